@@ -1,0 +1,11 @@
+/* Deep copies of messages, for what has to outlive the step that made it. */
+#ifndef SYNOD_CORE_BASE_MESSAGE_H
+#define SYNOD_CORE_BASE_MESSAGE_H
+
+#include "core/base/types.h"
+
+/* A copy whose entries and values the caller owns and releases with message_free. */
+struct message message_copy(const struct message *from);
+void message_free(struct message *m);
+
+#endif

@@ -1,0 +1,279 @@
+/* The words of the protocol as C types.
+ *
+ * Each struct here has the layout of the WIT record of the same name (wit/types.wit) in the wasm32 build: kinds are
+ * uint8_t, options and lists are spelled out, unions follow their tag. The shims in components/ assert size and offsets
+ * and then cast. On 64-bit machines only the pointers differ. */
+#ifndef SYNOD_CORE_BASE_TYPES_H
+#define SYNOD_CORE_BASE_TYPES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define NODE_ID_MAX 63u
+
+typedef uint64_t node_set;   /* bit n stands for node n */
+
+static inline node_set node_set_of(uint32_t node) { return UINT64_C(1) << node; }
+static inline bool node_set_has(node_set set, uint32_t node) { return node <= NODE_ID_MAX && (set >> node & 1) != 0; }
+static inline uint32_t node_set_count(node_set set) { return (uint32_t)__builtin_popcountll(set); }
+/* The lowest member of a set that is not empty. */
+static inline uint32_t node_set_first(node_set set) { return (uint32_t)__builtin_ctzll(set); }
+
+/* Ordered by round, node, incarnation (rule 1 of the design); all zero is "none". */
+struct ballot {
+    uint64_t round;
+    uint32_t node;
+    uint32_t incarnation;
+};
+
+/* <0, 0, >0 as a is below, equal to, above b. */
+static inline int ballot_compare(struct ballot a, struct ballot b)
+{
+    if (a.round != b.round)
+        return a.round < b.round ? -1 : 1;
+    if (a.node != b.node)
+        return a.node < b.node ? -1 : 1;
+    if (a.incarnation != b.incarnation)
+        return a.incarnation < b.incarnation ? -1 : 1;
+    return 0;
+}
+
+/* Bytes packed little-endian into 64-bit words: `len` bytes, ceil(len / 8) words, unused bytes of the last word zero. */
+struct words {
+    uint64_t *ptr;
+    size_t len;
+};
+struct payload {
+    struct words words;
+    uint32_t len;
+};
+
+static inline size_t words_for(size_t bytes) { return bytes / 8 + (bytes % 8 != 0); }
+static inline uint8_t *payload_bytes(const struct payload *p) { return (uint8_t *)p->words.ptr; }
+
+enum entry_kind { ENTRY_NOOP, ENTRY_COMMANDS, ENTRY_CONFIGURATION, ENTRY_UPGRADE, ENTRY_KINDS };
+
+struct entry {
+    uint64_t slot;
+    struct ballot ballot;
+    uint8_t kind; /* enum entry_kind */
+    struct payload value;
+};
+struct entry_list {
+    struct entry *ptr;
+    size_t len;
+};
+
+struct batch_id {
+    uint32_t origin;
+    uint32_t incarnation;
+    uint64_t number;
+};
+
+static inline bool batch_id_equal(struct batch_id a, struct batch_id b)
+{
+    return a.origin == b.origin && a.incarnation == b.incarnation && a.number == b.number;
+}
+
+/* kind            from -> to   fields used (the others are zero)
+ * PREPARE         P -> A       ballot; from: first slot wanted in the next promise chunk
+ * PROMISE         A -> P       ballot; [from, to) covered by this chunk; floor; entries: votes; flag LAST
+ * ACCEPT          P -> A, L    ballot; entries; as CHOSEN: from, chosen, floor
+ * ACCEPTED        A -> P, (L)  ballot; [from, to) voted for
+ * NACK            A -> P       ballot: the promise that forbids it; from: 0, or the slot refused
+ * HEARTBEAT       P -> all     ballot: highest heard of; flag LEADING: ballot is mine, and as CHOSEN; flag RESIGNED
+ * ALIVE           A -> P       answer to a leader's heartbeat; ballot: promised
+ * ASK             P -> A       from: number of the question. "Have you, too, lost the leader?"
+ * LOST            A -> P       from: number of the question; flag YES
+ * CHOSEN          P -> L       ballot; slots [from, chosen) were chosen at it, all before at some ballot; floor: every
+ *                              slot below is held durably by a majority of learners
+ * LEARN_REQUEST   L -> L, A    [from, to) wanted
+ * LEARN           L, A -> L    entries; flag CHOSEN: they are chosen (from a learner), else votes of the sender;
+ *                              chosen: first slot the sender does not know to be chosen
+ * RESULT_REQUEST  P -> L       batch; from: the slot it was proposed in
+ * EXECUTED        L -> P       batch; from: its slot; entries[0].value: packed replies; flag ANOTHER: the slot holds
+ *                              another batch (no replies); flag FORGOTTEN: executed too long ago to say
+ * PROGRESS        L -> P, L    to: first slot not executed; floor: first slot not durably held; batch.number: state hash
+ * FORWARD         P -> P       batch; entries[0].value: the batch */
+enum message_kind {
+    MESSAGE_PREPARE,
+    MESSAGE_PROMISE,
+    MESSAGE_ACCEPT,
+    MESSAGE_ACCEPTED,
+    MESSAGE_NACK,
+    MESSAGE_HEARTBEAT,
+    MESSAGE_ALIVE,
+    MESSAGE_ASK,
+    MESSAGE_LOST,
+    MESSAGE_CHOSEN,
+    MESSAGE_LEARN_REQUEST,
+    MESSAGE_LEARN,
+    MESSAGE_RESULT_REQUEST,
+    MESSAGE_EXECUTED,
+    MESSAGE_PROGRESS,
+    MESSAGE_FORWARD,
+    MESSAGE_KINDS
+};
+
+enum message_flags {
+    MESSAGE_LAST = 1,
+    MESSAGE_LEADING = 2,
+    MESSAGE_RESIGNED = 4,
+    MESSAGE_YES = 8,
+    MESSAGE_IS_CHOSEN = 16,
+    MESSAGE_ANOTHER = 32,
+    MESSAGE_FORGOTTEN = 64,
+};
+
+struct message {
+    uint8_t kind; /* enum message_kind */
+    uint8_t flags;
+    struct ballot ballot;
+    uint64_t from;
+    uint64_t to;
+    uint64_t floor;
+    uint64_t chosen;
+    struct batch_id batch;
+    struct entry_list entries;
+};
+
+enum record_kind { RECORD_PROMISED, RECORD_ACCEPTED, RECORD_LEARNED, RECORD_CHOSEN, RECORD_FLOOR, RECORD_KINDS };
+
+struct log_record {
+    uint64_t lsn;
+    uint8_t kind; /* enum record_kind */
+    uint64_t to;
+    struct entry entry;
+};
+struct record_list {
+    struct log_record *ptr;
+    size_t len;
+};
+
+struct delivery {
+    uint32_t sender;
+    struct message message;
+};
+struct client_batch {
+    uint64_t token;
+    struct payload value;
+};
+struct appended {
+    uint64_t lsn;
+    uint64_t slot;
+    struct ballot ballot;
+};
+
+enum event_tag { EVENT_MESSAGE, EVENT_COMMANDS, EVENT_DURABLE, EVENT_RECORDS, EVENT_RECOVERED, EVENT_APPENDED, EVENT_STOP };
+
+struct event {
+    uint8_t tag; /* enum event_tag */
+    union {
+        struct delivery message;
+        struct client_batch commands;
+        uint64_t durable;
+        struct record_list records;
+        struct appended appended;
+    } val;
+};
+struct event_list {
+    struct event *ptr;
+    size_t len;
+};
+
+struct outgoing {
+    node_set to;
+    uint64_t after; /* lsn that must be durable first; 0: none */
+    struct message message;
+};
+struct read_range {
+    uint64_t from;
+    uint64_t to;
+    uint32_t bytes_max;
+};
+
+enum outcome { OUTCOME_EXECUTED, OUTCOME_MOVED, OUTCOME_BUSY, OUTCOME_UNKNOWN };
+
+struct client_reply {
+    uint64_t token;
+    uint8_t outcome; /* enum outcome */
+    uint32_t leader;
+    struct payload replies;
+};
+struct leadership {
+    uint32_t leader;
+    struct ballot ballot;
+};
+
+enum effect_tag { EFFECT_SEND, EFFECT_APPEND, EFFECT_READ, EFFECT_REPLY, EFFECT_LEADER };
+
+struct effect {
+    uint8_t tag; /* enum effect_tag */
+    union {
+        struct outgoing send;
+        struct log_record append;
+        struct read_range read;
+        struct client_reply reply;
+        struct leadership leader;
+    } val;
+};
+struct effect_list {
+    struct effect *ptr;
+    size_t len;
+};
+
+struct step_result {
+    struct effect_list effects;
+    uint64_t wake_at; /* UINT64_MAX: no need */
+    uint32_t credit;
+};
+
+enum durability { DURABILITY_FSYNC, DURABILITY_OS, DURABILITY_MEMORY };
+
+/* Times in microseconds. wit/types.wit documents the fields. */
+struct node_config {
+    uint32_t node;
+    uint32_t incarnation;
+    node_set proposers;
+    node_set acceptors;
+    node_set learners;
+    uint32_t phase1_quorum;
+    uint32_t phase2_quorum;
+    uint32_t alpha;
+    uint32_t batches_in_flight;
+    uint64_t bytes_in_flight_max;
+    uint32_t chunk_bytes_max;
+    uint32_t learn_gap_max;
+    bool acceptors_send_learns;
+    bool learners_send_executed;
+    bool forward;
+    uint8_t durability; /* enum durability */
+    uint64_t heartbeat_interval;
+    uint64_t suspect_timeout;
+    uint64_t dead_timeout;
+    uint64_t prepare_timeout;
+    uint64_t retry_interval;
+    uint64_t exec_interval;
+    uint64_t request_timeout;
+};
+
+enum proposer_state { PROPOSER_FOLLOWING, PROPOSER_ASKING, PROPOSER_PREPARING, PROPOSER_LEADING };
+
+struct node_status {
+    uint32_t node;
+    uint32_t incarnation;
+    uint32_t leader;
+    uint8_t proposer_state; /* enum proposer_state */
+    struct ballot ballot;
+    struct ballot promised;
+    uint64_t chosen;
+    uint64_t executed;
+    uint64_t held;
+    uint64_t state_hash;
+    uint64_t commands_executed;
+    uint64_t leader_changes;
+    uint64_t batches_waiting;
+};
+
+#endif

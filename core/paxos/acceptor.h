@@ -1,0 +1,70 @@
+/* The acceptor: promises and votes (Lamport, "Paxos Made Simple", section 2.2, P1a; "Phase 1 (b)", "Phase 2 (b)").
+ *
+ * Votes are kept for a window of slots [floor, floor + window); what lies below the floor is held by a majority of the
+ * learners. The acceptor decides nothing about durability: it says which promises and votes are new, and its agent
+ * holds the answers back until their records are durable (rule 2 of the design). */
+#ifndef SYNOD_CORE_PAXOS_ACCEPTOR_H
+#define SYNOD_CORE_PAXOS_ACCEPTOR_H
+
+#include "core/base/types.h"
+
+struct acceptor;
+
+struct acceptor_prepare_result {
+    bool granted;
+    bool is_new; /* the promise went up: write its record before answering */
+    struct ballot promised;
+};
+
+struct acceptor_vote_chunk {
+    uint64_t from;
+    uint64_t to;
+    uint64_t floor;
+    bool last;
+    struct entry_list entries; /* the acceptor's, valid until its next call */
+};
+
+struct acceptor_vote_run {
+    uint64_t from;
+    uint64_t to;
+    bool is_new;
+};
+struct acceptor_vote_runs {
+    struct acceptor_vote_run *ptr;
+    size_t len;
+};
+struct acceptor_accept_result {
+    bool granted;
+    struct ballot promised;
+    struct acceptor_vote_runs runs; /* the acceptor's, valid until its next call */
+};
+
+/* An acceptor for this node, with nothing promised. The window is acceptor_window(config) slots. */
+struct acceptor *acceptor_new(const struct node_config *config);
+void acceptor_free(struct acceptor *a);
+
+/* Slots above the floor for which votes are taken: enough for alpha slots in flight and for the delay with which the
+ * floor follows what is chosen. */
+static inline uint64_t acceptor_window(const struct node_config *config) { return (uint64_t)config->alpha * 4; }
+
+/* Phase 1b: grants every ballot not below the promised one, and promises it. */
+struct acceptor_prepare_result acceptor_prepare(struct acceptor *a, struct ballot ballot);
+
+/* The votes from slot `from` on, in slot order, about `bytes_max` bytes of values and one entry at least. The chunk
+ * covers [from, to); where `from` lies below the floor it starts at the floor instead, and says so. `last` when no vote
+ * lies at or beyond `to`. */
+struct acceptor_vote_chunk acceptor_votes(struct acceptor *a, uint64_t from, uint32_t bytes_max);
+
+/* Phase 2b: votes for the entries (whose own ballot field is ignored) unless a higher ballot is promised. `runs` says,
+ * in the entries' order, which slots now hold a vote at `ballot`; a run is new when its votes were not held before and
+ * need records. Slots below the floor or beyond the window are in no run. A grant raises the promise to `ballot`; the
+ * records of the votes carry that. */
+struct acceptor_accept_result acceptor_accept(struct acceptor *a, struct ballot ballot, const struct entry *entries, size_t count);
+
+/* Forgets the votes below `floor` (never goes back); returns the floor in force. */
+uint64_t acceptor_truncate(struct acceptor *a, uint64_t floor);
+
+/* Puts back what a record of the journal says; kinds that are not the acceptor's are ignored. */
+void acceptor_restore(struct acceptor *a, const struct log_record *record);
+
+#endif

@@ -1,0 +1,198 @@
+/* Of each slot in the window the learner keeps the value proposed at the highest ballot it has seen, the votes at the
+ * highest ballot it has seen votes for, and the ballot the slot is known to be chosen at. Besides it keeps one *mark*, the
+ * leader's word that slots [from, to) were chosen at its ballot, which is consulted only when a slot is about to be
+ * released. A slot may be released when its value was proposed at a ballot not below the one it was chosen at: a value
+ * proposed at a higher ballot is the same value (Paxos Made Simple, section 2.2, P2b). */
+#include "core/paxos/learner.h"
+
+#include "core/base/memory.h"
+#include "core/base/slot_ring.h"
+
+struct learnable {
+    struct payload value;
+    struct ballot value_ballot;
+    struct ballot vote_ballot;
+    struct ballot chosen_ballot;
+    node_set voters;
+    uint8_t kind;
+    bool has_value;
+    bool chosen;
+};
+
+struct learner {
+    node_set acceptors;
+    uint32_t phase2_quorum;
+    uint64_t window;
+    uint64_t next;  /* first slot not released; what lies below in the ring is freed at the next call */
+    uint64_t heard; /* every slot known to be chosen one by one lies below */
+    uint64_t known; /* every slot below is known to be chosen, at whatever ballot */
+    struct ballot mark_ballot;
+    uint64_t mark_from, mark_to;
+    struct slot_ring slots;
+    struct entry *entries;
+    size_t entries_capacity;
+};
+
+struct learner *learner_new(const struct node_config *config)
+{
+    struct learner *l = memory_new(1, sizeof *l);
+    l->acceptors = config->acceptors;
+    l->phase2_quorum = config->phase2_quorum;
+    l->window = (uint64_t)config->alpha * 4;
+    l->next = l->heard = l->known = l->mark_from = l->mark_to = 1;
+    slot_ring_init(&l->slots, sizeof(struct learnable), l->window, 1);
+    return l;
+}
+
+/* Frees the values that the last release gave out. */
+static void settle(struct learner *l)
+{
+    while (l->slots.base < l->next) {
+        payload_free(&((struct learnable *)slot_ring_at(&l->slots, l->slots.base))->value);
+        slot_ring_advance(&l->slots);
+    }
+}
+
+void learner_free(struct learner *l)
+{
+    l->next = l->slots.base + l->slots.capacity;
+    settle(l);
+    slot_ring_close(&l->slots);
+    free(l->entries);
+    free(l);
+}
+
+/* The slot's item if it still matters and lies within the window. */
+static struct learnable *item_at(struct learner *l, uint64_t slot)
+{
+    return slot >= l->next && slot - l->next < l->window ? slot_ring_reach(&l->slots, slot) : NULL;
+}
+
+static void keep_value(struct learnable *item, const struct entry *e)
+{
+    if (item->has_value && ballot_compare(e->ballot, item->value_ballot) <= 0)
+        return;
+    payload_free(&item->value);
+    item->value = payload_copy(&e->value);
+    item->value_ballot = e->ballot;
+    item->kind = e->kind;
+    item->has_value = true;
+}
+
+static void note_chosen(struct learner *l, struct learnable *item, uint64_t slot, struct ballot ballot)
+{
+    if (!item->chosen || ballot_compare(ballot, item->chosen_ballot) < 0)
+        item->chosen_ballot = ballot; /* the lower of two is the earlier choice, and asks less of the value */
+    item->chosen = true;
+    if (slot >= l->heard)
+        l->heard = slot + 1;
+}
+
+void learner_proposed(struct learner *l, const struct entry *entries, size_t count)
+{
+    settle(l);
+    for (size_t i = 0; i < count; i++) {
+        struct learnable *item = item_at(l, entries[i].slot);
+        if (item != NULL)
+            keep_value(item, &entries[i]);
+    }
+}
+
+void learner_voted(struct learner *l, uint32_t sender, struct ballot ballot, uint64_t from, uint64_t to)
+{
+    settle(l);
+    if (!node_set_has(l->acceptors, sender))
+        return;
+    uint64_t slot = from > l->next ? from : l->next;
+    uint64_t end = to < l->next + l->window ? to : l->next + l->window;
+    for (; slot < end; slot++) {
+        struct learnable *item = item_at(l, slot);
+        int order = ballot_compare(ballot, item->vote_ballot);
+        if (order < 0)
+            continue;
+        if (order > 0) {
+            item->vote_ballot = ballot;
+            item->voters = 0;
+        }
+        item->voters |= node_set_of(sender);
+        if (node_set_count(item->voters) >= l->phase2_quorum)
+            note_chosen(l, item, slot, ballot);
+    }
+}
+
+void learner_chosen(struct learner *l, struct ballot ballot, uint64_t from, uint64_t to)
+{
+    settle(l);
+    if (from > to)
+        return;
+    if (to > l->known)
+        l->known = to;
+    int order = ballot_compare(ballot, l->mark_ballot);
+    if (order < 0)
+        return;
+    if (order == 0 && to < l->mark_from)
+        return;
+    /* Where a mark replaces an older one, the older one's slots are only known to be chosen from now on: peers tell them. */
+    bool replaces = order > 0 || from > l->mark_to;
+    if (replaces || from < l->mark_from)
+        l->mark_from = from;
+    if (replaces || to > l->mark_to)
+        l->mark_to = to;
+    l->mark_ballot = ballot;
+}
+
+void learner_learned(struct learner *l, const struct entry *entries, size_t count)
+{
+    settle(l);
+    for (size_t i = 0; i < count; i++) {
+        struct learnable *item = item_at(l, entries[i].slot);
+        if (item == NULL)
+            continue;
+        keep_value(item, &entries[i]);
+        note_chosen(l, item, entries[i].slot, entries[i].ballot);
+    }
+}
+
+static bool releasable(const struct learner *l, uint64_t slot)
+{
+    const struct learnable *item = slot_ring_at(&l->slots, slot);
+    if (item == NULL || !item->has_value)
+        return false;
+    if (item->chosen && ballot_compare(item->value_ballot, item->chosen_ballot) >= 0)
+        return true;
+    return slot >= l->mark_from && slot < l->mark_to && ballot_compare(item->value_ballot, l->mark_ballot) >= 0;
+}
+
+struct entry_list learner_release(struct learner *l, uint32_t bytes_max)
+{
+    size_t count = 0;
+    uint64_t bytes = 0;
+    settle(l);
+    while ((count == 0 || bytes < bytes_max) && releasable(l, l->next)) {
+        const struct learnable *item = slot_ring_at(&l->slots, l->next);
+        l->entries = memory_reserve(l->entries, &l->entries_capacity, count + 1, sizeof *l->entries);
+        l->entries[count++] =
+            (struct entry){.slot = l->next, .ballot = item->value_ballot, .kind = item->kind, .value = item->value};
+        bytes += item->value.len;
+        l->next++;
+    }
+    return (struct entry_list){l->entries, count};
+}
+
+uint64_t learner_next(struct learner *l) { return l->next; }
+
+uint64_t learner_known_chosen(struct learner *l) { return l->known > l->next ? l->known : l->next; }
+
+struct learner_gap learner_missing(struct learner *l)
+{
+    uint64_t end = l->heard > l->known ? l->heard : l->known;
+    uint64_t from = l->next;
+    if (from >= end || releasable(l, from))
+        return (struct learner_gap){from, from};
+    if (end - from > l->window)
+        end = from + l->window;
+    uint64_t to = from + 1;
+    while (to < end && !releasable(l, to))
+        to++;
+    return (struct learner_gap){from, to};
+}

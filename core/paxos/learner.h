@@ -1,0 +1,47 @@
+/* The learner: finds out what was chosen and releases it in slot order (Lamport, "Paxos Made Simple", section 2.3).
+ *
+ * Chosen is known by (slot, ballot), never by slot alone (rule 6 of the design): a value counts when it was proposed at
+ * the ballot known to be chosen, or at a higher one (which can only carry the same value). */
+#ifndef SYNOD_CORE_PAXOS_LEARNER_H
+#define SYNOD_CORE_PAXOS_LEARNER_H
+
+#include "core/base/types.h"
+
+struct learner;
+
+struct learner_gap {
+    uint64_t from;
+    uint64_t to;
+};
+
+struct learner *learner_new(const struct node_config *config);
+void learner_free(struct learner *l);
+
+/* Values proposed at a ballot (each entry's own). They count for nothing until their ballot is known to be chosen. */
+void learner_proposed(struct learner *l, const struct entry *entries, size_t count);
+
+/* `sender` voted at `ballot` for slots [from, to). A phase-2 quorum of votes at one ballot makes a slot chosen. */
+void learner_voted(struct learner *l, uint32_t sender, struct ballot ballot, uint64_t from, uint64_t to);
+
+/* The leader of `ballot` says: slots [from, to) were chosen at it, all slots before `from` at some ballot. */
+void learner_chosen(struct learner *l, struct ballot ballot, uint64_t from, uint64_t to);
+
+/* Entries that a learner says are chosen. */
+void learner_learned(struct learner *l, const struct entry *entries, size_t count);
+
+/* The next chosen entries in slot order, each given once, about `bytes_max` bytes of values (one at least if there are
+ * any). An entry's ballot is one at which its value was proposed and that is not below the ballot it was chosen at.
+ * Owned by the learner, valid until its next call. */
+struct entry_list learner_release(struct learner *l, uint32_t bytes_max);
+
+/* The first run of slots that cannot be released though they, or slots behind them, are known to be chosen or voted
+ * for; from = to when there is none. */
+struct learner_gap learner_missing(struct learner *l);
+
+/* First slot not yet released. */
+uint64_t learner_next(struct learner *l);
+
+/* Every slot below is known to be chosen (its value may still be missing). */
+uint64_t learner_known_chosen(struct learner *l);
+
+#endif
