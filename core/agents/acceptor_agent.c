@@ -1,0 +1,201 @@
+#include "core/agents/acceptor_agent.h"
+
+#include "core/agents/effects.h"
+#include "core/paxos/acceptor.h"
+
+struct acceptor_agent {
+    struct node_config config;
+    struct acceptor *acceptor;
+    struct ballot promised;
+    struct ballot leader_ballot; /* of the leader last heard; none: it resigned, or none was heard in this life */
+    uint64_t leader_heard_at;
+    uint64_t floor;          /* in force */
+    uint64_t floor_recorded; /* in the journal */
+    struct effects effects;
+};
+
+struct acceptor_agent *acceptor_agent_new(const struct node_config *config)
+{
+    struct acceptor_agent *agent = memory_new(1, sizeof *agent);
+    agent->config = *config;
+    agent->acceptor = acceptor_new(config);
+    agent->floor = agent->floor_recorded = 1;
+    return agent;
+}
+
+void acceptor_agent_free(struct acceptor_agent *agent)
+{
+    acceptor_free(agent->acceptor);
+    effects_close(&agent->effects);
+    free(agent);
+}
+
+static void recover(struct acceptor_agent *agent, const struct record_list *records)
+{
+    for (size_t i = 0; i < records->len; i++) {
+        const struct log_record *r = &records->ptr[i];
+        acceptor_restore(agent->acceptor, r);
+        bool has_ballot = r->kind == RECORD_PROMISED || r->kind == RECORD_ACCEPTED;
+        if (has_ballot && ballot_compare(r->entry.ballot, agent->promised) > 0)
+            agent->promised = r->entry.ballot;
+        if (r->kind == RECORD_FLOOR)
+            agent->floor = agent->floor_recorded = r->entry.slot;
+    }
+}
+
+/* The leader at `ballot` is alive, and every slot below `floor` is held durably by a majority of the learners. */
+static void hear_leader(struct acceptor_agent *agent, struct ballot ballot, uint64_t floor, uint64_t now)
+{
+    if (ballot_compare(ballot, agent->promised) >= 0) {
+        agent->leader_ballot = ballot;
+        agent->leader_heard_at = now;
+    }
+    if (floor > agent->floor)
+        agent->floor = acceptor_truncate(agent->acceptor, floor);
+}
+
+/* The floor's record may come late: it only bounds how many votes recovery has to hold. */
+static void record_floor(struct acceptor_agent *agent)
+{
+    if (agent->floor - agent->floor_recorded < agent->config.alpha)
+        return;
+    effects_append(&agent->effects, RECORD_FLOOR, &(struct entry){.slot = agent->floor}, 0);
+    agent->floor_recorded = agent->floor;
+}
+
+static void refuse(struct acceptor_agent *agent, uint32_t sender, uint64_t slot)
+{
+    struct message nack = {.kind = MESSAGE_NACK, .ballot = agent->promised, .from = slot};
+    effects_send_durable(&agent->effects, node_set_of(sender), &nack);
+}
+
+static void on_prepare(struct acceptor_agent *agent, uint32_t sender, const struct message *m)
+{
+    struct acceptor_prepare_result r = acceptor_prepare(agent->acceptor, m->ballot);
+    agent->promised = r.promised;
+    if (!r.granted) {
+        refuse(agent, sender, 0);
+        return;
+    }
+    if (r.is_new)
+        effects_append(&agent->effects, RECORD_PROMISED, &(struct entry){.ballot = r.promised}, 0);
+    struct acceptor_vote_chunk chunk = acceptor_votes(agent->acceptor, m->from, agent->config.chunk_bytes_max);
+    struct message promise = {
+        .kind = MESSAGE_PROMISE,
+        .flags = chunk.last ? MESSAGE_LAST : 0,
+        .ballot = m->ballot,
+        .from = chunk.from,
+        .to = chunk.to,
+        .floor = chunk.floor,
+        .entries = chunk.entries,
+    };
+    effects_send_durable(&agent->effects, node_set_of(sender), effects_keep(&agent->effects, &promise));
+}
+
+static void append_votes(struct acceptor_agent *agent, const struct message *m, const struct acceptor_vote_run *run)
+{
+    for (size_t i = 0; i < m->entries.len; i++) {
+        struct entry vote = m->entries.ptr[i];
+        if (vote.slot < run->from || vote.slot >= run->to)
+            continue;
+        vote.ballot = m->ballot;
+        effects_append(&agent->effects, RECORD_ACCEPTED, &vote, 0);
+    }
+}
+
+static void on_accept(struct acceptor_agent *agent, uint32_t sender, const struct message *m, uint64_t now)
+{
+    hear_leader(agent, m->ballot, m->floor, now);
+    struct acceptor_accept_result r = acceptor_accept(agent->acceptor, m->ballot, m->entries.ptr, m->entries.len);
+    agent->promised = r.promised;
+    if (!r.granted) {
+        refuse(agent, sender, m->entries.len > 0 ? m->entries.ptr[0].slot : 0);
+        return;
+    }
+    record_floor(agent);
+    node_set listeners = agent->config.acceptors_send_learns ? agent->config.learners : 0;
+    for (size_t i = 0; i < r.runs.len; i++) {
+        struct acceptor_vote_run run = r.runs.ptr[i];
+        if (run.is_new)
+            append_votes(agent, m, &run);
+        struct message accepted = {.kind = MESSAGE_ACCEPTED, .ballot = m->ballot, .from = run.from, .to = run.to};
+        effects_send_durable(&agent->effects, node_set_of(sender) | listeners, &accepted);
+    }
+}
+
+static void on_heartbeat(struct acceptor_agent *agent, uint32_t sender, const struct message *m, uint64_t now)
+{
+    if (m->flags & MESSAGE_RESIGNED && agent->leader_ballot.node == sender)
+        agent->leader_ballot = (struct ballot){0};
+    if ((m->flags & MESSAGE_LEADING) == 0)
+        return;
+    hear_leader(agent, m->ballot, m->floor, now);
+    struct message alive = {.kind = MESSAGE_ALIVE, .ballot = agent->promised};
+    effects_send_durable(&agent->effects, node_set_of(sender), &alive);
+}
+
+/* Answers without effect whether this acceptor, too, has lost the leader (rule 15 of the design). */
+static void on_ask(struct acceptor_agent *agent, uint32_t sender, const struct message *m, uint64_t now)
+{
+    bool lost = agent->leader_ballot.round == 0 || agent->leader_ballot.node == sender ||
+                now - agent->leader_heard_at >= agent->config.suspect_timeout;
+    struct message answer = {.kind = MESSAGE_LOST, .flags = lost ? MESSAGE_YES : 0, .from = m->from};
+    effects_send(&agent->effects, node_set_of(sender), &answer);
+}
+
+/* A learner that finds no other learner to ask gets the votes: it counts them itself. */
+static void on_learn_request(struct acceptor_agent *agent, uint32_t sender, const struct message *m)
+{
+    struct acceptor_vote_chunk chunk = acceptor_votes(agent->acceptor, m->from, agent->config.chunk_bytes_max);
+    while (chunk.entries.len > 0 && chunk.entries.ptr[chunk.entries.len - 1].slot >= m->to)
+        chunk.entries.len--;
+    struct message learn = {.kind = MESSAGE_LEARN, .entries = chunk.entries};
+    if (chunk.entries.len > 0)
+        effects_send_durable(&agent->effects, node_set_of(sender), effects_keep(&agent->effects, &learn));
+}
+
+static void on_message(struct acceptor_agent *agent, uint32_t sender, const struct message *m, uint64_t now)
+{
+    switch (m->kind) {
+    case MESSAGE_PREPARE:
+        on_prepare(agent, sender, m);
+        break;
+    case MESSAGE_ACCEPT:
+        on_accept(agent, sender, m, now);
+        break;
+    case MESSAGE_HEARTBEAT:
+        on_heartbeat(agent, sender, m, now);
+        break;
+    case MESSAGE_ASK:
+        on_ask(agent, sender, m, now);
+        break;
+    case MESSAGE_LEARN_REQUEST:
+        on_learn_request(agent, sender, m);
+        break;
+    default:
+        break; /* for another role */
+    }
+}
+
+struct step_result acceptor_agent_step(struct acceptor_agent *agent, uint64_t now, uint64_t lsn, const struct event *events, size_t count)
+{
+    effects_begin(&agent->effects, lsn);
+    for (size_t i = 0; i < count; i++) {
+        if (events[i].tag == EVENT_MESSAGE)
+            on_message(agent, events[i].val.message.sender, &events[i].val.message.message, now);
+        else if (events[i].tag == EVENT_RECORDS)
+            recover(agent, &events[i].val.records);
+    }
+    return effects_end(&agent->effects, UINT64_MAX, 0);
+}
+
+struct node_status acceptor_agent_status(struct acceptor_agent *agent)
+{
+    return (struct node_status){
+        .node = agent->config.node,
+        .incarnation = agent->config.incarnation,
+        .leader = agent->leader_ballot.node,
+        .ballot = agent->leader_ballot,
+        .promised = agent->promised,
+    };
+}

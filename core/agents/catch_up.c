@@ -1,0 +1,190 @@
+#include "core/agents/catch_up.h"
+
+enum { BLOCK_SLOTS = 64 };
+
+static const struct ballot no_ballot;
+
+void catch_up_init(struct catch_up *c, const struct node_config *config)
+{
+    *c = (struct catch_up){.config = *config, .wake_at = UINT64_MAX};
+}
+
+static void drop_found(struct catch_up *c)
+{
+    for (size_t i = 0; i < c->found_capacity; i++)
+        payload_free(&c->found[i].value);
+    free(c->found);
+    c->found = NULL;
+    c->found_capacity = 0;
+}
+
+void catch_up_close(struct catch_up *c)
+{
+    drop_found(c);
+    free(c->blocks);
+}
+
+void catch_up_settle(struct catch_up *c)
+{
+    c->answered = false;
+    if (!c->reading)
+        drop_found(c);
+}
+
+static struct block *block_of(struct catch_up *c, uint64_t slot)
+{
+    size_t index = (size_t)(slot / BLOCK_SLOTS);
+    if (index >= c->block_count) {
+        c->blocks = memory_reserve(c->blocks, &c->block_capacity, index + 1, sizeof *c->blocks);
+        memset(c->blocks + c->block_count, 0, (index + 1 - c->block_count) * sizeof *c->blocks);
+        c->block_count = index + 1;
+    }
+    return &c->blocks[index];
+}
+
+void catch_up_note_record(struct catch_up *c, uint64_t slot, uint64_t lsn)
+{
+    struct block *b = block_of(c, slot);
+    if (b->first == 0 || lsn < b->first)
+        b->first = lsn;
+}
+
+void catch_up_note_executed(struct catch_up *c, uint64_t slot, uint64_t lsn) { block_of(c, slot)->last = lsn; }
+
+void catch_up_progress(struct catch_up *c, uint32_t learner, uint64_t executed)
+{
+    if (learner <= NODE_ID_MAX && executed > c->progress[learner])
+        c->progress[learner] = executed;
+}
+
+void catch_up_answered(struct catch_up *c, bool last) { c->answered = c->answered || last; }
+
+/* The next learner in turn that has executed `slot`; 0 when none is known. */
+static uint32_t peer_with(const struct catch_up *c, uint64_t slot)
+{
+    node_set peers = c->config.learners & ~node_set_of(c->config.node);
+    for (uint32_t i = 1; i <= NODE_ID_MAX + 1; i++) {
+        uint32_t peer = (c->asked + i) & NODE_ID_MAX;
+        if (node_set_has(peers, peer) && c->progress[peer] > slot)
+            return peer;
+    }
+    return 0;
+}
+
+void catch_up_ask(struct catch_up *c, struct learner_gap gap, uint64_t now, struct effects *effects)
+{
+    c->wake_at = UINT64_MAX;
+    if (gap.from == gap.to)
+        return;
+    if (gap.from != c->gap_from) {
+        c->gap_from = gap.from;
+        c->gap_since = now;
+    }
+    uint64_t retry = c->config.retry_interval;
+    bool large = gap.to - gap.from >= c->config.learn_gap_max;
+    uint64_t due = large ? c->asked_at + retry : c->gap_since + retry;
+    if (due < c->asked_at + retry)
+        due = c->asked_at + retry;
+    if (!c->answered && now < due) {
+        c->wake_at = due;
+        return;
+    }
+    uint32_t peer = peer_with(c, gap.from);
+    node_set to = peer != 0 ? node_set_of(peer) : c->config.acceptors & ~node_set_of(c->config.node);
+    struct message m = {.kind = MESSAGE_LEARN_REQUEST, .from = gap.from, .to = gap.to};
+    effects_send(effects, to, &m);
+    c->asked = peer != 0 ? peer : c->asked;
+    c->asked_at = now;
+    c->wake_at = now + retry;
+}
+
+uint64_t catch_up_wake_at(const struct catch_up *c) { return c->request_count > 0 && !c->reading ? 0 : c->wake_at; }
+
+void catch_up_request(struct catch_up *c, uint32_t sender, uint64_t from, uint64_t to)
+{
+    if (from == 0 || from >= to)
+        return;
+    struct catch_up_request wanted = {sender, from, to};
+    for (size_t i = 0; i < c->request_count; i++) {
+        if (c->requests[i].sender == sender) {
+            c->requests[i] = wanted;
+            return;
+        }
+    }
+    if (c->request_count < CATCH_UP_REQUESTS_MAX)
+        c->requests[c->request_count++] = wanted;
+}
+
+static void read_more(struct catch_up *c, struct effects *effects)
+{
+    struct effect *e = effects_add(effects, EFFECT_READ);
+    e->val.read = (struct read_range){.from = c->cursor, .to = c->end, .bytes_max = c->config.chunk_bytes_max};
+}
+
+void catch_up_serve(struct catch_up *c, struct effects *effects)
+{
+    bool just_answered = c->found != NULL; /* and the answer's effects point there until the next step */
+    if (c->reading || c->request_count == 0 || just_answered)
+        return;
+    c->serving = c->requests[0];
+    memmove(c->requests, c->requests + 1, --c->request_count * sizeof *c->requests);
+    uint64_t block_end = (c->serving.from / BLOCK_SLOTS + 1) * BLOCK_SLOTS;
+    if (c->serving.to > block_end)
+        c->serving.to = block_end;
+    const struct block *b = block_of(c, c->serving.from);
+    c->cursor = b->first;
+    c->end = b->last;
+    if (c->cursor == 0 || c->cursor >= c->end)
+        return;
+    c->found_capacity = (size_t)(c->serving.to - c->serving.from);
+    c->found = memory_new(c->found_capacity, sizeof *c->found);
+    c->reading = true;
+    read_more(c, effects);
+}
+
+/* Of a slot's records the one with the highest ballot carries the chosen value (see learner_agent.c). */
+static void keep_found(struct catch_up *c, const struct log_record *r)
+{
+    bool has_value = r->kind == RECORD_ACCEPTED || r->kind == RECORD_LEARNED;
+    if (!has_value || r->entry.slot < c->serving.from || r->entry.slot >= c->serving.to)
+        return;
+    struct entry *found = &c->found[r->entry.slot - c->serving.from];
+    if (ballot_compare(r->entry.ballot, found->ballot) <= 0)
+        return;
+    payload_free(&found->value);
+    *found = r->entry;
+    found->value = payload_copy(&r->entry.value);
+}
+
+/* Sends what was found as messages of bounded size; the last one says so. A slot without a record ends the answer. */
+static void answer(struct catch_up *c, struct effects *effects)
+{
+    size_t count = 0;
+    while (count < c->found_capacity && ballot_compare(c->found[count].ballot, no_ballot) != 0)
+        count++;
+    for (size_t from = 0, to; from < count; from = to) {
+        uint64_t bytes = 0;
+        for (to = from; to < count && (to == from || bytes < c->config.chunk_bytes_max); to++)
+            bytes += c->found[to].value.len;
+        struct message m = {.kind = MESSAGE_LEARN, .flags = MESSAGE_IS_CHOSEN, .entries = {c->found + from, to - from}};
+        m.flags |= to == count ? MESSAGE_LAST : 0;
+        effects_send(effects, node_set_of(c->serving.sender), &m);
+    }
+}
+
+void catch_up_records(struct catch_up *c, const struct record_list *records, struct effects *effects)
+{
+    if (!c->reading)
+        return;
+    for (size_t i = 0; i < records->len; i++)
+        if (records->ptr[i].lsn < c->end)
+            keep_found(c, &records->ptr[i]);
+    if (records->len > 0)
+        c->cursor = records->ptr[records->len - 1].lsn + 1;
+    if (records->len > 0 && c->cursor < c->end) {
+        read_more(c, effects);
+        return;
+    }
+    c->reading = false;
+    answer(c, effects);
+}

@@ -1,0 +1,69 @@
+/* Catching up, both sides: asking peers for chosen slots that this learner lacks, and serving such requests by reading the
+ * journal back (rule 7 of the design). A part of the learner agent. */
+#ifndef SYNOD_CORE_AGENTS_CATCH_UP_H
+#define SYNOD_CORE_AGENTS_CATCH_UP_H
+
+#include "core/agents/effects.h"
+#include "core/paxos/learner.h"
+
+/* Where the journal holds the records of a block of slots: all lie at lsns [first, last). */
+struct block {
+    uint64_t first;
+    uint64_t last;
+};
+
+struct catch_up_request {
+    uint32_t sender;
+    uint64_t from, to;
+};
+
+enum { CATCH_UP_REQUESTS_MAX = 64 };
+
+struct catch_up {
+    struct node_config config;
+    struct block *blocks; /* by slot / 64 */
+    size_t block_count, block_capacity;
+
+    /* Asking. */
+    uint64_t progress[NODE_ID_MAX + 1]; /* first slot each learner has not executed */
+    uint64_t gap_from, gap_since, asked_at, wake_at;
+    uint32_t asked; /* the learner asked last */
+    bool answered;  /* the last request was answered in full: the next one need not wait */
+
+    /* Serving: one request at a time, the others wait. */
+    struct catch_up_request requests[CATCH_UP_REQUESTS_MAX];
+    size_t request_count;
+    bool reading;
+    struct catch_up_request serving;
+    uint64_t cursor, end; /* lsns still to be read */
+    struct entry *found;  /* by slot - serving.from; ballot none: nothing found */
+    size_t found_capacity;
+};
+
+void catch_up_init(struct catch_up *c, const struct node_config *config);
+void catch_up_close(struct catch_up *c);
+/* Begins a step. */
+void catch_up_settle(struct catch_up *c);
+
+/* The journal has a record of this slot's value at `lsn`. */
+void catch_up_note_record(struct catch_up *c, uint64_t slot, uint64_t lsn);
+/* The slot is executed; every record it needs lies below `lsn`. */
+void catch_up_note_executed(struct catch_up *c, uint64_t slot, uint64_t lsn);
+
+/* A learner says how far it is. */
+void catch_up_progress(struct catch_up *c, uint32_t learner, uint64_t executed);
+/* Chosen entries came in; `last`: they end the answer to a request. */
+void catch_up_answered(struct catch_up *c, bool last);
+/* Asks for the gap when it has lasted long enough, is large, or the last answer was just used up. */
+void catch_up_ask(struct catch_up *c, struct learner_gap gap, uint64_t now, struct effects *effects);
+/* When catch_up_ask or catch_up_serve wants to be called again. */
+uint64_t catch_up_wake_at(const struct catch_up *c);
+
+/* `sender` wants slots [from, to), all of them executed here. */
+void catch_up_request(struct catch_up *c, uint32_t sender, uint64_t from, uint64_t to);
+/* Records that were read back; sends the answer when they are all there. */
+void catch_up_records(struct catch_up *c, const struct record_list *records, struct effects *effects);
+/* Starts on the next request. */
+void catch_up_serve(struct catch_up *c, struct effects *effects);
+
+#endif

@@ -1,0 +1,85 @@
+/* The growing list of effects that an agent's step returns. */
+#ifndef SYNOD_CORE_AGENTS_EFFECTS_H
+#define SYNOD_CORE_AGENTS_EFFECTS_H
+
+#include "core/base/memory.h"
+#include "core/base/message.h"
+#include "core/base/types.h"
+
+struct effects {
+    struct effect *items;
+    size_t count;
+    size_t capacity;
+    uint64_t lsn; /* of the next append */
+    struct message *kept; /* copies that live until the next step */
+    size_t kept_count;
+    size_t kept_capacity;
+};
+
+/* Empties the list for a step whose first append gets `lsn`. */
+static inline void effects_begin(struct effects *e, uint64_t lsn)
+{
+    e->count = 0;
+    e->lsn = lsn;
+    for (size_t i = 0; i < e->kept_count; i++)
+        message_free(&e->kept[i]);
+    e->kept_count = 0;
+}
+
+static inline void effects_close(struct effects *e)
+{
+    effects_begin(e, 0);
+    free(e->items);
+    free(e->kept);
+}
+
+/* A copy of a message whose entries would not live until the step's end. */
+static inline const struct message *effects_keep(struct effects *e, const struct message *message)
+{
+    e->kept = memory_reserve(e->kept, &e->kept_capacity, e->kept_count + 1, sizeof *e->kept);
+    e->kept[e->kept_count] = message_copy(message);
+    return &e->kept[e->kept_count++];
+}
+
+static inline struct effect *effects_add(struct effects *e, uint8_t tag)
+{
+    e->items = memory_reserve(e->items, &e->capacity, e->count + 1, sizeof *e->items);
+    struct effect *added = &e->items[e->count++];
+    memset(added, 0, sizeof *added);
+    added->tag = tag;
+    return added;
+}
+
+/* A message that may leave at once. Entries are borrowed until the agent's next step. */
+static inline void effects_send(struct effects *e, node_set to, const struct message *message)
+{
+    if (to == 0)
+        return;
+    struct effect *added = effects_add(e, EFFECT_SEND);
+    added->val.send.to = to;
+    added->val.send.message = *message;
+}
+
+/* A message that tells of what was appended so far: it leaves when all of that is durable (rule 2 of the design). */
+static inline void effects_send_durable(struct effects *e, node_set to, const struct message *message)
+{
+    if (to == 0)
+        return;
+    effects_send(e, to, message);
+    e->items[e->count - 1].val.send.after = e->lsn - 1;
+}
+
+/* Appends a record and returns its lsn. The value is borrowed until the agent's next step. */
+static inline uint64_t effects_append(struct effects *e, uint8_t kind, const struct entry *entry, uint64_t to)
+{
+    struct effect *added = effects_add(e, EFFECT_APPEND);
+    added->val.append = (struct log_record){.lsn = e->lsn, .kind = kind, .to = to, .entry = *entry};
+    return e->lsn++;
+}
+
+static inline struct step_result effects_end(struct effects *e, uint64_t wake_at, uint32_t credit)
+{
+    return (struct step_result){.effects = {e->items, e->count}, .wake_at = wake_at, .credit = credit};
+}
+
+#endif

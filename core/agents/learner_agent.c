@@ -1,0 +1,386 @@
+/* Where a learner's values are kept. Every executed slot has a record of its value in this node's journal, and of all its
+ * records there the one with the highest ballot carries the chosen value. A coordinator node gets most of these records
+ * from its acceptor (which tells through EVENT_APPENDED); what is missing the learner appends itself (RECORD_LEARNED). A
+ * RECORD_CHOSEN says up to where that holds. So recovery executes again what the journal holds, and slots long executed
+ * are read back from the journal for peers that lack them; memory holds only the window and a sparse index.
+ *
+ * At most once: a batch is executed only if its number is above the last executed one of its origin (same or later life).
+ * That is decided by the log alone, so every learner decides alike. */
+#include "core/agents/learner_agent.h"
+
+#include "core/agents/catch_up.h"
+#include "core/agents/effects.h"
+#include "core/agents/results.h"
+#include "core/base/checksum.h"
+#include "core/base/slot_ring.h"
+#include "core/formats/batch.h"
+#include "core/paxos/learner.h"
+#include "core/state/state_machine.h"
+
+/* Values released, and executed, in one step. */
+enum { STEP_BYTES_MAX = 4 << 20 };
+
+/* What the journal holds of a slot that is not executed yet. */
+struct held {
+    struct ballot ballot;
+};
+
+/* [.., to) is durably held once `lsn` is durable. */
+struct holding {
+    uint64_t to;
+    uint64_t lsn;
+};
+
+struct learner_agent {
+    struct node_config config;
+    struct learner *learner;
+    struct state_machine *machine;
+    bool recovered;
+
+    uint64_t executed; /* first slot not executed */
+    uint64_t commands_executed;
+    uint64_t state_hash;
+    struct batch_id last_batch[NODE_ID_MAX + 1]; /* executed, by origin */
+
+    struct slot_ring held; /* base: executed */
+    uint64_t chosen_recorded, chosen_recorded_at;
+    uint64_t held_durably; /* first slot not durably held */
+    struct holding *holdings;
+    size_t holding_count, holding_capacity;
+
+    uint64_t progress_sent_at, progress_sent;
+    struct ballot leader_ballot;
+    bool progress_wanted;
+
+    struct results results;
+    struct catch_up catch_up;
+    struct batch_commands commands;
+    struct batch_builder replies;
+    struct effects effects;
+};
+
+struct learner_agent *learner_agent_new(const struct node_config *config)
+{
+    struct learner_agent *agent = memory_new(1, sizeof *agent);
+    agent->config = *config;
+    agent->learner = learner_new(config);
+    agent->machine = state_machine_new();
+    agent->executed = agent->chosen_recorded = agent->held_durably = agent->progress_sent = 1;
+    slot_ring_init(&agent->held, sizeof(struct held), (uint64_t)config->alpha * 4, 1);
+    results_init(&agent->results, (uint64_t)config->alpha * 4);
+    catch_up_init(&agent->catch_up, config);
+    return agent;
+}
+
+void learner_agent_free(struct learner_agent *agent)
+{
+    learner_free(agent->learner);
+    state_machine_free(agent->machine);
+    slot_ring_close(&agent->held);
+    results_close(&agent->results);
+    catch_up_close(&agent->catch_up);
+    batch_commands_free(&agent->commands);
+    batch_builder_free(&agent->replies);
+    effects_close(&agent->effects);
+    free(agent->holdings);
+    free(agent);
+}
+
+/* The journal has, at `lsn`, a record of the slot's value at `ballot`. */
+static void note_held(struct learner_agent *agent, uint64_t slot, struct ballot ballot, uint64_t lsn)
+{
+    catch_up_note_record(&agent->catch_up, slot, lsn);
+    if (slot < agent->executed || slot - agent->executed >= agent->held.capacity)
+        return;
+    struct held *h = slot_ring_reach(&agent->held, slot);
+    if (ballot_compare(ballot, h->ballot) > 0)
+        h->ballot = ballot;
+}
+
+static void append_if_not_held(struct learner_agent *agent, const struct entry *e)
+{
+    const struct held *h = slot_ring_at(&agent->held, e->slot);
+    if (h != NULL && ballot_compare(h->ballot, e->ballot) >= 0)
+        return;
+    catch_up_note_record(&agent->catch_up, e->slot, effects_append(&agent->effects, RECORD_LEARNED, e, 0));
+}
+
+static void send_executed(struct learner_agent *agent, uint64_t slot, const struct batch_header *header, const struct payload *replies)
+{
+    const struct node_config *c = &agent->config;
+    bool asked = header->answerer == c->node || (header->answerer == 0 && header->id.origin == c->node);
+    node_set to = c->learners_send_executed ? c->proposers : asked ? node_set_of(header->id.origin) : 0;
+    if (to == 0 || !agent->recovered)
+        return;
+    struct entry entry = {.slot = slot, .value = *replies};
+    struct message m = {.kind = MESSAGE_EXECUTED, .from = slot, .batch = header->id, .entries = {&entry, 1}};
+    effects_send(&agent->effects, to, effects_keep(&agent->effects, &m));
+}
+
+static bool is_newer_batch(struct batch_id id, struct batch_id last)
+{
+    return id.incarnation != last.incarnation ? id.incarnation > last.incarnation : id.number > last.number;
+}
+
+/* Executes a batch. A batch that is none, or that was executed before, changes nothing, on every learner alike. */
+static void execute_batch(struct learner_agent *agent, const struct entry *e)
+{
+    struct batch_header header;
+    struct result *result = results_add(&agent->results, e->slot);
+    result->skipped = true;
+    if (!batch_header_read(&e->value, &header) || header.id.origin > NODE_ID_MAX ||
+        !is_newer_batch(header.id, agent->last_batch[header.id.origin]) || !batch_commands_read(&agent->commands, &e->value))
+        return;
+    agent->last_batch[header.id.origin] = header.id;
+    struct reply_list list = state_machine_apply(agent->machine, agent->commands.commands, agent->commands.count);
+    invariant(list.len == agent->commands.count);
+    struct payload replies = replies_pack(&agent->replies, list.ptr, list.len);
+    agent->commands_executed += list.len;
+    agent->state_hash = checksum(payload_bytes(&e->value), e->value.len, agent->state_hash);
+    agent->state_hash = checksum(payload_bytes(&replies), replies.len, agent->state_hash);
+    results_set(&agent->results, result, header.id, &replies);
+    send_executed(agent, e->slot, &header, &replies);
+}
+
+/* Executes what the learner releases; the entries' values live until the learner's next call, which is in the next step. */
+static void execute_released(struct learner_agent *agent, uint32_t bytes_max)
+{
+    struct entry_list released = learner_release(agent->learner, bytes_max);
+    for (size_t i = 0; i < released.len; i++) {
+        const struct entry *e = &released.ptr[i];
+        invariant(e->slot == agent->executed);
+        if (agent->recovered)
+            append_if_not_held(agent, e);
+        if (e->kind == ENTRY_COMMANDS)
+            execute_batch(agent, e);
+        else
+            results_add(&agent->results, e->slot);
+        slot_ring_advance(&agent->held);
+        agent->executed++;
+        catch_up_note_executed(&agent->catch_up, e->slot, agent->effects.lsn);
+    }
+}
+
+static void recover_record(struct learner_agent *agent, const struct log_record *r)
+{
+    if (r->kind == RECORD_ACCEPTED || r->kind == RECORD_LEARNED) {
+        note_held(agent, r->entry.slot, r->entry.ballot, r->lsn);
+        learner_proposed(agent->learner, &r->entry, 1);
+    } else if (r->kind == RECORD_CHOSEN) {
+        /* At whatever ballot: of each slot's records so far the highest ballot's is the chosen one. */
+        learner_chosen(agent->learner, (struct ballot){0}, r->entry.slot, r->to);
+        agent->effects.lsn = r->lsn;
+        uint64_t before;
+        do {
+            before = agent->executed;
+            execute_released(agent, STEP_BYTES_MAX);
+            results_settle(&agent->results); /* nothing is answered yet */
+        } while (agent->executed > before);
+        agent->chosen_recorded = agent->held_durably = agent->executed;
+    }
+}
+
+static void on_records(struct learner_agent *agent, const struct record_list *records)
+{
+    if (agent->recovered) {
+        catch_up_records(&agent->catch_up, records, &agent->effects);
+        return;
+    }
+    for (size_t i = 0; i < records->len; i++)
+        recover_record(agent, &records->ptr[i]);
+}
+
+static void on_durable(struct learner_agent *agent, uint64_t lsn)
+{
+    size_t done = 0;
+    while (done < agent->holding_count && agent->holdings[done].lsn <= lsn)
+        agent->held_durably = agent->holdings[done++].to;
+    if (done == 0)
+        return;
+    agent->holding_count -= done;
+    memmove(agent->holdings, agent->holdings + done, agent->holding_count * sizeof *agent->holdings);
+}
+
+static void on_leader_word(struct learner_agent *agent, const struct message *m)
+{
+    if (ballot_compare(m->ballot, agent->leader_ballot) > 0) {
+        agent->leader_ballot = m->ballot;
+        agent->progress_wanted = true; /* a new leader has to know how far the learners are (rule 16 of the design) */
+    }
+    learner_chosen(agent->learner, m->ballot, m->from, m->chosen);
+}
+
+static void on_accept(struct learner_agent *agent, const struct message *m)
+{
+    bool sound = true;
+    for (size_t i = 0; i < m->entries.len; i++)
+        sound = sound && ballot_compare(m->entries.ptr[i].ballot, m->ballot) == 0;
+    if (sound)
+        learner_proposed(agent->learner, m->entries.ptr, m->entries.len);
+    on_leader_word(agent, m);
+}
+
+static void on_learn(struct learner_agent *agent, uint32_t sender, const struct message *m)
+{
+    if (m->flags & MESSAGE_IS_CHOSEN) {
+        learner_learned(agent->learner, m->entries.ptr, m->entries.len);
+        catch_up_answered(&agent->catch_up, (m->flags & MESSAGE_LAST) != 0);
+        return;
+    }
+    learner_proposed(agent->learner, m->entries.ptr, m->entries.len);
+    for (size_t i = 0; i < m->entries.len; i++)
+        learner_voted(agent->learner, sender, m->entries.ptr[i].ballot, m->entries.ptr[i].slot, m->entries.ptr[i].slot + 1);
+}
+
+static void on_result_request(struct learner_agent *agent, uint32_t sender, const struct message *m)
+{
+    if (m->from == 0 || m->from >= agent->executed)
+        return;
+    struct message answer = {.kind = MESSAGE_EXECUTED, .from = m->from, .batch = m->batch};
+    struct entry entry = {.slot = m->from};
+    const struct result *r = results_find(&agent->results, m->from);
+    if (r == NULL || r->skipped)
+        answer.flags = MESSAGE_FORGOTTEN;
+    else if (!batch_id_equal(r->batch, m->batch))
+        answer.flags = MESSAGE_ANOTHER;
+    else {
+        entry.value = r->replies;
+        answer.entries = (struct entry_list){&entry, 1};
+    }
+    effects_send(&agent->effects, node_set_of(sender), effects_keep(&agent->effects, &answer));
+}
+
+static void on_message(struct learner_agent *agent, uint32_t sender, const struct message *m)
+{
+    switch (m->kind) {
+    case MESSAGE_ACCEPT:
+        on_accept(agent, m);
+        break;
+    case MESSAGE_ACCEPTED:
+        learner_voted(agent->learner, sender, m->ballot, m->from, m->to);
+        break;
+    case MESSAGE_CHOSEN:
+        on_leader_word(agent, m);
+        break;
+    case MESSAGE_HEARTBEAT:
+        if (m->flags & MESSAGE_LEADING)
+            on_leader_word(agent, m);
+        break;
+    case MESSAGE_LEARN_REQUEST:
+        catch_up_request(&agent->catch_up, sender, m->from, m->to < agent->executed ? m->to : agent->executed);
+        break;
+    case MESSAGE_LEARN:
+        on_learn(agent, sender, m);
+        break;
+    case MESSAGE_RESULT_REQUEST:
+        on_result_request(agent, sender, m);
+        break;
+    case MESSAGE_PROGRESS:
+        catch_up_progress(&agent->catch_up, sender, m->to);
+        break;
+    default:
+        break; /* for another role */
+    }
+}
+
+static void on_event(struct learner_agent *agent, const struct event *event)
+{
+    switch (event->tag) {
+    case EVENT_MESSAGE:
+        on_message(agent, event->val.message.sender, &event->val.message.message);
+        break;
+    case EVENT_DURABLE:
+        on_durable(agent, event->val.durable);
+        break;
+    case EVENT_RECORDS:
+        on_records(agent, &event->val.records);
+        break;
+    case EVENT_RECOVERED:
+        agent->recovered = agent->progress_wanted = true;
+        break;
+    case EVENT_APPENDED:
+        note_held(agent, event->val.appended.slot, event->val.appended.ballot, event->val.appended.lsn);
+        break;
+    default:
+        break;
+    }
+}
+
+/* Records up to where slots are executed, when that costs no sync of its own, or after a while. */
+static void record_chosen(struct learner_agent *agent, uint64_t now, bool appending)
+{
+    uint64_t news = agent->executed - agent->chosen_recorded;
+    bool due = news >= agent->config.alpha / 2 || now - agent->chosen_recorded_at >= agent->config.exec_interval;
+    if (news == 0 || !(appending || due))
+        return;
+    uint64_t lsn = effects_append(&agent->effects, RECORD_CHOSEN, &(struct entry){.slot = agent->chosen_recorded}, agent->executed);
+    agent->holdings = memory_reserve(agent->holdings, &agent->holding_capacity, agent->holding_count + 1, sizeof *agent->holdings);
+    agent->holdings[agent->holding_count++] = (struct holding){agent->executed, lsn};
+    agent->chosen_recorded = agent->executed;
+    agent->chosen_recorded_at = now;
+}
+
+/* Tells proposers and learners how far this learner is: soon under load, at times when idle. */
+static void send_progress(struct learner_agent *agent, uint64_t now)
+{
+    const struct node_config *c = &agent->config;
+    uint64_t news = agent->executed - agent->progress_sent;
+    uint64_t silence = now - agent->progress_sent_at;
+    bool due = news >= (c->alpha + 3) / 4 || (news > 0 && silence >= c->exec_interval) || silence >= 10 * c->exec_interval;
+    if (!due && !agent->progress_wanted)
+        return;
+    struct message m = {.kind = MESSAGE_PROGRESS, .to = agent->executed, .floor = agent->held_durably};
+    m.batch.number = agent->state_hash;
+    effects_send(&agent->effects, c->proposers | c->learners, &m);
+    agent->progress_sent = agent->executed;
+    agent->progress_sent_at = now;
+    agent->progress_wanted = false;
+}
+
+static uint64_t wake_at(const struct learner_agent *agent, uint64_t now, bool more)
+{
+    if (more)
+        return now;
+    const struct node_config *c = &agent->config;
+    uint64_t wake = agent->progress_sent_at + (agent->executed > agent->progress_sent ? c->exec_interval : 10 * c->exec_interval);
+    if (agent->executed > agent->chosen_recorded && agent->chosen_recorded_at + c->exec_interval < wake)
+        wake = agent->chosen_recorded_at + c->exec_interval;
+    uint64_t ask = catch_up_wake_at(&agent->catch_up);
+    return ask < wake ? ask : wake;
+}
+
+struct step_result learner_agent_step(struct learner_agent *agent, uint64_t now, uint64_t lsn, const struct event *events, size_t count)
+{
+    bool appending = false;
+    effects_begin(&agent->effects, lsn);
+    results_settle(&agent->results);
+    catch_up_settle(&agent->catch_up);
+    for (size_t i = 0; i < count; i++) {
+        appending = appending || events[i].tag == EVENT_APPENDED;
+        on_event(agent, &events[i]);
+    }
+    if (!agent->recovered)
+        return effects_end(&agent->effects, UINT64_MAX, 0);
+    uint64_t before = agent->executed;
+    execute_released(agent, STEP_BYTES_MAX);
+    record_chosen(agent, now, appending || agent->effects.lsn != lsn);
+    send_progress(agent, now);
+    catch_up_ask(&agent->catch_up, learner_missing(agent->learner), now, &agent->effects);
+    catch_up_serve(&agent->catch_up, &agent->effects);
+    return effects_end(&agent->effects, wake_at(agent, now, agent->executed > before && learner_known_chosen(agent->learner) > agent->executed), 0);
+}
+
+struct node_status learner_agent_status(struct learner_agent *agent)
+{
+    return (struct node_status){
+        .node = agent->config.node,
+        .incarnation = agent->config.incarnation,
+        .leader = agent->leader_ballot.node,
+        .ballot = agent->leader_ballot,
+        .chosen = learner_known_chosen(agent->learner),
+        .executed = agent->executed,
+        .held = agent->held_durably,
+        .state_hash = agent->state_hash,
+        .commands_executed = agent->commands_executed,
+    };
+}

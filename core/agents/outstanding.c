@@ -1,0 +1,117 @@
+#include "core/agents/outstanding.h"
+
+void outstanding_init(struct outstanding *o)
+{
+    *o = (struct outstanding){.end = 1, .queue = 1};
+    slot_ring_init(&o->batches, sizeof(struct outstanding_batch), 64, 1);
+}
+
+void outstanding_close(struct outstanding *o)
+{
+    for (uint64_t n = o->batches.base; n < o->end; n++)
+        payload_free(&((struct outstanding_batch *)slot_ring_at(&o->batches, n))->value);
+    slot_ring_close(&o->batches);
+}
+
+uint64_t outstanding_next(const struct outstanding *o) { return o->end; }
+
+void outstanding_add(struct outstanding *o, uint64_t token, uint64_t now)
+{
+    struct outstanding_batch *b = slot_ring_reach(&o->batches, o->end++);
+    *b = (struct outstanding_batch){.token = token, .arrived_at = now, .asked_at = now, .waiting = true};
+    o->count++;
+}
+
+void outstanding_queue(struct outstanding *o, uint64_t number, const struct payload *value)
+{
+    struct outstanding_batch *b = slot_ring_at(&o->batches, number);
+    b->queued = true;
+    b->value = payload_copy(value);
+}
+
+/* The first queued batch, NULL when none is. */
+static struct outstanding_batch *first_queued(struct outstanding *o)
+{
+    if (o->queue < o->batches.base)
+        o->queue = o->batches.base;
+    for (; o->queue < o->end; o->queue++) {
+        struct outstanding_batch *b = slot_ring_at(&o->batches, o->queue);
+        if (b->queued)
+            return b;
+    }
+    return NULL;
+}
+
+struct payload *outstanding_first(struct outstanding *o, uint64_t *number)
+{
+    struct outstanding_batch *b = first_queued(o);
+    *number = o->queue;
+    return b != NULL ? &b->value : NULL;
+}
+
+void outstanding_proposed(struct outstanding *o, uint64_t number, uint64_t slot)
+{
+    struct outstanding_batch *b = slot_ring_at(&o->batches, number);
+    b->slot = slot;
+    b->queued = false;
+    payload_free(&b->value);
+}
+
+/* The batch has its answer. */
+static void take_out(struct outstanding *o, struct outstanding_batch *b)
+{
+    b->waiting = b->queued = false;
+    payload_free(&b->value);
+    o->count--;
+    while (o->batches.base < o->end && !((struct outstanding_batch *)slot_ring_at(&o->batches, o->batches.base))->waiting)
+        slot_ring_advance(&o->batches);
+}
+
+bool outstanding_answer(struct outstanding *o, uint64_t number, uint64_t slot, uint8_t outcome, uint64_t *token)
+{
+    struct outstanding_batch *b = number < o->end ? slot_ring_at(&o->batches, number) : NULL;
+    if (b == NULL || !b->waiting || b->queued || (outcome != OUTCOME_EXECUTED && b->slot != slot))
+        return false;
+    *token = b->token;
+    take_out(o, b);
+    return true;
+}
+
+bool outstanding_unqueue(struct outstanding *o, struct outstanding_overdue *batch)
+{
+    struct outstanding_batch *b = first_queued(o);
+    if (b == NULL)
+        return false;
+    *batch = (struct outstanding_overdue){.number = o->queue, .token = b->token};
+    take_out(o, b);
+    return true;
+}
+
+bool outstanding_expired(struct outstanding *o, uint64_t now, uint64_t timeout, struct outstanding_overdue *batch)
+{
+    if (o->batches.base == o->end)
+        return false;
+    struct outstanding_batch *b = slot_ring_at(&o->batches, o->batches.base);
+    if (now - b->arrived_at < timeout)
+        return false;
+    *batch = (struct outstanding_overdue){.number = o->batches.base, .slot = b->slot, .token = b->token};
+    take_out(o, b);
+    return true;
+}
+
+void outstanding_scan(struct outstanding *o) { o->scan = o->batches.base; }
+
+bool outstanding_overdue(struct outstanding *o, uint64_t now, uint64_t interval, struct outstanding_overdue *batch)
+{
+    for (; o->scan < o->end; o->scan++) {
+        struct outstanding_batch *b = slot_ring_at(&o->batches, o->scan);
+        if (b == NULL || !b->waiting || b->slot == 0 || now - b->asked_at < interval)
+            continue;
+        b->asked_at = now;
+        *batch = (struct outstanding_overdue){.number = o->scan++, .slot = b->slot, .token = b->token};
+        return true;
+    }
+    return false;
+}
+
+uint64_t outstanding_count(const struct outstanding *o) { return o->count; }

@@ -1,0 +1,58 @@
+/* Client batches of one proposer between arrival and answer, by number. A batch is queued (has its value, no slot),
+ * proposed (has a slot), or forwarded (has neither). It is never proposed twice (rule 8 of the design). A part of the
+ * proposer agent. */
+#ifndef SYNOD_CORE_AGENTS_OUTSTANDING_H
+#define SYNOD_CORE_AGENTS_OUTSTANDING_H
+
+#include "core/base/slot_ring.h"
+
+struct outstanding_batch {
+    uint64_t token;
+    uint64_t arrived_at;
+    uint64_t asked_at; /* last time a learner was asked for its fate */
+    uint64_t slot;     /* 0: not proposed by this node */
+    struct payload value;
+    bool waiting; /* for its answer */
+    bool queued;
+};
+
+struct outstanding {
+    struct slot_ring batches; /* by number; base: the oldest unanswered */
+    uint64_t end;             /* number of the next batch */
+    uint64_t queue;           /* every queued batch has at least this number */
+    uint64_t scan;
+    uint64_t count;
+};
+
+struct outstanding_overdue {
+    uint64_t number;
+    uint64_t slot;
+    uint64_t token;
+};
+
+void outstanding_init(struct outstanding *o);
+void outstanding_close(struct outstanding *o);
+/* The number that the next batch gets. */
+uint64_t outstanding_next(const struct outstanding *o);
+/* Adds a batch that waits for its answer. */
+void outstanding_add(struct outstanding *o, uint64_t token, uint64_t now);
+/* The batch just added waits to be proposed; the value is copied. */
+void outstanding_queue(struct outstanding *o, uint64_t number, const struct payload *value);
+/* The first queued batch's value and number, NULL when none is queued. */
+struct payload *outstanding_first(struct outstanding *o, uint64_t *number);
+/* The first queued batch got a slot; its value is released. */
+void outstanding_proposed(struct outstanding *o, uint64_t number, uint64_t slot);
+/* An answer came for a batch, about `slot`. False when nothing waits for it: answered before, or the answer is about a slot
+ * that the batch was not proposed in. */
+bool outstanding_answer(struct outstanding *o, uint64_t number, uint64_t slot, uint8_t outcome, uint64_t *token);
+/* Takes out a queued batch; false when there is none. */
+bool outstanding_unqueue(struct outstanding *o, struct outstanding_overdue *batch);
+/* Takes out the oldest batch when it has waited for `timeout`. */
+bool outstanding_expired(struct outstanding *o, uint64_t now, uint64_t timeout, struct outstanding_overdue *batch);
+/* Walks, from outstanding_scan on, the proposed batches that have waited for `interval` since they were last asked about,
+ * and counts them as asked about. */
+void outstanding_scan(struct outstanding *o);
+bool outstanding_overdue(struct outstanding *o, uint64_t now, uint64_t interval, struct outstanding_overdue *batch);
+uint64_t outstanding_count(const struct outstanding *o);
+
+#endif

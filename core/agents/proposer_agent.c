@@ -1,0 +1,637 @@
+/* A proposer agent follows, asks, prepares, or leads:
+ *
+ *              elected by the leader detector            quorum has lost the leader too
+ *   FOLLOWING ------------------------------> ASKING -----------------------------------> PREPARING
+ *       ^                                       |                                             |
+ *       | a leader is heard, a higher ballot, no quorum, a stalled disk                       | quorum of promises
+ *       +---------------------------------------+--------------------- LEADING <-------------+
+ *
+ * Asking has no effect on the acceptors (rule 15 of the design), so that a node that was merely cut off disturbs nobody.
+ * Client batches live in `outstanding.c` from their arrival to their answer, whoever leads by then. */
+#include "core/agents/proposer_agent.h"
+
+#include "core/agents/effects.h"
+#include "core/agents/outstanding.h"
+#include "core/formats/batch.h"
+#include "core/paxos/failure_detector.h"
+#include "core/paxos/leader_detector.h"
+#include "core/paxos/proposer.h"
+
+/* Bytes of values in one ACCEPT. */
+enum { ACCEPT_BYTES_MAX = 1 << 20 };
+
+/* Batches that other nodes forwarded and that wait for room; beyond that they are dropped (their clients hear "unknown"). */
+enum { FORWARDED_MAX = 256 };
+
+struct proposer_agent {
+    struct node_config config;
+    struct proposer *proposer;
+    struct failure_detector *detector;
+    bool recovered;
+    uint8_t state; /* enum proposer_state */
+
+    uint32_t leader; /* 0: nobody known */
+    struct ballot ballot; /* the leader's, else the highest heard of */
+    struct leadership told;
+    uint64_t leader_changes;
+    uint64_t quiet_until; /* no election of one's own before */
+
+    uint64_t question; /* number of the last one asked */
+    node_set lost;     /* acceptors that answered "lost, too" */
+    uint64_t asked_at;
+    uint64_t prepared_at; /* last PREPARE sent */
+
+    uint64_t heartbeat_at;       /* last one sent */
+    uint64_t retransmit_at;      /* next look at what is in flight */
+    uint64_t retransmit_chosen;  /* the window's state at the last look */
+    uint64_t acceptor_heard_at[NODE_ID_MAX + 1];
+
+    uint64_t executed[NODE_ID_MAX + 1]; /* first slot not executed, by learner */
+    uint64_t held[NODE_ID_MAX + 1];     /* first slot not durably held, by learner */
+    uint64_t chosen_told;  /* up to where the learners were told */
+    uint64_t prompt_until; /* slots below are awaited by other nodes: tell at once */
+
+    uint64_t durable, durable_at; /* to notice a stalled disk */
+
+    struct outstanding outstanding;
+    struct message forwarded[FORWARDED_MAX];
+    size_t forwarded_count;
+    struct effects effects;
+};
+
+
+struct proposer_agent *proposer_agent_new(const struct node_config *config)
+{
+    struct proposer_agent *agent = memory_new(1, sizeof *agent);
+    agent->config = *config;
+    agent->proposer = proposer_new(config);
+    outstanding_init(&agent->outstanding);
+    for (uint32_t n = 0; n <= NODE_ID_MAX; n++)
+        agent->executed[n] = agent->held[n] = 1;
+    return agent;
+}
+
+void proposer_agent_free(struct proposer_agent *agent)
+{
+    proposer_free(agent->proposer);
+    if (agent->detector != NULL)
+        failure_detector_free(agent->detector);
+    outstanding_close(&agent->outstanding);
+    for (size_t i = 0; i < agent->forwarded_count; i++)
+        message_free(&agent->forwarded[i]);
+    effects_close(&agent->effects);
+    free(agent);
+}
+
+/* --- what is known of the learners ------------------------------------------------------------------------------- */
+
+/* The highest slot that at least a majority of learners has reached in `by_learner`. */
+static uint64_t majority_reached(const struct proposer_agent *agent, const uint64_t *by_learner)
+{
+    node_set learners = agent->config.learners;
+    uint32_t majority = node_set_count(learners) / 2 + 1;
+    uint64_t best = 1;
+    for (node_set i = learners; i != 0; i &= i - 1) {
+        uint64_t slot = by_learner[node_set_first(i)];
+        uint32_t reached = 0;
+        for (node_set j = learners; j != 0; j &= j - 1)
+            reached += by_learner[node_set_first(j)] >= slot;
+        if (reached >= majority && slot > best)
+            best = slot;
+    }
+    return best;
+}
+
+/* Everything below is chosen: some learner has executed it. */
+static uint64_t executed_anywhere(const struct proposer_agent *agent)
+{
+    uint64_t best = 1;
+    for (node_set i = agent->config.learners; i != 0; i &= i - 1)
+        if (agent->executed[node_set_first(i)] > best)
+            best = agent->executed[node_set_first(i)];
+    return best;
+}
+
+/* The learner that a batch of this proposer asks for its results: its own node, else in turn one that keeps up. */
+static uint32_t choose_answerer(const struct proposer_agent *agent, uint64_t number)
+{
+    if (node_set_has(agent->config.learners, agent->config.node))
+        return agent->config.node;
+    uint64_t close = executed_anywhere(agent);
+    close = close > agent->config.alpha ? close - agent->config.alpha : 1;
+    uint32_t first = 0;
+    for (uint32_t i = 0; i <= NODE_ID_MAX; i++) {
+        uint32_t learner = (uint32_t)((number + i) & NODE_ID_MAX);
+        if (!node_set_has(agent->config.learners, learner))
+            continue;
+        first = first != 0 ? first : learner;
+        if (agent->executed[learner] >= close)
+            return learner;
+    }
+    return first;
+}
+
+/* --- leadership --------------------------------------------------------------------------------------------------- */
+
+static node_set all_nodes(const struct proposer_agent *agent)
+{
+    return agent->config.proposers | agent->config.acceptors | agent->config.learners;
+}
+
+static void tell_leadership(struct proposer_agent *agent)
+{
+    struct leadership now = {.leader = agent->leader, .ballot = agent->ballot};
+    if (now.leader == agent->told.leader && (now.leader == 0 || ballot_compare(now.ballot, agent->told.ballot) == 0))
+        return;
+    if (now.leader != 0)
+        agent->leader_changes++;
+    effects_add(&agent->effects, EFFECT_LEADER)->val.leader = now;
+    agent->told = now;
+}
+
+static void fill_chosen(const struct proposer_agent *agent, const struct proposer_window *w, struct message *m)
+{
+    m->ballot = w->ballot;
+    m->from = w->first;
+    m->chosen = w->chosen;
+    m->floor = majority_reached(agent, agent->held);
+}
+
+static void send_heartbeat(struct proposer_agent *agent, uint64_t now, uint8_t flags)
+{
+    struct message m = {.kind = MESSAGE_HEARTBEAT, .flags = flags, .ballot = agent->ballot};
+    node_set to = agent->config.proposers;
+    if (flags & MESSAGE_LEADING) {
+        struct proposer_window w = proposer_window_now(agent->proposer);
+        fill_chosen(agent, &w, &m);
+        agent->chosen_told = w.chosen;
+    }
+    if (flags != 0)
+        to = all_nodes(agent);
+    if (flags == 0)
+        to &= ~node_set_of(agent->config.node);
+    effects_send(&agent->effects, to, &m);
+    agent->heartbeat_at = now;
+}
+
+/* Back to following. A leader says goodbye, and what was never proposed goes back to its clients. */
+static void follow(struct proposer_agent *agent, uint64_t now)
+{
+    if (agent->state == PROPOSER_LEADING) {
+        send_heartbeat(agent, now, MESSAGE_RESIGNED);
+        agent->leader = 0;
+    }
+    if (agent->state >= PROPOSER_PREPARING)
+        proposer_resign(agent->proposer);
+    agent->state = PROPOSER_FOLLOWING;
+    for (size_t i = 0; i < agent->forwarded_count; i++)
+        message_free(&agent->forwarded[i]);
+    agent->forwarded_count = 0;
+}
+
+/* Someone holds a promise for, or leads at, a ballot above ours. */
+static void hear_ballot(struct proposer_agent *agent, struct ballot ballot, uint64_t now)
+{
+    if (ballot_compare(ballot, agent->ballot) <= 0)
+        return;
+    if (agent->state >= PROPOSER_PREPARING) {
+        follow(agent, now);
+        agent->quiet_until = now + agent->config.prepare_timeout * (1 + agent->config.node % 4);
+    }
+    agent->ballot = ballot;
+    if (agent->leader != ballot.node)
+        agent->leader = 0;
+}
+
+static void hear_leader(struct proposer_agent *agent, uint32_t sender, struct ballot ballot, uint64_t now)
+{
+    if (ballot_compare(ballot, agent->ballot) < 0 || ballot.node != sender || sender == agent->config.node)
+        return;
+    hear_ballot(agent, ballot, now);
+    agent->leader = sender;
+    if (agent->state == PROPOSER_ASKING)
+        agent->state = PROPOSER_FOLLOWING;
+}
+
+static void ask(struct proposer_agent *agent, uint64_t now)
+{
+    agent->state = PROPOSER_ASKING;
+    agent->lost = 0;
+    agent->asked_at = now;
+    struct message m = {.kind = MESSAGE_ASK, .from = ++agent->question};
+    effects_send(&agent->effects, agent->config.acceptors, &m);
+}
+
+static void send_prepares(struct proposer_agent *agent, node_set acceptors, uint64_t now)
+{
+    for (node_set i = acceptors; i != 0; i &= i - 1) {
+        uint32_t acceptor = node_set_first(i);
+        uint64_t wanted = proposer_promise_wanted(agent->proposer, acceptor);
+        struct message m = {.kind = MESSAGE_PREPARE, .ballot = agent->ballot, .from = wanted};
+        if (wanted != 0)
+            effects_send(&agent->effects, node_set_of(acceptor), &m);
+    }
+    agent->prepared_at = now;
+}
+
+static void prepare(struct proposer_agent *agent, uint64_t now)
+{
+    agent->state = PROPOSER_PREPARING;
+    agent->leader = 0;
+    agent->ballot = proposer_prepare(agent->proposer, agent->ballot, executed_anywhere(agent));
+    send_prepares(agent, agent->config.acceptors, now);
+}
+
+static void lead(struct proposer_agent *agent, uint64_t now)
+{
+    agent->state = PROPOSER_LEADING;
+    agent->leader = agent->config.node;
+    for (uint32_t n = 0; n <= NODE_ID_MAX; n++)
+        agent->acceptor_heard_at[n] = now;
+    agent->retransmit_at = now + agent->config.retry_interval;
+    agent->retransmit_chosen = 0;
+    agent->durable_at = now;
+    send_heartbeat(agent, now, MESSAGE_LEADING);
+}
+
+/* --- messages ----------------------------------------------------------------------------------------------------- */
+
+static void on_lost(struct proposer_agent *agent, uint32_t sender, const struct message *m, uint64_t now)
+{
+    if (agent->state != PROPOSER_ASKING || m->from != agent->question || (m->flags & MESSAGE_YES) == 0 ||
+        !node_set_has(agent->config.acceptors, sender))
+        return;
+    agent->lost |= node_set_of(sender);
+    if (node_set_count(agent->lost) >= agent->config.phase1_quorum)
+        prepare(agent, now);
+}
+
+static void on_promise(struct proposer_agent *agent, uint32_t sender, const struct message *m, uint64_t now)
+{
+    if (agent->state != PROPOSER_PREPARING)
+        return;
+    struct promise_result r = proposer_promise(agent->proposer, sender, m);
+    if (r.outcome == PROMISE_MORE)
+        send_prepares(agent, node_set_of(sender), now);
+    else if (r.outcome == PROMISE_ELECTED)
+        lead(agent, now);
+}
+
+static void on_heartbeat(struct proposer_agent *agent, uint32_t sender, const struct message *m, uint64_t now)
+{
+    if (m->flags & MESSAGE_LEADING)
+        hear_leader(agent, sender, m->ballot, now);
+    else if (agent->leader == sender)
+        agent->leader = 0; /* it resigned, or started anew */
+    if (ballot_compare(m->ballot, agent->ballot) > 0 && agent->state < PROPOSER_PREPARING)
+        agent->ballot = m->ballot;
+}
+
+static void on_progress(struct proposer_agent *agent, uint32_t sender, const struct message *m)
+{
+    if (!node_set_has(agent->config.learners, sender))
+        return;
+    if (m->to > agent->executed[sender])
+        agent->executed[sender] = m->to;
+    if (m->floor > agent->held[sender])
+        agent->held[sender] = m->floor;
+}
+
+/* A batch's fate, from a learner. */
+static void on_executed(struct proposer_agent *agent, const struct message *m)
+{
+    if (m->batch.origin != agent->config.node || m->batch.incarnation != agent->config.incarnation)
+        return;
+    uint8_t outcome = OUTCOME_EXECUTED;
+    if (m->flags & MESSAGE_FORGOTTEN)
+        outcome = OUTCOME_UNKNOWN;
+    else if (m->flags & MESSAGE_ANOTHER)
+        outcome = OUTCOME_MOVED; /* the only slot it was ever proposed in holds another batch */
+    else if (m->entries.len != 1)
+        return;
+    struct client_reply reply = {.outcome = outcome, .leader = agent->leader};
+    if (!outstanding_answer(&agent->outstanding, m->batch.number, m->from, outcome, &reply.token))
+        return;
+    if (outcome == OUTCOME_EXECUTED)
+        reply.replies = m->entries.ptr[0].value;
+    effects_add(&agent->effects, EFFECT_REPLY)->val.reply = reply;
+}
+
+static void on_forward(struct proposer_agent *agent, const struct message *m)
+{
+    if (agent->state != PROPOSER_LEADING || m->entries.len != 1 || agent->forwarded_count == FORWARDED_MAX)
+        return;
+    agent->forwarded[agent->forwarded_count++] = message_copy(m);
+}
+
+static void on_message(struct proposer_agent *agent, uint32_t sender, const struct message *m, uint64_t now)
+{
+    failure_detector_heard(agent->detector, sender, now);
+    if (sender <= NODE_ID_MAX)
+        agent->acceptor_heard_at[sender] = now;
+    switch (m->kind) {
+    case MESSAGE_PROMISE:
+        on_promise(agent, sender, m, now);
+        break;
+    case MESSAGE_ACCEPTED:
+        proposer_accepted(agent->proposer, sender, m->ballot, m->from, m->to);
+        break;
+    case MESSAGE_NACK:
+    case MESSAGE_ALIVE:
+        hear_ballot(agent, m->ballot, now);
+        break;
+    case MESSAGE_HEARTBEAT:
+        on_heartbeat(agent, sender, m, now);
+        break;
+    case MESSAGE_LOST:
+        on_lost(agent, sender, m, now);
+        break;
+    case MESSAGE_PROGRESS:
+        on_progress(agent, sender, m);
+        break;
+    case MESSAGE_EXECUTED:
+        on_executed(agent, m);
+        break;
+    case MESSAGE_FORWARD:
+        on_forward(agent, m);
+        break;
+    default:
+        break; /* for another role */
+    }
+}
+
+static void answer(struct proposer_agent *agent, uint64_t token, uint8_t outcome)
+{
+    struct client_reply reply = {.token = token, .outcome = outcome, .leader = agent->leader};
+    effects_add(&agent->effects, EFFECT_REPLY)->val.reply = reply;
+}
+
+static void on_commands(struct proposer_agent *agent, const struct client_batch *batch, uint64_t now)
+{
+    struct batch_header header;
+    uint64_t number = outstanding_next(&agent->outstanding);
+    struct batch_id id = {agent->config.node, agent->config.incarnation, number};
+    struct payload value = batch->value;
+    bool leading = agent->state == PROPOSER_LEADING;
+    if (!batch_header_read(&value, &header) || !(leading || (agent->config.forward && agent->leader != 0))) {
+        answer(agent, batch->token, OUTCOME_MOVED);
+        return;
+    }
+    batch_header_stamp(&value, id, choose_answerer(agent, number), now);
+    outstanding_add(&agent->outstanding, batch->token, now);
+    if (leading) {
+        outstanding_queue(&agent->outstanding, number, &value);
+        return;
+    }
+    struct entry entry = {.kind = ENTRY_COMMANDS, .value = value};
+    struct message m = {.kind = MESSAGE_FORWARD, .batch = id, .entries = {&entry, 1}};
+    effects_send(&agent->effects, node_set_of(agent->leader), effects_keep(&agent->effects, &m));
+}
+
+/* --- the leader's work -------------------------------------------------------------------------------------------- */
+
+/* Slots that may still be given out without running further ahead than a majority of learners can follow (rule 16). */
+static bool has_room(const struct proposer_agent *agent, const struct proposer_window *w)
+{
+    return w->next < majority_reached(agent, agent->executed) + agent->config.alpha && w->next < w->chosen + agent->config.alpha &&
+           w->bytes < agent->config.bytes_in_flight_max;
+}
+
+static void propose_waiting(struct proposer_agent *agent)
+{
+    struct proposer_window w = proposer_window_now(agent->proposer);
+    uint64_t number;
+    struct payload *value;
+    while (has_room(agent, &w) && (value = outstanding_first(&agent->outstanding, &number)) != NULL) {
+        uint64_t slot = proposer_propose(agent->proposer, ENTRY_COMMANDS, value);
+        if (slot == 0)
+            return;
+        outstanding_proposed(&agent->outstanding, number, slot);
+        w.next = slot + 1;
+        w.bytes += value->len;
+    }
+    size_t done = 0;
+    for (; done < agent->forwarded_count && has_room(agent, &w); done++) {
+        struct message *m = &agent->forwarded[done];
+        uint64_t slot = proposer_propose(agent->proposer, ENTRY_COMMANDS, &m->entries.ptr[0].value);
+        if (slot == 0)
+            break;
+        w.next = slot + 1;
+        agent->prompt_until = w.next;
+        message_free(m);
+    }
+    agent->forwarded_count -= done;
+    memmove(agent->forwarded, agent->forwarded + done, agent->forwarded_count * sizeof *agent->forwarded);
+}
+
+/* Who hears of values: acceptors to vote, learners to have them when they are chosen. */
+static void send_accepts(struct proposer_agent *agent, const struct proposer_window *w, const struct entry_list *entries, node_set to)
+{
+    struct message m = {.kind = MESSAGE_ACCEPT, .entries = *entries};
+    fill_chosen(agent, w, &m);
+    effects_send(&agent->effects, to, &m);
+}
+
+/* Tells who waits for it that more is chosen; the others hear it with the next values or the next heartbeat. */
+static void send_chosen(struct proposer_agent *agent)
+{
+    struct proposer_window w = proposer_window_now(agent->proposer);
+    if (w.chosen == agent->chosen_told)
+        return;
+    node_set to = agent->config.learners;
+    if (node_set_has(to, agent->config.node) && agent->chosen_told >= agent->prompt_until)
+        to = node_set_of(agent->config.node);
+    struct message m = {.kind = MESSAGE_CHOSEN};
+    fill_chosen(agent, &w, &m);
+    effects_send(&agent->effects, to, &m);
+    agent->chosen_told = w.chosen;
+}
+
+/* Sends again what nobody answered when nothing was chosen for a whole interval. True when it did. */
+static bool retransmit(struct proposer_agent *agent, uint64_t now)
+{
+    if (now < agent->retransmit_at)
+        return false;
+    struct proposer_window w = proposer_window_now(agent->proposer);
+    bool stuck = w.chosen == agent->retransmit_chosen && w.chosen < w.next;
+    agent->retransmit_at = now + agent->config.retry_interval;
+    agent->retransmit_chosen = w.chosen;
+    if (!stuck)
+        return false;
+    for (node_set i = agent->config.acceptors; i != 0; i &= i - 1) {
+        uint32_t acceptor = node_set_first(i);
+        struct message m = {.kind = MESSAGE_ACCEPT};
+        m.entries = proposer_unanswered(agent->proposer, acceptor, ACCEPT_BYTES_MAX);
+        if (m.entries.len == 0)
+            continue;
+        const struct message *kept = effects_keep(&agent->effects, &m);
+        send_accepts(agent, &w, &kept->entries, node_set_of(acceptor));
+    }
+    return true;
+}
+
+static bool has_quorum(const struct proposer_agent *agent, uint64_t now)
+{
+    uint32_t heard = 0;
+    for (node_set i = agent->config.acceptors; i != 0; i &= i - 1)
+        heard += now - agent->acceptor_heard_at[node_set_first(i)] < agent->config.dead_timeout;
+    return heard >= agent->config.phase2_quorum;
+}
+
+/* True when records have been waiting for this node's own disk for too long. */
+static bool disk_stalled(struct proposer_agent *agent, uint64_t now)
+{
+    if (agent->durable + 1 >= agent->effects.lsn)
+        agent->durable_at = now;
+    return now - agent->durable_at >= agent->config.dead_timeout;
+}
+
+/* True when there is more to send than one message holds. */
+static bool lead_on(struct proposer_agent *agent, uint64_t now)
+{
+    uint64_t executed = executed_anywhere(agent);
+    if (executed > proposer_window_now(agent->proposer).chosen)
+        proposer_settle(agent->proposer, executed);
+    propose_waiting(agent);
+    if (now - agent->heartbeat_at >= agent->config.heartbeat_interval)
+        send_heartbeat(agent, now, MESSAGE_LEADING);
+    send_chosen(agent);
+    if (retransmit(agent, now))
+        return true;
+    /* The last call to the proposer in a step: its entries live until the next one. */
+    struct proposer_window w = proposer_window_now(agent->proposer);
+    struct entry_list pending = proposer_pending(agent->proposer, ACCEPT_BYTES_MAX);
+    if (pending.len == 0)
+        return false;
+    send_accepts(agent, &w, &pending, agent->config.acceptors | agent->config.learners);
+    return pending.ptr[pending.len - 1].slot + 1 < w.next && w.next <= w.chosen + agent->config.alpha;
+}
+
+/* --- time --------------------------------------------------------------------------------------------------------- */
+
+static void watch_leader(struct proposer_agent *agent, uint64_t now)
+{
+    struct health health = failure_detector_check(agent->detector, now);
+    if (agent->leader != 0 && agent->leader != agent->config.node && !node_set_has(health.alive, agent->leader))
+        agent->leader = 0;
+    uint32_t elected = leader_detector_elect(health.alive, agent->leader);
+    bool mine = elected == agent->config.node;
+    if (agent->state == PROPOSER_LEADING && (!mine || !has_quorum(agent, now) || disk_stalled(agent, now))) {
+        follow(agent, now);
+        agent->quiet_until = now + agent->config.suspect_timeout;
+    }
+    if (agent->state != PROPOSER_LEADING && agent->state != PROPOSER_FOLLOWING && !mine)
+        follow(agent, now);
+    if (!mine || agent->leader != 0 || now < agent->quiet_until)
+        return;
+    if (agent->state == PROPOSER_FOLLOWING || (agent->state == PROPOSER_ASKING && now - agent->asked_at >= agent->config.prepare_timeout))
+        ask(agent, now);
+    else if (agent->state == PROPOSER_PREPARING && now - agent->prepared_at >= agent->config.prepare_timeout)
+        send_prepares(agent, agent->config.acceptors, now);
+}
+
+/* Looks after batches that have waited too long: asks a learner that must know, or gives up with "unknown". */
+static void watch_outstanding(struct proposer_agent *agent, uint64_t now)
+{
+    const struct node_config *c = &agent->config;
+    struct outstanding_overdue overdue;
+    while (outstanding_expired(&agent->outstanding, now, c->request_timeout, &overdue))
+        answer(agent, overdue.token, OUTCOME_UNKNOWN);
+    if (agent->state != PROPOSER_LEADING)
+        while (outstanding_unqueue(&agent->outstanding, &overdue))
+            answer(agent, overdue.token, OUTCOME_MOVED); /* it was never proposed */
+    outstanding_scan(&agent->outstanding);
+    while (outstanding_overdue(&agent->outstanding, now, c->retry_interval, &overdue)) {
+        node_set knowing = 0;
+        for (node_set i = c->learners; i != 0; i &= i - 1)
+            if (agent->executed[node_set_first(i)] > overdue.slot)
+                knowing |= i & -i;
+        if (knowing == 0)
+            continue;
+        node_set own = knowing & node_set_of(c->node);
+        struct message m = {.kind = MESSAGE_RESULT_REQUEST, .from = overdue.slot};
+        m.batch = (struct batch_id){c->node, c->incarnation, overdue.number};
+        effects_send(&agent->effects, own != 0 ? own : knowing & -knowing, &m);
+    }
+}
+
+static uint64_t wake_at(const struct proposer_agent *agent, uint64_t now, bool more)
+{
+    if (more)
+        return now;
+    const struct node_config *c = &agent->config;
+    uint64_t wake = agent->heartbeat_at + c->heartbeat_interval;
+    if (agent->state == PROPOSER_LEADING && agent->retransmit_at < wake)
+        wake = agent->retransmit_at;
+    if (agent->state == PROPOSER_ASKING && agent->asked_at + c->prepare_timeout < wake)
+        wake = agent->asked_at + c->prepare_timeout;
+    if (agent->state == PROPOSER_PREPARING && agent->prepared_at + c->prepare_timeout < wake)
+        wake = agent->prepared_at + c->prepare_timeout;
+    return wake;
+}
+
+/* How many more client batches to take: few while some are unanswered, so that commands gather into large batches. */
+static uint32_t credit(const struct proposer_agent *agent)
+{
+    uint64_t waiting = outstanding_count(&agent->outstanding);
+    bool takes = agent->state == PROPOSER_LEADING || (agent->config.forward && agent->leader != 0);
+    return takes && waiting < agent->config.batches_in_flight ? (uint32_t)(agent->config.batches_in_flight - waiting) : 0;
+}
+
+static void on_event(struct proposer_agent *agent, const struct event *event, uint64_t now)
+{
+    switch (event->tag) {
+    case EVENT_MESSAGE:
+        on_message(agent, event->val.message.sender, &event->val.message.message, now);
+        break;
+    case EVENT_COMMANDS:
+        on_commands(agent, &event->val.commands, now);
+        break;
+    case EVENT_DURABLE:
+        agent->durable = event->val.durable;
+        agent->durable_at = now;
+        break;
+    case EVENT_RECOVERED:
+        agent->recovered = true;
+        break;
+    case EVENT_STOP:
+        follow(agent, now);
+        agent->quiet_until = UINT64_MAX;
+        break;
+    default:
+        break;
+    }
+}
+
+struct step_result proposer_agent_step(struct proposer_agent *agent, uint64_t now, uint64_t lsn, const struct event *events, size_t count)
+{
+    effects_begin(&agent->effects, lsn);
+    if (agent->detector == NULL)
+        agent->detector = failure_detector_new(&agent->config, now);
+    for (size_t i = 0; i < count; i++)
+        on_event(agent, &events[i], now);
+    if (!agent->recovered)
+        return effects_end(&agent->effects, UINT64_MAX, 0);
+    watch_leader(agent, now);
+    watch_outstanding(agent, now);
+    if (agent->state != PROPOSER_LEADING && now - agent->heartbeat_at >= agent->config.heartbeat_interval)
+        send_heartbeat(agent, now, 0);
+    tell_leadership(agent);
+    bool more = agent->state == PROPOSER_LEADING && lead_on(agent, now);
+    return effects_end(&agent->effects, wake_at(agent, now, more), credit(agent));
+}
+
+struct node_status proposer_agent_status(struct proposer_agent *agent)
+{
+    struct proposer_window w = proposer_window_now(agent->proposer);
+    return (struct node_status){
+        .node = agent->config.node,
+        .incarnation = agent->config.incarnation,
+        .leader = agent->leader,
+        .proposer_state = agent->state,
+        .ballot = agent->ballot,
+        .chosen = agent->state == PROPOSER_LEADING ? w.chosen : executed_anywhere(agent),
+        .leader_changes = agent->leader_changes,
+        .batches_waiting = outstanding_count(&agent->outstanding),
+    };
+}

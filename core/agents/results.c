@@ -1,0 +1,50 @@
+#include "core/agents/results.h"
+
+enum { RESULTS_BYTES_MAX = 16 << 20 };
+
+void results_init(struct results *r, uint64_t slots_max)
+{
+    *r = (struct results){.slots_max = slots_max, .end = 1};
+    slot_ring_init(&r->ring, sizeof(struct result), slots_max, 1);
+}
+
+static void drop_oldest(struct results *r)
+{
+    struct result *oldest = slot_ring_at(&r->ring, r->ring.base);
+    r->bytes -= oldest->replies.len;
+    payload_free(&oldest->replies);
+    slot_ring_advance(&r->ring);
+}
+
+void results_close(struct results *r)
+{
+    while (r->ring.base < r->end)
+        drop_oldest(r);
+    slot_ring_close(&r->ring);
+}
+
+void results_settle(struct results *r)
+{
+    while (r->ring.base < r->end && (r->end - r->ring.base > r->slots_max || r->bytes > RESULTS_BYTES_MAX))
+        drop_oldest(r);
+}
+
+struct result *results_add(struct results *r, uint64_t slot)
+{
+    invariant(slot == r->end);
+    r->end++;
+    return slot_ring_reach(&r->ring, slot);
+}
+
+void results_set(struct results *r, struct result *result, struct batch_id batch, const struct payload *replies)
+{
+    result->skipped = false;
+    result->batch = batch;
+    result->replies = payload_copy(replies);
+    r->bytes += replies->len;
+}
+
+const struct result *results_find(const struct results *r, uint64_t slot)
+{
+    return slot < r->end ? slot_ring_at(&r->ring, slot) : NULL;
+}

@@ -1,0 +1,33 @@
+/* The bounded ring of recent results: which batch a slot held and what it was answered, for proposers that ask again. */
+#ifndef SYNOD_CORE_AGENTS_RESULTS_H
+#define SYNOD_CORE_AGENTS_RESULTS_H
+
+#include "core/base/slot_ring.h"
+
+struct result {
+    struct batch_id batch; /* none: the slot held no batch */
+    struct payload replies;
+    bool skipped; /* the slot held a batch that was not executed there: nothing can be said of it */
+};
+
+struct results {
+    struct slot_ring ring; /* base: the oldest slot remembered */
+    uint64_t end;          /* first slot not added */
+    uint64_t slots_max;
+    uint64_t bytes;
+};
+
+void results_init(struct results *r, uint64_t slots_max);
+void results_close(struct results *r);
+
+/* Forgets the oldest results beyond the bounds. Results found or set before stay valid until then. */
+void results_settle(struct results *r);
+
+/* Adds the next slot, holding nothing yet. */
+struct result *results_add(struct results *r, uint64_t slot);
+/* Says what the slot held; `replies` is copied. */
+void results_set(struct results *r, struct result *result, struct batch_id batch, const struct payload *replies);
+/* The result of a slot, NULL when it is forgotten. */
+const struct result *results_find(const struct results *r, uint64_t slot);
+
+#endif

@@ -1,0 +1,256 @@
+/* One step calls the proposer, then the acceptor, then the learner agent, each once and only if there is something for it
+ * (or its time has come). What an agent says to its own node goes to the agents called after it in the same step, and to
+ * the others in the next. Messages that wait for a record to be durable wait here, exactly as the runner lets sent ones
+ * wait (rule 2 of the design). */
+#include "core/runners/coordinator.h"
+
+#include "core/agents/acceptor_agent.h"
+#include "core/agents/effects.h"
+#include "core/agents/learner_agent.h"
+#include "core/agents/proposer_agent.h"
+
+enum role_bit { TO_PROPOSER = 1, TO_ACCEPTOR = 2, TO_LEARNER = 4, TO_ALL = 7 };
+enum { AGENTS = 3 };
+
+/* Which agents of this node hear a message of each kind. */
+static const uint8_t hears[MESSAGE_KINDS] = {
+    [MESSAGE_PREPARE] = TO_ACCEPTOR,
+    [MESSAGE_PROMISE] = TO_PROPOSER,
+    [MESSAGE_ACCEPT] = TO_ACCEPTOR | TO_LEARNER,
+    [MESSAGE_ACCEPTED] = TO_PROPOSER | TO_LEARNER,
+    [MESSAGE_NACK] = TO_PROPOSER,
+    [MESSAGE_HEARTBEAT] = TO_ALL,
+    [MESSAGE_ALIVE] = TO_PROPOSER,
+    [MESSAGE_ASK] = TO_ACCEPTOR,
+    [MESSAGE_LOST] = TO_PROPOSER,
+    [MESSAGE_CHOSEN] = TO_LEARNER,
+    [MESSAGE_LEARN_REQUEST] = TO_LEARNER,
+    [MESSAGE_LEARN] = TO_LEARNER,
+    [MESSAGE_RESULT_REQUEST] = TO_LEARNER,
+    [MESSAGE_EXECUTED] = TO_PROPOSER,
+    [MESSAGE_PROGRESS] = TO_PROPOSER | TO_LEARNER,
+    [MESSAGE_FORWARD] = TO_PROPOSER,
+};
+
+struct event_buffer {
+    struct event *items;
+    size_t count;
+    size_t capacity;
+};
+
+/* A message of this node to itself. */
+struct local_message {
+    uint64_t after;
+    uint8_t agents; /* those who have still to hear it */
+    bool heard;     /* in this step: effects may point into it until the next one */
+    struct message message;
+};
+
+struct coordinator {
+    struct node_config config;
+    struct proposer_agent *proposer;
+    struct acceptor_agent *acceptor;
+    struct learner_agent *learner;
+    bool recovered;
+    uint64_t durable;
+    uint64_t wake_at[AGENTS];
+    uint32_t credit;
+    struct event_buffer inbox[AGENTS];
+    struct local_message *locals; /* in order; those due are heard at the next step's start */
+    size_t local_count, local_capacity;
+    struct effects effects;
+};
+
+struct coordinator *coordinator_new(const struct node_config *config)
+{
+    struct coordinator *c = memory_new(1, sizeof *c);
+    c->config = *config;
+    c->proposer = proposer_agent_new(config);
+    c->acceptor = acceptor_agent_new(config);
+    c->learner = learner_agent_new(config);
+    return c;
+}
+
+void coordinator_free(struct coordinator *c)
+{
+    proposer_agent_free(c->proposer);
+    acceptor_agent_free(c->acceptor);
+    learner_agent_free(c->learner);
+    for (size_t i = 0; i < c->local_count; i++)
+        message_free(&c->locals[i].message);
+    free(c->locals);
+    for (int i = 0; i < AGENTS; i++)
+        free(c->inbox[i].items);
+    effects_close(&c->effects);
+    free(c);
+}
+
+static void put(struct coordinator *c, uint8_t agents, const struct event *event)
+{
+    for (int i = 0; i < AGENTS; i++) {
+        if ((agents >> i & 1) == 0)
+            continue;
+        struct event_buffer *b = &c->inbox[i];
+        b->items = memory_reserve(b->items, &b->capacity, b->count + 1, sizeof *b->items);
+        b->items[b->count++] = *event;
+    }
+}
+
+static uint8_t agents_for(const struct coordinator *c, const struct message *m)
+{
+    uint8_t agents = hears[m->kind];
+    /* Unless acceptors tell the learners, votes are the proposer's alone: a learner would count those it happens to get. */
+    if (m->kind == MESSAGE_ACCEPTED && !c->config.acceptors_send_learns)
+        agents = TO_PROPOSER;
+    return agents;
+}
+
+static void put_message(struct coordinator *c, uint8_t agents, uint32_t sender, const struct message *m)
+{
+    struct event event = {.tag = EVENT_MESSAGE, .val.message = {.sender = sender, .message = *m}};
+    put(c, agents, &event);
+}
+
+static void distribute(struct coordinator *c, const struct event *event)
+{
+    switch (event->tag) {
+    case EVENT_MESSAGE:
+        put_message(c, agents_for(c, &event->val.message.message), event->val.message.sender, &event->val.message.message);
+        break;
+    case EVENT_COMMANDS:
+    case EVENT_STOP:
+        put(c, TO_PROPOSER, event);
+        break;
+    case EVENT_DURABLE:
+        c->durable = event->val.durable;
+        put(c, TO_PROPOSER | TO_LEARNER, event);
+        break;
+    case EVENT_RECORDS:
+        put(c, c->recovered ? TO_LEARNER : TO_ACCEPTOR | TO_LEARNER, event);
+        break;
+    case EVENT_RECOVERED:
+        c->recovered = true;
+        put(c, TO_ALL, event);
+        break;
+    default:
+        break;
+    }
+}
+
+/* Hears what this node said to itself in earlier steps, as far as its records are durable by now. */
+static void hear_locals(struct coordinator *c)
+{
+    for (size_t i = 0; i < c->local_count; i++) {
+        c->locals[i].heard = c->locals[i].after <= c->durable;
+        if (c->locals[i].heard)
+            put_message(c, c->locals[i].agents, c->config.node, &c->locals[i].message);
+    }
+}
+
+/* Drops what was heard in the step before. */
+static void forget_heard(struct coordinator *c)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < c->local_count; i++) {
+        if (c->locals[i].heard)
+            message_free(&c->locals[i].message);
+        else
+            c->locals[kept++] = c->locals[i];
+    }
+    c->local_count = kept;
+}
+
+/* True when something said in this step can be heard in the next one at once. */
+static bool local_is_due(const struct coordinator *c)
+{
+    for (size_t i = 0; i < c->local_count; i++)
+        if (!c->locals[i].heard && c->locals[i].after <= c->durable)
+            return true;
+    return false;
+}
+
+static void keep_local(struct coordinator *c, uint64_t after, uint8_t agents, const struct message *m)
+{
+    c->locals = memory_reserve(c->locals, &c->local_capacity, c->local_count + 1, sizeof *c->locals);
+    c->locals[c->local_count++] = (struct local_message){.after = after, .agents = agents, .message = message_copy(m)};
+}
+
+/* Takes one effect of the agent number `from` over: the part that concerns this node goes into inboxes. */
+static void take_effect(struct coordinator *c, int from, const struct effect *effect)
+{
+    node_set self = node_set_of(c->config.node);
+    if (effect->tag == EFFECT_SEND && (effect->val.send.to & self) != 0) {
+        const struct outgoing *out = &effect->val.send;
+        uint8_t agents = agents_for(c, &out->message);
+        uint8_t later = (uint8_t)(TO_ALL << (from + 1)) & agents; /* agents still to be called in this step */
+        if (out->after > c->durable)
+            later = 0;
+        put_message(c, later, c->config.node, &out->message);
+        if (agents != later)
+            keep_local(c, out->after, agents & (uint8_t)~later, &out->message);
+        if (out->to == self)
+            return;
+    }
+    struct effect *taken = effects_add(&c->effects, effect->tag);
+    *taken = *effect;
+    if (effect->tag == EFFECT_SEND)
+        taken->val.send.to &= ~self;
+    if (effect->tag != EFFECT_APPEND)
+        return;
+    c->effects.lsn++;
+    if (from == 1 && effect->val.append.kind == RECORD_ACCEPTED) {
+        const struct log_record *r = &effect->val.append;
+        struct event event = {.tag = EVENT_APPENDED};
+        event.val.appended = (struct appended){.lsn = r->lsn, .slot = r->entry.slot, .ballot = r->entry.ballot};
+        put(c, TO_LEARNER, &event);
+    }
+}
+
+static struct step_result call_agent(struct coordinator *c, int agent, uint64_t now)
+{
+    const struct event_buffer *b = &c->inbox[agent];
+    if (agent == 0)
+        return proposer_agent_step(c->proposer, now, c->effects.lsn, b->items, b->count);
+    if (agent == 1)
+        return acceptor_agent_step(c->acceptor, now, c->effects.lsn, b->items, b->count);
+    return learner_agent_step(c->learner, now, c->effects.lsn, b->items, b->count);
+}
+
+struct step_result coordinator_step(struct coordinator *c, uint64_t now, uint64_t lsn, const struct event *events, size_t count)
+{
+    effects_begin(&c->effects, lsn);
+    forget_heard(c);
+    for (int i = 0; i < AGENTS; i++)
+        c->inbox[i].count = 0;
+    for (size_t i = 0; i < count; i++)
+        distribute(c, &events[i]);
+    hear_locals(c);
+    for (int agent = 0; agent < AGENTS; agent++) {
+        if (c->inbox[agent].count == 0 && now < c->wake_at[agent])
+            continue;
+        struct step_result r = call_agent(c, agent, now);
+        c->wake_at[agent] = r.wake_at;
+        if (agent == 0)
+            c->credit = r.credit;
+        for (size_t i = 0; i < r.effects.len; i++)
+            take_effect(c, agent, &r.effects.ptr[i]);
+    }
+    uint64_t wake = local_is_due(c) ? now : UINT64_MAX;
+    for (int i = 0; i < AGENTS; i++)
+        wake = c->wake_at[i] < wake ? c->wake_at[i] : wake;
+    return effects_end(&c->effects, wake, c->credit);
+}
+
+struct node_status coordinator_status(struct coordinator *c)
+{
+    struct node_status status = proposer_agent_status(c->proposer);
+    struct node_status learner = learner_agent_status(c->learner);
+    status.promised = acceptor_agent_status(c->acceptor).promised;
+    if (learner.chosen > status.chosen)
+        status.chosen = learner.chosen;
+    status.executed = learner.executed;
+    status.held = learner.held;
+    status.state_hash = learner.state_hash;
+    status.commands_executed = learner.commands_executed;
+    return status;
+}

@@ -1,0 +1,19 @@
+/* The coordinator: all roles in one node. Hands each message to the agents it is for and short-cuts local ones. */
+#ifndef SYNOD_CORE_RUNNERS_COORDINATOR_H
+#define SYNOD_CORE_RUNNERS_COORDINATOR_H
+
+#include "core/base/types.h"
+
+struct coordinator;
+
+/* A coordinator with its three agents, before anything was recovered. */
+struct coordinator *coordinator_new(const struct node_config *config);
+void coordinator_free(struct coordinator *c);
+
+/* As node_step in runners/node.h. Each agent is stepped at most once; what they say to each other in this step is heard in
+ * the next one, for which the result then asks at once. */
+struct step_result coordinator_step(struct coordinator *c, uint64_t now, uint64_t lsn, const struct event *events, size_t count);
+
+struct node_status coordinator_status(struct coordinator *c);
+
+#endif

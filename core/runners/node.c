@@ -1,0 +1,66 @@
+/* A node as native code: the coordinator, or one agent, by the roles that the configuration gives this node. As a
+ * component a node is composed instead (compositions/). */
+#include "core/base/memory.h"
+#include "core/agents/acceptor_agent.h"
+#include "core/agents/learner_agent.h"
+#include "core/agents/proposer_agent.h"
+#include "core/runners/coordinator.h"
+#include "core/runners/node.h"
+
+struct node {
+    struct coordinator *coordinator;
+    struct proposer_agent *proposer;
+    struct acceptor_agent *acceptor;
+    struct learner_agent *learner;
+};
+
+struct node *node_new(const struct node_config *config)
+{
+    struct node *node = memory_new(1, sizeof *node);
+    bool proposes = node_set_has(config->proposers, config->node);
+    bool accepts = node_set_has(config->acceptors, config->node);
+    if (proposes && accepts)
+        node->coordinator = coordinator_new(config);
+    else if (proposes)
+        node->proposer = proposer_agent_new(config);
+    else if (accepts)
+        node->acceptor = acceptor_agent_new(config);
+    else
+        node->learner = learner_agent_new(config);
+    return node;
+}
+
+void node_free(struct node *node)
+{
+    if (node->coordinator != NULL)
+        coordinator_free(node->coordinator);
+    if (node->proposer != NULL)
+        proposer_agent_free(node->proposer);
+    if (node->acceptor != NULL)
+        acceptor_agent_free(node->acceptor);
+    if (node->learner != NULL)
+        learner_agent_free(node->learner);
+    free(node);
+}
+
+struct step_result node_step(struct node *node, uint64_t now, uint64_t lsn, const struct event *events, size_t count)
+{
+    if (node->coordinator != NULL)
+        return coordinator_step(node->coordinator, now, lsn, events, count);
+    if (node->proposer != NULL)
+        return proposer_agent_step(node->proposer, now, lsn, events, count);
+    if (node->acceptor != NULL)
+        return acceptor_agent_step(node->acceptor, now, lsn, events, count);
+    return learner_agent_step(node->learner, now, lsn, events, count);
+}
+
+struct node_status node_status(struct node *node)
+{
+    if (node->coordinator != NULL)
+        return coordinator_status(node->coordinator);
+    if (node->proposer != NULL)
+        return proposer_agent_status(node->proposer);
+    if (node->acceptor != NULL)
+        return acceptor_agent_status(node->acceptor);
+    return learner_agent_status(node->learner);
+}

@@ -1,0 +1,26 @@
+/* What a runner needs of the outside: the C face of wit/io.wit. In a component these call the imports; natively the host
+ * implements them (host/ports.c). Lists that are returned stay the callee's, valid until the next call of the same function;
+ * arguments are borrowed. None of them blocks. */
+#ifndef SYNOD_CORE_RUNNERS_PORTS_H
+#define SYNOD_CORE_RUNNERS_PORTS_H
+
+#include "core/formats/packet.h"
+
+struct ports;
+
+enum log_level { LOG_ERROR, LOG_WARNING, LOG_INFO, LOG_DEBUG };
+
+struct packet_list ports_network_receive(struct ports *p);
+void ports_network_send(struct ports *p, const struct packet *frames, size_t count);
+struct packet_list ports_client_receive(struct ports *p, uint64_t credit);
+void ports_client_reply(struct ports *p, const struct packet *answers, size_t count);
+void ports_client_leader(struct ports *p, uint64_t node, uint64_t round);
+struct packet_list ports_storage_recover(struct ports *p);
+void ports_storage_append(struct ports *p, const struct packet *records, size_t count);
+uint64_t ports_storage_durable(struct ports *p);
+struct packet_list ports_storage_read(struct ports *p, uint64_t from, uint64_t bytes_max);
+void ports_log(struct ports *p, uint32_t level, const char *text, size_t len);
+/* 0: go on. 1: finish. */
+uint64_t ports_control_command(struct ports *p);
+
+#endif

@@ -1,0 +1,319 @@
+#include "core/runners/runner.h"
+
+#include "core/base/memory.h"
+#include "core/base/message.h"
+#include "core/formats/record.h"
+#include "core/formats/serializer.h"
+#include "core/runners/node.h"
+
+/* Client batches are numbered packets; the outcome and the leader share a packet's kind (wit/io.wit). */
+enum { REPLY_LEADER_SHIFT = 8 };
+
+struct event_buffer {
+    struct event *items;
+    size_t count;
+    size_t capacity;
+};
+struct packet_buffer {
+    struct packet *items;
+    size_t count;
+    size_t capacity;
+};
+struct outgoing_buffer {
+    struct outgoing *items;
+    size_t count;
+    size_t capacity;
+};
+struct record_buffer {
+    struct log_record *items;
+    size_t count;
+    size_t capacity;
+};
+struct word_buffer {
+    uint64_t *items;
+    size_t count;
+    size_t capacity;
+};
+
+struct runner {
+    struct node_config config;
+    struct ports *ports;
+    struct node *node;
+    struct serializer *serializer;
+    bool recovering;
+    bool stopping;
+    uint64_t lsn;     /* of the next record */
+    uint64_t durable; /* as the node was told */
+    uint32_t credit;
+    bool has_read;
+    struct read_range read; /* what the node wants read back */
+
+    struct event_buffer events;
+    struct record_buffer records;   /* read from storage */
+    struct packet_buffer appends;   /* of this turn, encoded */
+    struct word_buffer append_words;
+    struct packet_buffer replies;
+    struct outgoing_buffer sends;   /* that may leave in this turn */
+    struct outgoing_buffer held;    /* copies that wait for their records */
+    size_t released;                /* the first of them leave in this turn */
+};
+
+struct runner *runner_new(const struct node_config *config, struct ports *ports)
+{
+    struct runner *r = memory_new(1, sizeof *r);
+    r->config = *config;
+    r->ports = ports;
+    r->node = node_new(config);
+    r->serializer = serializer_new();
+    r->recovering = true;
+    r->lsn = 1;
+    return r;
+}
+
+void runner_free(struct runner *r)
+{
+    node_free(r->node);
+    serializer_free(r->serializer);
+    for (size_t i = 0; i < r->held.count; i++)
+        message_free(&r->held.items[i].message);
+    free(r->held.items);
+    free(r->sends.items);
+    free(r->replies.items);
+    free(r->appends.items);
+    free(r->append_words.items);
+    free(r->records.items);
+    free(r->events.items);
+    free(r);
+}
+
+static struct event *add_event(struct runner *r, uint8_t tag)
+{
+    struct event_buffer *b = &r->events;
+    b->items = memory_reserve(b->items, &b->capacity, b->count + 1, sizeof *b->items);
+    b->items[b->count] = (struct event){.tag = tag};
+    return &b->items[b->count++];
+}
+
+static void log_text(struct runner *r, uint32_t level, const char *text) { ports_log(r->ports, level, text, strlen(text)); }
+
+/* --- in ------------------------------------------------------------------------------------------------------------ */
+
+/* The packets as records for the node; false when one is none. */
+static bool decode_records(struct runner *r, const struct packet_list *packets)
+{
+    struct record_buffer *b = &r->records;
+    b->items = memory_reserve(b->items, &b->capacity, packets->len, sizeof *b->items);
+    b->count = 0;
+    for (size_t i = 0; i < packets->len; i++)
+        if (!record_decode(&packets->ptr[i], &b->items[b->count++]))
+            return false;
+    return true;
+}
+
+/* One chunk of what the journal held at start; after the last one the node may speak. */
+static void recover(struct runner *r)
+{
+    struct packet_list packets = ports_storage_recover(r->ports);
+    if (packets.len == 0) {
+        r->recovering = false;
+        r->durable = ports_storage_durable(r->ports);
+        add_event(r, EVENT_RECOVERED);
+        add_event(r, EVENT_DURABLE)->val.durable = r->durable;
+        return;
+    }
+    if (!decode_records(r, &packets)) {
+        /* Its checksum held, so another version wrote it: going on would forget what was promised. */
+        log_text(r, LOG_ERROR, "the journal holds a record that this version cannot read");
+        invariant(false);
+    }
+    r->lsn = packets.ptr[packets.len - 1].id + 1;
+    add_event(r, EVENT_RECORDS)->val.records = (struct record_list){r->records.items, r->records.count};
+}
+
+static void receive_messages(struct runner *r)
+{
+    struct packet_list frames = ports_network_receive(r->ports);
+    if (frames.len == 0)
+        return;
+    struct decoded decoded = serializer_decode(r->serializer, frames.ptr, frames.len);
+    for (size_t i = 0; i < decoded.messages.len; i++)
+        add_event(r, EVENT_MESSAGE)->val.message = decoded.messages.ptr[i];
+    if (decoded.bad.len > 0)
+        log_text(r, LOG_WARNING, "a frame from another node is sound but holds no message; it was left out");
+}
+
+static void receive_commands(struct runner *r)
+{
+    if (r->credit == 0)
+        return;
+    struct packet_list batches = ports_client_receive(r->ports, r->credit);
+    for (size_t i = 0; i < batches.len; i++) {
+        const struct packet *p = &batches.ptr[i];
+        struct client_batch *batch = &add_event(r, EVENT_COMMANDS)->val.commands;
+        *batch = (struct client_batch){.token = p->id, .value = {.words = p->words, .len = p->len}};
+    }
+}
+
+/* Reads back what the node asked for in an earlier turn. */
+static void read_back(struct runner *r)
+{
+    if (!r->has_read)
+        return;
+    r->has_read = false;
+    struct packet_list packets = {0};
+    if (r->read.from < r->read.to)
+        packets = ports_storage_read(r->ports, r->read.from, r->read.bytes_max);
+    if (!decode_records(r, &packets))
+        r->records.count = 0;
+    add_event(r, EVENT_RECORDS)->val.records = (struct record_list){r->records.items, r->records.count};
+}
+
+static void gather_events(struct runner *r)
+{
+    r->events.count = 0;
+    if (r->recovering) {
+        recover(r);
+        return;
+    }
+    uint64_t durable = ports_storage_durable(r->ports);
+    if (durable > r->durable) {
+        r->durable = durable;
+        add_event(r, EVENT_DURABLE)->val.durable = durable;
+    }
+    receive_messages(r);
+    receive_commands(r);
+    read_back(r);
+    if (!r->stopping && ports_control_command(r->ports) != 0) {
+        r->stopping = true;
+        add_event(r, EVENT_STOP);
+    }
+}
+
+/* --- out ----------------------------------------------------------------------------------------------------------- */
+
+static void add_outgoing(struct outgoing_buffer *b, const struct outgoing *out)
+{
+    b->items = memory_reserve(b->items, &b->capacity, b->count + 1, sizeof *b->items);
+    b->items[b->count++] = *out;
+}
+
+/* Room for all records' bytes is made first: packets point into the buffer. */
+static void encode_appends(struct runner *r, const struct effect_list *effects)
+{
+    size_t words = 0, count = 0;
+    for (size_t i = 0; i < effects->len; i++) {
+        if (effects->ptr[i].tag != EFFECT_APPEND)
+            continue;
+        words += words_for(record_size(&effects->ptr[i].val.append));
+        count++;
+    }
+    r->append_words.items = memory_reserve(r->append_words.items, &r->append_words.capacity, words, sizeof(uint64_t));
+    r->appends.items = memory_reserve(r->appends.items, &r->appends.capacity, count, sizeof *r->appends.items);
+    r->appends.count = 0;
+    words = 0;
+    for (size_t i = 0; i < effects->len; i++) {
+        if (effects->ptr[i].tag != EFFECT_APPEND)
+            continue;
+        const struct log_record *record = &effects->ptr[i].val.append;
+        invariant(record->lsn == r->lsn);
+        r->lsn++;
+        record_encode(record, r->append_words.items + words, &r->appends.items[r->appends.count++]);
+        words += words_for(record_size(record));
+    }
+}
+
+static void sort_send(struct runner *r, const struct outgoing *send)
+{
+    struct outgoing out = *send;
+    out.to &= ~node_set_of(r->config.node);
+    if (out.to == 0)
+        return;
+    if (out.after <= r->durable) {
+        add_outgoing(&r->sends, &out);
+        return;
+    }
+    out.message = message_copy(&send->message);
+    add_outgoing(&r->held, &out);
+}
+
+static void add_reply(struct runner *r, const struct client_reply *reply)
+{
+    struct packet_buffer *b = &r->replies;
+    b->items = memory_reserve(b->items, &b->capacity, b->count + 1, sizeof *b->items);
+    b->items[b->count++] = (struct packet){
+        .id = reply->token,
+        .kind = reply->outcome | reply->leader << REPLY_LEADER_SHIFT,
+        .len = reply->replies.len,
+        .words = reply->replies.words,
+    };
+}
+
+static void sort_effects(struct runner *r, const struct effect_list *effects)
+{
+    for (size_t i = 0; i < effects->len; i++) {
+        const struct effect *e = &effects->ptr[i];
+        switch (e->tag) {
+        case EFFECT_SEND:
+            sort_send(r, &e->val.send);
+            break;
+        case EFFECT_READ:
+            r->read = e->val.read;
+            r->has_read = true;
+            break;
+        case EFFECT_REPLY:
+            add_reply(r, &e->val.reply);
+            break;
+        case EFFECT_LEADER:
+            ports_client_leader(r->ports, e->val.leader.leader, e->val.leader.ballot.round);
+            break;
+        default:
+            break;
+        }
+    }
+}
+
+/* Lets go what waited for records that are durable by now; it waited longest, so it leaves first. */
+static void release_held(struct runner *r)
+{
+    r->released = 0;
+    while (r->released < r->held.count && r->held.items[r->released].after <= r->durable)
+        add_outgoing(&r->sends, &r->held.items[r->released++]);
+}
+
+static void forget_released(struct runner *r)
+{
+    for (size_t i = 0; i < r->released; i++)
+        message_free(&r->held.items[i].message);
+    r->held.count -= r->released;
+    memmove(r->held.items, r->held.items + r->released, r->held.count * sizeof *r->held.items);
+    r->released = 0;
+}
+
+static void send_out(struct runner *r)
+{
+    if (r->sends.count > 0) {
+        struct packet_list frames = serializer_encode(r->serializer, r->sends.items, r->sends.count);
+        ports_network_send(r->ports, frames.ptr, frames.len);
+    }
+    if (r->replies.count > 0)
+        ports_client_reply(r->ports, r->replies.items, r->replies.count);
+}
+
+uint64_t runner_turn(struct runner *r, uint64_t now)
+{
+    bool was_recovering = r->recovering;
+    gather_events(r);
+    struct step_result result = node_step(r->node, now, r->lsn, r->events.items, r->events.count);
+    r->credit = result.credit;
+    r->sends.count = r->replies.count = 0;
+    release_held(r);
+    encode_appends(r, &result.effects);
+    sort_effects(r, &result.effects);
+    if (r->appends.count > 0)
+        ports_storage_append(r->ports, r->appends.items, r->appends.count);
+    send_out(r);
+    forget_released(r);
+    return was_recovering || r->has_read ? now : result.wake_at;
+}
+
+struct node_status runner_status(struct runner *r) { return node_status(r->node); }
