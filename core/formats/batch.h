@@ -1,0 +1,83 @@
+/* Batches of client commands, and of their replies: what a slot's value and an answer are made of.
+ *
+ * A batch (a value of kind ENTRY_COMMANDS), little-endian:
+ *
+ *    0  magic "SB01"    4      4  count of commands   4
+ *    8  origin node     4     12  incarnation         4
+ *   16  number          8     the batch id: the proposer that made it, its life, counted from 1
+ *   24  answerer        4     the learner asked to send the results; 0: the origin's own node
+ *   28  zero            4
+ *   32  time            8     the leader's monotonic microseconds (for sessions)
+ *   40  commands: each  argc 4, then argc lengths of 4 each, then the bytes of all arguments, padded with zeros to 4
+ *
+ * Whoever collects commands leaves the header's fields from 8 on zero; the proposer agent fills them in.
+ *
+ * Packed replies:
+ *
+ *    0  magic "SR01"    4      4  count of replies    4
+ *    8  replies: each   tag 4, length 4, then `length` bytes padded with zeros to 4.
+ *       REPLY_ARRAY: length is the number of scalar replies that follow, written the same way. REPLY_INTEGER: 8 bytes. */
+#ifndef SYNOD_CORE_FORMATS_BATCH_H
+#define SYNOD_CORE_FORMATS_BATCH_H
+
+#include "core/base/types.h"
+#include "core/state/state_machine.h"
+
+enum { BATCH_HEADER_SIZE = 40, REPLIES_HEADER_SIZE = 8 };
+
+struct batch_header {
+    uint32_t count;
+    struct batch_id id;
+    uint32_t answerer;
+    uint64_t time;
+};
+
+/* A growing buffer of 8-aligned bytes; zero-initialized is empty. */
+struct batch_builder {
+    uint64_t *words;
+    size_t capacity; /* words */
+    size_t len;      /* bytes */
+    uint32_t count;
+};
+
+/* Starts an empty batch in `b`, keeping its memory. */
+void batch_begin(struct batch_builder *b);
+/* Adds a command (copied). Preconditions: one argument at least, and the batch stays below 4 GiB. */
+void batch_add(struct batch_builder *b, const struct bytes *args, size_t argc);
+/* The batch so far: points into the builder, valid until its next call. */
+struct payload batch_end(struct batch_builder *b);
+void batch_builder_free(struct batch_builder *b);
+
+/* Reads the header. False: no batch. */
+bool batch_header_read(const struct payload *value, struct batch_header *header);
+/* Fills in id, answerer and time of a batch in place (precondition: it is one). */
+void batch_header_stamp(struct payload *value, struct batch_id id, uint32_t answerer, uint64_t time);
+
+/* Unpacked commands whose bytes point into the value; zero-initialized is empty. */
+struct batch_commands {
+    struct command *commands;
+    size_t count;
+    size_t capacity;
+    struct bytes *args;
+    size_t args_capacity;
+};
+/* Unpacks all commands. False: the bytes are not a sound batch (nothing is kept then). */
+bool batch_commands_read(struct batch_commands *c, const struct payload *value);
+void batch_commands_free(struct batch_commands *c);
+
+/* Packs replies into `b`; the payload points into it, valid until the builder's next call. */
+struct payload replies_pack(struct batch_builder *b, const struct reply *replies, size_t count);
+
+/* Walks packed replies: one call a reply, scalars inside an array included. Start with *offset = 0.
+ * False: the end, or unsound bytes. `bytes` point into the payload. After a REPLY_ARRAY its elements are sure to follow. */
+struct reply_item {
+    uint8_t tag;        /* enum reply_tag */
+    uint32_t elements;  /* REPLY_ARRAY */
+    int64_t integer;    /* REPLY_INTEGER */
+    struct bytes bytes; /* the others */
+};
+bool replies_next(const struct payload *replies, size_t *offset, struct reply_item *item);
+/* The number of replies packed, 0 for unsound bytes. */
+uint32_t replies_count(const struct payload *replies);
+
+#endif
