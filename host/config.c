@@ -1,0 +1,702 @@
+/* Reading the configuration file.
+ *
+ * libyaml turns the file into a tree whose every node knows its line. `read_map` walks one map of that tree along one
+ * table of host/config_schema.c: it knows no key by name, so unknown keys, keys given twice, missing keys and bad values
+ * are found in one place. What a single value cannot tell (duplicates, groups, quorums, limits that contradict each
+ * other) is checked once everything has been read. Each error is one line: FILE:LINE: key 'settings.alpha': what is wrong. */
+#include "host/config.h"
+
+#include <arpa/inet.h>
+#include <ctype.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <yaml.h>
+
+#include "core/base/memory.h"
+#include "host/config_schema.h"
+
+enum {
+    FILE_BYTES_MAX = 1 << 20,
+    /* What a frame carries besides values: its header and those of its entries. */
+    FRAME_OVERHEAD = 64 << 10,
+    PATH_TEXT_MAX = 96, /* "settings.storage_flush_state_interval_ms" and the like */
+};
+
+enum { NODE_KEYS = 4 };
+struct node_lines {
+    size_t of_node;
+    size_t of_key[NODE_KEYS]; /* in the order of config_node_section */
+};
+
+struct loader {
+    const char *file;
+    struct problem *problem;
+    struct config *config;
+    yaml_document_t document;
+    size_t top_lines[CONFIG_KEYS_MAX];     /* 0: the key is not there */
+    size_t setting_lines[CONFIG_KEYS_MAX];
+    struct node_lines *node_lines;
+    uint32_t client_server_port;
+};
+
+static bool fail(struct loader *l, size_t line, const char *key, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+static bool fail(struct loader *l, size_t line, const char *key, const char *format, ...)
+{
+    char what[600];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(what, sizeof what, format, args);
+    va_end(args);
+    problem_set(l->problem, EXIT_BAD_INPUT, "%s:%zu: key '%s': %s", l->file, line, key, what);
+    for (char *p = l->problem->text; *p != '\0'; p++)
+        if (iscntrl((unsigned char)*p)) /* what is quoted from the file must not break the line */
+            *p = '?';
+    return false;
+}
+
+static size_t line_of(const yaml_node_t *node) { return node->start_mark.line + 1; }
+
+static bool is_empty(const yaml_node_t *node)
+{
+    return node->type == YAML_SCALAR_NODE && node->data.scalar.length == 0 &&
+           node->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
+}
+
+/* The text of a scalar, NULL when the node is none or holds a zero byte. */
+static const char *text_of(const yaml_node_t *node)
+{
+    if (node->type != YAML_SCALAR_NODE)
+        return NULL;
+    const char *text = (const char *)node->data.scalar.value;
+    return strlen(text) == node->data.scalar.length ? text : NULL;
+}
+
+static size_t items_of(const yaml_node_t *list)
+{
+    return (size_t)(list->data.sequence.items.top - list->data.sequence.items.start);
+}
+
+static yaml_node_t *item_of(struct loader *l, const yaml_node_t *list, size_t i)
+{
+    return yaml_document_get_node(&l->document, list->data.sequence.items.start[i]);
+}
+
+/* ---- Fields ---- */
+
+static void store(const struct config_key *key, void *base, uint64_t value)
+{
+    uint8_t *field = (uint8_t *)base + key->offset;
+    if (key->kind == VALUE_TIME_MS)
+        value *= 1000;
+    switch (key->size) {
+    case 0:
+        break;
+    case sizeof(uint8_t):
+        *field = (uint8_t)value;
+        break;
+    case sizeof(uint32_t):
+        *(uint32_t *)(void *)field = (uint32_t)value;
+        break;
+    case sizeof(uint64_t):
+        *(uint64_t *)(void *)field = value;
+        break;
+    default: /* a choice kept as text */
+        snprintf((char *)field, key->size, "%s", key->choices[value]);
+    }
+}
+
+/* The number in a field of 4 or 8 bytes, in the unit of the file. */
+static uint64_t load(const struct config_key *key, const void *base)
+{
+    const uint8_t *field = (const uint8_t *)base + key->offset;
+    uint64_t value = key->size == sizeof(uint64_t) ? *(const uint64_t *)(const void *)field
+                                                   : *(const uint32_t *)(const void *)field;
+    return key->kind == VALUE_TIME_MS ? value / 1000 : value;
+}
+
+static void store_defaults(const struct config_section *section, void *base)
+{
+    for (size_t i = 0; i < section->count; i++) {
+        const struct config_key *key = &section->keys[i];
+        if (key->kind == VALUE_CHOICE || key->kind == VALUE_BOOL || key->kind == VALUE_COUNT ||
+            key->kind == VALUE_BYTES || key->kind == VALUE_TIME_MS)
+            store(key, base, key->standard);
+    }
+}
+
+/* ---- Values ---- */
+
+static bool read_number(struct loader *l, const char *path, size_t line, const struct config_key *key, const char *text,
+                        void *base)
+{
+    char reason[400], standard[64];
+    uint64_t value;
+    if (!config_value_read(key, text, &value, reason, sizeof reason))
+        return fail(l, line, path, "%s", reason);
+    if (key->use == KEY_ONLY_DEFAULT && value != key->standard) {
+        config_value_print(key, key->standard, standard, sizeof standard);
+        return fail(l, line, path, "%s is not supported yet, only %s: %s", text, standard, key->refusal);
+    }
+    store(key, base, value);
+    if (strcmp(key->name, "client_server_port") == 0)
+        l->client_server_port = (uint32_t)value;
+    return true;
+}
+
+static bool read_name(struct loader *l, const char *path, size_t line, const struct config_key *key, const char *text,
+                      void *base)
+{
+    size_t len = strlen(text);
+    if (len == 0 || len >= key->size)
+        return fail(l, line, path, "'%s' must have 1..%zu characters", text, key->size - 1);
+    for (const char *p = text; *p != '\0'; p++)
+        if (!isalnum((unsigned char)*p) && strchr("._-", *p) == NULL)
+            return fail(l, line, path, "'%s' may have letters, digits, '.', '_' and '-' only", text);
+    memcpy((char *)base + key->offset, text, len + 1);
+    return true;
+}
+
+/* The absolute path of the data folder: `text` starts at the folder that holds the configuration file. */
+static bool read_data(struct loader *l, size_t line, const char *text)
+{
+    char here[PATH_MAX];
+    if (text[0] == '\0')
+        return fail(l, line, "data", "is empty");
+    if (text[0] == '/') {
+        l->config->data = strdup(text);
+    } else {
+        if (realpath(l->file, here) == NULL)
+            return fail(l, line, "data", "the folder of this file: %s", strerror(errno));
+        *strrchr(here, '/') = '\0';
+        if (asprintf(&l->config->data, "%s/%s", here, text) < 0)
+            l->config->data = NULL;
+    }
+    invariant(l->config->data != NULL);
+    return true;
+}
+
+/* Why a host is none, NULL when it may be one. */
+static const char *host_refused(const char *host, bool brackets)
+{
+    struct in_addr v4;
+    struct in6_addr v6;
+    if (brackets) {
+        char bare[256];
+        snprintf(bare, sizeof bare, "%s", host);
+        bare[strcspn(bare, "%")] = '\0'; /* a zone such as %eth0 */
+        if (inet_pton(AF_INET6, bare, &v6) != 1)
+            return "is not an IPv6 address";
+        return IN6_IS_ADDR_UNSPECIFIED(&v6) ? "is no address that others can reach" : NULL;
+    }
+    for (const char *p = host; *p != '\0'; p++)
+        if (!isalnum((unsigned char)*p) && strchr("._-", *p) == NULL)
+            return "is not a host name";
+    if (host[strspn(host, "0123456789.")] == '\0') {
+        if (inet_pton(AF_INET, host, &v4) != 1)
+            return "is not an IPv4 address";
+        return v4.s_addr == INADDR_ANY ? "is no address that others can reach" : NULL;
+    }
+    return NULL;
+}
+
+static bool read_endpoint(struct loader *l, const char *path, size_t line, const char *text, struct endpoint *out)
+{
+    const bool brackets = text[0] == '[';
+    const char *start = brackets ? text + 1 : text;
+    const char *end = strchr(start, brackets ? ']' : ':');
+    const char *colon = end == NULL ? NULL : brackets ? end + 1 : end;
+    if (colon == NULL || *colon != ':' || end == start || strchr(colon + 1, ':') != NULL)
+        return fail(l, line, path, "'%s' is not an address (host:port or [v6]:port)", text);
+    if ((size_t)(end - start) >= sizeof out->host)
+        return fail(l, line, path, "the host has more than %zu characters", sizeof out->host - 1);
+    memcpy(out->host, start, (size_t)(end - start));
+    out->host[end - start] = '\0';
+    const char *refused = host_refused(out->host, brackets);
+    if (refused != NULL)
+        return fail(l, line, path, "'%s' %s", out->host, refused);
+
+    static const struct config_key port_key = {.name = "port", .kind = VALUE_COUNT, .min = 1, .max = UINT16_MAX};
+    char reason[400];
+    uint64_t port;
+    if (!config_value_read(&port_key, colon + 1, &port, reason, sizeof reason))
+        return fail(l, line, path, "port %s", reason);
+    out->port = (uint16_t)port;
+    return true;
+}
+
+/* ---- Maps and lists ---- */
+
+static bool read_nodes(struct loader *l, yaml_node_t *list);
+static bool read_groups(struct loader *l, yaml_node_t *list);
+static bool read_map(struct loader *l, yaml_node_t *map, const char *prefix, const struct config_section *section,
+                     void *base, size_t *lines);
+
+static bool read_value(struct loader *l, const char *path, const struct config_key *key, yaml_node_t *node, void *base)
+{
+    const size_t line = line_of(node);
+    if (key->kind == VALUE_NODES)
+        return read_nodes(l, node);
+    if (key->kind == VALUE_GROUPS)
+        return read_groups(l, node);
+    if (key->kind == VALUE_SETTINGS) {
+        if (is_empty(node)) /* all of them commented out */
+            return true;
+        return read_map(l, node, "settings.", &config_setting_section, base, l->setting_lines);
+    }
+    if (key->kind == VALUE_EMPTY_LIST) {
+        if (node->type == YAML_SEQUENCE_NODE && items_of(node) == 0)
+            return true;
+        return fail(l, line, path, "is not supported yet, only []: %s", key->refusal);
+    }
+    const char *text = text_of(node);
+    if (text == NULL)
+        return fail(l, line, path, "must be a single value");
+    switch (key->kind) {
+    case VALUE_NAME:
+        return read_name(l, path, line, key, text, base);
+    case VALUE_PATH:
+        return read_data(l, line, text);
+    case VALUE_ENDPOINT:
+        return read_endpoint(l, path, line, text, (struct endpoint *)(void *)((uint8_t *)base + key->offset));
+    default:
+        return read_number(l, path, line, key, text, base);
+    }
+}
+
+/* Reads a map along its table into `base`. `lines` (one a row, zero before) tells afterwards which keys were there. */
+static bool read_map(struct loader *l, yaml_node_t *map, const char *prefix, const struct config_section *section,
+                     void *base, size_t *lines)
+{
+    char path[PATH_TEXT_MAX + 64];
+    if (map->type != YAML_MAPPING_NODE) {
+        snprintf(path, sizeof path, "%.*s", (int)strcspn(prefix, "."), prefix);
+        return fail(l, line_of(map), path, "must be a map (`name: value` lines)");
+    }
+    for (yaml_node_pair_t *pair = map->data.mapping.pairs.start; pair < map->data.mapping.pairs.top; pair++) {
+        yaml_node_t *name_node = yaml_document_get_node(&l->document, pair->key);
+        yaml_node_t *value = yaml_document_get_node(&l->document, pair->value);
+        const char *name = text_of(name_node);
+        snprintf(path, sizeof path, "%s%s", prefix, name != NULL ? name : "?");
+        int row = name != NULL ? config_key_find(section, name) : -1;
+        if (row < 0)
+            return fail(l, line_of(name_node), path, "unknown key");
+        const struct config_key *key = &section->keys[row];
+        if (lines[row] != 0)
+            return fail(l, line_of(name_node), path, "given twice, first on line %zu", lines[row]);
+        lines[row] = line_of(name_node);
+        if (!read_value(l, path, key, value, base))
+            return false;
+    }
+    for (size_t i = 0; i < section->count; i++) {
+        const struct config_key *key = &section->keys[i];
+        snprintf(path, sizeof path, "%s%s", prefix, key->name);
+        if (key->use == KEY_REQUIRED && lines[i] == 0)
+            return fail(l, line_of(map), path, "missing");
+        int other = key->alias != NULL ? config_key_find(section, key->alias) : -1;
+        if (other >= 0 && lines[i] != 0 && lines[other] != 0)
+            return fail(l, lines[i], path, "another name of '%s%s', which line %zu gives too", prefix, key->alias,
+                        lines[other]);
+    }
+    return true;
+}
+
+static bool read_nodes(struct loader *l, yaml_node_t *list)
+{
+    struct config *c = l->config;
+    if (list->type != YAML_SEQUENCE_NODE || items_of(list) == 0)
+        return fail(l, line_of(list), "nodes", "must be a list with at least one node");
+    if (items_of(list) > NODE_ID_MAX)
+        return fail(l, line_of(list), "nodes", "%zu nodes are more than %u", items_of(list), NODE_ID_MAX);
+    c->node_count = items_of(list);
+    c->nodes = memory_new(c->node_count, sizeof *c->nodes);
+    l->node_lines = memory_new(c->node_count, sizeof *l->node_lines);
+    for (size_t i = 0; i < c->node_count; i++) {
+        char prefix[PATH_TEXT_MAX];
+        size_t lines[CONFIG_KEYS_MAX] = {0};
+        yaml_node_t *item = item_of(l, list, i);
+        snprintf(prefix, sizeof prefix, "nodes[%zu].", i);
+        if (!read_map(l, item, prefix, &config_node_section, &c->nodes[i], lines))
+            return false;
+        l->node_lines[i].of_node = line_of(item);
+        memcpy(l->node_lines[i].of_key, lines, sizeof l->node_lines[i].of_key);
+    }
+    return true;
+}
+
+static bool read_group(struct loader *l, yaml_node_t *list, size_t index)
+{
+    static const struct config_key id_key = {.name = "id", .kind = VALUE_COUNT, .min = 1, .max = NODE_ID_MAX};
+    struct config_group *group = &l->config->groups[index];
+    char path[PATH_TEXT_MAX];
+    snprintf(path, sizeof path, "groups[%zu]", index);
+    if (list->type != YAML_SEQUENCE_NODE || items_of(list) == 0)
+        return fail(l, line_of(list), path, "must be a list with at least one node id");
+    for (size_t i = 0; i < items_of(list); i++) {
+        yaml_node_t *item = item_of(l, list, i);
+        const char *text = text_of(item);
+        char reason[400];
+        uint64_t id;
+        if (text == NULL)
+            return fail(l, line_of(item), path, "must be a list of node ids");
+        if (!config_value_read(&id_key, text, &id, reason, sizeof reason))
+            return fail(l, line_of(item), path, "%s", reason);
+        for (size_t g = 0; g <= index; g++)
+            for (size_t n = 0; n < l->config->groups[g].count; n++)
+                if (l->config->groups[g].nodes[n] == id)
+                    return fail(l, line_of(item), path, "node %" PRIu64 " is already in groups[%zu]", id, g);
+        group->nodes[group->count++] = (uint32_t)id; /* ids differ and are below 64, so they fit */
+    }
+    return true;
+}
+
+static bool read_groups(struct loader *l, yaml_node_t *list)
+{
+    if (is_empty(list))
+        return true;
+    if (list->type != YAML_SEQUENCE_NODE || items_of(list) == 0)
+        return fail(l, line_of(list), "groups", "must be a list of lists of node ids");
+    if (items_of(list) > NODE_ID_MAX)
+        return fail(l, line_of(list), "groups", "%zu groups are more than %u", items_of(list), NODE_ID_MAX);
+    l->config->group_count = items_of(list);
+    l->config->groups = memory_new(l->config->group_count, sizeof *l->config->groups);
+    for (size_t i = 0; i < l->config->group_count; i++)
+        if (!read_group(l, item_of(l, list, i), i))
+            return false;
+    return true;
+}
+
+/* ---- What only the whole can tell ---- */
+
+static size_t top_line(const struct loader *l, const char *name)
+{
+    return l->top_lines[config_key_find(&config_top_section, name)];
+}
+
+static size_t setting_line(const struct loader *l, const char *name)
+{
+    return l->setting_lines[config_key_find(&config_setting_section, name)];
+}
+
+static bool check_ids(struct loader *l)
+{
+    const struct config *c = l->config;
+    for (size_t i = 0; i < c->node_count; i++)
+        for (size_t k = 0; k < i; k++)
+            if (c->nodes[k].id == c->nodes[i].id) {
+                char path[PATH_TEXT_MAX];
+                snprintf(path, sizeof path, "nodes[%zu].id", i);
+                return fail(l, l->node_lines[i].of_key[0], path, "%u is already the id of nodes[%zu]", c->nodes[i].id,
+                            k);
+            }
+    return true;
+}
+
+/* Where endpoint `which` (0 address, 1 client) of a node stands in the file. */
+static size_t endpoint_place(const struct loader *l, size_t node, int which, char *path, size_t size)
+{
+    static const char *const names[] = {"address", "client"};
+    size_t line = l->node_lines[node].of_key[config_key_find(&config_node_section, names[which])];
+    if (line != 0) {
+        snprintf(path, size, "nodes[%zu].%s", node, names[which]);
+        return line;
+    }
+    snprintf(path, size, "settings.client_server_port");
+    return setting_line(l, "client_server_port");
+}
+
+static bool same_endpoint(const struct endpoint *a, const struct endpoint *b)
+{
+    return a->port == b->port && strcasecmp(a->host, b->host) == 0;
+}
+
+static bool check_endpoints(struct loader *l)
+{
+    struct config *c = l->config;
+    for (size_t i = 0; i < c->node_count; i++)
+        if (c->nodes[i].client.host[0] == '\0' && l->client_server_port != 0) {
+            c->nodes[i].client = c->nodes[i].address;
+            c->nodes[i].client.port = (uint16_t)l->client_server_port;
+        }
+    for (size_t i = 0; i < 2 * c->node_count; i++) {
+        const struct config_node *node = &c->nodes[i / 2];
+        const struct endpoint *mine = i % 2 == 0 ? &node->address : &node->client;
+        for (size_t k = 0; k < i && mine->host[0] != '\0'; k++) {
+            const struct config_node *other = &c->nodes[k / 2];
+            if (!same_endpoint(mine, k % 2 == 0 ? &other->address : &other->client))
+                continue;
+            char path[PATH_TEXT_MAX];
+            size_t line = endpoint_place(l, i / 2, (int)(i % 2), path, sizeof path);
+            return fail(l, line, path, "%s port %u is already the %s address of node %u", mine->host,
+                        (unsigned)mine->port, k % 2 == 0 ? "node" : "client", other->id);
+        }
+    }
+    return true;
+}
+
+static bool complete_groups(struct loader *l)
+{
+    struct config *c = l->config;
+    if (c->group_count == 0) {
+        c->group_count = c->node_count;
+        c->groups = memory_new(c->group_count, sizeof *c->groups);
+        for (size_t i = 0; i < c->node_count; i++)
+            c->groups[i] = (struct config_group){.nodes = {c->nodes[i].id}, .count = 1};
+        return true;
+    }
+    char path[PATH_TEXT_MAX];
+    for (size_t g = 0; g < c->group_count; g++)
+        for (size_t n = 0; n < c->groups[g].count; n++)
+            if (config_find(c, c->groups[g].nodes[n]) == NULL) {
+                snprintf(path, sizeof path, "groups[%zu]", g);
+                return fail(l, top_line(l, "groups"), path, "there is no node %u", c->groups[g].nodes[n]);
+            }
+    for (size_t i = 0; i < c->node_count; i++)
+        if (config_group_of(c, c->nodes[i].id) == NULL)
+            return fail(l, top_line(l, "groups"), "groups", "node %u is in no group", c->nodes[i].id);
+    return true;
+}
+
+static bool complete_roles(struct loader *l)
+{
+    struct config *c = l->config;
+    struct node_config *n = &c->node_config;
+    for (size_t i = 0; i < c->node_count; i++) {
+        const node_set self = node_set_of(c->nodes[i].id);
+        const uint8_t role = c->nodes[i].role;
+        if (role == ROLE_COORDINATOR || role == ROLE_PROPOSER)
+            n->proposers |= self;
+        if (role == ROLE_COORDINATOR || role == ROLE_ACCEPTOR)
+            n->acceptors |= self;
+        if (role == ROLE_COORDINATOR || role == ROLE_LEARNER)
+            n->learners |= self;
+    }
+    const struct {
+        node_set set;
+        const char *name;
+    } needed[] = {{n->proposers, "a proposer"}, {n->acceptors, "an acceptor"}, {n->learners, "a learner"}};
+    for (size_t i = 0; i < sizeof needed / sizeof needed[0]; i++)
+        if (needed[i].set == 0)
+            return fail(l, top_line(l, "nodes"), "nodes", "no node is %s (or a coordinator)", needed[i].name);
+    return true;
+}
+
+/* Any phase-1 quorum and any phase-2 quorum must share an acceptor, or two values could be chosen for one slot. */
+static bool complete_quorums(struct loader *l)
+{
+    struct node_config *n = &l->config->node_config;
+    const uint32_t acceptors = node_set_count(n->acceptors);
+    const struct {
+        const char *name;
+        uint32_t *quorum;
+    } phases[] = {{"phase1_quorum", &n->phase1_quorum}, {"phase2_quorum", &n->phase2_quorum}};
+    char path[PATH_TEXT_MAX];
+    for (size_t i = 0; i < 2; i++) {
+        snprintf(path, sizeof path, "settings.%s", phases[i].name);
+        if (*phases[i].quorum > acceptors)
+            return fail(l, setting_line(l, phases[i].name), path, "%u is more than the acceptors there are (%u)",
+                        *phases[i].quorum, acceptors);
+        if (*phases[i].quorum == 0)
+            *phases[i].quorum = acceptors / 2 + 1;
+    }
+    if (n->phase1_quorum + n->phase2_quorum <= acceptors) {
+        const char *name = phases[setting_line(l, phases[0].name) != 0 ? 0 : 1].name;
+        snprintf(path, sizeof path, "settings.%s", name);
+        return fail(l, setting_line(l, name), path,
+                    "phase1_quorum %u + phase2_quorum %u must be more than the %u acceptors, or quorums could miss "
+                    "each other",
+                    n->phase1_quorum, n->phase2_quorum, acceptors);
+    }
+    return true;
+}
+
+/* Complains at `name` if the file gives it, else at `other`, which it then must give. */
+static bool contradiction(struct loader *l, const char *name, const char *other, const char *what)
+{
+    char path[PATH_TEXT_MAX];
+    const char *at = setting_line(l, name) != 0 ? name : other;
+    snprintf(path, sizeof path, "settings.%s", at);
+    return fail(l, setting_line(l, at), path, "%s", what);
+}
+
+/* Pairs of settings of which the first must not exceed the second. */
+static bool check_order(struct loader *l)
+{
+    static const struct {
+        const char *low, *high;
+        bool strictly;
+    } order[] = {
+        {"heartbeat_interval_ms", "suspect_timeout_ms", true}, {"suspect_timeout_ms", "dead_timeout_ms", false},
+        {"client_bytes_max", "client_bytes_all_max", false},   {"command_bytes_max", "client_bytes_max", false},
+        {"frame_bytes_max", "peer_queue_bytes_max", false},
+    };
+    for (size_t i = 0; i < sizeof order / sizeof order[0]; i++) {
+        const struct config_key *low = &config_setting_section.keys[config_key_find(&config_setting_section, order[i].low)];
+        const struct config_key *high =
+            &config_setting_section.keys[config_key_find(&config_setting_section, order[i].high)];
+        const uint64_t a = load(low, l->config), b = load(high, l->config);
+        if (a < b || (a == b && !order[i].strictly))
+            continue;
+        char what[300], low_text[32], high_text[32];
+        config_value_print(low, a, low_text, sizeof low_text);
+        config_value_print(high, b, high_text, sizeof high_text);
+        snprintf(what, sizeof what, "%s (%s) must be %s %s (%s)", high->name, high_text,
+                 order[i].strictly ? "above" : "at least", low->name, low_text);
+        return contradiction(l, high->name, low->name, what);
+    }
+    return true;
+}
+
+/* A chunk may overshoot by one batch, and a batch by one command: all of it has to fit a frame. */
+static bool check_frame(struct loader *l)
+{
+    static const char *const parts[] = {"frame_bytes_max", "chunk_bytes_max", "command_bytes_max", "batch_bytes"};
+    const struct config *c = l->config;
+    const uint64_t need =
+        (uint64_t)c->batch_bytes + c->command_bytes_max + c->node_config.chunk_bytes_max + FRAME_OVERHEAD;
+    if (c->frame_bytes_max >= need)
+        return true;
+    size_t at = 0;
+    while (at < 3 && setting_line(l, parts[at]) == 0)
+        at++;
+    char what[300];
+    snprintf(what, sizeof what,
+             "frame_bytes_max (%" PRIu32 ") must be at least batch_bytes + command_bytes_max + chunk_bytes_max + 64 KiB "
+             "(%" PRIu64 ")",
+             c->frame_bytes_max, need);
+    return contradiction(l, parts[at], parts[at], what);
+}
+
+static bool complete(struct loader *l)
+{
+    if (l->config->data == NULL && !read_data(l, 1, "data"))
+        return false;
+    return check_ids(l) && check_endpoints(l) && complete_groups(l) && complete_roles(l) && complete_quorums(l) &&
+           check_order(l) && check_frame(l);
+}
+
+/* ---- The file ---- */
+
+static bool read_file(const char *file, char **text, size_t *len, struct problem *problem)
+{
+    FILE *in = fopen(file, "re");
+    if (in == NULL)
+        return problem_set(problem, EXIT_BAD_INPUT, "%s: %s", file, strerror(errno));
+    *text = memory_new(FILE_BYTES_MAX + 1, 1);
+    *len = fread(*text, 1, FILE_BYTES_MAX + 1, in);
+    const bool bad = ferror(in) != 0;
+    const int error = errno;
+    fclose(in);
+    if (!bad && *len <= FILE_BYTES_MAX)
+        return true;
+    free(*text);
+    if (bad)
+        return problem_set(problem, EXIT_BAD_INPUT, "%s: %s", file, strerror(error));
+    return problem_set(problem, EXIT_BAD_INPUT, "%s: more than %d bytes", file, FILE_BYTES_MAX);
+}
+
+static bool fail_yaml(struct loader *l, const yaml_parser_t *parser, const char *text)
+{
+    size_t line = parser->problem_mark.line + 1;
+    if (parser->error == YAML_READER_ERROR) { /* knows the byte only */
+        line = 1;
+        for (size_t i = 0; i < parser->problem_offset; i++)
+            line += text[i] == '\n';
+    }
+    return problem_set(l->problem, EXIT_BAD_INPUT, "%s:%zu: not YAML: %s%s%s", l->file, line,
+                       parser->context != NULL ? parser->context : "", parser->context != NULL ? ": " : "",
+                       parser->problem != NULL ? parser->problem : "out of memory");
+}
+
+/* True when nothing follows the document that was read. */
+static bool read_end(struct loader *l, yaml_parser_t *parser, const char *text)
+{
+    yaml_document_t next;
+    if (!yaml_parser_load(parser, &next))
+        return fail_yaml(l, parser, text);
+    yaml_node_t *root = yaml_document_get_root_node(&next);
+    const bool more = root != NULL;
+    const size_t line = more ? line_of(root) : 0;
+    yaml_document_delete(&next);
+    if (more)
+        return problem_set(l->problem, EXIT_BAD_INPUT, "%s:%zu: a second document", l->file, line);
+    return true;
+}
+
+static bool read_document(struct loader *l, const char *text, size_t len)
+{
+    yaml_parser_t parser;
+    if (!yaml_parser_initialize(&parser))
+        return problem_set(l->problem, EXIT_TROUBLE, "%s: out of memory", l->file);
+    yaml_parser_set_input_string(&parser, (const unsigned char *)text, len);
+    bool ok;
+    if (!yaml_parser_load(&parser, &l->document)) {
+        ok = fail_yaml(l, &parser, text);
+    } else {
+        yaml_node_t *root = yaml_document_get_root_node(&l->document);
+        if (root == NULL)
+            ok = problem_set(l->problem, EXIT_BAD_INPUT, "%s:1: the file is empty", l->file);
+        else if (root->type != YAML_MAPPING_NODE)
+            ok = problem_set(l->problem, EXIT_BAD_INPUT, "%s:%zu: the file must be a map (`name: value` lines)",
+                             l->file, line_of(root));
+        else
+            ok = read_end(l, &parser, text) &&
+                 read_map(l, root, "", &config_top_section, l->config, l->top_lines) && complete(l);
+        yaml_document_delete(&l->document);
+    }
+    yaml_parser_delete(&parser);
+    return ok;
+}
+
+bool config_load(struct config *config, const char *file, struct problem *problem)
+{
+    char *text = NULL;
+    size_t len = 0;
+    *config = (struct config){0};
+    if (!read_file(file, &text, &len, problem))
+        return false;
+    struct loader l = {.file = file, .problem = problem, .config = config};
+    config->file = strdup(file);
+    invariant(config->file != NULL);
+    store_defaults(&config_top_section, config);
+    store_defaults(&config_setting_section, config);
+    const bool ok = read_document(&l, text, len);
+    free(text);
+    free(l.node_lines);
+    if (!ok)
+        config_close(config);
+    return ok;
+}
+
+void config_close(struct config *config)
+{
+    free(config->file);
+    free(config->data);
+    free(config->nodes);
+    free(config->groups);
+    *config = (struct config){0};
+}
+
+const struct config_node *config_find(const struct config *config, uint32_t id)
+{
+    for (size_t i = 0; i < config->node_count; i++)
+        if (config->nodes[i].id == id)
+            return &config->nodes[i];
+    return NULL;
+}
+
+const struct config_group *config_group_of(const struct config *config, uint32_t id)
+{
+    for (size_t g = 0; g < config->group_count; g++)
+        for (size_t n = 0; n < config->groups[g].count; n++)
+            if (config->groups[g].nodes[n] == id)
+                return &config->groups[g];
+    return NULL;
+}

@@ -1,0 +1,393 @@
+#include "host/config_schema.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/runners/ports.h" /* enum log_level */
+#include "host/config.h"
+
+#define KIB UINT64_C(1024)
+#define MIB (KIB * 1024)
+#define GIB (MIB * 1024)
+
+#define FIELD(type, member) .offset = offsetof(type, member), .size = sizeof(((type *)NULL)->member)
+#define IN_CONFIG(member) FIELD(struct config, member)
+#define IN_NODE(member) FIELD(struct config_node, member)
+
+static const char *const level_names[] = {"error", "warning", "info", "debug", NULL};
+static const char *const rule_names[] = {"sticky", "highest", NULL};
+static const char *const role_names[] = {"coordinator", "proposer", "acceptor", "learner", NULL};
+static const char *const durability_names[] = {"fsync", "os", "memory", NULL};
+/* Indexes are enum durability. */
+static const char *const persistence_names[] = {"true", "", "false", NULL};
+
+static const struct config_key top_keys[] = {
+    {"cluster", VALUE_NAME, KEY_REQUIRED, IN_CONFIG(cluster),
+     .text = "Name of the cluster; a node refuses data and frames of another"},
+    {"log_level", VALUE_CHOICE, KEY_OPTIONAL, IN_CONFIG(log_level), .standard = LOG_INFO, .choices = level_names,
+     .text = "Least important log lines that are written"},
+    {"data", VALUE_PATH, KEY_OPTIONAL, .text = "Folder of all data, relative to this file's; node N lives in its `node-N`"},
+    {"leader_rule", VALUE_CHOICE, KEY_OPTIONAL, IN_CONFIG(leader_rule), .choices = rule_names,
+     .text = "Who should lead: whoever does as long as it lives (sticky), or the highest live proposer (highest)"},
+    {"nodes", VALUE_NODES, KEY_REQUIRED, .text = "The nodes, see below"},
+    {"groups", VALUE_GROUPS, KEY_OPTIONAL,
+     .text = "Lists of ids of nodes that one process hosts, each node in exactly one; without it each node has its own"},
+    {"settings", VALUE_SETTINGS, KEY_OPTIONAL, .text = "How the nodes behave, see below"},
+};
+
+static const struct config_key node_keys[] = {
+    {"id", VALUE_COUNT, KEY_REQUIRED, IN_NODE(id), .min = 1, .max = NODE_ID_MAX, .text = "Number of the node, unique"},
+    {"role", VALUE_CHOICE, KEY_REQUIRED, IN_NODE(role), .choices = role_names,
+     .text = "What it is; a coordinator is proposer, acceptor and learner in one"},
+    {"address", VALUE_ENDPOINT, KEY_REQUIRED, IN_NODE(address), .text = "Where the other nodes reach it"},
+    {"client", VALUE_ENDPOINT, KEY_OPTIONAL, IN_NODE(client),
+     .text = "Where clients reach it; without it the node has no client port (but see `client_server_port`)"},
+};
+
+#define COUNT(name_, member, standard_, min_, max_, text_)                                                             \
+    {name_, VALUE_COUNT, KEY_OPTIONAL, IN_CONFIG(member), .standard = (standard_), .min = (min_), .max = (max_),       \
+     .text = text_}
+#define BYTES(name_, member, standard_, min_, max_, text_)                                                             \
+    {name_, VALUE_BYTES, KEY_OPTIONAL, IN_CONFIG(member), .standard = (standard_), .min = (min_), .max = (max_),       \
+     .text = text_}
+#define TIME(name_, member, standard_, min_, max_, text_)                                                              \
+    {name_, VALUE_TIME_MS, KEY_OPTIONAL, IN_CONFIG(member), .standard = (standard_), .min = (min_), .max = (max_),     \
+     .text = text_}
+#define BOOL(name_, member, standard_, text_)                                                                          \
+    {name_, VALUE_BOOL, KEY_OPTIONAL, IN_CONFIG(member), .standard = (standard_), .max = 1, .text = text_}
+#define IGNORED(name_, kind_, standard_, min_, max_, text_)                                                            \
+    {name_, kind_, KEY_IGNORED, .standard = (standard_), .min = (min_), .max = (max_), .text = text_}
+#define FIXED(name_, kind_, standard_, max_, refusal_, text_)                                                          \
+    {name_, kind_, KEY_ONLY_DEFAULT, .standard = (standard_), .max = (max_), .refusal = refusal_, .text = text_}
+
+/* `make format` would fill these tables to one cell a line. */
+/* clang-format off */
+static const struct config_key setting_keys[] = {
+    COUNT("alpha", node_config.alpha, 64, 1, 4096,
+          "Slots that may be proposed beyond those that are chosen and executed"),
+    COUNT("batches_in_flight", node_config.batches_in_flight, 4, 1, 1024,
+          "A batch leaves at once while fewer than this many are unanswered; beyond, commands gather in larger ones"),
+    BYTES("bytes_in_flight_max", node_config.bytes_in_flight_max, 64 * MIB, 64 * KIB, 4 * GIB,
+          "Bytes of values that a leader has in flight at most"),
+    BYTES("chunk_bytes_max", node_config.chunk_bytes_max, 256 * KIB, 4 * KIB, 64 * MIB,
+          "Size of promise chunks and catch-up answers (one entry at least)"),
+    COUNT("learn_max_gap", node_config.learn_gap_max, 50, 1, 1000000,
+          "Slots that a learner may lack before it asks at once instead of after a retry interval"),
+    BOOL("acceptors_send_learns", node_config.acceptors_send_learns, false,
+          "Acceptors tell learners of their votes; else the leader tells what is chosen"),
+    BOOL("learners_send_executed", node_config.learners_send_executed, false,
+          "Every learner answers the proposer; else only the one that the batch names"),
+    BOOL("forward", node_config.forward, false,
+          "A node that does not lead passes commands on to the leader; else it answers -MOVED"),
+    {"durability", VALUE_CHOICE, KEY_OPTIONAL, IN_CONFIG(node_config.durability), .standard = DURABILITY_FSYNC,
+     .choices = durability_names,
+     .text = "Promises and votes are synced (fsync), left to the operating system (os) or lost at a restart (memory)"},
+    TIME("heartbeat_interval_ms", node_config.heartbeat_interval, 100, 1, 60000,
+         "How often a proposer tells that it lives"),
+    TIME("suspect_timeout_ms", node_config.suspect_timeout, 400, 2, 600000,
+         "Silence after which a proposer is suspected"),
+    TIME("dead_timeout_ms", node_config.dead_timeout, 1000, 2, 600000,
+         "Silence after which a proposer counts as dead"),
+    TIME("prepare_timeout_ms", node_config.prepare_timeout, 100, 1, 60000,
+         "How long a new leader waits for promises before it asks again"),
+    TIME("retry_interval_ms", node_config.retry_interval, 100, 1, 60000,
+         "How often what is unanswered is sent again"),
+    TIME("exec_interval_ms", node_config.exec_interval, 100, 1, 60000,
+         "How often a learner reports its progress at least"),
+    TIME("request_timeout_ms", node_config.request_timeout, 5000, 10, 3600000,
+         "After this long a client is told -UNKNOWN outcome"),
+    COUNT("phase1_quorum", node_config.phase1_quorum, 0, 0, NODE_ID_MAX,
+          "Acceptors whose promises make a leader; 0: a majority"),
+    COUNT("phase2_quorum", node_config.phase2_quorum, 0, 0, NODE_ID_MAX,
+          "Acceptors whose votes choose a value; 0: a majority. Both quorums together must exceed the acceptors"),
+    COUNT("batch_size", batch_size, 1024, 1, 65536,
+          "Commands in a batch at most"),
+    BYTES("batch_bytes", batch_bytes, 256 * KIB, 1 * KIB, 64 * MIB,
+          "Bytes after which a batch is full"),
+    BYTES("command_bytes_max", command_bytes_max, 1 * MIB, 1 * KIB, 64 * MIB,
+          "A single command at most; a longer one is an error for its client"),
+    BYTES("frame_bytes_max", frame_bytes_max, 16 * MIB, 256 * KIB, 256 * MIB,
+          "A frame between nodes at most; a longer one closes the connection"),
+    COUNT("client_connections_max", client_connections_max, 10000, 1, 1000000,
+          "Connections that a client port keeps at most"),
+    BYTES("client_bytes_max", client_bytes_max, 16 * MIB, 4 * KIB, 4 * GIB,
+          "Bytes of one client's waiting requests; beyond, its connection is not read"),
+    BYTES("client_bytes_all_max", client_bytes_all_max, 256 * MIB, 4 * KIB, 64 * GIB,
+          "Bytes of all clients' waiting requests; beyond, requests are answered -BUSY"),
+    BYTES("peer_queue_bytes_max", peer_queue_bytes_max, 64 * MIB, 256 * KIB, 4 * GIB,
+          "Bytes that wait for one other node; beyond, frames are dropped and later sent again"),
+    BYTES("segment_bytes", segment_bytes, 64 * MIB, 1 * MIB, 4 * GIB,
+          "Size of a journal file"),
+    BYTES("memory_bytes_max", memory_bytes_max, 1 * GIB, 1 * MIB, 4 * GIB,
+          "Memory of each component; one that needs more traps and is restarted"),
+    TIME("turn_timeout_ms", turn_timeout, 1000, 10, 600000,
+         "Time that a node's components may compute in one turn; beyond, they are restarted"),
+    TIME("grace_period_ms", grace_period, 5000, 0, 600000,
+         "Time that a graceful stop may take; beyond, it is forced"),
+
+    {"client_server_port", VALUE_COUNT, KEY_OPTIONAL, .standard = 0, .max = 65535,
+     .text = "Client port, on the host of its address, of each node that names no `client`; 0: none"},
+    {"prepare_timeout", VALUE_TIME_MS, KEY_OPTIONAL, IN_CONFIG(node_config.prepare_timeout), .standard = 100, .min = 1,
+     .max = 60000, .alias = "prepare_timeout_ms", .text = "Another name"},
+    {"persistent_storage", VALUE_CHOICE, KEY_OPTIONAL, IN_CONFIG(node_config.durability), .standard = DURABILITY_FSYNC,
+     .choices = persistence_names, .alias = "durability", .text = "Another name: true is fsync, false is memory"},
+    FIXED("is_event_driven", VALUE_BOOL, true, 1, "messages are always handled as they arrive",
+          "Nodes handle messages as they arrive and never wait for an answer"),
+    FIXED("heartbeats", VALUE_BOOL, true, 1, "a cluster without heartbeats would never replace its leader",
+          "Proposers send heartbeats"),
+    FIXED("demo_client", VALUE_BOOL, false, 1, "run `synod demo` or `synod bench` instead",
+          "Clients are programs of their own: `synod demo`, `synod bench`"),
+    IGNORED("demo_client_requests", VALUE_COUNT, 0, 0, 1000000000,
+            "No effect: see `demo_client`"),
+    IGNORED("message_batch_size", VALUE_COUNT, 20, 1, 65536,
+            "No effect: all that arrived since the last turn is one batch"),
+    IGNORED("tick_micros", VALUE_COUNT, 100, 1, 1000000,
+            "No effect: a node sleeps until there is something to do, nothing is polled"),
+    IGNORED("storage_flush_state_count", VALUE_COUNT, 1, 0, 1000000000,
+            "No effect: what a message promises is durable before it leaves, see `durability`"),
+    IGNORED("storage_flush_state_interval_ms", VALUE_TIME_MS, 10, 0, 3600000,
+            "No effect: as above"),
+    IGNORED("storage_flush_change_count", VALUE_COUNT, 1, 0, 1000000000,
+            "No effect: as above"),
+    IGNORED("storage_flush_change_interval_ms", VALUE_TIME_MS, 10, 0, 3600000,
+            "No effect: as above"),
+    FIXED("storage_load_snapshots", VALUE_BOOL, false, 1, "there are no snapshots, the journal is replayed",
+          "Snapshots are not supported yet"),
+    FIXED("storage_max_snapshots", VALUE_COUNT, 0, 1000000, "there are no snapshots, the journal is kept whole",
+          "Snapshots are not supported yet"),
+    FIXED("storage_snapshot_slot_interval", VALUE_COUNT, 0, 1000000000, "there are no snapshots, the journal is kept whole",
+          "Snapshots are not supported yet; 0: never"),
+    FIXED("crashes", VALUE_EMPTY_LIST, 0, 0, "stop the process instead to see a node fail",
+          "Crashes at given slots are not supported yet"),
+};
+/* clang-format on */
+
+#define SECTION(title_, keys_) {title_, keys_, sizeof(keys_) / sizeof(keys_)[0]}
+const struct config_section config_top_section = SECTION("The file", top_keys);
+const struct config_section config_node_section = SECTION("A node", node_keys);
+const struct config_section config_setting_section = SECTION("Settings", setting_keys);
+
+_Static_assert(sizeof setting_keys / sizeof setting_keys[0] <= CONFIG_KEYS_MAX, "raise CONFIG_KEYS_MAX");
+
+int config_key_find(const struct config_section *section, const char *name)
+{
+    for (size_t i = 0; i < section->count; i++)
+        if (strcmp(section->keys[i].name, name) == 0)
+            return (int)i;
+    return -1;
+}
+
+const char *role_name(uint8_t role) { return role <= ROLE_LEARNER ? role_names[role] : "unknown"; }
+
+/* ---- Values ---- */
+
+static void print_bytes(uint64_t value, char *out, size_t size)
+{
+    static const struct {
+        uint64_t unit;
+        const char *name;
+    } units[] = {{GIB, " GiB"}, {MIB, " MiB"}, {KIB, " KiB"}};
+    for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
+        if (value != 0 && value % units[i].unit == 0) {
+            snprintf(out, size, "%" PRIu64 "%s", value / units[i].unit, units[i].name);
+            return;
+        }
+    }
+    snprintf(out, size, "%" PRIu64, value);
+}
+
+void config_value_print(const struct config_key *key, uint64_t value, char *out, size_t size)
+{
+    switch (key->kind) {
+    case VALUE_CHOICE:
+        snprintf(out, size, "%s", key->choices[value]);
+        break;
+    case VALUE_BOOL:
+        snprintf(out, size, "%s", value ? "true" : "false");
+        break;
+    case VALUE_BYTES:
+        print_bytes(value, out, size);
+        break;
+    case VALUE_EMPTY_LIST:
+        snprintf(out, size, "[]");
+        break;
+    default:
+        snprintf(out, size, "%" PRIu64, value);
+    }
+}
+
+/* The choices as "a, b, c". */
+static void print_choices(const struct config_key *key, char *out, size_t size)
+{
+    size_t used = 0;
+    out[0] = '\0';
+    for (size_t i = 0; key->choices[i] != NULL; i++) {
+        if (key->choices[i][0] == '\0')
+            continue;
+        int n = snprintf(out + used, size - used, "%s%s", used > 0 ? ", " : "", key->choices[i]);
+        if (n < 0 || (size_t)n >= size - used)
+            return;
+        used += (size_t)n;
+    }
+}
+
+static bool read_choice(const struct config_key *key, const char *text, uint64_t *value, char *reason, size_t size)
+{
+    for (size_t i = 0; key->choices[i] != NULL; i++) {
+        if (key->choices[i][0] != '\0' && strcmp(key->choices[i], text) == 0) {
+            *value = i;
+            return true;
+        }
+    }
+    char choices[128];
+    print_choices(key, choices, sizeof choices);
+    snprintf(reason, size, "'%s' is not one of: %s", text, choices);
+    return false;
+}
+
+/* Decimal digits up to the first other character, where *end then points. False: none, or beyond 64 bits. */
+static bool read_digits(const char *text, uint64_t *value, const char **end)
+{
+    uint64_t sum = 0;
+    const char *p = text;
+    for (; *p >= '0' && *p <= '9'; p++)
+        if (__builtin_mul_overflow(sum, UINT64_C(10), &sum) || __builtin_add_overflow(sum, (uint64_t)(*p - '0'), &sum))
+            return false;
+    *value = sum;
+    *end = p;
+    return p != text;
+}
+
+static bool read_size(const char *text, uint64_t *value)
+{
+    static const struct {
+        const char *name;
+        uint64_t unit;
+    } units[] = {{"", 1}, {"B", 1}, {"KiB", KIB}, {"MiB", MIB}, {"GiB", GIB}};
+    const char *end;
+    if (!read_digits(text, value, &end))
+        return false;
+    while (*end == ' ')
+        end++;
+    for (size_t i = 0; i < sizeof units / sizeof units[0]; i++)
+        if (strcmp(end, units[i].name) == 0)
+            return !__builtin_mul_overflow(*value, units[i].unit, value);
+    return false;
+}
+
+static bool read_number(const struct config_key *key, const char *text, uint64_t *value, char *reason, size_t size)
+{
+    const char *end;
+    if (key->kind == VALUE_BYTES) {
+        if (!read_size(text, value)) {
+            snprintf(reason, size, "'%s' is not a size (a number of bytes, or with KiB, MiB or GiB)", text);
+            return false;
+        }
+    } else if (!read_digits(text, value, &end) || *end != '\0') {
+        snprintf(reason, size, "'%s' is not a whole number", text);
+        return false;
+    }
+    if (*value < key->min || *value > key->max) {
+        char min[32], max[32];
+        config_value_print(key, key->min, min, sizeof min);
+        config_value_print(key, key->max, max, sizeof max);
+        snprintf(reason, size, "%s is out of range %s..%s", text, min, max);
+        return false;
+    }
+    return true;
+}
+
+bool config_value_read(const struct config_key *key, const char *text, uint64_t *value, char *reason, size_t size)
+{
+    switch (key->kind) {
+    case VALUE_CHOICE:
+        return read_choice(key, text, value, reason, size);
+    case VALUE_BOOL:
+        *value = strcmp(text, "true") == 0;
+        if (*value == 1 || strcmp(text, "false") == 0)
+            return true;
+        snprintf(reason, size, "'%s' is neither true nor false", text);
+        return false;
+    default:
+        return read_number(key, text, value, reason, size);
+    }
+}
+
+/* ---- Documentation ---- */
+
+static void describe_type(FILE *out, const struct config_key *key)
+{
+    static const char *const names[] = {
+        [VALUE_NAME] = "name",      [VALUE_PATH] = "path",         [VALUE_CHOICE] = "choice",
+        [VALUE_BOOL] = "boolean",   [VALUE_COUNT] = "number",      [VALUE_BYTES] = "size",
+        [VALUE_TIME_MS] = "time (ms)", [VALUE_ENDPOINT] = "host:port", [VALUE_EMPTY_LIST] = "list",
+        [VALUE_NODES] = "list",     [VALUE_GROUPS] = "list",       [VALUE_SETTINGS] = "map",
+    };
+    fprintf(out, " %s |", names[key->kind]);
+}
+
+static void describe_default(FILE *out, const struct config_key *key)
+{
+    char text[64] = "";
+    if (key->use == KEY_REQUIRED)
+        fprintf(out, " required |");
+    else if (key->alias != NULL)
+        fprintf(out, " see `%s` |", key->alias);
+    else if (key->kind == VALUE_PATH)
+        fprintf(out, " `data` |");
+    else if (key->kind == VALUE_NODES || key->kind == VALUE_GROUPS || key->kind == VALUE_SETTINGS ||
+             key->kind == VALUE_ENDPOINT)
+        fprintf(out, " none |");
+    else {
+        config_value_print(key, key->standard, text, sizeof text);
+        fprintf(out, " %s |", text);
+    }
+}
+
+static void describe_range(FILE *out, const struct config_key *key)
+{
+    char a[128] = "", b[32];
+    if (key->kind == VALUE_CHOICE)
+        print_choices(key, a, sizeof a);
+    else if (key->use == KEY_ONLY_DEFAULT) {
+        config_value_print(key, key->standard, b, sizeof b);
+        snprintf(a, sizeof a, "only %s", b);
+    } else if (key->kind == VALUE_COUNT || key->kind == VALUE_BYTES || key->kind == VALUE_TIME_MS) {
+        config_value_print(key, key->min, a, sizeof a);
+        config_value_print(key, key->max, b, sizeof b);
+        fprintf(out, " %s..%s |", a, b);
+        return;
+    } else if (key->kind == VALUE_BOOL)
+        snprintf(a, sizeof a, "true, false");
+    fprintf(out, " %s |", a);
+}
+
+char *config_describe(void)
+{
+    static const struct config_section *const sections[] = {&config_top_section, &config_node_section,
+                                                            &config_setting_section};
+    char *text = NULL;
+    size_t len = 0;
+    FILE *out = open_memstream(&text, &len);
+    if (out == NULL)
+        return NULL;
+    for (size_t s = 0; s < sizeof sections / sizeof sections[0]; s++) {
+        fprintf(out, "%s## %s\n\n| key | type | default | range | meaning |\n|---|---|---|---|---|\n", s > 0 ? "\n" : "",
+                sections[s]->title);
+        for (size_t i = 0; i < sections[s]->count; i++) {
+            const struct config_key *key = &sections[s]->keys[i];
+            fprintf(out, "| `%s` |", key->name);
+            describe_type(out, key);
+            describe_default(out, key);
+            describe_range(out, key);
+            fprintf(out, " %s |\n", key->text);
+        }
+    }
+    if (fclose(out) != 0) {
+        free(text);
+        return NULL;
+    }
+    return text;
+}

@@ -1,0 +1,466 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/runners/ports.h"
+#include "host/config.h"
+#include "host/config_schema.h"
+
+/* Lines 1 to 5; what a case adds starts on line 6. */
+#define NODE(id, more) "  - {id: " #id ", role: coordinator, address: \"127.0.0.1:700" #id "\"" more "}\n"
+#define HEAD                                                                                                           \
+    "cluster: demo\nnodes:\n" NODE(1, ", client: \"127.0.0.1:6001\"") NODE(2, ", client: \"127.0.0.1:6002\"")         \
+        NODE(3, "")
+#define SETTING(line) HEAD "settings:\n  " line "\n" /* on line 7 */
+#define ONE_NODE(text) "cluster: demo\nnodes:\n  - " text "\n"
+
+static char folder[] = "/tmp/synod-config-XXXXXX";
+static char source[4096]; /* root of the sources, ends with a slash */
+
+static void write_file(const char *text, size_t len)
+{
+    FILE *f = fopen("c.yaml", "w");
+    assert_non_null(f);
+    assert_int_equal(fwrite(text, 1, len, f), len);
+    assert_int_equal(fclose(f), 0);
+}
+
+static void load(struct config *config, const char *text)
+{
+    struct problem problem = {0};
+    write_file(text, strlen(text));
+    if (!config_load(config, "c.yaml", &problem))
+        fail_msg("%s", problem.text);
+}
+
+static void expect_error(const char *text, const char *expected)
+{
+    struct config config;
+    struct problem problem = {0};
+    write_file(text, strlen(text));
+    assert_false(config_load(&config, "c.yaml", &problem));
+    assert_string_equal(problem.text, expected);
+    assert_int_equal(problem.exit_code, EXIT_BAD_INPUT);
+    assert_null(config.nodes);
+}
+
+static const struct {
+    const char *text, *error;
+} errors[] = {
+    /* The file as a whole. */
+    {"", "c.yaml:1: the file is empty"},
+    {"# nothing\n", "c.yaml:1: the file is empty"},
+    {"\n- a\n", "c.yaml:2: the file must be a map (`name: value` lines)"},
+    {"cluster: demo\nnodes: [\n", "c.yaml:3: not YAML: while parsing a flow node: did not find expected node content"},
+    {"cluster: demo\n\xff\n", "c.yaml:2: not YAML: invalid leading UTF-8 octet"},
+    {HEAD "---\ncluster: other\n", "c.yaml:7: a second document"},
+    /* Keys. */
+    {HEAD "sesstings: {}\n", "c.yaml:6: key 'sesstings': unknown key"},
+    {SETTING("alhpa: 3"), "c.yaml:7: key 'settings.alhpa': unknown key"},
+    {SETTING("[a]: 3"), "c.yaml:7: key 'settings.?': unknown key"},
+    {ONE_NODE("{id: 1, role: learner, address: \"a:1\", port: 3}"), "c.yaml:3: key 'nodes[0].port': unknown key"},
+    {HEAD "log_level: info\nlog_level: debug\n", "c.yaml:7: key 'log_level': given twice, first on line 6"},
+    {SETTING("alpha: 3\n  alpha: 3"), "c.yaml:8: key 'settings.alpha': given twice, first on line 7"},
+    {"log_level: info\n", "c.yaml:1: key 'cluster': missing"},
+    {"cluster: demo\n", "c.yaml:1: key 'nodes': missing"},
+    {ONE_NODE("{id: 1, address: \"a:1\"}"), "c.yaml:3: key 'nodes[0].role': missing"},
+    {HEAD "settings: 3\n", "c.yaml:6: key 'settings': must be a map (`name: value` lines)"},
+    {"cluster: demo\nnodes: [3]\n", "c.yaml:2: key 'nodes[0]': must be a map (`name: value` lines)"},
+    {HEAD "data: [a]\n", "c.yaml:6: key 'data': must be a single value"},
+    {HEAD "data: \"a\\0b\"\n", "c.yaml:6: key 'data': must be a single value"},
+    {HEAD "data: \"\"\n", "c.yaml:6: key 'data': is empty"},
+    /* Values. */
+    {"cluster: my demo\n", "c.yaml:1: key 'cluster': 'my demo' may have letters, digits, '.', '_' and '-' only"},
+    {"cluster: \"a\\nb\"\n", "c.yaml:1: key 'cluster': 'a?b' may have letters, digits, '.', '_' and '-' only"},
+    {"cluster: \"\"\n", "c.yaml:1: key 'cluster': '' must have 1..63 characters"},
+    {HEAD "log_level: loud\n", "c.yaml:6: key 'log_level': 'loud' is not one of: error, warning, info, debug"},
+    {HEAD "leader_rule: me\n", "c.yaml:6: key 'leader_rule': 'me' is not one of: sticky, highest"},
+    {SETTING("alpha: 0"), "c.yaml:7: key 'settings.alpha': 0 is out of range 1..4096"},
+    {SETTING("alpha: 4097"), "c.yaml:7: key 'settings.alpha': 4097 is out of range 1..4096"},
+    {SETTING("alpha: -1"), "c.yaml:7: key 'settings.alpha': '-1' is not a whole number"},
+    {SETTING("alpha: 1.5"), "c.yaml:7: key 'settings.alpha': '1.5' is not a whole number"},
+    {SETTING("alpha:"), "c.yaml:7: key 'settings.alpha': '' is not a whole number"},
+    {SETTING("alpha: 18446744073709551617"),
+     "c.yaml:7: key 'settings.alpha': '18446744073709551617' is not a whole number"},
+    {SETTING("batch_bytes: 12MB"),
+     "c.yaml:7: key 'settings.batch_bytes': '12MB' is not a size (a number of bytes, or with KiB, MiB or GiB)"},
+    {SETTING("batch_bytes: 18014398509481984KiB"), "c.yaml:7: key 'settings.batch_bytes': '18014398509481984KiB' is not "
+                                                   "a size (a number of bytes, or with KiB, MiB or GiB)"},
+    {SETTING("memory_bytes_max: 5 GiB"),
+     "c.yaml:7: key 'settings.memory_bytes_max': 5 GiB is out of range 1 MiB..4 GiB"},
+    {SETTING("forward: yes"), "c.yaml:7: key 'settings.forward': 'yes' is neither true nor false"},
+    {SETTING("durability: often"), "c.yaml:7: key 'settings.durability': 'often' is not one of: fsync, os, memory"},
+    /* Other names, and what is not supported. */
+    {SETTING("prepare_timeout: 5\n  prepare_timeout_ms: 5"),
+     "c.yaml:7: key 'settings.prepare_timeout': another name of 'settings.prepare_timeout_ms', which line 8 gives too"},
+    {SETTING("durability: os\n  persistent_storage: true"),
+     "c.yaml:8: key 'settings.persistent_storage': another name of 'settings.durability', which line 7 gives too"},
+    {SETTING("is_event_driven: false"), "c.yaml:7: key 'settings.is_event_driven': false is not supported yet, only "
+                                        "true: messages are always handled as they arrive"},
+    {SETTING("demo_client: true"), "c.yaml:7: key 'settings.demo_client': true is not supported yet, only false: run "
+                                   "`synod demo` or `synod bench` instead"},
+    {SETTING("storage_snapshot_slot_interval: 10000"),
+     "c.yaml:7: key 'settings.storage_snapshot_slot_interval': 10000 is not supported yet, only 0: there are no "
+     "snapshots, the journal is kept whole"},
+    {SETTING("crashes: [[1, 5]]"), "c.yaml:7: key 'settings.crashes': is not supported yet, only []: stop the process "
+                                   "instead to see a node fail"},
+    {SETTING("tick_micros: 0"), "c.yaml:7: key 'settings.tick_micros': 0 is out of range 1..1000000"},
+    /* Nodes. */
+    {"cluster: demo\nnodes: []\n", "c.yaml:2: key 'nodes': must be a list with at least one node"},
+    {"cluster: demo\nnodes: three\n", "c.yaml:2: key 'nodes': must be a list with at least one node"},
+    {ONE_NODE("{id: 64}"), "c.yaml:3: key 'nodes[0].id': 64 is out of range 1..63"},
+    {ONE_NODE("{role: boss}"),
+     "c.yaml:3: key 'nodes[0].role': 'boss' is not one of: coordinator, proposer, acceptor, learner"},
+    {"cluster: demo\nnodes:\n" NODE(1, "") "  - id: 1\n    role: learner\n    address: \"b:2\"\n",
+     "c.yaml:4: key 'nodes[1].id': 1 is already the id of nodes[0]"},
+    {"cluster: demo\nnodes:\n" NODE(1, "") "  - id: 2\n    role: learner\n    address: \"127.0.0.1:7001\"\n",
+     "c.yaml:6: key 'nodes[1].address': 127.0.0.1 port 7001 is already the node address of node 1"},
+    {"cluster: demo\nnodes:\n" NODE(1, ", client: \"LocalHost:1\"") NODE(2, ", client: \"localhost:1\""),
+     "c.yaml:4: key 'nodes[1].client': localhost port 1 is already the client address of node 1"},
+    {ONE_NODE("{id: 1, role: coordinator, address: \"h:1\", client: \"h:1\"}"),
+     "c.yaml:3: key 'nodes[0].client': h port 1 is already the node address of node 1"},
+    {"cluster: demo\nnodes:\n" NODE(1, "") NODE(2, "") "settings:\n  client_server_port: 60000\n",
+     "c.yaml:6: key 'settings.client_server_port': 127.0.0.1 port 60000 is already the client address of node 1"},
+    {ONE_NODE("{id: 1, role: proposer, address: \"h:1\"}"),
+     "c.yaml:2: key 'nodes': no node is an acceptor (or a coordinator)"},
+    {ONE_NODE("{id: 1, role: acceptor, address: \"h:1\"}"),
+     "c.yaml:2: key 'nodes': no node is a proposer (or a coordinator)"},
+    {"cluster: demo\nnodes:\n  - {id: 1, role: acceptor, address: \"h:1\"}\n"
+     "  - {id: 2, role: proposer, address: \"h:2\"}\n",
+     "c.yaml:2: key 'nodes': no node is a learner (or a coordinator)"},
+    /* Addresses. */
+    {ONE_NODE("{address: \"127.0.0.1\"}"),
+     "c.yaml:3: key 'nodes[0].address': '127.0.0.1' is not an address (host:port or [v6]:port)"},
+    {ONE_NODE("{address: \":7001\"}"),
+     "c.yaml:3: key 'nodes[0].address': ':7001' is not an address (host:port or [v6]:port)"},
+    {ONE_NODE("{address: \"::1:7001\"}"),
+     "c.yaml:3: key 'nodes[0].address': '::1:7001' is not an address (host:port or [v6]:port)"},
+    {ONE_NODE("{address: \"[::1]7001\"}"),
+     "c.yaml:3: key 'nodes[0].address': '[::1]7001' is not an address (host:port or [v6]:port)"},
+    {ONE_NODE("{address: \"[::1:7001\"}"),
+     "c.yaml:3: key 'nodes[0].address': '[::1:7001' is not an address (host:port or [v6]:port)"},
+    {ONE_NODE("{address: \"[fe80::xyz]:1\"}"), "c.yaml:3: key 'nodes[0].address': 'fe80::xyz' is not an IPv6 address"},
+    {ONE_NODE("{address: \"127.0.0.256:1\"}"),
+     "c.yaml:3: key 'nodes[0].address': '127.0.0.256' is not an IPv4 address"},
+    {ONE_NODE("{address: \"a b:1\"}"), "c.yaml:3: key 'nodes[0].address': 'a b' is not a host name"},
+    {ONE_NODE("{address: \"0.0.0.0:1\"}"),
+     "c.yaml:3: key 'nodes[0].address': '0.0.0.0' is no address that others can reach"},
+    {ONE_NODE("{address: \"[::]:1\"}"), "c.yaml:3: key 'nodes[0].address': '::' is no address that others can reach"},
+    {ONE_NODE("{address: \"a:0\"}"), "c.yaml:3: key 'nodes[0].address': port 0 is out of range 1..65535"},
+    {ONE_NODE("{address: \"a:65536\"}"), "c.yaml:3: key 'nodes[0].address': port 65536 is out of range 1..65535"},
+    {ONE_NODE("{address: \"a:\"}"), "c.yaml:3: key 'nodes[0].address': port '' is not a whole number"},
+    /* Groups. */
+    {HEAD "groups: 3\n", "c.yaml:6: key 'groups': must be a list of lists of node ids"},
+    {HEAD "groups:\n  - [1]\n  - []\n", "c.yaml:8: key 'groups[1]': must be a list with at least one node id"},
+    {HEAD "groups: [[1, a]]\n", "c.yaml:6: key 'groups[0]': 'a' is not a whole number"},
+    {HEAD "groups: [[1, [2]]]\n", "c.yaml:6: key 'groups[0]': must be a list of node ids"},
+    {HEAD "groups: [[1, 2], [3, 9]]\n", "c.yaml:6: key 'groups[1]': there is no node 9"},
+    {HEAD "groups:\n  - [1, 2]\n  - [3, 1]\n", "c.yaml:8: key 'groups[1]': node 1 is already in groups[0]"},
+    {HEAD "groups: [[1, 1]]\n", "c.yaml:6: key 'groups[0]': node 1 is already in groups[0]"},
+    {HEAD "groups: [[1, 2]]\n", "c.yaml:6: key 'groups': node 3 is in no group"},
+    /* Quorums. */
+    {SETTING("phase1_quorum: 4"), "c.yaml:7: key 'settings.phase1_quorum': 4 is more than the acceptors there are (3)"},
+    {SETTING("phase2_quorum: 64"), "c.yaml:7: key 'settings.phase2_quorum': 64 is out of range 0..63"},
+    {SETTING("phase2_quorum: 1"),
+     "c.yaml:7: key 'settings.phase2_quorum': phase1_quorum 2 + phase2_quorum 1 must be more than the 3 acceptors, or "
+     "quorums could miss each other"},
+    {SETTING("phase2_quorum: 2\n  phase1_quorum: 1"),
+     "c.yaml:8: key 'settings.phase1_quorum': phase1_quorum 1 + phase2_quorum 2 must be more than the 3 acceptors, or "
+     "quorums could miss each other"},
+    /* Settings that contradict each other. */
+    {SETTING("suspect_timeout_ms: 100"),
+     "c.yaml:7: key 'settings.suspect_timeout_ms': suspect_timeout_ms (100) must be above heartbeat_interval_ms (100)"},
+    {SETTING("suspect_timeout_ms: 1001"),
+     "c.yaml:7: key 'settings.suspect_timeout_ms': dead_timeout_ms (1000) must be at least suspect_timeout_ms (1001)"},
+    {SETTING("client_bytes_all_max: 8 MiB"),
+     "c.yaml:7: key 'settings.client_bytes_all_max': client_bytes_all_max (8 MiB) must be at least client_bytes_max (16 "
+     "MiB)"},
+    {SETTING("client_bytes_max: 512 KiB"),
+     "c.yaml:7: key 'settings.client_bytes_max': client_bytes_max (512 KiB) must be at least command_bytes_max (1 MiB)"},
+    {SETTING("peer_queue_bytes_max: 1 MiB"),
+     "c.yaml:7: key 'settings.peer_queue_bytes_max': peer_queue_bytes_max (1 MiB) must be at least frame_bytes_max (16 "
+     "MiB)"},
+    {SETTING("frame_bytes_max: 1MiB"),
+     "c.yaml:7: key 'settings.frame_bytes_max': frame_bytes_max (1048576) must be at least batch_bytes + "
+     "command_bytes_max + chunk_bytes_max + 64 KiB (1638400)"},
+    {SETTING("batch_bytes: 16MiB"),
+     "c.yaml:7: key 'settings.batch_bytes': frame_bytes_max (16777216) must be at least batch_bytes + command_bytes_max "
+     "+ chunk_bytes_max + 64 KiB (18153472)"},
+};
+
+static void test_each_error_is_one_line(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof errors / sizeof errors[0]; i++)
+        expect_error(errors[i].text, errors[i].error);
+}
+
+static void test_unreadable_files(void **state)
+{
+    (void)state;
+    struct config config;
+    struct problem problem;
+    assert_false(config_load(&config, "no-such.yaml", &problem));
+    assert_string_equal(problem.text, "no-such.yaml: No such file or directory");
+    assert_false(config_load(&config, ".", &problem));
+    assert_string_equal(problem.text, ".: Is a directory");
+
+    const size_t size = (1 << 20) + 1;
+    char *text = malloc(size);
+    assert_non_null(text);
+    memset(text, '#', size);
+    write_file(text, size);
+    free(text);
+    assert_false(config_load(&config, "c.yaml", &problem));
+    assert_string_equal(problem.text, "c.yaml: more than 1048576 bytes");
+    assert_int_equal(problem.exit_code, EXIT_BAD_INPUT);
+}
+
+/* Any prefix of a sound file, and any sound file with one byte changed, is read or refused, never more. */
+static void test_damaged_files(void **state)
+{
+    (void)state;
+    static const char whole[] = HEAD "groups: [[1, 2], [3]]\nsettings: &a {alpha: 3, batch_bytes: 4 KiB}\n";
+    char text[sizeof whole];
+    struct config config;
+    struct problem problem;
+    unsigned refused = 0;
+    for (size_t i = 0; i < sizeof whole - 1; i++) {
+        write_file(whole, i);
+        if (config_load(&config, "c.yaml", &problem))
+            config_close(&config);
+        else
+            refused++;
+        memcpy(text, whole, sizeof whole);
+        text[i] = "[]{}*&:-!0"[i % 10];
+        write_file(text, sizeof whole - 1);
+        if (config_load(&config, "c.yaml", &problem)) {
+            config_close(&config);
+            continue;
+        }
+        refused++;
+        assert_memory_equal(problem.text, "c.yaml:", 7);
+        assert_null(strchr(problem.text, '\n'));
+    }
+    assert_true(refused > sizeof whole);
+}
+
+static void test_defaults(void **state)
+{
+    (void)state;
+    struct config c;
+    load(&c, HEAD "settings:\n#  alpha: 3\ngroups:\n");
+    const struct node_config *n = &c.node_config;
+    char data[4096];
+    assert_non_null(getcwd(data, sizeof data - 8));
+    strcat(data, "/data");
+    assert_string_equal(c.file, "c.yaml");
+    assert_string_equal(c.cluster, "demo");
+    assert_string_equal(c.data, data);
+    assert_string_equal(c.leader_rule, "sticky");
+    assert_int_equal(c.log_level, LOG_INFO);
+    assert_int_equal(c.node_count, 3);
+    assert_int_equal(n->node, 0);
+    assert_int_equal(n->incarnation, 0);
+    assert_int_equal(n->proposers, 14);
+    assert_int_equal(n->acceptors, 14);
+    assert_int_equal(n->learners, 14);
+    assert_int_equal(n->phase1_quorum, 2);
+    assert_int_equal(n->phase2_quorum, 2);
+    assert_int_equal(n->alpha, 64);
+    assert_int_equal(n->batches_in_flight, 4);
+    assert_int_equal(n->bytes_in_flight_max, 64 << 20);
+    assert_int_equal(n->chunk_bytes_max, 256 << 10);
+    assert_int_equal(n->learn_gap_max, 50);
+    assert_false(n->acceptors_send_learns || n->learners_send_executed || n->forward);
+    assert_int_equal(n->durability, DURABILITY_FSYNC);
+    assert_int_equal(n->heartbeat_interval, 100000);
+    assert_int_equal(n->suspect_timeout, 400000);
+    assert_int_equal(n->dead_timeout, 1000000);
+    assert_int_equal(n->prepare_timeout, 100000);
+    assert_int_equal(n->retry_interval, 100000);
+    assert_int_equal(n->exec_interval, 100000);
+    assert_int_equal(n->request_timeout, 5000000);
+    assert_int_equal(c.batch_size, 1024);
+    assert_int_equal(c.batch_bytes, 256 << 10);
+    assert_int_equal(c.command_bytes_max, 1 << 20);
+    assert_int_equal(c.frame_bytes_max, 16 << 20);
+    assert_int_equal(c.client_connections_max, 10000);
+    assert_int_equal(c.client_bytes_max, 16 << 20);
+    assert_int_equal(c.client_bytes_all_max, 256 << 20);
+    assert_int_equal(c.peer_queue_bytes_max, 64 << 20);
+    assert_int_equal(c.segment_bytes, 64 << 20);
+    assert_int_equal(c.memory_bytes_max, 1 << 30);
+    assert_int_equal(c.turn_timeout, 1000000);
+    assert_int_equal(c.grace_period, 5000000);
+    /* Each node is a group of its own. */
+    assert_int_equal(c.group_count, 3);
+    assert_int_equal(config_group_of(&c, 2)->count, 1);
+    assert_int_equal(config_group_of(&c, 2)->nodes[0], 2);
+    assert_null(config_group_of(&c, 4));
+    assert_null(config_find(&c, 4));
+    config_close(&c);
+    assert_null(c.nodes);
+}
+
+static void test_values(void **state)
+{
+    (void)state;
+    struct config c;
+    load(&c, "cluster: my_demo-1.x\n"
+             "log_level: debug\ndata: /var/lib/synod\nleader_rule: highest\n"
+             "nodes:\n"
+             "  - {id: 63, role: proposer, address: \"node-63.example.org:7001\", client: \"[2001:db8::1]:6001\"}\n"
+             "  - {id: 1, role: acceptor, address: \"[fe80::1%eth0]:65535\"}\n"
+             "  - {id: 2, role: acceptor, address: \"10.0.0.2:1\"}\n"
+             "  - {id: 3, role: acceptor, address: \"10.0.0.3:1\"}\n"
+             "  - {id: 4, role: acceptor, address: \"10.0.0.4:1\"}\n"
+             "  - {id: 5, role: learner, address: \"10.0.0.5:1\"}\n"
+             "groups: [[63, 1], [5], [2, 3, 4]]\n"
+             "settings:\n"
+             "  alpha: 4096\n  memory_bytes_max: 4 GiB\n  batch_bytes: 2048\n  segment_bytes: 2MiB\n"
+             "  forward: true\n  persistent_storage: false\n  prepare_timeout: 250\n  client_server_port: 60000\n"
+             "  phase1_quorum: 4\n  phase2_quorum: 1\n  tick_micros: 5\n  crashes: []\n  is_event_driven: true\n");
+    assert_string_equal(c.cluster, "my_demo-1.x");
+    assert_string_equal(c.data, "/var/lib/synod");
+    assert_string_equal(c.leader_rule, "highest");
+    assert_int_equal(c.log_level, LOG_DEBUG);
+    const struct config_node *n = config_find(&c, 63);
+    assert_non_null(n);
+    assert_int_equal(n->role, ROLE_PROPOSER);
+    assert_string_equal(role_name(n->role), "proposer");
+    assert_string_equal(n->address.host, "node-63.example.org");
+    assert_int_equal(n->address.port, 7001);
+    assert_string_equal(n->client.host, "2001:db8::1");
+    assert_int_equal(n->client.port, 6001);
+    n = config_find(&c, 1);
+    assert_string_equal(n->address.host, "fe80::1%eth0");
+    assert_int_equal(n->address.port, 65535);
+    assert_string_equal(n->client.host, "fe80::1%eth0"); /* client_server_port */
+    assert_int_equal(n->client.port, 60000);
+    assert_int_equal(c.node_config.proposers, UINT64_C(1) << 63);
+    assert_int_equal(c.node_config.acceptors, 30);
+    assert_int_equal(c.node_config.learners, 32);
+    assert_int_equal(c.group_count, 3);
+    assert_ptr_equal(config_group_of(&c, 4), &c.groups[2]);
+    assert_int_equal(config_group_of(&c, 63)->count, 2);
+    assert_int_equal(c.node_config.alpha, 4096);
+    assert_int_equal(c.memory_bytes_max, UINT64_C(4) << 30);
+    assert_int_equal(c.batch_bytes, 2048);
+    assert_int_equal(c.segment_bytes, 2 << 20);
+    assert_true(c.node_config.forward);
+    assert_int_equal(c.node_config.durability, DURABILITY_MEMORY);
+    assert_int_equal(c.node_config.prepare_timeout, 250000);
+    assert_int_equal(c.node_config.phase1_quorum, 4);
+    assert_int_equal(c.node_config.phase2_quorum, 1);
+    config_close(&c);
+}
+
+/* Every row's default lies in its own range, and every row accepts its bounds and nothing beyond. */
+static void test_table(void **state)
+{
+    (void)state;
+    const struct config_section *s = &config_setting_section;
+    for (size_t i = 0; i < s->count; i++) {
+        const struct config_key *key = &s->keys[i];
+        assert_int_equal(config_key_find(s, key->name), i); /* no name twice */
+        assert_true(strlen(key->text) > 0);
+        assert_true(key->alias == NULL || config_key_find(s, key->alias) >= 0);
+        if (key->kind != VALUE_COUNT && key->kind != VALUE_BYTES && key->kind != VALUE_TIME_MS)
+            continue;
+        char text[64], reason[400];
+        uint64_t value;
+        assert_true(key->standard >= key->min && key->standard <= key->max);
+        const uint64_t good[] = {key->standard, key->min, key->max};
+        for (size_t k = 0; k < 3; k++) {
+            config_value_print(key, good[k], text, sizeof text);
+            assert_true(config_value_read(key, text, &value, reason, sizeof reason));
+            assert_int_equal(value, good[k]);
+        }
+        snprintf(text, sizeof text, "%llu", (unsigned long long)key->max + 1);
+        assert_false(config_value_read(key, text, &value, reason, sizeof reason));
+        const uint64_t field_max = key->size == 4 && key->kind != VALUE_TIME_MS ? UINT32_MAX : UINT64_MAX / 1000;
+        assert_true(key->max <= field_max);
+    }
+}
+
+static void load_example(const char *name, size_t nodes, size_t groups)
+{
+    char path[5000];
+    struct config c;
+    struct problem problem;
+    snprintf(path, sizeof path, "%sexamples/%s.yaml", source, name);
+    if (!config_load(&c, path, &problem))
+        fail_msg("%s", problem.text);
+    assert_string_equal(c.cluster, name);
+    assert_int_equal(c.node_count, nodes);
+    assert_int_equal(c.group_count, groups);
+    for (size_t i = 0; i < nodes; i++)
+        assert_int_not_equal(c.nodes[i].client.port, 0);
+    assert_int_equal(c.node_config.phase1_quorum, 2);
+    config_close(&c);
+}
+
+static void test_examples(void **state)
+{
+    (void)state;
+    load_example("coordinator", 3, 3);
+    load_example("standalone", 9, 9);
+    load_example("shared", 9, 3);
+}
+
+static void test_documentation(void **state)
+{
+    (void)state;
+    char path[5000];
+    snprintf(path, sizeof path, "%sdocs/configuration.md", source);
+    FILE *f = fopen(path, "r");
+    assert_non_null(f);
+    char *doc = calloc(1, 1 << 20);
+    assert_non_null(doc);
+    assert_true(fread(doc, 1, (1 << 20) - 1, f) > 0);
+    fclose(f);
+    char *tables = config_describe();
+    assert_non_null(tables);
+    if (strstr(doc, tables) == NULL)
+        fail_msg("docs/configuration.md does not hold what `synod config` prints; paste it there");
+    free(tables);
+    free(doc);
+}
+
+static int enter(void **state)
+{
+    (void)state;
+    static const char here[] = "tests/unit/test_config.c";
+    const size_t len = strlen(__FILE__) - (sizeof here - 1);
+    if (__FILE__[0] == '/')
+        snprintf(source, sizeof source, "%.*s", (int)len, __FILE__);
+    else if (getcwd(source, sizeof source - 1) != NULL)
+        strcat(source, "/");
+    return mkdtemp(folder) == NULL || chdir(folder) != 0;
+}
+
+static int leave(void **state)
+{
+    (void)state;
+    unlink("c.yaml");
+    return chdir("/") != 0 || rmdir(folder) != 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_each_error_is_one_line), cmocka_unit_test(test_unreadable_files),
+        cmocka_unit_test(test_damaged_files),          cmocka_unit_test(test_defaults),
+        cmocka_unit_test(test_values),                 cmocka_unit_test(test_table),
+        cmocka_unit_test(test_examples),               cmocka_unit_test(test_documentation),
+    };
+    return cmocka_run_group_tests(tests, enter, leave);
+}

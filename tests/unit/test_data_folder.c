@@ -1,0 +1,376 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "host/data_folder.h"
+
+#define NODE "a/b/node-1" /* parents are made too */
+
+static struct problem problem;
+
+static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+    (void)st;
+    (void)type;
+    (void)ftw;
+    return remove(path);
+}
+
+/* Each test works in an empty folder of its own. */
+static int enter(void **state)
+{
+    char path[] = "/tmp/synod-data-XXXXXX";
+    if (mkdtemp(path) == NULL || chdir(path) != 0)
+        return -1;
+    *state = strdup(path);
+    problem = (struct problem){0};
+    return *state == NULL;
+}
+
+static int leave(void **state)
+{
+    int bad = chdir("/") != 0 || nftw(*state, remove_entry, 8, FTW_DEPTH | FTW_PHYS) != 0;
+    free(*state);
+    return bad;
+}
+
+static void format(void)
+{
+    if (!data_folder_format(NODE, "demo", 1, &problem))
+        fail_msg("%s", problem.text);
+}
+
+static struct data_folder *open_folder(void)
+{
+    struct data_folder *f = NULL;
+    if (!data_folder_open(&f, NODE, "demo", 1, &problem))
+        fail_msg("%s", problem.text);
+    return f;
+}
+
+static void expect_open(const char *cluster, uint32_t node, const char *error)
+{
+    struct data_folder *f = NULL;
+    assert_false(data_folder_open(&f, NODE, cluster, node, &problem));
+    assert_null(f);
+    assert_string_equal(problem.text, error);
+    assert_int_equal(problem.exit_code, EXIT_DATA);
+}
+
+static size_t read_all(const char *path, char *out, size_t size)
+{
+    FILE *f = fopen(path, "r");
+    assert_non_null(f);
+    size_t len = fread(out, 1, size, f);
+    fclose(f);
+    return len;
+}
+
+static void write_all(const char *path, const char *bytes, size_t len)
+{
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    assert_int_equal(fwrite(bytes, 1, len, f), len);
+    assert_int_equal(fclose(f), 0);
+}
+
+static void test_each_open_is_a_boot(void **state)
+{
+    (void)state;
+    uint8_t instance[16];
+    format();
+    for (uint32_t boot = 1; boot <= 3; boot++) {
+        struct data_folder *f = open_folder();
+        const struct identity *id = data_folder_identity(f);
+        assert_string_equal(data_folder_path(f), NODE);
+        assert_string_equal(id->cluster, "demo");
+        assert_int_equal(id->node, 1);
+        assert_int_equal(id->incarnation, boot);
+        if (boot == 1)
+            memcpy(instance, id->instance, 16);
+        assert_memory_equal(id->instance, instance, 16);
+        data_folder_close(f);
+    }
+    data_folder_close(NULL);
+}
+
+static void test_instances_differ(void **state)
+{
+    (void)state;
+    format();
+    assert_true(data_folder_format("other", "demo", 1, &problem));
+    struct data_folder *a = open_folder(), *b = NULL;
+    assert_true(data_folder_open(&b, "other", "demo", 1, &problem));
+    assert_memory_not_equal(data_folder_identity(a)->instance, data_folder_identity(b)->instance, 16);
+    data_folder_close(a);
+    data_folder_close(b);
+}
+
+static void test_not_formatted(void **state)
+{
+    (void)state;
+    static const char error[] = NODE " is not formatted: run synod init --config FILE --node 1";
+    expect_open("demo", 1, error);
+    assert_int_equal(mkdir("a", 0700), 0);
+    assert_int_equal(mkdir("a/b", 0700), 0);
+    assert_int_equal(mkdir(NODE, 0700), 0);
+    expect_open("demo", 1, error);
+    assert_int_equal(rmdir(NODE), 0); /* it left nothing there */
+}
+
+static void test_format_overwrites_nothing(void **state)
+{
+    (void)state;
+    char before[512], after[512];
+    format();
+    const size_t len = read_all(NODE "/identity", before, sizeof before);
+    assert_false(data_folder_format(NODE, "demo", 1, &problem));
+    assert_string_equal(problem.text, NODE " is already formatted, for node 1 of cluster 'demo'");
+    assert_int_equal(problem.exit_code, EXIT_DATA);
+    assert_int_equal(read_all(NODE "/identity", after, sizeof after), len);
+    assert_memory_equal(before, after, len);
+
+    /* A folder that has lost its identity, but nothing else. */
+    assert_int_equal(unlink(NODE "/identity"), 0);
+    write_all(NODE "/journal-1.log", "x", 1);
+    assert_false(data_folder_format(NODE, "demo", 1, &problem));
+    assert_string_equal(problem.text, NODE " is not empty (it holds 'journal-1.log') and has no identity");
+    assert_int_equal(unlink(NODE "/journal-1.log"), 0);
+
+    /* A formatting that was cut short may be done again. */
+    write_all(NODE "/identity.tmp", "synod-id", 8);
+    format();
+    data_folder_close(open_folder());
+}
+
+static void test_format_where_it_cannot(void **state)
+{
+    (void)state;
+    write_all("a", "x", 1);
+    assert_false(data_folder_format(NODE, "demo", 1, &problem));
+    assert_string_equal(problem.text, "a/b: Not a directory");
+    assert_false(data_folder_format("a", "demo", 1, &problem));
+    assert_string_equal(problem.text, "a: Not a directory");
+    assert_false(data_folder_format("", "demo", 1, &problem));
+    assert_string_equal(problem.text, "'': no usable path of a data folder");
+}
+
+static void test_belongs_to_another(void **state)
+{
+    (void)state;
+    format();
+    expect_open("demo", 2, NODE " belongs to node 1 of cluster 'demo', not to node 2 of cluster 'demo'");
+    expect_open("prod", 1, NODE " belongs to node 1 of cluster 'demo', not to node 1 of cluster 'prod'");
+    struct data_folder *f = open_folder();
+    assert_int_equal(data_folder_identity(f)->incarnation, 1); /* refusals are no boots */
+    data_folder_close(f);
+}
+
+static void test_one_process_at_a_time(void **state)
+{
+    (void)state;
+    char error[200];
+    format();
+    struct data_folder *f = open_folder();
+    snprintf(error, sizeof error, NODE " is already in use by process %d", (int)getpid());
+    expect_open("demo", 1, error);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        struct data_folder *again = NULL;
+        _exit(!data_folder_open(&again, NODE, "demo", 1, &problem) && strcmp(problem.text, error) == 0 ? 0 : 1);
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    data_folder_close(f);
+    f = open_folder(); /* the lock goes with its holder, its file stays */
+    assert_int_equal(data_folder_identity(f)->incarnation, 2);
+    data_folder_close(f);
+}
+
+/* A holder that was killed leaves no lock behind. */
+static void test_lock_of_a_dead_process(void **state)
+{
+    (void)state;
+    int pipes[2];
+    char byte;
+    format();
+    assert_int_equal(pipe(pipes), 0);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        struct data_folder *f = NULL;
+        bool ok = data_folder_open(&f, NODE, "demo", 1, &problem);
+        if (!ok || write(pipes[1], "x", 1) != 1)
+            _exit(1);
+        for (;;)
+            pause();
+    }
+    close(pipes[1]);
+    assert_int_equal(read(pipes[0], &byte, 1), 1);
+    close(pipes[0]);
+    char error[200];
+    snprintf(error, sizeof error, NODE " is already in use by process %d", (int)child);
+    expect_open("demo", 1, error);
+    assert_int_equal(kill(child, SIGKILL), 0);
+    assert_int_equal(waitpid(child, NULL, 0), child);
+    struct data_folder *f = open_folder();
+    assert_int_equal(data_folder_identity(f)->incarnation, 2);
+    data_folder_close(f);
+}
+
+/* Every byte changed, every length cut: refused by name, and the file is left as it is. */
+static void expect_corruption_found(const char *path, const char *error, const char *version_error)
+{
+    char good[4096], bad[4096], after[4096];
+    const size_t len = read_all(path, good, sizeof good);
+    struct data_folder *f = NULL;
+    for (size_t i = 0; i < 2 * len; i++) {
+        memcpy(bad, good, len);
+        size_t bad_len = len;
+        if (i < len)
+            bad[i] = (char)(bad[i] ^ 3);
+        else
+            bad_len = i - len;
+        write_all(path, bad, bad_len);
+        assert_false(data_folder_open(&f, NODE, "demo", 1, &problem));
+        if (strcmp(problem.text, version_error) != 0)
+            assert_string_equal(problem.text, error);
+        assert_int_equal(problem.exit_code, EXIT_DATA);
+        assert_int_equal(read_all(path, after, sizeof after), bad_len);
+        assert_memory_equal(after, bad, bad_len);
+    }
+    memcpy(bad, good, len);
+    bad[len] = '\n';
+    write_all(path, bad, len + 1);
+    expect_open("demo", 1, error);
+    write_all(path, good, len);
+    data_folder_close(open_folder());
+}
+
+static void test_corrupt_identity(void **state)
+{
+    (void)state;
+    format();
+    expect_corruption_found(NODE "/identity", NODE "/identity: corrupt",
+                            NODE "/identity: format version 2, this program knows up to 1");
+}
+
+static void test_corrupt_peers(void **state)
+{
+    (void)state;
+    const uint8_t a[16] = {1, 2, 3}, b[16] = {255, 4};
+    format();
+    struct data_folder *f = open_folder();
+    assert_true(data_folder_accept_peer(f, 2, a));
+    assert_true(data_folder_accept_peer(f, 63, b));
+    data_folder_close(f);
+    expect_corruption_found(NODE "/peers", NODE "/peers: corrupt",
+                            NODE "/peers: format version 2, this program knows up to 1");
+}
+
+static void test_newer_format(void **state)
+{
+    (void)state;
+    format();
+    write_all(NODE "/identity", "synod-identity 2\nwhatever\n", 26);
+    expect_open("demo", 1, NODE "/identity: format version 2, this program knows up to 1");
+    assert_false(data_folder_format(NODE, "demo", 1, &problem));
+    assert_string_equal(problem.text, NODE "/identity: format version 2, this program knows up to 1");
+}
+
+static void test_no_incarnations_left(void **state)
+{
+    (void)state;
+    static const char text[] = "synod-identity 1\ncluster demo\nnode 1\ninstance 000102030405060708090a0b0c0d0e0f\n"
+                               "incarnation 4294967295\nchecksum cb0f30f00e4b6a9d\n";
+    format();
+    write_all(NODE "/identity", text, sizeof text - 1);
+    expect_open("demo", 1, NODE "/identity: no incarnations left");
+}
+
+static void test_peers_are_remembered(void **state)
+{
+    (void)state;
+    uint8_t a[16] = {1}, b[16] = {2};
+    format();
+    struct data_folder *f = open_folder();
+    assert_true(data_folder_accept_peer(f, 2, a));
+    assert_true(data_folder_accept_peer(f, 2, a));
+    assert_false(data_folder_accept_peer(f, 2, b));
+    assert_true(data_folder_accept_peer(f, 3, b));
+    assert_false(data_folder_accept_peer(f, 0, a));
+    assert_false(data_folder_accept_peer(f, 64, a));
+    assert_false(data_folder_accept_peer(f, 1, a)); /* itself, but another instance */
+    assert_true(data_folder_accept_peer(f, 1, data_folder_identity(f)->instance));
+    data_folder_close(f);
+    f = open_folder();
+    assert_false(data_folder_accept_peer(f, 2, b));
+    assert_true(data_folder_accept_peer(f, 2, a));
+    assert_false(data_folder_accept_peer(f, 3, a));
+    assert_true(data_folder_accept_peer(f, 63, a));
+    data_folder_close(f);
+}
+
+/* All 62 peers fit the file. */
+static void test_many_peers(void **state)
+{
+    (void)state;
+    format();
+    struct data_folder *f = open_folder();
+    for (uint8_t n = 2; n <= 63; n++)
+        assert_true(data_folder_accept_peer(f, n, (const uint8_t[16]){n, 0xff}));
+    data_folder_close(f);
+    f = open_folder();
+    for (uint8_t n = 2; n <= 63; n++) {
+        assert_false(data_folder_accept_peer(f, n, (const uint8_t[16]){n, 0xfe}));
+        assert_true(data_folder_accept_peer(f, n, (const uint8_t[16]){n, 0xff}));
+    }
+    data_folder_close(f);
+}
+
+/* What could not be written is neither accepted nor remembered. */
+static void test_full_disk(void **state)
+{
+    (void)state;
+    const uint8_t a[16] = {1}, b[16] = {2};
+    struct rlimit before, none;
+    format();
+    struct data_folder *f = open_folder();
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    none = (struct rlimit){.rlim_cur = 0, .rlim_max = before.rlim_max};
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
+    const bool accepted = data_folder_accept_peer(f, 2, a);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    assert_false(accepted);
+    assert_true(data_folder_accept_peer(f, 2, b));
+    data_folder_close(f);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, enter, leave)
+    const struct CMUnitTest tests[] = {
+        TEST(test_each_open_is_a_boot),    TEST(test_instances_differ),      TEST(test_not_formatted),
+        TEST(test_format_overwrites_nothing), TEST(test_format_where_it_cannot), TEST(test_belongs_to_another),
+        TEST(test_one_process_at_a_time),  TEST(test_lock_of_a_dead_process), TEST(test_corrupt_identity),
+        TEST(test_corrupt_peers),          TEST(test_newer_format),          TEST(test_no_incarnations_left),
+        TEST(test_peers_are_remembered),   TEST(test_many_peers),            TEST(test_full_disk),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
