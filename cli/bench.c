@@ -1,0 +1,195 @@
+/* `synod bench`: the load generator alone, against a cluster that runs (or any server that speaks RESP). */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/load_report.h"
+#include "cli/options.h"
+#include "cli/verbs.h"
+#include "host/config.h"
+
+enum { TARGETS_MAX = 64 };
+
+static const char *const mode_names[] = {"persistent", "oneshot", NULL};
+static const char *const command_names[] = {"set", "get", "incr", "mixed", NULL}; /* enum load_command */
+static const char *const protocol_names[] = {"resp", "etcd-http", NULL};          /* enum load_protocol */
+
+struct bench {
+    const char *config_file, *address;
+    uint64_t requests, connections, processes, pipeline, value_size, keyspace, timeout_ms;
+    uint32_t mode, command, protocol;
+    bool resend, json, quiet;
+    struct load_target targets[TARGETS_MAX];
+    size_t target_count;
+    struct load_progress_line line;
+};
+
+/* One host:port, IPv6 in brackets. */
+static bool parse_address(struct bench *b, const char *text, size_t len, struct problem *problem)
+{
+    char copy[300];
+    struct load_target *t = &b->targets[b->target_count];
+    if (b->target_count == TARGETS_MAX || len >= sizeof copy)
+        return problem_set(problem, EXIT_BAD_INPUT, "--address: too many addresses (at most %d), or one too long",
+                           TARGETS_MAX);
+    memcpy(copy, text, len);
+    copy[len] = '\0';
+    char *colon = strrchr(copy, ':'), *host = copy, *end = NULL;
+    unsigned long port = colon != NULL ? strtoul(colon + 1, &end, 10) : 0;
+    if (colon != NULL)
+        *colon = '\0';
+    if (host[0] == '[' && colon > host && colon[-1] == ']') {
+        colon[-1] = '\0';
+        host++;
+    }
+    if (colon == NULL || end == colon + 1 || *end != '\0' || port == 0 || port > UINT16_MAX || host[0] == '\0' ||
+        strlen(host) >= sizeof t->host)
+        return problem_set(problem, EXIT_BAD_INPUT, "--address: '%.*s' is not host:port", (int)len, text);
+    snprintf(t->host, sizeof t->host, "%s", host);
+    t->port = (uint16_t)port;
+    b->target_count++;
+    return true;
+}
+
+static bool parse_addresses(struct bench *b, struct problem *problem)
+{
+    for (const char *at = b->address;; at++) {
+        size_t len = strcspn(at, ",");
+        if (!parse_address(b, at, len, problem))
+            return false;
+        at += len;
+        if (*at == '\0')
+            return true;
+    }
+}
+
+/* The client ports of all nodes that take commands. */
+static bool targets_of_config(struct bench *b, struct problem *problem)
+{
+    struct config config;
+    if (!config_load(&config, b->config_file, problem))
+        return false;
+    for (size_t i = 0; i < config.node_count && b->target_count < TARGETS_MAX; i++) {
+        const struct config_node *node = &config.nodes[i];
+        if ((node->role != ROLE_COORDINATOR && node->role != ROLE_PROPOSER) || node->client.host[0] == '\0')
+            continue;
+        struct load_target *t = &b->targets[b->target_count++];
+        snprintf(t->host, sizeof t->host, "%s", node->client.host);
+        t->port = node->client.port;
+    }
+    config_close(&config);
+    return b->target_count > 0 ||
+           problem_set(problem, EXIT_BAD_INPUT, "%s: no node that takes commands has a client port", b->config_file);
+}
+
+static bool on_progress(void *context, struct load *load, const struct load_counts *counts, double seconds)
+{
+    struct bench *b = context;
+    (void)load;
+    if (!b->quiet)
+        progress_update(&b->line, counts, seconds);
+    return !interrupted;
+}
+
+static int run(struct bench *b)
+{
+    struct load_options o;
+    static struct load_result result; /* holds a histogram: large */
+    struct problem problem = {0};
+    char error[512] = "";
+    if (!(b->address != NULL ? parse_addresses(b, &problem) : targets_of_config(b, &problem))) {
+        fprintf(stderr, "synod bench: %s\n", problem.text);
+        return problem.exit_code;
+    }
+    load_defaults(&o);
+    o.targets = b->targets;
+    o.target_count = b->target_count;
+    o.connections = (uint32_t)b->connections;
+    o.processes = (uint32_t)(b->processes < b->connections ? b->processes : b->connections);
+    o.pipeline = (uint32_t)b->pipeline;
+    o.oneshot = b->mode == 1;
+    o.resend = b->resend;
+    o.protocol = (uint8_t)b->protocol;
+    o.command = (uint8_t)b->command;
+    o.requests = b->requests;
+    o.keyspace = b->keyspace;
+    o.value_size = b->value_size;
+    o.request_timeout_ms = (uint32_t)b->timeout_ms;
+    catch_interrupts();
+    progress_begin(&b->line, o.requests);
+    bool ok = load_run(&o, on_progress, b, &result, error, sizeof error);
+    progress_end(&b->line);
+    if (b->json)
+        ok &= report_json(&o, &result);
+    else
+        report_statistics(&result);
+    if (!ok)
+        fprintf(stderr, "synod bench: %s\n", error[0] != '\0' ? error : "out of memory");
+    else if (result.stopped)
+        fprintf(stderr, "synod bench: stopped before all requests were answered\n");
+    if (!ok || result.stopped)
+        return EXIT_TROUBLE;
+    return result.counts.answered == o.requests ? EXIT_OK : EXIT_CHECK_FAILED;
+}
+
+int verb_bench(int argc, char **argv)
+{
+    struct bench b = {
+        .requests = 100000, .connections = 50, .processes = 1, .pipeline = 1, .value_size = 64, .timeout_ms = 5000};
+    const struct option_row rows[] = {
+        {"config", 'c', OPTION_TEXT, .value = "FILE", .target = &b.config_file,
+         .text = "configuration of the cluster: all client ports of nodes that take commands"},
+        {"address", 'a', OPTION_TEXT, .value = "HOST:PORT,...", .target = &b.address,
+         .text = "client ports, instead of --config"},
+        {"requests", 'n', OPTION_NUMBER, .value = "N", .target = &b.requests, .min = 1, .max = UINT64_C(100000000000),
+         .text = "requests in all"},
+        {"connections", 0, OPTION_NUMBER, .value = "N", .target = &b.connections, .min = 1, .max = 100000,
+         .text = "connections in all"},
+        {"processes", 0, OPTION_NUMBER, .value = "N", .target = &b.processes, .min = 1, .max = 256,
+         .text = "processes"},
+        {"pipeline", 'P', OPTION_NUMBER, .value = "N", .target = &b.pipeline, .min = 1, .max = 10000,
+         .text = "requests outstanding on each connection"},
+        {"mode", 0, OPTION_CHOICE, .value = "MODE", .target = &b.mode, .choices = mode_names,
+         .text = "connections that last, or one a request"},
+        {"command", 0, OPTION_CHOICE, .value = "NAME", .target = &b.command, .choices = command_names,
+         .text = "what is requested"},
+        {"value-size", 0, OPTION_NUMBER, .value = "BYTES", .target = &b.value_size, .min = 0, .max = 16 * 1024 * 1024,
+         .text = "size of the values that are set"},
+        {"keyspace", 0, OPTION_NUMBER, .value = "N", .target = &b.keyspace, .min = 0, .max = UINT64_C(100000000000),
+         .text = "number of different keys; 0: a key a request"},
+        {"timeout-ms", 0, OPTION_NUMBER, .value = "MS", .target = &b.timeout_ms, .min = 10, .max = 3600000,
+         .text = "after this long without an answer a connection is given up"},
+        {"resend", 0, OPTION_FLAG, .target = &b.resend,
+         .text = "send a request again whose outcome is unknown (it may be executed twice)"},
+        {"protocol", 0, OPTION_CHOICE, .value = "NAME", .target = &b.protocol, .choices = protocol_names,
+         .text = "what the server speaks; etcd-http puts the same load on etcd, to compare"},
+        {"json", 0, OPTION_FLAG, .target = &b.json, .text = "print the statistics as JSON"},
+        {"quiet", 'q', OPTION_FLAG, .target = &b.quiet, .text = "no progress"},
+    };
+    const struct verb_help help = {
+        .name = "bench",
+        .description =
+            "Puts load on a cluster that runs, in a closed loop: every connection keeps --pipeline requests outstanding.\n"
+            "Follows -MOVED to the leader; waits and sends again when there is none. Prints count, min, max, mean,\n"
+            "median, P95, P99 and P99.9 of the latency, and the throughput.\n",
+        .options = rows,
+        .option_count = sizeof rows / sizeof rows[0],
+        .exit_codes = "  0  every request was answered\n  1  stopped (Ctrl-C), or no answers any more\n"
+                      "  2  wrong command line or configuration\n  5  errors, or requests of unknown outcome\n",
+        .examples =
+            "  synod bench --config examples/coordinator.yaml --requests 1000000 --connections 500 --processes 10\n"
+            "  synod bench --address 127.0.0.1:6001 --command mixed --keyspace 1000 --json\n",
+    };
+    int code = options_parse(&help, argc, argv, NULL);
+    if (code != OPTIONS_GO_ON)
+        return code;
+    if ((b.address == NULL) == (b.config_file == NULL)) {
+        fprintf(stderr, "synod bench: give either --config or --address; see synod bench --help\n");
+        return EXIT_BAD_INPUT;
+    }
+    if (b.mode == 1 && b.pipeline > 1) {
+        fprintf(stderr, "synod bench: --mode oneshot has one request a connection, so --pipeline must be 1\n");
+        return EXIT_BAD_INPUT;
+    }
+    return run(&b);
+}

@@ -1,0 +1,299 @@
+/* `synod demo`: a whole cluster on this machine, load on it, and a check of what came of it.
+ *
+ *   1. Writes a configuration with free ports into a folder of its own, formats the nodes, starts the processes.
+ *   2. Waits for a leader and notes its ballot.
+ *   3. Runs the load: SET requests, each with a key of its own. With --kill-leader-at, kills the leader's process on the
+ *      way, measures how long nobody is answered, and starts the process again.
+ *   4. Checks: every request answered; all nodes that execute have executed the same slots and have the same state; the
+ *      leader was the same all the time (unless killed); values can be read back.
+ *   5. Stops the processes and removes the folder. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "cli/cluster.h"
+#include "cli/demo_check.h"
+#include "cli/load_report.h"
+#include "cli/options.h"
+#include "cli/verbs.h"
+
+enum {
+    READY_TIMEOUT_MS = 60000,
+    STOP_GRACE_MS = 15000,
+    LOOK_TIMEOUT_MS = 500,
+    PROGRESS_MS = 100,
+    PROGRESS_KILL_MS = 10,
+    ALIVE_EVERY = 10, /* progress calls */
+};
+
+/* The killed process: long enough that another node leads by then. */
+static const double restart_after_seconds = 3;
+
+static const char *const deployments[] = {"coordinator", "standalone", "shared", NULL};
+
+struct demo {
+    uint32_t deployment;
+    uint64_t nodes, clients, processes, requests, value_size, kill_at;
+    bool native, keep;
+    struct cluster cluster;
+    struct load_target targets[NODE_ID_MAX];
+    size_t target_count;
+    struct load_progress_line line;
+    uint64_t progress_calls;
+    uint32_t killed; /* node; 0: none yet */
+    double killed_seconds;
+    bool restarted;
+    struct ballot ballot; /* of the leader at the start */
+    double server_cpu_seconds;
+    struct load_result result;
+    bool failed; /* a process died, or could not be started again: `problem` says how */
+    struct problem problem;
+};
+
+static uint64_t now_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+/* ---- Load ---- */
+
+static void kill_leader(struct demo *d, struct load *load, double seconds)
+{
+    cluster_look(&d->cluster, LOOK_TIMEOUT_MS);
+    const struct config_node *leader = cluster_leader(&d->cluster);
+    if (leader == NULL)
+        return; /* an election goes on: at the next call */
+    d->killed = leader->id;
+    d->killed_seconds = seconds;
+    load_mark(load);
+    cluster_kill(&d->cluster, leader->id);
+    progress_end(&d->line);
+    printf("killed the leader, node %u\n", (unsigned)leader->id);
+    fflush(stdout);
+}
+
+static bool on_progress(void *context, struct load *load, const struct load_counts *counts, double seconds)
+{
+    struct demo *d = context;
+    progress_update(&d->line, counts, seconds);
+    if (d->kill_at > 0 && d->killed == 0 && counts->answered >= d->kill_at)
+        kill_leader(d, load, seconds);
+    if (d->killed != 0 && !d->restarted && seconds > d->killed_seconds + restart_after_seconds) {
+        d->restarted = true;
+        d->failed = !cluster_start(&d->cluster, &d->problem);
+    }
+    if (!d->failed && d->progress_calls++ % ALIVE_EVERY == 0)
+        d->failed = !cluster_alive(&d->cluster, &d->problem);
+    return !d->failed && !interrupted;
+}
+
+/* The client ports of all nodes that take commands, the leader's first. */
+static void choose_targets(struct demo *d, const struct config_node *leader)
+{
+    const struct config *config = &d->cluster.config;
+    for (size_t i = 0; i <= config->node_count; i++) {
+        const struct config_node *node = i == 0 ? leader : &config->nodes[i - 1];
+        if (!cluster_proposes(node) || (i > 0 && node == leader))
+            continue;
+        struct load_target *t = &d->targets[d->target_count++];
+        snprintf(t->host, sizeof t->host, "%s", node->client.host);
+        t->port = node->client.port;
+    }
+}
+
+static bool run_load(struct demo *d)
+{
+    struct load_options o;
+    char error[512];
+    load_defaults(&o);
+    o.targets = d->targets;
+    o.target_count = d->target_count;
+    o.connections = (uint32_t)d->clients;
+    o.processes = (uint32_t)(d->processes < d->clients ? d->processes : d->clients);
+    o.requests = d->requests;
+    o.value_size = d->value_size;
+    o.resend = true; /* each key gets one value only, so setting it twice does no harm */
+    o.progress_interval_ms = d->kill_at > 0 ? PROGRESS_KILL_MS : PROGRESS_MS;
+    printf("load: %" PRIu64 " SET requests with values of %" PRIu64 " bytes, %u clients in %u processes\n", d->requests,
+           d->value_size, (unsigned)o.connections, (unsigned)o.processes);
+    fflush(stdout);
+    double before = cluster_cpu_seconds(&d->cluster);
+    progress_begin(&d->line, d->requests);
+    bool ok = load_run(&o, on_progress, d, &d->result, error, sizeof error);
+    progress_end(&d->line);
+    d->server_cpu_seconds = cluster_cpu_seconds(&d->cluster) - before;
+    if (d->failed)
+        return false;
+    if (!cluster_alive(&d->cluster, &d->problem))
+        return false;
+    if (!ok)
+        return problem_set(&d->problem, EXIT_CHECK_FAILED, "%s", error);
+    if (d->result.stopped)
+        return problem_set(&d->problem, EXIT_TROUBLE, "interrupted");
+    return d->killed == 0 || d->restarted || cluster_start(&d->cluster, &d->problem);
+}
+
+/* ---- What is printed ---- */
+
+static void print_cluster(const struct demo *d)
+{
+    const struct cluster *c = &d->cluster;
+    printf("cluster: %s, %zu nodes in %zu processes, %s; folder %s\n", deployments[d->deployment], c->config.node_count,
+           c->process_count, d->native ? "native build" : "WebAssembly components", c->folder);
+    if (cluster_in_memory(c))
+        printf(
+            "note: that folder is in memory, so a sync costs nothing there; set TMPDIR to a disk for honest figures\n");
+    fflush(stdout);
+}
+
+static void print_statistics(const struct demo *d)
+{
+    const struct load_result *r = &d->result;
+    report_statistics(r);
+    if (r->counts.answered > 0)
+        printf("  Server CPU: %.2f us a request (all processes)\n",
+               d->server_cpu_seconds * 1e6 / (double)r->counts.answered);
+    if (d->killed != 0 && r->recovery_us != 0)
+        printf("  Leader killed: next request answered after %.3f s\n", (double)r->recovery_us / 1e6);
+}
+
+static void print_nodes(const struct demo *d)
+{
+    printf("  %-4s %-11s %-6s %-14s %12s %12s  %s\n", "node", "role", "leader", "ballot", "executed", "commands",
+           "state hash");
+    for (size_t i = 0; i < d->cluster.config.node_count; i++) {
+        const struct config_node *node = &d->cluster.config.nodes[i];
+        const struct node_info *info = &d->cluster.info[node->id];
+        char ballot[48];
+        if (!d->cluster.answers[node->id]) {
+            printf("  %-4u %-11s does not answer\n", (unsigned)node->id, role_name(node->role));
+            continue;
+        }
+        snprintf(ballot, sizeof ballot, "%" PRIu64 ".%u.%u", info->ballot.round, (unsigned)info->ballot.node,
+                 (unsigned)info->ballot.incarnation);
+        printf("  %-4u %-11s %-6u %-14s ", (unsigned)node->id, role_name(node->role), (unsigned)info->leader, ballot);
+        if (cluster_executes(node))
+            printf("%12" PRIu64 " %12" PRIu64 "  %s\n", info->executed, info->commands_executed, info->state_hash);
+        else
+            printf("%12s %12s  %s\n", "-", "-", "-");
+    }
+}
+
+static void print_how_to_start(const struct demo *d)
+{
+    const struct cluster *c = &d->cluster;
+    printf("kept %s; start it again with:\n", c->folder);
+    for (size_t i = 0; i < c->process_count; i++)
+        printf("  %s start --config %s --%s %u%s &\n", c->executable, c->config_file,
+               c->processes[i].by_group ? "group" : "node", (unsigned)c->processes[i].number,
+               c->native ? " --native" : "");
+}
+
+/* ---- The run ---- */
+
+static bool start(struct demo *d)
+{
+    uint64_t begun = now_ms();
+    if (!cluster_start(&d->cluster, &d->problem) ||
+        !cluster_wait_ready(&d->cluster, READY_TIMEOUT_MS, &interrupted, &d->problem))
+        return false;
+    const struct config_node *leader = cluster_leader(&d->cluster);
+    d->ballot = d->cluster.info[leader->id].ballot;
+    printf("leader: node %u, ballot %" PRIu64 ".%u.%u, %.2f s after the start\n", (unsigned)leader->id, d->ballot.round,
+           (unsigned)d->ballot.node, (unsigned)d->ballot.incarnation, (double)(now_ms() - begun) / 1000);
+    choose_targets(d, leader);
+    return true;
+}
+
+static bool check(struct demo *d)
+{
+    const struct demo_expectation expected = {
+        .requests = d->requests,
+        .value_size = d->value_size,
+        .kill_wanted = d->kill_at > 0,
+        .killed = d->killed,
+        .ballot = d->ballot,
+        .result = &d->result,
+    };
+    bool ok = demo_check(&d->cluster, &expected, &interrupted, &d->problem);
+    if (!ok)
+        cluster_look(&d->cluster, LOOK_TIMEOUT_MS); /* the check may have ended before it looked */
+    print_nodes(d);
+    return ok;
+}
+
+static int run(struct demo *d)
+{
+    const struct cluster_plan plan = {deployments[d->deployment], (uint32_t)d->nodes, d->native};
+    if (!cluster_create(&d->cluster, &plan, &d->problem)) {
+        fprintf(stderr, "synod demo: %s\n", d->problem.text);
+        return d->problem.exit_code;
+    }
+    catch_interrupts();
+    print_cluster(d);
+    bool ok = start(d);
+    if (ok) {
+        ok = run_load(d);
+        print_statistics(d);
+    }
+    ok = ok && check(d);
+    struct problem stopping;
+    if (!cluster_stop(&d->cluster, STOP_GRACE_MS, &stopping) && ok) {
+        ok = false;
+        d->problem = stopping;
+    }
+    fflush(stdout);
+    if (d->keep)
+        print_how_to_start(d);
+    cluster_close(&d->cluster, d->keep);
+    if (ok)
+        printf("all checks passed; the cluster is stopped\n");
+    else
+        fprintf(stderr, "synod demo: %s\n", d->problem.text);
+    return ok ? EXIT_OK : d->problem.exit_code;
+}
+
+int verb_demo(int argc, char **argv)
+{
+    static struct demo d; /* holds a histogram: large */
+    d = (struct demo){.nodes = 3, .clients = 500, .processes = 10, .requests = 1000000, .value_size = 64};
+    const struct option_row rows[] = {
+        {"deployment", 'd', OPTION_CHOICE, .value = "KIND", .target = &d.deployment, .choices = deployments,
+         .text = "all roles in each node, one role a process, or one node of each role a process"},
+        {"nodes", 'n', OPTION_NUMBER, .value = "N", .target = &d.nodes, .min = 1, .max = NODE_ID_MAX,
+         .text = "nodes of each role"},
+        {"clients", 0, OPTION_NUMBER, .value = "N", .target = &d.clients, .min = 1, .max = 10000,
+         .text = "logical clients, each with a connection and one request outstanding"},
+        {"processes", 0, OPTION_NUMBER, .value = "N", .target = &d.processes, .min = 1, .max = 256,
+         .text = "processes that the clients are spread over"},
+        {"requests", 0, OPTION_NUMBER, .value = "N", .target = &d.requests, .min = 1, .max = UINT64_C(100000000000),
+         .text = "SET requests in all, each with a key of its own"},
+        {"value-size", 0, OPTION_NUMBER, .value = "BYTES", .target = &d.value_size, .min = 0, .max = 1024 * 1024 - 1024,
+         .text = "size of the values"},
+        {"kill-leader-at", 0, OPTION_NUMBER, .value = "N", .target = &d.kill_at, .min = 0,
+         .max = UINT64_C(100000000000),
+         .text = "kill the leader's process when N requests are answered, and start it again; 0: do not"},
+        {"native", 0, OPTION_FLAG, .target = &d.native,
+         .text = "run the native build of the nodes instead of the components"},
+        {"keep", 'k', OPTION_FLAG, .target = &d.keep, .text = "keep the folder with configuration, data and logs"},
+    };
+    const struct verb_help help = {
+        .name = "demo",
+        .description =
+            "Starts a cluster on this machine in a folder of its own (in $TMPDIR, else /var/tmp), puts load on it,\n"
+            "prints the statistics, checks that all nodes have the same state and that nothing was lost, and\n"
+            "stops the cluster.\n",
+        .options = rows,
+        .option_count = sizeof rows / sizeof rows[0],
+        .exit_codes = "  0  all checks passed\n  1  it could not be run, or was interrupted\n"
+                      "  2  wrong command line, or no ports free\n  5  a check failed; standard error says which\n",
+        .examples = "  synod demo\n  synod demo --deployment standalone --requests 100000\n"
+                    "  synod demo --requests 200000 --kill-leader-at 100000 --keep\n",
+    };
+    int code = options_parse(&help, argc, argv, NULL);
+    return code != OPTIONS_GO_ON ? code : run(&d);
+}

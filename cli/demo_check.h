@@ -1,0 +1,22 @@
+/* What must hold when the demo's load is done. */
+#ifndef SYNOD_CLI_DEMO_CHECK_H
+#define SYNOD_CLI_DEMO_CHECK_H
+
+#include "cli/cluster.h"
+#include "client/load.h"
+
+struct demo_expectation {
+    uint64_t requests;
+    size_t value_size;
+    bool kill_wanted;
+    uint32_t killed;      /* the node whose process was killed; 0: none */
+    struct ballot ballot; /* of the leader before the load */
+    const struct load_result *result;
+};
+
+/* Waits until all nodes answer and those that execute stand at the same slot; then checks counts, states, ballot and a
+ * sample of values. Prints a line a check. False: `problem` says which failed first. */
+bool demo_check(struct cluster *c, const struct demo_expectation *expected, const volatile int *interrupted,
+                struct problem *problem);
+
+#endif

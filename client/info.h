@@ -1,0 +1,31 @@
+/* What a node says about itself: `INFO` on its client port, read back into a struct.
+ * Lines are `synod_<name>:<value>`; every other line of the reply is skipped. */
+#ifndef SYNOD_CLIENT_INFO_H
+#define SYNOD_CLIENT_INFO_H
+
+#include "core/base/types.h"
+
+struct node_info {
+    uint32_t node;
+    char role[16]; /* coordinator, proposer, acceptor, learner */
+    uint32_t incarnation;
+    uint32_t leader; /* 0: nobody that the node knows of */
+    struct ballot ballot;
+    char proposer_state[16]; /* following, asking, preparing, leading */
+    uint64_t chosen;
+    uint64_t executed;
+    uint64_t held;
+    char state_hash[40]; /* as the node writes it; equal states give equal texts */
+    uint64_t commands_executed;
+    uint64_t leader_changes;
+};
+
+/* Reads the text of an INFO reply. False: it has no synod_node line (not a node of Synod), or a number in it is none;
+ * `error` then says which. Fields without a line are zero. */
+bool info_parse(const char *text, size_t len, struct node_info *out, char *error, size_t error_size);
+
+/* Connects, asks, disconnects; takes up to `timeout_ms` for connecting and as much again for the answer. False: `error`
+ * says what failed and where. */
+bool info_fetch(const char *host, uint16_t port, int timeout_ms, struct node_info *out, char *error, size_t error_size);
+
+#endif

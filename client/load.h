@@ -1,0 +1,75 @@
+/* The load generator: a number of connections in a number of processes, each connection with a fixed number of requests
+ * outstanding (a closed loop), until all requests are answered.
+ *
+ * What happens to a request that is not simply answered:
+ *   -MOVED                    not executed: sent again to the node it names; counted as moved
+ *   -CLUSTERDOWN, -BUSY, ...  not executed: sent again after a pause; counted as retried
+ *   -UNKNOWN, connection lost after it was sent, no answer in request_timeout_ms
+ *                             may have been executed: with `resend` sent again and counted as retried, else given up
+ *                             and counted as unknown
+ *   any other error           final: counted as an error
+ * A request's latency runs from when it was first sent (mode oneshot: from when its connection was begun). */
+#ifndef SYNOD_CLIENT_LOAD_H
+#define SYNOD_CLIENT_LOAD_H
+
+#include "client/histogram.h"
+#include "client/protocol.h"
+
+struct load_target {
+    char host[256];
+    uint16_t port;
+};
+
+struct load_options {
+    const struct load_target *targets; /* where to connect; the first one first, the others when it is no use */
+    size_t target_count;
+    uint32_t processes;
+    uint32_t connections; /* in all processes together */
+    uint32_t pipeline;    /* requests outstanding on a connection */
+    bool oneshot;         /* a connection a request; pipeline must be 1 then */
+    bool resend;          /* send a request of unknown outcome again (it must be idempotent) */
+    uint8_t protocol;     /* enum load_protocol */
+    uint8_t command;      /* enum load_command */
+    uint64_t requests;
+    uint64_t keyspace; /* 0: a key of its own for each request */
+    size_t value_size;
+    uint32_t request_timeout_ms;
+    uint32_t stall_timeout_ms;     /* a process that gets no answer for so long gives up */
+    uint32_t progress_interval_ms; /* between calls of on_progress */
+};
+
+struct load_counts {
+    uint64_t answered; /* with anything but an error */
+    uint64_t errors;
+    uint64_t unknown;
+    uint64_t retried;
+    uint64_t moved;
+};
+
+struct load_result {
+    struct load_counts counts;
+    struct histogram latency; /* microseconds, of the answered ones */
+    double seconds;           /* from the first request sent to the last answer */
+    double cpu_seconds;       /* that the generator's own processes used */
+    uint64_t recovery_us;     /* from load_mark to the first answer on a connection made after it; 0: none */
+    char first_error[160];    /* text of the first error answer, or empty */
+    bool stopped;             /* on_progress asked to stop */
+};
+
+struct load;
+
+/* Called from load_run about every progress_interval_ms. False: stop now. */
+typedef bool (*load_progress)(void *context, struct load *load, const struct load_counts *counts, double seconds);
+
+/* Runs the load; blocks until it is done, stopped or given up. The caller's thread must be the only one of its process
+ * (it forks). False: nothing could be run, or a process gave up or died; `error` says why, and `result` holds what there is. */
+bool load_run(const struct load_options *options, load_progress on_progress, void *context, struct load_result *result,
+              char *error, size_t error_size);
+
+/* From within on_progress: notes that a fault has just been caused, for recovery_us. */
+void load_mark(struct load *load);
+
+/* The usual setting of everything but targets, processes, connections and requests. */
+void load_defaults(struct load_options *options);
+
+#endif

@@ -1,0 +1,70 @@
+/* The bytes of the load generator's requests and answers. Requests are prebuilt: a request is a copy of a template with
+ * the digits of its number patched in. Two protocols: RESP (Synod, Redis) and the JSON gateway of etcd over HTTP/1.1,
+ * which is there to put the same load on a peer.
+ *
+ * Request `n` has the key "key:" and twelve decimal digits of n (modulo the key space when there is one); the value of a
+ * SET is the same digits, cut or filled up with 'x' to the size asked for, so that anybody can tell what a key holds. */
+#ifndef SYNOD_CLIENT_PROTOCOL_H
+#define SYNOD_CLIENT_PROTOCOL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum load_protocol { PROTOCOL_RESP, PROTOCOL_ETCD_HTTP };
+enum load_command { COMMAND_SET, COMMAND_GET, COMMAND_INCR, COMMAND_MIXED /* SET, GET in turn */ };
+
+enum { KEY_SIZE = 16 };
+
+/* The key of request `number`, with a terminating zero. */
+void key_of(uint64_t number, char key[KEY_SIZE + 1]);
+/* The value that SET request `number` writes: `size` bytes. */
+void value_of(uint64_t number, char *value, size_t size);
+
+struct request_template {
+    char *bytes;
+    size_t size;
+    size_t key_at;       /* of the twelve digits */
+    size_t value_at;     /* of the value's digits */
+    size_t value_digits; /* 0: no value */
+};
+
+struct request_maker {
+    uint8_t protocol; /* enum load_protocol */
+    uint8_t command;  /* enum load_command */
+    uint64_t keyspace;
+    size_t value_size;
+    struct request_template set;
+    struct request_template get; /* GET or INCR */
+    size_t size_max;             /* of any request */
+    char *scratch;
+};
+
+/* Prepares the templates. False: out of memory, or a command that the protocol does not have. `keyspace` 0: every
+ * request has a key of its own. */
+bool request_maker_init(struct request_maker *m, uint8_t protocol, uint8_t command, size_t value_size,
+                        uint64_t keyspace);
+void request_maker_close(struct request_maker *m);
+
+/* Writes request `number`, at most size_max bytes. Returns its size. */
+size_t request_make(const struct request_maker *m, uint64_t number, char *out);
+
+enum answer_kind {
+    ANSWER_OK,
+    ANSWER_ERROR,   /* final */
+    ANSWER_MOVED,   /* not executed; `text` is host:port of who leads */
+    ANSWER_BUSY,    /* not executed; try again later */
+    ANSWER_UNKNOWN, /* executed or not, nobody can tell */
+};
+
+struct answer {
+    uint8_t kind;     /* enum answer_kind */
+    bool closes;      /* the server closes the connection after it */
+    const char *text; /* of an answer that is not ANSWER_OK; points into the bytes read */
+    size_t text_len;
+};
+
+/* Reads one answer. Returns its size, 0 while it is incomplete, -1 when the bytes are not the protocol's. */
+ptrdiff_t answer_read(uint8_t protocol, const char *bytes, size_t len, struct answer *answer);
+
+#endif
