@@ -1,0 +1,52 @@
+# The front door. Each target does what it needs first: `make demo` on a fresh Debian 12 installs, builds and runs.
+.DEFAULT_GOAL := build
+.PHONY: help setup build demo test bench asan native format tidy clean distclean
+
+# The demo's knobs, for instance: make demo DEPLOYMENT=standalone CLIENTS=100 PROCESSES=5 REQUESTS=50000
+DEPLOYMENT ?= coordinator
+CLIENTS    ?= 500
+PROCESSES  ?= 10
+REQUESTS   ?= 1000000
+
+# $(call cmake,PRESET): configures once, then builds. CMake itself notices when it has to configure again.
+folder = $(if $(filter release,$1),build,build/$1)
+cmake = @test -e $(call folder,$1)/build.ninja || cmake --preset $1 && cmake --build --preset $1
+
+help:       ## lists the targets
+	@sed -n 's/^\([a-z]*\): .*## /  make \1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
+
+setup:      ## installs what the build needs (only what is missing)
+	@scripts/setup.sh
+
+build: setup  ## builds everything into build/: bin/synod, components/*.wasm, nodes/*.wasm
+	$(call cmake,release)
+
+demo: build  ## runs a cluster with clients (DEPLOYMENT, CLIENTS, PROCESSES, REQUESTS)
+	build/bin/synod demo --deployment $(DEPLOYMENT) --clients $(CLIENTS) --processes $(PROCESSES) --requests $(REQUESTS)
+
+test: build  ## builds and runs all tests: unit, component, end to end
+	@ctest --preset release
+
+bench: build  ## runs the demo's load against this project and its peers (minutes)
+	bench/peers.sh
+
+asan: setup  ## unit and component tests under address and undefined-behaviour sanitizers
+	$(call cmake,asan)
+	@ctest --preset asan
+
+native: setup  ## everything that needs no WebAssembly component, with its unit tests
+	$(call cmake,native)
+	@ctest --preset native
+
+format: setup  ## formats the C sources
+	@git ls-files -co --exclude-standard '*.c' '*.h' | xargs -r clang-format-19 -i
+
+tidy: build  ## runs the linter over the C sources
+	@git ls-files -co --exclude-standard 'core/*.c' 'host/*.c' 'client/*.c' 'cli/*.c' 'sim/*.c' | xargs -r clang-tidy-19 -quiet -p build
+
+clean:      ## removes what was built; installed tools stay
+	rm -rf build
+
+distclean:  ## removes this version's installed tools too (Debian packages stay)
+	@if [ -L build/tools ]; then rm -rf "$$(readlink build/tools)"; fi
+	rm -rf build

@@ -1,0 +1,459 @@
+//! Typed component calls for the C host, and Wasmtime's whole C API beside them, as one static library.
+//!
+//! The C API of Wasmtime 48 calls components through dynamic values, which cost about 120 ns a *byte* of a list. This
+//! crate binds the few call shapes that Synod uses to Rust's statically typed calls instead, where a list of 64-bit
+//! words is copied in bulk or only looked at. It knows shapes, not interfaces: which function has which shape is the C
+//! host's business. The C side of this file, with the contract of every function, is `host/wasmtime_typed.h`.
+//!
+//! A shape is (zero to two `u64` scalars, then perhaps a `list<packet>`) -> nothing | `u64` | `list<packet>` |
+//! `result<_, string>`. The same shapes serve in both directions:
+//!
+//! - *host functions*, which a guest calls (`typed_define`): its packets are views of the guest's memory, and what the
+//!   C callback gives is lowered straight from C's memory;
+//! - *guest functions*, which the host calls (`typed_func_*`): arguments are lowered straight from C's memory. Results are
+//!   `Vec`s, one bulk copy each, because Wasmtime 48 runs the guest's post-return before `call` returns.
+//!
+//! No panic may cross into C: the profile says `panic = "abort"`, and nothing here unwraps.
+
+pub use wasmtime_c_api::*;
+
+use std::ffi::{CStr, CString, c_char, c_void};
+use std::{mem, ptr, slice};
+use wasmtime::component::{
+    ComponentNamedList, ComponentType, Instance, Lift, LinkerInstance, Lower, WasmList, WasmStr,
+};
+use wasmtime::{AsContextMut, Error, Result, StoreContextMut, Trap, bail, format_err};
+
+type Data = WasmtimeStoreData;
+type Context<'a> = StoreContextMut<'a, Data>; // what C calls wasmtime_context_t *
+
+// ---- Shared with C: keep in step with host/wasmtime_typed.h -----------------------------------------------------------
+
+const OK: i32 = 0;
+const REFUSED: i32 = 1;
+const INTERRUPTED: i32 = 2;
+const OUT_OF_FUEL: i32 = 3;
+const TRAP: i32 = 4;
+const HOST: i32 = 5;
+const ERROR: i32 = 6;
+
+const GIVES_NOTHING: u8 = 0;
+const GIVES_U64: u8 = 1;
+const GIVES_PACKETS: u8 = 2;
+const GIVES_STATUS: u8 = 3;
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Shape {
+    scalars: u8,
+    packets: bool,
+    gives: u8,
+}
+
+/// `struct typed_packet`: `words` holds `(len + 7) / 8` words.
+#[repr(C)]
+pub struct CPacket {
+    id: u64,
+    kind: u32,
+    len: u32,
+    words: *const u64,
+}
+
+/// `struct typed_call`: one call's arguments, and then its results.
+#[repr(C)]
+pub struct Call {
+    scalars: [u64; 2],
+    packets: *const CPacket,
+    packets_count: usize,
+    result: u64,
+    result_packets: *const CPacket,
+    result_packets_count: usize,
+    error: *const c_char,
+}
+
+type Callback = extern "C" fn(env: *mut c_void, context: Context<'_>, call: &mut Call) -> i32;
+type LogCallback = extern "C" fn(env: *mut c_void, level: u32, text: *const u8, len: usize);
+
+// ---- The record `packet`, as each direction sees it -------------------------------------------------------------------
+
+macro_rules! packet {
+    ($(#[$about:meta])* $name:ident, $direction:ident, $words:ty) => {
+        $(#[$about])*
+        #[derive(ComponentType, $direction)]
+        #[component(record)]
+        struct $name {
+            id: u64,
+            kind: u32,
+            len: u32,
+            words: $words,
+        }
+    };
+}
+packet!(/// An argument of a host function: a view of the guest's memory.
+    PacketView, Lift, WasmList<u64>);
+packet!(/// What goes into a guest: C's memory, borrowed until the call that lowers it has returned.
+    PacketOut, Lower, &'static [u64]);
+packet!(/// A result of a guest function: our own copy.
+    PacketBack, Lift, Vec<u64>);
+
+/// Checks what a guest claims: `len` bytes need exactly that many words, so that C never reads past them.
+fn checked(id: u64, kind: u32, len: u32, words: &[u64]) -> Result<CPacket> {
+    if words.len() != (len as usize).div_ceil(8) {
+        bail!("packet {id} of kind {kind} claims {len} bytes in {} words", words.len());
+    }
+    Ok(CPacket { id, kind, len, words: words.as_ptr() })
+}
+
+fn view(packets: &[PacketView], context: &Context<'_>) -> Result<Vec<CPacket>> {
+    packets.iter().map(|p| checked(p.id, p.kind, p.len, p.words.as_le_slice(context))).collect()
+}
+
+/// Borrows C's packets. Safety: they live until the result was lowered, see `typed_callback` and `typed_func_call`.
+unsafe fn borrow(packets: *const CPacket, count: usize) -> Result<Vec<PacketOut>> {
+    if count == 0 {
+        return Ok(Vec::new());
+    }
+    if packets.is_null() {
+        bail!("{count} packets at NULL");
+    }
+    let packets = unsafe { slice::from_raw_parts(packets, count) };
+    packets.iter().map(|p| Ok(PacketOut { id: p.id, kind: p.kind, len: p.len, words: unsafe { words(p) }? })).collect()
+}
+
+unsafe fn words(packet: &CPacket) -> Result<&'static [u64]> {
+    let count = (packet.len as usize).div_ceil(8);
+    if count == 0 {
+        return Ok(&[]);
+    }
+    if packet.words.is_null() || !packet.words.is_aligned() {
+        bail!("the words of packet {} are at {:p}: NULL or not on 8 bytes", packet.id, packet.words);
+    }
+    Ok(unsafe { slice::from_raw_parts(packet.words, count) })
+}
+
+// ---- Parameters: zero to two scalars, then perhaps packets ------------------------------------------------------------
+
+/// Parameters that a host function gets from a guest.
+trait Taken: ComponentNamedList + Lift + Sized + 'static {
+    fn take(self, context: &Context<'_>, call: &mut Call) -> Result<Vec<CPacket>>;
+}
+
+/// Parameters that a guest function gets from the host.
+trait Made: ComponentNamedList + Lower + Sized + 'static {
+    unsafe fn make(call: &Call) -> Result<Self>;
+}
+
+macro_rules! parameters {
+    ([$($at:tt $scalar:ty),*], $last:tt) => {
+        impl Taken for ($($scalar,)*) {
+            fn take(self, _: &Context<'_>, _call: &mut Call) -> Result<Vec<CPacket>> {
+                $(_call.scalars[$at] = self.$at;)*
+                Ok(Vec::new())
+            }
+        }
+        impl Taken for ($($scalar,)* Vec<PacketView>,) {
+            fn take(self, context: &Context<'_>, _call: &mut Call) -> Result<Vec<CPacket>> {
+                $(_call.scalars[$at] = self.$at;)*
+                view(&self.$last, context)
+            }
+        }
+        impl Made for ($($scalar,)*) {
+            unsafe fn make(_call: &Call) -> Result<Self> {
+                Ok(($(_call.scalars[$at],)*))
+            }
+        }
+        impl Made for ($($scalar,)* Vec<PacketOut>,) {
+            unsafe fn make(call: &Call) -> Result<Self> {
+                Ok(($(call.scalars[$at],)* unsafe { borrow(call.packets, call.packets_count) }?,))
+            }
+        }
+    };
+}
+parameters!([], 0);
+parameters!([0 u64], 1);
+parameters!([0 u64, 1 u64], 2);
+
+/// Calls `$function::<parameters, $result>(arguments)` with the parameter types of a shape.
+macro_rules! with_parameters {
+    ($shape:expr, $packet:ty, $result:ty, $function:ident($($argument:expr),*)) => {
+        match ($shape.scalars, $shape.packets) {
+            (0, false) => $function::<(), $result>($($argument),*),
+            (1, false) => $function::<(u64,), $result>($($argument),*),
+            (2, false) => $function::<(u64, u64), $result>($($argument),*),
+            (0, true) => $function::<(Vec<$packet>,), $result>($($argument),*),
+            (1, true) => $function::<(u64, Vec<$packet>), $result>($($argument),*),
+            (2, true) => $function::<(u64, u64, Vec<$packet>), $result>($($argument),*),
+            _ => Err(format_err!("a shape has at most two scalars")),
+        }
+    };
+}
+
+// ---- Host functions ---------------------------------------------------------------------------------------------------
+
+/// Results that a host function gives to a guest. `code` is what the callback returned, zero or more.
+trait Given: ComponentNamedList + Lower + Sized + 'static {
+    unsafe fn give(call: &Call, code: i32) -> Result<Self>;
+}
+
+impl Given for () {
+    unsafe fn give(_: &Call, _: i32) -> Result<Self> {
+        Ok(())
+    }
+}
+
+impl Given for (u64,) {
+    unsafe fn give(call: &Call, _: i32) -> Result<Self> {
+        Ok((call.result,))
+    }
+}
+
+impl Given for (Vec<PacketOut>,) {
+    unsafe fn give(call: &Call, _: i32) -> Result<Self> {
+        Ok((unsafe { borrow(call.result_packets, call.result_packets_count) }?,))
+    }
+}
+
+unsafe fn reason(call: &Call, code: i32) -> String {
+    if call.error.is_null() {
+        return format!("error {code}");
+    }
+    unsafe { CStr::from_ptr(call.error) }.to_string_lossy().into_owned()
+}
+
+/// A callback's own failure, told apart from the guest's traps.
+#[derive(Debug)]
+struct HostError(String);
+
+impl std::fmt::Display for HostError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for HostError {}
+
+/// C's `env`. Send and Sync because Wasmtime wants it of what a linker holds; the header makes threads C's business.
+struct Env(*mut c_void);
+unsafe impl Send for Env {}
+unsafe impl Sync for Env {}
+
+impl Env {
+    fn get(&self) -> *mut c_void {
+        self.0 // a method, so that closures capture the whole `Env` and not its bare pointer
+    }
+}
+
+fn define<P: Taken, R: Given>(
+    instance: &mut LinkerInstance<'_, Data>, name: &str, callback: Callback, env: Env,
+) -> Result<()> {
+    instance.func_wrap(name, move |mut context: Context<'_>, parameters: P| -> Result<R> {
+        let mut call = unsafe { mem::zeroed::<Call>() }; // numbers and pointers: zero is "nothing" for each
+        let packets = parameters.take(&context, &mut call)?;
+        call.packets = packets.as_ptr();
+        call.packets_count = packets.len();
+        let code = callback(env.get(), context.as_context_mut(), &mut call);
+        if code < 0 {
+            return Err(HostError(unsafe { reason(&call, code) }).into());
+        }
+        unsafe { R::give(&call, code) }
+    })
+}
+
+/// Safety, here and below: pointers come from C as `host/wasmtime_typed.h` demands.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn typed_define(
+    instance: *mut c_void, name: *const c_char, shape: Shape, callback: Callback, env: *mut c_void,
+    message: *mut *mut c_char,
+) -> i32 {
+    let define = |name: &str| {
+        let to = unsafe { linker_instance(instance) };
+        let env = Env(env);
+        match shape.gives {
+            GIVES_NOTHING => with_parameters!(shape, PacketView, (), define(to, name, callback, env)),
+            GIVES_U64 => with_parameters!(shape, PacketView, (u64,), define(to, name, callback, env)),
+            GIVES_PACKETS => with_parameters!(shape, PacketView, (Vec<PacketOut>,), define(to, name, callback, env)),
+            other => Err(format_err!("a host function cannot give {other}")),
+        }
+    };
+    unsafe { report(text(name).and_then(define), message) }
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn typed_define_log(
+    instance: *mut c_void, name: *const c_char, callback: LogCallback, env: *mut c_void, message: *mut *mut c_char,
+) -> i32 {
+    let env = Env(env);
+    let define = |name: &str| {
+        let to = unsafe { linker_instance(instance) };
+        to.func_wrap(name, move |context: Context<'_>, (level, text): (u32, WasmStr)| {
+            let text = text.to_str(&context)?;
+            callback(env.get(), level, text.as_ptr(), text.len());
+            Ok(())
+        })
+    };
+    unsafe { report(text(name).and_then(define), message) }
+}
+
+/// `wasmtime_component_linker_instance_t` is a transparent wrapper whose field is private to the C API's crate.
+unsafe fn linker_instance<'a>(instance: *mut c_void) -> &'a mut LinkerInstance<'a, Data> {
+    unsafe { &mut *instance.cast() }
+}
+const _: () = assert!(
+    size_of::<wasmtime_component_linker_instance_t<'_>>() == size_of::<LinkerInstance<'_, Data>>()
+);
+
+// ---- Guest functions --------------------------------------------------------------------------------------------------
+
+#[derive(Default)]
+struct Answer {
+    result: u64,
+    packets: Vec<PacketBack>,
+    refused: Option<String>,
+}
+
+/// Results that the host gets from a guest function.
+trait Received: ComponentNamedList + Lift + Sized + 'static {
+    fn receive(self) -> Answer;
+}
+
+impl Received for () {
+    fn receive(self) -> Answer {
+        Answer::default()
+    }
+}
+
+impl Received for (u64,) {
+    fn receive(self) -> Answer {
+        Answer { result: self.0, ..Answer::default() }
+    }
+}
+
+impl Received for (Vec<PacketBack>,) {
+    fn receive(self) -> Answer {
+        Answer { packets: self.0, ..Answer::default() }
+    }
+}
+
+impl Received for (Result<(), String>,) {
+    fn receive(self) -> Answer {
+        Answer { refused: self.0.err(), ..Answer::default() }
+    }
+}
+
+type BoxedCall = Box<dyn Fn(Context<'_>, &Call) -> Result<Answer>>;
+
+/// `typed_func`: a looked-up function, and the packets of its last result, which C still reads.
+pub struct Func {
+    call: BoxedCall,
+    kept: Vec<PacketBack>,
+    view: Vec<CPacket>,
+}
+
+impl Func {
+    fn call(&mut self, context: Context<'_>, call: &mut Call) -> Result<Option<String>> {
+        let answer = (self.call)(context, call)?;
+        self.kept = answer.packets;
+        self.view = self.kept.iter().map(|p| checked(p.id, p.kind, p.len, &p.words)).collect::<Result<_>>()?;
+        call.result = answer.result;
+        call.result_packets = self.view.as_ptr();
+        call.result_packets_count = self.view.len();
+        Ok(answer.refused)
+    }
+}
+
+fn find<P: Made, R: Received>(mut context: Context<'_>, instance: &Instance, path: (&str, &str)) -> Result<BoxedCall> {
+    let index = instance.get_export_index(&mut context, None, path.0);
+    let index = index.and_then(|i| instance.get_export_index(&mut context, Some(&i), path.1));
+    let Some(index) = index else { bail!("the component exports no {}#{}", path.0, path.1) };
+    let func = instance.get_typed_func::<P, R>(&mut context, &index)?;
+    Ok(Box::new(move |context, call| Ok(func.call(context, unsafe { P::make(call) }?)?.receive())))
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn typed_func_new(
+    context: Context<'_>, instance: &Instance, interface: *const c_char, function: *const c_char, shape: Shape,
+    message: *mut *mut c_char,
+) -> *mut Func {
+    let find = |interface: &str, function: &str| {
+        let path = (interface, function);
+        match shape.gives {
+            GIVES_NOTHING => with_parameters!(shape, PacketOut, (), find(context, instance, path)),
+            GIVES_U64 => with_parameters!(shape, PacketOut, (u64,), find(context, instance, path)),
+            GIVES_PACKETS => with_parameters!(shape, PacketOut, (Vec<PacketBack>,), find(context, instance, path)),
+            GIVES_STATUS => with_parameters!(shape, PacketOut, (Result<(), String>,), find(context, instance, path)),
+            other => Err(format_err!("a guest function cannot give {other}")),
+        }
+    };
+    match unsafe { text(interface).and_then(|i| find(i, text(function)?)) } {
+        Ok(call) => Box::into_raw(Box::new(Func { call, kept: Vec::new(), view: Vec::new() })),
+        Err(error) => {
+            unsafe { report(Err(error), message) };
+            ptr::null_mut()
+        }
+    }
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn typed_func_call(
+    func: &mut Func, context: Context<'_>, call: &mut Call, message: *mut *mut c_char,
+) -> i32 {
+    match func.call(context, call) {
+        Ok(Some(why)) => unsafe { hand_over(why, REFUSED, message) },
+        other => unsafe { report(other.map(|_| ()), message) },
+    }
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn typed_func_free(func: Option<Box<Func>>) {
+    drop(func);
+}
+
+// ---- Switches of WASI -------------------------------------------------------------------------------------------------
+
+// The C API's `wasi_config_t` wraps exactly one builder; it lacks the TCP and UDP switches, which are off in 48.
+const _: () = assert!(size_of::<wasi_config_t>() == size_of::<wasmtime_wasi::WasiCtxBuilder>());
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn typed_wasi_allow_sockets(config: &mut wasi_config_t, tcp: bool, udp: bool) {
+    let builder = unsafe { &mut *ptr::from_mut(config).cast::<wasmtime_wasi::WasiCtxBuilder>() };
+    builder.allow_tcp(tcp).allow_udp(udp);
+}
+
+// ---- Strings and errors -----------------------------------------------------------------------------------------------
+
+unsafe fn text<'a>(string: *const c_char) -> Result<&'a str> {
+    Ok(unsafe { CStr::from_ptr(string) }.to_str()?)
+}
+
+fn status(error: &Error) -> i32 {
+    match error.downcast_ref::<Trap>() {
+        Some(Trap::Interrupt) => INTERRUPTED,
+        Some(Trap::OutOfFuel) => OUT_OF_FUEL,
+        Some(_) => TRAP,
+        None if error.is::<HostError>() => HOST,
+        None => ERROR,
+    }
+}
+
+unsafe fn report(outcome: Result<()>, message: *mut *mut c_char) -> i32 {
+    match outcome {
+        Ok(()) => OK,
+        Err(error) => unsafe { hand_over(format!("{error:?}"), status(&error), message) },
+    }
+}
+
+/// Gives C a string of its own, if it asked for one, and passes the status through.
+unsafe fn hand_over(text: String, status: i32, message: *mut *mut c_char) -> i32 {
+    if !message.is_null() {
+        let text = CString::new(text.replace('\0', " ")).unwrap_or_default();
+        unsafe { *message = text.into_raw() };
+    }
+    status
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn typed_message_free(message: *mut c_char) {
+    if !message.is_null() {
+        drop(unsafe { CString::from_raw(message) });
+    }
+}

@@ -1,0 +1,172 @@
+#!/usr/bin/env bash
+# Installs what the build needs: Debian packages, then tools and the WebAssembly runtime in a cache folder that all
+# checkouts of the same versions share (`build/tools` points at it). Returns at once when everything is there.
+#
+#   ${XDG_CACHE_HOME:-~/.cache}/synod/<digest of the pinned versions>/
+#     target/       the crates that our two depend on, compiled: Wasmtime, and the libraries of wasm-build
+#     include/      the runtime's C headers
+#     wasi-wit/     the WIT packages of WASI 0.2
+#     venv/         Python with wasm-tools, pytest and the redis client
+#     log/          what the installers said
+#     complete      made last: without it the folder does not count, and the next run goes on from there. (A mark and not a
+#                   folder renamed at the end: neither a venv nor a cargo target folder survives being moved.)
+set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+say() { printf 'setup: %s\n' "$*"; }
+
+# stage WHAT COMMAND...: runs it with its output in log/WHAT, and says how long it took; on failure, shows the end of the log.
+# (Not `if "$@"`: bash ignores `set -e` inside whatever is a condition, and a command's first failure would go unseen.)
+stage() {
+  local what=$1 begin=$SECONDS failed; shift
+  set +e
+  (set -e; "$@") >"$log/$what" 2>&1 </dev/null
+  failed=$?
+  set -e
+  if [ $failed = 0 ]; then
+    say "$what: done in $((SECONDS - begin)) s"
+  else
+    say "$what: FAILED after $((SECONDS - begin)) s; the end of $log/$what:" >&2
+    tail -n 30 "$log/$what" >&2
+    return 1
+  fi
+}
+
+# ---- Debian packages ----
+
+missing_packages() {
+  local package
+  command -v dpkg-query >/dev/null || return 0
+  dpkg-query -W -f '${Package} ${db:Status-Status}\n' 2>/dev/null | sed -n 's/ installed$//p' >"$log/installed"
+  for package in $(sed 's/#.*//' "$root/scripts/debian-packages.txt"); do
+    grep -qxF "$package" "$log/installed" || echo "$package"
+  done
+}
+
+as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
+
+# Some packages (redis-server, etcd-server) bring a system service, which nobody asked for here. policy-rc.d keeps dpkg from
+# starting it and `disable` the next boot from doing so. Services that were there before are left alone.
+install_packages() {
+  local policy=/usr/sbin/policy-rc.d ours= service
+  if [ ! -e $policy ]; then
+    printf '#!/bin/sh\nexit 101\n' | as_root tee $policy >/dev/null
+    as_root chmod +x $policy
+    ours=yes
+  fi
+  [ -z "$ours" ] || trap 'as_root rm -f /usr/sbin/policy-rc.d' EXIT
+  apt_install "$@" || { as_root apt-get update && apt_install "$@"; }
+  if command -v systemctl >/dev/null; then
+    case " $* " in *" redis-server "*) as_root systemctl disable redis-server || true ;; esac
+    case " $* " in *" etcd-server "*) as_root systemctl disable etcd || true ;; esac
+  fi
+  if [ -n "$ours" ]; then as_root rm -f $policy; trap - EXIT; fi
+}
+
+apt_install() { as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@"; }
+
+# ---- Tools ----
+
+install_python() {
+  python3 -m venv --clear "$tools/venv"
+  # shellcheck disable=SC2086 # a list
+  "$tools/venv/bin/pip" install --disable-pip-version-check --no-deps $PYTHON_PACKAGES
+}
+
+install_wasm_build() {
+  "$root/scripts/build-crate.sh" "$tools" scripts/wasm-build
+}
+
+install_runtime() {
+  local api wasi
+  "$root/scripts/build-crate.sh" "$tools" host/wasmtime-typed
+  api=$(crate_folder wasmtime-c-api-impl)
+  wasi=$(crate_folder wasmtime-wasi)
+  rm -rf "$tools/include" "$tools/wasi-wit"
+  cp -r "$api/include" "$tools/include"
+  # Upstream's CMake makes conf.h; the features are those that our Cargo.toml names.
+  sed -E -e 's/#cmakedefine (WASMTIME_FEATURE_(WASI|ASYNC|CRANELIFT|COMPONENT_MODEL|PARALLEL_COMPILATION|DISABLE_LOGGING))$/#define \1/' \
+    -e '/#cmakedefine/d' "$tools/include/wasmtime/conf.h.in" >"$tools/include/wasmtime/conf.h"
+  cp -r "$wasi/src/p2/wit/deps" "$tools/wasi-wit"
+}
+
+crate_folder() { # NAME: where cargo unpacked the crate of that name
+  "$CARGO" metadata --format-version 1 --offline --locked --filter-platform "$("$RUSTC" -vV | sed -n "s/^host: //p")" \
+    --manifest-path "$root/host/wasmtime-typed/Cargo.toml" | python3 -c '
+import json, os, sys
+print(next(os.path.dirname(p["manifest_path"]) for p in json.load(sys.stdin)["packages"] if p["name"] == sys.argv[1]))' "$1"
+}
+
+# pinned CRATE PACKAGE VERSION: a crate's Cargo.toml must name the version that versions.env names.
+pinned() {
+  grep -q "^$2 = .*\"=$3\"" "$root/$1/Cargo.toml" || die "$1/Cargo.toml and scripts/versions.env differ on $2"
+}
+
+install_tools() {
+  local stages=() one failed=
+  pinned host/wasmtime-typed wasmtime "$WASMTIME"
+  pinned scripts/wasm-build wit-bindgen-c "$WIT_BINDGEN"
+  pinned scripts/wasm-build wit-component "$WIT_COMPONENT"
+  pinned scripts/wasm-build wac-parser "$WAC"
+  say "tools into $tools, once for all checkouts; this compiles Wasmtime and takes minutes"
+  : >"$log/wasm-build" >"$log/runtime"
+  # Side by side: each has stretches in which only one processor has work. `set -m` gives each a process group, so that an
+  # interruption stops the compilers too.
+  set -m
+  trap 'kill -- "${stages[@]/#/-}"; exit 130' INT TERM
+  stage runtime install_runtime & stages+=($!)
+  stage wasm-build install_wasm_build & stages+=($!)
+  stage python install_python & stages+=($!)
+  while sleep 1 && [ -n "$(jobs -rp)" ]; do
+    ((SECONDS % 20)) || say "compiling, $(cat "$log/wasm-build" "$log/runtime" | grep -c ' Compiling ') crates so far"
+  done
+  for one in "${stages[@]}"; do wait "$one" || failed=yes; done
+  set +m
+  trap - INT TERM
+  [ -z "$failed" ] || exit 1
+}
+
+# ---- What is there, and what to do about the rest ----
+
+link_tools() {
+  mkdir -p "$root/build"
+  [ "$(readlink "$root/build/tools")" = "$tools" ] || ln -sfn "$tools" "$root/build/tools"
+}
+
+log=$(mktemp -d); trap 'rm -rf "$log"' EXIT
+packages=$(missing_packages)
+if [ -z "$packages" ] && find_rust; then
+  tools=$(cache_folder)
+  if [ -e "$tools/complete" ]; then link_tools; exit 0; fi
+fi
+rm -rf "$log"; trap - EXIT
+
+begin=$SECONDS
+mkdir -p "$cache_root/log"
+log=$cache_root/log
+exec 9>"$cache_root/lock"
+flock 9 # a second checkout may be setting up: then there will be nothing left to do
+
+packages=$(missing_packages)
+if [ -n "$packages" ]; then
+  command -v apt-get >/dev/null || die "please install what corresponds to these Debian packages: $packages"
+  say "Debian packages: $(echo "$packages" | tr '\n' ' ')"
+  # shellcheck disable=SC2086 # a list
+  stage debian install_packages $packages
+fi
+if ! find_rust; then
+  say "no Rust $RUST_MINIMUM or newer: installing Debian's"
+  stage rust install_packages rustc-web cargo-web
+fi
+find_rust || die "still no Rust $RUST_MINIMUM or newer"
+
+tools=$(cache_folder)
+if [ ! -e "$tools/complete" ]; then
+  mkdir -p "$tools/log"
+  log=$tools/log
+  install_tools
+  : >"$tools/complete.new"
+  mv "$tools/complete.new" "$tools/complete"
+fi
+link_tools
+say "complete after $((SECONDS - begin)) s"
