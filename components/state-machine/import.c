@@ -1,0 +1,74 @@
+/* core/state/state_machine.h by the import of `interface state-machine`: one instance, whose state is over there. It starts
+ * empty with the component; state_machine_snapshot_load replaces all of its state. */
+#include "components/state-machine/layout.h"
+#include "core/base/memory.h"
+
+STATE_MACHINE_LAYOUT(synod_paxos_state_machine);
+STATE_MACHINE_TAGS(SYNOD_PAXOS_STATE_MACHINE);
+
+struct state_machine {
+    struct arena results;
+    struct arena descriptions; /* never dropped: they are constant */
+    struct command_info_list described;
+    char error[160];
+};
+
+static struct state_machine imported;
+
+struct state_machine *state_machine_new(void) {
+    return &imported;
+}
+
+void state_machine_free(struct state_machine *m) {
+    (void)m;
+}
+
+struct reply_list state_machine_apply(struct state_machine *m, const struct command *commands, size_t count) {
+    struct reply_list replies;
+    synod_paxos_state_machine_list_command_t list = {(synod_paxos_state_machine_command_t *)commands, count};
+    shim_results_begin(&m->results);
+    synod_paxos_state_machine_apply(&list, (synod_paxos_state_machine_list_reply_t *)&replies);
+    shim_results_end();
+    return replies;
+}
+
+struct reply_list state_machine_query(struct state_machine *m, const struct command *commands, size_t count) {
+    struct reply_list replies;
+    synod_paxos_state_machine_list_command_t list = {(synod_paxos_state_machine_command_t *)commands, count};
+    shim_results_begin(&m->results);
+    synod_paxos_state_machine_query(&list, (synod_paxos_state_machine_list_reply_t *)&replies);
+    shim_results_end();
+    return replies;
+}
+
+struct command_info_list state_machine_describe(struct state_machine *m) {
+    if (m->described.len == 0) {
+        shim_results_begin(&m->descriptions);
+        synod_paxos_state_machine_describe((synod_paxos_state_machine_list_command_info_t *)&m->described);
+        shim_results_end();
+    }
+    return m->described;
+}
+
+struct snapshot_chunk state_machine_snapshot_save(struct state_machine *m, uint64_t cursor) {
+    struct snapshot_chunk chunk;
+    shim_results_begin(&m->results);
+    synod_paxos_state_machine_snapshot_save(cursor, (synod_paxos_state_machine_tuple2_u64_bytes_t *)&chunk);
+    shim_results_end();
+    return chunk;
+}
+
+bool state_machine_snapshot_load(struct state_machine *m, struct bytes chunk, bool first, bool last, const char **error) {
+    struct bytes text = {0};
+    shim_results_begin(&m->results);
+    bool loaded =
+        synod_paxos_state_machine_snapshot_load((synod_paxos_state_machine_bytes_t *)&chunk, first, last, (void *)&text);
+    shim_results_end();
+    if (!loaded) {
+        size_t len = text.len < sizeof m->error - 1 ? text.len : sizeof m->error - 1;
+        memcpy(m->error, text.ptr, len);
+        m->error[len] = 0;
+        *error = m->error;
+    }
+    return loaded;
+}

@@ -1,0 +1,28 @@
+/* Checks the types of `interface state-machine`; PREFIX is how the bindings name the interface, exported or imported. */
+#ifndef SYNOD_COMPONENTS_STATE_MACHINE_LAYOUT_H
+#define SYNOD_COMPONENTS_STATE_MACHINE_LAYOUT_H
+
+#include "components/shim.h"
+#include "core/state/state_machine.h"
+
+#define STATE_MACHINE_LAYOUT(PREFIX)                                                                                        \
+    SAME_LIST(struct bytes, PREFIX##_bytes_t);                                                                              \
+    SAME_LIST(struct bytes_list, PREFIX##_list_bytes_t);                                                                    \
+    SAME_LAYOUT(struct command, PREFIX##_command_t, args);                                                                  \
+    SAME_LIST(struct scalar_list, PREFIX##_list_scalar_t);                                                                  \
+    SAME_LAYOUT(struct scalar, PREFIX##_scalar_t, tag, val.bytes, val.integer);                                             \
+    SAME_LAYOUT(struct reply, PREFIX##_reply_t, tag, val.bytes, val.integer, val.array);                                    \
+    SAME_LIST(struct reply_list, PREFIX##_list_reply_t);                                                                    \
+    SAME_LAYOUT(struct command_info, PREFIX##_command_info_t, name, arity, read_only, first_key, last_key, key_step);       \
+    SAME_LIST(struct command_info_list, PREFIX##_list_command_info_t);                                                      \
+    _Static_assert(sizeof(struct snapshot_chunk) == sizeof(PREFIX##_tuple2_u64_bytes_t), "snapshot chunk");                 \
+    _Static_assert(offsetof(struct snapshot_chunk, bytes) == offsetof(PREFIX##_tuple2_u64_bytes_t, f1), "snapshot chunk")
+
+#define STATE_MACHINE_TAGS(PREFIX)                                                                                          \
+    _Static_assert(REPLY_NIL == PREFIX##_REPLY_NIL && REPLY_STATUS == PREFIX##_REPLY_STATUS &&                              \
+                       REPLY_INTEGER == PREFIX##_REPLY_INTEGER && REPLY_BYTES == PREFIX##_REPLY_BYTES &&                    \
+                       REPLY_ERROR == PREFIX##_REPLY_ERROR && REPLY_ARRAY == PREFIX##_REPLY_ARRAY &&                        \
+                       REPLY_RAW == PREFIX##_REPLY_RAW && REPLY_ERROR == PREFIX##_SCALAR_ERROR,                             \
+                   "reply tags")
+
+#endif

@@ -1,0 +1,54 @@
+/* Checks that `interface types` of wit/types.wit and core/base/types.h mean the same bytes. */
+#ifndef SYNOD_COMPONENTS_TYPES_H
+#define SYNOD_COMPONENTS_TYPES_H
+
+#include "components/shim.h"
+#include "core/base/types.h"
+
+SAME_LAYOUT(struct ballot, synod_paxos_types_ballot_t, round, node, incarnation);
+SAME_LAYOUT(struct payload, synod_paxos_types_payload_t, words, words.ptr, words.len, len);
+SAME_LAYOUT(struct entry, synod_paxos_types_entry_t, slot, ballot, kind, value);
+SAME_LIST(struct entry_list, synod_paxos_types_list_entry_t);
+SAME_LAYOUT(struct batch_id, synod_paxos_types_batch_id_t, origin, incarnation, number);
+SAME_LAYOUT(struct message, synod_paxos_types_message_t, kind, flags, ballot, from, to, floor, chosen, batch, entries);
+SAME_LAYOUT(struct log_record, synod_paxos_types_log_record_t, lsn, kind, to, entry);
+SAME_LIST(struct record_list, synod_paxos_types_list_log_record_t);
+SAME_LAYOUT(struct delivery, synod_paxos_types_delivery_t, sender, message);
+SAME_LAYOUT(struct client_batch, synod_paxos_types_client_batch_t, token, value);
+SAME_LAYOUT(struct appended, synod_paxos_types_appended_t, lsn, slot, ballot);
+SAME_LAYOUT(struct event, synod_paxos_types_event_t, tag, val.message, val.commands, val.durable, val.records, val.appended);
+SAME_LAYOUT(struct outgoing, synod_paxos_types_outgoing_t, to, after, message);
+SAME_LAYOUT(struct read_range, synod_paxos_types_read_range_t, from, to, bytes_max);
+SAME_LAYOUT(struct client_reply, synod_paxos_types_client_reply_t, token, outcome, leader, replies);
+SAME_LAYOUT(struct leadership, synod_paxos_types_leadership_t, leader, ballot);
+SAME_LAYOUT(struct effect, synod_paxos_types_effect_t, tag, val.send, val.append, val.read, val.reply, val.leader);
+SAME_LIST(struct effect_list, synod_paxos_types_list_effect_t);
+SAME_LAYOUT(struct step_result, synod_paxos_types_step_result_t, effects, wake_at, credit);
+SAME_LAYOUT(struct node_config, synod_paxos_types_node_config_t, node, incarnation, proposers, acceptors, learners,
+            phase1_quorum, phase2_quorum, alpha, batches_in_flight, bytes_in_flight_max, chunk_bytes_max, learn_gap_max,
+            acceptors_send_learns, learners_send_executed, forward, durability, heartbeat_interval, suspect_timeout,
+            dead_timeout, prepare_timeout, retry_interval, exec_interval, request_timeout);
+SAME_LAYOUT(struct node_status, synod_paxos_types_node_status_t, node, incarnation, leader, proposer_state, ballot, promised,
+            chosen, executed, held, state_hash, commands_executed, leader_changes, batches_waiting);
+
+/* The numbers of cases, by their last one where the order is plain to see in both files. */
+_Static_assert(ENTRY_KINDS == SYNOD_PAXOS_TYPES_ENTRY_KIND_UPGRADE + 1, "entry kinds");
+_Static_assert(MESSAGE_KINDS == SYNOD_PAXOS_TYPES_MESSAGE_KIND_FORWARD + 1, "message kinds");
+_Static_assert(MESSAGE_CHOSEN == SYNOD_PAXOS_TYPES_MESSAGE_KIND_CHOSEN, "message kinds");
+_Static_assert(RECORD_KINDS == SYNOD_PAXOS_TYPES_RECORD_KIND_FLOOR + 1, "record kinds");
+_Static_assert(OUTCOME_UNKNOWN == SYNOD_PAXOS_TYPES_OUTCOME_UNKNOWN, "outcomes");
+_Static_assert(DURABILITY_MEMORY == SYNOD_PAXOS_TYPES_DURABILITY_MEMORY, "durabilities");
+_Static_assert(EVENT_MESSAGE == SYNOD_PAXOS_TYPES_EVENT_MESSAGE, "event tags");
+_Static_assert(EVENT_COMMANDS == SYNOD_PAXOS_TYPES_EVENT_COMMANDS, "event tags");
+_Static_assert(EVENT_DURABLE == SYNOD_PAXOS_TYPES_EVENT_DURABLE, "event tags");
+_Static_assert(EVENT_RECORDS == SYNOD_PAXOS_TYPES_EVENT_RECORDS, "event tags");
+_Static_assert(EVENT_RECOVERED == SYNOD_PAXOS_TYPES_EVENT_RECOVERED, "event tags");
+_Static_assert(EVENT_APPENDED == SYNOD_PAXOS_TYPES_EVENT_APPENDED, "event tags");
+_Static_assert(EVENT_STOP == SYNOD_PAXOS_TYPES_EVENT_STOP, "event tags");
+_Static_assert(EFFECT_SEND == SYNOD_PAXOS_TYPES_EFFECT_SEND, "effect tags");
+_Static_assert(EFFECT_APPEND == SYNOD_PAXOS_TYPES_EFFECT_APPEND, "effect tags");
+_Static_assert(EFFECT_READ == SYNOD_PAXOS_TYPES_EFFECT_READ, "effect tags");
+_Static_assert(EFFECT_REPLY == SYNOD_PAXOS_TYPES_EFFECT_REPLY, "effect tags");
+_Static_assert(EFFECT_LEADER == SYNOD_PAXOS_TYPES_EFFECT_LEADER, "effect tags");
+
+#endif
