@@ -1,0 +1,60 @@
+/* Command names as numbers, so that finding a command is one probe and no string comparison.
+ *
+ * A name of at most nine 7-bit characters, its letters made small, becomes the 63-bit number of its characters; different
+ * names give different numbers. Anything else gives 0, which is no name. A name_table maps such numbers to small indices:
+ * open addressing over NAME_TABLE_SLOTS places, at most half full. */
+#ifndef SYNOD_CORE_FORMATS_COMMAND_NAME_H
+#define SYNOD_CORE_FORMATS_COMMAND_NAME_H
+
+#include "core/base/assert.h"
+#include "core/base/types.h"
+
+enum { COMMAND_NAME_MAX = 9, NAME_TABLE_SLOTS = 128 };
+
+static inline uint64_t command_name(const uint8_t *text, size_t len)
+{
+    if (len > COMMAND_NAME_MAX)
+        return 0;
+    uint64_t name = 0;
+    for (size_t i = 0; i < len; i++) {
+        uint8_t c = text[i];
+        if (c >= 0x80)
+            return 0;
+        name = name << 7 | (uint64_t)(c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c);
+    }
+    return name;
+}
+
+struct name_table {
+    uint64_t names[NAME_TABLE_SLOTS]; /* 0: free */
+    uint8_t indices[NAME_TABLE_SLOTS];
+    uint32_t count;
+};
+
+static inline uint32_t name_table_home(uint64_t name)
+{
+    return (uint32_t)(name * UINT64_C(0x9E3779B97F4A7C15) >> 57); /* the top bits, log2 NAME_TABLE_SLOTS of them */
+}
+
+/* Adds a name that is a valid one and not yet there. */
+static inline void name_table_add(struct name_table *t, uint64_t name, uint8_t index)
+{
+    invariant(name != 0 && t->count < NAME_TABLE_SLOTS / 2);
+    uint32_t at = name_table_home(name);
+    while (t->names[at] != 0)
+        at = (at + 1) % NAME_TABLE_SLOTS;
+    t->names[at] = name;
+    t->indices[at] = index;
+    t->count++;
+}
+
+/* The index added with `name`, -1 when there is none. */
+static inline int name_table_find(const struct name_table *t, uint64_t name)
+{
+    for (uint32_t at = name_table_home(name); t->names[at] != 0; at = (at + 1) % NAME_TABLE_SLOTS)
+        if (t->names[at] == name)
+            return t->indices[at];
+    return -1;
+}
+
+#endif

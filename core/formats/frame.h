@@ -1,0 +1,75 @@
+/* The frame between nodes: what stands around each message body on a TCP connection (docs/wire-format.md, "Frame").
+ *
+ *        0        4        8                16               24               32
+ *      0 +--------+--------+----------------+----------------+----------------+
+ *        | magic  | version| header checksum| body checksum  | cluster        |
+ *     32 +--------+--------+----------------+--------+-------+--------+-------+
+ *        | instance id                      | length | sender| incarn.| zero  |
+ *     64 +----------------------------------+--------+-------+--------+-------+
+ *        | body: `length` bytes, padded with zeros to a multiple of 8         |
+ *
+ * All little-endian.
+ *
+ *   magic            the bytes "SYNF"
+ *   version          1
+ *   header checksum  XXH64 of bytes 16 to 63, seed FRAME_VERSION
+ *   body checksum    XXH64 of the padded body, seed 0
+ *   cluster          XXH64 of the cluster's name
+ *   instance id      of the sender's data folder (16 random bytes, made by `synod init`)
+ *   length           bytes of the body; 0: a greeting, which only says who speaks on this connection
+ *   sender           the node's id; incarnation: its durable boot count
+ *
+ * Why two checksums: the header's is checked as soon as 64 bytes are there, so that a damaged length never makes a receiver
+ * wait for megabytes that will not come; it covers the body's checksum, and with it the body. The header names no
+ * receiver, so that one frame, encoded once, goes to many. Header and padding are multiples of 8: bodies in a stream
+ * that starts on 8 bytes stay on 8 bytes, and are read in place as 64-bit words. */
+#ifndef SYNOD_CORE_FORMATS_FRAME_H
+#define SYNOD_CORE_FORMATS_FRAME_H
+
+#include "core/formats/packet.h"
+
+enum { FRAME_HEADER_SIZE = 64, FRAME_HEADER_WORDS = 8, FRAME_VERSION = 1 };
+
+/* Who speaks: the same in every frame of one life of a node. */
+struct frame_origin {
+    uint64_t cluster; /* frame_cluster() */
+    uint8_t instance[16];
+    uint32_t sender;
+    uint32_t incarnation;
+};
+
+struct frame_header {
+    struct frame_origin origin;
+    uint64_t body_checksum;
+    uint32_t len; /* bytes of the body; words_for(len) words follow the header */
+};
+
+enum frame_error {
+    FRAME_OK,
+    FRAME_BAD_MAGIC,
+    FRAME_BAD_VERSION,
+    FRAME_BAD_CHECKSUM,
+    FRAME_BAD_LENGTH,
+    FRAME_BAD_CLUSTER,
+    FRAME_BAD_SENDER,
+    FRAME_ERRORS
+};
+
+/* The cluster's name as frames carry it. */
+uint64_t frame_cluster(const char *name, size_t len);
+
+/* Writes the header of a frame whose body is `words_for(len)` words at `body`, unused bytes of the last word zero (as
+ * packets have it). */
+void frame_encode(const struct frame_origin *origin, const uint64_t *body, uint32_t len, uint64_t header[FRAME_HEADER_WORDS]);
+
+/* Reads a header that came from outside: anything may be in it. What is found bad first is what is returned, in the order
+ * of enum frame_error; `header` is filled in as far as its checksum holds (from FRAME_BAD_LENGTH on). */
+enum frame_error frame_parse(const uint64_t words[FRAME_HEADER_WORDS], uint64_t cluster, uint32_t len_max, struct frame_header *header);
+
+/* FRAME_OK when `body` is the one that the header was made for, else FRAME_BAD_CHECKSUM. */
+enum frame_error frame_check_body(const struct frame_header *header, const uint64_t *body);
+
+/* "wrong checksum" and the like. */
+const char *frame_error_text(enum frame_error error);
+
+#endif

@@ -1,0 +1,71 @@
+/* Only the last star met ever needs another try: whatever an earlier one could still swallow, the last one can as well.
+ * So matching backtracks to one place instead of recursing, and no pattern takes exponential time. */
+#include "core/formats/glob.h"
+
+/* Matches `c` against the class whose '[' is at pattern[0]; `*taken` becomes the pattern bytes it spans. A class that is
+ * not closed ends with the pattern. */
+static bool class_match(const uint8_t *pattern, size_t len, uint8_t c, size_t *taken)
+{
+    size_t at = 1;
+    bool negated = at < len && pattern[at] == '^';
+    bool found = false;
+    if (negated)
+        at++;
+    while (at < len && pattern[at] != ']') {
+        if (pattern[at] == '\\' && at + 1 < len) {
+            found |= pattern[at + 1] == c;
+            at += 2;
+        } else if (at + 2 < len && pattern[at + 1] == '-') {
+            uint8_t low = pattern[at] < pattern[at + 2] ? pattern[at] : pattern[at + 2];
+            uint8_t high = pattern[at] < pattern[at + 2] ? pattern[at + 2] : pattern[at];
+            found |= c >= low && c <= high;
+            at += 3;
+        } else {
+            found |= pattern[at] == c;
+            at++;
+        }
+    }
+    *taken = at < len ? at + 1 : len;
+    return found != negated;
+}
+
+/* Matches one character against what stands at pattern[0], which is no star. */
+static bool one_match(const uint8_t *pattern, size_t len, uint8_t c, size_t *taken)
+{
+    *taken = 1;
+    if (pattern[0] == '?')
+        return true;
+    if (pattern[0] == '[')
+        return class_match(pattern, len, c, taken);
+    if (pattern[0] == '\\' && len > 1) {
+        *taken = 2;
+        return pattern[1] == c;
+    }
+    return pattern[0] == c;
+}
+
+bool glob_match(const uint8_t *pattern, size_t pattern_len, const uint8_t *text, size_t text_len)
+{
+    size_t p = 0, t = 0;
+    bool starred = false;
+    size_t star_p = 0, star_t = 0; /* where to go on when the last star swallows one more */
+    while (t < text_len) {
+        size_t taken;
+        if (p < pattern_len && pattern[p] == '*') {
+            starred = true;
+            star_p = ++p;
+            star_t = t;
+        } else if (p < pattern_len && one_match(pattern + p, pattern_len - p, text[t], &taken)) {
+            p += taken;
+            t++;
+        } else if (starred) {
+            p = star_p;
+            t = ++star_t;
+        } else {
+            return false;
+        }
+    }
+    while (p < pattern_len && pattern[p] == '*')
+        p++;
+    return p == pattern_len;
+}

@@ -1,0 +1,13 @@
+/* The Redis Cluster slot of a key, for -MOVED answers and CLUSTER KEYSLOT. */
+#ifndef SYNOD_CORE_FORMATS_KEYSLOT_H
+#define SYNOD_CORE_FORMATS_KEYSLOT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum { KEYSLOT_COUNT = 16384 };
+
+/* CRC16 (XMODEM) modulo 16384 of the key, or of what stands between its first '{' and the next '}' unless that is empty. */
+uint32_t keyslot(const uint8_t *key, size_t len);
+
+#endif

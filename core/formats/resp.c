@@ -1,0 +1,383 @@
+/* The parser understands a request once, however many pieces it comes in: `at` is where it goes on, and what it has found is
+ * kept as offsets, since the bytes may have moved by the next call. An argument is expected whole (its length is known
+ * by then), a line is searched for its end only beyond what was searched before. */
+#include "core/formats/resp.h"
+
+#include "core/base/memory.h"
+#include "core/formats/decimal.h"
+
+enum { LINE_MAX = 64 * 1024, LENGTH_LINE_MAX = 32 };
+
+/* ---- Requests ---- */
+
+static enum resp_result bad(struct resp_request *request, const char *what)
+{
+    size_t len = strlen(what);
+    invariant(len < RESP_ERROR_MAX);
+    memcpy(request->error, what, len + 1);
+    return RESP_BAD;
+}
+
+static void start_again(struct resp_parser *p)
+{
+    p->expected = p->done = p->at = p->wanted = 0;
+    if (p->spans != NULL) {
+        free(p->spans);
+        p->spans = NULL;
+        p->spans_capacity = 0;
+    }
+}
+
+static struct resp_span *span_at(struct resp_parser *p, uint32_t index)
+{
+    return index < RESP_SPANS_INSIDE ? &p->inside[index] : &p->spans[index - RESP_SPANS_INSIDE];
+}
+
+static void add_span(struct resp_parser *p, uint32_t at, uint32_t len)
+{
+    if (p->done >= RESP_SPANS_INSIDE) {
+        size_t capacity = p->spans_capacity;
+        p->spans = memory_reserve(p->spans, &capacity, p->done + 1 - RESP_SPANS_INSIDE, sizeof *p->spans);
+        p->spans_capacity = (uint32_t)capacity;
+    }
+    *span_at(p, p->done) = (struct resp_span){.at = at, .len = len};
+    p->done++;
+}
+
+static struct bytes *add_arg(struct resp_request *request)
+{
+    request->args = memory_reserve(request->args, &request->capacity, request->argc + 1, sizeof *request->args);
+    return &request->args[request->argc++];
+}
+
+static enum resp_result whole(struct resp_parser *p, uint8_t *data, struct resp_request *request)
+{
+    request->args = memory_reserve(request->args, &request->capacity, p->done, sizeof *request->args);
+    for (uint32_t i = 0; i < p->done; i++) {
+        const struct resp_span *span = span_at(p, i);
+        request->args[i] = (struct bytes){.ptr = data + span->at, .len = span->len};
+    }
+    request->argc = p->done;
+    request->size = p->at;
+    start_again(p);
+    return RESP_WHOLE;
+}
+
+/* The line "<mark><number>\r\n" at `p->at`: reads the number and moves behind it. `what` is said of a number that is none. */
+static enum resp_result length_line(struct resp_parser *p, const uint8_t *data, size_t len, int64_t *value, const char *what,
+                                    struct resp_request *request)
+{
+    const uint8_t *text = data + p->at + 1;
+    size_t left = len - p->at - 1;
+    /* Most lengths have one or two digits. */
+    if (left >= 3 && text[1] == '\r' && text[0] >= '0' && text[0] <= '9') {
+        if (text[2] != '\n')
+            return bad(request, what);
+        *value = text[0] - '0';
+        p->at += 4;
+        return RESP_WHOLE;
+    }
+    const uint8_t *end = memchr(text, '\r', left < LENGTH_LINE_MAX ? left : LENGTH_LINE_MAX);
+    if (end == NULL)
+        return left < LENGTH_LINE_MAX ? RESP_PARTIAL : bad(request, what);
+    size_t digits = (size_t)(end - text);
+    if (digits + 1 >= left)
+        return RESP_PARTIAL;
+    if (end[1] != '\n' || !decimal_read(text, digits, value))
+        return bad(request, what);
+    p->at += (uint32_t)digits + 3;
+    return RESP_WHOLE;
+}
+
+static enum resp_result wrong_mark(struct resp_request *request, uint8_t found)
+{
+    bad(request, "expected '$', got '?'");
+    if (found >= ' ' && found < 0x7f)
+        request->error[strlen(request->error) - 2] = (char)found;
+    return RESP_BAD;
+}
+
+/* The arguments of an array, from where the last call stopped. */
+static enum resp_result parse_args(struct resp_parser *p, const struct resp_limits *limits, uint8_t *data, size_t len,
+                                   struct resp_request *request)
+{
+    while (p->done < p->expected) {
+        if (p->at >= len)
+            return RESP_PARTIAL;
+        if (data[p->at] != '$')
+            return wrong_mark(request, data[p->at]);
+        uint32_t mark = p->at;
+        int64_t size;
+        enum resp_result result = length_line(p, data, len, &size, "invalid bulk length", request);
+        if (result != RESP_WHOLE)
+            return result;
+        if (size < 0)
+            return bad(request, "invalid bulk length");
+        if (size > limits->bytes_max || p->at + (uint64_t)size + 2 > limits->bytes_max)
+            return bad(request, "request is longer than command_bytes_max");
+        if (len - p->at < (uint64_t)size + 2) {
+            p->wanted = p->at + (uint32_t)size + 2;
+            p->at = mark; /* the length is read again when the rest has come */
+            return RESP_PARTIAL;
+        }
+        const uint8_t *end = data + p->at + size;
+        if (end[0] != '\r' || end[1] != '\n')
+            return bad(request, "bulk does not end where its length says");
+        add_span(p, p->at, (uint32_t)size);
+        p->at += (uint32_t)size + 2;
+    }
+    return whole(p, data, request);
+}
+
+static enum resp_result parse_array(struct resp_parser *p, const struct resp_limits *limits, uint8_t *data, size_t len,
+                                    struct resp_request *request)
+{
+    if (p->expected == 0) {
+        int64_t count;
+        enum resp_result result = length_line(p, data, len, &count, "invalid multibulk length", request);
+        if (result != RESP_WHOLE)
+            return result;
+        if (count > limits->args_max)
+            return bad(request, "invalid multibulk length");
+        if (count <= 0)
+            return whole(p, data, request);
+        p->expected = (uint32_t)count;
+    }
+    return parse_args(p, limits, data, len, request);
+}
+
+/* ---- Inline commands ---- */
+
+static int hex_digit(uint8_t c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c |= 0x20;
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* One character inside double quotes: reads at `*in`, which moves on. */
+static uint8_t quoted_character(const uint8_t *line, size_t len, size_t *in)
+{
+    uint8_t c = line[(*in)++];
+    if (c != '\\' || *in >= len)
+        return c;
+    c = line[(*in)++];
+    if (c == 'x' && *in + 1 < len && hex_digit(line[*in]) >= 0 && hex_digit(line[*in + 1]) >= 0) {
+        c = (uint8_t)(hex_digit(line[*in]) * 16 + hex_digit(line[*in + 1]));
+        *in += 2;
+        return c;
+    }
+    switch (c) {
+    case 'n': return '\n';
+    case 'r': return '\r';
+    case 't': return '\t';
+    case 'b': return '\b';
+    case 'a': return '\a';
+    default: return c;
+    }
+}
+
+static bool is_blank(uint8_t c) { return c == ' ' || (c >= '\t' && c <= '\r') || c == 0; }
+
+/* Takes the argument at `*in`, writing it from `*out` on (never ahead of `*in`). False: its quotes do not close, or
+ * something follows them directly. */
+static bool take_word(uint8_t *line, size_t len, size_t *in, size_t *out)
+{
+    uint8_t quote = 0;
+    while (*in < len) {
+        uint8_t c = line[*in];
+        if (quote == 0) {
+            if (is_blank(c))
+                return true;
+            ++*in;
+            if (c == '"' || c == '\'')
+                quote = c;
+            else
+                line[(*out)++] = c;
+        } else if (c == quote) {
+            ++*in;
+            return *in == len || is_blank(line[*in]);
+        } else if (quote == '"') {
+            c = quoted_character(line, len, in);
+            line[(*out)++] = c;
+        } else {
+            if (c == '\\' && *in + 1 < len && line[*in + 1] == '\'')
+                ++*in;
+            line[(*out)++] = line[(*in)++];
+        }
+    }
+    return quote == 0;
+}
+
+static enum resp_result parse_line(struct resp_parser *p, const struct resp_limits *limits, uint8_t *data, size_t len,
+                                   struct resp_request *request)
+{
+    uint32_t longest = limits->bytes_max < LINE_MAX ? limits->bytes_max : LINE_MAX;
+    const uint8_t *newline = memchr(data + p->at, '\n', len - p->at);
+    if (newline == NULL ? len > longest : (size_t)(newline - data) > longest)
+        return bad(request, "too big inline request");
+    if (newline == NULL) {
+        p->at = (uint32_t)len;
+        return RESP_PARTIAL;
+    }
+    size_t line_len = (size_t)(newline - data);
+    request->size = line_len + 1;
+    if (line_len > 0 && data[line_len - 1] == '\r')
+        line_len--;
+    request->argc = 0;
+    size_t in = 0;
+    for (;;) {
+        while (in < line_len && is_blank(data[in]))
+            in++;
+        if (in == line_len)
+            break;
+        size_t start = in, out = in;
+        if (!take_word(data, line_len, &in, &out))
+            return bad(request, "unbalanced quotes in request");
+        if (request->argc == limits->args_max)
+            return bad(request, "too many arguments in inline request");
+        *add_arg(request) = (struct bytes){.ptr = data + start, .len = out - start};
+    }
+    start_again(p);
+    return RESP_WHOLE;
+}
+
+enum resp_result resp_parse(struct resp_parser *p, const struct resp_limits *limits, uint8_t *data, size_t len,
+                            struct resp_request *request)
+{
+    if (len == 0)
+        return RESP_PARTIAL;
+    if (data[0] == '*')
+        return parse_array(p, limits, data, len, request);
+    return parse_line(p, limits, data, len, request);
+}
+
+void resp_parser_close(struct resp_parser *p) { start_again(p); }
+
+void resp_request_close(struct resp_request *request)
+{
+    free(request->args);
+    *request = (struct resp_request){0};
+}
+
+/* ---- Replies ---- */
+
+static uint8_t *room(struct resp_buffer *b, size_t len)
+{
+    b->data = memory_reserve(b->data, &b->capacity, b->len + len, 1);
+    return b->data + b->len;
+}
+
+void resp_raw(struct resp_buffer *b, const void *bytes, size_t len)
+{
+    uint8_t *at = room(b, len);
+    if (len > 0)
+        memcpy(at, bytes, len);
+    b->len += len;
+}
+
+static void line(struct resp_buffer *b, uint8_t mark, struct bytes text)
+{
+    uint8_t *at = room(b, text.len + 3);
+    *at++ = mark;
+    for (size_t i = 0; i < text.len; i++)
+        *at++ = text.ptr[i] == '\r' || text.ptr[i] == '\n' ? ' ' : text.ptr[i];
+    *at++ = '\r';
+    *at = '\n';
+    b->len += text.len + 3;
+}
+
+static void number_line(struct resp_buffer *b, uint8_t mark, int64_t value)
+{
+    uint8_t *at = room(b, DECIMAL_MAX + 3);
+    at[0] = mark;
+    size_t len = 1 + decimal_write(value, at + 1);
+    at[len++] = '\r';
+    at[len++] = '\n';
+    b->len += len;
+}
+
+void resp_status(struct resp_buffer *b, struct bytes text) { line(b, '+', text); }
+void resp_error(struct resp_buffer *b, struct bytes text) { line(b, '-', text); }
+void resp_integer(struct resp_buffer *b, int64_t value) { number_line(b, ':', value); }
+void resp_array(struct resp_buffer *b, size_t elements) { number_line(b, '*', (int64_t)elements); }
+
+void resp_bytes(struct resp_buffer *b, const void *bytes, size_t len)
+{
+    number_line(b, '$', (int64_t)len);
+    uint8_t *at = room(b, len + 2);
+    if (len > 0)
+        memcpy(at, bytes, len);
+    at[len] = '\r';
+    at[len + 1] = '\n';
+    b->len += len + 2;
+}
+
+void resp_nil(struct resp_buffer *b, int version) { resp_raw(b, version >= 3 ? "_\r\n" : "$-1\r\n", version >= 3 ? 3 : 5); }
+
+void resp_map(struct resp_buffer *b, int version, size_t pairs)
+{
+    if (version >= 3)
+        number_line(b, '%', (int64_t)pairs);
+    else
+        number_line(b, '*', (int64_t)pairs * 2);
+}
+
+void resp_text(struct resp_buffer *b, int version, const void *text, size_t len)
+{
+    if (version < 3) {
+        resp_bytes(b, text, len);
+        return;
+    }
+    number_line(b, '=', (int64_t)len + 4);
+    resp_raw(b, "txt:", 4);
+    resp_raw(b, text, len);
+    resp_raw(b, "\r\n", 2);
+}
+
+static struct bytes text_of(const char *text)
+{
+    return (struct bytes){.ptr = (uint8_t *)(uintptr_t)text, .len = strlen(text)};
+}
+
+void resp_status_text(struct resp_buffer *b, const char *text) { resp_status(b, text_of(text)); }
+void resp_error_text(struct resp_buffer *b, const char *text) { resp_error(b, text_of(text)); }
+void resp_string(struct resp_buffer *b, const char *text) { resp_bytes(b, text, strlen(text)); }
+
+static void one_item(struct resp_buffer *b, int version, const struct reply_item *item)
+{
+    switch (item->tag) {
+    case REPLY_STATUS: resp_status(b, item->bytes); break;
+    case REPLY_INTEGER: resp_integer(b, item->integer); break;
+    case REPLY_BYTES: resp_bytes(b, item->bytes.ptr, item->bytes.len); break;
+    case REPLY_ERROR: resp_error(b, item->bytes); break;
+    case REPLY_ARRAY: resp_array(b, item->elements); break;
+    case REPLY_RAW: resp_raw(b, item->bytes.ptr, item->bytes.len); break;
+    default: resp_nil(b, version); break;
+    }
+}
+
+bool resp_reply(struct resp_buffer *b, int version, const struct payload *replies, size_t *offset)
+{
+    size_t start = b->len;
+    struct reply_item item;
+    if (!replies_next(replies, offset, &item))
+        return false;
+    one_item(b, version, &item);
+    uint32_t elements = item.tag == REPLY_ARRAY ? item.elements : 0;
+    for (uint32_t i = 0; i < elements; i++) {
+        if (!replies_next(replies, offset, &item)) {
+            b->len = start;
+            return false;
+        }
+        one_item(b, version, &item);
+    }
+    return true;
+}
+
+void resp_buffer_close(struct resp_buffer *b)
+{
+    free(b->data);
+    *b = (struct resp_buffer){0};
+}

@@ -1,0 +1,98 @@
+/* RESP, the Redis serialization protocol: requests to arguments, replies to bytes. No I/O.
+ *
+ * A request is an array of bulk strings, or an inline command (one line, blanks between arguments, quotes as in Redis):
+ *
+ *    *2\r\n $3\r\n GET\r\n $1\r\n k\r\n          GET k\r\n
+ *
+ * A reply's first byte says what it is. Version 3 (after HELLO 3) adds types; those used here:
+ *
+ *    version 2            version 3
+ *    +OK\r\n              +OK\r\n              status
+ *    -ERR text\r\n        -ERR text\r\n        error
+ *    :7\r\n               :7\r\n               integer
+ *    $5\r\nhello\r\n      $5\r\nhello\r\n      bytes
+ *    $-1\r\n              _\r\n                nil
+ *    *2\r\n ...           *2\r\n ...           array, its elements follow
+ *    *4\r\n ...           %2\r\n ...           map of 2 pairs, keys and values follow by turns
+ *    $9\r\nsome text\r\n  =13\r\ntxt:some text\r\n   text for a person */
+#ifndef SYNOD_CORE_FORMATS_RESP_H
+#define SYNOD_CORE_FORMATS_RESP_H
+
+#include "core/formats/batch.h"
+
+/* ---- Requests ---- */
+
+struct resp_limits {
+    uint32_t args_max;
+    uint32_t bytes_max; /* of one request, all told */
+};
+
+struct resp_span {
+    uint32_t at; /* from the beginning of the request */
+    uint32_t len;
+};
+
+enum { RESP_SPANS_INSIDE = 6, RESP_ERROR_MAX = 96 };
+
+/* How far the parser has come with a request that has not arrived whole; zero-initialized is "at the beginning". */
+struct resp_parser {
+    uint32_t expected; /* arguments of the array begun; 0: none begun */
+    uint32_t done;
+    uint32_t at;     /* bytes understood, or for a line: searched */
+    uint32_t wanted; /* bytes that the request will take at least, as far as lengths have told */
+    uint32_t spans_capacity;
+    struct resp_span *spans; /* beyond those inside; NULL: none */
+    struct resp_span inside[RESP_SPANS_INSIDE];
+};
+
+/* A parsed request, one for any number of parsers: its memory is used again and again. */
+struct resp_request {
+    struct bytes *args; /* point into the bytes given */
+    size_t argc;        /* 0: an empty request, to be ignored */
+    size_t capacity;
+    size_t size; /* bytes it took */
+    char error[RESP_ERROR_MAX]; /* of RESP_BAD: what is wrong, without "ERR Protocol error: " */
+};
+
+enum resp_result { RESP_WHOLE, RESP_PARTIAL, RESP_BAD };
+
+/* Parses the request that begins at data[0]. RESP_PARTIAL: call again with the same bytes, wherever they are by then, and
+ * more behind them. RESP_WHOLE: `request` holds it and the parser stands at the beginning again. RESP_BAD: the connection
+ * has lost its place and is to be closed. Inline commands are unquoted in place, hence `data` is not const. */
+enum resp_result resp_parse(struct resp_parser *p, const struct resp_limits *limits, uint8_t *data, size_t len,
+                            struct resp_request *request);
+
+void resp_parser_close(struct resp_parser *p);
+void resp_request_close(struct resp_request *request);
+
+/* ---- Replies ---- */
+
+/* A growing buffer; zero-initialized is empty. */
+struct resp_buffer {
+    uint8_t *data;
+    size_t len;
+    size_t capacity;
+};
+
+void resp_raw(struct resp_buffer *b, const void *bytes, size_t len);
+/* Line breaks in statuses and errors become blanks. An error begins with its code: "ERR no such thing". */
+void resp_status(struct resp_buffer *b, struct bytes text);
+void resp_error(struct resp_buffer *b, struct bytes text);
+void resp_integer(struct resp_buffer *b, int64_t value);
+void resp_bytes(struct resp_buffer *b, const void *bytes, size_t len);
+void resp_nil(struct resp_buffer *b, int version);
+void resp_array(struct resp_buffer *b, size_t elements);
+void resp_map(struct resp_buffer *b, int version, size_t pairs);
+void resp_text(struct resp_buffer *b, int version, const void *text, size_t len);
+/* The same for C strings. */
+void resp_status_text(struct resp_buffer *b, const char *text);
+void resp_error_text(struct resp_buffer *b, const char *text);
+void resp_string(struct resp_buffer *b, const char *text);
+
+/* Encodes the next packed reply (core/formats/batch.h), elements of an array included, and moves `*offset` behind it.
+ * False: there is none, or its bytes are unsound; nothing is added then. */
+bool resp_reply(struct resp_buffer *b, int version, const struct payload *replies, size_t *offset);
+
+void resp_buffer_close(struct resp_buffer *b);
+
+#endif

@@ -1,0 +1,198 @@
+/* The commands on keys as such, and on all of them. */
+#include "core/base/memory.h"
+#include "core/formats/decimal.h"
+#include "core/formats/glob.h"
+#include "core/state/kv_store.h"
+
+void kv_del(struct state_machine *m, const struct bytes *args, size_t argc, struct reply *r)
+{
+    int64_t removed = 0;
+    for (size_t i = 1; i < argc; i++)
+        removed += kv_table_remove(&m->table, args[i]) ? 1 : 0;
+    reply_integer(r, removed);
+}
+
+/* The reference system's remove: gives the value that was there. */
+void kv_remove(struct state_machine *m, const struct bytes *args, size_t argc, struct reply *r)
+{
+    kv_getdel(m, args, argc, r);
+}
+
+void kv_exists(struct state_machine *m, const struct bytes *args, size_t argc, struct reply *r)
+{
+    int64_t found = 0;
+    for (size_t i = 1; i < argc; i++)
+        found += kv_table_find(&m->table, args[i]) != NULL ? 1 : 0;
+    reply_integer(r, found);
+}
+
+void kv_type(struct state_machine *m, const struct bytes *args, size_t argc, struct reply *r)
+{
+    (void)argc;
+    reply_status(r, kv_table_find(&m->table, args[1]) != NULL ? "string" : "none");
+}
+
+void kv_dbsize(struct state_machine *m, const struct bytes *args, size_t argc, struct reply *r)
+{
+    (void)args;
+    (void)argc;
+    reply_integer(r, (int64_t)m->table.count);
+}
+
+void kv_flush(struct state_machine *m, const struct bytes *args, size_t argc, struct reply *r)
+{
+    if (argc > 2 || (argc == 2 && !kv_word(&args[1], "async") && !kv_word(&args[1], "sync"))) {
+        reply_error(r, "ERR syntax error");
+        return;
+    }
+    kv_table_clear(&m->table);
+    reply_status(r, "OK");
+}
+
+/* The reference system's clear. */
+void kv_clear(struct state_machine *m, const struct bytes *args, size_t argc, struct reply *r)
+{
+    (void)args;
+    (void)argc;
+    kv_table_clear(&m->table);
+    reply_status(r, "OK");
+}
+
+/* ---- KEYS and SCAN ---- */
+
+/* Bytes that a key takes in a reply, about. */
+static size_t listed_size(const struct kv_entry *e) { return (size_t)e->key_len + 16; }
+
+static void pick(struct state_machine *m, size_t at, struct kv_entry *e)
+{
+    m->picked = memory_reserve(m->picked, &m->picked_capacity, at + 1, sizeof *m->picked);
+    m->picked[at] = e;
+}
+
+void kv_keys(struct state_machine *m, const struct bytes *args, size_t argc, struct reply *r)
+{
+    (void)argc;
+    size_t picked = 0, size = 0;
+    uint64_t next = 0;
+    do {
+        size_t count;
+        struct kv_entry *const *list = kv_table_visit(&m->table, next, &count, &next);
+        for (size_t i = 0; i < count; i++)
+            if (glob_match(args[1].ptr, args[1].len, kv_key(list[i]), list[i]->key_len)) {
+                size += listed_size(list[i]);
+                pick(m, picked++, list[i]);
+            }
+    } while (next != 0 && size <= KV_REPLY_MAX);
+    if (size > KV_REPLY_MAX) {
+        reply_error(r, "ERR the reply would exceed 8 MiB: use SCAN");
+        return;
+    }
+    struct scalar *keys = arena_new(&m->results, picked * sizeof *keys);
+    for (size_t i = 0; i < picked; i++) {
+        keys[i].tag = REPLY_BYTES;
+        keys[i].val.bytes = kv_result(m, kv_key(m->picked[i]), m->picked[i]->key_len);
+    }
+    r->tag = REPLY_ARRAY;
+    r->val.array = (struct scalar_list){.ptr = keys, .len = picked};
+}
+
+struct scan_options {
+    const struct bytes *pattern; /* NULL: all */
+    int64_t count;
+    bool none; /* TYPE asks for something that no key is */
+};
+
+static bool read_scan_options(const struct bytes *args, size_t argc, struct scan_options *o, struct reply *r)
+{
+    *o = (struct scan_options){.pattern = NULL, .count = 10};
+    for (size_t i = 2; i < argc; i += 2) {
+        bool has_value = i + 1 < argc;
+        if (has_value && kv_word(&args[i], "count")) {
+            if (!kv_integer(&args[i + 1], &o->count, r))
+                return false;
+            if (o->count >= 1)
+                continue;
+        } else if (has_value && kv_word(&args[i], "match")) {
+            o->pattern = &args[i + 1];
+            continue;
+        } else if (has_value && kv_word(&args[i], "type")) {
+            o->none = !kv_word(&args[i + 1], "string");
+            continue;
+        }
+        reply_error(r, "ERR syntax error");
+        return false;
+    }
+    return true;
+}
+
+/* Visits keys from hash `*cursor` on until enough are seen; those that match are picked from `m->picked[0]` on. Moves the
+ * cursor to the hash of the first key not seen, 0 when there is none: never to where a bucket begins, which would depend
+ * on the size of the table. Keys of one hash stay together. */
+static size_t scan(struct state_machine *m, const struct scan_options *o, uint64_t *cursor)
+{
+    size_t picked = 0, size = 0;
+    int64_t seen = 0;
+    do {
+        size_t count;
+        struct kv_entry *const *list = kv_table_visit(&m->table, *cursor, &count, cursor);
+        for (size_t i = 0; i < count; i++, seen++) {
+            struct kv_entry *e = list[i];
+            bool enough = seen >= o->count || size >= KV_SCAN_BYTES;
+            if (enough && (i == 0 || e->hash != list[i - 1]->hash)) {
+                *cursor = e->hash;
+                return picked;
+            }
+            if (o->none || (o->pattern != NULL && !glob_match(o->pattern->ptr, o->pattern->len, kv_key(e), e->key_len)))
+                continue;
+            size += listed_size(e);
+            pick(m, picked++, e);
+        }
+    } while (*cursor != 0);
+    return picked;
+}
+
+static uint8_t *write_length(uint8_t *out, uint8_t mark, uint64_t length)
+{
+    *out++ = mark;
+    out += decimal_write_unsigned(length, out);
+    *out++ = '\r';
+    *out++ = '\n';
+    return out;
+}
+
+static uint8_t *write_bulk(uint8_t *out, const uint8_t *bytes, size_t len)
+{
+    out = write_length(out, '$', len);
+    memcpy(out, bytes, len);
+    out[len] = '\r';
+    out[len + 1] = '\n';
+    return out + len + 2;
+}
+
+/* The one reply that is a list in a list, so it is encoded here: [cursor, [key...]]. */
+void kv_scan(struct state_machine *m, const struct bytes *args, size_t argc, struct reply *r)
+{
+    enum { LENGTH_MAX = 1 + DECIMAL_MAX + 2, BULK_MAX = LENGTH_MAX + 2 };
+    struct scan_options o;
+    uint64_t cursor;
+    if (!decimal_read_unsigned(args[1].ptr, args[1].len, &cursor)) {
+        reply_error(r, "ERR invalid cursor");
+        return;
+    }
+    if (!read_scan_options(args, argc, &o, r))
+        return;
+    size_t picked = scan(m, &o, &cursor);
+    size_t size = 2 * LENGTH_MAX + BULK_MAX + DECIMAL_MAX;
+    for (size_t i = 0; i < picked; i++)
+        size += BULK_MAX + m->picked[i]->key_len;
+    uint8_t *start = arena_new(&m->results, size);
+    uint8_t text[DECIMAL_MAX];
+    size_t text_len = decimal_write_unsigned(cursor, text);
+    uint8_t *out = write_length(start, '*', 2);
+    out = write_bulk(out, text, text_len);
+    out = write_length(out, '*', picked);
+    for (size_t i = 0; i < picked; i++)
+        out = write_bulk(out, kv_key(m->picked[i]), m->picked[i]->key_len);
+    r->tag = REPLY_RAW;
+    r->val.bytes = (struct bytes){.ptr = start, .len = (size_t)(out - start)};
+}

@@ -1,0 +1,332 @@
+/* The kv-store: Redis' string commands as a deterministic state machine.
+ *
+ * State and replies are functions of the commands alone, on every machine and also after a start from a snapshot:
+ * 1. Whatever visits all keys (KEYS, SCAN, snapshots) does so in order of (hash, key), see kv_table.c.
+ * 2. Limits count lengths of keys and values, never memory used, which depends on history.
+ * 3. Nothing asks for time or randomness: no expiry, no RANDOMKEY.
+ *
+ * A snapshot is a sequence of chunks, each as follows, little-endian:
+ *
+ *    0  magic "SKV1"   4      4  count of entries   4
+ *    8  entries: each  key length 4, value length 4, key, value
+ *
+ * Entries come in strictly rising order of (XXH64 of the key, key), also from chunk to chunk; entries of one hash are never
+ * parted. The cursor is the hash at which the next chunk begins. */
+#include "core/state/kv_store.h"
+
+#include "core/base/checksum.h"
+#include "core/base/cursor.h"
+#include "core/base/memory.h"
+#include "core/formats/decimal.h"
+
+enum { CHUNK_BYTES = 256 * 1024, CHUNK_HEADER_SIZE = 8, ERROR_ARGS_MAX = 128 };
+static const char chunk_magic[4] = {'S', 'K', 'V', '1'};
+
+static const struct kv_command {
+    const char *name;
+    kv_handler *handler;
+    int8_t arity;
+    bool read_only;
+    uint8_t first_key;
+    int8_t last_key;
+    uint8_t key_step;
+} commands[] = {
+    {"get", kv_get, 2, true, 1, 1, 1},
+    {"set", kv_set, -3, false, 1, 1, 1},
+    {"setnx", kv_setnx, 3, false, 1, 1, 1},
+    {"getset", kv_getset, 3, false, 1, 1, 1},
+    {"getdel", kv_getdel, 2, false, 1, 1, 1},
+    {"mget", kv_mget, -2, true, 1, -1, 1},
+    {"mset", kv_mset, -3, false, 1, -1, 2},
+    {"msetnx", kv_msetnx, -3, false, 1, -1, 2},
+    {"append", kv_append, 3, false, 1, 1, 1},
+    {"strlen", kv_strlen, 2, true, 1, 1, 1},
+    {"incr", kv_incr, 2, false, 1, 1, 1},
+    {"decr", kv_decr, 2, false, 1, 1, 1},
+    {"incrby", kv_incrby, 3, false, 1, 1, 1},
+    {"decrby", kv_decrby, 3, false, 1, 1, 1},
+    {"getrange", kv_getrange, 4, true, 1, 1, 1},
+    {"setrange", kv_setrange, 4, false, 1, 1, 1},
+    {"del", kv_del, -2, false, 1, -1, 1},
+    {"unlink", kv_del, -2, false, 1, -1, 1},
+    {"exists", kv_exists, -2, true, 1, -1, 1},
+    {"type", kv_type, 2, true, 1, 1, 1},
+    {"keys", kv_keys, 2, true, 0, 0, 0},
+    {"scan", kv_scan, -2, true, 0, 0, 0},
+    {"dbsize", kv_dbsize, 1, true, 0, 0, 0},
+    {"flushall", kv_flush, -1, false, 0, 0, 0},
+    {"flushdb", kv_flush, -1, false, 0, 0, 0},
+    {"remove", kv_remove, 2, false, 1, 1, 1},
+    {"clear", kv_clear, 1, false, 0, 0, 0},
+};
+enum { COMMAND_COUNT = sizeof commands / sizeof commands[0] };
+
+struct state_machine *state_machine_new(void)
+{
+    struct state_machine *m = memory_new(1, sizeof *m);
+    kv_table_init(&m->table);
+    for (uint8_t i = 0; i < COMMAND_COUNT; i++) {
+        struct bytes name = kv_text(commands[i].name);
+        name_table_add(&m->names, command_name(name.ptr, name.len), i);
+    }
+    return m;
+}
+
+void state_machine_free(struct state_machine *m)
+{
+    if (m == NULL)
+        return;
+    kv_table_close(&m->table);
+    arena_close(&m->results);
+    free(m->replies);
+    free(m->picked);
+    free(m->chunk);
+    free(m);
+}
+
+/* ---- Helpers of the commands ---- */
+
+struct bytes kv_result(struct state_machine *m, const uint8_t *bytes, size_t len)
+{
+    struct bytes copy = {.ptr = arena_new(&m->results, len), .len = len};
+    if (len > 0)
+        memcpy(copy.ptr, bytes, len);
+    return copy;
+}
+
+void reply_value(struct state_machine *m, struct reply *r, struct kv_entry *e)
+{
+    if (e == NULL) {
+        reply_nil(r);
+        return;
+    }
+    r->tag = REPLY_BYTES;
+    r->val.bytes = kv_result(m, kv_value(e), e->value_len);
+}
+
+/* Appends what fits; control characters become blanks, since an error is one line. */
+static void error_add(struct bytes *error, size_t capacity, const uint8_t *text, size_t len)
+{
+    for (size_t i = 0; i < len && error->len < capacity; i++)
+        error->ptr[error->len++] = text[i] == '\r' || text[i] == '\n' ? ' ' : text[i];
+}
+
+static void error_add_text(struct bytes *error, size_t capacity, const char *text)
+{
+    struct bytes t = kv_text(text);
+    error_add(error, capacity, t.ptr, t.len);
+}
+
+void reply_arity(struct state_machine *m, struct reply *r, const char *name)
+{
+    enum { CAPACITY = 64 };
+    struct bytes error = {.ptr = arena_new(&m->results, CAPACITY), .len = 0};
+    error_add_text(&error, CAPACITY, "ERR wrong number of arguments for '");
+    error_add_text(&error, CAPACITY, name);
+    error_add_text(&error, CAPACITY, "' command");
+    r->tag = REPLY_ERROR;
+    r->val.bytes = error;
+}
+
+/* Bytes of an argument before its first zero, at most `max`: how Redis prints arguments in errors. */
+static size_t printed_len(const struct bytes *arg, size_t max)
+{
+    size_t len = 0;
+    while (len < arg->len && len < max && arg->ptr[len] != 0)
+        len++;
+    return len;
+}
+
+/* Redis' words: the name and the first arguments, 128 characters of each. */
+static void reply_unknown(struct state_machine *m, const struct bytes *args, size_t argc, struct reply *r)
+{
+    enum { CAPACITY = 512 };
+    struct bytes error = {.ptr = arena_new(&m->results, CAPACITY), .len = 0};
+    error_add_text(&error, CAPACITY, "ERR unknown command '");
+    if (argc > 0)
+        error_add(&error, CAPACITY, args[0].ptr, printed_len(&args[0], ERROR_ARGS_MAX));
+    error_add_text(&error, CAPACITY, "', with args beginning with: ");
+    size_t start = error.len;
+    for (size_t i = 1; i < argc && error.len - start < ERROR_ARGS_MAX; i++) {
+        size_t max = ERROR_ARGS_MAX - (error.len - start);
+        error_add_text(&error, CAPACITY, "'");
+        error_add(&error, CAPACITY, args[i].ptr, printed_len(&args[i], max));
+        error_add_text(&error, CAPACITY, "' ");
+    }
+    r->tag = REPLY_ERROR;
+    r->val.bytes = error;
+}
+
+bool kv_integer(const struct bytes *arg, int64_t *value, struct reply *r)
+{
+    if (decimal_read(arg->ptr, arg->len, value))
+        return true;
+    reply_error(r, "ERR value is not an integer or out of range");
+    return false;
+}
+
+bool kv_word(const struct bytes *arg, const char *word)
+{
+    for (size_t i = 0; i < arg->len; i++) {
+        uint8_t c = arg->ptr[i];
+        if (c >= 'A' && c <= 'Z')
+            c = (uint8_t)(c + ('a' - 'A'));
+        if (word[i] == 0 || (uint8_t)word[i] != c)
+            return false;
+    }
+    return word[arg->len] == 0;
+}
+
+/* ---- Executing ---- */
+
+static void execute(struct state_machine *m, const struct command *c, bool read_only, struct reply *r)
+{
+    *r = (struct reply){.tag = REPLY_NIL};
+    const struct bytes *args = c->args.ptr;
+    size_t argc = c->args.len;
+    int index = argc > 0 ? name_table_find(&m->names, command_name(args[0].ptr, args[0].len)) : -1;
+    if (index < 0) {
+        reply_unknown(m, args, argc, r);
+        return;
+    }
+    const struct kv_command *command = &commands[index];
+    if (command->arity >= 0 ? argc != (size_t)command->arity : argc < (size_t)-command->arity)
+        reply_arity(m, r, command->name);
+    else if (read_only && !command->read_only)
+        reply_error(r, "ERR this command writes and cannot be answered by a query");
+    else
+        command->handler(m, args, argc, r);
+}
+
+static struct reply_list execute_all(struct state_machine *m, const struct command *list, size_t count, bool read_only)
+{
+    arena_reset(&m->results);
+    m->replies = memory_reserve(m->replies, &m->replies_capacity, count, sizeof *m->replies);
+    for (size_t i = 0; i < count; i++)
+        execute(m, &list[i], read_only, &m->replies[i]);
+    return (struct reply_list){.ptr = m->replies, .len = count};
+}
+
+struct reply_list state_machine_apply(struct state_machine *m, const struct command *list, size_t count)
+{
+    return execute_all(m, list, count, false);
+}
+
+struct reply_list state_machine_query(struct state_machine *m, const struct command *list, size_t count)
+{
+    return execute_all(m, list, count, true);
+}
+
+struct command_info_list state_machine_describe(struct state_machine *m)
+{
+    arena_reset(&m->results);
+    struct command_info *infos = arena_new(&m->results, COMMAND_COUNT * sizeof *infos);
+    for (size_t i = 0; i < COMMAND_COUNT; i++) {
+        const struct kv_command *c = &commands[i];
+        infos[i] = (struct command_info){.name = kv_text(c->name), .arity = c->arity, .read_only = c->read_only,
+                                         .first_key = c->first_key, .last_key = c->last_key, .key_step = c->key_step};
+    }
+    return (struct command_info_list){.ptr = infos, .len = COMMAND_COUNT};
+}
+
+/* ---- Snapshots ---- */
+
+static size_t entry_size(const struct kv_entry *e) { return 8 + (size_t)e->key_len + e->value_len; }
+
+static void save_entry(struct state_machine *m, size_t at, struct kv_entry *e)
+{
+    m->chunk = memory_reserve(m->chunk, &m->chunk_capacity, at + entry_size(e), 1);
+    cursor_store_u32(m->chunk + at, e->key_len);
+    cursor_store_u32(m->chunk + at + 4, e->value_len);
+    memcpy(m->chunk + at + 8, e->bytes, (size_t)e->key_len + e->value_len);
+}
+
+static struct snapshot_chunk finish_chunk(struct state_machine *m, size_t len, uint32_t entries, uint64_t next)
+{
+    memcpy(m->chunk, chunk_magic, sizeof chunk_magic);
+    cursor_store_u32(m->chunk + 4, entries);
+    return (struct snapshot_chunk){.cursor = next, .bytes = {.ptr = m->chunk, .len = len}};
+}
+
+struct snapshot_chunk state_machine_snapshot_save(struct state_machine *m, uint64_t cursor)
+{
+    size_t len = CHUNK_HEADER_SIZE;
+    uint32_t entries = 0;
+    m->chunk = memory_reserve(m->chunk, &m->chunk_capacity, CHUNK_HEADER_SIZE, 1);
+    uint64_t next = cursor;
+    do {
+        size_t count;
+        struct kv_entry *const *list = kv_table_visit(&m->table, next, &count, &next);
+        for (size_t i = 0; i < count; i++) {
+            /* Full: the next chunk begins with this entry, unless that would part entries of one hash. Only an entry ends a
+             * chunk, never the end of a bucket: the number of chunks must not depend on the size of the table. */
+            if (len >= CHUNK_BYTES && (i == 0 || list[i]->hash != list[i - 1]->hash))
+                return finish_chunk(m, len, entries, list[i]->hash);
+            save_entry(m, len, list[i]);
+            len += entry_size(list[i]);
+            entries++;
+        }
+    } while (next != 0);
+    return finish_chunk(m, len, entries, 0);
+}
+
+static bool key_before(struct bytes a, struct bytes b)
+{
+    size_t shorter = a.len < b.len ? a.len : b.len;
+    int order = shorter > 0 ? memcmp(a.ptr, b.ptr, shorter) : 0;
+    return order != 0 ? order < 0 : a.len < b.len;
+}
+
+/* True when `key` comes after `*last`, the last one of this chunk (NULL: none yet) and of those before. */
+static bool load_in_order(struct state_machine *m, struct bytes key, struct bytes *last)
+{
+    uint64_t hash = checksum(key.ptr, key.len, 0);
+    if (m->loading && (hash < m->loaded_hash || (hash == m->loaded_hash && (last->ptr == NULL || !key_before(*last, key)))))
+        return false;
+    m->loading = true;
+    m->loaded_hash = hash;
+    *last = key;
+    return true;
+}
+
+/* Adds a chunk's entries; NULL, or what is wrong with it. */
+static const char *load_chunk(struct state_machine *m, struct bytes chunk)
+{
+    struct read_cursor c = cursor_over(chunk.ptr, chunk.len);
+    const uint8_t *magic = cursor_take(&c, sizeof chunk_magic);
+    uint32_t count = cursor_read_u32(&c);
+    if (magic == NULL || memcmp(magic, chunk_magic, sizeof chunk_magic) != 0)
+        return "kv-store snapshot: a chunk does not begin with SKV1";
+    struct bytes last = {NULL, 0};
+    for (uint32_t i = 0; i < count && !c.failed; i++) {
+        uint32_t key_len = cursor_read_u32(&c);
+        uint32_t value_len = cursor_read_u32(&c);
+        const uint8_t *key = cursor_take(&c, key_len);
+        const uint8_t *value = cursor_take(&c, value_len);
+        if (key == NULL || value == NULL)
+            break;
+        struct bytes name = {.ptr = (uint8_t *)(uintptr_t)key, .len = key_len};
+        if (value_len > KV_VALUE_MAX || key_len > INT32_MAX)
+            return "kv-store snapshot: a key or value is too long";
+        if (!load_in_order(m, name, &last))
+            return "kv-store snapshot: keys are out of order";
+        struct kv_entry *e = kv_table_reserve(&m->table, name, value_len, 0);
+        memcpy(kv_value(e), value, value_len);
+        kv_table_resized(&m->table, e, value_len);
+    }
+    return cursor_finished(&c) ? NULL : "kv-store snapshot: a chunk is cut short or has bytes left over";
+}
+
+bool state_machine_snapshot_load(struct state_machine *m, struct bytes chunk, bool first, bool last, const char **error)
+{
+    if (first) {
+        kv_table_clear(&m->table);
+        m->loading = false;
+    }
+    *error = load_chunk(m, chunk);
+    if (*error != NULL)
+        kv_table_clear(&m->table);
+    if (*error != NULL || last)
+        m->loading = false;
+    return *error == NULL;
+}

@@ -1,0 +1,72 @@
+/* The inside of the kv-store, shared by its files: kv_store.c (the contract), kv_strings.c and kv_keys.c (commands). */
+#ifndef SYNOD_CORE_STATE_KV_STORE_H
+#define SYNOD_CORE_STATE_KV_STORE_H
+
+#include "core/base/arena.h"
+#include "core/formats/command_name.h"
+#include "core/state/kv_table.h"
+
+/* Limits that every node applies alike, so that no agreed command can exhaust a node: a command that goes beyond gets an
+ * error and changes nothing. A reply must fit a frame between nodes; keys and values must fit the component's memory. */
+enum { KV_VALUE_MAX = 8 * 1024 * 1024, KV_REPLY_MAX = 8 * 1024 * 1024, KV_STATE_MAX = 512 * 1024 * 1024 };
+enum { KV_SCAN_BYTES = 256 * 1024 }; /* a SCAN stops early beyond this many bytes of keys */
+
+struct state_machine {
+    struct kv_table table;
+    struct name_table names;
+    struct reply *replies;
+    size_t replies_capacity;
+    struct arena results; /* bytes and arrays of the replies */
+    struct kv_entry **picked; /* keys that KEYS and SCAN found */
+    size_t picked_capacity;
+    uint8_t *chunk; /* the last chunk saved */
+    size_t chunk_capacity;
+    bool loading;         /* a snapshot has begun to load */
+    uint64_t loaded_hash; /* of the last entry loaded */
+};
+
+/* Executes one command whose arity is right. */
+typedef void kv_handler(struct state_machine *m, const struct bytes *args, size_t argc, struct reply *reply);
+
+/* kv_strings.c */
+kv_handler kv_get, kv_set, kv_setnx, kv_getset, kv_getdel, kv_mget, kv_mset, kv_msetnx, kv_append, kv_strlen, kv_incr, kv_decr,
+    kv_incrby, kv_decrby, kv_getrange, kv_setrange;
+/* kv_keys.c */
+kv_handler kv_del, kv_exists, kv_type, kv_keys, kv_scan, kv_dbsize, kv_flush, kv_remove, kv_clear;
+
+/* ---- Replies ---- */
+
+static inline struct bytes kv_text(const char *text)
+{
+    return (struct bytes){.ptr = (uint8_t *)(uintptr_t)text, .len = __builtin_strlen(text)};
+}
+static inline void reply_nil(struct reply *r) { r->tag = REPLY_NIL; }
+static inline void reply_integer(struct reply *r, int64_t value)
+{
+    r->tag = REPLY_INTEGER;
+    r->val.integer = value;
+}
+static inline void reply_status(struct reply *r, const char *text)
+{
+    r->tag = REPLY_STATUS;
+    r->val.bytes = kv_text(text);
+}
+static inline void reply_error(struct reply *r, const char *text)
+{
+    r->tag = REPLY_ERROR;
+    r->val.bytes = kv_text(text);
+}
+
+/* A copy of bytes that lives as long as the replies do. */
+struct bytes kv_result(struct state_machine *m, const uint8_t *bytes, size_t len);
+/* Replies with a copy of an entry's value, nil without one. */
+void reply_value(struct state_machine *m, struct reply *r, struct kv_entry *e);
+/* "ERR wrong number of arguments for '<name>' command" */
+void reply_arity(struct state_machine *m, struct reply *r, const char *name);
+
+/* Reads an argument as Redis reads integers; false with the error in `*r`. */
+bool kv_integer(const struct bytes *arg, int64_t *value, struct reply *r);
+/* True when an argument is this word, written in lower case here, in any case there. */
+bool kv_word(const struct bytes *arg, const char *word);
+
+#endif

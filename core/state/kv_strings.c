@@ -1,0 +1,308 @@
+/* The commands on one value or several: GET, SET and their kin, with Redis' semantics and words. */
+#include "core/base/memory.h"
+#include "core/formats/decimal.h"
+#include "core/state/kv_store.h"
+
+/* Bytes that a value gets ahead of need when it grows piece by piece. */
+static size_t slack_for(size_t len) { return len / 2 + 16; }
+
+/* True when keys and values may grow by `growth` bytes; else the error is in `*r`. */
+static bool may_grow(const struct state_machine *m, uint64_t growth, struct reply *r)
+{
+    if (m->table.bytes + growth <= KV_STATE_MAX)
+        return true;
+    reply_error(r, "OOM command not allowed when used memory > 'maxmemory'.");
+    return false;
+}
+
+static bool may_be_long(uint64_t len, struct reply *r)
+{
+    if (len <= KV_VALUE_MAX)
+        return true;
+    reply_error(r, "ERR string exceeds maximum allowed size (proto-max-bulk-len)");
+    return false;
+}
+
+/* True when `value` may be stored under `key`; asks for more room than an existing key needs, which only matters at the limit. */
+static bool may_store(const struct state_machine *m, const struct bytes *key, size_t value_len, struct reply *r)
+{
+    return may_be_long(value_len, r) && may_grow(m, KV_ENTRY_OVERHEAD + (uint64_t)key->len + value_len, r);
+}
+
+static void store(struct state_machine *m, const struct bytes *key, const uint8_t *value, size_t len, size_t slack)
+{
+    struct kv_entry *e = kv_table_reserve(&m->table, *key, len, slack);
+    if (len > 0)
+        memcpy(kv_value(e), value, len);
+    kv_table_resized(&m->table, e, len);
+}
+
+void kv_get(struct state_machine *m, const struct bytes *args, size_t argc, struct reply *r)
+{
+    (void)argc;
+    reply_value(m, r, kv_table_find(&m->table, args[1]));
+}
+
+struct set_options {
+    bool if_absent;
+    bool if_present;
+    bool get;
+};
+
+static bool read_set_options(const struct bytes *args, size_t argc, struct set_options *o, struct reply *r)
+{
+    *o = (struct set_options){0};
+    for (size_t i = 3; i < argc; i++) {
+        if (kv_word(&args[i], "nx") && !o->if_present) {
+            o->if_absent = true;
+        } else if (kv_word(&args[i], "xx") && !o->if_absent) {
+            o->if_present = true;
+        } else if (kv_word(&args[i], "get")) {
+            o->get = true;
+        } else if (kv_word(&args[i], "ex") || kv_word(&args[i], "px") || kv_word(&args[i], "exat") ||
+                   kv_word(&args[i], "pxat") || kv_word(&args[i], "keepttl")) {
+            reply_error(r, "ERR keys do not expire here: EX, PX, EXAT, PXAT and KEEPTTL are not supported");
+            return false;
+        } else {
+            reply_error(r, "ERR syntax error");
+            return false;
+        }
+    }
+    return true;
+}
+
+void kv_set(struct state_machine *m, const struct bytes *args, size_t argc, struct reply *r)
+{
+    struct set_options o = {0};
+    if (argc > 3 && !read_set_options(args, argc, &o, r))
+        return;
+    if (!may_store(m, &args[1], args[2].len, r))
+        return;
+    bool wanted = true;
+    if (o.if_absent || o.if_present || o.get) {
+        struct kv_entry *e = kv_table_find(&m->table, args[1]);
+        wanted = e != NULL ? !o.if_absent : !o.if_present;
+        if (o.get)
+            reply_value(m, r, e);
+    }
+    if (wanted) {
+        store(m, &args[1], args[2].ptr, args[2].len, 0);
+        if (!o.get)
+            reply_status(r, "OK");
+    }
+}
+
+void kv_setnx(struct state_machine *m, const struct bytes *args, size_t argc, struct reply *r)
+{
+    (void)argc;
+    if (!may_store(m, &args[1], args[2].len, r))
+        return;
+    bool absent = kv_table_find(&m->table, args[1]) == NULL;
+    if (absent)
+        store(m, &args[1], args[2].ptr, args[2].len, 0);
+    reply_integer(r, absent ? 1 : 0);
+}
+
+void kv_getset(struct state_machine *m, const struct bytes *args, size_t argc, struct reply *r)
+{
+    (void)argc;
+    if (!may_store(m, &args[1], args[2].len, r))
+        return;
+    reply_value(m, r, kv_table_find(&m->table, args[1]));
+    store(m, &args[1], args[2].ptr, args[2].len, 0);
+}
+
+void kv_getdel(struct state_machine *m, const struct bytes *args, size_t argc, struct reply *r)
+{
+    (void)argc;
+    reply_value(m, r, kv_table_find(&m->table, args[1]));
+    kv_table_remove(&m->table, args[1]);
+}
+
+void kv_mget(struct state_machine *m, const struct bytes *args, size_t argc, struct reply *r)
+{
+    uint64_t total = 0;
+    struct scalar *values = arena_new(&m->results, (argc - 1) * sizeof *values);
+    for (size_t i = 1; i < argc; i++) {
+        struct kv_entry *e = kv_table_find(&m->table, args[i]);
+        values[i - 1].tag = REPLY_NIL;
+        if (e == NULL)
+            continue;
+        total += e->value_len;
+        if (total > KV_REPLY_MAX) {
+            reply_error(r, "ERR the reply would exceed 8 MiB: ask for fewer keys at once");
+            return;
+        }
+        values[i - 1].tag = REPLY_BYTES;
+        values[i - 1].val.bytes = kv_result(m, kv_value(e), e->value_len);
+    }
+    r->tag = REPLY_ARRAY;
+    r->val.array = (struct scalar_list){.ptr = values, .len = argc - 1};
+}
+
+/* What MSET and MSETNX check before they change anything: all pairs or none. */
+static bool may_store_pairs(const struct state_machine *m, const struct bytes *args, size_t argc, struct reply *r)
+{
+    uint64_t total = 0;
+    for (size_t i = 1; i < argc; i += 2) {
+        if (!may_be_long(args[i + 1].len, r))
+            return false;
+        total += KV_ENTRY_OVERHEAD + (uint64_t)args[i].len + args[i + 1].len;
+    }
+    return may_grow(m, total, r);
+}
+
+static void store_pairs(struct state_machine *m, const struct bytes *args, size_t argc)
+{
+    for (size_t i = 1; i < argc; i += 2)
+        store(m, &args[i], args[i + 1].ptr, args[i + 1].len, 0);
+}
+
+void kv_mset(struct state_machine *m, const struct bytes *args, size_t argc, struct reply *r)
+{
+    if (argc % 2 == 0) {
+        reply_arity(m, r, "mset");
+    } else if (may_store_pairs(m, args, argc, r)) {
+        store_pairs(m, args, argc);
+        reply_status(r, "OK");
+    }
+}
+
+void kv_msetnx(struct state_machine *m, const struct bytes *args, size_t argc, struct reply *r)
+{
+    if (argc % 2 == 0) {
+        reply_arity(m, r, "msetnx");
+        return;
+    }
+    if (!may_store_pairs(m, args, argc, r))
+        return;
+    for (size_t i = 1; i < argc; i += 2)
+        if (kv_table_find(&m->table, args[i]) != NULL) {
+            reply_integer(r, 0);
+            return;
+        }
+    store_pairs(m, args, argc);
+    reply_integer(r, 1);
+}
+
+void kv_append(struct state_machine *m, const struct bytes *args, size_t argc, struct reply *r)
+{
+    (void)argc;
+    struct kv_entry *e = kv_table_find(&m->table, args[1]);
+    size_t old = e != NULL ? e->value_len : 0;
+    if (!may_be_long((uint64_t)old + args[2].len, r) || !may_store(m, &args[1], args[2].len, r))
+        return;
+    size_t len = old + args[2].len;
+    e = kv_table_reserve(&m->table, args[1], len, old > 0 ? slack_for(len) : 0);
+    if (args[2].len > 0)
+        memcpy(kv_value(e) + old, args[2].ptr, args[2].len);
+    kv_table_resized(&m->table, e, len);
+    reply_integer(r, (int64_t)len);
+}
+
+void kv_strlen(struct state_machine *m, const struct bytes *args, size_t argc, struct reply *r)
+{
+    (void)argc;
+    const struct kv_entry *e = kv_table_find(&m->table, args[1]);
+    reply_integer(r, e != NULL ? (int64_t)e->value_len : 0);
+}
+
+static void add(struct state_machine *m, const struct bytes *key, int64_t delta, struct reply *r)
+{
+    if (!may_store(m, key, DECIMAL_MAX, r))
+        return;
+    struct kv_entry *e = kv_table_find(&m->table, *key);
+    int64_t value = 0;
+    if (e != NULL && !kv_integer(&(struct bytes){.ptr = kv_value(e), .len = e->value_len}, &value, r))
+        return;
+    if (__builtin_add_overflow(value, delta, &value)) {
+        reply_error(r, "ERR increment or decrement would overflow");
+        return;
+    }
+    uint8_t text[DECIMAL_MAX];
+    size_t len = decimal_write(value, text);
+    store(m, key, text, len, DECIMAL_MAX / 4);
+    reply_integer(r, value);
+}
+
+void kv_incr(struct state_machine *m, const struct bytes *args, size_t argc, struct reply *r)
+{
+    (void)argc;
+    add(m, &args[1], 1, r);
+}
+
+void kv_decr(struct state_machine *m, const struct bytes *args, size_t argc, struct reply *r)
+{
+    (void)argc;
+    add(m, &args[1], -1, r);
+}
+
+void kv_incrby(struct state_machine *m, const struct bytes *args, size_t argc, struct reply *r)
+{
+    (void)argc;
+    int64_t delta;
+    if (kv_integer(&args[2], &delta, r))
+        add(m, &args[1], delta, r);
+}
+
+void kv_decrby(struct state_machine *m, const struct bytes *args, size_t argc, struct reply *r)
+{
+    (void)argc;
+    int64_t delta;
+    if (!kv_integer(&args[2], &delta, r))
+        return;
+    if (delta == INT64_MIN)
+        reply_error(r, "ERR decrement would overflow");
+    else
+        add(m, &args[1], -delta, r);
+}
+
+void kv_getrange(struct state_machine *m, const struct bytes *args, size_t argc, struct reply *r)
+{
+    (void)argc;
+    int64_t start, end;
+    if (!kv_integer(&args[2], &start, r) || !kv_integer(&args[3], &end, r))
+        return;
+    struct kv_entry *e = kv_table_find(&m->table, args[1]);
+    int64_t len = e != NULL ? (int64_t)e->value_len : 0;
+    bool reversed = start < 0 && end < 0 && start > end;
+    start = start < 0 ? (start < -len ? 0 : start + len) : start;
+    end = end < 0 ? (end < -len ? 0 : end + len) : end;
+    if (end >= len)
+        end = len - 1;
+    r->tag = REPLY_BYTES;
+    if (len == 0 || reversed || start > end)
+        r->val.bytes = kv_text("");
+    else
+        r->val.bytes = kv_result(m, kv_value(e) + start, (size_t)(end - start + 1));
+}
+
+void kv_setrange(struct state_machine *m, const struct bytes *args, size_t argc, struct reply *r)
+{
+    (void)argc;
+    int64_t offset;
+    if (!kv_integer(&args[2], &offset, r))
+        return;
+    if (offset < 0) {
+        reply_error(r, "ERR offset is out of range");
+        return;
+    }
+    struct kv_entry *e = kv_table_find(&m->table, args[1]);
+    size_t old = e != NULL ? e->value_len : 0;
+    if (args[3].len == 0) {
+        reply_integer(r, (int64_t)old);
+        return;
+    }
+    if (!may_be_long((uint64_t)offset + args[3].len, r))
+        return;
+    size_t end = (size_t)offset + args[3].len;
+    size_t len = end > old ? end : old;
+    if (!may_store(m, &args[1], len - old, r))
+        return;
+    e = kv_table_reserve(&m->table, args[1], len, old > 0 && len > old ? slack_for(len) : 0);
+    if ((size_t)offset > old)
+        memset(kv_value(e) + old, 0, (size_t)offset - old);
+    memcpy(kv_value(e) + offset, args[3].ptr, args[3].len);
+    kv_table_resized(&m->table, e, len);
+    reply_integer(r, (int64_t)len);
+}

@@ -1,0 +1,549 @@
+/* The client port: batches, the order of replies, leadership, bounds, ends. */
+#include "tests/unit/client_node.h"
+
+/* ---- Commands, batches, order ---- */
+
+static void test_commands(void **state)
+{
+    (void)state;
+    struct node *n = node_start();
+    int fd = dial(n);
+    ask(n, fd, "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\nv\r\n", "+OK\r\n");
+    ask(n, fd, "GET k\r\nGET none\r\nINCR n\r\nNOSUCH\r\n",
+        "$1\r\nv\r\n$-1\r\n:1\r\n-ERR unknown command 'NOSUCH', with args beginning with: \r\n");
+    ask(n, fd, "MGET k none\r\n\r\n*0\r\nSCAN 0 MATCH k\r\n", "*2\r\n$1\r\nv\r\n$-1\r\n*2\r\n$1\r\n0\r\n*1\r\n$1\r\nk\r\n");
+    ask(n, fd, "HELLO 3\r\nGET none\r\n",
+        "%7\r\n$6\r\nserver\r\n$5\r\nredis\r\n$7\r\nversion\r\n$5\r\n7.2.0\r\n$5\r\nproto\r\n:3\r\n$2\r\nid\r\n:1\r\n"
+        "$4\r\nmode\r\n$7\r\ncluster\r\n$4\r\nrole\r\n$6\r\nmaster\r\n$7\r\nmodules\r\n*0\r\n_\r\n");
+    assert_true(n->inputs > 0);
+    assert_int_equal(client_server_statistics(n->server).waiting_bytes, 0);
+    close(fd);
+    node_stop(n);
+}
+
+static void test_requests_in_pieces(void **state)
+{
+    (void)state;
+    enum { VALUE = 3 * 1000 * 1000 };
+    struct node *n = node_start();
+    int fd = dial(n);
+    for (const char *c = "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\nv\r\nGET k\r\n"; *c != 0; c++)
+        send_bytes(n, fd, c, 1);
+    hear(n, fd, "+OK\r\n$1\r\nv\r\n");
+    /* A value much larger than the read buffer, with more requests before and behind it, and it comes back whole. */
+    char header[64];
+    int header_len = snprintf(header, sizeof header, "PING\r\n*3\r\n$3\r\nSET\r\n$3\r\nbig\r\n$%d\r\n", VALUE);
+    uint8_t *value = malloc(VALUE), *back = malloc(VALUE + 2);
+    for (size_t i = 0; i < VALUE; i++)
+        value[i] = (uint8_t)(i * 7 + i / 251);
+    send_bytes(n, fd, header, (size_t)header_len);
+    send_bytes(n, fd, value, VALUE);
+    say(n, fd, "\r\nGET big\r\nPING\r\n");
+    snprintf(header, sizeof header, "+PONG\r\n+OK\r\n$%d\r\n", VALUE);
+    hear(n, fd, header);
+    assert_int_equal(receive(n, fd, back, VALUE + 2), VALUE + 2);
+    assert_memory_equal(back, value, VALUE);
+    hear(n, fd, "+PONG\r\n");
+    free(value);
+    free(back);
+    close(fd);
+    node_stop(n);
+}
+
+static void test_batches_are_cut(void **state)
+{
+    (void)state;
+    struct node *n = node_new();
+    n->config.batch_size = 3;
+    n->answers = false;
+    node_open(n);
+    int a = dial(n), b = dial(n);
+    assert_false(client_server_waiting(n->server));
+    say(n, a, "SET a 1\r\nSET b 2\r\nSET c 3\r\nSET d 4\r\n");
+    await_commands(n, 4);
+    say(n, b, "SET e 5\r\nSET f 6\r\nGET a\r\n");
+    await_commands(n, 7);
+    assert_true(client_server_waiting(n->server));
+    take(n, 0);
+    assert_int_equal(n->taken_count, 0);
+    take(n, 1);
+    assert_int_equal(n->taken_count, 1);
+    take(n, 10);
+    assert_int_equal(n->taken_count, 3);
+    assert_int_equal(n->taken[0].count, 3);
+    assert_int_equal(n->taken[1].count, 3);
+    assert_int_equal(n->taken[2].count, 1);
+    assert_false(client_server_waiting(n->server));
+    while (n->taken_count > 0)
+        answer(n, 0);
+    hear(n, a, "+OK\r\n+OK\r\n+OK\r\n+OK\r\n");
+    hear(n, b, "+OK\r\n+OK\r\n$1\r\n1\r\n");
+    assert_int_equal(client_server_statistics(n->server).batches, 3);
+    close(a);
+    close(b);
+    node_stop(n);
+}
+
+static void test_batches_are_cut_by_bytes(void **state)
+{
+    (void)state;
+    struct node *n = node_new();
+    n->config.batch_bytes = 1000;
+    n->answers = false;
+    node_open(n);
+    int fd = dial(n);
+    char line[512];
+    memset(line, 'v', sizeof line);
+    memcpy(line, "SET k ", 6);
+    memcpy(line + sizeof line - 3, "\r\n", 3);
+    for (int i = 0; i < 5; i++)
+        say(n, fd, line);
+    await_commands(n, 5);
+    take(n, 100);
+    assert_int_equal(n->taken_count, 5);
+    for (size_t i = 0; i < 5; i++)
+        assert_true(n->taken[i].value.len <= 1000);
+    close(fd);
+    node_stop(n);
+}
+
+/* Every command a batch of its own, answered last first, with the port's own answers in between. */
+static void test_replies_keep_the_order(void **state)
+{
+    (void)state;
+    struct node *n = node_new();
+    n->config.batch_size = 1;
+    n->answers = false;
+    node_open(n);
+    int fd = dial(n);
+    say(n, fd, "SET a 1\r\nPING one\r\nSET b 2\r\nSETNX c 3\r\nECHO two\r\nPING three\r\nDBSIZE\r\n");
+    await_commands(n, 4);
+    take(n, 100);
+    assert_int_equal(n->taken_count, 4);
+    answer(n, 3);
+    answer(n, 2);
+    answer(n, 1);
+    expect_silence(n, fd);
+    answer(n, 0);
+    hear(n, fd, "+OK\r\n$3\r\none\r\n+OK\r\n:1\r\n$3\r\ntwo\r\n$5\r\nthree\r\n:0\r\n");
+    ask(n, fd, "PING\r\n", "+PONG\r\n");
+    close(fd);
+    node_stop(n);
+}
+
+/* More requests in the air than any ring starts with, over many rounds, so that positions wrap around it. */
+static void test_long_pipelines(void **state)
+{
+    (void)state;
+    struct node *n = node_new();
+    n->config.batch_size = 7;
+    node_open(n);
+    int fd = dial(n);
+    char request[32], reply[32];
+    int next = 1;
+    for (int round = 0; round < 40; round++) {
+        int first = next;
+        for (; next < first + 61; next++)
+            say(n, fd, next % 5 == 0 ? "INCR x\r\nPING\r\n" : "INCR x\r\n");
+        for (int i = first; i < next; i++) {
+            snprintf(reply, sizeof reply, i % 5 == 0 ? ":%d\r\n+PONG\r\n" : ":%d\r\n", i);
+            hear(n, fd, reply);
+        }
+    }
+    snprintf(request, sizeof request, "GET x\r\n");
+    snprintf(reply, sizeof reply, "$4\r\n%d\r\n", next - 1);
+    ask(n, fd, request, reply);
+    close(fd);
+    node_stop(n);
+}
+
+/* ---- Leadership and outcomes ---- */
+
+static void test_nobody_or_another_leads(void **state)
+{
+    (void)state;
+    struct node *n = node_start();
+    int fd = dial(n);
+    client_server_leader(n->server, 0, 1);
+    ask(n, fd, "GET foo\r\nPING\r\n", "-CLUSTERDOWN no leader\r\n+PONG\r\n");
+    client_server_leader(n->server, 2, 1);
+    ask(n, fd, "GET foo\r\nSET {foo}bar 1\r\nDBSIZE\r\nMYOWN foo\r\n",
+        "-MOVED 12182 192.0.2.2:7002\r\n-MOVED 12182 192.0.2.2:7002\r\n-MOVED 0 192.0.2.2:7002\r\n"
+        "-MOVED 12182 192.0.2.2:7002\r\n");
+    client_server_leader(n->server, 3, 1); /* has no client port */
+    ask(n, fd, "GET foo\r\n", "-CLUSTERDOWN no leader\r\n");
+    client_server_leader(n->server, 1, 2);
+    ask(n, fd, "GET foo\r\n", "$-1\r\n");
+    assert_int_equal(client_server_statistics(n->server).errors, 6);
+    close(fd);
+    node_stop(n);
+}
+
+static void test_leader_changes_before_the_node_asks(void **state)
+{
+    (void)state;
+    struct node *n = node_start();
+    n->answers = false;
+    int fd = dial(n);
+    say(n, fd, "GET foo\r\n");
+    await_commands(n, 1);
+    client_server_leader(n->server, 2, 2);
+    hear(n, fd, "-MOVED 12182 192.0.2.2:7002\r\n");
+    assert_false(client_server_waiting(n->server));
+    close(fd);
+    node_stop(n);
+}
+
+static void test_forwarding(void **state)
+{
+    (void)state;
+    struct node *n = node_new();
+    n->config.node_config.forward = true;
+    node_open(n);
+    int fd = dial(n);
+    client_server_leader(n->server, 2, 2);
+    ask(n, fd, "SET a 1\r\n", "+OK\r\n");
+    client_server_leader(n->server, 0, 2);
+    ask(n, fd, "SET a 1\r\n", "-CLUSTERDOWN no leader\r\n");
+    close(fd);
+    node_stop(n);
+    /* Only a proposer has somebody to forward with. */
+    n = node_new();
+    n->config.node_config.forward = true;
+    n->config.node_config.proposers = node_set_of(2);
+    node_open(n);
+    fd = dial(n);
+    client_server_leader(n->server, 2, 2);
+    ask(n, fd, "SET foo 1\r\n", "-MOVED 12182 192.0.2.2:7002\r\n");
+    close(fd);
+    node_stop(n);
+}
+
+static void test_outcomes(void **state)
+{
+    (void)state;
+    struct node *n = node_new();
+    n->config.batch_size = 2;
+    n->answers = false;
+    node_open(n);
+    int fd = dial(n);
+    say(n, fd, "SET foo 1\r\nDBSIZE\r\nGET a\r\nGET b\r\nGET c\r\nGET d\r\nGET e\r\nGET f\r\nGET g\r\nGET h\r\n");
+    await_commands(n, 10);
+    take(n, 10);
+    assert_int_equal(n->taken_count, 5);
+    answer_outcome(n, 0, OUTCOME_MOVED, 2);
+    hear(n, fd, "-MOVED 12182 192.0.2.2:7002\r\n-MOVED 0 192.0.2.2:7002\r\n");
+    answer_outcome(n, 0, OUTCOME_MOVED, 0);
+    hear(n, fd, "-CLUSTERDOWN no leader\r\n-CLUSTERDOWN no leader\r\n");
+    answer_outcome(n, 0, OUTCOME_BUSY, 0);
+    hear(n, fd, "-BUSY too many requests are waiting, try again later\r\n-BUSY too many requests are waiting, try again later\r\n");
+    answer_outcome(n, 0, OUTCOME_UNKNOWN, 0);
+    hear(n, fd, "-UNKNOWN outcome\r\n-UNKNOWN outcome\r\n");
+    uint64_t token = n->taken[0].token;
+    answer(n, 0);
+    hear(n, fd, "$-1\r\n$-1\r\n");
+    /* The same answer again, and answers to nothing, are ignored. */
+    struct packet strays[] = {{.id = token, .kind = OUTCOME_UNKNOWN}, {.id = 12345}, {.id = UINT64_MAX}};
+    client_server_reply(n->server, strays, 3);
+    ask(n, fd, "PING\r\n", "+PONG\r\n");
+    close(fd);
+    node_stop(n);
+}
+
+static void test_unsound_answers(void **state)
+{
+    (void)state;
+    struct node *n = node_start();
+    n->answers = false;
+    int fd = dial(n);
+    say(n, fd, "GET a\r\nGET b\r\n");
+    await_commands(n, 2);
+    take(n, 1);
+    struct reply one = {.tag = REPLY_NIL};
+    struct batch_builder builder = {0};
+    struct payload packed = replies_pack(&builder, &one, 1);
+    struct taken t = untake(n, 0);
+    struct packet p = {.id = t.token, .kind = OUTCOME_EXECUTED, .len = packed.len, .words = packed.words};
+    client_server_reply(n->server, &p, 1);
+    hear(n, fd, "-UNKNOWN outcome\r\n-UNKNOWN outcome\r\n");
+    batch_builder_free(&builder);
+    payload_free(&t.value);
+    close(fd);
+    node_stop(n);
+}
+
+/* ---- Bounds ---- */
+
+static void test_a_full_client_is_not_read(void **state)
+{
+    (void)state;
+    enum { REQUESTS = 20000 };
+    struct node *n = node_new();
+    n->config.client_bytes_max = 4096;
+    n->answers = false;
+    node_open(n);
+    int fd = dial(n), other = dial(n);
+    static const char request[] = "INCR counter-with-a-long-name\r\n";
+    size_t len = sizeof request - 1, sent = 0;
+    /* As much as the port and the system take. */
+    for (int idle = 0; idle < 50 && sent < REQUESTS * len;) {
+        ssize_t took = send(fd, request + sent % len, len - sent % len, MSG_DONTWAIT | MSG_NOSIGNAL);
+        sent += took > 0 ? (size_t)took : 0;
+        idle = took > 0 ? 0 : idle + 1;
+        if (took < 0 || sent % 100 == 0)
+            turn(n);
+    }
+    struct client_server_statistics s = client_server_statistics(n->server);
+    assert_true(s.waiting_bytes >= 4096);
+    assert_true(s.waiting_bytes < 4096 + 64 * 1024 * 4); /* one read, with what a request costs besides */
+    assert_true(s.commands < REQUESTS);
+    n->answers = true;
+    ask(n, other, "PING\r\n", "+PONG\r\n");
+    size_t whole = sent / len;
+    for (size_t i = 1; i <= whole; i++) {
+        char reply[32];
+        snprintf(reply, sizeof reply, ":%zu\r\n", i);
+        hear(n, fd, reply);
+    }
+    assert_int_equal(client_server_statistics(n->server).waiting_bytes, 0);
+    close(fd);
+    close(other);
+    node_stop(n);
+}
+
+static void test_busy(void **state)
+{
+    (void)state;
+    struct node *n = node_new();
+    n->config.client_bytes_all_max = 4096;
+    n->answers = false;
+    node_open(n);
+    int fd = dial(n);
+    enum { REQUESTS = 200 };
+    char burst[REQUESTS * 8 + 1] = "";
+    for (size_t i = 0; i < REQUESTS; i++)
+        memcpy(burst + i * 8, "INCR x\r\n", 9);
+    assert_int_equal(send(fd, burst, REQUESTS * 8, 0), REQUESTS * 8);
+    await_commands(n, 1);
+    uint64_t accepted = client_server_statistics(n->server).commands;
+    assert_true(accepted > 10 && accepted < REQUESTS);
+    n->answers = true;
+    char reply[32];
+    for (uint64_t i = 1; i <= REQUESTS; i++) {
+        snprintf(reply, sizeof reply, ":%llu\r\n", (unsigned long long)i);
+        hear(n, fd, i <= accepted ? reply : "-BUSY too many requests are waiting, try again later\r\n");
+    }
+    snprintf(reply, sizeof reply, ":%llu\r\n", (unsigned long long)accepted + 1);
+    ask(n, fd, "INCR x\r\n", reply);
+    close(fd);
+    node_stop(n);
+}
+
+static void test_too_many_connections(void **state)
+{
+    (void)state;
+    struct node *n = node_new();
+    n->config.client_connections_max = 2;
+    node_open(n);
+    int a = dial(n), b = dial(n), c = dial(n);
+    hear(n, c, "-ERR max number of clients reached\r\n");
+    hear_end(n, c);
+    ask(n, a, "PING\r\n", "+PONG\r\n");
+    close(a);
+    uint64_t until = deadline();
+    while (client_server_statistics(n->server).connections > 1) {
+        turn(n);
+        check_deadline(until);
+    }
+    c = dial(n);
+    ask(n, c, "PING\r\n", "+PONG\r\n");
+    close(b);
+    close(c);
+    node_stop(n);
+}
+
+/* A client that asks for megabytes and takes nothing is dropped; the port goes on. */
+static void test_a_client_that_does_not_read(void **state)
+{
+    (void)state;
+    struct node *n = node_new();
+    n->config.client_bytes_max = 1024 * 1024;
+    node_open(n);
+    int fd = dial(n), other = dial(n);
+    ask(n, fd, "SETRANGE big 3999999 x\r\n", ":4000000\r\n");
+    for (int i = 0; i < 30; i++)
+        assert_true(send(fd, "GET big\r\n", 9, MSG_NOSIGNAL | MSG_DONTWAIT) == 9);
+    uint64_t until = deadline();
+    while (client_server_statistics(n->server).connections > 1) {
+        turn(n);
+        check_deadline(until);
+    }
+    ask(n, other, "STRLEN big\r\n", ":4000000\r\n");
+    close(fd);
+    close(other);
+    node_stop(n);
+}
+
+/* ---- Ends ---- */
+
+static void test_protocol_error(void **state)
+{
+    (void)state;
+    struct node *n = node_start();
+    n->answers = false;
+    int fd = dial(n);
+    say(n, fd, "SET a 1\r\n*1\r\nPING\r\n");
+    await_commands(n, 1);
+    expect_silence(n, fd);
+    n->answers = true;
+    hear(n, fd, "+OK\r\n-ERR Protocol error: expected '$', got 'P'\r\n");
+    hear_end(n, fd);
+    fd = dial(n);
+    say(n, fd, "*1\r\n$99999999\r\n");
+    hear(n, fd, "-ERR Protocol error: request is longer than command_bytes_max\r\n");
+    hear_end(n, fd);
+    node_stop(n);
+}
+
+static void test_quit_and_end_of_input(void **state)
+{
+    (void)state;
+    struct node *n = node_start();
+    int fd = dial(n);
+    say(n, fd, "INCR a\r\nQUIT\r\nINCR a\r\n");
+    hear(n, fd, ":1\r\n+OK\r\n");
+    hear_end(n, fd);
+    fd = dial(n);
+    n->answers = false;
+    say(n, fd, "INCR a\r\nGET a\r\n");
+    shutdown(fd, SHUT_WR);
+    await_commands(n, 3);
+    expect_silence(n, fd);
+    n->answers = true;
+    hear(n, fd, ":2\r\n$1\r\n2\r\n");
+    hear_end(n, fd);
+    node_stop(n);
+}
+
+/* An answer to a connection that has gone goes nowhere, least of all to the one that took its place. */
+static void test_client_goes_before_the_answer(void **state)
+{
+    (void)state;
+    struct node *n = node_start();
+    n->answers = false;
+    int fd = dial(n);
+    say(n, fd, "SET a 1\r\n");
+    await_commands(n, 1);
+    take(n, 1);
+    struct linger now = {.l_onoff = 1, .l_linger = 0};
+    setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+    close(fd);
+    uint64_t until = deadline();
+    while (client_server_statistics(n->server).connections > 0) {
+        turn(n);
+        check_deadline(until);
+    }
+    fd = dial(n);
+    say(n, fd, "GET a\r\n");
+    await_commands(n, 2);
+    answer(n, 0);
+    expect_silence(n, fd);
+    n->answers = true;
+    hear(n, fd, "$1\r\n1\r\n");
+    assert_int_equal(client_server_statistics(n->server).waiting_bytes, 0);
+    close(fd);
+    node_stop(n);
+}
+
+static void test_close(void **state)
+{
+    (void)state;
+    struct node *n = node_new();
+    n->config.batch_size = 1;
+    n->answers = false;
+    node_open(n);
+    int fd = dial(n), idle = dial(n);
+    say(n, fd, "SET a 1\r\nPING\r\nSET b 2\r\nSET c 3\r\n");
+    await_commands(n, 3);
+    take(n, 2); /* the third is never received */
+    uint16_t port = client_server_port(n->server);
+    assert_true(port > 0);
+    node_close(n);
+    hear(n, fd, "-UNKNOWN outcome\r\n+PONG\r\n-UNKNOWN outcome\r\n-UNKNOWN outcome\r\n");
+    hear_end(n, fd);
+    hear_end(n, idle);
+    node_free(n);
+}
+
+static void test_cannot_listen(void **state)
+{
+    (void)state;
+    struct node *n = node_start();
+    struct client_server *second;
+    struct problem problem;
+    struct client_server_options options = {.config = &n->config, .node = 1, .logger = n->logger, .on_input = on_input,
+                                            .status = on_status, .context = n};
+    n->nodes[0].client.port = client_server_port(n->server);
+    assert_false(client_server_open(&second, &n->loop, &options, &problem));
+    assert_null(second);
+    assert_int_equal(problem.exit_code, EXIT_BAD_INPUT);
+    assert_non_null(strstr(problem.text, "the port is in use"));
+    options.node = 3;
+    assert_false(client_server_open(&second, &n->loop, &options, &problem));
+    assert_non_null(strstr(problem.text, "node 3 has no client address"));
+    node_stop(n);
+}
+
+static void test_names_and_ipv6(void **state)
+{
+    (void)state;
+    struct node *n = node_new();
+    snprintf(n->nodes[0].client.host, sizeof n->nodes[0].client.host, "localhost");
+    node_open(n);
+    int fd = dial(n);
+    ask(n, fd, "PING\r\n", "+PONG\r\n");
+    close(fd);
+    node_stop(n);
+    int probe = socket(AF_INET6, SOCK_STREAM, 0);
+    struct sockaddr_in6 six = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+    bool has_six = probe >= 0 && bind(probe, (struct sockaddr *)&six, sizeof six) == 0;
+    close(probe);
+    if (!has_six)
+        skip();
+    n = node_new();
+    snprintf(n->nodes[0].client.host, sizeof n->nodes[0].client.host, "::1");
+    node_open(n);
+    fd = try_dial(n, AF_INET6);
+    assert_true(fd >= 0);
+    ask(n, fd, "PING\r\nSET a 1\r\n", "+PONG\r\n+OK\r\n");
+    close(fd);
+    node_stop(n);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_commands),
+        cmocka_unit_test(test_requests_in_pieces),
+        cmocka_unit_test(test_batches_are_cut),
+        cmocka_unit_test(test_batches_are_cut_by_bytes),
+        cmocka_unit_test(test_replies_keep_the_order),
+        cmocka_unit_test(test_long_pipelines),
+        cmocka_unit_test(test_nobody_or_another_leads),
+        cmocka_unit_test(test_leader_changes_before_the_node_asks),
+        cmocka_unit_test(test_forwarding),
+        cmocka_unit_test(test_outcomes),
+        cmocka_unit_test(test_unsound_answers),
+        cmocka_unit_test(test_a_full_client_is_not_read),
+        cmocka_unit_test(test_busy),
+        cmocka_unit_test(test_too_many_connections),
+        cmocka_unit_test(test_a_client_that_does_not_read),
+        cmocka_unit_test(test_protocol_error),
+        cmocka_unit_test(test_quit_and_end_of_input),
+        cmocka_unit_test(test_client_goes_before_the_answer),
+        cmocka_unit_test(test_close),
+        cmocka_unit_test(test_cannot_listen),
+        cmocka_unit_test(test_names_and_ipv6),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
