@@ -1,0 +1,58 @@
+/* The journal of a node: segments of groups, one write and one fdatasync a group, one group in flight (design section 5).
+ * The bytes are drawn in core/formats/journal.h and docs/disk-format.md. */
+#ifndef SYNOD_HOST_JOURNAL_H
+#define SYNOD_HOST_JOURNAL_H
+
+#include <stddef.h>
+#include <uv.h>
+
+#include "core/formats/packet.h"
+#include "host/data_folder.h"
+#include "host/problem.h"
+
+struct journal;
+
+struct journal_options {
+    const char *folder;
+    struct identity identity;
+    uint8_t durability; /* enum durability */
+    uint64_t segment_bytes;
+    /* Called on the loop's thread when `journal_durable` has moved. */
+    void (*on_durable)(void *context);
+    /* Called on the loop's thread, once, when a write or sync failed: the node must stop (rule 14). */
+    void (*on_failure)(void *context, const struct problem *problem);
+    /* Something an operator should know, such as a torn tail that was cut. NULL: not wanted. */
+    void (*on_notice)(void *context, const char *text);
+    void *context;
+};
+
+/* Opens the journal in `folder` (makes one where there is none), cuts a torn tail, writes the last valid group again and
+ * syncs it before anything counts as durable (rule 14). Corruption is an error that names file and offset. */
+bool journal_open(struct journal **out, uv_loop_t *loop, const struct journal_options *options, struct problem *problem);
+
+/* The next chunk of what was found at opening, in lsn order; empty at the end. Valid until the next call. */
+struct packet_list journal_recover(struct journal *j);
+
+/* Adds records (copied) to the group being gathered; their lsns (packet id) follow the last one without a gap. */
+void journal_append(struct journal *j, const struct packet *records, size_t count);
+
+/* Starts writing what was gathered, unless a group is in flight (then it goes when that one is durable). Call after each turn. */
+void journal_submit(struct journal *j);
+
+/* The highest lsn that is durable. */
+uint64_t journal_durable(const struct journal *j);
+/* The highest lsn appended or recovered. */
+uint64_t journal_last(const struct journal *j);
+
+/* Records from lsn `from` on, about `bytes_max` bytes and one at least; empty past the end. Valid until the next call. */
+struct packet_list journal_read(struct journal *j, uint64_t from, uint64_t bytes_max);
+
+struct journal_statistics {
+    uint64_t groups, records, bytes, syncs, sync_us_total, sync_us_max, torn_tails;
+};
+struct journal_statistics journal_statistics(const struct journal *j);
+
+/* Writes and syncs what is gathered, then closes. Blocks. */
+void journal_close(struct journal *j);
+
+#endif
