@@ -1,0 +1,200 @@
+/* Runs nodes: all of a group in this process, each in a thread of its own, until SIGINT or SIGTERM or the first failure. */
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <uv.h>
+
+#include "cli/options.h"
+#include "cli/verbs.h"
+#include "host/engine.h"
+#include "host/logger.h"
+#include "host/node_host.h"
+
+struct process {
+    struct config config;
+    struct logger *logger;
+    struct engine *engine; /* NULL: native */
+    uv_loop_t loop;
+    uv_signal_t interrupt, terminate;
+    struct {
+        struct process *process;
+        struct node_host *host;
+        uv_async_t ended;
+    } nodes[NODE_ID_MAX];
+    size_t node_count, running;
+    bool stopping;
+    int exit_code;
+};
+
+static void stop_all(struct process *p)
+{
+    p->stopping = true;
+    for (size_t i = 0; i < p->node_count; i++)
+        if (p->nodes[i].host != NULL)
+            node_host_stop(p->nodes[i].host);
+}
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+    struct process *p = handle->data;
+    if (p->stopping) {
+        logger_log(p->logger, LOG_WARNING, "process", "%s again: ended by force", strsignal(number));
+        _Exit(EXIT_TROUBLE);
+    }
+    logger_log(p->logger, LOG_INFO, "process", "%s: stopping", strsignal(number));
+    stop_all(p);
+}
+
+/* On the node's thread. */
+static void on_node_ended(void *context) { uv_async_send(context); }
+
+static void on_ended(uv_async_t *handle)
+{
+    struct process *p = handle->data;
+    for (size_t i = 0; i < p->node_count; i++) {
+        if (&p->nodes[i].ended != handle || p->nodes[i].host == NULL)
+            continue;
+        int exit_code = node_host_join(p->nodes[i].host);
+        p->nodes[i].host = NULL;
+        p->running--;
+        if (p->exit_code == EXIT_OK)
+            p->exit_code = exit_code;
+        uv_close((uv_handle_t *)handle, NULL);
+        if (!p->stopping)
+            stop_all(p); /* a process hosts its whole group or nothing: what watches over it sees one exit code */
+    }
+    if (p->running == 0) {
+        uv_close((uv_handle_t *)&p->interrupt, NULL);
+        uv_close((uv_handle_t *)&p->terminate, NULL);
+    }
+}
+
+static bool start_node(struct process *p, uint32_t node, const char *nodes_folder, struct problem *problem)
+{
+    size_t i = p->node_count;
+    p->nodes[i].ended.data = p;
+    uv_async_init(&p->loop, &p->nodes[i].ended, on_ended);
+    const struct node_host_options options = {&p->config, node, p->engine, nodes_folder, on_node_ended, &p->nodes[i].ended};
+    if (!node_host_start(&p->nodes[i].host, &options, problem)) {
+        uv_close((uv_handle_t *)&p->nodes[i].ended, NULL);
+        return false;
+    }
+    p->node_count++;
+    p->running++;
+    return true;
+}
+
+static void on_notice(void *context, const char *text) { logger_log(context, LOG_WARNING, "engine", "%s", text); }
+
+static bool start_engine(struct process *p, struct problem *problem)
+{
+    const struct engine_options options = {.turn_timeout = p->config.turn_timeout, .on_notice = on_notice, .context = p->logger};
+    return engine_open(&p->engine, &options, problem);
+}
+
+static int run_group(struct process *p, const struct config_group *group, bool native)
+{
+    struct problem problem = {0};
+    char nodes_folder[4096];
+    node_host_default_folder(nodes_folder, sizeof nodes_folder);
+    uv_loop_init(&p->loop);
+    p->interrupt.data = p->terminate.data = p;
+    uv_signal_init(&p->loop, &p->interrupt);
+    uv_signal_init(&p->loop, &p->terminate);
+    uv_signal_start(&p->interrupt, on_signal, SIGINT);
+    uv_signal_start(&p->terminate, on_signal, SIGTERM);
+    bool started = native || start_engine(p, &problem);
+    for (size_t i = 0; started && i < group->count; i++)
+        started = start_node(p, group->nodes[i], nodes_folder, &problem);
+    if (!started) {
+        logger_log(p->logger, LOG_ERROR, "process", "%s", problem.text);
+        p->exit_code = problem.exit_code;
+        stop_all(p);
+    }
+    if (p->running == 0) {
+        uv_close((uv_handle_t *)&p->interrupt, NULL);
+        uv_close((uv_handle_t *)&p->terminate, NULL);
+    }
+    uv_run(&p->loop, UV_RUN_DEFAULT);
+    uv_loop_close(&p->loop);
+    if (p->engine != NULL && p->exit_code == EXIT_OK) /* after a failure a node may have been abandoned, with its store */
+        engine_close(p->engine);
+    return p->exit_code;
+}
+
+static const struct config_group *find_group(const struct config *config, uint64_t node, uint64_t group)
+{
+    if (group != 0) {
+        if (group <= config->group_count)
+            return &config->groups[group - 1];
+        fprintf(stderr, "%s: there is no group %" PRIu64 ", only %zu\n", config->file, group, config->group_count);
+        return NULL;
+    }
+    if (config_find(config, (uint32_t)node) != NULL)
+        return config_group_of(config, (uint32_t)node);
+    fprintf(stderr, "%s: there is no node %" PRIu64 "\n", config->file, node);
+    return NULL;
+}
+
+static int start(const char *file, uint64_t node, uint64_t number, bool native)
+{
+    static struct process process; /* large, and the only one */
+    struct problem problem;
+    if (!config_load(&process.config, file, &problem)) {
+        fprintf(stderr, "%s\n", problem.text);
+        return problem.exit_code;
+    }
+    const struct config_group *group = find_group(&process.config, node, number);
+    int code = EXIT_BAD_INPUT;
+    if (group != NULL) {
+        signal(SIGPIPE, SIG_IGN); /* a peer that hung up is an error of the write */
+        process.logger = logger_new(0, process.config.log_level);
+        code = run_group(&process, group, native);
+        logger_free(process.logger);
+    }
+    config_close(&process.config);
+    return code;
+}
+
+int verb_start(int argc, char **argv)
+{
+    const char *file = NULL;
+    uint64_t node = 0, group = 0;
+    bool native = false;
+    const struct option_row rows[] = {
+        {"config", 'c', OPTION_TEXT, .required = true, .value = "FILE", .target = &file, .text = "configuration of the cluster"},
+        {"node", 'n', OPTION_NUMBER, .value = "ID", .target = &node, .min = 1, .max = NODE_ID_MAX,
+         .text = "a node to run, with all others of its group"},
+        {"group", 'g', OPTION_NUMBER, .value = "N", .target = &group, .min = 1, .max = NODE_ID_MAX,
+         .text = "the group to run, counted from 1 in the order of the configuration"},
+        {"native", 0, OPTION_FLAG, .target = &native, .text = "run the same parts as native code instead of WebAssembly"},
+    };
+    const struct verb_help help = {
+        .name = "start",
+        .description = "Runs a node, and in the same process all nodes of its group, until SIGINT or SIGTERM (once: in good order, within\n"
+                       "grace_period_ms; twice: at once) or until one of them fails, which ends them all. The data folders must\n"
+                       "have been formatted with `synod init`. The log goes to standard error.\n"
+                       "\n"
+                       "The composed nodes are looked for in ../nodes beside the folder of this program, or in $SYNOD_NODES.\n"
+                       "Compiled code is kept in $XDG_CACHE_HOME/synod/compiled or ~/.cache/synod/compiled.\n",
+        .options = rows,
+        .option_count = sizeof rows / sizeof rows[0],
+        .exit_codes = "  0  stopped as asked\n  1  a node failed (a trap, a turn that took too long, ...)\n"
+                      "  2  wrong command line or configuration, a port in use, a component that cannot be used\n"
+                      "  3  data folder: not formatted, another node's, in use, corrupt\n"
+                      "  4  a sync to disk failed: final, do not restart the node on this disk\n",
+        .examples = "  synod start --config examples/coordinator.yaml --node 1\n"
+                    "  synod start --config examples/shared.yaml --group 2\n",
+    };
+    int code = options_parse(&help, argc, argv, NULL);
+    if (code != OPTIONS_GO_ON)
+        return code;
+    if ((node != 0) == (group != 0)) {
+        fprintf(stderr, "synod start: give either --node or --group; see synod start --help\n");
+        return EXIT_BAD_INPUT;
+    }
+    return start(file, node, group, native);
+}
