@@ -54,13 +54,28 @@ void journal_fail(struct journal *j, const struct problem *problem)
 
 /* ---- What the worker has done ---- */
 
+/* Notes the segment of a group that was written: the last one, a new one, or one that has replaced the last. */
+static void note_segment(struct journal *j, const struct journal_file *segment)
+{
+    struct journal_file *last = &j->files[j->file_count - 1];
+    if (last->first_lsn != segment->first_lsn) {
+        j->files = memory_reserve(j->files, &j->file_capacity, j->file_count + 1, sizeof *j->files);
+        j->files[j->file_count++] = *segment;
+    } else if (last->bytes != segment->bytes) {
+        *last = *segment;
+        while (j->index_count > 0 && j->index[j->index_count - 1].segment == j->file_count - 1)
+            j->index_count--;
+        j->read_next = (struct index_entry){0};
+        if (j->read_fd >= 0)
+            close(j->read_fd);
+        j->read_fd = -1;
+    }
+}
+
 static void retire(struct journal *j, const struct buffer *b)
 {
     struct journal_statistics *s = &j->statistics;
-    if (j->files[j->file_count - 1].first_lsn != b->segment.first_lsn) {
-        j->files = memory_reserve(j->files, &j->file_capacity, j->file_count + 1, sizeof *j->files);
-        j->files[j->file_count++] = b->segment;
-    }
+    note_segment(j, &b->segment);
     journal_index_add(j, b->group.first_lsn, j->file_count - 1, b->offset, b->bytes);
     j->retired_lsn = b->group.first_lsn + b->group.count - 1;
     j->ends_in_mark = b->is_mark;

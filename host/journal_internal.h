@@ -70,6 +70,7 @@ struct writer {
     uint64_t oldest_lsn;
     uint64_t offset;
     uint64_t previous;
+    uint64_t segment_previous; /* the last group before the segment */
     struct journal_sticky sticky;
     struct spare *spare;
 };

@@ -130,7 +130,8 @@ static bool cut_tail(struct journal *j, struct opened *o, const struct journal_w
         return true;
     char *path = journal_segment_path(j->folder, j->files[w->segment].first_lsn);
     int fd = open_segment(o, w->segment);
-    bool ok = zero_range(fd, path, w->offset, w->torn_to, problem) && (!j->writer.sync || journal_sync_file(fd, path, problem));
+    bool ok = zero_range(fd, path, w->offset, w->torn_to, problem);
+    ok = ok && (!j->writer.sync || journal_sync_file(fd, path, problem));
     j->statistics.torn_tails++;
     if (ok && j->options.on_notice != NULL) {
         char text[512];
@@ -186,6 +187,7 @@ static bool take_over(struct journal *j, struct journal_walk *w, struct problem 
     j->writer.oldest_lsn = w->oldest_lsn;
     j->writer.offset = w->offset;
     j->writer.previous = w->previous;
+    j->writer.segment_previous = w->segment_previous;
     j->writer.sticky = w->sticky;
     j->inherited = w->inherited;
     w->sticky = w->inherited = (struct journal_sticky){0};

@@ -84,8 +84,11 @@ bool journal_writer_segment(struct writer *w, uint64_t first_lsn, uint64_t room,
     int fd = -1;
     if (!journal_spare_take(w->spare, &bytes, &fd, problem))
         return false;
+    /* The last segment holds no record, and its name is needed: its marks go with it (rule 8). */
+    bool replaces = w->fd >= 0 && w->segment.first_lsn == first_lsn;
+    uint64_t previous = replaces ? w->segment_previous : w->previous;
     struct journal_segment segment = {
-        .bytes = bytes, .first_lsn = first_lsn, .oldest_lsn = w->oldest_lsn, .previous = w->previous};
+        .bytes = bytes, .first_lsn = first_lsn, .oldest_lsn = w->oldest_lsn, .previous = previous};
     uint64_t *header = memory_new(header_bytes, 1);
     journal_segment_write(header, &w->owner, &segment, &w->sticky);
     bool ok = segment_name(w, fd, header, &segment, problem);
@@ -99,6 +102,7 @@ bool journal_writer_segment(struct writer *w, uint64_t first_lsn, uint64_t room,
     w->fd = fd;
     w->segment = (struct journal_file){.first_lsn = first_lsn, .bytes = bytes, .header_bytes = segment.header_bytes};
     w->offset = segment.header_bytes;
+    w->previous = w->segment_previous = previous;
     return true;
 }
 

@@ -51,7 +51,7 @@ struct peer {
     const struct config_node *config; /* NULL: there is no such node */
     enum peer_state state;
     uint32_t attempt; /* dials in a row that came to nothing */
-    bool was_connected, unreachable_logged;
+    bool was_connected;
     uint32_t incarnation; /* the highest heard of */
     struct link *link;    /* where it speaks to us */
     struct connection *connection;

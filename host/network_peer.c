@@ -21,6 +21,7 @@ enum {
     REDIAL_AFTER_MS = 200,        /* a dial this old is begun anew when the peer shows up */
     STABLE_AFTER_MS = 1000,       /* a connection that lasted this long starts the backoff again from its minimum */
     UNACKNOWLEDGED_MAX_MS = 5000, /* sent and never acknowledged: the connection is dead */
+    QUIET_ATTEMPTS = 4,           /* dials before a log line says that a peer is out of reach: it may just be starting, too */
     FRAMES_A_WRITE = 32,
 };
 
@@ -146,10 +147,9 @@ static void failed(struct peer *p, const char *why)
     give_up_connection(p);
     if (connected)
         logger_log(n->options.logger, LOG_INFO, "network", "lost the connection to node %u: %s", p->config->id, why);
-    else if (!p->unreachable_logged)
+    else if (p->attempt == QUIET_ATTEMPTS)
         logger_log(n->options.logger, LOG_WARNING, "network", "cannot reach node %u at %s port %u: %s; going on trying", p->config->id,
                    p->config->address.host, p->config->address.port, why);
-    p->unreachable_logged = p->unreachable_logged || !connected;
     retry_later(p);
 }
 
@@ -307,7 +307,6 @@ static void on_connected(uv_connect_t *connect, int status)
     uv_read_start((uv_stream_t *)&c->tcp, on_alloc, on_read);
     n->statistics.reconnects += p->was_connected;
     p->was_connected = true;
-    p->unreachable_logged = false;
     logger_log(n->options.logger, LOG_INFO, "network", "connected to node %u at %s port %u", p->config->id, p->config->address.host,
                p->config->address.port);
     greet(p);

@@ -264,6 +264,12 @@ static void begin_failure(struct node_host *h)
     }
 }
 
+/* The node has heard that it must stop and nobody waits for it any more; one that is still recovering has said nothing yet. */
+static bool is_drained(struct node_host *h)
+{
+    return !h->ports.recovered || (!h->due && status_of(h).batches_waiting == 0);
+}
+
 static void on_check(uv_check_t *check)
 {
     struct node_host *h = check->data;
@@ -273,7 +279,7 @@ static void on_check(uv_check_t *check)
         run_turn(h);
     if (h->failed && h->exit_code == EXIT_OK)
         begin_failure(h);
-    if (h->phase == DRAINING && !h->due && status_of(h).batches_waiting == 0 && !h->failed)
+    if (h->phase == DRAINING && is_drained(h) && !h->failed)
         close_clients(h);
     if (h->phase == CLOSING && h->clients_closed)
         close_loop_handles(h);

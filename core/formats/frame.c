@@ -55,12 +55,15 @@ enum frame_error frame_parse(const uint64_t words[FRAME_HEADER_WORDS], uint64_t 
         return FRAME_BAD_CLUSTER;
     if (header->origin.sender == 0 || header->origin.sender > NODE_ID_MAX)
         return FRAME_BAD_SENDER;
-    return FRAME_OK;
+    return high(words[WORD_INCARNATION]) == 0 ? FRAME_OK : FRAME_BAD_PADDING;
 }
 
 enum frame_error frame_check_body(const struct frame_header *header, const uint64_t *body)
 {
-    return body_checksum(body, header->len) == header->body_checksum ? FRAME_OK : FRAME_BAD_CHECKSUM;
+    if (body_checksum(body, header->len) != header->body_checksum)
+        return FRAME_BAD_CHECKSUM;
+    uint32_t used = header->len % 8 * 8; /* bits of the last word; 0: all */
+    return used == 0 || body[header->len / 8] >> used == 0 ? FRAME_OK : FRAME_BAD_PADDING;
 }
 
 const char *frame_error_text(enum frame_error error)
@@ -73,6 +76,7 @@ const char *frame_error_text(enum frame_error error)
         [FRAME_BAD_LENGTH] = "longer than frame_bytes_max",
         [FRAME_BAD_CLUSTER] = "another cluster",
         [FRAME_BAD_SENDER] = "no possible node id",
+        [FRAME_BAD_PADDING] = "bytes that must be zero are not",
     };
     return error < FRAME_ERRORS ? texts[error] : "unknown";
 }

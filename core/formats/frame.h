@@ -8,7 +8,7 @@
  *     64 +----------------------------------+--------+-------+--------+-------+
  *        | body: `length` bytes, padded with zeros to a multiple of 8         |
  *
- * All little-endian.
+ * All little-endian. What is zero must be zero: a frame has one encoding.
  *
  *   magic            the bytes "SYNF"
  *   version          1
@@ -52,6 +52,7 @@ enum frame_error {
     FRAME_BAD_LENGTH,
     FRAME_BAD_CLUSTER,
     FRAME_BAD_SENDER,
+    FRAME_BAD_PADDING,
     FRAME_ERRORS
 };
 
@@ -66,7 +67,7 @@ void frame_encode(const struct frame_origin *origin, const uint64_t *body, uint3
  * of enum frame_error; `header` is filled in as far as its checksum holds (from FRAME_BAD_LENGTH on). */
 enum frame_error frame_parse(const uint64_t words[FRAME_HEADER_WORDS], uint64_t cluster, uint32_t len_max, struct frame_header *header);
 
-/* FRAME_OK when `body` is the one that the header was made for, else FRAME_BAD_CHECKSUM. */
+/* FRAME_OK when `body` is the one that the header was made for, else FRAME_BAD_CHECKSUM or FRAME_BAD_PADDING. */
 enum frame_error frame_check_body(const struct frame_header *header, const uint64_t *body);
 
 /* "wrong checksum" and the like. */

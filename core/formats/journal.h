@@ -50,7 +50,9 @@
  *     that of the last group before it. Incarnations never fall.
  *  8. A segment is made under another name, filled with zeros, given its header and synced; then renamed, and the folder
  *     synced. So a segment that is short, long, or has a bad header is corruption, never an accident of a crash; and that a
- *     later segment exists proves that all groups of the earlier ones were durable.
+ *     later segment exists proves that all groups of the earlier ones were durable. A segment that holds no record yet (none at
+ *     all, or marks) and is too small for the next group is replaced by a larger one of the same name, which continues
+ *     where the replaced one did.
  *  9. A segment opens with the latest record of each *sticky* kind (RECORD_PACKET_STICKY and above) from before it, with its
  *     own lsn. Hence older segments can be removed without losing them.
  * 10. What recovery reads may be page cache that a failed sync left behind. So the last valid group is written once more and

@@ -104,6 +104,7 @@ static enum journal_fault segment_enter(struct journal_walk *w)
     }
     w->incarnation = header.incarnation;
     w->oldest_lsn = header.oldest_lsn;
+    w->segment_previous = header.previous;
     w->offset = header.header_bytes;
     w->entered = true;
     return JOURNAL_SOUND;

@@ -38,6 +38,7 @@ struct journal_walk {
     uint64_t offset;
     uint64_t next_lsn;
     uint64_t previous;
+    uint64_t segment_previous; /* as the header of `segment` says */
     uint32_t incarnation;
     bool entered; /* the header of `segment` was read */
 

@@ -1,9 +1,8 @@
 //! Typed component calls for the C host, and Wasmtime's whole C API beside them, as one static library.
 //!
 //! The C API of Wasmtime 48 calls components through dynamic values, which cost about 120 ns a *byte* of a list. This
-//! crate binds the few call shapes that Synod uses to Rust's statically typed calls instead, where a list of 64-bit
-//! words is copied in bulk or only looked at. It knows shapes, not interfaces: which function has which shape is the C
-//! host's business. The C side of this file, with the contract of every function, is `host/wasmtime_typed.h`.
+//! crate binds the few call shapes that Synod uses to statically typed calls, where a list of 64-bit words is copied in bulk or
+//! only looked at. It knows shapes, not interfaces. `host/wasmtime_typed.h` is its C side, with the contract of every function.
 //!
 //! A shape is (zero to two `u64` scalars, then perhaps a `list<packet>`) -> nothing | `u64` | `list<packet>` |
 //! `result<_, string>`. The same shapes serve in both directions:
@@ -19,9 +18,7 @@ pub use wasmtime_c_api::*;
 
 use std::ffi::{CStr, CString, c_char, c_void};
 use std::{mem, ptr, slice};
-use wasmtime::component::{
-    ComponentNamedList, ComponentType, Instance, Lift, LinkerInstance, Lower, WasmList, WasmStr,
-};
+use wasmtime::component::{ComponentNamedList, ComponentType, Instance, Lift, LinkerInstance, Lower, WasmList, WasmStr};
 use wasmtime::{AsContextMut, Error, Result, StoreContextMut, Trap, bail, format_err};
 
 type Data = WasmtimeStoreData;
@@ -43,7 +40,6 @@ const GIVES_PACKETS: u8 = 2;
 const GIVES_STATUS: u8 = 3;
 
 #[repr(C)]
-#[derive(Clone, Copy)]
 pub struct Shape {
     scalars: u8,
     packets: bool,
@@ -76,25 +72,18 @@ type LogCallback = extern "C" fn(env: *mut c_void, level: u32, text: *const u8, 
 
 // ---- The record `packet`, as each direction sees it -------------------------------------------------------------------
 
-macro_rules! packet {
-    ($(#[$about:meta])* $name:ident, $direction:ident, $words:ty) => {
-        $(#[$about])*
-        #[derive(ComponentType, $direction)]
-        #[component(record)]
-        struct $name {
-            id: u64,
-            kind: u32,
-            len: u32,
-            words: $words,
-        }
-    };
+#[derive(ComponentType, Lift, Lower)]
+#[component(record)]
+struct Packet<Words> {
+    id: u64,
+    kind: u32,
+    len: u32,
+    words: Words,
 }
-packet!(/// An argument of a host function: a view of the guest's memory.
-    PacketView, Lift, WasmList<u64>);
-packet!(/// What goes into a guest: C's memory, borrowed until the call that lowers it has returned.
-    PacketOut, Lower, &'static [u64]);
-packet!(/// A result of a guest function: our own copy.
-    PacketBack, Lift, Vec<u64>);
+
+type PacketView = Packet<WasmList<u64>>; // an argument of a host function: a view of the guest's memory
+type PacketOut = Packet<&'static [u64]>; // to a guest: C's memory, borrowed until the call that lowers it has returned
+type PacketBack = Packet<Vec<u64>>; // a result of a guest function: our own copy
 
 /// Checks what a guest claims: `len` bytes need exactly that many words, so that C never reads past them.
 fn checked(id: u64, kind: u32, len: u32, words: &[u64]) -> Result<CPacket> {
@@ -102,10 +91,6 @@ fn checked(id: u64, kind: u32, len: u32, words: &[u64]) -> Result<CPacket> {
         bail!("packet {id} of kind {kind} claims {len} bytes in {} words", words.len());
     }
     Ok(CPacket { id, kind, len, words: words.as_ptr() })
-}
-
-fn view(packets: &[PacketView], context: &Context<'_>) -> Result<Vec<CPacket>> {
-    packets.iter().map(|p| checked(p.id, p.kind, p.len, p.words.as_le_slice(context))).collect()
 }
 
 /// Borrows C's packets. Safety: they live until the result was lowered, see `typed_callback` and `typed_func_call`.
@@ -117,7 +102,7 @@ unsafe fn borrow(packets: *const CPacket, count: usize) -> Result<Vec<PacketOut>
         bail!("{count} packets at NULL");
     }
     let packets = unsafe { slice::from_raw_parts(packets, count) };
-    packets.iter().map(|p| Ok(PacketOut { id: p.id, kind: p.kind, len: p.len, words: unsafe { words(p) }? })).collect()
+    packets.iter().map(|p| Ok(Packet { id: p.id, kind: p.kind, len: p.len, words: unsafe { words(p) }? })).collect()
 }
 
 unsafe fn words(packet: &CPacket) -> Result<&'static [u64]> {
@@ -137,7 +122,6 @@ unsafe fn words(packet: &CPacket) -> Result<&'static [u64]> {
 trait Taken: ComponentNamedList + Lift + Sized + 'static {
     fn take(self, context: &Context<'_>, call: &mut Call) -> Result<Vec<CPacket>>;
 }
-
 /// Parameters that a guest function gets from the host.
 trait Made: ComponentNamedList + Lower + Sized + 'static {
     unsafe fn make(call: &Call) -> Result<Self>;
@@ -154,7 +138,7 @@ macro_rules! parameters {
         impl Taken for ($($scalar,)* Vec<PacketView>,) {
             fn take(self, context: &Context<'_>, _call: &mut Call) -> Result<Vec<CPacket>> {
                 $(_call.scalars[$at] = self.$at;)*
-                view(&self.$last, context)
+                self.$last.iter().map(|p| checked(p.id, p.kind, p.len, p.words.as_le_slice(context))).collect()
             }
         }
         impl Made for ($($scalar,)*) {
@@ -190,26 +174,18 @@ macro_rules! with_parameters {
 
 // ---- Host functions ---------------------------------------------------------------------------------------------------
 
-/// Results that a host function gives to a guest. `code` is what the callback returned, zero or more.
+/// Results that a host function gives to a guest.
 trait Given: ComponentNamedList + Lower + Sized + 'static {
-    unsafe fn give(call: &Call, code: i32) -> Result<Self>;
+    unsafe fn give(call: &Call) -> Result<Self>;
 }
 
-impl Given for () {
-    unsafe fn give(_: &Call, _: i32) -> Result<Self> {
-        Ok(())
-    }
-}
-
-impl Given for (u64,) {
-    unsafe fn give(call: &Call, _: i32) -> Result<Self> {
-        Ok((call.result,))
-    }
-}
-
-impl Given for (Vec<PacketOut>,) {
-    unsafe fn give(call: &Call, _: i32) -> Result<Self> {
-        Ok((unsafe { borrow(call.result_packets, call.result_packets_count) }?,))
+#[rustfmt::skip]
+mod given {
+    use super::*;
+    impl Given for () { unsafe fn give(_: &Call) -> Result<Self> { Ok(()) } }
+    impl Given for (u64,) { unsafe fn give(call: &Call) -> Result<Self> { Ok((call.result,)) } }
+    impl Given for (Vec<PacketOut>,) {
+        unsafe fn give(call: &Call) -> Result<Self> { Ok((unsafe { borrow(call.result_packets, call.result_packets_count) }?,)) }
     }
 }
 
@@ -224,38 +200,25 @@ unsafe fn reason(call: &Call, code: i32) -> String {
 #[derive(Debug)]
 struct HostError(String);
 
-impl std::fmt::Display for HostError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
 impl std::error::Error for HostError {}
-
-/// C's `env`. Send and Sync because Wasmtime wants it of what a linker holds; the header makes threads C's business.
-struct Env(*mut c_void);
-unsafe impl Send for Env {}
-unsafe impl Sync for Env {}
-
-impl Env {
-    fn get(&self) -> *mut c_void {
-        self.0 // a method, so that closures capture the whole `Env` and not its bare pointer
-    }
+#[rustfmt::skip]
+impl std::fmt::Display for HostError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result { f.write_str(&self.0) }
 }
 
 fn define<P: Taken, R: Given>(
-    instance: &mut LinkerInstance<'_, Data>, name: &str, callback: Callback, env: Env,
+    instance: &mut LinkerInstance<'_, Data>, name: &str, callback: Callback, env: usize,
 ) -> Result<()> {
     instance.func_wrap(name, move |mut context: Context<'_>, parameters: P| -> Result<R> {
         let mut call = unsafe { mem::zeroed::<Call>() }; // numbers and pointers: zero is "nothing" for each
         let packets = parameters.take(&context, &mut call)?;
         call.packets = packets.as_ptr();
         call.packets_count = packets.len();
-        let code = callback(env.get(), context.as_context_mut(), &mut call);
+        let code = callback(ptr::with_exposed_provenance_mut(env), context.as_context_mut(), &mut call);
         if code < 0 {
             return Err(HostError(unsafe { reason(&call, code) }).into());
         }
-        unsafe { R::give(&call, code) }
+        unsafe { R::give(&call) }
     })
 }
 
@@ -265,9 +228,10 @@ pub unsafe extern "C" fn typed_define(
     instance: *mut c_void, name: *const c_char, shape: Shape, callback: Callback, env: *mut c_void,
     message: *mut *mut c_char,
 ) -> i32 {
+    // Wasmtime wants closures that may be sent to other threads, which a number may; the header makes threads C's business.
+    let env = env.expose_provenance();
     let define = |name: &str| {
         let to = unsafe { linker_instance(instance) };
-        let env = Env(env);
         match shape.gives {
             GIVES_NOTHING => with_parameters!(shape, PacketView, (), define(to, name, callback, env)),
             GIVES_U64 => with_parameters!(shape, PacketView, (u64,), define(to, name, callback, env)),
@@ -282,12 +246,12 @@ pub unsafe extern "C" fn typed_define(
 pub unsafe extern "C" fn typed_define_log(
     instance: *mut c_void, name: *const c_char, callback: LogCallback, env: *mut c_void, message: *mut *mut c_char,
 ) -> i32 {
-    let env = Env(env);
+    let env = env.expose_provenance();
     let define = |name: &str| {
         let to = unsafe { linker_instance(instance) };
         to.func_wrap(name, move |context: Context<'_>, (level, text): (u32, WasmStr)| {
             let text = text.to_str(&context)?;
-            callback(env.get(), level, text.as_ptr(), text.len());
+            callback(ptr::with_exposed_provenance_mut(env), level, text.as_ptr(), text.len());
             Ok(())
         })
     };
@@ -298,9 +262,7 @@ pub unsafe extern "C" fn typed_define_log(
 unsafe fn linker_instance<'a>(instance: *mut c_void) -> &'a mut LinkerInstance<'a, Data> {
     unsafe { &mut *instance.cast() }
 }
-const _: () = assert!(
-    size_of::<wasmtime_component_linker_instance_t<'_>>() == size_of::<LinkerInstance<'_, Data>>()
-);
+const _: () = assert!(size_of::<wasmtime_component_linker_instance_t<'_>>() == size_of::<LinkerInstance<'_, Data>>());
 
 // ---- Guest functions --------------------------------------------------------------------------------------------------
 
@@ -316,32 +278,16 @@ trait Received: ComponentNamedList + Lift + Sized + 'static {
     fn receive(self) -> Answer;
 }
 
-impl Received for () {
-    fn receive(self) -> Answer {
-        Answer::default()
-    }
-}
-
-impl Received for (u64,) {
-    fn receive(self) -> Answer {
-        Answer { result: self.0, ..Answer::default() }
-    }
-}
-
-impl Received for (Vec<PacketBack>,) {
-    fn receive(self) -> Answer {
-        Answer { packets: self.0, ..Answer::default() }
-    }
-}
-
-impl Received for (Result<(), String>,) {
-    fn receive(self) -> Answer {
-        Answer { refused: self.0.err(), ..Answer::default() }
-    }
+#[rustfmt::skip]
+mod received {
+    use super::*;
+    impl Received for () { fn receive(self) -> Answer { Answer::default() } }
+    impl Received for (u64,) { fn receive(self) -> Answer { Answer { result: self.0, ..Answer::default() } } }
+    impl Received for (Vec<PacketBack>,) { fn receive(self) -> Answer { Answer { packets: self.0, ..Answer::default() } } }
+    impl Received for (Result<(), String>,) { fn receive(self) -> Answer { Answer { refused: self.0.err(), ..Answer::default() } } }
 }
 
 type BoxedCall = Box<dyn Fn(Context<'_>, &Call) -> Result<Answer>>;
-
 /// `typed_func`: a looked-up function, and the packets of its last result, which C still reads.
 pub struct Func {
     call: BoxedCall,
@@ -373,7 +319,7 @@ fn find<P: Made, R: Received>(mut context: Context<'_>, instance: &Instance, pat
 pub unsafe extern "C" fn typed_func_new(
     context: Context<'_>, instance: &Instance, interface: *const c_char, function: *const c_char, shape: Shape,
     message: *mut *mut c_char,
-) -> *mut Func {
+) -> Option<Box<Func>> {
     let find = |interface: &str, function: &str| {
         let path = (interface, function);
         match shape.gives {
@@ -384,13 +330,11 @@ pub unsafe extern "C" fn typed_func_new(
             other => Err(format_err!("a guest function cannot give {other}")),
         }
     };
-    match unsafe { text(interface).and_then(|i| find(i, text(function)?)) } {
-        Ok(call) => Box::into_raw(Box::new(Func { call, kept: Vec::new(), view: Vec::new() })),
-        Err(error) => {
-            unsafe { report(Err(error), message) };
-            ptr::null_mut()
-        }
-    }
+    let found = unsafe { text(interface).and_then(|i| find(i, text(function)?)) };
+    let mut func = None;
+    let found = found.map(|call| func = Some(Box::new(Func { call, kept: Vec::new(), view: Vec::new() })));
+    unsafe { report(found, message) };
+    func
 }
 
 #[unsafe(no_mangle)]
@@ -404,9 +348,7 @@ pub unsafe extern "C" fn typed_func_call(
 }
 
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn typed_func_free(func: Option<Box<Func>>) {
-    drop(func);
-}
+pub unsafe extern "C" fn typed_func_free(_: Option<Box<Func>>) {}
 
 // ---- Switches of WASI -------------------------------------------------------------------------------------------------
 
@@ -453,7 +395,5 @@ unsafe fn hand_over(text: String, status: i32, message: *mut *mut c_char) -> i32
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn typed_message_free(message: *mut c_char) {
-    if !message.is_null() {
-        drop(unsafe { CString::from_raw(message) });
-    }
+    drop((!message.is_null()).then(|| unsafe { CString::from_raw(message) }));
 }
