@@ -68,7 +68,7 @@ struct link {
     struct frame_origin origin;
     bool closing;
     char from[80];
-    uint64_t *buffer; /* a frame begins at its start, therefore on 8 bytes */
+    uint64_t *buffer;     /* a frame begins at its start, therefore on 8 bytes */
     size_t capacity, len; /* bytes */
 };
 

@@ -20,7 +20,8 @@ struct node_host_options {
 /* Starts the node's thread. What goes wrong from then on is logged and is the exit code that node_host_join returns. */
 bool node_host_start(struct node_host **out, const struct node_host_options *options, struct problem *problem);
 
-/* Asks the node to finish: it resigns, answers what it can, and closes; after grace_period it is closed by force. Any thread. */
+/* Asks the node to finish: it resigns, answers what it can, and closes; after grace_period it is closed by force. Any
+ * thread. */
 void node_host_stop(struct node_host *h);
 
 /* Waits until the node has ended and releases it. Returns its exit code: EXIT_OK when it was asked to stop. */

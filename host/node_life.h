@@ -33,6 +33,6 @@ struct node_wasm_options {
 
 /* The node as a component. One that imports what this host does not give is refused by the import's name. */
 bool node_wasm_new(struct node_life **out, const struct node_wasm_options *options, const struct node_config *config,
-                        struct ports *ports, struct problem *problem);
+                   struct ports *ports, struct problem *problem);
 
 #endif

@@ -61,11 +61,13 @@ uint64_t frame_cluster(const char *name, size_t len);
 
 /* Writes the header of a frame whose body is `words_for(len)` words at `body`, unused bytes of the last word zero (as
  * packets have it). */
-void frame_encode(const struct frame_origin *origin, const uint64_t *body, uint32_t len, uint64_t header[FRAME_HEADER_WORDS]);
+void frame_encode(const struct frame_origin *origin, const uint64_t *body, uint32_t len,
+                  uint64_t header[FRAME_HEADER_WORDS]);
 
 /* Reads a header that came from outside: anything may be in it. What is found bad first is what is returned, in the order
  * of enum frame_error; `header` is filled in as far as its checksum holds (from FRAME_BAD_LENGTH on). */
-enum frame_error frame_parse(const uint64_t words[FRAME_HEADER_WORDS], uint64_t cluster, uint32_t len_max, struct frame_header *header);
+enum frame_error frame_parse(const uint64_t words[FRAME_HEADER_WORDS], uint64_t cluster, uint32_t len_max,
+                             struct frame_header *header);
 
 /* FRAME_OK when `body` is the one that the header was made for, else FRAME_BAD_CHECKSUM or FRAME_BAD_PADDING. */
 enum frame_error frame_check_body(const struct frame_header *header, const uint64_t *body);
