@@ -1,12 +1,15 @@
 # The front door. Each target does what it needs first: `make demo` on a fresh Debian 12 installs, builds and runs.
 .DEFAULT_GOAL := build
-.PHONY: help setup build demo test bench asan native format tidy clean distclean
+.PHONY: help setup build demo test bench asan native fuzz format tidy clean distclean
 
 # The demo's knobs, for instance: make demo DEPLOYMENT=standalone CLIENTS=100 PROCESSES=5 REQUESTS=50000
 DEPLOYMENT ?= coordinator
 CLIENTS    ?= 500
 PROCESSES  ?= 10
 REQUESTS   ?= 1000000
+
+# How long each fuzzer runs.
+FUZZ_SECONDS ?= 10
 
 # $(call cmake,PRESET): configures once, then builds. CMake itself notices when it has to configure again.
 folder = $(if $(filter release,$1),build,build/$1)
@@ -37,6 +40,13 @@ asan: setup  ## unit and component tests under address and undefined-behaviour s
 native: setup  ## everything that needs no WebAssembly component, with its unit tests
 	$(call cmake,native)
 	@ctest --preset native
+
+fuzz: setup  ## runs each fuzzer for FUZZ_SECONDS; what it finds worth keeping goes to build/fuzz/corpus/
+	$(call cmake,fuzz)
+	@for fuzzer in build/fuzz/bin/fuzz_*; do \
+	  corpus=build/fuzz/corpus/$${fuzzer##*/}; mkdir -p $$corpus; echo "$$fuzzer"; \
+	  $$fuzzer -max_total_time=$(FUZZ_SECONDS) -verbosity=0 -print_final_stats=1 -artifact_prefix=build/fuzz/ $$corpus || exit 1; \
+	done
 
 format: setup  ## formats the C sources
 	@git ls-files -co --exclude-standard '*.c' '*.h' | xargs -r clang-format-19 -i

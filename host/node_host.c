@@ -77,6 +77,14 @@ static void on_input(void *context) {
     make_due(context);
 }
 
+/* Commands that the node would not take yet can wait until it asks for them. */
+static void on_commands(void *context)
+{
+    struct node_host *h = context;
+    if (h->ports.credit > 0)
+        make_due(h);
+}
+
 static void on_deadline(uv_timer_t *timer) {
     make_due(timer->data);
 }
@@ -310,7 +318,7 @@ static bool open_sockets(struct node_host *h, struct problem *problem) {
         .config = config,
         .node = h->self->id,
         .logger = h->ports.logger,
-        .on_input = on_input,
+        .on_input = on_commands,
         .status = status_of,
         .info = info_of,
         .context = h,

@@ -9,7 +9,8 @@ void ports_network_send(struct ports *p, const struct packet *frames, size_t cou
 }
 
 struct packet_list ports_client_receive(struct ports *p, uint64_t credit) {
-    if (p->clients == NULL || p->stopping) return (struct packet_list){NULL, 0};
+    p->credit = credit;
+    if (credit == 0 || p->clients == NULL || p->stopping) return (struct packet_list){NULL, 0};
     return client_server_receive(p->clients, credit);
 }
 

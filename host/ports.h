@@ -16,6 +16,7 @@ struct ports {
     bool stopping;  /* the node is asked to finish; no commands are taken any more */
     bool recovered; /* every record found at start has been given to the node */
     uint64_t leader;
+    uint64_t credit; /* batches the node would take, when it last asked for commands */
 };
 
 #endif

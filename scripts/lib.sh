@@ -11,7 +11,7 @@ die() { echo "synod: $*" >&2; exit 1; }
 # find_rust: exports CARGO and RUSTC, the first pair that is new enough, from PATH or from Debian; sets rust_version.
 find_rust() {
   local candidate version
-  for candidate in "$(command -v cargo || true)" /usr/bin/cargo; do
+  for candidate in "$(command -v cargo || true)" "$HOME/.cargo/bin/cargo" /usr/bin/cargo; do
     [ -x "$candidate" ] || continue
     version=$("${candidate%cargo}rustc" --version 2>/dev/null) || continue
     if printf '%s\n' "$RUST_MINIMUM" "$(cut -d' ' -f2 <<<"$version")" | sort -CV; then

@@ -35,12 +35,9 @@ stage() {
 # ---- Debian packages ----
 
 missing_packages() {
-  local package
   command -v dpkg-query >/dev/null || return 0
-  dpkg-query -W -f '${Package} ${db:Status-Status}\n' 2>/dev/null | sed -n 's/ installed$//p' >"$log/installed"
-  for package in $(sed 's/#.*//' "$root/scripts/debian-packages.txt"); do
-    grep -qxF "$package" "$log/installed" || echo "$package"
-  done
+  LC_ALL=C comm -23 <(sed 's/#.*//; /^ *$/d' "$root/scripts/debian-packages.txt" | LC_ALL=C sort) \
+    <(dpkg-query -W -f '${Package} ${db:Status-Status}\n' | sed -n 's/ installed$//p' | LC_ALL=C sort)
 }
 
 as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
@@ -48,19 +45,17 @@ as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
 # Some packages (redis-server, etcd-server) bring a system service, which nobody asked for here. policy-rc.d keeps dpkg from
 # starting it and `disable` the next boot from doing so. Services that were there before are left alone.
 install_packages() {
-  local policy=/usr/sbin/policy-rc.d ours= service
+  local policy=/usr/sbin/policy-rc.d
   if [ ! -e $policy ]; then
+    trap "as_root rm -f $policy" EXIT # of the stage
     printf '#!/bin/sh\nexit 101\n' | as_root tee $policy >/dev/null
     as_root chmod +x $policy
-    ours=yes
   fi
-  [ -z "$ours" ] || trap 'as_root rm -f /usr/sbin/policy-rc.d' EXIT
   apt_install "$@" || { as_root apt-get update && apt_install "$@"; }
   if command -v systemctl >/dev/null; then
     case " $* " in *" redis-server "*) as_root systemctl disable redis-server || true ;; esac
     case " $* " in *" etcd-server "*) as_root systemctl disable etcd || true ;; esac
   fi
-  if [ -n "$ours" ]; then as_root rm -f $policy; trap - EXIT; fi
 }
 
 apt_install() { as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@"; }
@@ -133,13 +128,11 @@ link_tools() {
   [ "$(readlink "$root/build/tools")" = "$tools" ] || ln -sfn "$tools" "$root/build/tools"
 }
 
-log=$(mktemp -d); trap 'rm -rf "$log"' EXIT
 packages=$(missing_packages)
 if [ -z "$packages" ] && find_rust; then
   tools=$(cache_folder)
   if [ -e "$tools/complete" ]; then link_tools; exit 0; fi
 fi
-rm -rf "$log"; trap - EXIT
 
 begin=$SECONDS
 mkdir -p "$cache_root/log"

@@ -8,6 +8,7 @@ struct acceptor_agent {
     struct acceptor *acceptor;
     struct ballot promised;
     struct ballot leader_ballot; /* of the leader last heard; none: it resigned, or none was heard in this life */
+    struct leadership told;
     uint64_t leader_heard_at;
     uint64_t floor;          /* in force */
     uint64_t floor_recorded; /* in the journal */
@@ -38,7 +39,7 @@ static void recover(struct acceptor_agent *agent, const struct record_list *reco
         bool has_ballot = r->kind == RECORD_PROMISED || r->kind == RECORD_ACCEPTED;
         if (has_ballot && ballot_compare(r->entry.ballot, agent->promised) > 0)
             agent->promised = r->entry.ballot;
-        if (r->kind == RECORD_FLOOR)
+        if (r->kind == RECORD_FLOOR && r->entry.slot > agent->floor)
             agent->floor = agent->floor_recorded = r->entry.slot;
     }
 }
@@ -92,15 +93,20 @@ static void on_prepare(struct acceptor_agent *agent, uint32_t sender, const stru
     effects_send_durable(&agent->effects, node_set_of(sender), effects_keep(&agent->effects, &promise));
 }
 
-static void append_votes(struct acceptor_agent *agent, const struct message *m, const struct acceptor_vote_run *run)
+/* Appends the votes of a run, the first of which is at or after the entry number `i`; returns the number of the entry behind
+ * them. Runs are in the entries' order. */
+static size_t append_votes(struct acceptor_agent *agent, const struct message *m, const struct acceptor_vote_run *run, size_t i)
 {
-    for (size_t i = 0; i < m->entries.len; i++) {
+    for (uint64_t slot = run->from; slot < run->to && i < m->entries.len; i++) {
         struct entry vote = m->entries.ptr[i];
-        if (vote.slot < run->from || vote.slot >= run->to)
-            continue;
+        if (vote.slot != slot)
+            continue; /* it got no vote */
+        slot++;
         vote.ballot = m->ballot;
-        effects_append(&agent->effects, RECORD_ACCEPTED, &vote, 0);
+        if (run->is_new)
+            effects_append(&agent->effects, RECORD_ACCEPTED, &vote, 0);
     }
+    return i;
 }
 
 static void on_accept(struct acceptor_agent *agent, uint32_t sender, const struct message *m, uint64_t now)
@@ -114,10 +120,10 @@ static void on_accept(struct acceptor_agent *agent, uint32_t sender, const struc
     }
     record_floor(agent);
     node_set listeners = agent->config.acceptors_send_learns ? agent->config.learners : 0;
+    size_t entry = 0;
     for (size_t i = 0; i < r.runs.len; i++) {
         struct acceptor_vote_run run = r.runs.ptr[i];
-        if (run.is_new)
-            append_votes(agent, m, &run);
+        entry = append_votes(agent, m, &run, entry);
         struct message accepted = {.kind = MESSAGE_ACCEPTED, .ballot = m->ballot, .from = run.from, .to = run.to};
         effects_send_durable(&agent->effects, node_set_of(sender) | listeners, &accepted);
     }
@@ -156,6 +162,8 @@ static void on_learn_request(struct acceptor_agent *agent, uint32_t sender, cons
 
 static void on_message(struct acceptor_agent *agent, uint32_t sender, const struct message *m, uint64_t now)
 {
+    if (!message_fits(m))
+        return;
     switch (m->kind) {
     case MESSAGE_PREPARE:
         on_prepare(agent, sender, m);
@@ -186,6 +194,7 @@ struct step_result acceptor_agent_step(struct acceptor_agent *agent, uint64_t no
         else if (events[i].tag == EVENT_RECORDS)
             recover(agent, &events[i].val.records);
     }
+    effects_tell_leader(&agent->effects, &agent->told, (struct leadership){agent->leader_ballot.node, agent->leader_ballot});
     return effects_end(&agent->effects, UINT64_MAX, 0);
 }
 

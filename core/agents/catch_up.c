@@ -57,14 +57,19 @@ void catch_up_progress(struct catch_up *c, uint32_t learner, uint64_t executed)
         c->progress[learner] = executed;
 }
 
-void catch_up_answered(struct catch_up *c, bool last) { c->answered = c->answered || last; }
+void catch_up_answered(struct catch_up *c, bool last)
+{
+    c->answered = c->answered || last;
+    c->waiting = false;
+}
 
-/* The next learner in turn that has executed `slot`; 0 when none is known. */
+/* The learner asked last if it answered, else the next in turn, that has executed `slot`; 0 when none is known. */
 static uint32_t peer_with(const struct catch_up *c, uint64_t slot)
 {
     node_set peers = c->config.learners & ~node_set_of(c->config.node);
-    for (uint32_t i = 1; i <= NODE_ID_MAX + 1; i++) {
-        uint32_t peer = (c->asked + i) & NODE_ID_MAX;
+    uint32_t first = c->waiting ? c->asked + 1 : c->asked;
+    for (uint32_t i = 0; i <= NODE_ID_MAX; i++) {
+        uint32_t peer = (first + i) & NODE_ID_MAX;
         if (node_set_has(peers, peer) && c->progress[peer] > slot)
             return peer;
     }
@@ -90,10 +95,13 @@ void catch_up_ask(struct catch_up *c, struct learner_gap gap, uint64_t now, stru
         return;
     }
     uint32_t peer = peer_with(c, gap.from);
-    node_set to = peer != 0 ? node_set_of(peer) : c->config.acceptors & ~node_set_of(c->config.node);
+    node_set to = peer != 0 ? node_set_of(peer) : 0;
+    if (peer == 0 || c->waiting) /* who is known to have it may be gone: the votes tell, too */
+        to |= c->config.acceptors & ~node_set_of(c->config.node);
     struct message m = {.kind = MESSAGE_LEARN_REQUEST, .from = gap.from, .to = gap.to};
     effects_send(effects, to, &m);
     c->asked = peer != 0 ? peer : c->asked;
+    c->waiting = true;
     c->asked_at = now;
     c->wake_at = now + retry;
 }

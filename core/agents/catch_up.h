@@ -29,6 +29,7 @@ struct catch_up {
     uint64_t gap_from, gap_since, asked_at, wake_at;
     uint32_t asked; /* the learner asked last */
     bool answered;  /* the last request was answered in full: the next one need not wait */
+    bool waiting;   /* the last request was not answered at all yet */
 
     /* Serving: one request at a time, the others wait. */
     struct catch_up_request requests[CATCH_UP_REQUESTS_MAX];

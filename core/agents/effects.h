@@ -77,6 +77,15 @@ static inline uint64_t effects_append(struct effects *e, uint8_t kind, const str
     return e->lsn++;
 }
 
+/* Says who leads when that is news; `told` is what was said last. */
+static inline void effects_tell_leader(struct effects *e, struct leadership *told, struct leadership now)
+{
+    if (now.leader == told->leader && (now.leader == 0 || ballot_compare(now.ballot, told->ballot) == 0))
+        return;
+    effects_add(e, EFFECT_LEADER)->val.leader = now;
+    *told = now;
+}
+
 static inline struct step_result effects_end(struct effects *e, uint64_t wake_at, uint32_t credit)
 {
     return (struct step_result){.effects = {e->items, e->count}, .wake_at = wake_at, .credit = credit};

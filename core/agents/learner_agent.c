@@ -4,10 +4,15 @@
  * RECORD_CHOSEN says up to where that holds. So recovery executes again what the journal holds, and slots long executed
  * are read back from the journal for peers that lack them; memory holds only the window and a sparse index.
  *
+ * Recovery comes to a record having executed what the RECORD_CHOSEN before it says, and can take records of the slots in
+ * the learner's window from there only. So a record counts only when it lies in that window, and a new RECORD_CHOSEN is
+ * written before one would not.
+ *
  * At most once: a batch is executed only if its number is above the last executed one of its origin (same or later life).
  * That is decided by the log alone, so every learner decides alike. */
 #include "core/agents/learner_agent.h"
 
+#include "core/agents/agreement.h"
 #include "core/agents/catch_up.h"
 #include "core/agents/effects.h"
 #include "core/agents/results.h"
@@ -49,11 +54,13 @@ struct learner_agent {
     size_t holding_count, holding_capacity;
 
     uint64_t progress_sent_at, progress_sent;
-    struct ballot leader_ballot;
+    struct ballot leader_ballot; /* of the leader last heard */
+    struct leadership told;
     bool progress_wanted;
 
     struct results results;
     struct catch_up catch_up;
+    struct agreement agreement;
     struct batch_commands commands;
     struct batch_builder replies;
     struct effects effects;
@@ -66,9 +73,10 @@ struct learner_agent *learner_agent_new(const struct node_config *config)
     agent->learner = learner_new(config);
     agent->machine = state_machine_new();
     agent->executed = agent->chosen_recorded = agent->held_durably = agent->progress_sent = 1;
-    slot_ring_init(&agent->held, sizeof(struct held), (uint64_t)config->alpha * 4, 1);
+    slot_ring_init(&agent->held, sizeof(struct held), learner_window(config), 1);
     results_init(&agent->results, (uint64_t)config->alpha * 4);
     catch_up_init(&agent->catch_up, config);
+    agreement_init(&agent->agreement, config);
     return agent;
 }
 
@@ -89,18 +97,29 @@ void learner_agent_free(struct learner_agent *agent)
 /* The journal has, at `lsn`, a record of the slot's value at `ballot`. */
 static void note_held(struct learner_agent *agent, uint64_t slot, struct ballot ballot, uint64_t lsn)
 {
-    catch_up_note_record(&agent->catch_up, slot, lsn);
-    if (slot < agent->executed || slot - agent->executed >= agent->held.capacity)
+    if (slot < agent->executed || slot - agent->chosen_recorded >= learner_window(&agent->config))
         return;
+    catch_up_note_record(&agent->catch_up, slot, lsn);
     struct held *h = slot_ring_reach(&agent->held, slot);
     if (ballot_compare(ballot, h->ballot) > 0)
         h->ballot = ballot;
 }
 
+/* Records that every slot below the first one not executed is chosen, and its value recorded. */
+static void append_chosen(struct learner_agent *agent)
+{
+    uint64_t lsn = effects_append(&agent->effects, RECORD_CHOSEN, &(struct entry){.slot = agent->chosen_recorded}, agent->executed);
+    agent->holdings = memory_reserve(agent->holdings, &agent->holding_capacity, agent->holding_count + 1, sizeof *agent->holdings);
+    agent->holdings[agent->holding_count++] = (struct holding){agent->executed, lsn};
+    agent->chosen_recorded = agent->executed;
+}
+
 static void append_if_not_held(struct learner_agent *agent, const struct entry *e)
 {
+    if (e->slot - agent->chosen_recorded >= learner_window(&agent->config))
+        append_chosen(agent);
     const struct held *h = slot_ring_at(&agent->held, e->slot);
-    if (h != NULL && ballot_compare(h->ballot, e->ballot) >= 0)
+    if (h->ballot.round != 0 && ballot_compare(h->ballot, e->ballot) >= 0)
         return;
     catch_up_note_record(&agent->catch_up, e->slot, effects_append(&agent->effects, RECORD_LEARNED, e, 0));
 }
@@ -142,10 +161,12 @@ static void execute_batch(struct learner_agent *agent, const struct entry *e)
     send_executed(agent, e->slot, &header, &replies);
 }
 
-/* Executes what the learner releases; the entries' values live until the learner's next call, which is in the next step. */
-static void execute_released(struct learner_agent *agent, uint32_t bytes_max)
+/* Executes what the learner releases, about STEP_BYTES_MAX; true when there may be more. The entries' values live until the
+ * learner's next release, which is in the next step. */
+static bool execute_released(struct learner_agent *agent)
 {
-    struct entry_list released = learner_release(agent->learner, bytes_max);
+    uint64_t bytes = 0;
+    struct entry_list released = learner_release(agent->learner, STEP_BYTES_MAX);
     for (size_t i = 0; i < released.len; i++) {
         const struct entry *e = &released.ptr[i];
         invariant(e->slot == agent->executed);
@@ -158,7 +179,10 @@ static void execute_released(struct learner_agent *agent, uint32_t bytes_max)
         slot_ring_advance(&agent->held);
         agent->executed++;
         catch_up_note_executed(&agent->catch_up, e->slot, agent->effects.lsn);
+        agreement_executed(&agent->agreement, agent->executed, agent->state_hash);
+        bytes += e->value.len;
     }
+    return bytes >= STEP_BYTES_MAX;
 }
 
 static void recover_record(struct learner_agent *agent, const struct log_record *r)
@@ -170,12 +194,11 @@ static void recover_record(struct learner_agent *agent, const struct log_record 
         /* At whatever ballot: of each slot's records so far the highest ballot's is the chosen one. */
         learner_chosen(agent->learner, (struct ballot){0}, r->entry.slot, r->to);
         agent->effects.lsn = r->lsn;
-        uint64_t before;
+        bool more;
         do {
-            before = agent->executed;
-            execute_released(agent, STEP_BYTES_MAX);
+            more = execute_released(agent);
             results_settle(&agent->results); /* nothing is answered yet */
-        } while (agent->executed > before);
+        } while (more);
         agent->chosen_recorded = agent->held_durably = agent->executed;
     }
 }
@@ -203,6 +226,8 @@ static void on_durable(struct learner_agent *agent, uint64_t lsn)
 
 static void on_leader_word(struct learner_agent *agent, const struct message *m)
 {
+    if (m->ballot.round == 0)
+        return; /* nobody leads at no ballot; to the learner it stands for "any" */
     if (ballot_compare(m->ballot, agent->leader_ballot) > 0) {
         agent->leader_ballot = m->ballot;
         agent->progress_wanted = true; /* a new leader has to know how far the learners are (rule 16 of the design) */
@@ -252,6 +277,8 @@ static void on_result_request(struct learner_agent *agent, uint32_t sender, cons
 
 static void on_message(struct learner_agent *agent, uint32_t sender, const struct message *m)
 {
+    if (!message_fits(m))
+        return;
     switch (m->kind) {
     case MESSAGE_ACCEPT:
         on_accept(agent, m);
@@ -277,6 +304,7 @@ static void on_message(struct learner_agent *agent, uint32_t sender, const struc
         break;
     case MESSAGE_PROGRESS:
         catch_up_progress(&agent->catch_up, sender, m->to);
+        agreement_heard(&agent->agreement, sender, m->from, m->batch.number);
         break;
     default:
         break; /* for another role */
@@ -313,10 +341,7 @@ static void record_chosen(struct learner_agent *agent, uint64_t now, bool append
     bool due = news >= agent->config.alpha / 2 || now - agent->chosen_recorded_at >= agent->config.exec_interval;
     if (news == 0 || !(appending || due))
         return;
-    uint64_t lsn = effects_append(&agent->effects, RECORD_CHOSEN, &(struct entry){.slot = agent->chosen_recorded}, agent->executed);
-    agent->holdings = memory_reserve(agent->holdings, &agent->holding_capacity, agent->holding_count + 1, sizeof *agent->holdings);
-    agent->holdings[agent->holding_count++] = (struct holding){agent->executed, lsn};
-    agent->chosen_recorded = agent->executed;
+    append_chosen(agent);
     agent->chosen_recorded_at = now;
 }
 
@@ -330,7 +355,8 @@ static void send_progress(struct learner_agent *agent, uint64_t now)
     if (!due && !agent->progress_wanted)
         return;
     struct message m = {.kind = MESSAGE_PROGRESS, .to = agent->executed, .floor = agent->held_durably};
-    m.batch.number = agent->state_hash;
+    m.from = agent->agreement.last.slot;
+    m.batch.number = agent->agreement.last.hash;
     effects_send(&agent->effects, c->proposers | c->learners, &m);
     agent->progress_sent = agent->executed;
     agent->progress_sent_at = now;
@@ -361,13 +387,20 @@ struct step_result learner_agent_step(struct learner_agent *agent, uint64_t now,
     }
     if (!agent->recovered)
         return effects_end(&agent->effects, UINT64_MAX, 0);
-    uint64_t before = agent->executed;
-    execute_released(agent, STEP_BYTES_MAX);
+    bool more = execute_released(agent);
+    uint64_t lost_at = agreement_lost_at(&agent->agreement);
+    if (lost_at != 0) {
+        /* Nothing else leaves this node any more. */
+        agent->effects.count = 0;
+        effects_add(&agent->effects, EFFECT_DIVERGED)->val.diverged = lost_at;
+        return effects_end(&agent->effects, UINT64_MAX, 0);
+    }
+    effects_tell_leader(&agent->effects, &agent->told, (struct leadership){agent->leader_ballot.node, agent->leader_ballot});
     record_chosen(agent, now, appending || agent->effects.lsn != lsn);
     send_progress(agent, now);
     catch_up_ask(&agent->catch_up, learner_missing(agent->learner), now, &agent->effects);
     catch_up_serve(&agent->catch_up, &agent->effects);
-    return effects_end(&agent->effects, wake_at(agent, now, agent->executed > before && learner_known_chosen(agent->learner) > agent->executed), 0);
+    return effects_end(&agent->effects, wake_at(agent, now, more), 0);
 }
 
 struct node_status learner_agent_status(struct learner_agent *agent)

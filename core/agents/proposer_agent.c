@@ -38,6 +38,10 @@ struct proposer_agent {
 
     uint64_t question; /* number of the last one asked */
     node_set lost;     /* acceptors that answered "lost, too" */
+    node_set answered; /* acceptors that answered at all */
+    bool unheard;      /* the question before found no quorum of answers */
+    node_set unfit;    /* proposers that asked not to be elected */
+    bool stopping;
     uint64_t asked_at;
     uint64_t prepared_at; /* last PREPARE sent */
 
@@ -52,10 +56,12 @@ struct proposer_agent {
     uint64_t prompt_until; /* slots below are awaited by other nodes: tell at once */
 
     uint64_t durable, durable_at; /* to notice a stalled disk */
+    uint64_t overdue_at;          /* next look for batches to ask about */
 
     struct outstanding outstanding;
     struct message forwarded[FORWARDED_MAX];
     size_t forwarded_count;
+    uint64_t forwarded_bytes;
     struct effects effects;
 };
 
@@ -140,21 +146,21 @@ static node_set all_nodes(const struct proposer_agent *agent)
 
 static void tell_leadership(struct proposer_agent *agent)
 {
-    struct leadership now = {.leader = agent->leader, .ballot = agent->ballot};
-    if (now.leader == agent->told.leader && (now.leader == 0 || ballot_compare(now.ballot, agent->told.ballot) == 0))
-        return;
-    if (now.leader != 0)
-        agent->leader_changes++;
-    effects_add(&agent->effects, EFFECT_LEADER)->val.leader = now;
-    agent->told = now;
+    size_t before = agent->effects.count;
+    effects_tell_leader(&agent->effects, &agent->told, (struct leadership){agent->leader, agent->ballot});
+    agent->leader_changes += agent->effects.count != before && agent->leader != 0;
 }
+
+/* Every slot below is chosen and held by so many learners that the others get it from them. What lies above has to be proposed
+ * again by a new leader, although a learner may have executed it: if that one is lost, nobody else need have the values. */
+static uint64_t settled(const struct proposer_agent *agent) { return majority_reached(agent, agent->held); }
 
 static void fill_chosen(const struct proposer_agent *agent, const struct proposer_window *w, struct message *m)
 {
     m->ballot = w->ballot;
     m->from = w->first;
     m->chosen = w->chosen;
-    m->floor = majority_reached(agent, agent->held);
+    m->floor = settled(agent);
 }
 
 static void send_heartbeat(struct proposer_agent *agent, uint64_t now, uint8_t flags)
@@ -187,6 +193,7 @@ static void follow(struct proposer_agent *agent, uint64_t now)
     for (size_t i = 0; i < agent->forwarded_count; i++)
         message_free(&agent->forwarded[i]);
     agent->forwarded_count = 0;
+    agent->forwarded_bytes = 0;
 }
 
 /* Someone holds a promise for, or leads at, a ballot above ours. */
@@ -205,18 +212,23 @@ static void hear_ballot(struct proposer_agent *agent, struct ballot ballot, uint
 
 static void hear_leader(struct proposer_agent *agent, uint32_t sender, struct ballot ballot, uint64_t now)
 {
-    if (ballot_compare(ballot, agent->ballot) < 0 || ballot.node != sender || sender == agent->config.node)
+    /* Someone may have prepared a higher ballot and never led: who leads at a lower one is better than nobody. */
+    bool late = ballot_compare(ballot, agent->ballot) < 0;
+    if ((late && (agent->leader != 0 || agent->state >= PROPOSER_PREPARING)) || ballot.node != sender ||
+        sender == agent->config.node)
         return;
     hear_ballot(agent, ballot, now);
     agent->leader = sender;
+    agent->unheard = false;
     if (agent->state == PROPOSER_ASKING)
         agent->state = PROPOSER_FOLLOWING;
 }
 
 static void ask(struct proposer_agent *agent, uint64_t now)
 {
+    agent->unheard = agent->state == PROPOSER_ASKING && node_set_count(agent->answered) < agent->config.phase1_quorum;
     agent->state = PROPOSER_ASKING;
-    agent->lost = 0;
+    agent->lost = agent->answered = 0;
     agent->asked_at = now;
     struct message m = {.kind = MESSAGE_ASK, .from = ++agent->question};
     effects_send(&agent->effects, agent->config.acceptors, &m);
@@ -238,7 +250,7 @@ static void prepare(struct proposer_agent *agent, uint64_t now)
 {
     agent->state = PROPOSER_PREPARING;
     agent->leader = 0;
-    agent->ballot = proposer_prepare(agent->proposer, agent->ballot, executed_anywhere(agent));
+    agent->ballot = proposer_prepare(agent->proposer, agent->ballot, settled(agent));
     send_prepares(agent, agent->config.acceptors, now);
 }
 
@@ -258,10 +270,12 @@ static void lead(struct proposer_agent *agent, uint64_t now)
 
 static void on_lost(struct proposer_agent *agent, uint32_t sender, const struct message *m, uint64_t now)
 {
-    if (agent->state != PROPOSER_ASKING || m->from != agent->question || (m->flags & MESSAGE_YES) == 0 ||
-        !node_set_has(agent->config.acceptors, sender))
+    if (agent->state != PROPOSER_ASKING || m->from != agent->question || !node_set_has(agent->config.acceptors, sender))
         return;
-    agent->lost |= node_set_of(sender);
+    agent->answered |= node_set_of(sender);
+    agent->unheard = agent->unheard && node_set_count(agent->answered) < agent->config.phase1_quorum;
+    if (m->flags & MESSAGE_YES)
+        agent->lost |= node_set_of(sender);
     if (node_set_count(agent->lost) >= agent->config.phase1_quorum)
         prepare(agent, now);
 }
@@ -279,6 +293,9 @@ static void on_promise(struct proposer_agent *agent, uint32_t sender, const stru
 
 static void on_heartbeat(struct proposer_agent *agent, uint32_t sender, const struct message *m, uint64_t now)
 {
+    agent->unfit &= ~node_set_of(sender);
+    if (m->flags & MESSAGE_RESIGNED)
+        agent->unfit |= node_set_of(sender);
     if (m->flags & MESSAGE_LEADING)
         hear_leader(agent, sender, m->ballot, now);
     else if (agent->leader == sender)
@@ -319,16 +336,19 @@ static void on_executed(struct proposer_agent *agent, const struct message *m)
 
 static void on_forward(struct proposer_agent *agent, const struct message *m)
 {
-    if (agent->state != PROPOSER_LEADING || m->entries.len != 1 || agent->forwarded_count == FORWARDED_MAX)
+    if (agent->state != PROPOSER_LEADING || m->entries.len != 1 || agent->forwarded_count == FORWARDED_MAX ||
+        agent->forwarded_bytes >= agent->config.bytes_in_flight_max)
         return;
+    agent->forwarded_bytes += m->entries.ptr[0].value.len;
     agent->forwarded[agent->forwarded_count++] = message_copy(m);
 }
 
 static void on_message(struct proposer_agent *agent, uint32_t sender, const struct message *m, uint64_t now)
 {
+    if (sender > NODE_ID_MAX || !message_fits(m))
+        return;
     failure_detector_heard(agent->detector, sender, now);
-    if (sender <= NODE_ID_MAX)
-        agent->acceptor_heard_at[sender] = now;
+    agent->acceptor_heard_at[sender] = now;
     switch (m->kind) {
     case MESSAGE_PROMISE:
         on_promise(agent, sender, m, now);
@@ -417,11 +437,15 @@ static void propose_waiting(struct proposer_agent *agent)
         if (slot == 0)
             break;
         w.next = slot + 1;
+        w.bytes += m->entries.ptr[0].value.len;
+        agent->forwarded_bytes -= m->entries.ptr[0].value.len;
         agent->prompt_until = w.next;
         message_free(m);
     }
     agent->forwarded_count -= done;
     memmove(agent->forwarded, agent->forwarded + done, agent->forwarded_count * sizeof *agent->forwarded);
+    if (outstanding_first(&agent->outstanding, &number) != NULL)
+        agent->prompt_until = w.next; /* the window is full: others must execute before it moves */
 }
 
 /* Who hears of values: acceptors to vote, learners to have them when they are chosen. */
@@ -479,19 +503,17 @@ static bool has_quorum(const struct proposer_agent *agent, uint64_t now)
 }
 
 /* True when records have been waiting for this node's own disk for too long. */
-static bool disk_stalled(struct proposer_agent *agent, uint64_t now)
+static bool disk_stalled(const struct proposer_agent *agent, uint64_t now)
 {
-    if (agent->durable + 1 >= agent->effects.lsn)
-        agent->durable_at = now;
     return now - agent->durable_at >= agent->config.dead_timeout;
 }
 
 /* True when there is more to send than one message holds. */
 static bool lead_on(struct proposer_agent *agent, uint64_t now)
 {
-    uint64_t executed = executed_anywhere(agent);
-    if (executed > proposer_window_now(agent->proposer).chosen)
-        proposer_settle(agent->proposer, executed);
+    uint64_t floor = settled(agent);
+    if (floor > proposer_window_now(agent->proposer).chosen)
+        proposer_settle(agent->proposer, floor);
     propose_waiting(agent);
     if (now - agent->heartbeat_at >= agent->config.heartbeat_interval)
         send_heartbeat(agent, now, MESSAGE_LEADING);
@@ -504,7 +526,8 @@ static bool lead_on(struct proposer_agent *agent, uint64_t now)
     if (pending.len == 0)
         return false;
     send_accepts(agent, &w, &pending, agent->config.acceptors | agent->config.learners);
-    return pending.ptr[pending.len - 1].slot + 1 < w.next && w.next <= w.chosen + agent->config.alpha;
+    uint64_t end = w.chosen + agent->config.alpha;
+    return pending.ptr[pending.len - 1].slot + 1 < (w.next < end ? w.next : end);
 }
 
 /* --- time --------------------------------------------------------------------------------------------------------- */
@@ -514,9 +537,12 @@ static void watch_leader(struct proposer_agent *agent, uint64_t now)
     struct health health = failure_detector_check(agent->detector, now);
     if (agent->leader != 0 && agent->leader != agent->config.node && !node_set_has(health.alive, agent->leader))
         agent->leader = 0;
-    uint32_t elected = leader_detector_elect(health.alive, agent->leader);
-    bool mine = elected == agent->config.node;
-    if (agent->state == PROPOSER_LEADING && (!mine || !has_quorum(agent, now) || disk_stalled(agent, now))) {
+    node_set self = node_set_of(agent->config.node);
+    node_set fit = health.alive & ~agent->unfit & ~self;
+    if (!agent->stopping && !disk_stalled(agent, now))
+        fit |= self;
+    bool mine = leader_detector_elect(fit, agent->leader) == agent->config.node;
+    if (agent->state == PROPOSER_LEADING && (!mine || !has_quorum(agent, now))) {
         follow(agent, now);
         agent->quiet_until = now + agent->config.suspect_timeout;
     }
@@ -540,6 +566,9 @@ static void watch_outstanding(struct proposer_agent *agent, uint64_t now)
     if (agent->state != PROPOSER_LEADING)
         while (outstanding_unqueue(&agent->outstanding, &overdue))
             answer(agent, overdue.token, OUTCOME_MOVED); /* it was never proposed */
+    if (now < agent->overdue_at)
+        return;
+    agent->overdue_at = now + c->retry_interval / 4;
     outstanding_scan(&agent->outstanding);
     while (outstanding_overdue(&agent->outstanding, now, c->retry_interval, &overdue)) {
         node_set knowing = 0;
@@ -574,7 +603,8 @@ static uint64_t wake_at(const struct proposer_agent *agent, uint64_t now, bool m
 static uint32_t credit(const struct proposer_agent *agent)
 {
     uint64_t waiting = outstanding_count(&agent->outstanding);
-    bool takes = agent->state == PROPOSER_LEADING || (agent->config.forward && agent->leader != 0);
+    bool leads = agent->state == PROPOSER_LEADING || (agent->config.forward && agent->leader != 0);
+    bool takes = leads && !agent->stopping;
     return takes && waiting < agent->config.batches_in_flight ? (uint32_t)(agent->config.batches_in_flight - waiting) : 0;
 }
 
@@ -596,7 +626,7 @@ static void on_event(struct proposer_agent *agent, const struct event *event, ui
         break;
     case EVENT_STOP:
         follow(agent, now);
-        agent->quiet_until = UINT64_MAX;
+        agent->stopping = true;
         break;
     default:
         break;
@@ -612,10 +642,12 @@ struct step_result proposer_agent_step(struct proposer_agent *agent, uint64_t no
         on_event(agent, &events[i], now);
     if (!agent->recovered)
         return effects_end(&agent->effects, UINT64_MAX, 0);
+    if (agent->durable + 1 >= lsn)
+        agent->durable_at = now;
     watch_leader(agent, now);
     watch_outstanding(agent, now);
     if (agent->state != PROPOSER_LEADING && now - agent->heartbeat_at >= agent->config.heartbeat_interval)
-        send_heartbeat(agent, now, 0);
+        send_heartbeat(agent, now, agent->stopping || agent->unheard || disk_stalled(agent, now) ? MESSAGE_RESIGNED : 0);
     tell_leadership(agent);
     bool more = agent->state == PROPOSER_LEADING && lead_on(agent, now);
     return effects_end(&agent->effects, wake_at(agent, now, more), credit(agent));

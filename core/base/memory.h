@@ -24,6 +24,7 @@ static inline void *memory_reserve(void *items, size_t *capacity, size_t need, s
     size_t grown = *capacity + *capacity / 2 + 8;
     if (grown < need)
         grown = need;
+    invariant(grown <= SIZE_MAX / item_size); /* on 32-bit machines sizes are soon too large */
     void *p = realloc(items, grown * item_size);
     invariant(p != NULL);
     *capacity = grown;

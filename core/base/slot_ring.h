@@ -5,6 +5,9 @@
 
 #include "core/base/memory.h"
 
+/* More than any window: whoever asks for it has forgotten to bound what came from outside. */
+#define SLOT_RING_SLOTS_MAX (UINT64_C(1) << 30)
+
 struct slot_ring {
     uint8_t *items;
     size_t item_size;
@@ -14,6 +17,7 @@ struct slot_ring {
 
 static inline void slot_ring_init(struct slot_ring *r, size_t item_size, uint64_t slots, uint64_t base)
 {
+    invariant(slots <= SLOT_RING_SLOTS_MAX);
     r->item_size = item_size;
     r->capacity = 8;
     while (r->capacity < slots)

@@ -12,6 +12,10 @@
 
 #define NODE_ID_MAX 63u
 
+/* No slot and no round gets so far in the life of a cluster. Agents leave out messages that speak of one beyond
+ * (message_fits), so that no sum of a slot and a window overflows. */
+#define SLOT_MAX (UINT64_C(1) << 62)
+
 typedef uint64_t node_set;   /* bit n stands for node n */
 
 static inline node_set node_set_of(uint32_t node) { return UINT64_C(1) << node; }
@@ -82,7 +86,8 @@ static inline bool batch_id_equal(struct batch_id a, struct batch_id b)
  * ACCEPT          P -> A, L    ballot; entries; as CHOSEN: from, chosen, floor
  * ACCEPTED        A -> P, (L)  ballot; [from, to) voted for
  * NACK            A -> P       ballot: the promise that forbids it; from: 0, or the slot refused
- * HEARTBEAT       P -> all     ballot: highest heard of; flag LEADING: ballot is mine, and as CHOSEN; flag RESIGNED
+ * HEARTBEAT       P -> all     ballot: highest heard of; flag LEADING: ballot is mine, and as CHOSEN; flag RESIGNED: not to
+ *                              be elected, until a heartbeat says otherwise
  * ALIVE           A -> P       answer to a leader's heartbeat; ballot: promised
  * ASK             P -> A       from: number of the question. "Have you, too, lost the leader?"
  * LOST            A -> P       from: number of the question; flag YES
@@ -94,7 +99,8 @@ static inline bool batch_id_equal(struct batch_id a, struct batch_id b)
  * RESULT_REQUEST  P -> L       batch; from: the slot it was proposed in
  * EXECUTED        L -> P       batch; from: its slot; entries[0].value: packed replies; flag ANOTHER: the slot holds
  *                              another batch (no replies); flag FORGOTTEN: executed too long ago to say
- * PROGRESS        L -> P, L    to: first slot not executed; floor: first slot not durably held; batch.number: state hash
+ * PROGRESS        L -> P, L    to: first slot not executed; floor: first slot not durably held; from: a slot up to which all
+ *                              is executed (0: none); batch.number: state hash there
  * FORWARD         P -> P       batch; entries[0].value: the batch */
 enum message_kind {
     MESSAGE_PREPARE,
@@ -206,7 +212,7 @@ struct leadership {
     struct ballot ballot;
 };
 
-enum effect_tag { EFFECT_SEND, EFFECT_APPEND, EFFECT_READ, EFFECT_REPLY, EFFECT_LEADER };
+enum effect_tag { EFFECT_SEND, EFFECT_APPEND, EFFECT_READ, EFFECT_REPLY, EFFECT_LEADER, EFFECT_DIVERGED };
 
 struct effect {
     uint8_t tag; /* enum effect_tag */
@@ -216,6 +222,7 @@ struct effect {
         struct read_range read;
         struct client_reply reply;
         struct leadership leader;
+        uint64_t diverged; /* slot before which this node's state came to differ from that of a majority */
     } val;
 };
 struct effect_list {

@@ -94,15 +94,16 @@ struct acceptor_accept_result acceptor_accept(struct acceptor *a, struct ballot 
     size_t runs = 0;
     if (ballot_compare(ballot, a->promised) < 0)
         return (struct acceptor_accept_result){.granted = false, .promised = a->promised};
-    a->promised = ballot;
     for (size_t i = 0; i < count; i++) {
         uint64_t slot = entries[i].slot;
         if (slot < a->votes.base || slot - a->votes.base >= a->window)
             continue;
         const struct vote *v = slot_ring_at(&a->votes, slot);
         bool is_new = ballot_compare(v->ballot, ballot) != 0;
-        if (is_new)
+        if (is_new) {
+            a->promised = ballot; /* only with a vote, whose record carries it */
             keep_vote(a, ballot, &entries[i]);
+        }
         add_to_runs(a, &runs, slot, is_new);
     }
     return (struct acceptor_accept_result){.granted = true, .promised = a->promised, .runs = {a->runs, runs}};

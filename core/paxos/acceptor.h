@@ -57,8 +57,8 @@ struct acceptor_vote_chunk acceptor_votes(struct acceptor *a, uint64_t from, uin
 
 /* Phase 2b: votes for the entries (whose own ballot field is ignored) unless a higher ballot is promised. `runs` says,
  * in the entries' order, which slots now hold a vote at `ballot`; a run is new when its votes were not held before and
- * need records. Slots below the floor or beyond the window are in no run. A grant raises the promise to `ballot`; the
- * records of the votes carry that. */
+ * need records. Slots below the floor or beyond the window are in no run. A new vote raises the promise to `ballot`; its
+ * record carries that. */
 struct acceptor_accept_result acceptor_accept(struct acceptor *a, struct ballot ballot, const struct entry *entries, size_t count);
 
 /* Forgets the votes below `floor` (never goes back); returns the floor in force. */

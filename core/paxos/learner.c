@@ -38,7 +38,7 @@ struct learner *learner_new(const struct node_config *config)
     struct learner *l = memory_new(1, sizeof *l);
     l->acceptors = config->acceptors;
     l->phase2_quorum = config->phase2_quorum;
-    l->window = (uint64_t)config->alpha * 4;
+    l->window = learner_window(config);
     l->next = l->heard = l->known = l->mark_from = l->mark_to = 1;
     slot_ring_init(&l->slots, sizeof(struct learnable), l->window, 1);
     return l;

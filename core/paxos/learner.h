@@ -17,6 +17,9 @@ struct learner_gap {
 struct learner *learner_new(const struct node_config *config);
 void learner_free(struct learner *l);
 
+/* Slots from the first one not released on of which a learner keeps anything. */
+static inline uint64_t learner_window(const struct node_config *config) { return (uint64_t)config->alpha * 4; }
+
 /* Values proposed at a ballot (each entry's own). They count for nothing until their ballot is known to be chosen. */
 void learner_proposed(struct learner *l, const struct entry *entries, size_t count);
 

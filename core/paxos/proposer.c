@@ -10,8 +10,9 @@
 #include "core/base/memory.h"
 #include "core/base/slot_ring.h"
 
-/* Phase 1 looks this far beyond the floor at most: a bound on what a promise can make us remember. */
-enum { RECOVERED_SLOTS_MAX = 1 << 16 };
+/* Phase 1 looks this many times alpha beyond the floor at most: a bound on what a promise can make us remember. Acceptors hold
+ * votes for fewer slots: their window, and after a restart alpha more. */
+enum { RECOVERED_ALPHAS_MAX = 16 };
 
 enum proposer_mode { IDLE, PREPARING, LEADING };
 
@@ -140,14 +141,16 @@ static bool chunk_is_sound(const struct proposer *p, uint32_t sender, const stru
 {
     uint64_t wanted = p->wanted[sender] > p->first ? p->wanted[sender] : p->first;
     bool contiguous = chunk->from <= wanted || (chunk->from == chunk->floor && chunk->floor > wanted);
-    if (!contiguous || chunk->to < chunk->from || chunk->to < wanted)
+    bool last = (chunk->flags & MESSAGE_LAST) != 0;
+    bool tells_more = chunk->to > wanted || (last && chunk->to == wanted); /* else it is a double */
+    if (!contiguous || chunk->to < chunk->from || !tells_more)
         return false;
     uint64_t floor = chunk->floor > p->first ? chunk->floor : p->first;
     for (size_t i = 0; i < chunk->entries.len; i++) {
         const struct entry *e = &chunk->entries.ptr[i];
         if (e->slot < chunk->from || e->slot >= chunk->to || ballot_compare(e->ballot, p->ballot) >= 0)
             return false;
-        if (e->slot >= floor && e->slot - floor >= RECOVERED_SLOTS_MAX)
+        if (e->slot >= floor && e->slot - floor >= p->alpha * RECOVERED_ALPHAS_MAX)
             return false;
     }
     return true;
@@ -217,6 +220,14 @@ struct proposer_window proposer_window_now(struct proposer *p)
     return w;
 }
 
+/* Moves the window up to the first slot that is not chosen. */
+static void pass_chosen(struct proposer *p)
+{
+    uint64_t chosen = p->proposals.base;
+    while (chosen < p->sent && ((struct proposal *)slot_ring_at(&p->proposals, chosen))->chosen)
+        forget_below(p, ++chosen);
+}
+
 struct proposer_window proposer_accepted(struct proposer *p, uint32_t sender, struct ballot ballot, uint64_t from, uint64_t to)
 {
     if (p->mode != LEADING || ballot_compare(ballot, p->ballot) != 0 || !node_set_has(p->acceptors, sender))
@@ -228,9 +239,7 @@ struct proposer_window proposer_accepted(struct proposer *p, uint32_t sender, st
         item->voters |= node_set_of(sender);
         item->chosen = node_set_count(item->voters) >= p->phase2_quorum;
     }
-    uint64_t chosen = p->proposals.base;
-    while (chosen < p->sent && ((struct proposal *)slot_ring_at(&p->proposals, chosen))->chosen)
-        forget_below(p, ++chosen);
+    pass_chosen(p);
     return proposer_window_now(p);
 }
 
@@ -241,6 +250,7 @@ struct proposer_window proposer_settle(struct proposer *p, uint64_t slot)
         p->first = slot;
         if (p->sent < slot)
             p->sent = slot;
+        pass_chosen(p); /* slots behind may have been chosen before */
     }
     return proposer_window_now(p);
 }

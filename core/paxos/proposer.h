@@ -51,8 +51,8 @@ struct entry_list proposer_pending(struct proposer *p, uint32_t bytes_max);
 /* Phase 2b: counts the vote of `sender` for slots [from, to) at `ballot`; other ballots are ignored. */
 struct proposer_window proposer_accepted(struct proposer *p, uint32_t sender, struct ballot ballot, uint64_t from, uint64_t to);
 
-/* Every slot below `slot` is known to be chosen, at whatever ballot, since a learner has executed it: nothing is left to do
- * there, though this proposer may never have heard the votes. `first` moves along, for those slots may have been chosen at
+/* Every slot below `slot` is known to be chosen, at whatever ballot, since a majority of the learners holds it durably: nothing
+ * is left to do there, though this proposer may never have heard the votes. `first` moves along, for those slots may have been chosen at
  * another ballot. */
 struct proposer_window proposer_settle(struct proposer *p, uint64_t slot);
 

@@ -191,6 +191,8 @@ static void take_effect(struct coordinator *c, int from, const struct effect *ef
         if (out->to == self)
             return;
     }
+    if (effect->tag == EFFECT_LEADER && from != 0)
+        return; /* the proposer knows best: it notices silence, too */
     struct effect *taken = effects_add(&c->effects, effect->tag);
     *taken = *effect;
     if (effect->tag == EFFECT_SEND)

@@ -2,12 +2,17 @@
 
 #include "core/base/memory.h"
 #include "core/base/message.h"
+#include "core/formats/decimal.h"
 #include "core/formats/record.h"
 #include "core/formats/serializer.h"
 #include "core/runners/node.h"
 
 /* Client batches are numbered packets; the outcome and the leader share a packet's kind (wit/io.wit). */
 enum { REPLY_LEADER_SHIFT = 8 };
+
+/* Messages that wait for the disk, and the bytes in them, before more are dropped, as a network might: whoever sent the
+ * question asks again. */
+enum { HELD_MAX = 1 << 16, HELD_BYTES_MAX = 64 << 20 };
 
 struct event_buffer {
     struct event *items;
@@ -45,6 +50,7 @@ struct runner {
     uint64_t lsn;     /* of the next record */
     uint64_t durable; /* as the node was told */
     uint32_t credit;
+    bool commands_left; /* the client port gave all that it was allowed to: it may have more */
     bool has_read;
     struct read_range read; /* what the node wants read back */
 
@@ -55,6 +61,7 @@ struct runner {
     struct packet_buffer replies;
     struct outgoing_buffer sends;   /* that may leave in this turn */
     struct outgoing_buffer held;    /* copies that wait for their records */
+    uint64_t held_bytes;            /* of their values */
     size_t released;                /* the first of them leave in this turn */
 };
 
@@ -142,11 +149,11 @@ static void receive_messages(struct runner *r)
         log_text(r, LOG_WARNING, "a frame from another node is sound but holds no message; it was left out");
 }
 
+/* Asked even without credit: so the client port knows whether commands that arrive are worth a turn. */
 static void receive_commands(struct runner *r)
 {
-    if (r->credit == 0)
-        return;
     struct packet_list batches = ports_client_receive(r->ports, r->credit);
+    r->commands_left = batches.len == r->credit;
     for (size_t i = 0; i < batches.len; i++) {
         const struct packet *p = &batches.ptr[i];
         struct client_batch *batch = &add_event(r, EVENT_COMMANDS)->val.commands;
@@ -222,6 +229,14 @@ static void encode_appends(struct runner *r, const struct effect_list *effects)
     }
 }
 
+static uint64_t value_bytes(const struct message *m)
+{
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < m->entries.len; i++)
+        bytes += m->entries.ptr[i].value.len;
+    return bytes;
+}
+
 static void sort_send(struct runner *r, const struct outgoing *send)
 {
     struct outgoing out = *send;
@@ -232,8 +247,11 @@ static void sort_send(struct runner *r, const struct outgoing *send)
         add_outgoing(&r->sends, &out);
         return;
     }
+    if (r->held.count >= HELD_MAX || r->held_bytes >= HELD_BYTES_MAX)
+        return;
     out.message = message_copy(&send->message);
     add_outgoing(&r->held, &out);
+    r->held_bytes += value_bytes(&out.message);
 }
 
 static void add_reply(struct runner *r, const struct client_reply *reply)
@@ -246,6 +264,19 @@ static void add_reply(struct runner *r, const struct client_reply *reply)
         .len = reply->replies.len,
         .words = reply->replies.words,
     };
+}
+
+/* This node's state is not that of the others: nothing of this turn may leave it. */
+static void stop_diverged(struct runner *r, uint64_t slot)
+{
+    static const char head[] = "the state before slot ", tail[] = " is not that of a majority of the learners; stopping";
+    char text[sizeof head + DECIMAL_MAX + sizeof tail];
+    size_t len = sizeof head - 1;
+    memcpy(text, head, len);
+    len += decimal_write_unsigned(slot, (uint8_t *)text + len);
+    memcpy(text + len, tail, sizeof tail - 1);
+    ports_log(r->ports, LOG_ERROR, text, len + sizeof tail - 1);
+    invariant(false);
 }
 
 static void sort_effects(struct runner *r, const struct effect_list *effects)
@@ -262,6 +293,9 @@ static void sort_effects(struct runner *r, const struct effect_list *effects)
             break;
         case EFFECT_REPLY:
             add_reply(r, &e->val.reply);
+            break;
+        case EFFECT_DIVERGED:
+            stop_diverged(r, e->val.diverged);
             break;
         case EFFECT_LEADER:
             ports_client_leader(r->ports, e->val.leader.leader, e->val.leader.ballot.round);
@@ -282,8 +316,10 @@ static void release_held(struct runner *r)
 
 static void forget_released(struct runner *r)
 {
-    for (size_t i = 0; i < r->released; i++)
+    for (size_t i = 0; i < r->released; i++) {
+        r->held_bytes -= value_bytes(&r->held.items[i].message);
         message_free(&r->held.items[i].message);
+    }
     r->held.count -= r->released;
     memmove(r->held.items, r->held.items + r->released, r->held.count * sizeof *r->held.items);
     r->released = 0;
@@ -313,7 +349,8 @@ uint64_t runner_turn(struct runner *r, uint64_t now)
         ports_storage_append(r->ports, r->appends.items, r->appends.count);
     send_out(r);
     forget_released(r);
-    return was_recovering || r->has_read ? now : result.wake_at;
+    bool more = was_recovering || r->has_read || (r->commands_left && r->credit > 0);
+    return more ? now : result.wake_at;
 }
 
 struct node_status runner_status(struct runner *r) { return node_status(r->node); }
