@@ -46,6 +46,7 @@ struct proposer_agent {
     uint64_t prepared_at; /* last PREPARE sent */
 
     uint64_t heartbeat_at;       /* last one sent */
+    bool in_flight;              /* slots were, at the end of the last step */
     uint64_t retransmit_at;      /* next look at what is in flight */
     uint64_t retransmit_chosen;  /* the window's state at the last look */
     uint64_t acceptor_heard_at[NODE_ID_MAX + 1];
@@ -161,6 +162,16 @@ static void fill_chosen(const struct proposer_agent *agent, const struct propose
     m->from = w->first;
     m->chosen = w->chosen;
     m->floor = settled(agent);
+}
+
+/* The longest silence of a proposer. One that does not lead is heard half as often, for that only matters once a leader is
+ * lost, and speaks when it is awake anyhow: to wake up for it would cost an idle node more than all else. */
+static uint64_t heartbeat_interval(const struct proposer_agent *agent, bool awake)
+{
+    uint64_t interval = agent->config.heartbeat_interval;
+    if (agent->state == PROPOSER_LEADING)
+        return interval;
+    return awake ? interval + interval / 2 : interval * 5 / 2;
 }
 
 static void send_heartbeat(struct proposer_agent *agent, uint64_t now, uint8_t flags)
@@ -514,14 +525,17 @@ static bool lead_on(struct proposer_agent *agent, uint64_t now)
     uint64_t floor = settled(agent);
     if (floor > proposer_window_now(agent->proposer).chosen)
         proposer_settle(agent->proposer, floor);
+    if (!agent->in_flight)
+        agent->retransmit_at = now + agent->config.retry_interval;
     propose_waiting(agent);
-    if (now - agent->heartbeat_at >= agent->config.heartbeat_interval)
+    if (now - agent->heartbeat_at >= heartbeat_interval(agent, true))
         send_heartbeat(agent, now, MESSAGE_LEADING);
     send_chosen(agent);
     if (retransmit(agent, now))
         return true;
     /* The last call to the proposer in a step: its entries live until the next one. */
     struct proposer_window w = proposer_window_now(agent->proposer);
+    agent->in_flight = w.chosen < w.next;
     struct entry_list pending = proposer_pending(agent->proposer, ACCEPT_BYTES_MAX);
     if (pending.len == 0)
         return false;
@@ -589,8 +603,8 @@ static uint64_t wake_at(const struct proposer_agent *agent, uint64_t now, bool m
     if (more)
         return now;
     const struct node_config *c = &agent->config;
-    uint64_t wake = agent->heartbeat_at + c->heartbeat_interval;
-    if (agent->state == PROPOSER_LEADING && agent->retransmit_at < wake)
+    uint64_t wake = agent->heartbeat_at + heartbeat_interval(agent, false);
+    if (agent->state == PROPOSER_LEADING && agent->in_flight && agent->retransmit_at < wake)
         wake = agent->retransmit_at;
     if (agent->state == PROPOSER_ASKING && agent->asked_at + c->prepare_timeout < wake)
         wake = agent->asked_at + c->prepare_timeout;
@@ -646,7 +660,7 @@ struct step_result proposer_agent_step(struct proposer_agent *agent, uint64_t no
         agent->durable_at = now;
     watch_leader(agent, now);
     watch_outstanding(agent, now);
-    if (agent->state != PROPOSER_LEADING && now - agent->heartbeat_at >= agent->config.heartbeat_interval)
+    if (agent->state != PROPOSER_LEADING && now - agent->heartbeat_at >= heartbeat_interval(agent, count > 0))
         send_heartbeat(agent, now, agent->stopping || agent->unheard || disk_stalled(agent, now) ? MESSAGE_RESIGNED : 0);
     tell_leadership(agent);
     bool more = agent->state == PROPOSER_LEADING && lead_on(agent, now);

@@ -143,7 +143,7 @@ static bool chunk_is_sound(const struct proposer *p, uint32_t sender, const stru
     bool contiguous = chunk->from <= wanted || (chunk->from == chunk->floor && chunk->floor > wanted);
     bool last = (chunk->flags & MESSAGE_LAST) != 0;
     bool tells_more = chunk->to > wanted || (last && chunk->to == wanted); /* else it is a double */
-    if (!contiguous || chunk->to < chunk->from || !tells_more)
+    if (!contiguous || chunk->from < chunk->floor || chunk->to < chunk->from || !tells_more)
         return false;
     uint64_t floor = chunk->floor > p->first ? chunk->floor : p->first;
     for (size_t i = 0; i < chunk->entries.len; i++) {
