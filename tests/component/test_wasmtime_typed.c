@@ -11,8 +11,8 @@
 #include "host/wasmtime_typed.h"
 #include "tests/component/wasm_signals.h"
 
-#define HOST "synod:paxos/typed-host@0.1.0"
-#define GUEST "synod:paxos/typed-guest@0.1.0"
+#define HOST   "synod:paxos/typed-host@0.1.0"
+#define GUEST  "synod:paxos/typed-guest@0.1.0"
 #define LOGGER "synod:paxos/logger@0.1.0"
 
 enum { MIB = 1 << 20, PACKETS_MAX = 8, ROUNDS = 100 * 1000, MEMORY_MAX = 8 * MIB };
@@ -46,7 +46,8 @@ static uint64_t hash(const struct typed_packet *packets, size_t count)
     uint64_t h = count;
     for (size_t i = 0; i < count; i++) {
         h = (h ^ packets[i].id ^ packets[i].kind ^ packets[i].len) * 0x9e3779b97f4a7c15u;
-        for (size_t w = 0; w < (packets[i].len + 7u) / 8; w++) h = (h ^ packets[i].words[w]) * 0x9e3779b97f4a7c15u;
+        for (size_t w = 0; w < (packets[i].len + 7u) / 8; w++)
+            h = (h ^ packets[i].words[w]) * 0x9e3779b97f4a7c15u;
     }
     return h;
 }
@@ -55,7 +56,8 @@ static void see(struct host *h, const struct typed_call *call)
 {
     memcpy(h->scalars, call->scalars, sizeof h->scalars);
     h->taken_count = call->packets_count;
-    if (call->packets_count > 0) memcpy(h->taken, call->packets, call->packets_count * sizeof *h->taken);
+    if (call->packets_count > 0)
+        memcpy(h->taken, call->packets, call->packets_count * sizeof *h->taken);
     h->taken_hash = hash(call->packets, call->packets_count);
 }
 
@@ -98,7 +100,8 @@ static void log_text(void *env, uint32_t level, const char *text, size_t len)
 
 static void check(wasmtime_error_t *error)
 {
-    if (error == NULL) return;
+    if (error == NULL)
+        return;
     wasm_name_t message;
     wasmtime_error_message(error, &message);
     fail_msg("%.*s", (int)message.size, message.data);
@@ -111,7 +114,8 @@ static int load(void **state)
     (void)state;
     snprintf(path, sizeof path, "%s/typed-guest.wasm", folder);
     FILE *file = fopen(path, "rb");
-    if (file == NULL) return -1;
+    if (file == NULL)
+        return -1;
     size_t size = fread(bytes, 1, sizeof bytes, file);
     fclose(file);
     check(wasmtime_component_new(engine, bytes, size, &component));
@@ -140,20 +144,19 @@ static int open_guest(void **state)
         struct typed_shape shape;
         typed_callback callback;
     } functions[] = {
-        {"give", {0, false, TYPED_GIVES_PACKETS}, give},
-        {"give-two", {2, false, TYPED_GIVES_PACKETS}, give},
-        {"take", {0, true, TYPED_GIVES_NOTHING}, take},
-        {"take-one", {1, true, TYPED_GIVES_U64}, take},
-        {"number", {2, false, TYPED_GIVES_U64}, number},
-        {"nothing", {1, false, TYPED_GIVES_NOTHING}, take},
+        {"give", {0, false, TYPED_GIVES_PACKETS}, give}, {"give-two", {2, false, TYPED_GIVES_PACKETS}, give},
+        {"take", {0, true, TYPED_GIVES_NOTHING}, take},  {"take-one", {1, true, TYPED_GIVES_U64}, take},
+        {"number", {2, false, TYPED_GIVES_U64}, number}, {"nothing", {1, false, TYPED_GIVES_NOTHING}, take},
     };
     struct host *h = calloc(1, sizeof *h);
-    if (h == NULL) return -1;
+    if (h == NULL)
+        return -1;
     h->linker = wasmtime_component_linker_new(engine);
     wasmtime_component_linker_instance_t *root = wasmtime_component_linker_root(h->linker);
     wasmtime_component_linker_instance_t *instance = interface(root, HOST);
     for (size_t i = 0; i < sizeof functions / sizeof *functions; i++)
-        assert_int_equal(typed_define(instance, functions[i].name, functions[i].shape, functions[i].callback, h, NULL), TYPED_OK);
+        assert_int_equal(typed_define(instance, functions[i].name, functions[i].shape, functions[i].callback, h, NULL),
+                         TYPED_OK);
     wasmtime_component_linker_instance_delete(instance);
     instance = interface(root, LOGGER);
     assert_int_equal(typed_define_log(instance, "log", log_text, h, NULL), TYPED_OK);
@@ -181,18 +184,21 @@ static struct typed_func *find(struct host *h, const char *name, struct typed_sh
 {
     char *message = NULL;
     struct typed_func *func = typed_func_new(h->context, &h->instance, GUEST, name, shape, &message);
-    if (func == NULL) fail_msg("%s", message);
+    if (func == NULL)
+        fail_msg("%s", message);
     return func;
 }
 
 /* Calls a function that must fail. */
-static void expect(struct host *h, const char *name, struct typed_shape shape, struct typed_call call, int status, const char *text)
+static void expect(struct host *h, const char *name, struct typed_shape shape, struct typed_call call, int status,
+                   const char *text)
 {
     char *message = NULL;
     struct typed_func *func = find(h, name, shape);
     assert_int_equal(typed_func_call(func, h->context, &call, &message), status);
     assert_non_null(message);
-    if (strstr(message, text) == NULL) fail_msg("\"%s\" is not in: %s", text, message);
+    if (strstr(message, text) == NULL)
+        fail_msg("\"%s\" is not in: %s", text, message);
     typed_message_free(message);
     typed_func_free(func);
 }
@@ -201,7 +207,8 @@ static void *some_words(size_t count)
 {
     uint64_t *words = malloc(count * sizeof *words);
     assert_non_null(words);
-    for (size_t i = 0; i < count; i++) words[i] = i * 0x0102030405060708u;
+    for (size_t i = 0; i < count; i++)
+        words[i] = i * 0x0102030405060708u;
     return words;
 }
 
@@ -252,7 +259,8 @@ static void packets_of_all_sizes(void **state)
     struct typed_func *echo = find(h, "echo", (struct typed_shape){.packets = true, .gives = TYPED_GIVES_PACKETS});
     struct typed_func *status = find(h, "status", (struct typed_shape){.gives = TYPED_GIVES_PACKETS});
     for (uint32_t len = 0; len <= MIB; len = len < 20 ? len + 1 : len * 2 > MIB ? MIB + (len == MIB) : len * 2) {
-        struct typed_packet packets[2] = {{.id = 1, .kind = 2, .len = len, .words = words}, {.id = 2, .len = 1, .words = words}};
+        struct typed_packet packets[2] = {{.id = 1, .kind = 2, .len = len, .words = words},
+                                          {.id = 2, .len = 1, .words = words}};
         struct typed_call call = {.packets = packets, .packets_count = 2};
         assert_int_equal(typed_func_call(echo, h->context, &call, NULL), TYPED_OK);
         assert_int_equal(call.result_packets_count, 2);
@@ -293,7 +301,8 @@ static void callback_fails(void **state)
     struct host *h = *state;
     h->code = -5;
     h->error = "the disk is gone";
-    expect(h, "turn", (struct typed_shape){1, false, TYPED_GIVES_U64}, (struct typed_call){0}, TYPED_HOST, "the disk is gone");
+    expect(h, "turn", (struct typed_shape){1, false, TYPED_GIVES_U64}, (struct typed_call){0}, TYPED_HOST,
+           "the disk is gone");
 }
 
 static void callback_fails_without_a_word(void **state)
@@ -353,7 +362,8 @@ static void wrong_lookups(void **state)
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         char *message = NULL;
-        assert_null(typed_func_new(h->context, &h->instance, wrong[i].interface, wrong[i].function, wrong[i].shape, &message));
+        assert_null(
+            typed_func_new(h->context, &h->instance, wrong[i].interface, wrong[i].function, wrong[i].shape, &message));
         assert_non_null(message);
         typed_message_free(message);
         assert_null(typed_func_new(h->context, &h->instance, wrong[i].interface, wrong[i].function, wrong[i].shape, NULL));
@@ -367,9 +377,11 @@ static void wrong_definitions(void **state)
     struct host *h = *state;
     char *message = NULL;
     wasmtime_component_linker_instance_t *root = wasmtime_component_linker_root(h->linker);
-    assert_int_equal(typed_define(root, "f", (struct typed_shape){3, false, TYPED_GIVES_NOTHING}, take, h, &message), TYPED_ERROR);
+    assert_int_equal(typed_define(root, "f", (struct typed_shape){3, false, TYPED_GIVES_NOTHING}, take, h, &message),
+                     TYPED_ERROR);
     typed_message_free(message);
-    assert_int_equal(typed_define(root, "f", (struct typed_shape){0, false, TYPED_GIVES_STATUS}, take, h, NULL), TYPED_ERROR);
+    assert_int_equal(typed_define(root, "f", (struct typed_shape){0, false, TYPED_GIVES_STATUS}, take, h, NULL),
+                     TYPED_ERROR);
     assert_int_equal(typed_define(root, "f", (struct typed_shape){0}, take, h, NULL), TYPED_OK);
     assert_int_equal(typed_define(root, "f", (struct typed_shape){0}, take, h, NULL), TYPED_ERROR); /* twice */
     wasmtime_component_linker_instance_delete(root);

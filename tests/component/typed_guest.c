@@ -28,14 +28,12 @@ bool exports_synod_paxos_typed_guest_start(packets_out *packets, typed_guest_wor
 {
     bool good = packets->len == 1 && packets->ptr[0].kind == 7;
     exports_synod_paxos_typed_guest_list_packet_free(packets);
-    if (!good) typed_guest_world_string_dup(err, "not one packet of kind 7");
+    if (!good)
+        typed_guest_world_string_dup(err, "not one packet of kind 7");
     return good;
 }
 
-void exports_synod_paxos_typed_guest_status(packets_out *ret)
-{
-    synod_paxos_typed_host_give((packets_in *)ret);
-}
+void exports_synod_paxos_typed_guest_status(packets_out *ret) { synod_paxos_typed_host_give((packets_in *)ret); }
 
 uint64_t exports_synod_paxos_typed_guest_round(uint64_t a, uint64_t b)
 {
@@ -58,10 +56,12 @@ void exports_synod_paxos_typed_guest_lie(void)
 
 void exports_synod_paxos_typed_guest_trap(uint64_t a)
 {
-    if (a != 0) __builtin_trap();
+    if (a != 0)
+        __builtin_trap();
 }
 
 void exports_synod_paxos_typed_guest_spin(void)
 {
-    for (volatile int forever = 1; forever;) continue;
+    for (volatile int forever = 1; forever;)
+        continue;
 }

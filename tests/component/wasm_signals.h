@@ -10,12 +10,16 @@ enum { WASM_SIGNALS = 4 };
 static const int wasm_signals[WASM_SIGNALS] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE};
 static struct sigaction wasm_signals_kept[WASM_SIGNALS];
 
-static inline void wasm_signals_keep(void) {
-    for (int i = 0; i < WASM_SIGNALS; i++) sigaction(wasm_signals[i], NULL, &wasm_signals_kept[i]);
+static inline void wasm_signals_keep(void)
+{
+    for (int i = 0; i < WASM_SIGNALS; i++)
+        sigaction(wasm_signals[i], NULL, &wasm_signals_kept[i]);
 }
 
-static inline void wasm_signals_restore(void) {
-    for (int i = 0; i < WASM_SIGNALS; i++) sigaction(wasm_signals[i], &wasm_signals_kept[i], NULL);
+static inline void wasm_signals_restore(void)
+{
+    for (int i = 0; i < WASM_SIGNALS; i++)
+        sigaction(wasm_signals[i], &wasm_signals_kept[i], NULL);
 }
 
 #endif
