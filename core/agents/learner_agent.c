@@ -25,6 +25,10 @@
 /* Values released, and executed, in one step. */
 enum { STEP_BYTES_MAX = 4 << 20 };
 
+/* Commands that the state machine gets at a time, and packed replies of a batch after which no more are added. A single reply
+ * of the kv-store is at most 8 MiB, and all of them have to fit into a frame. */
+enum { APPLY_COMMANDS_MAX = 64, REPLIES_BYTES_MAX = 32 << 20 };
+
 /* What the journal holds of a slot that is not executed yet. */
 struct held {
     struct ballot ballot;
@@ -141,6 +145,25 @@ static bool is_newer_batch(struct batch_id id, struct batch_id last)
     return id.incarnation != last.incarnation ? id.incarnation > last.incarnation : id.number > last.number;
 }
 
+/* Applies the unpacked commands and packs their replies. The state machine gets a few commands at a time, so that few replies
+ * are in memory twice; when the packed ones are large already, the others become errors, on every learner alike. */
+static struct payload apply_commands(struct learner_agent *agent)
+{
+    static const char text[] = "ERR executed, but the replies of its batch are too large";
+    const struct reply too_large = {.tag = REPLY_ERROR, .val.bytes = {(uint8_t *)(uintptr_t)text, sizeof text - 1}};
+    const struct batch_commands *all = &agent->commands;
+    replies_begin(&agent->replies);
+    for (size_t done = 0; done < all->count;) {
+        size_t some = all->count - done < APPLY_COMMANDS_MAX ? all->count - done : APPLY_COMMANDS_MAX;
+        struct reply_list list = state_machine_apply(agent->machine, all->commands + done, some);
+        invariant(list.len == some);
+        for (size_t i = 0; i < some; i++)
+            replies_add(&agent->replies, agent->replies.len < REPLIES_BYTES_MAX ? &list.ptr[i] : &too_large);
+        done += some;
+    }
+    return replies_end(&agent->replies);
+}
+
 /* Executes a batch. A batch that is none, or that was executed before, changes nothing, on every learner alike. */
 static void execute_batch(struct learner_agent *agent, const struct entry *e)
 {
@@ -151,10 +174,8 @@ static void execute_batch(struct learner_agent *agent, const struct entry *e)
         !is_newer_batch(header.id, agent->last_batch[header.id.origin]) || !batch_commands_read(&agent->commands, &e->value))
         return;
     agent->last_batch[header.id.origin] = header.id;
-    struct reply_list list = state_machine_apply(agent->machine, agent->commands.commands, agent->commands.count);
-    invariant(list.len == agent->commands.count);
-    struct payload replies = replies_pack(&agent->replies, list.ptr, list.len);
-    agent->commands_executed += list.len;
+    struct payload replies = apply_commands(agent);
+    agent->commands_executed += agent->commands.count;
     agent->state_hash = checksum(payload_bytes(&e->value), e->value.len, agent->state_hash);
     agent->state_hash = checksum(payload_bytes(&replies), replies.len, agent->state_hash);
     results_set(&agent->results, result, header.id, &replies);

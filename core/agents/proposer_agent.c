@@ -594,7 +594,7 @@ static void watch_outstanding(struct proposer_agent *agent, uint64_t now)
         node_set own = knowing & node_set_of(c->node);
         struct message m = {.kind = MESSAGE_RESULT_REQUEST, .from = overdue.slot};
         m.batch = (struct batch_id){c->node, c->incarnation, overdue.number};
-        effects_send(&agent->effects, own != 0 ? own : knowing & -knowing, &m);
+        effects_send(&agent->effects, own != 0 ? own : knowing, &m); /* one of them may be gone */
     }
 }
 

@@ -94,8 +94,8 @@ static inline bool batch_id_equal(struct batch_id a, struct batch_id b)
  * CHOSEN          P -> L       ballot; slots [from, chosen) were chosen at it, all before at some ballot; floor: every
  *                              slot below is held durably by a majority of learners
  * LEARN_REQUEST   L -> L, A    [from, to) wanted
- * LEARN           L, A -> L    entries; flag CHOSEN: they are chosen (from a learner), else votes of the sender;
- *                              chosen: first slot the sender does not know to be chosen
+ * LEARN           L, A -> L    entries; flag IS_CHOSEN: they are chosen (from a learner), else votes of the sender; flag
+ *                              LAST: the last part of an answer
  * RESULT_REQUEST  P -> L       batch; from: the slot it was proposed in
  * EXECUTED        L -> P       batch; from: its slot; entries[0].value: packed replies; flag ANOTHER: the slot holds
  *                              another batch (no replies); flag FORGOTTEN: executed too long ago to say

@@ -230,21 +230,28 @@ static void pack_array(struct batch_builder *b, const struct scalar_list *array)
         pack_scalar(b, &array->ptr[i]);
 }
 
+void replies_begin(struct batch_builder *b) { builder_begin(b, REPLIES_MAGIC, REPLIES_HEADER_SIZE); }
+
+void replies_add(struct batch_builder *b, const struct reply *reply)
+{
+    invariant(reply->tag < REPLY_TAGS);
+    if (reply->tag == REPLY_ARRAY)
+        pack_array(b, &reply->val.array);
+    else if (reply->tag == REPLY_INTEGER)
+        pack_integer(b, reply->val.integer);
+    else
+        pack_bytes(b, reply->tag, reply->tag == REPLY_NIL ? (struct bytes){0} : reply->val.bytes);
+    b->count++;
+}
+
+struct payload replies_end(struct batch_builder *b) { return builder_end(b); }
+
 struct payload replies_pack(struct batch_builder *b, const struct reply *replies, size_t count)
 {
-    builder_begin(b, REPLIES_MAGIC, REPLIES_HEADER_SIZE);
-    for (size_t i = 0; i < count; i++) {
-        const struct reply *reply = &replies[i];
-        invariant(reply->tag < REPLY_TAGS);
-        if (reply->tag == REPLY_ARRAY)
-            pack_array(b, &reply->val.array);
-        else if (reply->tag == REPLY_INTEGER)
-            pack_integer(b, reply->val.integer);
-        else
-            pack_bytes(b, reply->tag, reply->tag == REPLY_NIL ? (struct bytes){0} : reply->val.bytes);
-        b->count++;
-    }
-    return builder_end(b);
+    replies_begin(b);
+    for (size_t i = 0; i < count; i++)
+        replies_add(b, &replies[i]);
+    return replies_end(b);
 }
 
 /* Reads one item, of an array only its head. */

@@ -65,7 +65,12 @@ struct batch_commands {
 bool batch_commands_read(struct batch_commands *c, const struct payload *value);
 void batch_commands_free(struct batch_commands *c);
 
-/* Packs replies into `b`; the payload points into it, valid until the builder's next call. */
+/* Packs replies one by one: replies_begin, replies_add for each, replies_end. The payload points into `b`, valid until the
+ * builder's next call. */
+void replies_begin(struct batch_builder *b);
+void replies_add(struct batch_builder *b, const struct reply *reply);
+struct payload replies_end(struct batch_builder *b);
+/* The same for an array of replies. */
 struct payload replies_pack(struct batch_builder *b, const struct reply *replies, size_t count);
 
 /* Walks packed replies: one call a reply, scalars inside an array included. Start with *offset = 0.

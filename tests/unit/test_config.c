@@ -185,13 +185,13 @@ static const struct {
     {SETTING("client_bytes_max: 512 KiB"),
      "c.yaml:7: key 'settings.client_bytes_max': client_bytes_max (512 KiB) must be at least command_bytes_max (1 MiB)"},
     {SETTING("peer_queue_bytes_max: 1 MiB"),
-     "c.yaml:7: key 'settings.peer_queue_bytes_max': peer_queue_bytes_max (1 MiB) must be at least frame_bytes_max (16 "
+     "c.yaml:7: key 'settings.peer_queue_bytes_max': peer_queue_bytes_max (1 MiB) must be at least frame_bytes_max (48 "
      "MiB)"},
     {SETTING("frame_bytes_max: 1MiB"),
      "c.yaml:7: key 'settings.frame_bytes_max': frame_bytes_max (1048576) must be at least batch_bytes + "
      "command_bytes_max + chunk_bytes_max + 64 KiB (1638400)"},
-    {SETTING("batch_bytes: 16MiB"),
-     "c.yaml:7: key 'settings.batch_bytes': frame_bytes_max (16777216) must be at least batch_bytes + command_bytes_max "
+    {SETTING("frame_bytes_max: 16MiB\n  batch_bytes: 16MiB"),
+     "c.yaml:8: key 'settings.batch_bytes': frame_bytes_max (16777216) must be at least batch_bytes + command_bytes_max "
      "+ chunk_bytes_max + 64 KiB (18153472)"},
 };
 
@@ -291,7 +291,7 @@ static void test_defaults(void **state)
     assert_int_equal(c.batch_size, 1024);
     assert_int_equal(c.batch_bytes, 256 << 10);
     assert_int_equal(c.command_bytes_max, 1 << 20);
-    assert_int_equal(c.frame_bytes_max, 16 << 20);
+    assert_int_equal(c.frame_bytes_max, 48 << 20);
     assert_int_equal(c.client_connections_max, 10000);
     assert_int_equal(c.client_bytes_max, 16 << 20);
     assert_int_equal(c.client_bytes_all_max, 256 << 20);
