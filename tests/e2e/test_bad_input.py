@@ -1,0 +1,505 @@
+"""Bad input at every door: a clear error, the node lives on, and nothing is lost."""
+
+import json
+import os
+import random
+import shutil
+import socket
+import subprocess
+import tempfile
+
+import pytest
+
+import frames
+import resp
+from cluster import BAD_INPUT, BUILD, OK, ROOT, Cluster, run, wait_until
+from history import Load
+
+
+class Watched:
+    """A cluster under load. After each test all nodes must live in the same life as before; in the end, nothing may be lost."""
+
+    def __init__(self):
+        self.cluster = Cluster("coordinator")
+        self.leader = self.cluster.up()
+        self.load = Load(self.cluster.client_ports(), clients=3, pace_s=0.01)
+        self.load.__enter__()
+
+    @property
+    def node(self):
+        return self.cluster.nodes[self.leader]
+
+    def lives(self):
+        return {node: (self.cluster.info(node) or {}).get("incarnation") for node in self.cluster.nodes}
+
+    def close(self):
+        try:
+            self.load.stop()
+            self.load.read_back(self.node.client_port)
+            self.cluster.wait_settled()
+            self.load.judge()
+            self.cluster.stop()
+        finally:
+            self.cluster.close()
+
+
+@pytest.fixture(scope="module")
+def shared():
+    watched = Watched()
+    yield watched
+    watched.close()
+
+
+@pytest.fixture
+def watched(shared):
+    before = shared.lives()
+    log_before = {node: len(shared.cluster.log(node)) for node in shared.cluster.nodes}
+    shared.logged = lambda: shared.cluster.log(shared.leader)[log_before[shared.leader] :]
+    yield shared
+    shared.cluster.check_alive()
+    shared.load.wait_answers(20)
+    assert shared.lives() == before and shared.cluster.leader() == shared.leader, "a node went down, or another one leads"
+
+
+# ---- the client port ----
+
+# What is sent, and what is said before the connection is closed.
+UNREADABLE = {
+    "length that is none": (b"*abc\r\n", "invalid multibulk length"),
+    "far too many arguments": (b"*1000000000\r\n", "invalid multibulk length"),
+    "too long a number": (b"*" + b"1" * 100, "invalid multibulk length"),
+    "argument that is no bulk": (b"*1\r\n+PING\r\n", "expected '$', got '+'"),
+    "bulk of negative length": (b"*1\r\n$-5\r\n", "invalid bulk length"),
+    "bulk with a length that is none": (b"*1\r\n$4x\r\nPING\r\n", "invalid bulk length"),
+    "bulk that is too long": (b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$2000000000\r\n", "request is longer than command_bytes_max"),
+    "bulks that are too long together": (
+        b"*3\r\n$3\r\nSET\r\n$600000\r\n" + b"k" * 600000 + b"\r\n$600000\r\n", "request is longer than command_bytes_max"),
+    "bulk longer than it says": (b"*1\r\n$4\r\nPINGPING\r\n", "bulk does not end where its length says"),
+    "endless line": (b"x" * 100000, "too big inline request"),
+    "unbalanced quotes": (b'SET k "v\r\n', "unbalanced quotes"),
+}
+
+
+@pytest.mark.parametrize("what", UNREADABLE)
+def test_client_port_closes(watched, what):
+    data, said = UNREADABLE[what]
+    with resp.Connection(watched.node.client_port) as client:
+        # What was asked before is still answered.
+        client.send(resp.encode("SET", "bad-input", what))
+        assert client.receive() == "OK"
+        client.send(data)
+        reply = client.receive()
+        assert isinstance(reply, resp.ReplyError) and reply.text.startswith("ERR Protocol error: ") and said in reply.text
+        assert client.is_closed_by_server()
+    wait_until(lambda: f"protocol error: {reply.text.removeprefix('ERR Protocol error: ')}" in watched.logged(), 5, "a line in the log")
+
+
+REFUSED = {
+    "unknown command": (["FROBNICATE", "x"], "unknown command"),
+    "too few arguments": (["SET", "k"], "wrong number of arguments"),
+    "nonsense option": (["SET", "k", "v", "SOMETIMES"], "syntax error"),
+    "not a number": (["INCRBY", "k:none", "many"], "not an integer"),
+    "bytes that are no text": ([b"\x00\xff\xfe", b"\x80"], "unknown command"),
+    "no argument at all that is of use": ([""], "unknown command"),
+    "many arguments": (["GET", *["k"] * 50000], "wrong number of arguments"),
+    "long name": (["X" * 100000], "unknown command"),
+    "unknown subcommand": (["CLUSTER", "FAILOVER"], "unknown subcommand"),
+    "unknown protocol": (["HELLO", "9"], "unsupported protocol version"),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_client_port_refuses(watched, what):
+    """An error, and the connection goes on."""
+    command, said = REFUSED[what]
+    with resp.Connection(watched.node.client_port) as client:
+        reply = client.command(*command)
+        assert isinstance(reply, resp.ReplyError) and said in reply.text.lower()
+        assert client.command("PING") == "PONG" and client.command("SET", "bad-input", what) == "OK"
+
+
+def test_client_port_garbage(watched):
+    """Bytes of any kind: an answer or the end of the connection, whatever they happen to mean."""
+    dice = random.Random(7)
+    for number in range(60):
+        alphabet = b"*$+-:\r\n0123456789 \"'SETGETPING\x00\xff" if number % 2 else bytes(range(256))
+        with resp.Connection(watched.node.client_port) as client:
+            try:
+                client.send(bytes(dice.choice(alphabet) for _ in range(dice.randrange(1, 3000))))
+                client.socket.shutdown(socket.SHUT_WR)
+            except ConnectionError:
+                continue  # it was closed while we were still talking
+            assert client.is_closed_by_server()
+
+
+def test_client_port_half_a_command(watched):
+    executed = resp.encode("SET", "bad-input", "never")
+    for cut in range(1, len(executed)):
+        with resp.Connection(watched.node.client_port) as client:
+            client.send(executed[:cut])
+    with resp.Connection(watched.node.client_port) as client:
+        assert client.command("GET", "bad-input") != b"never"
+
+
+def test_client_port_hangs_up_before_the_answer(watched):
+    """Clients that ask and go: their commands are executed or not, others are not disturbed."""
+    for number in range(100):
+        with resp.Connection(watched.node.client_port) as client:
+            client.send(resp.encode("SET", f"bad-input:gone:{number}", number) * 5)
+
+
+ANSWERS_LARGE = {
+    "one value many times": (["GET", "bad-input:large"], 3000),
+    "many values at once, many times": (["MGET", *["bad-input:large"] * 80], 300),
+}
+
+
+@pytest.mark.parametrize("native", [False, True], ids=["components", "native"])
+@pytest.mark.parametrize("what", ANSWERS_LARGE)
+def test_client_port_large_answers(make_cluster, what, native):
+    """Small questions with large answers, many at once, which the client does not take: its connection may be closed, but neither
+    the node nor any other (all of them execute these commands, and again after a restart) runs out of memory or time."""
+    command, count = ANSWERS_LARGE[what]
+    cluster = make_cluster("coordinator", native=native)
+    leader = cluster.up()
+    with Load(cluster.client_ports(), clients=3) as load:
+        load.wait_answers(20)
+        with cluster.connect(leader, timeout_s=1) as client:
+            assert client.command("SET", "bad-input:large", b"v" * 100000) == "OK"
+            try:
+                client.send(resp.encode(*command) * count)
+            except (TimeoutError, ConnectionError):
+                pass
+            load.wait_answers(50)
+        load.wait_answers(50)
+        cluster.check_alive()
+        peaks = {server.name: server.peak_bytes() for server in cluster.servers}
+        assert max(peaks.values()) < 1 << 30, f"memory at its peak: {peaks}"
+    assert cluster.wait_leader() == leader, "the leader was lost, though nobody killed it"
+    load.read_back(cluster.nodes[leader].client_port)
+    cluster.wait_settled()
+    load.judge()
+    cluster.stop()
+
+
+def test_client_port_largest_command(watched):
+    """As long as allowed works; the limit is on the whole request."""
+    value = b"x" * (1024 * 1024 - 100)
+    with resp.Connection(watched.node.client_port) as client:
+        assert client.command("SET", "bad-input:largest", value) == "OK"
+        assert client.command("GET", "bad-input:largest") == value
+        assert client.command("DEL", "bad-input:largest") == 1
+
+
+# ---- the peer port ----
+
+
+BODY = frames.message(5)  # a heartbeat that says nothing
+CLOSED = {
+    "garbage": (lambda o: b"\xa5" * 200, "wrong magic"),
+    "a client's command": (lambda o: resp.encode("SET", "bad-input", "x" * 100), "wrong magic"),
+    "HTTP": (lambda o: b"GET / HTTP/1.1\r\nHost: here\r\nUser-Agent: somebody\r\nAccept: */*\r\n\r\n", "wrong magic"),
+    "wrong magic": (lambda o: frames.frame(o, BODY, magic=b"SYNG"), "wrong magic"),
+    "another version": (lambda o: frames.frame(o, BODY, version=2), "another version"),
+    "wrong checksum": (lambda o: frames.frame(o, BODY, header_checksum=1), "wrong checksum"),
+    "a flipped bit of the header": (lambda o: flipped(frames.frame(o, BODY), 40), "wrong checksum"),
+    "another cluster": (lambda o: frames.frame(frames.Origin("elsewhere", 2), BODY), "another cluster"),
+    "longer than allowed": (lambda o: frames.frame(o, BODY, length=1 << 31), "longer than frame_bytes_max"),
+    "no possible node": (lambda o: frames.frame(frames.Origin("test", 64), BODY), "no possible node id"),
+    "node zero": (lambda o: frames.frame(frames.Origin("test", 0), BODY), "no possible node id"),
+    "a node that is not configured": (lambda o: frames.frame(frames.Origin("test", 9), BODY), "which is not in the configuration"),
+    "a node with another folder": (lambda o: frames.frame(frames.Origin("test", o.sender), BODY), "another data folder (instance id)"),
+    "an earlier life": (lambda o: frames.frame(frames.Origin("test", o.sender, o.instance, 0), BODY), "an earlier life"),
+    "a flipped bit of the body": (lambda o: flipped(frames.frame(o, BODY), 70), "wrong checksum"),
+    "another sender within a connection": (lambda o: frames.frame(o) + frames.frame(other_of(o)), "the sender changed"),
+}
+
+
+def flipped(data, at):
+    return data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
+
+
+def other_of(origin):
+    return frames.Origin(origin.cluster, origin.sender, origin.instance, origin.incarnation + 1)
+
+
+@pytest.mark.parametrize("what", CLOSED)
+def test_peer_port_closes(watched, what):
+    make, said = CLOSED[what]
+    follower = next(node for node in watched.cluster.nodes if node != watched.leader)
+    origin = frames.Origin.of_folder("test", watched.cluster.node_folder(follower))
+    bad_before = watched.cluster.info(watched.leader)["bad_frames"]
+    with frames.connect(watched.node.port) as peer:
+        peer.sendall(make(origin))
+        frames.wait_closed(peer)
+    lines = wait_until(lambda: [line for line in watched.logged().splitlines() if "closed the connection from" in line], 5, "a line")
+    assert len(lines) == 1 and said in json.loads(lines[0])["message"], lines
+    assert watched.cluster.info(watched.leader)["bad_frames"] == bad_before + 1
+
+
+def test_peer_port_half_a_frame(watched):
+    follower = next(node for node in watched.cluster.nodes if node != watched.leader)
+    whole = frames.frame(frames.Origin.of_folder("test", watched.cluster.node_folder(follower)), BODY)
+    for cut in range(1, len(whole), 7):
+        with frames.connect(watched.node.port) as peer:
+            peer.sendall(whole[:cut])
+
+
+UNSOUND = {
+    "empty but for a byte": b"\x00",
+    "shorter than a message": frames.message(5)[:-8],
+    "longer than a message": frames.message(5) + bytes(8),
+    "unknown kind": frames.message(frames.MESSAGE_KINDS),
+    "largest kind": frames.message(255),
+    "unknown flag": frames.message(5, flags=128),
+    "unknown version": frames.message(5, version=2),
+    "a zero that is none": frames.message(5, zero=1),
+    "a ballot of no node": frames.message(0, ballot=(1, 64, 1)),
+    "a batch of no node": frames.message(12, batch=(64, 1, 1)),
+    "more entries than bytes": frames.message(2, count=1),
+    "very many entries": frames.message(2, count=0xFFFFFFFF),
+    "an entry of unknown kind": frames.message(2, entries=[(1, (1, 1, 1), frames.ENTRY_KINDS, b"")]),
+    "a value longer than the rest": frames.message(2, entries=[(1, (1, 1, 1), 1, b"12345678")])[:-8],
+}
+
+
+@pytest.mark.parametrize("native", [False, True], ids=["components", "native"])
+def test_peer_sends_nonsense(make_cluster, native):
+    """In place of a node that is gone, with its identity: bodies that are unsound, and messages that mean nothing. Those who get them
+    go on as if they had not come."""
+    cluster = make_cluster("coordinator", native=native)
+    leader = cluster.up()
+    victim = next(node for node in cluster.nodes if node != leader)
+    others = [node for node in cluster.nodes if node != victim]
+    with Load(cluster.client_ports(), clients=3) as load:
+        load.wait_answers(50)
+        cluster.kill(victim)
+        origin = frames.Origin.of_folder("test", cluster.node_folder(victim))
+        lives = {node: cluster.info(node)["incarnation"] for node in others}
+        meaningless = [frames.message(kind, flags) for kind in range(frames.MESSAGE_KINDS) for flags in (0, 0x7F)]
+        for node in others:
+            with frames.connect(cluster.nodes[node].port) as peer:
+                for body in [*UNSOUND.values(), *meaningless]:
+                    peer.sendall(frames.frame(origin, body))
+                load.wait_answers(50)
+                cluster.check_alive(*others)
+        load.wait_answers(50)
+        assert {node: cluster.info(node)["incarnation"] for node in others} == lives
+        cluster.start(victim)
+        wait_until(lambda: cluster.info(victim), 10, f"an answer of node {victim}")
+        cluster.wait_caught_up(victim)
+    load.read_back(cluster.nodes[cluster.wait_leader(settled=True)].client_port)
+    cluster.wait_settled()
+    load.judge()
+
+
+ANYTHING = [("coordinator", False, 1), ("standalone", False, 2), ("coordinator", True, 3)]
+
+
+@pytest.mark.parametrize("deployment, native, seed", ANYTHING)
+def test_peer_sends_anything(make_cluster, deployment, native, seed):
+    """Sound messages of any content, in the place of a node that is gone. Such a node may mislead the others, who trust it; but it
+    must not bring them down."""
+    dice = random.Random(seed)
+    cluster = make_cluster(deployment, native=native)
+    leader = cluster.up()
+    victim = dice.choice([node for node in cluster.nodes if node != leader])
+    others = [node for node in cluster.nodes if node != victim]
+    with Load(cluster.client_ports(), clients=2) as load:
+        load.wait_answers(20)
+        cluster.kill(victim)
+        origin = frames.Origin.of_folder("test", cluster.node_folder(victim))
+        before = {node: cluster.info(node) for node in others}
+        peers = {node: frames.connect(cluster.nodes[node].port) for node in others}
+        for _ in range(100):
+            for peer in peers.values():
+                peer.sendall(frames.frame(origin, frames.any_message(dice)))
+        for node, info in before.items():
+            wait_until(lambda: (cluster.info(node) or info)["frames_in"] >= info["frames_in"] + 100, 10, f"100 frames at node {node}")
+            assert cluster.info(node)["bad_frames"] == info["bad_frames"]
+        cluster.check_alive(*others)
+        for peer in peers.values():
+            peer.close()
+
+
+# ---- the configuration ----
+
+NODES = """cluster: test
+nodes:
+  - {id: 1, role: coordinator, address: "127.0.0.1:7001", client: "127.0.0.1:6001"}
+  - {id: 2, role: coordinator, address: "127.0.0.1:7002", client: "127.0.0.1:6002"}
+  - {id: 3, role: coordinator, address: "127.0.0.1:7003", client: "127.0.0.1:6003"}
+"""
+SETTINGS = NODES + "settings:\n  "
+FAULTS = {
+    "unknown key": (NODES + "sesstings: {}\n", 6, "sesstings", "unknown key"),
+    "unknown setting": (SETTINGS + "alhpa: 3\n", 7, "settings.alhpa", "unknown key"),
+    "bad value": (SETTINGS + "alpha: many\n", 7, "settings.alpha", "not a whole number"),
+    "out of range": (SETTINGS + "alpha: 0\n", 7, "settings.alpha", "out of range"),
+    "duplicate id": (NODES.replace("id: 3", "id: 1"), 5, "nodes[2].id", "already the id of nodes[0]"),
+    "duplicate address": (NODES.replace("7003", "7001"), 5, "nodes[2].address", "already the node address of node 1"),
+    "duplicate key": (NODES + "log_level: info\nlog_level: info\n", 7, "log_level", "given twice"),
+    "no address": (NODES.replace('address: "127.0.0.1:7002", ', ""), 4, "nodes[1].address", "missing"),
+    "no quorum": (NODES.replace("role: coordinator", "role: learner"), 2, "nodes", "no node is a"),
+    "quorums that miss each other": (SETTINGS + "phase2_quorum: 1\n", 7, "settings.phase2_quorum", "quorums could miss each other"),
+    "quorum of more than there are": (SETTINGS + "phase1_quorum: 4\n", 7, "settings.phase1_quorum", "more than the acceptors"),
+    "unknown role": (NODES.replace("role: coordinator", "role: boss", 1), 3, "nodes[0].role", "not one of"),
+    "node in two groups": (NODES + "groups: [[1, 2], [2, 3]]\n", 6, "groups[1]", "already in groups[0]"),
+}
+
+
+@pytest.mark.parametrize("what", FAULTS)
+def test_configuration(tmp_path, what):
+    text, line, key, said = FAULTS[what]
+    file = tmp_path / "cluster.yaml"
+    file.write_text(text)
+    for verb in (["start", "--node", "1"], ["init", "--all"], ["status"], ["config"]):
+        done = run(verb[0], "--config", file, *verb[1:])
+        assert done.returncode == BAD_INPUT and done.stdout == ""
+        assert done.stderr.count("\n") == 1 and done.stderr.startswith(f"{file}:{line}: key '{key}': ") and said in done.stderr
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_configuration_that_is_none(tmp_path):
+    file = tmp_path / "cluster.yaml"
+    for text, said in ((b"", "empty"), (b"nodes: [\n", "not YAML"), (b"\x00\xff", "not YAML"), (b"- 1\n", "must be a map")):
+        file.write_bytes(text)
+        done = run("start", "--config", file, "--node", 1)
+        assert done.returncode == BAD_INPUT and done.stderr.count("\n") == 1 and str(file) in done.stderr and said in done.stderr
+
+
+@pytest.mark.parametrize("which", ["address", "client"])
+def test_port_in_use(make_cluster, which):
+    """One clear line; when the port is free, the node starts, and nothing is lost. The others go on."""
+    cluster = make_cluster("coordinator")
+    leader = cluster.up()
+    victim = next(node for node in cluster.nodes if node != leader)
+    port = cluster.nodes[victim].port if which == "address" else cluster.nodes[victim].client_port
+    with Load(cluster.client_ports(), clients=3) as load:
+        load.wait_answers(50)
+        cluster.kill(victim)
+        with socket.socket() as squatter:
+            squatter.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            squatter.bind(("127.0.0.1", port))
+            squatter.listen()
+            (message,) = start_fails(cluster, victim)
+            assert str(port) in message and "in use" in message and f"'nodes[{victim - 1}].{which}'" in message
+            assert message.startswith(f"{cluster.config_file}:{victim + 4}: key "), message
+        load.wait_answers(50)
+        cluster.start(victim)
+        wait_until(lambda: cluster.info(victim), 10, f"an answer of node {victim}")
+        cluster.wait_caught_up(victim)
+    load.read_back(cluster.nodes[cluster.wait_leader(settled=True)].client_port)
+    cluster.wait_settled()
+    load.judge()
+
+
+def start_fails(cluster, node, **more):
+    """Starts a node that must end with BAD_INPUT. Returns what its log says of errors."""
+    server = cluster.server_of(node)
+    said_before = len(server.log())
+    cluster.start(node, **more)
+    assert server.wait() == BAD_INPUT, server.log_tail()
+    return [line["message"] for line in map(json.loads, server.log()[said_before:].splitlines()) if line["level"] == "error"]
+
+
+# ---- components ----
+
+NODE_FILE = "coordinator-node.wasm"
+WASM_TOOLS = ROOT / "build/tools/venv/bin/wasm-tools"
+ASKS_FOR_THE_ENVIRONMENT = """(component
+  (import "wasi:cli/environment@0.2.0" (instance
+    (export "get-environment" (func (result (list (tuple string string))))))))"""
+ASKS_FOR_MORE_OF_OURS = """(component
+  (import "synod:paxos/host-control@0.1.0" (instance (export "reboot" (func)))))"""
+EXPORTS_NOTHING = "(component)"
+NOT_GIVEN = "which this host does not give"
+
+
+def from_text(text):
+    def make(_):
+        with tempfile.NamedTemporaryFile(suffix=".wasm") as out:
+            subprocess.run([WASM_TOOLS, "parse", "-", "-o", out.name], input=text, text=True, check=True)
+            return out.read()
+
+    return make
+
+
+BROKEN = {
+    "empty": (lambda sound: b"", "not a WebAssembly file"),
+    "text": (lambda sound: b"I am a component, believe me.\n", "not a WebAssembly file"),
+    "a core module": (from_text("(module)"), "a core module, not a component"),
+    "cut in half": (lambda sound: sound[: len(sound) // 2], NODE_FILE),
+    "overwritten": (lambda sound: sound[:1000] + bytes(500) + sound[1500:], NODE_FILE),
+    "imports from WASI": (from_text(ASKS_FOR_THE_ENVIRONMENT), f"it imports wasi:cli/environment@0.2.0#get-environment, {NOT_GIVEN}"),
+    "imports a function that there is not": (
+        from_text(ASKS_FOR_MORE_OF_OURS), f"it imports synod:paxos/host-control@0.1.0#reboot, {NOT_GIVEN}"),
+    "exports no runner": (from_text(EXPORTS_NOTHING), "synod:paxos/runner"),
+    "another part": (lambda sound: (BUILD / "components" / "proposer-agent.wasm").read_bytes(), NOT_GIVEN),
+}
+
+
+@pytest.fixture(scope="module")
+def two_of_three():
+    """A cluster under load with one node down, of which no component was any good so far."""
+    cluster = Cluster("coordinator")
+    try:
+        leader = cluster.up()
+        victim = next(node for node in cluster.nodes if node != leader)
+        with Load(cluster.client_ports(), clients=3, pace_s=0.01) as load:
+            load.wait_answers(50)
+            cluster.kill(victim)
+            yield cluster, load, victim
+            cluster.start(victim)
+            wait_until(lambda: cluster.info(victim), 10, f"an answer of node {victim}")
+            cluster.wait_caught_up(victim)
+        load.read_back(cluster.nodes[cluster.wait_leader(settled=True)].client_port)
+        cluster.wait_settled()
+        load.judge()
+        cluster.stop()
+    finally:
+        cluster.close()
+
+
+@pytest.mark.parametrize("what", BROKEN)
+def test_component(two_of_three, tmp_path, what):
+    cluster, load, victim = two_of_three
+    make, said = BROKEN[what]
+    nodes = tmp_path / "nodes"
+    shutil.copytree(BUILD / "nodes", nodes, ignore=shutil.ignore_patterns("CMakeFiles"))
+    (nodes / NODE_FILE).write_bytes(make((nodes / NODE_FILE).read_bytes()))
+    (message,) = start_fails(cluster, victim, environment={"SYNOD_NODES": str(nodes)})
+    assert said in message and "\n" not in message
+    assert str(nodes / NODE_FILE) in message, f"which file is not said: {message}"
+    load.wait_answers(20)
+    done = run("components", nodes / NODE_FILE, env=os.environ | {"SYNOD_NODES": str(nodes)})
+    assert done.returncode in (OK, BAD_INPUT)
+
+
+def test_component_missing(two_of_three, tmp_path):
+    cluster, load, victim = two_of_three
+    (message,) = start_fails(cluster, victim, environment={"SYNOD_NODES": str(tmp_path)})
+    assert f"there is no {tmp_path}/{NODE_FILE}" in message and "compose" in message
+    load.wait_answers(20)
+
+
+def test_component_replaced_under_a_running_node(make_cluster, tmp_path):
+    """What runs goes on; only a start reads the file. The cache of compiled code does not stand in for a file that was changed."""
+    nodes = tmp_path / "nodes"
+    shutil.copytree(BUILD / "nodes", nodes, ignore=shutil.ignore_patterns("CMakeFiles"))
+    cluster = make_cluster("coordinator", environment={"SYNOD_NODES": str(nodes)})
+    leader = cluster.up()
+    victim = next(node for node in cluster.nodes if node != leader)
+    sound = (nodes / NODE_FILE).read_bytes()
+    (nodes / NODE_FILE).write_bytes(b"broken")
+    with cluster.connect(leader) as client:
+        assert client.call("SET", "a", "b") == "OK"
+    cluster.kill(victim)
+    (message,) = start_fails(cluster, victim)
+    assert "not a WebAssembly file" in message
+    (nodes / NODE_FILE).write_bytes(sound)
+    cluster.start(victim)
+    wait_until(lambda: cluster.info(victim), 10, f"an answer of node {victim}")
+    cluster.wait_settled()
+    with cluster.connect(cluster.wait_leader()) as client:
+        assert client.call("GET", "a") == b"b"

@@ -1,0 +1,156 @@
+"""What speaks to Redis speaks to Synod: redis-cli, redis-benchmark, and the Python client, in versions 2 and 3 of the protocol."""
+
+import re
+import subprocess
+
+import pytest
+import redis
+from redis.crc import key_slot
+
+from cluster import Cluster
+
+VERSIONS = pytest.mark.parametrize("version", [2, 3])
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    cluster = Cluster("coordinator")
+    try:
+        cluster.up()
+        yield cluster
+        cluster.stop()
+    finally:
+        cluster.close()
+
+
+@pytest.fixture(scope="module")
+def standalone():
+    cluster = Cluster("standalone")
+    try:
+        cluster.up()
+        yield cluster
+    finally:
+        cluster.close()
+
+
+def tool(*arguments, timeout_s=120):
+    done = subprocess.run(list(map(str, arguments)), capture_output=True, text=True, timeout=timeout_s, stdin=subprocess.DEVNULL)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done
+
+
+def redis_cli(port, *arguments, version=2):
+    return tool("redis-cli", f"-{version}", "-c", "-p", port, *arguments).stdout.rstrip("\n")
+
+
+# ---- redis-cli ----
+
+
+@VERSIONS
+@pytest.mark.parametrize("deployment", ["cluster", "standalone"])
+def test_redis_cli_through_any_node(request, deployment, version):
+    cluster = request.getfixturevalue(deployment)
+    for writer in cluster.nodes.values():
+        key, value = f"cli-{version}-{writer.id}", f"from-{writer.id}"
+        assert redis_cli(writer.client_port, "set", key, value, version=version) == "OK"
+        for reader in cluster.nodes.values():
+            assert redis_cli(reader.client_port, "get", key, version=version) == value
+
+
+def test_redis_cli_is_told_where_the_leader_is(cluster):
+    leader = cluster.wait_leader()
+    for node in cluster.nodes.values():
+        said = tool("redis-cli", "-p", node.client_port, "set", "where", "there").stdout.strip()
+        assert said == ("OK" if node.id == leader else f"MOVED {key_slot(b'where')} 127.0.0.1:{cluster.nodes[leader].client_port}")
+
+
+def test_redis_cli_commands(cluster):
+    port = cluster.nodes[cluster.wait_leader()].client_port
+
+    def ask(*words):
+        return redis_cli(port, *words)
+
+    assert ask("ping") == "PONG"
+    assert ask("echo", "hello") == "hello"
+    assert ask("del", "c", "d") in ("0", "1", "2")
+    assert ask("incr", "c") == "1" and ask("incrby", "c", "41") == "42" and ask("decr", "c") == "41"
+    assert ask("append", "d", "abc") == "3" and ask("strlen", "d") == "3"
+    assert ask("set", "d", "x", "nx") == "" and ask("set", "d", "x", "xx") == "OK"
+    assert ask("getset", "d", "y") == "x" and ask("getdel", "d") == "y" and ask("get", "d") == ""
+    assert ask("exists", "c", "d") == "1"
+    assert ask("incr", "no") == "1" and ask("set", "no", "number") == "OK" and "not an integer" in ask("incr", "no")
+    assert "wrong number of arguments" in ask("get")
+    assert "unknown command" in ask("frobnicate", "x").lower()
+    assert ask("cluster", "keyslot", "a{where}b") == str(key_slot(b"where"))
+
+
+# ---- redis-benchmark ----
+
+
+@pytest.mark.parametrize(
+    "requests, more", [(100000, []), (100000, ["-P", "16"]), (10000, ["-3"])], ids=["one outstanding", "pipelined", "version 3"]
+)
+def test_redis_benchmark(cluster, requests, more):
+    leader = cluster.wait_leader()
+    ballot = cluster.info(leader)["ballot"]
+    executed = cluster.info(leader)["commands_executed"]
+    done = tool("redis-benchmark", "-p", cluster.nodes[leader].client_port, "-t", "set,get,incr", "-c", 50, "-n", requests, "--csv", *more)
+    assert "rror" not in done.stdout + done.stderr, done.stdout + done.stderr
+    rates = dict(re.findall(r'^"(SET|GET|INCR)","([\d.]+)"', done.stdout, re.MULTILINE))
+    print(rates)
+    assert set(rates) == {"SET", "GET", "INCR"} and all(float(rate) > 0 for rate in rates.values())
+    assert cluster.info(leader)["commands_executed"] - executed == 3 * requests
+    assert cluster.info(leader)["ballot"] == ballot, "the leader changed on the way"
+    cluster.wait_settled()
+
+
+# ---- the Python client ----
+
+
+@VERSIONS
+def test_python_client(cluster, version):
+    client = redis.Redis(port=cluster.nodes[cluster.wait_leader()].client_port, protocol=version)
+    client.flushall()
+    assert client.set("a", "1") is True and client.get("a") == b"1" and client.get("nothing") is None
+    assert client.incr("n") == 1 and client.incrby("n", 9) == 10 and client.decr("n") == 9
+    assert client.mset({"x": 1, "y": 2}) is True and client.mget("x", "y", "z") == [b"1", b"2", None]
+    assert client.set("x", 3, nx=True) is None and client.set("x", 3, get=True) == b"1"
+    assert client.setnx("new", 1) and not client.setnx("new", 2)
+    assert client.exists("x", "y", "z") == 2 and client.delete("x", "z") == 1
+    assert client.append("y", "22") == 3 and client.strlen("y") == 3 and client.getdel("y") == b"222"
+    assert client.dbsize() == 3 and set(client.keys("*")) == {b"a", b"n", b"new"} and set(client.scan_iter()) == {b"a", b"n", b"new"}
+    assert client.ping() is True and client.echo("hi") == b"hi"
+    assert client.info()["synod_cluster"] == "test"
+    binary = bytes(range(256)) * 40
+    assert client.set(binary, binary) and client.get(binary) == binary
+    with pytest.raises(redis.ResponseError, match="not an integer"):
+        client.set("text", "abc")
+        client.incr("text")
+    with pytest.raises(redis.ResponseError, match="unknown command"):
+        client.execute_command("FROBNICATE")
+    client.close()
+
+
+@VERSIONS
+def test_python_client_pipeline(cluster, version):
+    client = redis.Redis(port=cluster.nodes[cluster.wait_leader()].client_port, protocol=version)
+    client.delete("p")
+    pipeline = client.pipeline(transaction=False)
+    for _ in range(2000):
+        pipeline.incr("p")
+    assert pipeline.execute() == list(range(1, 2001))
+    with pytest.raises(redis.ResponseError, match="transactions"):
+        client.pipeline(transaction=True).incr("p").execute()
+    client.close()
+
+
+@VERSIONS
+@pytest.mark.parametrize("deployment", ["cluster", "standalone"])
+def test_python_cluster_client(request, deployment, version):
+    """It finds the leader by itself, whatever node it is given."""
+    cluster = request.getfixturevalue(deployment)
+    for node in cluster.nodes.values():
+        client = redis.RedisCluster(host="127.0.0.1", port=node.client_port, protocol=version)
+        assert client.set("from", node.id) is True and client.get("from") == str(node.id).encode()
+        assert client.mset_nonatomic({"one": 1, "two": 2}) and client.mget_nonatomic("one", "two", "none") == [b"1", b"2", None]
+        client.close()
