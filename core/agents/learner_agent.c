@@ -15,19 +15,13 @@
 #include "core/agents/agreement.h"
 #include "core/agents/catch_up.h"
 #include "core/agents/effects.h"
+#include "core/agents/execution.h"
 #include "core/agents/results.h"
-#include "core/base/checksum.h"
 #include "core/base/slot_ring.h"
-#include "core/formats/batch.h"
 #include "core/paxos/learner.h"
-#include "core/state/state_machine.h"
 
-/* Values released, and executed, in one step. */
+/* Values taken from the learner at a time. */
 enum { STEP_BYTES_MAX = 4 << 20 };
-
-/* Commands that the state machine gets at a time, and packed replies of a batch after which no more are added. A single reply
- * of the kv-store is at most 8 MiB, and all of them have to fit into a frame. */
-enum { APPLY_COMMANDS_MAX = 64, REPLIES_BYTES_MAX = 32 << 20 };
 
 /* What the journal holds of a slot that is not executed yet. */
 struct held {
@@ -43,13 +37,10 @@ struct holding {
 struct learner_agent {
     struct node_config config;
     struct learner *learner;
-    struct state_machine *machine;
     bool recovered;
 
+    struct execution execution;
     uint64_t executed; /* first slot not executed */
-    uint64_t commands_executed;
-    uint64_t state_hash;
-    struct batch_id last_batch[NODE_ID_MAX + 1]; /* executed, by origin */
 
     struct slot_ring held; /* base: executed */
     uint64_t chosen_recorded, chosen_recorded_at;
@@ -65,8 +56,6 @@ struct learner_agent {
     struct results results;
     struct catch_up catch_up;
     struct agreement agreement;
-    struct batch_commands commands;
-    struct batch_builder replies;
     struct effects effects;
 };
 
@@ -75,7 +64,7 @@ struct learner_agent *learner_agent_new(const struct node_config *config)
     struct learner_agent *agent = memory_new(1, sizeof *agent);
     agent->config = *config;
     agent->learner = learner_new(config);
-    agent->machine = state_machine_new();
+    execution_init(&agent->execution);
     agent->executed = agent->chosen_recorded = agent->held_durably = agent->progress_sent = 1;
     slot_ring_init(&agent->held, sizeof(struct held), learner_window(config), 1);
     results_init(&agent->results, (uint64_t)config->alpha * 4);
@@ -87,12 +76,10 @@ struct learner_agent *learner_agent_new(const struct node_config *config)
 void learner_agent_free(struct learner_agent *agent)
 {
     learner_free(agent->learner);
-    state_machine_free(agent->machine);
+    execution_close(&agent->execution);
     slot_ring_close(&agent->held);
     results_close(&agent->results);
     catch_up_close(&agent->catch_up);
-    batch_commands_free(&agent->commands);
-    batch_builder_free(&agent->replies);
     effects_close(&agent->effects);
     free(agent->holdings);
     free(agent);
@@ -140,69 +127,46 @@ static void send_executed(struct learner_agent *agent, uint64_t slot, const stru
     effects_send(&agent->effects, to, effects_keep(&agent->effects, &m));
 }
 
-static bool is_newer_batch(struct batch_id id, struct batch_id last)
+/* What follows from an executed entry: its result for whoever asks, now or later, and what the node knows of the slot. */
+static void note_executed(struct learner_agent *agent, const struct executed *done)
 {
-    return id.incarnation != last.incarnation ? id.incarnation > last.incarnation : id.number > last.number;
-}
-
-/* Applies the unpacked commands and packs their replies. The state machine gets a few commands at a time, so that few replies
- * are in memory twice; when the packed ones are large already, the others become errors, on every learner alike. */
-static struct payload apply_commands(struct learner_agent *agent)
-{
-    static const char text[] = "ERR executed, but the replies of its batch are too large";
-    const struct reply too_large = {.tag = REPLY_ERROR, .val.bytes = {(uint8_t *)(uintptr_t)text, sizeof text - 1}};
-    const struct batch_commands *all = &agent->commands;
-    replies_begin(&agent->replies);
-    for (size_t done = 0; done < all->count;) {
-        size_t some = all->count - done < APPLY_COMMANDS_MAX ? all->count - done : APPLY_COMMANDS_MAX;
-        struct reply_list list = state_machine_apply(agent->machine, all->commands + done, some);
-        invariant(list.len == some);
-        for (size_t i = 0; i < some; i++)
-            replies_add(&agent->replies, agent->replies.len < REPLIES_BYTES_MAX ? &list.ptr[i] : &too_large);
-        done += some;
+    uint64_t slot = done->entry->slot;
+    struct result *result = results_add(&agent->results, slot);
+    result->skipped = done->skipped;
+    if (done->batch.id.number != 0) {
+        results_set(&agent->results, result, done->batch.id, &done->replies);
+        send_executed(agent, slot, &done->batch, &done->replies);
     }
-    return replies_end(&agent->replies);
+    slot_ring_advance(&agent->held);
+    agent->executed++;
+    catch_up_note_executed(&agent->catch_up, slot, agent->effects.lsn);
+    agreement_executed(&agent->agreement, agent->executed, agent->execution.state_hash);
 }
 
-/* Executes a batch. A batch that is none, or that was executed before, changes nothing, on every learner alike. */
-static void execute_batch(struct learner_agent *agent, const struct entry *e)
+/* Executes as much as one step may; true when more is left. */
+static bool execute_some(struct learner_agent *agent)
 {
-    struct batch_header header;
-    struct result *result = results_add(&agent->results, e->slot);
-    result->skipped = true;
-    if (!batch_header_read(&e->value, &header) || header.id.origin > NODE_ID_MAX ||
-        !is_newer_batch(header.id, agent->last_batch[header.id.origin]) || !batch_commands_read(&agent->commands, &e->value))
-        return;
-    agent->last_batch[header.id.origin] = header.id;
-    struct payload replies = apply_commands(agent);
-    agent->commands_executed += agent->commands.count;
-    agent->state_hash = checksum(payload_bytes(&e->value), e->value.len, agent->state_hash);
-    agent->state_hash = checksum(payload_bytes(&replies), replies.len, agent->state_hash);
-    results_set(&agent->results, result, header.id, &replies);
-    send_executed(agent, e->slot, &header, &replies);
+    const struct entry *next;
+    while ((next = execution_next(&agent->execution)) != NULL) {
+        struct executed done;
+        invariant(next->slot == agent->executed);
+        if (agent->recovered && execution_is_fresh(&agent->execution))
+            append_if_not_held(agent, next);
+        if (!execution_run(&agent->execution, &done))
+            return true;
+        note_executed(agent, &done);
+    }
+    return false;
 }
 
-/* Executes what the learner releases, about STEP_BYTES_MAX; true when there may be more. The entries' values live until the
- * learner's next release, which is in the next step. */
-static bool execute_released(struct learner_agent *agent)
+/* Takes what the learner releases, about STEP_BYTES_MAX; true when there may be more. */
+static bool take_released(struct learner_agent *agent)
 {
     uint64_t bytes = 0;
     struct entry_list released = learner_release(agent->learner, STEP_BYTES_MAX);
-    for (size_t i = 0; i < released.len; i++) {
-        const struct entry *e = &released.ptr[i];
-        invariant(e->slot == agent->executed);
-        if (agent->recovered)
-            append_if_not_held(agent, e);
-        if (e->kind == ENTRY_COMMANDS)
-            execute_batch(agent, e);
-        else
-            results_add(&agent->results, e->slot);
-        slot_ring_advance(&agent->held);
-        agent->executed++;
-        catch_up_note_executed(&agent->catch_up, e->slot, agent->effects.lsn);
-        agreement_executed(&agent->agreement, agent->executed, agent->state_hash);
-        bytes += e->value.len;
-    }
+    execution_add(&agent->execution, released.ptr, released.len);
+    for (size_t i = 0; i < released.len; i++)
+        bytes += released.ptr[i].value.len;
     return bytes >= STEP_BYTES_MAX;
 }
 
@@ -215,12 +179,9 @@ static void recover_record(struct learner_agent *agent, const struct log_record 
         /* At whatever ballot: of each slot's records so far the highest ballot's is the chosen one. */
         learner_chosen(agent->learner, (struct ballot){0}, r->entry.slot, r->to);
         agent->effects.lsn = r->lsn;
-        bool more;
-        do {
-            more = execute_released(agent);
-            results_settle(&agent->results); /* nothing is answered yet */
-        } while (more);
-        agent->chosen_recorded = agent->held_durably = agent->executed;
+        while (take_released(agent))
+            ;
+        agent->chosen_recorded = agent->held_durably = learner_next(agent->learner);
     }
 }
 
@@ -345,6 +306,8 @@ static void on_event(struct learner_agent *agent, const struct event *event)
         on_records(agent, &event->val.records);
         break;
     case EVENT_RECOVERED:
+        while (execute_some(agent)) /* nothing is left when the runner waited for it */
+            execution_settle(&agent->execution);
         agent->recovered = agent->progress_wanted = true;
         break;
     case EVENT_APPENDED:
@@ -400,15 +363,17 @@ struct step_result learner_agent_step(struct learner_agent *agent, uint64_t now,
 {
     bool appending = false;
     effects_begin(&agent->effects, lsn);
+    execution_settle(&agent->execution);
     results_settle(&agent->results);
     catch_up_settle(&agent->catch_up);
     for (size_t i = 0; i < count; i++) {
         appending = appending || events[i].tag == EVENT_APPENDED;
         on_event(agent, &events[i]);
     }
+    bool more = agent->recovered && execution_next(&agent->execution) == NULL && take_released(agent);
+    more = execute_some(agent) || more;
     if (!agent->recovered)
-        return effects_end(&agent->effects, UINT64_MAX, 0);
-    bool more = execute_released(agent);
+        return effects_end(&agent->effects, more ? now : UINT64_MAX, 0);
     uint64_t lost_at = agreement_lost_at(&agent->agreement);
     if (lost_at != 0) {
         /* Nothing else leaves this node any more. */
@@ -434,7 +399,7 @@ struct node_status learner_agent_status(struct learner_agent *agent)
         .chosen = learner_known_chosen(agent->learner),
         .executed = agent->executed,
         .held = agent->held_durably,
-        .state_hash = agent->state_hash,
-        .commands_executed = agent->commands_executed,
+        .state_hash = agent->execution.state_hash,
+        .commands_executed = agent->execution.commands_executed,
     };
 }

@@ -47,6 +47,7 @@ struct runner {
     struct serializer *serializer;
     bool recovering;
     bool stopping;
+    bool busy; /* the node wants another step at once */
     uint64_t lsn;     /* of the next record */
     uint64_t durable; /* as the node was told */
     uint32_t credit;
@@ -179,7 +180,8 @@ static void gather_events(struct runner *r)
 {
     r->events.count = 0;
     if (r->recovering) {
-        recover(r);
+        if (!r->busy)
+            recover(r);
         return;
     }
     uint64_t durable = ports_storage_durable(r->ports);
@@ -316,6 +318,8 @@ static void release_held(struct runner *r)
 
 static void forget_released(struct runner *r)
 {
+    if (r->released == 0)
+        return;
     for (size_t i = 0; i < r->released; i++) {
         r->held_bytes -= value_bytes(&r->held.items[i].message);
         message_free(&r->held.items[i].message);
@@ -341,6 +345,7 @@ uint64_t runner_turn(struct runner *r, uint64_t now)
     gather_events(r);
     struct step_result result = node_step(r->node, now, r->lsn, r->events.items, r->events.count);
     r->credit = result.credit;
+    r->busy = result.wake_at <= now;
     r->sends.count = r->replies.count = 0;
     release_held(r);
     encode_appends(r, &result.effects);

@@ -74,6 +74,11 @@ void kv_keys(struct state_machine *m, const struct bytes *args, size_t argc, str
     (void)argc;
     size_t picked = 0, size = 0;
     uint64_t next = 0;
+    if (m->table.count > KV_KEYS_MAX) {
+        reply_error(r, "ERR there are more than 1000000 keys: use SCAN");
+        return;
+    }
+    m->work += m->table.count * KV_VISIT_COST;
     do {
         size_t count;
         struct kv_entry *const *list = kv_table_visit(&m->table, next, &count, &next);
@@ -137,11 +142,12 @@ static size_t scan(struct state_machine *m, const struct scan_options *o, uint64
         struct kv_entry *const *list = kv_table_visit(&m->table, *cursor, &count, cursor);
         for (size_t i = 0; i < count; i++, seen++) {
             struct kv_entry *e = list[i];
-            bool enough = seen >= o->count || size >= KV_SCAN_BYTES;
+            bool enough = seen >= o->count || seen >= KV_SCAN_COUNT || size >= KV_SCAN_BYTES;
             if (enough && (i == 0 || e->hash != list[i - 1]->hash)) {
                 *cursor = e->hash;
                 return picked;
             }
+            m->work += KV_VISIT_COST;
             if (o->none || (o->pattern != NULL && !glob_match(o->pattern->ptr, o->pattern->len, kv_key(e), e->key_len)))
                 continue;
             size += listed_size(e);

@@ -89,6 +89,7 @@ void state_machine_free(struct state_machine *m)
 struct bytes kv_result(struct state_machine *m, const uint8_t *bytes, size_t len)
 {
     struct bytes copy = {.ptr = arena_new(&m->results, len), .len = len};
+    m->work += len;
     if (len > 0)
         memcpy(copy.ptr, bytes, len);
     return copy;
@@ -200,11 +201,15 @@ static void execute(struct state_machine *m, const struct command *c, bool read_
 
 static struct reply_list execute_all(struct state_machine *m, const struct command *list, size_t count, bool read_only)
 {
+    size_t done = 0;
     arena_reset(&m->results);
+    m->work = 0;
     m->replies = memory_reserve(m->replies, &m->replies_capacity, count, sizeof *m->replies);
-    for (size_t i = 0; i < count; i++)
-        execute(m, &list[i], read_only, &m->replies[i]);
-    return (struct reply_list){.ptr = m->replies, .len = count};
+    while (done < count && m->work < KV_WORK_MAX) {
+        execute(m, &list[done], read_only, &m->replies[done]);
+        done++;
+    }
+    return (struct reply_list){.ptr = m->replies, .len = done};
 }
 
 struct reply_list state_machine_apply(struct state_machine *m, const struct command *list, size_t count)

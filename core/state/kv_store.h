@@ -9,7 +9,11 @@
 /* Limits that every node applies alike, so that no agreed command can exhaust a node: a command that goes beyond gets an
  * error and changes nothing. A reply must fit a frame between nodes; keys and values must fit the component's memory. */
 enum { KV_VALUE_MAX = 8 * 1024 * 1024, KV_REPLY_MAX = 8 * 1024 * 1024, KV_STATE_MAX = 512 * 1024 * 1024 };
-enum { KV_SCAN_BYTES = 256 * 1024 }; /* a SCAN stops early beyond this many bytes of keys */
+enum { KV_SCAN_BYTES = 256 * 1024, KV_SCAN_COUNT = 10000 }; /* a SCAN stops early beyond these bytes, or keys, looked at */
+enum { KV_KEYS_MAX = 1000 * 1000 };                          /* KEYS looks at no more */
+/* Work after which a call to apply or query leaves the rest for the next one: bytes of replies, and keys looked at, each worth
+ * so many bytes. */
+enum { KV_WORK_MAX = 512 * 1024, KV_VISIT_COST = 16 };
 
 struct state_machine {
     struct kv_table table;
@@ -17,6 +21,7 @@ struct state_machine {
     struct reply *replies;
     size_t replies_capacity;
     struct arena results; /* bytes and arrays of the replies */
+    uint64_t work;        /* of this call, see KV_WORK_MAX */
     struct kv_entry **picked; /* keys that KEYS and SCAN found */
     size_t picked_capacity;
     uint8_t *chunk; /* the last chunk saved */

@@ -67,10 +67,11 @@ struct state_machine;
 struct state_machine *state_machine_new(void);
 void state_machine_free(struct state_machine *m);
 
-/* Executes commands in order, one reply each. Results are the machine's, valid until its next call. */
+/* Executes commands in order, one reply each. After much work it may stop early: then there are fewer replies than commands
+ * (one at least), the rest has not been executed and is given again. Results are the machine's, valid until its next call. */
 struct reply_list state_machine_apply(struct state_machine *m, const struct command *commands, size_t count);
 
-/* Answers read-only commands; any other gets an error reply. Ownership as apply. */
+/* Answers read-only commands; any other gets an error reply. May stop early like apply. Ownership as apply. */
 struct reply_list state_machine_query(struct state_machine *m, const struct command *commands, size_t count);
 
 /* All commands the machine knows; constant. */

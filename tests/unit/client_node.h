@@ -142,8 +142,14 @@ static inline void answer(struct node *n, size_t index)
     struct batch_builder builder = {0};
     assert_true(batch_commands_read(&commands, &t.value));
     assert_int_equal(commands.count, t.count);
-    struct reply_list replies = state_machine_apply(n->machine, commands.commands, commands.count);
-    struct payload packed = replies_pack(&builder, replies.ptr, replies.len);
+    replies_begin(&builder);
+    for (size_t done = 0; done < commands.count;) { /* it may stop early */
+        struct reply_list replies = state_machine_apply(n->machine, commands.commands + done, commands.count - done);
+        for (size_t i = 0; i < replies.len; i++)
+            replies_add(&builder, &replies.ptr[i]);
+        done += replies.len;
+    }
+    struct payload packed = replies_end(&builder);
     struct packet p = {.id = t.token, .kind = OUTCOME_EXECUTED, .len = packed.len, .words = packed.words};
     client_server_reply(n->server, &p, 1);
     batch_commands_free(&commands);

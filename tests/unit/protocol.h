@@ -67,7 +67,7 @@ static inline struct entry entry_at(uint64_t slot, struct ballot ballot, const c
 }
 
 static inline bool payload_is(const struct payload *p, const char *text) {
-    return p->len == strlen(text) && memcmp(p->words.ptr, text, p->len) == 0;
+    return p->len == strlen(text) && (p->len == 0 || memcmp(p->words.ptr, text, p->len) == 0);
 }
 
 static inline struct event from(uint32_t sender, struct message message) {

@@ -616,7 +616,7 @@ static void happen(void)
         sooner(&next, unpaused(m, m->wake_at), WAKE, i);
     }
     w.now = next.at > w.now ? next.at : w.now;
-    struct machine *m = &w.machines[next.which];
+    struct machine *m = next.what == DELIVERY ? NULL : &w.machines[next.which];
     if (next.what == HEAL)
         heal_network();
     else if (next.what == DELIVERY)

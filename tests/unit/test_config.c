@@ -191,7 +191,7 @@ static const struct {
      "c.yaml:7: key 'settings.frame_bytes_max': frame_bytes_max (1048576) must be at least batch_bytes + "
      "command_bytes_max + chunk_bytes_max + 64 KiB (1638400)"},
     {SETTING("frame_bytes_max: 16MiB\n  batch_bytes: 16MiB"),
-     "c.yaml:8: key 'settings.batch_bytes': frame_bytes_max (16777216) must be at least batch_bytes + command_bytes_max "
+     "c.yaml:7: key 'settings.frame_bytes_max': frame_bytes_max (16777216) must be at least batch_bytes + command_bytes_max "
      "+ chunk_bytes_max + 64 KiB (18153472)"},
 };
 

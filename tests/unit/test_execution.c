@@ -1,0 +1,154 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <cmocka.h>
+
+#include "core/agents/execution.h"
+#include "core/base/memory.h"
+
+static struct execution x;
+static uint64_t number;
+
+static int set_up(void **state)
+{
+    (void)state;
+    execution_init(&x);
+    number = 0;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    execution_close(&x);
+    return 0;
+}
+
+/* Adds a slot with `count` times the same command. */
+static void add(uint64_t slot, uint64_t batch_number, const char *const *words, size_t argc, size_t count)
+{
+    struct batch_builder b = {0};
+    struct bytes args[3];
+    for (size_t i = 0; i < argc; i++)
+        args[i] = (struct bytes){(uint8_t *)(uintptr_t)words[i], strlen(words[i])};
+    batch_begin(&b);
+    for (size_t i = 0; i < count; i++)
+        batch_add(&b, args, argc);
+    struct payload value = batch_end(&b);
+    batch_header_stamp(&value, (struct batch_id){1, 1, batch_number}, 0, 0);
+    struct entry e = {.slot = slot, .ballot = {1, 1, 1}, .kind = ENTRY_COMMANDS, .value = value};
+    execution_add(&x, &e, 1);
+    batch_builder_free(&b);
+}
+
+static void set_large(const char *key, size_t len)
+{
+    char *value = memory_new(len + 1, 1);
+    memset(value, 'v', len);
+    add(++number, number, (const char *const[]){"SET", key, value}, 3, 1);
+    struct executed done;
+    assert_true(execution_run(&x, &done));
+    execution_settle(&x);
+    free(value);
+}
+
+static size_t errors_in(const struct payload *replies)
+{
+    size_t offset = 0, errors = 0;
+    struct reply_item item;
+    while (replies_next(replies, &offset, &item))
+        errors += item.tag == REPLY_ERROR;
+    return errors;
+}
+
+static void a_batch_executes_once(void **state)
+{
+    (void)state;
+    struct executed done;
+    add(1, 1, (const char *const[]){"INCR", "a"}, 2, 3);
+    add(2, 1, (const char *const[]){"INCR", "a"}, 2, 3);
+    assert_true(execution_run(&x, &done));
+    assert_false(done.skipped);
+    assert_int_equal(replies_count(&done.replies), 3);
+    assert_true(execution_run(&x, &done));
+    assert_true(done.skipped);
+    assert_int_equal(done.batch.id.number, 0);
+    assert_int_equal(x.commands_executed, 3);
+    assert_null(execution_next(&x));
+}
+
+/* However much is asked for, a step does only so much, and the batch goes on in the next one. */
+static void large_replies_take_many_steps(void **state)
+{
+    (void)state;
+    set_large("big", 100 * 1000);
+    add(2, 2, (const char *const[]){"GET", "big"}, 2, 200);
+    struct executed done;
+    int steps = 1;
+    for (; !execution_run(&x, &done); steps++) {
+        assert_true(steps < 1000);
+        assert_true(x.replies.len <= (size_t)steps * (2 << 20));
+        execution_settle(&x);
+    }
+    assert_true(steps > 10);
+    assert_int_equal(replies_count(&done.replies), 200);
+    assert_int_equal(errors_in(&done.replies), 0);
+}
+
+/* More than fits becomes errors, but never the small reply of someone else in the same batch. */
+static void only_large_replies_are_left_out(void **state)
+{
+    (void)state;
+    set_large("big", 1000 * 1000);
+    struct batch_builder b = {0};
+    struct bytes get[2] = {{(uint8_t *)"GET", 3}, {(uint8_t *)"big", 3}}, incr[2] = {{(uint8_t *)"INCR", 4}, {(uint8_t *)"n", 1}};
+    batch_begin(&b);
+    for (int i = 0; i < 60; i++) {
+        batch_add(&b, get, 2);
+        batch_add(&b, incr, 2);
+    }
+    struct payload value = batch_end(&b);
+    batch_header_stamp(&value, (struct batch_id){1, 1, 2}, 0, 0);
+    struct entry e = {.slot = 2, .ballot = {1, 1, 1}, .kind = ENTRY_COMMANDS, .value = value};
+    execution_add(&x, &e, 1);
+    batch_builder_free(&b);
+    struct executed done;
+    while (!execution_run(&x, &done))
+        execution_settle(&x);
+    size_t offset = 0, integers = 0, large = 0, errors = 0;
+    struct reply_item item;
+    while (replies_next(&done.replies, &offset, &item)) {
+        integers += item.tag == REPLY_INTEGER;
+        large += item.tag == REPLY_BYTES;
+        errors += item.tag == REPLY_ERROR;
+    }
+    assert_int_equal(integers, 60);
+    assert_int_equal(large + errors, 60);
+    assert_true(large >= 30 && errors >= 20);
+}
+
+/* The hash tells apart what was executed, not how many steps it took. */
+static void steps_do_not_show_in_the_state(void **state)
+{
+    (void)state;
+    struct executed done;
+    uint64_t hashes[2];
+    for (int i = 0; i < 2; i++) {
+        set_large("big", 300 * 1000);
+        add(2, 2, (const char *const[]){"GET", "big"}, 2, 20);
+        while (!execution_run(&x, &done))
+            x.work = i == 0 ? 0 : 1 << 19;
+        hashes[i] = x.state_hash;
+        tear_down(NULL);
+        set_up(NULL);
+    }
+    assert_int_equal(hashes[0], hashes[1]);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+    const struct CMUnitTest tests[] = {TEST(a_batch_executes_once), TEST(large_replies_take_many_steps),
+                                       TEST(only_large_replies_are_left_out), TEST(steps_do_not_show_in_the_state)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

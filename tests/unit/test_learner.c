@@ -1,0 +1,189 @@
+/* core/paxos/learner.c: what counts as chosen (rules 3 and 6), and its release in order (rule 7). */
+#include "core/paxos/learner.h"
+
+#include "tests/unit/protocol.h"
+
+static struct learner *fresh(void) {
+    struct node_config config = three_nodes(1);
+    return learner_new(&config);
+}
+
+static void propose(struct learner *l, uint64_t slot, struct ballot ballot, const char *text) {
+    struct entry e = entry_at(slot, ballot, text);
+    learner_proposed(l, &e, 1);
+}
+
+static void learn(struct learner *l, uint64_t slot, struct ballot ballot, const char *text) {
+    struct entry e = entry_at(slot, ballot, text);
+    learner_learned(l, &e, 1);
+}
+
+static void releases(struct learner *l, size_t count, const char *last) {
+    struct entry_list released = learner_release(l, 1000);
+    assert_int_equal(released.len, count);
+    if (count > 0) assert_true(payload_is(&released.ptr[count - 1].value, last));
+}
+
+static void a_quorum_of_votes_at_one_ballot_chooses(void **state) {
+    struct learner *l = fresh();
+    (void)state;
+    propose(l, 1, ballot_of(1, 1), "x");
+    learner_voted(l, 1, ballot_of(1, 1), 1, 2);
+    learner_voted(l, 1, ballot_of(1, 1), 1, 2);
+    learner_voted(l, 40, ballot_of(1, 1), 1, 2); /* no acceptor */
+    releases(l, 0, NULL);
+    learner_voted(l, 2, ballot_of(2, 1), 1, 2); /* another ballot: the votes do not add up */
+    releases(l, 0, NULL);
+    learner_voted(l, 3, ballot_of(2, 1), 1, 2);
+    propose(l, 1, ballot_of(2, 1), "x");
+    releases(l, 1, "x");
+    releases(l, 0, NULL); /* each is given once */
+    learner_free(l);
+}
+
+/* Rule 6: a value proposed below the ballot that the slot was chosen at may be another one. */
+static void a_value_of_a_lower_ballot_does_not_count(void **state) {
+    struct learner *l = fresh();
+    (void)state;
+    propose(l, 1, ballot_of(1, 1), "lost");
+    learner_chosen(l, ballot_of(2, 2), 1, 2);
+    releases(l, 0, NULL);
+    struct learner_gap gap = learner_missing(l);
+    assert_true(gap.from == 1 && gap.to == 2);
+    propose(l, 1, ballot_of(2, 2), "won");
+    releases(l, 1, "won");
+    learner_free(l);
+}
+
+static void a_value_of_a_higher_ballot_counts(void **state) {
+    struct learner *l = fresh();
+    (void)state;
+    propose(l, 1, ballot_of(1, 1), "lost");
+    learner_chosen(l, ballot_of(2, 2), 1, 2);
+    propose(l, 1, ballot_of(3, 3), "won");
+    releases(l, 1, "won");
+    learner_free(l);
+}
+
+static void a_mark_of_a_lower_ballot_changes_nothing(void **state) {
+    struct learner *l = fresh();
+    (void)state;
+    propose(l, 1, ballot_of(1, 1), "one");
+    learner_chosen(l, ballot_of(5, 2), 4, 6);
+    learner_chosen(l, ballot_of(1, 1), 1, 2); /* of a leader long gone: only the newest mark is kept */
+    releases(l, 0, NULL);
+    assert_int_equal(learner_known_chosen(l), 6);
+    learner_free(l);
+}
+
+static void marks_of_one_ballot_add_up(void **state) {
+    struct learner *l = fresh();
+    (void)state;
+    for (uint64_t slot = 1; slot <= 4; slot++) propose(l, slot, ballot_of(1, 1), "x");
+    learner_chosen(l, ballot_of(1, 1), 3, 5);
+    learner_chosen(l, ballot_of(1, 1), 1, 3); /* an older word comes late */
+    releases(l, 4, "x");
+    learner_free(l);
+}
+
+static void slots_between_two_marks_are_not_covered(void **state) {
+    struct learner *l = fresh();
+    (void)state;
+    for (uint64_t slot = 1; slot <= 8; slot++) propose(l, slot, ballot_of(1, 1), "x");
+    learner_chosen(l, ballot_of(1, 1), 1, 3);
+    learner_chosen(l, ballot_of(1, 1), 6, 8); /* 3 to 5 were chosen at some other ballot */
+    releases(l, 0, NULL);
+    learn(l, 1, ballot_of(1, 1), "x");
+    learn(l, 2, ballot_of(1, 1), "x");
+    releases(l, 2, "x");
+    assert_int_equal(learner_next(l), 3);
+    learner_free(l);
+}
+
+static void entries_from_a_peer_are_chosen(void **state) {
+    struct learner *l = fresh();
+    (void)state;
+    propose(l, 1, ballot_of(1, 1), "lost");
+    learn(l, 1, ballot_of(2, 2), "won");
+    releases(l, 1, "won");
+    learner_free(l);
+}
+
+static void slots_are_released_in_order(void **state) {
+    struct learner *l = fresh();
+    (void)state;
+    learn(l, 3, ballot_of(1, 1), "three");
+    learn(l, 2, ballot_of(1, 1), "two");
+    releases(l, 0, NULL);
+    learn(l, 1, ballot_of(1, 1), "one");
+    struct entry_list released = learner_release(l, 5);
+    assert_int_equal(released.len, 2);
+    assert_int_equal(released.ptr[0].slot, 1);
+    assert_int_equal(released.ptr[1].slot, 2);
+    releases(l, 1, "three");
+    assert_int_equal(learner_next(l), 4);
+    learner_free(l);
+}
+
+static void the_gap_is_the_first_run_that_is_missing(void **state) {
+    struct learner *l = fresh();
+    (void)state;
+    struct learner_gap gap = learner_missing(l);
+    assert_true(gap.from == gap.to);
+    learn(l, 1, ballot_of(1, 1), "x");
+    learn(l, 5, ballot_of(1, 1), "x");
+    learner_chosen(l, ballot_of(1, 1), 9, 9);
+    releases(l, 1, "x");
+    gap = learner_missing(l);
+    assert_true(gap.from == 2 && gap.to == 5);
+    learner_chosen(l, ballot_of(1, 1), 1000000, 1000000);
+    gap = learner_missing(l);
+    assert_true(gap.from == 2 && gap.to == 5);
+    learner_free(l);
+}
+
+static void nothing_outside_the_window_is_kept(void **state) {
+    struct learner *l = fresh();
+    struct node_config config = three_nodes(1);
+    uint64_t window = learner_window(&config);
+    (void)state;
+    propose(l, 1 + window, ballot_of(1, 1), "beyond");
+    propose(l, SLOT_MAX - 1, ballot_of(1, 1), "far beyond");
+    propose(l, 0, ballot_of(1, 1), "nowhere");
+    learner_voted(l, 1, ballot_of(1, 1), 0, SLOT_MAX - 1);
+    learner_voted(l, 2, ballot_of(1, 1), 5, 1);
+    learner_chosen(l, ballot_of(1, 1), 1, SLOT_MAX - 1);
+    learner_chosen(l, ballot_of(1, 1), 5, 1);
+    releases(l, 0, NULL);
+    struct learner_gap gap = learner_missing(l);
+    assert_true(gap.from == 1 && gap.to == 1 + window);
+    learner_free(l);
+}
+
+static void the_window_moves_along(void **state) {
+    struct learner *l = fresh();
+    (void)state;
+    for (uint64_t slot = 1; slot <= 1000; slot++) {
+        learn(l, slot, ballot_of(1, 1), "x");
+        releases(l, 1, "x");
+    }
+    assert_int_equal(learner_next(l), 1001);
+    learner_free(l);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_quorum_of_votes_at_one_ballot_chooses),
+        cmocka_unit_test(a_value_of_a_lower_ballot_does_not_count),
+        cmocka_unit_test(a_value_of_a_higher_ballot_counts),
+        cmocka_unit_test(a_mark_of_a_lower_ballot_changes_nothing),
+        cmocka_unit_test(marks_of_one_ballot_add_up),
+        cmocka_unit_test(slots_between_two_marks_are_not_covered),
+        cmocka_unit_test(entries_from_a_peer_are_chosen),
+        cmocka_unit_test(slots_are_released_in_order),
+        cmocka_unit_test(the_gap_is_the_first_run_that_is_missing),
+        cmocka_unit_test(nothing_outside_the_window_is_kept),
+        cmocka_unit_test(the_window_moves_along),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,409 @@
+/* core/agents/learner_agent.c: execution at most once and in order, what the journal must hold of it, results, and recovery. */
+#include "core/agents/learner_agent.h"
+
+#include "core/formats/batch.h"
+#include "core/paxos/learner.h"
+#include "tests/unit/protocol.h"
+
+static struct node_config config;
+static struct learner_agent *agent;
+static uint64_t lsn, now;
+
+/* What was appended, to start again from. */
+static struct log_record journal[2000];
+static uint64_t values[2000][16];
+static size_t journal_count;
+static uint64_t incoming[64][16]; /* values of a message */
+
+static void keep_journal(const struct step_result *r) {
+    const struct effect *e;
+    for (size_t n = 0; (e = effect_of(r, EFFECT_APPEND, n)) != NULL; n++) {
+        struct log_record *kept = &journal[journal_count];
+        *kept = e->val.append;
+        assert_int_equal(kept->lsn, journal_count + 1);
+        if (kept->entry.value.len > 0)
+            memcpy(values[journal_count], kept->entry.value.words.ptr, kept->entry.value.words.len * 8);
+        kept->entry.value.words.ptr = values[journal_count++];
+    }
+}
+
+static struct step_result step(const struct event *events, size_t count) {
+    struct step_result r = learner_agent_step(agent, now, lsn, events, count);
+    lsn += count_effects(&r, EFFECT_APPEND);
+    keep_journal(&r);
+    return r;
+}
+
+static struct step_result start(void) {
+    struct event events[] = {{.tag = EVENT_RECORDS, .val.records = {journal, journal_count}},
+                             {.tag = EVENT_RECOVERED},
+                             durable(journal_count)};
+    agent = learner_agent_new(&config);
+    lsn = journal_count + 1;
+    return step(events, 3);
+}
+
+static int set_up(void **state) {
+    (void)state;
+    config = nine_nodes(1);
+    now = 1000000;
+    journal_count = 0;
+    start();
+    return 0;
+}
+
+static int tear_down(void **state) {
+    (void)state;
+    learner_agent_free(agent);
+    return 0;
+}
+
+static struct step_result tell(uint32_t sender, struct message m) {
+    struct event e = from(sender, m);
+    return step(&e, 1);
+}
+
+/* A batch of one INCR of the key, made by node 8. Its payload lives until the next call. */
+static struct payload incr(const char *key, uint64_t number, uint32_t answerer) {
+    static struct batch_builder b;
+    struct bytes args[2] = {{(uint8_t *)(uintptr_t) "INCR", 4}, {(uint8_t *)(uintptr_t)key, strlen(key)}};
+    batch_begin(&b);
+    batch_add(&b, args, 2);
+    struct payload value = batch_end(&b);
+    batch_header_stamp(&value, (struct batch_id){8, 1, number}, answerer, 0);
+    return value;
+}
+
+/* Slot `slot` holds a batch with this number, and is chosen at `ballot`. */
+static struct step_result choose(uint64_t slot, struct ballot ballot, uint64_t number) {
+    struct entry e = {.slot = slot, .ballot = ballot, .kind = ENTRY_COMMANDS, .value = incr("key", number, 1)};
+    return tell(ballot.node, (struct message){.kind = MESSAGE_ACCEPT, .ballot = ballot, .from = 1, .chosen = slot + 1,
+                                              .entries = {&e, 1}});
+}
+
+/* The integer that an EXECUTED message carries. */
+static int64_t reply_in(const struct outgoing *executed) {
+    struct reply_item item;
+    size_t offset = 0;
+    assert_non_null(executed);
+    assert_int_equal(executed->message.entries.len, 1);
+    assert_true(replies_next(&executed->message.entries.ptr[0].value, &offset, &item));
+    assert_int_equal(item.tag, REPLY_INTEGER);
+    return item.integer;
+}
+
+static struct step_result ask_result(uint64_t slot, uint64_t number) {
+    return tell(8, (struct message){.kind = MESSAGE_RESULT_REQUEST, .from = slot, .batch = {8, 1, number}});
+}
+
+static const struct ballot b1 = {1, 8, 1};
+
+static void a_chosen_batch_is_executed_and_answered(void **state) {
+    (void)state;
+    struct step_result r = choose(1, b1, 1);
+    const struct outgoing *executed = sent(&r, MESSAGE_EXECUTED);
+    assert_int_equal(reply_in(executed), 1);
+    assert_int_equal(executed->to, node_set_of(8));
+    assert_int_equal(executed->message.from, 1);
+    assert_int_equal(executed->message.batch.number, 1);
+    assert_int_equal(learner_agent_status(agent).executed, 2);
+}
+
+/* Rule 8: only the learner that the batch names sends its results. */
+static void only_the_learner_asked_answers(void **state) {
+    (void)state;
+    struct entry e = {.slot = 1, .ballot = b1, .kind = ENTRY_COMMANDS, .value = incr("key", 1, 2)};
+    struct step_result r = tell(8, (struct message){.kind = MESSAGE_ACCEPT, .ballot = b1, .from = 1, .chosen = 2, .entries = {&e, 1}});
+    assert_int_equal(learner_agent_status(agent).executed, 2);
+    assert_null(sent(&r, MESSAGE_EXECUTED));
+    r = ask_result(1, 1); /* but every learner remembers them */
+    assert_int_equal(reply_in(sent(&r, MESSAGE_EXECUTED)), 1);
+}
+
+/* Rule 8, AtMostOnce: the log may hold a batch twice, or an older one behind it. */
+static void a_batch_is_executed_at_most_once(void **state) {
+    (void)state;
+    choose(1, b1, 5);
+    struct step_result r = choose(2, b1, 5);
+    assert_null(sent(&r, MESSAGE_EXECUTED));
+    r = choose(3, b1, 4);
+    assert_null(sent(&r, MESSAGE_EXECUTED));
+    r = choose(4, b1, 6);
+    assert_int_equal(reply_in(sent(&r, MESSAGE_EXECUTED)), 2);
+    assert_int_equal(learner_agent_status(agent).executed, 5);
+    assert_int_equal(learner_agent_status(agent).commands_executed, 2);
+}
+
+static void results_tell_what_a_slot_held(void **state) {
+    (void)state;
+    choose(1, b1, 5);
+    choose(2, b1, 5);
+    struct entry noop = {.slot = 3, .ballot = b1, .kind = ENTRY_NOOP};
+    tell(8, (struct message){.kind = MESSAGE_ACCEPT, .ballot = b1, .from = 1, .chosen = 4, .entries = {&noop, 1}});
+    struct step_result r = ask_result(1, 5);
+    assert_int_equal(reply_in(sent(&r, MESSAGE_EXECUTED)), 1);
+    r = ask_result(1, 6);
+    assert_int_equal(sent(&r, MESSAGE_EXECUTED)->message.flags, MESSAGE_ANOTHER);
+    r = ask_result(3, 6);
+    assert_int_equal(sent(&r, MESSAGE_EXECUTED)->message.flags, MESSAGE_ANOTHER);
+    r = ask_result(2, 5); /* it was not executed there, and that is all that can be said */
+    assert_int_equal(sent(&r, MESSAGE_EXECUTED)->message.flags, MESSAGE_FORGOTTEN);
+    r = ask_result(4, 6); /* not executed yet: no answer */
+    assert_null(sent(&r, MESSAGE_EXECUTED));
+    r = ask_result(0, 6);
+    assert_null(sent(&r, MESSAGE_EXECUTED));
+    for (uint64_t slot = 4; slot < 60; slot++) choose(slot, b1, slot + 10);
+    r = ask_result(1, 5);
+    assert_int_equal(sent(&r, MESSAGE_EXECUTED)->message.flags, MESSAGE_FORGOTTEN);
+}
+
+static void a_value_that_is_no_batch_changes_nothing(void **state) {
+    (void)state;
+    struct entry e = entry_at(1, b1, "no batch, but chosen all the same");
+    tell(8, (struct message){.kind = MESSAGE_ACCEPT, .ballot = b1, .from = 1, .chosen = 2, .entries = {&e, 1}});
+    assert_int_equal(learner_agent_status(agent).executed, 2);
+    assert_int_equal(learner_agent_status(agent).state_hash, 0);
+}
+
+/* Rule 7: what is executed here has its value in this journal. */
+static void an_executed_slot_is_recorded(void **state) {
+    (void)state;
+    struct step_result r = choose(1, b1, 1);
+    assert_int_equal(appended(&r, RECORD_LEARNED)->entry.slot, 1);
+    assert_int_equal(appended(&r, RECORD_CHOSEN)->to, 2);
+    assert_true(appended(&r, RECORD_CHOSEN)->lsn > appended(&r, RECORD_LEARNED)->lsn);
+    assert_int_equal(learner_agent_status(agent).held, 1);
+    struct event e = durable(1);
+    step(&e, 1);
+    assert_int_equal(learner_agent_status(agent).held, 1); /* the value is durable, the word that it is chosen is not */
+    e = durable(2);
+    step(&e, 1);
+    assert_int_equal(learner_agent_status(agent).held, 2);
+}
+
+static void a_vote_in_the_journal_is_not_recorded_again(void **state) {
+    (void)state;
+    struct event votes[] = {{.tag = EVENT_APPENDED, .val.appended = {.lsn = 1, .slot = 1, .ballot = b1}},
+                            {.tag = EVENT_APPENDED, .val.appended = {.lsn = 2, .slot = 2, .ballot = {0, 8, 1}}}};
+    lsn = 3;
+    journal_count = 2; /* the acceptor's */
+    memset(journal, 0, 2 * sizeof journal[0]);
+    step(votes, 2);
+    struct step_result r = choose(1, b1, 1);
+    assert_null(appended(&r, RECORD_LEARNED));
+    r = choose(2, b1, 2); /* voted for at a lower ballot: perhaps for another value */
+    assert_int_equal(appended(&r, RECORD_LEARNED)->entry.slot, 2);
+}
+
+static void a_restart_executes_what_the_journal_holds(void **state) {
+    (void)state;
+    for (uint64_t slot = 1; slot <= 100; slot++) choose(slot, b1, slot);
+    uint64_t hash = learner_agent_status(agent).state_hash;
+    learner_agent_free(agent);
+    struct step_result r = start();
+    assert_null(sent(&r, MESSAGE_EXECUTED));
+    assert_int_equal(learner_agent_status(agent).executed, 101);
+    assert_int_equal(learner_agent_status(agent).held, 101);
+    assert_int_equal(learner_agent_status(agent).state_hash, hash);
+    r = ask_result(100, 100); /* results are made anew */
+    assert_int_equal(reply_in(sent(&r, MESSAGE_EXECUTED)), 100);
+    r = choose(101, b1, 100);
+    assert_null(sent(&r, MESSAGE_EXECUTED)); /* at most once, over restarts */
+}
+
+/* The values of slots [first, end) arrive, and with `voted` this node's acceptor votes for them. */
+static void arrive(uint64_t first, uint64_t end, bool voted) {
+    struct entry entries[64];
+    struct event events[65];
+    size_t count = 0, event_count = 0;
+    for (uint64_t slot = first; slot < end; slot++) {
+        struct payload value = incr("key", slot, 1);
+        memcpy(incoming[count], value.words.ptr, value.words.len * 8);
+        value.words.ptr = incoming[count];
+        struct entry e = {.slot = slot, .ballot = b1, .kind = ENTRY_COMMANDS, .value = value};
+        entries[count++] = e;
+        if (!voted) continue;
+        memcpy(values[journal_count], value.words.ptr, value.words.len * 8);
+        e.value.words.ptr = values[journal_count];
+        journal[journal_count] = (struct log_record){.lsn = journal_count + 1, .kind = RECORD_ACCEPTED, .entry = e};
+        lsn = ++journal_count + 1;
+        events[event_count++] = (struct event){.tag = EVENT_APPENDED, .val.appended = {.lsn = lsn - 1, .slot = slot, .ballot = b1}};
+    }
+    events[event_count++] = from(8, (struct message){.kind = MESSAGE_ACCEPT, .ballot = b1, .from = 1, .chosen = 1, .entries = {entries, count}});
+    step(events, event_count);
+}
+
+/* All that was called durably held must be there after a restart. The journal is made so that some slots are executed without
+ * a word in it, and then a whole window at once: the last values lie more than a window behind what it calls chosen. */
+static void a_restart_brings_back_all_that_was_held(void **state) {
+    uint64_t window = learner_window(&config);
+    for (int voted = 0; voted <= 1; voted++) {
+        if (voted) {
+            tear_down(state);
+            set_up(state);
+        }
+        choose(1, b1, 1); /* writes down that slot 1 is chosen; the next word may take its time */
+        arrive(2, 5, true);
+        tell(8, (struct message){.kind = MESSAGE_CHOSEN, .ballot = b1, .from = 1, .chosen = 5});
+        assert_int_equal(learner_agent_status(agent).executed, 5);
+        assert_int_equal(journal[journal_count - 1].kind, RECORD_ACCEPTED);
+        arrive(5, 5 + window, voted);
+        tell(8, (struct message){.kind = MESSAGE_CHOSEN, .ballot = b1, .from = 1, .chosen = 5 + window});
+        struct event e = durable(journal_count);
+        step(&e, 1);
+        assert_int_equal(learner_agent_status(agent).held, 5 + window);
+        learner_agent_free(agent);
+        start();
+        assert_int_equal(learner_agent_status(agent).executed, 5 + window);
+    }
+}
+
+static void peers_get_chosen_slots_from_the_journal(void **state) {
+    (void)state;
+    for (uint64_t slot = 1; slot <= 10; slot++) choose(slot, b1, slot);
+    struct step_result r = tell(2, (struct message){.kind = MESSAGE_LEARN_REQUEST, .from = 3, .to = 1000});
+    const struct effect *read = effect_of(&r, EFFECT_READ, 0);
+    assert_non_null(read);
+    size_t first = (size_t)read->val.read.from - 1, end = (size_t)read->val.read.to - 1;
+    assert_true(first < end && end <= journal_count);
+    struct event e = {.tag = EVENT_RECORDS, .val.records = {journal + first, end - first}};
+    r = step(&e, 1);
+    const struct outgoing *learn = sent(&r, MESSAGE_LEARN);
+    assert_int_equal(learn->to, node_set_of(2));
+    assert_true(learn->message.flags & MESSAGE_IS_CHOSEN);
+    assert_int_equal(learn->message.entries.ptr[0].slot, 3);
+}
+
+static void a_gap_is_asked_for(void **state) {
+    (void)state;
+    tell(2, (struct message){.kind = MESSAGE_PROGRESS, .to = 20});
+    struct step_result r = tell(8, (struct message){.kind = MESSAGE_CHOSEN, .ballot = b1, .from = 1, .chosen = 11});
+    assert_int_equal(sent(&r, MESSAGE_LEARN_REQUEST)->to, node_set_of(2));
+    assert_true(sent(&r, MESSAGE_LEARN_REQUEST)->message.from == 1 && sent(&r, MESSAGE_LEARN_REQUEST)->message.to == 11);
+}
+
+/* A peer's word for a slot is enough; an acceptor's vote is one of a quorum. */
+static void learned_entries_are_executed(void **state) {
+    (void)state;
+    struct entry e = {.slot = 1, .ballot = b1, .kind = ENTRY_COMMANDS, .value = incr("key", 1, 1)};
+    struct message m = {.kind = MESSAGE_LEARN, .entries = {&e, 1}};
+    tell(4, m);
+    assert_int_equal(learner_agent_status(agent).executed, 1);
+    tell(5, m);
+    assert_int_equal(learner_agent_status(agent).executed, 2);
+    e.slot = 2;
+    e.value = incr("key", 2, 1);
+    m.flags = MESSAGE_IS_CHOSEN | MESSAGE_LAST;
+    tell(2, m);
+    assert_int_equal(learner_agent_status(agent).executed, 3);
+}
+
+static void the_word_of_no_leader_chooses_nothing(void **state) {
+    (void)state;
+    struct entry e = {.slot = 1, .ballot = b1, .kind = ENTRY_COMMANDS, .value = incr("key", 1, 1)};
+    tell(4, (struct message){.kind = MESSAGE_LEARN, .entries = {&e, 1}}); /* one vote */
+    tell(8, (struct message){.kind = MESSAGE_CHOSEN, .from = 1, .chosen = 2});
+    assert_int_equal(learner_agent_status(agent).executed, 1);
+}
+
+static void slots_beyond_all_bounds_are_ignored(void **state) {
+    (void)state;
+    tell(8, (struct message){.kind = MESSAGE_CHOSEN, .ballot = b1, .from = 1, .chosen = UINT64_MAX});
+    tell(8, (struct message){.kind = MESSAGE_ACCEPTED, .ballot = b1, .from = 1, .to = UINT64_MAX});
+    tell(2, (struct message){.kind = MESSAGE_PROGRESS, .to = UINT64_MAX});
+    struct step_result r = tell(2, (struct message){.kind = MESSAGE_LEARN_REQUEST, .from = 0, .to = UINT64_MAX});
+    assert_int_equal(count_effects(&r, EFFECT_READ), 0);
+    assert_int_equal(learner_agent_status(agent).chosen, 1);
+}
+
+/* A step executes so much, and asks to be called again for the rest. */
+static void much_is_executed_in_several_steps(void **state) {
+    (void)state;
+    struct payload big = {.words = {calloc(1 << 17, 8), 1 << 17}, .len = 1 << 20};
+    struct step_result r = {0};
+    for (uint64_t slot = 1; slot <= 6; slot++) {
+        struct entry e = {.slot = slot, .ballot = b1, .kind = ENTRY_NOOP, .value = big};
+        struct event value = from(8, (struct message){.kind = MESSAGE_ACCEPT, .ballot = b1, .from = 1, .chosen = 1, .entries = {&e, 1}});
+        learner_agent_step(agent, now, lsn, &value, 1);
+    }
+    struct event chosen = from(8, (struct message){.kind = MESSAGE_CHOSEN, .ballot = b1, .from = 1, .chosen = 7});
+    r = learner_agent_step(agent, now, lsn, &chosen, 1);
+    for (uint64_t executed = 2; executed < 7; executed++) {
+        assert_int_equal(learner_agent_status(agent).executed, executed);
+        assert_int_equal(r.wake_at, now);
+        lsn += count_effects(&r, EFFECT_APPEND);
+        r = learner_agent_step(agent, now, lsn, NULL, 0);
+    }
+    assert_int_equal(learner_agent_status(agent).executed, 7);
+    assert_true(r.wake_at > now);
+    free(big.words.ptr);
+}
+
+/* An acceptor of the same node may be far ahead of its learner: such votes must not make it remember every slot between. */
+static void votes_far_ahead_take_no_memory(void **state) {
+    (void)state;
+    struct event e = {.tag = EVENT_APPENDED, .val.appended = {.lsn = 1, .slot = SLOT_MAX - 1, .ballot = b1}};
+    journal_count = 1;
+    lsn = 2;
+    step(&e, 1);
+    assert_int_equal(learner_agent_status(agent).executed, 1);
+}
+
+/* Rule 13. */
+static void progress_tells_a_hash_that_others_can_compare(void **state) {
+    (void)state;
+    struct step_result r = {0};
+    uint64_t hash = 0;
+    for (uint64_t slot = 1; slot <= 70; slot++) {
+        r = choose(slot, b1, slot);
+        if (slot == 63) hash = learner_agent_status(agent).state_hash;
+    }
+    now += 1000000;
+    r = step(NULL, 0);
+    const struct outgoing *progress = sent(&r, MESSAGE_PROGRESS);
+    assert_int_equal(progress->to, 0x38e);
+    assert_int_equal(progress->message.to, 71);
+    assert_int_equal(progress->message.from, 64);
+    assert_int_equal(progress->message.batch.number, hash);
+}
+
+/* Rule 13: nothing leaves a learner that differs from the others. */
+static void who_differs_from_the_others_says_so_and_nothing_else(void **state) {
+    (void)state;
+    for (uint64_t slot = 1; slot <= 70; slot++) choose(slot, b1, slot);
+    struct message m = {.kind = MESSAGE_PROGRESS, .to = 70, .from = 64, .batch = {.number = 123}};
+    struct step_result r = tell(2, m);
+    assert_null(effect_of(&r, EFFECT_DIVERGED, 0));
+    r = tell(3, m);
+    assert_int_equal(effect_of(&r, EFFECT_DIVERGED, 0)->val.diverged, 64);
+    assert_int_equal(r.effects.len, 1);
+    r = choose(71, b1, 71);
+    assert_int_equal(r.effects.len, 1);
+    assert_non_null(effect_of(&r, EFFECT_DIVERGED, 0));
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        TEST(a_chosen_batch_is_executed_and_answered),
+        TEST(only_the_learner_asked_answers),
+        TEST(a_batch_is_executed_at_most_once),
+        TEST(results_tell_what_a_slot_held),
+        TEST(a_value_that_is_no_batch_changes_nothing),
+        TEST(an_executed_slot_is_recorded),
+        TEST(a_vote_in_the_journal_is_not_recorded_again),
+        TEST(a_restart_executes_what_the_journal_holds),
+        TEST(a_restart_brings_back_all_that_was_held),
+        TEST(peers_get_chosen_slots_from_the_journal),
+        TEST(a_gap_is_asked_for),
+        TEST(learned_entries_are_executed),
+        TEST(the_word_of_no_leader_chooses_nothing),
+        TEST(slots_beyond_all_bounds_are_ignored),
+        TEST(much_is_executed_in_several_steps),
+        TEST(votes_far_ahead_take_no_memory),
+        TEST(progress_tells_a_hash_that_others_can_compare),
+        TEST(who_differs_from_the_others_says_so_and_nothing_else),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,574 @@
+/* core/agents/proposer_agent.c: how one comes to lead and when one stops, and every client batch's one answer. */
+#include "core/agents/proposer_agent.h"
+
+#include "core/formats/batch.h"
+#include "tests/unit/protocol.h"
+
+/* Node 9 of nine: the proposer with the highest number, which nobody else keeps from leading. */
+static struct node_config config;
+static struct proposer_agent *agent;
+static uint64_t now;
+static struct step_result r; /* of the last step */
+
+static uint64_t question; /* number of the last one asked */
+static uint64_t proposed; /* the highest slot proposed so far */
+
+static void step(const struct event *events, size_t count) {
+    r = proposer_agent_step(agent, now, 1, events, count);
+    if (sent(&r, MESSAGE_ASK) != NULL) question = sent(&r, MESSAGE_ASK)->message.from;
+    const struct outgoing *accept = sent(&r, MESSAGE_ACCEPT);
+    for (size_t i = 0; accept != NULL && i < accept->message.entries.len; i++)
+        if (accept->message.entries.ptr[i].slot > proposed) proposed = accept->message.entries.ptr[i].slot;
+}
+
+static void start(void) {
+    struct event events[] = {{.tag = EVENT_RECOVERED}, durable(0)};
+    proposed = 0;
+    agent = proposer_agent_new(&config);
+    step(events, 2);
+}
+
+static int set_up(void **state) {
+    (void)state;
+    config = nine_nodes(9);
+    now = 1000000;
+    start();
+    return 0;
+}
+
+static int set_up_forwarding(void **state) {
+    (void)state;
+    config = nine_nodes(8);
+    config.forward = true;
+    now = 1000000;
+    start();
+    return 0;
+}
+
+static int tear_down(void **state) {
+    (void)state;
+    proposer_agent_free(agent);
+    return 0;
+}
+
+static void tell(uint32_t sender, struct message m) {
+    struct event e = from(sender, m);
+    step(&e, 1);
+}
+
+static uint8_t state_now(void) {
+    return proposer_agent_status(agent).proposer_state;
+}
+
+/* Time passes; the other proposers and the acceptors named are heard. */
+static void pass(uint64_t time, node_set heard) {
+    struct event events[16];
+    size_t count = 0;
+    now += time;
+    for (node_set i = heard; i != 0; i &= i - 1) {
+        uint32_t node = node_set_first(i);
+        uint8_t kind = node_set_has(config.proposers, node) ? MESSAGE_HEARTBEAT : MESSAGE_ALIVE;
+        events[count++] = from(node, (struct message){.kind = kind});
+    }
+    step(events, count);
+}
+
+static void answer_question(uint32_t acceptor, bool lost) {
+    tell(acceptor, (struct message){.kind = MESSAGE_LOST, .flags = lost ? MESSAGE_YES : 0, .from = question});
+}
+
+static void promise(uint32_t acceptor, struct ballot ballot, uint64_t floor) {
+    tell(acceptor, (struct message){.kind = MESSAGE_PROMISE, .flags = MESSAGE_LAST, .ballot = ballot, .from = floor, .to = floor,
+                                    .floor = floor});
+}
+
+/* Makes the agent the leader; returns its ballot. */
+static struct ballot lead(void) {
+    answer_question(4, true);
+    answer_question(5, true);
+    struct ballot ballot = proposer_agent_status(agent).ballot;
+    promise(4, ballot, 1);
+    promise(5, ballot, 1);
+    assert_int_equal(state_now(), PROPOSER_LEADING);
+    return ballot;
+}
+
+static void submit(uint64_t token) {
+    struct batch_builder b = {0};
+    struct bytes arg = {(uint8_t *)(uintptr_t) "DBSIZE", 6};
+    batch_begin(&b);
+    batch_add(&b, &arg, 1);
+    struct event e = {.tag = EVENT_COMMANDS, .val.commands = {.token = token, .value = batch_end(&b)}};
+    step(&e, 1);
+    batch_builder_free(&b);
+}
+
+static const struct client_reply *reply(void) {
+    const struct effect *e = effect_of(&r, EFFECT_REPLY, 0);
+    return e != NULL ? &e->val.reply : NULL;
+}
+
+static void executed(uint64_t number, uint64_t slot, uint8_t flags) {
+    struct entry entry = {.slot = slot, .value = text_payload("replies")};
+    tell(1, (struct message){.kind = MESSAGE_EXECUTED, .flags = flags, .from = slot, .batch = {config.node, 1, number},
+                             .entries = {&entry, flags == 0}});
+}
+
+static void votes(struct ballot ballot, uint64_t first, uint64_t end) {
+    for (uint32_t acceptor = 4; acceptor <= 5; acceptor++)
+        tell(acceptor, (struct message){.kind = MESSAGE_ACCEPTED, .ballot = ballot, .from = first, .to = end});
+}
+
+static void progress(uint64_t executed_to, uint64_t held) {
+    for (uint32_t learner = 1; learner <= 3; learner++)
+        tell(learner, (struct message){.kind = MESSAGE_PROGRESS, .to = executed_to, .floor = held});
+}
+
+/* --- elections (rule 15) --- */
+
+static void a_quorum_must_have_lost_the_leader_first(void **state) {
+    (void)state;
+    assert_int_equal(sent(&r, MESSAGE_ASK)->to, 0x70);
+    answer_question(4, true);
+    answer_question(5, false);
+    assert_int_equal(state_now(), PROPOSER_ASKING);
+    assert_int_equal(count_sent(&r, MESSAGE_PREPARE), 0);
+    tell(6, (struct message){.kind = MESSAGE_LOST, .flags = MESSAGE_YES, .from = 77}); /* another question */
+    assert_int_equal(state_now(), PROPOSER_ASKING);
+    answer_question(6, true);
+    assert_int_equal(state_now(), PROPOSER_PREPARING);
+    assert_int_equal(count_sent(&r, MESSAGE_PREPARE), 3);
+}
+
+static void a_quorum_of_promises_elects(void **state) {
+    (void)state;
+    struct ballot ballot = lead();
+    assert_int_equal(effect_of(&r, EFFECT_LEADER, 0)->val.leader.leader, 9);
+    const struct outgoing *beat = sent(&r, MESSAGE_HEARTBEAT);
+    assert_int_equal(beat->message.flags, MESSAGE_LEADING);
+    assert_int_equal(ballot_compare(beat->message.ballot, ballot), 0);
+    assert_int_equal(beat->to, 0x3fe);
+}
+
+/* Rule 4: what only some learner has executed is prepared again, for that learner may be lost with the values. */
+static void phase_1_begins_where_a_majority_holds_all(void **state) {
+    (void)state;
+    tell(1, (struct message){.kind = MESSAGE_PROGRESS, .to = 100, .floor = 90});
+    tell(2, (struct message){.kind = MESSAGE_PROGRESS, .to = 70, .floor = 60});
+    tell(3, (struct message){.kind = MESSAGE_PROGRESS, .to = 70, .floor = 50});
+    answer_question(4, true);
+    answer_question(5, true);
+    assert_int_equal(sent(&r, MESSAGE_PREPARE)->message.from, 60);
+}
+
+static void what_was_recovered_is_proposed_again_though_executed_somewhere(void **state) {
+    (void)state;
+    tell(1, (struct message){.kind = MESSAGE_PROGRESS, .to = 3, .floor = 3});
+    answer_question(4, true);
+    answer_question(5, true);
+    struct ballot ballot = proposer_agent_status(agent).ballot;
+    struct entry vote = entry_at(1, ballot_of(1, 7), "only learner 1 has it");
+    tell(4, (struct message){.kind = MESSAGE_PROMISE, .flags = MESSAGE_LAST, .ballot = ballot, .from = 1, .to = 2, .floor = 1,
+                             .entries = {&vote, 1}});
+    promise(5, ballot, 1);
+    const struct outgoing *accept = sent(&r, MESSAGE_ACCEPT);
+    assert_non_null(accept);
+    assert_int_equal(accept->message.entries.ptr[0].slot, 1);
+    assert_true(payload_is(&accept->message.entries.ptr[0].value, "only learner 1 has it"));
+    assert_true((accept->to & 0xe) == 0xe);
+}
+
+static void a_lost_prepare_is_sent_again(void **state) {
+    (void)state;
+    answer_question(4, true);
+    answer_question(5, true);
+    promise(4, proposer_agent_status(agent).ballot, 1);
+    pass(config.prepare_timeout, 0x180);
+    assert_int_equal(count_sent(&r, MESSAGE_PREPARE), 2); /* to those who owe a promise */
+    assert_int_equal(sent(&r, MESSAGE_PREPARE)->to, node_set_of(5));
+}
+
+static void who_hears_a_leader_follows(void **state) {
+    (void)state;
+    tell(7, (struct message){.kind = MESSAGE_HEARTBEAT, .flags = MESSAGE_LEADING, .ballot = ballot_of(5, 7)});
+    assert_int_equal(state_now(), PROPOSER_FOLLOWING);
+    assert_int_equal(effect_of(&r, EFFECT_LEADER, 0)->val.leader.leader, 7);
+    pass(config.suspect_timeout, 0x70);
+    assert_int_equal(effect_of(&r, EFFECT_LEADER, 0)->val.leader.leader, 0);
+    assert_int_equal(state_now(), PROPOSER_ASKING);
+}
+
+/* Someone prepared a higher ballot and died; this node heard of it. Who leads at the lower one leads all the same. */
+static void a_leader_below_a_ballot_heard_of_is_taken_when_there_is_no_other(void **state) {
+    (void)state;
+    tell(8, (struct message){.kind = MESSAGE_HEARTBEAT, .ballot = ballot_of(9, 8)});
+    tell(7, (struct message){.kind = MESSAGE_HEARTBEAT, .flags = MESSAGE_LEADING, .ballot = ballot_of(5, 7)});
+    assert_int_equal(proposer_agent_status(agent).leader, 7);
+    tell(8, (struct message){.kind = MESSAGE_HEARTBEAT, .flags = MESSAGE_LEADING, .ballot = ballot_of(4, 8)});
+    assert_int_equal(proposer_agent_status(agent).leader, 7);
+}
+
+static void a_higher_ballot_ends_leading(void **state) {
+    (void)state;
+    lead();
+    tell(6, (struct message){.kind = MESSAGE_NACK, .ballot = ballot_of(50, 8), .from = 1});
+    assert_int_equal(state_now(), PROPOSER_FOLLOWING);
+    assert_int_equal(sent(&r, MESSAGE_HEARTBEAT)->message.flags, MESSAGE_RESIGNED);
+    assert_int_equal(effect_of(&r, EFFECT_LEADER, 0)->val.leader.leader, 0);
+    assert_null(sent(&r, MESSAGE_ASK)); /* the other one has a while */
+    pass(config.prepare_timeout * 2, 0x1f0);
+    assert_non_null(sent(&r, MESSAGE_ASK));
+}
+
+static void a_leader_without_a_quorum_steps_down(void **state) {
+    (void)state;
+    lead();
+    pass(900000, 0x70);
+    pass(900000, 0x10);
+    assert_int_equal(state_now(), PROPOSER_LEADING);
+    pass(200000, 0x10);
+    assert_int_equal(state_now(), PROPOSER_FOLLOWING);
+}
+
+static void step_with_records_waiting(uint64_t time) {
+    struct event heard[] = {from(4, (struct message){.kind = MESSAGE_ALIVE}), from(5, (struct message){.kind = MESSAGE_ALIVE})};
+    now += time;
+    r = proposer_agent_step(agent, now, 10, heard, 2); /* record 9 is written, and not yet durable */
+}
+
+static void a_node_with_a_stalled_disk_steps_down_and_stands_back(void **state) {
+    (void)state;
+    lead();
+    step_with_records_waiting(900000);
+    assert_int_equal(state_now(), PROPOSER_LEADING);
+    step_with_records_waiting(200000);
+    assert_int_equal(state_now(), PROPOSER_FOLLOWING);
+    for (int i = 0; i < 20; i++) {
+        step_with_records_waiting(250000);
+        assert_null(sent(&r, MESSAGE_ASK));
+        if (sent(&r, MESSAGE_HEARTBEAT) != NULL) assert_int_equal(sent(&r, MESSAGE_HEARTBEAT)->message.flags, MESSAGE_RESIGNED);
+    }
+    struct event e = durable(9);
+    now += 1;
+    r = proposer_agent_step(agent, now, 10, &e, 1);
+    assert_non_null(sent(&r, MESSAGE_ASK));
+}
+
+static void a_node_that_stops_hands_over(void **state) {
+    (void)state;
+    lead();
+    struct event stop = {.tag = EVENT_STOP};
+    step(&stop, 1);
+    assert_int_equal(sent(&r, MESSAGE_HEARTBEAT)->message.flags, MESSAGE_RESIGNED);
+    assert_int_equal(r.credit, 0);
+    for (int i = 0; i < 20; i++) {
+        pass(250000, 0x1f0);
+        assert_null(sent(&r, MESSAGE_ASK));
+        if (sent(&r, MESSAGE_HEARTBEAT) != NULL) assert_int_equal(sent(&r, MESSAGE_HEARTBEAT)->message.flags, MESSAGE_RESIGNED);
+    }
+}
+
+/* One that sends but hears nothing must not keep the others waiting for it, though it is the highest. */
+static void who_hears_no_answers_says_that_it_cannot_lead(void **state) {
+    (void)state;
+    bool said = false;
+    for (int i = 0; i < 10; i++) {
+        pass(config.prepare_timeout, 0);
+        const struct outgoing *beat = sent(&r, MESSAGE_HEARTBEAT);
+        said = said || (beat != NULL && beat->message.flags == MESSAGE_RESIGNED);
+    }
+    assert_true(said);
+    assert_int_equal(state_now(), PROPOSER_ASKING); /* and it goes on trying */
+    answer_question(4, true);
+    answer_question(5, true);
+    assert_int_equal(state_now(), PROPOSER_PREPARING);
+    pass(250000, 0);
+    assert_int_equal(sent(&r, MESSAGE_HEARTBEAT)->message.flags, 0);
+}
+
+/* As node 8, below 9. */
+static void who_cannot_lead_is_not_waited_for(void **state) {
+    (void)state;
+    pass(1000, 0x380);
+    assert_null(sent(&r, MESSAGE_ASK));
+    tell(9, (struct message){.kind = MESSAGE_HEARTBEAT, .flags = MESSAGE_RESIGNED});
+    assert_non_null(sent(&r, MESSAGE_ASK));
+    tell(9, (struct message){.kind = MESSAGE_HEARTBEAT}); /* it can again */
+    pass(config.prepare_timeout, 0x200);
+    assert_null(sent(&r, MESSAGE_ASK));
+}
+
+/* --- batches (rule 8) --- */
+
+static void a_leader_proposes_and_answers(void **state) {
+    (void)state;
+    struct ballot ballot = lead();
+    submit(77);
+    const struct outgoing *accept = sent(&r, MESSAGE_ACCEPT);
+    struct batch_header header;
+    assert_int_equal(accept->to, 0x7e);
+    assert_int_equal(ballot_compare(accept->message.ballot, ballot), 0);
+    assert_int_equal(accept->message.entries.len, 1);
+    assert_int_equal(accept->message.entries.ptr[0].slot, 1);
+    assert_true(batch_header_read(&accept->message.entries.ptr[0].value, &header));
+    assert_true(header.id.origin == 9 && header.id.incarnation == 1 && header.id.number == 1);
+    votes(ballot, 1, 2);
+    const struct outgoing *chosen = sent(&r, MESSAGE_CHOSEN);
+    assert_int_equal(chosen->to, 0xe);
+    assert_true(chosen->message.from == 1 && chosen->message.chosen == 2);
+    assert_null(reply());
+    executed(1, 1, 0);
+    assert_int_equal(reply()->token, 77);
+    assert_int_equal(reply()->outcome, OUTCOME_EXECUTED);
+    assert_true(payload_is(&reply()->replies, "replies"));
+    executed(1, 1, 0);
+    assert_null(reply()); /* once */
+}
+
+static void answers_to_another_life_are_ignored(void **state) {
+    (void)state;
+    lead();
+    submit(77);
+    struct entry entry = {.slot = 1, .value = text_payload("replies")};
+    struct message m = {.kind = MESSAGE_EXECUTED, .from = 1, .batch = {9, 2, 1}, .entries = {&entry, 1}};
+    tell(1, m);
+    assert_null(reply());
+    m.batch = (struct batch_id){8, 1, 1};
+    tell(1, m);
+    assert_null(reply());
+    m.batch = (struct batch_id){9, 1, 1};
+    m.entries.len = 0;
+    tell(1, m);
+    assert_null(reply());
+}
+
+static void who_does_not_lead_says_who_does(void **state) {
+    (void)state;
+    tell(7, (struct message){.kind = MESSAGE_HEARTBEAT, .flags = MESSAGE_LEADING, .ballot = ballot_of(5, 7)});
+    assert_int_equal(r.credit, 0);
+    submit(5);
+    assert_int_equal(reply()->outcome, OUTCOME_MOVED);
+    assert_int_equal(reply()->leader, 7);
+    assert_int_equal(count_effects(&r, EFFECT_SEND), 0);
+}
+
+static void another_batch_in_its_slot_means_that_it_was_not_executed(void **state) {
+    (void)state;
+    lead();
+    submit(1);
+    submit(2);
+    executed(1, 2, MESSAGE_ANOTHER); /* not the slot that it was proposed in */
+    assert_null(reply());
+    executed(1, 1, MESSAGE_ANOTHER);
+    assert_int_equal(reply()->outcome, OUTCOME_MOVED);
+    executed(2, 2, MESSAGE_FORGOTTEN);
+    assert_int_equal(reply()->outcome, OUTCOME_UNKNOWN);
+}
+
+/* A leader that is superseded: what has no slot goes back to its clients, what has one may still be executed. */
+static void only_what_was_never_proposed_is_given_back(void **state) {
+    (void)state;
+    lead();
+    for (uint64_t token = 1; token <= 9; token++) submit(token); /* the window takes eight */
+    tell(6, (struct message){.kind = MESSAGE_NACK, .ballot = ballot_of(50, 8), .from = 1});
+    assert_int_equal(count_effects(&r, EFFECT_REPLY), 1);
+    assert_int_equal(reply()->token, 9);
+    assert_int_equal(reply()->outcome, OUTCOME_MOVED);
+    pass(config.retry_interval, 0x1f0);
+    assert_null(sent(&r, MESSAGE_RESULT_REQUEST)); /* nobody can know yet */
+    tell(2, (struct message){.kind = MESSAGE_PROGRESS, .to = 3, .floor = 3});
+    pass(config.retry_interval, 0x1f0);
+    assert_int_equal(count_sent(&r, MESSAGE_RESULT_REQUEST), 2); /* for slots 1 and 2 */
+    assert_int_equal(sent(&r, MESSAGE_RESULT_REQUEST)->to, node_set_of(2));
+    assert_int_equal(sent(&r, MESSAGE_RESULT_REQUEST)->message.from, 1);
+    assert_int_equal(sent(&r, MESSAGE_RESULT_REQUEST)->message.batch.number, 1);
+    pass(config.request_timeout, 0x1f0);
+    assert_int_equal(count_effects(&r, EFFECT_REPLY), 8);
+    assert_int_equal(reply()->outcome, OUTCOME_UNKNOWN);
+}
+
+static void a_missing_answer_is_asked_for_from_all_who_can_know(void **state) {
+    (void)state;
+    struct ballot ballot = lead();
+    submit(1);
+    votes(ballot, 1, 2);
+    progress(2, 2);
+    pass(config.retry_interval, 0x1f0);
+    assert_int_equal(sent(&r, MESSAGE_RESULT_REQUEST)->to, 0xe);
+    assert_null(sent(&r, MESSAGE_ACCEPT)); /* it is never proposed again */
+}
+
+static void a_forwarder_sends_a_batch_once(void **state) {
+    (void)state;
+    tell(9, (struct message){.kind = MESSAGE_HEARTBEAT, .flags = MESSAGE_LEADING, .ballot = ballot_of(5, 9)});
+    submit(1);
+    const struct outgoing *forward = sent(&r, MESSAGE_FORWARD);
+    assert_int_equal(forward->to, node_set_of(9));
+    assert_int_equal(forward->message.batch.origin, 8);
+    for (int i = 0; i < 20; i++) {
+        pass(240000, 0x2f0);
+        assert_null(sent(&r, MESSAGE_FORWARD));
+        assert_null(reply());
+    }
+    pass(240000, 0x2f0);
+    assert_int_equal(reply()->outcome, OUTCOME_UNKNOWN);
+}
+
+static void a_leader_proposes_what_others_forward(void **state) {
+    (void)state;
+    struct ballot ballot = lead();
+    struct entry e = {.kind = ENTRY_COMMANDS, .value = text_payload("a batch of node 8")};
+    tell(8, (struct message){.kind = MESSAGE_FORWARD, .batch = {8, 1, 1}, .entries = {&e, 1}});
+    assert_true(payload_is(&sent(&r, MESSAGE_ACCEPT)->message.entries.ptr[0].value, "a batch of node 8"));
+    votes(ballot, 1, 2);
+    assert_int_equal(sent(&r, MESSAGE_CHOSEN)->to, 0xe);
+}
+
+static void forwarded_batches_are_bounded(void **state) {
+    (void)state;
+    struct payload big = {.words = {calloc(1 << 15, 8), 1 << 15}, .len = 1 << 18};
+    struct entry e = {.kind = ENTRY_COMMANDS, .value = big};
+    struct event events[20];
+    (void)lead();
+    for (size_t i = 0; i < 20; i++)
+        events[i] = from(8, (struct message){.kind = MESSAGE_FORWARD, .batch = {8, 1, i + 1}, .entries = {&e, 1}});
+    step(events, 20); /* 5 MiB, and 1 MiB may be in flight */
+    for (int i = 0; i < 20; i++) {
+        votes(proposer_agent_status(agent).ballot, 1, proposed + 1);
+        progress(proposed + 1, 1);
+        step(NULL, 0);
+    }
+    assert_int_equal(proposed, 4);
+    free(big.words.ptr);
+}
+
+static void a_forwarder_that_stops_takes_no_more(void **state) {
+    (void)state;
+    tell(9, (struct message){.kind = MESSAGE_HEARTBEAT, .flags = MESSAGE_LEADING, .ballot = ballot_of(5, 9)});
+    assert_int_equal(r.credit, 4);
+    struct event stop = {.tag = EVENT_STOP};
+    step(&stop, 1);
+    assert_int_equal(r.credit, 0);
+}
+
+/* --- the window --- */
+
+/* Rule 16. */
+static void nobody_runs_ahead_of_a_majority_of_learners(void **state) {
+    (void)state;
+    struct ballot ballot = lead();
+    for (uint64_t token = 1; token <= 12; token++) submit(token);
+    votes(ballot, 1, 9);
+    assert_int_equal(proposer_agent_status(agent).chosen, 9);
+    assert_null(sent(&r, MESSAGE_ACCEPT)); /* all is chosen, but nothing executed */
+    tell(1, (struct message){.kind = MESSAGE_PROGRESS, .to = 9, .floor = 1});
+    assert_null(sent(&r, MESSAGE_ACCEPT));
+    tell(2, (struct message){.kind = MESSAGE_PROGRESS, .to = 3, .floor = 1});
+    assert_int_equal(sent(&r, MESSAGE_ACCEPT)->message.entries.len, 2);
+}
+
+/* More than one message holds, though not all that was recovered fits into the window. */
+static void recovered_values_are_sent_without_pause(void **state) {
+    (void)state;
+    struct payload big = {.words = {calloc(50000, 8), 50000}, .len = 400000};
+    struct entry recovered[12];
+    answer_question(4, true);
+    answer_question(5, true);
+    struct ballot ballot = proposer_agent_status(agent).ballot;
+    for (uint64_t slot = 1; slot <= 12; slot++)
+        recovered[slot - 1] = (struct entry){.slot = slot, .ballot = ballot_of(1, 7), .kind = ENTRY_COMMANDS, .value = big};
+    promise(5, ballot, 1);
+    tell(4, (struct message){.kind = MESSAGE_PROMISE, .flags = MESSAGE_LAST, .ballot = ballot, .from = 1, .to = 13, .floor = 1,
+                             .entries = {recovered, 12}});
+    assert_int_equal(proposed, 3);
+    for (int i = 0; i < 5 && r.wake_at <= now; i++) step(NULL, 0);
+    assert_int_equal(proposed, 8);
+    assert_true(r.wake_at > now);
+    free(big.words.ptr);
+}
+
+static void acceptors_that_lack_votes_get_them_again(void **state) {
+    (void)state;
+    struct ballot ballot = lead();
+    submit(1);
+    tell(4, (struct message){.kind = MESSAGE_ACCEPTED, .ballot = ballot, .from = 1, .to = 2});
+    pass(config.retry_interval, 0x1f0); /* the first look remembers, the second finds it unchanged */
+    pass(config.retry_interval, 0x1f0);
+    assert_int_equal(count_sent(&r, MESSAGE_ACCEPT), 2);
+    assert_int_equal(sent(&r, MESSAGE_ACCEPT)->to, node_set_of(5));
+}
+
+/* What lies below what a majority of learners holds needs no votes: acceptors give none there. */
+static void held_slots_are_settled(void **state) {
+    (void)state;
+    lead();
+    submit(1);
+    submit(2);
+    tell(1, (struct message){.kind = MESSAGE_PROGRESS, .to = 2, .floor = 2});
+    assert_int_equal(proposer_agent_status(agent).chosen, 1);
+    tell(2, (struct message){.kind = MESSAGE_PROGRESS, .to = 2, .floor = 2});
+    assert_int_equal(proposer_agent_status(agent).chosen, 2);
+}
+
+static void slots_beyond_all_bounds_are_ignored(void **state) {
+    (void)state;
+    struct ballot ballot = lead();
+    submit(1);
+    tell(4, (struct message){.kind = MESSAGE_ACCEPTED, .ballot = ballot, .from = 1, .to = UINT64_MAX});
+    tell(5, (struct message){.kind = MESSAGE_ACCEPTED, .ballot = ballot, .from = 1, .to = UINT64_MAX});
+    for (uint32_t learner = 1; learner <= 3; learner++)
+        tell(learner, (struct message){.kind = MESSAGE_PROGRESS, .to = UINT64_MAX, .floor = UINT64_MAX});
+    tell(6, (struct message){.kind = MESSAGE_NACK, .ballot = ballot_of(UINT64_MAX, 8)});
+    tell(UINT32_MAX, (struct message){.kind = MESSAGE_HEARTBEAT});
+    assert_int_equal(proposer_agent_status(agent).chosen, 1);
+    assert_int_equal(state_now(), PROPOSER_LEADING);
+}
+
+static void a_clock_that_jumps_only_makes_it_step_down(void **state) {
+    (void)state;
+    lead();
+    submit(1);
+    now -= 500000;
+    step(NULL, 0);
+    now += 100000000;
+    step(NULL, 0);
+    assert_int_not_equal(state_now(), PROPOSER_LEADING);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST_OF_8(name) cmocka_unit_test_setup_teardown(name, set_up_forwarding, tear_down)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        TEST(a_quorum_must_have_lost_the_leader_first),
+        TEST(a_quorum_of_promises_elects),
+        TEST(phase_1_begins_where_a_majority_holds_all),
+        TEST(what_was_recovered_is_proposed_again_though_executed_somewhere),
+        TEST(a_lost_prepare_is_sent_again),
+        TEST(who_hears_a_leader_follows),
+        TEST(a_leader_below_a_ballot_heard_of_is_taken_when_there_is_no_other),
+        TEST(a_higher_ballot_ends_leading),
+        TEST(a_leader_without_a_quorum_steps_down),
+        TEST(a_node_with_a_stalled_disk_steps_down_and_stands_back),
+        TEST(a_node_that_stops_hands_over),
+        TEST(who_hears_no_answers_says_that_it_cannot_lead),
+        TEST_OF_8(who_cannot_lead_is_not_waited_for),
+        TEST(a_leader_proposes_and_answers),
+        TEST(answers_to_another_life_are_ignored),
+        TEST(who_does_not_lead_says_who_does),
+        TEST(another_batch_in_its_slot_means_that_it_was_not_executed),
+        TEST(only_what_was_never_proposed_is_given_back),
+        TEST(a_missing_answer_is_asked_for_from_all_who_can_know),
+        TEST_OF_8(a_forwarder_sends_a_batch_once),
+        TEST(a_leader_proposes_what_others_forward),
+        TEST(forwarded_batches_are_bounded),
+        TEST_OF_8(a_forwarder_that_stops_takes_no_more),
+        TEST(nobody_runs_ahead_of_a_majority_of_learners),
+        TEST(recovered_values_are_sent_without_pause),
+        TEST(acceptors_that_lack_votes_get_them_again),
+        TEST(held_slots_are_settled),
+        TEST(slots_beyond_all_bounds_are_ignored),
+        TEST(a_clock_that_jumps_only_makes_it_step_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
