@@ -327,12 +327,14 @@ static bool listed_before(const struct addrinfo *list, const struct addrinfo *a)
  * a port in use always is. */
 static bool listen_all(struct client_server *s, const struct endpoint *at, struct problem *problem)
 {
+    char place[512];
     struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
     uv_getaddrinfo_t lookup;
+    config_place(s->options.config, s->options.node, at, place, sizeof place);
     int failed = uv_getaddrinfo(s->loop, &lookup, NULL, at->host, NULL, &hints);
     if (failed != 0)
-        return problem_set(problem, EXIT_BAD_INPUT, "node %u: client address %s cannot be resolved: %s", s->options.node,
-                           at->host, uv_strerror(failed));
+        return problem_set(problem, EXIT_BAD_INPUT, "%s: client address %s cannot be resolved: %s", place, at->host,
+                           uv_strerror(failed));
     size_t listening = 0;
     int error = UV_EADDRNOTAVAIL;
     for (struct addrinfo *a = lookup.addrinfo; a != NULL && s->listener_count < CLIENT_LISTENERS_MAX; a = a->ai_next) {
@@ -347,8 +349,8 @@ static bool listen_all(struct client_server *s, const struct endpoint *at, struc
     uv_freeaddrinfo(lookup.addrinfo);
     if (listening > 0 && failed != UV_EADDRINUSE)
         return true;
-    return problem_set(problem, EXIT_BAD_INPUT, "node %u: cannot listen for clients on %s port %u: %s", s->options.node,
-                       at->host, at->port, error == UV_EADDRINUSE ? "the port is in use" : uv_strerror(error));
+    return problem_set(problem, EXIT_BAD_INPUT, "%s: cannot listen for clients on %s port %u: %s", place, at->host, at->port,
+                       error == UV_EADDRINUSE ? "the port is in use" : uv_strerror(error));
 }
 
 bool client_server_open(struct client_server **out, uv_loop_t *loop, const struct client_server_options *options,

@@ -426,15 +426,17 @@ static bool check_endpoints(struct loader *l)
             c->nodes[i].client.port = (uint16_t)l->client_server_port;
         }
     for (size_t i = 0; i < 2 * c->node_count; i++) {
+        struct endpoint *mine = i % 2 == 0 ? &c->nodes[i / 2].address : &c->nodes[i / 2].client;
+        mine->line = (uint32_t)endpoint_place(l, i / 2, (int)(i % 2), mine->key, sizeof mine->key);
+    }
+    for (size_t i = 0; i < 2 * c->node_count; i++) {
         const struct config_node *node = &c->nodes[i / 2];
         const struct endpoint *mine = i % 2 == 0 ? &node->address : &node->client;
         for (size_t k = 0; k < i && mine->host[0] != '\0'; k++) {
             const struct config_node *other = &c->nodes[k / 2];
             if (!same_endpoint(mine, k % 2 == 0 ? &other->address : &other->client))
                 continue;
-            char path[PATH_TEXT_MAX];
-            size_t line = endpoint_place(l, i / 2, (int)(i % 2), path, sizeof path);
-            return fail(l, line, path, "%s port %u is already the %s address of node %u", mine->host,
+            return fail(l, mine->line, mine->key, "%s port %u is already the %s address of node %u", mine->host,
                         (unsigned)mine->port, k % 2 == 0 ? "node" : "client", other->id);
         }
     }
@@ -682,6 +684,14 @@ void config_close(struct config *config)
     free(config->nodes);
     free(config->groups);
     *config = (struct config){0};
+}
+
+void config_place(const struct config *config, uint32_t id, const struct endpoint *endpoint, char *out, size_t size)
+{
+    if (endpoint->line != 0)
+        snprintf(out, size, "%s:%u: key '%s'", config->file, endpoint->line, endpoint->key);
+    else
+        snprintf(out, size, "node %u", id);
 }
 
 const struct config_node *config_find(const struct config *config, uint32_t id)

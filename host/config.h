@@ -12,6 +12,8 @@ enum role { ROLE_COORDINATOR, ROLE_PROPOSER, ROLE_ACCEPTOR, ROLE_LEARNER };
 struct endpoint {
     char host[256]; /* name or numeric address, IPv6 without brackets; empty: none */
     uint16_t port;
+    uint32_t line; /* of the file that it stands in; 0: in none */
+    char key[48];  /* there: "nodes[0].address" */
 };
 
 struct config_node {
@@ -58,6 +60,8 @@ void config_close(struct config *config);
 
 /* The node with this id, NULL when there is none. */
 const struct config_node *config_find(const struct config *config, uint32_t id);
+/* Where an endpoint of node `id` was configured, as errors begin: "FILE:LINE: key 'nodes[0].address'", or "node ID". */
+void config_place(const struct config *config, uint32_t id, const struct endpoint *endpoint, char *out, size_t size);
 /* The group that hosts this node. */
 const struct config_group *config_group_of(const struct config *config, uint32_t id);
 const char *role_name(uint8_t role);

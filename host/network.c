@@ -48,14 +48,14 @@ static void on_connection(uv_stream_t *listener, int status) {
 
 /* Binds to the first address of the name that can be had. */
 static bool listen_on(struct network *n, const struct endpoint *at, struct problem *problem) {
-    char port[8];
+    char port[8], place[512];
     snprintf(port, sizeof port, "%u", at->port);
+    config_place(n->options.config, n->options.node, at, place, sizeof place);
     const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
     uv_getaddrinfo_t resolve;
     int error = uv_getaddrinfo(n->loop, &resolve, NULL, at->host, port, &hints);
     if (error != 0)
-        return problem_set(problem, EXIT_BAD_INPUT, "node %u: cannot resolve its address %s: %s", n->options.node, at->host,
-                           uv_strerror(error));
+        return problem_set(problem, EXIT_BAD_INPUT, "%s: cannot resolve %s: %s", place, at->host, uv_strerror(error));
     for (const struct addrinfo *a = resolve.addrinfo; a != NULL; a = a->ai_next) {
         error = uv_tcp_bind(&n->listener, a->ai_addr, 0);
         if (error == 0) break;
@@ -63,8 +63,8 @@ static bool listen_on(struct network *n, const struct endpoint *at, struct probl
     uv_freeaddrinfo(resolve.addrinfo);
     if (error == 0) error = uv_listen((uv_stream_t *)&n->listener, 128, on_connection);
     if (error != 0)
-        return problem_set(problem, EXIT_BAD_INPUT, "node %u: cannot listen on %s port %u for other nodes: %s",
-                           n->options.node, at->host, at->port, uv_strerror(error));
+        return problem_set(problem, EXIT_BAD_INPUT, "%s: cannot listen on %s port %u for other nodes: %s", place, at->host, at->port,
+                           uv_strerror(error));
     return true;
 }
 
