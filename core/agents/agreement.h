@@ -16,11 +16,11 @@ struct state_at {
 struct agreement {
     uint32_t node;
     node_set learners;
-    struct state_at last;                      /* this learner's latest */
-    struct state_at own[AGREEMENT_KEPT];       /* and those before, by slot / AGREEMENT_INTERVAL */
-    struct state_at early[NODE_ID_MAX + 1];    /* what a learner said of a slot that is not executed here yet */
-    uint64_t compared_at[NODE_ID_MAX + 1];     /* slot at which each learner was last compared with this one */
-    uint64_t differs_from[NODE_ID_MAX + 1];    /* slot at which it was first found to differ; 0: it does not */
+    struct state_at last;                   /* this learner's latest */
+    struct state_at own[AGREEMENT_KEPT];    /* and those before, by slot / AGREEMENT_INTERVAL */
+    struct state_at early[NODE_ID_MAX + 1]; /* what a learner said of a slot that is not executed here yet */
+    uint64_t compared_at[NODE_ID_MAX + 1];  /* slot at which each learner was last compared with this one */
+    uint64_t differs_from[NODE_ID_MAX + 1]; /* slot at which it was first found to differ; 0: it does not */
 };
 
 void agreement_init(struct agreement *a, const struct node_config *config);

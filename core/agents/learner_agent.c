@@ -21,7 +21,7 @@
 #include "core/paxos/learner.h"
 
 /* Values taken from the learner at a time. */
-enum { STEP_BYTES_MAX = 4 << 20 };
+enum { RELEASE_BYTES_MAX = 4 << 20 };
 
 /* What the journal holds of a slot that is not executed yet. */
 struct held {
@@ -143,8 +143,16 @@ static void note_executed(struct learner_agent *agent, const struct executed *do
     agreement_executed(&agent->agreement, agent->executed, agent->execution.state_hash);
 }
 
-/* Executes as much as one step may; true when more is left. */
-static bool execute_some(struct learner_agent *agent)
+/* Takes what the learner releases, about RELEASE_BYTES_MAX; false when it has nothing. */
+static bool take_released(struct learner_agent *agent)
+{
+    struct entry_list released = learner_release(agent->learner, RELEASE_BYTES_MAX);
+    execution_add(&agent->execution, released.ptr, released.len);
+    return released.len > 0;
+}
+
+/* Executes what was taken, as much as one step may; true when more is left. */
+static bool execute_taken(struct learner_agent *agent)
 {
     const struct entry *next;
     while ((next = execution_next(&agent->execution)) != NULL) {
@@ -159,15 +167,14 @@ static bool execute_some(struct learner_agent *agent)
     return false;
 }
 
-/* Takes what the learner releases, about STEP_BYTES_MAX; true when there may be more. */
-static bool take_released(struct learner_agent *agent)
+/* The same, and takes more while there is more. In recovery only RECORD_CHOSEN lets anything be taken. */
+static bool execute_some(struct learner_agent *agent)
 {
-    uint64_t bytes = 0;
-    struct entry_list released = learner_release(agent->learner, STEP_BYTES_MAX);
-    execution_add(&agent->execution, released.ptr, released.len);
-    for (size_t i = 0; i < released.len; i++)
-        bytes += released.ptr[i].value.len;
-    return bytes >= STEP_BYTES_MAX;
+    do {
+        if (execute_taken(agent))
+            return true;
+    } while (agent->recovered && take_released(agent));
+    return false;
 }
 
 static void recover_record(struct learner_agent *agent, const struct log_record *r)
@@ -370,8 +377,7 @@ struct step_result learner_agent_step(struct learner_agent *agent, uint64_t now,
         appending = appending || events[i].tag == EVENT_APPENDED;
         on_event(agent, &events[i]);
     }
-    bool more = agent->recovered && execution_next(&agent->execution) == NULL && take_released(agent);
-    more = execute_some(agent) || more;
+    bool more = execute_some(agent);
     if (!agent->recovered)
         return effects_end(&agent->effects, more ? now : UINT64_MAX, 0);
     uint64_t lost_at = agreement_lost_at(&agent->agreement);

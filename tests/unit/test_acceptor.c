@@ -3,17 +3,20 @@
 
 #include "tests/unit/protocol.h"
 
-static struct acceptor *fresh(void) {
+static struct acceptor *fresh(void)
+{
     struct node_config config = three_nodes(1);
     return acceptor_new(&config);
 }
 
-static struct acceptor_accept_result vote(struct acceptor *a, struct ballot ballot, uint64_t slot, const char *text) {
+static struct acceptor_accept_result vote(struct acceptor *a, struct ballot ballot, uint64_t slot, const char *text)
+{
     struct entry e = entry_at(slot, ballot, text);
     return acceptor_accept(a, ballot, &e, 1);
 }
 
-static void a_promise_never_goes_down(void **state) {
+static void a_promise_never_goes_down(void **state)
+{
     struct acceptor *a = fresh();
     (void)state;
     struct acceptor_prepare_result r = acceptor_prepare(a, ballot_of(5, 2));
@@ -28,7 +31,8 @@ static void a_promise_never_goes_down(void **state) {
     acceptor_free(a);
 }
 
-static void a_lower_ballot_gets_no_vote(void **state) {
+static void a_lower_ballot_gets_no_vote(void **state)
+{
     struct acceptor *a = fresh();
     (void)state;
     acceptor_prepare(a, ballot_of(5, 2));
@@ -40,7 +44,8 @@ static void a_lower_ballot_gets_no_vote(void **state) {
     acceptor_free(a);
 }
 
-static void a_vote_raises_the_promise(void **state) {
+static void a_vote_raises_the_promise(void **state)
+{
     struct acceptor *a = fresh();
     (void)state;
     assert_true(vote(a, ballot_of(7, 1), 1, "x").granted);
@@ -49,7 +54,8 @@ static void a_vote_raises_the_promise(void **state) {
 }
 
 /* Rule 2: a promise without a record would be forgotten at a crash, though someone may have been told of it. */
-static void without_a_new_vote_nothing_is_promised(void **state) {
+static void without_a_new_vote_nothing_is_promised(void **state)
+{
     struct acceptor *a = fresh();
     (void)state;
     acceptor_truncate(a, 10);
@@ -61,7 +67,8 @@ static void without_a_new_vote_nothing_is_promised(void **state) {
     acceptor_free(a);
 }
 
-static void runs_tell_new_votes_from_known_ones(void **state) {
+static void runs_tell_new_votes_from_known_ones(void **state)
+{
     struct acceptor *a = fresh();
     struct ballot b = ballot_of(1, 1);
     (void)state;
@@ -75,7 +82,8 @@ static void runs_tell_new_votes_from_known_ones(void **state) {
     acceptor_free(a);
 }
 
-static void a_higher_ballot_replaces_the_vote(void **state) {
+static void a_higher_ballot_replaces_the_vote(void **state)
+{
     struct acceptor *a = fresh();
     (void)state;
     vote(a, ballot_of(1, 1), 1, "old");
@@ -88,7 +96,8 @@ static void a_higher_ballot_replaces_the_vote(void **state) {
 }
 
 /* OneValuePerBallot: whatever comes a second time at the same ballot, the first vote stands. */
-static void a_second_value_at_a_ballot_is_not_taken(void **state) {
+static void a_second_value_at_a_ballot_is_not_taken(void **state)
+{
     struct acceptor *a = fresh();
     (void)state;
     vote(a, ballot_of(1, 1), 1, "first");
@@ -98,7 +107,8 @@ static void a_second_value_at_a_ballot_is_not_taken(void **state) {
     acceptor_free(a);
 }
 
-static void slots_outside_the_window_get_no_vote(void **state) {
+static void slots_outside_the_window_get_no_vote(void **state)
+{
     struct acceptor *a = fresh();
     struct node_config config = three_nodes(1);
     uint64_t window = acceptor_window(&config);
@@ -110,13 +120,15 @@ static void slots_outside_the_window_get_no_vote(void **state) {
     acceptor_free(a);
 }
 
-static void votes_come_in_contiguous_chunks(void **state) {
+static void votes_come_in_contiguous_chunks(void **state)
+{
     struct acceptor *a = fresh();
     uint64_t from = 1, seen = 0;
     struct acceptor_vote_chunk chunk;
     (void)state;
     for (uint64_t slot = 1; slot <= 20; slot++)
-        if (slot % 3 != 0) vote(a, ballot_of(1, 1), slot, "ten bytes.");
+        if (slot % 3 != 0)
+            vote(a, ballot_of(1, 1), slot, "ten bytes.");
     do {
         chunk = acceptor_votes(a, from, 35);
         assert_int_equal(chunk.from, from);
@@ -134,7 +146,8 @@ static void votes_come_in_contiguous_chunks(void **state) {
     acceptor_free(a);
 }
 
-static void one_vote_larger_than_a_chunk_is_told(void **state) {
+static void one_vote_larger_than_a_chunk_is_told(void **state)
+{
     struct acceptor *a = fresh();
     (void)state;
     vote(a, ballot_of(1, 1), 1, "much more than one byte");
@@ -146,10 +159,12 @@ static void one_vote_larger_than_a_chunk_is_told(void **state) {
 }
 
 /* Rule 4: below the truncation floor there is no "no vote"; the chunk says where the floor is. */
-static void a_chunk_begins_at_the_floor(void **state) {
+static void a_chunk_begins_at_the_floor(void **state)
+{
     struct acceptor *a = fresh();
     (void)state;
-    for (uint64_t slot = 1; slot <= 6; slot++) vote(a, ballot_of(1, 1), slot, "x");
+    for (uint64_t slot = 1; slot <= 6; slot++)
+        vote(a, ballot_of(1, 1), slot, "x");
     assert_int_equal(acceptor_truncate(a, 5), 5);
     assert_int_equal(acceptor_truncate(a, 3), 5);
     struct acceptor_vote_chunk chunk = acceptor_votes(a, 2, 100);
@@ -160,7 +175,8 @@ static void a_chunk_begins_at_the_floor(void **state) {
     acceptor_free(a);
 }
 
-static void a_floor_beyond_all_votes_moves_the_window(void **state) {
+static void a_floor_beyond_all_votes_moves_the_window(void **state)
+{
     struct acceptor *a = fresh();
     (void)state;
     vote(a, ballot_of(1, 1), 3, "x");
@@ -172,7 +188,8 @@ static void a_floor_beyond_all_votes_moves_the_window(void **state) {
     acceptor_free(a);
 }
 
-static void records_bring_back_promise_votes_and_floor(void **state) {
+static void records_bring_back_promise_votes_and_floor(void **state)
+{
     struct acceptor *a = fresh();
     (void)state;
     struct log_record records[] = {
@@ -182,7 +199,8 @@ static void records_bring_back_promise_votes_and_floor(void **state) {
         {.lsn = 4, .kind = RECORD_LEARNED, .entry = entry_at(9, ballot_of(9, 2), "not the acceptor's")},
         {.lsn = 5, .kind = RECORD_FLOOR, .entry = {.slot = 2}},
     };
-    for (size_t i = 0; i < 5; i++) acceptor_restore(a, &records[i]);
+    for (size_t i = 0; i < 5; i++)
+        acceptor_restore(a, &records[i]);
     assert_false(acceptor_prepare(a, ballot_of(4, 1)).granted);
     assert_true(acceptor_prepare(a, ballot_of(4, 2)).granted);
     struct acceptor_vote_chunk chunk = acceptor_votes(a, 1, 100);
@@ -192,7 +210,8 @@ static void records_bring_back_promise_votes_and_floor(void **state) {
     acceptor_free(a);
 }
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_promise_never_goes_down),
         cmocka_unit_test(a_lower_ballot_gets_no_vote),

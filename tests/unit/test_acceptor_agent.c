@@ -6,7 +6,8 @@
 static struct acceptor_agent *agent;
 static uint64_t lsn;
 
-static int set_up_with(struct node_config config) {
+static int set_up_with(struct node_config config)
+{
     struct event recovered = {.tag = EVENT_RECOVERED};
     agent = acceptor_agent_new(&config);
     lsn = 1;
@@ -14,46 +15,54 @@ static int set_up_with(struct node_config config) {
     return 0;
 }
 
-static int set_up(void **state) {
+static int set_up(void **state)
+{
     (void)state;
     return set_up_with(nine_nodes(4));
 }
 
-static int set_up_telling_learners(void **state) {
+static int set_up_telling_learners(void **state)
+{
     struct node_config config = nine_nodes(4);
     (void)state;
     config.acceptors_send_learns = true;
     return set_up_with(config);
 }
 
-static int tear_down(void **state) {
+static int tear_down(void **state)
+{
     (void)state;
     acceptor_agent_free(agent);
     return 0;
 }
 
-static struct step_result step(uint64_t now, const struct event *events, size_t count) {
+static struct step_result step(uint64_t now, const struct event *events, size_t count)
+{
     struct step_result r = acceptor_agent_step(agent, now, lsn, events, count);
     lsn += count_effects(&r, EFFECT_APPEND);
     return r;
 }
 
-static struct step_result tell(uint32_t sender, struct message m) {
+static struct step_result tell(uint32_t sender, struct message m)
+{
     struct event e = from(sender, m);
     return step(1000000, &e, 1);
 }
 
-static struct step_result prepare(struct ballot ballot, uint64_t slot) {
+static struct step_result prepare(struct ballot ballot, uint64_t slot)
+{
     return tell(ballot.node, (struct message){.kind = MESSAGE_PREPARE, .ballot = ballot, .from = slot});
 }
 
-static struct step_result accept(struct ballot ballot, uint64_t slot, const char *text) {
+static struct step_result accept(struct ballot ballot, uint64_t slot, const char *text)
+{
     struct entry e = entry_at(slot, ballot, text);
     return tell(ballot.node, (struct message){.kind = MESSAGE_ACCEPT, .ballot = ballot, .floor = 1, .entries = {&e, 1}});
 }
 
 /* Rule 2, PromiseDurable. */
-static void a_promise_waits_for_its_record(void **state) {
+static void a_promise_waits_for_its_record(void **state)
+{
     (void)state;
     struct step_result r = prepare(ballot_of(3, 8), 1);
     assert_int_equal(appended(&r, RECORD_PROMISED)->lsn, 1);
@@ -68,11 +77,13 @@ static void a_promise_waits_for_its_record(void **state) {
 }
 
 /* Rule 2, VoteDurable. */
-static void a_vote_waits_for_its_record(void **state) {
+static void a_vote_waits_for_its_record(void **state)
+{
     (void)state;
     struct ballot b = ballot_of(3, 8);
     struct entry entries[] = {entry_at(1, b, "one"), entry_at(2, b, "two")};
-    struct step_result r = tell(8, (struct message){.kind = MESSAGE_ACCEPT, .ballot = b, .floor = 1, .entries = {entries, 2}});
+    struct step_result r =
+        tell(8, (struct message){.kind = MESSAGE_ACCEPT, .ballot = b, .floor = 1, .entries = {entries, 2}});
     assert_int_equal(count_effects(&r, EFFECT_APPEND), 2);
     const struct log_record *first = &effect_of(&r, EFFECT_APPEND, 0)->val.append;
     assert_int_equal(first->kind, RECORD_ACCEPTED);
@@ -86,25 +97,29 @@ static void a_vote_waits_for_its_record(void **state) {
     assert_int_equal(sent(&r, MESSAGE_ACCEPTED)->after, 2);
 }
 
-static void only_entries_that_got_a_vote_are_recorded(void **state) {
+static void only_entries_that_got_a_vote_are_recorded(void **state)
+{
     (void)state;
     struct ballot b = ballot_of(3, 8);
     struct entry entries[] = {entry_at(0, b, "none"), entry_at(1, b, "one"),     entry_at(SLOT_MAX - 1, b, "beyond"),
                               entry_at(2, b, "two"),  entry_at(2, b, "another"), entry_at(5, b, "five")};
-    struct step_result r = tell(8, (struct message){.kind = MESSAGE_ACCEPT, .ballot = b, .floor = 1, .entries = {entries, 6}});
+    struct step_result r =
+        tell(8, (struct message){.kind = MESSAGE_ACCEPT, .ballot = b, .floor = 1, .entries = {entries, 6}});
     const char *recorded[] = {"one", "two", "five"};
     assert_int_equal(count_effects(&r, EFFECT_APPEND), 3);
     for (size_t i = 0; i < 3; i++)
         assert_true(payload_is(&effect_of(&r, EFFECT_APPEND, i)->val.append.entry.value, recorded[i]));
 }
 
-static void votes_go_to_the_learners_when_configured(void **state) {
+static void votes_go_to_the_learners_when_configured(void **state)
+{
     (void)state;
     struct step_result r = accept(ballot_of(3, 8), 1, "one");
     assert_int_equal(sent(&r, MESSAGE_ACCEPTED)->to, node_set_of(8) | 0xe);
 }
 
-static void a_refusal_names_the_promise(void **state) {
+static void a_refusal_names_the_promise(void **state)
+{
     (void)state;
     prepare(ballot_of(5, 9), 1);
     struct step_result r = accept(ballot_of(3, 8), 7, "late");
@@ -118,7 +133,8 @@ static void a_refusal_names_the_promise(void **state) {
     assert_int_equal(count_effects(&r, EFFECT_APPEND), 0);
 }
 
-static void every_promise_of_a_step_has_its_own_votes(void **state) {
+static void every_promise_of_a_step_has_its_own_votes(void **state)
+{
     (void)state;
     accept(ballot_of(1, 7), 1, "one");
     accept(ballot_of(1, 7), 2, "two");
@@ -135,7 +151,8 @@ static void every_promise_of_a_step_has_its_own_votes(void **state) {
     assert_true(payload_is(&second->entries.ptr[0].value, "two"));
 }
 
-static bool says_lost(uint32_t asker, uint64_t now) {
+static bool says_lost(uint32_t asker, uint64_t now)
+{
     struct event e = from(asker, (struct message){.kind = MESSAGE_ASK, .from = 77});
     struct step_result r = step(now, &e, 1);
     const struct outgoing *answer = sent(&r, MESSAGE_LOST);
@@ -146,14 +163,16 @@ static bool says_lost(uint32_t asker, uint64_t now) {
     return (answer->message.flags & MESSAGE_YES) != 0;
 }
 
-static struct step_result beat(struct ballot ballot, uint8_t flags, uint64_t floor, uint64_t now) {
+static struct step_result beat(struct ballot ballot, uint8_t flags, uint64_t floor, uint64_t now)
+{
     struct event e =
         from(ballot.node, (struct message){.kind = MESSAGE_HEARTBEAT, .flags = flags, .ballot = ballot, .floor = floor});
     return step(now, &e, 1);
 }
 
 /* Rule 15. */
-static void a_leader_that_is_heard_is_not_lost(void **state) {
+static void a_leader_that_is_heard_is_not_lost(void **state)
+{
     (void)state;
     assert_true(says_lost(8, 0));
     struct step_result r = beat(ballot_of(3, 9), MESSAGE_LEADING, 1, 1000000);
@@ -164,7 +183,8 @@ static void a_leader_that_is_heard_is_not_lost(void **state) {
     assert_true(says_lost(8, 1400000));
 }
 
-static void a_leader_that_resigned_or_was_superseded_is_lost(void **state) {
+static void a_leader_that_resigned_or_was_superseded_is_lost(void **state)
+{
     (void)state;
     beat(ballot_of(3, 9), MESSAGE_LEADING, 1, 1000000);
     beat(ballot_of(3, 7), MESSAGE_RESIGNED, 1, 1000000); /* not the leader */
@@ -177,9 +197,11 @@ static void a_leader_that_resigned_or_was_superseded_is_lost(void **state) {
 }
 
 /* Rule 10: votes below what a majority of learners holds are forgotten; the journal hears of it now and then. */
-static void the_leaders_floor_truncates(void **state) {
+static void the_leaders_floor_truncates(void **state)
+{
     (void)state;
-    for (uint64_t slot = 1; slot <= 6; slot++) accept(ballot_of(3, 8), slot, "x");
+    for (uint64_t slot = 1; slot <= 6; slot++)
+        accept(ballot_of(3, 8), slot, "x");
     struct step_result r = beat(ballot_of(3, 8), MESSAGE_LEADING, 5, 0);
     assert_int_equal(count_effects(&r, EFFECT_APPEND), 0);
     r = prepare(ballot_of(4, 8), 1);
@@ -191,7 +213,8 @@ static void the_leaders_floor_truncates(void **state) {
     assert_int_equal(appended(&r, RECORD_FLOOR)->lsn + 1, appended(&r, RECORD_ACCEPTED)->lsn);
 }
 
-static void a_restart_remembers_all_that_was_promised(void **state) {
+static void a_restart_remembers_all_that_was_promised(void **state)
+{
     (void)state;
     struct log_record records[] = {
         {.lsn = 1, .kind = RECORD_PROMISED, .entry = {.ballot = ballot_of(5, 9)}},
@@ -213,9 +236,11 @@ static void a_restart_remembers_all_that_was_promised(void **state) {
     assert_int_equal(sent(&r, MESSAGE_PROMISE)->after, 4);
 }
 
-static void learners_are_told_the_votes_they_ask_for(void **state) {
+static void learners_are_told_the_votes_they_ask_for(void **state)
+{
     (void)state;
-    for (uint64_t slot = 1; slot <= 6; slot++) accept(ballot_of(3, 8), slot, "x");
+    for (uint64_t slot = 1; slot <= 6; slot++)
+        accept(ballot_of(3, 8), slot, "x");
     struct step_result r = tell(2, (struct message){.kind = MESSAGE_LEARN_REQUEST, .from = 3, .to = 5});
     const struct outgoing *learn = sent(&r, MESSAGE_LEARN);
     assert_int_equal(learn->to, node_set_of(2));
@@ -227,7 +252,8 @@ static void learners_are_told_the_votes_they_ask_for(void **state) {
     assert_int_equal(r.effects.len, 0);
 }
 
-static void slots_beyond_all_bounds_are_ignored(void **state) {
+static void slots_beyond_all_bounds_are_ignored(void **state)
+{
     (void)state;
     struct step_result r = accept(ballot_of(3, 8), UINT64_MAX, "x");
     assert_int_equal(r.effects.len, 0);
@@ -241,7 +267,8 @@ static void slots_beyond_all_bounds_are_ignored(void **state) {
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {
         TEST(a_promise_waits_for_its_record),
         TEST(a_vote_waits_for_its_record),

@@ -3,7 +3,8 @@
 
 #include "tests/unit/protocol.h"
 
-static struct agreement of_learners(node_set learners) {
+static struct agreement of_learners(node_set learners)
+{
     struct node_config config = three_nodes(1);
     struct agreement a;
     config.learners = learners;
@@ -12,11 +13,14 @@ static struct agreement of_learners(node_set learners) {
 }
 
 /* This learner executes all slots below `executed`; the hash before slot s is s. */
-static void execute(struct agreement *a, uint64_t executed) {
-    for (uint64_t s = a->last.slot + 1; s <= executed; s++) agreement_executed(a, s, s);
+static void execute(struct agreement *a, uint64_t executed)
+{
+    for (uint64_t s = a->last.slot + 1; s <= executed; s++)
+        agreement_executed(a, s, s);
 }
 
-static void equal_states_agree(void **state) {
+static void equal_states_agree(void **state)
+{
     struct agreement a = of_learners(0xe);
     (void)state;
     execute(&a, 1000);
@@ -29,7 +33,8 @@ static void equal_states_agree(void **state) {
     assert_int_equal(agreement_lost_at(&a), 0);
 }
 
-static void a_minority_that_differs_does_not_stop_the_others(void **state) {
+static void a_minority_that_differs_does_not_stop_the_others(void **state)
+{
     struct agreement a = of_learners(0xe);
     (void)state;
     execute(&a, 200);
@@ -37,7 +42,8 @@ static void a_minority_that_differs_does_not_stop_the_others(void **state) {
     assert_int_equal(agreement_lost_at(&a), 0);
 }
 
-static void who_differs_from_a_majority_stops(void **state) {
+static void who_differs_from_a_majority_stops(void **state)
+{
     struct agreement a = of_learners(0xe);
     (void)state;
     execute(&a, 200);
@@ -46,7 +52,8 @@ static void who_differs_from_a_majority_stops(void **state) {
     assert_int_equal(agreement_lost_at(&a), 128);
 }
 
-static void without_a_majority_all_stop(void **state) {
+static void without_a_majority_all_stop(void **state)
+{
     struct agreement two = of_learners(0x6), five = of_learners(0x3e);
     (void)state;
     execute(&two, 64);
@@ -61,7 +68,8 @@ static void without_a_majority_all_stop(void **state) {
     assert_int_equal(agreement_lost_at(&five), 64);
 }
 
-static void one_learner_alone_never_stops(void **state) {
+static void one_learner_alone_never_stops(void **state)
+{
     struct agreement a = of_learners(0x2);
     (void)state;
     execute(&a, 64);
@@ -70,7 +78,8 @@ static void one_learner_alone_never_stops(void **state) {
     assert_int_equal(agreement_lost_at(&a), 0);
 }
 
-static void words_about_slots_ahead_wait(void **state) {
+static void words_about_slots_ahead_wait(void **state)
+{
     struct agreement a = of_learners(0xe);
     (void)state;
     agreement_heard(&a, 2, 128, 7);
@@ -85,7 +94,8 @@ static void words_about_slots_ahead_wait(void **state) {
     assert_int_equal(agreement_lost_at(&a), 128);
 }
 
-static void a_learner_that_was_started_again_may_agree_again(void **state) {
+static void a_learner_that_was_started_again_may_agree_again(void **state)
+{
     struct agreement a = of_learners(0xe);
     (void)state;
     execute(&a, 300);
@@ -97,7 +107,8 @@ static void a_learner_that_was_started_again_may_agree_again(void **state) {
     assert_int_equal(agreement_lost_at(&a), 0);
 }
 
-static void nonsense_is_ignored(void **state) {
+static void nonsense_is_ignored(void **state)
+{
     struct agreement a = of_learners(0xe);
     (void)state;
     execute(&a, 100000);
@@ -110,7 +121,8 @@ static void nonsense_is_ignored(void **state) {
     assert_int_equal(agreement_lost_at(&a), 0);
 }
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(equal_states_agree),
         cmocka_unit_test(a_minority_that_differs_does_not_stop_the_others),

@@ -6,14 +6,16 @@
 static struct catch_up c;
 static struct effects effects;
 
-static int set_up(void **state) {
+static int set_up(void **state)
+{
     struct node_config config = nine_nodes(1);
     (void)state;
     catch_up_init(&c, &config);
     return 0;
 }
 
-static int tear_down(void **state) {
+static int tear_down(void **state)
+{
     (void)state;
     effects_close(&effects);
     memset(&effects, 0, sizeof effects);
@@ -21,33 +23,36 @@ static int tear_down(void **state) {
     return 0;
 }
 
-static struct step_result now_effects(void) {
-    return effects_end(&effects, 0, 0);
-}
+static struct step_result now_effects(void) { return effects_end(&effects, 0, 0); }
 
-static void begin(void) {
+static void begin(void)
+{
     effects_begin(&effects, 1);
     catch_up_settle(&c);
 }
 
 /* Who is asked for [from, to) at `now`; 0: nobody. */
-static node_set asked(uint64_t from, uint64_t to, uint64_t now) {
+static node_set asked(uint64_t from, uint64_t to, uint64_t now)
+{
     begin();
     catch_up_ask(&c, (struct learner_gap){from, to}, now, &effects);
     struct step_result r = now_effects();
     const struct outgoing *request = sent(&r, MESSAGE_LEARN_REQUEST);
-    if (request == NULL) return 0;
+    if (request == NULL)
+        return 0;
     assert_int_equal(request->message.from, from);
     assert_int_equal(request->message.to, to);
     return request->to;
 }
 
-static void answered(bool last) {
+static void answered(bool last)
+{
     begin();
     catch_up_answered(&c, last);
 }
 
-static void a_small_gap_may_close_by_itself(void **state) {
+static void a_small_gap_may_close_by_itself(void **state)
+{
     (void)state;
     catch_up_progress(&c, 2, 100);
     assert_int_equal(asked(5, 7, 1000000), 0);
@@ -59,21 +64,24 @@ static void a_small_gap_may_close_by_itself(void **state) {
     assert_int_equal(catch_up_wake_at(&c), UINT64_MAX);
 }
 
-static void a_large_gap_is_asked_for_at_once(void **state) {
+static void a_large_gap_is_asked_for_at_once(void **state)
+{
     (void)state;
     catch_up_progress(&c, 2, 100);
     assert_int_equal(asked(5, 10, 1000000), node_set_of(2));
     assert_int_equal(asked(5, 10, 1099999), 0); /* but not again and again */
 }
 
-static void the_votes_tell_when_no_learner_is_known_to_have_it(void **state) {
+static void the_votes_tell_when_no_learner_is_known_to_have_it(void **state)
+{
     (void)state;
     catch_up_progress(&c, 2, 5);
     assert_int_equal(asked(5, 10, 1000000), 0x70);
 }
 
 /* A learner that was the only one to have the slot may be gone for ever, and the acceptors have the votes. */
-static void who_does_not_answer_is_not_the_only_one_asked_again(void **state) {
+static void who_does_not_answer_is_not_the_only_one_asked_again(void **state)
+{
     (void)state;
     catch_up_progress(&c, 2, 100);
     assert_int_equal(asked(5, 10, 1000000), node_set_of(2));
@@ -82,7 +90,8 @@ static void who_does_not_answer_is_not_the_only_one_asked_again(void **state) {
     assert_int_equal(asked(5, 10, 1200000), node_set_of(3) | 0x70);
 }
 
-static void who_answers_is_asked_for_the_rest_at_once(void **state) {
+static void who_answers_is_asked_for_the_rest_at_once(void **state)
+{
     (void)state;
     catch_up_progress(&c, 2, 100);
     catch_up_progress(&c, 3, 100);
@@ -100,26 +109,30 @@ static void who_answers_is_asked_for_the_rest_at_once(void **state) {
 /* --- serving --- */
 
 /* The journal holds slot s at lsn 10 s, from slot 1 to 199. */
-static void fill_journal(void) {
+static void fill_journal(void)
+{
     for (uint64_t s = 1; s < 200; s++) {
         catch_up_note_record(&c, s, s * 10);
         catch_up_note_executed(&c, s, s * 10 + 1);
     }
 }
 
-static const struct read_range *read_wanted(void) {
+static const struct read_range *read_wanted(void)
+{
     struct step_result r = now_effects();
     const struct effect *e = effect_of(&r, EFFECT_READ, 0);
     return e != NULL ? &e->val.read : NULL;
 }
 
-static void give_records(struct log_record *records, size_t count) {
+static void give_records(struct log_record *records, size_t count)
+{
     struct record_list list = {records, count};
     begin();
     catch_up_records(&c, &list, &effects);
 }
 
-static void a_request_reads_the_journal_and_answers(void **state) {
+static void a_request_reads_the_journal_and_answers(void **state)
+{
     (void)state;
     fill_journal();
     begin();
@@ -151,7 +164,8 @@ static void a_request_reads_the_journal_and_answers(void **state) {
     assert_true(payload_is(&learn->message.entries.ptr[1].value, "next"));
 }
 
-static void long_answers_come_in_pieces(void **state) {
+static void long_answers_come_in_pieces(void **state)
+{
     struct log_record records[20];
     (void)state;
     fill_journal();
@@ -159,8 +173,10 @@ static void long_answers_come_in_pieces(void **state) {
     catch_up_request(&c, 2, 1, 21);
     catch_up_serve(&c, &effects);
     for (uint64_t i = 0; i < 20; i++)
-        records[i] = (struct log_record){.lsn = (i + 1) * 10, .kind = RECORD_ACCEPTED,
-                                         .entry = entry_at(i + 1, ballot_of(1, 1), "forty bytes, more or less, are in here..")};
+        records[i] =
+            (struct log_record){.lsn = (i + 1) * 10,
+                                .kind = RECORD_ACCEPTED,
+                                .entry = entry_at(i + 1, ballot_of(1, 1), "forty bytes, more or less, are in here..")};
     give_records(records, 20);
     give_records(NULL, 0); /* the journal has no more */
     struct step_result r = now_effects();
@@ -169,7 +185,8 @@ static void long_answers_come_in_pieces(void **state) {
     assert_int_equal(effect_of(&r, EFFECT_SEND, 6)->val.send.message.flags, MESSAGE_IS_CHOSEN | MESSAGE_LAST);
 }
 
-static void requests_wait_in_turn_one_a_learner(void **state) {
+static void requests_wait_in_turn_one_a_learner(void **state)
+{
     (void)state;
     fill_journal();
     begin();
@@ -193,7 +210,8 @@ static void requests_wait_in_turn_one_a_learner(void **state) {
     assert_int_equal(catch_up_wake_at(&c), UINT64_MAX);
 }
 
-static void what_the_journal_does_not_hold_is_no_answer(void **state) {
+static void what_the_journal_does_not_hold_is_no_answer(void **state)
+{
     (void)state;
     begin();
     catch_up_request(&c, 2, 1, 5); /* nothing noted */
@@ -210,7 +228,8 @@ static void what_the_journal_does_not_hold_is_no_answer(void **state) {
     assert_false(c.reading);
 }
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_small_gap_may_close_by_itself, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_large_gap_is_asked_for_at_once, set_up, tear_down),

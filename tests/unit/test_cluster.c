@@ -9,10 +9,10 @@
  * state must hold each acknowledged command once, no refused one, and none twice (AtMostOnce).
  *
  * A run is a function of its seed: SEED=n begins there, RUNS=n makes so many, VERBOSE=1 tells what happened. */
+#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <cmocka.h>
 
 #include "core/base/checksum.h"
 #include "core/base/memory.h"
@@ -91,7 +91,7 @@ struct world {
     struct flight *flights;
     size_t flight_count, flight_capacity;
     uint32_t drop, twice, slow, load, faults; /* per mille; faults: per 20000 */
-    node_set cut[NODES_MAX]; /* whom a machine cannot reach, until cut_until */
+    node_set cut[NODES_MAX];                  /* whom a machine cannot reach, until cut_until */
     uint64_t cut_until;
     uint64_t hashes[SLOTS_MAX];
     struct value values[SLOTS_MAX][VALUES_KEPT];
@@ -132,7 +132,8 @@ static void check_one_value_per_ballot(const struct message *m)
         while (k < VALUES_KEPT - 1 && values[k].ballot.round != 0 && !ballots_equal(values[k].ballot, e->ballot))
             k++;
         if (ballots_equal(values[k].ballot, e->ballot) && values[k].hash != hash)
-            fail_msg("seed %llu: two values for slot %llu at one ballot", (unsigned long long)w.seed, (unsigned long long)e->slot);
+            fail_msg("seed %llu: two values for slot %llu at one ballot", (unsigned long long)w.seed,
+                     (unsigned long long)e->slot);
         values[k] = (struct value){e->ballot, hash};
     }
 }
@@ -191,7 +192,8 @@ static void check_status(struct machine *m)
     if (w.hashes[s.executed] == 0)
         w.hashes[s.executed] = s.state_hash;
     if (w.hashes[s.executed] != s.state_hash)
-        fail_msg("seed %llu: node %u differs at slot %llu", (unsigned long long)w.seed, m->id, (unsigned long long)s.executed);
+        fail_msg("seed %llu: node %u differs at slot %llu", (unsigned long long)w.seed, m->id,
+                 (unsigned long long)s.executed);
 }
 
 /* --- the world's network, clients and disks ------------------------------------------------------------------------ */
@@ -638,11 +640,26 @@ static void create(uint32_t id, bool send_learns, bool forward)
     m->id = id;
     m->exists = true;
     m->config = (struct node_config){
-        .node = id, .proposers = w.standalone ? 0x380 : 0xe, .acceptors = w.standalone ? 0x70 : 0xe, .learners = 0xe,
-        .phase1_quorum = 2, .phase2_quorum = 2, .alpha = alphas[w.seed * 7 % 6], .batches_in_flight = 4,
-        .bytes_in_flight_max = 1 << 20, .chunk_bytes_max = 100, .learn_gap_max = 5, .acceptors_send_learns = send_learns,
-        .forward = forward, .heartbeat_interval = 100000, .suspect_timeout = 400000, .dead_timeout = 1000000,
-        .prepare_timeout = 100000, .retry_interval = 100000, .exec_interval = 100000, .request_timeout = 5000000,
+        .node = id,
+        .proposers = w.standalone ? 0x380 : 0xe,
+        .acceptors = w.standalone ? 0x70 : 0xe,
+        .learners = 0xe,
+        .phase1_quorum = 2,
+        .phase2_quorum = 2,
+        .alpha = alphas[w.seed * 7 % 6],
+        .batches_in_flight = 4,
+        .bytes_in_flight_max = 1 << 20,
+        .chunk_bytes_max = 100,
+        .learn_gap_max = 5,
+        .acceptors_send_learns = send_learns,
+        .forward = forward,
+        .heartbeat_interval = 100000,
+        .suspect_timeout = 400000,
+        .dead_timeout = 1000000,
+        .prepare_timeout = 100000,
+        .retry_interval = 100000,
+        .exec_interval = 100000,
+        .request_timeout = 5000000,
     };
     start(m);
 }
@@ -671,11 +688,12 @@ static void show(void)
         if (!m->exists || !m->up)
             continue;
         struct node_status s = node_status(m->node);
-        printf("node %zu: state %u leader %u ballot %llu.%u.%u promised %llu.%u chosen %llu executed %llu held %llu credit %u "
-               "waiting %llu\n",
-               i, s.proposer_state, s.leader, (unsigned long long)s.ballot.round, s.ballot.node, s.ballot.incarnation,
-               (unsigned long long)s.promised.round, s.promised.node, (unsigned long long)s.chosen,
-               (unsigned long long)s.executed, (unsigned long long)s.held, m->credit, (unsigned long long)s.batches_waiting);
+        printf(
+            "node %zu: state %u leader %u ballot %llu.%u.%u promised %llu.%u chosen %llu executed %llu held %llu credit %u "
+            "waiting %llu\n",
+            i, s.proposer_state, s.leader, (unsigned long long)s.ballot.round, s.ballot.node, s.ballot.incarnation,
+            (unsigned long long)s.promised.round, s.promised.node, (unsigned long long)s.chosen,
+            (unsigned long long)s.executed, (unsigned long long)s.held, m->credit, (unsigned long long)s.batches_waiting);
     }
 }
 
@@ -745,8 +763,8 @@ static void run(uint64_t seed, bool standalone, bool send_learns, bool forward)
         must_not_take_longer(healed_at, "service");
     }
     if (getenv("VERBOSE"))
-        printf("seed %llu: %zu batches, %zu acknowledged, %zu faults of the kind 0, %llu s\n", (unsigned long long)seed, w.batches,
-               w.acked, w.fault_counts[0], (unsigned long long)(w.now / 1000000));
+        printf("seed %llu: %zu batches, %zu acknowledged, %zu faults of the kind 0, %llu s\n", (unsigned long long)seed,
+               w.batches, w.acked, w.fault_counts[0], (unsigned long long)(w.now / 1000000));
     destroy();
 }
 

@@ -8,7 +8,8 @@ static struct coordinator *node;
 static uint64_t lsn, now;
 static struct step_result r; /* of the last step */
 
-static void step(const struct event *events, size_t count) {
+static void step(const struct event *events, size_t count)
+{
     r = coordinator_step(node, now, lsn, events, count);
     lsn += count_effects(&r, EFFECT_APPEND);
     const struct effect *e;
@@ -18,7 +19,8 @@ static void step(const struct event *events, size_t count) {
         assert_int_equal(e->val.append.lsn, lsn - count_effects(&r, EFFECT_APPEND) + n);
 }
 
-static void start_with(struct node_config config) {
+static void start_with(struct node_config config)
+{
     struct event events[] = {{.tag = EVENT_RECOVERED}, durable(0)};
     node = coordinator_new(&config);
     lsn = 1;
@@ -26,7 +28,8 @@ static void start_with(struct node_config config) {
     step(events, 2);
 }
 
-static int set_up(void **state) {
+static int set_up(void **state)
+{
     struct node_config config = three_nodes(1);
     (void)state;
     config.proposers = 0x2; /* the others do not want to lead */
@@ -34,7 +37,8 @@ static int set_up(void **state) {
     return 0;
 }
 
-static int set_up_narrow(void **state) {
+static int set_up_narrow(void **state)
+{
     struct node_config config = three_nodes(1);
     (void)state;
     config.proposers = 0x2;
@@ -43,7 +47,8 @@ static int set_up_narrow(void **state) {
     return 0;
 }
 
-static int set_up_alone(void **state) {
+static int set_up_alone(void **state)
+{
     struct node_config config = three_nodes(1);
     (void)state;
     config.proposers = config.acceptors = config.learners = 0x2;
@@ -52,35 +57,39 @@ static int set_up_alone(void **state) {
     return 0;
 }
 
-static int tear_down(void **state) {
+static int tear_down(void **state)
+{
     (void)state;
     coordinator_free(node);
     return 0;
 }
 
-static void tell(uint32_t sender, struct message m) {
+static void tell(uint32_t sender, struct message m)
+{
     struct event e = from(sender, m);
     step(&e, 1);
 }
 
 /* Steps while the node wants to be stepped at once. */
-static void settle(void) {
-    for (int i = 0; i < 20 && r.wake_at <= now; i++) step(NULL, 0);
+static void settle(void)
+{
+    for (int i = 0; i < 20 && r.wake_at <= now; i++)
+        step(NULL, 0);
     assert_true(r.wake_at > now);
 }
 
-static void make_durable(void) {
+static void make_durable(void)
+{
     struct event e = durable(lsn - 1);
     step(&e, 1);
 }
 
-static struct ballot ballot(void) {
-    return coordinator_status(node).ballot;
-}
+static struct ballot ballot(void) { return coordinator_status(node).ballot; }
 
-static void submit(uint64_t token) {
+static void submit(uint64_t token)
+{
     struct batch_builder b = {0};
-    struct bytes args[2] = {{(uint8_t *)(uintptr_t) "INCR", 4}, {(uint8_t *)(uintptr_t) "key", 3}};
+    struct bytes args[2] = {{(uint8_t *)(uintptr_t)"INCR", 4}, {(uint8_t *)(uintptr_t)"key", 3}};
     batch_begin(&b);
     batch_add(&b, args, 2);
     struct event e = {.tag = EVENT_COMMANDS, .val.commands = {.token = token, .value = batch_end(&b)}};
@@ -88,12 +97,15 @@ static void submit(uint64_t token) {
     batch_builder_free(&b);
 }
 
-static void lead(void) {
+static void lead(void)
+{
     settle();
     tell(2, (struct message){.kind = MESSAGE_LOST, .flags = MESSAGE_YES, .from = 1});
     assert_int_equal(coordinator_status(node).proposer_state, PROPOSER_PREPARING);
-    tell(2, (struct message){.kind = MESSAGE_PROMISE, .flags = MESSAGE_LAST, .ballot = ballot(), .from = 1, .to = 1, .floor = 1});
-    tell(3, (struct message){.kind = MESSAGE_PROMISE, .flags = MESSAGE_LAST, .ballot = ballot(), .from = 1, .to = 1, .floor = 1});
+    tell(2, (struct message){
+                .kind = MESSAGE_PROMISE, .flags = MESSAGE_LAST, .ballot = ballot(), .from = 1, .to = 1, .floor = 1});
+    tell(3, (struct message){
+                .kind = MESSAGE_PROMISE, .flags = MESSAGE_LAST, .ballot = ballot(), .from = 1, .to = 1, .floor = 1});
     assert_int_equal(coordinator_status(node).proposer_state, PROPOSER_LEADING);
     make_durable();
     r.wake_at = now;
@@ -101,19 +113,22 @@ static void lead(void) {
 }
 
 /* Rule 2: the short-cut is held exactly like a message. */
-static void the_own_promise_counts_when_it_is_durable(void **state) {
+static void the_own_promise_counts_when_it_is_durable(void **state)
+{
     (void)state;
     settle();
     tell(2, (struct message){.kind = MESSAGE_LOST, .flags = MESSAGE_YES, .from = 1});
     assert_int_equal(appended(&r, RECORD_PROMISED)->lsn, 1);
-    tell(2, (struct message){.kind = MESSAGE_PROMISE, .flags = MESSAGE_LAST, .ballot = ballot(), .from = 1, .to = 1, .floor = 1});
+    tell(2, (struct message){
+                .kind = MESSAGE_PROMISE, .flags = MESSAGE_LAST, .ballot = ballot(), .from = 1, .to = 1, .floor = 1});
     settle();
     assert_int_equal(coordinator_status(node).proposer_state, PROPOSER_PREPARING);
     make_durable();
     assert_int_equal(coordinator_status(node).proposer_state, PROPOSER_LEADING);
 }
 
-static void the_own_vote_counts_when_it_is_durable(void **state) {
+static void the_own_vote_counts_when_it_is_durable(void **state)
+{
     (void)state;
     lead();
     submit(7);
@@ -128,7 +143,8 @@ static void the_own_vote_counts_when_it_is_durable(void **state) {
     assert_int_equal(coordinator_status(node).executed, 2);
 }
 
-static void a_batch_is_answered_by_the_own_learner(void **state) {
+static void a_batch_is_answered_by_the_own_learner(void **state)
+{
     const struct effect *reply = NULL;
     (void)state;
     lead();
@@ -140,7 +156,8 @@ static void a_batch_is_answered_by_the_own_learner(void **state) {
     tell(2, (struct message){.kind = MESSAGE_ACCEPTED, .ballot = ballot(), .from = 1, .to = 2});
     tell(3, (struct message){.kind = MESSAGE_ACCEPTED, .ballot = ballot(), .from = 1, .to = 2});
     for (int i = 0; i < 5 && reply == NULL; i++) {
-        if (i > 0) step(NULL, 0);
+        if (i > 0)
+            step(NULL, 0);
         assert_null(appended(&r, RECORD_LEARNED)); /* the vote's record holds the value already */
         reply = effect_of(&r, EFFECT_REPLY, 0);
     }
@@ -151,7 +168,8 @@ static void a_batch_is_answered_by_the_own_learner(void **state) {
 }
 
 /* Others hear that something is chosen with the next values; but when there is no room for those, they must hear it at once. */
-static void a_full_window_tells_everybody_what_is_chosen(void **state) {
+static void a_full_window_tells_everybody_what_is_chosen(void **state)
+{
     (void)state;
     lead();
     submit(7);
@@ -162,7 +180,8 @@ static void a_full_window_tells_everybody_what_is_chosen(void **state) {
 }
 
 /* One node is a cluster, too: everything it says, it says to itself. */
-static void a_node_alone_serves(void **state) {
+static void a_node_alone_serves(void **state)
+{
     const struct effect *reply = NULL;
     (void)state;
     for (int i = 0; i < 20 && coordinator_status(node).proposer_state != PROPOSER_LEADING; i++) {
@@ -176,14 +195,16 @@ static void a_node_alone_serves(void **state) {
     make_durable();
     for (int i = 0; i < 5 && reply == NULL; i++) {
         reply = effect_of(&r, EFFECT_REPLY, 0);
-        if (reply == NULL) step(NULL, 0);
+        if (reply == NULL)
+            step(NULL, 0);
     }
     assert_non_null(reply);
     assert_int_equal(reply->val.reply.token, 9);
 }
 
 /* A vote alone chooses nothing; two of them make a quorum, but only where learners are meant to count. */
-static void votes_reach_the_learner_only_when_configured(void **state) {
+static void votes_reach_the_learner_only_when_configured(void **state)
+{
     (void)state;
     struct ballot b = ballot_of(5, 2);
     struct entry e = {.slot = 1, .ballot = b, .kind = ENTRY_NOOP};
@@ -192,7 +213,8 @@ static void votes_reach_the_learner_only_when_configured(void **state) {
         config.acceptors_send_learns = counting == 1;
         coordinator_free(node);
         start_with(config);
-        tell(2, (struct message){.kind = MESSAGE_ACCEPT, .ballot = b, .from = 1, .chosen = 1, .floor = 1, .entries = {&e, 1}});
+        tell(2,
+             (struct message){.kind = MESSAGE_ACCEPT, .ballot = b, .from = 1, .chosen = 1, .floor = 1, .entries = {&e, 1}});
         tell(2, (struct message){.kind = MESSAGE_ACCEPTED, .ballot = b, .from = 1, .to = 2});
         tell(3, (struct message){.kind = MESSAGE_ACCEPTED, .ballot = b, .from = 1, .to = 2});
         assert_int_equal(coordinator_status(node).executed, counting == 1 ? 2 : 1);
@@ -200,13 +222,18 @@ static void votes_reach_the_learner_only_when_configured(void **state) {
 }
 
 /* Rule 13 comes through. */
-static void a_state_that_differs_is_told(void **state) {
+static void a_state_that_differs_is_told(void **state)
+{
     (void)state;
     struct entry entries[64];
     struct ballot b = ballot_of(5, 2);
     for (uint64_t slot = 1; slot < 65; slot++) {
         entries[slot - 1] = (struct entry){.slot = slot, .ballot = b, .kind = ENTRY_NOOP};
-        tell(2, (struct message){.kind = MESSAGE_ACCEPT, .ballot = b, .from = 1, .chosen = slot + 1, .floor = slot,
+        tell(2, (struct message){.kind = MESSAGE_ACCEPT,
+                                 .ballot = b,
+                                 .from = 1,
+                                 .chosen = slot + 1,
+                                 .floor = slot,
                                  .entries = {&entries[slot - 1], 1}});
     }
     assert_int_equal(coordinator_status(node).executed, 65);
@@ -218,7 +245,8 @@ static void a_state_that_differs_is_told(void **state) {
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {
         TEST(the_own_promise_counts_when_it_is_durable),
         TEST(the_own_vote_counts_when_it_is_durable),

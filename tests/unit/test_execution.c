@@ -45,7 +45,8 @@ static void set_large(const char *key, size_t len)
 {
     char *value = memory_new(len + 1, 1);
     memset(value, 'v', len);
-    add(++number, number, (const char *const[]){"SET", key, value}, 3, 1);
+    number++;
+    add(number, number, (const char *const[]){"SET", key, value}, 3, 1);
     struct executed done;
     assert_true(execution_run(&x, &done));
     execution_settle(&x);

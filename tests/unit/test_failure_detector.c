@@ -5,12 +5,14 @@
 
 enum { START = 5000000 };
 
-static struct failure_detector *fresh(void) {
+static struct failure_detector *fresh(void)
+{
     struct node_config config = three_nodes(1); /* suspects after 0.4 s, gives up after 1 s */
     return failure_detector_new(&config, START);
 }
 
-static void silence_makes_suspected_and_then_dead(void **state) {
+static void silence_makes_suspected_and_then_dead(void **state)
+{
     struct failure_detector *f = fresh();
     (void)state;
     failure_detector_heard(f, 2, START + 300000);
@@ -26,7 +28,8 @@ static void silence_makes_suspected_and_then_dead(void **state) {
     failure_detector_free(f);
 }
 
-static void who_is_heard_again_is_alive(void **state) {
+static void who_is_heard_again_is_alive(void **state)
+{
     struct failure_detector *f = fresh();
     (void)state;
     failure_detector_heard(f, 3, START + 9000000);
@@ -34,7 +37,8 @@ static void who_is_heard_again_is_alive(void **state) {
     failure_detector_free(f);
 }
 
-static void time_that_goes_back_harms_nobody(void **state) {
+static void time_that_goes_back_harms_nobody(void **state)
+{
     struct failure_detector *f = fresh();
     (void)state;
     failure_detector_heard(f, 2, START + 500000);
@@ -44,7 +48,8 @@ static void time_that_goes_back_harms_nobody(void **state) {
     failure_detector_free(f);
 }
 
-static void strangers_are_ignored(void **state) {
+static void strangers_are_ignored(void **state)
+{
     struct failure_detector *f = fresh();
     (void)state;
     failure_detector_heard(f, 0, START);
@@ -55,7 +60,8 @@ static void strangers_are_ignored(void **state) {
     failure_detector_free(f);
 }
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(silence_makes_suspected_and_then_dead),
         cmocka_unit_test(who_is_heard_again_is_alive),

@@ -3,28 +3,34 @@
 
 #include "tests/unit/protocol.h"
 
-static struct learner *fresh(void) {
+static struct learner *fresh(void)
+{
     struct node_config config = three_nodes(1);
     return learner_new(&config);
 }
 
-static void propose(struct learner *l, uint64_t slot, struct ballot ballot, const char *text) {
+static void propose(struct learner *l, uint64_t slot, struct ballot ballot, const char *text)
+{
     struct entry e = entry_at(slot, ballot, text);
     learner_proposed(l, &e, 1);
 }
 
-static void learn(struct learner *l, uint64_t slot, struct ballot ballot, const char *text) {
+static void learn(struct learner *l, uint64_t slot, struct ballot ballot, const char *text)
+{
     struct entry e = entry_at(slot, ballot, text);
     learner_learned(l, &e, 1);
 }
 
-static void releases(struct learner *l, size_t count, const char *last) {
+static void releases(struct learner *l, size_t count, const char *last)
+{
     struct entry_list released = learner_release(l, 1000);
     assert_int_equal(released.len, count);
-    if (count > 0) assert_true(payload_is(&released.ptr[count - 1].value, last));
+    if (count > 0)
+        assert_true(payload_is(&released.ptr[count - 1].value, last));
 }
 
-static void a_quorum_of_votes_at_one_ballot_chooses(void **state) {
+static void a_quorum_of_votes_at_one_ballot_chooses(void **state)
+{
     struct learner *l = fresh();
     (void)state;
     propose(l, 1, ballot_of(1, 1), "x");
@@ -42,7 +48,8 @@ static void a_quorum_of_votes_at_one_ballot_chooses(void **state) {
 }
 
 /* Rule 6: a value proposed below the ballot that the slot was chosen at may be another one. */
-static void a_value_of_a_lower_ballot_does_not_count(void **state) {
+static void a_value_of_a_lower_ballot_does_not_count(void **state)
+{
     struct learner *l = fresh();
     (void)state;
     propose(l, 1, ballot_of(1, 1), "lost");
@@ -55,7 +62,8 @@ static void a_value_of_a_lower_ballot_does_not_count(void **state) {
     learner_free(l);
 }
 
-static void a_value_of_a_higher_ballot_counts(void **state) {
+static void a_value_of_a_higher_ballot_counts(void **state)
+{
     struct learner *l = fresh();
     (void)state;
     propose(l, 1, ballot_of(1, 1), "lost");
@@ -65,7 +73,8 @@ static void a_value_of_a_higher_ballot_counts(void **state) {
     learner_free(l);
 }
 
-static void a_mark_of_a_lower_ballot_changes_nothing(void **state) {
+static void a_mark_of_a_lower_ballot_changes_nothing(void **state)
+{
     struct learner *l = fresh();
     (void)state;
     propose(l, 1, ballot_of(1, 1), "one");
@@ -76,20 +85,24 @@ static void a_mark_of_a_lower_ballot_changes_nothing(void **state) {
     learner_free(l);
 }
 
-static void marks_of_one_ballot_add_up(void **state) {
+static void marks_of_one_ballot_add_up(void **state)
+{
     struct learner *l = fresh();
     (void)state;
-    for (uint64_t slot = 1; slot <= 4; slot++) propose(l, slot, ballot_of(1, 1), "x");
+    for (uint64_t slot = 1; slot <= 4; slot++)
+        propose(l, slot, ballot_of(1, 1), "x");
     learner_chosen(l, ballot_of(1, 1), 3, 5);
     learner_chosen(l, ballot_of(1, 1), 1, 3); /* an older word comes late */
     releases(l, 4, "x");
     learner_free(l);
 }
 
-static void slots_between_two_marks_are_not_covered(void **state) {
+static void slots_between_two_marks_are_not_covered(void **state)
+{
     struct learner *l = fresh();
     (void)state;
-    for (uint64_t slot = 1; slot <= 8; slot++) propose(l, slot, ballot_of(1, 1), "x");
+    for (uint64_t slot = 1; slot <= 8; slot++)
+        propose(l, slot, ballot_of(1, 1), "x");
     learner_chosen(l, ballot_of(1, 1), 1, 3);
     learner_chosen(l, ballot_of(1, 1), 6, 8); /* 3 to 5 were chosen at some other ballot */
     releases(l, 0, NULL);
@@ -100,7 +113,8 @@ static void slots_between_two_marks_are_not_covered(void **state) {
     learner_free(l);
 }
 
-static void entries_from_a_peer_are_chosen(void **state) {
+static void entries_from_a_peer_are_chosen(void **state)
+{
     struct learner *l = fresh();
     (void)state;
     propose(l, 1, ballot_of(1, 1), "lost");
@@ -109,7 +123,8 @@ static void entries_from_a_peer_are_chosen(void **state) {
     learner_free(l);
 }
 
-static void slots_are_released_in_order(void **state) {
+static void slots_are_released_in_order(void **state)
+{
     struct learner *l = fresh();
     (void)state;
     learn(l, 3, ballot_of(1, 1), "three");
@@ -125,7 +140,8 @@ static void slots_are_released_in_order(void **state) {
     learner_free(l);
 }
 
-static void the_gap_is_the_first_run_that_is_missing(void **state) {
+static void the_gap_is_the_first_run_that_is_missing(void **state)
+{
     struct learner *l = fresh();
     (void)state;
     struct learner_gap gap = learner_missing(l);
@@ -142,7 +158,8 @@ static void the_gap_is_the_first_run_that_is_missing(void **state) {
     learner_free(l);
 }
 
-static void nothing_outside_the_window_is_kept(void **state) {
+static void nothing_outside_the_window_is_kept(void **state)
+{
     struct learner *l = fresh();
     struct node_config config = three_nodes(1);
     uint64_t window = learner_window(&config);
@@ -160,7 +177,8 @@ static void nothing_outside_the_window_is_kept(void **state) {
     learner_free(l);
 }
 
-static void the_window_moves_along(void **state) {
+static void the_window_moves_along(void **state)
+{
     struct learner *l = fresh();
     (void)state;
     for (uint64_t slot = 1; slot <= 1000; slot++) {
@@ -171,7 +189,8 @@ static void the_window_moves_along(void **state) {
     learner_free(l);
 }
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_quorum_of_votes_at_one_ballot_chooses),
         cmocka_unit_test(a_value_of_a_lower_ballot_does_not_count),

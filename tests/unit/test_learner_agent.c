@@ -15,7 +15,8 @@ static uint64_t values[2000][16];
 static size_t journal_count;
 static uint64_t incoming[64][16]; /* values of a message */
 
-static void keep_journal(const struct step_result *r) {
+static void keep_journal(const struct step_result *r)
+{
     const struct effect *e;
     for (size_t n = 0; (e = effect_of(r, EFFECT_APPEND, n)) != NULL; n++) {
         struct log_record *kept = &journal[journal_count];
@@ -27,23 +28,25 @@ static void keep_journal(const struct step_result *r) {
     }
 }
 
-static struct step_result step(const struct event *events, size_t count) {
+static struct step_result step(const struct event *events, size_t count)
+{
     struct step_result r = learner_agent_step(agent, now, lsn, events, count);
     lsn += count_effects(&r, EFFECT_APPEND);
     keep_journal(&r);
     return r;
 }
 
-static struct step_result start(void) {
-    struct event events[] = {{.tag = EVENT_RECORDS, .val.records = {journal, journal_count}},
-                             {.tag = EVENT_RECOVERED},
-                             durable(journal_count)};
+static struct step_result start(void)
+{
+    struct event events[] = {
+        {.tag = EVENT_RECORDS, .val.records = {journal, journal_count}}, {.tag = EVENT_RECOVERED}, durable(journal_count)};
     agent = learner_agent_new(&config);
     lsn = journal_count + 1;
     return step(events, 3);
 }
 
-static int set_up(void **state) {
+static int set_up(void **state)
+{
     (void)state;
     config = nine_nodes(1);
     now = 1000000;
@@ -52,21 +55,24 @@ static int set_up(void **state) {
     return 0;
 }
 
-static int tear_down(void **state) {
+static int tear_down(void **state)
+{
     (void)state;
     learner_agent_free(agent);
     return 0;
 }
 
-static struct step_result tell(uint32_t sender, struct message m) {
+static struct step_result tell(uint32_t sender, struct message m)
+{
     struct event e = from(sender, m);
     return step(&e, 1);
 }
 
 /* A batch of one INCR of the key, made by node 8. Its payload lives until the next call. */
-static struct payload incr(const char *key, uint64_t number, uint32_t answerer) {
+static struct payload incr(const char *key, uint64_t number, uint32_t answerer)
+{
     static struct batch_builder b;
-    struct bytes args[2] = {{(uint8_t *)(uintptr_t) "INCR", 4}, {(uint8_t *)(uintptr_t)key, strlen(key)}};
+    struct bytes args[2] = {{(uint8_t *)(uintptr_t)"INCR", 4}, {(uint8_t *)(uintptr_t)key, strlen(key)}};
     batch_begin(&b);
     batch_add(&b, args, 2);
     struct payload value = batch_end(&b);
@@ -75,14 +81,17 @@ static struct payload incr(const char *key, uint64_t number, uint32_t answerer) 
 }
 
 /* Slot `slot` holds a batch with this number, and is chosen at `ballot`. */
-static struct step_result choose(uint64_t slot, struct ballot ballot, uint64_t number) {
+static struct step_result choose(uint64_t slot, struct ballot ballot, uint64_t number)
+{
     struct entry e = {.slot = slot, .ballot = ballot, .kind = ENTRY_COMMANDS, .value = incr("key", number, 1)};
-    return tell(ballot.node, (struct message){.kind = MESSAGE_ACCEPT, .ballot = ballot, .from = 1, .chosen = slot + 1,
-                                              .entries = {&e, 1}});
+    return tell(
+        ballot.node,
+        (struct message){.kind = MESSAGE_ACCEPT, .ballot = ballot, .from = 1, .chosen = slot + 1, .entries = {&e, 1}});
 }
 
 /* The integer that an EXECUTED message carries. */
-static int64_t reply_in(const struct outgoing *executed) {
+static int64_t reply_in(const struct outgoing *executed)
+{
     struct reply_item item;
     size_t offset = 0;
     assert_non_null(executed);
@@ -92,13 +101,15 @@ static int64_t reply_in(const struct outgoing *executed) {
     return item.integer;
 }
 
-static struct step_result ask_result(uint64_t slot, uint64_t number) {
+static struct step_result ask_result(uint64_t slot, uint64_t number)
+{
     return tell(8, (struct message){.kind = MESSAGE_RESULT_REQUEST, .from = slot, .batch = {8, 1, number}});
 }
 
 static const struct ballot b1 = {1, 8, 1};
 
-static void a_chosen_batch_is_executed_and_answered(void **state) {
+static void a_chosen_batch_is_executed_and_answered(void **state)
+{
     (void)state;
     struct step_result r = choose(1, b1, 1);
     const struct outgoing *executed = sent(&r, MESSAGE_EXECUTED);
@@ -110,10 +121,12 @@ static void a_chosen_batch_is_executed_and_answered(void **state) {
 }
 
 /* Rule 8: only the learner that the batch names sends its results. */
-static void only_the_learner_asked_answers(void **state) {
+static void only_the_learner_asked_answers(void **state)
+{
     (void)state;
     struct entry e = {.slot = 1, .ballot = b1, .kind = ENTRY_COMMANDS, .value = incr("key", 1, 2)};
-    struct step_result r = tell(8, (struct message){.kind = MESSAGE_ACCEPT, .ballot = b1, .from = 1, .chosen = 2, .entries = {&e, 1}});
+    struct step_result r =
+        tell(8, (struct message){.kind = MESSAGE_ACCEPT, .ballot = b1, .from = 1, .chosen = 2, .entries = {&e, 1}});
     assert_int_equal(learner_agent_status(agent).executed, 2);
     assert_null(sent(&r, MESSAGE_EXECUTED));
     r = ask_result(1, 1); /* but every learner remembers them */
@@ -121,7 +134,8 @@ static void only_the_learner_asked_answers(void **state) {
 }
 
 /* Rule 8, AtMostOnce: the log may hold a batch twice, or an older one behind it. */
-static void a_batch_is_executed_at_most_once(void **state) {
+static void a_batch_is_executed_at_most_once(void **state)
+{
     (void)state;
     choose(1, b1, 5);
     struct step_result r = choose(2, b1, 5);
@@ -134,7 +148,8 @@ static void a_batch_is_executed_at_most_once(void **state) {
     assert_int_equal(learner_agent_status(agent).commands_executed, 2);
 }
 
-static void results_tell_what_a_slot_held(void **state) {
+static void results_tell_what_a_slot_held(void **state)
+{
     (void)state;
     choose(1, b1, 5);
     choose(2, b1, 5);
@@ -152,12 +167,14 @@ static void results_tell_what_a_slot_held(void **state) {
     assert_null(sent(&r, MESSAGE_EXECUTED));
     r = ask_result(0, 6);
     assert_null(sent(&r, MESSAGE_EXECUTED));
-    for (uint64_t slot = 4; slot < 60; slot++) choose(slot, b1, slot + 10);
+    for (uint64_t slot = 4; slot < 60; slot++)
+        choose(slot, b1, slot + 10);
     r = ask_result(1, 5);
     assert_int_equal(sent(&r, MESSAGE_EXECUTED)->message.flags, MESSAGE_FORGOTTEN);
 }
 
-static void a_value_that_is_no_batch_changes_nothing(void **state) {
+static void a_value_that_is_no_batch_changes_nothing(void **state)
+{
     (void)state;
     struct entry e = entry_at(1, b1, "no batch, but chosen all the same");
     tell(8, (struct message){.kind = MESSAGE_ACCEPT, .ballot = b1, .from = 1, .chosen = 2, .entries = {&e, 1}});
@@ -166,7 +183,8 @@ static void a_value_that_is_no_batch_changes_nothing(void **state) {
 }
 
 /* Rule 7: what is executed here has its value in this journal. */
-static void an_executed_slot_is_recorded(void **state) {
+static void an_executed_slot_is_recorded(void **state)
+{
     (void)state;
     struct step_result r = choose(1, b1, 1);
     assert_int_equal(appended(&r, RECORD_LEARNED)->entry.slot, 1);
@@ -181,7 +199,8 @@ static void an_executed_slot_is_recorded(void **state) {
     assert_int_equal(learner_agent_status(agent).held, 2);
 }
 
-static void a_vote_in_the_journal_is_not_recorded_again(void **state) {
+static void a_vote_in_the_journal_is_not_recorded_again(void **state)
+{
     (void)state;
     struct event votes[] = {{.tag = EVENT_APPENDED, .val.appended = {.lsn = 1, .slot = 1, .ballot = b1}},
                             {.tag = EVENT_APPENDED, .val.appended = {.lsn = 2, .slot = 2, .ballot = {0, 8, 1}}}};
@@ -195,9 +214,11 @@ static void a_vote_in_the_journal_is_not_recorded_again(void **state) {
     assert_int_equal(appended(&r, RECORD_LEARNED)->entry.slot, 2);
 }
 
-static void a_restart_executes_what_the_journal_holds(void **state) {
+static void a_restart_executes_what_the_journal_holds(void **state)
+{
     (void)state;
-    for (uint64_t slot = 1; slot <= 100; slot++) choose(slot, b1, slot);
+    for (uint64_t slot = 1; slot <= 100; slot++)
+        choose(slot, b1, slot);
     uint64_t hash = learner_agent_status(agent).state_hash;
     learner_agent_free(agent);
     struct step_result r = start();
@@ -212,7 +233,8 @@ static void a_restart_executes_what_the_journal_holds(void **state) {
 }
 
 /* The values of slots [first, end) arrive, and with `voted` this node's acceptor votes for them. */
-static void arrive(uint64_t first, uint64_t end, bool voted) {
+static void arrive(uint64_t first, uint64_t end, bool voted)
+{
     struct entry entries[64];
     struct event events[65];
     size_t count = 0, event_count = 0;
@@ -222,20 +244,24 @@ static void arrive(uint64_t first, uint64_t end, bool voted) {
         value.words.ptr = incoming[count];
         struct entry e = {.slot = slot, .ballot = b1, .kind = ENTRY_COMMANDS, .value = value};
         entries[count++] = e;
-        if (!voted) continue;
+        if (!voted)
+            continue;
         memcpy(values[journal_count], value.words.ptr, value.words.len * 8);
         e.value.words.ptr = values[journal_count];
         journal[journal_count] = (struct log_record){.lsn = journal_count + 1, .kind = RECORD_ACCEPTED, .entry = e};
         lsn = ++journal_count + 1;
-        events[event_count++] = (struct event){.tag = EVENT_APPENDED, .val.appended = {.lsn = lsn - 1, .slot = slot, .ballot = b1}};
+        events[event_count++] =
+            (struct event){.tag = EVENT_APPENDED, .val.appended = {.lsn = lsn - 1, .slot = slot, .ballot = b1}};
     }
-    events[event_count++] = from(8, (struct message){.kind = MESSAGE_ACCEPT, .ballot = b1, .from = 1, .chosen = 1, .entries = {entries, count}});
+    events[event_count++] =
+        from(8, (struct message){.kind = MESSAGE_ACCEPT, .ballot = b1, .from = 1, .chosen = 1, .entries = {entries, count}});
     step(events, event_count);
 }
 
 /* All that was called durably held must be there after a restart. The journal is made so that some slots are executed without
  * a word in it, and then a whole window at once: the last values lie more than a window behind what it calls chosen. */
-static void a_restart_brings_back_all_that_was_held(void **state) {
+static void a_restart_brings_back_all_that_was_held(void **state)
+{
     uint64_t window = learner_window(&config);
     for (int voted = 0; voted <= 1; voted++) {
         if (voted) {
@@ -258,9 +284,11 @@ static void a_restart_brings_back_all_that_was_held(void **state) {
     }
 }
 
-static void peers_get_chosen_slots_from_the_journal(void **state) {
+static void peers_get_chosen_slots_from_the_journal(void **state)
+{
     (void)state;
-    for (uint64_t slot = 1; slot <= 10; slot++) choose(slot, b1, slot);
+    for (uint64_t slot = 1; slot <= 10; slot++)
+        choose(slot, b1, slot);
     struct step_result r = tell(2, (struct message){.kind = MESSAGE_LEARN_REQUEST, .from = 3, .to = 1000});
     const struct effect *read = effect_of(&r, EFFECT_READ, 0);
     assert_non_null(read);
@@ -274,7 +302,8 @@ static void peers_get_chosen_slots_from_the_journal(void **state) {
     assert_int_equal(learn->message.entries.ptr[0].slot, 3);
 }
 
-static void a_gap_is_asked_for(void **state) {
+static void a_gap_is_asked_for(void **state)
+{
     (void)state;
     tell(2, (struct message){.kind = MESSAGE_PROGRESS, .to = 20});
     struct step_result r = tell(8, (struct message){.kind = MESSAGE_CHOSEN, .ballot = b1, .from = 1, .chosen = 11});
@@ -283,7 +312,8 @@ static void a_gap_is_asked_for(void **state) {
 }
 
 /* A peer's word for a slot is enough; an acceptor's vote is one of a quorum. */
-static void learned_entries_are_executed(void **state) {
+static void learned_entries_are_executed(void **state)
+{
     (void)state;
     struct entry e = {.slot = 1, .ballot = b1, .kind = ENTRY_COMMANDS, .value = incr("key", 1, 1)};
     struct message m = {.kind = MESSAGE_LEARN, .entries = {&e, 1}};
@@ -298,7 +328,8 @@ static void learned_entries_are_executed(void **state) {
     assert_int_equal(learner_agent_status(agent).executed, 3);
 }
 
-static void the_word_of_no_leader_chooses_nothing(void **state) {
+static void the_word_of_no_leader_chooses_nothing(void **state)
+{
     (void)state;
     struct entry e = {.slot = 1, .ballot = b1, .kind = ENTRY_COMMANDS, .value = incr("key", 1, 1)};
     tell(4, (struct message){.kind = MESSAGE_LEARN, .entries = {&e, 1}}); /* one vote */
@@ -306,7 +337,8 @@ static void the_word_of_no_leader_chooses_nothing(void **state) {
     assert_int_equal(learner_agent_status(agent).executed, 1);
 }
 
-static void slots_beyond_all_bounds_are_ignored(void **state) {
+static void slots_beyond_all_bounds_are_ignored(void **state)
+{
     (void)state;
     tell(8, (struct message){.kind = MESSAGE_CHOSEN, .ballot = b1, .from = 1, .chosen = UINT64_MAX});
     tell(8, (struct message){.kind = MESSAGE_ACCEPTED, .ballot = b1, .from = 1, .to = UINT64_MAX});
@@ -317,13 +349,15 @@ static void slots_beyond_all_bounds_are_ignored(void **state) {
 }
 
 /* A step executes so much, and asks to be called again for the rest. */
-static void much_is_executed_in_several_steps(void **state) {
+static void much_is_executed_in_several_steps(void **state)
+{
     (void)state;
     struct payload big = {.words = {calloc(1 << 17, 8), 1 << 17}, .len = 1 << 20};
     struct step_result r = {0};
     for (uint64_t slot = 1; slot <= 6; slot++) {
         struct entry e = {.slot = slot, .ballot = b1, .kind = ENTRY_NOOP, .value = big};
-        struct event value = from(8, (struct message){.kind = MESSAGE_ACCEPT, .ballot = b1, .from = 1, .chosen = 1, .entries = {&e, 1}});
+        struct event value =
+            from(8, (struct message){.kind = MESSAGE_ACCEPT, .ballot = b1, .from = 1, .chosen = 1, .entries = {&e, 1}});
         learner_agent_step(agent, now, lsn, &value, 1);
     }
     struct event chosen = from(8, (struct message){.kind = MESSAGE_CHOSEN, .ballot = b1, .from = 1, .chosen = 7});
@@ -340,7 +374,8 @@ static void much_is_executed_in_several_steps(void **state) {
 }
 
 /* An acceptor of the same node may be far ahead of its learner: such votes must not make it remember every slot between. */
-static void votes_far_ahead_take_no_memory(void **state) {
+static void votes_far_ahead_take_no_memory(void **state)
+{
     (void)state;
     struct event e = {.tag = EVENT_APPENDED, .val.appended = {.lsn = 1, .slot = SLOT_MAX - 1, .ballot = b1}};
     journal_count = 1;
@@ -350,13 +385,15 @@ static void votes_far_ahead_take_no_memory(void **state) {
 }
 
 /* Rule 13. */
-static void progress_tells_a_hash_that_others_can_compare(void **state) {
+static void progress_tells_a_hash_that_others_can_compare(void **state)
+{
     (void)state;
     struct step_result r = {0};
     uint64_t hash = 0;
     for (uint64_t slot = 1; slot <= 70; slot++) {
         r = choose(slot, b1, slot);
-        if (slot == 63) hash = learner_agent_status(agent).state_hash;
+        if (slot == 63)
+            hash = learner_agent_status(agent).state_hash;
     }
     now += 1000000;
     r = step(NULL, 0);
@@ -368,9 +405,11 @@ static void progress_tells_a_hash_that_others_can_compare(void **state) {
 }
 
 /* Rule 13: nothing leaves a learner that differs from the others. */
-static void who_differs_from_the_others_says_so_and_nothing_else(void **state) {
+static void who_differs_from_the_others_says_so_and_nothing_else(void **state)
+{
     (void)state;
-    for (uint64_t slot = 1; slot <= 70; slot++) choose(slot, b1, slot);
+    for (uint64_t slot = 1; slot <= 70; slot++)
+        choose(slot, b1, slot);
     struct message m = {.kind = MESSAGE_PROGRESS, .to = 70, .from = 64, .batch = {.number = 123}};
     struct step_result r = tell(2, m);
     assert_null(effect_of(&r, EFFECT_DIVERGED, 0));
@@ -384,7 +423,8 @@ static void who_differs_from_the_others_says_so_and_nothing_else(void **state) {
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {
         TEST(a_chosen_batch_is_executed_and_answered),
         TEST(only_the_learner_asked_answers),

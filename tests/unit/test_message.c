@@ -3,10 +3,12 @@
 
 #include "tests/unit/protocol.h"
 
-static void a_copy_shares_nothing(void **state) {
+static void a_copy_shares_nothing(void **state)
+{
     (void)state;
     struct entry entries[2] = {entry_at(3, ballot_of(1, 2), "three"), entry_at(4, ballot_of(1, 2), "")};
-    struct message m = {.kind = MESSAGE_ACCEPT, .flags = MESSAGE_LAST, .ballot = ballot_of(1, 2), .from = 1, .entries = {entries, 2}};
+    struct message m = {
+        .kind = MESSAGE_ACCEPT, .flags = MESSAGE_LAST, .ballot = ballot_of(1, 2), .from = 1, .entries = {entries, 2}};
     struct message copy = message_copy(&m);
     memset(entries[0].value.words.ptr, 'x', 5);
     memset(entries, 0, sizeof entries);
@@ -21,7 +23,8 @@ static void a_copy_shares_nothing(void **state) {
     assert_int_equal(copy.entries.len, 0);
 }
 
-static void a_message_without_entries_copies(void **state) {
+static void a_message_without_entries_copies(void **state)
+{
     (void)state;
     struct message m = {.kind = MESSAGE_ALIVE, .ballot = ballot_of(7, 1)};
     struct message copy = message_copy(&m);
@@ -30,11 +33,17 @@ static void a_message_without_entries_copies(void **state) {
     message_free(&copy);
 }
 
-static void every_slot_and_the_round_are_bounded(void **state) {
+static void every_slot_and_the_round_are_bounded(void **state)
+{
     (void)state;
     struct entry entry = {.slot = SLOT_MAX - 1};
-    const struct message sound = {.from = SLOT_MAX - 1, .to = SLOT_MAX - 1, .floor = SLOT_MAX - 1, .chosen = SLOT_MAX - 1,
-                                  .ballot = {.round = SLOT_MAX - 1}, .batch = {.number = UINT64_MAX}, .entries = {&entry, 1}};
+    const struct message sound = {.from = SLOT_MAX - 1,
+                                  .to = SLOT_MAX - 1,
+                                  .floor = SLOT_MAX - 1,
+                                  .chosen = SLOT_MAX - 1,
+                                  .ballot = {.round = SLOT_MAX - 1},
+                                  .batch = {.number = UINT64_MAX},
+                                  .entries = {&entry, 1}};
     assert_true(message_fits(&sound));
     struct message m = sound;
     m.from = SLOT_MAX;
@@ -55,7 +64,8 @@ static void every_slot_and_the_round_are_bounded(void **state) {
     assert_false(message_fits(&sound));
 }
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_copy_shares_nothing),
         cmocka_unit_test(a_message_without_entries_copies),

@@ -3,25 +3,29 @@
 
 #include "tests/unit/protocol.h"
 
-static void queue(struct outstanding *o, uint64_t token, uint64_t now) {
+static void queue(struct outstanding *o, uint64_t token, uint64_t now)
+{
     struct payload value = text_payload("value");
     uint64_t number = outstanding_next(o);
     outstanding_add(o, token, now);
     outstanding_queue(o, number, &value);
 }
 
-static void propose(struct outstanding *o, uint64_t slot) {
+static void propose(struct outstanding *o, uint64_t slot)
+{
     uint64_t number;
     assert_non_null(outstanding_first(o, &number));
     outstanding_proposed(o, number, slot);
 }
 
-static void batches_are_proposed_in_order_and_once(void **state) {
+static void batches_are_proposed_in_order_and_once(void **state)
+{
     struct outstanding o;
     uint64_t number, token;
     (void)state;
     outstanding_init(&o);
-    for (uint64_t i = 1; i <= 3; i++) queue(&o, i * 10, 0);
+    for (uint64_t i = 1; i <= 3; i++)
+        queue(&o, i * 10, 0);
     for (uint64_t i = 1; i <= 3; i++) {
         assert_true(payload_is(outstanding_first(&o, &number), "value"));
         assert_int_equal(number, i);
@@ -34,7 +38,8 @@ static void batches_are_proposed_in_order_and_once(void **state) {
     outstanding_close(&o);
 }
 
-static void an_answer_is_given_once(void **state) {
+static void an_answer_is_given_once(void **state)
+{
     struct outstanding o;
     uint64_t token;
     (void)state;
@@ -51,7 +56,8 @@ static void an_answer_is_given_once(void **state) {
 }
 
 /* Rule 8: "another batch" counts only for the slot that the batch was proposed in, and never for one without a slot. */
-static void a_refusal_must_be_about_the_slot(void **state) {
+static void a_refusal_must_be_about_the_slot(void **state)
+{
     struct outstanding o;
     uint64_t token;
     (void)state;
@@ -66,7 +72,8 @@ static void a_refusal_must_be_about_the_slot(void **state) {
     outstanding_close(&o);
 }
 
-static void only_queued_batches_are_taken_back(void **state) {
+static void only_queued_batches_are_taken_back(void **state)
+{
     struct outstanding o;
     struct outstanding_overdue batch;
     (void)state;
@@ -82,12 +89,14 @@ static void only_queued_batches_are_taken_back(void **state) {
     outstanding_close(&o);
 }
 
-static void the_oldest_expires_first(void **state) {
+static void the_oldest_expires_first(void **state)
+{
     struct outstanding o;
     struct outstanding_overdue batch;
     (void)state;
     outstanding_init(&o);
-    for (uint64_t i = 1; i <= 3; i++) queue(&o, i, i * 100);
+    for (uint64_t i = 1; i <= 3; i++)
+        queue(&o, i, i * 100);
     assert_false(outstanding_expired(&o, 149, 50, &batch));
     assert_true(outstanding_expired(&o, 150, 50, &batch));
     assert_int_equal(batch.token, 1);
@@ -98,7 +107,8 @@ static void the_oldest_expires_first(void **state) {
     outstanding_close(&o);
 }
 
-static void overdue_batches_are_asked_about_once_an_interval(void **state) {
+static void overdue_batches_are_asked_about_once_an_interval(void **state)
+{
     struct outstanding o;
     struct outstanding_overdue batch;
     (void)state;
@@ -120,7 +130,8 @@ static void overdue_batches_are_asked_about_once_an_interval(void **state) {
     outstanding_close(&o);
 }
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(batches_are_proposed_in_order_and_once),
         cmocka_unit_test(an_answer_is_given_once),

@@ -3,7 +3,8 @@
 
 #include "tests/unit/protocol.h"
 
-static struct proposer *fresh(void) {
+static struct proposer *fresh(void)
+{
     struct node_config config = three_nodes(1);
     return proposer_new(&config);
 }
@@ -15,31 +16,41 @@ struct chunk {
     size_t count;
 };
 
-static struct promise_result promise(struct proposer *p, uint32_t sender, struct ballot ballot, struct chunk c) {
-    struct message m = {.kind = MESSAGE_PROMISE, .flags = c.more ? 0 : MESSAGE_LAST, .ballot = ballot, .from = c.from,
-                        .to = c.to, .floor = c.floor, .entries = {c.entries, c.count}};
+static struct promise_result promise(struct proposer *p, uint32_t sender, struct ballot ballot, struct chunk c)
+{
+    struct message m = {.kind = MESSAGE_PROMISE,
+                        .flags = c.more ? 0 : MESSAGE_LAST,
+                        .ballot = ballot,
+                        .from = c.from,
+                        .to = c.to,
+                        .floor = c.floor,
+                        .entries = {c.entries, c.count}};
     return proposer_promise(p, sender, &m);
 }
 
 /* An acceptor without votes. */
-static struct promise_result promise_nothing(struct proposer *p, uint32_t sender, struct ballot ballot) {
+static struct promise_result promise_nothing(struct proposer *p, uint32_t sender, struct ballot ballot)
+{
     return promise(p, sender, ballot, (struct chunk){.from = 1, .to = 1, .floor = 1});
 }
 
-static struct ballot elect(struct proposer *p) {
+static struct ballot elect(struct proposer *p)
+{
     struct ballot b = proposer_prepare(p, (struct ballot){0}, 1);
     promise_nothing(p, 1, b);
     assert_int_equal(promise_nothing(p, 2, b).outcome, PROMISE_ELECTED);
     return b;
 }
 
-static uint64_t propose(struct proposer *p, const char *text) {
+static uint64_t propose(struct proposer *p, const char *text)
+{
     struct payload value = text_payload(text);
     return proposer_propose(p, ENTRY_COMMANDS, &value);
 }
 
 /* Rule 1. */
-static void every_ballot_is_new_and_above(void **state) {
+static void every_ballot_is_new_and_above(void **state)
+{
     struct proposer *p = fresh();
     (void)state;
     struct ballot first = proposer_prepare(p, ballot_of(41, 3), 1);
@@ -51,7 +62,8 @@ static void every_ballot_is_new_and_above(void **state) {
     proposer_free(p);
 }
 
-static void a_quorum_elects(void **state) {
+static void a_quorum_elects(void **state)
+{
     struct proposer *p = fresh();
     (void)state;
     struct ballot b = proposer_prepare(p, (struct ballot){0}, 1);
@@ -66,7 +78,8 @@ static void a_quorum_elects(void **state) {
 }
 
 /* Rule 4: per slot the value of the highest ballot wins; gaps become no-ops. */
-static void the_highest_vote_wins_and_gaps_are_filled(void **state) {
+static void the_highest_vote_wins_and_gaps_are_filled(void **state)
+{
     struct proposer *p = fresh();
     (void)state;
     struct ballot b = proposer_prepare(p, ballot_of(9, 1), 1);
@@ -87,7 +100,8 @@ static void the_highest_vote_wins_and_gaps_are_filled(void **state) {
     proposer_free(p);
 }
 
-static void an_acceptor_counts_when_its_chunks_are_contiguous(void **state) {
+static void an_acceptor_counts_when_its_chunks_are_contiguous(void **state)
+{
     struct proposer *p = fresh();
     (void)state;
     struct ballot b = proposer_prepare(p, ballot_of(9, 1), 1);
@@ -104,7 +118,8 @@ static void an_acceptor_counts_when_its_chunks_are_contiguous(void **state) {
 }
 
 /* The network may double chunks: each must not ask for the next one again, or every round trip would double the traffic. */
-static void a_chunk_that_came_before_asks_for_nothing(void **state) {
+static void a_chunk_that_came_before_asks_for_nothing(void **state)
+{
     struct proposer *p = fresh();
     (void)state;
     struct ballot b = proposer_prepare(p, ballot_of(9, 1), 1);
@@ -116,7 +131,8 @@ static void a_chunk_that_came_before_asks_for_nothing(void **state) {
 }
 
 /* Rule 4: a truncation floor raises ours; it is never "no vote". */
-static void a_truncation_floor_raises_ours(void **state) {
+static void a_truncation_floor_raises_ours(void **state)
+{
     struct proposer *p = fresh();
     (void)state;
     struct ballot b = proposer_prepare(p, ballot_of(9, 1), 1);
@@ -133,7 +149,8 @@ static void a_truncation_floor_raises_ours(void **state) {
     proposer_free(p);
 }
 
-static void unsound_chunks_are_ignored(void **state) {
+static void unsound_chunks_are_ignored(void **state)
+{
     struct proposer *p = fresh();
     (void)state;
     struct ballot b = proposer_prepare(p, ballot_of(9, 1), 1);
@@ -143,18 +160,21 @@ static void unsound_chunks_are_ignored(void **state) {
     assert_int_equal(promise(p, 2, b, (struct chunk){1, 7, 1, false, &future, 1}).outcome, PROMISE_IGNORED);
     assert_int_equal(promise(p, 2, b, (struct chunk){1, SLOT_MAX - 1, 1, false, &far, 1}).outcome, PROMISE_IGNORED);
     assert_int_equal(promise(p, 2, b, (struct chunk){5, 1, 1, false, NULL, 0}).outcome, PROMISE_IGNORED);
-    assert_int_equal(promise(p, 2, b, (struct chunk){1, SLOT_MAX - 1, SLOT_MAX - 1, false, NULL, 0}).outcome, PROMISE_IGNORED);
+    assert_int_equal(promise(p, 2, b, (struct chunk){1, SLOT_MAX - 1, SLOT_MAX - 1, false, NULL, 0}).outcome,
+                     PROMISE_IGNORED);
     assert_int_equal(proposer_promise_wanted(p, 2), 1);
     proposer_free(p);
 }
 
 /* Rule 5. */
-static void the_window_is_alpha_slots(void **state) {
+static void the_window_is_alpha_slots(void **state)
+{
     struct proposer *p = fresh();
     (void)state;
     assert_int_equal(propose(p, "not leading"), 0);
     struct ballot b = elect(p);
-    for (uint64_t slot = 1; slot <= 8; slot++) assert_int_equal(propose(p, "x"), slot);
+    for (uint64_t slot = 1; slot <= 8; slot++)
+        assert_int_equal(propose(p, "x"), slot);
     assert_int_equal(propose(p, "no room"), 0);
     assert_int_equal(proposer_pending(p, 1000).len, 8);
     proposer_accepted(p, 1, b, 2, 9); /* the first slot still holds the window */
@@ -169,12 +189,14 @@ static void the_window_is_alpha_slots(void **state) {
     proposer_free(p);
 }
 
-static void recovered_slots_are_sent_as_the_window_allows(void **state) {
+static void recovered_slots_are_sent_as_the_window_allows(void **state)
+{
     struct proposer *p = fresh();
     (void)state;
     struct ballot b = proposer_prepare(p, ballot_of(9, 1), 1);
     struct entry votes[20];
-    for (size_t i = 0; i < 20; i++) votes[i] = entry_at(i + 1, ballot_of(1, 2), "x");
+    for (size_t i = 0; i < 20; i++)
+        votes[i] = entry_at(i + 1, ballot_of(1, 2), "x");
     promise(p, 2, b, (struct chunk){1, 21, 1, false, votes, 20});
     promise_nothing(p, 3, b);
     assert_int_equal(proposer_pending(p, 1000).len, 8);
@@ -188,7 +210,8 @@ static void recovered_slots_are_sent_as_the_window_allows(void **state) {
     proposer_free(p);
 }
 
-static void a_quorum_of_votes_at_the_ballot_chooses(void **state) {
+static void a_quorum_of_votes_at_the_ballot_chooses(void **state)
+{
     struct proposer *p = fresh();
     (void)state;
     struct ballot b = elect(p);
@@ -206,11 +229,13 @@ static void a_quorum_of_votes_at_the_ballot_chooses(void **state) {
     proposer_free(p);
 }
 
-static void unanswered_names_what_an_acceptor_lacks(void **state) {
+static void unanswered_names_what_an_acceptor_lacks(void **state)
+{
     struct proposer *p = fresh();
     (void)state;
     struct ballot b = elect(p);
-    for (int i = 0; i < 4; i++) propose(p, "x");
+    for (int i = 0; i < 4; i++)
+        propose(p, "x");
     proposer_pending(p, 1000);
     proposer_accepted(p, 1, b, 1, 3);
     proposer_accepted(p, 2, b, 2, 3); /* slot 2 is chosen */
@@ -225,11 +250,13 @@ static void unanswered_names_what_an_acceptor_lacks(void **state) {
 }
 
 /* Slots settled from outside give way; those behind that were chosen meanwhile must not stay in the way. */
-static void settling_passes_what_was_chosen_behind(void **state) {
+static void settling_passes_what_was_chosen_behind(void **state)
+{
     struct proposer *p = fresh();
     (void)state;
     struct ballot b = elect(p);
-    for (int i = 0; i < 3; i++) propose(p, "x");
+    for (int i = 0; i < 3; i++)
+        propose(p, "x");
     proposer_pending(p, 1000);
     proposer_accepted(p, 1, b, 2, 4);
     proposer_accepted(p, 2, b, 2, 4);
@@ -240,7 +267,8 @@ static void settling_passes_what_was_chosen_behind(void **state) {
     proposer_free(p);
 }
 
-static void settling_beyond_the_window_moves_it(void **state) {
+static void settling_beyond_the_window_moves_it(void **state)
+{
     struct proposer *p = fresh();
     (void)state;
     elect(p);
@@ -254,7 +282,8 @@ static void settling_beyond_the_window_moves_it(void **state) {
     proposer_free(p);
 }
 
-static void resigning_forgets_the_window(void **state) {
+static void resigning_forgets_the_window(void **state)
+{
     struct proposer *p = fresh();
     (void)state;
     struct ballot b = elect(p);
@@ -269,7 +298,8 @@ static void resigning_forgets_the_window(void **state) {
     proposer_free(p);
 }
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_ballot_is_new_and_above),
         cmocka_unit_test(a_quorum_elects),

@@ -13,22 +13,27 @@ static struct step_result r; /* of the last step */
 static uint64_t question; /* number of the last one asked */
 static uint64_t proposed; /* the highest slot proposed so far */
 
-static void step(const struct event *events, size_t count) {
+static void step(const struct event *events, size_t count)
+{
     r = proposer_agent_step(agent, now, 1, events, count);
-    if (sent(&r, MESSAGE_ASK) != NULL) question = sent(&r, MESSAGE_ASK)->message.from;
+    if (sent(&r, MESSAGE_ASK) != NULL)
+        question = sent(&r, MESSAGE_ASK)->message.from;
     const struct outgoing *accept = sent(&r, MESSAGE_ACCEPT);
     for (size_t i = 0; accept != NULL && i < accept->message.entries.len; i++)
-        if (accept->message.entries.ptr[i].slot > proposed) proposed = accept->message.entries.ptr[i].slot;
+        if (accept->message.entries.ptr[i].slot > proposed)
+            proposed = accept->message.entries.ptr[i].slot;
 }
 
-static void start(void) {
+static void start(void)
+{
     struct event events[] = {{.tag = EVENT_RECOVERED}, durable(0)};
     proposed = 0;
     agent = proposer_agent_new(&config);
     step(events, 2);
 }
 
-static int set_up(void **state) {
+static int set_up(void **state)
+{
     (void)state;
     config = nine_nodes(9);
     now = 1000000;
@@ -36,7 +41,8 @@ static int set_up(void **state) {
     return 0;
 }
 
-static int set_up_forwarding(void **state) {
+static int set_up_forwarding(void **state)
+{
     (void)state;
     config = nine_nodes(8);
     config.forward = true;
@@ -45,23 +51,24 @@ static int set_up_forwarding(void **state) {
     return 0;
 }
 
-static int tear_down(void **state) {
+static int tear_down(void **state)
+{
     (void)state;
     proposer_agent_free(agent);
     return 0;
 }
 
-static void tell(uint32_t sender, struct message m) {
+static void tell(uint32_t sender, struct message m)
+{
     struct event e = from(sender, m);
     step(&e, 1);
 }
 
-static uint8_t state_now(void) {
-    return proposer_agent_status(agent).proposer_state;
-}
+static uint8_t state_now(void) { return proposer_agent_status(agent).proposer_state; }
 
 /* Time passes; the other proposers and the acceptors named are heard. */
-static void pass(uint64_t time, node_set heard) {
+static void pass(uint64_t time, node_set heard)
+{
     struct event events[16];
     size_t count = 0;
     now += time;
@@ -73,17 +80,21 @@ static void pass(uint64_t time, node_set heard) {
     step(events, count);
 }
 
-static void answer_question(uint32_t acceptor, bool lost) {
+static void answer_question(uint32_t acceptor, bool lost)
+{
     tell(acceptor, (struct message){.kind = MESSAGE_LOST, .flags = lost ? MESSAGE_YES : 0, .from = question});
 }
 
-static void promise(uint32_t acceptor, struct ballot ballot, uint64_t floor) {
-    tell(acceptor, (struct message){.kind = MESSAGE_PROMISE, .flags = MESSAGE_LAST, .ballot = ballot, .from = floor, .to = floor,
-                                    .floor = floor});
+static void promise(uint32_t acceptor, struct ballot ballot, uint64_t floor)
+{
+    tell(acceptor,
+         (struct message){
+             .kind = MESSAGE_PROMISE, .flags = MESSAGE_LAST, .ballot = ballot, .from = floor, .to = floor, .floor = floor});
 }
 
 /* Makes the agent the leader; returns its ballot. */
-static struct ballot lead(void) {
+static struct ballot lead(void)
+{
     answer_question(4, true);
     answer_question(5, true);
     struct ballot ballot = proposer_agent_status(agent).ballot;
@@ -93,9 +104,10 @@ static struct ballot lead(void) {
     return ballot;
 }
 
-static void submit(uint64_t token) {
+static void submit(uint64_t token)
+{
     struct batch_builder b = {0};
-    struct bytes arg = {(uint8_t *)(uintptr_t) "DBSIZE", 6};
+    struct bytes arg = {(uint8_t *)(uintptr_t)"DBSIZE", 6};
     batch_begin(&b);
     batch_add(&b, &arg, 1);
     struct event e = {.tag = EVENT_COMMANDS, .val.commands = {.token = token, .value = batch_end(&b)}};
@@ -103,30 +115,38 @@ static void submit(uint64_t token) {
     batch_builder_free(&b);
 }
 
-static const struct client_reply *reply(void) {
+static const struct client_reply *reply(void)
+{
     const struct effect *e = effect_of(&r, EFFECT_REPLY, 0);
     return e != NULL ? &e->val.reply : NULL;
 }
 
-static void executed(uint64_t number, uint64_t slot, uint8_t flags) {
+static void executed(uint64_t number, uint64_t slot, uint8_t flags)
+{
     struct entry entry = {.slot = slot, .value = text_payload("replies")};
-    tell(1, (struct message){.kind = MESSAGE_EXECUTED, .flags = flags, .from = slot, .batch = {config.node, 1, number},
+    tell(1, (struct message){.kind = MESSAGE_EXECUTED,
+                             .flags = flags,
+                             .from = slot,
+                             .batch = {config.node, 1, number},
                              .entries = {&entry, flags == 0}});
 }
 
-static void votes(struct ballot ballot, uint64_t first, uint64_t end) {
+static void votes(struct ballot ballot, uint64_t first, uint64_t end)
+{
     for (uint32_t acceptor = 4; acceptor <= 5; acceptor++)
         tell(acceptor, (struct message){.kind = MESSAGE_ACCEPTED, .ballot = ballot, .from = first, .to = end});
 }
 
-static void progress(uint64_t executed_to, uint64_t held) {
+static void progress(uint64_t executed_to, uint64_t held)
+{
     for (uint32_t learner = 1; learner <= 3; learner++)
         tell(learner, (struct message){.kind = MESSAGE_PROGRESS, .to = executed_to, .floor = held});
 }
 
 /* --- elections (rule 15) --- */
 
-static void a_quorum_must_have_lost_the_leader_first(void **state) {
+static void a_quorum_must_have_lost_the_leader_first(void **state)
+{
     (void)state;
     assert_int_equal(sent(&r, MESSAGE_ASK)->to, 0x70);
     answer_question(4, true);
@@ -140,7 +160,8 @@ static void a_quorum_must_have_lost_the_leader_first(void **state) {
     assert_int_equal(count_sent(&r, MESSAGE_PREPARE), 3);
 }
 
-static void a_quorum_of_promises_elects(void **state) {
+static void a_quorum_of_promises_elects(void **state)
+{
     (void)state;
     struct ballot ballot = lead();
     assert_int_equal(effect_of(&r, EFFECT_LEADER, 0)->val.leader.leader, 9);
@@ -151,7 +172,8 @@ static void a_quorum_of_promises_elects(void **state) {
 }
 
 /* Rule 4: what only some learner has executed is prepared again, for that learner may be lost with the values. */
-static void phase_1_begins_where_a_majority_holds_all(void **state) {
+static void phase_1_begins_where_a_majority_holds_all(void **state)
+{
     (void)state;
     tell(1, (struct message){.kind = MESSAGE_PROGRESS, .to = 100, .floor = 90});
     tell(2, (struct message){.kind = MESSAGE_PROGRESS, .to = 70, .floor = 60});
@@ -161,14 +183,20 @@ static void phase_1_begins_where_a_majority_holds_all(void **state) {
     assert_int_equal(sent(&r, MESSAGE_PREPARE)->message.from, 60);
 }
 
-static void what_was_recovered_is_proposed_again_though_executed_somewhere(void **state) {
+static void what_was_recovered_is_proposed_again_though_executed_somewhere(void **state)
+{
     (void)state;
     tell(1, (struct message){.kind = MESSAGE_PROGRESS, .to = 3, .floor = 3});
     answer_question(4, true);
     answer_question(5, true);
     struct ballot ballot = proposer_agent_status(agent).ballot;
     struct entry vote = entry_at(1, ballot_of(1, 7), "only learner 1 has it");
-    tell(4, (struct message){.kind = MESSAGE_PROMISE, .flags = MESSAGE_LAST, .ballot = ballot, .from = 1, .to = 2, .floor = 1,
+    tell(4, (struct message){.kind = MESSAGE_PROMISE,
+                             .flags = MESSAGE_LAST,
+                             .ballot = ballot,
+                             .from = 1,
+                             .to = 2,
+                             .floor = 1,
                              .entries = {&vote, 1}});
     promise(5, ballot, 1);
     const struct outgoing *accept = sent(&r, MESSAGE_ACCEPT);
@@ -178,7 +206,8 @@ static void what_was_recovered_is_proposed_again_though_executed_somewhere(void 
     assert_true((accept->to & 0xe) == 0xe);
 }
 
-static void a_lost_prepare_is_sent_again(void **state) {
+static void a_lost_prepare_is_sent_again(void **state)
+{
     (void)state;
     answer_question(4, true);
     answer_question(5, true);
@@ -188,7 +217,8 @@ static void a_lost_prepare_is_sent_again(void **state) {
     assert_int_equal(sent(&r, MESSAGE_PREPARE)->to, node_set_of(5));
 }
 
-static void who_hears_a_leader_follows(void **state) {
+static void who_hears_a_leader_follows(void **state)
+{
     (void)state;
     tell(7, (struct message){.kind = MESSAGE_HEARTBEAT, .flags = MESSAGE_LEADING, .ballot = ballot_of(5, 7)});
     assert_int_equal(state_now(), PROPOSER_FOLLOWING);
@@ -199,7 +229,8 @@ static void who_hears_a_leader_follows(void **state) {
 }
 
 /* Someone prepared a higher ballot and died; this node heard of it. Who leads at the lower one leads all the same. */
-static void a_leader_below_a_ballot_heard_of_is_taken_when_there_is_no_other(void **state) {
+static void a_leader_below_a_ballot_heard_of_is_taken_when_there_is_no_other(void **state)
+{
     (void)state;
     tell(8, (struct message){.kind = MESSAGE_HEARTBEAT, .ballot = ballot_of(9, 8)});
     tell(7, (struct message){.kind = MESSAGE_HEARTBEAT, .flags = MESSAGE_LEADING, .ballot = ballot_of(5, 7)});
@@ -208,7 +239,8 @@ static void a_leader_below_a_ballot_heard_of_is_taken_when_there_is_no_other(voi
     assert_int_equal(proposer_agent_status(agent).leader, 7);
 }
 
-static void a_higher_ballot_ends_leading(void **state) {
+static void a_higher_ballot_ends_leading(void **state)
+{
     (void)state;
     lead();
     tell(6, (struct message){.kind = MESSAGE_NACK, .ballot = ballot_of(50, 8), .from = 1});
@@ -220,7 +252,8 @@ static void a_higher_ballot_ends_leading(void **state) {
     assert_non_null(sent(&r, MESSAGE_ASK));
 }
 
-static void a_leader_without_a_quorum_steps_down(void **state) {
+static void a_leader_without_a_quorum_steps_down(void **state)
+{
     (void)state;
     lead();
     pass(900000, 0x70);
@@ -230,13 +263,16 @@ static void a_leader_without_a_quorum_steps_down(void **state) {
     assert_int_equal(state_now(), PROPOSER_FOLLOWING);
 }
 
-static void step_with_records_waiting(uint64_t time) {
-    struct event heard[] = {from(4, (struct message){.kind = MESSAGE_ALIVE}), from(5, (struct message){.kind = MESSAGE_ALIVE})};
+static void step_with_records_waiting(uint64_t time)
+{
+    struct event heard[] = {from(4, (struct message){.kind = MESSAGE_ALIVE}),
+                            from(5, (struct message){.kind = MESSAGE_ALIVE})};
     now += time;
     r = proposer_agent_step(agent, now, 10, heard, 2); /* record 9 is written, and not yet durable */
 }
 
-static void a_node_with_a_stalled_disk_steps_down_and_stands_back(void **state) {
+static void a_node_with_a_stalled_disk_steps_down_and_stands_back(void **state)
+{
     (void)state;
     lead();
     step_with_records_waiting(900000);
@@ -246,7 +282,8 @@ static void a_node_with_a_stalled_disk_steps_down_and_stands_back(void **state) 
     for (int i = 0; i < 20; i++) {
         step_with_records_waiting(250000);
         assert_null(sent(&r, MESSAGE_ASK));
-        if (sent(&r, MESSAGE_HEARTBEAT) != NULL) assert_int_equal(sent(&r, MESSAGE_HEARTBEAT)->message.flags, MESSAGE_RESIGNED);
+        if (sent(&r, MESSAGE_HEARTBEAT) != NULL)
+            assert_int_equal(sent(&r, MESSAGE_HEARTBEAT)->message.flags, MESSAGE_RESIGNED);
     }
     struct event e = durable(9);
     now += 1;
@@ -254,7 +291,8 @@ static void a_node_with_a_stalled_disk_steps_down_and_stands_back(void **state) 
     assert_non_null(sent(&r, MESSAGE_ASK));
 }
 
-static void a_node_that_stops_hands_over(void **state) {
+static void a_node_that_stops_hands_over(void **state)
+{
     (void)state;
     lead();
     struct event stop = {.tag = EVENT_STOP};
@@ -264,12 +302,14 @@ static void a_node_that_stops_hands_over(void **state) {
     for (int i = 0; i < 20; i++) {
         pass(250000, 0x1f0);
         assert_null(sent(&r, MESSAGE_ASK));
-        if (sent(&r, MESSAGE_HEARTBEAT) != NULL) assert_int_equal(sent(&r, MESSAGE_HEARTBEAT)->message.flags, MESSAGE_RESIGNED);
+        if (sent(&r, MESSAGE_HEARTBEAT) != NULL)
+            assert_int_equal(sent(&r, MESSAGE_HEARTBEAT)->message.flags, MESSAGE_RESIGNED);
     }
 }
 
 /* One that sends but hears nothing must not keep the others waiting for it, though it is the highest. */
-static void who_hears_no_answers_says_that_it_cannot_lead(void **state) {
+static void who_hears_no_answers_says_that_it_cannot_lead(void **state)
+{
     (void)state;
     bool said = false;
     for (int i = 0; i < 10; i++) {
@@ -287,7 +327,8 @@ static void who_hears_no_answers_says_that_it_cannot_lead(void **state) {
 }
 
 /* As node 8, below 9. */
-static void who_cannot_lead_is_not_waited_for(void **state) {
+static void who_cannot_lead_is_not_waited_for(void **state)
+{
     (void)state;
     pass(1000, 0x380);
     assert_null(sent(&r, MESSAGE_ASK));
@@ -300,7 +341,8 @@ static void who_cannot_lead_is_not_waited_for(void **state) {
 
 /* --- batches (rule 8) --- */
 
-static void a_leader_proposes_and_answers(void **state) {
+static void a_leader_proposes_and_answers(void **state)
+{
     (void)state;
     struct ballot ballot = lead();
     submit(77);
@@ -325,7 +367,8 @@ static void a_leader_proposes_and_answers(void **state) {
     assert_null(reply()); /* once */
 }
 
-static void answers_to_another_life_are_ignored(void **state) {
+static void answers_to_another_life_are_ignored(void **state)
+{
     (void)state;
     lead();
     submit(77);
@@ -342,7 +385,8 @@ static void answers_to_another_life_are_ignored(void **state) {
     assert_null(reply());
 }
 
-static void who_does_not_lead_says_who_does(void **state) {
+static void who_does_not_lead_says_who_does(void **state)
+{
     (void)state;
     tell(7, (struct message){.kind = MESSAGE_HEARTBEAT, .flags = MESSAGE_LEADING, .ballot = ballot_of(5, 7)});
     assert_int_equal(r.credit, 0);
@@ -352,7 +396,8 @@ static void who_does_not_lead_says_who_does(void **state) {
     assert_int_equal(count_effects(&r, EFFECT_SEND), 0);
 }
 
-static void another_batch_in_its_slot_means_that_it_was_not_executed(void **state) {
+static void another_batch_in_its_slot_means_that_it_was_not_executed(void **state)
+{
     (void)state;
     lead();
     submit(1);
@@ -366,10 +411,12 @@ static void another_batch_in_its_slot_means_that_it_was_not_executed(void **stat
 }
 
 /* A leader that is superseded: what has no slot goes back to its clients, what has one may still be executed. */
-static void only_what_was_never_proposed_is_given_back(void **state) {
+static void only_what_was_never_proposed_is_given_back(void **state)
+{
     (void)state;
     lead();
-    for (uint64_t token = 1; token <= 9; token++) submit(token); /* the window takes eight */
+    for (uint64_t token = 1; token <= 9; token++)
+        submit(token); /* the window takes eight */
     tell(6, (struct message){.kind = MESSAGE_NACK, .ballot = ballot_of(50, 8), .from = 1});
     assert_int_equal(count_effects(&r, EFFECT_REPLY), 1);
     assert_int_equal(reply()->token, 9);
@@ -387,7 +434,8 @@ static void only_what_was_never_proposed_is_given_back(void **state) {
     assert_int_equal(reply()->outcome, OUTCOME_UNKNOWN);
 }
 
-static void a_missing_answer_is_asked_for_from_all_who_can_know(void **state) {
+static void a_missing_answer_is_asked_for_from_all_who_can_know(void **state)
+{
     (void)state;
     struct ballot ballot = lead();
     submit(1);
@@ -398,7 +446,8 @@ static void a_missing_answer_is_asked_for_from_all_who_can_know(void **state) {
     assert_null(sent(&r, MESSAGE_ACCEPT)); /* it is never proposed again */
 }
 
-static void a_forwarder_sends_a_batch_once(void **state) {
+static void a_forwarder_sends_a_batch_once(void **state)
+{
     (void)state;
     tell(9, (struct message){.kind = MESSAGE_HEARTBEAT, .flags = MESSAGE_LEADING, .ballot = ballot_of(5, 9)});
     submit(1);
@@ -414,7 +463,8 @@ static void a_forwarder_sends_a_batch_once(void **state) {
     assert_int_equal(reply()->outcome, OUTCOME_UNKNOWN);
 }
 
-static void a_leader_proposes_what_others_forward(void **state) {
+static void a_leader_proposes_what_others_forward(void **state)
+{
     (void)state;
     struct ballot ballot = lead();
     struct entry e = {.kind = ENTRY_COMMANDS, .value = text_payload("a batch of node 8")};
@@ -424,7 +474,8 @@ static void a_leader_proposes_what_others_forward(void **state) {
     assert_int_equal(sent(&r, MESSAGE_CHOSEN)->to, 0xe);
 }
 
-static void forwarded_batches_are_bounded(void **state) {
+static void forwarded_batches_are_bounded(void **state)
+{
     (void)state;
     struct payload big = {.words = {calloc(1 << 15, 8), 1 << 15}, .len = 1 << 18};
     struct entry e = {.kind = ENTRY_COMMANDS, .value = big};
@@ -442,7 +493,8 @@ static void forwarded_batches_are_bounded(void **state) {
     free(big.words.ptr);
 }
 
-static void a_forwarder_that_stops_takes_no_more(void **state) {
+static void a_forwarder_that_stops_takes_no_more(void **state)
+{
     (void)state;
     tell(9, (struct message){.kind = MESSAGE_HEARTBEAT, .flags = MESSAGE_LEADING, .ballot = ballot_of(5, 9)});
     assert_int_equal(r.credit, 4);
@@ -454,10 +506,12 @@ static void a_forwarder_that_stops_takes_no_more(void **state) {
 /* --- the window --- */
 
 /* Rule 16. */
-static void nobody_runs_ahead_of_a_majority_of_learners(void **state) {
+static void nobody_runs_ahead_of_a_majority_of_learners(void **state)
+{
     (void)state;
     struct ballot ballot = lead();
-    for (uint64_t token = 1; token <= 12; token++) submit(token);
+    for (uint64_t token = 1; token <= 12; token++)
+        submit(token);
     votes(ballot, 1, 9);
     assert_int_equal(proposer_agent_status(agent).chosen, 9);
     assert_null(sent(&r, MESSAGE_ACCEPT)); /* all is chosen, but nothing executed */
@@ -468,7 +522,8 @@ static void nobody_runs_ahead_of_a_majority_of_learners(void **state) {
 }
 
 /* More than one message holds, though not all that was recovered fits into the window. */
-static void recovered_values_are_sent_without_pause(void **state) {
+static void recovered_values_are_sent_without_pause(void **state)
+{
     (void)state;
     struct payload big = {.words = {calloc(50000, 8), 50000}, .len = 400000};
     struct entry recovered[12];
@@ -478,16 +533,23 @@ static void recovered_values_are_sent_without_pause(void **state) {
     for (uint64_t slot = 1; slot <= 12; slot++)
         recovered[slot - 1] = (struct entry){.slot = slot, .ballot = ballot_of(1, 7), .kind = ENTRY_COMMANDS, .value = big};
     promise(5, ballot, 1);
-    tell(4, (struct message){.kind = MESSAGE_PROMISE, .flags = MESSAGE_LAST, .ballot = ballot, .from = 1, .to = 13, .floor = 1,
+    tell(4, (struct message){.kind = MESSAGE_PROMISE,
+                             .flags = MESSAGE_LAST,
+                             .ballot = ballot,
+                             .from = 1,
+                             .to = 13,
+                             .floor = 1,
                              .entries = {recovered, 12}});
     assert_int_equal(proposed, 3);
-    for (int i = 0; i < 5 && r.wake_at <= now; i++) step(NULL, 0);
+    for (int i = 0; i < 5 && r.wake_at <= now; i++)
+        step(NULL, 0);
     assert_int_equal(proposed, 8);
     assert_true(r.wake_at > now);
     free(big.words.ptr);
 }
 
-static void acceptors_that_lack_votes_get_them_again(void **state) {
+static void acceptors_that_lack_votes_get_them_again(void **state)
+{
     (void)state;
     struct ballot ballot = lead();
     submit(1);
@@ -499,7 +561,8 @@ static void acceptors_that_lack_votes_get_them_again(void **state) {
 }
 
 /* What lies below what a majority of learners holds needs no votes: acceptors give none there. */
-static void held_slots_are_settled(void **state) {
+static void held_slots_are_settled(void **state)
+{
     (void)state;
     lead();
     submit(1);
@@ -510,7 +573,8 @@ static void held_slots_are_settled(void **state) {
     assert_int_equal(proposer_agent_status(agent).chosen, 2);
 }
 
-static void slots_beyond_all_bounds_are_ignored(void **state) {
+static void slots_beyond_all_bounds_are_ignored(void **state)
+{
     (void)state;
     struct ballot ballot = lead();
     submit(1);
@@ -524,7 +588,8 @@ static void slots_beyond_all_bounds_are_ignored(void **state) {
     assert_int_equal(state_now(), PROPOSER_LEADING);
 }
 
-static void a_clock_that_jumps_only_makes_it_step_down(void **state) {
+static void a_clock_that_jumps_only_makes_it_step_down(void **state)
+{
     (void)state;
     lead();
     submit(1);
@@ -535,10 +600,11 @@ static void a_clock_that_jumps_only_makes_it_step_down(void **state) {
     assert_int_not_equal(state_now(), PROPOSER_LEADING);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name)      cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 #define TEST_OF_8(name) cmocka_unit_test_setup_teardown(name, set_up_forwarding, tear_down)
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {
         TEST(a_quorum_must_have_lost_the_leader_first),
         TEST(a_quorum_of_promises_elects),

@@ -3,16 +3,16 @@
 
 #include "tests/unit/protocol.h"
 
-static struct batch_id batch(uint64_t number) {
-    return (struct batch_id){.origin = 1, .incarnation = 1, .number = number};
-}
+static struct batch_id batch(uint64_t number) { return (struct batch_id){.origin = 1, .incarnation = 1, .number = number}; }
 
-static void add(struct results *r, uint64_t slot, const char *replies) {
+static void add(struct results *r, uint64_t slot, const char *replies)
+{
     struct payload p = text_payload(replies);
     results_set(r, results_add(r, slot), batch(slot), &p);
 }
 
-static void results_are_found_by_slot(void **state) {
+static void results_are_found_by_slot(void **state)
+{
     struct results r;
     (void)state;
     results_init(&r, 4);
@@ -28,11 +28,13 @@ static void results_are_found_by_slot(void **state) {
     results_close(&r);
 }
 
-static void the_oldest_are_forgotten_at_the_next_settle(void **state) {
+static void the_oldest_are_forgotten_at_the_next_settle(void **state)
+{
     struct results r;
     (void)state;
     results_init(&r, 4);
-    for (uint64_t slot = 1; slot <= 100; slot++) add(&r, slot, "x");
+    for (uint64_t slot = 1; slot <= 100; slot++)
+        add(&r, slot, "x");
     assert_non_null(results_find(&r, 1)); /* valid until then */
     results_settle(&r);
     assert_null(results_find(&r, 96));
@@ -42,7 +44,8 @@ static void the_oldest_are_forgotten_at_the_next_settle(void **state) {
     results_close(&r);
 }
 
-static void large_results_are_bounded_by_their_bytes(void **state) {
+static void large_results_are_bounded_by_their_bytes(void **state)
+{
     struct results r;
     (void)state;
     struct payload big = {.words = {calloc(1 << 17, 8), 1 << 17}, .len = 1 << 20};
@@ -58,7 +61,8 @@ static void large_results_are_bounded_by_their_bytes(void **state) {
     free(big.words.ptr);
 }
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(results_are_found_by_slot),
         cmocka_unit_test(the_oldest_are_forgotten_at_the_next_settle),

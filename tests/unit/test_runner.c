@@ -16,20 +16,20 @@ enum { JOURNAL_MAX = 300, SENT_MAX = 70000 };
 
 /* The world outside: what comes in is put here by the test, what goes out is kept here. */
 struct ports {
-    struct packet_list frames;    /* for the next receive */
-    struct packet_list batches;   /* the same, from clients */
-    size_t recover_at, chunk;     /* records of the journal given so far, and at a time */
+    struct packet_list frames;  /* for the next receive */
+    struct packet_list batches; /* the same, from clients */
+    size_t recover_at, chunk;   /* records of the journal given so far, and at a time */
     struct packet journal[JOURNAL_MAX];
     size_t journal_count;
     uint64_t durable;
-    uint64_t read_from;           /* of the last read */
+    uint64_t read_from; /* of the last read */
     uint64_t command;
     uint64_t credit;
     size_t receives;
     struct outgoing sent[SENT_MAX]; /* without entries */
     size_t sent_count;
     uint64_t entries_sent;
-    uint64_t token, outcome;      /* of the last reply */
+    uint64_t token, outcome; /* of the last reply */
     size_t replies;
     uint64_t leader;
     char log[200];
@@ -42,14 +42,16 @@ static struct node_config config;
 static struct runner *runner;
 static uint64_t now;
 
-struct packet_list ports_network_receive(struct ports *p) {
+struct packet_list ports_network_receive(struct ports *p)
+{
     struct packet_list frames = p->frames;
     p->frames = (struct packet_list){0};
     p->receives++;
     return frames;
 }
 
-void ports_network_send(struct ports *p, const struct packet *frames, size_t count) {
+void ports_network_send(struct ports *p, const struct packet *frames, size_t count)
+{
     struct packet *copies = memory_new(count, sizeof *copies);
     for (size_t i = 0; i < count; i++) {
         copies[i] = frames[i];
@@ -65,35 +67,42 @@ void ports_network_send(struct ports *p, const struct packet *frames, size_t cou
         p->sent[p->sent_count++] = (struct outgoing){.to = frames[i].id, .message = m};
     }
     free(copies);
-    if (p->log_to != 0) assert_true(write(p->log_to, "SENT ", 5) == 5);
+    if (p->log_to != 0)
+        assert_true(write(p->log_to, "SENT ", 5) == 5);
 }
 
-struct packet_list ports_client_receive(struct ports *p, uint64_t credit) {
+struct packet_list ports_client_receive(struct ports *p, uint64_t credit)
+{
     struct packet_list batches = p->batches;
     p->credit = credit;
-    if (batches.len > credit) batches.len = (size_t)credit;
+    if (batches.len > credit)
+        batches.len = (size_t)credit;
     p->batches = (struct packet_list){0};
     return batches;
 }
 
-void ports_client_reply(struct ports *p, const struct packet *answers, size_t count) {
+void ports_client_reply(struct ports *p, const struct packet *answers, size_t count)
+{
     p->token = answers[count - 1].id;
     p->outcome = answers[count - 1].kind;
     p->replies += count;
 }
 
-void ports_client_leader(struct ports *p, uint64_t node, uint64_t round) {
+void ports_client_leader(struct ports *p, uint64_t node, uint64_t round)
+{
     (void)round;
     p->leader = node;
 }
 
-struct packet_list ports_storage_recover(struct ports *p) {
+struct packet_list ports_storage_recover(struct ports *p)
+{
     size_t count = p->journal_count - p->recover_at < p->chunk ? p->journal_count - p->recover_at : p->chunk;
     p->recover_at += count;
     return (struct packet_list){p->journal + p->recover_at - count, count};
 }
 
-static void keep(struct ports *p, const struct packet *record) {
+static void keep(struct ports *p, const struct packet *record)
+{
     struct packet *kept = &p->journal[p->journal_count++];
     assert_true(p->journal_count <= JOURNAL_MAX);
     *kept = *record;
@@ -101,35 +110,36 @@ static void keep(struct ports *p, const struct packet *record) {
     memcpy(kept->words.ptr, record->words.ptr, record->words.len * 8);
 }
 
-void ports_storage_append(struct ports *p, const struct packet *records, size_t count) {
+void ports_storage_append(struct ports *p, const struct packet *records, size_t count)
+{
     for (size_t i = 0; i < count; i++) {
         assert_int_equal(records[i].id, p->journal_count + 1);
         keep(p, &records[i]);
     }
 }
 
-uint64_t ports_storage_durable(struct ports *p) {
-    return p->durable;
-}
+uint64_t ports_storage_durable(struct ports *p) { return p->durable; }
 
-struct packet_list ports_storage_read(struct ports *p, uint64_t from, uint64_t bytes_max) {
+struct packet_list ports_storage_read(struct ports *p, uint64_t from, uint64_t bytes_max)
+{
     (void)bytes_max;
     p->read_from = from;
     return (struct packet_list){p->journal + from - 1, p->journal_count - (size_t)from + 1};
 }
 
-void ports_log(struct ports *p, uint32_t level, const char *text, size_t len) {
+void ports_log(struct ports *p, uint32_t level, const char *text, size_t len)
+{
     assert_true(len < sizeof p->log);
     memcpy(p->log, text, len);
     p->log[len] = 0;
-    if (p->log_to != 0) assert_true(level == LOG_ERROR && write(p->log_to, text, len) == (ssize_t)len);
+    if (p->log_to != 0)
+        assert_true(level == LOG_ERROR && write(p->log_to, text, len) == (ssize_t)len);
 }
 
-uint64_t ports_control_command(struct ports *p) {
-    return p->command;
-}
+uint64_t ports_control_command(struct ports *p) { return p->command; }
 
-static void begin(struct node_config with) {
+static void begin(struct node_config with)
+{
     memset(&ports, 0, sizeof ports);
     ports.chunk = 2;
     config = with;
@@ -138,61 +148,73 @@ static void begin(struct node_config with) {
     runner = runner_new(&config, &ports);
 }
 
-static int tear_down(void **state) {
+static int tear_down(void **state)
+{
     (void)state;
     runner_free(runner);
     serializer_free(codec);
-    for (size_t i = 0; i < ports.journal_count; i++) free(ports.journal[i].words.ptr);
+    for (size_t i = 0; i < ports.journal_count; i++)
+        free(ports.journal[i].words.ptr);
     return 0;
 }
 
-static int set_up_acceptor(void **state) {
+static int set_up_acceptor(void **state)
+{
     (void)state;
     begin(nine_nodes(4));
     runner_turn(runner, now); /* nothing to recover */
     return 0;
 }
 
-static int set_up_learner(void **state) {
+static int set_up_learner(void **state)
+{
     (void)state;
     begin(nine_nodes(1));
     runner_turn(runner, now);
     return 0;
 }
 
-static int set_up_empty(void **state) {
+static int set_up_empty(void **state)
+{
     (void)state;
     begin(nine_nodes(4));
     return 0;
 }
 
 /* A turn in which `messages` arrive. */
-static uint64_t receive(const struct outgoing *messages, size_t count, uint32_t sender) {
+static uint64_t receive(const struct outgoing *messages, size_t count, uint32_t sender)
+{
     struct packet_list frames = serializer_encode(codec, messages, count);
-    for (size_t i = 0; i < count; i++) frames.ptr[i].id = sender;
+    for (size_t i = 0; i < count; i++)
+        frames.ptr[i].id = sender;
     ports.frames = frames;
     return runner_turn(runner, now);
 }
 
-static uint64_t tell(uint32_t sender, struct message m) {
+static uint64_t tell(uint32_t sender, struct message m)
+{
     struct outgoing out = {.to = 1, .message = m};
     return receive(&out, 1, sender);
 }
 
-static size_t sent_of(uint8_t kind) {
+static size_t sent_of(uint8_t kind)
+{
     size_t count = 0;
-    for (size_t i = 0; i < ports.sent_count; i++) count += ports.sent[i].message.kind == kind;
+    for (size_t i = 0; i < ports.sent_count; i++)
+        count += ports.sent[i].message.kind == kind;
     return count;
 }
 
-static void keep_record(struct log_record record) {
+static void keep_record(struct log_record record)
+{
     uint64_t words[32];
     struct packet packet;
     record_encode(&record, words, &packet);
     keep(&ports, &packet);
 }
 
-static void nothing_happens_before_all_is_recovered(void **state) {
+static void nothing_happens_before_all_is_recovered(void **state)
+{
     (void)state;
     for (uint64_t i = 1; i <= 5; i++)
         keep_record((struct log_record){.lsn = i, .kind = RECORD_ACCEPTED, .entry = entry_at(i, ballot_of(3, 8), "x")});
@@ -212,7 +234,8 @@ static void nothing_happens_before_all_is_recovered(void **state) {
 }
 
 /* Rule 2. */
-static void a_message_waits_until_its_record_is_durable(void **state) {
+static void a_message_waits_until_its_record_is_durable(void **state)
+{
     (void)state;
     tell(8, (struct message){.kind = MESSAGE_PREPARE, .ballot = ballot_of(3, 8), .from = 1});
     assert_int_equal(ports.journal_count, 1);
@@ -232,7 +255,8 @@ static void a_message_waits_until_its_record_is_durable(void **state) {
     assert_int_equal(ports.sent_count, 2); /* each once */
 }
 
-static void what_waits_for_nothing_leaves_at_once(void **state) {
+static void what_waits_for_nothing_leaves_at_once(void **state)
+{
     (void)state;
     tell(8, (struct message){.kind = MESSAGE_PREPARE, .ballot = ballot_of(3, 8), .from = 1});
     tell(9, (struct message){.kind = MESSAGE_ASK, .from = 1});
@@ -240,7 +264,8 @@ static void what_waits_for_nothing_leaves_at_once(void **state) {
     assert_int_equal(ports.sent[0].message.kind, MESSAGE_LOST);
 }
 
-static void what_waited_leaves_before_what_is_new(void **state) {
+static void what_waited_leaves_before_what_is_new(void **state)
+{
     (void)state;
     tell(8, (struct message){.kind = MESSAGE_PREPARE, .ballot = ballot_of(3, 8), .from = 1});
     ports.durable = 1;
@@ -251,12 +276,14 @@ static void what_waited_leaves_before_what_is_new(void **state) {
 }
 
 /* A disk that hangs must not fill the memory with answers that wait for it. */
-static void messages_that_wait_are_bounded(void **state) {
+static void messages_that_wait_are_bounded(void **state)
+{
     struct outgoing *messages = calloc(10000, sizeof *messages);
     (void)state;
     for (size_t i = 0; i < 10000; i++)
         messages[i] = (struct outgoing){.to = 1, .message = {.kind = MESSAGE_PREPARE, .ballot = ballot_of(3, 8), .from = 1}};
-    for (int i = 0; i < 7; i++) receive(messages, 10000, 8);
+    for (int i = 0; i < 7; i++)
+        receive(messages, 10000, 8);
     ports.durable = 1;
     runner_turn(runner, now);
     assert_int_equal(ports.sent_count, 65536);
@@ -264,7 +291,8 @@ static void messages_that_wait_are_bounded(void **state) {
 }
 
 /* ports_network_send checks that; here is somebody who says something to all learners, of whom it is one. */
-static void nothing_is_sent_to_itself(void **state) {
+static void nothing_is_sent_to_itself(void **state)
+{
     (void)state;
     ports.sent_count = 0;
     now += 10000000;
@@ -273,7 +301,8 @@ static void nothing_is_sent_to_itself(void **state) {
     assert_int_equal(ports.sent[ports.sent_count - 1].to, 0x38c);
 }
 
-static void a_frame_that_is_no_message_is_left_out(void **state) {
+static void a_frame_that_is_no_message_is_left_out(void **state)
+{
     (void)state;
     uint64_t words[3] = {0};
     struct packet frames[1] = {{.id = 9, .len = 20, .words = {words, 3}}};
@@ -282,14 +311,18 @@ static void a_frame_that_is_no_message_is_left_out(void **state) {
     assert_string_equal(ports.log, "a frame from another node is sound but holds no message; it was left out");
 }
 
-static void choose(uint64_t slot, struct ballot b) {
+static void choose(uint64_t slot, struct ballot b)
+{
     struct entry e = {.slot = slot, .ballot = b, .kind = ENTRY_NOOP};
-    tell(8, (struct message){.kind = MESSAGE_ACCEPT, .ballot = b, .from = 1, .chosen = slot + 1, .floor = 1, .entries = {&e, 1}});
+    tell(8, (struct message){
+                .kind = MESSAGE_ACCEPT, .ballot = b, .from = 1, .chosen = slot + 1, .floor = 1, .entries = {&e, 1}});
 }
 
-static void records_are_read_back(void **state) {
+static void records_are_read_back(void **state)
+{
     (void)state;
-    for (uint64_t slot = 1; slot <= 10; slot++) choose(slot, ballot_of(3, 8));
+    for (uint64_t slot = 1; slot <= 10; slot++)
+        choose(slot, ballot_of(3, 8));
     assert_int_equal(runner_status(runner).executed, 11);
     assert_int_equal(tell(2, (struct message){.kind = MESSAGE_LEARN_REQUEST, .from = 4, .to = 8}), now);
     assert_int_equal(ports.read_from, 0);
@@ -300,10 +333,11 @@ static void records_are_read_back(void **state) {
     assert_int_equal(ports.entries_sent, 4);
 }
 
-static void clients_are_served(void **state) {
+static void clients_are_served(void **state)
+{
     struct node_config alone = three_nodes(1);
     struct batch_builder b = {0};
-    struct bytes arg = {(uint8_t *)(uintptr_t) "DBSIZE", 6};
+    struct bytes arg = {(uint8_t *)(uintptr_t)"DBSIZE", 6};
     (void)state;
     alone.proposers = alone.acceptors = alone.learners = 0x2;
     alone.phase1_quorum = alone.phase2_quorum = 1;
@@ -337,7 +371,8 @@ static void clients_are_served(void **state) {
 }
 
 /* Runs `body` in a process of its own, which must trap; gives what it logged, or sent. */
-static void must_trap(void (*body)(void), char *said, size_t size) {
+static void must_trap(void (*body)(void), char *said, size_t size)
+{
     int ends[2];
     assert_int_equal(pipe(ends), 0);
     pid_t child = fork();
@@ -353,7 +388,8 @@ static void must_trap(void (*body)(void), char *said, size_t size) {
     close(ends[1]);
     size_t len = 0;
     ssize_t n;
-    while (len < size - 1 && (n = read(ends[0], said + len, size - 1 - len)) > 0) len += (size_t)n;
+    while (len < size - 1 && (n = read(ends[0], said + len, size - 1 - len)) > 0)
+        len += (size_t)n;
     said[len] = 0;
     close(ends[0]);
     int status;
@@ -361,7 +397,8 @@ static void must_trap(void (*body)(void), char *said, size_t size) {
     assert_true(WIFSIGNALED(status));
 }
 
-static void two_peers_differ(void) {
+static void two_peers_differ(void)
+{
     struct message m = {.kind = MESSAGE_PROGRESS, .to = 65, .from = 64, .batch = {.number = 5}};
     struct outgoing both[2] = {{.to = 1, .message = m}, {.to = 1, .message = m}};
     now += 10000000; /* it would tell its progress, too */
@@ -373,20 +410,21 @@ static void two_peers_differ(void) {
 }
 
 /* Rule 13: the node says from which slot it differs, and stops before anything else leaves it. */
-static void a_state_that_differs_is_logged_and_stops_the_node(void **state) {
+static void a_state_that_differs_is_logged_and_stops_the_node(void **state)
+{
     char said[300];
     (void)state;
-    for (uint64_t slot = 1; slot <= 64; slot++) choose(slot, ballot_of(3, 8));
+    for (uint64_t slot = 1; slot <= 64; slot++)
+        choose(slot, ballot_of(3, 8));
     assert_int_equal(runner_status(runner).executed, 65);
     must_trap(two_peers_differ, said, sizeof said);
     assert_string_equal(said, "the state before slot 64 is not that of a majority of the learners; stopping");
 }
 
-static void recover_all(void) {
-    runner_turn(runner, now);
-}
+static void recover_all(void) { runner_turn(runner, now); }
 
-static void a_record_that_cannot_be_read_stops_the_node(void **state) {
+static void a_record_that_cannot_be_read_stops_the_node(void **state)
+{
     char said[300];
     (void)state;
     uint64_t words[1] = {0};
@@ -397,9 +435,10 @@ static void a_record_that_cannot_be_read_stops_the_node(void **state) {
 }
 
 #define ACCEPTOR(name) cmocka_unit_test_setup_teardown(name, set_up_acceptor, tear_down)
-#define LEARNER(name) cmocka_unit_test_setup_teardown(name, set_up_learner, tear_down)
+#define LEARNER(name)  cmocka_unit_test_setup_teardown(name, set_up_learner, tear_down)
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(nothing_happens_before_all_is_recovered, set_up_empty, tear_down),
         ACCEPTOR(a_message_waits_until_its_record_is_durable),
