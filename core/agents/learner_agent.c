@@ -109,10 +109,11 @@ static void append_if_not_held(struct learner_agent *agent, const struct entry *
 {
     if (e->slot - agent->chosen_recorded >= learner_window(&agent->config))
         append_chosen(agent);
-    const struct held *h = slot_ring_at(&agent->held, e->slot);
+    struct held *h = slot_ring_at(&agent->held, e->slot);
     if (h->ballot.round != 0 && ballot_compare(h->ballot, e->ballot) >= 0)
         return;
     catch_up_note_record(&agent->catch_up, e->slot, effects_append(&agent->effects, RECORD_LEARNED, e, 0));
+    h->ballot = e->ballot; /* it may be executed in a later step only */
 }
 
 static void send_executed(struct learner_agent *agent, uint64_t slot, const struct batch_header *header, const struct payload *replies)

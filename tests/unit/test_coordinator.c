@@ -221,6 +221,25 @@ static void votes_reach_the_learner_only_when_configured(void **state)
     }
 }
 
+/* Rule 2 again: the own learner, too, hears of a vote no sooner than others. */
+static void the_own_learner_counts_durable_votes(void **state)
+{
+    (void)state;
+    struct ballot b = ballot_of(5, 2);
+    struct entry e = {.slot = 1, .ballot = b, .kind = ENTRY_NOOP};
+    struct node_config config = three_nodes(1);
+    config.acceptors_send_learns = true;
+    coordinator_free(node);
+    start_with(config);
+    tell(2, (struct message){.kind = MESSAGE_ACCEPT, .ballot = b, .from = 1, .chosen = 1, .floor = 1, .entries = {&e, 1}});
+    tell(2, (struct message){.kind = MESSAGE_ACCEPTED, .ballot = b, .from = 1, .to = 2});
+    settle();
+    assert_int_equal(coordinator_status(node).executed, 1);
+    make_durable();
+    settle();
+    assert_int_equal(coordinator_status(node).executed, 2);
+}
+
 /* Rule 13 comes through. */
 static void a_state_that_differs_is_told(void **state)
 {
@@ -254,6 +273,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_full_window_tells_everybody_what_is_chosen, set_up_narrow, tear_down),
         cmocka_unit_test_setup_teardown(a_node_alone_serves, set_up_alone, tear_down),
         TEST(votes_reach_the_learner_only_when_configured),
+        TEST(the_own_learner_counts_durable_votes),
         TEST(a_state_that_differs_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

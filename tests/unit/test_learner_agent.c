@@ -348,6 +348,15 @@ static void slots_beyond_all_bounds_are_ignored(void **state)
     assert_int_equal(learner_agent_status(agent).chosen, 1);
 }
 
+static size_t count_learned(const struct step_result *r)
+{
+    const struct effect *e;
+    size_t learned = 0;
+    for (size_t n = 0; (e = effect_of(r, EFFECT_APPEND, n)) != NULL; n++)
+        learned += e->val.append.kind == RECORD_LEARNED;
+    return learned;
+}
+
 /* A step executes so much, and asks to be called again for the rest. */
 static void much_is_executed_in_several_steps(void **state)
 {
@@ -362,13 +371,16 @@ static void much_is_executed_in_several_steps(void **state)
     }
     struct event chosen = from(8, (struct message){.kind = MESSAGE_CHOSEN, .ballot = b1, .from = 1, .chosen = 7});
     r = learner_agent_step(agent, now, lsn, &chosen, 1);
+    size_t learned = count_learned(&r);
     for (uint64_t executed = 2; executed < 7; executed++) {
         assert_int_equal(learner_agent_status(agent).executed, executed);
         assert_int_equal(r.wake_at, now);
         lsn += count_effects(&r, EFFECT_APPEND);
         r = learner_agent_step(agent, now, lsn, NULL, 0);
+        learned += count_learned(&r);
     }
     assert_int_equal(learner_agent_status(agent).executed, 7);
+    assert_int_equal(learned, 6); /* each value is written once */
     assert_true(r.wake_at > now);
     free(big.words.ptr);
 }
