@@ -37,7 +37,8 @@ static int compare(const void *a, const void *b)
 static void report(const char *what, uint64_t *ns, size_t rounds)
 {
     qsort(ns, rounds, sizeof *ns, compare);
-    printf("%-32s median %8.1f us   p99 %8.1f us\n", what, (double)ns[rounds / 2] / 1000, (double)ns[rounds * 99 / 100] / 1000);
+    printf("%-32s median %8.1f us   p99 %8.1f us\n", what, (double)ns[rounds / 2] / 1000,
+           (double)ns[rounds * 99 / 100] / 1000);
 }
 
 static void die(const char *what)
@@ -72,10 +73,7 @@ static void bench_fdatasync(const char *folder, uint64_t *ns, size_t rounds)
     report("fdatasync of 4 KiB", ns, rounds);
 }
 
-static bool receive(int fd, char *message)
-{
-    return recv(fd, message, MESSAGE, MSG_WAITALL) == MESSAGE;
-}
+static bool receive(int fd, char *message) { return recv(fd, message, MESSAGE, MSG_WAITALL) == MESSAGE; }
 
 static void no_delay(int fd)
 {

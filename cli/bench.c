@@ -145,8 +145,7 @@ int verb_bench(int argc, char **argv)
          .text = "requests in all"},
         {"connections", 0, OPTION_NUMBER, .value = "N", .target = &b.connections, .min = 1, .max = 100000,
          .text = "connections in all"},
-        {"processes", 0, OPTION_NUMBER, .value = "N", .target = &b.processes, .min = 1, .max = 256,
-         .text = "processes"},
+        {"processes", 0, OPTION_NUMBER, .value = "N", .target = &b.processes, .min = 1, .max = 256, .text = "processes"},
         {"pipeline", 'P', OPTION_NUMBER, .value = "N", .target = &b.pipeline, .min = 1, .max = 10000,
          .text = "requests outstanding on each connection"},
         {"mode", 0, OPTION_CHOICE, .value = "MODE", .target = &b.mode, .choices = mode_names,
@@ -176,9 +175,8 @@ int verb_bench(int argc, char **argv)
         .option_count = sizeof rows / sizeof rows[0],
         .exit_codes = "  0  every request was answered\n  1  stopped (Ctrl-C), or no answers any more\n"
                       "  2  wrong command line or configuration\n  5  errors, or requests of unknown outcome\n",
-        .examples =
-            "  synod bench --config examples/coordinator.yaml --requests 1000000 --connections 500 --processes 10\n"
-            "  synod bench --address 127.0.0.1:6001 --command mixed --keyspace 1000 --json\n",
+        .examples = "  synod bench --config examples/coordinator.yaml --requests 1000000 --connections 500 --processes 10\n"
+                    "  synod bench --address 127.0.0.1:6001 --command mixed --keyspace 1000 --json\n",
     };
     int code = options_parse(&help, argc, argv, NULL);
     if (code != OPTIONS_GO_ON)

@@ -112,8 +112,8 @@ bool cluster_alive(struct cluster *c, struct problem *problem)
         if (p->died[0] != '\0') {
             char tail[900];
             log_tail(p->log, tail, sizeof tail);
-            return problem_set(problem, EXIT_CHECK_FAILED, "the process of %s %s; the end of its log:%s", p->name,
-                               p->died, tail[0] != '\0' ? tail : " (it is empty)");
+            return problem_set(problem, EXIT_CHECK_FAILED, "the process of %s %s; the end of its log:%s", p->name, p->died,
+                               tail[0] != '\0' ? tail : " (it is empty)");
         }
     }
     return true;
@@ -167,8 +167,7 @@ static double cpu_seconds_of(pid_t pid)
     close(fd);
     text[n > 0 ? n : 0] = '\0';
     const char *fields = strrchr(text, ')');
-    if (fields == NULL ||
-        sscanf(fields + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &system) != 2)
+    if (fields == NULL || sscanf(fields + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &system) != 2)
         return 0;
     return (double)(user + system) / (double)sysconf(_SC_CLK_TCK);
 }
@@ -299,8 +298,7 @@ static void describe_waiting(const struct cluster *c, char *out, size_t size)
     }
 }
 
-bool cluster_wait_ready(struct cluster *c, uint32_t timeout_ms, const volatile int *interrupted,
-                        struct problem *problem)
+bool cluster_wait_ready(struct cluster *c, uint32_t timeout_ms, const volatile int *interrupted, struct problem *problem)
 {
     uint64_t deadline = now_ms() + timeout_ms;
     struct ballot ballot = {0};
@@ -327,10 +325,7 @@ bool cluster_wait_ready(struct cluster *c, uint32_t timeout_ms, const volatile i
 
 /* ---- The whole ---- */
 
-bool cluster_in_memory(const struct cluster *c)
-{
-    return folder_in_memory(c->folder);
-}
+bool cluster_in_memory(const struct cluster *c) { return folder_in_memory(c->folder); }
 
 static bool format_nodes(struct cluster *c, struct problem *problem)
 {

@@ -45,8 +45,7 @@ bool cluster_start(struct cluster *c, struct problem *problem);
 
 /* Waits until every node answers and all that propose agree on a leader that leads. Gives up when a process dies, when
  * `*interrupted` becomes true, or at the deadline. */
-bool cluster_wait_ready(struct cluster *c, uint32_t timeout_ms, const volatile int *interrupted,
-                        struct problem *problem);
+bool cluster_wait_ready(struct cluster *c, uint32_t timeout_ms, const volatile int *interrupted, struct problem *problem);
 
 /* Asks every node for its status (info, answers). Returns how many answered. */
 size_t cluster_look(struct cluster *c, int timeout_ms);

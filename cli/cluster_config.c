@@ -37,10 +37,7 @@ static int remove_entry(const char *path, const struct stat *status, int type, s
     return 0;
 }
 
-void folder_remove(const char *path)
-{
-    nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
-}
+void folder_remove(const char *path) { nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT); }
 
 bool folder_in_memory(const char *path)
 {

@@ -17,12 +17,14 @@ struct listing {
     bool all; /* the functions, too */
 };
 
-static bool digest_file(const char *file, uint64_t *size, char text[65], struct problem *problem) {
+static bool digest_file(const char *file, uint64_t *size, char text[65], struct problem *problem)
+{
     unsigned char bytes[65536], digest[EVP_MAX_MD_SIZE];
     unsigned len = 0;
     size_t n;
     FILE *in = fopen(file, "rb");
-    if (in == NULL) return problem_set(problem, EXIT_BAD_INPUT, "%s: %m", file);
+    if (in == NULL)
+        return problem_set(problem, EXIT_BAD_INPUT, "%s: %m", file);
     EVP_MD_CTX *context = EVP_MD_CTX_new();
     bool sound = context != NULL && EVP_DigestInit_ex(context, EVP_sha256(), NULL) == 1;
     *size = 0;
@@ -33,11 +35,13 @@ static bool digest_file(const char *file, uint64_t *size, char text[65], struct 
     sound = sound && !ferror(in) && EVP_DigestFinal_ex(context, digest, &len) == 1;
     EVP_MD_CTX_free(context);
     fclose(in);
-    for (unsigned i = 0; sound && i < len && i < 32; i++) snprintf(text + 2 * i, 3, "%02x", digest[i]);
+    for (unsigned i = 0; sound && i < len && i < 32; i++)
+        snprintf(text + 2 * i, 3, "%02x", digest[i]);
     return sound || problem_set(problem, EXIT_TROUBLE, "%s: it cannot be read or digested", file);
 }
 
-static bool print_name(void *context, const struct component_name *name) {
+static bool print_name(void *context, const struct component_name *name)
+{
     const struct listing *listing = context;
     if (name->item == NULL)
         printf("    %s\n", name->interface);
@@ -46,7 +50,8 @@ static bool print_name(void *context, const struct component_name *name) {
     return true;
 }
 
-static bool show(struct listing *listing, const char *file, struct problem *problem) {
+static bool show(struct listing *listing, const char *file, struct problem *problem)
+{
     const wasmtime_component_t *component;
     const wasm_engine_t *wasm = engine_wasm(listing->engine);
     char digest[65];
@@ -61,13 +66,15 @@ static bool show(struct listing *listing, const char *file, struct problem *prob
     return true;
 }
 
-static int is_wasm(const struct dirent *entry) {
+static int is_wasm(const struct dirent *entry)
+{
     size_t len = strlen(entry->d_name);
     return len > 5 && strcmp(entry->d_name + len - 5, ".wasm") == 0;
 }
 
 /* Every component of a folder, by name. A folder that is not there holds none. */
-static bool show_folder(struct listing *listing, const char *folder, size_t *shown, struct problem *problem) {
+static bool show_folder(struct listing *listing, const char *folder, size_t *shown, struct problem *problem)
+{
     struct dirent **entries;
     int count = scandir(folder, &entries, is_wasm, alphasort);
     bool sound = true;
@@ -78,23 +85,29 @@ static bool show_folder(struct listing *listing, const char *folder, size_t *sho
         *shown += sound;
         free(entries[i]);
     }
-    if (count >= 0) free(entries);
+    if (count >= 0)
+        free(entries);
     return sound;
 }
 
-static bool show_all(struct listing *listing, struct problem *problem) {
+static bool show_all(struct listing *listing, struct problem *problem)
+{
     char nodes[3500], parts[4096], resolved[4096];
     size_t shown = 0;
     node_host_default_folder(nodes, sizeof nodes);
-    if (realpath(nodes, resolved) != NULL) snprintf(nodes, sizeof nodes, "%.*s", (int)sizeof nodes - 1, resolved);
+    if (realpath(nodes, resolved) != NULL)
+        snprintf(nodes, sizeof nodes, "%.*s", (int)sizeof nodes - 1, resolved);
     snprintf(parts, sizeof parts, "%s/../components", nodes);
-    if (realpath(parts, resolved) != NULL) snprintf(parts, sizeof parts, "%.*s", (int)sizeof parts - 1, resolved);
-    if (!show_folder(listing, parts, &shown, problem) || !show_folder(listing, nodes, &shown, problem)) return false;
+    if (realpath(parts, resolved) != NULL)
+        snprintf(parts, sizeof parts, "%.*s", (int)sizeof parts - 1, resolved);
+    if (!show_folder(listing, parts, &shown, problem) || !show_folder(listing, nodes, &shown, problem))
+        return false;
     return shown > 0 || problem_set(problem, EXIT_BAD_INPUT,
                                     "no components in %s nor nodes in %s; build them, or set SYNOD_NODES", parts, nodes);
 }
 
-int verb_components(int argc, char **argv) {
+int verb_components(int argc, char **argv)
+{
     struct listing listing = {0};
     int first = 0;
     const struct option_row rows[] = {
@@ -112,15 +125,19 @@ int verb_components(int argc, char **argv) {
         .examples = "  synod components\n  synod components --all build/nodes/coordinator-node.wasm\n",
     };
     int code = options_parse(&help, argc, argv, &first);
-    if (code != OPTIONS_GO_ON) return code;
+    if (code != OPTIONS_GO_ON)
+        return code;
     struct problem problem;
     const struct engine_options options = {.turn_timeout = 1000000};
     bool sound = engine_open(&listing.engine, &options, &problem);
     if (sound && first < argc)
-        for (int i = first; sound && i < argc; i++) sound = show(&listing, argv[i], &problem);
+        for (int i = first; sound && i < argc; i++)
+            sound = show(&listing, argv[i], &problem);
     else if (sound)
         sound = show_all(&listing, &problem);
-    if (listing.engine != NULL) engine_close(listing.engine);
-    if (!sound) fprintf(stderr, "synod components: %s\n", problem.text);
+    if (listing.engine != NULL)
+        engine_close(listing.engine);
+    if (!sound)
+        fprintf(stderr, "synod components: %s\n", problem.text);
     return sound ? EXIT_OK : problem.exit_code;
 }

@@ -25,8 +25,9 @@ int verb_config(int argc, char **argv)
     };
     const struct verb_help help = {
         .name = "config",
-        .description = "Checks a configuration file and says in one line what is wrong with it. Without a file: lists every\n"
-                       "key with type, default, range and meaning (Markdown, as in docs/configuration.md).\n",
+        .description =
+            "Checks a configuration file and says in one line what is wrong with it. Without a file: lists every\n"
+            "key with type, default, range and meaning (Markdown, as in docs/configuration.md).\n",
         .options = rows,
         .option_count = sizeof rows / sizeof rows[0],
         .exit_codes = "  0  the file is sound\n  2  it is not, or the command line is wrong\n",
@@ -43,8 +44,7 @@ int verb_config(int argc, char **argv)
         fprintf(stderr, "%s\n", problem.text);
         return problem.exit_code;
     }
-    printf("%s: cluster '%s', %zu nodes in %zu processes\n", file, config.cluster, config.node_count,
-           config.group_count);
+    printf("%s: cluster '%s', %zu nodes in %zu processes\n", file, config.cluster, config.node_count, config.group_count);
     config_close(&config);
     return EXIT_OK;
 }

@@ -145,8 +145,7 @@ static void print_cluster(const struct demo *d)
     printf("cluster: %s, %zu nodes in %zu processes, %s; folder %s\n", deployments[d->deployment], c->config.node_count,
            c->process_count, d->native ? "native build" : "WebAssembly components", c->folder);
     if (cluster_in_memory(c))
-        printf(
-            "note: that folder is in memory, so a sync costs nothing there; set TMPDIR to a disk for honest figures\n");
+        printf("note: that folder is in memory, so a sync costs nothing there; set TMPDIR to a disk for honest figures\n");
     fflush(stdout);
 }
 
@@ -189,8 +188,7 @@ static void print_how_to_start(const struct demo *d)
     printf("kept %s; start it again with:\n", c->folder);
     for (size_t i = 0; i < c->process_count; i++)
         printf("  %s start --config %s --%s %u%s &\n", c->executable, c->config_file,
-               c->processes[i].by_group ? "group" : "node", (unsigned)c->processes[i].number,
-               c->native ? " --native" : "");
+               c->processes[i].by_group ? "group" : "node", (unsigned)c->processes[i].number, c->native ? " --native" : "");
 }
 
 /* ---- The run ---- */
@@ -274,8 +272,7 @@ int verb_demo(int argc, char **argv)
          .text = "SET requests in all, each with a key of its own"},
         {"value-size", 0, OPTION_NUMBER, .value = "BYTES", .target = &d.value_size, .min = 0, .max = 1024 * 1024 - 1024,
          .text = "size of the values"},
-        {"kill-leader-at", 0, OPTION_NUMBER, .value = "N", .target = &d.kill_at, .min = 0,
-         .max = UINT64_C(100000000000),
+        {"kill-leader-at", 0, OPTION_NUMBER, .value = "N", .target = &d.kill_at, .min = 0, .max = UINT64_C(100000000000),
          .text = "kill the leader's process when N requests are answered, and start it again; 0: do not"},
         {"native", 0, OPTION_FLAG, .target = &d.native,
          .text = "run the native build of the nodes instead of the components"},

@@ -118,8 +118,8 @@ static bool check_states(const struct cluster *c, const struct demo_expectation 
         /* After a kill some requests were sent twice, and the restarted node may have counted from its snapshot on. */
         if (e->killed == 0 && info->commands_executed < e->requests)
             return problem_set(problem, EXIT_CHECK_FAILED,
-                               "node %u has executed %" PRIu64 " commands, fewer than were answered",
-                               (unsigned)node->id, info->commands_executed);
+                               "node %u has executed %" PRIu64 " commands, fewer than were answered", (unsigned)node->id,
+                               info->commands_executed);
         count++;
     }
     printf("check: executed slot %" PRIu64 " and state %s are equal on all %u nodes that execute\n", one->executed,
@@ -192,7 +192,6 @@ static bool check_values(const struct cluster *c, const struct demo_expectation 
 bool demo_check(struct cluster *c, const struct demo_expectation *expected, const volatile int *interrupted,
                 struct problem *problem)
 {
-    return check_counts(expected, problem) && wait_settled(c, interrupted, problem) &&
-           check_states(c, expected, problem) && check_ballot(c, expected, problem) &&
-           check_values(c, expected, problem);
+    return check_counts(expected, problem) && wait_settled(c, interrupted, problem) && check_states(c, expected, problem) &&
+           check_ballot(c, expected, problem) && check_values(c, expected, problem);
 }

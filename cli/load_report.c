@@ -47,9 +47,9 @@ void progress_update(struct load_progress_line *line, const struct load_counts *
         return;
     uint64_t done = counts->answered + counts->errors + counts->unknown;
     double rate = (double)(counts->answered - line->shown_answered) / since;
-    fprintf(stderr, "%s%3.0f %%  %" PRIu64 " of %" PRIu64 "  %.0f requests/s  errors %" PRIu64,
-            line->terminal ? "\r" : "", line->requests > 0 ? 100.0 * (double)done / (double)line->requests : 0.0, done,
-            line->requests, rate, counts->errors);
+    fprintf(stderr, "%s%3.0f %%  %" PRIu64 " of %" PRIu64 "  %.0f requests/s  errors %" PRIu64, line->terminal ? "\r" : "",
+            line->requests > 0 ? 100.0 * (double)done / (double)line->requests : 0.0, done, line->requests, rate,
+            counts->errors);
     if (counts->unknown + counts->retried > 0)
         fprintf(stderr, "  unknown %" PRIu64 "  retried %" PRIu64, counts->unknown, counts->retried);
     fputs(line->terminal ? "\033[K" : "\n", stderr);
@@ -65,10 +65,7 @@ void progress_end(struct load_progress_line *line)
     line->shown = false;
 }
 
-static double ms(uint64_t us)
-{
-    return (double)us / 1000;
-}
+static double ms(uint64_t us) { return (double)us / 1000; }
 
 static double throughput(const struct load_result *r)
 {
@@ -83,8 +80,7 @@ void report_statistics(const struct load_result *r)
     printf("  Max         %12.3f ms\n", ms(r->latency.max));
     printf("  Mean        %12.3f ms\n", histogram_mean(&r->latency) / 1000);
     for (size_t i = 0; i < sizeof percentiles / sizeof *percentiles; i++)
-        printf("  %-11s %12.3f ms\n", percentiles[i].name,
-               ms(histogram_percentile(&r->latency, percentiles[i].percent)));
+        printf("  %-11s %12.3f ms\n", percentiles[i].name, ms(histogram_percentile(&r->latency, percentiles[i].percent)));
     printf("  Throughput  %12.0f requests/s (%.3f s)\n", throughput(r), r->seconds);
     printf("  Errors %" PRIu64 ", unknown %" PRIu64 ", retried %" PRIu64 ", moved %" PRIu64 "\n", c->errors, c->unknown,
            c->retried, c->moved);
@@ -94,10 +90,7 @@ void report_statistics(const struct load_result *r)
         printf("  Load generator's own CPU: %.2f us a request\n", r->cpu_seconds * 1e6 / (double)c->answered);
 }
 
-static json_t *json_count(uint64_t count)
-{
-    return json_integer((json_int_t)count);
-}
+static json_t *json_count(uint64_t count) { return json_integer((json_int_t)count); }
 
 bool report_json(const struct load_options *o, const struct load_result *r)
 {

@@ -53,8 +53,8 @@ void options_help(const struct verb_help *help)
     }
     printf("  %-*s this text\n", COLUMN, "-h, --help");
     printf("\nexit codes:\n%s", help->exit_codes != NULL
-                                   ? help->exit_codes
-                                   : "  0  done\n  1  it failed\n  2  wrong command line or configuration\n");
+                                    ? help->exit_codes
+                                    : "  0  done\n  1  it failed\n  2  wrong command line or configuration\n");
     if (help->examples != NULL)
         printf("\nexamples:\n%s", help->examples);
 }
@@ -72,11 +72,10 @@ static int read_number(const struct verb_help *help, const struct option_row *ro
     uint64_t sum = 0;
     bool fits = text[0] != '\0' && text[strspn(text, "0123456789")] == '\0';
     for (const char *p = text; fits && *p != '\0'; p++)
-        fits = !__builtin_mul_overflow(sum, UINT64_C(10), &sum) &&
-               !__builtin_add_overflow(sum, (uint64_t)(*p - '0'), &sum);
+        fits = !__builtin_mul_overflow(sum, UINT64_C(10), &sum) && !__builtin_add_overflow(sum, (uint64_t)(*p - '0'), &sum);
     if (!fits || sum < row->min || sum > row->max) {
-        fprintf(stderr, "synod %s: --%s: '%s' is not a whole number in %" PRIu64 "..%" PRIu64 "\n", help->name,
-                row->name, text, row->min, row->max);
+        fprintf(stderr, "synod %s: --%s: '%s' is not a whole number in %" PRIu64 "..%" PRIu64 "\n", help->name, row->name,
+                text, row->min, row->max);
         return EXIT_BAD_INPUT;
     }
     *(uint64_t *)row->target = sum;

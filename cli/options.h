@@ -15,9 +15,9 @@ enum option_kind {
 
 /* One option. Its target holds the default before the parsing, and the help shows it. */
 struct option_row {
-    const char *name;  /* without the dashes */
-    char letter;       /* 0: no short form */
-    uint8_t kind;      /* enum option_kind */
+    const char *name; /* without the dashes */
+    char letter;      /* 0: no short form */
+    uint8_t kind;     /* enum option_kind */
     bool required;
     const char *value; /* what the help calls the value, such as "FILE" */
     void *target;
@@ -28,15 +28,15 @@ struct option_row {
 
 /* All that a verb says of itself. `--help` (and -h) is understood by every verb. */
 struct verb_help {
-    const char *name;        /* "init" */
-    const char *operands;    /* "FILE...", or NULL: none */
+    const char *name;     /* "init" */
+    const char *operands; /* "FILE...", or NULL: none */
     size_t operands_min;
     size_t operands_max;
     const char *description; /* lines, ending with a line feed */
     const struct option_row *options;
     size_t option_count;
-    const char *exit_codes;  /* lines "  0  all went well\n"; NULL: just 0, 1 and 2 */
-    const char *examples;    /* lines "  synod init ...\n" */
+    const char *exit_codes; /* lines "  0  all went well\n"; NULL: just 0, 1 and 2 */
+    const char *examples;   /* lines "  synod init ...\n" */
 };
 
 /* Parses a verb's arguments (argv[0] is the verb). Returns OPTIONS_GO_ON, with *first_operand (which may be NULL) the index

@@ -29,13 +29,16 @@ struct process {
     int exit_code;
 };
 
-static void stop_all(struct process *p) {
+static void stop_all(struct process *p)
+{
     p->stopping = true;
     for (size_t i = 0; i < p->node_count; i++)
-        if (p->nodes[i].host != NULL) node_host_stop(p->nodes[i].host);
+        if (p->nodes[i].host != NULL)
+            node_host_stop(p->nodes[i].host);
 }
 
-static void on_signal(uv_signal_t *handle, int number) {
+static void on_signal(uv_signal_t *handle, int number)
+{
     struct process *p = handle->data;
     if (p->stopping) {
         logger_log(p->logger, LOG_WARNING, "process", "%s again: ended by force", strsignal(number));
@@ -46,18 +49,19 @@ static void on_signal(uv_signal_t *handle, int number) {
 }
 
 /* On the node's thread. */
-static void on_node_ended(void *context) {
-    uv_async_send(context);
-}
+static void on_node_ended(void *context) { uv_async_send(context); }
 
-static void on_ended(uv_async_t *handle) {
+static void on_ended(uv_async_t *handle)
+{
     struct process *p = handle->data;
     for (size_t i = 0; i < p->node_count; i++) {
-        if (&p->nodes[i].ended != handle || p->nodes[i].host == NULL) continue;
+        if (&p->nodes[i].ended != handle || p->nodes[i].host == NULL)
+            continue;
         int exit_code = node_host_join(p->nodes[i].host);
         p->nodes[i].host = NULL;
         p->running--;
-        if (p->exit_code == EXIT_OK) p->exit_code = exit_code;
+        if (p->exit_code == EXIT_OK)
+            p->exit_code = exit_code;
         uv_close((uv_handle_t *)handle, NULL);
         if (!p->stopping)
             stop_all(p); /* a process hosts its whole group or nothing: what watches over it sees one exit code */
@@ -68,7 +72,8 @@ static void on_ended(uv_async_t *handle) {
     }
 }
 
-static bool start_node(struct process *p, uint32_t node, const char *nodes_folder, struct problem *problem) {
+static bool start_node(struct process *p, uint32_t node, const char *nodes_folder, struct problem *problem)
+{
     size_t i = p->node_count;
     p->nodes[i].ended.data = p;
     uv_async_init(&p->loop, &p->nodes[i].ended, on_ended);
@@ -82,17 +87,17 @@ static bool start_node(struct process *p, uint32_t node, const char *nodes_folde
     return true;
 }
 
-static void on_notice(void *context, const char *text) {
-    logger_log(context, LOG_WARNING, "engine", "%s", text);
-}
+static void on_notice(void *context, const char *text) { logger_log(context, LOG_WARNING, "engine", "%s", text); }
 
-static bool start_engine(struct process *p, struct problem *problem) {
+static bool start_engine(struct process *p, struct problem *problem)
+{
     const struct engine_options options = {
         .turn_timeout = p->config.turn_timeout, .on_notice = on_notice, .context = p->logger};
     return engine_open(&p->engine, &options, problem);
 }
 
-static int run_group(struct process *p, const struct config_group *group, bool native) {
+static int run_group(struct process *p, const struct config_group *group, bool native)
+{
     struct problem problem = {0};
     char nodes_folder[4096];
     node_host_default_folder(nodes_folder, sizeof nodes_folder);
@@ -103,7 +108,8 @@ static int run_group(struct process *p, const struct config_group *group, bool n
     uv_signal_start(&p->interrupt, on_signal, SIGINT);
     uv_signal_start(&p->terminate, on_signal, SIGTERM);
     bool started = native || start_engine(p, &problem);
-    for (size_t i = 0; started && i < group->count; i++) started = start_node(p, group->nodes[i], nodes_folder, &problem);
+    for (size_t i = 0; started && i < group->count; i++)
+        started = start_node(p, group->nodes[i], nodes_folder, &problem);
     if (!started) {
         logger_log(p->logger, LOG_ERROR, "process", "%s", problem.text);
         p->exit_code = problem.exit_code;
@@ -120,18 +126,22 @@ static int run_group(struct process *p, const struct config_group *group, bool n
     return p->exit_code;
 }
 
-static const struct config_group *find_group(const struct config *config, uint64_t node, uint64_t group) {
+static const struct config_group *find_group(const struct config *config, uint64_t node, uint64_t group)
+{
     if (group != 0) {
-        if (group <= config->group_count) return &config->groups[group - 1];
+        if (group <= config->group_count)
+            return &config->groups[group - 1];
         fprintf(stderr, "%s: there is no group %" PRIu64 ", only %zu\n", config->file, group, config->group_count);
         return NULL;
     }
-    if (config_find(config, (uint32_t)node) != NULL) return config_group_of(config, (uint32_t)node);
+    if (config_find(config, (uint32_t)node) != NULL)
+        return config_group_of(config, (uint32_t)node);
     fprintf(stderr, "%s: there is no node %" PRIu64 "\n", config->file, node);
     return NULL;
 }
 
-static int start(const char *file, uint64_t node, uint64_t number, bool native) {
+static int start(const char *file, uint64_t node, uint64_t number, bool native)
+{
     static struct process process; /* large, and the only one */
     struct problem problem;
     if (!config_load(&process.config, file, &problem)) {
@@ -155,7 +165,8 @@ static int start(const char *file, uint64_t node, uint64_t number, bool native) 
     return code;
 }
 
-int verb_start(int argc, char **argv) {
+int verb_start(int argc, char **argv)
+{
     const char *file = NULL;
     uint64_t node = 0, group = 0;
     bool native = false;
@@ -187,7 +198,8 @@ int verb_start(int argc, char **argv) {
                     "  synod start --config examples/shared.yaml --group 2\n",
     };
     int code = options_parse(&help, argc, argv, NULL);
-    if (code != OPTIONS_GO_ON) return code;
+    if (code != OPTIONS_GO_ON)
+        return code;
     if ((node != 0) == (group != 0)) {
         fprintf(stderr, "synod start: give either --node or --group; see synod start --help\n");
         return EXIT_BAD_INPUT;

@@ -153,8 +153,7 @@ static size_t cells_of(const struct probe *p, char cells[COLUMNS][VALUE_MAX])
     snprintf(cells[n++], VALUE_MAX, "%s", answer_names[p->answer]);
     for (size_t i = 0; i < FIELDS; i++)
         if (fields[i].title != NULL)
-            snprintf(cells[n++], VALUE_MAX, "%s",
-                     p->answer == ANSWER_OK && p->values[i][0] != '\0' ? p->values[i] : "-");
+            snprintf(cells[n++], VALUE_MAX, "%s", p->answer == ANSWER_OK && p->values[i][0] != '\0' ? p->values[i] : "-");
     return n;
 }
 
@@ -204,8 +203,8 @@ static void print_json(const struct config *config, const struct probe *probes, 
     json_t *list = json_array();
     for (size_t i = 0; i < count; i++) {
         const struct probe *p = &probes[i];
-        json_t *node = json_pack("{s:i, s:s, s:s}", "node", (int)p->node->id, "role", role_name(p->node->role),
-                                 "status", answer_names[p->answer]);
+        json_t *node = json_pack("{s:i, s:s, s:s}", "node", (int)p->node->id, "role", role_name(p->node->role), "status",
+                                 answer_names[p->answer]);
         if (p->error[0] != '\0')
             json_object_set_new(node, "error", json_string(p->error));
         for (size_t f = FIELD_NODE + 1; f < FIELDS && p->answer == ANSWER_OK; f++)

@@ -48,10 +48,7 @@ void histogram_merge(struct histogram *h, const struct histogram *from)
         h->buckets[i] += from->buckets[i];
 }
 
-double histogram_mean(const struct histogram *h)
-{
-    return h->count == 0 ? 0 : (double)h->sum / (double)h->count;
-}
+double histogram_mean(const struct histogram *h) { return h->count == 0 ? 0 : (double)h->sum / (double)h->count; }
 
 uint64_t histogram_percentile(const struct histogram *h, double percent)
 {

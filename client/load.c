@@ -40,10 +40,7 @@ void load_defaults(struct load_options *options)
     };
 }
 
-void load_mark(struct load *load)
-{
-    atomic_store(&load->shared->mark_us, load_now_us());
-}
+void load_mark(struct load *load) { atomic_store(&load->shared->mark_us, load_now_us()); }
 
 static bool check_options(const struct load_options *o, char *error, size_t error_size)
 {
@@ -160,8 +157,7 @@ static bool follow(struct load *load, load_progress on_progress, void *context)
     struct pollfd end = {.fd = load->alive[0], .events = POLLIN};
     while (poll(&end, 1, (int)load->options->progress_interval_ms) <= 0) {
         struct load_counts counts = counts_now(load);
-        if (go_on && on_progress != NULL &&
-            !on_progress(context, load, &counts, (double)(load_now_us() - start) / 1e6)) {
+        if (go_on && on_progress != NULL && !on_progress(context, load, &counts, (double)(load_now_us() - start) / 1e6)) {
             go_on = false;
             atomic_store(&load->shared->stop, true);
         }

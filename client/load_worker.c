@@ -522,8 +522,7 @@ static void loop(struct worker *w)
 {
     struct epoll_event events[EVENTS_MAX];
     uint64_t next_tick = 0;
-    while (w->active > 0 && w->share->problem[0] == '\0' &&
-           !atomic_load_explicit(&w->shared->stop, memory_order_relaxed)) {
+    while (w->active > 0 && w->share->problem[0] == '\0' && !atomic_load_explicit(&w->shared->stop, memory_order_relaxed)) {
         int n = epoll_wait(w->epoll, events, EVENTS_MAX, w->paused > 0 ? TICK_WAITING_MS : TICK_MS);
         for (int i = 0; i < n; i++)
             connection_event(w, events[i].data.ptr, events[i].events);

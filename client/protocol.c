@@ -42,8 +42,8 @@ static bool resp_template(struct request_template *t, const char *command, bool 
         return false;
     char key[KEY_SIZE + 1];
     key_of(0, key);
-    size_t at = (size_t)sprintf(t->bytes, "*%d\r\n$%zu\r\n%s\r\n$%d\r\n%s\r\n", has_value ? 3 : 2, strlen(command),
-                                command, KEY_SIZE, key);
+    size_t at = (size_t)sprintf(t->bytes, "*%d\r\n$%zu\r\n%s\r\n$%d\r\n%s\r\n", has_value ? 3 : 2, strlen(command), command,
+                                KEY_SIZE, key);
     t->key_at = at - 2 - DIGITS;
     if (has_value) {
         at += (size_t)sprintf(t->bytes + at, "$%zu\r\n", value_size);
@@ -74,11 +74,9 @@ static bool etcd_template(struct request_maker *m)
     return true;
 }
 
-bool request_maker_init(struct request_maker *m, uint8_t protocol, uint8_t command, size_t value_size,
-                        uint64_t keyspace)
+bool request_maker_init(struct request_maker *m, uint8_t protocol, uint8_t command, size_t value_size, uint64_t keyspace)
 {
-    *m = (struct request_maker){
-        .protocol = protocol, .command = command, .keyspace = keyspace, .value_size = value_size};
+    *m = (struct request_maker){.protocol = protocol, .command = command, .keyspace = keyspace, .value_size = value_size};
     if (protocol == PROTOCOL_ETCD_HTTP)
         return etcd_template(m);
     if (!resp_template(&m->set, "SET", true, value_size) ||

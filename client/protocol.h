@@ -42,8 +42,7 @@ struct request_maker {
 
 /* Prepares the templates. False: out of memory, or a command that the protocol does not have. `keyspace` 0: every
  * request has a key of its own. */
-bool request_maker_init(struct request_maker *m, uint8_t protocol, uint8_t command, size_t value_size,
-                        uint64_t keyspace);
+bool request_maker_init(struct request_maker *m, uint8_t protocol, uint8_t command, size_t value_size, uint64_t keyspace);
 void request_maker_close(struct request_maker *m);
 
 /* Writes request `number`, at most size_max bytes. Returns its size. */

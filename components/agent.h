@@ -12,20 +12,24 @@
                                                                                                                             \
     static struct core *agent;                                                                                              \
                                                                                                                             \
-    void exports_synod_paxos_##part##_start(exports_synod_paxos_##part##_node_config_t *config) {                           \
-        if (agent != NULL) core##_free(agent);                                                                              \
+    void exports_synod_paxos_##part##_start(exports_synod_paxos_##part##_node_config_t *config)                             \
+    {                                                                                                                       \
+        if (agent != NULL)                                                                                                  \
+            core##_free(agent);                                                                                             \
         agent = core##_new((const struct node_config *)config);                                                             \
         shim_call_done();                                                                                                   \
     }                                                                                                                       \
                                                                                                                             \
     void exports_synod_paxos_##part##_step(uint64_t now, uint64_t lsn, exports_synod_paxos_##part##_list_event_t *events,   \
-                                           exports_synod_paxos_##part##_step_result_t *ret) {                               \
+                                           exports_synod_paxos_##part##_step_result_t *ret)                                 \
+    {                                                                                                                       \
         invariant(agent != NULL);                                                                                           \
         *(struct step_result *)ret = core##_step(agent, now, lsn, (const struct event *)events->ptr, events->len);          \
     }                                                                                                                       \
     SHIM_POST(part##_step, name "@0.1.0#step");                                                                             \
                                                                                                                             \
-    void exports_synod_paxos_##part##_status(exports_synod_paxos_##part##_node_status_t *ret) {                             \
+    void exports_synod_paxos_##part##_status(exports_synod_paxos_##part##_node_status_t *ret)                               \
+    {                                                                                                                       \
         invariant(agent != NULL);                                                                                           \
         *(struct node_status *)ret = core##_status(agent);                                                                  \
     }                                                                                                                       \
@@ -41,17 +45,17 @@
                                                                                                                             \
     static struct part imported;                                                                                            \
                                                                                                                             \
-    struct part *part##_new(const struct node_config *config) {                                                             \
+    struct part *part##_new(const struct node_config *config)                                                               \
+    {                                                                                                                       \
         synod_paxos_##part##_start((synod_paxos_##part##_node_config_t *)config);                                           \
         return &imported;                                                                                                   \
     }                                                                                                                       \
                                                                                                                             \
-    void part##_free(struct part *agent) {                                                                                  \
-        (void)agent;                                                                                                        \
-    }                                                                                                                       \
+    void part##_free(struct part *agent) { (void)agent; }                                                                   \
                                                                                                                             \
     struct step_result part##_step(struct part *agent, uint64_t now, uint64_t lsn, const struct event *events,              \
-                                   size_t count) {                                                                          \
+                                   size_t count)                                                                            \
+    {                                                                                                                       \
         struct step_result result;                                                                                          \
         synod_paxos_##part##_list_event_t list = {(synod_paxos_##part##_event_t *)events, count};                           \
         shim_results_begin(&agent->results);                                                                                \
@@ -60,7 +64,8 @@
         return result;                                                                                                      \
     }                                                                                                                       \
                                                                                                                             \
-    struct node_status part##_status(struct part *agent) {                                                                  \
+    struct node_status part##_status(struct part *agent)                                                                    \
+    {                                                                                                                       \
         struct node_status status;                                                                                          \
         (void)agent;                                                                                                        \
         synod_paxos_##part##_status((synod_paxos_##part##_node_status_t *)&status);                                         \

@@ -70,7 +70,8 @@ void shim_free(void *unused);
 #define SHIM_POST(part_function, name)                                                                                      \
     __attribute__((__export_name__("cabi_post_synod:paxos/" name))) void                                                    \
         __wasm_export_exports_synod_paxos_##part_function##_post_return(uint8_t *result);                                   \
-    void __wasm_export_exports_synod_paxos_##part_function##_post_return(uint8_t *result) {                                 \
+    void __wasm_export_exports_synod_paxos_##part_function##_post_return(uint8_t *result)                                   \
+    {                                                                                                                       \
         (void)result;                                                                                                       \
         shim_call_done();                                                                                                   \
     }                                                                                                                       \

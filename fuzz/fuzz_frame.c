@@ -8,11 +8,14 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
     size_t words = size / sizeof(uint64_t);
-    if (words < FRAME_HEADER_WORDS) return 0;
+    if (words < FRAME_HEADER_WORDS)
+        return 0;
     uint64_t *stream = malloc(words * sizeof *stream);
-    if (stream == NULL) return 0;
+    if (stream == NULL)
+        return 0;
     memcpy(stream, data, words * sizeof *stream);
     struct frame_header header;
     /* A fuzzer does not guess checksums: mend the header's, so that what lies behind it is reached too. */

@@ -67,8 +67,9 @@ static void echo(struct client_connection *c, const struct bytes *args, size_t a
     resp_bytes(out, args[1].ptr, args[1].len);
 }
 
-static const char no_password[] = "ERR AUTH <password> called without any password configured for the default user. Are you sure "
-                                  "your configuration is correct?";
+static const char no_password[] =
+    "ERR AUTH <password> called without any password configured for the default user. Are you sure "
+    "your configuration is correct?";
 
 static void auth(struct client_connection *c, const struct bytes *args, size_t argc, struct resp_buffer *out)
 {
@@ -199,12 +200,13 @@ static void client_line(const struct client_connection *c, struct resp_buffer *o
     uint64_t now = uv_now(c->server->loop);
     client_connection_address(c, true, peer, sizeof peer);
     client_connection_address(c, false, local, sizeof local);
-    client_print(out,
-                 "id=%u addr=%s laddr=%s name=%s age=%llu idle=%llu db=0 pending=%u waiting-bytes=%llu out-bytes=%zu resp=%d "
-                 "lib-name=%s lib-ver=%s\n",
-                 c->generation, peer, local, c->name, (unsigned long long)((now - c->opened_ms) / 1000),
-                 (unsigned long long)((now - c->active_ms) / 1000), c->tail - c->head, (unsigned long long)c->waiting,
-                 c->out.len + c->sent.len, c->version, c->library_name, c->library_version);
+    client_print(
+        out,
+        "id=%u addr=%s laddr=%s name=%s age=%llu idle=%llu db=0 pending=%u waiting-bytes=%llu out-bytes=%zu resp=%d "
+        "lib-name=%s lib-ver=%s\n",
+        c->generation, peer, local, c->name, (unsigned long long)((now - c->opened_ms) / 1000),
+        (unsigned long long)((now - c->active_ms) / 1000), c->tail - c->head, (unsigned long long)c->waiting,
+        c->out.len + c->sent.len, c->version, c->library_name, c->library_version);
 }
 
 static void client_list(struct client_connection *c, bool all, struct resp_buffer *out)
@@ -336,8 +338,8 @@ static struct command_info info_at(const struct client_server *s, size_t index)
     if (index < s->machine_commands.len)
         return s->machine_commands.ptr[index];
     const struct port_command *p = &port_commands[index - s->machine_commands.len];
-    return (struct command_info){.name = {.ptr = (uint8_t *)(uintptr_t)p->name, .len = strlen(p->name)},
-                                 .arity = p->arity, .read_only = true};
+    return (struct command_info){
+        .name = {.ptr = (uint8_t *)(uintptr_t)p->name, .len = strlen(p->name)}, .arity = p->arity, .read_only = true};
 }
 
 static size_t info_count(const struct client_server *s) { return s->machine_commands.len + PORT_COMMAND_COUNT; }

@@ -10,8 +10,9 @@
 
 static void server_section(struct client_server *s, struct resp_buffer *text)
 {
-    client_print(text, "redis_version:" CLIENT_REDIS_VERSION "\r\nredis_mode:cluster\r\nos:Linux\r\narch_bits:%u\r\n"
-                       "process_id:%d\r\ntcp_port:%u\r\n",
+    client_print(text,
+                 "redis_version:" CLIENT_REDIS_VERSION "\r\nredis_mode:cluster\r\nos:Linux\r\narch_bits:%u\r\n"
+                 "process_id:%d\r\ntcp_port:%u\r\n",
                  (unsigned)sizeof(void *) * 8, (int)getpid(), s->port);
 }
 
@@ -71,8 +72,8 @@ static const struct section {
     const char *name;
     void (*print)(struct client_server *s, struct resp_buffer *text);
 } sections[] = {
-    {"Server", server_section}, {"Clients", clients_section}, {"Stats", stats_section}, {"Cluster", cluster_section},
-    {"Synod", synod_section},
+    {"Server", server_section},   {"Clients", clients_section}, {"Stats", stats_section},
+    {"Cluster", cluster_section}, {"Synod", synod_section},
 };
 
 static bool is_wanted(const char *name, const struct bytes *args, size_t argc)

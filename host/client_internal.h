@@ -15,8 +15,8 @@
 enum {
     CLIENT_READ_SIZE = 64 * 1024,
     CLIENT_LISTENERS_MAX = 4,
-    CLIENT_REQUEST_OVERHEAD = 64,       /* what a waiting request costs besides its bytes */
-    CLIENT_OUT_MAX = 32 * 1024 * 1024,  /* unread replies beyond client_bytes_max after which a client is dropped */
+    CLIENT_REQUEST_OVERHEAD = 64,      /* what a waiting request costs besides its bytes */
+    CLIENT_OUT_MAX = 32 * 1024 * 1024, /* unread replies beyond client_bytes_max after which a client is dropped */
     CLIENT_REDIS_MAJOR = 7,
 };
 #define CLIENT_REDIS_VERSION "7.2.0"
@@ -62,8 +62,8 @@ struct client_connection {
     uint8_t *in; /* the beginning of a request that has not arrived whole */
     size_t in_len;
     size_t in_capacity;
-    struct resp_buffer out;  /* to be written */
-    struct resp_buffer sent; /* being written */
+    struct resp_buffer out;      /* to be written */
+    struct resp_buffer sent;     /* being written */
     struct client_pending *ring; /* of ring_size (a power of two) places; positions head to tail are unanswered */
     uint32_t ring_size;
     uint32_t head;
@@ -111,7 +111,7 @@ struct client_server {
     size_t packets_capacity;
 
     uint32_t leader;
-    bool forwards; /* commands are the node's even while another leads */
+    bool forwards;     /* commands are the node's even while another leads */
     uint64_t buffered; /* bytes of partial requests and unread replies */
     struct client_server_statistics statistics;
 
@@ -171,7 +171,8 @@ void client_print(struct resp_buffer *out, const char *format, ...) __attribute_
 
 /* ---- client_info.c, client_cluster.c ---- */
 
-typedef void client_command_handler(struct client_connection *c, const struct bytes *args, size_t argc, struct resp_buffer *out);
+typedef void client_command_handler(struct client_connection *c, const struct bytes *args, size_t argc,
+                                    struct resp_buffer *out);
 client_command_handler client_info, client_config, client_cluster;
 
 /* The reply to a command that another node (0: nobody) has to execute. */

@@ -87,8 +87,8 @@ static void add_command(struct client_connection *c, const struct resp_request *
     batch_add(&g->builder, request->args, request->argc);
     g->origins = memory_reserve(g->origins, &g->origins_capacity, (size_t)g->count + 1, sizeof *g->origins);
     uint32_t bytes = (uint32_t)request->size + CLIENT_REQUEST_OVERHEAD;
-    g->origins[g->count++] = (struct client_origin){.connection = c->index, .generation = c->generation,
-                                                    .position = client_connection_expect(c), .bytes = bytes};
+    g->origins[g->count++] = (struct client_origin){
+        .connection = c->index, .generation = c->generation, .position = client_connection_expect(c), .bytes = bytes};
     c->waiting += bytes;
     s->statistics.waiting_bytes += bytes;
     s->statistics.commands++;
@@ -245,8 +245,8 @@ void client_server_reply(struct client_server *s, const struct packet *answers, 
                        (unsigned long long)p->id);
             continue;
         }
-        struct verdict v = {.outcome = (uint8_t)p->kind, .leader = p->kind >> 8,
-                            .replies = {.words = p->words, .len = p->len}};
+        struct verdict v = {
+            .outcome = (uint8_t)p->kind, .leader = p->kind >> 8, .replies = {.words = p->words, .len = p->len}};
         answer(s, g, &v);
     }
     client_connection_flush_all(s);

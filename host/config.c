@@ -39,7 +39,7 @@ struct loader {
     struct problem *problem;
     struct config *config;
     yaml_document_t document;
-    size_t top_lines[CONFIG_KEYS_MAX];     /* 0: the key is not there */
+    size_t top_lines[CONFIG_KEYS_MAX]; /* 0: the key is not there */
     size_t setting_lines[CONFIG_KEYS_MAX];
     struct node_lines *node_lines;
     uint32_t client_server_port;
@@ -117,8 +117,8 @@ static void store(const struct config_key *key, void *base, uint64_t value)
 static uint64_t load(const struct config_key *key, const void *base)
 {
     const uint8_t *field = (const uint8_t *)base + key->offset;
-    uint64_t value = key->size == sizeof(uint64_t) ? *(const uint64_t *)(const void *)field
-                                                   : *(const uint32_t *)(const void *)field;
+    uint64_t value =
+        key->size == sizeof(uint64_t) ? *(const uint64_t *)(const void *)field : *(const uint32_t *)(const void *)field;
     return key->kind == VALUE_TIME_MS ? value / 1000 : value;
 }
 
@@ -126,8 +126,8 @@ static void store_defaults(const struct config_section *section, void *base)
 {
     for (size_t i = 0; i < section->count; i++) {
         const struct config_key *key = &section->keys[i];
-        if (key->kind == VALUE_CHOICE || key->kind == VALUE_BOOL || key->kind == VALUE_COUNT ||
-            key->kind == VALUE_BYTES || key->kind == VALUE_TIME_MS)
+        if (key->kind == VALUE_CHOICE || key->kind == VALUE_BOOL || key->kind == VALUE_COUNT || key->kind == VALUE_BYTES ||
+            key->kind == VALUE_TIME_MS)
             store(key, base, key->standard);
     }
 }
@@ -393,8 +393,7 @@ static bool check_ids(struct loader *l)
             if (c->nodes[k].id == c->nodes[i].id) {
                 char path[PATH_TEXT_MAX];
                 snprintf(path, sizeof path, "nodes[%zu].id", i);
-                return fail(l, l->node_lines[i].of_key[0], path, "%u is already the id of nodes[%zu]", c->nodes[i].id,
-                            k);
+                return fail(l, l->node_lines[i].of_key[0], path, "%u is already the id of nodes[%zu]", c->nodes[i].id, k);
             }
     return true;
 }
@@ -561,8 +560,7 @@ static bool check_frame(struct loader *l)
 {
     static const char *const parts[] = {"frame_bytes_max", "chunk_bytes_max", "command_bytes_max", "batch_bytes"};
     const struct config *c = l->config;
-    const uint64_t need =
-        (uint64_t)c->batch_bytes + c->command_bytes_max + c->node_config.chunk_bytes_max + FRAME_OVERHEAD;
+    const uint64_t need = (uint64_t)c->batch_bytes + c->command_bytes_max + c->node_config.chunk_bytes_max + FRAME_OVERHEAD;
     if (c->frame_bytes_max >= need)
         return true;
     size_t at = 0;
@@ -646,11 +644,11 @@ static bool read_document(struct loader *l, const char *text, size_t len)
         if (root == NULL)
             ok = problem_set(l->problem, EXIT_BAD_INPUT, "%s:1: the file is empty", l->file);
         else if (root->type != YAML_MAPPING_NODE)
-            ok = problem_set(l->problem, EXIT_BAD_INPUT, "%s:%zu: the file must be a map (`name: value` lines)",
-                             l->file, line_of(root));
+            ok = problem_set(l->problem, EXIT_BAD_INPUT, "%s:%zu: the file must be a map (`name: value` lines)", l->file,
+                             line_of(root));
         else
-            ok = read_end(l, &parser, text) &&
-                 read_map(l, root, "", &config_top_section, l->config, l->top_lines) && complete(l);
+            ok = read_end(l, &parser, text) && read_map(l, root, "", &config_top_section, l->config, l->top_lines) &&
+                 complete(l);
         yaml_document_delete(&l->document);
     }
     yaml_parser_delete(&parser);

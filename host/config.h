@@ -18,7 +18,7 @@ struct endpoint {
 
 struct config_node {
     uint32_t id;
-    uint8_t role; /* enum role */
+    uint8_t role;            /* enum role */
     struct endpoint address; /* where other nodes reach it */
     struct endpoint client;  /* where clients reach it; none: no client port */
 };
@@ -31,8 +31,8 @@ struct config_group {
 struct config {
     char *file;
     char cluster[64];
-    uint32_t log_level; /* enum log_level of core/runners/ports.h */
-    char *data;         /* absolute; node N lives in <data>/node-N */
+    uint32_t log_level;   /* enum log_level of core/runners/ports.h */
+    char *data;           /* absolute; node N lives in <data>/node-N */
     char leader_rule[16]; /* "sticky" or "highest" */
     struct config_node *nodes;
     size_t node_count;
@@ -40,18 +40,18 @@ struct config {
     size_t group_count;
     /* Everything of `settings:` that the node itself needs; node and incarnation are zero here. */
     struct node_config node_config;
-    uint32_t batch_size;           /* commands a batch at most */
-    uint32_t batch_bytes;          /* bytes after which a batch is full */
-    uint32_t command_bytes_max;    /* a single command at most */
+    uint32_t batch_size;        /* commands a batch at most */
+    uint32_t batch_bytes;       /* bytes after which a batch is full */
+    uint32_t command_bytes_max; /* a single command at most */
     uint32_t frame_bytes_max;
     uint32_t client_connections_max;
     uint64_t client_bytes_max;     /* of requests waiting, one client */
     uint64_t client_bytes_all_max; /* of requests waiting, all clients */
     uint64_t peer_queue_bytes_max;
     uint64_t segment_bytes;
-    uint64_t memory_bytes_max;     /* each component's linear memory */
-    uint64_t turn_timeout;         /* microseconds of guest time a turn may take */
-    uint64_t grace_period;         /* microseconds for a graceful stop */
+    uint64_t memory_bytes_max; /* each component's linear memory */
+    uint64_t turn_timeout;     /* microseconds of guest time a turn may take */
+    uint64_t grace_period;     /* microseconds for a graceful stop */
 };
 
 /* Reads, checks and completes a configuration. False: `problem` has one line naming file, line and key. */

@@ -13,8 +13,8 @@
 #define GIB (MIB * 1024)
 
 #define FIELD(type, member) .offset = offsetof(type, member), .size = sizeof(((type *)NULL)->member)
-#define IN_CONFIG(member) FIELD(struct config, member)
-#define IN_NODE(member) FIELD(struct config_node, member)
+#define IN_CONFIG(member)   FIELD(struct config, member)
+#define IN_NODE(member)     FIELD(struct config_node, member)
 
 static const char *const level_names[] = {"error", "warning", "info", "debug", NULL};
 static const char *const rule_names[] = {"sticky", "highest", NULL};
@@ -46,20 +46,20 @@ static const struct config_key node_keys[] = {
      .text = "Where clients reach it; without it the node has no client port (but see `client_server_port`)"},
 };
 
-#define COUNT(name_, member, standard_, min_, max_, text_)                                                             \
-    {name_, VALUE_COUNT, KEY_OPTIONAL, IN_CONFIG(member), .standard = (standard_), .min = (min_), .max = (max_),       \
-     .text = text_}
-#define BYTES(name_, member, standard_, min_, max_, text_)                                                             \
-    {name_, VALUE_BYTES, KEY_OPTIONAL, IN_CONFIG(member), .standard = (standard_), .min = (min_), .max = (max_),       \
-     .text = text_}
-#define TIME(name_, member, standard_, min_, max_, text_)                                                              \
-    {name_, VALUE_TIME_MS, KEY_OPTIONAL, IN_CONFIG(member), .standard = (standard_), .min = (min_), .max = (max_),     \
-     .text = text_}
-#define BOOL(name_, member, standard_, text_)                                                                          \
+#define COUNT(name_, member, standard_, min_, max_, text_)                                                                  \
+    {name_,         VALUE_COUNT,   KEY_OPTIONAL, IN_CONFIG(member), .standard = (standard_),                                \
+     .min = (min_), .max = (max_), .text = text_}
+#define BYTES(name_, member, standard_, min_, max_, text_)                                                                  \
+    {name_,         VALUE_BYTES,   KEY_OPTIONAL, IN_CONFIG(member), .standard = (standard_),                                \
+     .min = (min_), .max = (max_), .text = text_}
+#define TIME(name_, member, standard_, min_, max_, text_)                                                                   \
+    {name_,         VALUE_TIME_MS, KEY_OPTIONAL, IN_CONFIG(member), .standard = (standard_),                                \
+     .min = (min_), .max = (max_), .text = text_}
+#define BOOL(name_, member, standard_, text_)                                                                               \
     {name_, VALUE_BOOL, KEY_OPTIONAL, IN_CONFIG(member), .standard = (standard_), .max = 1, .text = text_}
-#define IGNORED(name_, kind_, standard_, min_, max_, text_)                                                            \
+#define IGNORED(name_, kind_, standard_, min_, max_, text_)                                                                 \
     {name_, kind_, KEY_IGNORED, .standard = (standard_), .min = (min_), .max = (max_), .text = text_}
-#define FIXED(name_, kind_, standard_, max_, refusal_, text_)                                                          \
+#define FIXED(name_, kind_, standard_, max_, refusal_, text_)                                                               \
     {name_, kind_, KEY_ONLY_DEFAULT, .standard = (standard_), .max = (max_), .refusal = refusal_, .text = text_}
 
 /* `make format` would fill these tables to one cell a line. */
@@ -320,10 +320,9 @@ bool config_value_read(const struct config_key *key, const char *text, uint64_t 
 static void describe_type(FILE *out, const struct config_key *key)
 {
     static const char *const names[] = {
-        [VALUE_NAME] = "name",      [VALUE_PATH] = "path",         [VALUE_CHOICE] = "choice",
-        [VALUE_BOOL] = "boolean",   [VALUE_COUNT] = "number",      [VALUE_BYTES] = "size",
-        [VALUE_TIME_MS] = "time (ms)", [VALUE_ENDPOINT] = "host:port", [VALUE_EMPTY_LIST] = "list",
-        [VALUE_NODES] = "list",     [VALUE_GROUPS] = "list",       [VALUE_SETTINGS] = "map",
+        [VALUE_NAME] = "name",       [VALUE_PATH] = "path",  [VALUE_CHOICE] = "choice",     [VALUE_BOOL] = "boolean",
+        [VALUE_COUNT] = "number",    [VALUE_BYTES] = "size", [VALUE_TIME_MS] = "time (ms)", [VALUE_ENDPOINT] = "host:port",
+        [VALUE_EMPTY_LIST] = "list", [VALUE_NODES] = "list", [VALUE_GROUPS] = "list",       [VALUE_SETTINGS] = "map",
     };
     fprintf(out, " %s |", names[key->kind]);
 }

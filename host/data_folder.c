@@ -197,8 +197,8 @@ static bool read_file(int folder, const char *path, const char *name, char *text
     *len = (size_t)n;
     snprintf(pattern, sizeof pattern, "synod-%s %%9d", name);
     if (sscanf(text, pattern, &version) == 1 && version > FORMAT_VERSION)
-        return problem_set(problem, EXIT_DATA, "%s/%s: format version %d, this program knows up to %d", path, name,
-                           version, FORMAT_VERSION);
+        return problem_set(problem, EXIT_DATA, "%s/%s: format version %d, this program knows up to %d", path, name, version,
+                           FORMAT_VERSION);
     return true;
 }
 
@@ -362,8 +362,7 @@ static bool boot(struct data_folder *f, const char *cluster, uint32_t node, stru
     if (id->incarnation == UINT32_MAX)
         return problem_set(problem, EXIT_DATA, "%s/identity: no incarnations left", f->path);
     id->incarnation++;
-    return read_peers(f, problem) &&
-           replace_file(f->folder, f->path, "identity", text, identity_print(id, text), problem);
+    return read_peers(f, problem) && replace_file(f->folder, f->path, "identity", text, identity_print(id, text), problem);
 }
 
 bool data_folder_open(struct data_folder **out, const char *path, const char *cluster, uint32_t node,

@@ -21,7 +21,8 @@ struct data_folder;
 bool data_folder_format(const char *path, const char *cluster, uint32_t node, struct problem *problem);
 
 /* Locks the folder, checks that it belongs to this cluster and node, and makes the next incarnation durable. */
-bool data_folder_open(struct data_folder **out, const char *path, const char *cluster, uint32_t node, struct problem *problem);
+bool data_folder_open(struct data_folder **out, const char *path, const char *cluster, uint32_t node,
+                      struct problem *problem);
 void data_folder_close(struct data_folder *folder);
 
 const struct identity *data_folder_identity(const struct data_folder *folder);

@@ -46,16 +46,21 @@ struct engine {
     struct engine_statistics statistics;
 };
 
-static void notice(const struct engine *e, const char *text) {
-    if (e->options.on_notice != NULL) e->options.on_notice(e->options.context, text);
+static void notice(const struct engine *e, const char *text)
+{
+    if (e->options.on_notice != NULL)
+        e->options.on_notice(e->options.context, text);
 }
 
-static void one_line(char *text) {
+static void one_line(char *text)
+{
     for (char *c = text; *c != '\0'; c++)
-        if (*c == '\n' || *c == '\r' || *c == '\t') *c = ' ';
+        if (*c == '\n' || *c == '\r' || *c == '\t')
+            *c = ' ';
 }
 
-bool engine_problem(struct problem *problem, int exit_code, const char *about, wasmtime_error_t *error) {
+bool engine_problem(struct problem *problem, int exit_code, const char *about, wasmtime_error_t *error)
+{
     wasm_byte_vec_t message;
     wasmtime_error_message(error, &message);
     wasmtime_error_delete(error);
@@ -67,7 +72,8 @@ bool engine_problem(struct problem *problem, int exit_code, const char *about, w
 
 /* Each tick is a full one after the last: a process that was stopped for a while does not catch up on its ticks, which would
  * end turns that have only begun. */
-static void *tick(void *argument) {
+static void *tick(void *argument)
+{
     struct engine *e = argument;
     pthread_mutex_lock(&e->ticker_lock);
     while (!e->stop) {
@@ -83,7 +89,8 @@ static void *tick(void *argument) {
     return NULL;
 }
 
-static bool start_ticker(struct engine *e, struct problem *problem) {
+static bool start_ticker(struct engine *e, struct problem *problem)
+{
     pthread_condattr_t monotonic;
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
@@ -92,18 +99,22 @@ static bool start_ticker(struct engine *e, struct problem *problem) {
     pthread_mutex_init(&e->ticker_lock, NULL);
     pthread_mutex_init(&e->lock, NULL);
     e->tick_us = e->options.turn_timeout / TICKS_A_TIMEOUT;
-    if (e->tick_us < TICK_MIN_US) e->tick_us = TICK_MIN_US;
-    if (e->tick_us > TICK_MAX_US) e->tick_us = TICK_MAX_US;
+    if (e->tick_us < TICK_MIN_US)
+        e->tick_us = TICK_MIN_US;
+    if (e->tick_us > TICK_MAX_US)
+        e->tick_us = TICK_MAX_US;
     int error = pthread_create(&e->ticker, NULL, tick, e);
     return error == 0 || problem_set(problem, EXIT_TROUBLE, "cannot start a thread: %s", strerror(error));
 }
 
-uint64_t engine_ticks(const struct engine *e, uint64_t timeout) {
+uint64_t engine_ticks(const struct engine *e, uint64_t timeout)
+{
     /* The first tick may come at once: one more. */
     return (timeout + e->tick_us - 1) / e->tick_us + 1;
 }
 
-static wasm_engine_t *new_engine(void) {
+static wasm_engine_t *new_engine(void)
+{
     wasm_config_t *config = wasm_config_new();
     wasmtime_config_strategy_set(config, WASMTIME_STRATEGY_CRANELIFT);
     wasmtime_config_cranelift_opt_level_set(config, WASMTIME_OPT_LEVEL_SPEED);
@@ -118,7 +129,8 @@ static wasm_engine_t *new_engine(void) {
     return wasm_engine_new_with_config(config);
 }
 
-bool engine_open(struct engine **out, const struct engine_options *options, struct problem *problem) {
+bool engine_open(struct engine **out, const struct engine_options *options, struct problem *problem)
+{
     char why[4300];
     struct engine *e = memory_new(1, sizeof *e);
     e->options = *options;
@@ -142,7 +154,8 @@ bool engine_open(struct engine **out, const struct engine_options *options, stru
     return true;
 }
 
-void engine_close(struct engine *e) {
+void engine_close(struct engine *e)
+{
     pthread_mutex_lock(&e->ticker_lock);
     e->stop = true;
     pthread_cond_signal(&e->stopping);
@@ -157,41 +170,45 @@ void engine_close(struct engine *e) {
         wasmtime_component_delete(c->component);
         free(c);
     }
-    if (e->cache >= 0) close(e->cache);
+    if (e->cache >= 0)
+        close(e->cache);
     wasm_engine_delete(e->wasm);
     free(e);
 }
 
-wasm_engine_t *engine_wasm(const struct engine *e) {
-    return e->wasm;
-}
+wasm_engine_t *engine_wasm(const struct engine *e) { return e->wasm; }
 
-struct engine_statistics engine_statistics(struct engine *e) {
+struct engine_statistics engine_statistics(struct engine *e)
+{
     pthread_mutex_lock(&e->lock);
     struct engine_statistics statistics = e->statistics;
     pthread_mutex_unlock(&e->lock);
     return statistics;
 }
 
-static bool read_component(const char *file, uint8_t **bytes, size_t *len, struct problem *problem) {
+static bool read_component(const char *file, uint8_t **bytes, size_t *len, struct problem *problem)
+{
     struct stat status;
     int fd = open(file, O_RDONLY | O_CLOEXEC);
     if (fd < 0 || fstat(fd, &status) != 0) {
         problem_set(problem, EXIT_BAD_INPUT, "component %s: %s", file, strerror(errno));
-        if (fd >= 0) close(fd);
+        if (fd >= 0)
+            close(fd);
         return false;
     }
     *len = (size_t)status.st_size;
     *bytes = memory_new(*len, 1);
     ssize_t got = S_ISREG(status.st_mode) ? read(fd, *bytes, *len) : -1;
     close(fd);
-    if (got == (ssize_t)*len) return true;
+    if (got == (ssize_t)*len)
+        return true;
     free(*bytes);
     return problem_set(problem, EXIT_BAD_INPUT, "component %s: it cannot be read as a whole", file);
 }
 
 /* A core module and a component begin alike; say which it is, since the one is easily taken for the other. */
-static bool looks_like_component(const char *file, const uint8_t *bytes, size_t len, struct problem *problem) {
+static bool looks_like_component(const char *file, const uint8_t *bytes, size_t len, struct problem *problem)
+{
     static const uint8_t magic[4] = {0, 'a', 's', 'm'};
     if (len < 8 || memcmp(bytes, magic, sizeof magic) != 0)
         return problem_set(problem, EXIT_BAD_INPUT, "%s: not a WebAssembly file", file);
@@ -201,11 +218,13 @@ static bool looks_like_component(const char *file, const uint8_t *bytes, size_t 
     return true;
 }
 
-static wasmtime_component_t *from_cache(struct engine *e, const uint8_t key[COMPILED_KEY_SIZE]) {
+static wasmtime_component_t *from_cache(struct engine *e, const uint8_t key[COMPILED_KEY_SIZE])
+{
     wasmtime_component_t *component = NULL;
     size_t len;
     uint8_t *code = compiled_cache_get(e->cache, key, &len);
-    if (code == NULL) return NULL;
+    if (code == NULL)
+        return NULL;
     /* Wasmtime checks its own version, its settings and the processor's features here. */
     wasmtime_error_t *error = wasmtime_component_deserialize(e->wasm, code, len, &component);
     free(code);
@@ -217,7 +236,8 @@ static wasmtime_component_t *from_cache(struct engine *e, const uint8_t key[COMP
     return component;
 }
 
-static void to_cache(struct engine *e, const uint8_t key[COMPILED_KEY_SIZE], const wasmtime_component_t *component) {
+static void to_cache(struct engine *e, const uint8_t key[COMPILED_KEY_SIZE], const wasmtime_component_t *component)
+{
     wasm_byte_vec_t code;
     wasmtime_error_t *error = wasmtime_component_serialize(component, &code);
     if (error != NULL) {
@@ -232,30 +252,36 @@ static void to_cache(struct engine *e, const uint8_t key[COMPILED_KEY_SIZE], con
     wasm_byte_vec_delete(&code);
 }
 
-static bool load(struct engine *e, const char *file, wasmtime_component_t **out, struct problem *problem) {
+static bool load(struct engine *e, const char *file, wasmtime_component_t **out, struct problem *problem)
+{
     uint8_t *bytes, key[COMPILED_KEY_SIZE];
     size_t len;
     char about[600];
-    if (!read_component(file, &bytes, &len, problem)) return false;
+    if (!read_component(file, &bytes, &len, problem))
+        return false;
     bool sound = looks_like_component(file, bytes, len, problem);
     bool keyed = sound && e->cache >= 0 && compiled_cache_key(bytes, len, SETTINGS, key);
     *out = keyed ? from_cache(e, key) : NULL;
     if (sound && *out == NULL) {
         wasmtime_error_t *error = wasmtime_component_new(e->wasm, bytes, len, out);
         snprintf(about, sizeof about, "component %.500s", file);
-        if (error != NULL) sound = engine_problem(problem, EXIT_BAD_INPUT, about, error);
+        if (error != NULL)
+            sound = engine_problem(problem, EXIT_BAD_INPUT, about, error);
         e->statistics.compiled += sound;
-        if (sound && keyed) to_cache(e, key, *out);
+        if (sound && keyed)
+            to_cache(e, key, *out);
     }
     free(bytes);
     return sound;
 }
 
-bool engine_component(struct engine *e, const char *file, const wasmtime_component_t **out, struct problem *problem) {
+bool engine_component(struct engine *e, const char *file, const wasmtime_component_t **out, struct problem *problem)
+{
     wasmtime_component_t *component = NULL;
     pthread_mutex_lock(&e->lock); /* held while compiling: nodes that start together want the same file */
     struct compiled *c = e->compiled;
-    while (c != NULL && strcmp(c->file, file) != 0) c = c->next;
+    while (c != NULL && strcmp(c->file, file) != 0)
+        c = c->next;
     if (c == NULL && load(e, file, &component, problem)) {
         size_t len = strlen(file) + 1;
         c = memory_new(1, sizeof *c + len);
@@ -265,7 +291,8 @@ bool engine_component(struct engine *e, const char *file, const wasmtime_compone
         e->compiled = c;
     }
     pthread_mutex_unlock(&e->lock);
-    if (c == NULL) return false;
+    if (c == NULL)
+        return false;
     *out = c->component;
     return true;
 }

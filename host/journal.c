@@ -249,8 +249,8 @@ bool journal_open(struct journal **out, uv_loop_t *loop, const struct journal_op
 {
     struct journal *j = journal_new(options);
     bool memory = options->durability == DURABILITY_MEMORY;
-    bool ok = (memory || journal_spare_start(&j->spare, j->folder, j->writer.sync, problem)) && journal_recovery(j, problem) &&
-              handles_open(j, loop, problem);
+    bool ok = (memory || journal_spare_start(&j->spare, j->folder, j->writer.sync, problem)) &&
+              journal_recovery(j, problem) && handles_open(j, loop, problem);
     if (ok && !memory) {
         j->worker_started = uv_thread_create(&j->worker, journal_worker, j) == 0;
         ok = j->worker_started || problem_set(problem, EXIT_TROUBLE, "journal %s: cannot start a thread", j->folder);
@@ -308,8 +308,8 @@ void journal_append(struct journal *j, const struct packet *records, size_t coun
     uv_mutex_unlock(&j->lock);
     j->appended_since_tick = true;
     if (!ok) {
-        problem_set(&problem, EXIT_TROUBLE, "journal %s: record after lsn %llu: too long, or shorter than it says", j->folder,
-                    (unsigned long long)j->last_lsn);
+        problem_set(&problem, EXIT_TROUBLE, "journal %s: record after lsn %llu: too long, or shorter than it says",
+                    j->folder, (unsigned long long)j->last_lsn);
         journal_fail(j, &problem);
     }
 }

@@ -47,10 +47,11 @@ static void describe(uint8_t durability, char text[TEXT_SIZE])
 
 static bool lost(const struct journal *j, const char *why, struct problem *problem)
 {
-    return problem_set(problem, EXIT_DATA,
-                       "journal %s: %s; what the node promised is lost, so it must not vote. Format a new folder and replace "
-                       "the member",
-                       j->folder, why);
+    return problem_set(
+        problem, EXIT_DATA,
+        "journal %s: %s; what the node promised is lost, so it must not vote. Format a new folder and replace "
+        "the member",
+        j->folder, why);
 }
 
 bool journal_durability_check(const struct journal *j, struct problem *problem)

@@ -21,11 +21,11 @@
 #include "host/journal.h"
 
 enum {
-    BUFFER_BYTES = 4 << 20,          /* a group that has grown beyond this is closed, the next buffer begins */
-    INDEX_BYTES = 256 << 10,         /* one index entry for so many bytes of segment */
-    RECOVER_BYTES = 1 << 20,         /* a chunk of journal_recover */
-    IDLE_MS = 1000,                  /* without appends: a mark follows */
-    MEMORY_BYTES_MAX = 1 << 30,      /* what `durability: memory` keeps for reading back */
+    BUFFER_BYTES = 4 << 20,     /* a group that has grown beyond this is closed, the next buffer begins */
+    INDEX_BYTES = 256 << 10,    /* one index entry for so many bytes of segment */
+    RECOVER_BYTES = 1 << 20,    /* a chunk of journal_recover */
+    IDLE_MS = 1000,             /* without appends: a mark follows */
+    MEMORY_BYTES_MAX = 1 << 30, /* what `durability: memory` keeps for reading back */
 };
 
 enum buffer_state { BUFFER_FILLING, BUFFER_SUBMITTED, BUFFER_IN_FLIGHT, BUFFER_DONE };
@@ -139,7 +139,7 @@ struct journal {
     struct result recovered, read;
     struct journal_group read_group;
     int read_fd;
-    size_t read_segment; /* of read_fd */
+    size_t read_segment;          /* of read_fd */
     struct index_entry read_next; /* where sequential reading goes on; lsn 0: nowhere */
 };
 

@@ -62,7 +62,8 @@ static bool list_segments(struct journal *j, struct problem *problem)
         if (!parse_name(entry->d_name, &file.first_lsn))
             continue;
         if (fstatat(dirfd(dir), entry->d_name, &status, 0) != 0) {
-            ok = problem_set(problem, EXIT_DATA, "journal %s/%s: cannot be read: %s", j->folder, entry->d_name, strerror(errno));
+            ok = problem_set(problem, EXIT_DATA, "journal %s/%s: cannot be read: %s", j->folder, entry->d_name,
+                             strerror(errno));
             break;
         }
         file.bytes = (uint64_t)status.st_size;
@@ -136,7 +137,8 @@ static bool cut_tail(struct journal *j, struct opened *o, const struct journal_w
     if (ok && j->options.on_notice != NULL) {
         char text[512];
         snprintf(text, sizeof text, "journal %s: offset %llu: cut a torn tail of %llu bytes after lsn %llu", path,
-                 (unsigned long long)w->offset, (unsigned long long)(w->torn_to - w->offset), (unsigned long long)(w->next_lsn - 1));
+                 (unsigned long long)w->offset, (unsigned long long)(w->torn_to - w->offset),
+                 (unsigned long long)(w->next_lsn - 1));
         j->options.on_notice(j->options.context, text);
     }
     free(path);
@@ -153,8 +155,8 @@ static bool rewrite_last(struct journal *j, struct opened *o, const struct journ
     int fd = open_segment(o, w->last_segment);
     bool ok = fd >= 0 && journal_read_bytes(fd, w->last_offset, bytes, (size_t)w->last_bytes);
     if (!ok)
-        problem_set(problem, EXIT_DATA, "journal %s: offset %llu: cannot be read: %s", path, (unsigned long long)w->last_offset,
-                    strerror(errno));
+        problem_set(problem, EXIT_DATA, "journal %s: offset %llu: cannot be read: %s", path,
+                    (unsigned long long)w->last_offset, strerror(errno));
     ok = ok && journal_write_bytes(fd, path, w->last_offset, bytes, (size_t)w->last_bytes, problem) &&
          (!j->writer.sync || journal_sync_file(fd, path, problem));
     free(bytes);
@@ -235,7 +237,8 @@ static bool no_segments(struct journal *j, struct problem *problem)
     j->recover_next = 1;
     j->ends_in_mark = true;
     return j->file_count == 0 ||
-           problem_set(problem, EXIT_DATA, "journal %s: holds a journal, which `durability: memory` would forget", j->folder);
+           problem_set(problem, EXIT_DATA, "journal %s: holds a journal, which `durability: memory` would forget",
+                       j->folder);
 }
 
 bool journal_recovery(struct journal *j, struct problem *problem)

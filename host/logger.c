@@ -67,9 +67,9 @@ static void write_terminal(const struct logger *l, uint32_t level, const char *p
     if (l->node != 0)
         snprintf(node, sizeof node, "node %u", l->node);
     const char *colour = level_colours[level];
-    int len = snprintf(line, sizeof line, "%02d:%02d:%02d.%03d %s%-7s%s %-7s  %s: %s\n", tm.tm_hour, tm.tm_min,
-                       tm.tm_sec, (int)(now->tv_nsec / 1000000), colour, level_names[level],
-                       colour[0] != '\0' ? "\033[0m" : "", node, part, message);
+    int len = snprintf(line, sizeof line, "%02d:%02d:%02d.%03d %s%-7s%s %-7s  %s: %s\n", tm.tm_hour, tm.tm_min, tm.tm_sec,
+                       (int)(now->tv_nsec / 1000000), colour, level_names[level], colour[0] != '\0' ? "\033[0m" : "", node,
+                       part, message);
     write_line(line, (size_t)len < sizeof line ? (size_t)len : sizeof line - 1);
 }
 

@@ -14,6 +14,7 @@ struct logger *logger_new(uint32_t node, uint32_t level);
 void logger_free(struct logger *l);
 
 /* One line, printf-like; `part` says who speaks ("network", "journal", ...). */
-void logger_log(struct logger *l, uint32_t level, const char *part, const char *format, ...) __attribute__((format(printf, 4, 5)));
+void logger_log(struct logger *l, uint32_t level, const char *part, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
 
 #endif

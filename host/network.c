@@ -20,14 +20,17 @@
 #include "core/base/memory.h"
 #include "host/network_internal.h"
 
-static void inbox_free(struct inbox *box) {
+static void inbox_free(struct inbox *box)
+{
     free(box->packets);
     free(box->offsets);
     free(box->words);
 }
 
-void network_released(struct network *n) {
-    if (--n->open > 0) return;
+void network_released(struct network *n)
+{
+    if (--n->open > 0)
+        return;
     void (*on_closed)(void *) = n->on_closed;
     void *context = n->closed_context;
     inbox_free(&n->inboxes[0]);
@@ -35,10 +38,12 @@ void network_released(struct network *n) {
     free(n->batch.headers);
     free(n->batch.parcels);
     free(n);
-    if (on_closed != NULL) on_closed(context);
+    if (on_closed != NULL)
+        on_closed(context);
 }
 
-static void on_connection(uv_stream_t *listener, int status) {
+static void on_connection(uv_stream_t *listener, int status)
+{
     struct network *n = listener->data;
     if (status < 0)
         logger_log(n->options.logger, LOG_WARNING, "network", "cannot accept a connection: %s", uv_strerror(status));
@@ -47,7 +52,8 @@ static void on_connection(uv_stream_t *listener, int status) {
 }
 
 /* Binds to the first address of the name that can be had. */
-static bool listen_on(struct network *n, const struct endpoint *at, struct problem *problem) {
+static bool listen_on(struct network *n, const struct endpoint *at, struct problem *problem)
+{
     char port[8], place[512];
     snprintf(port, sizeof port, "%u", at->port);
     config_place(n->options.config, n->options.node, at, place, sizeof place);
@@ -58,17 +64,20 @@ static bool listen_on(struct network *n, const struct endpoint *at, struct probl
         return problem_set(problem, EXIT_BAD_INPUT, "%s: cannot resolve %s: %s", place, at->host, uv_strerror(error));
     for (const struct addrinfo *a = resolve.addrinfo; a != NULL; a = a->ai_next) {
         error = uv_tcp_bind(&n->listener, a->ai_addr, 0);
-        if (error == 0) break;
+        if (error == 0)
+            break;
     }
     uv_freeaddrinfo(resolve.addrinfo);
-    if (error == 0) error = uv_listen((uv_stream_t *)&n->listener, 128, on_connection);
+    if (error == 0)
+        error = uv_listen((uv_stream_t *)&n->listener, 128, on_connection);
     if (error != 0)
-        return problem_set(problem, EXIT_BAD_INPUT, "%s: cannot listen on %s port %u for other nodes: %s", place, at->host, at->port,
-                           uv_strerror(error));
+        return problem_set(problem, EXIT_BAD_INPUT, "%s: cannot listen on %s port %u for other nodes: %s", place, at->host,
+                           at->port, uv_strerror(error));
     return true;
 }
 
-static void fill_origin(struct network *n) {
+static void fill_origin(struct network *n)
+{
     const struct identity *identity = data_folder_identity(n->options.folder);
     n->origin.cluster = frame_cluster(identity->cluster, strlen(identity->cluster));
     memcpy(n->origin.instance, identity->instance, sizeof n->origin.instance);
@@ -76,7 +85,8 @@ static void fill_origin(struct network *n) {
     n->origin.incarnation = identity->incarnation;
 }
 
-bool network_open(struct network **out, uv_loop_t *loop, const struct network_options *options, struct problem *problem) {
+bool network_open(struct network **out, uv_loop_t *loop, const struct network_options *options, struct problem *problem)
+{
     const struct config_node *self = config_find(options->config, options->node);
     struct network *n = memory_new(1, sizeof *n);
     n->loop = loop;
@@ -91,21 +101,25 @@ bool network_open(struct network **out, uv_loop_t *loop, const struct network_op
     }
     for (size_t i = 0; i < options->config->node_count; i++) {
         const struct config_node *other = &options->config->nodes[i];
-        if (other->id != options->node) peer_open(n, other->id, other);
+        if (other->id != options->node)
+            peer_open(n, other->id, other);
     }
     *out = n;
     return true;
 }
 
-uint16_t network_port(const struct network *n) {
+uint16_t network_port(const struct network *n)
+{
     struct sockaddr_storage address;
     int len = sizeof address;
-    if (uv_tcp_getsockname(&n->listener, (struct sockaddr *)&address, &len) != 0) return 0;
+    if (uv_tcp_getsockname(&n->listener, (struct sockaddr *)&address, &len) != 0)
+        return 0;
     return address.ss_family == AF_INET6 ? ntohs(((struct sockaddr_in6 *)&address)->sin6_port)
                                          : ntohs(((struct sockaddr_in *)&address)->sin_port);
 }
 
-struct packet_list network_receive(struct network *n) {
+struct packet_list network_receive(struct network *n)
+{
     struct inbox *full = &n->inboxes[n->filling];
     struct inbox *given = &n->inboxes[1 - n->filling]; /* what the last call handed out is over now */
     given->count = 0;
@@ -115,15 +129,19 @@ struct packet_list network_receive(struct network *n) {
         given->words = NULL;
         given->words_capacity = 0;
     }
-    if (full->count == 0) return (struct packet_list){NULL, 0};
-    for (size_t i = 0; i < full->count; i++) full->packets[i].words.ptr = full->words + full->offsets[i];
+    if (full->count == 0)
+        return (struct packet_list){NULL, 0};
+    for (size_t i = 0; i < full->count; i++)
+        full->packets[i].words.ptr = full->words + full->offsets[i];
     n->filling = 1 - n->filling;
-    if (n->paused) links_pause(n, false);
+    if (n->paused)
+        links_pause(n, false);
     return (struct packet_list){full->packets, full->count};
 }
 
 /* The headers of all frames; a frame too large to be taken by anybody is left out. Returns whom the batch goes to. */
-static node_set prepare_batch(struct network *n, const struct packet *frames, size_t count) {
+static node_set prepare_batch(struct network *n, const struct packet *frames, size_t count)
+{
     struct batch *b = &n->batch;
     b->frames = frames;
     b->count = count;
@@ -145,28 +163,30 @@ static node_set prepare_batch(struct network *n, const struct packet *frames, si
     return to & n->members;
 }
 
-void network_send(struct network *n, const struct packet *frames, size_t count) {
-    if (n->closing || count == 0) return;
+void network_send(struct network *n, const struct packet *frames, size_t count)
+{
+    if (n->closing || count == 0)
+        return;
     for (node_set to = prepare_batch(n, frames, count); to != 0; to &= to - 1)
         peer_send(&n->peers[node_set_first(to)], &n->batch);
     for (size_t i = 0; i < count; i++)
-        if (n->batch.parcels[i] != NULL) parcel_release(n->batch.parcels[i]);
+        if (n->batch.parcels[i] != NULL)
+            parcel_release(n->batch.parcels[i]);
 }
 
-struct network_statistics network_statistics(const struct network *n) {
-    return n->statistics;
-}
+struct network_statistics network_statistics(const struct network *n) { return n->statistics; }
 
-static void on_listener_closed(uv_handle_t *handle) {
-    network_released(handle->data);
-}
+static void on_listener_closed(uv_handle_t *handle) { network_released(handle->data); }
 
-void network_close(struct network *n, void (*on_closed)(void *context), void *context) {
+void network_close(struct network *n, void (*on_closed)(void *context), void *context)
+{
     n->closing = true;
     n->on_closed = on_closed;
     n->closed_context = context;
-    while (n->links != NULL) link_close(n->links);
+    while (n->links != NULL)
+        link_close(n->links);
     for (size_t i = 0; i < PEERS_MAX; i++)
-        if (n->peers[i].config != NULL) peer_close(&n->peers[i]);
+        if (n->peers[i].config != NULL)
+            peer_close(&n->peers[i]);
     uv_close((uv_handle_t *)&n->listener, on_listener_closed);
 }

@@ -6,7 +6,8 @@
 #include "core/base/memory.h"
 #include "host/network_internal.h"
 
-static void on_link_closed(uv_handle_t *handle) {
+static void on_link_closed(uv_handle_t *handle)
+{
     struct link *l = handle->data;
     struct network *n = l->network;
     free(l->buffer);
@@ -14,22 +15,27 @@ static void on_link_closed(uv_handle_t *handle) {
     network_released(n);
 }
 
-void link_close(struct link *l) {
+void link_close(struct link *l)
+{
     struct network *n = l->network;
-    if (l->closing) return;
+    if (l->closing)
+        return;
     l->closing = true;
     if (l->previous != NULL)
         l->previous->next = l->next;
     else
         n->links = l->next;
-    if (l->next != NULL) l->next->previous = l->previous;
+    if (l->next != NULL)
+        l->next->previous = l->previous;
     n->links_count--;
-    if (l->peer != NULL && l->peer->link == l) l->peer->link = NULL;
+    if (l->peer != NULL && l->peer->link == l)
+        l->peer->link = NULL;
     uv_close((uv_handle_t *)&l->tcp, on_link_closed);
 }
 
 /* The one line that says what was wrong with a connection, and its end. Returns false. */
-static bool refuse(struct link *l, const char *why) {
+static bool refuse(struct link *l, const char *why)
+{
     struct network *n = l->network;
     n->statistics.bad_frames++;
     if (l->peer != NULL)
@@ -42,7 +48,8 @@ static bool refuse(struct link *l, const char *why) {
 }
 
 /* Who speaks? Asked of the first frame; rule 12 of the design. */
-static bool identify(struct link *l, const struct frame_origin *origin) {
+static bool identify(struct link *l, const struct frame_origin *origin)
+{
     struct network *n = l->network;
     char why[160];
     if (!node_set_has(n->members, origin->sender)) {
@@ -60,7 +67,8 @@ static bool identify(struct link *l, const struct frame_origin *origin) {
         snprintf(why, sizeof why, "node %u has another data folder (instance id) than the one known here", origin->sender);
         return refuse(l, why);
     }
-    if (p->link != NULL) link_close(p->link); /* left over from before the peer connected again */
+    if (p->link != NULL)
+        link_close(p->link); /* left over from before the peer connected again */
     p->incarnation = origin->incarnation;
     p->link = l;
     l->peer = p;
@@ -69,12 +77,14 @@ static bool identify(struct link *l, const struct frame_origin *origin) {
     return true;
 }
 
-static bool same_origin(const struct frame_origin *a, const struct frame_origin *b) {
+static bool same_origin(const struct frame_origin *a, const struct frame_origin *b)
+{
     return a->sender == b->sender && a->incarnation == b->incarnation &&
            memcmp(a->instance, b->instance, sizeof a->instance) == 0;
 }
 
-static void deliver(struct network *n, uint32_t sender, const uint64_t *body, uint32_t len) {
+static void deliver(struct network *n, uint32_t sender, const uint64_t *body, uint32_t len)
+{
     struct inbox *box = &n->inboxes[n->filling];
     size_t words = words_for(len);
     box->packets = memory_reserve(box->packets, &box->packets_capacity, box->count + 1, sizeof *box->packets);
@@ -88,62 +98,80 @@ static void deliver(struct network *n, uint32_t sender, const uint64_t *body, ui
 
 /* Takes the frame at `words` of which `available` bytes are there. Returns its size; 0: more bytes are needed, `*need` in
  * all, or the link was closed. */
-static size_t take_frame(struct link *l, const uint64_t *words, size_t available, size_t *need) {
+static size_t take_frame(struct link *l, const uint64_t *words, size_t available, size_t *need)
+{
     struct network *n = l->network;
     struct frame_header header;
     *need = FRAME_HEADER_SIZE;
-    if (available < FRAME_HEADER_SIZE) return 0;
+    if (available < FRAME_HEADER_SIZE)
+        return 0;
     enum frame_error error = frame_parse(words, n->origin.cluster, n->options.config->frame_bytes_max, &header);
-    if (error != FRAME_OK) return refuse(l, frame_error_text(error));
-    if (l->peer == NULL && !identify(l, &header.origin)) return 0;
-    if (!same_origin(&l->origin, &header.origin)) return refuse(l, "the sender changed within a connection");
+    if (error != FRAME_OK)
+        return refuse(l, frame_error_text(error));
+    if (l->peer == NULL && !identify(l, &header.origin))
+        return 0;
+    if (!same_origin(&l->origin, &header.origin))
+        return refuse(l, "the sender changed within a connection");
     *need = FRAME_HEADER_SIZE + words_for(header.len) * sizeof *words;
-    if (available < *need) return 0;
+    if (available < *need)
+        return 0;
     error = frame_check_body(&header, words + FRAME_HEADER_WORDS);
-    if (error != FRAME_OK) return refuse(l, frame_error_text(error));
+    if (error != FRAME_OK)
+        return refuse(l, frame_error_text(error));
     n->statistics.frames_in++;
     n->statistics.bytes_in += *need;
-    if (header.len > 0) deliver(n, header.origin.sender, words + FRAME_HEADER_WORDS, header.len);
+    if (header.len > 0)
+        deliver(n, header.origin.sender, words + FRAME_HEADER_WORDS, header.len);
     return *need;
 }
 
 /* Room for a frame of `need` bytes, and not much more than that once the buffer is empty. */
-static void fit_buffer(struct link *l, size_t need) {
+static void fit_buffer(struct link *l, size_t need)
+{
     size_t capacity = l->capacity;
     if (need > capacity)
         capacity = need;
     else if (l->len == 0 && capacity > KEPT_BYTES_MAX)
         capacity = RECEIVE_SIZE;
-    if (capacity == l->capacity) return;
+    if (capacity == l->capacity)
+        return;
     l->buffer = realloc(l->buffer, capacity);
     invariant(l->buffer != NULL);
     l->capacity = capacity;
 }
 
-static void take_frames(struct link *l) {
+static void take_frames(struct link *l)
+{
     struct network *n = l->network;
     const struct inbox *box = &n->inboxes[n->filling];
     size_t before = box->count, at = 0, size, need;
-    while ((size = take_frame(l, l->buffer + at / sizeof(uint64_t), l->len - at, &need)) > 0) at += size;
+    while ((size = take_frame(l, l->buffer + at / sizeof(uint64_t), l->len - at, &need)) > 0)
+        at += size;
     if (!l->closing) {
         l->len -= at;
-        if (at > 0 && l->len > 0) memmove(l->buffer, (char *)l->buffer + at, l->len);
+        if (at > 0 && l->len > 0)
+            memmove(l->buffer, (char *)l->buffer + at, l->len);
         fit_buffer(l, need);
     }
-    if (!n->paused && box->words_used * sizeof(uint64_t) > n->options.config->peer_queue_bytes_max) links_pause(n, true);
-    if (box->count > before) n->options.on_input(n->options.context);
+    if (!n->paused && box->words_used * sizeof(uint64_t) > n->options.config->peer_queue_bytes_max)
+        links_pause(n, true);
+    if (box->count > before)
+        n->options.on_input(n->options.context);
 }
 
-static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer) {
+static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
+{
     struct link *l = handle->data;
     (void)suggested;
     *buffer = uv_buf_init((char *)l->buffer + l->len, (unsigned)(l->capacity - l->len));
 }
 
-static void on_read(uv_stream_t *stream, ssize_t len, const uv_buf_t *buffer) {
+static void on_read(uv_stream_t *stream, ssize_t len, const uv_buf_t *buffer)
+{
     struct link *l = stream->data;
     (void)buffer;
-    if (l->closing) return;
+    if (l->closing)
+        return;
     if (len < 0) {
         struct network *n = l->network;
         if (l->peer != NULL)
@@ -156,7 +184,8 @@ static void on_read(uv_stream_t *stream, ssize_t len, const uv_buf_t *buffer) {
     take_frames(l);
 }
 
-static void describe(struct link *l) {
+static void describe(struct link *l)
+{
     struct sockaddr_storage address;
     int len = sizeof address;
     char host[INET6_ADDRSTRLEN] = "an unknown address";
@@ -176,21 +205,27 @@ static void describe(struct link *l) {
 }
 
 /* Too many connections: the oldest of those that never said who they are goes first. */
-static void make_room(struct network *n) {
+static void make_room(struct network *n)
+{
     struct link *oldest = NULL;
-    if (n->links_count < LINKS_MAX) return;
+    if (n->links_count < LINKS_MAX)
+        return;
     for (struct link *l = n->links; l != NULL; l = l->next)
-        if (l->peer == NULL) oldest = l; /* new ones are put in front */
-    if (oldest != NULL) refuse(oldest, "too many connections that do not say who they are");
+        if (l->peer == NULL)
+            oldest = l; /* new ones are put in front */
+    if (oldest != NULL)
+        refuse(oldest, "too many connections that do not say who they are");
 }
 
-void link_accept(struct network *n) {
+void link_accept(struct network *n)
+{
     make_room(n);
     struct link *l = memory_new(1, sizeof *l);
     l->network = n;
     l->tcp.data = l;
     l->next = n->links;
-    if (n->links != NULL) n->links->previous = l;
+    if (n->links != NULL)
+        n->links->previous = l;
     n->links = l;
     n->links_count++;
     n->open++;
@@ -203,10 +238,12 @@ void link_accept(struct network *n) {
     describe(l);
     fit_buffer(l, RECEIVE_SIZE);
     uv_tcp_keepalive(&l->tcp, 1, 10);
-    if (!n->paused) uv_read_start((uv_stream_t *)&l->tcp, on_alloc, on_read);
+    if (!n->paused)
+        uv_read_start((uv_stream_t *)&l->tcp, on_alloc, on_read);
 }
 
-void links_pause(struct network *n, bool pause) {
+void links_pause(struct network *n, bool pause)
+{
     n->paused = pause;
     for (struct link *l = n->links; l != NULL; l = l->next) {
         if (pause)

@@ -58,24 +58,20 @@ struct node_host {
     uint64_t turns, turn_us_max, turn_us_total, started_us;
 };
 
-static uint64_t now_us(void) {
-    return uv_hrtime() / 1000;
-}
+static uint64_t now_us(void) { return uv_hrtime() / 1000; }
 
 /* ---- what happens to the node ---- */
 
-static void on_idle(uv_idle_t *idle) {
-    (void)idle;
-}
+static void on_idle(uv_idle_t *idle) { (void)idle; }
 
-static void make_due(struct node_host *h) {
+static void make_due(struct node_host *h)
+{
     h->due = true;
-    if (!uv_is_active((uv_handle_t *)&h->idle) && !uv_is_closing((uv_handle_t *)&h->idle)) uv_idle_start(&h->idle, on_idle);
+    if (!uv_is_active((uv_handle_t *)&h->idle) && !uv_is_closing((uv_handle_t *)&h->idle))
+        uv_idle_start(&h->idle, on_idle);
 }
 
-static void on_input(void *context) {
-    make_due(context);
-}
+static void on_input(void *context) { make_due(context); }
 
 /* Commands that the node would not take yet can wait until it asks for them. */
 static void on_commands(void *context)
@@ -85,32 +81,33 @@ static void on_commands(void *context)
         make_due(h);
 }
 
-static void on_deadline(uv_timer_t *timer) {
-    make_due(timer->data);
-}
+static void on_deadline(uv_timer_t *timer) { make_due(timer->data); }
 
-static void fail(struct node_host *h, const struct problem *problem) {
-    if (h->failed) return;
+static void fail(struct node_host *h, const struct problem *problem)
+{
+    if (h->failed)
+        return;
     h->failed = true;
     h->problem = *problem;
     make_due(h);
 }
 
-static void on_journal_failure(void *context, const struct problem *problem) {
-    fail(context, problem);
-}
+static void on_journal_failure(void *context, const struct problem *problem) { fail(context, problem); }
 
-static void on_journal_notice(void *context, const char *text) {
+static void on_journal_notice(void *context, const char *text)
+{
     logger_log(((struct node_host *)context)->ports.logger, LOG_WARNING, "journal", "%s", text);
 }
 
 /* ---- status, for INFO ---- */
 
 /* Asked of the node at most once a turn, and never from within one: a guest may not be entered again. */
-static struct node_status status_of(void *context) {
+static struct node_status status_of(void *context)
+{
     struct node_host *h = context;
     struct problem problem;
-    if (h->life == NULL || h->in_turn || h->failed || h->status_turn == h->turns) return h->status;
+    if (h->life == NULL || h->in_turn || h->failed || h->status_turn == h->turns)
+        return h->status;
     h->in_turn = true;
     if (h->life->operations->status(h->life, &h->status, &problem))
         h->status_turn = h->turns;
@@ -120,7 +117,8 @@ static struct node_status status_of(void *context) {
     return h->status;
 }
 
-static size_t info_of(void *context, char *out, size_t size) {
+static size_t info_of(void *context, char *out, size_t size)
+{
     struct node_host *h = context;
     struct network_statistics net = network_statistics(h->ports.network);
     struct journal_statistics log = journal_statistics(h->ports.journal);
@@ -143,7 +141,8 @@ static size_t info_of(void *context, char *out, size_t size) {
 
 /* ---- turns ---- */
 
-static void say_ready(struct node_host *h) {
+static void say_ready(struct node_host *h)
+{
     char clients[320] = "no client port";
     if (h->ports.clients != NULL)
         snprintf(clients, sizeof clients, "clients at %s port %u", h->self->client.host, h->self->client.port);
@@ -155,7 +154,8 @@ static void say_ready(struct node_host *h) {
 }
 
 /* libuv counts milliseconds from when the poll returned; rounding up, the turn is late by at most one, never early. */
-static void schedule(struct node_host *h, uint64_t now, uint64_t deadline) {
+static void schedule(struct node_host *h, uint64_t now, uint64_t deadline)
+{
     enum { FAR_MS = 3600 * 1000 };
     if (deadline <= now) {
         make_due(h);
@@ -165,7 +165,8 @@ static void schedule(struct node_host *h, uint64_t now, uint64_t deadline) {
     uv_timer_start(&h->timer, on_deadline, ms < FAR_MS ? ms : FAR_MS, 0);
 }
 
-static void run_turn(struct node_host *h) {
+static void run_turn(struct node_host *h)
+{
     struct problem problem;
     uint64_t now = now_us(), deadline = now;
     h->due = false;
@@ -181,26 +182,31 @@ static void run_turn(struct node_host *h) {
     uint64_t took = now_us() - now;
     h->turn_us_total += took;
     h->turn_us_max = took > h->turn_us_max ? took : h->turn_us_max;
-    if (!h->ready && h->ports.recovered) say_ready(h);
+    if (!h->ready && h->ports.recovered)
+        say_ready(h);
     schedule(h, now, deadline);
 }
 
 /* ---- the end ---- */
 
-static void on_clients_closed(void *context) {
+static void on_clients_closed(void *context)
+{
     struct node_host *h = context;
     h->clients_closed = true;
     make_due(h);
 }
 
-static void close_clients(struct node_host *h) {
+static void close_clients(struct node_host *h)
+{
     h->phase = CLOSING;
     h->clients_closed = h->ports.clients == NULL;
-    if (h->ports.clients != NULL) client_server_close(h->ports.clients, on_clients_closed, h);
+    if (h->ports.clients != NULL)
+        client_server_close(h->ports.clients, on_clients_closed, h);
     h->ports.clients = NULL;
 }
 
-static void on_grace_over(uv_timer_t *timer) {
+static void on_grace_over(uv_timer_t *timer)
+{
     struct node_host *h = timer->data;
     if (h->phase == DRAINING) {
         close_clients(h); /* half of the time is over */
@@ -211,13 +217,15 @@ static void on_grace_over(uv_timer_t *timer) {
     uv_stop(&h->loop);
 }
 
-static void start_grace(struct node_host *h) {
+static void start_grace(struct node_host *h)
+{
     uint64_t half = h->options.config->grace_period / 2000;
     uv_timer_start(&h->grace, on_grace_over, half > 0 ? half : 1, half > 0 ? half : 1);
 }
 
 /* Everything that keeps the loop alive; it returns when their callbacks have run. */
-static void close_loop_handles(struct node_host *h) {
+static void close_loop_handles(struct node_host *h)
+{
     h->phase = CLOSED;
     pthread_mutex_lock(&h->lock);
     h->reachable = false;
@@ -226,18 +234,22 @@ static void close_loop_handles(struct node_host *h) {
     uv_close((uv_handle_t *)&h->check, NULL);
     uv_close((uv_handle_t *)&h->idle, NULL);
     uv_close((uv_handle_t *)&h->timer, NULL);
-    if (h->ports.network != NULL) network_close(h->ports.network, NULL, NULL);
+    if (h->ports.network != NULL)
+        network_close(h->ports.network, NULL, NULL);
     h->ports.network = NULL;
-    if (h->ports.journal != NULL) journal_close(h->ports.journal); /* what the last turns appended is made durable */
+    if (h->ports.journal != NULL)
+        journal_close(h->ports.journal); /* what the last turns appended is made durable */
     h->ports.journal = NULL;
     uv_unref((uv_handle_t *)&h->grace); /* goes on guarding, but keeps nobody waiting */
 }
 
-static void begin_stop(struct node_host *h) {
+static void begin_stop(struct node_host *h)
+{
     pthread_mutex_lock(&h->lock);
     bool wanted = h->stop_wanted;
     pthread_mutex_unlock(&h->lock);
-    if (!wanted || h->phase != RUNNING) return;
+    if (!wanted || h->phase != RUNNING)
+        return;
     logger_log(h->ports.logger, LOG_INFO, "node", "stopping");
     h->phase = DRAINING;
     h->ports.stopping = true;
@@ -245,7 +257,8 @@ static void begin_stop(struct node_host *h) {
     h->due = true; /* the next turn tells the node */
 }
 
-static void begin_failure(struct node_host *h) {
+static void begin_failure(struct node_host *h)
+{
     h->exit_code = h->problem.exit_code;
     logger_log(h->ports.logger, LOG_ERROR, "node", "%s", h->problem.text);
     if (h->exit_code == EXIT_SYNC_FAILED) {
@@ -259,27 +272,29 @@ static void begin_failure(struct node_host *h) {
 
 /* The node has heard that it must stop and nobody waits for it any more; one that is still recovering has said nothing yet.
  */
-static bool is_drained(struct node_host *h) {
-    return !h->ports.recovered || (!h->due && status_of(h).batches_waiting == 0);
-}
+static bool is_drained(struct node_host *h) { return !h->ports.recovered || (!h->due && status_of(h).batches_waiting == 0); }
 
-static void on_check(uv_check_t *check) {
+static void on_check(uv_check_t *check)
+{
     struct node_host *h = check->data;
     uv_idle_stop(&h->idle);
     begin_stop(h);
-    if (h->phase < CLOSING && h->due && !h->failed) run_turn(h);
-    if (h->failed && h->exit_code == EXIT_OK) begin_failure(h);
-    if (h->phase == DRAINING && is_drained(h) && !h->failed) close_clients(h);
-    if (h->phase == CLOSING && h->clients_closed) close_loop_handles(h);
+    if (h->phase < CLOSING && h->due && !h->failed)
+        run_turn(h);
+    if (h->failed && h->exit_code == EXIT_OK)
+        begin_failure(h);
+    if (h->phase == DRAINING && is_drained(h) && !h->failed)
+        close_clients(h);
+    if (h->phase == CLOSING && h->clients_closed)
+        close_loop_handles(h);
 }
 
-static void on_wake(uv_async_t *wake) {
-    make_due(wake->data);
-}
+static void on_wake(uv_async_t *wake) { make_due(wake->data); }
 
 /* ---- the beginning ---- */
 
-static void open_loop(struct node_host *h) {
+static void open_loop(struct node_host *h)
+{
     uv_loop_init(&h->loop);
     h->wake.data = h->check.data = h->idle.data = h->timer.data = h->grace.data = h;
     uv_async_init(&h->loop, &h->wake, on_wake);
@@ -290,12 +305,14 @@ static void open_loop(struct node_host *h) {
     uv_timer_init(&h->loop, &h->grace);
 }
 
-static bool open_storage(struct node_host *h, struct problem *problem) {
+static bool open_storage(struct node_host *h, struct problem *problem)
+{
     const struct config *config = h->options.config;
     char path[4096];
     if (snprintf(path, sizeof path, "%s/node-%u", config->data, h->self->id) >= (int)sizeof path)
         return problem_set(problem, EXIT_DATA, "data: the path is too long");
-    if (!data_folder_open(&h->folder, path, config->cluster, h->self->id, problem)) return false;
+    if (!data_folder_open(&h->folder, path, config->cluster, h->self->id, problem))
+        return false;
     const struct journal_options options = {
         .folder = data_folder_path(h->folder),
         .identity = *data_folder_identity(h->folder),
@@ -309,11 +326,14 @@ static bool open_storage(struct node_host *h, struct problem *problem) {
     return journal_open(&h->ports.journal, &h->loop, &options, problem);
 }
 
-static bool open_sockets(struct node_host *h, struct problem *problem) {
+static bool open_sockets(struct node_host *h, struct problem *problem)
+{
     const struct config *config = h->options.config;
     const struct network_options network = {config, h->self->id, h->folder, h->ports.logger, on_input, h};
-    if (!network_open(&h->ports.network, &h->loop, &network, problem)) return false;
-    if (h->self->client.host[0] == '\0') return true;
+    if (!network_open(&h->ports.network, &h->loop, &network, problem))
+        return false;
+    if (h->self->client.host[0] == '\0')
+        return true;
     const struct client_server_options clients = {
         .config = config,
         .node = h->self->id,
@@ -326,12 +346,14 @@ static bool open_sockets(struct node_host *h, struct problem *problem) {
     return client_server_open(&h->ports.clients, &h->loop, &clients, problem);
 }
 
-static bool open_life(struct node_host *h, struct problem *problem) {
+static bool open_life(struct node_host *h, struct problem *problem)
+{
     const struct config *config = h->options.config;
     struct node_config node = config->node_config;
     node.node = h->self->id;
     node.incarnation = data_folder_identity(h->folder)->incarnation;
-    if (h->options.engine == NULL) return node_native_new(&h->life, &node, &h->ports, problem);
+    if (h->options.engine == NULL)
+        return node_native_new(&h->life, &node, &h->ports, problem);
     node_host_file(h->file, sizeof h->file, h->options.nodes_folder, h->self->role, config->leader_rule);
     if (access(h->file, R_OK) != 0)
         return problem_set(
@@ -342,7 +364,8 @@ static bool open_life(struct node_host *h, struct problem *problem) {
     return node_wasm_new(&h->life, &options, &node, &h->ports, problem);
 }
 
-static void warn_about_durability(struct node_host *h) {
+static void warn_about_durability(struct node_host *h)
+{
     static const char *const texts[] = {
         [DURABILITY_OS] =
             "durability: os -- nothing is synced; a machine that goes down may lose votes and BREAK the cluster's promises",
@@ -355,7 +378,8 @@ static void warn_about_durability(struct node_host *h) {
 }
 
 /* One life of the node, from an open data folder to a closed one. */
-static void run_node(struct node_host *h) {
+static void run_node(struct node_host *h)
+{
     struct problem problem;
     warn_about_durability(h);
     if (open_storage(h, &problem) && open_life(h, &problem) && open_sockets(h, &problem))
@@ -371,16 +395,21 @@ static void run_node(struct node_host *h) {
 
 /* After force or a failed sync, libuv and the journal may still use memory of this node: it is left to the process's end,
  * which follows. */
-static void release(struct node_host *h) {
-    if (h->life != NULL) h->life->operations->free(h->life);
-    if (h->forced) return;
+static void release(struct node_host *h)
+{
+    if (h->life != NULL)
+        h->life->operations->free(h->life);
+    if (h->forced)
+        return;
     uv_close((uv_handle_t *)&h->grace, NULL);
     uv_run(&h->loop, UV_RUN_DEFAULT);
     uv_loop_close(&h->loop);
-    if (h->folder != NULL) data_folder_close(h->folder);
+    if (h->folder != NULL)
+        data_folder_close(h->folder);
 }
 
-static void *node_thread(void *argument) {
+static void *node_thread(void *argument)
+{
     struct node_host *h = argument;
     h->started_us = now_us();
     run_node(h);
@@ -395,7 +424,8 @@ static void *node_thread(void *argument) {
 
 /* ---- the face ---- */
 
-bool node_host_start(struct node_host **out, const struct node_host_options *options, struct problem *problem) {
+bool node_host_start(struct node_host **out, const struct node_host_options *options, struct problem *problem)
+{
     char name[16];
     struct node_host *h = memory_new(1, sizeof *h);
     h->options = *options;
@@ -414,36 +444,43 @@ bool node_host_start(struct node_host **out, const struct node_host_options *opt
     return true;
 }
 
-void node_host_stop(struct node_host *h) {
+void node_host_stop(struct node_host *h)
+{
     pthread_mutex_lock(&h->lock);
     h->stop_wanted = true;
-    if (h->reachable) uv_async_send(&h->wake);
+    if (h->reachable)
+        uv_async_send(&h->wake);
     pthread_mutex_unlock(&h->lock);
 }
 
-int node_host_join(struct node_host *h) {
+int node_host_join(struct node_host *h)
+{
     pthread_join(h->thread, NULL);
     int exit_code = h->exit_code;
-    if (h->forced) return exit_code;
+    if (h->forced)
+        return exit_code;
     logger_free(h->ports.logger);
     pthread_mutex_destroy(&h->lock);
     free(h);
     return exit_code;
 }
 
-void node_host_file(char *out, size_t size, const char *nodes_folder, uint8_t role, const char *leader_rule) {
+void node_host_file(char *out, size_t size, const char *nodes_folder, uint8_t role, const char *leader_rule)
+{
     bool elects = role == ROLE_COORDINATOR || role == ROLE_PROPOSER;
     bool usual = !elects || leader_rule[0] == '\0' || strcmp(leader_rule, "sticky") == 0;
     snprintf(out, size, "%s/%s-node%s%s.wasm", nodes_folder, role_name(role), usual ? "" : "-", usual ? "" : leader_rule);
 }
 
-void node_host_default_folder(char *out, size_t size) {
+void node_host_default_folder(char *out, size_t size)
+{
     const char *given = getenv("SYNOD_NODES");
     char executable[4000];
     ssize_t len = readlink("/proc/self/exe", executable, sizeof executable - 1);
     executable[len > 0 ? len : 0] = '\0';
     char *slash = strrchr(executable, '/');
-    if (slash != NULL) *slash = '\0';
+    if (slash != NULL)
+        *slash = '\0';
     if (given != NULL && given[0] != '\0')
         snprintf(out, size, "%s", given);
     else

@@ -9,26 +9,29 @@ struct node_native {
     struct runner *runner;
 };
 
-static bool native_turn(struct node_life *life, uint64_t now, uint64_t *deadline, struct problem *problem) {
+static bool native_turn(struct node_life *life, uint64_t now, uint64_t *deadline, struct problem *problem)
+{
     (void)problem;
     *deadline = runner_turn(((struct node_native *)life)->runner, now);
     return true;
 }
 
-static bool native_status(struct node_life *life, struct node_status *status, struct problem *problem) {
+static bool native_status(struct node_life *life, struct node_status *status, struct problem *problem)
+{
     (void)problem;
     *status = runner_status(((struct node_native *)life)->runner);
     return true;
 }
 
-static void native_free(struct node_life *life) {
+static void native_free(struct node_life *life)
+{
     struct node_native *native = (struct node_native *)life;
     runner_free(native->runner);
     free(native);
 }
 
-bool node_native_new(struct node_life **out, const struct node_config *config, struct ports *ports,
-                     struct problem *problem) {
+bool node_native_new(struct node_life **out, const struct node_config *config, struct ports *ports, struct problem *problem)
+{
     static const struct node_life_operations operations = {native_turn, native_status, native_free};
     struct node_native *native = memory_new(1, sizeof *native);
     (void)problem;

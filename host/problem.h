@@ -7,11 +7,11 @@
 /* Exit codes of the command (documented in --help and docs/configuration.md). */
 enum exit_code {
     EXIT_OK = 0,
-    EXIT_TROUBLE = 1,       /* anything not listed */
-    EXIT_BAD_INPUT = 2,     /* command line, configuration, port in use, component */
-    EXIT_DATA = 3,          /* data folder: empty, another node's, locked, corrupt */
-    EXIT_SYNC_FAILED = 4,   /* a sync failed: final, no supervisor restarts it (rule 14) */
-    EXIT_CHECK_FAILED = 5,  /* demo or bench: the result is not what it must be */
+    EXIT_TROUBLE = 1,      /* anything not listed */
+    EXIT_BAD_INPUT = 2,    /* command line, configuration, port in use, component */
+    EXIT_DATA = 3,         /* data folder: empty, another node's, locked, corrupt */
+    EXIT_SYNC_FAILED = 4,  /* a sync failed: final, no supervisor restarts it (rule 14) */
+    EXIT_CHECK_FAILED = 5, /* demo or bench: the result is not what it must be */
 };
 
 struct problem {

@@ -11,21 +11,22 @@ struct failure_detector {
 
 static struct failure_detector imported;
 
-struct failure_detector *failure_detector_new(const struct node_config *config, uint64_t now) {
+struct failure_detector *failure_detector_new(const struct node_config *config, uint64_t now)
+{
     synod_paxos_failure_detector_start((synod_paxos_failure_detector_node_config_t *)config, now);
     return &imported;
 }
 
-void failure_detector_free(struct failure_detector *f) {
-    (void)f;
-}
+void failure_detector_free(struct failure_detector *f) { (void)f; }
 
-void failure_detector_heard(struct failure_detector *f, uint32_t node, uint64_t now) {
+void failure_detector_heard(struct failure_detector *f, uint32_t node, uint64_t now)
+{
     (void)f;
     synod_paxos_failure_detector_heard(node, now);
 }
 
-struct health failure_detector_check(struct failure_detector *f, uint64_t now) {
+struct health failure_detector_check(struct failure_detector *f, uint64_t now)
+{
     struct health health;
     (void)f;
     synod_paxos_failure_detector_check(now, (synod_paxos_failure_detector_health_t *)&health);

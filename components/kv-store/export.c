@@ -6,37 +6,44 @@ STATE_MACHINE_LAYOUT(exports_synod_paxos_state_machine);
 STATE_MACHINE_TAGS(EXPORTS_SYNOD_PAXOS_STATE_MACHINE);
 
 /* The machine, from its first use on: there is no `start` in this contract. */
-static struct state_machine *machine(void) {
+static struct state_machine *machine(void)
+{
     static struct state_machine *one;
-    if (one == NULL) one = state_machine_new();
+    if (one == NULL)
+        one = state_machine_new();
     return one;
 }
 
 void exports_synod_paxos_state_machine_apply(exports_synod_paxos_state_machine_list_command_t *commands,
-                                             exports_synod_paxos_state_machine_list_reply_t *ret) {
+                                             exports_synod_paxos_state_machine_list_reply_t *ret)
+{
     *(struct reply_list *)ret = state_machine_apply(machine(), (const struct command *)commands->ptr, commands->len);
 }
 SHIM_POST(state_machine_apply, "state-machine@0.1.0#apply");
 
 void exports_synod_paxos_state_machine_query(exports_synod_paxos_state_machine_list_command_t *commands,
-                                             exports_synod_paxos_state_machine_list_reply_t *ret) {
+                                             exports_synod_paxos_state_machine_list_reply_t *ret)
+{
     *(struct reply_list *)ret = state_machine_query(machine(), (const struct command *)commands->ptr, commands->len);
 }
 SHIM_POST(state_machine_query, "state-machine@0.1.0#query");
 
-void exports_synod_paxos_state_machine_describe(exports_synod_paxos_state_machine_list_command_info_t *ret) {
+void exports_synod_paxos_state_machine_describe(exports_synod_paxos_state_machine_list_command_info_t *ret)
+{
     *(struct command_info_list *)ret = state_machine_describe(machine());
 }
 SHIM_POST(state_machine_describe, "state-machine@0.1.0#describe");
 
 void exports_synod_paxos_state_machine_snapshot_save(uint64_t cursor,
-                                                     exports_synod_paxos_state_machine_tuple2_u64_bytes_t *ret) {
+                                                     exports_synod_paxos_state_machine_tuple2_u64_bytes_t *ret)
+{
     *(struct snapshot_chunk *)ret = state_machine_snapshot_save(machine(), cursor);
 }
 SHIM_POST(state_machine_snapshot_save, "state-machine@0.1.0#snapshot-save");
 
 bool exports_synod_paxos_state_machine_snapshot_load(exports_synod_paxos_state_machine_bytes_t *chunk, bool first, bool last,
-                                                     state_machine_world_string_t *err) {
+                                                     state_machine_world_string_t *err)
+{
     const char *error = "";
     bool loaded = state_machine_snapshot_load(machine(), *(const struct bytes *)chunk, first, last, &error);
     err->ptr = (uint8_t *)error;

@@ -3,6 +3,7 @@
 
 #include "components/shim.h"
 
-uint32_t exports_synod_paxos_leader_detector_elect(uint64_t alive, uint32_t current) {
+uint32_t exports_synod_paxos_leader_detector_elect(uint64_t alive, uint32_t current)
+{
     return leader_detector_elect(alive, current);
 }

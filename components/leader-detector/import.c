@@ -3,6 +3,7 @@
 
 #include "components/shim.h"
 
-uint32_t leader_detector_elect(node_set alive, uint32_t current) {
+uint32_t leader_detector_elect(node_set alive, uint32_t current)
+{
     return synod_paxos_leader_detector_elect(alive, current);
 }

@@ -12,38 +12,42 @@ struct learner {
 
 static struct learner imported;
 
-struct learner *learner_new(const struct node_config *config) {
+struct learner *learner_new(const struct node_config *config)
+{
     synod_paxos_learner_start((synod_paxos_learner_node_config_t *)config);
     return &imported;
 }
 
-void learner_free(struct learner *l) {
-    (void)l;
-}
+void learner_free(struct learner *l) { (void)l; }
 
-void learner_proposed(struct learner *l, const struct entry *entries, size_t count) {
+void learner_proposed(struct learner *l, const struct entry *entries, size_t count)
+{
     (void)l;
     synod_paxos_learner_list_entry_t list = {(synod_paxos_learner_entry_t *)entries, count};
     synod_paxos_learner_proposed(&list);
 }
 
-void learner_voted(struct learner *l, uint32_t sender, struct ballot ballot, uint64_t from, uint64_t to) {
+void learner_voted(struct learner *l, uint32_t sender, struct ballot ballot, uint64_t from, uint64_t to)
+{
     (void)l;
     synod_paxos_learner_voted(sender, (synod_paxos_learner_ballot_t *)&ballot, from, to);
 }
 
-void learner_chosen(struct learner *l, struct ballot ballot, uint64_t from, uint64_t to) {
+void learner_chosen(struct learner *l, struct ballot ballot, uint64_t from, uint64_t to)
+{
     (void)l;
     synod_paxos_learner_chosen((synod_paxos_learner_ballot_t *)&ballot, from, to);
 }
 
-void learner_learned(struct learner *l, const struct entry *entries, size_t count) {
+void learner_learned(struct learner *l, const struct entry *entries, size_t count)
+{
     (void)l;
     synod_paxos_learner_list_entry_t list = {(synod_paxos_learner_entry_t *)entries, count};
     synod_paxos_learner_learned(&list);
 }
 
-struct entry_list learner_release(struct learner *l, uint32_t bytes_max) {
+struct entry_list learner_release(struct learner *l, uint32_t bytes_max)
+{
     struct entry_list entries;
     shim_results_begin(&l->results);
     synod_paxos_learner_release(bytes_max, (synod_paxos_learner_list_entry_t *)&entries);
@@ -51,19 +55,22 @@ struct entry_list learner_release(struct learner *l, uint32_t bytes_max) {
     return entries;
 }
 
-struct learner_gap learner_missing(struct learner *l) {
+struct learner_gap learner_missing(struct learner *l)
+{
     struct learner_gap gap;
     (void)l;
     synod_paxos_learner_missing((synod_paxos_learner_gap_t *)&gap);
     return gap;
 }
 
-uint64_t learner_next(struct learner *l) {
+uint64_t learner_next(struct learner *l)
+{
     (void)l;
     return synod_paxos_learner_next();
 }
 
-uint64_t learner_known_chosen(struct learner *l) {
+uint64_t learner_known_chosen(struct learner *l)
+{
     (void)l;
     return synod_paxos_learner_known_chosen();
 }

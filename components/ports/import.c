@@ -9,7 +9,8 @@ SAME_LIST(struct packet_list, synod_paxos_network_client_list_packet_t);
 SAME_LIST(struct packet_list, synod_paxos_client_server_list_packet_t);
 SAME_LIST(struct packet_list, synod_paxos_storage_list_packet_t);
 
-struct packet_list ports_network_receive(struct ports *p) {
+struct packet_list ports_network_receive(struct ports *p)
+{
     static struct arena results;
     struct packet_list frames;
     (void)p;
@@ -19,13 +20,15 @@ struct packet_list ports_network_receive(struct ports *p) {
     return frames;
 }
 
-void ports_network_send(struct ports *p, const struct packet *frames, size_t count) {
+void ports_network_send(struct ports *p, const struct packet *frames, size_t count)
+{
     (void)p;
     synod_paxos_network_client_list_packet_t list = {(synod_paxos_network_client_packet_t *)frames, count};
     synod_paxos_network_client_send(&list);
 }
 
-struct packet_list ports_client_receive(struct ports *p, uint64_t credit) {
+struct packet_list ports_client_receive(struct ports *p, uint64_t credit)
+{
     static struct arena results;
     struct packet_list batches;
     (void)p;
@@ -35,18 +38,21 @@ struct packet_list ports_client_receive(struct ports *p, uint64_t credit) {
     return batches;
 }
 
-void ports_client_reply(struct ports *p, const struct packet *answers, size_t count) {
+void ports_client_reply(struct ports *p, const struct packet *answers, size_t count)
+{
     (void)p;
     synod_paxos_client_server_list_packet_t list = {(synod_paxos_client_server_packet_t *)answers, count};
     synod_paxos_client_server_reply(&list);
 }
 
-void ports_client_leader(struct ports *p, uint64_t node, uint64_t round) {
+void ports_client_leader(struct ports *p, uint64_t node, uint64_t round)
+{
     (void)p;
     synod_paxos_client_server_leader(node, round);
 }
 
-struct packet_list ports_storage_recover(struct ports *p) {
+struct packet_list ports_storage_recover(struct ports *p)
+{
     static struct arena results;
     struct packet_list records;
     (void)p;
@@ -56,18 +62,21 @@ struct packet_list ports_storage_recover(struct ports *p) {
     return records;
 }
 
-void ports_storage_append(struct ports *p, const struct packet *records, size_t count) {
+void ports_storage_append(struct ports *p, const struct packet *records, size_t count)
+{
     (void)p;
     synod_paxos_storage_list_packet_t list = {(synod_paxos_storage_packet_t *)records, count};
     synod_paxos_storage_append(&list);
 }
 
-uint64_t ports_storage_durable(struct ports *p) {
+uint64_t ports_storage_durable(struct ports *p)
+{
     (void)p;
     return synod_paxos_storage_durable();
 }
 
-struct packet_list ports_storage_read(struct ports *p, uint64_t from, uint64_t bytes_max) {
+struct packet_list ports_storage_read(struct ports *p, uint64_t from, uint64_t bytes_max)
+{
     static struct arena results;
     struct packet_list records;
     (void)p;
@@ -78,13 +87,15 @@ struct packet_list ports_storage_read(struct ports *p, uint64_t from, uint64_t b
 }
 
 /* The text has to be UTF-8: the component model traps on anything else. */
-void ports_log(struct ports *p, uint32_t level, const char *text, size_t len) {
+void ports_log(struct ports *p, uint32_t level, const char *text, size_t len)
+{
     (void)p;
     runner_world_string_t string = {(uint8_t *)text, len};
     synod_paxos_logger_log(level, &string);
 }
 
-uint64_t ports_control_command(struct ports *p) {
+uint64_t ports_control_command(struct ports *p)
+{
     (void)p;
     return synod_paxos_host_control_command();
 }

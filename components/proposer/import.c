@@ -13,23 +13,24 @@ struct proposer {
 
 static struct proposer imported;
 
-struct proposer *proposer_new(const struct node_config *config) {
+struct proposer *proposer_new(const struct node_config *config)
+{
     synod_paxos_proposer_start((synod_paxos_proposer_node_config_t *)config);
     return &imported;
 }
 
-void proposer_free(struct proposer *p) {
-    (void)p;
-}
+void proposer_free(struct proposer *p) { (void)p; }
 
-struct ballot proposer_prepare(struct proposer *p, struct ballot above, uint64_t floor) {
+struct ballot proposer_prepare(struct proposer *p, struct ballot above, uint64_t floor)
+{
     struct ballot ballot;
     (void)p;
     synod_paxos_proposer_prepare((synod_paxos_proposer_ballot_t *)&above, floor, (synod_paxos_proposer_ballot_t *)&ballot);
     return ballot;
 }
 
-struct promise_result proposer_promise(struct proposer *p, uint32_t sender, const struct message *chunk) {
+struct promise_result proposer_promise(struct proposer *p, uint32_t sender, const struct message *chunk)
+{
     struct promise_result result;
     (void)p;
     synod_paxos_proposer_promise(sender, (synod_paxos_proposer_message_t *)chunk,
@@ -37,17 +38,20 @@ struct promise_result proposer_promise(struct proposer *p, uint32_t sender, cons
     return result;
 }
 
-uint64_t proposer_promise_wanted(struct proposer *p, uint32_t acceptor) {
+uint64_t proposer_promise_wanted(struct proposer *p, uint32_t acceptor)
+{
     (void)p;
     return synod_paxos_proposer_promise_wanted(acceptor);
 }
 
-uint64_t proposer_propose(struct proposer *p, uint8_t kind, const struct payload *value) {
+uint64_t proposer_propose(struct proposer *p, uint8_t kind, const struct payload *value)
+{
     (void)p;
     return synod_paxos_proposer_propose(kind, (synod_paxos_proposer_payload_t *)value);
 }
 
-struct entry_list proposer_pending(struct proposer *p, uint32_t bytes_max) {
+struct entry_list proposer_pending(struct proposer *p, uint32_t bytes_max)
+{
     struct entry_list entries;
     shim_results_begin(&p->results);
     synod_paxos_proposer_pending(bytes_max, (synod_paxos_proposer_list_entry_t *)&entries);
@@ -56,7 +60,8 @@ struct entry_list proposer_pending(struct proposer *p, uint32_t bytes_max) {
 }
 
 struct proposer_window proposer_accepted(struct proposer *p, uint32_t sender, struct ballot ballot, uint64_t from,
-                                         uint64_t to) {
+                                         uint64_t to)
+{
     struct proposer_window window;
     (void)p;
     synod_paxos_proposer_accepted(sender, (synod_paxos_proposer_ballot_t *)&ballot, from, to,
@@ -64,21 +69,24 @@ struct proposer_window proposer_accepted(struct proposer *p, uint32_t sender, st
     return window;
 }
 
-struct proposer_window proposer_settle(struct proposer *p, uint64_t slot) {
+struct proposer_window proposer_settle(struct proposer *p, uint64_t slot)
+{
     struct proposer_window window;
     (void)p;
     synod_paxos_proposer_settle(slot, (synod_paxos_proposer_window_t *)&window);
     return window;
 }
 
-struct proposer_window proposer_window_now(struct proposer *p) {
+struct proposer_window proposer_window_now(struct proposer *p)
+{
     struct proposer_window window;
     (void)p;
     synod_paxos_proposer_window_now((synod_paxos_proposer_window_t *)&window);
     return window;
 }
 
-struct entry_list proposer_unanswered(struct proposer *p, uint32_t acceptor, uint32_t bytes_max) {
+struct entry_list proposer_unanswered(struct proposer *p, uint32_t acceptor, uint32_t bytes_max)
+{
     struct entry_list entries;
     shim_results_begin(&p->results);
     synod_paxos_proposer_unanswered(acceptor, bytes_max, (synod_paxos_proposer_list_entry_t *)&entries);
@@ -86,7 +94,8 @@ struct entry_list proposer_unanswered(struct proposer *p, uint32_t acceptor, uin
     return entries;
 }
 
-void proposer_resign(struct proposer *p) {
+void proposer_resign(struct proposer *p)
+{
     (void)p;
     synod_paxos_proposer_resign();
 }

@@ -10,16 +10,20 @@ SAME_LIST(struct packet_list, exports_synod_paxos_runner_list_packet_t);
 
 static struct runner *runner;
 
-static bool refuse(runner_world_string_t *err, const char *why) {
+static bool refuse(runner_world_string_t *err, const char *why)
+{
     err->ptr = (uint8_t *)why;
     err->len = strlen(why);
     return false;
 }
 
-bool exports_synod_paxos_runner_start(exports_synod_paxos_runner_list_packet_t *config, runner_world_string_t *err) {
+bool exports_synod_paxos_runner_start(exports_synod_paxos_runner_list_packet_t *config, runner_world_string_t *err)
+{
     struct node_config decoded;
-    if (runner != NULL) return refuse(err, "runner.start: it has started already");
-    if (config->len != 1) return refuse(err, "runner.start: there must be one packet, with the configuration");
+    if (runner != NULL)
+        return refuse(err, "runner.start: it has started already");
+    if (config->len != 1)
+        return refuse(err, "runner.start: there must be one packet, with the configuration");
     if (!config_frame_decode((const struct packet *)config->ptr, &decoded))
         return refuse(err, "runner.start: the packet is no configuration of this version");
     runner = runner_new(&decoded, NULL);
@@ -27,12 +31,14 @@ bool exports_synod_paxos_runner_start(exports_synod_paxos_runner_list_packet_t *
 }
 SHIM_POST(runner_start, "runner@0.1.0#start");
 
-uint64_t exports_synod_paxos_runner_turn(uint64_t now) {
+uint64_t exports_synod_paxos_runner_turn(uint64_t now)
+{
     invariant(runner != NULL);
     return runner_turn(runner, now);
 }
 
-void exports_synod_paxos_runner_status(exports_synod_paxos_runner_list_packet_t *ret) {
+void exports_synod_paxos_runner_status(exports_synod_paxos_runner_list_packet_t *ret)
+{
     static uint64_t words[STATUS_FRAME_WORDS];
     static struct packet packet;
     invariant(runner != NULL);

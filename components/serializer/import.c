@@ -14,15 +14,12 @@ struct serializer {
 
 static struct serializer imported;
 
-struct serializer *serializer_new(void) {
-    return &imported;
-}
+struct serializer *serializer_new(void) { return &imported; }
 
-void serializer_free(struct serializer *s) {
-    (void)s;
-}
+void serializer_free(struct serializer *s) { (void)s; }
 
-struct packet_list serializer_encode(struct serializer *s, const struct outgoing *messages, size_t count) {
+struct packet_list serializer_encode(struct serializer *s, const struct outgoing *messages, size_t count)
+{
     struct packet_list packets;
     synod_paxos_serializer_list_outgoing_t list = {(synod_paxos_serializer_outgoing_t *)messages, count};
     shim_results_begin(&s->results);
@@ -31,7 +28,8 @@ struct packet_list serializer_encode(struct serializer *s, const struct outgoing
     return packets;
 }
 
-struct decoded serializer_decode(struct serializer *s, const struct packet *bodies, size_t count) {
+struct decoded serializer_decode(struct serializer *s, const struct packet *bodies, size_t count)
+{
     struct decoded decoded;
     synod_paxos_serializer_list_packet_t list = {(synod_paxos_serializer_packet_t *)bodies, count};
     shim_results_begin(&s->results);

@@ -15,15 +15,12 @@ struct state_machine {
 
 static struct state_machine imported;
 
-struct state_machine *state_machine_new(void) {
-    return &imported;
-}
+struct state_machine *state_machine_new(void) { return &imported; }
 
-void state_machine_free(struct state_machine *m) {
-    (void)m;
-}
+void state_machine_free(struct state_machine *m) { (void)m; }
 
-struct reply_list state_machine_apply(struct state_machine *m, const struct command *commands, size_t count) {
+struct reply_list state_machine_apply(struct state_machine *m, const struct command *commands, size_t count)
+{
     struct reply_list replies;
     synod_paxos_state_machine_list_command_t list = {(synod_paxos_state_machine_command_t *)commands, count};
     shim_results_begin(&m->results);
@@ -32,7 +29,8 @@ struct reply_list state_machine_apply(struct state_machine *m, const struct comm
     return replies;
 }
 
-struct reply_list state_machine_query(struct state_machine *m, const struct command *commands, size_t count) {
+struct reply_list state_machine_query(struct state_machine *m, const struct command *commands, size_t count)
+{
     struct reply_list replies;
     synod_paxos_state_machine_list_command_t list = {(synod_paxos_state_machine_command_t *)commands, count};
     shim_results_begin(&m->results);
@@ -41,7 +39,8 @@ struct reply_list state_machine_query(struct state_machine *m, const struct comm
     return replies;
 }
 
-struct command_info_list state_machine_describe(struct state_machine *m) {
+struct command_info_list state_machine_describe(struct state_machine *m)
+{
     if (m->described.len == 0) {
         shim_results_begin(&m->descriptions);
         synod_paxos_state_machine_describe((synod_paxos_state_machine_list_command_info_t *)&m->described);
@@ -50,7 +49,8 @@ struct command_info_list state_machine_describe(struct state_machine *m) {
     return m->described;
 }
 
-struct snapshot_chunk state_machine_snapshot_save(struct state_machine *m, uint64_t cursor) {
+struct snapshot_chunk state_machine_snapshot_save(struct state_machine *m, uint64_t cursor)
+{
     struct snapshot_chunk chunk;
     shim_results_begin(&m->results);
     synod_paxos_state_machine_snapshot_save(cursor, (synod_paxos_state_machine_tuple2_u64_bytes_t *)&chunk);
@@ -58,7 +58,8 @@ struct snapshot_chunk state_machine_snapshot_save(struct state_machine *m, uint6
     return chunk;
 }
 
-bool state_machine_snapshot_load(struct state_machine *m, struct bytes chunk, bool first, bool last, const char **error) {
+bool state_machine_snapshot_load(struct state_machine *m, struct bytes chunk, bool first, bool last, const char **error)
+{
     struct bytes text = {0};
     shim_results_begin(&m->results);
     bool loaded =

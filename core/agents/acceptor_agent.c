@@ -95,7 +95,8 @@ static void on_prepare(struct acceptor_agent *agent, uint32_t sender, const stru
 
 /* Appends the votes of a run, the first of which is at or after the entry number `i`; returns the number of the entry behind
  * them. Runs are in the entries' order. */
-static size_t append_votes(struct acceptor_agent *agent, const struct message *m, const struct acceptor_vote_run *run, size_t i)
+static size_t append_votes(struct acceptor_agent *agent, const struct message *m, const struct acceptor_vote_run *run,
+                           size_t i)
 {
     for (uint64_t slot = run->from; slot < run->to && i < m->entries.len; i++) {
         struct entry vote = m->entries.ptr[i];
@@ -185,7 +186,8 @@ static void on_message(struct acceptor_agent *agent, uint32_t sender, const stru
     }
 }
 
-struct step_result acceptor_agent_step(struct acceptor_agent *agent, uint64_t now, uint64_t lsn, const struct event *events, size_t count)
+struct step_result acceptor_agent_step(struct acceptor_agent *agent, uint64_t now, uint64_t lsn, const struct event *events,
+                                       size_t count)
 {
     effects_begin(&agent->effects, lsn);
     for (size_t i = 0; i < count; i++) {

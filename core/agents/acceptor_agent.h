@@ -13,7 +13,8 @@ void acceptor_agent_free(struct acceptor_agent *agent);
 
 /* Handles `events` (borrowed) in order at time `now` (microseconds). `lsn` is the number that the next appended record
  * gets; appends are numbered from it in the order of the effects. The result is the agent's, valid until its next call. */
-struct step_result acceptor_agent_step(struct acceptor_agent *agent, uint64_t now, uint64_t lsn, const struct event *events, size_t count);
+struct step_result acceptor_agent_step(struct acceptor_agent *agent, uint64_t now, uint64_t lsn, const struct event *events,
+                                       size_t count);
 
 /* What this agent knows of the node; fields of other roles are zero. */
 struct node_status acceptor_agent_status(struct acceptor_agent *agent);

@@ -10,7 +10,7 @@ struct effects {
     struct effect *items;
     size_t count;
     size_t capacity;
-    uint64_t lsn; /* of the next append */
+    uint64_t lsn;         /* of the next append */
     struct message *kept; /* copies that live until the next step */
     size_t kept_count;
     size_t kept_capacity;

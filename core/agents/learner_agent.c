@@ -99,8 +99,10 @@ static void note_held(struct learner_agent *agent, uint64_t slot, struct ballot 
 /* Records that every slot below the first one not executed is chosen, and its value recorded. */
 static void append_chosen(struct learner_agent *agent)
 {
-    uint64_t lsn = effects_append(&agent->effects, RECORD_CHOSEN, &(struct entry){.slot = agent->chosen_recorded}, agent->executed);
-    agent->holdings = memory_reserve(agent->holdings, &agent->holding_capacity, agent->holding_count + 1, sizeof *agent->holdings);
+    uint64_t lsn =
+        effects_append(&agent->effects, RECORD_CHOSEN, &(struct entry){.slot = agent->chosen_recorded}, agent->executed);
+    agent->holdings =
+        memory_reserve(agent->holdings, &agent->holding_capacity, agent->holding_count + 1, sizeof *agent->holdings);
     agent->holdings[agent->holding_count++] = (struct holding){agent->executed, lsn};
     agent->chosen_recorded = agent->executed;
 }
@@ -116,7 +118,8 @@ static void append_if_not_held(struct learner_agent *agent, const struct entry *
     h->ballot = e->ballot; /* it may be executed in a later step only */
 }
 
-static void send_executed(struct learner_agent *agent, uint64_t slot, const struct batch_header *header, const struct payload *replies)
+static void send_executed(struct learner_agent *agent, uint64_t slot, const struct batch_header *header,
+                          const struct payload *replies)
 {
     const struct node_config *c = &agent->config;
     bool asked = header->answerer == c->node || (header->answerer == 0 && header->id.origin == c->node);
@@ -360,14 +363,16 @@ static uint64_t wake_at(const struct learner_agent *agent, uint64_t now, bool mo
     if (more)
         return now;
     const struct node_config *c = &agent->config;
-    uint64_t wake = agent->progress_sent_at + (agent->executed > agent->progress_sent ? c->exec_interval : 10 * c->exec_interval);
+    uint64_t wake =
+        agent->progress_sent_at + (agent->executed > agent->progress_sent ? c->exec_interval : 10 * c->exec_interval);
     if (agent->executed > agent->chosen_recorded && agent->chosen_recorded_at + c->exec_interval < wake)
         wake = agent->chosen_recorded_at + c->exec_interval;
     uint64_t ask = catch_up_wake_at(&agent->catch_up);
     return ask < wake ? ask : wake;
 }
 
-struct step_result learner_agent_step(struct learner_agent *agent, uint64_t now, uint64_t lsn, const struct event *events, size_t count)
+struct step_result learner_agent_step(struct learner_agent *agent, uint64_t now, uint64_t lsn, const struct event *events,
+                                      size_t count)
 {
     bool appending = false;
     effects_begin(&agent->effects, lsn);

@@ -30,7 +30,7 @@ struct proposer_agent {
     bool recovered;
     uint8_t state; /* enum proposer_state */
 
-    uint32_t leader; /* 0: nobody known */
+    uint32_t leader;      /* 0: nobody known */
     struct ballot ballot; /* the leader's, else the highest heard of */
     struct leadership told;
     uint64_t leader_changes;
@@ -45,16 +45,16 @@ struct proposer_agent {
     uint64_t asked_at;
     uint64_t prepared_at; /* last PREPARE sent */
 
-    uint64_t heartbeat_at;       /* last one sent */
-    bool in_flight;              /* slots were, at the end of the last step */
-    uint64_t retransmit_at;      /* next look at what is in flight */
-    uint64_t retransmit_chosen;  /* the window's state at the last look */
+    uint64_t heartbeat_at;      /* last one sent */
+    bool in_flight;             /* slots were, at the end of the last step */
+    uint64_t retransmit_at;     /* next look at what is in flight */
+    uint64_t retransmit_chosen; /* the window's state at the last look */
     uint64_t acceptor_heard_at[NODE_ID_MAX + 1];
 
     uint64_t executed[NODE_ID_MAX + 1]; /* first slot not executed, by learner */
     uint64_t held[NODE_ID_MAX + 1];     /* first slot not durably held, by learner */
-    uint64_t chosen_told;  /* up to where the learners were told */
-    uint64_t prompt_until; /* slots below are awaited by other nodes: tell at once */
+    uint64_t chosen_told;               /* up to where the learners were told */
+    uint64_t prompt_until;              /* slots below are awaited by other nodes: tell at once */
 
     uint64_t durable, durable_at; /* to notice a stalled disk */
     uint64_t overdue_at;          /* next look for batches to ask about */
@@ -65,7 +65,6 @@ struct proposer_agent {
     uint64_t forwarded_bytes;
     struct effects effects;
 };
-
 
 struct proposer_agent *proposer_agent_new(const struct node_config *config)
 {
@@ -424,8 +423,8 @@ static void on_commands(struct proposer_agent *agent, const struct client_batch 
 /* Slots that may still be given out without running further ahead than a majority of learners can follow (rule 16). */
 static bool has_room(const struct proposer_agent *agent, const struct proposer_window *w)
 {
-    return w->next < majority_reached(agent, agent->executed) + agent->config.alpha && w->next < w->chosen + agent->config.alpha &&
-           w->bytes < agent->config.bytes_in_flight_max;
+    return w->next < majority_reached(agent, agent->executed) + agent->config.alpha &&
+           w->next < w->chosen + agent->config.alpha && w->bytes < agent->config.bytes_in_flight_max;
 }
 
 static void propose_waiting(struct proposer_agent *agent)
@@ -460,7 +459,8 @@ static void propose_waiting(struct proposer_agent *agent)
 }
 
 /* Who hears of values: acceptors to vote, learners to have them when they are chosen. */
-static void send_accepts(struct proposer_agent *agent, const struct proposer_window *w, const struct entry_list *entries, node_set to)
+static void send_accepts(struct proposer_agent *agent, const struct proposer_window *w, const struct entry_list *entries,
+                         node_set to)
 {
     struct message m = {.kind = MESSAGE_ACCEPT, .entries = *entries};
     fill_chosen(agent, w, &m);
@@ -564,7 +564,8 @@ static void watch_leader(struct proposer_agent *agent, uint64_t now)
         follow(agent, now);
     if (!mine || agent->leader != 0 || now < agent->quiet_until)
         return;
-    if (agent->state == PROPOSER_FOLLOWING || (agent->state == PROPOSER_ASKING && now - agent->asked_at >= agent->config.prepare_timeout))
+    if (agent->state == PROPOSER_FOLLOWING ||
+        (agent->state == PROPOSER_ASKING && now - agent->asked_at >= agent->config.prepare_timeout))
         ask(agent, now);
     else if (agent->state == PROPOSER_PREPARING && now - agent->prepared_at >= agent->config.prepare_timeout)
         send_prepares(agent, agent->config.acceptors, now);
@@ -647,7 +648,8 @@ static void on_event(struct proposer_agent *agent, const struct event *event, ui
     }
 }
 
-struct step_result proposer_agent_step(struct proposer_agent *agent, uint64_t now, uint64_t lsn, const struct event *events, size_t count)
+struct step_result proposer_agent_step(struct proposer_agent *agent, uint64_t now, uint64_t lsn, const struct event *events,
+                                       size_t count)
 {
     effects_begin(&agent->effects, lsn);
     if (agent->detector == NULL)

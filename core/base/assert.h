@@ -3,10 +3,10 @@
 #ifndef SYNOD_CORE_BASE_ASSERT_H
 #define SYNOD_CORE_BASE_ASSERT_H
 
-#define invariant(condition)                                                                                           \
-    do {                                                                                                               \
-        if (__builtin_expect(!(condition), 0))                                                                         \
-            __builtin_trap();                                                                                          \
+#define invariant(condition)                                                                                                \
+    do {                                                                                                                    \
+        if (__builtin_expect(!(condition), 0))                                                                              \
+            __builtin_trap();                                                                                               \
     } while (0)
 
 #endif

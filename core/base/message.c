@@ -26,8 +26,8 @@ void message_free(struct message *m)
 
 bool message_fits(const struct message *m)
 {
-    bool fits = m->ballot.round < SLOT_MAX && m->from < SLOT_MAX && m->to < SLOT_MAX && m->floor < SLOT_MAX &&
-                m->chosen < SLOT_MAX;
+    bool fits =
+        m->ballot.round < SLOT_MAX && m->from < SLOT_MAX && m->to < SLOT_MAX && m->floor < SLOT_MAX && m->chosen < SLOT_MAX;
     for (size_t i = 0; i < m->entries.len; i++)
         fits = fits && m->entries.ptr[i].slot < SLOT_MAX;
     return fits;

@@ -16,7 +16,7 @@
  * (message_fits), so that no sum of a slot and a window overflows. */
 #define SLOT_MAX (UINT64_C(1) << 62)
 
-typedef uint64_t node_set;   /* bit n stands for node n */
+typedef uint64_t node_set; /* bit n stands for node n */
 
 static inline node_set node_set_of(uint32_t node) { return UINT64_C(1) << node; }
 static inline bool node_set_has(node_set set, uint32_t node) { return node <= NODE_ID_MAX && (set >> node & 1) != 0; }

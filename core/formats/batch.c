@@ -164,8 +164,7 @@ bool batch_commands_read(struct batch_commands *commands, const struct payload *
     commands->count = 0;
     if (!header_read(&c, &header))
         return false;
-    commands->commands =
-        memory_reserve(commands->commands, &commands->capacity, header.count, sizeof *commands->commands);
+    commands->commands = memory_reserve(commands->commands, &commands->capacity, header.count, sizeof *commands->commands);
 
     size_t args_used = 0;
     for (uint32_t i = 0; i < header.count; i++)

@@ -11,12 +11,15 @@
 
 enum { COMMAND_NAME_MAX = 9, NAME_TABLE_SLOTS = 128 };
 
-static inline uint64_t command_name(const uint8_t *text, size_t len) {
-    if (len > COMMAND_NAME_MAX) return 0;
+static inline uint64_t command_name(const uint8_t *text, size_t len)
+{
+    if (len > COMMAND_NAME_MAX)
+        return 0;
     uint64_t name = 0;
     for (size_t i = 0; i < len; i++) {
         uint8_t c = text[i];
-        if (c >= 0x80) return 0;
+        if (c >= 0x80)
+            return 0;
         name = name << 7 | (uint64_t)(c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c);
     }
     return name;
@@ -28,24 +31,29 @@ struct name_table {
     uint32_t count;
 };
 
-static inline uint32_t name_table_home(uint64_t name) {
+static inline uint32_t name_table_home(uint64_t name)
+{
     return (uint32_t)(name * UINT64_C(0x9E3779B97F4A7C15) >> 57); /* the top bits, log2 NAME_TABLE_SLOTS of them */
 }
 
 /* Adds a name that is a valid one and not yet there. */
-static inline void name_table_add(struct name_table *t, uint64_t name, uint8_t index) {
+static inline void name_table_add(struct name_table *t, uint64_t name, uint8_t index)
+{
     invariant(name != 0 && t->count < NAME_TABLE_SLOTS / 2);
     uint32_t at = name_table_home(name);
-    while (t->names[at] != 0) at = (at + 1) % NAME_TABLE_SLOTS;
+    while (t->names[at] != 0)
+        at = (at + 1) % NAME_TABLE_SLOTS;
     t->names[at] = name;
     t->indices[at] = index;
     t->count++;
 }
 
 /* The index added with `name`, -1 when there is none. */
-static inline int name_table_find(const struct name_table *t, uint64_t name) {
+static inline int name_table_find(const struct name_table *t, uint64_t name)
+{
     for (uint32_t at = name_table_home(name); t->names[at] != 0; at = (at + 1) % NAME_TABLE_SLOTS)
-        if (t->names[at] == name) return t->indices[at];
+        if (t->names[at] == name)
+            return t->indices[at];
     return -1;
 }
 

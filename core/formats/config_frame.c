@@ -24,10 +24,10 @@ struct field {
 #define FIELD(type, name, min, max) {offsetof(struct type, name), sizeof(((struct type *)0)->name), min, max}
 
 #define CONFIG(name, min, max) FIELD(node_config, name, min, max)
-#define CONFIG_SET(name) CONFIG(name, 0, UINT64_MAX)
-#define CONFIG_U32(name) CONFIG(name, 0, UINT32_MAX)
-#define CONFIG_U64(name) CONFIG(name, 0, UINT64_MAX)
-#define CONFIG_BOOL(name) CONFIG(name, 0, 1)
+#define CONFIG_SET(name)       CONFIG(name, 0, UINT64_MAX)
+#define CONFIG_U32(name)       CONFIG(name, 0, UINT32_MAX)
+#define CONFIG_U64(name)       CONFIG(name, 0, UINT64_MAX)
+#define CONFIG_BOOL(name)      CONFIG(name, 0, 1)
 
 static const struct field config_fields[] = {
     CONFIG(node, 1, NODE_ID_MAX),

@@ -7,29 +7,36 @@
 enum { DECIMAL_MAX = 20 }; /* characters of the longest one */
 
 /* Writes `value` to `out` (DECIMAL_MAX bytes, no terminator); returns its length. */
-static inline size_t decimal_write_unsigned(uint64_t value, uint8_t *out) {
+static inline size_t decimal_write_unsigned(uint64_t value, uint8_t *out)
+{
     uint8_t reversed[DECIMAL_MAX];
     size_t len = 0;
     do {
         reversed[len++] = (uint8_t)('0' + value % 10);
         value /= 10;
     } while (value > 0);
-    for (size_t i = 0; i < len; i++) out[i] = reversed[len - 1 - i];
+    for (size_t i = 0; i < len; i++)
+        out[i] = reversed[len - 1 - i];
     return len;
 }
 
-static inline size_t decimal_write(int64_t value, uint8_t *out) {
-    if (value >= 0) return decimal_write_unsigned((uint64_t)value, out);
+static inline size_t decimal_write(int64_t value, uint8_t *out)
+{
+    if (value >= 0)
+        return decimal_write_unsigned((uint64_t)value, out);
     out[0] = '-';
     return 1 + decimal_write_unsigned(-(uint64_t)value, out + 1);
 }
 
 /* Reads all `len` bytes as a number. False: not one, or beyond 64 bits. */
-static inline bool decimal_read_unsigned(const uint8_t *text, size_t len, uint64_t *value) {
-    if (len == 0 || len > DECIMAL_MAX || (text[0] == '0' && len > 1)) return false;
+static inline bool decimal_read_unsigned(const uint8_t *text, size_t len, uint64_t *value)
+{
+    if (len == 0 || len > DECIMAL_MAX || (text[0] == '0' && len > 1))
+        return false;
     uint64_t sum = 0;
     for (size_t i = 0; i < len; i++) {
-        if (text[i] < '0' || text[i] > '9') return false;
+        if (text[i] < '0' || text[i] > '9')
+            return false;
         if (__builtin_mul_overflow(sum, UINT64_C(10), &sum) || __builtin_add_overflow(sum, (uint64_t)(text[i] - '0'), &sum))
             return false;
     }
@@ -37,11 +44,14 @@ static inline bool decimal_read_unsigned(const uint8_t *text, size_t len, uint64
     return true;
 }
 
-static inline bool decimal_read(const uint8_t *text, size_t len, int64_t *value) {
+static inline bool decimal_read(const uint8_t *text, size_t len, int64_t *value)
+{
     bool negative = len > 0 && text[0] == '-';
     uint64_t magnitude;
-    if (!decimal_read_unsigned(text + (negative ? 1 : 0), len - (negative ? 1 : 0), &magnitude)) return false;
-    if (magnitude > (uint64_t)INT64_MAX + (negative ? 1 : 0) || (negative && magnitude == 0)) return false;
+    if (!decimal_read_unsigned(text + (negative ? 1 : 0), len - (negative ? 1 : 0), &magnitude))
+        return false;
+    if (magnitude > (uint64_t)INT64_MAX + (negative ? 1 : 0) || (negative && magnitude == 0))
+        return false;
     *value = (int64_t)(negative ? -magnitude : magnitude);
     return true;
 }

@@ -115,10 +115,7 @@ struct journal_owner {
 uint64_t journal_cluster_hash(const char *name, size_t len);
 
 /* `bytes` rounded up to whole pages. */
-static inline uint64_t journal_pages(uint64_t bytes)
-{
-    return (bytes + (JOURNAL_PAGE - 1)) / JOURNAL_PAGE * JOURNAL_PAGE;
-}
+static inline uint64_t journal_pages(uint64_t bytes) { return (bytes + (JOURNAL_PAGE - 1)) / JOURNAL_PAGE * JOURNAL_PAGE; }
 
 /* ---- Sticky records ---- */
 

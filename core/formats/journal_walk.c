@@ -27,8 +27,9 @@ static enum journal_step fail(struct journal_walk *w, enum journal_fault fault, 
     return JOURNAL_STEP_FAULT;
 }
 
-enum journal_fault journal_group_load(struct journal_group *g, struct journal_source source, const struct journal_owner *owner,
-                                      const struct journal_file *files, size_t segment, uint64_t offset)
+enum journal_fault journal_group_load(struct journal_group *g, struct journal_source source,
+                                      const struct journal_owner *owner, const struct journal_file *files, size_t segment,
+                                      uint64_t offset)
 {
     const struct journal_file *file = &files[segment];
     struct journal_place place = {.owner = owner, .segment = file->first_lsn, .offset = offset};

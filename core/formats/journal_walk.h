@@ -72,7 +72,8 @@ enum journal_step journal_walk_next(struct journal_walk *w);
 void journal_walk_close(struct journal_walk *w);
 
 /* Reads the group at `offset` of a file into `g` and checks all of it, but not what it follows. */
-enum journal_fault journal_group_load(struct journal_group *g, struct journal_source source, const struct journal_owner *owner,
-                                      const struct journal_file *files, size_t segment, uint64_t offset);
+enum journal_fault journal_group_load(struct journal_group *g, struct journal_source source,
+                                      const struct journal_owner *owner, const struct journal_file *files, size_t segment,
+                                      uint64_t offset);
 
 #endif

@@ -169,12 +169,18 @@ static uint8_t quoted_character(const uint8_t *line, size_t len, size_t *in)
         return c;
     }
     switch (c) {
-    case 'n': return '\n';
-    case 'r': return '\r';
-    case 't': return '\t';
-    case 'b': return '\b';
-    case 'a': return '\a';
-    default: return c;
+    case 'n':
+        return '\n';
+    case 'r':
+        return '\r';
+    case 't':
+        return '\t';
+    case 'b':
+        return '\b';
+    case 'a':
+        return '\a';
+    default:
+        return c;
     }
 }
 
@@ -348,13 +354,27 @@ void resp_string(struct resp_buffer *b, const char *text) { resp_bytes(b, text, 
 static void one_item(struct resp_buffer *b, int version, const struct reply_item *item)
 {
     switch (item->tag) {
-    case REPLY_STATUS: resp_status(b, item->bytes); break;
-    case REPLY_INTEGER: resp_integer(b, item->integer); break;
-    case REPLY_BYTES: resp_bytes(b, item->bytes.ptr, item->bytes.len); break;
-    case REPLY_ERROR: resp_error(b, item->bytes); break;
-    case REPLY_ARRAY: resp_array(b, item->elements); break;
-    case REPLY_RAW: resp_raw(b, item->bytes.ptr, item->bytes.len); break;
-    default: resp_nil(b, version); break;
+    case REPLY_STATUS:
+        resp_status(b, item->bytes);
+        break;
+    case REPLY_INTEGER:
+        resp_integer(b, item->integer);
+        break;
+    case REPLY_BYTES:
+        resp_bytes(b, item->bytes.ptr, item->bytes.len);
+        break;
+    case REPLY_ERROR:
+        resp_error(b, item->bytes);
+        break;
+    case REPLY_ARRAY:
+        resp_array(b, item->elements);
+        break;
+    case REPLY_RAW:
+        resp_raw(b, item->bytes.ptr, item->bytes.len);
+        break;
+    default:
+        resp_nil(b, version);
+        break;
     }
 }
 

@@ -50,7 +50,7 @@ struct resp_request {
     struct bytes *args; /* point into the bytes given */
     size_t argc;        /* 0: an empty request, to be ignored */
     size_t capacity;
-    size_t size; /* bytes it took */
+    size_t size;                /* bytes it took */
     char error[RESP_ERROR_MAX]; /* of RESP_BAD: what is wrong, without "ERR Protocol error: " */
 };
 

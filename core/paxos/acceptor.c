@@ -12,7 +12,7 @@ struct vote {
 struct acceptor {
     uint64_t window;
     struct ballot promised;
-    uint64_t top; /* every vote lies below */
+    uint64_t top;           /* every vote lies below */
     struct slot_ring votes; /* base: the floor */
     struct entry *entries;
     size_t entries_capacity;
@@ -89,7 +89,8 @@ static void add_to_runs(struct acceptor *a, size_t *count, uint64_t slot, bool i
     a->runs[(*count)++] = (struct acceptor_vote_run){slot, slot + 1, is_new};
 }
 
-struct acceptor_accept_result acceptor_accept(struct acceptor *a, struct ballot ballot, const struct entry *entries, size_t count)
+struct acceptor_accept_result acceptor_accept(struct acceptor *a, struct ballot ballot, const struct entry *entries,
+                                              size_t count)
 {
     size_t runs = 0;
     if (ballot_compare(ballot, a->promised) < 0)

@@ -59,7 +59,8 @@ struct acceptor_vote_chunk acceptor_votes(struct acceptor *a, uint64_t from, uin
  * in the entries' order, which slots now hold a vote at `ballot`; a run is new when its votes were not held before and
  * need records. Slots below the floor or beyond the window are in no run. A new vote raises the promise to `ballot`; its
  * record carries that. */
-struct acceptor_accept_result acceptor_accept(struct acceptor *a, struct ballot ballot, const struct entry *entries, size_t count);
+struct acceptor_accept_result acceptor_accept(struct acceptor *a, struct ballot ballot, const struct entry *entries,
+                                              size_t count);
 
 /* Forgets the votes below `floor` (never goes back); returns the floor in force. */
 uint64_t acceptor_truncate(struct acceptor *a, uint64_t floor);

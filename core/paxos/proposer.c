@@ -30,7 +30,7 @@ struct proposer {
     uint32_t phase1_quorum, phase2_quorum;
     uint64_t alpha;
 
-    uint8_t mode; /* enum proposer_mode */
+    uint8_t mode;   /* enum proposer_mode */
     uint64_t round; /* the highest used */
     struct ballot ballot;
     uint64_t first, sent, next;
@@ -228,7 +228,8 @@ static void pass_chosen(struct proposer *p)
         forget_below(p, ++chosen);
 }
 
-struct proposer_window proposer_accepted(struct proposer *p, uint32_t sender, struct ballot ballot, uint64_t from, uint64_t to)
+struct proposer_window proposer_accepted(struct proposer *p, uint32_t sender, struct ballot ballot, uint64_t from,
+                                         uint64_t to)
 {
     if (p->mode != LEADING || ballot_compare(ballot, p->ballot) != 0 || !node_set_has(p->acceptors, sender))
         return proposer_window_now(p);

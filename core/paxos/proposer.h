@@ -49,7 +49,8 @@ uint64_t proposer_propose(struct proposer *p, uint8_t kind, const struct payload
 struct entry_list proposer_pending(struct proposer *p, uint32_t bytes_max);
 
 /* Phase 2b: counts the vote of `sender` for slots [from, to) at `ballot`; other ballots are ignored. */
-struct proposer_window proposer_accepted(struct proposer *p, uint32_t sender, struct ballot ballot, uint64_t from, uint64_t to);
+struct proposer_window proposer_accepted(struct proposer *p, uint32_t sender, struct ballot ballot, uint64_t from,
+                                         uint64_t to);
 
 /* Every slot below `slot` is known to be chosen, at whatever ballot, since a majority of the learners holds it durably: nothing
  * is left to do there, though this proposer may never have heard the votes. `first` moves along, for those slots may have been chosen at

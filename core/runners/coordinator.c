@@ -218,7 +218,8 @@ static struct step_result call_agent(struct coordinator *c, int agent, uint64_t 
     return learner_agent_step(c->learner, now, c->effects.lsn, b->items, b->count);
 }
 
-struct step_result coordinator_step(struct coordinator *c, uint64_t now, uint64_t lsn, const struct event *events, size_t count)
+struct step_result coordinator_step(struct coordinator *c, uint64_t now, uint64_t lsn, const struct event *events,
+                                    size_t count)
 {
     effects_begin(&c->effects, lsn);
     forget_heard(c);

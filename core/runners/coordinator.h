@@ -12,7 +12,8 @@ void coordinator_free(struct coordinator *c);
 
 /* As node_step in runners/node.h. Each agent is stepped at most once; what they say to each other in this step is heard in
  * the next one, for which the result then asks at once. */
-struct step_result coordinator_step(struct coordinator *c, uint64_t now, uint64_t lsn, const struct event *events, size_t count);
+struct step_result coordinator_step(struct coordinator *c, uint64_t now, uint64_t lsn, const struct event *events,
+                                    size_t count);
 
 struct node_status coordinator_status(struct coordinator *c);
 

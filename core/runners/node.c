@@ -1,11 +1,11 @@
 /* A node as native code: the coordinator, or one agent, by the roles that the configuration gives this node. As a
  * component a node is composed instead (compositions/). */
-#include "core/base/memory.h"
+#include "core/runners/node.h"
 #include "core/agents/acceptor_agent.h"
 #include "core/agents/learner_agent.h"
 #include "core/agents/proposer_agent.h"
+#include "core/base/memory.h"
 #include "core/runners/coordinator.h"
-#include "core/runners/node.h"
 
 struct node {
     struct coordinator *coordinator;

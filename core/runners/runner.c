@@ -47,7 +47,7 @@ struct runner {
     struct serializer *serializer;
     bool recovering;
     bool stopping;
-    bool busy; /* the node wants another step at once */
+    bool busy;        /* the node wants another step at once */
     uint64_t lsn;     /* of the next record */
     uint64_t durable; /* as the node was told */
     uint32_t credit;
@@ -56,14 +56,14 @@ struct runner {
     struct read_range read; /* what the node wants read back */
 
     struct event_buffer events;
-    struct record_buffer records;   /* read from storage */
-    struct packet_buffer appends;   /* of this turn, encoded */
+    struct record_buffer records; /* read from storage */
+    struct packet_buffer appends; /* of this turn, encoded */
     struct word_buffer append_words;
     struct packet_buffer replies;
-    struct outgoing_buffer sends;   /* that may leave in this turn */
-    struct outgoing_buffer held;    /* copies that wait for their records */
-    uint64_t held_bytes;            /* of their values */
-    size_t released;                /* the first of them leave in this turn */
+    struct outgoing_buffer sends; /* that may leave in this turn */
+    struct outgoing_buffer held;  /* copies that wait for their records */
+    uint64_t held_bytes;          /* of their values */
+    size_t released;              /* the first of them leave in this turn */
 };
 
 struct runner *runner_new(const struct node_config *config, struct ports *ports)

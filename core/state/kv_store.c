@@ -31,32 +31,19 @@ static const struct kv_command {
     int8_t last_key;
     uint8_t key_step;
 } commands[] = {
-    {"get", kv_get, 2, true, 1, 1, 1},
-    {"set", kv_set, -3, false, 1, 1, 1},
-    {"setnx", kv_setnx, 3, false, 1, 1, 1},
-    {"getset", kv_getset, 3, false, 1, 1, 1},
-    {"getdel", kv_getdel, 2, false, 1, 1, 1},
-    {"mget", kv_mget, -2, true, 1, -1, 1},
-    {"mset", kv_mset, -3, false, 1, -1, 2},
-    {"msetnx", kv_msetnx, -3, false, 1, -1, 2},
-    {"append", kv_append, 3, false, 1, 1, 1},
-    {"strlen", kv_strlen, 2, true, 1, 1, 1},
-    {"incr", kv_incr, 2, false, 1, 1, 1},
-    {"decr", kv_decr, 2, false, 1, 1, 1},
-    {"incrby", kv_incrby, 3, false, 1, 1, 1},
-    {"decrby", kv_decrby, 3, false, 1, 1, 1},
-    {"getrange", kv_getrange, 4, true, 1, 1, 1},
-    {"setrange", kv_setrange, 4, false, 1, 1, 1},
-    {"del", kv_del, -2, false, 1, -1, 1},
-    {"unlink", kv_del, -2, false, 1, -1, 1},
-    {"exists", kv_exists, -2, true, 1, -1, 1},
-    {"type", kv_type, 2, true, 1, 1, 1},
-    {"keys", kv_keys, 2, true, 0, 0, 0},
-    {"scan", kv_scan, -2, true, 0, 0, 0},
-    {"dbsize", kv_dbsize, 1, true, 0, 0, 0},
-    {"flushall", kv_flush, -1, false, 0, 0, 0},
-    {"flushdb", kv_flush, -1, false, 0, 0, 0},
-    {"remove", kv_remove, 2, false, 1, 1, 1},
+    {"get", kv_get, 2, true, 1, 1, 1},           {"set", kv_set, -3, false, 1, 1, 1},
+    {"setnx", kv_setnx, 3, false, 1, 1, 1},      {"getset", kv_getset, 3, false, 1, 1, 1},
+    {"getdel", kv_getdel, 2, false, 1, 1, 1},    {"mget", kv_mget, -2, true, 1, -1, 1},
+    {"mset", kv_mset, -3, false, 1, -1, 2},      {"msetnx", kv_msetnx, -3, false, 1, -1, 2},
+    {"append", kv_append, 3, false, 1, 1, 1},    {"strlen", kv_strlen, 2, true, 1, 1, 1},
+    {"incr", kv_incr, 2, false, 1, 1, 1},        {"decr", kv_decr, 2, false, 1, 1, 1},
+    {"incrby", kv_incrby, 3, false, 1, 1, 1},    {"decrby", kv_decrby, 3, false, 1, 1, 1},
+    {"getrange", kv_getrange, 4, true, 1, 1, 1}, {"setrange", kv_setrange, 4, false, 1, 1, 1},
+    {"del", kv_del, -2, false, 1, -1, 1},        {"unlink", kv_del, -2, false, 1, -1, 1},
+    {"exists", kv_exists, -2, true, 1, -1, 1},   {"type", kv_type, 2, true, 1, 1, 1},
+    {"keys", kv_keys, 2, true, 0, 0, 0},         {"scan", kv_scan, -2, true, 0, 0, 0},
+    {"dbsize", kv_dbsize, 1, true, 0, 0, 0},     {"flushall", kv_flush, -1, false, 0, 0, 0},
+    {"flushdb", kv_flush, -1, false, 0, 0, 0},   {"remove", kv_remove, 2, false, 1, 1, 1},
     {"clear", kv_clear, 1, false, 0, 0, 0},
 };
 enum { COMMAND_COUNT = sizeof commands / sizeof commands[0] };
@@ -228,8 +215,12 @@ struct command_info_list state_machine_describe(struct state_machine *m)
     struct command_info *infos = arena_new(&m->results, COMMAND_COUNT * sizeof *infos);
     for (size_t i = 0; i < COMMAND_COUNT; i++) {
         const struct kv_command *c = &commands[i];
-        infos[i] = (struct command_info){.name = kv_text(c->name), .arity = c->arity, .read_only = c->read_only,
-                                         .first_key = c->first_key, .last_key = c->last_key, .key_step = c->key_step};
+        infos[i] = (struct command_info){.name = kv_text(c->name),
+                                         .arity = c->arity,
+                                         .read_only = c->read_only,
+                                         .first_key = c->first_key,
+                                         .last_key = c->last_key,
+                                         .key_step = c->key_step};
     }
     return (struct command_info_list){.ptr = infos, .len = COMMAND_COUNT};
 }

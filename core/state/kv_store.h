@@ -10,7 +10,7 @@
  * error and changes nothing. A reply must fit a frame between nodes; keys and values must fit the component's memory. */
 enum { KV_VALUE_MAX = 8 * 1024 * 1024, KV_REPLY_MAX = 8 * 1024 * 1024, KV_STATE_MAX = 512 * 1024 * 1024 };
 enum { KV_SCAN_BYTES = 256 * 1024, KV_SCAN_COUNT = 10000 }; /* a SCAN stops early beyond these bytes, or keys, looked at */
-enum { KV_KEYS_MAX = 1000 * 1000 };                          /* KEYS looks at no more */
+enum { KV_KEYS_MAX = 1000 * 1000 };                         /* KEYS looks at no more */
 /* Work after which a call to apply or query leaves the rest for the next one: bytes of replies, and keys looked at, each worth
  * so many bytes. */
 enum { KV_WORK_MAX = 512 * 1024, KV_VISIT_COST = 16 };
@@ -20,8 +20,8 @@ struct state_machine {
     struct name_table names;
     struct reply *replies;
     size_t replies_capacity;
-    struct arena results; /* bytes and arrays of the replies */
-    uint64_t work;        /* of this call, see KV_WORK_MAX */
+    struct arena results;     /* bytes and arrays of the replies */
+    uint64_t work;            /* of this call, see KV_WORK_MAX */
     struct kv_entry **picked; /* keys that KEYS and SCAN found */
     size_t picked_capacity;
     uint8_t *chunk; /* the last chunk saved */
@@ -34,8 +34,8 @@ struct state_machine {
 typedef void kv_handler(struct state_machine *m, const struct bytes *args, size_t argc, struct reply *reply);
 
 /* kv_strings.c */
-kv_handler kv_get, kv_set, kv_setnx, kv_getset, kv_getdel, kv_mget, kv_mset, kv_msetnx, kv_append, kv_strlen, kv_incr, kv_decr,
-    kv_incrby, kv_decrby, kv_getrange, kv_setrange;
+kv_handler kv_get, kv_set, kv_setnx, kv_getset, kv_getdel, kv_mget, kv_mset, kv_msetnx, kv_append, kv_strlen, kv_incr,
+    kv_decr, kv_incrby, kv_decrby, kv_getrange, kv_setrange;
 /* kv_keys.c */
 kv_handler kv_del, kv_exists, kv_type, kv_keys, kv_scan, kv_dbsize, kv_flush, kv_remove, kv_clear;
 

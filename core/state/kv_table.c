@@ -188,8 +188,7 @@ static struct kv_entry **link_of(const struct kv_table *t, struct bytes key, uin
     struct kv_entry **link = bucket_of(t, hash);
     for (; *link != NULL; link = &(*link)->next) {
         struct kv_entry *e = *link;
-        if (e->hash == hash && e->key_len == key.len &&
-            (key.len == 0 || memcmp(e->bytes, key.ptr, key.len) == 0))
+        if (e->hash == hash && e->key_len == key.len && (key.len == 0 || memcmp(e->bytes, key.ptr, key.len) == 0))
             break;
     }
     return link;

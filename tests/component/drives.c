@@ -14,21 +14,23 @@ enum { WORDS_MAX = 64, ROUNDS_A_REIGN = 500, BYTES_MAX = 4096 };
 
 static uint64_t hash;
 
-static void mix(uint64_t value) {
-    hash = checksum(&value, sizeof value, hash);
-}
+static void mix(uint64_t value) { hash = checksum(&value, sizeof value, hash); }
 
-static void mix_bytes(struct bytes bytes) {
+static void mix_bytes(struct bytes bytes)
+{
     mix(bytes.len);
-    if (bytes.len > 0) hash = checksum(bytes.ptr, bytes.len, hash);
+    if (bytes.len > 0)
+        hash = checksum(bytes.ptr, bytes.len, hash);
 }
 
-static void mix_ballot(struct ballot ballot) {
+static void mix_ballot(struct ballot ballot)
+{
     mix(ballot.round);
     mix((uint64_t)ballot.node << 32 | ballot.incarnation);
 }
 
-static void mix_entries(struct entry_list entries) {
+static void mix_entries(struct entry_list entries)
+{
     mix(entries.len);
     for (size_t i = 0; i < entries.len; i++) {
         const struct entry *e = &entries.ptr[i];
@@ -39,7 +41,8 @@ static void mix_entries(struct entry_list entries) {
     }
 }
 
-static void mix_message(const struct message *m) {
+static void mix_message(const struct message *m)
+{
     mix(m->kind);
     mix(m->flags);
     mix_ballot(m->ballot);
@@ -70,7 +73,8 @@ static const struct node_config config = {
 };
 
 /* A value whose length and bytes depend on `seed`. */
-static struct payload value_of(uint64_t seed) {
+static struct payload value_of(uint64_t seed)
+{
     static uint64_t words[WORDS_MAX];
     uint32_t len = (uint32_t)(seed * 37 % (WORDS_MAX * 8));
     memset(words, 0, sizeof words);
@@ -78,11 +82,13 @@ static struct payload value_of(uint64_t seed) {
     return (struct payload){{words, words_for(len)}, len};
 }
 
-static struct entry entry_of(uint64_t slot, struct ballot ballot) {
+static struct entry entry_of(uint64_t slot, struct ballot ballot)
+{
     return (struct entry){.slot = slot, .ballot = ballot, .kind = ENTRY_COMMANDS, .value = value_of(slot)};
 }
 
-static void mix_window(struct proposer_window window) {
+static void mix_window(struct proposer_window window)
+{
     mix_ballot(window.ballot);
     mix(window.first);
     mix(window.chosen);
@@ -91,7 +97,8 @@ static void mix_window(struct proposer_window window) {
 }
 
 /* A new ballot, promised by nodes 1 and 2; node 2 has a vote left over in the first slot. */
-static struct ballot elect(struct proposer *p, struct ballot above, uint64_t floor) {
+static struct ballot elect(struct proposer *p, struct ballot above, uint64_t floor)
+{
     struct ballot ballot = proposer_prepare(p, above, floor);
     mix_ballot(ballot);
     mix(proposer_promise_wanted(p, 3));
@@ -111,7 +118,8 @@ static struct ballot elect(struct proposer *p, struct ballot above, uint64_t flo
     return ballot;
 }
 
-static void drive_proposer(uint64_t rounds) {
+static void drive_proposer(uint64_t rounds)
+{
     struct proposer *p = proposer_new(&config);
     struct ballot ballot = {1, 2, 1};
     for (uint64_t i = 0; i < rounds; i++) {
@@ -130,7 +138,8 @@ static void drive_proposer(uint64_t rounds) {
     proposer_free(p);
 }
 
-static void drive_acceptor(uint64_t rounds) {
+static void drive_acceptor(uint64_t rounds)
+{
     struct acceptor *a = acceptor_new(&config);
     struct ballot ballot = {0, 1, 1};
     for (uint64_t i = 1; i <= rounds; i++) {
@@ -158,7 +167,8 @@ static void drive_acceptor(uint64_t rounds) {
     acceptor_free(a);
 }
 
-static void drive_learner(uint64_t rounds) {
+static void drive_learner(uint64_t rounds)
+{
     struct learner *l = learner_new(&config);
     struct ballot ballot = {1, 1, 1};
     for (uint64_t slot = 1; slot <= rounds; slot++) {
@@ -177,7 +187,9 @@ static void drive_learner(uint64_t rounds) {
             mix(gap.from << 32 | gap.to);
             learner_proposed(l, &entry, 1);
             break;
-        default: learner_learned(l, &entry, 1); break;
+        default:
+            learner_learned(l, &entry, 1);
+            break;
         }
         mix_entries(learner_release(l, BYTES_MAX));
         mix(learner_next(l));
@@ -186,7 +198,8 @@ static void drive_learner(uint64_t rounds) {
     learner_free(l);
 }
 
-static void drive_failure_detector(uint64_t rounds) {
+static void drive_failure_detector(uint64_t rounds)
+{
     struct failure_detector *f = failure_detector_new(&config, 0);
     for (uint64_t now = 0; now < rounds; now++) {
         failure_detector_heard(f, (uint32_t)(now * now % 7), now);
@@ -198,15 +211,16 @@ static void drive_failure_detector(uint64_t rounds) {
     failure_detector_free(f);
 }
 
-static void drive_leader_detector(uint64_t rounds) {
-    for (uint64_t i = 0; i < rounds; i++) mix(leader_detector_elect(i % 16 & 14, (uint32_t)(i % 5)));
+static void drive_leader_detector(uint64_t rounds)
+{
+    for (uint64_t i = 0; i < rounds; i++)
+        mix(leader_detector_elect(i % 16 & 14, (uint32_t)(i % 5)));
 }
 
-static struct bytes text(const char *s) {
-    return (struct bytes){(uint8_t *)s, strlen(s)};
-}
+static struct bytes text(const char *s) { return (struct bytes){(uint8_t *)s, strlen(s)}; }
 
-static void mix_replies(struct reply_list replies) {
+static void mix_replies(struct reply_list replies)
+{
     mix(replies.len);
     for (size_t i = 0; i < replies.len; i++) {
         const struct reply *r = &replies.ptr[i];
@@ -229,7 +243,8 @@ static void mix_replies(struct reply_list replies) {
 }
 
 /* Saves all state and loads it again. */
-static void reload(struct state_machine *m) {
+static void reload(struct state_machine *m)
+{
     struct {
         struct bytes bytes;
     } chunks[16];
@@ -251,7 +266,8 @@ static void reload(struct state_machine *m) {
     }
 }
 
-static void mix_description(struct command_info_list infos) {
+static void mix_description(struct command_info_list infos)
+{
     for (size_t i = 0; i < infos.len; i++) {
         mix_bytes(infos.ptr[i].name);
         mix((uint64_t)(int64_t)infos.ptr[i].arity);
@@ -262,7 +278,8 @@ static void mix_description(struct command_info_list infos) {
     }
 }
 
-static void drive_state_machine(uint64_t rounds) {
+static void drive_state_machine(uint64_t rounds)
+{
     struct state_machine *m = state_machine_new();
     for (uint64_t i = 0; i < rounds; i++) {
         char key[] = "key-a";
@@ -275,17 +292,21 @@ static void drive_state_machine(uint64_t rounds) {
         struct command commands[] = {{{set, 3}}, {{incr, 2}}, {{mget, 4}}, {{wrong, 2}}, {{NULL, 0}}};
         mix_replies(state_machine_apply(m, commands, sizeof commands / sizeof *commands));
         mix_replies(state_machine_query(m, &commands[1], 2));
-        if (i % 100 == 0) mix_description(state_machine_describe(m));
-        if (i % 1000 == 999) reload(m);
+        if (i % 100 == 0)
+            mix_description(state_machine_describe(m));
+        if (i % 1000 == 999)
+            reload(m);
     }
     const char *error = NULL;
     uint8_t junk[3] = {1, 2, 3};
     mix(state_machine_snapshot_load(m, (struct bytes){junk, sizeof junk}, true, true, &error));
-    if (error != NULL) mix_bytes(text(error));
+    if (error != NULL)
+        mix_bytes(text(error));
     state_machine_free(m);
 }
 
-static void drive_serializer(uint64_t rounds) {
+static void drive_serializer(uint64_t rounds)
+{
     struct serializer *s = serializer_new();
     for (uint64_t i = 0; i < rounds; i++) {
         struct entry entries[2] = {entry_of(i, (struct ballot){i, 1, 2}), {.slot = i + 1}};
@@ -319,13 +340,16 @@ static void drive_serializer(uint64_t rounds) {
             mix(decoded.messages.ptr[d].sender);
             mix_message(&decoded.messages.ptr[d].message);
         }
-        for (size_t d = 0; d < decoded.bad.len; d++) mix(decoded.bad.ptr[d]);
-        for (size_t b = 0; b < 2; b++) free(copies[b].words.ptr);
+        for (size_t d = 0; d < decoded.bad.len; d++)
+            mix(decoded.bad.ptr[d]);
+        for (size_t b = 0; b < 2; b++)
+            free(copies[b].words.ptr);
     }
     serializer_free(s);
 }
 
-uint64_t drive(uint32_t part, uint64_t rounds) {
+uint64_t drive(uint32_t part, uint64_t rounds)
+{
     static void (*const drives[DRIVES])(uint64_t) = {
         [DRIVE_PROPOSER] = drive_proposer,
         [DRIVE_ACCEPTOR] = drive_acceptor,

@@ -9,28 +9,25 @@ static uint64_t durable;
 static uint64_t asked, answered;
 static struct batch_builder builder;
 
-static void nothing(void *list) {
-    *(struct packet_list *)list = (struct packet_list){0};
-}
+static void nothing(void *list) { *(struct packet_list *)list = (struct packet_list){0}; }
 
-void exports_synod_paxos_network_server_receive(exports_synod_paxos_network_server_list_packet_t *ret) {
-    nothing(ret);
-}
+void exports_synod_paxos_network_server_receive(exports_synod_paxos_network_server_list_packet_t *ret) { nothing(ret); }
 SHIM_POST(network_server_receive, "network-server@0.1.0#receive");
 
-void exports_synod_paxos_network_client_send(exports_synod_paxos_network_client_list_packet_t *frames) {
+void exports_synod_paxos_network_client_send(exports_synod_paxos_network_client_list_packet_t *frames)
+{
     (void)frames;
     shim_call_done();
 }
 
-static struct bytes text(const char *s) {
-    return (struct bytes){(uint8_t *)s, strlen(s)};
-}
+static struct bytes text(const char *s) { return (struct bytes){(uint8_t *)s, strlen(s)}; }
 
-void exports_synod_paxos_client_server_receive(uint64_t credit, exports_synod_paxos_client_server_list_packet_t *ret) {
+void exports_synod_paxos_client_server_receive(uint64_t credit, exports_synod_paxos_client_server_list_packet_t *ret)
+{
     static struct packet packet;
     nothing(ret);
-    if (credit == 0 || asked > answered) return;
+    if (credit == 0 || asked > answered)
+        return;
     char key[] = "key-a";
     key[4] = (char)('a' + asked % 26);
     batch_begin(&builder);
@@ -43,50 +40,51 @@ void exports_synod_paxos_client_server_receive(uint64_t credit, exports_synod_pa
 SHIM_POST(client_server_receive, "client-server@0.1.0#receive");
 
 /* Whoever asks before there is a leader is told so, and asks again. */
-void exports_synod_paxos_client_server_reply(exports_synod_paxos_client_server_list_packet_t *answers) {
+void exports_synod_paxos_client_server_reply(exports_synod_paxos_client_server_list_packet_t *answers)
+{
     const struct packet_list *list = (const struct packet_list *)answers;
     for (size_t i = 0; i < list->len; i++) {
         const struct packet *answer = &list->ptr[i];
         struct payload replies = {answer->words, answer->len};
         invariant(answer->id == ++answered);
-        if ((answer->kind & 255) == OUTCOME_EXECUTED) invariant(replies_count(&replies) == 2);
+        if ((answer->kind & 255) == OUTCOME_EXECUTED)
+            invariant(replies_count(&replies) == 2);
     }
     shim_call_done();
 }
 
-void exports_synod_paxos_client_server_leader(uint64_t node, uint64_t round) {
+void exports_synod_paxos_client_server_leader(uint64_t node, uint64_t round)
+{
     (void)node;
     (void)round;
 }
 
-void exports_synod_paxos_storage_recover(exports_synod_paxos_storage_list_packet_t *ret) {
-    nothing(ret);
-}
+void exports_synod_paxos_storage_recover(exports_synod_paxos_storage_list_packet_t *ret) { nothing(ret); }
 SHIM_POST(storage_recover, "storage@0.1.0#recover");
 
-void exports_synod_paxos_storage_append(exports_synod_paxos_storage_list_packet_t *records) {
+void exports_synod_paxos_storage_append(exports_synod_paxos_storage_list_packet_t *records)
+{
     const struct packet_list *list = (const struct packet_list *)records;
-    for (size_t i = 0; i < list->len; i++) invariant(list->ptr[i].id == ++durable);
+    for (size_t i = 0; i < list->len; i++)
+        invariant(list->ptr[i].id == ++durable);
     shim_call_done();
 }
 
-uint64_t exports_synod_paxos_storage_durable(void) {
-    return durable;
-}
+uint64_t exports_synod_paxos_storage_durable(void) { return durable; }
 
-void exports_synod_paxos_storage_read(uint64_t from, uint64_t bytes_max, exports_synod_paxos_storage_list_packet_t *ret) {
+void exports_synod_paxos_storage_read(uint64_t from, uint64_t bytes_max, exports_synod_paxos_storage_list_packet_t *ret)
+{
     (void)from;
     (void)bytes_max;
     nothing(ret);
 }
 SHIM_POST(storage_read, "storage@0.1.0#read");
 
-void exports_synod_paxos_logger_log(uint32_t level, loopback_world_string_t *text) {
+void exports_synod_paxos_logger_log(uint32_t level, loopback_world_string_t *text)
+{
     (void)level;
     (void)text;
     shim_call_done();
 }
 
-uint64_t exports_synod_paxos_host_control_command(void) {
-    return 0;
-}
+uint64_t exports_synod_paxos_host_control_command(void) { return 0; }

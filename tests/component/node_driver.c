@@ -29,7 +29,8 @@ static const struct node_config config = {
     .request_timeout = 2000000,
 };
 
-static void start(void) {
+static void start(void)
+{
     static uint64_t words[CONFIG_FRAME_WORDS];
     struct packet packet;
     synod_paxos_runner_list_packet_t list = {(synod_paxos_runner_packet_t *)&packet, 1};
@@ -39,13 +40,15 @@ static void start(void) {
     invariant(started);
 }
 
-uint64_t exports_node_driver_world_run(uint32_t part, uint64_t turns) {
+uint64_t exports_node_driver_world_run(uint32_t part, uint64_t turns)
+{
     static uint64_t now;
     static struct arena results;
     struct packet_list list;
     struct node_status status;
     (void)part;
-    if (now == 0) start();
+    if (now == 0)
+        start();
     for (uint64_t i = 0; i < turns; i++) {
         now += TURN_MICROSECONDS;
         synod_paxos_runner_turn(now);

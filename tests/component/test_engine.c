@@ -23,19 +23,22 @@ struct fixture {
     char notice[512];
 };
 
-static void on_notice(void *context, const char *text) {
+static void on_notice(void *context, const char *text)
+{
     struct fixture *f = context;
     snprintf(f->notice, sizeof f->notice, "%s", text);
 }
 
-static void write_file(const char *file, const void *bytes, size_t len) {
+static void write_file(const char *file, const void *bytes, size_t len)
+{
     FILE *out = fopen(file, "wb");
     assert_non_null(out);
     assert_int_equal(fwrite(bytes, 1, len, out), len);
     fclose(out);
 }
 
-static int setup(void **state) {
+static int setup(void **state)
+{
     struct fixture *f = calloc(1, sizeof *f);
     strcpy(f->root, "/tmp/synod-engine-XXXXXX");
     assert_non_null(mkdtemp(f->root));
@@ -46,7 +49,8 @@ static int setup(void **state) {
     return 0;
 }
 
-static int teardown(void **state) {
+static int teardown(void **state)
+{
     struct fixture *f = *state;
     char command[80];
     snprintf(command, sizeof command, "rm -rf %s", f->root);
@@ -55,17 +59,20 @@ static int teardown(void **state) {
     return 0;
 }
 
-static struct engine *open_engine(struct fixture *f) {
+static struct engine *open_engine(struct fixture *f)
+{
     struct problem problem;
     struct engine *e;
     const struct engine_options options = {
         .turn_timeout = 1000000, .cache_folder = f->cache, .on_notice = on_notice, .context = f};
-    if (!engine_open(&e, &options, &problem)) fail_msg("%s", problem.text);
+    if (!engine_open(&e, &options, &problem))
+        fail_msg("%s", problem.text);
     return e;
 }
 
 /* Loads the file in a new engine and tells where it came from. */
-static struct engine_statistics load(struct fixture *f) {
+static struct engine_statistics load(struct fixture *f)
+{
     struct engine *e = open_engine(f);
     const wasmtime_component_t *first, *second;
     struct problem problem;
@@ -79,7 +86,8 @@ static struct engine_statistics load(struct fixture *f) {
 }
 
 /* The path of the one file in the cache. */
-static const char *find_entry(struct fixture *f) {
+static const char *find_entry(struct fixture *f)
+{
     char command[128];
     snprintf(command, sizeof command, "ls %s/*", f->cache);
     FILE *list = popen(command, "r");
@@ -89,7 +97,8 @@ static const char *find_entry(struct fixture *f) {
     return f->entry;
 }
 
-static void test_cache(void **state) {
+static void test_cache(void **state)
+{
     struct fixture *f = *state;
     assert_int_equal(load(f).compiled, 1);
     assert_int_equal(load(f).from_cache, 1);
@@ -101,7 +110,8 @@ static void test_cache(void **state) {
     assert_string_equal(f->notice, "");
 }
 
-static void test_damaged_entry_is_compiled_again(void **state) {
+static void test_damaged_entry_is_compiled_again(void **state)
+{
     struct fixture *f = *state;
     load(f);
     struct stat status;
@@ -125,7 +135,8 @@ static void test_damaged_entry_is_compiled_again(void **state) {
 }
 
 /* Code of another component under this one's name: the digest covers the key. */
-static void test_swapped_entry(void **state) {
+static void test_swapped_entry(void **state)
+{
     struct fixture *f = *state;
     char kept[300];
     load(f);
@@ -140,7 +151,8 @@ static void test_swapped_entry(void **state) {
     assert_int_equal(load(f).compiled, 1);
 }
 
-static void test_folder_open_to_others_is_not_used(void **state) {
+static void test_folder_open_to_others_is_not_used(void **state)
+{
     struct fixture *f = *state;
     load(f);
     assert_int_equal(chmod(f->cache, 0750), 0);
@@ -151,7 +163,8 @@ static void test_folder_open_to_others_is_not_used(void **state) {
     assert_int_equal(load(f).compiled, 1);
 }
 
-static void test_link_in_place_of_entry_is_not_followed(void **state) {
+static void test_link_in_place_of_entry_is_not_followed(void **state)
+{
     struct fixture *f = *state;
     char aside[80];
     load(f);
@@ -161,7 +174,8 @@ static void test_link_in_place_of_entry_is_not_followed(void **state) {
     assert_int_equal(load(f).compiled, 1);
 }
 
-static void expect_problem(struct fixture *f, const void *bytes, size_t len, const char *text) {
+static void expect_problem(struct fixture *f, const void *bytes, size_t len, const char *text)
+{
     struct engine *e = open_engine(f);
     const wasmtime_component_t *component;
     struct problem problem = {0};
@@ -177,7 +191,8 @@ static void expect_problem(struct fixture *f, const void *bytes, size_t len, con
     engine_close(e);
 }
 
-static void test_not_a_component(void **state) {
+static void test_not_a_component(void **state)
+{
     struct fixture *f = *state;
     uint8_t damaged[sizeof trapping_node];
     memcpy(damaged, trapping_node, sizeof damaged);
@@ -189,14 +204,16 @@ static void test_not_a_component(void **state) {
     expect_problem(f, NULL, 0, "No such file");
 }
 
-static void test_ticks(void **state) {
+static void test_ticks(void **state)
+{
     struct engine *e = open_engine(*state);
     assert_int_equal(engine_ticks(e, 1), 2); /* never earlier: the next tick may be a moment away */
     assert_int_equal(engine_ticks(e, 1000000), 5);
     engine_close(e);
 }
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_cache, setup, teardown),
         cmocka_unit_test_setup_teardown(test_damaged_entry_is_compiled_again, setup, teardown),

@@ -29,26 +29,31 @@ struct guest {
     wasmtime_component_func_t run;
 };
 
-static void check(wasmtime_error_t *error) {
-    if (error == NULL) return;
+static void check(wasmtime_error_t *error)
+{
+    if (error == NULL)
+        return;
     wasm_name_t message;
     wasmtime_error_message(error, &message);
     fail_msg("%.*s", (int)message.size, message.data);
 }
 
-static void guest_read(struct guest *g, const char *name) {
+static void guest_read(struct guest *g, const char *name)
+{
     static uint8_t bytes[8 << 20];
     char path[4096];
     snprintf(path, sizeof path, "%s/%s", folder, name);
     FILE *file = fopen(path, "rb");
-    if (file == NULL) fail_msg("%s: cannot be opened", path);
+    if (file == NULL)
+        fail_msg("%s: cannot be opened", path);
     size_t size = fread(bytes, 1, sizeof bytes, file);
     fclose(file);
     assert_true(size < sizeof bytes);
     check(wasmtime_component_new(engine, bytes, size, &g->component));
 }
 
-static void guest_open(struct guest *g, const char *name) {
+static void guest_open(struct guest *g, const char *name)
+{
     guest_read(g, name);
     g->linker = wasmtime_component_linker_new(engine);
     g->store = wasmtime_store_new(engine, NULL, NULL);
@@ -63,13 +68,15 @@ static void guest_open(struct guest *g, const char *name) {
     wasmtime_component_export_index_delete(index);
 }
 
-static void guest_close(struct guest *g) {
+static void guest_close(struct guest *g)
+{
     wasmtime_store_delete(g->store);
     wasmtime_component_linker_delete(g->linker);
     wasmtime_component_delete(g->component);
 }
 
-static uint64_t guest_run(struct guest *g, uint32_t part, uint64_t times) {
+static uint64_t guest_run(struct guest *g, uint32_t part, uint64_t times)
+{
     wasmtime_component_val_t arguments[2] = {{.kind = WASMTIME_COMPONENT_U32}, {.kind = WASMTIME_COMPONENT_U64}};
     arguments[0].of.u32 = part;
     arguments[1].of.u64 = times;
@@ -80,7 +87,8 @@ static uint64_t guest_run(struct guest *g, uint32_t part, uint64_t times) {
 }
 
 /* `*state` is the number of a drive. */
-static void answers_are_the_same_through_a_component(void **state) {
+static void answers_are_the_same_through_a_component(void **state)
+{
     uint32_t part = *(const uint32_t *)*state;
     struct guest guest;
     guest_open(&guest, "parts-test.wasm");
@@ -88,7 +96,8 @@ static void answers_are_the_same_through_a_component(void **state) {
     guest_close(&guest);
 }
 
-static void a_million_calls_need_no_more_memory(void **state) {
+static void a_million_calls_need_no_more_memory(void **state)
+{
     static const uint64_t calls_a_round[DRIVES] = {
         [DRIVE_PROPOSER] = 6,        [DRIVE_ACCEPTOR] = 4,      [DRIVE_LEARNER] = 5,    [DRIVE_FAILURE_DETECTOR] = 2,
         [DRIVE_LEADER_DETECTOR] = 1, [DRIVE_STATE_MACHINE] = 2, [DRIVE_SERIALIZER] = 2,
@@ -100,7 +109,8 @@ static void a_million_calls_need_no_more_memory(void **state) {
     guest_close(&guest);
 }
 
-static void a_node_executes_and_needs_no_more_memory(void **state) {
+static void a_node_executes_and_needs_no_more_memory(void **state)
+{
     (void)state;
     struct guest guest;
     guest_open(&guest, "node-test.wasm");
@@ -110,13 +120,15 @@ static void a_node_executes_and_needs_no_more_memory(void **state) {
     guest_close(&guest);
 }
 
-int main(int argc, char **argv) {
+int main(int argc, char **argv)
+{
     static uint32_t parts[DRIVES];
     static const char *names[DRIVES] = {"proposer",        "acceptor",      "learner",   "failure detector",
                                         "leader detector", "state machine", "serializer"};
     static char labels[2 * DRIVES][100];
     struct CMUnitTest tests[2 * DRIVES + 1];
-    if (argc != 2) return 2;
+    if (argc != 2)
+        return 2;
     folder = argv[1];
     /* cmocka catches the signals by which Wasmtime would otherwise know of traps. */
     wasm_config_t *config = wasm_config_new();

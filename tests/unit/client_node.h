@@ -51,9 +51,17 @@ static inline void on_input(void *context) { ((struct node *)context)->inputs++;
 static inline struct node_status on_status(void *context)
 {
     (void)context;
-    return (struct node_status){.node = 1, .incarnation = 4, .leader = 1, .proposer_state = PROPOSER_LEADING,
-                                .ballot = {7, 1, 4}, .chosen = 12, .executed = 11, .held = 10, .state_hash = 0xabc,
-                                .commands_executed = 99, .leader_changes = 2};
+    return (struct node_status){.node = 1,
+                                .incarnation = 4,
+                                .leader = 1,
+                                .proposer_state = PROPOSER_LEADING,
+                                .ballot = {7, 1, 4},
+                                .chosen = 12,
+                                .executed = 11,
+                                .held = 10,
+                                .state_hash = 0xabc,
+                                .commands_executed = 99,
+                                .leader_changes = 2};
 }
 
 static inline size_t on_info(void *context, char *out, size_t size)
@@ -77,9 +85,15 @@ static inline struct node *node_new(void)
     set_node(&n->nodes[0], 1, "127.0.0.1", 0);
     set_node(&n->nodes[1], 2, "192.0.2.2", 7002);
     set_node(&n->nodes[2], 3, "", 0);
-    n->config = (struct config){.cluster = "test", .nodes = n->nodes, .node_count = 3, .batch_size = 1024,
-                                .batch_bytes = 256 * 1024, .command_bytes_max = 4 * 1024 * 1024, .client_connections_max = 100,
-                                .client_bytes_max = 16 * 1024 * 1024, .client_bytes_all_max = 64 * 1024 * 1024,
+    n->config = (struct config){.cluster = "test",
+                                .nodes = n->nodes,
+                                .node_count = 3,
+                                .batch_size = 1024,
+                                .batch_bytes = 256 * 1024,
+                                .command_bytes_max = 4 * 1024 * 1024,
+                                .client_connections_max = 100,
+                                .client_bytes_max = 16 * 1024 * 1024,
+                                .client_bytes_all_max = 64 * 1024 * 1024,
                                 .node_config.proposers = 6};
     n->logger = logger_new(1, LOG_ERROR);
     n->machine = state_machine_new();
@@ -89,8 +103,13 @@ static inline struct node *node_new(void)
 
 static inline void node_open(struct node *n)
 {
-    struct client_server_options options = {.config = &n->config, .node = 1, .logger = n->logger, .on_input = on_input,
-                                            .status = on_status, .info = on_info, .context = n};
+    struct client_server_options options = {.config = &n->config,
+                                            .node = 1,
+                                            .logger = n->logger,
+                                            .on_input = on_input,
+                                            .status = on_status,
+                                            .info = on_info,
+                                            .context = n};
     struct problem problem;
     if (!client_server_open(&n->server, &n->loop, &options, &problem))
         fail_msg("%s", problem.text);
@@ -206,10 +225,10 @@ static inline void node_stop(struct node *n)
 
 static inline int try_dial(struct node *n, int family)
 {
-    struct sockaddr_in four = {.sin_family = AF_INET, .sin_port = htons(client_server_port(n->server)),
-                               .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    struct sockaddr_in6 six = {.sin6_family = AF_INET6, .sin6_port = htons(client_server_port(n->server)),
-                               .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+    struct sockaddr_in four = {
+        .sin_family = AF_INET, .sin_port = htons(client_server_port(n->server)), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in6 six = {
+        .sin6_family = AF_INET6, .sin6_port = htons(client_server_port(n->server)), .sin6_addr = IN6ADDR_LOOPBACK_INIT};
     int fd = socket(family, SOCK_STREAM, 0);
     assert_true(fd >= 0);
     int failed = family == AF_INET6 ? connect(fd, (struct sockaddr *)&six, sizeof six)

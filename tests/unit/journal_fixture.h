@@ -80,7 +80,8 @@ static inline int setup(void **state)
 }
 
 /* Calls `visit` for each file of a folder. */
-static inline void each_file(const char *folder, void (*visit)(const char *path, const char *name, void *context), void *context)
+static inline void each_file(const char *folder, void (*visit)(const char *path, const char *name, void *context),
+                             void *context)
 {
     DIR *dir = opendir(folder);
     assert_non_null(dir);

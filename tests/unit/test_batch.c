@@ -45,10 +45,9 @@ static void test_batch_golden_bytes(void **state)
     struct payload value = batch_end(&b);
     batch_header_stamp(&value, (struct batch_id){0x11, 0x12, 0x13}, 0x14, 0x15);
     static const uint8_t expected[] = {
-        'S', 'B', '0', '1', 2, 0, 0, 0, 0x11, 0, 0, 0, 0x12, 0, 0, 0, 0x13, 0, 0, 0, 0, 0, 0, 0,
-        0x14, 0, 0, 0, 0, 0, 0, 0, 0x15, 0, 0, 0, 0, 0, 0, 0,
-        3, 0, 0, 0, 3, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 'S', 'E', 'T', 'k',
-        1, 0, 0, 0, 4, 0, 0, 0, 'P', 'I', 'N', 'G',
+        'S',  'B', '0', '1', 2, 0, 0, 0, 0x11, 0,   0,   0,   0x12, 0, 0, 0, 0x13, 0, 0, 0, 0,   0,   0,   0,
+        0x14, 0,   0,   0,   0, 0, 0, 0, 0x15, 0,   0,   0,   0,    0, 0, 0, 3,    0, 0, 0, 3,   0,   0,   0,
+        1,    0,   0,   0,   0, 0, 0, 0, 'S',  'E', 'T', 'k', 1,    0, 0, 0, 4,    0, 0, 0, 'P', 'I', 'N', 'G',
     };
     assert_int_equal(value.len, sizeof expected);
     assert_int_equal(value.words.len, words_for(sizeof expected));
@@ -277,9 +276,23 @@ static void test_batch_each_thing_that_can_be_wrong(void **state)
         uint32_t offset;
         uint32_t value;
     } wrong[] = {
-        {0, 0x32304253}, {4, 0}, {4, 1}, {4, 3}, {4, UINT32_MAX}, {8, 64}, {24, 64}, {28, 1}, {FIRST, 0}, {FIRST, 1},
-        {FIRST, 4}, {FIRST, UINT32_MAX}, {FIRST, UINT32_MAX / 4}, {FIRST + 4, UINT32_MAX}, {FIRST + 4, UINT32_MAX - 2},
-        {FIRST + 12, 64}, {FIRST + 20, 0x01007965}, /* "ey", then padding that is not zero */
+        {0, 0x32304253},
+        {4, 0},
+        {4, 1},
+        {4, 3},
+        {4, UINT32_MAX},
+        {8, 64},
+        {24, 64},
+        {28, 1},
+        {FIRST, 0},
+        {FIRST, 1},
+        {FIRST, 4},
+        {FIRST, UINT32_MAX},
+        {FIRST, UINT32_MAX / 4},
+        {FIRST + 4, UINT32_MAX},
+        {FIRST + 4, UINT32_MAX - 2},
+        {FIRST + 12, 64},
+        {FIRST + 20, 0x01007965}, /* "ey", then padding that is not zero */
     };
     struct batch_builder b = {0};
     struct payload sound = sound_batch(&b);
@@ -322,20 +335,15 @@ static void test_replies_golden_bytes(void **state)
     struct batch_builder b = {0};
     struct scalar elements[] = {{.tag = REPLY_NIL}, {.tag = REPLY_BYTES, .val.bytes = text("x")}};
     struct reply replies[] = {
-        {.tag = REPLY_STATUS, .val.bytes = text("OK")},
-        {.tag = REPLY_ARRAY, .val.array = {elements, 2}},
-        {.tag = REPLY_INTEGER, .val.integer = -2},
-        {.tag = REPLY_ERROR, .val.bytes = text("ERR")},
+        {.tag = REPLY_STATUS, .val.bytes = text("OK")}, {.tag = REPLY_ARRAY, .val.array = {elements, 2}},
+        {.tag = REPLY_INTEGER, .val.integer = -2},      {.tag = REPLY_ERROR, .val.bytes = text("ERR")},
         {.tag = REPLY_RAW, .val.bytes = text("")},
     };
     struct payload packed = replies_pack(&b, replies, 5);
     static const uint8_t expected[] = {
-        'S', 'R', '0', '1', 5, 0, 0, 0,
-        1, 0, 0, 0, 2, 0, 0, 0, 'O', 'K', 0, 0,
-        5, 0, 0, 0, 2, 0, 0, 0,   0, 0, 0, 0, 0, 0, 0, 0,   3, 0, 0, 0, 1, 0, 0, 0, 'x', 0, 0, 0,
-        2, 0, 0, 0, 8, 0, 0, 0, 0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
-        4, 0, 0, 0, 3, 0, 0, 0, 'E', 'R', 'R', 0,
-        6, 0, 0, 0, 0, 0, 0, 0,
+        'S',  'R',  '0',  '1',  5,    0,    0,    0,    1, 0, 0, 0, 2, 0, 0, 0, 'O', 'K', 0,   0, 5, 0, 0, 0, 2, 0, 0, 0,
+        0,    0,    0,    0,    0,    0,    0,    0,    3, 0, 0, 0, 1, 0, 0, 0, 'x', 0,   0,   0, 2, 0, 0, 0, 8, 0, 0, 0,
+        0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 4, 0, 0, 0, 3, 0, 0, 0, 'E', 'R', 'R', 0, 6, 0, 0, 0, 0, 0, 0, 0,
     };
     assert_int_equal(packed.len, sizeof expected);
     assert_memory_equal(packed.words.ptr, expected, sizeof expected);
@@ -480,20 +488,20 @@ static void test_replies_that_are_wrong(void **state)
         uint32_t len;
         uint32_t words[10];
     } wrong[] = {
-        {16, {0x31305253, 1, REPLY_TAGS, 0}},                                   /* no such tag */
-        {16, {0x31305253, 1, 256, 0}},                                          /* a tag has 32 bits */
-        {16, {0x31305253, 2, REPLY_NIL, 0}},                                    /* fewer than the count says */
-        {24, {0x31305253, 1, REPLY_NIL, 0, REPLY_NIL, 0}},                      /* more */
-        {20, {0x31305253, 1, REPLY_NIL, 4, 0}},                                 /* nil with bytes */
-        {20, {0x31305253, 1, REPLY_INTEGER, 4, 0}},                             /* half an integer */
-        {24, {0x31305253, 1, REPLY_INTEGER, 0, 0, 0}},                          /* an integer of no length */
-        {16, {0x31305253, 1, REPLY_BYTES, UINT32_MAX}},                         /* beyond the end */
-        {20, {0x31305253, 1, REPLY_BYTES, 1, 0x4141}},                          /* padding */
-        {16, {0x31305253, 1, REPLY_ARRAY, 1}},                                  /* an array that lacks its element */
-        {24, {0x31305253, 1, REPLY_ARRAY, UINT32_MAX, REPLY_NIL, 0}},           /* many of them */
-        {32, {0x31305253, 1, REPLY_ARRAY, 1, REPLY_ARRAY, 1, REPLY_NIL, 0}},    /* an array in an array */
-        {24, {0x31305253, 1, REPLY_ARRAY, 1, REPLY_RAW, 0}},                    /* raw in an array */
-        {16, {0x31304253, 1, REPLY_NIL, 0}},                                    /* another magic */
+        {16, {0x31305253, 1, REPLY_TAGS, 0}},                                /* no such tag */
+        {16, {0x31305253, 1, 256, 0}},                                       /* a tag has 32 bits */
+        {16, {0x31305253, 2, REPLY_NIL, 0}},                                 /* fewer than the count says */
+        {24, {0x31305253, 1, REPLY_NIL, 0, REPLY_NIL, 0}},                   /* more */
+        {20, {0x31305253, 1, REPLY_NIL, 4, 0}},                              /* nil with bytes */
+        {20, {0x31305253, 1, REPLY_INTEGER, 4, 0}},                          /* half an integer */
+        {24, {0x31305253, 1, REPLY_INTEGER, 0, 0, 0}},                       /* an integer of no length */
+        {16, {0x31305253, 1, REPLY_BYTES, UINT32_MAX}},                      /* beyond the end */
+        {20, {0x31305253, 1, REPLY_BYTES, 1, 0x4141}},                       /* padding */
+        {16, {0x31305253, 1, REPLY_ARRAY, 1}},                               /* an array that lacks its element */
+        {24, {0x31305253, 1, REPLY_ARRAY, UINT32_MAX, REPLY_NIL, 0}},        /* many of them */
+        {32, {0x31305253, 1, REPLY_ARRAY, 1, REPLY_ARRAY, 1, REPLY_NIL, 0}}, /* an array in an array */
+        {24, {0x31305253, 1, REPLY_ARRAY, 1, REPLY_RAW, 0}},                 /* raw in an array */
+        {16, {0x31304253, 1, REPLY_NIL, 0}},                                 /* another magic */
     };
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         struct payload packed = copy_of(wrong[i].words, wrong[i].len);

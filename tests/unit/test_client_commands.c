@@ -8,11 +8,27 @@ static void test_info(void **state)
     int fd = dial(n);
     char *all = ask_text(n, fd, "INFO\r\n");
     static const char *const lines[] = {
-        "# Server\r\n", "redis_version:7.", "# Clients\r\n", "connected_clients:1\r\n", "# Stats\r\n", "# Synod\r\n",
-        "synod_node:1\r\n", "synod_role:coordinator\r\n", "synod_cluster:test\r\n", "synod_incarnation:4\r\n",
-        "synod_leader:1\r\n", "synod_ballot:7.1.4\r\n", "synod_proposer_state:leading\r\n", "synod_chosen:12\r\n",
-        "synod_executed:11\r\n", "synod_held:10\r\n", "synod_state_hash:0000000000000abc\r\n",
-        "synod_commands_executed:99\r\n", "synod_leader_changes:2\r\n", "synod_extra:yes\r\n", "cluster_enabled:1\r\n",
+        "# Server\r\n",
+        "redis_version:7.",
+        "# Clients\r\n",
+        "connected_clients:1\r\n",
+        "# Stats\r\n",
+        "# Synod\r\n",
+        "synod_node:1\r\n",
+        "synod_role:coordinator\r\n",
+        "synod_cluster:test\r\n",
+        "synod_incarnation:4\r\n",
+        "synod_leader:1\r\n",
+        "synod_ballot:7.1.4\r\n",
+        "synod_proposer_state:leading\r\n",
+        "synod_chosen:12\r\n",
+        "synod_executed:11\r\n",
+        "synod_held:10\r\n",
+        "synod_state_hash:0000000000000abc\r\n",
+        "synod_commands_executed:99\r\n",
+        "synod_leader_changes:2\r\n",
+        "synod_extra:yes\r\n",
+        "cluster_enabled:1\r\n",
     };
     for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++)
         if (strstr(all, lines[i]) == NULL)
@@ -41,8 +57,10 @@ static void test_cluster(void **state)
     assert_non_null(strstr(list, "192.0.2.2:7002@7000 master - 0 0 1 connected 0-16383\n"));
     free(list);
     client_server_leader(n->server, 1, 1);
-    snprintf(wanted, sizeof wanted, "*1\r\n*4\r\n:0\r\n:16383\r\n*3\r\n$9\r\n127.0.0.1\r\n:%u\r\n$40\r\n%.40s\r\n*3\r\n$9\r\n192.0.2.2\r\n:7002\r\n$40\r\n",
-             client_server_port(n->server), id);
+    snprintf(
+        wanted, sizeof wanted,
+        "*1\r\n*4\r\n:0\r\n:16383\r\n*3\r\n$9\r\n127.0.0.1\r\n:%u\r\n$40\r\n%.40s\r\n*3\r\n$9\r\n192.0.2.2\r\n:7002\r\n$40\r\n",
+        client_server_port(n->server), id);
     ask(n, fd, "CLUSTER SLOTS\r\n", wanted);
     char rest[42];
     assert_int_equal(receive(n, fd, rest, 42), 42);

@@ -236,7 +236,8 @@ static void test_outcomes(void **state)
     answer_outcome(n, 0, OUTCOME_MOVED, 0);
     hear(n, fd, "-CLUSTERDOWN no leader\r\n-CLUSTERDOWN no leader\r\n");
     answer_outcome(n, 0, OUTCOME_BUSY, 0);
-    hear(n, fd, "-BUSY too many requests are waiting, try again later\r\n-BUSY too many requests are waiting, try again later\r\n");
+    hear(n, fd,
+         "-BUSY too many requests are waiting, try again later\r\n-BUSY too many requests are waiting, try again later\r\n");
     answer_outcome(n, 0, OUTCOME_UNKNOWN, 0);
     hear(n, fd, "-UNKNOWN outcome\r\n-UNKNOWN outcome\r\n");
     uint64_t token = n->taken[0].token;
@@ -481,8 +482,8 @@ static void test_cannot_listen(void **state)
     struct node *n = node_start();
     struct client_server *second;
     struct problem problem;
-    struct client_server_options options = {.config = &n->config, .node = 1, .logger = n->logger, .on_input = on_input,
-                                            .status = on_status, .context = n};
+    struct client_server_options options = {
+        .config = &n->config, .node = 1, .logger = n->logger, .on_input = on_input, .status = on_status, .context = n};
     n->nodes[0].client.port = client_server_port(n->server);
     assert_false(client_server_open(&second, &n->loop, &options, &problem));
     assert_null(second);

@@ -15,10 +15,9 @@
 
 /* Lines 1 to 5; what a case adds starts on line 6. */
 #define NODE(id, more) "  - {id: " #id ", role: coordinator, address: \"127.0.0.1:700" #id "\"" more "}\n"
-#define HEAD                                                                                                           \
-    "cluster: demo\nnodes:\n" NODE(1, ", client: \"127.0.0.1:6001\"") NODE(2, ", client: \"127.0.0.1:6002\"")         \
-        NODE(3, "")
-#define SETTING(line) HEAD "settings:\n  " line "\n" /* on line 7 */
+#define HEAD                                                                                                                \
+    "cluster: demo\nnodes:\n" NODE(1, ", client: \"127.0.0.1:6001\"") NODE(2, ", client: \"127.0.0.1:6002\"") NODE(3, "")
+#define SETTING(line)  HEAD "settings:\n  " line "\n" /* on line 7 */
 #define ONE_NODE(text) "cluster: demo\nnodes:\n  - " text "\n"
 
 static char folder[] = "/tmp/synod-config-XXXXXX";
@@ -87,14 +86,12 @@ static const struct {
     {SETTING("alpha: -1"), "c.yaml:7: key 'settings.alpha': '-1' is not a whole number"},
     {SETTING("alpha: 1.5"), "c.yaml:7: key 'settings.alpha': '1.5' is not a whole number"},
     {SETTING("alpha:"), "c.yaml:7: key 'settings.alpha': '' is not a whole number"},
-    {SETTING("alpha: 18446744073709551617"),
-     "c.yaml:7: key 'settings.alpha': '18446744073709551617' is not a whole number"},
+    {SETTING("alpha: 18446744073709551617"), "c.yaml:7: key 'settings.alpha': '18446744073709551617' is not a whole number"},
     {SETTING("batch_bytes: 12MB"),
      "c.yaml:7: key 'settings.batch_bytes': '12MB' is not a size (a number of bytes, or with KiB, MiB or GiB)"},
     {SETTING("batch_bytes: 18014398509481984KiB"), "c.yaml:7: key 'settings.batch_bytes': '18014398509481984KiB' is not "
                                                    "a size (a number of bytes, or with KiB, MiB or GiB)"},
-    {SETTING("memory_bytes_max: 5 GiB"),
-     "c.yaml:7: key 'settings.memory_bytes_max': 5 GiB is out of range 1 MiB..4 GiB"},
+    {SETTING("memory_bytes_max: 5 GiB"), "c.yaml:7: key 'settings.memory_bytes_max': 5 GiB is out of range 1 MiB..4 GiB"},
     {SETTING("forward: yes"), "c.yaml:7: key 'settings.forward': 'yes' is neither true nor false"},
     {SETTING("durability: often"), "c.yaml:7: key 'settings.durability': 'often' is not one of: fsync, os, memory"},
     /* Other names, and what is not supported. */
@@ -147,8 +144,7 @@ static const struct {
     {ONE_NODE("{address: \"[::1:7001\"}"),
      "c.yaml:3: key 'nodes[0].address': '[::1:7001' is not an address (host:port or [v6]:port)"},
     {ONE_NODE("{address: \"[fe80::xyz]:1\"}"), "c.yaml:3: key 'nodes[0].address': 'fe80::xyz' is not an IPv6 address"},
-    {ONE_NODE("{address: \"127.0.0.256:1\"}"),
-     "c.yaml:3: key 'nodes[0].address': '127.0.0.256' is not an IPv4 address"},
+    {ONE_NODE("{address: \"127.0.0.256:1\"}"), "c.yaml:3: key 'nodes[0].address': '127.0.0.256' is not an IPv4 address"},
     {ONE_NODE("{address: \"a b:1\"}"), "c.yaml:3: key 'nodes[0].address': 'a b' is not a host name"},
     {ONE_NODE("{address: \"0.0.0.0:1\"}"),
      "c.yaml:3: key 'nodes[0].address': '0.0.0.0' is no address that others can reach"},
@@ -457,10 +453,14 @@ static int leave(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_each_error_is_one_line), cmocka_unit_test(test_unreadable_files),
-        cmocka_unit_test(test_damaged_files),          cmocka_unit_test(test_defaults),
-        cmocka_unit_test(test_values),                 cmocka_unit_test(test_table),
-        cmocka_unit_test(test_examples),               cmocka_unit_test(test_documentation),
+        cmocka_unit_test(test_each_error_is_one_line),
+        cmocka_unit_test(test_unreadable_files),
+        cmocka_unit_test(test_damaged_files),
+        cmocka_unit_test(test_defaults),
+        cmocka_unit_test(test_values),
+        cmocka_unit_test(test_table),
+        cmocka_unit_test(test_examples),
+        cmocka_unit_test(test_documentation),
     };
     return cmocka_run_group_tests(tests, enter, leave);
 }

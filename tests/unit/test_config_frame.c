@@ -99,8 +99,30 @@ static void test_the_order_of_the_fields(void **state)
     struct packet packet;
     config_frame_encode(&config, words, &packet);
     static const uint64_t expected_config[1 + CONFIG_FIELDS] = {
-        0x31304353, 3, UINT32_MAX, 0x0e, UINT64_MAX - 1, UINT64_C(1) << 63, 6, 7, 8, 9, UINT64_C(10) << 40, 11, 12, 1, 0, 1,
-        DURABILITY_MEMORY, 17, 18, 19, 20, 21, 22, UINT64_MAX,
+        0x31304353,
+        3,
+        UINT32_MAX,
+        0x0e,
+        UINT64_MAX - 1,
+        UINT64_C(1) << 63,
+        6,
+        7,
+        8,
+        9,
+        UINT64_C(10) << 40,
+        11,
+        12,
+        1,
+        0,
+        1,
+        DURABILITY_MEMORY,
+        17,
+        18,
+        19,
+        20,
+        21,
+        22,
+        UINT64_MAX,
     };
     assert_memory_equal(words, expected_config, sizeof expected_config);
     for (size_t i = 1 + CONFIG_FIELDS; i < CONFIG_FRAME_WORDS; i++)
@@ -121,9 +143,9 @@ static void test_each_field_has_its_range(void **state)
 {
     (void)state;
     static const uint64_t config_max[1 + CONFIG_FIELDS] = {
-        0x31304353, 63, UINT32_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX,
-        UINT64_MAX, UINT32_MAX, UINT32_MAX, 1, 1, 1, DURABILITY_MEMORY, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX,
-        UINT64_MAX, UINT64_MAX, UINT64_MAX,
+        0x31304353,        63,         UINT32_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT32_MAX, UINT32_MAX,
+        UINT32_MAX,        UINT32_MAX, UINT64_MAX, UINT32_MAX, UINT32_MAX, 1,          1,          1,
+        DURABILITY_MEMORY, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX,
     };
     uint64_t words[CONFIG_FRAME_WORDS];
     struct packet packet;
@@ -148,8 +170,8 @@ static void test_each_field_has_its_range(void **state)
     assert_false(config_frame_decode(&packet, &read));
 
     static const uint64_t status_max[1 + STATUS_FIELDS] = {
-        0x31305353, 63, UINT32_MAX, 63, PROPOSER_LEADING, UINT64_MAX, 63, UINT32_MAX, UINT64_MAX, 63, UINT32_MAX,
-        UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX,
+        0x31305353, 63,         UINT32_MAX, 63,         PROPOSER_LEADING, UINT64_MAX, 63,         UINT32_MAX, UINT64_MAX,
+        63,         UINT32_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX,       UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX,
     };
     for (size_t i = 1; i < STATUS_FRAME_WORDS; i++) {
         struct node_status status = sample_status(), status_read;
@@ -226,12 +248,9 @@ static void test_random_words(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_config_there_and_back),
-        cmocka_unit_test(test_status_there_and_back),
-        cmocka_unit_test(test_the_order_of_the_fields),
-        cmocka_unit_test(test_each_field_has_its_range),
-        cmocka_unit_test(test_other_packets),
-        cmocka_unit_test(test_random_words),
+        cmocka_unit_test(test_config_there_and_back),   cmocka_unit_test(test_status_there_and_back),
+        cmocka_unit_test(test_the_order_of_the_fields), cmocka_unit_test(test_each_field_has_its_range),
+        cmocka_unit_test(test_other_packets),           cmocka_unit_test(test_random_words),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -366,11 +366,21 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, enter, leave)
     const struct CMUnitTest tests[] = {
-        TEST(test_each_open_is_a_boot),    TEST(test_instances_differ),      TEST(test_not_formatted),
-        TEST(test_format_overwrites_nothing), TEST(test_format_where_it_cannot), TEST(test_belongs_to_another),
-        TEST(test_one_process_at_a_time),  TEST(test_lock_of_a_dead_process), TEST(test_corrupt_identity),
-        TEST(test_corrupt_peers),          TEST(test_newer_format),          TEST(test_no_incarnations_left),
-        TEST(test_peers_are_remembered),   TEST(test_many_peers),            TEST(test_full_disk),
+        TEST(test_each_open_is_a_boot),
+        TEST(test_instances_differ),
+        TEST(test_not_formatted),
+        TEST(test_format_overwrites_nothing),
+        TEST(test_format_where_it_cannot),
+        TEST(test_belongs_to_another),
+        TEST(test_one_process_at_a_time),
+        TEST(test_lock_of_a_dead_process),
+        TEST(test_corrupt_identity),
+        TEST(test_corrupt_peers),
+        TEST(test_newer_format),
+        TEST(test_no_incarnations_left),
+        TEST(test_peers_are_remembered),
+        TEST(test_many_peers),
+        TEST(test_full_disk),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdio.h>
+#include <stddef.h>
+
 #include <cmocka.h>
 
 #include "core/agents/execution.h"
@@ -102,7 +103,8 @@ static void only_large_replies_are_left_out(void **state)
     (void)state;
     set_large("big", 1000 * 1000);
     struct batch_builder b = {0};
-    struct bytes get[2] = {{(uint8_t *)"GET", 3}, {(uint8_t *)"big", 3}}, incr[2] = {{(uint8_t *)"INCR", 4}, {(uint8_t *)"n", 1}};
+    struct bytes get[2] = {{(uint8_t *)"GET", 3}, {(uint8_t *)"big", 3}},
+                 incr[2] = {{(uint8_t *)"INCR", 4}, {(uint8_t *)"n", 1}};
     batch_begin(&b);
     for (int i = 0; i < 60; i++) {
         batch_add(&b, get, 2);

@@ -11,13 +11,16 @@
 
 enum { LEN_MAX = 1000 };
 
-static struct frame_origin origin(void) {
+static struct frame_origin origin(void)
+{
     struct frame_origin o = {.cluster = frame_cluster("demo", 4), .sender = 63, .incarnation = 0xfffffffe};
-    for (size_t i = 0; i < sizeof o.instance; i++) o.instance[i] = (uint8_t)(200 + i);
+    for (size_t i = 0; i < sizeof o.instance; i++)
+        o.instance[i] = (uint8_t)(200 + i);
     return o;
 }
 
-static void test_round_trip(void **state) {
+static void test_round_trip(void **state)
+{
     (void)state;
     const struct frame_origin o = origin();
     uint64_t body[] = {UINT64_C(0x1122334455667788), 0x99};
@@ -33,7 +36,8 @@ static void test_round_trip(void **state) {
 }
 
 /* The bytes are a format: they must not change with a refactoring. */
-static void test_golden_bytes(void **state) {
+static void test_golden_bytes(void **state)
+{
     (void)state;
     struct frame_origin o = {.cluster = UINT64_C(0x0807060504030201), .sender = 2, .incarnation = 3};
     memset(o.instance, 0xab, sizeof o.instance);
@@ -53,7 +57,8 @@ static void test_golden_bytes(void **state) {
     assert_memory_equal(words, expected, sizeof expected);
 }
 
-static void test_every_flipped_bit_is_found(void **state) {
+static void test_every_flipped_bit_is_found(void **state)
+{
     (void)state;
     const struct frame_origin o = origin();
     uint64_t body[2] = {7, 8};
@@ -64,14 +69,16 @@ static void test_every_flipped_bit_is_found(void **state) {
         frame[bit / 64] ^= UINT64_C(1) << bit % 64;
         struct frame_header header;
         enum frame_error error = frame_parse(frame, o.cluster, LEN_MAX, &header);
-        if (error == FRAME_OK) error = frame_check_body(&header, frame + FRAME_HEADER_WORDS);
+        if (error == FRAME_OK)
+            error = frame_check_body(&header, frame + FRAME_HEADER_WORDS);
         enum frame_error expected = bit < 32 ? FRAME_BAD_MAGIC : bit < 64 ? FRAME_BAD_VERSION : FRAME_BAD_CHECKSUM;
         assert_int_equal(error, expected);
         frame[bit / 64] ^= UINT64_C(1) << bit % 64;
     }
 }
 
-static void test_refusals(void **state) {
+static void test_refusals(void **state)
+{
     (void)state;
     struct frame_origin o = origin();
     uint64_t body[1] = {5};
@@ -90,7 +97,8 @@ static void test_refusals(void **state) {
     }
 }
 
-static void test_padding(void **state) {
+static void test_padding(void **state)
+{
     (void)state;
     const struct frame_origin o = origin();
     uint64_t body[] = {UINT64_MAX, UINT64_C(0xffffff)};
@@ -103,12 +111,15 @@ static void test_padding(void **state) {
     }
 }
 
-static void test_texts(void **state) {
+static void test_texts(void **state)
+{
     (void)state;
-    for (int e = FRAME_OK; e < FRAME_ERRORS; e++) assert_non_null(frame_error_text((enum frame_error)e));
+    for (int e = FRAME_OK; e < FRAME_ERRORS; e++)
+        assert_non_null(frame_error_text((enum frame_error)e));
 }
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_round_trip),
         cmocka_unit_test(test_golden_bytes),

@@ -18,13 +18,39 @@ static void test_matches(void **state)
 {
     (void)state;
     static const char *const yes[][2] = {
-        {"", ""}, {"*", ""}, {"*", "abc"}, {"***", "x"}, {"a*c", "abbbc"}, {"a*c*e", "abcde"}, {"h?llo", "hello"},
-        {"h[ae]llo", "hallo"}, {"h[^e]llo", "hallo"}, {"h[a-c]llo", "hbllo"}, {"h[c-a]llo", "hbllo"}, {"\\*", "*"},
-        {"[\\]]", "]"}, {"[a", "a"}, {"a\\", "a\\"}, {"*a*b*c", "xxaxxbxxabc"}, {"[^]x", "ax"}, {"*[0-9]", "abc7"},
+        {"", ""},
+        {"*", ""},
+        {"*", "abc"},
+        {"***", "x"},
+        {"a*c", "abbbc"},
+        {"a*c*e", "abcde"},
+        {"h?llo", "hello"},
+        {"h[ae]llo", "hallo"},
+        {"h[^e]llo", "hallo"},
+        {"h[a-c]llo", "hbllo"},
+        {"h[c-a]llo", "hbllo"},
+        {"\\*", "*"},
+        {"[\\]]", "]"},
+        {"[a", "a"},
+        {"a\\", "a\\"},
+        {"*a*b*c", "xxaxxbxxabc"},
+        {"[^]x", "ax"},
+        {"*[0-9]", "abc7"},
     };
     static const char *const no[][2] = {
-        {"", "a"}, {"a", ""}, {"?", ""}, {"a*c", "abbbd"}, {"h?llo", "hllo"}, {"h[ae]llo", "hillo"}, {"h[^e]llo", "hello"},
-        {"h[a-c]llo", "hdllo"}, {"\\*", "a"}, {"[a", "b"}, {"*a*b*c", "xxbxxaxxc"}, {"a*", "ba"}, {"A", "a"},
+        {"", "a"},
+        {"a", ""},
+        {"?", ""},
+        {"a*c", "abbbd"},
+        {"h?llo", "hllo"},
+        {"h[ae]llo", "hillo"},
+        {"h[^e]llo", "hello"},
+        {"h[a-c]llo", "hdllo"},
+        {"\\*", "a"},
+        {"[a", "b"},
+        {"*a*b*c", "xxbxxaxxc"},
+        {"a*", "ba"},
+        {"A", "a"},
     };
     for (size_t i = 0; i < sizeof yes / sizeof yes[0]; i++)
         if (!matches(yes[i][0], yes[i][1]))

@@ -55,9 +55,16 @@ static void bad_values_are_refused(void **state)
 {
     (void)state;
     static const char *const bad[] = {
-        "synod_node:",           "synod_node:-1",         "synod_node:4294967296", "synod_node:1x",
-        "synod_executed: 1",     "synod_ballot:1.2",      "synod_ballot:1.2.3.4",  "synod_ballot:1.2.4294967296",
-        "synod_chosen:18446744073709551616", "synod_role:a-role-with-much-too-long-a-name",
+        "synod_node:",
+        "synod_node:-1",
+        "synod_node:4294967296",
+        "synod_node:1x",
+        "synod_executed: 1",
+        "synod_ballot:1.2",
+        "synod_ballot:1.2.3.4",
+        "synod_ballot:1.2.4294967296",
+        "synod_chosen:18446744073709551616",
+        "synod_role:a-role-with-much-too-long-a-name",
     };
     for (size_t n = 0; n < sizeof bad / sizeof *bad; n++) {
         char text[256] = "synod_node:1\n", error[256];

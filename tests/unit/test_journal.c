@@ -215,7 +215,8 @@ static void sticky_records_open_each_segment(void **state)
     assert_int_equal(pread(fd, header, sizeof header, 0), PAGE);
     close(fd);
     struct journal_segment segment;
-    struct journal_owner owner = {.cluster = journal_cluster_hash("test", 4), .node = 2, .incarnation = 1, .instance = {9, 8, 7}};
+    struct journal_owner owner = {
+        .cluster = journal_cluster_hash("test", 4), .node = 2, .incarnation = 1, .instance = {9, 8, 7}};
     assert_int_equal(journal_segment_read(header, PAGE, &owner, s.first_lsn[1], SEGMENT, &segment), JOURNAL_SOUND);
     struct journal_sticky sticky = {0};
     journal_segment_sticky(header, &segment, &sticky);

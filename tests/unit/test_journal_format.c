@@ -358,7 +358,8 @@ static void others_segments_are_refused(void **state)
     assert_int_equal(journal_segment_read(words, JOURNAL_PAGE, &other, 1, SEGMENT_BYTES, &segment), JOURNAL_OTHER_INSTANCE);
     other = owner;
     other.incarnation = 4;
-    assert_int_equal(journal_segment_read(words, JOURNAL_PAGE, &other, 1, SEGMENT_BYTES, &segment), JOURNAL_LATER_INCARNATION);
+    assert_int_equal(journal_segment_read(words, JOURNAL_PAGE, &other, 1, SEGMENT_BYTES, &segment),
+                     JOURNAL_LATER_INCARNATION);
     sample_free(m);
 }
 

@@ -18,14 +18,14 @@ static void torn_last_group_is_cut(void **state)
     struct {
         uint64_t from, to, flipped;
     } torn[] = {
-        {begin, begin, begin},              /* one byte of the header */
-        {begin, begin, begin + 48},         /* the record's kind */
-        {begin, begin, end - 1},            /* the padding */
-        {begin + 512, end, 0},              /* one sector arrived */
-        {begin + PAGE, end, 0},             /* one page */
-        {begin + 2 * PAGE, end, 0},         /* two */
-        {begin, begin + PAGE, 0},           /* all but the first */
-        {begin, begin + 2 * PAGE, 0},       /* the last */
+        {begin, begin, begin},        /* one byte of the header */
+        {begin, begin, begin + 48},   /* the record's kind */
+        {begin, begin, end - 1},      /* the padding */
+        {begin + 512, end, 0},        /* one sector arrived */
+        {begin + PAGE, end, 0},       /* one page */
+        {begin + 2 * PAGE, end, 0},   /* two */
+        {begin, begin + PAGE, 0},     /* all but the first */
+        {begin, begin + 2 * PAGE, 0}, /* the last */
         {end - PAGE, end, 0},
     };
     for (size_t i = 0; i < sizeof torn / sizeof *torn; i++) {

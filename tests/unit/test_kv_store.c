@@ -32,12 +32,19 @@ static size_t append_scalar(char *out, size_t at, uint8_t tag, struct bytes byte
 {
     char number[32];
     switch (tag) {
-    case REPLY_NIL: return append(out, at, "nil", text(""));
-    case REPLY_STATUS: return append(out, at, "+", bytes);
-    case REPLY_ERROR: return append(out, at, "-", bytes);
-    case REPLY_BYTES: return append(out, at, "$", bytes);
-    case REPLY_RAW: return append(out, at, "raw ", bytes);
-    default: snprintf(number, sizeof number, ":%lld", (long long)integer); return append(out, at, number, text(""));
+    case REPLY_NIL:
+        return append(out, at, "nil", text(""));
+    case REPLY_STATUS:
+        return append(out, at, "+", bytes);
+    case REPLY_ERROR:
+        return append(out, at, "-", bytes);
+    case REPLY_BYTES:
+        return append(out, at, "$", bytes);
+    case REPLY_RAW:
+        return append(out, at, "raw ", bytes);
+    default:
+        snprintf(number, sizeof number, ":%lld", (long long)integer);
+        return append(out, at, number, text(""));
     }
 }
 
@@ -114,17 +121,45 @@ static void test_get_and_set(void **state)
 {
     (void)state;
     static const struct step steps[] = {
-        {"GET a", "nil"}, {"SET a 1", "+OK"}, {"get a", "$1"}, {"SeT a 22", "+OK"}, {"GET a", "$22"},
-        {"SET a \"\"", "+OK"}, {"GET a", "$"}, {"SET \"\" empty", "+OK"}, {"GET \"\"", "$empty"},
-        {"SET a 3 NX", "nil"}, {"GET a", "$"}, {"SET b 3 xx", "nil"}, {"GET b", "nil"}, {"SET b 3 NX", "+OK"},
-        {"SET b 4 XX", "+OK"}, {"SET b 5 GET", "$4"}, {"SET c 5 GET", "nil"}, {"GET c", "$5"},
-        {"SET c 6 NX GET", "$5"}, {"GET c", "$5"}, {"SET d 6 XX GET", "nil"}, {"GET d", "nil"},
-        {"SET a 1 NX XX", "-ERR syntax error"}, {"SET a 1 WHAT", "-ERR syntax error"},
+        {"GET a", "nil"},
+        {"SET a 1", "+OK"},
+        {"get a", "$1"},
+        {"SeT a 22", "+OK"},
+        {"GET a", "$22"},
+        {"SET a \"\"", "+OK"},
+        {"GET a", "$"},
+        {"SET \"\" empty", "+OK"},
+        {"GET \"\"", "$empty"},
+        {"SET a 3 NX", "nil"},
+        {"GET a", "$"},
+        {"SET b 3 xx", "nil"},
+        {"GET b", "nil"},
+        {"SET b 3 NX", "+OK"},
+        {"SET b 4 XX", "+OK"},
+        {"SET b 5 GET", "$4"},
+        {"SET c 5 GET", "nil"},
+        {"GET c", "$5"},
+        {"SET c 6 NX GET", "$5"},
+        {"GET c", "$5"},
+        {"SET d 6 XX GET", "nil"},
+        {"GET d", "nil"},
+        {"SET a 1 NX XX", "-ERR syntax error"},
+        {"SET a 1 WHAT", "-ERR syntax error"},
         {"SET a 1 EX 10", "-ERR keys do not expire here: EX, PX, EXAT, PXAT and KEEPTTL are not supported"},
         {"SET a 1 keepttl", "-ERR keys do not expire here: EX, PX, EXAT, PXAT and KEEPTTL are not supported"},
-        {"SETNX a 1", ":0"}, {"SETNX e 1", ":1"}, {"GETSET e 2", "$1"}, {"GETSET f 2", "nil"}, {"GETDEL f", "$2"},
-        {"GETDEL f", "nil"}, {"MGET a e nosuch", "[$ $2 nil]"}, {"MSET x 1 y 2 x 3", "+OK"}, {"MGET x y", "[$3 $2]"},
-        {"MSETNX z 1 x 9", ":0"}, {"EXISTS z", ":0"}, {"MSETNX z 1 w 2", ":1"}, {"MGET z w", "[$1 $2]"},
+        {"SETNX a 1", ":0"},
+        {"SETNX e 1", ":1"},
+        {"GETSET e 2", "$1"},
+        {"GETSET f 2", "nil"},
+        {"GETDEL f", "$2"},
+        {"GETDEL f", "nil"},
+        {"MGET a e nosuch", "[$ $2 nil]"},
+        {"MSET x 1 y 2 x 3", "+OK"},
+        {"MGET x y", "[$3 $2]"},
+        {"MSETNX z 1 x 9", ":0"},
+        {"EXISTS z", ":0"},
+        {"MSETNX z 1 w 2", ":1"},
+        {"MGET z w", "[$1 $2]"},
     };
     EXPECT_ALL(steps);
 }
@@ -133,17 +168,34 @@ static void test_parts_of_values(void **state)
 {
     (void)state;
     static const struct step steps[] = {
-        {"APPEND a Hello", ":5"}, {"APPEND a World", ":10"}, {"GET a", "$HelloWorld"}, {"STRLEN a", ":10"}, {"STRLEN b", ":0"},
-        {"GETRANGE a 0 4", "$Hello"}, {"GETRANGE a -5 -1", "$World"}, {"GETRANGE a -100 2", "$Hel"},
-        {"GETRANGE a 5 100", "$World"}, {"GETRANGE a 3 1", "$"}, {"GETRANGE a -1 -3", "$"}, {"GETRANGE a 0 -100", "$H"},
-        {"GETRANGE none 0 -1", "$"}, {"GETRANGE a x 1", "-ERR value is not an integer or out of range"},
+        {"APPEND a Hello", ":5"},
+        {"APPEND a World", ":10"},
+        {"GET a", "$HelloWorld"},
+        {"STRLEN a", ":10"},
+        {"STRLEN b", ":0"},
+        {"GETRANGE a 0 4", "$Hello"},
+        {"GETRANGE a -5 -1", "$World"},
+        {"GETRANGE a -100 2", "$Hel"},
+        {"GETRANGE a 5 100", "$World"},
+        {"GETRANGE a 3 1", "$"},
+        {"GETRANGE a -1 -3", "$"},
+        {"GETRANGE a 0 -100", "$H"},
+        {"GETRANGE none 0 -1", "$"},
+        {"GETRANGE a x 1", "-ERR value is not an integer or out of range"},
         {"GETRANGE a -9223372036854775808 9223372036854775807", "$HelloWorld"},
-        {"SETRANGE a 5 Redis", ":10"}, {"GET a", "$HelloRedis"}, {"SETRANGE a 8 long", ":12"}, {"GET a", "$HelloRedlong"},
-        {"SETRANGE a 3 \"\"", ":12"}, {"SETRANGE none 3 \"\"", ":0"}, {"EXISTS none", ":0"},
+        {"SETRANGE a 5 Redis", ":10"},
+        {"GET a", "$HelloRedis"},
+        {"SETRANGE a 8 long", ":12"},
+        {"GET a", "$HelloRedlong"},
+        {"SETRANGE a 3 \"\"", ":12"},
+        {"SETRANGE none 3 \"\"", ":0"},
+        {"EXISTS none", ":0"},
         {"SETRANGE a -1 x", "-ERR offset is out of range"},
         {"SETRANGE a 8388608 x", "-ERR string exceeds maximum allowed size (proto-max-bulk-len)"},
         {"SETRANGE a 9223372036854775807 x", "-ERR string exceeds maximum allowed size (proto-max-bulk-len)"},
-        {"SET a s", "+OK"}, {"GET a", "$s"}, {"APPEND a \"\"", ":1"},
+        {"SET a s", "+OK"},
+        {"GET a", "$s"},
+        {"APPEND a \"\"", ":1"},
     };
     EXPECT_ALL(steps);
 }
@@ -152,17 +204,31 @@ static void test_numbers(void **state)
 {
     (void)state;
     static const struct step steps[] = {
-        {"INCR n", ":1"}, {"INCR n", ":2"}, {"DECR n", ":1"}, {"INCRBY n 41", ":42"}, {"DECRBY n 50", ":-8"}, {"GET n", "$-8"},
-        {"DECR m", ":-1"}, {"SET n 9223372036854775806", "+OK"}, {"INCR n", ":9223372036854775807"},
-        {"INCR n", "-ERR increment or decrement would overflow"}, {"GET n", "$9223372036854775807"},
-        {"SET n -9223372036854775808", "+OK"}, {"DECR n", "-ERR increment or decrement would overflow"},
-        {"INCRBY n 9223372036854775807", ":-1"}, {"DECRBY n -9223372036854775808", "-ERR decrement would overflow"},
+        {"INCR n", ":1"},
+        {"INCR n", ":2"},
+        {"DECR n", ":1"},
+        {"INCRBY n 41", ":42"},
+        {"DECRBY n 50", ":-8"},
+        {"GET n", "$-8"},
+        {"DECR m", ":-1"},
+        {"SET n 9223372036854775806", "+OK"},
+        {"INCR n", ":9223372036854775807"},
+        {"INCR n", "-ERR increment or decrement would overflow"},
+        {"GET n", "$9223372036854775807"},
+        {"SET n -9223372036854775808", "+OK"},
+        {"DECR n", "-ERR increment or decrement would overflow"},
+        {"INCRBY n 9223372036854775807", ":-1"},
+        {"DECRBY n -9223372036854775808", "-ERR decrement would overflow"},
         {"INCRBY n 1.5", "-ERR value is not an integer or out of range"},
         {"INCRBY n 9223372036854775808", "-ERR value is not an integer or out of range"},
         {"INCRBY n +1", "-ERR value is not an integer or out of range"},
-        {"SET n 01", "+OK"}, {"INCR n", "-ERR value is not an integer or out of range"},
-        {"SET n -0", "+OK"}, {"INCR n", "-ERR value is not an integer or out of range"},
-        {"SET n \"\"", "+OK"}, {"INCR n", "-ERR value is not an integer or out of range"}, {"GET n", "$"},
+        {"SET n 01", "+OK"},
+        {"INCR n", "-ERR value is not an integer or out of range"},
+        {"SET n -0", "+OK"},
+        {"INCR n", "-ERR value is not an integer or out of range"},
+        {"SET n \"\"", "+OK"},
+        {"INCR n", "-ERR value is not an integer or out of range"},
+        {"GET n", "$"},
     };
     EXPECT_ALL(steps);
 }
@@ -171,17 +237,42 @@ static void test_keys(void **state)
 {
     (void)state;
     static const struct step steps[] = {
-        {"MSET one 1 two 2 three 3", "+OK"}, {"DBSIZE", ":3"}, {"EXISTS one one four", ":2"}, {"TYPE one", "+string"},
-        {"TYPE four", "+none"}, {"KEYS t?o", "[$two]"}, {"KEYS th*", "[$three]"}, {"KEYS nosuch*", "[]"},
-        {"DEL one four two", ":2"}, {"UNLINK three", ":1"}, {"DBSIZE", ":0"}, {"KEYS *", "[]"},
-        {"SET a 1", "+OK"}, {"REMOVE a", "$1"}, {"REMOVE a", "nil"}, {"SET a 1", "+OK"}, {"CLEAR", "+OK"}, {"GET a", "nil"},
-        {"SET a 1", "+OK"}, {"FLUSHALL", "+OK"}, {"DBSIZE", ":0"}, {"FLUSHDB ASYNC", "+OK"}, {"FLUSHALL sync", "+OK"},
-        {"FLUSHALL now", "-ERR syntax error"}, {"FLUSHALL SYNC ASYNC", "-ERR syntax error"},
-        {"SCAN 0", "raw *2\r\n$1\r\n0\r\n*0\r\n"}, {"SCAN x", "-ERR invalid cursor"}, {"SCAN -1", "-ERR invalid cursor"},
-        {"SCAN 0 COUNT 0", "-ERR syntax error"}, {"SCAN 0 COUNT", "-ERR syntax error"},
-        {"SCAN 0 COUNT x", "-ERR value is not an integer or out of range"}, {"SCAN 0 WHAT 1", "-ERR syntax error"},
-        {"SET k v", "+OK"}, {"SCAN 0", "raw *2\r\n$1\r\n0\r\n*1\r\n$1\r\nk\r\n"},
-        {"SCAN 0 MATCH x*", "raw *2\r\n$1\r\n0\r\n*0\r\n"}, {"SCAN 0 TYPE list", "raw *2\r\n$1\r\n0\r\n*0\r\n"},
+        {"MSET one 1 two 2 three 3", "+OK"},
+        {"DBSIZE", ":3"},
+        {"EXISTS one one four", ":2"},
+        {"TYPE one", "+string"},
+        {"TYPE four", "+none"},
+        {"KEYS t?o", "[$two]"},
+        {"KEYS th*", "[$three]"},
+        {"KEYS nosuch*", "[]"},
+        {"DEL one four two", ":2"},
+        {"UNLINK three", ":1"},
+        {"DBSIZE", ":0"},
+        {"KEYS *", "[]"},
+        {"SET a 1", "+OK"},
+        {"REMOVE a", "$1"},
+        {"REMOVE a", "nil"},
+        {"SET a 1", "+OK"},
+        {"CLEAR", "+OK"},
+        {"GET a", "nil"},
+        {"SET a 1", "+OK"},
+        {"FLUSHALL", "+OK"},
+        {"DBSIZE", ":0"},
+        {"FLUSHDB ASYNC", "+OK"},
+        {"FLUSHALL sync", "+OK"},
+        {"FLUSHALL now", "-ERR syntax error"},
+        {"FLUSHALL SYNC ASYNC", "-ERR syntax error"},
+        {"SCAN 0", "raw *2\r\n$1\r\n0\r\n*0\r\n"},
+        {"SCAN x", "-ERR invalid cursor"},
+        {"SCAN -1", "-ERR invalid cursor"},
+        {"SCAN 0 COUNT 0", "-ERR syntax error"},
+        {"SCAN 0 COUNT", "-ERR syntax error"},
+        {"SCAN 0 COUNT x", "-ERR value is not an integer or out of range"},
+        {"SCAN 0 WHAT 1", "-ERR syntax error"},
+        {"SET k v", "+OK"},
+        {"SCAN 0", "raw *2\r\n$1\r\n0\r\n*1\r\n$1\r\nk\r\n"},
+        {"SCAN 0 MATCH x*", "raw *2\r\n$1\r\n0\r\n*0\r\n"},
+        {"SCAN 0 TYPE list", "raw *2\r\n$1\r\n0\r\n*0\r\n"},
         {"SCAN 0 TYPE string COUNT 5 MATCH k", "raw *2\r\n$1\r\n0\r\n*1\r\n$1\r\nk\r\n"},
     };
     EXPECT_ALL(steps);
@@ -412,7 +503,8 @@ static void test_history_does_not_show(void **state)
     assert_int_equal(c.val.array.len, KEYS);
     for (size_t i = 0; i < KEYS; i++) {
         assert_int_equal(a.val.array.ptr[i].val.bytes.len, c.val.array.ptr[i].val.bytes.len);
-        assert_memory_equal(a.val.array.ptr[i].val.bytes.ptr, c.val.array.ptr[i].val.bytes.ptr, c.val.array.ptr[i].val.bytes.len);
+        assert_memory_equal(a.val.array.ptr[i].val.bytes.ptr, c.val.array.ptr[i].val.bytes.ptr,
+                            c.val.array.ptr[i].val.bytes.len);
     }
     free(first);
     free(second);
@@ -535,18 +627,12 @@ static void test_bad_snapshots(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_get_and_set),
-        cmocka_unit_test(test_parts_of_values),
-        cmocka_unit_test(test_numbers),
-        cmocka_unit_test(test_keys),
-        cmocka_unit_test(test_errors),
-        cmocka_unit_test(test_binary_and_batches),
-        cmocka_unit_test(test_query),
-        cmocka_unit_test(test_describe),
-        cmocka_unit_test(test_limits),
-        cmocka_unit_test(test_history_does_not_show),
-        cmocka_unit_test(test_against_model),
-        cmocka_unit_test(test_snapshot_in_chunks),
+        cmocka_unit_test(test_get_and_set),   cmocka_unit_test(test_parts_of_values),
+        cmocka_unit_test(test_numbers),       cmocka_unit_test(test_keys),
+        cmocka_unit_test(test_errors),        cmocka_unit_test(test_binary_and_batches),
+        cmocka_unit_test(test_query),         cmocka_unit_test(test_describe),
+        cmocka_unit_test(test_limits),        cmocka_unit_test(test_history_does_not_show),
+        cmocka_unit_test(test_against_model), cmocka_unit_test(test_snapshot_in_chunks),
         cmocka_unit_test(test_bad_snapshots),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

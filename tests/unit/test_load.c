@@ -82,8 +82,7 @@ static size_t read_command(const char *p, size_t len, const char *args[3], size_
         return 0;
     memcpy(copy, p, len);
     copy[len] = '\0';
-    if (strstr(copy, "\r\n") == NULL || sscanf(copy, "*%d\r\n%n", argc, &used) != 1 || used == 0 || *argc < 1 ||
-        *argc > 3)
+    if (strstr(copy, "\r\n") == NULL || sscanf(copy, "*%d\r\n%n", argc, &used) != 1 || used == 0 || *argc < 1 || *argc > 3)
         return 0;
     size_t at = (size_t)used;
     for (int i = 0; i < *argc; i++) {
@@ -216,8 +215,7 @@ static _Noreturn void serve(struct server *s, int listener)
         for (int i = 0; polled[CONNECTIONS_MAX].revents != 0 && i < CONNECTIONS_MAX; i++) {
             if (peers[i].fd >= 0)
                 continue;
-            peers[i] =
-                (struct peer){.fd = accept(listener, NULL, NULL), .number = atomic_fetch_add(&s->connections, 1)};
+            peers[i] = (struct peer){.fd = accept(listener, NULL, NULL), .number = atomic_fetch_add(&s->connections, 1)};
             break;
         }
     }
@@ -614,8 +612,8 @@ static pid_t redis_start(uint16_t port)
         dup2(null, STDOUT_FILENO);
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         snprintf(text, sizeof text, "%u", (unsigned)port);
-        execlp("redis-server", "redis-server", "--port", text, "--bind", "127.0.0.1", "--save", "", "--appendonly",
-               "no", NULL);
+        execlp("redis-server", "redis-server", "--port", text, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no",
+               NULL);
         _exit(127);
     }
     return pid;

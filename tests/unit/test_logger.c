@@ -132,7 +132,8 @@ static void test_any_bytes(void **state)
     logger_free(l);
     restore();
     expect_message("\"quoted\\\" \n\t\x01\x1b[31m h\xc3\xa9");
-    expect_message("not UTF-8: ?" "?(");
+    expect_message("not UTF-8: ?"
+                   "?(");
     expect_message("");
     json_t *line = next_line();
     assert_int_equal(strlen(text_of(line, "message")), 2047); /* cut, not lost */

@@ -40,44 +40,48 @@ struct fixture {
     size_t closed;
 };
 
-static void on_watchdog(uv_timer_t *timer) {
+static void on_watchdog(uv_timer_t *timer)
+{
     (void)timer;
     fail_msg("nothing happened for 20 s");
 }
 
-static void on_input(void *context) {
-    ((struct node *)context)->inputs++;
-}
-static void on_closed(void *context) {
-    ++*(size_t *)context;
-}
+static void on_input(void *context) { ((struct node *)context)->inputs++; }
+static void on_closed(void *context) { ++*(size_t *)context; }
 
-static void open_node(struct fixture *f, size_t i) {
+static void open_node(struct fixture *f, size_t i)
+{
     struct node *node = &f->nodes[i];
     struct problem problem = {0};
     if (!data_folder_open(&node->folder, node->folder_path, f->config.cluster, node->id, &problem))
         fail_msg("%s", problem.text);
     const struct network_options options = {&f->config, node->id, node->folder, node->logger, on_input, node};
-    if (!network_open(&node->network, &f->loop, &options, &problem)) fail_msg("%s", problem.text);
+    if (!network_open(&node->network, &f->loop, &options, &problem))
+        fail_msg("%s", problem.text);
     f->config_nodes[i].address.port = network_port(node->network);
     assert_int_not_equal(f->config_nodes[i].address.port, 0);
 }
 
-static void run_until_closed(struct fixture *f, size_t closed) {
-    while (f->closed < closed) uv_run(&f->loop, UV_RUN_ONCE);
+static void run_until_closed(struct fixture *f, size_t closed)
+{
+    while (f->closed < closed)
+        uv_run(&f->loop, UV_RUN_ONCE);
 }
 
-static void close_node(struct fixture *f, size_t i) {
+static void close_node(struct fixture *f, size_t i)
+{
     struct node *node = &f->nodes[i];
     size_t before = f->closed;
-    if (node->network == NULL) return;
+    if (node->network == NULL)
+        return;
     network_close(node->network, on_closed, &f->closed);
     run_until_closed(f, before + 1);
     node->network = NULL;
     data_folder_close(node->folder);
 }
 
-static struct fixture *setup(const char *host) {
+static struct fixture *setup(const char *host)
+{
     struct fixture *f = memory_new(1, sizeof *f);
     uv_loop_init(&f->loop);
     uv_timer_init(&f->loop, &f->watchdog);
@@ -97,17 +101,21 @@ static struct fixture *setup(const char *host) {
         f->config_nodes[i].id = node->id;
         strcpy(f->config_nodes[i].address.host, host);
         snprintf(node->folder_path, sizeof node->folder_path, "%s/node-%u", f->root, node->id);
-        if (!data_folder_format(node->folder_path, f->config.cluster, node->id, &problem)) fail_msg("%s", problem.text);
+        if (!data_folder_format(node->folder_path, f->config.cluster, node->id, &problem))
+            fail_msg("%s", problem.text);
     }
     return f;
 }
 
-static void forget(struct node *node) {
-    for (size_t i = 0; i < node->count; i++) free(node->packets[i].words.ptr);
+static void forget(struct node *node)
+{
+    for (size_t i = 0; i < node->count; i++)
+        free(node->packets[i].words.ptr);
     node->count = 0;
 }
 
-static void teardown(struct fixture *f) {
+static void teardown(struct fixture *f)
+{
     for (size_t i = 0; i < NODES; i++) {
         close_node(f, i);
         forget(&f->nodes[i]);
@@ -122,7 +130,8 @@ static void teardown(struct fixture *f) {
     free(f);
 }
 
-static void collect(struct node *node) {
+static void collect(struct node *node)
+{
     struct packet_list list = network_receive(node->network);
     for (size_t i = 0; i < list.len; i++) {
         assert_int_equal((uintptr_t)list.ptr[i].words.ptr % 8, 0);
@@ -135,13 +144,16 @@ static void collect(struct node *node) {
 }
 
 /* A body whose bytes follow from its number. */
-static struct packet make(uint64_t to, uint32_t number, uint32_t len) {
+static struct packet make(uint64_t to, uint32_t number, uint32_t len)
+{
     struct packet p = {.id = to, .len = len, .words = {memory_new(words_for(len), 8), words_for(len)}};
-    for (uint32_t i = 0; i < len; i++) ((uint8_t *)p.words.ptr)[i] = (uint8_t)(number * 31 + i * 7 + (i >> 8));
+    for (uint32_t i = 0; i < len; i++)
+        ((uint8_t *)p.words.ptr)[i] = (uint8_t)(number * 31 + i * 7 + (i >> 8));
     return p;
 }
 
-static void assert_body(const struct packet *got, uint32_t sender, uint32_t number, uint32_t len) {
+static void assert_body(const struct packet *got, uint32_t sender, uint32_t number, uint32_t len)
+{
     struct packet expected = make(0, number, len);
     assert_int_equal(got->id, sender);
     assert_int_equal(got->len, len);
@@ -149,14 +161,16 @@ static void assert_body(const struct packet *got, uint32_t sender, uint32_t numb
     free(expected.words.ptr);
 }
 
-static void send_one(struct node *node, uint64_t to, uint32_t number, uint32_t len) {
+static void send_one(struct node *node, uint64_t to, uint32_t number, uint32_t len)
+{
     struct packet p = make(to, number, len);
     network_send(node->network, &p, 1);
     free(p.words.ptr); /* borrowed only for the call */
 }
 
 /* Frames to peers that are not connected are dropped: sends until one was not, and sees it arrive. */
-static void wait_connected(struct fixture *f, struct node *from, struct node *to, uint32_t number) {
+static void wait_connected(struct fixture *f, struct node *from, struct node *to, uint32_t number)
+{
     size_t before = to->count;
     uint64_t dropped = network_statistics(from->network).dropped;
     for (send_one(from, node_set_of(to->id), number, 5); network_statistics(from->network).dropped > dropped;
@@ -172,12 +186,15 @@ static void wait_connected(struct fixture *f, struct node *from, struct node *to
     forget(to);
 }
 
-static void collect_until(struct fixture *f, struct node *node, size_t count) {
-    for (collect(node); node->count < count; collect(node)) uv_run(&f->loop, UV_RUN_ONCE);
+static void collect_until(struct fixture *f, struct node *node, size_t count)
+{
+    for (collect(node); node->count < count; collect(node))
+        uv_run(&f->loop, UV_RUN_ONCE);
     assert_int_equal(node->count, count);
 }
 
-static void exchange(const char *host) {
+static void exchange(const char *host)
+{
     static const uint32_t sizes[] = {1, 7, 8, 9, 4096, 65536, 70001, FRAME_MAX, 3};
     enum { SIZES = sizeof sizes / sizeof *sizes };
     struct fixture *f = setup(host);
@@ -190,10 +207,12 @@ static void exchange(const char *host) {
     for (uint32_t i = 0; i < SIZES; i++)
         frames[i] = make(node_set_of(1) | node_set_of(2), i, sizes[i]); /* to itself, too: that is left out */
     network_send(a->network, frames, SIZES);
-    for (uint32_t i = 0; i < SIZES; i++) free(frames[i].words.ptr);
+    for (uint32_t i = 0; i < SIZES; i++)
+        free(frames[i].words.ptr);
     send_one(b, node_set_of(1), 77, 100);
     collect_until(f, b, SIZES);
-    for (uint32_t i = 0; i < SIZES; i++) assert_body(&b->packets[i], 1, i, sizes[i]);
+    for (uint32_t i = 0; i < SIZES; i++)
+        assert_body(&b->packets[i], 1, i, sizes[i]);
     collect_until(f, a, 1);
     assert_body(&a->packets[0], 2, 77, 100);
     assert_true(b->inputs > 0);
@@ -201,30 +220,36 @@ static void exchange(const char *host) {
     teardown(f);
 }
 
-static void test_ipv4(void **state) {
+static void test_ipv4(void **state)
+{
     (void)state;
     exchange("127.0.0.1");
 }
-static void test_ipv6(void **state) {
+static void test_ipv6(void **state)
+{
     (void)state;
     exchange("::1");
 }
-static void test_name(void **state) {
+static void test_name(void **state)
+{
     (void)state;
     exchange("localhost");
 }
 
-static void test_fan_out(void **state) {
+static void test_fan_out(void **state)
+{
     (void)state;
     struct fixture *f = setup("127.0.0.1");
-    for (size_t i = 0; i < NODES; i++) open_node(f, i);
+    for (size_t i = 0; i < NODES; i++)
+        open_node(f, i);
     wait_connected(f, &f->nodes[0], &f->nodes[1], 1);
     wait_connected(f, &f->nodes[0], &f->nodes[2], 2);
     uint64_t out = network_statistics(f->nodes[0].network).frames_out;
     struct packet frames[] = {make(node_set_of(2) | node_set_of(3), 1, 11), make(node_set_of(3), 2, 12),
                               make(node_set_of(2), 3, 13), make(node_set_of(40), 4, 14)};
     network_send(f->nodes[0].network, frames, 4);
-    for (size_t i = 0; i < 4; i++) free(frames[i].words.ptr);
+    for (size_t i = 0; i < 4; i++)
+        free(frames[i].words.ptr);
     collect_until(f, &f->nodes[1], 2);
     collect_until(f, &f->nodes[2], 2);
     assert_body(&f->nodes[1].packets[0], 1, 1, 11);
@@ -236,7 +261,8 @@ static void test_fan_out(void **state) {
 }
 
 /* What receive gave stays as it is while more arrives, until the next receive. */
-static void test_received_stays(void **state) {
+static void test_received_stays(void **state)
+{
     (void)state;
     struct fixture *f = setup("127.0.0.1");
     struct node *a = &f->nodes[0], *b = &f->nodes[1];
@@ -246,10 +272,12 @@ static void test_received_stays(void **state) {
     for (uint32_t round = 0; round < 50; round++) {
         send_one(a, node_set_of(2), round, 1000);
         struct packet_list list;
-        while ((list = network_receive(b->network)).len == 0) uv_run(&f->loop, UV_RUN_ONCE);
+        while ((list = network_receive(b->network)).len == 0)
+            uv_run(&f->loop, UV_RUN_ONCE);
         size_t inputs = b->inputs;
         send_one(a, node_set_of(2), round + 100, 2000 * (round + 1));
-        while (b->inputs == inputs) uv_run(&f->loop, UV_RUN_ONCE);
+        while (b->inputs == inputs)
+            uv_run(&f->loop, UV_RUN_ONCE);
         assert_int_equal(list.len, 1);
         assert_body(&list.ptr[0], 1, round, 1000);
         list = network_receive(b->network);
@@ -261,7 +289,8 @@ static void test_received_stays(void **state) {
 
 /* ---- strangers ---- */
 
-static int connect_to(uint16_t port) {
+static int connect_to(uint16_t port)
+{
     struct sockaddr_in address;
     uv_ip4_addr("127.0.0.1", port, &address);
     int fd = socket(AF_INET, SOCK_STREAM, 0);
@@ -271,11 +300,13 @@ static int connect_to(uint16_t port) {
 }
 
 /* Says `bytes` to node 1 and expects that it hangs up and counts one bad frame. */
-static void expect_refusal(struct fixture *f, const void *bytes, size_t len) {
+static void expect_refusal(struct fixture *f, const void *bytes, size_t len)
+{
     uint64_t before = network_statistics(f->nodes[0].network).bad_frames;
     int fd = connect_to(f->config_nodes[0].address.port);
     assert_int_equal(send(fd, bytes, len, MSG_NOSIGNAL), len);
-    while (network_statistics(f->nodes[0].network).bad_frames == before) uv_run(&f->loop, UV_RUN_ONCE);
+    while (network_statistics(f->nodes[0].network).bad_frames == before)
+        uv_run(&f->loop, UV_RUN_ONCE);
     uv_run(&f->loop, UV_RUN_NOWAIT);
     char byte;
     assert_true(recv(fd, &byte, 1, 0) <= 0);
@@ -288,14 +319,17 @@ struct said {
     uint64_t words[FRAME_HEADER_WORDS + 2];
 };
 
-static struct said say(const struct frame_origin *origin, uint32_t len) {
+static struct said say(const struct frame_origin *origin, uint32_t len)
+{
     struct said said = {{0}};
     said.words[FRAME_HEADER_WORDS] = 1234;
-    if (len <= 16) frame_encode(origin, said.words + FRAME_HEADER_WORDS, len, said.words);
+    if (len <= 16)
+        frame_encode(origin, said.words + FRAME_HEADER_WORDS, len, said.words);
     return said;
 }
 
-static struct frame_origin origin_of(const struct node *node) {
+static struct frame_origin origin_of(const struct node *node)
+{
     const struct identity *identity = data_folder_identity(node->folder);
     struct frame_origin origin = {
         .cluster = frame_cluster("demo", 4), .sender = identity->node, .incarnation = identity->incarnation};
@@ -303,7 +337,8 @@ static struct frame_origin origin_of(const struct node *node) {
     return origin;
 }
 
-static void test_refusals(void **state) {
+static void test_refusals(void **state)
+{
     (void)state;
     struct fixture *f = setup("127.0.0.1");
     open_node(f, 0);
@@ -348,7 +383,8 @@ static void test_refusals(void **state) {
     int fd = connect_to(f->config_nodes[0].address.port);
     uint64_t before = network_statistics(f->nodes[0].network).bad_frames;
     assert_int_equal(send(fd, both, sizeof both, 0), sizeof both);
-    while (network_statistics(f->nodes[0].network).bad_frames == before) uv_run(&f->loop, UV_RUN_ONCE);
+    while (network_statistics(f->nodes[0].network).bad_frames == before)
+        uv_run(&f->loop, UV_RUN_ONCE);
     close(fd);
     collect(&f->nodes[0]);
     assert_int_equal(f->nodes[0].count, 1);
@@ -356,7 +392,8 @@ static void test_refusals(void **state) {
 }
 
 /* Bytes one by one, and an end in the middle of a frame. */
-static void test_slow_sender(void **state) {
+static void test_slow_sender(void **state)
+{
     (void)state;
     struct fixture *f = setup("127.0.0.1");
     open_node(f, 0);
@@ -376,12 +413,14 @@ static void test_slow_sender(void **state) {
     assert_int_equal(f->nodes[0].packets[0].words.ptr[0], 1234);
     assert_int_equal(send(fd, said.words, 70, 0), 70);
     close(fd);
-    for (int i = 0; i < 5; i++) uv_run(&f->loop, UV_RUN_NOWAIT);
+    for (int i = 0; i < 5; i++)
+        uv_run(&f->loop, UV_RUN_NOWAIT);
     assert_int_equal(network_receive(f->nodes[0].network).len, 0);
     teardown(f);
 }
 
-static void test_reconnect(void **state) {
+static void test_reconnect(void **state)
+{
     (void)state;
     struct fixture *f = setup("127.0.0.1");
     struct node *a = &f->nodes[0], *b = &f->nodes[1];
@@ -400,7 +439,8 @@ static void test_reconnect(void **state) {
     teardown(f);
 }
 
-static void test_port_in_use(void **state) {
+static void test_port_in_use(void **state)
+{
     (void)state;
     struct fixture *f = setup("127.0.0.1");
     open_node(f, 0);
@@ -418,7 +458,8 @@ static void test_port_in_use(void **state) {
 }
 
 /* A peer that never reads: what its queue does not hold is dropped, memory stays bounded, others are not held up. */
-static void test_full_queue(void **state) {
+static void test_full_queue(void **state)
+{
     (void)state;
     struct fixture *f = setup("127.0.0.1");
     struct node *a = &f->nodes[0], *c = &f->nodes[2];
@@ -440,7 +481,8 @@ static void test_full_queue(void **state) {
         uv_run(&f->loop, UV_RUN_NOWAIT);
     }
     uint64_t dropped = network_statistics(a->network).dropped;
-    for (uint32_t i = 0; i < 200; i++) send_one(a, node_set_of(2), i, 256 * 1024);
+    for (uint32_t i = 0; i < 200; i++)
+        send_one(a, node_set_of(2), i, 256 * 1024);
     assert_true(network_statistics(a->network).dropped > dropped);
     wait_connected(f, a, c, 2);
     close(deaf);
@@ -448,7 +490,8 @@ static void test_full_queue(void **state) {
 }
 
 /* Nobody takes what arrives: reading stops, nothing is lost, and goes on with the next receive. */
-static void test_pause(void **state) {
+static void test_pause(void **state)
+{
     (void)state;
     struct fixture *f = setup("127.0.0.1");
     struct node *a = &f->nodes[0], *b = &f->nodes[1];
@@ -456,17 +499,21 @@ static void test_pause(void **state) {
     open_node(f, 1);
     wait_connected(f, a, b, 1);
     enum { COUNT = 400, SIZE = 64 * 1024 };
-    for (uint32_t i = 0; i < COUNT; i++) send_one(a, node_set_of(2), i, SIZE);
+    for (uint32_t i = 0; i < COUNT; i++)
+        send_one(a, node_set_of(2), i, SIZE);
     f->config.peer_queue_bytes_max = 1 << 20; /* the receiver's limit from now on */
-    for (int i = 0; i < 200; i++) uv_run(&f->loop, UV_RUN_NOWAIT);
+    for (int i = 0; i < 200; i++)
+        uv_run(&f->loop, UV_RUN_NOWAIT);
     uint64_t arrived = network_statistics(b->network).frames_in;
     assert_true(arrived < COUNT / 2);
     collect_until(f, b, COUNT);
-    for (uint32_t i = 0; i < COUNT; i++) assert_body(&b->packets[i], 1, i, SIZE);
+    for (uint32_t i = 0; i < COUNT; i++)
+        assert_body(&b->packets[i], 1, i, SIZE);
     teardown(f);
 }
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_ipv4),           cmocka_unit_test(test_ipv6),      cmocka_unit_test(test_name),
         cmocka_unit_test(test_fan_out),        cmocka_unit_test(test_refusals),  cmocka_unit_test(test_slow_sender),

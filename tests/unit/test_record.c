@@ -29,12 +29,13 @@ static struct log_record sample(uint64_t *seed, uint8_t kind, uint64_t value[VAL
         .lsn = random_next(seed),
         .kind = kind,
         .to = random_next(seed),
-        .entry = {
-            .slot = random_next(seed),
-            .ballot = {random_next(seed), random_below(seed, NODE_ID_MAX + 1), (uint32_t)random_next(seed)},
-            .kind = (uint8_t)random_below(seed, ENTRY_KINDS),
-            .value = {{value, words_for(len)}, len},
-        },
+        .entry =
+            {
+                .slot = random_next(seed),
+                .ballot = {random_next(seed), random_below(seed, NODE_ID_MAX + 1), (uint32_t)random_next(seed)},
+                .kind = (uint8_t)random_below(seed, ENTRY_KINDS),
+                .value = {{value, words_for(len)}, len},
+            },
     };
 }
 
@@ -188,8 +189,8 @@ static void test_random_bytes(void **state)
         uint32_t len = random_below(&seed, (uint32_t)sizeof words + 1);
         if (round % 2 == 0)
             len = len / 8 * 8;
-        struct packet packet = {.kind = round % 8 == 0 ? random_below(&seed, 140) : 2, .len = len,
-                                .words = {words, words_for(len)}};
+        struct packet packet = {
+            .kind = round % 8 == 0 ? random_below(&seed, 140) : 2, .len = len, .words = {words, words_for(len)}};
         accepted += decode_is_sound(&packet);
     }
     assert_true(accepted > 20 && accepted < 10000); /* both sides of the border were visited */

@@ -65,7 +65,7 @@ static void expect_request(const char *bytes, const char *const *args)
     free(all);
 }
 #define ARGS(...) ((const char *const[]){__VA_ARGS__, NULL})
-#define NO_ARGS ((const char *const[]){NULL})
+#define NO_ARGS   ((const char *const[]){NULL})
 
 static void test_arrays(void **state)
 {
@@ -73,8 +73,9 @@ static void test_arrays(void **state)
     expect_request("*1\r\n$4\r\nPING\r\n", ARGS("PING"));
     expect_request("*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$12\r\nhello\r\nworld\r\n", ARGS("SET", "k", "hello\r\nworld"));
     expect_request("*2\r\n$3\r\nGET\r\n$0\r\n\r\n", ARGS("GET", ""));
-    expect_request("*10\r\n$1\r\na\r\n$1\r\nb\r\n$1\r\nc\r\n$1\r\nd\r\n$1\r\ne\r\n$1\r\nf\r\n$1\r\ng\r\n$1\r\nh\r\n$1\r\ni\r\n$1\r\nj\r\n",
-                   ARGS("a", "b", "c", "d", "e", "f", "g", "h", "i", "j"));
+    expect_request(
+        "*10\r\n$1\r\na\r\n$1\r\nb\r\n$1\r\nc\r\n$1\r\nd\r\n$1\r\ne\r\n$1\r\nf\r\n$1\r\ng\r\n$1\r\nh\r\n$1\r\ni\r\n$1\r\nj\r\n",
+        ARGS("a", "b", "c", "d", "e", "f", "g", "h", "i", "j"));
     expect_request("*0\r\n", NO_ARGS);
     expect_request("*-1\r\n", NO_ARGS);
 }
@@ -188,20 +189,16 @@ static struct bytes text(const char *s) { return (struct bytes){.ptr = (uint8_t 
 static void test_packed_replies(void **state)
 {
     (void)state;
-    struct scalar elements[] = {{.tag = REPLY_NIL}, {.tag = REPLY_BYTES, .val.bytes = text("v")},
-                                {.tag = REPLY_INTEGER, .val.integer = -5}};
+    struct scalar elements[] = {
+        {.tag = REPLY_NIL}, {.tag = REPLY_BYTES, .val.bytes = text("v")}, {.tag = REPLY_INTEGER, .val.integer = -5}};
     struct reply replies[] = {
-        {.tag = REPLY_STATUS, .val.bytes = text("OK")},
-        {.tag = REPLY_ARRAY, .val.array = {elements, 3}},
-        {.tag = REPLY_ARRAY, .val.array = {NULL, 0}},
-        {.tag = REPLY_RAW, .val.bytes = text("*1\r\n:1\r\n")},
+        {.tag = REPLY_STATUS, .val.bytes = text("OK")},    {.tag = REPLY_ARRAY, .val.array = {elements, 3}},
+        {.tag = REPLY_ARRAY, .val.array = {NULL, 0}},      {.tag = REPLY_RAW, .val.bytes = text("*1\r\n:1\r\n")},
         {.tag = REPLY_ERROR, .val.bytes = text("ERR no")},
     };
     static const char *const wanted[][2] = {
-        {"+OK\r\n", "+OK\r\n"},
-        {"*3\r\n$-1\r\n$1\r\nv\r\n:-5\r\n", "*3\r\n_\r\n$1\r\nv\r\n:-5\r\n"},
-        {"*0\r\n", "*0\r\n"},
-        {"*1\r\n:1\r\n", "*1\r\n:1\r\n"},
+        {"+OK\r\n", "+OK\r\n"},         {"*3\r\n$-1\r\n$1\r\nv\r\n:-5\r\n", "*3\r\n_\r\n$1\r\nv\r\n:-5\r\n"},
+        {"*0\r\n", "*0\r\n"},           {"*1\r\n:1\r\n", "*1\r\n:1\r\n"},
         {"-ERR no\r\n", "-ERR no\r\n"},
     };
     struct batch_builder builder = {0};
@@ -241,12 +238,8 @@ static void test_unsound_replies(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_arrays),
-        cmocka_unit_test(test_inline),
-        cmocka_unit_test(test_bad_requests),
-        cmocka_unit_test(test_wanted),
-        cmocka_unit_test(test_replies),
-        cmocka_unit_test(test_packed_replies),
+        cmocka_unit_test(test_arrays),          cmocka_unit_test(test_inline),  cmocka_unit_test(test_bad_requests),
+        cmocka_unit_test(test_wanted),          cmocka_unit_test(test_replies), cmocka_unit_test(test_packed_replies),
         cmocka_unit_test(test_unsound_replies),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -129,15 +129,22 @@ static void test_golden_bytes(void **state)
     struct entry entry = {.slot = 0x30, .ballot = {0x31, 0x32, 0x33}, .kind = ENTRY_UPGRADE, .value = {{value, 2}, 9}};
     struct outgoing outgoing = {
         .to = 0xff,
-        .message = {.kind = MESSAGE_LEARN, .flags = MESSAGE_IS_CHOSEN, .ballot = {0x21, 0x22, 0x23}, .from = 0x24,
-                    .to = 0x25, .floor = 0x26, .chosen = 0x27, .batch = {0x28, 0x29, 0x2a}, .entries = {&entry, 1}},
+        .message = {.kind = MESSAGE_LEARN,
+                    .flags = MESSAGE_IS_CHOSEN,
+                    .ballot = {0x21, 0x22, 0x23},
+                    .from = 0x24,
+                    .to = 0x25,
+                    .floor = 0x26,
+                    .chosen = 0x27,
+                    .batch = {0x28, 0x29, 0x2a},
+                    .entries = {&entry, 1}},
     };
     static const uint8_t expected[] = {
-        11, 16, 1, 0, 1, 0, 0, 0, 0x21, 0, 0, 0, 0, 0, 0, 0, 0x22, 0, 0, 0, 0x23, 0, 0, 0,
-        0x24, 0, 0, 0, 0, 0, 0, 0, 0x25, 0, 0, 0, 0, 0, 0, 0, 0x26, 0, 0, 0, 0, 0, 0, 0,
-        0x27, 0, 0, 0, 0, 0, 0, 0, 0x28, 0, 0, 0, 0x29, 0, 0, 0, 0x2a, 0, 0, 0, 0, 0, 0, 0,
-        0x30, 0, 0, 0, 0, 0, 0, 0, 0x31, 0, 0, 0, 0, 0, 0, 0, 0x32, 0, 0, 0, 0x33, 0, 0, 0, 3, 0, 0, 0, 9, 0, 0, 0,
-        0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, 0x88, 0x99, 0, 0, 0, 0, 0, 0, 0,
+        11,   16, 1, 0, 1, 0, 0, 0, 0x21, 0,    0,    0,    0,    0,    0,    0,    0x22, 0, 0, 0, 0x23, 0, 0, 0,
+        0x24, 0,  0, 0, 0, 0, 0, 0, 0x25, 0,    0,    0,    0,    0,    0,    0,    0x26, 0, 0, 0, 0,    0, 0, 0,
+        0x27, 0,  0, 0, 0, 0, 0, 0, 0x28, 0,    0,    0,    0x29, 0,    0,    0,    0x2a, 0, 0, 0, 0,    0, 0, 0,
+        0x30, 0,  0, 0, 0, 0, 0, 0, 0x31, 0,    0,    0,    0,    0,    0,    0,    0x32, 0, 0, 0, 0x33, 0, 0, 0,
+        3,    0,  0, 0, 9, 0, 0, 0, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, 0x88, 0x99, 0, 0, 0, 0,    0, 0, 0,
     };
     struct serializer *s = serializer_new();
     struct packet_list packets = serializer_encode(s, &outgoing, 1);
@@ -315,12 +322,30 @@ static void test_each_thing_that_can_be_wrong(void **state)
         uint32_t offset;
         uint8_t value;
     } wrong[] = {
-        {0, MESSAGE_KINDS}, {0, 255}, {1, 128}, {2, 0}, {2, 2}, {3, 1},           /* kind, flags, version, zero */
-        {4, 0}, {4, 2}, {4, 4}, {7, 255},                                         /* count */
-        {16, 64}, {17, 1}, {19, 255}, {56, 64}, {59, 1},                          /* nodes */
-        {HEADER + 16, 64}, {HEADER + 24, ENTRY_KINDS}, {HEADER + 24, 255},        /* an entry: node, kind */
-        {HEADER + 25, 1}, {HEADER + 27, 1}, {HEADER + 31, 255}, {HEADER + 28, 9}, /* zero, length */
-        {HEADER + ENTRY + 5, 1}, {HEADER + ENTRY + 7, 255},                       /* padding */
+        {0, MESSAGE_KINDS},
+        {0, 255},
+        {1, 128},
+        {2, 0},
+        {2, 2},
+        {3, 1}, /* kind, flags, version, zero */
+        {4, 0},
+        {4, 2},
+        {4, 4},
+        {7, 255}, /* count */
+        {16, 64},
+        {17, 1},
+        {19, 255},
+        {56, 64},
+        {59, 1}, /* nodes */
+        {HEADER + 16, 64},
+        {HEADER + 24, ENTRY_KINDS},
+        {HEADER + 24, 255}, /* an entry: node, kind */
+        {HEADER + 25, 1},
+        {HEADER + 27, 1},
+        {HEADER + 31, 255},
+        {HEADER + 28, 9}, /* zero, length */
+        {HEADER + ENTRY + 5, 1},
+        {HEADER + ENTRY + 7, 255}, /* padding */
     };
     uint64_t value = 0x0504030201;
     struct entry entries[3] = {{.kind = 1, .value = {{&value, 1}, 5}}, {0}, {.value = {{&value, 1}, 5}}};
