@@ -185,7 +185,7 @@ static const struct {
      "MiB)"},
     {SETTING("frame_bytes_max: 1MiB"),
      "c.yaml:7: key 'settings.frame_bytes_max': frame_bytes_max (1048576) must be at least batch_bytes + "
-     "command_bytes_max + chunk_bytes_max + 64 KiB (1638400)"},
+     "command_bytes_max + chunk_bytes_max + 64 KiB (1900544)"},
     {SETTING("frame_bytes_max: 16MiB\n  batch_bytes: 16MiB"),
      "c.yaml:7: key 'settings.frame_bytes_max': frame_bytes_max (16777216) must be at least batch_bytes + command_bytes_max "
      "+ chunk_bytes_max + 64 KiB (18153472)"},
@@ -271,7 +271,7 @@ static void test_defaults(void **state)
     assert_int_equal(n->phase1_quorum, 2);
     assert_int_equal(n->phase2_quorum, 2);
     assert_int_equal(n->alpha, 64);
-    assert_int_equal(n->batches_in_flight, 4);
+    assert_int_equal(n->batches_in_flight, 3);
     assert_int_equal(n->bytes_in_flight_max, 64 << 20);
     assert_int_equal(n->chunk_bytes_max, 256 << 10);
     assert_int_equal(n->learn_gap_max, 50);
@@ -284,8 +284,8 @@ static void test_defaults(void **state)
     assert_int_equal(n->retry_interval, 100000);
     assert_int_equal(n->exec_interval, 100000);
     assert_int_equal(n->request_timeout, 5000000);
-    assert_int_equal(c.batch_size, 1024);
-    assert_int_equal(c.batch_bytes, 256 << 10);
+    assert_int_equal(c.batch_size, 4096);
+    assert_int_equal(c.batch_bytes, 512 << 10);
     assert_int_equal(c.command_bytes_max, 1 << 20);
     assert_int_equal(c.frame_bytes_max, 48 << 20);
     assert_int_equal(c.client_connections_max, 10000);
