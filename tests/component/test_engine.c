@@ -74,7 +74,7 @@ static struct engine *open_engine(struct fixture *f)
 static struct engine_statistics load(struct fixture *f)
 {
     struct engine *e = open_engine(f);
-    const wasmtime_component_t *first, *second;
+    const wasmtime_component_t *first, *second = NULL;
     struct problem problem;
     if (!engine_component(e, f->file, &first, &problem) || !engine_component(e, f->file, &second, &problem))
         fail_msg("%s", problem.text);

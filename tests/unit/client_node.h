@@ -72,7 +72,7 @@ static inline size_t on_info(void *context, char *out, size_t size)
 
 static inline void set_node(struct config_node *n, uint32_t id, const char *host, uint16_t port)
 {
-    *n = (struct config_node){.id = id, .role = ROLE_COORDINATOR, .address = {"192.0.2.9", 7000}};
+    *n = (struct config_node){.id = id, .role = ROLE_COORDINATOR, .address = {.host = "192.0.2.9", .port = 7000}};
     snprintf(n->client.host, sizeof n->client.host, "%s", host);
     n->client.port = port;
 }
