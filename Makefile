@@ -27,7 +27,7 @@ build: setup  ## builds everything into build/: bin/synod, components/*.wasm, no
 demo: build  ## runs a cluster with clients (DEPLOYMENT, CLIENTS, PROCESSES, REQUESTS)
 	build/bin/synod demo --deployment $(DEPLOYMENT) --clients $(CLIENTS) --processes $(PROCESSES) --requests $(REQUESTS)
 
-test: build  ## builds and runs all tests: unit, component, end to end
+test: build asan  ## builds and runs all tests: unit and component tests under sanitizers first, then everything
 	@ctest --preset release
 
 bench: build  ## runs the demo's load against this project and its peers (minutes)
