@@ -151,11 +151,6 @@ static int start(const char *file, uint64_t node, uint64_t number, bool native)
     const struct config_group *group = find_group(&process.config, node, number);
     int code = EXIT_BAD_INPUT;
     if (group != NULL) {
-        if (native && strcmp(process.config.leader_rule, "sticky") != 0) {
-            fprintf(stderr, "%s: --native knows the leader rule sticky only, not %s\n", file, process.config.leader_rule);
-            config_close(&process.config);
-            return EXIT_BAD_INPUT;
-        }
         signal(SIGPIPE, SIG_IGN); /* a peer that hung up is an error of the write */
         process.logger = logger_new(0, process.config.log_level);
         code = run_group(&process, group, native);

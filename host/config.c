@@ -105,11 +105,8 @@ static void store(const struct config_key *key, void *base, uint64_t value)
     case sizeof(uint32_t):
         *(uint32_t *)(void *)field = (uint32_t)value;
         break;
-    case sizeof(uint64_t):
+    default:
         *(uint64_t *)(void *)field = value;
-        break;
-    default: /* a choice kept as text */
-        snprintf((char *)field, key->size, "%s", key->choices[value]);
     }
 }
 

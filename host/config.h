@@ -33,7 +33,6 @@ struct config {
     char cluster[64];
     uint32_t log_level;   /* enum log_level of core/runners/ports.h */
     char *data;           /* absolute; node N lives in <data>/node-N */
-    char leader_rule[16]; /* "sticky" or "highest" */
     struct config_node *nodes;
     size_t node_count;
     struct config_group *groups; /* every node is in exactly one */

@@ -17,7 +17,7 @@
 #define IN_NODE(member)     FIELD(struct config_node, member)
 
 static const char *const level_names[] = {"error", "warning", "info", "debug", NULL};
-static const char *const rule_names[] = {"sticky", "highest", NULL};
+static const char *const rule_names[] = {"sticky", "highest", NULL}; /* indexes are enum leader_rule */
 static const char *const role_names[] = {"coordinator", "proposer", "acceptor", "learner", NULL};
 static const char *const durability_names[] = {"fsync", "os", "memory", NULL};
 /* Indexes are enum durability. */
@@ -29,7 +29,8 @@ static const struct config_key top_keys[] = {
     {"log_level", VALUE_CHOICE, KEY_OPTIONAL, IN_CONFIG(log_level), .standard = LOG_INFO, .choices = level_names,
      .text = "Least important log lines that are written"},
     {"data", VALUE_PATH, KEY_OPTIONAL, .text = "Folder of all data, relative to this file's; node N lives in its `node-N`"},
-    {"leader_rule", VALUE_CHOICE, KEY_OPTIONAL, IN_CONFIG(leader_rule), .choices = rule_names,
+    {"leader_rule", VALUE_CHOICE, KEY_OPTIONAL, IN_CONFIG(node_config.leader_rule), .standard = LEADER_STICKY,
+     .choices = rule_names,
      .text = "Who should lead: whoever does as long as it lives (sticky), or the highest live proposer (highest)"},
     {"nodes", VALUE_NODES, KEY_REQUIRED, .text = "The nodes, see below"},
     {"groups", VALUE_GROUPS, KEY_OPTIONAL,

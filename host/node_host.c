@@ -26,6 +26,7 @@
 #include "core/base/memory.h"
 #include "host/data_folder.h"
 #include "host/node_life.h"
+#include "host/node_ports.h"
 
 enum phase { RUNNING, DRAINING, CLOSING, CLOSED };
 
@@ -50,7 +51,7 @@ struct node_host {
     struct problem problem;
 
     struct data_folder *folder;
-    struct ports ports;
+    struct node_ports ports;
     struct node_life *life;
     char file[4096];
     struct node_status status; /* as of turn `status_turn` */
@@ -353,15 +354,15 @@ static bool open_life(struct node_host *h, struct problem *problem)
     node.node = h->self->id;
     node.incarnation = data_folder_identity(h->folder)->incarnation;
     if (h->options.engine == NULL)
-        return node_native_new(&h->life, &node, &h->ports, problem);
-    node_host_file(h->file, sizeof h->file, h->options.nodes_folder, h->self->role, config->leader_rule);
+        return node_native_new(&h->life, &node, &h->ports.ports, problem);
+    node_host_file(h->file, sizeof h->file, h->options.nodes_folder, h->self->role, node.leader_rule);
     if (access(h->file, R_OK) != 0)
         return problem_set(
             problem, EXIT_BAD_INPUT,
             "there is no %s; compose it: compositions/compose.sh %s-node host-tcp host guest %s (or set SYNOD_NODES)",
-            h->file, role_name(h->self->role), config->leader_rule);
+            h->file, role_name(h->self->role), node.leader_rule == LEADER_HIGHEST ? "highest" : "sticky");
     const struct node_wasm_options options = {h->options.engine, h->file, config->memory_bytes_max, config->turn_timeout};
-    return node_wasm_new(&h->life, &options, &node, &h->ports, problem);
+    return node_wasm_new(&h->life, &options, &node, &h->ports.ports, problem);
 }
 
 static void warn_about_durability(struct node_host *h)
@@ -431,6 +432,7 @@ bool node_host_start(struct node_host **out, const struct node_host_options *opt
     h->options = *options;
     h->self = config_find(options->config, options->node);
     h->status_turn = UINT64_MAX;
+    node_ports_init(&h->ports);
     h->ports.logger = logger_new(options->node, options->config->log_level);
     pthread_mutex_init(&h->lock, NULL);
     open_loop(h);
@@ -465,11 +467,11 @@ int node_host_join(struct node_host *h)
     return exit_code;
 }
 
-void node_host_file(char *out, size_t size, const char *nodes_folder, uint8_t role, const char *leader_rule)
+void node_host_file(char *out, size_t size, const char *nodes_folder, uint8_t role, uint8_t leader_rule)
 {
     bool elects = role == ROLE_COORDINATOR || role == ROLE_PROPOSER;
-    bool usual = !elects || leader_rule[0] == '\0' || strcmp(leader_rule, "sticky") == 0;
-    snprintf(out, size, "%s/%s-node%s%s.wasm", nodes_folder, role_name(role), usual ? "" : "-", usual ? "" : leader_rule);
+    const char *rule = elects && leader_rule == LEADER_HIGHEST ? "-highest" : "";
+    snprintf(out, size, "%s/%s-node%s.wasm", nodes_folder, role_name(role), rule);
 }
 
 void node_host_default_folder(char *out, size_t size)

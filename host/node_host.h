@@ -28,7 +28,7 @@ void node_host_stop(struct node_host *h);
 int node_host_join(struct node_host *h);
 
 /* The file of the node for a role (enum role) and a leader rule. */
-void node_host_file(char *out, size_t size, const char *nodes_folder, uint8_t role, const char *leader_rule);
+void node_host_file(char *out, size_t size, const char *nodes_folder, uint8_t role, uint8_t leader_rule);
 
 /* The folder of the composed nodes: $SYNOD_NODES, else ../nodes beside the folder of the running executable. */
 void node_host_default_folder(char *out, size_t size);

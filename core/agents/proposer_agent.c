@@ -555,7 +555,7 @@ static void watch_leader(struct proposer_agent *agent, uint64_t now)
     node_set fit = health.alive & ~agent->unfit & ~self;
     if (!agent->stopping && !disk_stalled(agent, now))
         fit |= self;
-    bool mine = leader_detector_elect(fit, agent->leader) == agent->config.node;
+    bool mine = leader_detector_elect(&agent->config, fit, agent->leader) == agent->config.node;
     if (agent->state == PROPOSER_LEADING && (!mine || !has_quorum(agent, now))) {
         follow(agent, now);
         agent->quiet_until = now + agent->config.suspect_timeout;

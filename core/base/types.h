@@ -236,6 +236,8 @@ struct step_result {
     uint32_t credit;
 };
 
+enum leader_rule { LEADER_STICKY, LEADER_HIGHEST };
+
 enum durability { DURABILITY_FSYNC, DURABILITY_OS, DURABILITY_MEMORY };
 
 /* Times in microseconds. wit/types.wit documents the fields. */
@@ -255,7 +257,8 @@ struct node_config {
     bool acceptors_send_learns;
     bool learners_send_executed;
     bool forward;
-    uint8_t durability; /* enum durability */
+    uint8_t durability;  /* enum durability */
+    uint8_t leader_rule; /* enum leader_rule */
     uint64_t heartbeat_interval;
     uint64_t suspect_timeout;
     uint64_t dead_timeout;

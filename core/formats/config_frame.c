@@ -46,6 +46,7 @@ static const struct field config_fields[] = {
     CONFIG_BOOL(learners_send_executed),
     CONFIG_BOOL(forward),
     CONFIG(durability, 0, DURABILITY_MEMORY),
+    CONFIG(leader_rule, 0, LEADER_HIGHEST),
     CONFIG_U64(heartbeat_interval),
     CONFIG_U64(suspect_timeout),
     CONFIG_U64(dead_timeout),

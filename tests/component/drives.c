@@ -214,7 +214,7 @@ static void drive_failure_detector(uint64_t rounds)
 static void drive_leader_detector(uint64_t rounds)
 {
     for (uint64_t i = 0; i < rounds; i++)
-        mix(leader_detector_elect(i % 16 & 14, (uint32_t)(i % 5)));
+        mix(leader_detector_elect(&config, i % 16 & 14, (uint32_t)(i % 5)));
 }
 
 static struct bytes text(const char *s) { return (struct bytes){(uint8_t *)s, strlen(s)}; }

@@ -195,7 +195,7 @@ static int run_broken(struct fixture *f, const uint8_t *bytes, size_t len)
     char file[128];
     wasm_signals_restore();
     format(f);
-    node_host_file(file, sizeof file, f->nodes, ROLE_COORDINATOR, f->config.leader_rule);
+    node_host_file(file, sizeof file, f->nodes, ROLE_COORDINATOR, f->config.node_config.leader_rule);
     write_file(file, bytes, len);
     return run(f, false, f->nodes);
 }

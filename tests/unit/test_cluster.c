@@ -25,16 +25,6 @@
 #include "core/formats/batch.h"
 #include "core/runners/node.h"
 
-/* Both rules of the leader detector at once: each run takes one. */
-#define leader_detector_elect elect_sticky
-#include "core/paxos/leader_detector_sticky.c"
-#undef leader_detector_elect
-#define leader_detector_elect elect_highest
-uint32_t elect_highest(node_set alive, uint32_t current);
-#include "core/paxos/leader_detector_highest.c"
-#undef leader_detector_elect
-uint32_t leader_detector_elect(node_set alive, uint32_t current);
-
 enum { NODES_MAX = 10, SLOTS_MAX = 100000, BATCHES_MAX = 6000, VALUES_KEPT = 4 };
 
 static const uint64_t never = UINT64_MAX;
@@ -107,11 +97,6 @@ struct world {
 };
 
 static struct world w;
-
-uint32_t leader_detector_elect(node_set alive, uint32_t current)
-{
-    return w.rule_highest ? elect_highest(alive, current) : elect_sticky(alive, current);
-}
 
 static uint64_t draw(uint64_t below)
 {
@@ -654,6 +639,7 @@ static void create(uint32_t id, bool send_learns, bool forward)
         .learn_gap_max = 5,
         .acceptors_send_learns = send_learns,
         .forward = forward,
+        .leader_rule = w.rule_highest ? LEADER_HIGHEST : LEADER_STICKY,
         .heartbeat_interval = 100000,
         .suspect_timeout = 400000,
         .dead_timeout = 1000000,

@@ -260,7 +260,7 @@ static void test_defaults(void **state)
     assert_string_equal(c.file, "c.yaml");
     assert_string_equal(c.cluster, "demo");
     assert_string_equal(c.data, data);
-    assert_string_equal(c.leader_rule, "sticky");
+    assert_int_equal(c.node_config.leader_rule, LEADER_STICKY);
     assert_int_equal(c.log_level, LOG_INFO);
     assert_int_equal(c.node_count, 3);
     assert_int_equal(n->node, 0);
@@ -326,7 +326,7 @@ static void test_values(void **state)
              "  phase1_quorum: 4\n  phase2_quorum: 1\n  tick_micros: 5\n  crashes: []\n  is_event_driven: true\n");
     assert_string_equal(c.cluster, "my_demo-1.x");
     assert_string_equal(c.data, "/var/lib/synod");
-    assert_string_equal(c.leader_rule, "highest");
+    assert_int_equal(c.node_config.leader_rule, LEADER_HIGHEST);
     assert_int_equal(c.log_level, LOG_DEBUG);
     const struct config_node *n = config_find(&c, 63);
     assert_non_null(n);

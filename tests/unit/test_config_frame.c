@@ -10,7 +10,7 @@
 #include "core/formats/config_frame.h"
 #include "tests/unit/random.h"
 
-enum { CONFIG_FIELDS = 23, STATUS_FIELDS = 17 };
+enum { CONFIG_FIELDS = 24, STATUS_FIELDS = 17 };
 
 static struct node_config sample_config(void)
 {
@@ -32,6 +32,7 @@ static struct node_config sample_config(void)
     config.learners_send_executed = false;
     config.forward = true;
     config.durability = DURABILITY_MEMORY;
+    config.leader_rule = LEADER_HIGHEST;
     config.heartbeat_interval = 17;
     config.suspect_timeout = 18;
     config.dead_timeout = 19;
@@ -116,6 +117,7 @@ static void test_the_order_of_the_fields(void **state)
         0,
         1,
         DURABILITY_MEMORY,
+        LEADER_HIGHEST,
         17,
         18,
         19,
@@ -143,9 +145,10 @@ static void test_each_field_has_its_range(void **state)
 {
     (void)state;
     static const uint64_t config_max[1 + CONFIG_FIELDS] = {
-        0x31304353,        63,         UINT32_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT32_MAX, UINT32_MAX,
-        UINT32_MAX,        UINT32_MAX, UINT64_MAX, UINT32_MAX, UINT32_MAX, 1,          1,          1,
-        DURABILITY_MEMORY, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX,
+        0x31304353, 63,         UINT32_MAX,        UINT64_MAX,     UINT64_MAX, UINT64_MAX, UINT32_MAX,
+        UINT32_MAX, UINT32_MAX, UINT32_MAX,        UINT64_MAX,     UINT32_MAX, UINT32_MAX, 1,
+        1,          1,          DURABILITY_MEMORY, LEADER_HIGHEST, UINT64_MAX, UINT64_MAX, UINT64_MAX,
+        UINT64_MAX, UINT64_MAX, UINT64_MAX,        UINT64_MAX,
     };
     uint64_t words[CONFIG_FRAME_WORDS];
     struct packet packet;
