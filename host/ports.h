@@ -1,22 +1,27 @@
-/* The native side of core/runners/ports.h: what a node's runner reaches outside, be it linked in or in a component. */
+/* The native side of core/runners/ports.h: what a node's runner reaches outside, be it linked in or in a component. Whoever
+ * hosts a node gives it functions: the host's own (host/node_ports.h), or a simulated world's. */
 #ifndef SYNOD_HOST_PORTS_H
 #define SYNOD_HOST_PORTS_H
 
 #include "core/runners/ports.h"
-#include "host/client_server.h"
-#include "host/journal.h"
-#include "host/logger.h"
-#include "host/network.h"
+
+/* As the functions of the same names in core/runners/ports.h. */
+struct ports_operations {
+    struct packet_list (*network_receive)(struct ports *p);
+    void (*network_send)(struct ports *p, const struct packet *frames, size_t count);
+    struct packet_list (*client_receive)(struct ports *p, uint64_t credit);
+    void (*client_reply)(struct ports *p, const struct packet *answers, size_t count);
+    void (*client_leader)(struct ports *p, uint64_t node, uint64_t round);
+    struct packet_list (*storage_recover)(struct ports *p);
+    void (*storage_append)(struct ports *p, const struct packet *records, size_t count);
+    uint64_t (*storage_durable)(struct ports *p);
+    struct packet_list (*storage_read)(struct ports *p, uint64_t from, uint64_t bytes_max);
+    void (*log)(struct ports *p, uint32_t level, const char *text, size_t len);
+    uint64_t (*control_command)(struct ports *p);
+};
 
 struct ports {
-    struct network *network;
-    struct client_server *clients; /* NULL: the node has no client port */
-    struct journal *journal;
-    struct logger *logger;
-    bool stopping;  /* the node is asked to finish; no commands are taken any more */
-    bool recovered; /* every record found at start has been given to the node */
-    uint64_t leader;
-    uint64_t credit; /* batches the node would take, when it last asked for commands */
+    const struct ports_operations *operations;
 };
 
 #endif
