@@ -82,7 +82,7 @@ bool outstanding_unqueue(struct outstanding *o, struct outstanding_overdue *batc
     struct outstanding_batch *b = first_queued(o);
     if (b == NULL)
         return false;
-    *batch = (struct outstanding_overdue){.number = o->queue, .token = b->token};
+    *batch = (struct outstanding_overdue){.number = o->queue, .token = b->token, .queued = true};
     take_out(o, b);
     return true;
 }
@@ -94,7 +94,8 @@ bool outstanding_expired(struct outstanding *o, uint64_t now, uint64_t timeout, 
     struct outstanding_batch *b = slot_ring_at(&o->batches, o->batches.base);
     if (now - b->arrived_at < timeout)
         return false;
-    *batch = (struct outstanding_overdue){.number = o->batches.base, .slot = b->slot, .token = b->token};
+    *batch = (struct outstanding_overdue){
+        .number = o->batches.base, .slot = b->slot, .token = b->token, .queued = b->queued};
     take_out(o, b);
     return true;
 }

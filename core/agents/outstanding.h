@@ -28,6 +28,7 @@ struct outstanding_overdue {
     uint64_t number;
     uint64_t slot;
     uint64_t token;
+    bool queued; /* it was never proposed */
 };
 
 void outstanding_init(struct outstanding *o);

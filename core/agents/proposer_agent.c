@@ -571,13 +571,14 @@ static void watch_leader(struct proposer_agent *agent, uint64_t now)
         send_prepares(agent, agent->config.acceptors, now);
 }
 
-/* Looks after batches that have waited too long: asks a learner that must know, or gives up with "unknown". */
+/* Looks after batches that have waited too long: asks a learner that must know, or gives up: with "busy" while it is still queued, else
+ * with "unknown". */
 static void watch_outstanding(struct proposer_agent *agent, uint64_t now)
 {
     const struct node_config *c = &agent->config;
     struct outstanding_overdue overdue;
     while (outstanding_expired(&agent->outstanding, now, c->request_timeout, &overdue))
-        answer(agent, overdue.token, OUTCOME_UNKNOWN);
+        answer(agent, overdue.token, overdue.queued ? OUTCOME_BUSY : OUTCOME_UNKNOWN);
     if (agent->state != PROPOSER_LEADING)
         while (outstanding_unqueue(&agent->outstanding, &overdue))
             answer(agent, overdue.token, OUTCOME_MOVED); /* it was never proposed */

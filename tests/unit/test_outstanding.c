@@ -98,11 +98,14 @@ static void the_oldest_expires_first(void **state)
     for (uint64_t i = 1; i <= 3; i++)
         queue(&o, i, i * 100);
     assert_false(outstanding_expired(&o, 149, 50, &batch));
+    propose(&o, 9);
     assert_true(outstanding_expired(&o, 150, 50, &batch));
     assert_int_equal(batch.token, 1);
+    assert_false(batch.queued);
     assert_true(outstanding_expired(&o, 1000, 50, &batch));
     assert_true(outstanding_expired(&o, 1000, 50, &batch));
     assert_int_equal(batch.token, 3);
+    assert_true(batch.queued);
     assert_false(outstanding_expired(&o, 1000, 50, &batch));
     outstanding_close(&o);
 }

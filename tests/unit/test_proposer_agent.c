@@ -624,6 +624,7 @@ int main(void)
         TEST(who_does_not_lead_says_who_does),
         TEST(another_batch_in_its_slot_means_that_it_was_not_executed),
         TEST(only_what_was_never_proposed_is_given_back),
+        TEST(what_expires_in_the_queue_is_busy),
         TEST(a_missing_answer_is_asked_for_from_all_who_can_know),
         TEST_OF_8(a_forwarder_sends_a_batch_once),
         TEST(a_leader_proposes_what_others_forward),
