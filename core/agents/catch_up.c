@@ -1,6 +1,6 @@
 #include "core/agents/catch_up.h"
 
-enum { BLOCK_SLOTS = 64 };
+enum { BLOCK_SLOTS = 64, READ_BYTES_MIN = 64 << 10 };
 
 static const struct ballot no_ballot;
 
@@ -123,10 +123,13 @@ void catch_up_request(struct catch_up *c, uint32_t sender, uint64_t from, uint64
         c->requests[c->request_count++] = wanted;
 }
 
+/* However small the messages may be: a block of slots lies among all that was written meanwhile, and a step for each few records of that
+ * would let a learner catch up slower than the others go on. */
 static void read_more(struct catch_up *c, struct effects *effects)
 {
+    uint32_t bytes = c->config.chunk_bytes_max > READ_BYTES_MIN ? c->config.chunk_bytes_max : READ_BYTES_MIN;
     struct effect *e = effects_add(effects, EFFECT_READ);
-    e->val.read = (struct read_range){.from = c->cursor, .to = c->end, .bytes_max = c->config.chunk_bytes_max};
+    e->val.read = (struct read_range){.from = c->cursor, .to = c->end, .bytes_max = bytes};
 }
 
 void catch_up_serve(struct catch_up *c, struct effects *effects)
