@@ -112,7 +112,7 @@ static size_t append_votes(struct acceptor_agent *agent, const struct message *m
 
 static void on_accept(struct acceptor_agent *agent, uint32_t sender, const struct message *m, uint64_t now)
 {
-    hear_leader(agent, m->ballot, m->floor, now);
+    hear_leader(agent, m->ballot, MUTANT(CHOSEN_FORGOTTEN) ? m->chosen : m->floor, now);
     struct acceptor_accept_result r = acceptor_accept(agent->acceptor, m->ballot, m->entries.ptr, m->entries.len);
     agent->promised = r.promised;
     if (!r.granted) {

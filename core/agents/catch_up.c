@@ -79,7 +79,7 @@ static uint32_t peer_with(const struct catch_up *c, uint64_t slot)
 void catch_up_ask(struct catch_up *c, struct learner_gap gap, uint64_t now, struct effects *effects)
 {
     c->wake_at = UINT64_MAX;
-    if (gap.from == gap.to)
+    if (gap.from == gap.to || MUTANT(GAP_NOT_ASKED))
         return;
     if (gap.from != c->gap_from) {
         c->gap_from = gap.from;
@@ -160,7 +160,7 @@ static void keep_found(struct catch_up *c, const struct log_record *r)
     if (!has_value || r->entry.slot < c->serving.from || r->entry.slot >= c->serving.to)
         return;
     struct entry *found = &c->found[r->entry.slot - c->serving.from];
-    if (ballot_compare(r->entry.ballot, found->ballot) <= 0)
+    if (ballot_compare(r->entry.ballot, found->ballot) <= 0 || (MUTANT(FIRST_RECORD_SERVED) && found->ballot.round != 0))
         return;
     payload_free(&found->value);
     *found = r->entry;

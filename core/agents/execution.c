@@ -2,6 +2,7 @@
 
 #include "core/base/checksum.h"
 #include "core/base/memory.h"
+#include "core/base/mutant.h"
 
 /* A step ends when it has done so much: bytes of values and replies, and for each command as much as a small one is worth. */
 enum { STEP_WORK_MAX = 1 << 20, COMMAND_WORK = 64 };
@@ -60,7 +61,8 @@ static bool is_newer_batch(struct batch_id id, struct batch_id last)
 static bool begin_batch(struct execution *x, const struct entry *e)
 {
     struct batch_header *h = &x->header;
-    if (!batch_header_read(&e->value, h) || h->id.origin > NODE_ID_MAX || !is_newer_batch(h->id, x->last[h->id.origin]) ||
+    if (!batch_header_read(&e->value, h) || h->id.origin > NODE_ID_MAX ||
+        (!is_newer_batch(h->id, x->last[h->id.origin]) && !MUTANT(BATCH_EXECUTED_TWICE)) ||
         !batch_commands_read(&x->commands, &e->value))
         return false;
     x->last[h->id.origin] = h->id;
@@ -117,6 +119,8 @@ static void end_batch(struct execution *x, const struct entry *e, struct execute
     done->replies = replies_end(&x->replies);
     x->commands_executed += x->commands.count;
     x->state_hash = checksum(payload_bytes(&e->value), e->value.len, x->state_hash);
+    if (MUTANT(STATE_OF_THE_MOMENT))
+        x->state_hash += x->work;
     x->state_hash = checksum(payload_bytes(&done->replies), done->replies.len, x->state_hash);
 }
 

@@ -95,7 +95,7 @@ void proposer_agent_free(struct proposer_agent *agent)
 static uint64_t majority_reached(const struct proposer_agent *agent, const uint64_t *by_learner)
 {
     node_set learners = agent->config.learners;
-    uint32_t majority = node_set_count(learners) / 2 + 1;
+    uint32_t majority = MUTANT(FLOOR_OF_ONE_LEARNER) && by_learner == agent->held ? 1 : node_set_count(learners) / 2 + 1;
     uint64_t best = 1;
     for (node_set i = learners; i != 0; i &= i - 1) {
         uint64_t slot = by_learner[node_set_first(i)];
@@ -125,16 +125,13 @@ static uint32_t choose_answerer(const struct proposer_agent *agent, uint64_t num
         return agent->config.node;
     uint64_t close = executed_anywhere(agent);
     close = close > agent->config.alpha ? close - agent->config.alpha : 1;
-    uint32_t first = 0;
-    for (uint32_t i = 0; i <= NODE_ID_MAX; i++) {
-        uint32_t learner = (uint32_t)((number + i) & NODE_ID_MAX);
-        if (!node_set_has(agent->config.learners, learner))
-            continue;
-        first = first != 0 ? first : learner;
-        if (agent->executed[learner] >= close)
-            return learner;
-    }
-    return first;
+    node_set keeping_up = 0;
+    for (node_set i = agent->config.learners; i != 0; i &= i - 1)
+        keeping_up |= agent->executed[node_set_first(i)] >= close ? i & -i : 0;
+    node_set among = keeping_up != 0 ? keeping_up : agent->config.learners;
+    for (uint64_t skip = number % node_set_count(among); skip > 0; skip--)
+        among &= among - 1;
+    return node_set_first(among);
 }
 
 /* --- leadership --------------------------------------------------------------------------------------------------- */
@@ -153,13 +150,16 @@ static void tell_leadership(struct proposer_agent *agent)
 
 /* Every slot below is chosen and held by so many learners that the others get it from them. What lies above has to be proposed
  * again by a new leader, although a learner may have executed it: if that one is lost, nobody else need have the values. */
-static uint64_t settled(const struct proposer_agent *agent) { return majority_reached(agent, agent->held); }
+static uint64_t settled(const struct proposer_agent *agent)
+{
+    return majority_reached(agent, MUTANT(FLOOR_NOT_DURABLE) ? agent->executed : agent->held);
+}
 
 static void fill_chosen(const struct proposer_agent *agent, const struct proposer_window *w, struct message *m)
 {
     m->ballot = w->ballot;
     m->from = w->first;
-    m->chosen = w->chosen;
+    m->chosen = MUTANT(PROPOSED_IS_CHOSEN) ? w->next : w->chosen;
     m->floor = settled(agent);
 }
 
@@ -260,7 +260,8 @@ static void prepare(struct proposer_agent *agent, uint64_t now)
 {
     agent->state = PROPOSER_PREPARING;
     agent->leader = 0;
-    agent->ballot = proposer_prepare(agent->proposer, agent->ballot, settled(agent));
+    uint64_t floor = MUTANT(PREPARED_FROM_EXECUTED) ? executed_anywhere(agent) : settled(agent);
+    agent->ballot = proposer_prepare(agent->proposer, agent->ballot, floor);
     send_prepares(agent, agent->config.acceptors, now);
 }
 
@@ -327,11 +328,12 @@ static void on_progress(struct proposer_agent *agent, uint32_t sender, const str
 /* A batch's fate, from a learner. */
 static void on_executed(struct proposer_agent *agent, const struct message *m)
 {
-    if (m->batch.origin != agent->config.node || m->batch.incarnation != agent->config.incarnation)
+    bool other_life = m->batch.incarnation != agent->config.incarnation && !MUTANT(RESULT_OF_EARLIER_LIFE);
+    if (m->batch.origin != agent->config.node || other_life)
         return;
     uint8_t outcome = OUTCOME_EXECUTED;
     if (m->flags & MESSAGE_FORGOTTEN)
-        outcome = OUTCOME_UNKNOWN;
+        outcome = MUTANT(FORGOTTEN_IS_REFUSED) ? OUTCOME_MOVED : OUTCOME_UNKNOWN;
     else if (m->flags & MESSAGE_ANOTHER)
         outcome = OUTCOME_MOVED; /* the only slot it was ever proposed in holds another batch */
     else if (m->entries.len != 1)
@@ -368,7 +370,8 @@ static void on_message(struct proposer_agent *agent, uint32_t sender, const stru
         break;
     case MESSAGE_NACK:
     case MESSAGE_ALIVE:
-        hear_ballot(agent, m->ballot, now);
+        if (!MUTANT(NACK_IGNORED))
+            hear_ballot(agent, m->ballot, now);
         break;
     case MESSAGE_HEARTBEAT:
         on_heartbeat(agent, sender, m, now);
@@ -423,8 +426,8 @@ static void on_commands(struct proposer_agent *agent, const struct client_batch 
 /* Slots that may still be given out without running further ahead than a majority of learners can follow (rule 16). */
 static bool has_room(const struct proposer_agent *agent, const struct proposer_window *w)
 {
-    return w->next < majority_reached(agent, agent->executed) + agent->config.alpha &&
-           w->next < w->chosen + agent->config.alpha && w->bytes < agent->config.bytes_in_flight_max;
+    bool followed = w->next < majority_reached(agent, agent->executed) + agent->config.alpha || MUTANT(LEARNERS_OUTRUN);
+    return followed && w->next < w->chosen + agent->config.alpha && w->bytes < agent->config.bytes_in_flight_max;
 }
 
 static void propose_waiting(struct proposer_agent *agent)
@@ -491,7 +494,7 @@ static bool retransmit(struct proposer_agent *agent, uint64_t now)
     bool stuck = w.chosen == agent->retransmit_chosen && w.chosen < w.next;
     agent->retransmit_at = now + agent->config.retry_interval;
     agent->retransmit_chosen = w.chosen;
-    if (!stuck)
+    if (!stuck || MUTANT(ACCEPT_NOT_REPEATED))
         return false;
     for (node_set i = agent->config.acceptors; i != 0; i &= i - 1) {
         uint32_t acceptor = node_set_first(i);
@@ -568,7 +571,7 @@ static void watch_leader(struct proposer_agent *agent, uint64_t now)
         (agent->state == PROPOSER_ASKING && now - agent->asked_at >= agent->config.prepare_timeout))
         ask(agent, now);
     else if (agent->state == PROPOSER_PREPARING && now - agent->prepared_at >= agent->config.prepare_timeout)
-        send_prepares(agent, agent->config.acceptors, now);
+        send_prepares(agent, MUTANT(PREPARE_NOT_REPEATED) ? 0 : agent->config.acceptors, now);
 }
 
 /* Looks after batches that have waited too long: asks a learner that must know, or gives up: with "busy" while it is still queued, else
@@ -577,8 +580,9 @@ static void watch_outstanding(struct proposer_agent *agent, uint64_t now)
 {
     const struct node_config *c = &agent->config;
     struct outstanding_overdue overdue;
+    uint8_t unknown = MUTANT(UNKNOWN_IS_REFUSED) ? OUTCOME_MOVED : OUTCOME_UNKNOWN;
     while (outstanding_expired(&agent->outstanding, now, c->request_timeout, &overdue))
-        answer(agent, overdue.token, overdue.queued ? OUTCOME_BUSY : OUTCOME_UNKNOWN);
+        answer(agent, overdue.token, overdue.queued ? OUTCOME_BUSY : unknown);
     if (agent->state != PROPOSER_LEADING)
         while (outstanding_unqueue(&agent->outstanding, &overdue))
             answer(agent, overdue.token, OUTCOME_MOVED); /* it was never proposed */

@@ -2,6 +2,7 @@
 #include "core/formats/journal_walk.h"
 
 #include "core/base/memory.h"
+#include "core/base/mutant.h"
 
 enum { SCAN_BYTES = 64 * JOURNAL_PAGE };
 
@@ -190,7 +191,7 @@ static enum journal_step no_group(struct journal_walk *w, enum journal_fault fau
     if (!tail_scan(w, &tail))
         return fail(w, JOURNAL_READ_FAILED, w->segment, w->offset);
     bool dirty = tail.end > w->offset;
-    if (tail.proof > 0 || (dirty && !last)) {
+    if ((tail.proof > 0 || (dirty && !last)) && !MUTANT(DAMAGE_CUT)) {
         w->proven = true;
         w->proof_segment = tail.proof > 0 ? w->segment : w->segment + 1;
         w->proof_offset = tail.proof;

@@ -1,6 +1,7 @@
 #include "core/paxos/acceptor.h"
 
 #include "core/base/memory.h"
+#include "core/base/mutant.h"
 #include "core/base/slot_ring.h"
 
 struct vote {
@@ -42,7 +43,7 @@ void acceptor_free(struct acceptor *a)
 
 struct acceptor_prepare_result acceptor_prepare(struct acceptor *a, struct ballot ballot)
 {
-    int order = ballot_compare(ballot, a->promised);
+    int order = MUTANT(PROMISE_FALLS) ? 1 : ballot_compare(ballot, a->promised);
     if (order > 0)
         a->promised = ballot;
     return (struct acceptor_prepare_result){.granted = order >= 0, .is_new = order > 0, .promised = a->promised};
@@ -53,6 +54,8 @@ struct acceptor_vote_chunk acceptor_votes(struct acceptor *a, uint64_t from, uin
     uint64_t floor = a->votes.base;
     uint64_t slot = from > floor ? from : floor;
     struct acceptor_vote_chunk chunk = {.from = slot, .floor = floor};
+    if (MUTANT(FORGOTTEN_IS_NO_VOTE))
+        chunk.from = chunk.floor = from;
     size_t count = 0;
     uint64_t bytes = 0;
     for (; slot < a->top && (count == 0 || bytes < bytes_max); slot++) {
@@ -93,7 +96,8 @@ struct acceptor_accept_result acceptor_accept(struct acceptor *a, struct ballot 
                                               size_t count)
 {
     size_t runs = 0;
-    if (ballot_compare(ballot, a->promised) < 0)
+    if (ballot_compare(ballot, a->promised) < 0 && !MUTANT(ACCEPT_BELOW_PROMISE) &&
+        !(MUTANT(SAME_ROUND_ACCEPTED) && ballot.round == a->promised.round))
         return (struct acceptor_accept_result){.granted = false, .promised = a->promised};
     for (size_t i = 0; i < count; i++) {
         uint64_t slot = entries[i].slot;
@@ -102,7 +106,8 @@ struct acceptor_accept_result acceptor_accept(struct acceptor *a, struct ballot 
         const struct vote *v = slot_ring_at(&a->votes, slot);
         bool is_new = ballot_compare(v->ballot, ballot) != 0;
         if (is_new) {
-            a->promised = ballot; /* only with a vote, whose record carries it */
+            if (!MUTANT(VOTE_PROMISES_NOTHING))
+                a->promised = ballot; /* only with a vote, whose record carries it */
             keep_vote(a, ballot, &entries[i]);
         }
         add_to_runs(a, &runs, slot, is_new);
@@ -128,11 +133,13 @@ void acceptor_restore(struct acceptor *a, const struct log_record *record)
 {
     switch (record->kind) {
     case RECORD_PROMISED:
-        acceptor_prepare(a, record->entry.ballot);
+        if (!MUTANT(PROMISE_FORGOTTEN))
+            acceptor_prepare(a, record->entry.ballot);
         break;
     case RECORD_ACCEPTED:
-        acceptor_prepare(a, record->entry.ballot);
-        if (record->entry.slot >= a->votes.base)
+        if (!MUTANT(RESTORED_VOTE_PROMISES_NOTHING))
+            acceptor_prepare(a, record->entry.ballot);
+        if (record->entry.slot >= a->votes.base && !MUTANT(VOTE_FORGOTTEN))
             keep_vote(a, record->entry.ballot, &record->entry);
         break;
     case RECORD_FLOOR:

@@ -434,6 +434,38 @@ static void only_what_was_never_proposed_is_given_back(void **state)
     assert_int_equal(reply()->outcome, OUTCOME_UNKNOWN);
 }
 
+/* A leader that hears nothing any more: what has a slot may still be executed, what is queued never will be. */
+static void what_expires_in_the_queue_is_busy(void **state)
+{
+    (void)state;
+    lead();
+    for (uint64_t token = 1; token <= 9; token++)
+        submit(token); /* the window takes eight */
+    pass(config.request_timeout, 0x1f0);
+    assert_int_equal(count_effects(&r, EFFECT_REPLY), 9);
+    for (size_t i = 0; i < r.effects.len; i++) {
+        const struct effect *e = &r.effects.ptr[i];
+        if (e->tag == EFFECT_REPLY)
+            assert_int_equal(e->val.reply.outcome, e->val.reply.token == 9 ? OUTCOME_BUSY : OUTCOME_UNKNOWN);
+    }
+}
+
+static void the_learners_answer_in_turn(void **state)
+{
+    (void)state;
+    uint32_t answers[4] = {0};
+    lead();
+    for (uint64_t token = 1; token <= 6; token++) {
+        struct batch_header header;
+        submit(token);
+        assert_true(batch_header_read(&sent(&r, MESSAGE_ACCEPT)->message.entries.ptr[0].value, &header));
+        assert_in_range(header.answerer, 1, 3);
+        answers[header.answerer]++;
+    }
+    for (uint32_t learner = 1; learner <= 3; learner++)
+        assert_int_equal(answers[learner], 2);
+}
+
 static void a_missing_answer_is_asked_for_from_all_who_can_know(void **state)
 {
     (void)state;
@@ -625,6 +657,7 @@ int main(void)
         TEST(another_batch_in_its_slot_means_that_it_was_not_executed),
         TEST(only_what_was_never_proposed_is_given_back),
         TEST(what_expires_in_the_queue_is_busy),
+        TEST(the_learners_answer_in_turn),
         TEST(a_missing_answer_is_asked_for_from_all_who_can_know),
         TEST_OF_8(a_forwarder_sends_a_batch_once),
         TEST(a_leader_proposes_what_others_forward),
