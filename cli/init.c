@@ -13,7 +13,7 @@ static bool format_node(const struct config *config, uint32_t node, struct probl
     char *path;
     int len = asprintf(&path, "%s/node-%u", config->data, node);
     invariant(len > 0);
-    const bool ok = data_folder_format(path, config->cluster, node, problem);
+    const bool ok = data_folder_format(disk_posix(), path, config->cluster, node, NULL, problem);
     if (ok)
         printf("formatted %s for node %u of cluster '%s'\n", path, node, config->cluster);
     free(path);

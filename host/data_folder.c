@@ -1,6 +1,6 @@
 /* The data folder of a node.
  *
- *   lock       held exclusively (flock) while a process uses the folder; its text is that process' id
+ *   lock       held exclusively while a process uses the folder; its text is that process' id
  *   identity   whose folder this is, and how often it was opened; rewritten by each open
  *   peers      the instance id that each other node had when it was first heard of
  *   journal-*  see host/journal.h
@@ -25,20 +25,16 @@
  * a node share an incarnation (rule 1 of the design). */
 #include "host/data_folder.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/random.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "core/base/checksum.h"
 #include "core/base/memory.h"
+#include "core/base/mutant.h"
 
 enum {
     FORMAT_VERSION = 1,
@@ -52,10 +48,16 @@ struct peer {
     uint8_t instance[INSTANCE_BYTES];
 };
 
+/* Where the files are. */
+struct files {
+    struct disk *disk;
+    const char *path;
+};
+
 struct data_folder {
     char *path;
-    int folder; /* file descriptors */
-    int lock;
+    struct files files; /* with `path` */
+    int lock;           /* held */
     struct identity identity;
     struct peer peers[NODE_ID_MAX + 1];
 };
@@ -137,115 +139,110 @@ static bool peers_read(const char *text, size_t len, struct peer *peers)
 
 /* ---- Files ---- */
 
-static bool write_all(int fd, const char *bytes, size_t len)
+static bool file_problem(const struct files *f, int exit_code, const char *name, const char *what, int64_t error,
+                         struct problem *problem)
 {
-    while (len > 0) {
-        ssize_t n = write(fd, bytes, len);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return false;
-        bytes += n;
-        len -= (size_t)n;
-    }
-    return true;
+    return problem_set(problem, exit_code, "%s/%s: %s%s", f->path, name, what, strerror((int)-error));
+}
+
+/* Writes and syncs a new file. */
+static bool write_file(const struct files *f, const char *path, const char *name, const char *text, size_t len,
+                       struct problem *problem)
+{
+    int file = disk_open(f->disk, path, DISK_MAKE);
+    if (file < 0)
+        return file_problem(f, EXIT_DATA, name, "", file, problem);
+    int error = disk_write(f->disk, file, 0, text, len);
+    bool ok = error == 0 || file_problem(f, EXIT_DATA, name, "write: ", error, problem);
+    error = ok && !MUTANT(LIFE_NOT_SYNCED) ? disk_sync(f->disk, file) : 0;
+    ok = ok && (error == 0 || file_problem(f, EXIT_SYNC_FAILED, name, "sync: ", error, problem));
+    disk_close(f->disk, file);
+    return ok;
 }
 
 /* Replaces file `name` in the folder so that it holds `text` whatever happens; see the top. */
-static bool replace_file(int folder, const char *path, const char *name, const char *text, size_t len,
-                         struct problem *problem)
+static bool replace_file(const struct files *f, const char *name, const char *text, size_t len, struct problem *problem)
 {
     char temporary[64];
     snprintf(temporary, sizeof temporary, "%s.tmp", name);
-    int fd = openat(folder, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    if (fd < 0)
-        return problem_set(problem, EXIT_DATA, "%s/%s: %s", path, temporary, strerror(errno));
-    const bool written = write_all(fd, text, len);
-    if (!written || fsync(fd) != 0) {
-        problem_set(problem, written ? EXIT_SYNC_FAILED : EXIT_DATA, "%s/%s: %s: %s", path, temporary,
-                    written ? "sync" : "write", strerror(errno));
-        close(fd);
-        return false;
-    }
-    close(fd);
-    if (renameat(folder, temporary, folder, name) != 0)
-        return problem_set(problem, EXIT_DATA, "%s/%s: %s", path, name, strerror(errno));
-    if (fsync(folder) != 0)
-        return problem_set(problem, EXIT_SYNC_FAILED, "%s: sync: %s", path, strerror(errno));
-    return true;
+    char *from = disk_path(f->path, temporary), *to = disk_path(f->path, name);
+    bool ok = write_file(f, from, temporary, text, len, problem);
+    int error = ok ? disk_rename(f->disk, from, to) : 0;
+    ok = ok && (error == 0 || file_problem(f, EXIT_DATA, name, "", error, problem));
+    error = ok ? disk_sync_folder(f->disk, f->path) : 0;
+    if (error != 0)
+        ok = problem_set(problem, EXIT_SYNC_FAILED, "%s: sync: %s", f->path, strerror(-error));
+    free(from);
+    free(to);
+    return ok;
 }
 
 /* Reads a file of the folder into `text` (TEXT_MAX bytes, zero-terminated) and checks its format's name and version.
  * `*found` is false, without an error, where there is none. */
-static bool read_file(int folder, const char *path, const char *name, char *text, size_t *len, bool *found,
-                      struct problem *problem)
+static bool read_file(const struct files *f, const char *name, char *text, size_t *len, bool *found, struct problem *problem)
 {
     char pattern[64];
     int version = 0;
-    int fd = openat(folder, name, O_RDONLY | O_CLOEXEC);
-    *found = fd >= 0;
-    if (fd < 0 && errno == ENOENT)
-        return true;
-    if (fd < 0)
-        return problem_set(problem, EXIT_DATA, "%s/%s: %s", path, name, strerror(errno));
-    ssize_t n = read(fd, text, TEXT_MAX - 1); /* a regular file: all there is in one call */
-    const int error = errno;
-    close(fd);
+    char *path = disk_path(f->path, name);
+    int file = disk_open(f->disk, path, DISK_READ);
+    free(path);
+    *found = file >= 0;
+    if (file < 0)
+        return file == -ENOENT || file_problem(f, EXIT_DATA, name, "", file, problem);
+    int64_t n = disk_read(f->disk, file, 0, text, TEXT_MAX - 1);
+    disk_close(f->disk, file);
     if (n < 0)
-        return problem_set(problem, EXIT_DATA, "%s/%s: %s", path, name, strerror(error));
+        return file_problem(f, EXIT_DATA, name, "", n, problem);
     text[n] = '\0';
     *len = (size_t)n;
     snprintf(pattern, sizeof pattern, "synod-%s %%9d", name);
     if (sscanf(text, pattern, &version) == 1 && version > FORMAT_VERSION)
-        return problem_set(problem, EXIT_DATA, "%s/%s: format version %d, this program knows up to %d", path, name, version,
-                           FORMAT_VERSION);
+        return problem_set(problem, EXIT_DATA, "%s/%s: format version %d, this program knows up to %d", f->path, name,
+                           version, FORMAT_VERSION);
     return true;
 }
 
-static bool read_identity(int folder, const char *path, struct identity *id, bool *found, struct problem *problem)
+static bool read_identity(const struct files *f, struct identity *id, bool *found, struct problem *problem)
 {
     char text[TEXT_MAX];
     size_t len;
-    if (!read_file(folder, path, "identity", text, &len, found, problem))
+    if (!read_file(f, "identity", text, &len, found, problem))
         return false;
     if (*found && !identity_read(text, len, id))
-        return problem_set(problem, EXIT_DATA, "%s/identity: corrupt", path);
+        return problem_set(problem, EXIT_DATA, "%s/identity: corrupt", f->path);
     return true;
 }
 
-/* Locks the folder until the returned descriptor is closed; -1 with a problem. */
-static int lock_folder(int folder, const char *path, struct problem *problem)
+/* Whether the folder has an identity: 0, or -ENOENT, or what keeps the folder from being used. Asked before the lock is taken, so
+ * that nothing is left in a folder that is not ours. */
+static int look_for_identity(const struct files *f)
 {
-    int fd = openat(folder, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (fd < 0) {
-        problem_set(problem, EXIT_DATA, "%s/lock: %s", path, strerror(errno));
-        return -1;
-    }
-    char text[32] = "";
-    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-        const int error = errno;
-        ssize_t n = pread(fd, text, sizeof text - 1, 0);
-        text[n > 0 ? strspn(text, "0123456789") : 0] = '\0';
-        if (error == EWOULDBLOCK)
-            problem_set(problem, EXIT_DATA, "%s is already in use by process %s", path, text[0] ? text : "unknown");
-        else
-            problem_set(problem, EXIT_DATA, "%s/lock: %s", path, strerror(error));
-        close(fd);
-        return -1;
-    }
-    int len = snprintf(text, sizeof text, "%d\n", (int)getpid());
-    if (ftruncate(fd, 0) != 0 || pwrite(fd, text, (size_t)len, 0) != len) {
-        problem_set(problem, EXIT_DATA, "%s/lock: %s", path, strerror(errno));
-        close(fd);
-        return -1;
-    }
-    return fd;
+    char *path = disk_path(f->path, "identity");
+    int64_t size = disk_size(f->disk, path);
+    free(path);
+    return size < 0 ? (int)size : 0;
+}
+
+/* Locks the folder until the returned file is closed; -1 with a problem. */
+static int lock_folder(const struct files *f, struct problem *problem)
+{
+    char holder[32] = "";
+    char *path = disk_path(f->path, "lock");
+    int lock = disk_lock(f->disk, path, holder, sizeof holder);
+    free(path);
+    if (lock >= 0)
+        return lock;
+    if (lock == -EWOULDBLOCK)
+        problem_set(problem, EXIT_DATA, "%s is already in use by process %s", f->path, holder[0] ? holder : "unknown");
+    else
+        file_problem(f, EXIT_DATA, "lock", "", lock, problem);
+    return -1;
 }
 
 /* ---- Formatting ---- */
 
 /* Makes `path` and its parents, each entry durable in the folder above it. */
-static bool make_folder(const char *path, struct problem *problem)
+static bool make_folder(struct disk *disk, const char *path, struct problem *problem)
 {
     char part[PATH_MAX];
     const size_t len = strlen(path);
@@ -256,94 +253,102 @@ static bool make_folder(const char *path, struct problem *problem)
             continue;
         memcpy(part, path, i);
         part[i] = '\0';
-        if (mkdir(part, 0750) != 0) {
-            if (errno == EEXIST)
-                continue;
-            return problem_set(problem, EXIT_DATA, "%s: %s", part, strerror(errno));
-        }
+        int error = disk_make_folder(disk, part);
+        if (error == -EEXIST)
+            continue;
+        if (error != 0)
+            return problem_set(problem, EXIT_DATA, "%s: %s", part, strerror(-error));
         char *slash = strrchr(part, '/');
         if (slash != NULL)
             slash[slash == part ? 1 : 0] = '\0';
-        int parent = open(slash != NULL ? part : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (parent < 0 || fsync(parent) != 0) {
-            problem_set(problem, EXIT_SYNC_FAILED, "%s: sync: %s", part, strerror(errno));
-            if (parent >= 0)
-                close(parent);
-            return false;
-        }
-        close(parent);
+        error = disk_sync_folder(disk, slash != NULL ? part : ".");
+        if (error != 0)
+            return problem_set(problem, EXIT_SYNC_FAILED, "%s: sync: %s", part, strerror(-error));
     }
     return true;
 }
 
-/* Refuses a folder that holds anything but the remains of a formatting that was cut short. */
-static bool check_empty(const char *path, struct problem *problem)
+struct stranger {
+    bool found;
+    char name[256];
+};
+
+static void look_for_stranger(void *context, const char *name)
 {
-    DIR *dir = opendir(path);
-    if (dir == NULL)
-        return problem_set(problem, EXIT_DATA, "%s: %s", path, strerror(errno));
-    bool ok = true;
-    for (struct dirent *e = readdir(dir); ok && e != NULL; e = readdir(dir)) {
-        const char *name = e->d_name;
-        if (strcmp(name, ".") != 0 && strcmp(name, "..") != 0 && strcmp(name, "lock") != 0 &&
-            strcmp(name, "identity.tmp") != 0)
-            ok = problem_set(problem, EXIT_DATA, "%s is not empty (it holds '%s') and has no identity", path, name);
-    }
-    closedir(dir);
-    return ok;
+    struct stranger *s = context;
+    if (s->found || strcmp(name, "lock") == 0 || strcmp(name, "identity.tmp") == 0)
+        return;
+    s->found = true;
+    snprintf(s->name, sizeof s->name, "%s", name);
 }
 
-static bool format_locked(int folder, const char *path, const char *cluster, uint32_t node, struct problem *problem)
+/* Refuses a folder that holds anything but the remains of a formatting that was cut short. */
+static bool check_empty(const struct files *f, struct problem *problem)
+{
+    struct stranger stranger = {0};
+    int error = disk_list(f->disk, f->path, look_for_stranger, &stranger);
+    if (error != 0)
+        return problem_set(problem, EXIT_DATA, "%s: %s", f->path, strerror(-error));
+    return !stranger.found ||
+           problem_set(problem, EXIT_DATA, "%s is not empty (it holds '%s') and has no identity", f->path, stranger.name);
+}
+
+static bool format_locked(const struct files *f, const char *cluster, uint32_t node, const uint8_t *instance,
+                          struct problem *problem)
 {
     struct identity id;
     bool found;
     char text[TEXT_MAX];
-    if (!read_identity(folder, path, &id, &found, problem))
+    if (!read_identity(f, &id, &found, problem))
         return false;
     if (found)
-        return problem_set(problem, EXIT_DATA, "%s is already formatted, for node %u of cluster '%s'", path, id.node,
+        return problem_set(problem, EXIT_DATA, "%s is already formatted, for node %u of cluster '%s'", f->path, id.node,
                            id.cluster);
-    if (!check_empty(path, problem))
+    if (!check_empty(f, problem))
         return false;
     id = (struct identity){.node = node};
     snprintf(id.cluster, sizeof id.cluster, "%s", cluster);
-    if (getrandom(id.instance, sizeof id.instance, 0) != (ssize_t)sizeof id.instance)
+    if (instance != NULL)
+        memcpy(id.instance, instance, sizeof id.instance);
+    else if (getrandom(id.instance, sizeof id.instance, 0) != (ssize_t)sizeof id.instance)
         return problem_set(problem, EXIT_TROUBLE, "no random bytes: %s", strerror(errno));
-    return replace_file(folder, path, "identity", text, identity_print(&id, text), problem);
+    return replace_file(f, "identity", text, identity_print(&id, text), problem);
 }
 
-bool data_folder_format(const char *path, const char *cluster, uint32_t node, struct problem *problem)
+bool data_folder_format(struct disk *disk, const char *path, const char *cluster, uint32_t node, const uint8_t *instance,
+                        struct problem *problem)
 {
-    if (!make_folder(path, problem))
+    const struct files files = {.disk = disk, .path = path};
+    if (!make_folder(disk, path, problem))
         return false;
-    int folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (folder < 0)
-        return problem_set(problem, EXIT_DATA, "%s: %s", path, strerror(errno));
-    int lock = lock_folder(folder, path, problem);
-    const bool ok = lock >= 0 && format_locked(folder, path, cluster, node, problem);
-    if (lock >= 0)
-        close(lock);
-    close(folder);
+    int error = look_for_identity(&files);
+    if (error != 0 && error != -ENOENT)
+        return problem_set(problem, EXIT_DATA, "%s: %s", path, strerror(-error));
+    int lock = lock_folder(&files, problem);
+    if (lock < 0)
+        return false;
+    const bool ok = format_locked(&files, cluster, node, instance, problem);
+    disk_close(disk, lock);
     return ok;
 }
 
 /* ---- Opening ---- */
-
-static bool not_formatted(const char *path, uint32_t node, struct problem *problem)
-{
-    return problem_set(problem, EXIT_DATA, "%s is not formatted: run synod init --config FILE --node %u", path, node);
-}
 
 static bool read_peers(struct data_folder *f, struct problem *problem)
 {
     char text[TEXT_MAX];
     size_t len;
     bool found;
-    if (!read_file(f->folder, f->path, "peers", text, &len, &found, problem))
+    if (!read_file(&f->files, "peers", text, &len, &found, problem))
         return false;
     if (found && !peers_read(text, len, f->peers))
         return problem_set(problem, EXIT_DATA, "%s/peers: corrupt", f->path);
     return true;
+}
+
+static bool not_formatted(const char *path, uint32_t node, struct problem *problem)
+{
+    return problem_set(problem, EXIT_DATA, "%s is not formatted: run synod init --config FILE --node %u", path, node);
 }
 
 /* With the lock held: whose folder it is, and the next boot. */
@@ -352,7 +357,7 @@ static bool boot(struct data_folder *f, const char *cluster, uint32_t node, stru
     struct identity *id = &f->identity;
     char text[TEXT_MAX];
     bool found;
-    if (!read_identity(f->folder, f->path, id, &found, problem))
+    if (!read_identity(&f->files, id, &found, problem))
         return false;
     if (!found)
         return not_formatted(f->path, node, problem);
@@ -361,28 +366,29 @@ static bool boot(struct data_folder *f, const char *cluster, uint32_t node, stru
                            f->path, id->node, id->cluster, node, cluster);
     if (id->incarnation == UINT32_MAX)
         return problem_set(problem, EXIT_DATA, "%s/identity: no incarnations left", f->path);
-    id->incarnation++;
-    return read_peers(f, problem) && replace_file(f->folder, f->path, "identity", text, identity_print(id, text), problem);
+    if (!MUTANT(LIFE_NOT_COUNTED) || id->incarnation == 0)
+        id->incarnation++;
+    return read_peers(f, problem) && replace_file(&f->files, "identity", text, identity_print(id, text), problem);
 }
 
-bool data_folder_open(struct data_folder **out, const char *path, const char *cluster, uint32_t node,
+bool data_folder_open(struct data_folder **out, struct disk *disk, const char *path, const char *cluster, uint32_t node,
                       struct problem *problem)
 {
-    int folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (folder < 0 && errno != ENOENT)
-        return problem_set(problem, EXIT_DATA, "%s: %s", path, strerror(errno));
-    /* Looked at before the lock, so that nothing is left in a folder that is not ours. */
-    if (folder < 0 || (faccessat(folder, "identity", F_OK, 0) != 0 && errno == ENOENT)) {
-        if (folder >= 0)
-            close(folder);
+    const struct files files = {.disk = disk, .path = path};
+    int error = look_for_identity(&files);
+    if (error == -ENOENT)
         return not_formatted(path, node, problem);
-    }
+    if (error != 0)
+        return problem_set(problem, EXIT_DATA, "%s: %s", path, strerror(-error));
+    int lock = lock_folder(&files, problem);
+    if (lock < 0)
+        return false;
     struct data_folder *f = memory_new(1, sizeof *f);
     f->path = strdup(path);
     invariant(f->path != NULL);
-    f->folder = folder;
-    f->lock = lock_folder(folder, path, problem);
-    if (f->lock < 0 || !boot(f, cluster, node, problem)) {
+    f->files = (struct files){.disk = disk, .path = f->path};
+    f->lock = lock;
+    if (!boot(f, cluster, node, problem)) {
         data_folder_close(f);
         return false;
     }
@@ -394,9 +400,7 @@ void data_folder_close(struct data_folder *folder)
 {
     if (folder == NULL)
         return;
-    if (folder->lock >= 0)
-        close(folder->lock);
-    close(folder->folder);
+    disk_close(folder->files.disk, folder->lock);
     free(folder->path);
     free(folder);
 }
@@ -418,7 +422,7 @@ bool data_folder_accept_peer(struct data_folder *folder, uint32_t peer, const ui
         return memcmp(p->instance, instance, INSTANCE_BYTES) == 0;
     p->known = true;
     memcpy(p->instance, instance, INSTANCE_BYTES);
-    if (replace_file(folder->folder, folder->path, "peers", text, peers_print(folder->peers, text), &problem))
+    if (replace_file(&folder->files, "peers", text, peers_print(folder->peers, text), &problem))
         return true;
     /* Not durable, so not remembered: the peer is refused now and comes again. */
     p->known = false;

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "core/base/types.h"
+#include "host/disk.h"
 #include "host/problem.h"
 
 struct identity {
@@ -17,11 +18,13 @@ struct identity {
 
 struct data_folder;
 
-/* Formats `path` (made with its parents) for a node. An existing identity is never overwritten. */
-bool data_folder_format(const char *path, const char *cluster, uint32_t node, struct problem *problem);
+/* Formats `path` (made with its parents) for a node. An existing identity is never overwritten. `instance` is the node's instance id
+ * (16 bytes); NULL: a random one. */
+bool data_folder_format(struct disk *disk, const char *path, const char *cluster, uint32_t node, const uint8_t *instance,
+                        struct problem *problem);
 
-/* Locks the folder, checks that it belongs to this cluster and node, and makes the next incarnation durable. */
-bool data_folder_open(struct data_folder **out, const char *path, const char *cluster, uint32_t node,
+/* Locks the folder, checks that it belongs to this cluster and node, and makes the next incarnation durable. `disk` is borrowed. */
+bool data_folder_open(struct data_folder **out, struct disk *disk, const char *path, const char *cluster, uint32_t node,
                       struct problem *problem);
 void data_folder_close(struct data_folder *folder);
 

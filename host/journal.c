@@ -1,10 +1,13 @@
-/* The face of the journal: everything here runs on the loop's thread. journal_internal.h says which file does what. */
+/* The journal on a loop: everything here runs on the loop's thread but `worker`, the thread that waits for the disk.
+ * journal_internal.h draws what goes from one to the other.
+ *
+ * The worker takes one submitted buffer at a time, so that group n+1 is written only after group n is durable (rule 1 of
+ * core/formats/journal.h). While it syncs, the loop goes on with the next turns, whose appends gather in the next buffer:
+ * the slower the disk, the larger the groups.
+ *
+ * A dedicated thread with a condition variable, and not uv_queue_work: the pool's threads are shared with whatever else
+ * blocks, and a group must never wait behind a name lookup. */
 #include "host/journal.h"
-
-#include <fcntl.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 #include "core/base/memory.h"
 #include "host/journal_internal.h"
@@ -41,7 +44,8 @@ static struct buffer *buffer_pop(struct journal *j)
     return b;
 }
 
-void journal_fail(struct journal *j, const struct problem *problem)
+/* Notes a failure (the first one counts); the loop reports it. Any thread. */
+static void journal_fail(struct journal *j, const struct problem *problem)
 {
     uv_mutex_lock(&j->lock);
     if (!j->failed) {
@@ -52,38 +56,62 @@ void journal_fail(struct journal *j, const struct problem *problem)
     uv_mutex_unlock(&j->lock);
 }
 
-/* ---- What the worker has done ---- */
+/* ---- The worker ---- */
 
-/* Notes the segment of a group that was written: the last one, a new one, or one that has replaced the last. */
-static void note_segment(struct journal *j, const struct journal_file *segment)
+/* The first buffer that is to be written; NULL: none yet. Under the lock. */
+static struct buffer *next_submitted(struct journal *j)
 {
-    struct journal_file *last = &j->files[j->file_count - 1];
-    if (last->first_lsn != segment->first_lsn) {
-        j->files = memory_reserve(j->files, &j->file_capacity, j->file_count + 1, sizeof *j->files);
-        j->files[j->file_count++] = *segment;
-    } else if (last->bytes != segment->bytes) {
-        *last = *segment;
-        while (j->index_count > 0 && j->index[j->index_count - 1].segment == j->file_count - 1)
-            j->index_count--;
-        j->read_next = (struct index_entry){0};
-        if (j->read_fd >= 0)
-            close(j->read_fd);
-        j->read_fd = -1;
-    }
+    struct buffer *b = j->first;
+    while (b != NULL && b->state == BUFFER_DONE)
+        b = b->next;
+    return b != NULL && b->state == BUFFER_SUBMITTED ? b : NULL;
 }
+
+static bool write_buffer(struct journal *j, struct buffer *b, struct problem *problem)
+{
+    if (!journal_store_room(j->store, &b->group, problem))
+        return false;
+    uint64_t began = uv_hrtime();
+    bool ok = journal_store_write(j->store, &b->group, &b->written, problem);
+    b->sync_us = (uv_hrtime() - began) / 1000;
+    return ok;
+}
+
+static void worker(void *context)
+{
+    struct journal *j = context;
+    uv_mutex_lock(&j->lock);
+    for (;;) {
+        struct buffer *b = next_submitted(j);
+        if (j->failed || (b == NULL && j->stop))
+            break;
+        if (b == NULL) {
+            uv_cond_wait(&j->wake, &j->lock);
+            continue;
+        }
+        b->state = BUFFER_IN_FLIGHT;
+        uv_mutex_unlock(&j->lock);
+        struct problem problem;
+        bool ok = write_buffer(j, b, &problem);
+        if (!ok)
+            journal_fail(j, &problem);
+        uv_mutex_lock(&j->lock);
+        if (ok) {
+            b->state = BUFFER_DONE;
+            j->durable = b->group.first_lsn + b->group.count - 1;
+        }
+        uv_async_send(&j->handles->async);
+    }
+    uv_mutex_unlock(&j->lock);
+}
+
+/* ---- What the worker has done ---- */
 
 static void retire(struct journal *j, const struct buffer *b)
 {
     struct journal_statistics *s = &j->statistics;
-    note_segment(j, &b->segment);
-    journal_index_add(j, b->group.first_lsn, j->file_count - 1, b->offset, b->bytes);
-    j->retired_lsn = b->group.first_lsn + b->group.count - 1;
-    j->ends_in_mark = b->is_mark;
-    s->groups++;
-    s->records += b->group.count;
-    s->bytes += b->bytes;
-    if (j->writer.sync) {
-        s->syncs++;
+    journal_store_note(j->store, &b->written);
+    if (j->options.durability == DURABILITY_FSYNC) {
         s->sync_us_total += b->sync_us;
         if (b->sync_us > s->sync_us_max)
             s->sync_us_max = b->sync_us;
@@ -153,7 +181,7 @@ static void on_idle(uv_timer_t *timer)
     if (j == NULL)
         return;
     uv_mutex_lock(&j->lock);
-    if (!j->appended_since_tick && !j->ends_in_mark && j->first == NULL && !j->failed) {
+    if (!j->appended_since_tick && !journal_store_ends_in_mark(j->store) && j->first == NULL && !j->failed) {
         buffer_push(j, true)->state = BUFFER_SUBMITTED;
         uv_cond_signal(&j->wake);
     }
@@ -198,26 +226,9 @@ static bool handles_open(struct journal *j, uv_loop_t *loop, struct problem *pro
 static struct journal *journal_new(const struct journal_options *options)
 {
     struct journal *j = memory_new(1, sizeof *j);
-    const struct identity *identity = &options->identity;
     j->options = *options;
-    j->folder = journal_path(options->folder, "");
-    j->folder[strlen(j->folder) - 1] = '\0';
-    j->owner = (struct journal_owner){
-        .cluster = journal_cluster_hash(identity->cluster, strnlen(identity->cluster, sizeof identity->cluster)),
-        .node = identity->node,
-        .incarnation = identity->incarnation,
-    };
-    memcpy(j->owner.instance, identity->instance, sizeof j->owner.instance);
-    j->read_fd = -1;
-    uint64_t segment_bytes = options->segment_bytes > 4 * JOURNAL_PAGE ? options->segment_bytes : 4 * JOURNAL_PAGE;
-    j->writer = (struct writer){
-        .folder = j->folder,
-        .owner = j->owner,
-        .sync = options->durability == DURABILITY_FSYNC,
-        .segment_bytes = journal_pages(segment_bytes),
-        .fd = -1,
-        .spare = &j->spare,
-    };
+    j->folder = strdup(options->folder);
+    invariant(j->folder != NULL);
     uv_mutex_init(&j->lock);
     uv_cond_init(&j->wake);
     return j;
@@ -228,31 +239,43 @@ static void journal_free(struct journal *j)
     journal_spare_stop(&j->spare);
     while (j->first != NULL)
         buffer_free(buffer_pop(j));
-    if (j->writer.fd >= 0)
-        close(j->writer.fd);
-    if (j->read_fd >= 0)
-        close(j->read_fd);
-    journal_sticky_free(&j->writer.sticky);
-    journal_sticky_free(&j->inherited);
-    journal_result_free(&j->recovered);
+    if (j->store != NULL)
+        journal_store_close(j->store);
     journal_result_free(&j->read);
-    journal_group_free(&j->read_group);
     uv_mutex_destroy(&j->lock);
     uv_cond_destroy(&j->wake);
-    free(j->files);
-    free(j->index);
     free(j->folder);
     free(j);
+}
+
+static bool open_store(struct journal *j, struct problem *problem)
+{
+    const struct journal_options *o = &j->options;
+    const bool memory = o->durability == DURABILITY_MEMORY;
+    const struct journal_store_options options = {
+        .disk = disk_posix(),
+        .folder = j->folder,
+        .identity = o->identity,
+        .durability = o->durability,
+        .segment_bytes = o->segment_bytes,
+        .spares = memory ? NULL : &j->spare.spares,
+        .on_notice = o->on_notice,
+        .context = o->context,
+    };
+    if (!memory && !journal_spare_start(&j->spare, options.disk, j->folder, o->durability == DURABILITY_FSYNC, problem))
+        return false;
+    if (!journal_store_open(&j->store, &options, problem))
+        return false;
+    j->last_lsn = j->durable = journal_store_last(j->store);
+    return true;
 }
 
 bool journal_open(struct journal **out, uv_loop_t *loop, const struct journal_options *options, struct problem *problem)
 {
     struct journal *j = journal_new(options);
-    bool memory = options->durability == DURABILITY_MEMORY;
-    bool ok = (memory || journal_spare_start(&j->spare, j->folder, j->writer.sync, problem)) &&
-              journal_recovery(j, problem) && handles_open(j, loop, problem);
-    if (ok && !memory) {
-        j->worker_started = uv_thread_create(&j->worker, journal_worker, j) == 0;
+    bool ok = open_store(j, problem) && handles_open(j, loop, problem);
+    if (ok && options->durability != DURABILITY_MEMORY) {
+        j->worker_started = uv_thread_create(&j->worker, worker, j) == 0;
         ok = j->worker_started || problem_set(problem, EXIT_TROUBLE, "journal %s: cannot start a thread", j->folder);
         if (!ok)
             handles_close(j->handles);
@@ -267,7 +290,7 @@ bool journal_open(struct journal **out, uv_loop_t *loop, const struct journal_op
 
 void journal_close(struct journal *j)
 {
-    bool ends_in_mark = j->last_lsn == j->retired_lsn && j->ends_in_mark;
+    bool ends_in_mark = j->last_lsn == journal_store_last(j->store) && journal_store_ends_in_mark(j->store);
     if (j->worker_started) {
         journal_submit(j);
         uv_mutex_lock(&j->lock);
@@ -288,7 +311,7 @@ void journal_close(struct journal *j)
 static bool append(struct journal *j, const struct packet *record)
 {
     struct buffer *b = j->last;
-    uint64_t full = j->options.durability == DURABILITY_MEMORY ? RECOVER_BYTES : BUFFER_BYTES;
+    uint64_t full = j->options.durability == DURABILITY_MEMORY ? MEMORY_BUFFER_BYTES : BUFFER_BYTES;
     if (b == NULL || b->is_mark || b->state > BUFFER_SUBMITTED || b->group.len >= full)
         b = buffer_push(j, false);
     if (!journal_group_add(&b->group, record))
@@ -365,32 +388,59 @@ uint64_t journal_durable(const struct journal *j)
 
 uint64_t journal_last(const struct journal *j) { return j->last_lsn; }
 
-struct journal_statistics journal_statistics(const struct journal *j) { return j->statistics; }
+struct journal_statistics journal_statistics(const struct journal *j)
+{
+    struct journal_statistics statistics = j->statistics;
+    const struct journal_store_statistics store = journal_store_statistics(j->store);
+    statistics.groups += store.groups;
+    statistics.records += store.records;
+    statistics.bytes += store.bytes;
+    statistics.syncs += store.syncs;
+    statistics.torn_tails += store.torn_tails;
+    return statistics;
+}
+
+/* ---- Reading back ---- */
 
 struct packet_list journal_recover(struct journal *j)
 {
-    struct result *r = &j->recovered;
-    if (!j->recover_began) {
-        j->recover_began = true;
-        for (size_t i = 0; i < j->inherited.len; i++)
-            journal_result_add(r, &j->inherited.ptr[i]);
-        if (r->count > 0)
-            return journal_result_packets(r);
+    struct packet_list found;
+    struct problem problem;
+    if (!journal_store_recover(j->store, &found, &problem))
+        journal_fail(j, &problem);
+    return found;
+}
+
+/* From the buffers that are gathered, waiting or in flight. */
+static void collect_buffers(struct journal *j, uint64_t from, uint64_t bytes_max)
+{
+    struct journal_result *r = &j->read;
+    struct problem problem;
+    uv_mutex_lock(&j->lock);
+    bool forgotten = j->first == NULL || from < j->first->group.first_lsn;
+    for (const struct buffer *b = j->first; b != NULL && (r->count == 0 || r->bytes < bytes_max); b = b->next) {
+        if (from >= b->group.first_lsn && from < b->group.first_lsn + b->group.count)
+            journal_result_take(r, &b->group, &from, bytes_max);
     }
-    r->count = 0;
-    r->words_len = 0;
-    if (j->recover_next <= j->recover_end) {
-        journal_collect(j, r, j->recover_next, RECOVER_BYTES);
-        /* Appends may have begun already; they were not found at opening. */
-        while (r->count > 0 && r->packets[r->count - 1].id > j->recover_end)
-            r->count--;
-        j->recover_next += r->count;
-    }
-    return journal_result_packets(r);
+    uv_mutex_unlock(&j->lock);
+    if (!forgotten)
+        return;
+    problem_set(&problem, EXIT_DATA, "journal %s: lsn %llu is no longer kept: durability memory keeps %u bytes", j->folder,
+                (unsigned long long)from, (unsigned)MEMORY_BYTES_MAX);
+    journal_fail(j, &problem);
 }
 
 struct packet_list journal_read(struct journal *j, uint64_t from, uint64_t bytes_max)
 {
-    journal_collect(j, &j->read, from, bytes_max);
-    return journal_result_packets(&j->read);
+    struct journal_result *r = &j->read;
+    struct problem problem;
+    journal_result_clear(r);
+    if (from == 0 || from > j->last_lsn)
+        return journal_result_packets(r);
+    bool ok = journal_store_collect(j->store, r, &from, bytes_max, &problem);
+    if (!ok)
+        journal_fail(j, &problem);
+    else if (from > journal_store_last(j->store) && from <= j->last_lsn)
+        collect_buffers(j, from, bytes_max);
+    return journal_result_packets(r);
 }

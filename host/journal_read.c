@@ -1,16 +1,17 @@
-/* Reading back. Up to `retired_lsn` records come from the segments (through a sparse index: one entry for each 256 KiB,
- * from which the groups are walked), above it from the buffers that are gathered, waiting or in flight. All are checked
- * again and copied out, so that what is returned stays valid whatever the worker does. */
-#include <errno.h>
-#include <fcntl.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
+/* Reading back, through a sparse index: one entry for each 256 KiB, from which the groups are walked. What is read is
+ * checked again and copied out, so that it stays valid whatever is written meanwhile. */
+#include "host/journal_store_internal.h"
 
-#include "core/base/memory.h"
-#include "host/journal_internal.h"
+/* ---- Records that are copied out ---- */
 
-void journal_result_add(struct result *r, const struct packet *record)
+void journal_result_clear(struct journal_result *r)
+{
+    r->count = 0;
+    r->words_len = 0;
+    r->bytes = 0;
+}
+
+void journal_result_add(struct journal_result *r, const struct packet *record)
 {
     size_t words = words_for(record->len);
     r->packets = memory_reserve(r->packets, &r->packets_capacity, r->count + 1, sizeof *r->packets);
@@ -23,147 +24,125 @@ void journal_result_add(struct result *r, const struct packet *record)
     r->at[r->count] = r->words_len;
     r->count++;
     r->words_len += words;
+    r->bytes += record->len;
 }
 
-struct packet_list journal_result_packets(struct result *r)
+void journal_result_take(struct journal_result *r, const struct journal_group *g, uint64_t *from, uint64_t bytes_max)
+{
+    struct packet record;
+    uint32_t offset = 0;
+    for (uint32_t index = 0; (r->count == 0 || r->bytes < bytes_max) && journal_group_next(g, &offset, &index, &record);) {
+        if (record.id != *from)
+            continue;
+        journal_result_add(r, &record);
+        *from += 1;
+    }
+}
+
+struct packet_list journal_result_packets(struct journal_result *r)
 {
     for (size_t i = 0; i < r->count; i++)
         r->packets[i].words.ptr = r->words + r->at[i];
     return (struct packet_list){.ptr = r->packets, .len = r->count};
 }
 
-void journal_result_free(struct result *r)
+void journal_result_free(struct journal_result *r)
 {
     free(r->packets);
     free(r->at);
     free(r->words);
-    *r = (struct result){0};
+    *r = (struct journal_result){0};
 }
 
-bool journal_read_bytes(int fd, uint64_t offset, void *to, size_t len)
-{
-    for (size_t done = 0; done < len;) {
-        ssize_t n = pread(fd, (char *)to + done, len - done, (off_t)(offset + done));
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return false;
-        done += (size_t)n;
-    }
-    return true;
-}
+/* ---- From the segments ---- */
 
 static bool read_source(void *context, size_t segment, uint64_t offset, void *to, size_t len)
 {
-    struct journal *j = context;
-    if (j->read_fd < 0 || j->read_segment != segment) {
-        if (j->read_fd >= 0)
-            close(j->read_fd);
-        char *path = journal_segment_path(j->folder, j->files[segment].first_lsn);
-        j->read_fd = open(path, O_RDONLY | O_CLOEXEC);
-        j->read_segment = segment;
-        free(path);
-    }
-    return j->read_fd >= 0 && journal_read_bytes(j->read_fd, offset, to, len);
+    struct journal_store *s = context;
+    int file = journal_store_segment(s, &s->reading, segment);
+    return file >= 0 && disk_read(s->disk, file, offset, to, len) == (int64_t)len;
 }
 
 /* The last index entry at or below `lsn`, or where the last read stopped when that is nearer. */
-static struct index_entry locate(const struct journal *j, uint64_t lsn)
+static struct index_entry locate(const struct journal_store *s, uint64_t lsn)
 {
-    size_t low = 0, high = j->index_count;
+    size_t low = 0, high = s->index_count;
     while (high - low > 1) {
         size_t middle = low + (high - low) / 2;
-        if (j->index[middle].lsn <= lsn)
+        if (s->index[middle].lsn <= lsn)
             low = middle;
         else
             high = middle;
     }
-    bool nearer = j->read_next.lsn <= lsn && j->read_next.lsn > j->index[low].lsn;
-    return nearer ? j->read_next : j->index[low];
+    bool nearer = s->read_next.lsn <= lsn && s->read_next.lsn > s->index[low].lsn;
+    return nearer ? s->read_next : s->index[low];
 }
 
-/* Adds the records of a group from `*from` on; moves it past those added. */
-static void take(struct result *out, const struct journal_group *g, uint64_t *from, uint64_t bytes_max, uint64_t *bytes)
+static bool read_failed(const struct journal_store *s, enum journal_fault fault, const struct index_entry *at,
+                        struct problem *problem)
 {
-    struct packet record;
-    uint32_t offset = 0;
-    for (uint32_t index = 0; (out->count == 0 || *bytes < bytes_max) && journal_group_next(g, &offset, &index, &record);) {
-        if (record.id != *from)
-            continue;
-        journal_result_add(out, &record);
-        *bytes += record.len;
-        *from += 1;
-    }
-}
-
-static void read_forgotten(struct journal *j, uint64_t lsn)
-{
-    struct problem problem;
-    problem_set(&problem, EXIT_DATA, "journal %s: lsn %llu is no longer kept: durability memory keeps %u bytes", j->folder,
-                (unsigned long long)lsn, (unsigned)MEMORY_BYTES_MAX);
-    journal_fail(j, &problem);
-}
-
-static void read_failed(struct journal *j, enum journal_fault fault, const struct index_entry *at)
-{
-    struct problem problem;
-    char *path = journal_segment_path(j->folder, j->files[at->segment].first_lsn);
-    problem_set(&problem, EXIT_DATA, "journal %s: offset %llu: reading back: %s", path, (unsigned long long)at->offset,
+    char *path = journal_segment_path(s->folder, s->files[at->segment].first_lsn);
+    problem_set(problem, EXIT_DATA, "journal %s: offset %llu: reading back: %s", path, (unsigned long long)at->offset,
                 journal_fault_text(fault));
     free(path);
-    journal_fail(j, &problem);
+    return false;
 }
 
-/* Records up to retired_lsn. False: the journal has failed. */
-static bool collect_files(struct journal *j, struct result *out, uint64_t *from, uint64_t bytes_max, uint64_t *bytes)
+bool journal_store_collect(struct journal_store *s, struct journal_result *r, uint64_t *from, uint64_t bytes_max,
+                           struct problem *problem)
 {
-    struct journal_source source = {.read = read_source, .context = j};
-    struct index_entry at = locate(j, *from);
-    while (*from <= j->retired_lsn && (out->count == 0 || *bytes < bytes_max)) {
-        struct journal_group *g = &j->read_group;
+    struct journal_source source = {.read = read_source, .context = s};
+    if (s->index_count == 0 || *from < s->index[0].lsn)
+        return true;
+    struct index_entry at = locate(s, *from);
+    while (*from <= s->last_lsn && (r->count == 0 || r->bytes < bytes_max)) {
+        struct journal_group *g = &s->read_group;
         /* What is left of a segment whose records are all passed can only be a mark. */
-        if (at.segment + 1 < j->file_count && at.lsn == j->files[at.segment + 1].first_lsn) {
+        if (at.segment + 1 < s->file_count && at.lsn == s->files[at.segment + 1].first_lsn) {
             at.segment++;
-            at.offset = j->files[at.segment].header_bytes;
+            at.offset = s->files[at.segment].header_bytes;
         }
-        enum journal_fault fault = journal_group_load(g, source, &j->owner, j->files, at.segment, at.offset);
+        enum journal_fault fault = journal_group_load(g, source, &s->owner, s->files, at.segment, at.offset);
         if (fault == JOURNAL_SOUND && g->first_lsn != at.lsn)
             fault = JOURNAL_GROUP_GAP;
-        if (fault != JOURNAL_SOUND) {
-            read_failed(j, fault, &at);
-            return false;
-        }
-        take(out, g, from, bytes_max, bytes);
-        j->read_next = at;
+        if (fault != JOURNAL_SOUND)
+            return read_failed(s, fault, &at, problem);
+        journal_result_take(r, g, from, bytes_max);
+        s->read_next = at;
         at.lsn += g->count;
         at.offset += journal_pages(g->len);
         if (*from < at.lsn)
             break; /* full in the middle of this group */
-        j->read_next = at;
+        s->read_next = at;
     }
     return true;
 }
 
-void journal_collect(struct journal *j, struct result *out, uint64_t from, uint64_t bytes_max)
+bool journal_store_read(struct journal_store *s, uint64_t from, uint64_t bytes_max, struct packet_list *out,
+                        struct problem *problem)
 {
-    uint64_t bytes = 0;
-    out->count = 0;
-    out->words_len = 0;
-    if (from == 0 || from > j->last_lsn)
-        return;
-    if (from <= j->retired_lsn && j->options.durability != DURABILITY_MEMORY) {
-        if (j->index_count == 0 || from < j->index[0].lsn || !collect_files(j, out, &from, bytes_max, &bytes))
-            return;
-        if (from <= j->retired_lsn || from > j->last_lsn)
-            return;
+    journal_result_clear(&s->read);
+    bool ok = journal_store_collect(s, &s->read, &from, bytes_max, problem);
+    *out = journal_result_packets(&s->read);
+    return ok;
+}
+
+bool journal_store_recover(struct journal_store *s, struct packet_list *out, struct problem *problem)
+{
+    struct journal_result *r = &s->recovered;
+    bool ok = true;
+    journal_result_clear(r);
+    if (!s->recover_began) {
+        s->recover_began = true;
+        for (size_t i = 0; i < s->inherited.len; i++)
+            journal_result_add(r, &s->inherited.ptr[i]);
     }
-    uv_mutex_lock(&j->lock);
-    bool forgotten = j->first == NULL || from < j->first->group.first_lsn;
-    for (const struct buffer *b = j->first; b != NULL && (out->count == 0 || bytes < bytes_max); b = b->next) {
-        if (from >= b->group.first_lsn && from < b->group.first_lsn + b->group.count)
-            take(out, &b->group, &from, bytes_max, &bytes);
+    if (r->count == 0 && s->recover_next <= s->recover_end) {
+        ok = journal_store_collect(s, r, &s->recover_next, RECOVER_BYTES, problem);
+        /* Groups may have been written already; they were not found at opening. */
+        while (r->count > 0 && r->packets[r->count - 1].id > s->recover_end)
+            r->count--;
     }
-    uv_mutex_unlock(&j->lock);
-    if (forgotten)
-        read_forgotten(j, from);
+    *out = journal_result_packets(r);
+    return ok;
 }

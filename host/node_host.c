@@ -312,7 +312,7 @@ static bool open_storage(struct node_host *h, struct problem *problem)
     char path[4096];
     if (snprintf(path, sizeof path, "%s/node-%u", config->data, h->self->id) >= (int)sizeof path)
         return problem_set(problem, EXIT_DATA, "data: the path is too long");
-    if (!data_folder_open(&h->folder, path, config->cluster, h->self->id, problem))
+    if (!data_folder_open(&h->folder, disk_posix(), path, config->cluster, h->self->id, problem))
         return false;
     const struct journal_options options = {
         .folder = data_folder_path(h->folder),

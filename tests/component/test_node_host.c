@@ -42,7 +42,7 @@ static void format(struct fixture *f)
     char path[128];
     struct problem problem;
     snprintf(path, sizeof path, "%s/node-1", f->config.data);
-    if (!data_folder_format(path, f->config.cluster, 1, &problem))
+    if (!data_folder_format(disk_posix(), path, f->config.cluster, 1, NULL, &problem))
         fail_msg("%s", problem.text);
 }
 
@@ -221,11 +221,11 @@ static void test_file_names(void **state)
 {
     char file[64];
     (void)state;
-    node_host_file(file, sizeof file, "n", ROLE_COORDINATOR, "sticky");
+    node_host_file(file, sizeof file, "n", ROLE_COORDINATOR, LEADER_STICKY);
     assert_string_equal(file, "n/coordinator-node.wasm");
-    node_host_file(file, sizeof file, "n", ROLE_PROPOSER, "highest");
+    node_host_file(file, sizeof file, "n", ROLE_PROPOSER, LEADER_HIGHEST);
     assert_string_equal(file, "n/proposer-node-highest.wasm");
-    node_host_file(file, sizeof file, "n", ROLE_LEARNER, "highest"); /* elects nobody */
+    node_host_file(file, sizeof file, "n", ROLE_LEARNER, LEADER_HIGHEST); /* elects nobody */
     assert_string_equal(file, "n/learner-node.wasm");
 }
 

@@ -49,14 +49,14 @@ static int leave(void **state)
 
 static void format(void)
 {
-    if (!data_folder_format(NODE, "demo", 1, &problem))
+    if (!data_folder_format(disk_posix(), NODE, "demo", 1, NULL, &problem))
         fail_msg("%s", problem.text);
 }
 
 static struct data_folder *open_folder(void)
 {
     struct data_folder *f = NULL;
-    if (!data_folder_open(&f, NODE, "demo", 1, &problem))
+    if (!data_folder_open(&f, disk_posix(), NODE, "demo", 1, &problem))
         fail_msg("%s", problem.text);
     return f;
 }
@@ -64,7 +64,7 @@ static struct data_folder *open_folder(void)
 static void expect_open(const char *cluster, uint32_t node, const char *error)
 {
     struct data_folder *f = NULL;
-    assert_false(data_folder_open(&f, NODE, cluster, node, &problem));
+    assert_false(data_folder_open(&f, disk_posix(), NODE, cluster, node, &problem));
     assert_null(f);
     assert_string_equal(problem.text, error);
     assert_int_equal(problem.exit_code, EXIT_DATA);
@@ -111,9 +111,9 @@ static void test_instances_differ(void **state)
 {
     (void)state;
     format();
-    assert_true(data_folder_format("other", "demo", 1, &problem));
+    assert_true(data_folder_format(disk_posix(), "other", "demo", 1, NULL, &problem));
     struct data_folder *a = open_folder(), *b = NULL;
-    assert_true(data_folder_open(&b, "other", "demo", 1, &problem));
+    assert_true(data_folder_open(&b, disk_posix(), "other", "demo", 1, &problem));
     assert_memory_not_equal(data_folder_identity(a)->instance, data_folder_identity(b)->instance, 16);
     data_folder_close(a);
     data_folder_close(b);
@@ -137,7 +137,7 @@ static void test_format_overwrites_nothing(void **state)
     char before[512], after[512];
     format();
     const size_t len = read_all(NODE "/identity", before, sizeof before);
-    assert_false(data_folder_format(NODE, "demo", 1, &problem));
+    assert_false(data_folder_format(disk_posix(), NODE, "demo", 1, NULL, &problem));
     assert_string_equal(problem.text, NODE " is already formatted, for node 1 of cluster 'demo'");
     assert_int_equal(problem.exit_code, EXIT_DATA);
     assert_int_equal(read_all(NODE "/identity", after, sizeof after), len);
@@ -146,7 +146,7 @@ static void test_format_overwrites_nothing(void **state)
     /* A folder that has lost its identity, but nothing else. */
     assert_int_equal(unlink(NODE "/identity"), 0);
     write_all(NODE "/journal-1.log", "x", 1);
-    assert_false(data_folder_format(NODE, "demo", 1, &problem));
+    assert_false(data_folder_format(disk_posix(), NODE, "demo", 1, NULL, &problem));
     assert_string_equal(problem.text, NODE " is not empty (it holds 'journal-1.log') and has no identity");
     assert_int_equal(unlink(NODE "/journal-1.log"), 0);
 
@@ -160,11 +160,11 @@ static void test_format_where_it_cannot(void **state)
 {
     (void)state;
     write_all("a", "x", 1);
-    assert_false(data_folder_format(NODE, "demo", 1, &problem));
+    assert_false(data_folder_format(disk_posix(), NODE, "demo", 1, NULL, &problem));
     assert_string_equal(problem.text, "a/b: Not a directory");
-    assert_false(data_folder_format("a", "demo", 1, &problem));
+    assert_false(data_folder_format(disk_posix(), "a", "demo", 1, NULL, &problem));
     assert_string_equal(problem.text, "a: Not a directory");
-    assert_false(data_folder_format("", "demo", 1, &problem));
+    assert_false(data_folder_format(disk_posix(), "", "demo", 1, NULL, &problem));
     assert_string_equal(problem.text, "'': no usable path of a data folder");
 }
 
@@ -191,7 +191,8 @@ static void test_one_process_at_a_time(void **state)
     assert_true(child >= 0);
     if (child == 0) {
         struct data_folder *again = NULL;
-        _exit(!data_folder_open(&again, NODE, "demo", 1, &problem) && strcmp(problem.text, error) == 0 ? 0 : 1);
+        _exit(!data_folder_open(&again, disk_posix(), NODE, "demo", 1, &problem) && strcmp(problem.text, error) == 0 ? 0
+                                                                                                                     : 1);
     }
     int status;
     assert_int_equal(waitpid(child, &status, 0), child);
@@ -214,7 +215,7 @@ static void test_lock_of_a_dead_process(void **state)
     assert_true(child >= 0);
     if (child == 0) {
         struct data_folder *f = NULL;
-        bool ok = data_folder_open(&f, NODE, "demo", 1, &problem);
+        bool ok = data_folder_open(&f, disk_posix(), NODE, "demo", 1, &problem);
         if (!ok || write(pipes[1], "x", 1) != 1)
             _exit(1);
         for (;;)
@@ -247,7 +248,7 @@ static void expect_corruption_found(const char *path, const char *error, const c
         else
             bad_len = i - len;
         write_all(path, bad, bad_len);
-        assert_false(data_folder_open(&f, NODE, "demo", 1, &problem));
+        assert_false(data_folder_open(&f, disk_posix(), NODE, "demo", 1, &problem));
         if (strcmp(problem.text, version_error) != 0)
             assert_string_equal(problem.text, error);
         assert_int_equal(problem.exit_code, EXIT_DATA);
@@ -289,7 +290,7 @@ static void test_newer_format(void **state)
     format();
     write_all(NODE "/identity", "synod-identity 2\nwhatever\n", 26);
     expect_open("demo", 1, NODE "/identity: format version 2, this program knows up to 1");
-    assert_false(data_folder_format(NODE, "demo", 1, &problem));
+    assert_false(data_folder_format(disk_posix(), NODE, "demo", 1, NULL, &problem));
     assert_string_equal(problem.text, NODE "/identity: format version 2, this program knows up to 1");
 }
 

@@ -53,7 +53,7 @@ static void open_node(struct fixture *f, size_t i)
 {
     struct node *node = &f->nodes[i];
     struct problem problem = {0};
-    if (!data_folder_open(&node->folder, node->folder_path, f->config.cluster, node->id, &problem))
+    if (!data_folder_open(&node->folder, disk_posix(), node->folder_path, f->config.cluster, node->id, &problem))
         fail_msg("%s", problem.text);
     const struct network_options options = {&f->config, node->id, node->folder, node->logger, on_input, node};
     if (!network_open(&node->network, &f->loop, &options, &problem))
@@ -101,7 +101,7 @@ static struct fixture *setup(const char *host)
         f->config_nodes[i].id = node->id;
         strcpy(f->config_nodes[i].address.host, host);
         snprintf(node->folder_path, sizeof node->folder_path, "%s/node-%u", f->root, node->id);
-        if (!data_folder_format(node->folder_path, f->config.cluster, node->id, &problem))
+        if (!data_folder_format(disk_posix(), node->folder_path, f->config.cluster, node->id, NULL, &problem))
             fail_msg("%s", problem.text);
     }
     return f;
@@ -447,7 +447,7 @@ static void test_port_in_use(void **state)
     f->config_nodes[1].address.port = f->config_nodes[0].address.port;
     struct node *b = &f->nodes[1];
     struct problem problem = {0};
-    assert_true(data_folder_open(&b->folder, b->folder_path, "demo", 2, &problem));
+    assert_true(data_folder_open(&b->folder, disk_posix(), b->folder_path, "demo", 2, &problem));
     const struct network_options options = {&f->config, 2, b->folder, b->logger, on_input, b};
     struct network *n = NULL;
     assert_false(network_open(&n, &f->loop, &options, &problem));
