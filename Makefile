@@ -1,6 +1,6 @@
 # The front door. Each target does what it needs first: `make demo` on a fresh Debian 12 installs, builds and runs.
 .DEFAULT_GOAL := build
-.PHONY: help setup build demo test bench asan native fuzz format tidy clean distclean
+.PHONY: help setup build demo test bench asan native sim fuzz mutants format tidy clean distclean
 
 # The demo's knobs, for instance: make demo DEPLOYMENT=standalone CLIENTS=100 PROCESSES=5 REQUESTS=50000
 DEPLOYMENT ?= coordinator
@@ -8,8 +8,11 @@ CLIENTS    ?= 500
 PROCESSES  ?= 10
 REQUESTS   ?= 1000000
 
+# How many seeds of the simulator.
+SEEDS ?= 2000
+
 # How long each fuzzer runs.
-FUZZ_SECONDS ?= 10
+SECONDS ?= 10
 
 # $(call cmake,PRESET): configures once, then builds. CMake itself notices when it has to configure again.
 folder = $(if $(filter release,$1),build,build/$1)
@@ -41,12 +44,16 @@ native: setup  ## everything that needs no WebAssembly component, with its unit 
 	$(call cmake,native)
 	@ctest --preset native
 
-fuzz: setup  ## runs each fuzzer for FUZZ_SECONDS; what it finds worth keeping goes to build/fuzz/corpus/
+sim: build  ## runs SEEDS seeds of the simulator on all cores; prints what happened and what was reached
+	build/bin/synod sim --seeds $(SEEDS)
+
+fuzz: setup  ## runs each fuzzer for SECONDS, a line each; what they find worth keeping goes to build/fuzz/corpus/
 	$(call cmake,fuzz)
-	@for fuzzer in build/fuzz/bin/fuzz_*; do \
-	  corpus=build/fuzz/corpus/$${fuzzer##*/}; mkdir -p $$corpus; echo "$$fuzzer"; \
-	  $$fuzzer -max_total_time=$(FUZZ_SECONDS) -verbosity=0 -print_final_stats=1 -artifact_prefix=build/fuzz/ $$corpus || exit 1; \
-	done
+	@fuzz/run.sh build/fuzz $(SECONDS)
+
+mutants: setup  ## puts each fault of sim/mutants.c into the code, which the simulator must find
+	$(call cmake,mutants)
+	@build/mutants/bin/synod sim --mutants
 
 format: setup  ## formats the C sources
 	@git ls-files -co --exclude-standard '*.c' '*.h' | xargs -r clang-format-19 -i

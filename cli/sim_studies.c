@@ -1,0 +1,81 @@
+#include "cli/sim_studies.h"
+
+#include <stdio.h>
+#include <time.h>
+
+#include "host/problem.h"
+#include "sim/explore.h"
+#include "sim/sweep.h"
+
+static double seconds_now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static void say_explored(void *context, const struct explore_progress *p)
+{
+    (void)context;
+    fprintf(stderr, "depth %u: %llu states, %llu transitions, %llu states to go on from\n", p->depth,
+            (unsigned long long)p->states, (unsigned long long)p->transitions, (unsigned long long)p->waiting);
+}
+
+int sim_explore(void)
+{
+    struct explore_options options = explore_standard();
+    options.progress = say_explored;
+    static struct explore_result r;
+    double began = seconds_now();
+    printf("3 acceptors, 2 proposers, learners, 2 slots, 3 ballots, any message lost, 1 crash\n");
+    bool sound = explore_run(&options, &r);
+    double took = seconds_now() - began;
+    printf("%llu states, %llu transitions, depth %u, %llu states of learners; %.1f s, %.0f states/s\n",
+           (unsigned long long)r.states, (unsigned long long)r.transitions, r.depth, (unsigned long long)r.learnings, took,
+           (double)r.states / took);
+    if (!sound)
+        printf("FAILED %s\n%s\n", r.failed != NULL ? r.failed : "to finish", r.path != NULL ? r.path : "");
+    else
+        printf("the search is complete, and every state keeps:");
+    for (int i = 0; sound && i < EXPLORE_CHECKS; i++)
+        printf(" %s%s", explore_check_name((enum explore_check)i), i + 1 < EXPLORE_CHECKS ? "" : "\n");
+    explore_result_close(&r);
+    return sound ? EXIT_OK : EXIT_CHECK_FAILED;
+}
+
+int sim_sweep(uint64_t seed, const char *folder)
+{
+    const struct sweep_options options = {.folder = folder, .seed = seed};
+    static struct sweep_result r;
+    char why[1024];
+    double began = seconds_now();
+    bool sound = sweep_run(&options, &r, why, sizeof why);
+    printf("a journal of %llu records in %llu groups and %llu segments, %llu bytes, written by %llu calls; %.1f s\n",
+           (unsigned long long)r.records, (unsigned long long)r.groups, (unsigned long long)r.segments,
+           (unsigned long long)r.bytes, (unsigned long long)r.calls, seconds_now() - began);
+    printf("%-12s %12s %12s %12s %12s\n", "sweep", "cases", "whole", "refused", "last cut");
+    for (int i = 0; i < SWEEP_KINDS; i++) {
+        const struct sweep_counts *c = &r.counts[i];
+        printf("%-12s %12llu %12llu %12llu %12llu\n", sweep_name((enum sweep_kind)i), (unsigned long long)c->cases,
+               (unsigned long long)c->whole, (unsigned long long)c->refused, (unsigned long long)c->cut);
+    }
+    printf("syncs before which not all subsets of the waiting sectors were tried, but some by lot: %llu\n",
+           (unsigned long long)r.syncs_sampled);
+    if (!sound)
+        printf("FAILED %s\n", why);
+    return sound ? EXIT_OK : EXIT_CHECK_FAILED;
+}
+
+int sim_mutants(const struct hunt_options *options)
+{
+    double began = seconds_now();
+    if (!mutant_choose(MUTANT_NONE + 1)) {
+        fprintf(stderr, "synod sim: there are no mutants in this build; see `make mutants`\n");
+        return EXIT_BAD_INPUT;
+    }
+    mutant_choose(MUTANT_NONE);
+    uint32_t got_away = hunt(options, stdout);
+    printf("%u of %u mutants got away, in %.0f s\n", got_away,
+           options->sample != 0 && options->sample < MUTANTS - 1 ? options->sample : MUTANTS - 1, seconds_now() - began);
+    return got_away == 0 ? EXIT_OK : EXIT_CHECK_FAILED;
+}

@@ -1,0 +1,40 @@
+/* Many worlds, one a seed, over all cores: a process a core, each taking the next seed. */
+#ifndef SYNOD_SIM_CAMPAIGN_H
+#define SYNOD_SIM_CAMPAIGN_H
+
+#include "sim/world.h"
+
+/* Sums over worlds. */
+struct campaign_totals {
+    uint64_t seeds;
+    uint64_t events, simulated_us, operations;
+    uint64_t busy_us; /* simulated time of worlds with 100 or more client operations a simulated second */
+    uint64_t fired[FAULTS];
+    uint64_t reached[REACHED_STATES];
+    uint64_t refused, cut_silently, undecided; /* as in struct world_result */
+};
+
+struct campaign_options {
+    struct world_options world; /* its seed is the first one; no files */
+    uint64_t seeds;
+    uint32_t jobs;
+    bool wasm;      /* each process makes an engine of its own for world.nodes_folder */
+    bool both;      /* each seed in both lives, whose traces must be equal (implies wasm) */
+    FILE *progress; /* a line every few seconds; NULL: none */
+};
+
+struct campaign_result {
+    struct campaign_totals totals;
+    double seconds;
+    bool failed;
+    uint64_t failed_seed;
+    struct world_result failure; /* of that seed; its text says so when the process itself died */
+};
+
+/* Runs all seeds, or as far as the first failure. False: a problem that is none of the worlds'. */
+bool campaign_run(const struct campaign_options *options, struct campaign_result *result, struct problem *problem);
+
+/* The tables of faults and of reached states. */
+void campaign_print(const struct campaign_result *result, FILE *out);
+
+#endif

@@ -1,0 +1,131 @@
+/* The rules of the design (section 4), checked while a world runs. The checks see what no node sees: all messages as they
+ * leave, all records as they are appended and as they become durable, every answer, every state. What is chosen they know
+ * for themselves: a value for which a phase-2 quorum of acceptors has durable votes at one ballot. */
+#ifndef SYNOD_SIM_CHECKS_H
+#define SYNOD_SIM_CHECKS_H
+
+#include <stdarg.h>
+
+#include "core/base/types.h"
+
+enum check {
+    CHECK_AGREEMENT,            /* no two values are chosen in a slot, and learners release the chosen one */
+    CHECK_VALIDITY,             /* what is chosen was submitted by a client, or is a no-op */
+    CHECK_ONE_VALUE_PER_BALLOT, /* no two values are proposed in a slot at one ballot */
+    CHECK_BALLOT_UNIQUE,        /* a ballot is used by one life of the node in it, and names that life */
+    CHECK_PROMISE_DURABLE,      /* no promise leaves before its record is durable; they survive restarts and never fall */
+    CHECK_VOTE_DURABLE,         /* the same of votes */
+    CHECK_CHOSEN_TRUE,          /* who says that a slot is chosen (at a ballot) is right */
+    CHECK_AT_MOST_ONCE,         /* no batch is executed twice, or chosen though its clients heard that it was refused */
+    CHECK_PREFIX_EQUALITY,      /* equal state hashes before equal slots */
+    CHECK_LINEARIZABILITY,      /* of what clients were told (sim/history.h) */
+    CHECK_TRUNCATION_SAFE,      /* what acceptors forget, a majority of learners holds durably */
+    CHECK_RECOVERY,             /* a node comes back with all that was durable, or refuses */
+    CHECK_LIVENESS_AFTER_HEAL,  /* when faults stop, all is answered, survivors converge, and the cluster serves */
+    CHECK_BOUNDS,               /* memory, window, message size */
+    CHECK_TRAP,                 /* no part breaks an invariant of its own */
+    CHECKS
+};
+
+const char *check_name(enum check check); /* "Agreement", "OneValuePerBallot", ... */
+
+/* Situations worth getting into: a simulation that never reaches one does not test it. */
+enum reached {
+    REACHED_DIFFERING_BALLOTS,     /* durable votes at different ballots in one slot */
+    REACHED_DIFFERING_VALUES,      /* ... for different values */
+    REACHED_PROMISE_IN_CHUNKS,     /* a promise of several chunks */
+    REACHED_CHANGE_BETWEEN_CHUNKS, /* another ballot is promised between two chunks of a promise */
+    REACHED_TWO_LEADERS,           /* two nodes lead at once, at different ballots */
+    REACHED_DUELLING_PREPARES,     /* two nodes prepare at once */
+    REACHED_GAP_NOOP,              /* a gap was filled by a no-op that was chosen */
+    REACHED_VALUE_ADOPTED,         /* a leader proposes what another one proposed before */
+    REACHED_CHOSEN_AT_TWO_BALLOTS, /* a slot is chosen again at a higher ballot, with the same value */
+    REACHED_NACK,
+    REACHED_VOTE_OVERTAKEN,        /* an acceptor votes again in a slot, at a higher ballot */
+    REACHED_LEARNED_FROM_PEER,     /* a learner catches up from a learner */
+    REACHED_LEARNED_FROM_ACCEPTOR, /* ... from acceptors' votes */
+    REACHED_LEARNED_FROM_DISK,     /* ... with what the other one read back from its journal */
+    REACHED_FORWARDED,
+    REACHED_RESULT_REQUESTED,      /* an origin asks a learner for results that it missed */
+    REACHED_EXECUTED_ANOTHER,      /* ... and hears that the slot holds another batch */
+    REACHED_TRUNCATED,             /* acceptors forgot votes */
+    REACHED_FLOOR_RAISED,          /* a promise's truncation floor lies above where the proposer began */
+    REACHED_RESIGNED,              /* a leader gives up by itself */
+    REACHED_WINDOW_FULL,           /* alpha slots are in flight */
+    REACHED_HELD_AT_CRASH,         /* a node crashes while messages wait for the disk */
+    REACHED_PROMISE_AFTER_RESTART, /* an acceptor comes back and refuses a ballot that an earlier life promised away */
+    REACHED_LEADER_RESTARTED,      /* a node that led leads again in a later life */
+    REACHED_ALL_DOWN,              /* no node is up */
+    REACHED_TORN_TAIL,             /* recovery cut a torn tail */
+    REACHED_SEGMENT_ROLLED,        /* a journal grew into another segment */
+    REACHED_RECOVERY_REFUSED,      /* a node refused to start on a damaged journal */
+    REACHED_OUTCOME_UNKNOWN,       /* a client was told so */
+    REACHED_BUSY,
+    REACHED_MOVED,
+    REACHED_STATES
+};
+
+const char *reached_name(enum reached state);
+
+struct checks;
+
+struct checks_options {
+    uint32_t nodes;
+    node_set proposers, acceptors, learners;
+    uint32_t phase1_quorum, phase2_quorum;
+    uint32_t alpha;
+    uint64_t frame_bytes_max;
+};
+
+struct checks *checks_new(const struct checks_options *options);
+void checks_free(struct checks *c);
+
+/* --- what the world tells, in the order in which it happens --- */
+
+/* A client port hands the node a batch; `value` as the node gets it (its header is not stamped yet). No two have the same
+ * bytes or the same token. */
+void checks_submitted(struct checks *c, uint32_t node, uint64_t token, const struct payload *value);
+/* What its clients were told. */
+void checks_answered(struct checks *c, uint64_t token, uint8_t outcome);
+/* `node` hands a message to the network. */
+void checks_sent(struct checks *c, uint32_t node, node_set to, const struct message *m, uint32_t body_bytes);
+/* A node received a message. */
+void checks_received(struct checks *c, uint32_t node, uint32_t from, const struct message *m);
+/* `node` appends a record; the disk has everything up to `lsn`. */
+void checks_appended(struct checks *c, uint32_t node, const struct log_record *record);
+void checks_durable(struct checks *c, uint32_t node, uint64_t lsn);
+/* `node` reads records back from its journal for a peer. */
+void checks_read(struct checks *c, uint32_t node);
+/* `node` is gone. */
+void checks_down(struct checks *c, uint32_t node);
+/* `node` begins a life; the records that recovery found follow by checks_recovered, in order, then checks_up: before the
+ * node sends or appends anything, and before its first status with all of them. What was found counts as durable from then
+ * on. */
+void checks_starts(struct checks *c, uint32_t node, uint32_t incarnation);
+void checks_recovered(struct checks *c, uint32_t node, const struct log_record *record);
+void checks_up(struct checks *c, uint32_t node);
+/* Its disk is beyond what the promises cover: it must not come back, and what it does is not looked at any more. (Who heard
+ * what it held cannot know: that goes on to count for TruncationSafe.) */
+void checks_retired(struct checks *c, uint32_t node);
+/* After each turn of `node`. */
+void checks_status(struct checks *c, uint32_t node, const struct node_status *status);
+
+/* --- results --- */
+
+/* A rule is broken, as somebody found; the first one counts. */
+void checks_fail(struct checks *c, enum check check, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+struct checks_verdict {
+    bool failed;
+    enum check check;
+    char text[1024];
+};
+const struct checks_verdict *checks_verdict(const struct checks *c);
+
+/* How often each state was reached, by enum reached; the world adds what only it sees. */
+uint64_t *checks_reached(struct checks *c);
+
+/* The end of the contiguous prefix of slots known to be chosen (the first slot that is not). */
+uint64_t checks_chosen_prefix(const struct checks *c);
+
+#endif

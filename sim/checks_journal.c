@@ -1,0 +1,296 @@
+/* Journals: what a node appends, what of it is durable, and what it comes back with.
+ *
+ * A record counts when the disk has it, and not before: then a vote is a vote, a promise is one, and a slot is held. Until
+ * then its effect waits in `pending`. After a crash the node comes back with everything that was durable and perhaps some
+ * of what was not. Hence a hash of each record, by lsn.
+ *
+ * When a learner *holds* a slot durably (decision 0006): its journal has a RECORD_CHOSEN that covers the slot, and before
+ * that, within the window of 4 alpha slots that recovery can take from the mark before on, a record of the slot's value, of
+ * which the one with the highest ballot carries what was chosen. So the checks replay what recovery would: a window of the
+ * best record of each slot, looked through whenever a mark becomes durable. The slots that a majority of the learners held
+ * at one time or another bound what acceptors may forget. A retired node goes on to count there for what it held when it
+ * was retired: whoever heard of that cannot know better, and a lost disk is one of those that the majority outweighs. */
+#include "core/base/checksum.h"
+#include "sim/checks_internal.h"
+
+/* ---- Appending ---- */
+
+static bool check_promised(struct checks *c, uint32_t node, const struct log_record *r, uint64_t rank)
+{
+    const struct checked_node *n = &c->nodes[node];
+    if (!checks_ballot_known(c, r->entry.ballot))
+        checks_fail(c, CHECK_BALLOT_UNIQUE, "node %u promises ballot %s, which no proposer ever had", node,
+                    rank_text(rank).text);
+    else if (rank <= n->written.promise)
+        checks_fail(c, CHECK_PROMISE_DURABLE, "node %u promises ballot %s after %s", node, rank_text(rank).text,
+                    rank_text(n->written.promise).text);
+    return !c->verdict.failed;
+}
+
+static bool check_accepted(struct checks *c, uint32_t node, const struct log_record *r, uint64_t rank)
+{
+    const struct checked_node *n = &c->nodes[node];
+    uint64_t slot = r->entry.slot;
+    const struct proposal *last = checks_vote_below(c, node, slot, UINT64_MAX);
+    if (!checks_ballot_known(c, r->entry.ballot))
+        checks_fail(c, CHECK_BALLOT_UNIQUE, "node %u votes at ballot %s, which no proposer ever had", node,
+                    rank_text(rank).text);
+    else if (rank < n->written.promise)
+        checks_fail(c, CHECK_PROMISE_DURABLE, "node %u votes in slot %" PRIu64 " at ballot %s and has promised %s", node,
+                    slot, rank_text(rank).text, rank_text(n->written.promise).text);
+    else if (slot == 0 || slot >= c->floor_most + UINT64_C(4) * c->options.alpha)
+        checks_fail(c, CHECK_BOUNDS, "node %u votes in slot %" PRIu64 ", and learners hold up to %" PRIu64 " only", node,
+                    slot, c->floor_most);
+    else if (slot < n->written.floor)
+        checks_fail(c, CHECK_TRUNCATION_SAFE, "node %u votes in slot %" PRIu64 ", below its floor %" PRIu64, node, slot,
+                    n->written.floor);
+    else if (last != NULL && last->rank >= rank)
+        checks_fail(c, CHECK_VOTE_DURABLE, "node %u votes in slot %" PRIu64 " at ballot %s and has voted at %s", node, slot,
+                    rank_text(rank).text, rank_text(last->rank).text);
+    return !c->verdict.failed;
+}
+
+static bool check_learned(struct checks *c, uint32_t node, const struct log_record *r, uint64_t rank, uint64_t hash)
+{
+    const struct proposal *chosen = checks_chosen(c, r->entry.slot);
+    if (chosen == NULL || rank < chosen->rank)
+        checks_fail(c, CHECK_CHOSEN_TRUE, "node %u records a value for slot %" PRIu64 " at ballot %s, where none is chosen",
+                    node, r->entry.slot, rank_text(rank).text);
+    else if (chosen->hash != hash)
+        checks_fail(c, CHECK_AGREEMENT, "node %u learns another value in slot %" PRIu64 " than was chosen", node,
+                    r->entry.slot);
+    return !c->verdict.failed;
+}
+
+static bool check_marked(struct checks *c, uint32_t node, const struct log_record *r)
+{
+    const struct checked_node *n = &c->nodes[node];
+    if (r->to > c->prefix)
+        checks_fail(c, CHECK_CHOSEN_TRUE,
+                    "node %u records that all below slot %" PRIu64 " is chosen; slot %" PRIu64 " is not", node, r->to,
+                    c->prefix);
+    else if (r->entry.slot != n->written.mark || r->to < r->entry.slot)
+        checks_fail(c, CHECK_TRUNCATION_SAFE, "node %u marks slots [%" PRIu64 ", %" PRIu64 ") after those below %" PRIu64,
+                    node, r->entry.slot, r->to, n->written.mark);
+    return !c->verdict.failed;
+}
+
+static bool check_floor(struct checks *c, uint32_t node, const struct log_record *r)
+{
+    if (r->entry.slot > c->floor_most)
+        checks_fail(c, CHECK_TRUNCATION_SAFE,
+                    "node %u forgets all below slot %" PRIu64 ", and learners hold up to %" PRIu64 " only", node,
+                    r->entry.slot, c->floor_most);
+    return !c->verdict.failed;
+}
+
+static bool check_record(struct checks *c, uint32_t node, const struct log_record *r, uint64_t rank, uint64_t hash)
+{
+    switch (r->kind) {
+    case RECORD_PROMISED:
+        return check_promised(c, node, r, rank);
+    case RECORD_ACCEPTED:
+        return check_accepted(c, node, r, rank);
+    case RECORD_LEARNED:
+        return check_learned(c, node, r, rank, hash);
+    case RECORD_CHOSEN:
+        return check_marked(c, node, r);
+    default:
+        return check_floor(c, node, r);
+    }
+}
+
+static uint64_t hash_record(const struct log_record *r, uint64_t value)
+{
+    const struct entry *e = &r->entry;
+    uint64_t words[] = {r->lsn,         r->kind, r->to,        e->slot, e->ballot.round,
+                        e->ballot.node, e->kind, e->value.len, value,   e->ballot.incarnation};
+    return checksum(words, sizeof words, 0);
+}
+
+/* Room for one more record that is not durable. */
+static struct pending_record *add_pending(struct checked_node *n)
+{
+    if (n->appended - n->durable >= n->pending_capacity) {
+        uint64_t capacity = n->pending_capacity > 0 ? n->pending_capacity * 2 : 64;
+        struct pending_record *grown = memory_new((size_t)capacity, sizeof *grown);
+        for (uint64_t lsn = n->durable + 1; lsn <= n->appended; lsn++)
+            grown[lsn & (capacity - 1)] = n->pending[lsn & (n->pending_capacity - 1)];
+        free(n->pending);
+        n->pending = grown;
+        n->pending_capacity = capacity;
+    }
+    n->records = memory_reserve(n->records, &n->records_capacity, (size_t)n->appended + 1, sizeof *n->records);
+    return &n->pending[++n->appended & (n->pending_capacity - 1)];
+}
+
+static void raise(uint64_t *to, uint64_t value)
+{
+    if (value > *to)
+        *to = value;
+}
+
+/* What a record says, as part of `s`. */
+static void take_record(struct record_state *s, const struct pending_record *p)
+{
+    if (p->kind == RECORD_PROMISED || p->kind == RECORD_ACCEPTED)
+        raise(&s->promise, p->rank);
+    else if (p->kind == RECORD_FLOOR)
+        raise(&s->floor, p->slot);
+    else if (p->kind == RECORD_CHOSEN)
+        raise(&s->mark, p->to);
+}
+
+void checks_appended(struct checks *c, uint32_t node, const struct log_record *r)
+{
+    struct checked_node *n = checks_node(c, node);
+    if (n == NULL)
+        return;
+    if (r->lsn != n->appended + 1) {
+        checks_fail(c, CHECK_RECOVERY, "node %u appends record %" PRIu64 " after %" PRIu64, node, r->lsn, n->appended);
+        return;
+    }
+    uint64_t rank = rank_of(r->entry.ballot);
+    struct value_hash hash = checks_hash(r->entry.kind, &r->entry.value);
+    if (!check_record(c, node, r, rank, hash.value))
+        return;
+    struct pending_record p = {.kind = r->kind, .slot = r->entry.slot, .to = r->to, .rank = rank, .hash = hash.value};
+    if (p.kind == RECORD_ACCEPTED && (p.proposal = checks_propose(c, node, rank, &r->entry, hash)) == 0)
+        return;
+    reached_appended(c, n, r);
+    *add_pending(n) = p;
+    n->records[n->appended - 1] = hash_record(r, hash.value);
+    take_record(&n->written, &p);
+}
+
+/* ---- Becoming durable ---- */
+
+static uint64_t mark_of(const struct checked_node *n) { return n->safe.mark; }
+
+/* Remembers a record of a slot's value, if recovery would: it lies in the window behind the last mark. */
+static void hold(const struct checks *c, struct checked_node *n, const struct pending_record *p)
+{
+    if (p->slot < n->safe.mark || p->slot - n->safe.mark >= UINT64_C(4) * c->options.alpha)
+        return;
+    struct held_record *h = &n->held[p->slot & (c->held_capacity - 1)];
+    if (h->slot != p->slot || p->rank > h->rank)
+        *h = (struct held_record){p->slot, p->rank, p->hash};
+}
+
+/* Every slot below `to` is held from now on. */
+static void hold_marked(struct checks *c, uint32_t node, uint64_t to)
+{
+    struct checked_node *n = &c->nodes[node];
+    for (uint64_t slot = n->safe.mark; slot < to; slot++) {
+        const struct held_record *h = &n->held[slot & (c->held_capacity - 1)];
+        const struct proposal *chosen = checks_chosen(c, slot);
+        if (h->slot == slot && chosen != NULL && h->hash == chosen->hash)
+            continue;
+        checks_fail(c, CHECK_TRUNCATION_SAFE,
+                    "node %u marks slots up to %" PRIu64 " as chosen, and recovery would find %s for slot %" PRIu64, node,
+                    to, h->slot == slot ? "another value" : "none", slot);
+        return;
+    }
+    raise(&n->safe.mark, to);
+    if (node_set_has(c->options.learners, node) && to > c->floor_most)
+        raise(&c->floor_most, checks_majority(c, mark_of));
+}
+
+static void become_durable(struct checks *c, uint32_t node, const struct pending_record *p)
+{
+    struct checked_node *n = &c->nodes[node];
+    if (p->kind == RECORD_ACCEPTED) {
+        raise(&n->votes_end, p->slot + 1);
+        checks_vote(c, node, p->slot, p->proposal);
+    }
+    if (p->kind == RECORD_ACCEPTED || p->kind == RECORD_LEARNED)
+        hold(c, n, p);
+    else if (p->kind == RECORD_CHOSEN)
+        hold_marked(c, node, p->to);
+    take_record(&n->safe, p);
+}
+
+void checks_durable(struct checks *c, uint32_t node, uint64_t lsn)
+{
+    struct checked_node *n = checks_node(c, node);
+    if (n == NULL)
+        return;
+    invariant(lsn <= n->appended);
+    while (n->durable < lsn && !c->verdict.failed) {
+        n->durable++;
+        become_durable(c, node, &n->pending[n->durable & (n->pending_capacity - 1)]);
+    }
+}
+
+/* ---- Lives ---- */
+
+void checks_down(struct checks *c, uint32_t node)
+{
+    struct checked_node *n = checks_node(c, node);
+    if (n == NULL)
+        return;
+    n->up = false;
+    reached_down(n);
+}
+
+void checks_starts(struct checks *c, uint32_t node, uint32_t incarnation)
+{
+    struct checked_node *n = checks_node(c, node);
+    if (n == NULL)
+        return;
+    if (incarnation <= n->incarnation)
+        checks_fail(c, CHECK_BALLOT_UNIQUE, "node %u begins life %u after life %u", node, incarnation, n->incarnation);
+    n->incarnation = incarnation;
+    n->up = false;
+    n->recovered = 0;
+    n->executed = 0;
+    reached_down(n);
+}
+
+void checks_recovered(struct checks *c, uint32_t node, const struct log_record *r)
+{
+    struct checked_node *n = checks_node(c, node);
+    if (n == NULL)
+        return;
+    uint64_t lsn = n->recovered + 1;
+    uint64_t hash = hash_record(r, checks_hash(r->entry.kind, &r->entry.value).value);
+    if (r->lsn != lsn)
+        checks_fail(c, CHECK_RECOVERY, "node %u finds record %" PRIu64 " where %" PRIu64 " follows", node, r->lsn, lsn);
+    else if (lsn > n->appended)
+        checks_fail(c, CHECK_RECOVERY, "node %u finds record %" PRIu64 ", which it never wrote", node, lsn);
+    else if (hash != n->records[lsn - 1])
+        checks_fail(c, CHECK_RECOVERY, "node %u finds another record %" PRIu64 " than it wrote", node, lsn);
+    n->recovered = lsn;
+}
+
+/* What it found is durable: the journal writes and syncs it again before it gives it out (rule 14 of the design). */
+void checks_up(struct checks *c, uint32_t node)
+{
+    if (c->nodes[node].retired && !c->verdict.failed)
+        checks_fail(c, CHECK_RECOVERY, "node %u comes back with a disk that is beyond help", node);
+    struct checked_node *n = checks_node(c, node);
+    if (n == NULL)
+        return;
+    if (n->recovered < n->durable) {
+        checks_fail(c, CHECK_RECOVERY, "node %u comes back with %" PRIu64 " records of %" PRIu64 " durable ones", node,
+                    n->recovered, n->durable);
+        return;
+    }
+    checks_durable(c, node, n->recovered);
+    n->appended = n->recovered;
+    n->written = n->safe;
+    n->promise_found = n->safe.promise;
+    raise(&n->promise_told, n->safe.promise); /* no answer of this life may be below */
+    n->claim_rank = 0;
+    n->up = n->unheard = true;
+}
+
+void checks_retired(struct checks *c, uint32_t node)
+{
+    struct checked_node *n = checks_node(c, node);
+    if (n == NULL)
+        return;
+    n->retired = true;
+    n->up = false;
+    reached_down(n);
+}

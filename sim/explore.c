@@ -1,0 +1,247 @@
+/* The search, breadth first: worlds are numbered as they are met, and each one's successors are looked for in that order, so the
+ * way back through the numbers is a shortest way.
+ *
+ * TODO essay
+ */
+#include "sim/explore.h"
+
+#include <stdio.h>
+
+#include "core/base/memory.h"
+#include "sim/explore_listen.h"
+
+enum { PROGRESS_INTERVAL = 1 << 16 };
+
+struct search {
+    struct explore_options options;
+    struct explore_model model;
+    struct explore_table worlds;
+    uint32_t *parents;
+    size_t parent_capacity;
+    struct explore_boards boards;
+    struct explore_result *result;
+
+    uint32_t at; /* the world whose moves are tried */
+    struct explore_world world;
+    struct explore_move failing; /* the move that broke a rule there */
+};
+
+struct explore_options explore_standard(void)
+{
+    return (struct explore_options){.acceptors = 3, .proposers = 2, .slots = 2, .ballots = 3, .crashes = 1};
+}
+
+static bool within(uint32_t number, uint32_t least, uint32_t most) { return number >= least && number <= most; }
+
+const char *explore_problem(const struct explore_options *o)
+{
+    if (!within(o->acceptors, 1, EXPLORE_ACCEPTORS_MAX))
+        return "there may be 1 to 5 acceptors";
+    if (!within(o->proposers, 1, EXPLORE_PROPOSERS_MAX))
+        return "there may be 1 to 3 proposers";
+    if (!within(o->slots, 1, EXPLORE_SLOTS_MAX))
+        return "there may be 1 to 3 slots";
+    if (!within(o->ballots, 1, EXPLORE_BALLOTS_MAX))
+        return "there may be 1 to 4 ballots";
+    if (o->crashes > EXPLORE_CRASHES_MAX)
+        return "there may be 2 crashes at most";
+    if (o->flaw >= EXPLORE_FLAWS)
+        return "there is no such flaw";
+    return NULL;
+}
+
+/* --- breadth first ------------------------------------------------------------------------------------------------ */
+
+/* True when the world was met before; with more crashes to come will do, for that leads to all that this one leads to. */
+static bool was_met(struct search *s, uint8_t *bytes)
+{
+    uint8_t *crashes = &bytes[s->worlds.width - 1];
+    uint8_t own = *crashes;
+    bool met = false;
+    for (uint32_t more = own + 1u; more <= s->options.crashes && !met; more++) {
+        *crashes = (uint8_t)more;
+        met = explore_table_find(&s->worlds, bytes) != EXPLORE_NONE;
+    }
+    *crashes = own;
+    return met;
+}
+
+static void meet(struct search *s, uint8_t *bytes, const struct explore_world *world, bool board_is_new)
+{
+    bool is_new;
+    if (was_met(s, bytes))
+        return;
+    uint32_t number = explore_table_put(&s->worlds, bytes, &is_new);
+    if (!is_new)
+        return;
+    s->parents = memory_reserve(s->parents, &s->parent_capacity, (size_t)number + 1, sizeof *s->parents);
+    s->parents[number] = s->at;
+    if (board_is_new)
+        explore_boards_add(&s->model, &s->boards, world, number);
+}
+
+static bool on_move(void *context, const struct explore_move *move, const struct explore_world *next)
+{
+    struct search *s = context;
+    uint8_t bytes[EXPLORE_WORLD_BYTES];
+    s->result->transitions++;
+    s->failing = *move;
+    if (s->model.failed != NULL)
+        return false;
+    explore_world_pack(&s->model, next, bytes);
+    meet(s, bytes, next, memcmp(next->sent, s->world.sent, sizeof next->sent) != 0);
+    return true;
+}
+
+static void tell_progress(const struct search *s)
+{
+    struct explore_progress progress = {.states = s->worlds.count,
+                                        .transitions = s->result->transitions,
+                                        .waiting = s->worlds.count - s->at,
+                                        .depth = s->result->depth};
+    if (s->options.progress != NULL && s->at % PROGRESS_INTERVAL == 0)
+        s->options.progress(s->options.context, &progress);
+}
+
+/* Meets every world that can be got into. True when that was all, and no rule was broken. */
+static bool search_worlds(struct search *s)
+{
+    struct explore_world first;
+    uint8_t bytes[EXPLORE_WORLD_BYTES];
+    uint32_t level_end = 1;
+    explore_world_init(&s->model, &first);
+    explore_world_pack(&s->model, &first, bytes);
+    meet(s, bytes, &first, true);
+    for (; s->at < s->worlds.count; s->at++) {
+        if (s->at == level_end) {
+            level_end = s->worlds.count;
+            s->result->depth++;
+        }
+        if (s->options.states_max != 0 && s->worlds.count >= s->options.states_max)
+            return false;
+        tell_progress(s);
+        explore_world_unpack(&s->options, explore_table_at(&s->worlds, s->at), &s->world);
+        explore_world_moves(&s->model, &s->world, on_move, s);
+        if (s->model.failed != NULL)
+            return false;
+    }
+    return true;
+}
+
+/* --- the way there ------------------------------------------------------------------------------------------------ */
+
+struct text {
+    char *bytes;
+    size_t len, capacity;
+    uint32_t lines;
+};
+
+static void add_line(void *context, const char *line)
+{
+    struct text *t = context;
+    size_t room = strlen(line) + 16;
+    t->bytes = memory_reserve(t->bytes, &t->capacity, t->len + room, 1);
+    t->len += (size_t)snprintf(t->bytes + t->len, room, "%3u  %s\n", ++t->lines, line);
+}
+
+/* Looks for the move that leads from a world to the one with the bytes that are sought. */
+struct retrace {
+    struct search *search;
+    const uint8_t *sought;
+    bool found;
+    struct explore_move move;
+    uint32_t permutation;
+};
+
+static bool on_retraced(void *context, const struct explore_move *move, const struct explore_world *next)
+{
+    struct retrace *r = context;
+    uint8_t bytes[EXPLORE_WORLD_BYTES];
+    r->permutation = explore_world_pack(&r->search->model, next, bytes);
+    r->found = memcmp(bytes, r->sought, r->search->worlds.width) == 0;
+    r->move = *move;
+    return !r->found;
+}
+
+/* Writes the moves that lead to world `number`. Worlds are kept with the acceptors in the order of their states: `names`, at first
+ * as they are, follows them. */
+static void retrace(struct search *s, uint32_t number, struct text *text, uint8_t *names)
+{
+    uint32_t way[UINT8_MAX];
+    uint32_t len = 0;
+    for (; number != 0; number = s->parents[number]) {
+        invariant(len < UINT8_MAX);
+        way[len++] = number;
+    }
+    for (number = 0; len > 0; number = way[--len]) {
+        struct retrace r = {.search = s, .sought = explore_table_at(&s->worlds, way[len - 1])};
+        struct explore_world world;
+        uint8_t before[EXPLORE_ACCEPTORS_MAX];
+        explore_world_unpack(&s->options, explore_table_at(&s->worlds, number), &world);
+        explore_world_moves(&s->model, &world, on_retraced, &r);
+        invariant(r.found);
+        explore_move_text(&s->model, &world, &r.move, names, add_line, text);
+        memcpy(before, names, sizeof before);
+        for (uint32_t a = 0; a < s->options.acceptors; a++)
+            names[s->model.permutations[r.permutation][a]] = before[a];
+    }
+}
+
+static void tell_path(struct search *s, uint32_t board)
+{
+    struct text text = {0};
+    uint8_t names[EXPLORE_ACCEPTORS_MAX] = {0, 1, 2, 3, 4};
+    struct explore_world world;
+    char line[600];
+    snprintf(line, sizeof line, "%s", s->model.text);
+    const char *failed = s->model.failed;
+    s->model.failed = NULL;
+    uint32_t number = board != EXPLORE_NONE ? s->boards.worlds[board] : s->at;
+    retrace(s, number, &text, names);
+    if (board != EXPLORE_NONE) {
+        explore_world_unpack(&s->options, explore_table_at(&s->worlds, number), &world);
+        explore_board_way(&s->model, &world, names, add_line, &text);
+    } else {
+        explore_move_text(&s->model, &s->world, &s->failing, names, add_line, &text);
+    }
+    add_line(&text, line);
+    s->result->failed = failed;
+    s->result->path = text.bytes;
+}
+
+bool explore_run(const struct explore_options *options, struct explore_result *result)
+{
+    struct search s = {.options = *options, .result = result};
+    *result = (struct explore_result){0};
+    invariant(explore_problem(options) == NULL);
+    explore_model_init(&s.model, &s.options);
+    explore_table_init(&s.worlds, explore_world_bytes(&s.options));
+    explore_boards_init(&s.boards);
+
+    uint32_t board = EXPLORE_NONE;
+    result->finished = search_worlds(&s);
+    if (result->finished)
+        board = explore_boards_hear(&s.model, &s.boards);
+    result->states = s.worlds.count;
+    result->boards = s.boards.table.count;
+    result->boards_heard = s.boards.heard;
+    result->learnings = s.boards.learnings;
+    result->part_states = (uint64_t)s.model.acceptors.states.count + s.model.proposers.states.count + s.model.learners.states.count;
+    result->part_steps = (uint64_t)s.model.acceptors.step_count + s.model.proposers.step_count + s.model.learners.step_count;
+    if (s.model.failed != NULL) {
+        result->finished = false;
+        tell_path(&s, board);
+    }
+
+    explore_boards_close(&s.boards);
+    explore_table_close(&s.worlds);
+    free(s.parents);
+    explore_model_close(&s.model);
+    return result->finished;
+}
+
+void explore_result_close(struct explore_result *result)
+{
+    free(result->path);
+    result->path = NULL;
+}

@@ -1,0 +1,175 @@
+/* A proposer to be explored: the real proposer, with as much of its agent (core/agents/proposer_agent.c) as safety asks for:
+ *
+ *  - it takes a ballot above one it has heard of, whenever its time is up (prepare);
+ *  - elected, it proposes again what the promises tell, and gives every slot that is left a client's batch (lead, lead_on): batches
+ *    that come later only reach the acceptors later, which the network sees to;
+ *  - each slot goes in a message of its own: one with several slots does at once what several messages do one after the other;
+ *  - it counts votes until it takes another ballot. That it resigns first, when it hears of a higher ballot, only means that it hears
+ *    nothing in between.
+ *
+ * The code is compiled here once more, under other names, since whether two states are the same is written in private fields. Left
+ * out of the comparison is what the code reads in another mode only: who promised and what they have still to tell, once
+ * elected; the ballots of recovered votes, too; all of phase 1 and 2, once it has resigned. */
+#define proposer_new explored_proposer_new
+#define proposer_free explored_proposer_free
+#define proposer_prepare explored_proposer_prepare
+#define proposer_promise explored_proposer_promise
+#define proposer_promise_wanted explored_proposer_promise_wanted
+#define proposer_propose explored_proposer_propose
+#define proposer_pending explored_proposer_pending
+#define proposer_accepted explored_proposer_accepted
+#define proposer_settle explored_proposer_settle
+#define proposer_window_now explored_proposer_window_now
+#define proposer_unanswered explored_proposer_unanswered
+#define proposer_resign explored_proposer_resign
+#include "core/paxos/proposer.c"
+
+#include "sim/explore_part.h"
+
+struct proposer_node {
+    struct explore_words *words;
+    struct node_config config;
+    struct proposer *proposer;
+};
+
+static void *proposer_make(struct explore_words *words, uint32_t root)
+{
+    struct proposer_node *node = memory_new(1, sizeof *node);
+    node->words = words;
+    node->config = explore_config(words->options, EXPLORE_FIRST_PROPOSER + root);
+    node->proposer = proposer_new(&node->config);
+    return node;
+}
+
+static void proposer_drop(void *part)
+{
+    struct proposer_node *node = part;
+    proposer_free(node->proposer);
+    free(node);
+}
+
+/* What a leader does after each message: proposes what clients have for it, and sends what it may. */
+static void lead_on(struct proposer_node *node, struct explore_saying *saying)
+{
+    struct proposer_window w = proposer_window_now(node->proposer);
+    while (w.ballot.round != 0 && w.next <= node->words->options->slots) {
+        uint8_t ballot = explore_ballot(node->words, w.ballot);
+        struct entry e = explore_entry(node->words, ballot, 0, explore_value(node->words, ballot, (uint32_t)w.next));
+        if (proposer_propose(node->proposer, e.kind, &e.value) == 0)
+            break;
+        w = proposer_window_now(node->proposer);
+    }
+    struct entry_list pending;
+    while ((pending = proposer_pending(node->proposer, 1)).len > 0)
+        for (size_t i = 0; i < pending.len; i++)
+            explore_say(saying, (struct explore_event){.kind = EXPLORE_ACCEPT,
+                                                       .slot = (uint8_t)pending.ptr[i].slot,
+                                                       .ballot = explore_ballot(node->words, pending.ptr[i].ballot),
+                                                       .value = explore_entry_value(node->words, &pending.ptr[i])});
+}
+
+static void on_promise(struct proposer_node *node, struct explore_event input, struct explore_saying *saying)
+{
+    const struct explore_promise *p = explore_promise_at(node->words, explore_promise_number(input));
+    struct entry entries[EXPLORE_SLOTS_MAX];
+    for (uint32_t i = 0; i < p->count; i++)
+        entries[i] = explore_entry(node->words, p->votes[i].ballot, p->votes[i].slot, p->votes[i].value);
+    struct message m = {
+        .kind = MESSAGE_PROMISE,
+        .flags = p->last ? MESSAGE_LAST : 0,
+        .ballot = node->words->ballots[p->ballot],
+        .from = p->from,
+        .to = p->to,
+        .floor = p->floor,
+        .entries = {entries, p->count},
+    };
+    if (node->words->options->flaw == EXPLORE_HIDDEN_VOTES)
+        m.entries.len = 0;
+    if (proposer_promise(node->proposer, EXPLORE_FIRST_ACCEPTOR + input.who, &m).outcome == PROMISE_ELECTED)
+        lead_on(node, saying);
+}
+
+static void crash(struct proposer_node *node)
+{
+    proposer_free(node->proposer);
+    if (node->words->options->flaw != EXPLORE_SAME_INCARNATION)
+        node->config.incarnation++;
+    node->proposer = proposer_new(&node->config);
+}
+
+static void proposer_apply(void *part, struct explore_event input, struct explore_saying *saying)
+{
+    struct proposer_node *node = part;
+    struct ballot ballot = node->words->ballots[input.ballot];
+    switch (input.kind) {
+    case EXPLORE_PREPARE:
+        ballot = proposer_prepare(node->proposer, ballot, 1);
+        explore_say(saying, (struct explore_event){.kind = EXPLORE_TAKEN, .ballot = explore_ballot(node->words, ballot)});
+        break;
+    case EXPLORE_PROMISE:
+        on_promise(node, input, saying);
+        break;
+    case EXPLORE_ACCEPTED:
+        proposer_accepted(node->proposer, EXPLORE_FIRST_ACCEPTOR + input.who, ballot, input.slot, input.slot + 1u);
+        lead_on(node, saying);
+        break;
+    case EXPLORE_RESIGN:
+        proposer_resign(node->proposer);
+        break;
+    default:
+        invariant(input.kind == EXPLORE_CRASH);
+        crash(node);
+        break;
+    }
+}
+
+static void add_proposals(struct explore_words *words, const struct proposer *p, struct explore_key *key)
+{
+    explore_key_add(key, p->first);
+    explore_key_add(key, p->sent);
+    explore_key_add(key, p->next);
+    explore_key_add(key, p->bytes);
+    explore_key_add(key, p->proposals.base);
+    for (uint64_t slot = p->proposals.base; slot < p->next; slot++) {
+        const struct proposal *item = slot_ring_at(&p->proposals, slot);
+        struct entry e = {.kind = item->kind, .value = item->value};
+        explore_key_add(key, explore_entry_value(words, &e));
+        if (p->mode == PREPARING) {
+            explore_key_add(key, explore_ballot(words, item->ballot));
+        } else {
+            explore_key_add(key, item->chosen);
+            explore_key_add(key, item->voters >> EXPLORE_FIRST_ACCEPTOR);
+        }
+    }
+}
+
+static void proposer_look(void *part, struct explore_sight *sight, struct explore_key *key)
+{
+    struct proposer_node *node = part;
+    struct proposer *p = node->proposer;
+    explore_key_add(key, node->config.node);
+    explore_key_add(key, node->config.incarnation);
+    explore_key_add(key, p->mode);
+    explore_key_add(key, p->round);
+    if (p->mode == IDLE)
+        return;
+    sight->ballot = explore_ballot(node->words, p->ballot);
+    explore_key_add(key, sight->ballot);
+    add_proposals(node->words, p, key);
+    if (p->mode == PREPARING) {
+        sight->mode = EXPLORE_PREPARING;
+        explore_key_add(key, p->promised >> EXPLORE_FIRST_ACCEPTOR);
+        for (uint32_t i = 0; i < node->words->options->acceptors; i++) {
+            sight->wanted[i] = (uint8_t)proposer_promise_wanted(p, EXPLORE_FIRST_ACCEPTOR + i);
+            explore_key_add(key, p->wanted[EXPLORE_FIRST_ACCEPTOR + i]);
+        }
+    } else {
+        struct proposer_window w = proposer_window_now(p);
+        sight->mode = EXPLORE_LEADING;
+        sight->first = (uint8_t)w.first;
+        sight->sent = (uint8_t)p->sent;
+        sight->chosen = (uint8_t)(node->words->options->flaw == EXPLORE_EARLY_CHOSEN ? w.next : w.chosen);
+    }
+}
+
+const struct explore_part_kind explore_proposer = {32, proposer_make, proposer_drop, proposer_apply, proposer_look};

@@ -1,0 +1,36 @@
+/* Byte strings of one width, each kept once, numbered from 0 in the order in which they came. */
+#ifndef SYNOD_SIM_EXPLORE_TABLE_H
+#define SYNOD_SIM_EXPLORE_TABLE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define EXPLORE_NONE UINT32_MAX
+
+enum { EXPLORE_TABLE_CHUNK = 4096 }; /* strings; a power of two */
+
+struct explore_table {
+    size_t width;
+    uint32_t count;
+    uint8_t **chunks; /* of EXPLORE_TABLE_CHUNK strings each: what is in never moves */
+    size_t chunk_count, chunk_capacity;
+    uint64_t *places; /* open addressing: the upper half of the hash, and below it the number + 1; 0: free */
+    size_t place_count;
+};
+
+void explore_table_init(struct explore_table *t, size_t width);
+void explore_table_close(struct explore_table *t);
+
+/* The number of a string, EXPLORE_NONE when it is not there. */
+uint32_t explore_table_find(const struct explore_table *t, const void *string);
+
+/* The number of a string, which is put there when it is not (`*is_new`, which may be NULL). */
+uint32_t explore_table_put(struct explore_table *t, const void *string, bool *is_new);
+
+static inline const void *explore_table_at(const struct explore_table *t, uint32_t number)
+{
+    return t->chunks[number / EXPLORE_TABLE_CHUNK] + (size_t)(number % EXPLORE_TABLE_CHUNK) * t->width;
+}
+
+#endif

@@ -1,0 +1,84 @@
+/* What can go wrong in a simulated world: the kinds of faults, what each must lead to, and how often each has happened. */
+#ifndef SYNOD_SIM_FAULTS_H
+#define SYNOD_SIM_FAULTS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum fault {
+    /* network */
+    FAULT_DROP,
+    FAULT_DELAY,
+    FAULT_REORDER,
+    FAULT_DUPLICATE,
+    FAULT_REPLAY,          /* a message comes once more long after, when ballots have moved on */
+    FAULT_CUT_ONE_WAY,     /* a node is not heard, or does not hear */
+    FAULT_CUT,             /* two groups that do not reach each other */
+    FAULT_BRIDGE,          /* two groups, and one node that reaches both */
+    FAULT_ISOLATED_LEADER, /* the leader reaches nobody */
+    FAULT_HALF_OPEN,       /* one side of a connection is gone and the other does not know */
+    FAULT_STALLED_READER,  /* a node reads nothing for a while, then all at once */
+    FAULT_RESET,           /* a connection ends in the middle of a frame */
+    /* disk */
+    FAULT_LOST_WRITES,       /* power goes: what was not synced is gone */
+    FAULT_TORN_WRITE,        /* ... or there in part */
+    FAULT_REORDERED_WRITES,  /* ... or later writes are there and earlier ones not */
+    FAULT_MISDIRECTED_WRITE, /* a write lands elsewhere */
+    FAULT_FLIPPED_BYTE,
+    FAULT_READ_ERROR,
+    FAULT_WRITE_ERROR,
+    FAULT_FULL_DISK,
+    FAULT_SLOW_DISK,
+    FAULT_STALLED_DISK,
+    FAULT_FAILED_SYNC,
+    FAULT_LOST_RENAME, /* power goes before the folder was synced */
+    FAULT_LOST_DISK,   /* the folder is empty */
+    FAULT_OLD_DISK,    /* a copy of the folder from before is put back */
+    /* clock */
+    FAULT_DRIFT,
+    FAULT_JUMP,
+    FAULT_PAUSE, /* longer than any time-out */
+    /* process */
+    FAULT_CRASH, /* between any two effects of a turn */
+    FAULT_RESTART_STORM,
+    FAULT_LONG_PAUSE,   /* and the first turn after it still has the time of before */
+    FAULT_RECONFIGURED, /* comes back with other settings */
+    /* component */
+    FAULT_TRAP,
+    FAULT_ENDLESS_LOOP,
+    FAULT_MEMORY_LIMIT,
+    FAULT_GARBAGE, /* the component hands out bytes that mean nothing */
+    FAULT_SPARE,   /* a spare takes over at once, while messages of the old instance are still under way */
+    FAULTS
+};
+
+/* What must become of a node that a fault strikes. */
+enum required {
+    FAULT_TOLERATED, /* nothing that a client could notice except time */
+    FAULT_REFUSED,   /* the node stops, or does not start, and says why; the others go on */
+    FAULT_OUTSIDE,   /* no promise covers it: it is made to happen only where it can do no harm, or counted apart */
+};
+
+struct fault_kind {
+    const char *name;    /* as --only and --without take it */
+    const char *subject; /* network, disk, clock, process, component */
+    uint8_t required;    /* enum required */
+    const char *at_once; /* on how many nodes */
+    const char *outcome; /* in words */
+};
+
+/* By enum fault. */
+extern const struct fault_kind fault_kinds[FAULTS];
+
+/* FAULTS when no kind has this name. */
+enum fault fault_find(const char *name);
+
+/* The faults of one world: which are on, and what happened. */
+struct faults {
+    uint32_t rate[FAULTS]; /* per million opportunities (what an opportunity is, depends on the kind); 0: off */
+    uint64_t fired[FAULTS];
+};
+
+static inline void fault_fired(struct faults *f, enum fault kind) { f->fired[kind]++; }
+
+#endif

@@ -1,0 +1,148 @@
+#include "sim/hunt.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "core/base/assert.h"
+
+enum { ROUNDS_MAX = 9, SEEDS_APART = 100000, PATIENCE_S = 600 };
+
+/* A hunt, as the process that goes on it leaves it behind. */
+struct trail {
+    uint32_t seeds; /* that it took, the last one included */
+    bool caught;
+    enum check check;
+};
+
+struct game {
+    struct trail trails[MUTANTS][ROUNDS_MAX];
+};
+
+/* One mutant, until a check catches it. */
+static void track(const struct hunt_options *o, enum mutant mutant, uint32_t round, struct trail *trail)
+{
+    struct world_options world = o->world;
+    struct world_result *result = malloc(sizeof *result);
+    bool chosen = mutant_choose(mutant);
+    invariant(chosen && result != NULL);
+    alarm(PATIENCE_S); /* a mutant may never return; that is noticed, too */
+    world.plan.seed += (uint64_t)round * SEEDS_APART;
+    while (trail->seeds < o->seeds_max && !trail->caught) {
+        trail->seeds++;
+        trail->check = CHECK_TRAP; /* if it should end the process */
+        world_run(&world, result);
+        trail->caught = result->failed;
+        trail->check = result->check;
+        world.plan.seed++;
+    }
+    free(result);
+}
+
+static int ascending(const void *a, const void *b)
+{
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+/* False: it got away in every round. */
+static bool tell(const struct hunt_options *o, const struct game *game, enum mutant mutant, FILE *out)
+{
+    const struct trail *trails = game->trails[mutant];
+    uint32_t seeds[ROUNDS_MAX], caught = 0, by = 0;
+    for (uint32_t i = 0; i < o->rounds; i++) {
+        seeds[i] = trails[i].caught ? trails[i].seeds : UINT32_MAX;
+        caught += trails[i].caught;
+        by |= trails[i].caught ? UINT32_C(1) << trails[i].check : 0;
+    }
+    qsort(seeds, o->rounds, sizeof seeds[0], ascending);
+    uint32_t median = seeds[o->rounds / 2];
+    fprintf(out, "%-32s ", mutant_kinds[mutant].name);
+    if (median == UINT32_MAX)
+        fprintf(out, "%7s", "-");
+    else
+        fprintf(out, "%7u", median);
+    fprintf(out, "  %u/%u ", caught, o->rounds);
+    for (uint32_t i = 0; i < CHECKS; i++)
+        if ((by >> i & 1) != 0)
+            fprintf(out, " %s", check_name((enum check)i));
+    if (caught == 0)
+        fprintf(out, " GOT AWAY: %s", mutant_kinds[mutant].what);
+    else if ((by & mutant_kinds[mutant].checks) == 0)
+        fprintf(out, " (others than expected)");
+    fputc('\n', out);
+    fflush(out);
+    return caught > 0;
+}
+
+/* The mutants to hunt, in any order that the seed decides when it is a sample. */
+static uint32_t pick(const struct hunt_options *o, enum mutant picked[MUTANTS])
+{
+    uint32_t count = MUTANTS - 1;
+    struct dice dice = dice_new(o->world.plan.seed, 0);
+    for (uint32_t i = 0; i < count; i++)
+        picked[i] = (enum mutant)(i + 1);
+    if (o->sample == 0 || o->sample >= count)
+        return count;
+    for (uint32_t i = 0; i < o->sample; i++) {
+        uint32_t other = i + (uint32_t)dice_roll(&dice, count - i);
+        enum mutant m = picked[i];
+        picked[i] = picked[other];
+        picked[other] = m;
+    }
+    return o->sample;
+}
+
+static pid_t send_out(const struct hunt_options *o, struct game *game, enum mutant mutant, uint32_t round)
+{
+    fflush(NULL);
+    pid_t pid = fork();
+    if (pid != 0)
+        return pid;
+    track(o, mutant, round, &game->trails[mutant][round]);
+    _exit(0);
+}
+
+uint32_t hunt(const struct hunt_options *options, FILE *out)
+{
+    struct hunt_options o = *options;
+    enum mutant picked[MUTANTS];
+    struct out {
+        pid_t pid;
+        uint32_t hunt;
+    } away[64] = {0};
+    uint32_t left[MUTANTS], got_away = 0, next = 0, done = 0;
+    o.rounds = o.rounds < ROUNDS_MAX ? o.rounds : ROUNDS_MAX;
+    o.jobs = o.jobs < 64 ? o.jobs : 64;
+    uint32_t count = pick(&o, picked), hunts = count * o.rounds;
+    struct game *game = mmap(NULL, sizeof *game, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    invariant(game != MAP_FAILED);
+    for (uint32_t i = 0; i < count; i++)
+        left[i] = o.rounds;
+    fprintf(out, "%-32s %7s  caught by\n", "mutant", "seeds");
+    while (done < hunts) {
+        for (uint32_t i = 0; i < o.jobs && next < hunts; i++) {
+            if (away[i].pid != 0)
+                continue;
+            away[i] = (struct out){send_out(&o, game, picked[next / o.rounds], next % o.rounds), next};
+            next++;
+        }
+        int status;
+        pid_t pid = wait(&status);
+        for (uint32_t i = 0; i < o.jobs; i++) {
+            if (pid <= 0 || away[i].pid != pid)
+                continue;
+            uint32_t which = away[i].hunt / o.rounds;
+            if (WIFSIGNALED(status))
+                game->trails[picked[which]][away[i].hunt % o.rounds].caught = true;
+            away[i].pid = 0;
+            done++;
+            if (--left[which] == 0)
+                got_away += !tell(&o, game, picked[which], out);
+        }
+    }
+    munmap(game, sizeof *game);
+    return got_away;
+}

@@ -1,0 +1,406 @@
+#include "sim/machine.h"
+
+#include "core/base/memory.h"
+#include "core/formats/serializer.h"
+#include "sim/guard.h"
+#include "sim/machine_internal.h"
+#include "sim/world.h"
+
+enum {
+    MEMORY_BYTES_MAX = 256 << 20, /* of a component */
+    MARK_AFTER_US = 1000000,      /* without appends (host/journal.c does the same) */
+    REPAIR_MIN_US = 500000,       /* until somebody starts a node again whose disk failed */
+    REPAIR_MAX_US = 5000000,
+};
+
+static const char cluster_name[] = "simulated";
+
+static void folder_of(const struct machine *m, char path[32]) { snprintf(path, 32, "data/node-%u", m->id); }
+
+void machine_init(struct machine *m, struct world *w, uint32_t id)
+{
+    static const enum fault of_disk[] = {FAULT_TORN_WRITE,   FAULT_REORDERED_WRITES, FAULT_READ_ERROR,
+                                         FAULT_WRITE_ERROR,  FAULT_FULL_DISK,        FAULT_SLOW_DISK,
+                                         FAULT_STALLED_DISK, FAULT_FAILED_SYNC,      FAULT_LOST_RENAME};
+    char path[32];
+    m->ports.operations = &machine_ports;
+    m->world = w;
+    m->id = id;
+    m->config = w->plan.config;
+    m->config.node = id;
+    m->dice = dice_new(w->plan.seed, 100 + id);
+    m->observer = serializer_new();
+    m->offset = 1 + dice_roll(&m->dice, UINT64_C(1) << 40);
+    m->arrival_at = m->wake_at = m->power_at = UINT64_MAX;
+    m->fuse = -1;
+    m->disk = disk_sim_new(w->plan.seed, id, &m->faults);
+    folder_of(m, path);
+    uint8_t instance[16] = {(uint8_t)id};
+    bool formatted = data_folder_format(disk_sim_disk(m->disk), path, cluster_name, id, instance, &m->problem);
+    invariant(formatted);
+    disk_sim_settle(m->disk);
+    for (size_t i = 0; i < sizeof of_disk / sizeof of_disk[0]; i++)
+        m->faults.rate[of_disk[i]] = w->plan.rate[of_disk[i]];
+    if (node_set_has(w->plan.fragile, id))
+        m->faults.rate[FAULT_MISDIRECTED_WRITE] = w->plan.rate[FAULT_MISDIRECTED_WRITE];
+}
+
+void machine_close(struct machine *m)
+{
+    if (m->life != NULL)
+        m->life->operations->free(m->life);
+    if (m->storage.store != NULL)
+        journal_store_close(m->storage.store);
+    if (m->folder != NULL)
+        data_folder_close(m->folder);
+    journal_group_free(&m->storage.gathered);
+    journal_result_free(&m->storage.result);
+    serializer_free(m->observer);
+    disk_sim_free(m->disk);
+}
+
+uint64_t machine_clock(const struct machine *m, uint64_t now)
+{
+    return m->offset + now + (uint64_t)((int64_t)now * m->drift / 1000000);
+}
+
+/* When, in the world's time, the clock shows `local`; never early. */
+static uint64_t world_time(const struct machine *m, uint64_t now, uint64_t local)
+{
+    uint64_t shown = machine_clock(m, now);
+    if (local == UINT64_MAX || local <= shown)
+        return local == UINT64_MAX ? UINT64_MAX : now;
+    uint64_t wait = local - shown;
+    return now + wait - (uint64_t)((int64_t)wait * m->drift / (1000000 + m->drift)) + 1;
+}
+
+uint64_t machine_turn_at(const struct machine *m)
+{
+    uint64_t at = m->wake_at < m->arrival_at ? m->wake_at : m->arrival_at;
+    if (m->credit > 0 && !m->stopping && clients_waiting(m->world->clients, m->id))
+        at = 0;
+    at = at < m->busy_until ? m->busy_until : at;
+    return at < m->paused_until ? m->paused_until : at;
+}
+
+/* ---- down and up ---- */
+
+static void close_files(struct machine *m)
+{
+    if (m->storage.store != NULL)
+        journal_store_close(m->storage.store);
+    if (m->folder != NULL)
+        data_folder_close(m->folder);
+    m->storage.store = NULL;
+    m->folder = NULL;
+}
+
+void machine_stop(struct machine *m, enum fault fault, uint64_t delay)
+{
+    struct world *w = m->world;
+    if (m->state != MACHINE_UP && m->state != MACHINE_OPENING)
+        return;
+    world_trace(w, m->id, TRACE_STOP, fault, 0, 0);
+    if (m->state == MACHINE_UP) {
+        if (m->storage.flying || m->storage.gathered.count > 0)
+            checks_reached(w->checks)[REACHED_HELD_AT_CRASH]++;
+        if (m->life != NULL)
+            m->life->operations->free(m->life);
+        m->life = NULL;
+        checks_down(w->checks, m->id);
+        network_sim_stop(w->network, m->id, dice_chance(&m->dice, 500000));
+        clients_node_down(w->clients, m->id, w->now);
+    }
+    close_files(m);
+    bool over = m->ghost && m->state == MACHINE_UP;
+    m->state = over ? MACHINE_RETIRED : MACHINE_DOWN;
+    m->restart_at = over ? UINT64_MAX : w->now + delay;
+    m->arrival_at = m->wake_at = m->power_at = UINT64_MAX;
+    m->fuse = -1;
+    m->dead = m->stopping = m->power_fails = false;
+    m->leader = 0;
+    m->proposer_state = PROPOSER_FOLLOWING;
+}
+
+void machine_retire(struct machine *m)
+{
+    machine_stop(m, FAULTS, 0);
+    m->state = MACHINE_RETIRED;
+    m->restart_at = UINT64_MAX;
+    checks_retired(m->world->checks, m->id);
+}
+
+static void on_notice(void *context, const char *text)
+{
+    struct machine *m = context;
+    (void)text;
+    checks_reached(m->world->checks)[REACHED_TORN_TAIL]++;
+}
+
+static bool open_files(struct machine *m)
+{
+    char path[32];
+    folder_of(m, path);
+    struct disk *disk = disk_sim_disk(m->disk);
+    if (!data_folder_open(&m->folder, disk, path, cluster_name, m->id, &m->problem))
+        return false;
+    const struct journal_store_options options = {
+        .disk = disk,
+        .folder = path,
+        .identity = *data_folder_identity(m->folder),
+        .durability = DURABILITY_FSYNC,
+        .segment_bytes = m->world->plan.segment_bytes,
+        .on_notice = on_notice,
+        .context = m,
+    };
+    return journal_store_open(&m->storage.store, &options, &m->problem);
+}
+
+/* How often the disk refused a call: such a start may be tried again. */
+static uint64_t refusals(const struct machine *m)
+{
+    const uint64_t *fired = m->faults.fired;
+    return fired[FAULT_READ_ERROR] + fired[FAULT_WRITE_ERROR] + fired[FAULT_FULL_DISK] + fired[FAULT_FAILED_SYNC];
+}
+
+static void not_opened(struct machine *m, bool disk_failed)
+{
+    struct world *w = m->world;
+    close_files(m);
+    if (disk_failed) {
+        disk_sim_power_loss(m->disk);
+        m->restart_at = w->now + dice_range(&m->dice, REPAIR_MIN_US, REPAIR_MAX_US);
+    } else if (disk_sim_damaged(m->disk)) {
+        w->result->refused++;
+        checks_reached(w->checks)[REACHED_RECOVERY_REFUSED]++;
+        machine_retire(m);
+    } else {
+        checks_fail(w->checks, CHECK_RECOVERY, "node %u does not start on a sound disk: %s", m->id, m->problem.text);
+        m->restart_at = UINT64_MAX;
+    }
+}
+
+void machine_start(struct machine *m)
+{
+    uint64_t before = refusals(m);
+    if (!open_files(m)) {
+        not_opened(m, refusals(m) > before);
+        return;
+    }
+    m->state = MACHINE_OPENING;
+    m->opening_until = m->world->now + disk_sim_time(m->disk);
+}
+
+static bool give_life(struct machine *m)
+{
+    const struct world *w = m->world;
+    if (w->options.engine == NULL)
+        return node_native_new(&m->life, &m->config, &m->ports, &m->problem);
+    static const char *const roles[] = {"coordinator", "proposer", "acceptor", "learner"};
+    const struct node_config *c = &m->config;
+    bool elects = node_set_has(c->proposers, m->id), votes = node_set_has(c->acceptors, m->id);
+    char file[4096];
+    snprintf(file, sizeof file, "%s/%s-node%s.wasm", w->options.nodes_folder,
+             roles[elects  ? (votes ? 0 : 1)
+                   : votes ? 2
+                           : 3],
+             elects && c->leader_rule == LEADER_HIGHEST ? "-highest" : "");
+    const struct node_wasm_options options = {w->options.engine, file, MEMORY_BYTES_MAX, WORLD_TURN_TIMEOUT_US};
+    return node_wasm_new(&m->life, &options, c, &m->ports, &m->problem);
+}
+
+/* A node that begins has not heard yet of anybody's later life: it would listen to those who run on old disks. No promise covers
+ * that, so they end before. */
+static void end_ghosts(struct world *w, uint32_t beginning)
+{
+    for (uint32_t i = 1; i <= w->plan.nodes; i++)
+        if (w->machines[i].ghost && i != beginning && w->machines[i].state != MACHINE_RETIRED)
+            machine_retire(&w->machines[i]);
+}
+
+void machine_begin(struct machine *m)
+{
+    struct world *w = m->world;
+    struct storage *s = &m->storage;
+    end_ghosts(w, m->id);
+    disk_sim_settle(m->disk);
+    m->state = MACHINE_UP;
+    m->config.incarnation = data_folder_identity(m->folder)->incarnation;
+    world_trace(w, m->id, TRACE_START, m->config.incarnation, 0, 0);
+    checks_starts(w->checks, m->id, m->config.incarnation);
+    s->appended = s->durable = journal_store_last(s->store);
+    s->flying = s->failed = false;
+    s->appended_at = w->now;
+    s->segments = journal_store_statistics(s->store).segments;
+    journal_group_begin(&s->gathered, s->appended + 1);
+    m->recovered = m->resumes = false;
+    m->recovered_to = 0;
+    m->credit = 0;
+    m->wake_at = w->now;
+    m->paused_until = m->busy_until = 0;
+    if (m->storm > 0) {
+        m->storm--;
+        m->fuse = (int64_t)dice_roll(&m->dice, 10);
+        m->fuse_fault = FAULT_RESTART_STORM;
+    }
+    network_sim_start(w->network, m->id, m->config.incarnation, w->now);
+    clients_node_up(w->clients, m->id, w->now);
+    clients_forward(w->clients, m->id, m->config.forward);
+    if (!give_life(m))
+        checks_fail(w->checks, CHECK_TRAP, "node %u: %s", m->id, m->problem.text);
+}
+
+/* Everything that was ever durable must have come back. Where the disk was harmed, only the last group may be missing, since nobody can
+ * tell that from a write that was torn; and a node that forgets must not go on. */
+void machine_recovered(struct machine *m)
+{
+    struct world *w = m->world;
+    struct storage *s = &m->storage;
+    m->recovered = true;
+    world_trace(w, m->id, TRACE_RECOVERED, 0, m->recovered_to, 0);
+    if (m->ghost)
+        return;
+    if (m->recovered_to >= s->durable_ever) {
+        checks_up(w->checks, m->id);
+    } else if (disk_sim_damaged(m->disk) && m->recovered_to + 1 >= s->group_first) {
+        w->result->cut_silently++;
+        m->dead = true;
+        m->fuse_fault = FAULTS; /* to be retired */
+    } else {
+        checks_fail(w->checks, CHECK_RECOVERY, "node %u comes back with lsn %llu, and %llu was durable", m->id,
+                    (unsigned long long)m->recovered_to, (unsigned long long)s->durable_ever);
+    }
+}
+
+/* ---- turns ---- */
+
+/* What was appended becomes a group, unless one is in flight; when nothing was for a while, a mark. */
+static void submit(struct machine *m)
+{
+    struct world *w = m->world;
+    struct storage *s = &m->storage;
+    if (s->flying || !m->recovered)
+        return;
+    if (s->gathered.count > 0)
+        s->appended_at = w->now;
+    else if (w->now - s->appended_at < MARK_AFTER_US || journal_store_ends_in_mark(s->store))
+        return;
+    s->flying_first = s->gathered.count > 0 ? s->gathered.first_lsn : s->group_first;
+    s->failed = !journal_store_group(s->store, &s->gathered, &m->problem);
+    s->flying = true;
+    s->flying_to = s->appended;
+    s->flying_until = w->now + disk_sim_time(m->disk);
+    if (m->power_fails)
+        m->power_at = w->now + dice_roll(&m->dice, s->flying_until - w->now + 1);
+    journal_group_begin(&s->gathered, s->appended + 1);
+    uint64_t segments = journal_store_statistics(s->store).segments;
+    checks_reached(w->checks)[REACHED_SEGMENT_ROLLED] += segments - s->segments;
+    s->segments = segments;
+}
+
+void machine_flown(struct machine *m)
+{
+    struct world *w = m->world;
+    struct storage *s = &m->storage;
+    s->flying = false;
+    if (s->failed) { /* rule 14: final. Somebody looks after the machine and starts it again. */
+        world_stop_process(w, m->id, FAULT_FAILED_SYNC, dice_range(&m->dice, REPAIR_MIN_US, REPAIR_MAX_US), true);
+        return;
+    }
+    disk_sim_settle(m->disk);
+    s->durable = s->durable_ever = s->flying_to;
+    s->group_first = s->flying_first;
+    world_trace(w, m->id, TRACE_DURABLE, 0, s->durable, 0);
+    checks_durable(w->checks, m->id, s->durable);
+    m->wake_at = w->now;
+    submit(m);
+}
+
+struct turn {
+    struct machine *m;
+    uint64_t now, deadline;
+    bool sound;
+};
+
+static void native_turn(void *context)
+{
+    struct turn *turn = context;
+    struct machine *m = turn->m;
+    turn->sound = m->life->operations->turn(m->life, turn->now, &turn->deadline, &m->problem);
+}
+
+/* False: the node trapped. */
+static bool take_turn(struct machine *m, uint64_t now, uint64_t *deadline)
+{
+    struct turn turn = {m, now, now, false};
+    if (m->world->options.engine != NULL)
+        native_turn(&turn);
+    else if (!guard_call(native_turn, &turn))
+        m->life = NULL; /* in no known state: not even to be freed */
+    *deadline = turn.deadline;
+    return turn.sound;
+}
+
+static void note_status(struct machine *m)
+{
+    struct world *w = m->world;
+    struct node_status status;
+    if (!m->life->operations->status(m->life, &status, &m->problem)) {
+        checks_fail(w->checks, CHECK_TRAP, "node %u: %s", m->id, m->problem.text);
+        return;
+    }
+    m->proposer_state = status.proposer_state;
+    m->executed = status.executed;
+    world_trace(w, m->id, TRACE_STATE, 0, status.executed, status.state_hash);
+    checks_status(w->checks, m->id, &status);
+    if (m->stopping && (status.batches_waiting == 0 || w->now >= m->stop_until))
+        machine_stop(m, FAULTS, dice_range(&m->dice, 1000, 500000));
+}
+
+/* What became of a process that stopped in the middle of a turn. */
+static void burnt(struct machine *m)
+{
+    struct world *w = m->world;
+    enum fault fault = m->fuse_fault;
+    uint64_t delay = dice_range(&m->dice, 1000, 1000000);
+    if (fault == FAULTS) {
+        machine_retire(m);
+        return;
+    }
+    if (fault == FAULT_SPARE || fault == FAULT_TRAP || fault == FAULT_MEMORY_LIMIT)
+        delay = 0; /* the next instance is ready */
+    if (fault == FAULT_ENDLESS_LOOP)
+        delay = 1000000; /* its deadline */
+    if (fault == FAULT_READ_ERROR && disk_sim_damaged(m->disk)) {
+        w->result->refused++;
+        checks_reached(w->checks)[REACHED_RECOVERY_REFUSED]++;
+        machine_retire(m);
+        return;
+    }
+    if (fault != FAULT_READ_ERROR && fault != FAULT_RESTART_STORM)
+        fault_fired(&w->faults, fault); /* the others are counted where they begin */
+    world_stop_process(w, m->id, fault, delay, false);
+}
+
+void machine_turn(struct machine *m)
+{
+    struct world *w = m->world;
+    uint64_t now = machine_clock(m, m->resumes ? m->paused_at : w->now), deadline;
+    m->resumes = false;
+    w->result->events++;
+    world_trace(w, m->id, TRACE_TURN, now, 0, 0);
+    if (m->garbage)
+        machine_send_garbage(m);
+    m->garbage = false;
+    bool sound = take_turn(m, now, &deadline);
+    m->busy_until = w->now + dice_range(&m->dice, w->plan.turn_us / 2, w->plan.turn_us * 3 / 2);
+    if (m->dead) {
+        burnt(m);
+    } else if (!sound) {
+        checks_fail(w->checks, CHECK_TRAP, "node %u stopped itself: %s", m->id, m->problem.text);
+    } else {
+        m->wake_at = deadline <= now ? w->now : world_time(m, w->now, deadline);
+        submit(m);
+        note_status(m);
+    }
+}

@@ -1,0 +1,112 @@
+/* One node of a simulated world, on a machine of its own: the node as it ships (host/node_life.h, native or component) between
+ * simulated ports; the data folder and the journal as they ship on a simulated disk; a clock that may be wrong; and a process
+ * that can stop at any point.
+ *
+ *   DOWN --start--> OPENING (folder and journal; what they write takes the disk's time) --> UP
+ *    ^                 |                                                                     |
+ *    '-----------------'<------------------------ machine_stop -----------------------------'    RETIRED: for good
+ *
+ * In between turns the machine does what the host's loop does (host/node_host.c): a turn when something arrived, something became
+ * durable or the node asked for it; after each turn what was appended becomes one group, one group in flight at a time. */
+#ifndef SYNOD_SIM_MACHINE_H
+#define SYNOD_SIM_MACHINE_H
+
+#include "host/data_folder.h"
+#include "host/journal_store.h"
+#include "host/node_life.h"
+#include "sim/disk.h"
+#include "sim/plan.h"
+
+struct world;
+
+enum machine_state { MACHINE_DOWN, MACHINE_OPENING, MACHINE_UP, MACHINE_RETIRED };
+
+/* The journal between turns: what is gathered, what is in flight. */
+struct storage {
+    struct journal_store *store;
+    struct journal_group gathered; /* records appended since the last group */
+    struct journal_result result;  /* what the node read back */
+    uint64_t appended;             /* the last lsn, gathered ones included */
+    uint64_t durable;              /* as the node is told */
+    uint64_t durable_ever;         /* in whichever life: what must come back */
+    uint64_t group_first;          /* the first lsn of the last durable group that held records */
+    uint64_t flying_first, flying_to, flying_until;
+    uint64_t segments;
+    uint64_t appended_at;
+    bool flying;
+    bool failed; /* what flies has failed, and when its time is over the process will know */
+};
+
+struct machine {
+    struct ports ports; /* first: the node's ports lead here */
+    struct world *world;
+    uint32_t id;
+    enum machine_state state;
+    struct node_config config;
+    struct node_life *life;
+    struct disk_sim *disk;
+    struct data_folder *folder;
+    struct storage storage;
+    struct serializer *observer; /* reads what leaves and arrives, for the checks */
+    struct faults faults;        /* of its disk */
+    struct dice dice;
+
+    /* When what happens; UINT64_MAX: never. The world's time. */
+    uint64_t arrival_at; /* of the next frame */
+    uint64_t wake_at;
+    uint64_t busy_until;
+    uint64_t paused_until, paused_at;
+    uint64_t opening_until;
+    uint64_t restart_at;
+
+    /* The clock: the world's time, going faster by `drift` per million, plus `offset`. */
+    uint64_t offset;
+    int64_t drift;
+    bool resumes; /* the next turn still has the time of `paused_at` */
+
+    uint64_t credit;        /* batches the node would take */
+    uint32_t leader;        /* that it heard of */
+    uint8_t proposer_state; /* enum proposer_state, after its last turn */
+    uint64_t executed;      /* the first slot that it has not executed, after its last turn */
+    bool recovered;         /* the node was given all that the journal held */
+    uint64_t recovered_to;  /* the last lsn of it */
+    bool stopping;          /* was asked to finish, and is stopped at `stop_until` in any case */
+    uint64_t stop_until;
+
+    bool power_fails;  /* while the next group is being written */
+    uint64_t power_at; /* then */
+
+    int64_t fuse; /* effects until it stops in the middle of a turn; negative: none is lit */
+    enum fault fuse_fault;
+    bool dead;              /* the fuse has burnt down in this turn */
+    bool garbage;           /* its next turn also hands out bytes that mean nothing */
+    uint32_t storm;         /* crashes that are still to come */
+    uint32_t kept;          /* the incarnation of which there is a copy of its disk; 0: none */
+    bool ghost;             /* it runs on that copy: nobody must listen to it */
+    struct problem problem; /* the last thing it complained about */
+};
+
+/* A machine that is down, with a formatted data folder. */
+void machine_init(struct machine *m, struct world *w, uint32_t id);
+void machine_close(struct machine *m);
+
+/* Opens folder and journal. When that is refused the machine stays down, or is retired where its disk was harmed. */
+void machine_start(struct machine *m);
+/* What it opened is durable: the node begins. */
+void machine_begin(struct machine *m);
+/* One turn, and what the host does after it. */
+void machine_turn(struct machine *m);
+/* The group in flight is durable, or has failed. */
+void machine_flown(struct machine *m);
+/* Ends the process of this node at once, because of `fault`; it starts again after `delay` microseconds. */
+void machine_stop(struct machine *m, enum fault fault, uint64_t delay);
+/* It never comes back. */
+void machine_retire(struct machine *m);
+
+/* When the machine wants a turn (not when something else happens to it). */
+uint64_t machine_turn_at(const struct machine *m);
+
+/* What its clock shows at the world's time `now`. */
+uint64_t machine_clock(const struct machine *m, uint64_t now);
+
+#endif

@@ -1,0 +1,227 @@
+/* What a simulated node reaches outside. Whatever leaves it passes the checks and the trace, effect by effect: a lit fuse may burn
+ * down between any two of them, and from then on nothing of this turn happens any more. */
+#include "core/base/checksum.h"
+#include "core/base/memory.h"
+#include "core/formats/record.h"
+#include "core/formats/serializer.h"
+#include "sim/machine_internal.h"
+#include "sim/world.h"
+
+static struct machine *of(struct ports *ports) { return (struct machine *)ports; }
+
+/* One more effect. False: the process is not there any more to make it. */
+static bool lives(struct machine *m)
+{
+    if (m->fuse >= 0 && m->fuse-- == 0)
+        m->dead = true;
+    return !m->dead;
+}
+
+static uint64_t packet_checksum(const struct packet *p, uint64_t seed)
+{
+    return checksum(p->words.ptr, words_for(p->len) * sizeof(uint64_t), seed);
+}
+
+/* ---- network ---- */
+
+static struct packet_list receive_frames(struct ports *ports)
+{
+    struct machine *m = of(ports);
+    struct world *w = m->world;
+    if (m->dead)
+        return (struct packet_list){NULL, 0};
+    struct packet_list bodies = network_sim_receive(w->network, m->id, w->now);
+    m->arrival_at = network_sim_next(w->network, m->id);
+    if (bodies.len == 0)
+        return bodies;
+    uint64_t sum = 0;
+    for (size_t i = 0; i < bodies.len; i++)
+        sum = packet_checksum(&bodies.ptr[i], sum);
+    world_trace(w, m->id, TRACE_RECEIVE, bodies.len, 0, sum);
+    struct decoded decoded = serializer_decode(m->observer, bodies.ptr, bodies.len);
+    for (size_t i = 0; i < decoded.messages.len; i++)
+        checks_received(w->checks, m->id, decoded.messages.ptr[i].sender, &decoded.messages.ptr[i].message);
+    return bodies;
+}
+
+/* The checks see a message before the network has it. */
+static void send_frame(struct machine *m, const struct packet *frame)
+{
+    struct world *w = m->world;
+    struct packet body = *frame;
+    body.id = m->id;
+    struct decoded decoded = serializer_decode(m->observer, &body, 1);
+    if (decoded.messages.len != 1) {
+        checks_fail(w->checks, CHECK_BOUNDS, "node %u sends bytes that are no message", m->id);
+        return;
+    }
+    const struct message *message = &decoded.messages.ptr[0].message;
+    world_trace(w, m->id, TRACE_SEND, frame->id, message->kind, packet_checksum(frame, 0));
+    checks_sent(w->checks, m->id, frame->id, message, frame->len);
+    network_sim_send(w->network, m->id, frame, 1, w->now);
+    world_arrivals(w, frame->id);
+}
+
+static void send_frames(struct ports *ports, const struct packet *frames, size_t count)
+{
+    struct machine *m = of(ports);
+    for (size_t i = 0; i < count && lives(m); i++)
+        send_frame(m, &frames[i]);
+}
+
+/* A component out of its mind sends bytes. */
+void machine_send_garbage(struct machine *m)
+{
+    struct world *w = m->world;
+    uint64_t words[32];
+    uint32_t len = (uint32_t)dice_range(&m->dice, 1, sizeof words);
+    for (size_t i = 0; i < 32; i++)
+        words[i] = i < words_for(len) ? dice_next(&m->dice) : 0;
+    if (len % 8 != 0) /* what is unused of the last word is zero in any packet */
+        words[words_for(len) - 1] &= (UINT64_C(1) << len % 8 * 8) - 1;
+    struct packet garbage = {
+        .id = ((UINT64_C(2) << w->plan.nodes) - 2) & ~node_set_of(m->id), .len = len, .words = {words, words_for(len)}};
+    network_sim_send(w->network, m->id, &garbage, 1, w->now);
+    world_arrivals(w, garbage.id);
+}
+
+/* ---- clients ---- */
+
+static struct packet_list receive_batches(struct ports *ports, uint64_t credit)
+{
+    struct machine *m = of(ports);
+    struct world *w = m->world;
+    m->credit = credit;
+    if (m->dead || m->stopping || credit == 0 || !node_set_has(w->plan.clients.ports, m->id))
+        return (struct packet_list){NULL, 0};
+    struct packet_list batches = clients_receive(w->clients, m->id, credit, w->now);
+    for (size_t i = 0; i < batches.len; i++) {
+        const struct packet *p = &batches.ptr[i];
+        struct payload value = {p->words, p->len};
+        world_trace(w, m->id, TRACE_BATCH, p->kind, p->id, packet_checksum(p, 0));
+        checks_submitted(w->checks, m->id, p->id, &value);
+    }
+    return batches;
+}
+
+static void reply(struct ports *ports, const struct packet *answers, size_t count)
+{
+    struct machine *m = of(ports);
+    struct world *w = m->world;
+    for (size_t i = 0; i < count && lives(m); i++) {
+        const struct packet *p = &answers[i];
+        uint8_t outcome = (uint8_t)p->kind;
+        world_trace(w, m->id, TRACE_REPLY, outcome, p->id, packet_checksum(p, 0));
+        checks_answered(w->checks, p->id, outcome);
+        if (!clients_reply(w->clients, m->id, p, 1, w->now))
+            checks_fail(w->checks, CHECK_LINEARIZABILITY,
+                        "node %u answers token %llu in a way that does not fit the commands", m->id,
+                        (unsigned long long)p->id);
+    }
+}
+
+static void tell_leader(struct ports *ports, uint64_t node, uint64_t round)
+{
+    struct machine *m = of(ports);
+    if (m->dead)
+        return;
+    m->leader = (uint32_t)node;
+    world_trace(m->world, m->id, TRACE_LEADER, node, round, 0);
+    clients_leader(m->world->clients, m->id, m->leader);
+}
+
+/* ---- storage ---- */
+
+static void check_record(struct machine *m, const struct packet *p,
+                         void (*check)(struct checks *c, uint32_t node, const struct log_record *record))
+{
+    struct log_record record;
+    if (record_decode(p, &record))
+        check(m->world->checks, m->id, &record);
+    else
+        checks_fail(m->world->checks, CHECK_BOUNDS, "node %u: lsn %llu is no record", m->id, (unsigned long long)p->id);
+}
+
+/* A journal that cannot be read (any more) ends the process, as in the host. */
+static struct packet_list stop_reading(struct machine *m)
+{
+    m->dead = true;
+    m->fuse_fault = FAULT_READ_ERROR;
+    return (struct packet_list){NULL, 0};
+}
+
+static struct packet_list recover_records(struct ports *ports)
+{
+    struct machine *m = of(ports);
+    struct packet_list records = {NULL, 0};
+    if (m->dead || !journal_store_recover(m->storage.store, &records, &m->problem))
+        return stop_reading(m);
+    for (size_t i = 0; i < records.len; i++)
+        check_record(m, &records.ptr[i], checks_recovered);
+    if (records.len > 0)
+        m->recovered_to = records.ptr[records.len - 1].id;
+    else if (!m->recovered)
+        machine_recovered(m);
+    return records;
+}
+
+static void append_records(struct ports *ports, const struct packet *records, size_t count)
+{
+    struct machine *m = of(ports);
+    struct storage *s = &m->storage;
+    for (size_t i = 0; i < count && lives(m); i++) {
+        const struct packet *p = &records[i];
+        if (p->id != s->appended + 1 || !journal_group_add(&s->gathered, p)) {
+            checks_fail(m->world->checks, CHECK_BOUNDS, "node %u appends lsn %llu after %llu", m->id,
+                        (unsigned long long)p->id, (unsigned long long)s->appended);
+            return;
+        }
+        s->appended = p->id;
+        world_trace(m->world, m->id, TRACE_APPEND, p->kind, p->id, packet_checksum(p, 0));
+        check_record(m, p, checks_appended);
+    }
+}
+
+static uint64_t durable_lsn(struct ports *ports) { return of(ports)->storage.durable; }
+
+/* From the files, and from what is gathered for them. */
+static struct packet_list read_records(struct ports *ports, uint64_t from, uint64_t bytes_max)
+{
+    struct machine *m = of(ports);
+    struct storage *s = &m->storage;
+    uint64_t next = from;
+    journal_result_clear(&s->result);
+    if (m->dead || !journal_store_collect(s->store, &s->result, &next, bytes_max, &m->problem))
+        return stop_reading(m);
+    if (next > journal_store_last(s->store))
+        journal_result_take(&s->result, &s->gathered, &next, bytes_max);
+    world_trace(m->world, m->id, TRACE_READ, 0, from, next);
+    checks_read(m->world->checks, m->id);
+    return journal_result_packets(&s->result);
+}
+
+/* ---- the rest ---- */
+
+/* Texts are for people; what is wrong shows in what nodes do. */
+static void log_text(struct ports *ports, uint32_t level, const char *text, size_t len)
+{
+    struct machine *m = of(ports);
+    if (level == LOG_ERROR)
+        problem_set(&m->problem, EXIT_TROUBLE, "%.*s", (int)(len < 500 ? len : 500), text);
+}
+
+static uint64_t command(struct ports *ports) { return of(ports)->stopping; }
+
+const struct ports_operations machine_ports = {
+    .network_receive = receive_frames,
+    .network_send = send_frames,
+    .client_receive = receive_batches,
+    .client_reply = reply,
+    .client_leader = tell_leader,
+    .storage_recover = recover_records,
+    .storage_append = append_records,
+    .storage_durable = durable_lsn,
+    .storage_read = read_records,
+    .log = log_text,
+    .control_command = command,
+};

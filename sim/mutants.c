@@ -1,0 +1,246 @@
+/* The table of mutants. What would be no mutant, since nothing that is promised breaks, is not in it:
+ *
+ *  - granting a lower ballot while the higher promise is kept: no vote follows from it;
+ *  - taking a promise whose chunks are not contiguous: a proposer asks for them one after the other;
+ *  - proposing or forwarding a batch once more: learners execute a batch number of an origin once (decision 0008);
+ *  - a leader that goes on though it hears of a higher ballot or hears no quorum: acceptors refuse it, and it follows as
+ *    soon as it hears the new one;
+ *  - hearing what a sender said in an earlier life: it is still true;
+ *  - keeping a value that arrives late, at a lower ballot: it is not released, and asked for again;
+ *  - not checking where a group lies, or which one it follows: one from elsewhere fails at the other of the two;
+ *  - not syncing the name of the identity's file: opening the journal syncs that folder, too, before the node says a word;
+ *  - losing sticky records with their segment, not restoring the state's hash: no segment is removed, and no state is
+ *    loaded, yet. */
+#include "sim/mutants.h"
+
+#include <string.h>
+
+#define CHECK(name) (UINT32_C(1) << CHECK_##name)
+
+/* clang-format off */
+const struct mutant_kind mutant_kinds[MUTANTS] = {
+    [MUTANT_NONE] = {"", "", "", 0, ""},
+
+    /* acceptor */
+    [MUTANT_PROMISE_BEFORE_DURABLE] = {
+        "promise-before-durable", "a promise leaves before its record is durable",
+        "rule 2", CHECK(PROMISE_DURABLE), ""},
+    [MUTANT_VOTE_BEFORE_DURABLE] = {
+        "vote-before-durable", "a vote leaves before its record is durable",
+        "rule 2", CHECK(VOTE_DURABLE), ""},
+    [MUTANT_OWN_VOTE_BEFORE_DURABLE] = {
+        "own-vote-before-durable", "a leader counts the vote of its own node before it is durable there",
+        "rule 2, the coordinator's short-cut", CHECK(CHOSEN_TRUE), ""},
+    [MUTANT_PROMISE_FORGOTTEN] = {
+        "promise-forgotten", "recovery leaves promises out",
+        "rule 2", CHECK(PROMISE_DURABLE), "restarts"},
+    [MUTANT_VOTE_FORGOTTEN] = {
+        "vote-forgotten", "recovery leaves votes out",
+        "rule 2", CHECK(VOTE_DURABLE), "restarts"},
+    [MUTANT_RESTORED_VOTE_PROMISES_NOTHING] = {
+        "restored-vote-promises-nothing", "a vote that recovery finds does not raise the promise",
+        "rule 2", CHECK(PROMISE_DURABLE), "restarts"},
+    [MUTANT_VOTE_PROMISES_NOTHING] = {
+        "vote-promises-nothing", "voting at a ballot does not raise the promise to it",
+        "phase 2b", CHECK(PROMISE_DURABLE), ""},
+    [MUTANT_PROMISE_FALLS] = {
+        "promise-falls", "a lower ballot takes the place of the one promised",
+        "phase 1b", CHECK(PROMISE_DURABLE), ""},
+    [MUTANT_ACCEPT_BELOW_PROMISE] = {
+        "accept-below-promise", "an acceptor votes below its promise",
+        "phase 2b", CHECK(PROMISE_DURABLE), ""},
+    [MUTANT_SAME_ROUND_ACCEPTED] = {
+        "same-round-accepted", "an acceptor compares rounds only, not whose ballot it is",
+        "rule 1", CHECK(PROMISE_DURABLE), ""},
+    [MUTANT_CHOSEN_FORGOTTEN] = {
+        "chosen-forgotten", "acceptors forget what is chosen, whether learners hold it or not",
+        "rule 10", CHECK(TRUNCATION_SAFE), ""},
+    [MUTANT_FORGOTTEN_IS_NO_VOTE] = {
+        "forgotten-is-no-vote", "an acceptor tells of slots that it forgot as if it had never voted there",
+        "rule 4", CHECK(VOTE_DURABLE) | CHECK(AGREEMENT), ""},
+
+    /* proposer */
+    [MUTANT_BALLOT_WITHOUT_LIFE] = {
+        "ballot-without-life", "ballots do not tell the lives of a node apart",
+        "rule 1", CHECK(BALLOT_UNIQUE), "restarts"},
+    [MUTANT_ROUND_NOT_RAISED] = {
+        "round-not-raised", "a proposer that prepares again does so in the round heard of, not above it",
+        "phase 1a", CHECK(BALLOT_UNIQUE) | CHECK(ONE_VALUE_PER_BALLOT) | CHECK(LIVENESS_AFTER_HEAL), ""},
+    [MUTANT_FIRST_VOTE_ADOPTED] = {
+        "first-vote-adopted", "of the votes told for a slot the first one counts",
+        "phase 2a", CHECK(AGREEMENT), ""},
+    [MUTANT_LAST_VOTE_ADOPTED] = {
+        "last-vote-adopted", "of the votes told for a slot the last one counts",
+        "phase 2a", CHECK(AGREEMENT), ""},
+    [MUTANT_VOTES_NOT_ADOPTED] = {
+        "votes-not-adopted", "a new leader proposes what it likes where votes were told",
+        "phase 2a", CHECK(AGREEMENT), ""},
+    [MUTANT_VOTE_BECOMES_NOOP] = {
+        "vote-becomes-noop", "a new leader fills slots with no-ops where votes were told",
+        "rule 4", CHECK(AGREEMENT), ""},
+    [MUTANT_PHASE1_QUORUM_SHORT] = {
+        "phase1-quorum-short", "one promise too few makes a leader",
+        "rule 4", CHECK(AGREEMENT), ""},
+    [MUTANT_PHASE2_QUORUM_SHORT] = {
+        "phase2-quorum-short", "one vote too few chooses",
+        "rule 6", CHECK(CHOSEN_TRUE), ""},
+    [MUTANT_PROMISE_OF_ANY_BALLOT] = {
+        "promise-of-any-ballot", "a promise of an earlier ballot of the proposer counts for a later one",
+        "phase 1b", CHECK(AGREEMENT), "late messages"},
+    [MUTANT_LAST_CHUNK_NOT_AWAITED] = {
+        "last-chunk-not-awaited", "a promise counts with its first chunk",
+        "rule 4", CHECK(AGREEMENT), "promises of several chunks"},
+    [MUTANT_FLOOR_IGNORED] = {
+        "floor-ignored", "a new leader takes slots that acceptors forgot for free",
+        "rule 4", CHECK(AGREEMENT) | CHECK(LIVENESS_AFTER_HEAL), ""},
+    [MUTANT_VOTE_COUNTED_TWICE] = {
+        "vote-counted-twice", "a vote that comes twice counts twice",
+        "rule 6", CHECK(CHOSEN_TRUE), "doubled messages"},
+    [MUTANT_VOTE_OF_ANY_BALLOT] = {
+        "vote-of-any-ballot", "votes at earlier ballots of the leader count, too",
+        "rule 6; as in Raft without the rule of figure 8 (Ongaro, Ousterhout 2014)", CHECK(CHOSEN_TRUE), "late messages"},
+    [MUTANT_SETTLED_AT_OWN_BALLOT] = {
+        "settled-at-own-ballot", "a leader tells slots that it only settled as chosen at its ballot",
+        "decision 0011", CHECK(CHOSEN_TRUE), ""},
+    [MUTANT_WINDOW_NOT_KEPT] = {
+        "window-not-kept", "a new leader proposes all that it recovered at once",
+        "rule 5", CHECK(BOUNDS), ""},
+
+    /* proposer agent */
+    [MUTANT_PROPOSED_IS_CHOSEN] = {
+        "proposed-is-chosen", "a leader tells what it proposed as chosen",
+        "rule 6", CHECK(CHOSEN_TRUE), ""},
+    [MUTANT_FLOOR_OF_ONE_LEARNER] = {
+        "floor-of-one-learner", "acceptors forget what one learner holds",
+        "rule 10", CHECK(TRUNCATION_SAFE), ""},
+    [MUTANT_FLOOR_NOT_DURABLE] = {
+        "floor-not-durable", "acceptors forget what learners executed and do not hold yet",
+        "rule 10", CHECK(TRUNCATION_SAFE), ""},
+    [MUTANT_PREPARED_FROM_EXECUTED] = {
+        "prepared-from-executed", "a new leader leaves out what one learner has executed",
+        "rule 4, decision 0011", CHECK(LIVENESS_AFTER_HEAL), "a node that does not come back"},
+    [MUTANT_LEARNERS_OUTRUN] = {
+        "learners-outrun", "a leader does not wait for learners to execute",
+        "rule 16", CHECK(BOUNDS), ""},
+    [MUTANT_NACK_IGNORED] = {
+        "nack-ignored", "a leader does not hear that a higher ballot is promised",
+        "liveness", CHECK(LIVENESS_AFTER_HEAL), ""},
+    [MUTANT_ACCEPT_NOT_REPEATED] = {
+        "accept-not-repeated", "what got no votes is never sent again",
+        "liveness", CHECK(LIVENESS_AFTER_HEAL), "lost messages"},
+    [MUTANT_PREPARE_NOT_REPEATED] = {
+        "prepare-not-repeated", "what got no promises is never sent again",
+        "liveness", CHECK(LIVENESS_AFTER_HEAL), "lost messages"},
+    [MUTANT_UNKNOWN_IS_REFUSED] = {
+        "unknown-is-refused", "a client that waited too long is told that nothing happened",
+        "rule 8", CHECK(AT_MOST_ONCE) | CHECK(LINEARIZABILITY), ""},
+    [MUTANT_FORGOTTEN_IS_REFUSED] = {
+        "forgotten-is-refused", "a client whose result nobody remembers is told that nothing happened",
+        "rule 8", CHECK(AT_MOST_ONCE) | CHECK(LINEARIZABILITY), ""},
+    [MUTANT_RESULT_OF_EARLIER_LIFE] = {
+        "result-of-earlier-life", "a result for the same batch number of an earlier life is taken for an answer",
+        "rule 8", CHECK(LINEARIZABILITY) | CHECK(CHOSEN_TRUE), "restarts, late messages"},
+
+    /* learner and its agent */
+    [MUTANT_VOTES_MIXED] = {
+        "votes-mixed", "votes at different ballots choose together",
+        "rule 6", CHECK(CHOSEN_TRUE) | CHECK(AGREEMENT), ""},
+    [MUTANT_ONE_VOTE_SUFFICES] = {
+        "one-vote-suffices", "a learner takes one vote for a choice",
+        "rule 6", CHECK(CHOSEN_TRUE) | CHECK(AGREEMENT), ""},
+    [MUTANT_VALUE_OF_ANY_BALLOT] = {
+        "value-of-any-ballot", "a learner executes the value that it has in a slot that is chosen, of whichever ballot",
+        "rule 6", CHECK(CHOSEN_TRUE) | CHECK(AGREEMENT) | CHECK(PREFIX_EQUALITY), ""},
+    [MUTANT_VALUE_BEFORE_CHOSEN] = {
+        "value-before-chosen", "a learner executes, and answers, before a value is chosen",
+        "rule 6", CHECK(CHOSEN_TRUE) | CHECK(AGREEMENT) | CHECK(PREFIX_EQUALITY), ""},
+    [MUTANT_GAP_SKIPPED] = {
+        "gap-skipped", "a learner executes nothing where it lacks a value",
+        "rule 7", CHECK(CHOSEN_TRUE) | CHECK(AGREEMENT) | CHECK(PREFIX_EQUALITY), ""},
+    [MUTANT_FIRST_VALUE_KEPT] = {
+        "first-value-kept", "of a slot's values the first one that arrives, or that recovery finds, is kept",
+        "rule 6, decision 0006",
+        CHECK(CHOSEN_TRUE) | CHECK(AGREEMENT) | CHECK(PREFIX_EQUALITY) | CHECK(RECOVERY) | CHECK(LIVENESS_AFTER_HEAL), ""},
+    [MUTANT_VOTES_LEARNED_AS_CHOSEN] = {
+        "votes-learned-as-chosen", "an acceptor's votes are learned as if they were chosen",
+        "rule 7", CHECK(CHOSEN_TRUE) | CHECK(AGREEMENT), "roles apart"},
+    [MUTANT_VOTES_SERVED_AS_CHOSEN] = {
+        "votes-served-as-chosen", "a learner serves slots that it has not executed",
+        "rule 7", CHECK(CHOSEN_TRUE) | CHECK(AGREEMENT), ""},
+    [MUTANT_FIRST_RECORD_SERVED] = {
+        "first-record-served", "a learner serves the first record of a slot, not that of the highest ballot",
+        "decision 0006", CHECK(CHOSEN_TRUE) | CHECK(AGREEMENT), ""},
+    [MUTANT_GAP_NOT_ASKED] = {
+        "gap-not-asked", "a learner never asks for what it lacks",
+        "rule 7", CHECK(LIVENESS_AFTER_HEAL), ""},
+    [MUTANT_RECORD_OF_ANY_BALLOT] = {
+        "record-of-any-ballot", "a learner takes a slot for held whose record has another ballot's value",
+        "decision 0006", CHECK(TRUNCATION_SAFE) | CHECK(RECOVERY) | CHECK(PREFIX_EQUALITY), ""},
+    [MUTANT_VALUE_NOT_RECORDED] = {
+        "value-not-recorded", "a learner does not record what it learned from others",
+        "decision 0006", CHECK(TRUNCATION_SAFE) | CHECK(RECOVERY), ""},
+    [MUTANT_MARK_TOO_LATE] = {
+        "mark-too-late", "a learner marks more slots at once than recovery can hold",
+        "decision 0006", CHECK(TRUNCATION_SAFE) | CHECK(RECOVERY), ""},
+    [MUTANT_KNOWN_IS_HELD] = {
+        "known-is-held", "a learner says that it holds what it only knows to be chosen",
+        "rule 10", CHECK(TRUNCATION_SAFE), ""},
+    [MUTANT_RESULT_BY_SLOT] = {
+        "result-by-slot", "a learner answers for a slot, whichever batch was asked about",
+        "rule 8", CHECK(CHOSEN_TRUE) | CHECK(LINEARIZABILITY), ""},
+    [MUTANT_BATCH_EXECUTED_TWICE] = {
+        "batch-executed-twice", "a batch that is chosen twice is executed twice",
+        "rule 8, decision 0008",
+        CHECK(AT_MOST_ONCE) | CHECK(PREFIX_EQUALITY) | CHECK(LINEARIZABILITY), "forwarding, doubled messages"},
+    [MUTANT_STATE_OF_THE_MOMENT] = {
+        "state-of-the-moment", "the state depends on how execution was cut into steps",
+        "rule 13, decision 0012", CHECK(PREFIX_EQUALITY), ""},
+
+    /* journal and data folder */
+    [MUTANT_TORN_GROUP_TAKEN] = {
+        "torn-group-taken", "a group is taken without a look at its records' checksum",
+        "rule 3 of core/formats/journal.h", CHECK(RECOVERY), "torn writes"},
+    [MUTANT_DAMAGE_CUT] = {
+        "damage-cut", "damage in the middle of the journal is cut off as a torn tail would be",
+        "rule 2 of core/formats/journal.h; Kafka among others (Ganesan et al. 2017)", CHECK(RECOVERY), "damaged disks"},
+    [MUTANT_TORN_TAIL_LEFT] = {
+        "torn-tail-left", "a torn tail is not overwritten",
+        "rule 3 of core/formats/journal.h", CHECK(RECOVERY), "torn writes"},
+    [MUTANT_LAST_GROUP_TRUSTED] = {
+        "last-group-trusted", "the last group counts as durable because it can be read",
+        "rule 10 of core/formats/journal.h", CHECK(RECOVERY), "failed syncs, power that goes"},
+    [MUTANT_FAILED_SYNC_REPEATED] = {
+        "failed-sync-repeated", "a sync that failed is tried again",
+        "rule 14; PostgreSQL until 2019", CHECK(RECOVERY), "failed syncs, power that goes"},
+    [MUTANT_GROUP_NOT_SYNCED] = {
+        "group-not-synced", "groups are written and not synced",
+        "rule 2", CHECK(RECOVERY), "power that goes"},
+    [MUTANT_SEGMENT_NAME_NOT_SYNCED] = {
+        "segment-name-not-synced", "the name of a new segment is not synced",
+        "rule 8 of core/formats/journal.h; many had that (Pillai et al. 2014)", CHECK(RECOVERY), "power that goes"},
+    [MUTANT_LIFE_NOT_COUNTED] = {
+        "life-not-counted", "a node that starts again believes to be in the life before",
+        "rule 1", CHECK(BALLOT_UNIQUE), "restarts"},
+    [MUTANT_LIFE_NOT_SYNCED] = {
+        "life-not-synced", "the count of lives is renamed into place before it is synced",
+        "rule 1", CHECK(RECOVERY) | CHECK(BALLOT_UNIQUE), "power that goes"},
+};
+/* clang-format on */
+
+enum mutant mutant_find(const char *name)
+{
+    enum mutant found = MUTANT_NONE + 1;
+    while (found < MUTANTS && strcmp(mutant_kinds[found].name, name) != 0)
+        found++;
+    return found;
+}
+
+bool mutant_choose(enum mutant mutant)
+{
+#ifdef SYNOD_MUTANTS
+    mutant_on = mutant;
+    return true;
+#else
+    return mutant == MUTANT_NONE;
+#endif
+}

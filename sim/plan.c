@@ -1,0 +1,255 @@
+#include "sim/plan.h"
+
+#include "core/formats/journal.h"
+
+const char *const deployment_names[DEPLOYMENTS + 1] = {"any", "coordinator", "standalone", "shared", NULL};
+
+enum { MILLISECOND = 1000, SECOND = 1000 * MILLISECOND, MANY = 6 };
+
+/* How often a fault happens in worlds in which it is on: per million opportunities. One that the world strikes (sim/strikes.c) has an
+ * opportunity every 20 ms, the others with each message or call. */
+static const struct {
+    uint32_t from, to;
+    bool struck;
+} rates[FAULTS] = {
+    [FAULT_DROP] = {100, 100000, false},
+    [FAULT_DELAY] = {100, 30000, false},
+    [FAULT_REORDER] = {100, 100000, false},
+    [FAULT_DUPLICATE] = {100, 100000, false},
+    [FAULT_REPLAY] = {20, 3000, false},
+    [FAULT_CUT_ONE_WAY] = {500, 10000, true},
+    [FAULT_CUT] = {500, 10000, true},
+    [FAULT_BRIDGE] = {500, 10000, true},
+    [FAULT_ISOLATED_LEADER] = {500, 10000, true},
+    [FAULT_HALF_OPEN] = {500, 20000, true},
+    [FAULT_STALLED_READER] = {500, 20000, true},
+    [FAULT_RESET] = {10, 3000, false},
+    [FAULT_LOST_WRITES] = {1000, 20000, true},
+    [FAULT_TORN_WRITE] = {800000, 1000000, false},
+    [FAULT_REORDERED_WRITES] = {800000, 1000000, false},
+    [FAULT_MISDIRECTED_WRITE] = {100, 5000, false},
+    [FAULT_FLIPPED_BYTE] = {500, 10000, true},
+    [FAULT_READ_ERROR] = {10, 1000, false},
+    [FAULT_WRITE_ERROR] = {20, 2000, false},
+    [FAULT_FULL_DISK] = {20, 2000, false},
+    [FAULT_SLOW_DISK] = {1000, 300000, false},
+    [FAULT_STALLED_DISK] = {20, 3000, false},
+    [FAULT_FAILED_SYNC] = {10, 1000, false},
+    [FAULT_LOST_RENAME] = {500000, 900000, false},
+    [FAULT_LOST_DISK] = {500, 10000, true},
+    [FAULT_OLD_DISK] = {2000, 40000, true},
+    [FAULT_DRIFT] = {1000000, 1000000, false},
+    [FAULT_JUMP] = {500, 20000, true},
+    [FAULT_PAUSE] = {500, 10000, true},
+    [FAULT_CRASH] = {500, 20000, true},
+    [FAULT_RESTART_STORM] = {200, 3000, true},
+    [FAULT_LONG_PAUSE] = {500, 10000, true},
+    [FAULT_RECONFIGURED] = {200, 5000, true},
+    [FAULT_TRAP] = {200, 10000, true},
+    [FAULT_ENDLESS_LOOP] = {200, 5000, true},
+    [FAULT_MEMORY_LIMIT] = {200, 5000, true},
+    [FAULT_GARBAGE] = {500, 20000, true},
+    [FAULT_SPARE] = {500, 20000, true},
+};
+
+uint32_t plan_rate(struct dice *dice, uint32_t from, uint32_t to)
+{
+    uint32_t low = from, high = to, doublings = 0;
+    while (low < high / 2) {
+        low *= 2;
+        doublings++;
+    }
+    low = from << dice_roll(dice, doublings + 1);
+    high = low * 2 < to ? low * 2 : to;
+    return (uint32_t)dice_range(dice, low, high > low ? high : low);
+}
+
+static node_set nodes_between(uint32_t from, uint32_t to)
+{
+    node_set set = 0;
+    for (uint32_t i = from; i <= to; i++)
+        set |= node_set_of(i);
+    return set;
+}
+
+/* Who is what, and which nodes share a process. */
+static void draw_members(struct plan *p, struct dice *d)
+{
+    struct node_config *c = &p->config;
+    if (p->deployment == DEPLOYMENT_ANY) {
+        static const uint8_t often[] = {DEPLOYMENT_COORDINATOR, DEPLOYMENT_COORDINATOR, DEPLOYMENT_STANDALONE,
+                                        DEPLOYMENT_SHARED};
+        p->deployment = often[dice_roll(d, sizeof often)];
+    }
+    if (p->deployment == DEPLOYMENT_COORDINATOR) {
+        static const uint8_t often[] = {3, 3, 3, 3, 3, 3, 4, 5, 5, 6, 7, 9};
+        p->nodes = often[dice_roll(d, sizeof often)];
+        c->proposers = c->acceptors = c->learners = nodes_between(1, p->nodes);
+    } else {
+        static const uint8_t often[][3] = {{3, 3, 3}, {3, 3, 3}, {2, 3, 2}, {2, 5, 2}, {2, 4, 3}};
+        const uint8_t *roles = often[p->deployment == DEPLOYMENT_SHARED ? 0 : dice_roll(d, 5)];
+        uint32_t acceptors = roles[0], learners = acceptors + roles[1];
+        p->nodes = learners + roles[2];
+        c->proposers = nodes_between(1, acceptors);
+        c->acceptors = nodes_between(acceptors + 1, learners);
+        c->learners = nodes_between(learners + 1, p->nodes);
+    }
+    for (uint32_t i = 1; i <= p->nodes; i++)
+        p->process[i] = p->deployment == DEPLOYMENT_SHARED ? (i - 1) % 3 + 1 : i;
+}
+
+/* Majorities mostly; else any two sizes whose quorums meet. */
+static void draw_quorums(struct plan *p, struct dice *d)
+{
+    uint32_t n = node_set_count(p->config.acceptors), majority = n / 2 + 1;
+    p->config.phase1_quorum = p->config.phase2_quorum = majority;
+    if (dice_chance(d, 200000) || (n % 2 == 0 && dice_chance(d, 500000))) {
+        p->config.phase2_quorum = (uint32_t)dice_range(d, n > 3 ? 2 : majority, majority);
+        p->config.phase1_quorum = n + 1 - p->config.phase2_quorum;
+    }
+}
+
+static void draw_settings(struct plan *p, struct dice *d)
+{
+    static const uint32_t alphas[] = {1, 2, 4, 8, 16, 64, 64, 512};
+    struct node_config *c = &p->config;
+    c->alpha = alphas[dice_roll(d, 8)];
+    c->leader_rule = dice_chance(d, 300000) ? LEADER_HIGHEST : LEADER_STICKY;
+    c->acceptors_send_learns = dice_chance(d, 500000);
+    c->learners_send_executed = dice_chance(d, 300000);
+    c->durability = DURABILITY_FSYNC;
+    plan_reconfigure(c, d);
+    p->turn_us = plan_rate(d, 10, 300);
+    p->segment_bytes = UINT64_C(8) * JOURNAL_PAGE << dice_roll(d, 6);
+}
+
+void plan_reconfigure(struct node_config *c, struct dice *d)
+{
+    static const uint32_t chunks[] = {200, 1000, 4096, 64 << 10};
+    c->forward = dice_chance(d, 300000);
+    c->batches_in_flight = (uint32_t)dice_range(d, 1, 6);
+    c->bytes_in_flight_max = 1 << 20;
+    c->chunk_bytes_max = chunks[dice_roll(d, 4)];
+    c->learn_gap_max = (uint32_t)dice_range(d, 1, 16);
+    c->heartbeat_interval = dice_range(d, 50, 200) * MILLISECOND;
+    c->suspect_timeout = c->heartbeat_interval * dice_range(d, 3, 5);
+    c->dead_timeout = c->suspect_timeout * 2;
+    c->prepare_timeout = dice_range(d, 50, 300) * MILLISECOND;
+    c->retry_interval = dice_range(d, 50, 200) * MILLISECOND;
+    c->exec_interval = dice_range(d, 50, 200) * MILLISECOND;
+    c->request_timeout = dice_range(d, 2, 6) * SECOND;
+}
+
+/* About 130 to 320 operations a second while there is a leader. */
+static void draw_clients(struct plan *p, struct dice *d)
+{
+    uint32_t count = (uint32_t)dice_range(d, 3, 12), pipeline = (uint32_t)dice_range(d, 8, 40);
+    if (dice_chance(d, 100000))
+        pipeline = 1;
+    uint32_t per_second = plan_rate(d, 130, 320);
+    p->clients = (struct clients_options){
+        .seed = p->seed,
+        .count = count,
+        .pipeline_max = pipeline,
+        .think_us = (uint64_t)SECOND * count * (pipeline + 1) / 2 / per_second,
+        .patience_us = dice_range(d, 1000, 5000) * MILLISECOND,
+        .keys = (uint32_t)dice_range(d, 4, 40),
+        .value_bytes_max = dice_chance(d, 300000) ? 2000 : 60,
+        .batch_commands_max = (uint32_t)dice_range(d, 1, 100),
+        .ports = p->config.proposers,
+    };
+}
+
+static void draw_network(struct plan *p, struct dice *d)
+{
+    p->network = (struct network_sim_options){
+        .seed = p->seed,
+        .nodes = p->nodes,
+        .latency_us = dice_range(d, 20, 200),
+        .latency_spread_us = plan_rate(d, 20, 5000),
+        .queue_bytes_max = dice_chance(d, 200000) ? 64 << 10 : 8 << 20,
+    };
+}
+
+/* A third of all kinds on average; in some worlds none, in some nearly all. The more there are, the rarer is each: a cluster that is
+ * always down shows nothing. */
+static void draw_faults(struct plan *p, struct dice *d, uint64_t allowed)
+{
+    static const uint32_t often[] = {0, 100000, 300000, 300000, 500000, 900000};
+    uint32_t share = often[dice_roll(d, 6)], on = 0;
+    for (uint32_t i = 0; i < FAULTS; i++) {
+        uint32_t rate = plan_rate(d, rates[i].from, rates[i].to);
+        bool wanted = dice_chance(d, share);
+        on += wanted;
+        p->rate[i] = wanted ? rate : 0;
+    }
+    for (uint32_t i = FAULT_TORN_WRITE; i <= FAULT_LOST_RENAME; i++) { /* what a loss of power does more than lose writes */
+        bool of_power = i == FAULT_TORN_WRITE || i == FAULT_REORDERED_WRITES || i == FAULT_LOST_RENAME;
+        if (of_power && p->rate[FAULT_LOST_WRITES] > 0 && dice_chance(d, 500000))
+            p->rate[i] = rates[i].to;
+    }
+    for (uint32_t i = 0; i < FAULTS; i++) {
+        if (on > MANY && rates[i].struck && p->rate[i] > 0)
+            p->rate[i] = p->rate[i] * MANY / on + 1;
+        p->rate[i] = (allowed >> i & 1) != 0 ? p->rate[i] : 0;
+    }
+}
+
+/* True when the cluster has every quorum without `gone`. */
+static bool lives_without(const struct node_config *c, node_set gone)
+{
+    uint32_t acceptors = node_set_count(c->acceptors & ~gone), learners = node_set_count(c->learners);
+    return acceptors >= c->phase1_quorum && acceptors >= c->phase2_quorum && (c->proposers & ~gone) != 0 &&
+           node_set_count(c->learners & ~gone) > learners / 2;
+}
+
+/* The nodes whose disks may come to harm: whole processes, as many as the cluster can do without. */
+static void draw_fragile(struct plan *p, struct dice *d)
+{
+    p->fragile_return = dice_chance(d, 500000);
+    if (dice_chance(d, 300000))
+        return;
+    for (uint32_t tries = 0; tries < 4; tries++) {
+        uint32_t process = p->process[dice_range(d, 1, p->nodes)];
+        node_set more = 0;
+        for (uint32_t i = 1; i <= p->nodes; i++)
+            more |= p->process[i] == process ? node_set_of(i) : 0;
+        if (lives_without(&p->config, p->fragile | more))
+            p->fragile |= more;
+    }
+}
+
+void plan_draw(struct plan *p, const struct plan_options *options)
+{
+    struct dice d = dice_new(options->seed, 0);
+    *p = (struct plan){.seed = options->seed, .events = options->events, .deployment = options->deployment};
+    if (p->events == 0)
+        p->events = PLAN_EVENTS;
+    draw_members(p, &d);
+    draw_quorums(p, &d);
+    draw_settings(p, &d);
+    draw_clients(p, &d);
+    draw_network(p, &d);
+    draw_faults(p, &d, options->faults);
+    draw_fragile(p, &d);
+}
+
+void plan_print(const struct plan *p, FILE *out)
+{
+    const struct node_config *c = &p->config;
+    fprintf(
+        out,
+        "seed %llu: %s, %u nodes, quorums %u and %u of %u, alpha %u, rule %s%s%s%s; %u clients, up to %u commands each\n",
+        (unsigned long long)p->seed, deployment_names[p->deployment], p->nodes, c->phase1_quorum, c->phase2_quorum,
+        node_set_count(c->acceptors), c->alpha, c->leader_rule == LEADER_HIGHEST ? "highest" : "sticky",
+        c->forward ? ", forward" : "", c->acceptors_send_learns ? ", acceptors send learns" : "",
+        c->learners_send_executed ? ", learners send executed" : "", p->clients.count, p->clients.pipeline_max);
+    fprintf(out, "faults:");
+    bool any = false;
+    for (uint32_t i = 0; i < FAULTS; i++) {
+        if (p->rate[i] > 0)
+            fprintf(out, " %s", fault_kinds[i].name);
+        any = any || p->rate[i] > 0;
+    }
+    fprintf(out, "%s\n", any ? "" : " none");
+}

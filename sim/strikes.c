@@ -1,0 +1,269 @@
+/* The faults that the world strikes (those of single messages and disk calls are rolled where they happen: sim/network.h,
+ * sim/disk.h). Leaders are the more interesting victims. */
+#include "core/base/assert.h"
+#include "sim/world.h"
+
+enum { MILLISECOND = 1000, SECOND = 1000 * MILLISECOND, DRIFT_MAX = 50000 /* per million */ };
+
+/* ---- whom ---- */
+
+static struct machine *any_leader(struct world *w)
+{
+    for (uint32_t i = 1; i <= w->plan.nodes; i++)
+        if (w->machines[i].state == MACHINE_UP && w->machines[i].proposer_state == PROPOSER_LEADING)
+            return &w->machines[i];
+    return NULL;
+}
+
+/* NULL: it is not up. */
+static struct machine *victim(struct world *w)
+{
+    struct machine *m = dice_chance(&w->dice, 400000) ? any_leader(w) : NULL;
+    if (m == NULL)
+        m = &w->machines[dice_range(&w->dice, 1, w->plan.nodes)];
+    return m->state == MACHINE_UP ? m : NULL;
+}
+
+/* One whose disk may come to harm, and has not yet. */
+static struct machine *fragile_victim(struct world *w)
+{
+    node_set candidates = w->plan.fragile;
+    if (candidates == 0)
+        return NULL;
+    for (uint64_t skip = dice_roll(&w->dice, node_set_count(candidates)); skip > 0; skip--)
+        candidates &= candidates - 1;
+    struct machine *m = &w->machines[node_set_first(candidates)];
+    return m->state == MACHINE_UP && m->recovered && !disk_sim_damaged(m->disk) ? m : NULL;
+}
+
+static node_set some_nodes(struct world *w) { return dice_next(&w->dice) >> 16 & ((UINT64_C(2) << w->plan.nodes) - 2); }
+
+static uint64_t a_while(struct world *w, uint64_t at_most)
+{
+    return w->now + dice_range(&w->dice, 20 * MILLISECOND, at_most);
+}
+
+/* ---- network ---- */
+
+static bool cut_one_way(struct world *w, struct machine *m)
+{
+    node_set one = node_set_of(m->id), others = some_nodes(w) & ~one;
+    bool deaf = dice_chance(&w->dice, 500000);
+    network_sim_cut(w->network, deaf ? others : one, deaf ? one : others, a_while(w, 6 * SECOND));
+    return others != 0;
+}
+
+/* Two groups; those of `both` reach either. */
+static bool cut(struct world *w, node_set left, node_set both)
+{
+    node_set right = ((UINT64_C(2) << w->plan.nodes) - 2) & ~left & ~both;
+    uint64_t until = a_while(w, 6 * SECOND);
+    left &= ~both;
+    if (left == 0 || right == 0)
+        return false;
+    network_sim_cut(w->network, left, right, until);
+    network_sim_cut(w->network, right, left, until);
+    return true;
+}
+
+static bool half_open(struct world *w, struct machine *m)
+{
+    uint32_t other = (uint32_t)dice_range(&w->dice, 1, w->plan.nodes);
+    if (other != m->id)
+        network_sim_half_open(w->network, m->id, other, a_while(w, 10 * SECOND));
+    return other != m->id;
+}
+
+static bool stall_reader(struct world *w, struct machine *m)
+{
+    network_sim_stall_reader(w->network, m->id, a_while(w, 4 * SECOND));
+    m->arrival_at = network_sim_next(w->network, m->id);
+    return true;
+}
+
+/* ---- disk ---- */
+
+/* Mostly while one machine writes; sometimes everywhere at once. */
+static void lose_power(struct world *w, struct machine *m)
+{
+    if (!dice_chance(&w->dice, 100000)) {
+        m->power_fails = true;
+        return;
+    }
+    for (uint32_t i = 1; i <= w->plan.nodes; i++)
+        world_stop_process(w, i, FAULT_LOST_WRITES, dice_range(&w->dice, MILLISECOND, SECOND), true);
+}
+
+/* Every node that is up has heard a life of it later than this one. */
+static bool known_to_all(const struct world *w, const struct machine *m, uint32_t incarnation)
+{
+    for (uint32_t i = 1; i <= w->plan.nodes; i++)
+        if (i != m->id && w->machines[i].state == MACHINE_UP && network_sim_heard(w->network, i, m->id) <= incarnation)
+            return false;
+    return true;
+}
+
+/* What it promised since is forgotten. Those who heard its later life do not listen to it. */
+static void make_ghost(struct world *w, struct machine *m)
+{
+    bool back = disk_sim_put_back(m->disk);
+    invariant(back);
+    m->ghost = true;
+    checks_retired(w->checks, m->id);
+}
+
+/* Harm to a disk shows when it is read again. */
+static bool harm(struct world *w, enum fault fault)
+{
+    struct machine *m = fragile_victim(w);
+    if (m == NULL)
+        return false;
+    if (fault == FAULT_OLD_DISK && m->kept == 0) {
+        disk_sim_keep(m->disk);
+        m->kept = m->config.incarnation;
+        return false;
+    }
+    if (fault == FAULT_OLD_DISK && !known_to_all(w, m, m->kept + 1))
+        return false;
+    world_stop_process(w, m->id, fault, dice_range(&w->dice, MILLISECOND, 2 * SECOND), fault != FAULT_FLIPPED_BYTE);
+    if (fault == FAULT_FLIPPED_BYTE)
+        return disk_sim_flip(m->disk);
+    if (fault == FAULT_LOST_DISK)
+        disk_sim_lose(m->disk);
+    else
+        make_ghost(w, m);
+    return true;
+}
+
+/* A node whose disk has come to harm unnoticed is started again some time. */
+static void uncover_harm(struct world *w)
+{
+    for (uint32_t i = 1; i <= w->plan.nodes; i++) {
+        struct machine *m = &w->machines[i];
+        if (m->state != MACHINE_UP || !disk_sim_damaged(m->disk) || !dice_chance(&w->dice, 10000))
+            continue;
+        if (m->ghost)
+            machine_retire(m);
+        else
+            world_stop_process(w, i, FAULT_CRASH, dice_range(&w->dice, MILLISECOND, SECOND), false);
+    }
+}
+
+/* ---- clock and process ---- */
+
+void world_drift(struct world *w)
+{
+    for (uint32_t i = 1; i <= w->plan.nodes && w->plan.rate[FAULT_DRIFT] > 0; i++) {
+        w->machines[i].drift = (int64_t)dice_roll(&w->dice, 2 * DRIFT_MAX) - DRIFT_MAX;
+        fault_fired(&w->faults, FAULT_DRIFT);
+    }
+}
+
+static bool jump(struct world *w, struct machine *m)
+{
+    m->offset += dice_range(&w->dice, MILLISECOND, 5 * SECOND);
+    m->wake_at = w->now;
+    return true;
+}
+
+static bool pause(struct world *w, struct machine *m, uint64_t from, uint64_t to)
+{
+    m->paused_at = w->now;
+    m->paused_until = w->now + dice_range(&w->dice, from, to);
+    return true;
+}
+
+/* The process ends within a turn, after some more effects. */
+static bool light_fuse(struct world *w, struct machine *m, enum fault fault)
+{
+    m->fuse = (int64_t)dice_roll(&w->dice, 30);
+    m->fuse_fault = fault;
+    return false; /* counted when it burns down */
+}
+
+static bool begin_storm(struct world *w, struct machine *m)
+{
+    m->storm = (uint32_t)dice_range(&w->dice, 3, 8);
+    m->fuse = 0;
+    m->fuse_fault = FAULT_RESTART_STORM;
+    return true;
+}
+
+static bool reconfigure(struct world *w, struct machine *m)
+{
+    plan_reconfigure(&m->config, &m->dice);
+    m->stopping = true;
+    m->stop_until = w->now + 2 * SECOND;
+    m->wake_at = w->now;
+    return true;
+}
+
+/* ---- all of them ---- */
+
+static bool strike_node(struct world *w, struct machine *m, enum fault fault)
+{
+    switch (fault) {
+    case FAULT_CUT_ONE_WAY:
+        return cut_one_way(w, m);
+    case FAULT_CUT:
+        return cut(w, some_nodes(w), 0);
+    case FAULT_BRIDGE:
+        return cut(w, some_nodes(w), node_set_of(m->id));
+    case FAULT_ISOLATED_LEADER:
+        return m->proposer_state == PROPOSER_LEADING && cut(w, node_set_of(m->id), 0);
+    case FAULT_HALF_OPEN:
+        return half_open(w, m);
+    case FAULT_STALLED_READER:
+        return stall_reader(w, m);
+    case FAULT_LOST_WRITES:
+        lose_power(w, m);
+        return false; /* the disk counts what it lost */
+    case FAULT_JUMP:
+        return jump(w, m);
+    case FAULT_PAUSE:
+        return pause(w, m, 1200 * MILLISECOND, 6 * SECOND);
+    case FAULT_LONG_PAUSE:
+        m->resumes = true;
+        return pause(w, m, 5 * SECOND, 30 * SECOND);
+    case FAULT_RESTART_STORM:
+        return begin_storm(w, m);
+    case FAULT_RECONFIGURED:
+        return reconfigure(w, m);
+    case FAULT_GARBAGE:
+        m->garbage = true;
+        m->wake_at = w->now;
+        return true;
+    default:
+        return light_fuse(w, m, fault);
+    }
+}
+
+static void strike(struct world *w, enum fault fault)
+{
+    bool struck;
+    if (fault == FAULT_FLIPPED_BYTE || fault == FAULT_LOST_DISK || fault == FAULT_OLD_DISK) {
+        struck = harm(w, fault);
+    } else {
+        struct machine *m = fault == FAULT_ISOLATED_LEADER ? any_leader(w) : victim(w);
+        struck = m != NULL && strike_node(w, m, fault);
+    }
+    w->result->struck++;
+    world_trace(w, 0, TRACE_FAULT, fault, struck, 0);
+    if (struck)
+        fault_fired(&w->faults, fault);
+}
+
+void world_strike(struct world *w)
+{
+    static const enum fault struck[] = {
+        FAULT_CUT_ONE_WAY,    FAULT_CUT,         FAULT_BRIDGE,       FAULT_ISOLATED_LEADER, FAULT_HALF_OPEN,
+        FAULT_STALLED_READER, FAULT_LOST_WRITES, FAULT_FLIPPED_BYTE, FAULT_LOST_DISK,       FAULT_OLD_DISK,
+        FAULT_JUMP,           FAULT_PAUSE,       FAULT_CRASH,        FAULT_RESTART_STORM,   FAULT_LONG_PAUSE,
+        FAULT_RECONFIGURED,   FAULT_TRAP,        FAULT_ENDLESS_LOOP, FAULT_MEMORY_LIMIT,    FAULT_GARBAGE,
+        FAULT_SPARE,
+    };
+    for (size_t i = 0; i < sizeof struck / sizeof struck[0]; i++)
+        if (dice_chance(&w->dice, w->plan.rate[struck[i]]) && w->result->struck < w->options.fault_budget)
+            strike(w, struck[i]);
+    uncover_harm(w);
+}

@@ -1,0 +1,53 @@
+/* Disk sweeps: every single damage to a small journal, and every state in which a loss of power may leave it while it is
+ * written, each opened by the store that ships (host/journal_store.h). Damage must be refused with file and offset, or the
+ * journal must come back whole; only the very last group, which nobody can tell from a torn write when no mark follows, may
+ * be cut, and that is counted apart. A state that a loss of power leaves is never refused, and has all that was
+ * acknowledged. */
+#ifndef SYNOD_SIM_SWEEP_H
+#define SYNOD_SIM_SWEEP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum sweep_kind {
+    SWEEP_FLIP_BIT,  /* of each byte of each segment, one bit */
+    SWEEP_FLIP_BYTE, /* all bits of it */
+    SWEEP_ZERO_BYTE, /* each byte that is not zero */
+    SWEEP_TRUNCATE,  /* each segment to each shorter length */
+    SWEEP_PREFIX,    /* the calls that changed the disk, up to each of them */
+    SWEEP_REORDER,   /* before each sync: any of the sectors that wait for it, and the first of the names */
+    SWEEP_KINDS
+};
+
+const char *sweep_name(enum sweep_kind kind); /* "flip-bit", ... */
+
+struct sweep_options {
+    /* The data folder of a stopped node, whose records the journal gets (it is only read); NULL: the seed decides the
+     * records. */
+    const char *folder;
+    uint64_t seed;
+    uint32_t groups;        /* of the journal, at most; 0: 24 */
+    uint64_t segment_bytes; /* 0: 32 KiB */
+    uint32_t stride;        /* only every so-manieth byte is damaged; 0: every one */
+    uint32_t sectors_max;   /* up to so many waiting sectors: all subsets; of more, as many by lot; 0: 10 */
+};
+
+struct sweep_counts {
+    uint64_t cases;
+    uint64_t whole;   /* everything acknowledged came back */
+    uint64_t refused; /* with file and offset */
+    uint64_t cut;     /* the last group, silently */
+};
+
+struct sweep_result {
+    struct sweep_counts counts[SWEEP_KINDS];
+    uint64_t groups, records, segments, bytes; /* of the journal */
+    uint64_t calls;                            /* that wrote it */
+    uint64_t syncs_sampled; /* before which too many sectors waited for all subsets: those were drawn by lot, by the seed */
+};
+
+/* Runs all sweeps. False: a case went wrong, or there is no such journal; `why` (`size` bytes) says so. */
+bool sweep_run(const struct sweep_options *options, struct sweep_result *result, char *why, size_t size);
+
+#endif

@@ -1,0 +1,87 @@
+/* What the files of the sweeps share.
+ *
+ *   sweep.c           the sweeps
+ *   sweep_journal.c   the journal that they damage: its records, how it is written, and where its groups lie
+ *   sweep_recorder.c  a disk that notes what is called for, and does it again */
+#ifndef SYNOD_SIM_SWEEP_INTERNAL_H
+#define SYNOD_SIM_SWEEP_INTERNAL_H
+
+#include "host/journal_store.h"
+#include "sim/disk_internal.h"
+#include "sim/sweep.h"
+
+#define SWEEP_FOLDER "node"
+
+/* ---- sweep_recorder.c ---- */
+
+enum recorded_kind {
+    RECORDED_WRITE,
+    RECORDED_ALLOCATE,
+    RECORDED_MAKE,
+    RECORDED_RENAME,
+    RECORDED_REMOVE,
+    RECORDED_SYNC,
+    RECORDED_SYNC_FOLDER,
+};
+
+/* A call that changed the disk. */
+struct recorded {
+    uint8_t kind;          /* enum recorded_kind */
+    char path[PATH_BYTES]; /* the name that the file had then */
+    char to[PATH_BYTES];
+    uint64_t offset, len;
+    uint8_t *bytes;          /* WRITE */
+    uint64_t acked, written; /* lsns: acknowledged by then; those on the way included */
+};
+
+struct recorder {
+    struct disk disk; /* first: the calls get it back */
+    struct disk *under;
+    struct recorded *ptr;
+    size_t count, capacity;
+    char (*paths)[PATH_BYTES]; /* of the open files */
+    size_t path_count, path_capacity;
+    uint64_t acked, written; /* as the next call is to note them */
+};
+
+/* Notes the calls made on it, and makes them on `under`. */
+void recorder_init(struct recorder *r, struct disk *under);
+void recorder_close(struct recorder *r);
+/* Makes a call again, on another disk. */
+void recorder_repeat(const struct recorded *call, struct disk_sim *sim);
+
+/* ---- sweep_journal.c ---- */
+
+/* Where a group lies. */
+struct placed {
+    uint64_t segment; /* its first lsn */
+    uint64_t offset, bytes;
+    uint64_t first_lsn;
+    uint32_t count;
+};
+
+struct sweep_journal {
+    uint64_t segment_bytes;
+    struct journal_result records; /* number i has lsn i + 1 */
+    struct packet_list list;       /* of them */
+    uint32_t *groups;              /* how many records each has; 0: a mark */
+    size_t group_count, group_capacity;
+    uint32_t lives;
+    struct recorder recorder; /* of how it was written */
+    struct placed *placed;
+    size_t placed_count, placed_capacity;
+    struct journal_file *segments;
+    size_t segment_count, segment_capacity;
+};
+
+/* Chooses the records and writes the journal. */
+bool sweep_journal_init(struct sweep_journal *j, const struct sweep_options *options, struct problem *problem);
+void sweep_journal_close(struct sweep_journal *j);
+/* Opens the journal on a disk, in a life after those that wrote it. */
+bool sweep_journal_open(const struct sweep_journal *j, struct disk *disk, struct journal_store **out,
+                        struct problem *problem);
+/* A disk with the folder in which the journal is written, and nothing in it. */
+struct disk_sim *sweep_disk_new(struct faults *faults);
+void sweep_segment_path(uint64_t first_lsn, char path[PATH_BYTES]);
+
+#endif

@@ -1,0 +1,49 @@
+/* The trace of a simulated world: everything that nodes do and that happens to them, as one hash (equal runs have equal hashes,
+ * whichever life the nodes live), as lines in a file for who wants to read it, and the last of them for the report of a failure. */
+#ifndef SYNOD_SIM_TRACE_H
+#define SYNOD_SIM_TRACE_H
+
+#include <stdint.h>
+#include <stdio.h>
+
+enum trace_kind {
+    TRACE_TURN,      /* of a node, at its own time a */
+    TRACE_SEND,      /* to the set a, a message of kind b, body checksum c */
+    TRACE_RECEIVE,   /* a bodies, checksum c of all */
+    TRACE_BATCH,     /* of a commands from clients, with token b */
+    TRACE_REPLY,     /* outcome a to token b, checksum c of the replies */
+    TRACE_APPEND,    /* record of kind a, lsn b, checksum c */
+    TRACE_DURABLE,   /* up to lsn b */
+    TRACE_READ,      /* records from lsn b on */
+    TRACE_LEADER,    /* a leads, in round b */
+    TRACE_STATE,     /* before slot b, hash c */
+    TRACE_START,     /* incarnation a */
+    TRACE_RECOVERED, /* up to lsn b */
+    TRACE_STOP,      /* why: a (enum fault, or FAULTS) */
+    TRACE_FAULT,     /* a (enum fault) */
+    TRACE_HEAL,
+    TRACE_KINDS
+};
+
+struct trace_event {
+    uint64_t at; /* the world's time, microseconds */
+    uint32_t node;
+    uint32_t kind; /* enum trace_kind */
+    uint64_t a, b, c;
+};
+
+enum { TRACE_LAST = 40 };
+
+struct trace {
+    uint64_t hash;
+    uint64_t count;
+    struct trace_event last[TRACE_LAST];
+    FILE *out; /* every event is written here too; NULL: not wanted */
+};
+
+void trace_add(struct trace *t, const struct trace_event *event);
+
+/* Writes the last events, oldest first. */
+void trace_print_last(const struct trace *t, FILE *out);
+
+#endif

@@ -1,0 +1,314 @@
+#include "sim/world.h"
+
+#include <malloc.h>
+#include <string.h>
+
+#include "core/base/memory.h"
+
+enum {
+    SECOND = 1000000,
+    BEGIN_US = SECOND,
+    STRIKE_EVERY_US = 20000,
+    HEALED_WITHIN_US = 30 * SECOND, /* of the world's time */
+    MEMORY_EVERY = 8192,            /* turns */
+    FRAME_BYTES_MAX = 4 << 20,
+    JUDGE_STEPS_MAX = 2000000, /* of one key's history */
+};
+
+/* What the world may hold in memory beyond what its nodes wrote to their disks. */
+static const uint64_t memory_bytes_max = UINT64_C(512) << 20;
+
+void world_trace(struct world *w, uint32_t node, enum trace_kind kind, uint64_t a, uint64_t b, uint64_t c)
+{
+    const struct trace_event event = {.at = w->now, .node = node, .kind = kind, .a = a, .b = b, .c = c};
+    trace_add(&w->trace, &event);
+}
+
+void world_arrivals(struct world *w, node_set nodes)
+{
+    for (; nodes != 0; nodes &= nodes - 1) {
+        uint32_t i = node_set_first(nodes);
+        if (i <= w->plan.nodes && w->machines[i].state == MACHINE_UP)
+            w->machines[i].arrival_at = network_sim_next(w->network, i);
+    }
+}
+
+static node_set all_nodes(const struct world *w) { return (UINT64_C(2) << w->plan.nodes) - 2; }
+
+void world_stop_process(struct world *w, uint32_t node, enum fault fault, uint64_t delay, bool power)
+{
+    bool any_up = false;
+    for (uint32_t i = 1; i <= w->plan.nodes; i++) {
+        struct machine *m = &w->machines[i];
+        if (w->plan.process[i] == w->plan.process[node] && m->state != MACHINE_RETIRED) {
+            machine_stop(m, fault, delay);
+            if (power)
+                disk_sim_power_loss(m->disk);
+        }
+        any_up = any_up || m->state == MACHINE_UP;
+    }
+    if (!any_up)
+        checks_reached(w->checks)[REACHED_ALL_DOWN]++;
+}
+
+/* ---- what happens next ---- */
+
+enum happening { NOTHING, STRIKE, CLIENTS, START, BEGIN, POWER_LOSS, FLOWN, TURN };
+
+struct next {
+    uint64_t at;
+    enum happening what;
+    struct machine *machine;
+};
+
+static void sooner(struct next *next, uint64_t at, enum happening what, struct machine *m)
+{
+    if (at < next->at)
+        *next = (struct next){at, what, m};
+}
+
+static struct next find_next(struct world *w)
+{
+    struct next next = {UINT64_MAX, NOTHING, NULL};
+    sooner(&next, w->strike_at, STRIKE, NULL);
+    sooner(&next, clients_next(w->clients), CLIENTS, NULL);
+    for (uint32_t i = 1; i <= w->plan.nodes; i++) {
+        struct machine *m = &w->machines[i];
+        if (m->state == MACHINE_UP) {
+            sooner(&next, m->power_at, POWER_LOSS, m);
+            if (m->storage.flying)
+                sooner(&next, m->storage.flying_until, FLOWN, m);
+            sooner(&next, machine_turn_at(m), TURN, m);
+        } else if (m->state == MACHINE_OPENING) {
+            sooner(&next, m->opening_until, BEGIN, m);
+        } else if (m->state == MACHINE_DOWN) {
+            sooner(&next, m->restart_at, START, m);
+        }
+    }
+    return next;
+}
+
+static void check_memory(struct world *w)
+{
+    if (w->result->events % MEMORY_EVERY != 0)
+        return;
+    uint64_t held = mallinfo2().uordblks, disks = 0;
+    for (uint32_t i = 1; i <= w->plan.nodes; i++)
+        disks += disk_sim_bytes(w->machines[i].disk);
+    if (held > w->memory_before + disks + memory_bytes_max)
+        checks_fail(w->checks, CHECK_BOUNDS, "the world holds %llu bytes of memory", (unsigned long long)held);
+}
+
+/* The earliest thing to happen happens. */
+static void happen(struct world *w)
+{
+    struct next next = find_next(w);
+    w->now = next.at > w->now && next.at != UINT64_MAX ? next.at : w->now;
+    switch (next.what) {
+    case STRIKE:
+        w->strike_at = w->now + STRIKE_EVERY_US;
+        world_strike(w);
+        break;
+    case CLIENTS:
+        clients_run(w->clients, w->now);
+        break;
+    case START:
+        machine_start(next.machine);
+        break;
+    case BEGIN:
+        machine_begin(next.machine);
+        break;
+    case POWER_LOSS:
+        world_stop_process(w, next.machine->id, FAULT_LOST_WRITES, dice_range(&w->dice, 1000, SECOND), true);
+        break;
+    case FLOWN:
+        machine_flown(next.machine);
+        break;
+    case TURN:
+        machine_turn(next.machine);
+        check_memory(w);
+        break;
+    default:
+        checks_fail(w->checks, CHECK_LIVENESS_AFTER_HEAL, "nothing will ever happen any more");
+    }
+}
+
+/* ---- a run ---- */
+
+static bool failed(const struct world *w) { return checks_verdict(w->checks)->failed; }
+
+static void create(struct world *w, const struct world_options *options, struct world_result *result)
+{
+    memset(w, 0, sizeof *w);
+    memset(result, 0, sizeof *result);
+    w->options = *options;
+    w->result = result;
+    w->now = BEGIN_US;
+    w->trace.out = options->trace;
+    w->memory_before = mallinfo2().uordblks;
+    plan_draw(&w->plan, &options->plan);
+    w->dice = dice_new(w->plan.seed, 1);
+    memcpy(w->faults.rate, w->plan.rate, sizeof w->faults.rate);
+    w->plan.network.faults = &w->faults;
+    w->network = network_sim_new(&w->plan.network);
+    w->history = history_new();
+    w->plan.clients.history = w->history;
+    w->clients = clients_new(&w->plan.clients);
+    const struct node_config *c = &w->plan.config;
+    const struct checks_options checks = {
+        .nodes = w->plan.nodes,
+        .proposers = c->proposers,
+        .acceptors = c->acceptors,
+        .learners = c->learners,
+        .phase1_quorum = c->phase1_quorum,
+        .phase2_quorum = c->phase2_quorum,
+        .alpha = c->alpha,
+        .frame_bytes_max = FRAME_BYTES_MAX,
+    };
+    w->checks = checks_new(&checks);
+    w->strike_at = w->now + STRIKE_EVERY_US;
+    for (uint32_t i = 1; i <= w->plan.nodes; i++) {
+        machine_init(&w->machines[i], w, i);
+        w->machines[i].restart_at = w->now + dice_roll(&w->dice, 200000);
+    }
+    world_drift(w);
+}
+
+static void destroy(struct world *w)
+{
+    for (uint32_t i = 1; i <= w->plan.nodes; i++)
+        machine_close(&w->machines[i]);
+    network_sim_free(w->network);
+    clients_free(w->clients);
+    history_free(w->history);
+    checks_free(w->checks);
+}
+
+/* Every node that is to come back is up and has heard all, every learner has executed the same, and no client waits. */
+static bool converged(const struct world *w)
+{
+    uint64_t executed = 0;
+    for (uint32_t i = 1; i <= w->plan.nodes; i++) {
+        const struct machine *m = &w->machines[i];
+        if (m->state == MACHINE_RETIRED)
+            continue;
+        if (m->state != MACHINE_UP || !m->recovered)
+            return false;
+        if (!node_set_has(w->plan.config.learners, i))
+            continue;
+        if (executed != 0 && m->executed != executed)
+            return false;
+        executed = m->executed;
+    }
+    return clients_done(w->clients);
+}
+
+/* All faults stop. What was lost stays lost. */
+static void heal(struct world *w)
+{
+    w->healing = true;
+    w->strike_at = UINT64_MAX;
+    world_trace(w, 0, TRACE_HEAL, 0, 0, 0);
+    memset(w->faults.rate, 0, sizeof w->faults.rate);
+    network_sim_heal(w->network);
+    for (uint32_t i = 1; i <= w->plan.nodes; i++) {
+        struct machine *m = &w->machines[i];
+        memset(m->faults.rate, 0, sizeof m->faults.rate);
+        disk_sim_calm(m->disk, true);
+        m->paused_until = 0;
+        m->fuse = -1;
+        m->power_fails = false;
+        m->power_at = UINT64_MAX;
+        m->storm = 0;
+        if (m->storage.flying && m->storage.flying_until > w->now + SECOND)
+            m->storage.flying_until = w->now + SECOND;
+        if (m->opening_until > w->now + SECOND)
+            m->opening_until = w->now + SECOND;
+        if (m->ghost || (node_set_has(w->plan.fragile, i) && !w->plan.fragile_return))
+            machine_retire(m);
+    }
+    world_arrivals(w, all_nodes(w));
+    clients_stop(w->clients);
+}
+
+static void describe(const struct world *w, char *out, size_t size)
+{
+    size_t len = 0;
+    out[0] = '\0';
+    for (uint32_t i = 1; i <= w->plan.nodes && len < size; i++) {
+        static const char *const states[] = {"down", "opening", "up", "retired"};
+        const struct machine *m = &w->machines[i];
+        int more = snprintf(out + len, size - len, "; node %u %s, leader %u, executed %llu", i, states[m->state], m->leader,
+                            (unsigned long long)m->executed);
+        len += more > 0 ? (size_t)more : 0;
+    }
+}
+
+static void wait_until(struct world *w, bool (*condition)(const struct world *w), const char *what)
+{
+    uint64_t since = w->now;
+    while (!failed(w) && !condition(w)) {
+        happen(w);
+        if (w->now - since <= HEALED_WITHIN_US)
+            continue;
+        char nodes[700];
+        describe(w, nodes, sizeof nodes);
+        checks_fail(w->checks, CHECK_LIVENESS_AFTER_HEAL, "no %s %d s after all faults stopped%s", what,
+                    HEALED_WITHIN_US / SECOND, nodes);
+    }
+}
+
+static bool served(const struct world *w) { return clients_done(w->clients); }
+
+static void judge(struct world *w)
+{
+    char why[900];
+    size_t undecided = 0;
+    if (!history_check(w->history, JUDGE_STEPS_MAX, &undecided, why, sizeof why))
+        checks_fail(w->checks, CHECK_LINEARIZABILITY, "%s", why);
+    w->result->undecided = undecided;
+}
+
+static void sum_up(struct world *w)
+{
+    struct world_result *r = w->result;
+    const struct checks_verdict *verdict = checks_verdict(w->checks);
+    r->failed = verdict->failed;
+    r->check = verdict->check;
+    snprintf(r->why, sizeof r->why, "%s", verdict->text);
+    r->trace_hash = w->trace.hash;
+    r->simulated_us = w->now - BEGIN_US;
+    r->clients = clients_statistics(w->clients);
+    memcpy(r->reached, checks_reached(w->checks), sizeof r->reached);
+    for (uint32_t i = 0; i < FAULTS; i++) {
+        r->fired[i] = w->faults.fired[i];
+        for (uint32_t n = 1; n <= w->plan.nodes; n++)
+            r->fired[i] += w->machines[n].faults.fired[i];
+    }
+    if (w->options.history != NULL)
+        history_export(w->history, w->options.history);
+    if (r->failed && w->options.report != NULL) {
+        plan_print(&w->plan, w->options.report);
+        fprintf(w->options.report, "the last events:\n");
+        trace_print_last(&w->trace, w->options.report);
+    }
+}
+
+void world_run(const struct world_options *options, struct world_result *result)
+{
+    struct world *w = memory_new(1, sizeof *w);
+    create(w, options, result);
+    while (!failed(w) && result->events < w->plan.events)
+        happen(w);
+    if (!failed(w))
+        heal(w);
+    wait_until(w, converged, "agreement");
+    if (!failed(w))
+        clients_resume(w->clients, w->now);
+    wait_until(w, served, "service");
+    if (!failed(w))
+        judge(w);
+    sum_up(w);
+    destroy(w);
+    free(w);
+}

@@ -1,0 +1,85 @@
+/* A simulated world: some machines, a network, clients, virtual time, and everything that goes wrong. One seed decides all of it.
+ *
+ * Time jumps to whatever happens next. A run has three parts: *faults*, for as many turns as the plan says; *healing*, in which
+ * all faults stop and everything that was asked must be answered and all survivors agree; and *service*, in which every key in use
+ * is read once more. Everything that happens goes by the checks (sim/checks.h). */
+#ifndef SYNOD_SIM_WORLD_H
+#define SYNOD_SIM_WORLD_H
+
+#include "host/engine.h"
+#include "sim/checks.h"
+#include "sim/history.h"
+#include "sim/machine.h"
+#include "sim/plan.h"
+#include "sim/trace.h"
+
+/* A component may take so long for a turn, by the real clock: much, since a slow machine must not change what happens. */
+enum { WORLD_TURN_TIMEOUT_US = 60 * 1000000 };
+
+struct world_options {
+    struct plan_options plan;
+    struct engine *engine;    /* nodes run as components; NULL: natively */
+    const char *nodes_folder; /* where the components are */
+    FILE *trace;              /* every event as a line; NULL: not wanted */
+    FILE *history;            /* what clients did, at the end (sim/history.h); NULL: not wanted */
+    FILE *report;             /* of a failure: the plan and the last events; NULL: not wanted */
+    uint64_t fault_budget;    /* faults struck by the world after which it strikes no more; UINT64_MAX: no such end */
+};
+
+/* What a run comes to. */
+struct world_result {
+    bool failed;
+    enum check check;
+    char why[1024];
+    uint64_t trace_hash;
+    uint64_t events; /* turns */
+    uint64_t simulated_us;
+    uint64_t struck; /* faults struck by the world (the others are rolled where they happen) */
+    uint64_t fired[FAULTS];
+    uint64_t refused;      /* nodes that refused to start on a harmed disk */
+    uint64_t cut_silently; /* harm to the last group that recovery could not tell from a torn write */
+    uint64_t reached[REACHED_STATES];
+    struct clients_statistics clients;
+    uint64_t undecided; /* keys whose history the judge gave up on */
+};
+
+struct world {
+    struct world_options options;
+    struct plan plan;
+    uint64_t now;
+    struct dice dice;                            /* of strikes */
+    struct faults faults;                        /* of the network and of what the world strikes */
+    struct machine machines[PLAN_NODES_MAX + 1]; /* by node */
+    struct network_sim *network;
+    struct clients *clients;
+    struct history *history;
+    struct checks *checks;
+    struct trace trace;
+    bool healing;
+    uint64_t strike_at; /* the next opportunity */
+    uint64_t memory_before;
+    struct world_result *result;
+};
+
+/* Runs the world of a seed to its end, or to the first broken rule. */
+void world_run(const struct world_options *options, struct world_result *result);
+
+/* --- for the machines --- */
+
+void world_trace(struct world *w, uint32_t node, enum trace_kind kind, uint64_t a, uint64_t b, uint64_t c);
+
+/* Looks anew when something arrives at these nodes. */
+void world_arrivals(struct world *w, node_set nodes);
+
+/* Ends the process in which `node` runs because of `fault`, with all its nodes; it starts again `delay` microseconds later. With
+ * `power` its disks lose what is not durable. */
+void world_stop_process(struct world *w, uint32_t node, enum fault fault, uint64_t delay, bool power);
+
+/* --- sim/strikes.c --- */
+
+/* An opportunity for each kind of fault that the world strikes. */
+void world_strike(struct world *w);
+/* Clocks that go wrong go wrong from the beginning. */
+void world_drift(struct world *w);
+
+#endif

@@ -1,0 +1,101 @@
+/* sim/world.h: the same seed is the same run, some dozens of seeds keep every rule in each deployment, and what is broken on purpose is
+ * found, reported, and made smaller. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "sim/shrink.h"
+#include "sim/world.h"
+
+static const uint64_t all_faults = (UINT64_C(1) << FAULTS) - 1;
+
+static struct world_options options_of(uint64_t seed, uint64_t events)
+{
+    return (struct world_options){.plan = {.seed = seed, .events = events, .faults = all_faults}, .fault_budget = UINT64_MAX};
+}
+
+static void run_clean(const struct world_options *options, struct world_result *result)
+{
+    world_run(options, result);
+    if (result->failed)
+        fail_msg("seed %llu: %s: %s", (unsigned long long)options->plan.seed, check_name(result->check), result->why);
+}
+
+static void a_seed_decides_everything(void **state)
+{
+    static struct world_result first, second;
+    (void)state;
+    uint64_t last = 0;
+    for (uint64_t seed = 1; seed <= 5; seed++) {
+        struct world_options options = options_of(seed, 3000);
+        run_clean(&options, &first);
+        run_clean(&options, &second);
+        assert_memory_equal(&first, &second, sizeof first);
+        assert_int_not_equal(first.trace_hash, last);
+        last = first.trace_hash;
+    }
+}
+
+static void every_deployment_keeps_the_rules(void **state)
+{
+    static struct world_result result;
+    (void)state;
+    for (uint32_t deployment = DEPLOYMENT_COORDINATOR; deployment < DEPLOYMENTS; deployment++) {
+        uint64_t executed = 0;
+        for (uint64_t seed = 100; seed < 108; seed++) {
+            struct world_options options = options_of(seed, 5000);
+            options.plan.deployment = deployment;
+            run_clean(&options, &result);
+            executed += result.clients.executed;
+        }
+        assert_true(executed > 1000);
+    }
+}
+
+static void without_faults_nothing_is_struck(void **state)
+{
+    static struct world_result result;
+    (void)state;
+    struct world_options options = options_of(3, 5000);
+    options.plan.faults = 0;
+    run_clean(&options, &result);
+    for (size_t i = 0; i < FAULTS; i++)
+        assert_int_equal(result.fired[i], 0);
+    assert_int_equal(result.clients.unknown, 0);
+    assert_true(result.clients.executed > 100);
+}
+
+static void the_trace_and_the_history_are_written(void **state)
+{
+    static struct world_result result;
+    char *trace = NULL, *history = NULL;
+    size_t trace_len = 0, history_len = 0;
+    (void)state;
+    struct world_options options = options_of(2, 500);
+    options.trace = open_memstream(&trace, &trace_len);
+    options.history = open_memstream(&history, &history_len);
+    run_clean(&options, &result);
+    fclose(options.trace);
+    fclose(options.history);
+    assert_non_null(strstr(trace, "sends PREPARE"));
+    assert_non_null(strstr(trace, "all faults stop"));
+    assert_non_null(strstr(history, "\"kind\""));
+    free(trace);
+    free(history);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_seed_decides_everything),
+        cmocka_unit_test(every_deployment_keeps_the_rules),
+        cmocka_unit_test(without_faults_nothing_is_struck),
+        cmocka_unit_test(the_trace_and_the_history_are_written),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
