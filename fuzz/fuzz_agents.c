@@ -1,17 +1,18 @@
-/* A node of each kind, stepped with arbitrary messages, commands, times, and restarts from its own journal: records are numbered
- * in order, nothing waits for a record that was not written, each client batch is answered at most once, and what was called
- * durably held comes back. */
+/* A node of each kind (all roles, or one), stepped with arbitrary messages, commands, times, and restarts from its own journal:
+ * records are numbered in order; nothing waits for a record that was not written; no promise and no vote leaves before its
+ * record (rule 2 of the design); both come back after a restart, and so does what was called durably held; each client
+ * batch is answered at most once. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/base/memory.h"
-#include "core/formats/batch.h"
+#include "core/base/message.h"
 #include "core/runners/node.h"
 #include "fuzz/protocol_input.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { JOURNAL_MAX = 4096, TOKENS_MAX = 256 };
+enum { JOURNAL_MAX = 1024, TOKENS_MAX = 256, EVENTS_MAX = 12 };
 
 static struct {
     struct node_config config;
@@ -23,8 +24,54 @@ static struct {
     uint64_t tokens;
     struct read_range read;
     bool has_read, full, stopped;
-    uint64_t question, wanted; /* of the last ASK and PREPARE */
+    bool learned_large; /* once is enough */
+    struct input_hints hints;
+    struct event events[EVENTS_MAX]; /* messages that the next step gets at once; copies */
+    size_t event_count;
 } w;
+
+/* --- what the node does ---------------------------------------------------------------------------------------------- */
+
+static bool is_promise(const struct log_record *r) { return r->kind == RECORD_PROMISED || r->kind == RECORD_ACCEPTED; }
+
+/* The first record that carries a promise of `ballot` or above; 0: there is none. */
+static uint64_t promise_recorded(struct ballot ballot)
+{
+    for (size_t i = 0; i < w.journal_count; i++)
+        if (is_promise(&w.journal[i]) && ballot_compare(w.journal[i].entry.ballot, ballot) >= 0)
+            return i + 1;
+    return 0;
+}
+
+/* The first record of a vote for the slot at `ballot`; 0: there is none. */
+static uint64_t vote_recorded(uint64_t slot, struct ballot ballot)
+{
+    for (size_t i = 0; i < w.journal_count; i++) {
+        const struct log_record *r = &w.journal[i];
+        if (r->kind == RECORD_ACCEPTED && r->entry.slot == slot && ballot_compare(r->entry.ballot, ballot) == 0)
+            return i + 1;
+    }
+    return 0;
+}
+
+static void check_waits(const struct outgoing *out, uint64_t lsn) { invariant(lsn != 0 && lsn <= out->after); }
+
+/* All records of the step are in the journal by now. */
+static void check_send(const struct outgoing *out)
+{
+    const struct message *m = &out->message;
+    invariant(out->to != 0 && m->kind < MESSAGE_KINDS && out->after <= w.journal_count);
+    /* An answer at no ballot at all says nothing. */
+    bool says = ballot_compare(m->ballot, (struct ballot){0}) != 0;
+    if (says && m->kind == MESSAGE_PROMISE)
+        check_waits(out, promise_recorded(m->ballot));
+    for (uint64_t slot = m->from; says && m->kind == MESSAGE_ACCEPTED && slot < m->to; slot++)
+        check_waits(out, vote_recorded(slot, m->ballot));
+    if (m->kind == MESSAGE_ASK)
+        w.hints.question = m->from;
+    if (m->kind == MESSAGE_PREPARE)
+        w.hints.wanted = m->from;
+}
 
 static void take(const struct effect *e)
 {
@@ -33,13 +80,6 @@ static void take(const struct effect *e)
         invariant(e->val.append.lsn == w.journal_count + 1);
         w.journal[w.journal_count] = e->val.append;
         w.journal[w.journal_count++].entry.value = payload_copy(&e->val.append.entry.value);
-        break;
-    case EFFECT_SEND:
-        invariant(e->val.send.to != 0 && e->val.send.message.kind < MESSAGE_KINDS);
-        if (e->val.send.message.kind == MESSAGE_ASK)
-            w.question = e->val.send.message.from;
-        if (e->val.send.message.kind == MESSAGE_PREPARE)
-            w.wanted = e->val.send.message.from;
         break;
     case EFFECT_READ:
         w.read = e->val.read;
@@ -59,6 +99,8 @@ static void take(const struct effect *e)
 
 static void step(const struct event *events, size_t count)
 {
+    if (w.full || w.stopped)
+        return;
     struct step_result r = node_step(w.node, w.now, w.journal_count + 1, events, count);
     size_t appends = 0;
     for (size_t i = 0; i < r.effects.len; i++)
@@ -70,9 +112,19 @@ static void step(const struct event *events, size_t count)
         take(&r.effects.ptr[i]);
     for (size_t i = 0; i < r.effects.len; i++)
         if (r.effects.ptr[i].tag == EFFECT_SEND)
-            invariant(r.effects.ptr[i].val.send.after <= w.journal_count);
-    if (node_status(w.node).held > w.held)
-        w.held = node_status(w.node).held;
+            check_send(&r.effects.ptr[i].val.send);
+    w.hints.status = node_status(w.node);
+    if (w.hints.status.held > w.held)
+        w.held = w.hints.status.held;
+}
+
+/* --- its life -------------------------------------------------------------------------------------------------------- */
+
+/* Drops the messages that wait for a step. */
+static void forget_events(void)
+{
+    while (w.event_count > 0)
+        message_free(&w.events[--w.event_count].val.message.message);
 }
 
 static void start(void)
@@ -80,17 +132,22 @@ static void start(void)
     struct event events[3] = {{.tag = EVENT_RECORDS, .val.records = {w.journal, w.journal_count}},
                               {.tag = EVENT_RECOVERED},
                               {.tag = EVENT_DURABLE, .val.durable = w.journal_count}};
+    bool acceptor = node_set_has(w.config.acceptors, w.config.node);
     w.node = node_new(&w.config);
     w.durable = w.journal_count;
     w.has_read = w.stopped = false;
     step(events, 1);
-    invariant(node_status(w.node).executed == 0 || node_status(w.node).executed >= w.held);
+    for (size_t i = 0; acceptor && !w.full && i < w.journal_count; i++)
+        if (is_promise(&w.journal[i]))
+            invariant(ballot_compare(w.hints.status.promised, w.journal[i].entry.ballot) >= 0);
     step(events + 1, 2);
+    invariant(w.full || w.hints.status.executed == 0 || w.hints.status.executed >= w.held);
 }
 
 static void restart(void)
 {
     node_free(w.node);
+    forget_events();
     while (w.journal_count > w.durable)
         payload_free(&w.journal[--w.journal_count].entry.value);
     w.config.incarnation++;
@@ -98,26 +155,46 @@ static void restart(void)
     start();
 }
 
-static void submit(struct input *in)
+/* --- what it hears --------------------------------------------------------------------------------------------------- */
+
+static void hear_all(void)
+{
+    step(w.events, w.event_count);
+    forget_events();
+}
+
+/* Adds a message to those of the next step. */
+static void hear(uint32_t sender, const struct message *m)
+{
+    if (w.event_count == EVENTS_MAX)
+        hear_all();
+    w.events[w.event_count++] =
+        (struct event){.tag = EVENT_MESSAGE, .val.message = {.sender = sender, .message = message_copy(m)}};
+}
+
+static void hear_sense(uint32_t sender, struct message *m, struct input *in)
 {
     struct batch_builder b = {0};
-    uint8_t key = input_byte(in);
-    struct bytes args[2] = {{(uint8_t *)(uintptr_t)"INCR", 4}, {&key, 1}};
-    if (w.tokens == TOKENS_MAX)
+    input_make_sense(m, in, &w.hints, &b);
+    hear(sender, m);
+    batch_builder_free(&b);
+}
+
+static void submit(uint8_t key)
+{
+    struct batch_builder b = {0};
+    if (w.tokens == TOKENS_MAX || w.full || w.stopped)
         return;
-    batch_begin(&b);
-    batch_add(&b, args, 2);
+    struct payload value = input_batch(&b, 0, key);
     w.waiting[w.tokens] = true;
-    struct event e = {.tag = EVENT_COMMANDS, .val.commands = {.token = w.tokens++, .value = batch_end(&b)}};
+    struct event e = {.tag = EVENT_COMMANDS, .val.commands = {.token = w.tokens++, .value = value}};
     step(&e, 1);
     batch_builder_free(&b);
 }
 
-static void read_back(struct input *in)
+static void read_back(size_t count)
 {
-    size_t from = (size_t)w.read.from - 1, count = input_byte(in);
-    if (!w.has_read)
-        return;
+    size_t from = (size_t)w.read.from - 1;
     w.has_read = false;
     if (from > w.journal_count)
         from = w.journal_count;
@@ -127,128 +204,104 @@ static void read_back(struct input *in)
     step(&e, 1);
 }
 
-/* Fits the message to what the node waits for, or it would hardly ever get anywhere. */
-static void make_sense(struct message *m, struct input *in, struct batch_builder *b)
-{
-    uint8_t key = input_byte(in);
-    struct bytes args[2] = {{(uint8_t *)(uintptr_t)"INCR", 4}, {&key, 1}};
-    struct node_status status = node_status(w.node);
-    if (m->kind == MESSAGE_LOST) {
-        m->from = w.question;
-        m->flags |= MESSAGE_YES;
-    } else if (m->kind == MESSAGE_PROMISE) {
-        m->ballot = status.ballot;
-        m->from = m->floor = w.wanted;
-        m->to = m->from + m->entries.len;
-        for (size_t i = 0; i < m->entries.len; i++) {
-            in->entries[i].slot = m->from + i;
-            in->entries[i].ballot.round = key % 2;
-        }
-    } else if (m->kind == MESSAGE_ACCEPTED) {
-        m->ballot = status.ballot;
-        m->from = key;
-    } else if (m->kind == MESSAGE_EXECUTED)
-        m->batch = (struct batch_id){3, w.config.incarnation, key % 16};
-    else if (m->kind == MESSAGE_PROGRESS)
-        m->from = m->from / 64 * 64;
-    batch_begin(b);
-    batch_add(b, args, 2);
-    struct payload value = batch_end(b);
-    batch_header_stamp(&value, (struct batch_id){1 + key % 3, w.config.incarnation, key}, key % 4, 0);
-    for (size_t i = 0; i < m->entries.len; i++) {
-        if (m->kind == MESSAGE_ACCEPT)
-            in->entries[i].ballot = m->ballot;
-        if (in->entries[i].kind == ENTRY_COMMANDS)
-            in->entries[i].value = value;
-        if (m->kind != MESSAGE_PROMISE && key & 1)
-            in->entries[i].slot = status.executed + i;
-    }
-}
-
-static void tell_as(uint32_t sender, struct message *m, struct input *in)
-{
-    struct batch_builder b = {0};
-    if (w.full || w.stopped)
-        return;
-    make_sense(m, in, &b);
-    struct event e = {.tag = EVENT_MESSAGE, .val.message = {.sender = sender, .message = *m}};
-    step(&e, 1);
-    batch_builder_free(&b);
-}
-
-/* The others want this node to lead; one of them has votes to tell. */
+/* The others want this node to lead; one of them has votes to tell, in one chunk or more. */
 static void elect(struct input *in)
 {
+    hear_all();
     for (uint32_t sender = 1; sender <= 2; sender++)
-        tell_as(sender, &(struct message){.kind = MESSAGE_LOST}, in);
-    struct message promise = {.kind = MESSAGE_PROMISE, .flags = MESSAGE_LAST, .entries = input_entries(in, false)};
-    tell_as(2, &promise, in);
-    tell_as(1, &(struct message){.kind = MESSAGE_PROMISE, .flags = MESSAGE_LAST}, in);
+        hear_sense(sender, &(struct message){.kind = MESSAGE_LOST}, in);
+    hear_all();
+    struct message promise = {.kind = MESSAGE_PROMISE, .flags = input_byte(in) & MESSAGE_LAST};
+    promise.entries = input_entries(in, false);
+    hear_sense(2, &promise, in);
+    hear_sense(1, &(struct message){.kind = MESSAGE_PROMISE, .flags = MESSAGE_LAST}, in);
+    hear_all();
 }
 
-/* A peer says that the next slots are chosen, and hold nothing. */
-static void skip_slots(void)
+/* A learner says that the next slots hold nothing: one message after the other; or all at once, for the first slot is heard of
+ * last. */
+static void skip_slots(struct input *in, bool at_once)
 {
-    struct entry entries[4];
-    uint64_t next = node_status(w.node).executed;
-    for (size_t i = 0; i < 4; i++)
-        entries[i] = (struct entry){.slot = next + i, .ballot = {1, 2, 1}};
-    struct message m = {.kind = MESSAGE_LEARN, .flags = MESSAGE_IS_CHOSEN, .entries = {entries, 4}};
-    struct event e = {.tag = EVENT_MESSAGE, .val.message = {.sender = 2, .message = m}};
-    for (int i = 0; i < 20 && next != 0 && !w.full && !w.stopped; i++) {
-        step(&e, 1);
-        for (size_t k = 0; k < 4; k++)
-            entries[k].slot += 4;
+    uint64_t next = w.hints.status.executed;
+    struct message m;
+    for (uint64_t i = 0; i < 10 && next != 0; i++) {
+        m = input_nothing(in, next + i * INPUT_ENTRIES_MAX + at_once, INPUT_ENTRIES_MAX);
+        hear(2, &m);
     }
+    m = input_nothing(in, next, 1);
+    if (at_once)
+        hear(2, &m);
+    hear_all();
+}
+
+/* A peer says that the next slot holds a batch whose execution takes more than one step. */
+static void learn_large(uint64_t number)
+{
+    static uint8_t text[140000];
+    struct batch_builder b = {0};
+    struct bytes set[3] = {{(uint8_t *)(uintptr_t)"SET", 3}, {(uint8_t *)(uintptr_t)"k", 1}, {text, sizeof text}};
+    struct bytes get[2] = {{(uint8_t *)(uintptr_t)"GET", 3}, {(uint8_t *)(uintptr_t)"k", 1}};
+    batch_begin(&b);
+    batch_add(&b, set, 3);
+    for (int i = 0; i < 8; i++)
+        batch_add(&b, get, 2);
+    struct entry entry = {.slot = w.hints.status.executed, .ballot = {1, 2, 1}, .kind = ENTRY_COMMANDS};
+    entry.value = batch_end(&b);
+    batch_header_stamp(&entry.value, (struct batch_id){3, w.config.incarnation, number}, 3, 0);
+    w.learned_large = true;
+    hear(2, &(struct message){.kind = MESSAGE_LEARN, .flags = MESSAGE_IS_CHOSEN, .entries = {&entry, 1}});
+    batch_builder_free(&b);
 }
 
 static void tell(struct input *in)
 {
     uint8_t how = input_byte(in);
-    struct batch_builder b = {0};
-    struct event e = {.tag = EVENT_MESSAGE, .val.message = {.sender = how & 3, .message = input_message(in, true)}};
+    struct message m = input_message(in, true);
     if (how & 0x80)
-        make_sense(&e.val.message.message, in, &b);
-    step(&e, 1);
-    batch_builder_free(&b);
+        hear_sense(how & 3, &m, in);
+    else
+        hear(how & 3, &m);
+    if ((how & 0x60) != 0)
+        hear_all();
+}
+
+static void act(struct input *in)
+{
+    uint8_t what = input_byte(in);
+    if (w.has_read && what % 4 != 0)
+        read_back(what);
+    else if (what < 155)
+        tell(in);
+    else if (what < 158)
+        elect(in);
+    else if (what < 160)
+        skip_slots(in, what == 159);
+    else if (what == 160 && w.config.alpha == 1 && !w.learned_large) /* seldom: it takes long */
+        learn_large(input_byte(in));
+    else if (what < 190)
+        submit(input_byte(in));
+    else if (what < 220) {
+        w.durable = w.journal_count;
+        step(&(struct event){.tag = EVENT_DURABLE, .val.durable = w.durable}, 1);
+    } else if (what < 250) {
+        w.now += input_number(in, false);
+        hear_all();
+    } else if (what < 254)
+        restart();
+    else
+        step(&(struct event){.tag = EVENT_STOP}, 1);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct input in = {.bytes = data, .left = size};
     memset(&w, 0, sizeof w);
-    w.config = input_config(&in);
-    uint8_t role = input_byte(&in) & 3;
-    if (role != 0) { /* 1: a proposer, 2: an acceptor, 3: a learner; else all in one */
-        w.config.proposers &= role == 1 ? 0xe : 0x6;
-        w.config.acceptors &= role == 2 ? 0xe : 0x6;
-        w.config.learners &= role == 3 ? 0xe : 0x6;
-    }
+    w.config = input_config_of_role(&in);
     start();
-    while (input_more(&in) && !w.full && !w.stopped) {
-        uint8_t what = input_byte(&in);
-        if (what < 155)
-            tell(&in);
-        else if (what < 158)
-            elect(&in);
-        else if (what < 160)
-            skip_slots();
-        else if (what < 190)
-            submit(&in);
-        else if (what < 215) {
-            w.durable = w.journal_count;
-            step(&(struct event){.tag = EVENT_DURABLE, .val.durable = w.durable}, 1);
-        } else if (what < 230)
-            read_back(&in);
-        else if (what < 250) {
-            w.now += input_number(&in, false);
-            step(NULL, 0);
-        } else if (what < 254)
-            restart();
-        else
-            step(&(struct event){.tag = EVENT_STOP}, 1);
-    }
+    while (input_more(&in) && !w.full && !w.stopped)
+        act(&in);
     node_free(w.node);
+    forget_events();
     while (w.journal_count > 0)
         payload_free(&w.journal[--w.journal_count].entry.value);
     return 0;

@@ -3,7 +3,7 @@
 #ifndef SYNOD_FUZZ_PROTOCOL_INPUT_H
 #define SYNOD_FUZZ_PROTOCOL_INPUT_H
 
-#include "core/base/types.h"
+#include "core/formats/batch.h"
 
 enum { INPUT_ENTRIES_MAX = 8, INPUT_VALUE_WORDS = 2 };
 
@@ -78,6 +78,74 @@ static inline struct message input_message(struct input *in, bool any)
     return m;
 }
 
+/* What a node has said and waits for: messages that fit it get further than any others. */
+struct input_hints {
+    struct node_status status;
+    uint64_t question; /* of its last ASK */
+    uint64_t wanted;   /* slot that its last PREPARE asked for */
+};
+
+/* A batch of one short command, in `b`. */
+static inline struct payload input_batch(struct batch_builder *b, uint32_t incarnation, uint8_t key)
+{
+    struct bytes args[2] = {{(uint8_t *)(uintptr_t)"INCR", 4}, {&key, 1}};
+    batch_begin(b);
+    batch_add(b, args, 2);
+    struct payload value = batch_end(b);
+    batch_header_stamp(&value, (struct batch_id){1 + key % 3, incarnation, key}, key % 4, 0);
+    return value;
+}
+
+/* Fits a message to what the node waits for. Values made for it live in `b`. */
+static inline void input_make_sense(struct message *m, struct input *in, const struct input_hints *hints,
+                                    struct batch_builder *b)
+{
+    const struct node_status *status = &hints->status;
+    uint8_t key = input_byte(in);
+    struct payload value = input_batch(b, status->incarnation, key);
+    if (m->kind == MESSAGE_LOST) {
+        m->from = hints->question;
+        m->flags |= MESSAGE_YES;
+    } else if (m->kind == MESSAGE_PROMISE) {
+        m->ballot = status->ballot;
+        m->from = m->floor = hints->wanted;
+        m->to = m->from + m->entries.len;
+    } else if (m->kind == MESSAGE_ACCEPTED) {
+        m->ballot = status->ballot;
+        m->from = key;
+    } else if (m->kind == MESSAGE_EXECUTED) {
+        m->batch = (struct batch_id){status->node, status->incarnation, key % 16};
+    } else if (m->kind == MESSAGE_PROGRESS) {
+        m->from = m->from / 64 * 64;
+    } else if (m->kind == MESSAGE_LEARN_REQUEST && status->executed > 0) {
+        m->from = 1 + m->from % status->executed;
+        m->to = m->from + key;
+    } else if (m->kind == MESSAGE_FORWARD) {
+        m->entries.len = m->entries.len > 0;
+    }
+    for (size_t i = 0; i < m->entries.len; i++) {
+        struct entry *e = &m->entries.ptr[i];
+        if (m->kind == MESSAGE_PROMISE) {
+            e->slot = m->from + i;
+            e->ballot.round = key % 2;
+        } else if (key & 1) {
+            e->slot = status->executed + i;
+        }
+        if (m->kind == MESSAGE_ACCEPT)
+            e->ballot = m->ballot;
+        if (e->kind == ENTRY_COMMANDS)
+            e->value = value;
+    }
+}
+
+/* A learner says that `count` slots from `slot` on (INPUT_ENTRIES_MAX at most) are chosen, and hold nothing. */
+static inline struct message input_nothing(struct input *in, uint64_t slot, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        in->entries[i] = (struct entry){.slot = slot + i, .ballot = {1, 2, 1}};
+    return (struct message){.kind = MESSAGE_LEARN, .flags = MESSAGE_IS_CHOSEN, .entries = {in->entries, count}};
+}
+
 /* Nodes 1, 2 and 3 with all roles, seen by node 3, which the others wait for to lead. */
 static inline struct node_config input_config(struct input *in)
 {
@@ -106,6 +174,19 @@ static inline struct node_config input_config(struct input *in)
         .exec_interval = 100,
         .request_timeout = 5000,
     };
+}
+
+/* The same with the roles apart: this node has one alone, or all of them. */
+static inline struct node_config input_config_of_role(struct input *in)
+{
+    struct node_config config = input_config(in);
+    uint8_t role = input_byte(in) & 3; /* 1: a proposer, 2: an acceptor, 3: a learner; else all in one */
+    if (role != 0) {
+        config.proposers &= role == 1 ? 0xe : 0x6;
+        config.acceptors &= role == 2 ? 0xe : 0x6;
+        config.learners &= role == 3 ? 0xe : 0x6;
+    }
+    return config;
 }
 
 #endif
