@@ -225,7 +225,7 @@ int verb_sim(int argc, char **argv)
         {"jobs", 'j', OPTION_NUMBER, .value = "N", .target = &s.jobs, .min = 1, .max = 64, .text = "processes at once"},
         {"deployment", 0, OPTION_CHOICE, .target = &s.deployment, .choices = deployment_names, .text = "of the cluster"},
         {"events", 0, OPTION_NUMBER, .value = "N", .target = &s.events, .max = UINT32_MAX,
-         .text = "turns of nodes before all faults stop (0: 50000)"},
+         .text = "turns of nodes before all faults stop (0: 20000)"},
         {"only", 0, OPTION_TEXT, .value = "LIST", .target = &s.only,
          .text = "no other faults than these (names or subjects; none)"},
         {"without", 0, OPTION_TEXT, .value = "LIST", .target = &s.without, .text = "none of these faults"},

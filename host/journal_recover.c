@@ -92,7 +92,7 @@ static bool fault_problem(const struct journal_store *s, const struct journal_wa
 static bool cut_tail(struct reader *r, const struct journal_walk *w, struct problem *problem)
 {
     struct journal_store *s = r->store;
-    if (w->torn_to <= w->offset || MUTANT(TORN_TAIL_LEFT))
+    if (w->torn_to <= w->offset)
         return true;
     char *path = journal_segment_path(s->folder, s->files[w->segment].first_lsn);
     int file = journal_store_segment(s, &r->opened, w->segment);

@@ -87,9 +87,28 @@ static void check_accept(struct checks *c, uint32_t node, const struct message *
     }
 }
 
+/* Who leads has been elected: a phase-1 quorum has promised its ballot, on disk (Paxos Made Simple, section 2.2, phase 2a). */
+static bool check_elected(struct checks *c, uint32_t node, struct ballot ballot)
+{
+    struct checked_node *n = &c->nodes[node];
+    uint64_t rank = rank_of(ballot);
+    uint32_t promised = 0;
+    if (n->elected_rank == rank)
+        return true;
+    for (node_set i = c->options.acceptors; i != 0; i &= i - 1)
+        promised += c->nodes[node_set_first(i)].safe.promise >= rank;
+    n->elected_rank = rank;
+    if (promised >= c->options.phase1_quorum)
+        return true;
+    checks_fail(c, CHECK_PROMISE_DURABLE, "node %u leads at ballot %s, which %u acceptors have promised; a quorum is %u",
+                node, rank_text(rank).text, promised, c->options.phase1_quorum);
+    return false;
+}
+
 static void check_leader(struct checks *c, uint32_t node, const struct message *m)
 {
-    if (check_own_ballot(c, node, m->ballot) && check_leader_word(c, node, m) && m->kind == MESSAGE_ACCEPT)
+    if (check_own_ballot(c, node, m->ballot) && check_elected(c, node, m->ballot) && check_leader_word(c, node, m) &&
+        m->kind == MESSAGE_ACCEPT)
         check_accept(c, node, m);
 }
 

@@ -1,8 +1,36 @@
-/* The search, breadth first: worlds are numbered as they are met, and each one's successors are looked for in that order, so the
- * way back through the numbers is a shortest way.
+/* The search, and what it leaves out.
  *
- * TODO essay
- */
+ * A *world* is a state of each acceptor and each proposer, and what is in the network between them. From the world in
+ * which nothing has happened yet the search goes breadth first: worlds are numbered as they are met, for each in turn all
+ * its moves are tried, and each world is met once. So the way back to where a rule was found broken is a shortest one.
+ *
+ * The parts are the real ones. Their code runs once for each step that a part may take in some world
+ * (sim/explore_part.h); a world is a few numbers, and a move looks up what the parts concerned do.
+ *
+ * Nothing is lost by what follows. What it takes for granted of the parts is itself seen to, as check *Premise*; save that
+ * they tell acceptors apart by name alone, ballots by their order, and values not at all.
+ *
+ *  1. Messages stay in the network. So every order, delay, repetition and loss is tried without a move of its own: what
+ *     is lost is what is not delivered, and each world is also the last one of some run. A promise goes when its proposer
+ *     is past its ballot or elected, once it is seen that it means nothing to it any more.
+ *  2. A proposer takes its next ballot at any time, having heard of any other ballot or of none. That covers time-outs,
+ *     leader election, heartbeats and NACKs, which safety does not depend on (rule 15 of the design). How many ballots
+ *     are taken in all is bounded, so the search ends.
+ *  3. A leader proposes for all slots as soon as it may, one message a slot: a batch that comes later is a message that
+ *     is delivered later, and a message with two slots is two that are delivered together.
+ *  4. Acceptors are alike. Worlds that differ in their names only are one: of all ways to name them the one is kept that
+ *     puts their states in order (and is the least of several such).
+ *  5. Disks are done at once; all that may happen while one is behind, with a crash in between or not, is tried apart:
+ *     sim/explore_disk.h.
+ *  6. A proposer that crashes forgets everything, and is silent until it takes its next ballot, in its next life. Before,
+ *     it was free to be silent, too: crash and ballot are one move.
+ *  7. A world with fewer crashes to come is not gone on from when the same one was met with more to come. That is how a
+ *     crash that an acceptor survives as it should ends: nothing was lost that anybody knew of.
+ *  8. Leaders that count votes, and learners, have no effect on the others: they are taken through all that they may hear
+ *     apart: sim/explore_listen.h.
+ *
+ * What is not in these worlds: truncation and floors above 1, snapshots, catching up by slots and windows smaller than
+ * the slots explored (but see explore_options.alpha), and everything about time. The simulator's random worlds have them. */
 #include "sim/explore.h"
 
 #include <stdio.h>
@@ -28,7 +56,8 @@ struct search {
 
 struct explore_options explore_standard(void)
 {
-    return (struct explore_options){.acceptors = 3, .proposers = 2, .slots = 2, .ballots = 3, .crashes = 1};
+    return (struct explore_options){
+        .acceptors = 3, .proposers = 2, .learners = true, .slots = 2, .ballots = 3, .crashes = 1, .chunk_bytes_max = 1};
 }
 
 static bool within(uint32_t number, uint32_t least, uint32_t most) { return number >= least && number <= most; }
@@ -76,7 +105,7 @@ static void meet(struct search *s, uint8_t *bytes, const struct explore_world *w
         return;
     s->parents = memory_reserve(s->parents, &s->parent_capacity, (size_t)number + 1, sizeof *s->parents);
     s->parents[number] = s->at;
-    if (board_is_new)
+    if (board_is_new && s->options.learners)
         explore_boards_add(&s->model, &s->boards, world, number);
 }
 
@@ -163,8 +192,8 @@ static bool on_retraced(void *context, const struct explore_move *move, const st
     return !r->found;
 }
 
-/* Writes the moves that lead to world `number`. Worlds are kept with the acceptors in the order of their states: `names`, at first
- * as they are, follows them. */
+/* Writes the moves that lead to world `number`. Worlds are kept with the acceptors in the order of their states: `names`,
+ * at first as they are, follows them. */
 static void retrace(struct search *s, uint32_t number, struct text *text, uint8_t *names)
 {
     uint32_t way[UINT8_MAX];
@@ -187,51 +216,60 @@ static void retrace(struct search *s, uint32_t number, struct text *text, uint8_
     }
 }
 
+/* Writes the way to the rule that was broken: by a move of the last world, or on a board. */
 static void tell_path(struct search *s, uint32_t board)
 {
     struct text text = {0};
     uint8_t names[EXPLORE_ACCEPTORS_MAX] = {0, 1, 2, 3, 4};
     struct explore_world world;
-    char line[600];
-    snprintf(line, sizeof line, "%s", s->model.text);
-    const char *failed = s->model.failed;
-    s->model.failed = NULL;
-    uint32_t number = board != EXPLORE_NONE ? s->boards.worlds[board] : s->at;
-    retrace(s, number, &text, names);
-    if (board != EXPLORE_NONE) {
-        explore_world_unpack(&s->options, explore_table_at(&s->worlds, number), &world);
-        explore_board_way(&s->model, &world, names, add_line, &text);
-    } else {
+    char wrong[sizeof s->model.text];
+    memcpy(wrong, s->model.text, sizeof wrong);
+    s->result->failed = s->model.failed;
+    s->model.failed = NULL; /* all of it happens once more */
+    if (board == EXPLORE_NONE) {
+        retrace(s, s->at, &text, names);
         explore_move_text(&s->model, &s->world, &s->failing, names, add_line, &text);
+    } else {
+        retrace(s, s->boards.worlds[board], &text, names);
+        explore_world_unpack(&s->options, explore_table_at(&s->worlds, s->boards.worlds[board]), &world);
+        explore_board_way(&s->model, &world, names, add_line, &text);
     }
-    add_line(&text, line);
-    s->result->failed = failed;
+    add_line(&text, wrong);
     s->result->path = text.bytes;
+}
+
+static void count(const struct search *s, struct explore_result *r)
+{
+    const struct explore_model *m = &s->model;
+    const struct explore_part *parts[] = {&m->acceptors, &m->proposers, &m->learners, &m->lagging};
+    r->states = s->worlds.count;
+    r->behind = m->disks.behind;
+    r->boards = s->boards.table.count;
+    r->boards_heard = s->boards.heard;
+    r->learnings = s->boards.learnings;
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        r->part_states += parts[i]->states.count;
+        r->part_steps += parts[i]->step_count;
+    }
 }
 
 bool explore_run(const struct explore_options *options, struct explore_result *result)
 {
     struct search s = {.options = *options, .result = result};
-    *result = (struct explore_result){0};
+    uint32_t board = EXPLORE_NONE;
     invariant(explore_problem(options) == NULL);
+    *result = (struct explore_result){0};
     explore_model_init(&s.model, &s.options);
     explore_table_init(&s.worlds, explore_world_bytes(&s.options));
     explore_boards_init(&s.boards);
 
-    uint32_t board = EXPLORE_NONE;
-    result->finished = search_worlds(&s);
-    if (result->finished)
+    bool all = search_worlds(&s);
+    if (all && options->learners)
         board = explore_boards_hear(&s.model, &s.boards);
-    result->states = s.worlds.count;
-    result->boards = s.boards.table.count;
-    result->boards_heard = s.boards.heard;
-    result->learnings = s.boards.learnings;
-    result->part_states = (uint64_t)s.model.acceptors.states.count + s.model.proposers.states.count + s.model.learners.states.count;
-    result->part_steps = (uint64_t)s.model.acceptors.step_count + s.model.proposers.step_count + s.model.learners.step_count;
-    if (s.model.failed != NULL) {
-        result->finished = false;
+    result->finished = all && s.model.failed == NULL;
+    count(&s, result);
+    if (s.model.failed != NULL)
         tell_path(&s, board);
-    }
 
     explore_boards_close(&s.boards);
     explore_table_close(&s.worlds);

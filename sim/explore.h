@@ -1,10 +1,11 @@
-/* Exhaustive exploration: where the simulator rolls dice, this tries everything. A small cluster of the real core (proposer,
- * acceptor with its agent, learner) is taken through every order in which messages, disks, time-outs and crashes may take
- * effect, breadth first, and each state that it gets into is met once. If nothing is found, nothing is there, within the bounds
- * that the options set. What is left out of the search, and why that loses nothing, is said in sim/explore.c.
+/* Exhaustive exploration: where the simulator rolls dice, this tries everything. A small cluster of the real core
+ * (proposer, acceptor with its agent, learner) is taken through every order in which messages, disks, time-outs and
+ * crashes may take effect, breadth first, and each state that it gets into is met once. If nothing is found, nothing is
+ * there, within the bounds that the options set. What is left out of the search, and why that loses nothing, is said in
+ * sim/explore.c.
  *
- * Loss needs no option: a message that is lost is one that is not delivered, and what follows if a message stays where it is is
- * always explored, too. */
+ * Loss needs no option: a message that is lost is one that is not delivered, and what follows if a message stays where it
+ * is is always explored, too. */
 #ifndef SYNOD_SIM_EXPLORE_H
 #define SYNOD_SIM_EXPLORE_H
 
@@ -28,23 +29,28 @@ enum explore_check {
     EXPLORE_BALLOT_UNIQUE,        /* no ballot is taken twice, and each names its proposer */
     EXPLORE_PROMISE_DURABLE,      /* what recovery would find holds every promise that was answered */
     EXPLORE_VOTE_DURABLE,         /* ... and every vote */
-    EXPLORE_CHOSEN_TRUE,          /* a leader says that a slot is chosen only after a quorum of votes, a learner that it knows */
+    EXPLORE_CHOSEN_TRUE,          /* what a leader, having heard votes, or a learner calls chosen is */
     EXPLORE_PREMISE,              /* what is left out of the search makes indeed no difference */
     EXPLORE_CHECKS
 };
 
 const char *explore_check_name(enum explore_check check); /* "Agreement", "OneValuePerBallot", ... */
 
-/* Mistakes to plant, so that it is seen that the search finds them. */
+/* Mistakes to plant around the real parts, so that it is seen that each check finds something. (Those of
+ * core/base/mutant.h are found, too, where they matter here, but are in no build that ships.) */
 enum explore_flaw {
     EXPLORE_SOUND,
-    EXPLORE_EARLY_ANSWERS,     /* acceptors answer before their records are durable */
-    EXPLORE_LOST_PROMISES,     /* acceptors forget promises in a crash */
-    EXPLORE_SMALL_QUORUM,      /* one promise elects a leader */
-    EXPLORE_HIDDEN_VOTES,      /* promises do not tell of votes */
-    EXPLORE_EARLY_CHOSEN,      /* a leader calls chosen what it has proposed */
-    EXPLORE_CHOSEN_BY_SLOT,    /* a learner takes "chosen" without its ballot */
-    EXPLORE_SAME_INCARNATION,  /* a proposer comes back with the incarnation that it had */
+    EXPLORE_EARLY_ANSWERS,    /* acceptors answer before their records are durable */
+    EXPLORE_LOST_PROMISES,    /* acceptors forget promises in a crash */
+    EXPLORE_SMALL_QUORUM,     /* one promise elects a leader */
+    EXPLORE_HIDDEN_VOTES,     /* promises do not tell of votes */
+    EXPLORE_TWO_VALUES,       /* a leader proposes a no-op as well as what it has */
+    EXPLORE_MADE_UP_VALUE,    /* a leader proposes what no client has sent */
+    EXPLORE_SAME_INCARNATION, /* a proposer comes back with the incarnation that it had */
+    EXPLORE_EARLY_CHOSEN,     /* a leader calls chosen what it has proposed */
+    EXPLORE_VOTES_BY_SLOT,    /* a leader counts votes at whatever ballot */
+    EXPLORE_CHOSEN_BY_SLOT,   /* a learner takes "chosen" without its ballot */
+    EXPLORE_NARROW_WINDOW,    /* a leader proposes one slot at a time, which the search does not know */
     EXPLORE_FLAWS
 };
 
@@ -56,11 +62,12 @@ struct explore_progress {
 
 struct explore_options {
     uint32_t acceptors, proposers; /* a majority of the acceptors is a quorum */
+    bool learners;                 /* take a learner through all that it may hear */
     uint32_t slots;
     uint32_t ballots;         /* that are taken in all */
     uint32_t crashes;         /* in all, of acceptors and proposers */
     uint32_t alpha;           /* slots in flight; 0: as many as there are */
-    uint32_t chunk_bytes_max; /* of a promise; 0: a promise is one chunk */
+    uint32_t chunk_bytes_max; /* of a promise, a value being 8 bytes; 0: a promise is one chunk */
     uint64_t states_max;      /* gives up beyond; 0: never */
     uint8_t flaw;             /* enum explore_flaw */
     uint32_t unchecked;       /* bit n: the check number n is left out, to see what follows from breaking it */
@@ -70,25 +77,27 @@ struct explore_options {
 
 struct explore_result {
     uint64_t states, transitions;
-    uint32_t depth;         /* transitions on the shortest path to the farthest state */
-    uint64_t boards;        /* different sets of what learners may hear */
-    uint64_t boards_heard;  /* of them, those that a learner was taken through: what it does at the others it does there, too */
-    uint64_t learnings;     /* states of a learner, over all boards */
-    uint64_t part_states;   /* states of a single part: what the real code was run for */
-    uint64_t part_steps;    /* ... and its steps */
-    bool finished;          /* every state was met; else something was found, or states_max was reached */
-    const char *failed;     /* the name of the check that failed, NULL: none */
-    char *path;             /* the transitions that lead there, as few as possible, and what is wrong; a line each */
+    uint32_t depth;        /* transitions on the shortest path to the farthest state */
+    uint64_t behind;       /* states of acceptors whose disk is behind (sim/explore_disk.h) */
+    uint64_t boards;       /* different sets of what learners may hear (sim/explore_listen.h) */
+    uint64_t boards_heard; /* of them, those that a learner had to be taken through */
+    uint64_t learnings;    /* states of learners, over all of these */
+    uint64_t part_states;  /* states of a single part: what the real code was run for */
+    uint64_t part_steps;   /* ... and its steps */
+    bool finished;         /* every state was met; else something was found, or states_max was reached */
+    const char *failed;    /* the name of the check that failed, NULL: none */
+    char *path;            /* the transitions that lead there, as few as possible, and what is wrong; a line each */
 };
 
-/* The standard configuration: 3 acceptors, 2 proposers, 2 slots, 3 ballots, one crash. */
+/* The standard configuration: 3 acceptors, 2 proposers, learners, 2 slots, 3 ballots, one crash; a promise tells of one vote
+ * at a time. */
 struct explore_options explore_standard(void);
 
 /* NULL when `options` lie within the bounds above, else what is wrong with them. */
 const char *explore_problem(const struct explore_options *options);
 
-/* Explores; `options` must have no problem. True when every state was met and nothing failed. The result's path is released by
- * explore_result_close. */
+/* Explores; `options` must have no problem. True when every state was met and nothing failed. The result's path is
+ * released by explore_result_close. */
 bool explore_run(const struct explore_options *options, struct explore_result *result);
 void explore_result_close(struct explore_result *result);
 

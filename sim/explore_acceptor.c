@@ -1,32 +1,36 @@
 /* An acceptor to be explored: the real acceptor and its real agent, on a disk whose records become durable one by one, in
  * order. What the agent sends waits for the records before it, as its `after` says (rule 2 of the design).
  *
- * The code is compiled here once more, under other names, since whether two states are the same is written in private fields. Left
- * out of the comparison is who leads (leader_ballot, leader_heard_at, told): an acceptor tells proposers of it when they ask
- * whether the leader is lost, and here they prepare without asking. */
-#define acceptor_new explored_acceptor_new
-#define acceptor_free explored_acceptor_free
-#define acceptor_prepare explored_acceptor_prepare
-#define acceptor_votes explored_acceptor_votes
-#define acceptor_accept explored_acceptor_accept
-#define acceptor_truncate explored_acceptor_truncate
-#define acceptor_restore explored_acceptor_restore
-#define acceptor_agent_new explored_acceptor_agent_new
-#define acceptor_agent_free explored_acceptor_agent_free
-#define acceptor_agent_step explored_acceptor_agent_step
+ * The code is compiled here once more, under other names, since whether two states are the same is written in private
+ * fields. Left out of the comparison is who leads (leader_ballot, leader_heard_at, told): an acceptor tells proposers of
+ * it when they ask whether the leader is lost, and here they prepare without asking. */
+#define acceptor_new          explored_acceptor_new
+#define acceptor_free         explored_acceptor_free
+#define acceptor_prepare      explored_acceptor_prepare
+#define acceptor_votes        explored_acceptor_votes
+#define acceptor_accept       explored_acceptor_accept
+#define acceptor_truncate     explored_acceptor_truncate
+#define acceptor_restore      explored_acceptor_restore
+#define acceptor_agent_new    explored_acceptor_agent_new
+#define acceptor_agent_free   explored_acceptor_agent_free
+#define acceptor_agent_step   explored_acceptor_agent_step
 #define acceptor_agent_status explored_acceptor_agent_status
-#include "core/agents/acceptor_agent.c"
-#include "core/paxos/acceptor.c"
+#include "core/agents/acceptor_agent.c" /* NOLINT(bugprone-suspicious-include) */
+#include "core/paxos/acceptor.c"        /* NOLINT(bugprone-suspicious-include) */
 
 #include "sim/explore_part.h"
 
-enum { RECORDS_MAX = EXPLORE_BALLOTS_MAX * (EXPLORE_SLOTS_MAX + 1), ANSWERS_MAX = 2 * RECORDS_MAX };
+/* Records that an acceptor may make: each promise and vote once, and again if a crash took it. */
+enum {
+    RECORDS_MAX = EXPLORE_BALLOTS_MAX * (EXPLORE_SLOTS_MAX + 1) * (EXPLORE_CRASHES_MAX + 1),
+    ANSWERS_MAX = 2 * RECORDS_MAX
+};
 
 struct acceptor_node {
     struct explore_words *words;
     struct node_config config;
     struct acceptor_agent *agent;
-    struct acceptor_agent *heir; /* gets the records as they become durable: what a crash would leave */
+    struct acceptor_agent *heir;            /* gets the records as they become durable: what a crash would leave */
     struct log_record journal[RECORDS_MAX]; /* record n has lsn n + 1 */
     uint64_t appended, durable;
     struct answer {
@@ -129,8 +133,8 @@ static void on_send(struct acceptor_node *node, const struct outgoing *send, str
         for (size_t i = 0; i < m->entries.len; i++) {
             const struct entry *e = &m->entries.ptr[i];
             invariant(promise.count < EXPLORE_SLOTS_MAX);
-            promise.votes[promise.count++] = (struct explore_vote){
-                (uint8_t)e->slot, explore_ballot(node->words, e->ballot), explore_entry_value(node->words, e)};
+            promise.votes[promise.count++] = (struct explore_vote){(uint8_t)e->slot, explore_ballot(node->words, e->ballot),
+                                                                   explore_entry_value(node->words, e)};
         }
         say_when_durable(node, send->after, explore_promise_event(0, explore_promise(node->words, &promise)), saying);
     }
@@ -162,7 +166,8 @@ static void hear(struct acceptor_node *node, const struct message *m, struct exp
             struct log_record *record = &node->journal[node->appended++];
             *record = e->val.append;
             if (record->kind == RECORD_ACCEPTED) /* its bytes were the agent's */
-                record->entry.value = explore_entry(node->words, 0, 0, explore_entry_value(node->words, &record->entry)).value;
+                record->entry.value =
+                    explore_entry(node->words, 0, 0, explore_entry_value(node->words, &record->entry)).value;
         } else if (e->tag == EFFECT_SEND) {
             on_send(node, &e->val.send, saying);
         }
@@ -263,4 +268,5 @@ static void acceptor_look(void *part, struct explore_sight *sight, struct explor
     invariant(answer == node->answer_count);
 }
 
-const struct explore_part_kind explore_acceptor = {EXPLORE_KEY_BYTES, acceptor_make, acceptor_drop, acceptor_apply, acceptor_look};
+const struct explore_part_kind explore_acceptor = {EXPLORE_KEY_BYTES, acceptor_make, acceptor_drop, acceptor_apply,
+                                                   acceptor_look};

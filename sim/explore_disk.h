@@ -1,62 +1,65 @@
-/* What may become of an acceptor whose disk falls behind and which then crashes: it has got messages, in some order, whose records
- * were lost, and what it has said of them, if anything.
+/* What may become of an acceptor whose disk falls behind and which then crashes: it has got messages, in some order,
+ * whose records were lost, and what it has said of them, if anything.
  *
- * An acceptor whose disk is behind and that says nothing of it (rule 2 of the design) makes no difference to anybody until the
- * disk has caught up, and then it is as if the messages had arrived only then; messages stay in the network, so they can. Therefore
- * in the worlds of an exploration disks are done at once, and all that goes on while a disk is behind is tried here, for each state of
- * an acceptor and each set of messages that may reach it there: every order of every choice of them, records becoming durable
- * one by one. It is seen to that
+ * An acceptor whose disk is behind and that says nothing of it (rule 2 of the design) makes no difference to anybody
+ * until the disk has caught up, and then it is as if the messages had arrived only then; messages stay in the network, so
+ * they can. Therefore in the worlds of an exploration disks are done at once, and all that goes on while a disk is behind
+ * is tried here, for each state of an acceptor and each set of messages that may reach it there: every order of every
+ * choice of them, records becoming durable one by one. It is seen to that
  *
- *  - a crash at any point leaves the acceptor as it was before the first message whose record is lost, and nothing has been said of
- *    the ones since; what comes out otherwise is an outcome, that the exploration goes on from;
- *  - the first record that becomes durable leads to where the acceptor would be if the disk had been done with that one at once,
- *    and had fallen behind with the next one; and what is said then would have been said, too.
+ *  - a crash at any point leaves the acceptor as it was before the first message whose record is lost, and nothing has
+ *    been said of the ones since; what comes out otherwise is an outcome, that the exploration goes on from;
+ *  - the first record that becomes durable leads to where the acceptor would be if the disk had been done with that one
+ *    at once, and had fallen behind with the next one; and what is said then would have been said, too.
  *
- * To an acceptor a ballot is higher or lower than another one, and a value is bytes. So it is done once for all states and messages
- * that differ in the names of ballots and in values only: ballots go by labels, in their order, each with a value of its own. */
+ * To an acceptor a ballot is higher or lower than another one, and a value is bytes. So it is done once for all states
+ * and messages that differ in the names of ballots and in values only: ballots go by labels, in their order, each with a
+ * value of its own. */
 #ifndef SYNOD_SIM_EXPLORE_DISK_H
 #define SYNOD_SIM_EXPLORE_DISK_H
 
 #include "sim/explore_part.h"
 
 struct explore_model;
+struct explore_world;
 
 enum { EXPLORE_MESSAGES_MAX = EXPLORE_BALLOTS_MAX * (EXPLORE_SLOTS_MAX + 1) };
 
-/* An acceptor, and what it may get. */
-struct explore_inbox {
-    uint32_t state; /* of the acceptor, in labels */
-    struct explore_letters {
-        uint8_t label;    /* of the ballot; 0: there is no such ballot */
-        uint8_t wanted;   /* first slot that its PREPARE asks for */
-        uint8_t proposed; /* bit s - 1: slot s */
-        uint8_t unused;
-    } letters[EXPLORE_BALLOTS_MAX];
-};
-
 /* Messages that an acceptor gets before it crashes, so that it is not as if nothing had happened. */
 struct explore_outcome {
-    struct explore_event messages[EXPLORE_MESSAGES_MAX + 1]; /* in labels; room for the crash */
+    struct explore_event messages[EXPLORE_MESSAGES_MAX]; /* in labels */
     uint32_t count;
+};
+/* Some of them, by their numbers. */
+struct explore_outcomes {
+    uint32_t first, count;
+};
+
+/* What an acceptor's state is in labels, in a world. */
+struct explore_labelled {
+    uint32_t state;                      /* of m->lagging */
+    uint8_t labels[EXPLORE_BALLOTS_MAX]; /* of the world's ballots */
 };
 
 struct explore_disks {
-    struct explore_table inboxes;
-    struct explore_outcomes {
-        uint32_t first, count; /* in outcomes */
-    } *by_inbox;
+    struct explore_table inboxes; /* an acceptor in labels, and what it may get */
+    struct explore_outcomes *by_inbox;
     struct explore_outcome *outcomes;
     size_t by_inbox_capacity, outcome_count, outcome_capacity;
+    struct explore_table labellings; /* an acceptor, and the ballots of a world */
+    struct explore_labelled *labelled;
+    size_t labelled_capacity;
     uint64_t behind; /* states behind the disk, over all inboxes */
 };
 
 void explore_disks_init(struct explore_disks *d);
 void explore_disks_close(struct explore_disks *d);
 
-/* The outcomes for an acceptor, by their numbers. */
-struct explore_outcomes explore_disk_outcomes(struct explore_model *m, const struct explore_inbox *inbox);
+/* What may become of an acceptor of `world` that crashes. */
+struct explore_outcomes explore_disk_outcomes(struct explore_model *m, const struct explore_world *world, uint32_t acceptor);
 
-/* The state of m->lagging that an acceptor's `state` is in labels: labels[b] for ballot b. */
-uint32_t explore_disk_label(struct explore_model *m, uint32_t state, const uint8_t *labels);
+/* The messages of an outcome as they are in `world`. Returns how many they are. */
+uint32_t explore_disk_messages(struct explore_model *m, const struct explore_world *world, uint32_t acceptor,
+                               uint32_t outcome, struct explore_event *messages);
 
 #endif

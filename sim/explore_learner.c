@@ -1,19 +1,19 @@
-/* A learner to be explored: the real learner, which is told of values, votes and what is chosen, and releases what it can after
- * each message, as its agent does (core/agents/learner_agent.c).
+/* A learner to be explored: the real learner, which is told of values, votes and what is chosen, and releases what it can
+ * after each message, as its agent does (core/agents/learner_agent.c).
  *
- * The code is compiled here once more, under other names, since whether two states are the same is written in private fields. What
- * lies below the first slot that is not released is never read again. */
-#define learner_new explored_learner_new
-#define learner_free explored_learner_free
-#define learner_proposed explored_learner_proposed
-#define learner_voted explored_learner_voted
-#define learner_chosen explored_learner_chosen
-#define learner_learned explored_learner_learned
-#define learner_release explored_learner_release
-#define learner_missing explored_learner_missing
-#define learner_next explored_learner_next
+ * The code is compiled here once more, under other names, since whether two states are the same is written in private
+ * fields. What lies below the first slot that is not released is never read again. */
+#define learner_new          explored_learner_new
+#define learner_free         explored_learner_free
+#define learner_proposed     explored_learner_proposed
+#define learner_voted        explored_learner_voted
+#define learner_chosen       explored_learner_chosen
+#define learner_learned      explored_learner_learned
+#define learner_release      explored_learner_release
+#define learner_missing      explored_learner_missing
+#define learner_next         explored_learner_next
 #define learner_known_chosen explored_learner_known_chosen
-#include "core/paxos/learner.c"
+#include "core/paxos/learner.c" /* NOLINT(bugprone-suspicious-include) */
 
 #include "sim/explore_part.h"
 

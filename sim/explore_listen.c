@@ -19,8 +19,9 @@ static void check_claim(struct explore_model *m, const struct hearing *h)
     uint32_t quorum = m->options->acceptors / 2 + 1;
     for (uint32_t slot = 1; slot < sight->chosen; slot++)
         if (slot > m->options->slots || node_set_count(h->voters[slot - 1]) < quorum)
-            explore_fail(m, EXPLORE_CHOSEN_TRUE, "the leader at ballot %s, having heard votes of %u acceptors for slot %u, "
-                                                 "says that it is chosen",
+            explore_fail(m, EXPLORE_CHOSEN_TRUE,
+                         "the leader at ballot %s, having heard votes of %u acceptors for slot %u, "
+                         "says that it is chosen",
                          explore_ballot_text(&m->words, sight->ballot),
                          slot <= m->options->slots ? node_set_count(h->voters[slot - 1]) : 0, slot);
     if (sight->first != 1)
@@ -41,10 +42,9 @@ static void check_nothing_is_left(struct explore_model *m, const struct hearing 
     uint8_t ballot = explore_part_sight(&m->proposers, elected)->ballot;
     uint32_t resigned = explore_part_step(&m->proposers, h->state, (struct explore_event){.kind = EXPLORE_RESIGN}).next;
     bool same = taking_over(m, h->state) == expected && taking_over(m, resigned) == expected;
-    for (uint8_t a = 0; a < m->options->acceptors; a++) {
-        for (uint8_t slot = 1; slot <= m->options->slots; slot++) {
-            struct explore_event vote = {.kind = EXPLORE_ACCEPTED, .who = a, .slot = slot, .ballot = ballot};
-            struct explore_step step = explore_part_step(&m->proposers, expected, vote);
+    for (uint32_t a = 0; a < m->options->acceptors; a++) {
+        for (uint32_t slot = 1; slot <= m->options->slots; slot++) {
+            struct explore_step step = explore_part_step(&m->proposers, expected, explore_accepted_event(a, ballot, slot));
             same = same && explore_step_is_idle(&step, expected);
         }
     }
@@ -54,14 +54,14 @@ static void check_nothing_is_left(struct explore_model *m, const struct hearing 
 }
 
 /* The leader hears one more vote. */
-static void hear_vote(struct explore_model *m, const struct hearing *h, struct explore_table *seen, struct explore_event vote)
+static void hear_vote(struct explore_model *m, const struct hearing *h, struct explore_table *seen,
+                      struct explore_event vote)
 {
     struct hearing next = *h;
     struct explore_step step = explore_part_step(&m->proposers, h->state, vote);
     next.state = step.next;
     next.voters[vote.slot - 1] |= (uint8_t)(1 << vote.who);
-    bool apart = explore_votes_are_apart(m->options);
-    if (apart && step.count > 0)
+    if (explore_votes_are_apart(m->options) && step.count > 0)
         explore_fail(m, EXPLORE_PREMISE, "the leader at ballot %s proposes because it hears a vote",
                      explore_ballot_text(&m->words, vote.ballot));
     explore_table_put(seen, &next, NULL);
@@ -73,9 +73,9 @@ static void check_other_ballots(struct explore_model *m, const struct hearing *h
     for (uint32_t b = 1; b < m->words.ballot_count; b++) {
         if (b == sight->ballot || m->words.ballots[b].node != m->words.ballots[sight->ballot].node)
             continue;
-        for (uint8_t slot = 1; slot <= m->options->slots; slot++) {
-            for (uint8_t a = 0; a < m->options->acceptors; a++) {
-                struct explore_event vote = {.kind = EXPLORE_ACCEPTED, .slot = slot, .who = a, .ballot = (uint8_t)b};
+        for (uint32_t slot = 1; slot <= m->options->slots; slot++) {
+            for (uint32_t a = 0; a < m->options->acceptors; a++) {
+                struct explore_event vote = explore_accepted_event(a, (uint8_t)b, slot);
                 struct explore_step step = explore_part_step(&m->proposers, h->state, vote);
                 if (!explore_step_is_idle(&step, h->state))
                     explore_fail(m, EXPLORE_CHOSEN_TRUE, "the leader at ballot %s heeds a vote at ballot %s",
@@ -91,7 +91,6 @@ void explore_leader_check(struct explore_model *m, uint32_t state)
     explore_table_put(&m->leaders, &state, &is_new);
     if (!is_new)
         return;
-    bool apart = explore_votes_are_apart(m->options);
     struct explore_table seen;
     explore_table_init(&seen, sizeof(struct hearing));
     explore_table_put(&seen, &(struct hearing){.state = state}, NULL);
@@ -100,13 +99,11 @@ void explore_leader_check(struct explore_model *m, uint32_t state)
         struct explore_sight sight = *explore_part_sight(&m->proposers, h.state);
         check_claim(m, &h);
         check_other_ballots(m, &h, &sight);
-        if (apart)
+        if (explore_votes_are_apart(m->options))
             check_nothing_is_left(m, &h, state);
-        for (uint8_t slot = 1; slot < sight.sent; slot++)
-            for (uint8_t a = 0; a < m->options->acceptors; a++)
-                hear_vote(m, &h, &seen,
-                          (struct explore_event){
-                              .kind = EXPLORE_ACCEPTED, .slot = slot, .who = a, .ballot = sight.ballot});
+        for (uint32_t slot = 1; slot < sight.sent; slot++)
+            for (uint32_t a = 0; a < m->options->acceptors; a++)
+                hear_vote(m, &h, &seen, explore_accepted_event(a, sight.ballot, slot));
     }
     explore_table_close(&seen);
 }
@@ -129,10 +126,10 @@ static struct board board_of(const struct explore_model *m, const struct explore
         if (sent->values[0] == EXPLORE_NO_VALUE) /* leaders propose for the first slot first */
             continue;
         labels[sent->ballot] = ++rank;
-        for (uint8_t s = 0; s < m->options->slots; s++) {
+        for (uint32_t s = 0; s < m->options->slots; s++) {
             uint8_t value = sent->values[s];
-            if (value >= EXPLORE_VALUES)
-                value = explore_value(&m->labels, labels[explore_value_ballot(&m->words, value)], s + 1u);
+            if (value >= EXPLORE_VALUES && value != EXPLORE_FOREIGN_VALUE)
+                value = explore_value(&m->labels, labels[explore_value_ballot(&m->words, value)], s + 1);
             board.values[rank - 1][s] = value;
             board.voters[rank - 1][s] = sent->voters[s];
         }
@@ -181,7 +178,8 @@ void explore_boards_close(struct explore_boards *b)
     free(b->worlds);
 }
 
-void explore_boards_add(struct explore_model *m, struct explore_boards *b, const struct explore_world *world, uint32_t number)
+void explore_boards_add(struct explore_model *m, struct explore_boards *b, const struct explore_world *world,
+                        uint32_t number)
 {
     struct board board = board_of(m, world);
     bool is_new;
@@ -215,43 +213,44 @@ static bool is_covered(const struct explore_model *m, const struct explore_board
 
 enum { MESSAGES_MAX = EXPLORE_BALLOTS_MAX * (EXPLORE_SLOTS_MAX * (EXPLORE_ACCEPTORS_MAX + 3) + 1) };
 
+static struct explore_event chosen_event(uint8_t ballot, uint32_t slot)
+{
+    return (struct explore_event){.kind = EXPLORE_CHOSEN, .slot = (uint8_t)slot, .ballot = ballot};
+}
+
 /* Everything that may be heard of a board. Returns how many messages that is. */
 static uint32_t messages_of(const struct explore_model *m, const struct board *board, struct explore_event *messages)
 {
     uint32_t count = 0;
     bool known[EXPLORE_SLOTS_MAX] = {0}; /* chosen at this ballot or below: what others have learned */
     for (uint32_t r = 0; r < m->options->ballots && board->values[r][0] != EXPLORE_NO_VALUE; r++) {
-        struct explore_event e = {.ballot = (uint8_t)(r + 1)};
+        uint8_t ballot = (uint8_t)(r + 1);
         bool prefix = true; /* the leader says that slots before this one are chosen */
-        for (e.slot = 1; e.slot <= m->options->slots; e.slot++) {
-            e.kind = EXPLORE_CHOSEN;
+        for (uint32_t slot = 1; slot <= m->options->slots; slot++) {
+            uint8_t value = board->values[r][slot - 1];
             if (prefix)
-                messages[count++] = e;
-            prefix = prefix && is_chosen(m, board, r, e.slot);
-            known[e.slot - 1] = known[e.slot - 1] || is_chosen(m, board, r, e.slot);
-            struct explore_event entry = e;
-            entry.value = board->values[r][e.slot - 1];
-            entry.kind = EXPLORE_ACCEPT;
-            if (entry.value != EXPLORE_NO_VALUE)
-                messages[count++] = entry;
-            entry.kind = EXPLORE_LEARN;
-            if (entry.value != EXPLORE_NO_VALUE && known[e.slot - 1])
-                messages[count++] = entry;
-            e.kind = EXPLORE_ACCEPTED;
-            for (e.who = 0; e.who < m->options->acceptors; e.who++)
-                if (board->voters[r][e.slot - 1] >> e.who & 1)
-                    messages[count++] = e;
-            e.who = 0;
+                messages[count++] = chosen_event(ballot, slot);
+            prefix = prefix && is_chosen(m, board, r, slot);
+            known[slot - 1] = known[slot - 1] || is_chosen(m, board, r, slot);
+            if (value == EXPLORE_NO_VALUE)
+                continue;
+            messages[count++] = explore_accept_event(ballot, slot, value);
+            if (known[slot - 1]) {
+                messages[count] = explore_accept_event(ballot, slot, value);
+                messages[count++].kind = EXPLORE_LEARN;
+            }
+            for (uint32_t a = 0; a < m->options->acceptors; a++)
+                if (board->voters[r][slot - 1] >> a & 1)
+                    messages[count++] = explore_accepted_event(a, ballot, slot);
         }
-        e.kind = EXPLORE_CHOSEN;
         if (prefix)
-            messages[count++] = e;
+            messages[count++] = chosen_event(ballot, m->options->slots + 1);
     }
     return count;
 }
 
-/* To a learner values are bytes: it matters which ballot proposed one, not which it is. So boards that differ in their values only
- * are heard once, with a value of its own for each ballot. */
+/* To a learner values are bytes: it matters which ballot proposed one, not which it is. So boards that differ in their
+ * values only are heard once, with a value of its own for each ballot. */
 static struct board own_values(const struct explore_model *m, const struct board *board)
 {
     struct board own = *board;
@@ -262,9 +261,11 @@ static struct board own_values(const struct explore_model *m, const struct board
     return own;
 }
 
+enum { MADE_UP = 7 };
+
 /* What a learner may come to, at boards that differ in their values only. */
 struct upshot {
-    uint8_t released[EXPLORE_SLOTS_MAX]; /* bit n: the value of the ballot of rank n */
+    uint8_t released[EXPLORE_SLOTS_MAX]; /* bit n: the value of the ballot of rank n; bit MADE_UP: what no ballot proposed */
     uint8_t known;                       /* the most it calls chosen: every slot below */
 };
 
@@ -289,11 +290,14 @@ static void check_upshot(struct explore_model *m, const struct board *board, con
         uint8_t chosen = chosen_value(m, board, slot);
         if (chosen == EXPLORE_NO_VALUE && slot < upshot->known)
             explore_fail(m, EXPLORE_CHOSEN_TRUE, "slot %u: a learner calls it chosen though it is not", slot);
-        for (uint32_t r = 0; r < m->options->ballots; r++) {
-            if ((upshot->released[slot - 1] >> r & 1) == 0 || board->values[r][slot - 1] == chosen)
+        for (uint32_t r = 0; r <= MADE_UP; r++) {
+            if ((upshot->released[slot - 1] >> r & 1) == 0 ||
+                (r < m->options->ballots && board->values[r][slot - 1] == chosen))
                 continue;
             explore_fail(m, EXPLORE_AGREEMENT, "slot %u: a learner releases %s", slot,
-                         chosen == EXPLORE_NO_VALUE ? "a value though none is chosen" : "another value than the chosen one");
+                         r == MADE_UP                 ? "what nobody proposed there"
+                         : chosen == EXPLORE_NO_VALUE ? "a value though none is chosen"
+                                                      : "another value than the chosen one");
         }
     }
 }
@@ -302,7 +306,11 @@ static void note_upshot(const struct explore_model *m, const struct explore_step
 {
     for (uint32_t i = 0; i < step->count; i++) {
         struct explore_event said = m->learners.said[step->said + i];
-        upshot->released[said.slot - 1] |= (uint8_t)(1 << (explore_value_ballot(&m->labels, said.value) - 1));
+        uint8_t rank = MADE_UP;
+        for (uint32_t r = 0; r < m->options->ballots; r++)
+            if (said.value == explore_value(&m->labels, (uint8_t)(r + 1), said.slot))
+                rank = (uint8_t)r;
+        upshot->released[said.slot - 1] |= (uint8_t)(1 << rank);
     }
     uint8_t known = explore_part_sight(&m->learners, step->next)->chosen;
     if (known > upshot->known)
@@ -316,7 +324,8 @@ static void listening_close(struct listening *l)
 }
 
 /* A learner gets into a state, perhaps for the first time at this board. */
-static void get_into(struct explore_model *m, struct listening *l, uint32_t state, uint32_t before, struct explore_event message)
+static void get_into(struct explore_model *m, struct listening *l, uint32_t state, uint32_t before,
+                     struct explore_event message)
 {
     if (state >= l->met_count) {
         size_t count = (size_t)m->learners.states.count * 2;
@@ -334,10 +343,22 @@ static void get_into(struct explore_model *m, struct listening *l, uint32_t stat
     l->heard[l->count++] = (struct heard){state, before, message};
 }
 
-/* Takes a learner through a board with own values, until a rule is broken at `judged`, unless that is NULL. Returns the number of
- * messages in `way` that lead there. */
-static uint32_t hear_board(struct explore_model *m, const struct board *board, const struct board *judged, struct listening *l,
-                           struct explore_event *way)
+/* The messages that lead to the state number `n`. Returns how many they are. */
+static uint32_t way_to(const struct listening *l, uint32_t n, struct explore_event *way)
+{
+    uint32_t len = 0;
+    for (uint32_t at = n; at != 0; at = l->heard[at].before)
+        len++;
+    invariant(len < MESSAGES_MAX);
+    for (uint32_t at = n, i = len; at != 0; at = l->heard[at].before)
+        way[--i] = l->heard[at].message;
+    return len;
+}
+
+/* Takes a learner through a board with own values, until a rule is broken at `judged`, unless that is NULL. Returns the
+ * number of messages in `way` that lead there. */
+static uint32_t hear_board(struct explore_model *m, const struct board *board, const struct board *judged,
+                           struct listening *l, struct explore_event *way)
 {
     struct explore_event messages[MESSAGES_MAX];
     uint32_t count = messages_of(m, board, messages);
@@ -355,12 +376,8 @@ static uint32_t hear_board(struct explore_model *m, const struct board *board, c
             check_upshot(m, judged, &l->upshot);
             if (m->failed == NULL)
                 continue;
-            uint32_t len = 1;
-            for (uint32_t at = n; at != 0; at = l->heard[at].before)
-                len++;
-            way[len - 1] = messages[i];
-            for (uint32_t at = n, j = len - 1; at != 0; at = l->heard[at].before)
-                way[--j] = l->heard[at].message;
+            uint32_t len = way_to(l, n, way);
+            way[len++] = messages[i];
             return len;
         }
     }
@@ -425,8 +442,8 @@ static void message_text(const struct explore_model *m, const struct explore_wor
     }
 }
 
-void explore_board_way(struct explore_model *m, const struct explore_world *world, const uint8_t *names,
-                       explore_line *line, void *context)
+void explore_board_way(struct explore_model *m, const struct explore_world *world, const uint8_t *names, explore_line *line,
+                       void *context)
 {
     struct explore_event way[MESSAGES_MAX];
     char text[256];

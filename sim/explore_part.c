@@ -57,6 +57,7 @@ uint8_t explore_entry_value(const struct explore_words *w, const struct entry *e
 struct node_config explore_config(const struct explore_options *options, uint32_t node)
 {
     uint32_t quorum = options->acceptors / 2 + 1;
+    uint32_t alpha = options->alpha != 0 ? options->alpha : options->slots;
     return (struct node_config){
         .node = node,
         .incarnation = 1,
@@ -65,7 +66,7 @@ struct node_config explore_config(const struct explore_options *options, uint32_
         .learners = node_set_of(EXPLORE_LEARNER),
         .phase1_quorum = options->flaw == EXPLORE_SMALL_QUORUM ? 1 : quorum,
         .phase2_quorum = quorum,
-        .alpha = options->alpha != 0 ? options->alpha : options->slots,
+        .alpha = options->flaw == EXPLORE_NARROW_WINDOW ? 1 : alpha,
         .chunk_bytes_max = options->chunk_bytes_max != 0 ? options->chunk_bytes_max : UINT32_MAX,
         .acceptors_send_learns = true,
     };
@@ -89,10 +90,10 @@ void explore_say(struct explore_saying *saying, struct explore_event said)
 
 static struct explore_known_step *free_steps(size_t count)
 {
+    invariant(count >= STEP_PLACES_MIN);
     struct explore_known_step *steps = malloc(count * sizeof *steps);
     invariant(steps != NULL);
-    for (size_t i = 0; i < count; i++)
-        steps[i].state = EXPLORE_NONE;
+    memset(steps, 0xff, count * sizeof *steps); /* EXPLORE_NONE */
     return steps;
 }
 

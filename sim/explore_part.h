@@ -1,12 +1,13 @@
-/* The parts of an explored cluster, each as a table of what the real code does: its states, numbered, and its steps from state to
- * state. A step is run once, by the real code, however many worlds take it.
+/* The parts of an explored cluster, each as a table of what the real code does: its states, numbered, and its steps from
+ * state to state. A step is run once, by the real code, however many worlds take it.
  *
- * A part cannot be copied, for its fields are its own. What is kept of a state is the steps that first led to it; to go on from there
- * a fresh part is led through them again, then takes the one more step. Two states are the same when all fields that the part
- * may ever read again are the same: explore_<part>.c writes them down, the only place that knows them.
+ * A part cannot be copied, for its fields are its own. What is kept of a state is the steps that first led to it; to go
+ * on from there a fresh part is led through them again, then takes the one more step. Two states are the same when all
+ * fields that the part may ever read again are the same: explore_<part>.c writes them down, the only place that knows
+ * them.
  *
- * Steps have inputs and say things, both packed in 32 bits; ballots, values and promises go by small numbers (struct
- * explore_words), which mean the same to all parts. */
+ * What a part hears in a step, and what it says, are events; ballots, values and promises go by small numbers in them
+ * (struct explore_words). */
 #ifndef SYNOD_SIM_EXPLORE_PART_H
 #define SYNOD_SIM_EXPLORE_PART_H
 
@@ -81,7 +82,7 @@ enum explore_event_kind {
     EXPLORE_RESIGN,   /* proposer */
     EXPLORE_CHOSEN,   /* learner: ballot, slot: the first one not chosen at it */
     EXPLORE_LEARN,    /* learner: ballot, slot, value */
-    EXPLORE_RENAME,   /* any: who: number of a permutation. Leads to the state that it would be in if acceptors were called so */
+    EXPLORE_RENAME,   /* any: who: number of a permutation. To the state that it were in if acceptors were named so */
     /* what a part says, besides EXPLORE_ACCEPT (proposer), EXPLORE_PROMISE and EXPLORE_ACCEPTED (acceptor) */
     EXPLORE_TAKEN,    /* proposer: ballot */
     EXPLORE_RELEASED, /* learner: slot, value */
@@ -107,15 +108,28 @@ static inline struct explore_event explore_unpack(uint32_t packed)
                                   .value = (uint8_t)(packed >> 24)};
 }
 
-static inline struct explore_event explore_promise_event(uint8_t who, uint16_t number)
+static inline struct explore_event explore_prepare_event(uint8_t ballot, uint32_t slot)
 {
-    return (struct explore_event){.kind = EXPLORE_PROMISE, .who = who, .ballot = (uint8_t)number, .value = (uint8_t)(number >> 8)};
+    return (struct explore_event){.kind = EXPLORE_PREPARE, .slot = (uint8_t)slot, .ballot = ballot};
+}
+static inline struct explore_event explore_accept_event(uint8_t ballot, uint32_t slot, uint8_t value)
+{
+    return (struct explore_event){.kind = EXPLORE_ACCEPT, .slot = (uint8_t)slot, .ballot = ballot, .value = value};
+}
+static inline struct explore_event explore_accepted_event(uint32_t who, uint8_t ballot, uint32_t slot)
+{
+    return (struct explore_event){.kind = EXPLORE_ACCEPTED, .slot = (uint8_t)slot, .who = (uint8_t)who, .ballot = ballot};
+}
+static inline struct explore_event explore_promise_event(uint32_t who, uint16_t number)
+{
+    return (struct explore_event){
+        .kind = EXPLORE_PROMISE, .who = (uint8_t)who, .ballot = (uint8_t)number, .value = (uint8_t)(number >> 8)};
 }
 static inline uint16_t explore_promise_number(struct explore_event e) { return (uint16_t)(e.ballot | e.value << 8); }
 
 /* --- parts -------------------------------------------------------------------------------------------------------- */
 
-enum { EXPLORE_SAID_MAX = 32, EXPLORE_KEY_BYTES = 128 };
+enum { EXPLORE_SAID_MAX = 32, EXPLORE_KEY_BYTES = 192 };
 
 /* What a part says in a step, and the check that it broke (EXPLORE_CHECKS: none). */
 struct explore_saying {
@@ -126,13 +140,13 @@ struct explore_saying {
 
 /* What the search has to see of a state. */
 struct explore_sight {
-    uint8_t mode;   /* proposer: enum explore_mode */
-    uint8_t ballot; /* proposer: its latest */
-    uint8_t first;  /* proposer that leads: [first, chosen) is chosen, as it says */
-    uint8_t chosen; /* ... learner: everything below */
-    uint8_t sent;   /* proposer that leads: it has sent everything below */
-    uint8_t behind; /* acceptor: records that are not durable */
-    uint8_t wanted[EXPLORE_ACCEPTORS_MAX]; /* proposer that prepares: first slot each acceptor has still to tell of, 0: none */
+    uint8_t mode;                          /* proposer: enum explore_mode */
+    uint8_t ballot;                        /* proposer: its latest */
+    uint8_t first;                         /* proposer that leads: [first, chosen) is chosen, as it says */
+    uint8_t chosen;                        /* ... learner: everything below */
+    uint8_t sent;                          /* proposer that leads: it has sent everything below */
+    uint8_t behind;                        /* acceptor: records that are not durable */
+    uint8_t wanted[EXPLORE_ACCEPTORS_MAX]; /* proposer that prepares: first slot each acceptor owes it, 0: none */
 };
 enum explore_mode { EXPLORE_IDLE, EXPLORE_PREPARING, EXPLORE_LEADING };
 
@@ -176,7 +190,7 @@ struct explore_part {
         uint32_t state, input; /* EXPLORE_NONE: free */
         uint32_t next;
         uint32_t loud; /* number in loud_steps, if it says or breaks anything; else EXPLORE_NONE */
-    } *steps; /* open addressing; the steps of a state lie close together */
+    } *steps;          /* open addressing; the steps of a state lie close together */
     size_t step_places, step_count;
     struct explore_step *loud_steps;
     size_t loud_count, loud_capacity;

@@ -1,28 +1,30 @@
-/* A proposer to be explored: the real proposer, with as much of its agent (core/agents/proposer_agent.c) as safety asks for:
+/* A proposer to be explored: the real proposer, with as much of its agent (core/agents/proposer_agent.c) as safety asks
+ * for:
  *
  *  - it takes a ballot above one it has heard of, whenever its time is up (prepare);
- *  - elected, it proposes again what the promises tell, and gives every slot that is left a client's batch (lead, lead_on): batches
- *    that come later only reach the acceptors later, which the network sees to;
- *  - each slot goes in a message of its own: one with several slots does at once what several messages do one after the other;
- *  - it counts votes until it takes another ballot. That it resigns first, when it hears of a higher ballot, only means that it hears
- *    nothing in between.
+ *  - elected, it proposes again what the promises tell, and gives every slot that is left a client's batch (lead,
+ *    lead_on): batches that come later only reach the acceptors later, which the network sees to;
+ *  - each slot goes in a message of its own: one with several slots does at once what several messages do one after the
+ *    other;
+ *  - it counts votes until it takes another ballot. That it resigns first, when it hears of a higher ballot, only means
+ *    that it hears nothing in between.
  *
- * The code is compiled here once more, under other names, since whether two states are the same is written in private fields. Left
- * out of the comparison is what the code reads in another mode only: who promised and what they have still to tell, once
- * elected; the ballots of recovered votes, too; all of phase 1 and 2, once it has resigned. */
-#define proposer_new explored_proposer_new
-#define proposer_free explored_proposer_free
-#define proposer_prepare explored_proposer_prepare
-#define proposer_promise explored_proposer_promise
+ * The code is compiled here once more, under other names, since whether two states are the same is written in private
+ * fields. Left out of the comparison is what the code reads in another mode only: who promised and what they have still
+ * to tell, once elected; the ballots of recovered votes, too; all of phase 1 and 2, once it has resigned. */
+#define proposer_new            explored_proposer_new
+#define proposer_free           explored_proposer_free
+#define proposer_prepare        explored_proposer_prepare
+#define proposer_promise        explored_proposer_promise
 #define proposer_promise_wanted explored_proposer_promise_wanted
-#define proposer_propose explored_proposer_propose
-#define proposer_pending explored_proposer_pending
-#define proposer_accepted explored_proposer_accepted
-#define proposer_settle explored_proposer_settle
-#define proposer_window_now explored_proposer_window_now
-#define proposer_unanswered explored_proposer_unanswered
-#define proposer_resign explored_proposer_resign
-#include "core/paxos/proposer.c"
+#define proposer_propose        explored_proposer_propose
+#define proposer_pending        explored_proposer_pending
+#define proposer_accepted       explored_proposer_accepted
+#define proposer_settle         explored_proposer_settle
+#define proposer_window_now     explored_proposer_window_now
+#define proposer_unanswered     explored_proposer_unanswered
+#define proposer_resign         explored_proposer_resign
+#include "core/paxos/proposer.c" /* NOLINT(bugprone-suspicious-include) */
 
 #include "sim/explore_part.h"
 
@@ -48,24 +50,39 @@ static void proposer_drop(void *part)
     free(node);
 }
 
-/* What a leader does after each message: proposes what clients have for it, and sends what it may. */
-static void lead_on(struct proposer_node *node, struct explore_saying *saying)
+static bool has_flaw(const struct proposer_node *node, enum explore_flaw flaw) { return node->words->options->flaw == flaw; }
+
+/* Proposes what clients have for a leader, as far as it may. */
+static void propose_waiting(struct proposer_node *node)
 {
     struct proposer_window w = proposer_window_now(node->proposer);
-    while (w.ballot.round != 0 && w.next <= node->words->options->slots) {
-        uint8_t ballot = explore_ballot(node->words, w.ballot);
-        struct entry e = explore_entry(node->words, ballot, 0, explore_value(node->words, ballot, (uint32_t)w.next));
+    uint8_t ballot = explore_ballot(node->words, w.ballot);
+    while (ballot != 0 && w.next <= node->words->options->slots) {
+        uint8_t value = explore_value(node->words, ballot, (uint32_t)w.next);
+        struct entry e = explore_entry(node->words, ballot, 0, has_flaw(node, EXPLORE_MADE_UP_VALUE) ? 0 : value);
         if (proposer_propose(node->proposer, e.kind, &e.value) == 0)
-            break;
+            return;
         w = proposer_window_now(node->proposer);
     }
+}
+
+/* What a leader does after each message: proposes what it can, and sends what it may, slot by slot. */
+static void lead_on(struct proposer_node *node, struct explore_saying *saying)
+{
     struct entry_list pending;
-    while ((pending = proposer_pending(node->proposer, 1)).len > 0)
-        for (size_t i = 0; i < pending.len; i++)
-            explore_say(saying, (struct explore_event){.kind = EXPLORE_ACCEPT,
-                                                       .slot = (uint8_t)pending.ptr[i].slot,
-                                                       .ballot = explore_ballot(node->words, pending.ptr[i].ballot),
-                                                       .value = explore_entry_value(node->words, &pending.ptr[i])});
+    propose_waiting(node);
+    while ((pending = proposer_pending(node->proposer, 1)).len > 0) {
+        for (size_t i = 0; i < pending.len; i++) {
+            struct explore_event accept = {.kind = EXPLORE_ACCEPT,
+                                           .slot = (uint8_t)pending.ptr[i].slot,
+                                           .ballot = explore_ballot(node->words, pending.ptr[i].ballot),
+                                           .value = explore_entry_value(node->words, &pending.ptr[i])};
+            explore_say(saying, accept);
+            accept.value = EXPLORE_NOOP;
+            if (has_flaw(node, EXPLORE_TWO_VALUES))
+                explore_say(saying, accept);
+        }
+    }
 }
 
 static void on_promise(struct proposer_node *node, struct explore_event input, struct explore_saying *saying)
@@ -83,7 +100,7 @@ static void on_promise(struct proposer_node *node, struct explore_event input, s
         .floor = p->floor,
         .entries = {entries, p->count},
     };
-    if (node->words->options->flaw == EXPLORE_HIDDEN_VOTES)
+    if (has_flaw(node, EXPLORE_HIDDEN_VOTES))
         m.entries.len = 0;
     if (proposer_promise(node->proposer, EXPLORE_FIRST_ACCEPTOR + input.who, &m).outcome == PROMISE_ELECTED)
         lead_on(node, saying);
@@ -92,25 +109,33 @@ static void on_promise(struct proposer_node *node, struct explore_event input, s
 static void crash(struct proposer_node *node)
 {
     proposer_free(node->proposer);
-    if (node->words->options->flaw != EXPLORE_SAME_INCARNATION)
+    if (!has_flaw(node, EXPLORE_SAME_INCARNATION))
         node->config.incarnation++;
     node->proposer = proposer_new(&node->config);
+}
+
+static void hear_vote(struct proposer_node *node, struct explore_event vote)
+{
+    struct ballot ballot = node->words->ballots[vote.ballot];
+    if (has_flaw(node, EXPLORE_VOTES_BY_SLOT))
+        ballot = proposer_window_now(node->proposer).ballot;
+    proposer_accepted(node->proposer, EXPLORE_FIRST_ACCEPTOR + vote.who, ballot, vote.slot, vote.slot + 1u);
 }
 
 static void proposer_apply(void *part, struct explore_event input, struct explore_saying *saying)
 {
     struct proposer_node *node = part;
-    struct ballot ballot = node->words->ballots[input.ballot];
+    struct ballot taken;
     switch (input.kind) {
     case EXPLORE_PREPARE:
-        ballot = proposer_prepare(node->proposer, ballot, 1);
-        explore_say(saying, (struct explore_event){.kind = EXPLORE_TAKEN, .ballot = explore_ballot(node->words, ballot)});
+        taken = proposer_prepare(node->proposer, node->words->ballots[input.ballot], 1);
+        explore_say(saying, (struct explore_event){.kind = EXPLORE_TAKEN, .ballot = explore_ballot(node->words, taken)});
         break;
     case EXPLORE_PROMISE:
         on_promise(node, input, saying);
         break;
     case EXPLORE_ACCEPTED:
-        proposer_accepted(node->proposer, EXPLORE_FIRST_ACCEPTOR + input.who, ballot, input.slot, input.slot + 1u);
+        hear_vote(node, input);
         lead_on(node, saying);
         break;
     case EXPLORE_RESIGN:
@@ -168,7 +193,7 @@ static void proposer_look(void *part, struct explore_sight *sight, struct explor
         sight->mode = EXPLORE_LEADING;
         sight->first = (uint8_t)w.first;
         sight->sent = (uint8_t)p->sent;
-        sight->chosen = (uint8_t)(node->words->options->flaw == EXPLORE_EARLY_CHOSEN ? w.next : w.chosen);
+        sight->chosen = (uint8_t)(has_flaw(node, EXPLORE_EARLY_CHOSEN) ? w.next : w.chosen);
     }
 }
 

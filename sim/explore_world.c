@@ -1,16 +1,12 @@
 #include "sim/explore_world.h"
 
-#include <stdarg.h>
-#include <stdio.h>
+#include <assert.h>
 
 #include "core/base/memory.h"
 #include "sim/explore_listen.h"
 
-/* An acceptor's state in the company of these ballots. */
-struct labelling {
-    uint32_t state;
-    uint8_t ballots[EXPLORE_BALLOTS_MAX];
-};
+static_assert(offsetof(struct explore_world, crashes) + sizeof(uint16_t) == sizeof(struct explore_world),
+              "worlds are compared as bytes: no padding");
 
 /* --- the model ---------------------------------------------------------------------------------------------------- */
 
@@ -21,10 +17,10 @@ static void add_permutations(struct explore_model *m, uint8_t *names, uint32_t n
         memcpy(m->permutations[m->permutation_count++], names, named);
         return;
     }
-    for (uint8_t name = 0; name < m->options->acceptors; name++) {
-        if (memchr(names, name, named) != NULL)
+    for (uint32_t name = 0; name < m->options->acceptors; name++) {
+        if (memchr(names, (int)name, named) != NULL)
             continue;
-        names[named] = name;
+        names[named] = (uint8_t)name;
         add_permutations(m, names, named + 1);
     }
 }
@@ -39,7 +35,6 @@ void explore_model_init(struct explore_model *m, const struct explore_options *o
     explore_part_init(&m->proposers, &explore_proposer, &m->words);
     explore_part_init(&m->learners, &explore_learner, &m->labels);
     explore_part_init(&m->lagging, &explore_acceptor, &m->labels);
-    explore_table_init(&m->labelled, sizeof(struct labelling));
     explore_disks_init(&m->disks);
     explore_table_init(&m->leaders, sizeof(uint32_t));
     for (uint32_t b = 1; b <= EXPLORE_LABELS; b++)
@@ -55,69 +50,9 @@ void explore_model_close(struct explore_model *m)
     explore_part_close(&m->proposers);
     explore_part_close(&m->learners);
     explore_part_close(&m->lagging);
-    explore_table_close(&m->labelled);
-    free(m->labelled_as);
     explore_words_close(&m->words);
     explore_words_close(&m->labels);
     explore_table_close(&m->leaders);
-}
-
-static const char *const check_names[EXPLORE_CHECKS] = {
-    [EXPLORE_AGREEMENT] = "Agreement",
-    [EXPLORE_VALIDITY] = "Validity",
-    [EXPLORE_ONE_VALUE_PER_BALLOT] = "OneValuePerBallot",
-    [EXPLORE_BALLOT_UNIQUE] = "BallotUnique",
-    [EXPLORE_PROMISE_DURABLE] = "PromiseDurable",
-    [EXPLORE_VOTE_DURABLE] = "VoteDurable",
-    [EXPLORE_CHOSEN_TRUE] = "ChosenTrue",
-    [EXPLORE_PREMISE] = "Premise",
-};
-
-const char *explore_check_name(enum explore_check check) { return check_names[check]; }
-
-void explore_fail(struct explore_model *m, uint8_t check, const char *format, ...)
-{
-    if (m->failed != NULL || (m->options->unchecked >> check & 1) != 0)
-        return;
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(m->text, sizeof m->text, format, arguments);
-    va_end(arguments);
-    m->failed = check_names[check];
-}
-
-/* --- in words ----------------------------------------------------------------------------------------------------- */
-
-static char *text_buffer(size_t *size)
-{
-    static char buffers[8][64];
-    static size_t turn;
-    *size = sizeof buffers[0];
-    return buffers[turn++ % 8];
-}
-
-const char *explore_ballot_text(const struct explore_words *words, uint8_t ballot)
-{
-    size_t size;
-    char *text = text_buffer(&size);
-    struct ballot b = words->ballots[ballot];
-    int len = snprintf(text, size, "%llu.P%u", (unsigned long long)b.round, b.node - EXPLORE_FIRST_PROPOSER + 1);
-    if (b.incarnation > 1)
-        snprintf(text + len, size - (size_t)len, ".%u", b.incarnation);
-    return text;
-}
-
-const char *explore_value_text(const struct explore_words *words, uint8_t value)
-{
-    size_t size;
-    char *text = text_buffer(&size);
-    if (value == EXPLORE_NOOP)
-        snprintf(text, size, "a no-op");
-    else if (value < EXPLORE_VALUES || value == EXPLORE_FOREIGN_VALUE)
-        snprintf(text, size, "a value that no client has sent");
-    else
-        snprintf(text, size, "the value of %s", explore_ballot_text(words, explore_value_ballot(words, value)));
-    return text;
 }
 
 /* --- bytes -------------------------------------------------------------------------------------------------------- */
@@ -153,7 +88,7 @@ static void pack_renamed(struct explore_model *m, const struct explore_world *w,
             *bytes++ = explore_renamed_set(w->sent[b].voters[s], names);
         }
     }
-    *bytes = w->crashes;
+    *bytes = (uint8_t)w->crashes;
 }
 
 /* True when these names bring the acceptors in the order of their states. */
@@ -229,11 +164,10 @@ static void check_agreement(struct explore_model *m, const struct explore_world 
         if (node_set_count(sent->voters[slot - 1]) < quorum(m))
             continue;
         if (chosen != NULL && chosen->values[slot - 1] != sent->values[slot - 1])
-            explore_fail(m, EXPLORE_AGREEMENT, "slot %u: %s is chosen at ballot %s, and %s at ballot %s", slot,
-                         explore_value_text(&m->words, chosen->values[slot - 1]),
-                         explore_ballot_text(&m->words, chosen->ballot),
-                         explore_value_text(&m->words, sent->values[slot - 1]),
-                         explore_ballot_text(&m->words, sent->ballot));
+            explore_fail(
+                m, EXPLORE_AGREEMENT, "slot %u: %s is chosen at ballot %s, and %s at ballot %s", slot,
+                explore_value_text(&m->words, chosen->values[slot - 1]), explore_ballot_text(&m->words, chosen->ballot),
+                explore_value_text(&m->words, sent->values[slot - 1]), explore_ballot_text(&m->words, sent->ballot));
         chosen = sent;
     }
 }
@@ -247,7 +181,8 @@ static void take_ballot(struct explore_model *m, struct explore_world *w, uint32
                      explore_ballot_text(&m->words, ballot));
         return;
     }
-    for (; at > 0 && (w->sent[at - 1].ballot == 0 || ballot_compare(ballots[w->sent[at - 1].ballot], ballots[ballot]) > 0); at--)
+    for (; at > 0 && (w->sent[at - 1].ballot == 0 || ballot_compare(ballots[w->sent[at - 1].ballot], ballots[ballot]) > 0);
+         at--)
         w->sent[at] = w->sent[at - 1];
     w->sent[at] = (struct explore_sent){.ballot = ballot};
 }
@@ -273,7 +208,8 @@ static void propose(struct explore_model *m, struct explore_world *w, uint8_t le
     *value = said.value;
 }
 
-/* A promise gets into the network when its proposer may still make something of it. */
+/* A promise gets into the network when its proposer may still make something of it. Another one of the same acceptor's
+ * that is still there came before it, or never will. */
 static void promise(struct explore_model *m, struct explore_world *w, uint32_t acceptor, uint16_t number)
 {
     uint8_t ballot = explore_promise_at(&m->words, number)->ballot;
@@ -289,7 +225,7 @@ static void answer(struct explore_model *m, struct explore_world *w, uint32_t ac
 {
     w->acceptors[acceptor] = step->next;
     if (step->broken != EXPLORE_CHECKS)
-        explore_fail(m, step->broken, "what a crash would leave does not hold all that was answered");
+        explore_fail(m, step->broken, EXPLORE_NOT_DURABLE);
     for (uint32_t i = 0; i < step->count; i++) {
         struct explore_event said = m->acceptors.said[step->said + i];
         if (said.kind == EXPLORE_PROMISE) {
@@ -311,14 +247,15 @@ static void drop_promises(struct explore_model *m, struct explore_world *w, uint
         uint16_t number = w->promises[proposer][a];
         if (number == 0)
             continue;
-        struct explore_step step = explore_part_step(&m->proposers, state, explore_promise_event((uint8_t)a, number));
+        struct explore_step step = explore_part_step(&m->proposers, state, explore_promise_event(a, number));
         if (!explore_step_is_idle(&step, state))
             explore_fail(m, EXPLORE_PREMISE, "P%u heeds a promise that should be nothing to it any more", proposer + 1);
         w->promises[proposer][a] = 0;
     }
 }
 
-static void absorb_proposer(struct explore_model *m, struct explore_world *w, uint32_t proposer, const struct explore_step *step)
+static void absorb_proposer(struct explore_model *m, struct explore_world *w, uint32_t proposer,
+                            const struct explore_step *step)
 {
     struct explore_sight before = *explore_part_sight(&m->proposers, w->proposers[proposer]);
     struct explore_sight now = *explore_part_sight(&m->proposers, step->next);
@@ -363,8 +300,9 @@ static void move_proposer(struct moves *it, const struct explore_move *move, con
     offer(it, move, &next);
 }
 
-/* A proposer may take a ballot at any time, having heard of any other ballot or none; those that come to the same are tried once.
- * A crash means that it forgets all that it had; it comes to nothing before the proposer takes its next ballot. */
+/* A proposer may take a ballot at any time, having heard of any other ballot or none; those that come to the same are
+ * tried once. A crash means that it forgets all that it had; it comes to nothing before the proposer takes its next
+ * ballot. */
 static void take_ballots(struct moves *it, uint8_t proposer, bool crashes)
 {
     struct explore_part *part = &it->m->proposers;
@@ -378,8 +316,7 @@ static void take_ballots(struct moves *it, uint8_t proposer, bool crashes)
         uint8_t above = b == 0 ? 0 : it->world->sent[b - 1].ballot;
         if (b > 0 && above == 0)
             break;
-        struct explore_step step =
-            explore_part_step(part, state, (struct explore_event){.kind = EXPLORE_PREPARE, .ballot = above});
+        struct explore_step step = explore_part_step(part, state, explore_prepare_event(above, 0));
         uint32_t i = 0;
         while (i < count && tried[i] != step.next)
             i++;
@@ -394,16 +331,16 @@ static void take_ballots(struct moves *it, uint8_t proposer, bool crashes)
 /* A leader gets the votes of an acceptor. Only when it may propose more for having heard them: see sim/explore_listen.h. */
 static void get_votes(struct moves *it, uint8_t proposer, uint8_t acceptor, uint8_t ballot)
 {
+    struct explore_move move = {.kind = MOVE_ACCEPTED, .proposer = proposer, .acceptor = acceptor, .ballot = ballot};
     uint32_t state = it->world->proposers[proposer];
     struct explore_world world = *it->world;
     const struct explore_sent *sent = sent_at(&world, ballot);
-    for (uint8_t slot = 1; slot <= it->m->options->slots; slot++) {
-        struct explore_event vote = {.kind = EXPLORE_ACCEPTED, .who = acceptor, .slot = slot, .ballot = ballot};
-        struct explore_move move = {
-            .kind = MOVE_ACCEPTED, .proposer = proposer, .acceptor = acceptor, .slot = slot, .ballot = ballot};
+    for (uint32_t slot = 1; slot <= it->m->options->slots; slot++) {
         if ((sent->voters[slot - 1] >> acceptor & 1) == 0)
             continue;
+        struct explore_event vote = explore_accepted_event(acceptor, ballot, slot);
         struct explore_step step = explore_part_step(&it->m->proposers, state, vote);
+        move.slot = vote.slot;
         move_proposer(it, &move, &step);
     }
 }
@@ -418,148 +355,89 @@ static void proposer_moves(struct moves *it, uint8_t proposer)
         if (it->world->crashes > 0 && sight.mode != EXPLORE_IDLE)
             take_ballots(it, proposer, true);
     }
-    for (uint8_t a = 0; a < o->acceptors; a++) {
+    for (uint32_t a = 0; a < o->acceptors; a++) {
         uint16_t number = it->world->promises[proposer][a];
         if (number != 0) {
             struct explore_move move = {
-                .kind = MOVE_PROMISE, .proposer = proposer, .acceptor = a, .ballot = sight.ballot};
+                .kind = MOVE_PROMISE, .proposer = proposer, .acceptor = (uint8_t)a, .ballot = sight.ballot};
             struct explore_step step = explore_part_step(&it->m->proposers, state, explore_promise_event(a, number));
             move_proposer(it, &move, &step);
         }
         if (sight.mode == EXPLORE_LEADING && !explore_votes_are_apart(o))
-            get_votes(it, proposer, a, sight.ballot);
+            get_votes(it, proposer, (uint8_t)a, sight.ballot);
     }
 }
 
-/* The first slot that a PREPARE of this ballot asks an acceptor for. */
-static uint8_t wanted(const struct explore_model *m, const struct explore_world *w, uint8_t ballot, uint32_t acceptor)
+uint8_t explore_world_wanted(const struct explore_model *m, const struct explore_world *world, uint8_t ballot,
+                             uint32_t acceptor)
 {
     for (uint32_t p = 0; p < m->options->proposers; p++) {
-        const struct explore_sight *sight = explore_part_sight(&m->proposers, w->proposers[p]);
+        const struct explore_sight *sight = explore_part_sight(&m->proposers, world->proposers[p]);
         if (sight->ballot == ballot && sight->mode == EXPLORE_PREPARING && sight->wanted[acceptor] != 0)
             return sight->wanted[acceptor];
     }
     return 1;
 }
 
-/* What an acceptor's state is in labels: the ballots of the world and those that the acceptor went through, in their order. */
-static struct explore_labelled labelled(struct explore_model *m, const struct explore_world *w, uint32_t acceptor)
-{
-    struct labelling key = {.state = w->acceptors[acceptor]};
-    for (uint32_t b = 0; b < EXPLORE_BALLOTS_MAX; b++)
-        key.ballots[b] = w->sent[b].ballot;
-    bool is_new;
-    uint32_t number = explore_table_put(&m->labelled, &key, &is_new);
-    if (!is_new)
-        return m->labelled_as[number];
-    bool occurs[EXPLORE_BALLOT_NAMES] = {0};
-    uint8_t labels[EXPLORE_BALLOT_NAMES] = {0};
-    for (uint32_t b = 0; b < EXPLORE_BALLOTS_MAX; b++)
-        occurs[key.ballots[b]] = true;
-    for (uint32_t state = key.state; m->acceptors.origins[state].before != EXPLORE_NONE;
-         state = m->acceptors.origins[state].before)
-        occurs[explore_unpack(m->acceptors.origins[state].input).ballot] = true;
-    for (uint32_t b = 1; b < m->words.ballot_count; b++)
-        for (uint32_t other = 1; occurs[b] && other < m->words.ballot_count; other++)
-            if (occurs[other] && ballot_compare(m->words.ballots[other], m->words.ballots[b]) <= 0)
-                labels[b]++;
-    struct explore_labelled result = {.state = explore_disk_label(m, key.state, labels)};
-    for (uint32_t b = 0; b < EXPLORE_BALLOTS_MAX; b++)
-        result.labels[b] = labels[key.ballots[b]];
-    m->labelled_as = memory_reserve(m->labelled_as, &m->labelled_capacity, (size_t)number + 1, sizeof *m->labelled_as);
-    m->labelled_as[number] = result;
-    return result;
-}
-
-/* The message of the world that `e` is in labels. */
-static struct explore_event message_of(const struct explore_world *w, const struct explore_labelled *as, struct explore_event e)
-{
-    uint32_t b = 0;
-    while (as->labels[b] != e.ballot)
-        b++;
-    e.ballot = w->sent[b].ballot;
-    if (e.kind == EXPLORE_ACCEPT)
-        e.value = w->sent[b].values[e.slot - 1];
-    return e;
-}
-
 /* An acceptor gets a message, and its disk is done at once. */
-static void move_acceptor(struct moves *it, const struct explore_move *move, struct explore_event message)
+static void move_acceptor(struct moves *it, uint8_t kind, uint8_t acceptor, struct explore_event message)
 {
-    uint32_t state = it->world->acceptors[move->acceptor];
+    struct explore_move move = {.kind = kind, .acceptor = acceptor, .ballot = message.ballot, .slot = message.slot};
+    uint32_t state = it->world->acceptors[acceptor];
     message.who = 1;
     struct explore_step step = explore_part_step(&it->m->acceptors, state, message);
     if (explore_step_is_idle(&step, state))
         return;
     struct explore_world next = *it->world;
-    answer(it->m, &next, move->acceptor, &step);
-    offer(it, move, &next);
+    answer(it->m, &next, acceptor, &step);
+    offer(it, &move, &next);
 }
 
 /* An acceptor gets messages while its disk is behind, and crashes. */
-static void crash_acceptor(struct moves *it, const struct explore_move *move, const struct explore_labelled *as)
+static void crash_acceptor(struct moves *it, const struct explore_move *move)
 {
-    struct explore_outcome outcome = it->m->disks.outcomes[move->outcome];
+    struct explore_event events[EXPLORE_MESSAGES_MAX + 1];
     struct explore_world next = *it->world;
-    outcome.messages[outcome.count++] = (struct explore_event){.kind = EXPLORE_CRASH};
-    for (uint32_t i = 0; i < outcome.count; i++) {
-        struct explore_event e = outcome.messages[i];
-        if (e.kind != EXPLORE_CRASH)
-            e = message_of(it->world, as, e);
-        struct explore_step step = explore_part_step(&it->m->acceptors, next.acceptors[move->acceptor], e);
+    uint32_t count = explore_disk_messages(it->m, it->world, move->acceptor, move->outcome, events);
+    events[count++] = (struct explore_event){.kind = EXPLORE_CRASH};
+    for (uint32_t i = 0; i < count; i++) {
+        struct explore_step step = explore_part_step(&it->m->acceptors, next.acceptors[move->acceptor], events[i]);
         answer(it->m, &next, move->acceptor, &step);
     }
     next.crashes--;
     offer(it, move, &next);
 }
 
-static void acceptor_crashes(struct moves *it, uint8_t acceptor)
-{
-    const struct explore_world *w = it->world;
-    struct explore_labelled as = labelled(it->m, w, acceptor);
-    struct explore_inbox inbox = {.state = as.state};
-    for (uint32_t b = 0; b < it->m->options->ballots && w->sent[b].ballot != 0; b++) {
-        inbox.letters[b].label = as.labels[b];
-        inbox.letters[b].wanted = wanted(it->m, w, w->sent[b].ballot, acceptor);
-        for (uint32_t s = 0; s < it->m->options->slots; s++)
-            if (w->sent[b].values[s] != EXPLORE_NO_VALUE)
-                inbox.letters[b].proposed |= (uint8_t)(1 << s);
-    }
-    struct explore_outcomes outcomes = explore_disk_outcomes(it->m, &inbox);
-    for (uint32_t i = 0; i < outcomes.count; i++) {
-        struct explore_move move = {.kind = MOVE_CRASH, .acceptor = acceptor, .outcome = outcomes.first + i};
-        crash_acceptor(it, &move, &as);
-    }
-}
-
 static void acceptor_moves(struct moves *it, uint8_t acceptor)
 {
     const struct explore_world *w = it->world;
     for (uint32_t b = 0; b < it->m->options->ballots && w->sent[b].ballot != 0; b++) {
-        struct explore_move move = {.kind = MOVE_PREPARE, .acceptor = acceptor, .ballot = w->sent[b].ballot};
-        move.slot = wanted(it->m, w, move.ballot, acceptor);
-        move_acceptor(it, &move,
-                      (struct explore_event){.kind = EXPLORE_PREPARE, .ballot = move.ballot, .slot = move.slot});
-        move.kind = MOVE_ACCEPT;
-        for (move.slot = 1; move.slot <= it->m->options->slots; move.slot++) {
-            uint8_t value = w->sent[b].values[move.slot - 1];
-            if (value != EXPLORE_NO_VALUE)
-                move_acceptor(it, &move,
-                              (struct explore_event){
-                                  .kind = EXPLORE_ACCEPT, .ballot = move.ballot, .slot = move.slot, .value = value});
+        const struct explore_sent *sent = &w->sent[b];
+        struct explore_event message =
+            explore_prepare_event(sent->ballot, explore_world_wanted(it->m, w, sent->ballot, acceptor));
+        move_acceptor(it, MOVE_PREPARE, acceptor, message);
+        for (uint32_t slot = 1; slot <= it->m->options->slots; slot++) {
+            message = explore_accept_event(sent->ballot, slot, sent->values[slot - 1]);
+            if (message.value != EXPLORE_NO_VALUE)
+                move_acceptor(it, MOVE_ACCEPT, acceptor, message);
         }
     }
-    if (w->crashes > 0)
-        acceptor_crashes(it, acceptor);
+    if (w->crashes == 0 || it->over)
+        return;
+    struct explore_outcomes outcomes = explore_disk_outcomes(it->m, w, acceptor);
+    for (uint32_t i = 0; i < outcomes.count; i++) {
+        struct explore_move move = {.kind = MOVE_CRASH, .acceptor = acceptor, .outcome = outcomes.first + i};
+        crash_acceptor(it, &move);
+    }
 }
 
 void explore_world_moves(struct explore_model *m, const struct explore_world *world, explore_visit *visit, void *context)
 {
     struct moves it = {.m = m, .world = world, .visit = visit, .context = context};
-    for (uint8_t p = 0; p < m->options->proposers && !it.over; p++)
-        proposer_moves(&it, p);
-    for (uint8_t a = 0; a < m->options->acceptors && !it.over; a++)
-        acceptor_moves(&it, a);
+    for (uint32_t p = 0; p < m->options->proposers && !it.over; p++)
+        proposer_moves(&it, (uint8_t)p);
+    for (uint32_t a = 0; a < m->options->acceptors && !it.over; a++)
+        acceptor_moves(&it, (uint8_t)a);
 }
 
 void explore_world_init(struct explore_model *m, struct explore_world *world)
@@ -570,61 +448,5 @@ void explore_world_init(struct explore_model *m, struct explore_world *world)
         world->acceptors[a] = acceptor;
     for (uint32_t p = 0; p < m->options->proposers; p++)
         world->proposers[p] = explore_part_root(&m->proposers, p);
-    world->crashes = (uint8_t)m->options->crashes;
+    world->crashes = (uint16_t)m->options->crashes;
 }
-
-/* --- in words: moves */
-
-/* An acceptor's messages are told one by one, for its disk is behind. */
-static void crash_text(struct explore_model *m, const struct explore_world *w, const struct explore_move *move,
-                       const uint8_t *names, explore_line *line, void *context)
-{
-    const struct explore_outcome *outcome = &m->disks.outcomes[move->outcome];
-    struct explore_labelled labels = labelled(m, w, move->acceptor);
-    unsigned acceptor = names[move->acceptor] + 1u;
-    char text[128];
-    for (uint32_t i = 0; i < outcome->count; i++) {
-        struct explore_event e = message_of(w, &labels, outcome->messages[i]);
-        const char *ballot = explore_ballot_text(&m->words, e.ballot);
-        if (e.kind == EXPLORE_PREPARE)
-            snprintf(text, sizeof text, "A%u gets PREPARE %s; its disk is behind", acceptor, ballot);
-        else
-            snprintf(text, sizeof text, "A%u gets ACCEPT %s for slot %u; its disk is behind", acceptor, ballot, e.slot);
-        line(context, text);
-    }
-    snprintf(text, sizeof text, "A%u crashes and comes back", acceptor);
-    line(context, text);
-}
-
-void explore_move_text(struct explore_model *m, const struct explore_world *world, const struct explore_move *move,
-                       const uint8_t *names, explore_line *line, void *context)
-{
-    unsigned proposer = move->proposer + 1u, acceptor = names[move->acceptor] + 1u;
-    const char *ballot = explore_ballot_text(&m->words, move->ballot);
-    char text[128];
-    switch (move->kind) {
-    case MOVE_TAKE_BALLOT:
-        snprintf(text, sizeof text, "P%u takes ballot %s", proposer, ballot);
-        break;
-    case MOVE_COME_BACK:
-        snprintf(text, sizeof text, "P%u crashes, comes back, and takes ballot %s", proposer, ballot);
-        break;
-    case MOVE_PROMISE:
-        snprintf(text, sizeof text, "P%u gets the promise of A%u for ballot %s", proposer, acceptor, ballot);
-        break;
-    case MOVE_ACCEPTED:
-        snprintf(text, sizeof text, "P%u gets the vote of A%u at ballot %s for slot %u", proposer, acceptor, ballot, move->slot);
-        break;
-    case MOVE_PREPARE:
-        snprintf(text, sizeof text, "A%u gets PREPARE %s", acceptor, ballot);
-        break;
-    case MOVE_ACCEPT:
-        snprintf(text, sizeof text, "A%u gets ACCEPT %s for slot %u", acceptor, ballot, move->slot);
-        break;
-    default:
-        crash_text(m, world, move, names, line, context);
-        return;
-    }
-    line(context, text);
-}
-

@@ -1,5 +1,5 @@
-/* The worlds of an exploration: one state of every part, and what is in the network between them; and the moves from world to
- * world. What is in the network:
+/* The worlds of an exploration: one state of every part, and what is in the network between them; and the moves from
+ * world to world. What is in the network:
  *
  *   PREPARE   of each ballot that was taken (sent), to each acceptor, from then on for ever
  *   ACCEPT    of each ballot and slot that a leader proposed a value in (sent.values), likewise
@@ -24,7 +24,7 @@ struct explore_world {
     uint32_t proposers[EXPLORE_PROPOSERS_MAX];
     uint16_t promises[EXPLORE_PROPOSERS_MAX][EXPLORE_ACCEPTORS_MAX]; /* to the proposer, from the acceptor; 0: none */
     struct explore_sent sent[EXPLORE_BALLOTS_MAX];                   /* by ballot, in their order */
-    uint8_t crashes;                                                 /* that may still come */
+    uint16_t crashes;                                                /* that may still come */
 };
 
 enum explore_move_kind {
@@ -49,25 +49,22 @@ enum { EXPLORE_PERMUTATIONS_MAX = 120 };
 struct explore_model {
     const struct explore_options *options;
     struct explore_words words;
-    struct explore_words labels; /* ballots by their rank, for what cares for no more: sim/explore_listen.h, explore_disk.h */
+    struct explore_words labels; /* ballots by their rank, for what cares for no more */
     struct explore_part acceptors, proposers;
     struct explore_part learners, lagging; /* in labels; lagging: acceptors whose disks fall behind */
     uint8_t permutations[EXPLORE_PERMUTATIONS_MAX][EXPLORE_ACCEPTORS_MAX]; /* the new name of each acceptor */
     uint32_t permutation_count;
     struct explore_disks disks;
-    struct explore_table labelled; /* an acceptor's state, and the ballots of a world: */
-    struct explore_labelled {
-        uint32_t state; /* ... what it is in labels, */
-        uint8_t labels[EXPLORE_BALLOTS_MAX]; /* and the labels of these ballots */
-    } *labelled_as;
-    size_t labelled_capacity;
     struct explore_table leaders; /* states of proposers that explore_leader_check has seen to */
-    const char *failed; /* the first rule that was found broken, and how */
+    const char *failed;           /* the first rule that was found broken, and how */
     char text[512];
 };
 
 void explore_model_init(struct explore_model *m, const struct explore_options *options);
 void explore_model_close(struct explore_model *m);
+
+/* What is wrong when PromiseDurable or VoteDurable is broken. */
+#define EXPLORE_NOT_DURABLE "what a crash would leave does not hold all that was answered"
 
 /* A rule is broken, unless the options say not to look. */
 void explore_fail(struct explore_model *m, uint8_t check, const char *format, ...) __attribute__((format(printf, 3, 4)));
@@ -78,8 +75,8 @@ const char *explore_value_text(const struct explore_words *words, uint8_t value)
 
 void explore_world_init(struct explore_model *m, struct explore_world *world);
 
-/* Calls `visit` for every move that changes something, with the world that it leads to, until that returns false. A move that breaks
- * a rule is visited as well: m->failed says so. */
+/* Calls `visit` for every move that changes something, with the world that it leads to, until that returns false. A move
+ * that breaks a rule is visited as well: m->failed says so. */
 typedef bool explore_visit(void *context, const struct explore_move *move, const struct explore_world *next);
 void explore_world_moves(struct explore_model *m, const struct explore_world *world, explore_visit *visit, void *context);
 
@@ -98,11 +95,16 @@ static inline uint8_t explore_renamed_set(uint8_t set, const uint8_t *names)
     return result;
 }
 
+/* The first slot that the PREPARE of this ballot asks an acceptor for. */
+uint8_t explore_world_wanted(const struct explore_model *m, const struct explore_world *world, uint8_t ballot,
+                             uint32_t acceptor);
+
 /* True when nothing that a leader hears from acceptors can make it propose more: see sim/explore_listen.h. */
 static inline bool explore_votes_are_apart(const struct explore_options *o) { return o->alpha == 0 || o->alpha >= o->slots; }
 
-/* A world as bytes, explore_world_bytes of them, the last one its crashes. Worlds that differ in the names of acceptors only have the
- * same bytes; the permutation's number is returned: its name for each acceptor of `world` is that in the bytes. */
+/* A world as bytes, explore_world_bytes of them, the last one its crashes. Worlds that differ in the names of acceptors
+ * only have the same bytes; the permutation's number is returned: its name for each acceptor of `world` is that in the
+ * bytes. */
 enum { EXPLORE_WORLD_BYTES = 128 };
 size_t explore_world_bytes(const struct explore_options *options);
 uint32_t explore_world_pack(struct explore_model *m, const struct explore_world *world, uint8_t *bytes);

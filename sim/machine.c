@@ -11,6 +11,7 @@ enum {
     MARK_AFTER_US = 1000000,      /* without appends (host/journal.c does the same) */
     REPAIR_MIN_US = 500000,       /* until somebody starts a node again whose disk failed */
     REPAIR_MAX_US = 5000000,
+    OPENS_IN_THE_DARK = 50000, /* per million starts: power goes again meanwhile, if it does at all */
 };
 
 static const char cluster_name[] = "simulated";
@@ -168,7 +169,8 @@ static void not_opened(struct machine *m, bool disk_failed)
     struct world *w = m->world;
     close_files(m);
     if (disk_failed) {
-        disk_sim_power_loss(m->disk);
+        if (dice_chance(&m->dice, 500000)) /* else the machine stays up, and what was written stays in its memory */
+            disk_sim_power_loss(m->disk);
         m->restart_at = w->now + dice_range(&m->dice, REPAIR_MIN_US, REPAIR_MAX_US);
     } else if (disk_sim_damaged(m->disk)) {
         w->result->refused++;
@@ -188,7 +190,10 @@ void machine_start(struct machine *m)
         return;
     }
     m->state = MACHINE_OPENING;
-    m->opening_until = m->world->now + disk_sim_time(m->disk);
+    uint64_t takes = disk_sim_time(m->disk);
+    m->opening_until = m->world->now + takes;
+    if (m->world->faults.rate[FAULT_LOST_WRITES] > 0 && dice_chance(&m->dice, OPENS_IN_THE_DARK))
+        m->power_at = m->world->now + dice_roll(&m->dice, takes + 1);
 }
 
 static bool give_life(struct machine *m)
@@ -304,7 +309,8 @@ void machine_flown(struct machine *m)
     struct storage *s = &m->storage;
     s->flying = false;
     if (s->failed) { /* rule 14: final. Somebody looks after the machine and starts it again. */
-        world_stop_process(w, m->id, FAULT_FAILED_SYNC, dice_range(&m->dice, REPAIR_MIN_US, REPAIR_MAX_US), true);
+        bool rebooted = dice_chance(&m->dice, 500000);
+        world_stop_process(w, m->id, FAULT_FAILED_SYNC, dice_range(&m->dice, REPAIR_MIN_US, REPAIR_MAX_US), rebooted);
         return;
     }
     disk_sim_settle(m->disk);
@@ -349,6 +355,9 @@ static void note_status(struct machine *m)
         checks_fail(w->checks, CHECK_TRAP, "node %u: %s", m->id, m->problem.text);
         return;
     }
+    bool runs = status.proposer_state == PROPOSER_PREPARING || status.proposer_state == PROPOSER_LEADING;
+    if (runs && m->proposer_state != status.proposer_state)
+        world_replay(w, m);
     m->proposer_state = status.proposer_state;
     m->executed = status.executed;
     world_trace(w, m->id, TRACE_STATE, 0, status.executed, status.state_hash);

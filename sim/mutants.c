@@ -203,9 +203,6 @@ const struct mutant_kind mutant_kinds[MUTANTS] = {
     [MUTANT_DAMAGE_CUT] = {
         "damage-cut", "damage in the middle of the journal is cut off as a torn tail would be",
         "rule 2 of core/formats/journal.h; Kafka among others (Ganesan et al. 2017)", CHECK(RECOVERY), "damaged disks"},
-    [MUTANT_TORN_TAIL_LEFT] = {
-        "torn-tail-left", "a torn tail is not overwritten",
-        "rule 3 of core/formats/journal.h", CHECK(RECOVERY), "torn writes"},
     [MUTANT_LAST_GROUP_TRUSTED] = {
         "last-group-trusted", "the last group counts as durable because it can be read",
         "rule 10 of core/formats/journal.h", CHECK(RECOVERY), "failed syncs, power that goes"},

@@ -596,6 +596,19 @@ void network_sim_free(struct network_sim *n)
     free(n);
 }
 
+void network_sim_replay(struct network_sim *n, uint32_t from, uint32_t to, const struct packet *body, uint64_t arrival)
+{
+    if (is_ghost(&n->members[from]) || arrival < stream_of(n, from, to)->cut_until)
+        return;
+    struct frame *frame = frame_new(&n->members[from].origin, body);
+    push(n, to,
+         (struct flight){
+             .arrival = arrival, .frame = frame, .available = frame->size, .from = (uint8_t)from, .replay = true});
+    settle(n, to);
+    frame_release(frame);
+    fault_fired(n->options.faults, FAULT_REPLAY);
+}
+
 uint32_t network_sim_heard(const struct network_sim *n, uint32_t node, uint32_t from)
 {
     return n->streams[from * (n->options.nodes + 1) + node].heard;

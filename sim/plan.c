@@ -17,39 +17,39 @@ static const struct {
     [FAULT_REORDER] = {100, 100000, false},
     [FAULT_DUPLICATE] = {100, 100000, false},
     [FAULT_REPLAY] = {20, 3000, false},
-    [FAULT_CUT_ONE_WAY] = {500, 10000, true},
-    [FAULT_CUT] = {500, 10000, true},
-    [FAULT_BRIDGE] = {500, 10000, true},
-    [FAULT_ISOLATED_LEADER] = {500, 10000, true},
-    [FAULT_HALF_OPEN] = {500, 20000, true},
-    [FAULT_STALLED_READER] = {500, 20000, true},
+    [FAULT_CUT_ONE_WAY] = {300, 3000, true},
+    [FAULT_CUT] = {300, 3000, true},
+    [FAULT_BRIDGE] = {300, 3000, true},
+    [FAULT_ISOLATED_LEADER] = {300, 3000, true},
+    [FAULT_HALF_OPEN] = {500, 5000, true},
+    [FAULT_STALLED_READER] = {500, 5000, true},
     [FAULT_RESET] = {10, 3000, false},
-    [FAULT_LOST_WRITES] = {1000, 20000, true},
+    [FAULT_LOST_WRITES] = {1000, 16000, true},
     [FAULT_TORN_WRITE] = {800000, 1000000, false},
     [FAULT_REORDERED_WRITES] = {800000, 1000000, false},
     [FAULT_MISDIRECTED_WRITE] = {100, 5000, false},
     [FAULT_FLIPPED_BYTE] = {500, 10000, true},
-    [FAULT_READ_ERROR] = {10, 1000, false},
+    [FAULT_READ_ERROR] = {2, 60, false},
     [FAULT_WRITE_ERROR] = {20, 2000, false},
     [FAULT_FULL_DISK] = {20, 2000, false},
     [FAULT_SLOW_DISK] = {1000, 300000, false},
-    [FAULT_STALLED_DISK] = {20, 3000, false},
+    [FAULT_STALLED_DISK] = {20, 1000, false},
     [FAULT_FAILED_SYNC] = {10, 1000, false},
     [FAULT_LOST_RENAME] = {500000, 900000, false},
     [FAULT_LOST_DISK] = {500, 10000, true},
-    [FAULT_OLD_DISK] = {2000, 40000, true},
+    [FAULT_OLD_DISK] = {10000, 200000, true},
     [FAULT_DRIFT] = {1000000, 1000000, false},
-    [FAULT_JUMP] = {500, 20000, true},
-    [FAULT_PAUSE] = {500, 10000, true},
-    [FAULT_CRASH] = {500, 20000, true},
-    [FAULT_RESTART_STORM] = {200, 3000, true},
-    [FAULT_LONG_PAUSE] = {500, 10000, true},
-    [FAULT_RECONFIGURED] = {200, 5000, true},
-    [FAULT_TRAP] = {200, 10000, true},
-    [FAULT_ENDLESS_LOOP] = {200, 5000, true},
+    [FAULT_JUMP] = {300, 5000, true},
+    [FAULT_PAUSE] = {300, 2000, true},
+    [FAULT_CRASH] = {500, 8000, true},
+    [FAULT_RESTART_STORM] = {200, 1500, true},
+    [FAULT_LONG_PAUSE] = {100, 600, true},
+    [FAULT_RECONFIGURED] = {200, 3000, true},
+    [FAULT_TRAP] = {200, 5000, true},
+    [FAULT_ENDLESS_LOOP] = {200, 2500, true},
     [FAULT_MEMORY_LIMIT] = {200, 5000, true},
     [FAULT_GARBAGE] = {500, 20000, true},
-    [FAULT_SPARE] = {500, 20000, true},
+    [FAULT_SPARE] = {500, 10000, true},
 };
 
 uint32_t plan_rate(struct dice *dice, uint32_t from, uint32_t to)
@@ -119,7 +119,7 @@ static void draw_settings(struct plan *p, struct dice *d)
     c->learners_send_executed = dice_chance(d, 300000);
     c->durability = DURABILITY_FSYNC;
     plan_reconfigure(c, d);
-    p->turn_us = plan_rate(d, 10, 300);
+    p->turn_us = plan_rate(d, 10, 500);
     p->segment_bytes = UINT64_C(8) * JOURNAL_PAGE << dice_roll(d, 6);
 }
 
@@ -131,7 +131,7 @@ void plan_reconfigure(struct node_config *c, struct dice *d)
     c->bytes_in_flight_max = 1 << 20;
     c->chunk_bytes_max = chunks[dice_roll(d, 4)];
     c->learn_gap_max = (uint32_t)dice_range(d, 1, 16);
-    c->heartbeat_interval = dice_range(d, 50, 200) * MILLISECOND;
+    c->heartbeat_interval = dice_range(d, 80, 250) * MILLISECOND;
     c->suspect_timeout = c->heartbeat_interval * dice_range(d, 3, 5);
     c->dead_timeout = c->suspect_timeout * 2;
     c->prepare_timeout = dice_range(d, 50, 300) * MILLISECOND;
@@ -140,13 +140,15 @@ void plan_reconfigure(struct node_config *c, struct dice *d)
     c->request_timeout = dice_range(d, 2, 6) * SECOND;
 }
 
-/* About 130 to 320 operations a second while there is a leader. */
+/* About 120 to 250 operations a second while there is a leader, now and then more. */
 static void draw_clients(struct plan *p, struct dice *d)
 {
     uint32_t count = (uint32_t)dice_range(d, 3, 12), pipeline = (uint32_t)dice_range(d, 8, 40);
     if (dice_chance(d, 100000))
         pipeline = 1;
-    uint32_t per_second = plan_rate(d, 130, 320);
+    uint32_t per_second = plan_rate(d, 120, 250);
+    if (dice_chance(d, 100000))
+        per_second *= 4;
     p->clients = (struct clients_options){
         .seed = p->seed,
         .count = count,
@@ -154,7 +156,7 @@ static void draw_clients(struct plan *p, struct dice *d)
         .think_us = (uint64_t)SECOND * count * (pipeline + 1) / 2 / per_second,
         .patience_us = dice_range(d, 1000, 5000) * MILLISECOND,
         .keys = (uint32_t)dice_range(d, 4, 40),
-        .value_bytes_max = dice_chance(d, 300000) ? 2000 : 60,
+        .value_bytes_max = dice_chance(d, 100000) ? 2000 : 60,
         .batch_commands_max = (uint32_t)dice_range(d, 1, 100),
         .ports = p->config.proposers,
     };
@@ -185,7 +187,7 @@ static void draw_faults(struct plan *p, struct dice *d, uint64_t allowed)
     }
     for (uint32_t i = FAULT_TORN_WRITE; i <= FAULT_LOST_RENAME; i++) { /* what a loss of power does more than lose writes */
         bool of_power = i == FAULT_TORN_WRITE || i == FAULT_REORDERED_WRITES || i == FAULT_LOST_RENAME;
-        if (of_power && p->rate[FAULT_LOST_WRITES] > 0 && dice_chance(d, 500000))
+        if (of_power && p->rate[FAULT_LOST_WRITES] > 0 && dice_chance(d, 800000))
             p->rate[i] = rates[i].to;
     }
     for (uint32_t i = 0; i < FAULTS; i++) {

@@ -15,7 +15,7 @@ enum deployment { DEPLOYMENT_ANY, DEPLOYMENT_COORDINATOR, DEPLOYMENT_STANDALONE,
 /* "any", "coordinator", ...; ends with NULL. */
 extern const char *const deployment_names[DEPLOYMENTS + 1];
 
-enum { PLAN_NODES_MAX = 9, PLAN_EVENTS = 50000 };
+enum { PLAN_NODES_MAX = 9, PLAN_EVENTS = 20000 };
 
 struct plan_options {
     uint64_t seed;

@@ -81,6 +81,19 @@ static bool stall_reader(struct world *w, struct machine *m)
     return true;
 }
 
+void world_replay(struct world *w, struct machine *m)
+{
+    enum { LETTERS_MAX = 6, SOON_US = 20000 };
+    if (w->faults.rate[FAULT_REPLAY] == 0 || !dice_chance(&w->dice, 500000))
+        return;
+    for (uint64_t i = dice_range(&w->dice, 1, LETTERS_MAX); i > 0; i--) {
+        const struct letter *letter = letters_pick(&w->letters, m->id, &w->dice);
+        if (letter != NULL)
+            network_sim_replay(w->network, letter->from, m->id, &letter->body, w->now + dice_range(&w->dice, 10, SOON_US));
+    }
+    world_arrivals(w, node_set_of(m->id));
+}
+
 /* ---- disk ---- */
 
 /* Mostly while one machine writes; sometimes everywhere at once. */

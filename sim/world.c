@@ -80,6 +80,7 @@ static struct next find_next(struct world *w)
                 sooner(&next, m->storage.flying_until, FLOWN, m);
             sooner(&next, machine_turn_at(m), TURN, m);
         } else if (m->state == MACHINE_OPENING) {
+            sooner(&next, m->power_at, POWER_LOSS, m);
             sooner(&next, m->opening_until, BEGIN, m);
         } else if (m->state == MACHINE_DOWN) {
             sooner(&next, m->restart_at, START, m);
@@ -178,6 +179,7 @@ static void destroy(struct world *w)
 {
     for (uint32_t i = 1; i <= w->plan.nodes; i++)
         machine_close(&w->machines[i]);
+    letters_close(&w->letters);
     network_sim_free(w->network);
     clients_free(w->clients);
     history_free(w->history);

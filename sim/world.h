@@ -9,6 +9,7 @@
 #include "host/engine.h"
 #include "sim/checks.h"
 #include "sim/history.h"
+#include "sim/letters.h"
 #include "sim/machine.h"
 #include "sim/plan.h"
 #include "sim/trace.h"
@@ -54,6 +55,7 @@ struct world {
     struct clients *clients;
     struct history *history;
     struct checks *checks;
+    struct letters letters;
     struct trace trace;
     bool healing;
     uint64_t strike_at; /* the next opportunity */
@@ -79,6 +81,8 @@ void world_stop_process(struct world *w, uint32_t node, enum fault fault, uint64
 
 /* An opportunity for each kind of fault that the world strikes. */
 void world_strike(struct world *w);
+/* Old answers come once more to a proposer that prepares or was elected. */
+void world_replay(struct world *w, struct machine *m);
 /* Clocks that go wrong go wrong from the beginning. */
 void world_drift(struct world *w);
 

@@ -28,6 +28,8 @@ bool message_fits(const struct message *m)
 {
     bool fits =
         m->ballot.round < SLOT_MAX && m->from < SLOT_MAX && m->to < SLOT_MAX && m->floor < SLOT_MAX && m->chosen < SLOT_MAX;
+    if (m->kind == MESSAGE_PREPARE || m->kind == MESSAGE_ACCEPT) /* "none" is nobody's ballot */
+        fits = fits && m->ballot.round > 0;
     for (size_t i = 0; i < m->entries.len; i++)
         fits = fits && m->entries.ptr[i].slot < SLOT_MAX;
     return fits;

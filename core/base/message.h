@@ -8,7 +8,8 @@
 struct message message_copy(const struct message *from);
 void message_free(struct message *m);
 
-/* True when every slot that the message speaks of, and its round, lie below SLOT_MAX. What agents do with slots relies on it. */
+/* True when every slot that the message speaks of, and its round, lie below SLOT_MAX, and a proposer's ballot is one. What agents do
+ * relies on it. */
 bool message_fits(const struct message *m);
 
 #endif
