@@ -117,7 +117,7 @@ struct checked_node {
     /* messages */
     uint64_t promise_told;                     /* the last promise that others know of, in any life */
     uint64_t promise_found;                    /* the promise that recovery found */
-    uint64_t elected_rank; /* of the ballot at which a quorum was seen to have elected it */
+    uint64_t elected_rank;                     /* of the ballot at which a quorum was seen to have elected it */
     uint64_t claim_rank, claim_from, claim_to; /* slots told to be chosen at this ballot, and found to be so */
 
     /* learner */

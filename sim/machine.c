@@ -11,7 +11,7 @@ enum {
     MARK_AFTER_US = 1000000,      /* without appends (host/journal.c does the same) */
     REPAIR_MIN_US = 500000,       /* until somebody starts a node again whose disk failed */
     REPAIR_MAX_US = 5000000,
-    OPENS_IN_THE_DARK = 50000, /* per million starts: power goes again meanwhile, if it does at all */
+    OPENS_IN_THE_DARK = 150000, /* per million starts: power goes again meanwhile, if it does at all */
 };
 
 static const char cluster_name[] = "simulated";
@@ -113,7 +113,7 @@ void machine_stop(struct machine *m, enum fault fault, uint64_t delay)
         clients_node_down(w->clients, m->id, w->now);
     }
     close_files(m);
-    bool over = m->ghost && m->state == MACHINE_UP;
+    bool over = m->ghost; /* its next life would have a number that others know */
     m->state = over ? MACHINE_RETIRED : MACHINE_DOWN;
     m->restart_at = over ? UINT64_MAX : w->now + delay;
     m->arrival_at = m->wake_at = m->power_at = UINT64_MAX;

@@ -58,6 +58,8 @@ static void send_frame(struct machine *m, const struct packet *frame)
     const struct message *message = &decoded.messages.ptr[0].message;
     world_trace(w, m->id, TRACE_SEND, frame->id, message->kind, packet_checksum(frame, 0));
     checks_sent(w->checks, m->id, frame->id, message, frame->len);
+    if (world_swallows(w, m, message->kind))
+        return;
     network_sim_send(w->network, m->id, frame, 1, w->now);
     if (w->faults.rate[FAULT_REPLAY] > 0 && !m->ghost)
         letters_keep(&w->letters, m->id, frame->id, message->kind, frame);

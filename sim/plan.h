@@ -30,7 +30,7 @@ struct plan {
     uint32_t nodes;                       /* ids 1 to nodes */
     uint32_t process[PLAN_NODES_MAX + 1]; /* by node: nodes of one process fall together */
     struct node_config config;            /* of all nodes; node and incarnation are each one's own */
-    uint64_t turn_us; /* that a turn takes, about: what arrives meanwhile is the next turn's */
+    uint64_t turn_us;                     /* that a turn takes, about: what arrives meanwhile is the next turn's */
     uint64_t segment_bytes;
     struct network_sim_options network; /* without faults */
     struct clients_options clients;     /* without history */

@@ -30,9 +30,7 @@ static void without_each_fault(struct search *s)
     for (uint32_t i = 0; i < FAULTS; i++) {
         struct world_options candidate = s->best;
         candidate.plan.faults &= ~(UINT64_C(1) << i);
-        if (candidate.plan.faults != s->best.plan.faults && s->failure.fired[i] == 0)
-            s->best = candidate; /* it never happened */
-        else if (candidate.plan.faults != s->best.plan.faults)
+        if (candidate.plan.faults != s->best.plan.faults)
             fails(s, &candidate);
     }
 }

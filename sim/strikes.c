@@ -81,6 +81,18 @@ static bool stall_reader(struct world *w, struct machine *m)
     return true;
 }
 
+bool world_swallows(struct world *w, struct machine *m, uint8_t message_kind)
+{
+    if (!dice_chance(&w->dice, w->faults.rate[FAULT_DROP] / 2))
+        return false;
+    fault_fired(&w->faults, FAULT_DROP);
+    if (message_kind == MESSAGE_ACCEPT && w->faults.rate[FAULT_CRASH] > 0 && m->fuse < 0 && dice_chance(&w->dice, 500000)) {
+        m->fuse = (int64_t)dice_range(&w->dice, 2, 40);
+        m->fuse_fault = FAULT_CRASH;
+    }
+    return true;
+}
+
 void world_replay(struct world *w, struct machine *m)
 {
     enum { LETTERS_MAX = 6, SOON_US = 20000 };

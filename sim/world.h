@@ -81,6 +81,9 @@ void world_stop_process(struct world *w, uint32_t node, enum fault fault, uint64
 
 /* An opportunity for each kind of fault that the world strikes. */
 void world_strike(struct world *w);
+/* A message that nobody gets (FAULT_DROP). Some leaders end soon after one of their proposals was lost like that: the next leader finds a
+ * gap. */
+bool world_swallows(struct world *w, struct machine *m, uint8_t message_kind);
 /* Old answers come once more to a proposer that prepares or was elected. */
 void world_replay(struct world *w, struct machine *m);
 /* Clocks that go wrong go wrong from the beginning. */

@@ -64,10 +64,22 @@ static void every_slot_and_the_round_are_bounded(void **state)
     assert_false(message_fits(&sound));
 }
 
+static void a_proposers_ballot_is_not_none(void **state)
+{
+    (void)state;
+    for (uint8_t kind = 0; kind < MESSAGE_KINDS; kind++) {
+        struct message m = {.kind = kind};
+        assert_int_equal(message_fits(&m), kind != MESSAGE_PREPARE && kind != MESSAGE_ACCEPT);
+        m.ballot.round = 1;
+        assert_true(message_fits(&m));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_copy_shares_nothing),
+        cmocka_unit_test(a_proposers_ballot_is_not_none),
         cmocka_unit_test(a_message_without_entries_copies),
         cmocka_unit_test(every_slot_and_the_round_are_bounded),
     };

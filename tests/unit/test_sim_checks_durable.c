@@ -457,9 +457,30 @@ static void messages_have_a_size(void **unused)
     breaks(CHECK_BOUNDS);
 }
 
+static void leaders_are_elected(void **unused)
+{
+    (void)unused;
+    tear_down(NULL);
+    begin_with(2);
+    submit(1, 1);
+    promise(1, b1);
+    append(2, RECORD_PROMISED, (struct entry){.ballot = b1}, 0); /* not durable yet */
+    propose(b1, 1, 1, 1);
+    breaks(CHECK_PROMISE_DURABLE);
+
+    tear_down(NULL);
+    begin_with(2);
+    submit(1, 1);
+    promise(1, b1);
+    promise(3, b2); /* a higher one does */
+    propose(b1, 1, 1, 1);
+    is_sound();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        STORY(leaders_are_elected),
         STORY(promises_are_durable),
         STORY(each_record_waits_for_the_disk),
         STORY(promises_never_fall),
