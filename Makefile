@@ -31,6 +31,8 @@ demo: build  ## runs a cluster with clients (DEPLOYMENT, CLIENTS, PROCESSES, REQ
 	build/bin/synod demo --deployment $(DEPLOYMENT) --clients $(CLIENTS) --processes $(PROCESSES) --requests $(REQUESTS)
 
 test: build asan  ## builds and runs all tests: unit and component tests under sanitizers first, then everything
+	$(call cmake,mutants)
+	$(call cmake,fuzz)
 	@ctest --preset release
 
 bench: build  ## runs the demo's load against this project and its peers (minutes)

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs the fuzzers that a build folder holds (BUILD/bin/fuzz_*), as many at a time as there are cores, or JOBS of them.
 #
-#   fuzz/run.sh BUILD SECONDS
+#   fuzz/run.sh BUILD SECONDS [FUZZER...]
 #
 # Each starts from the inputs in fuzz/corpus and those it found before in BUILD/corpus, where new ones go, and gets a line. If one
 # finds something, its log and the command that shows it again are named, and the exit code is not 0.
@@ -26,4 +26,7 @@ fuzz() {
 }
 
 export -f fuzz
-find "$1/bin" -name 'fuzz_*' -printf '%f\n' | sort | xargs -P "${JOBS:-$(nproc)}" -I{} bash -c "fuzz '$1' '$2' {}"
+build=$1 seconds=$2
+shift 2
+[ $# -gt 0 ] || mapfile -t names < <(find "$build/bin" -name 'fuzz_*' -printf '%f\n' | sort)
+printf '%s\n' "${@:-${names[@]}}" | xargs -P "${JOBS:-$(nproc)}" -I{} bash -c "fuzz '$build' '$seconds' {}"
