@@ -196,6 +196,11 @@ static int run_many(struct sim *s)
         return EXIT_OK;
     struct world_options w = s->campaign.world;
     w.plan.seed = result.failed_seed;
+    if (!result.died) { /* natively: the same events, whichever life it was */
+        static struct world_result again;
+        w.report = stdout;
+        world_run(&w, &again);
+    }
     printf("seed %llu: ", (unsigned long long)result.failed_seed);
     print_failure(&result.failure);
     print_command(s, &w);

@@ -139,7 +139,8 @@ static void say_progress(const struct campaign_options *o, const struct shared *
 
 static void note_end(struct campaign_result *result, struct job *job, int status)
 {
-    if (WIFSIGNALED(status) || (WIFEXITED(status) && WEXITSTATUS(status) != 0)) {
+    bool died = WIFSIGNALED(status) || (WIFEXITED(status) && WEXITSTATUS(status) != 0);
+    if (died) {
         job->failed = true;
         job->failure.failed = true;
         job->failure.check = CHECK_TRAP;
@@ -149,6 +150,7 @@ static void note_end(struct campaign_result *result, struct job *job, int status
     if (job->failed && (!result->failed || job->seed < result->failed_seed)) {
         result->failed = true;
         result->failed_seed = job->seed;
+        result->died = died;
         result->failure = job->failure;
     }
 }
@@ -188,7 +190,7 @@ static void wait_for_jobs(const struct campaign_options *o, struct shared *share
         if (result->failed)
             atomic_store(&shared->stop, true);
         usleep(2000);
-        if (o->progress != NULL && seconds_now() - said >= PROGRESS_S) {
+        if (o->progress != NULL && seconds_now() - said >= (double)PROGRESS_S) {
             said = seconds_now();
             say_progress(o, shared, jobs, since);
         }

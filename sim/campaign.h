@@ -28,7 +28,8 @@ struct campaign_result {
     double seconds;
     bool failed;
     uint64_t failed_seed;
-    struct world_result failure; /* of that seed; its text says so when the process itself died */
+    bool died;                   /* the process itself, which `failure` says then */
+    struct world_result failure; /* of that seed */
 };
 
 /* Runs all seeds, or as far as the first failure. False: a problem that is none of the worlds'. */
