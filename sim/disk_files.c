@@ -205,7 +205,7 @@ static struct call *pending_add(struct pending *p, enum call_kind kind, uint32_t
 {
     p->ptr = memory_reserve(p->ptr, &p->capacity, p->count + 1, sizeof *p->ptr);
     struct call *call = &p->ptr[p->count++];
-    *call = (struct call){.kind = kind, .file = file};
+    *call = (struct call){.kind = (uint8_t)kind, .file = file};
     return call;
 }
 
