@@ -99,6 +99,26 @@ static uint32_t insert(struct checks *c, struct slot_truth *s, uint32_t before, 
     return number;
 }
 
+/* Whether a value may be proposed in a slot at `rank` ("Paxos Made Simple", P2c): there is a phase-1 quorum of acceptors that have promised
+ * the ballot, of whose votes below it the one at the highest ballot is for this value, or who have no such vote at all. Votes below a
+ * promise are settled, so it does not matter when this is asked. */
+static bool is_safe(const struct checks *c, uint64_t slot, uint64_t rank, uint64_t hash)
+{
+    uint32_t quorum = c->options.phase1_quorum;
+    node_set left = 0; /* those who promised, without those who voted at a higher ballot than the one looked at */
+    for (node_set i = c->options.acceptors; i != 0; i &= i - 1)
+        left |= c->nodes[node_set_first(i)].safe.promise >= rank ? i & -i : 0;
+    for (uint32_t i = first_proposal(c, slot); i != 0 && node_set_count(left) >= quorum; i = c->proposals[i].next) {
+        const struct proposal *p = &c->proposals[i];
+        if (p->rank >= rank || (p->voters & left) == 0)
+            continue;
+        if (p->hash == hash)
+            return true;
+        left &= ~p->voters;
+    }
+    return node_set_count(left) >= quorum;
+}
+
 uint32_t checks_propose(struct checks *c, uint32_t node, uint64_t rank, const struct entry *e, struct value_hash hash)
 {
     struct slot_truth *s = checks_slot(c, e->slot);
@@ -116,6 +136,12 @@ uint32_t checks_propose(struct checks *c, uint32_t node, uint64_t rank, const st
     if (chosen != NULL && rank > chosen->rank && hash.value != chosen->hash) {
         checks_fail(c, CHECK_AGREEMENT, "node %u: another value in slot %" PRIu64 " at ballot %s than was chosen at %s",
                     node, e->slot, rank_text(rank).text, rank_text(chosen->rank).text);
+        return 0;
+    }
+    if (!is_safe(c, e->slot, rank, hash.value)) {
+        checks_fail(c, CHECK_AGREEMENT,
+                    "node %u: a value in slot %" PRIu64 " at ballot %s that no quorum of promises allows", node, e->slot,
+                    rank_text(rank).text);
         return 0;
     }
     struct proposal p = {.rank = rank, .hash = hash.value, .kind = e->kind, .batch = batch_of(c, node, e, hash)};

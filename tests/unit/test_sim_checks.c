@@ -487,9 +487,40 @@ static void states_are_equal(void **unused)
     breaks(CHECK_PREFIX_EQUALITY);
 }
 
+/* Slot 1 has one vote, of node 2, for batch 1. */
+static void begin_with_a_vote(void)
+{
+    tear_down(NULL);
+    begin_with(2);
+    submit(1, 1);
+    submit(2, 2);
+    promise(1, b1);
+    promise(2, b1);
+    propose(b1, 1, 1, 1);
+    vote(2, 1, b1, 1);
+    promise(2, b2);
+    promise(3, b2);
+}
+
+static void what_is_proposed_is_safe(void **unused)
+{
+    (void)unused;
+    begin_with_a_vote();
+    propose(b2, 1, 1, 2); /* whoever heard 2 and 3 knows of the vote */
+    breaks(CHECK_AGREEMENT);
+    begin_with_a_vote();
+    propose(b2, 1, 1, 1);
+    is_sound();
+    begin_with_a_vote();
+    promise(1, b2);
+    propose(b2, 1, 1, 2); /* who heard 1 and 3 does not */
+    is_sound();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        STORY(what_is_proposed_is_safe),
         STORY(a_sound_run_passes),
         STORY(a_long_run_passes),
         STORY(the_first_broken_rule_counts),
