@@ -2,7 +2,7 @@
 
 The judge of the simulator is C (sim/linearizability.c). This one shares nothing with it but the file: for each key it tries the
 operations that may come next (those called before any other one that is left returned), remembers where it has been, and goes back
-when none fits."""
+when none fits. It has none of the other's shortcuts, so keys with many operations of unknown outcome are left to the other one."""
 
 import json
 import math
@@ -76,6 +76,13 @@ def keys_of(path):
     return keys
 
 
+UNKNOWN_MAX = 4
+
+
+def is_plain(operations):
+    return sum(o["outcome"] == "unknown" for o in operations) <= UNKNOWN_MAX
+
+
 # ---- The tests ----
 
 
@@ -83,8 +90,9 @@ def keys_of(path):
 def test_an_independent_judge_agrees(tmp_path, seed):
     sim("--seed", seed, "--events", 8000, "--history", tmp_path / "history")
     keys = keys_of(tmp_path / "history")
-    assert sum(map(len, keys.values())) > 50
-    for key, operations in keys.items():
+    plain = {key: operations for key, operations in keys.items() if is_plain(operations)}
+    assert len(plain) > 3 and len(plain) * 2 > len(keys)
+    for key, operations in plain.items():
         assert is_linearizable(operations), f"{key}: {operations}"
 
 
@@ -93,7 +101,7 @@ def test_the_independent_judge_notices(tmp_path):
     spoiled = 0
     for operations in keys_of(tmp_path / "history").values():
         reads = [o for o in operations if o["kind"] == "GET" and o["outcome"] == "ok"]
-        if reads:
+        if reads and is_plain(operations):
             reads[-1]["result"] = "never written"
             spoiled += 1
             assert not is_linearizable(operations)
