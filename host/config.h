@@ -31,8 +31,8 @@ struct config_group {
 struct config {
     char *file;
     char cluster[64];
-    uint32_t log_level;   /* enum log_level of core/runners/ports.h */
-    char *data;           /* absolute; node N lives in <data>/node-N */
+    uint32_t log_level; /* enum log_level of core/runners/ports.h */
+    char *data;         /* absolute; node N lives in <data>/node-N */
     struct config_node *nodes;
     size_t node_count;
     struct config_group *groups; /* every node is in exactly one */

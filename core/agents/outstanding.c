@@ -94,8 +94,8 @@ bool outstanding_expired(struct outstanding *o, uint64_t now, uint64_t timeout, 
     struct outstanding_batch *b = slot_ring_at(&o->batches, o->batches.base);
     if (now - b->arrived_at < timeout)
         return false;
-    *batch = (struct outstanding_overdue){
-        .number = o->batches.base, .slot = b->slot, .token = b->token, .queued = b->queued};
+    *batch =
+        (struct outstanding_overdue){.number = o->batches.base, .slot = b->slot, .token = b->token, .queued = b->queued};
     take_out(o, b);
     return true;
 }

@@ -16,7 +16,8 @@ static const uint64_t all_faults = (UINT64_C(1) << FAULTS) - 1;
 
 static struct world_options options_of(uint64_t seed, uint64_t events)
 {
-    return (struct world_options){.plan = {.seed = seed, .events = events, .faults = all_faults}, .fault_budget = UINT64_MAX};
+    return (struct world_options){.plan = {.seed = seed, .events = events, .faults = all_faults},
+                                  .fault_budget = UINT64_MAX};
 }
 
 static void run_clean(const struct world_options *options, struct world_result *result)
