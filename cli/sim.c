@@ -75,6 +75,12 @@ static bool set_up(struct sim *s)
         return false;
     node_host_default_folder(s->nodes_folder, sizeof s->nodes_folder);
     w->nodes_folder = s->nodes_folder;
+    char file[sizeof s->nodes_folder + 32];
+    node_host_file(file, sizeof file, s->nodes_folder, ROLE_COORDINATOR, LEADER_STICKY);
+    if ((s->wasm || s->both) && access(file, R_OK) != 0) {
+        fprintf(stderr, "synod sim: there is no %s; build the components, or set SYNOD_NODES\n", file);
+        return false;
+    }
     s->campaign.wasm = s->wasm;
     s->campaign.both = s->both;
     s->campaign.seeds = s->seeds;

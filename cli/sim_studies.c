@@ -50,6 +50,10 @@ int sim_sweep(uint64_t seed, const char *folder)
     char why[1024];
     double began = seconds_now();
     bool sound = sweep_run(&options, &r, why, sizeof why);
+    if (!sound && r.calls == 0) {
+        fprintf(stderr, "synod sim: %s\n", why);
+        return EXIT_BAD_INPUT;
+    }
     printf("a journal of %llu records in %llu groups and %llu segments, %llu bytes, written by %llu calls; %.1f s\n",
            (unsigned long long)r.records, (unsigned long long)r.groups, (unsigned long long)r.segments,
            (unsigned long long)r.bytes, (unsigned long long)r.calls, seconds_now() - began);

@@ -135,6 +135,8 @@ def test_bad_options():
         (["--only", "gremlins"], "'gremlins' is no fault"),
         (["--seed", "x"], "--seed"),
         (["--deployment", "alone"], "alone"),
+        (["--sweep", "--folder", "/nowhere"], "/nowhere: cannot be read"),
+        (["--mutants"], "no mutants in this build"),
         (["--trace", "/nowhere/at/all"], "cannot write /nowhere/at/all"),
     ]:
         done = run("sim", *arguments)
