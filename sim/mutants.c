@@ -10,7 +10,10 @@
  *  - not checking where a group lies, or which one it follows: one from elsewhere fails at the other of the two;
  *  - not syncing the name of the identity's file: opening the journal syncs that folder, too, before the node says a word;
  *  - losing sticky records with their segment, not restoring the state's hash: no segment is removed, and no state is
- *    loaded, yet. */
+ *    loaded, yet.
+ *
+ * And one that is a mutant, and that worlds as they are would not catch in thousands of seeds: leaving a torn tail. What is left of it
+ * does harm only at the end of a segment that rolls before anything is written over it. */
 #include "sim/mutants.h"
 
 #include <string.h>

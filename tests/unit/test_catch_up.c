@@ -141,6 +141,7 @@ static void a_request_reads_the_journal_and_answers(void **state)
     const struct read_range *read = read_wanted();
     assert_int_equal(read->from, 640); /* the block of 64 slots that it lies in */
     assert_int_equal(read->to, 1271);
+    assert_true(read->bytes_max >= 64 << 10); /* however small the answers are */
     struct log_record records[] = {
         {.lsn = 640, .kind = RECORD_ACCEPTED, .entry = entry_at(64, ballot_of(1, 1), "not wanted")},
         {.lsn = 700, .kind = RECORD_ACCEPTED, .entry = entry_at(70, ballot_of(1, 1), "lost")},
