@@ -12,8 +12,8 @@
  *  - losing sticky records with their segment, not restoring the state's hash: no segment is removed, and no state is
  *    loaded, yet.
  *
- * And one that is a mutant, and that worlds as they are would not catch in thousands of seeds: leaving a torn tail. What is left of it
- * does harm only at the end of a segment that rolls before anything is written over it. */
+ * And one that is a mutant, which worlds as they are would not catch in thousands of seeds: leaving a torn tail. What is left
+ * of it does harm only at the end of a segment that rolls before anything is written over it. */
 #include "sim/mutants.h"
 
 #include <string.h>
