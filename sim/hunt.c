@@ -8,7 +8,7 @@
 
 #include "core/base/assert.h"
 
-enum { ROUNDS_MAX = 9, SEEDS_APART = 100000, PATIENCE_S = 600 };
+enum { ROUNDS_MAX = 9, SEEDS_APART = 100000, PATIENCE_S = 120 };
 
 /* A hunt, as the process that goes on it leaves it behind. */
 struct trail {
@@ -28,11 +28,11 @@ static void track(const struct hunt_options *o, enum mutant mutant, uint32_t rou
     struct world_result *result = malloc(sizeof *result);
     bool chosen = mutant_choose(mutant);
     invariant(chosen && result != NULL);
-    alarm(PATIENCE_S); /* a mutant may never return; that is noticed, too */
     world.plan.seed += (uint64_t)round * SEEDS_APART;
     while (trail->seeds < o->seeds_max && !trail->caught) {
         trail->seeds++;
         trail->check = CHECK_TRAP; /* if it should end the process */
+        alarm(PATIENCE_S);         /* or never return; a world takes much less than that */
         world_run(&world, result);
         trail->caught = result->failed;
         trail->check = result->check;
