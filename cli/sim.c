@@ -282,5 +282,9 @@ int verb_sim(int argc, char **argv)
     if (s.mutants)
         return hunt_mutants(&s);
     bool one = s.seeds == 1 && !s.both;
+    if (!one && (s.trace_file != NULL || s.history_file != NULL || s.shrink)) {
+        fprintf(stderr, "synod sim: --trace, --history and --shrink are of one seed, in one life\n");
+        return EXIT_BAD_INPUT;
+    }
     return one ? run_one(&s) : run_many(&s);
 }

@@ -1,6 +1,7 @@
 #include "sim/campaign.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -156,7 +157,7 @@ static void note_end(struct campaign_result *result, struct job *job, int status
 }
 
 static bool start_jobs(const struct campaign_options *o, struct shared *shared, pid_t *pids, uint32_t jobs,
-                       struct problem *problem)
+                       const sigset_t *signals, struct problem *problem)
 {
     fflush(NULL);
     for (uint32_t i = 0; i < jobs; i++) {
@@ -164,6 +165,7 @@ static bool start_jobs(const struct campaign_options *o, struct shared *shared, 
         if (pids[i] < 0)
             return problem_set(problem, EXIT_TROUBLE, "cannot start a process: %s", strerror(errno));
         if (pids[i] == 0) {
+            sigprocmask(SIG_SETMASK, signals, NULL);
             work(o, shared, &shared->jobs[i]);
             fflush(NULL);
             _exit(0);
@@ -172,9 +174,11 @@ static bool start_jobs(const struct campaign_options *o, struct shared *shared, 
     return true;
 }
 
+/* `ends`: SIGCHLD, which is blocked, so that no end is missed between looking and waiting. */
 static void wait_for_jobs(const struct campaign_options *o, struct shared *shared, const pid_t *pids, uint32_t jobs,
-                          struct campaign_result *result)
+                          const sigset_t *ends, struct campaign_result *result)
 {
+    const struct timespec patience = {PROGRESS_S, 0};
     double since = seconds_now(), said = since;
     uint32_t left = jobs;
     bool ended[JOBS_MAX] = {false};
@@ -189,11 +193,12 @@ static void wait_for_jobs(const struct campaign_options *o, struct shared *share
         }
         if (result->failed)
             atomic_store(&shared->stop, true);
-        usleep(2000);
         if (o->progress != NULL && seconds_now() - said >= (double)PROGRESS_S) {
             said = seconds_now();
             say_progress(o, shared, jobs, since);
         }
+        if (left > 0)
+            sigtimedwait(ends, NULL, &patience);
     }
     result->seconds = seconds_now() - since;
 }
@@ -206,9 +211,14 @@ bool campaign_run(const struct campaign_options *o, struct campaign_result *resu
     struct shared *shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (shared == MAP_FAILED)
         return problem_set(problem, EXIT_TROUBLE, "no memory to share: %s", strerror(errno));
-    bool ok = start_jobs(o, shared, pids, jobs, problem);
+    sigset_t ends, before;
+    sigemptyset(&ends);
+    sigaddset(&ends, SIGCHLD);
+    sigprocmask(SIG_BLOCK, &ends, &before);
+    bool ok = start_jobs(o, shared, pids, jobs, &before, problem);
     if (ok)
-        wait_for_jobs(o, shared, pids, jobs, result);
+        wait_for_jobs(o, shared, pids, jobs, &ends, result);
+    sigprocmask(SIG_SETMASK, &before, NULL);
     for (uint32_t i = 0; ok && i < jobs; i++) {
         if (shared->jobs[i].broken) {
             *problem = shared->jobs[i].problem;

@@ -218,6 +218,8 @@ static void heal(struct world *w)
         memset(m->faults.rate, 0, sizeof m->faults.rate);
         disk_sim_calm(m->disk, true);
         m->paused_until = 0;
+        m->offset = machine_clock(m, w->now) - w->now; /* it goes right from here on */
+        m->drift = 0;
         m->fuse = -1;
         m->power_fails = false;
         m->power_at = UINT64_MAX;

@@ -136,6 +136,7 @@ def test_bad_options():
         (["--seed", "x"], "--seed"),
         (["--deployment", "alone"], "alone"),
         (["--sweep", "--folder", "/nowhere"], "/nowhere: cannot be read"),
+        (["--seeds", "2", "--trace", "trace"], "of one seed"),
         (["--mutants"], "no mutants in this build"),
         (["--trace", "/nowhere/at/all"], "cannot write /nowhere/at/all"),
     ]:
