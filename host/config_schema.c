@@ -98,7 +98,7 @@ static const struct config_key setting_keys[] = {
     TIME("exec_interval_ms", node_config.exec_interval, 100, 1, 60000,
          "How often a learner reports its progress at least"),
     TIME("request_timeout_ms", node_config.request_timeout, 5000, 10, 3600000,
-         "After this long a client is told -UNKNOWN outcome"),
+         "After this long a client is told -UNKNOWN outcome (-BUSY, if its request was never proposed)"),
     COUNT("phase1_quorum", node_config.phase1_quorum, 0, 0, NODE_ID_MAX,
           "Acceptors whose promises make a leader; 0: a majority"),
     COUNT("phase2_quorum", node_config.phase2_quorum, 0, 0, NODE_ID_MAX,

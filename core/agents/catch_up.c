@@ -123,8 +123,8 @@ void catch_up_request(struct catch_up *c, uint32_t sender, uint64_t from, uint64
         c->requests[c->request_count++] = wanted;
 }
 
-/* However small the messages may be: a block of slots lies among all that was written meanwhile, and a step for each few records of that
- * would let a learner catch up slower than the others go on. */
+/* However small the messages may be: a block of slots lies among all that was written meanwhile, and with a step for each few
+ * records of that a learner would catch up slower than the others go on. */
 static void read_more(struct catch_up *c, struct effects *effects)
 {
     uint32_t bytes = c->config.chunk_bytes_max > READ_BYTES_MIN ? c->config.chunk_bytes_max : READ_BYTES_MIN;
