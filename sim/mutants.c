@@ -83,13 +83,13 @@ const struct mutant_kind mutant_kinds[MUTANTS] = {
         "rule 4", CHECK(AGREEMENT), ""},
     [MUTANT_PHASE1_QUORUM_SHORT] = {
         "phase1-quorum-short", "one promise too few makes a leader",
-        "rule 4", CHECK(AGREEMENT), ""},
+        "rule 4", CHECK(PROMISE_DURABLE) | CHECK(AGREEMENT), ""},
     [MUTANT_PHASE2_QUORUM_SHORT] = {
         "phase2-quorum-short", "one vote too few chooses",
         "rule 6", CHECK(CHOSEN_TRUE), ""},
     [MUTANT_PROMISE_OF_ANY_BALLOT] = {
         "promise-of-any-ballot", "a promise of an earlier ballot of the proposer counts for a later one",
-        "phase 1b", CHECK(AGREEMENT), "late messages"},
+        "phase 1b", CHECK(PROMISE_DURABLE) | CHECK(AGREEMENT), "late messages"},
     [MUTANT_LAST_CHUNK_NOT_AWAITED] = {
         "last-chunk-not-awaited", "a promise counts with its first chunk",
         "rule 4", CHECK(AGREEMENT), "promises of several chunks"},
