@@ -6,7 +6,7 @@
 #include "cli/verbs.h"
 #include "core/base/memory.h"
 #include "host/config.h"
-#include "host/data_folder.h"
+#include "io/data_folder.h"
 
 static bool format_node(const struct config *config, uint32_t node, struct problem *problem)
 {

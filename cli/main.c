@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "cli/verbs.h"
-#include "host/problem.h"
+#include "io/problem.h"
 
 static const struct verb {
     const char *name;

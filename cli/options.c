@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "host/problem.h"
+#include "io/problem.h"
 
 enum { ROWS_MAX = 32, HELP_VALUE = 'h', LONG_BASE = 256, COLUMN = 28, COLUMN_MAX = 120 };
 

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <time.h>
 
-#include "host/problem.h"
+#include "io/problem.h"
 #include "sim/explore.h"
 #include "sim/sweep.h"
 

@@ -10,7 +10,7 @@
 #include "cli/options.h"
 #include "cli/verbs.h"
 #include "host/engine.h"
-#include "host/logger.h"
+#include "io/logger.h"
 #include "host/node_host.h"
 
 struct process {

@@ -6,7 +6,7 @@
 
 #include "cli/options.h"
 #include "cli/verbs.h"
-#include "host/problem.h"
+#include "io/problem.h"
 
 /* The build passes the text of the file VERSION. */
 #ifndef SYNOD_VERSION

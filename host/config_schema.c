@@ -180,8 +180,6 @@ int config_key_find(const struct config_section *section, const char *name)
     return -1;
 }
 
-const char *role_name(uint8_t role) { return role <= ROLE_LEARNER ? role_names[role] : "unknown"; }
-
 /* ---- Values ---- */
 
 static void print_bytes(uint64_t value, char *out, size_t size)

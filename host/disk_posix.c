@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "host/disk.h"
+#include "io/disk.h"
 
 enum { ZERO_BYTES = 256 << 10 };
 

@@ -7,7 +7,7 @@
 #include <wasm.h>
 #include <wasmtime/component.h>
 
-#include "host/problem.h"
+#include "io/problem.h"
 
 struct engine;
 

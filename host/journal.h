@@ -7,8 +7,8 @@
 #include <uv.h>
 
 #include "core/formats/packet.h"
-#include "host/data_folder.h"
-#include "host/problem.h"
+#include "io/data_folder.h"
+#include "io/problem.h"
 
 struct journal;
 

@@ -3,7 +3,7 @@
  *   journal.c        the public face, on the loop's thread, and the worker thread under it
  *   journal_spare.c  a second thread that fills the next segment with zeros, so that no group ever waits for it
  *
- * The files themselves are the store's (host/journal_store.h): the worker writes groups to it, and the loop notes what was
+ * The files themselves are the store's (io/journal_store.h): the worker writes groups to it, and the loop notes what was
  * written and reads it back.
  *
  * Records travel in buffers, one a group. The list of buffers, oldest first:
@@ -17,7 +17,7 @@
 #define SYNOD_HOST_JOURNAL_INTERNAL_H
 
 #include "host/journal.h"
-#include "host/journal_store.h"
+#include "io/journal_store.h"
 
 enum {
     BUFFER_BYTES = 4 << 20,        /* a group that has grown beyond this is closed, the next buffer begins */

@@ -7,7 +7,7 @@
  *   {"time":"2025-01-31T12:34:56.789Z","level":"info","node":3,"part":"journal","message":"cut a torn tail at 8192"}
  *
  * A line is one write(), so lines of threads and processes that share standard error do not mix. */
-#include "host/logger.h"
+#include "io/logger.h"
 
 #include <errno.h>
 #include <jansson.h>

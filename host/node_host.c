@@ -24,7 +24,7 @@
 #include <unistd.h>
 
 #include "core/base/memory.h"
-#include "host/data_folder.h"
+#include "io/data_folder.h"
 #include "host/node_life.h"
 #include "host/node_ports.h"
 
@@ -327,11 +327,25 @@ static bool open_storage(struct node_host *h, struct problem *problem)
     return journal_open(&h->ports.journal, &h->loop, &options, problem);
 }
 
+static bool accept_peer(void *context, uint32_t peer, const uint8_t instance[16])
+{
+    return data_folder_accept_peer(((struct node_host *)context)->folder, peer, instance);
+}
+
 static bool open_sockets(struct node_host *h, struct problem *problem)
 {
     const struct config *config = h->options.config;
-    const struct network_options network = {config, h->self->id, h->folder, h->ports.logger, on_input, h};
-    if (!network_open(&h->ports.network, &h->loop, &network, problem))
+    const struct network_options network = {
+        .config = config,
+        .origin = identity_origin(data_folder_identity(h->folder)),
+        .sends = true,
+        .receives = true,
+        .accept_peer = accept_peer,
+        .logger = h->ports.logger,
+        .on_input = on_input,
+        .context = h,
+    };
+    if (!tcp_network_open(&h->ports.network, &h->loop, &network, problem))
         return false;
     if (h->self->client.host[0] == '\0')
         return true;
@@ -347,6 +361,8 @@ static bool open_sockets(struct node_host *h, struct problem *problem)
     return client_server_open(&h->ports.clients, &h->loop, &clients, problem);
 }
 
+static const char *const place_names[] = {"host", "guest"};
+
 static bool open_life(struct node_host *h, struct problem *problem)
 {
     const struct config *config = h->options.config;
@@ -354,15 +370,20 @@ static bool open_life(struct node_host *h, struct problem *problem)
     node.node = h->self->id;
     node.incarnation = data_folder_identity(h->folder)->incarnation;
     if (h->options.engine == NULL)
-        return node_native_new(&h->life, &node, &h->ports.ports, problem);
-    node_host_file(h->file, sizeof h->file, h->options.nodes_folder, h->self->role, node.leader_rule);
+        return node_native_new(&h->life, &h->ports.ports, problem) && h->life->operations->start(h->life, &node, problem);
+    node_host_file(h->file, sizeof h->file, h->options.nodes_folder, h->self, node.leader_rule);
     if (access(h->file, R_OK) != 0)
-        return problem_set(
-            problem, EXIT_BAD_INPUT,
-            "there is no %s; compose it: compositions/compose.sh %s-node host-tcp host guest %s (or set SYNOD_NODES)",
-            h->file, role_name(h->self->role), node.leader_rule == LEADER_HIGHEST ? "highest" : "sticky");
-    const struct node_wasm_options options = {h->options.engine, h->file, config->memory_bytes_max, config->turn_timeout};
-    return node_wasm_new(&h->life, &options, &node, &h->ports.ports, problem);
+        return problem_set(problem, EXIT_BAD_INPUT,
+                           "there is no %s; compose it: compositions/compose.sh %s-node %s %s %s %s (or set SYNOD_NODES)",
+                           h->file, role_name(h->self->role), network_name(h->self->network), place_names[h->self->storage],
+                           place_names[h->self->serializer], node.leader_rule == LEADER_HIGHEST ? "highest" : "sticky");
+    const struct node_wasm_options options = {
+        .engine = h->options.engine,
+        .file = h->file,
+        .memory_bytes_max = config->memory_bytes_max,
+        .turn_timeout = config->turn_timeout,
+    };
+    return node_wasm_new(&h->life, &options, &h->ports.ports, problem) && h->life->operations->start(h->life, &node, problem);
 }
 
 static void warn_about_durability(struct node_host *h)
@@ -467,11 +488,13 @@ int node_host_join(struct node_host *h)
     return exit_code;
 }
 
-void node_host_file(char *out, size_t size, const char *nodes_folder, uint8_t role, uint8_t leader_rule)
+void node_host_file(char *out, size_t size, const char *nodes_folder, const struct config_node *node, uint8_t leader_rule)
 {
-    bool elects = role == ROLE_COORDINATOR || role == ROLE_PROPOSER;
-    const char *rule = elects && leader_rule == LEADER_HIGHEST ? "-highest" : "";
-    snprintf(out, size, "%s/%s-node%s.wasm", nodes_folder, role_name(role), rule);
+    bool elects = node->role == ROLE_COORDINATOR || node->role == ROLE_PROPOSER;
+    snprintf(out, size, "%s/%s-node%s%s%s%s%s.wasm", nodes_folder, role_name(node->role),
+             config_network_in_guest(node) ? "-" : "", config_network_in_guest(node) ? network_name(node->network) : "",
+             node->storage == PLACE_GUEST ? "-guest-storage" : "", node->serializer == PLACE_HOST ? "-host-serializer" : "",
+             elects && leader_rule == LEADER_HIGHEST ? "-highest" : "");
 }
 
 void node_host_default_folder(char *out, size_t size)

@@ -1,18 +1,36 @@
-/* The two lives in which a host runs a node: its component in Wasmtime, or the same C linked in. The ports are the same. */
+/* The two lives in which a host runs a node: its component in Wasmtime, or the same C linked in. The ports are the same.
+ *
+ * A life is made ahead of time, as a spare, and starts when it is needed:
+ *
+ *   node_wasm_new or node_native_new -> start -> turn, turn, status, turn ... -> free
+ *                                  or         -> run: a node that brings its own loop; returns when it ends
+ *
+ * Where storage is in the sandbox, `open_identity` comes before start: the configuration needs the incarnation. */
 #ifndef SYNOD_HOST_NODE_LIFE_H
 #define SYNOD_HOST_NODE_LIFE_H
 
 #include "core/base/types.h"
 #include "host/engine.h"
 #include "host/ports.h"
-#include "host/problem.h"
+#include "io/config.h"
+#include "io/data_folder.h"
+#include "io/problem.h"
 
 struct node_life;
 
 struct node_life_operations {
+    /* Begins: the first call, once. False: it cannot be used, and is only freed. */
+    bool (*start)(struct node_life *life, const struct node_config *config, struct problem *problem);
     /* One turn at `now`; *deadline: when the next one is due at the latest. False: the node is broken and only freed. */
     bool (*turn)(struct node_life *life, uint64_t now, uint64_t *deadline, struct problem *problem);
     bool (*status)(struct node_life *life, struct node_status *status, struct problem *problem);
+    /* NULL unless the network is in the sandbox: turns and all, until the node ends as it was told to. `start` is not called
+     * then. False: it broke. */
+    bool (*run)(struct node_life *life, struct problem *problem);
+    /* NULL unless storage is in the sandbox: opens the data folder there, which is one boot more. */
+    bool (*open_identity)(struct node_life *life, struct frame_origin *origin, struct problem *problem);
+    /* As data_folder_accept_peer. Never from within a turn. */
+    bool (*accept_peer)(struct node_life *life, uint32_t peer, const uint8_t instance[16]);
     void (*free)(struct node_life *life);
 };
 
@@ -21,18 +39,46 @@ struct node_life {
     const char *name; /* "native" or "wasm" */
 };
 
+/* What a part in the sandbox asks of its host beyond the runner's ports (`settings`, `identity`, `host-control.fail` and
+ * `host-loop` of wit/). Whoever hosts a node gives it functions. */
+struct surroundings;
+struct surroundings_operations {
+    /* The configuration as the guest gets it; valid until the next call. */
+    struct packet_list (*settings)(struct surroundings *s);
+    /* Who this node is, where storage is the host's. */
+    const struct frame_origin *(*origin)(struct surroundings *s);
+    bool (*accept_peer)(struct surroundings *s, uint32_t peer, const uint8_t instance[16]);
+    /* A part cannot go on: the node ends with this exit code, whatever happens next. */
+    void (*fail)(struct surroundings *s, uint32_t exit_code);
+    /* A file descriptor that is readable when the host's loop has something to do. */
+    int (*loop_fd)(struct surroundings *s);
+    /* Does it, without waiting. Within how many microseconds it wants to be called again at the latest. */
+    uint64_t (*loop_run)(struct surroundings *s);
+    /* The sandbox refused something; one line for the log. Any thread. */
+    void (*refused)(struct surroundings *s, const char *what);
+};
+struct surroundings {
+    const struct surroundings_operations *operations;
+};
+
 /* The node as native code. */
-bool node_native_new(struct node_life **out, const struct node_config *config, struct ports *ports, struct problem *problem);
+bool node_native_new(struct node_life **out, struct ports *ports, struct problem *problem);
 
 struct node_wasm_options {
     struct engine *engine;
-    const char *file;          /* a component that exports synod:paxos/runner */
+    const char *file;          /* a component that exports synod:paxos/runner, or wasi:cli/run; copied */
     uint64_t memory_bytes_max; /* of each linear memory */
-    uint64_t turn_timeout;     /* microseconds */
+    uint64_t turn_timeout;     /* microseconds of computing */
+    /* For nodes that use WASI; NULL (the simulator): there is none. */
+    const struct config *config; /* outlives the life */
+    uint32_t node;
+    const char *folder; /* the node's data folder, the only one it may see; NULL: none. Copied */
+    struct surroundings *surroundings;
 };
 
-/* The node as a component. One that imports what this host does not give is refused by the import's name. */
-bool node_wasm_new(struct node_life **out, const struct node_wasm_options *options, const struct node_config *config,
-                   struct ports *ports, struct problem *problem);
+/* The node as a component, instantiated and linked. One that imports what this host does not give is refused by the import's
+ * name. */
+bool node_wasm_new(struct node_life **out, const struct node_wasm_options *options, struct ports *ports,
+                   struct problem *problem);
 
 #endif

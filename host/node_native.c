@@ -6,8 +6,17 @@
 
 struct node_native {
     struct node_life life;
-    struct runner *runner;
+    struct ports *ports;
+    struct runner *runner; /* NULL: not started yet */
 };
+
+static bool native_start(struct node_life *life, const struct node_config *config, struct problem *problem)
+{
+    struct node_native *native = (struct node_native *)life;
+    (void)problem;
+    native->runner = runner_new(config, native->ports);
+    return true;
+}
 
 static bool native_turn(struct node_life *life, uint64_t now, uint64_t *deadline, struct problem *problem)
 {
@@ -26,17 +35,19 @@ static bool native_status(struct node_life *life, struct node_status *status, st
 static void native_free(struct node_life *life)
 {
     struct node_native *native = (struct node_native *)life;
-    runner_free(native->runner);
+    if (native->runner != NULL)
+        runner_free(native->runner);
     free(native);
 }
 
-bool node_native_new(struct node_life **out, const struct node_config *config, struct ports *ports, struct problem *problem)
+bool node_native_new(struct node_life **out, struct ports *ports, struct problem *problem)
 {
-    static const struct node_life_operations operations = {native_turn, native_status, native_free};
+    static const struct node_life_operations operations = {
+        .start = native_start, .turn = native_turn, .status = native_status, .free = native_free};
     struct node_native *native = memory_new(1, sizeof *native);
     (void)problem;
     native->life = (struct node_life){&operations, "native"};
-    native->runner = runner_new(config, ports);
+    native->ports = ports;
     *out = &native->life;
     return true;
 }

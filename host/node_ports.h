@@ -2,10 +2,10 @@
 #ifndef SYNOD_HOST_NODE_PORTS_H
 #define SYNOD_HOST_NODE_PORTS_H
 
-#include "host/client_server.h"
+#include "io/client_server.h"
 #include "host/journal.h"
-#include "host/logger.h"
-#include "host/network.h"
+#include "io/logger.h"
+#include "io/network.h"
 #include "host/ports.h"
 
 struct node_ports {

@@ -270,8 +270,9 @@ static bool call_guest(struct node_wasm *w, struct typed_func *func, const char 
     return status == TYPED_OK || typed_problem(w, EXIT_TROUBLE, what, status, message, problem);
 }
 
-static bool start(struct node_wasm *w, const struct node_config *config, struct problem *problem)
+static bool wasm_start(struct node_life *life, const struct node_config *config, struct problem *problem)
 {
+    struct node_wasm *w = (struct node_wasm *)life;
     struct typed_func *func;
     uint64_t words[CONFIG_FRAME_WORDS];
     struct packet packet;
@@ -326,18 +327,18 @@ static void wasm_free(struct node_life *life)
     free(w);
 }
 
-bool node_wasm_new(struct node_life **out, const struct node_wasm_options *options, const struct node_config *config,
-                   struct ports *ports, struct problem *problem)
+bool node_wasm_new(struct node_life **out, const struct node_wasm_options *options, struct ports *ports,
+                   struct problem *problem)
 {
-    static const struct node_life_operations operations = {wasm_turn, wasm_status, wasm_free};
+    static const struct node_life_operations operations = {
+        .start = wasm_start, .turn = wasm_turn, .status = wasm_status, .free = wasm_free};
     struct node_wasm *w = memory_new(1, sizeof *w);
     w->life = (struct node_life){&operations, "wasm"};
     w->options = *options;
     w->ports = ports;
     w->ticks = engine_ticks(options->engine, options->turn_timeout);
     if (instantiate(w, problem) && find(w, "turn", (struct typed_shape){1, false, TYPED_GIVES_U64}, &w->turn, problem) &&
-        find(w, "status", (struct typed_shape){0, false, TYPED_GIVES_PACKETS}, &w->status, problem) &&
-        start(w, config, problem)) {
+        find(w, "status", (struct typed_shape){0, false, TYPED_GIVES_PACKETS}, &w->status, problem)) {
         *out = &w->life;
         return true;
     }

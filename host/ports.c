@@ -19,6 +19,8 @@ void ports_client_reply(struct ports *p, const struct packet *answers, size_t co
 
 void ports_client_leader(struct ports *p, uint64_t node, uint64_t round) { p->operations->client_leader(p, node, round); }
 
+void ports_client_status(struct ports *p, const struct packet *status) { p->operations->client_status(p, status); }
+
 struct packet_list ports_storage_recover(struct ports *p) { return p->operations->storage_recover(p); }
 
 void ports_storage_append(struct ports *p, const struct packet *records, size_t count)

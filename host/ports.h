@@ -12,6 +12,7 @@ struct ports_operations {
     struct packet_list (*client_receive)(struct ports *p, uint64_t credit);
     void (*client_reply)(struct ports *p, const struct packet *answers, size_t count);
     void (*client_leader)(struct ports *p, uint64_t node, uint64_t round);
+    void (*client_status)(struct ports *p, const struct packet *status);
     struct packet_list (*storage_recover)(struct ports *p);
     void (*storage_append)(struct ports *p, const struct packet *records, size_t count);
     uint64_t (*storage_durable)(struct ports *p);

@@ -2,7 +2,7 @@
  * answers, and goes on; it follows -MOVED, backs off after -BUSY, goes elsewhere when its node is gone, and never repeats a
  * command that may have been executed.
  *
- * A node's client port gathers what its clients sent into batches, as host/client_server.c does. What was sent and answered
+ * A node's client port gathers what its clients sent into batches, as io/client_server.c does. What was sent and answered
  * is a history (sim/history.h) for the judge. Tokens never come twice, and every batch opens with a command of its own (GET
  * of a key that names the token), so that no two batches have the same bytes.
  *

@@ -1,4 +1,4 @@
-/* The simulated disk: the calls of host/disk.h on files in memory (disk_files.c), and the faults that strike them. */
+/* The simulated disk: the calls of io/disk.h on files in memory (disk_files.c), and the faults that strike them. */
 #include "sim/disk.h"
 
 #include <errno.h>

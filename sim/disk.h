@@ -1,4 +1,4 @@
-/* The disk of one simulated node, under the very journal and data folder that ship (host/disk.h is the seam).
+/* The disk of one simulated node, under the very journal and data folder that ship (io/disk.h is the seam).
  *
  * Everything that is written is seen at once by whoever reads (the page cache), and is *pending* until the world settles it:
  * calls return at once, but the world lets their time pass before anybody may rely on them. If power goes before, a part of
@@ -7,7 +7,7 @@
 #ifndef SYNOD_SIM_DISK_H
 #define SYNOD_SIM_DISK_H
 
-#include "host/disk.h"
+#include "io/disk.h"
 #include "sim/dice.h"
 #include "sim/faults.h"
 

@@ -200,7 +200,8 @@ static bool give_life(struct machine *m)
 {
     const struct world *w = m->world;
     if (w->options.engine == NULL)
-        return node_native_new(&m->life, &m->config, &m->ports, &m->problem);
+        return node_native_new(&m->life, &m->ports, &m->problem) &&
+               m->life->operations->start(m->life, &m->config, &m->problem);
     static const char *const roles[] = {"coordinator", "proposer", "acceptor", "learner"};
     const struct node_config *c = &m->config;
     bool elects = node_set_has(c->proposers, m->id), votes = node_set_has(c->acceptors, m->id);
@@ -210,8 +211,13 @@ static bool give_life(struct machine *m)
                    : votes ? 2
                            : 3],
              elects && c->leader_rule == LEADER_HIGHEST ? "-highest" : "");
-    const struct node_wasm_options options = {w->options.engine, file, MEMORY_BYTES_MAX, WORLD_TURN_TIMEOUT_US};
-    return node_wasm_new(&m->life, &options, c, &m->ports, &m->problem);
+    const struct node_wasm_options options = {
+        .engine = w->options.engine,
+        .file = file,
+        .memory_bytes_max = MEMORY_BYTES_MAX,
+        .turn_timeout = WORLD_TURN_TIMEOUT_US,
+    };
+    return node_wasm_new(&m->life, &options, &m->ports, &m->problem) && m->life->operations->start(m->life, c, &m->problem);
 }
 
 /* A node that begins has not heard yet of anybody's later life: it would listen to those who run on old disks. No promise covers

@@ -11,8 +11,8 @@
 #ifndef SYNOD_SIM_MACHINE_H
 #define SYNOD_SIM_MACHINE_H
 
-#include "host/data_folder.h"
-#include "host/journal_store.h"
+#include "io/data_folder.h"
+#include "io/journal_store.h"
 #include "host/node_life.h"
 #include "sim/disk.h"
 #include "sim/plan.h"

@@ -1,6 +1,6 @@
 /* How the simulated network works.
  *
- * A *stream* leads from one node to another, and is one TCP connection after the other (host/network_peer.c makes them). A
+ * A *stream* leads from one node to another, and is one TCP connection after the other (io/tcp_peer.c makes them). A
  * frame is encoded once, and is under way to each of its receivers as a *flight*; flights share the frame's bytes. The
  * flights to a node are a binary heap, ordered by arrival and then by the order in which they were sent.
  *
@@ -22,7 +22,7 @@
  *      whoever is there then, unless a cut lies between. The receiver does not ask which life sent it.
  *
  * The top of every heap is therefore always a flight that will arrive, and when the next one does costs nothing to say. A
- * receiver checks frames as host/network_link.c does, but the body's checksum only once for all receivers, as nobody can
+ * receiver checks frames as io/tcp_link.c does, but the body's checksum only once for all receivers, as nobody can
  * change the bytes in between. It gets copies of the bodies, to read and to write. */
 #include "sim/network.h"
 
@@ -36,7 +36,7 @@ enum {
     REPLAY_MAX_US = 30000000,
     RESET_MIN_US = 1000, /* until there is another connection */
     RESET_MAX_US = 200000,
-    UNACKNOWLEDGED_MAX_US = 5000000, /* as in host/network_peer.c */
+    UNACKNOWLEDGED_MAX_US = 5000000, /* as in io/tcp_peer.c */
     RETRY_MAX_US = 1250000,          /* the longest time between two dials there */
     KEPT_BYTES_MAX = 4 << 20,        /* a larger inbox is given back */
     DICE = 0x6e657400,               /* the first of this network's dice */
@@ -442,7 +442,7 @@ static void inbox_add(struct inbox *box, uint32_t sender, const uint64_t *body, 
 
 enum judgement { SOUND, BROKEN, EARLIER_LIFE };
 
-/* What the host would say of these bytes (host/network_link.c). */
+/* What the host would say of these bytes (io/tcp_link.c). */
 static enum judgement judge(const struct network_sim *n, struct stream *s, const struct flight *f,
                             struct frame_header *header)
 {

@@ -1,5 +1,5 @@
 /* Disk sweeps: every single damage to a small journal, and every state in which a loss of power may leave it while it is
- * written, each opened by the store that ships (host/journal_store.h). Damage must be refused with file and offset, or the
+ * written, each opened by the store that ships (io/journal_store.h). Damage must be refused with file and offset, or the
  * journal must come back whole; only the very last group, which nobody can tell from a torn write when no mark follows, may
  * be cut, and that is counted apart. A state that a loss of power leaves is never refused, and has all that was
  * acknowledged. */

@@ -6,7 +6,7 @@
 #ifndef SYNOD_SIM_SWEEP_INTERNAL_H
 #define SYNOD_SIM_SWEEP_INTERNAL_H
 
-#include "host/journal_store.h"
+#include "io/journal_store.h"
 #include "sim/disk_internal.h"
 #include "sim/sweep.h"
 

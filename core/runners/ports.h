@@ -15,12 +15,15 @@ void ports_network_send(struct ports *p, const struct packet *frames, size_t cou
 struct packet_list ports_client_receive(struct ports *p, uint64_t credit);
 void ports_client_reply(struct ports *p, const struct packet *answers, size_t count);
 void ports_client_leader(struct ports *p, uint64_t node, uint64_t round);
+/* How the node is: a status as core/formats/config_frame.h packs it. */
+void ports_client_status(struct ports *p, const struct packet *status);
 struct packet_list ports_storage_recover(struct ports *p);
 void ports_storage_append(struct ports *p, const struct packet *records, size_t count);
 uint64_t ports_storage_durable(struct ports *p);
 struct packet_list ports_storage_read(struct ports *p, uint64_t from, uint64_t bytes_max);
 void ports_log(struct ports *p, uint32_t level, const char *text, size_t len);
-/* 0: go on. 1: finish. */
+enum control_command { CONTROL_RUN, CONTROL_STOP, CONTROL_CRASH };
+/* What the host wants of the node (enum control_command). */
 uint64_t ports_control_command(struct ports *p);
 
 #endif

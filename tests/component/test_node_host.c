@@ -15,7 +15,7 @@
 #include <uv.h>
 
 #include "core/runners/ports.h"
-#include "host/data_folder.h"
+#include "io/data_folder.h"
 #include "host/node_host.h"
 #include "tests/component/broken_nodes.h"
 #include "tests/component/wasm_signals.h"
@@ -195,7 +195,7 @@ static int run_broken(struct fixture *f, const uint8_t *bytes, size_t len)
     char file[128];
     wasm_signals_restore();
     format(f);
-    node_host_file(file, sizeof file, f->nodes, ROLE_COORDINATOR, f->config.node_config.leader_rule);
+    node_host_file(file, sizeof file, f->nodes, &(struct config_node){.role = ROLE_COORDINATOR}, f->config.node_config.leader_rule);
     write_file(file, bytes, len);
     return run(f, false, f->nodes);
 }
@@ -221,11 +221,11 @@ static void test_file_names(void **state)
 {
     char file[64];
     (void)state;
-    node_host_file(file, sizeof file, "n", ROLE_COORDINATOR, LEADER_STICKY);
+    node_host_file(file, sizeof file, "n", &(struct config_node){.role = ROLE_COORDINATOR}, LEADER_STICKY);
     assert_string_equal(file, "n/coordinator-node.wasm");
-    node_host_file(file, sizeof file, "n", ROLE_PROPOSER, LEADER_HIGHEST);
+    node_host_file(file, sizeof file, "n", &(struct config_node){.role = ROLE_PROPOSER}, LEADER_HIGHEST);
     assert_string_equal(file, "n/proposer-node-highest.wasm");
-    node_host_file(file, sizeof file, "n", ROLE_LEARNER, LEADER_HIGHEST); /* elects nobody */
+    node_host_file(file, sizeof file, "n", &(struct config_node){.role = ROLE_LEARNER}, LEADER_HIGHEST); /* elects nobody */
     assert_string_equal(file, "n/learner-node.wasm");
 }
 

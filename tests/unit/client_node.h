@@ -20,7 +20,7 @@
 
 #include "core/base/memory.h"
 #include "core/formats/batch.h"
-#include "host/client_server.h"
+#include "io/client_server.h"
 
 enum { BATCHES_MAX = 4096, PATIENCE_MS = 20000 };
 

@@ -15,7 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "host/data_folder.h"
+#include "io/data_folder.h"
 
 #define NODE "a/b/node-1" /* parents are made too */
 

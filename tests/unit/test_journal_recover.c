@@ -1,4 +1,4 @@
-/* host/journal_recover.c, journal_durability.c: what a start makes of what a crash, damage or a mistake left. */
+/* io/journal_recover.c, journal_durability.c: what a start makes of what a crash, damage or a mistake left. */
 #include "tests/unit/journal_fixture.h"
 
 static void torn_last_group_is_cut(void **state)

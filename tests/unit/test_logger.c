@@ -14,7 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "host/logger.h"
+#include "io/logger.h"
 
 /* Standard error becomes a socket that keeps the borders of writes, so that a line in two writes is seen. */
 static int saved = -1, lines = -1;

@@ -1,4 +1,4 @@
-/* host/network*.c: several networks on one loop, and strangers that say wrong things. */
+/* io/network*.c: several networks on one loop, and strangers that say wrong things. */
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -14,7 +14,8 @@
 
 #include "core/base/memory.h"
 #include "core/formats/frame.h"
-#include "host/network.h"
+#include "io/data_folder.h"
+#include "io/network.h"
 
 enum { NODES = 3, FRAME_MAX = 4 << 20 };
 
@@ -49,14 +50,33 @@ static void on_watchdog(uv_timer_t *timer)
 static void on_input(void *context) { ((struct node *)context)->inputs++; }
 static void on_closed(void *context) { ++*(size_t *)context; }
 
+static bool accept_peer(void *context, uint32_t peer, const uint8_t instance[16])
+{
+    return data_folder_accept_peer(((struct node *)context)->folder, peer, instance);
+}
+
+static struct network_options options_of(const struct fixture *f, struct node *node)
+{
+    return (struct network_options){
+        .config = &f->config,
+        .origin = identity_origin(data_folder_identity(node->folder)),
+        .sends = true,
+        .receives = true,
+        .accept_peer = accept_peer,
+        .logger = node->logger,
+        .on_input = on_input,
+        .context = node,
+    };
+}
+
 static void open_node(struct fixture *f, size_t i)
 {
     struct node *node = &f->nodes[i];
     struct problem problem = {0};
     if (!data_folder_open(&node->folder, disk_posix(), node->folder_path, f->config.cluster, node->id, &problem))
         fail_msg("%s", problem.text);
-    const struct network_options options = {&f->config, node->id, node->folder, node->logger, on_input, node};
-    if (!network_open(&node->network, &f->loop, &options, &problem))
+    const struct network_options options = options_of(f, node);
+    if (!tcp_network_open(&node->network, &f->loop, &options, &problem))
         fail_msg("%s", problem.text);
     f->config_nodes[i].address.port = network_port(node->network);
     assert_int_not_equal(f->config_nodes[i].address.port, 0);
@@ -448,9 +468,9 @@ static void test_port_in_use(void **state)
     struct node *b = &f->nodes[1];
     struct problem problem = {0};
     assert_true(data_folder_open(&b->folder, disk_posix(), b->folder_path, "demo", 2, &problem));
-    const struct network_options options = {&f->config, 2, b->folder, b->logger, on_input, b};
+    const struct network_options options = options_of(f, b);
     struct network *n = NULL;
-    assert_false(network_open(&n, &f->loop, &options, &problem));
+    assert_false(tcp_network_open(&n, &f->loop, &options, &problem));
     assert_int_equal(problem.exit_code, EXIT_BAD_INPUT);
     assert_non_null(strstr(problem.text, "address already in use"));
     data_folder_close(b->folder);

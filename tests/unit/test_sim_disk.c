@@ -12,7 +12,7 @@
 
 #include "core/base/checksum.h"
 #include "core/base/memory.h"
-#include "host/journal_store.h"
+#include "io/journal_store.h"
 #include "sim/disk.h"
 
 enum { PAGE = 4096, SECTOR = 512, ALWAYS = 1000000, SEEDS = 150 };

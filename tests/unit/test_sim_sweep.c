@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "host/journal_store.h"
+#include "io/journal_store.h"
 #include "sim/sweep.h"
 
 static char why[1500];

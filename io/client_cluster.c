@@ -1,0 +1,202 @@
+/* The cluster as Redis clients see it: one shard, all slots, whose master is the leader and whose replicas are the other nodes
+ * with a client port. So `redis-cli -c` and cluster clients find the leader by themselves. */
+#include <stdio.h>
+#include <string.h>
+
+#include "core/base/checksum.h"
+#include "core/formats/keyslot.h"
+#include "io/client_internal.h"
+
+enum { NODE_NAME_SIZE = 41 };
+
+/* ---- Endpoints ---- */
+
+static bool is_wildcard(const char *host) { return strcmp(host, "0.0.0.0") == 0 || strcmp(host, "::") == 0; }
+
+/* Where clients reach a node. A wildcard is no place to go: the host under which nodes reach it stands in. */
+static const char *client_host(const struct config_node *n)
+{
+    if (!is_wildcard(n->client.host))
+        return n->client.host;
+    return is_wildcard(n->address.host) ? "" : n->address.host;
+}
+
+/* The port of a node; this one's may have been chosen by the system. */
+static uint16_t client_port(const struct client_server *s, const struct config_node *n)
+{
+    return n->id == s->options.node ? s->port : n->client.port;
+}
+
+static bool has_port(const struct config_node *n) { return n->client.host[0] != 0; }
+
+/* The node that leads, NULL when there is none that clients can reach. */
+static const struct config_node *leader_of(const struct client_server *s)
+{
+    const struct config_node *n = s->leader != 0 ? config_find(s->options.config, s->leader) : NULL;
+    return n != NULL && has_port(n) ? n : NULL;
+}
+
+/* The slot of a command's first key, 0 for one without. What this state machine does not know has its key first. */
+static uint32_t slot_of(const struct client_server *s, const struct bytes *args, size_t argc)
+{
+    if (argc == 0)
+        return 0;
+    int index = name_table_find(&s->machine_names, command_name(args[0].ptr, args[0].len));
+    size_t first = index < 0 ? 1 : s->machine_commands.ptr[index].first_key;
+    return first > 0 && first < argc ? keyslot(args[first].ptr, args[first].len) : 0;
+}
+
+void client_moved(struct client_server *s, const struct bytes *args, size_t argc, uint32_t leader, struct resp_buffer *out)
+{
+    const struct config_node *n = leader != 0 ? config_find(s->options.config, leader) : NULL;
+    if (n == NULL || !has_port(n)) {
+        resp_error_text(out, "CLUSTERDOWN no leader");
+        return;
+    }
+    client_print(out, "-MOVED %u %s:%u\r\n", slot_of(s, args, argc), client_host(n), client_port(s, n));
+}
+
+/* ---- CLUSTER ---- */
+
+/* 40 hexadecimal digits, the same on every node and for ever. */
+static void node_name(const struct client_server *s, uint32_t node, char name[NODE_NAME_SIZE])
+{
+    const char *cluster = s->options.config->cluster;
+    uint64_t high = checksum(cluster, strlen(cluster), node);
+    uint64_t low = checksum(cluster, strlen(cluster), high);
+    snprintf(name, NODE_NAME_SIZE, "%016llx%016llx%08x", (unsigned long long)high, (unsigned long long)low, node);
+}
+
+static void slots_node(const struct client_server *s, const struct config_node *n, struct resp_buffer *out)
+{
+    char name[NODE_NAME_SIZE];
+    node_name(s, n->id, name);
+    resp_array(out, 3);
+    resp_string(out, client_host(n));
+    resp_integer(out, client_port(s, n));
+    resp_string(out, name);
+}
+
+static void slots(struct client_connection *c, struct resp_buffer *out)
+{
+    const struct client_server *s = c->server;
+    const struct config *config = s->options.config;
+    const struct config_node *leader = leader_of(s);
+    if (leader == NULL) {
+        resp_array(out, 0);
+        return;
+    }
+    size_t nodes = 0;
+    for (size_t i = 0; i < config->node_count; i++)
+        nodes += has_port(&config->nodes[i]) ? 1 : 0;
+    resp_array(out, 1);
+    resp_array(out, 2 + nodes);
+    resp_integer(out, 0);
+    resp_integer(out, KEYSLOT_COUNT - 1);
+    slots_node(s, leader, out);
+    for (size_t i = 0; i < config->node_count; i++)
+        if (has_port(&config->nodes[i]) && &config->nodes[i] != leader)
+            slots_node(s, &config->nodes[i], out);
+}
+
+static void shards_node(struct client_connection *c, const struct config_node *n, struct resp_buffer *out)
+{
+    const struct client_server *s = c->server;
+    char name[NODE_NAME_SIZE];
+    node_name(s, n->id, name);
+    resp_map(out, c->version, 7);
+    resp_string(out, "id");
+    resp_string(out, name);
+    resp_string(out, "port");
+    resp_integer(out, client_port(s, n));
+    resp_string(out, "ip");
+    resp_string(out, client_host(n));
+    resp_string(out, "endpoint");
+    resp_string(out, client_host(n));
+    resp_string(out, "role");
+    resp_string(out, n == leader_of(s) ? "master" : "replica");
+    resp_string(out, "replication-offset");
+    resp_integer(out, 0);
+    resp_string(out, "health");
+    resp_string(out, "online");
+}
+
+static void shards(struct client_connection *c, struct resp_buffer *out)
+{
+    const struct client_server *s = c->server;
+    const struct config *config = s->options.config;
+    size_t nodes = 0;
+    for (size_t i = 0; i < config->node_count; i++)
+        nodes += has_port(&config->nodes[i]) ? 1 : 0;
+    resp_array(out, 1);
+    resp_map(out, c->version, 2);
+    resp_string(out, "slots");
+    resp_array(out, leader_of(s) != NULL ? 2 : 0);
+    if (leader_of(s) != NULL) {
+        resp_integer(out, 0);
+        resp_integer(out, KEYSLOT_COUNT - 1);
+    }
+    resp_string(out, "nodes");
+    resp_array(out, nodes);
+    for (size_t i = 0; i < config->node_count; i++)
+        if (has_port(&config->nodes[i]))
+            shards_node(c, &config->nodes[i], out);
+}
+
+static void nodes_line(const struct client_server *s, const struct config_node *n, struct resp_buffer *text)
+{
+    const struct config_node *leader = leader_of(s);
+    char name[NODE_NAME_SIZE], master[NODE_NAME_SIZE] = "-";
+    node_name(s, n->id, name);
+    if (leader != NULL && leader != n)
+        node_name(s, leader->id, master);
+    client_print(text, "%s %s:%u@%u %s%s %s 0 0 1 connected%s\n", name, client_host(n), client_port(s, n), n->address.port,
+                 n->id == s->options.node ? "myself," : "", leader == NULL || leader == n ? "master" : "slave", master,
+                 n == leader ? " 0-16383" : "");
+}
+
+static void nodes(struct client_connection *c, struct resp_buffer *out)
+{
+    const struct config *config = c->server->options.config;
+    struct resp_buffer text = {0};
+    for (size_t i = 0; i < config->node_count; i++)
+        if (has_port(&config->nodes[i]))
+            nodes_line(c->server, &config->nodes[i], &text);
+    resp_text(out, c->version, text.data, text.len);
+    resp_buffer_close(&text);
+}
+
+static void info(struct client_connection *c, struct resp_buffer *out)
+{
+    const struct client_server *s = c->server;
+    bool up = leader_of(s) != NULL;
+    struct resp_buffer text = {0};
+    client_print(&text,
+                 "cluster_state:%s\r\ncluster_slots_assigned:%d\r\ncluster_slots_ok:%d\r\ncluster_slots_pfail:0\r\n"
+                 "cluster_slots_fail:0\r\ncluster_known_nodes:%zu\r\ncluster_size:1\r\ncluster_current_epoch:1\r\n"
+                 "cluster_my_epoch:1\r\n",
+                 up ? "ok" : "fail", up ? KEYSLOT_COUNT : 0, up ? KEYSLOT_COUNT : 0, s->options.config->node_count);
+    resp_text(out, c->version, text.data, text.len);
+    resp_buffer_close(&text);
+}
+
+void client_cluster(struct client_connection *c, const struct bytes *args, size_t argc, struct resp_buffer *out)
+{
+    char name[NODE_NAME_SIZE];
+    if (client_is_word(&args[1], "slots") && argc == 2) {
+        slots(c, out);
+    } else if (client_is_word(&args[1], "shards") && argc == 2) {
+        shards(c, out);
+    } else if (client_is_word(&args[1], "nodes") && argc == 2) {
+        nodes(c, out);
+    } else if (client_is_word(&args[1], "info") && argc == 2) {
+        info(c, out);
+    } else if (client_is_word(&args[1], "myid") && argc == 2) {
+        node_name(c->server, c->server->options.node, name);
+        resp_string(out, name);
+    } else if (client_is_word(&args[1], "keyslot") && argc == 3) {
+        resp_integer(out, keyslot(args[2].ptr, args[2].len));
+    } else {
+        client_unknown_subcommand(out, "CLUSTER", &args[1]);
+    }
+}

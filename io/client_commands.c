@@ -1,0 +1,428 @@
+/* Commands that the port answers itself: those about the connection and about the server. Everything else is for the node. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "core/formats/decimal.h"
+#include "io/client_internal.h"
+
+/* ---- Helpers ---- */
+
+bool client_is_word(const struct bytes *arg, const char *word)
+{
+    return strlen(word) == arg->len && strncasecmp((const char *)arg->ptr, word, arg->len) == 0;
+}
+
+void client_print(struct resp_buffer *out, const char *format, ...)
+{
+    char text[1024];
+    va_list args;
+    va_start(args, format);
+    int len = vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    resp_raw(out, text, len < 0 ? 0 : (size_t)len < sizeof text ? (size_t)len : sizeof text - 1);
+}
+
+/* Copies an argument as a C string, cut at `size` - 1. */
+static void copy_word(const struct bytes *arg, char *out, size_t size)
+{
+    size_t len = arg->len < size - 1 ? arg->len : size - 1;
+    memcpy(out, arg->ptr, len);
+    out[len] = 0;
+}
+
+void client_unknown_subcommand(struct resp_buffer *out, const char *command, const struct bytes *subcommand)
+{
+    char text[256], word[129];
+    copy_word(subcommand, word, sizeof word);
+    snprintf(text, sizeof text, "ERR unknown subcommand '%s'. Try %s HELP.", word, command);
+    resp_error_text(out, text);
+}
+
+static void wrong_arity(struct resp_buffer *out, const char *name)
+{
+    char text[128];
+    snprintf(text, sizeof text, "ERR wrong number of arguments for '%s' command", name);
+    resp_error_text(out, text);
+}
+
+/* ---- The connection ---- */
+
+static void ping(struct client_connection *c, const struct bytes *args, size_t argc, struct resp_buffer *out)
+{
+    (void)c;
+    if (argc > 2)
+        wrong_arity(out, "ping");
+    else if (argc == 2)
+        resp_bytes(out, args[1].ptr, args[1].len);
+    else
+        resp_status_text(out, "PONG");
+}
+
+static void echo(struct client_connection *c, const struct bytes *args, size_t argc, struct resp_buffer *out)
+{
+    (void)c;
+    (void)argc;
+    resp_bytes(out, args[1].ptr, args[1].len);
+}
+
+static const char no_password[] =
+    "ERR AUTH <password> called without any password configured for the default user. Are you sure "
+    "your configuration is correct?";
+
+static void auth(struct client_connection *c, const struct bytes *args, size_t argc, struct resp_buffer *out)
+{
+    (void)c;
+    (void)args;
+    if (argc > 3)
+        resp_error_text(out, "ERR syntax error");
+    else
+        resp_error_text(out, no_password);
+}
+
+/* Names have no blanks or control characters, so that CLIENT LIST can be read. */
+static bool set_word(char *to, size_t size, const struct bytes *arg, const char *what, struct resp_buffer *out)
+{
+    char text[128];
+    if (arg->len >= size) {
+        snprintf(text, sizeof text, "ERR %s cannot be longer than %zu bytes.", what, size - 1);
+        resp_error_text(out, text);
+        return false;
+    }
+    for (size_t i = 0; i < arg->len; i++)
+        if (arg->ptr[i] < '!' || arg->ptr[i] > '~') {
+            snprintf(text, sizeof text, "ERR %s cannot contain spaces, newlines or special characters.", what);
+            resp_error_text(out, text);
+            return false;
+        }
+    copy_word(arg, to, size);
+    return true;
+}
+
+static void hello_reply(struct client_connection *c, struct resp_buffer *out)
+{
+    resp_map(out, c->version, 7);
+    resp_string(out, "server");
+    resp_string(out, "redis");
+    resp_string(out, "version");
+    resp_string(out, CLIENT_REDIS_VERSION);
+    resp_string(out, "proto");
+    resp_integer(out, c->version);
+    resp_string(out, "id");
+    resp_integer(out, c->generation);
+    resp_string(out, "mode");
+    resp_string(out, "cluster");
+    resp_string(out, "role");
+    resp_string(out, "master");
+    resp_string(out, "modules");
+    resp_array(out, 0);
+}
+
+static void hello(struct client_connection *c, const struct bytes *args, size_t argc, struct resp_buffer *out)
+{
+    int64_t version = c->version;
+    if (argc > 1 && !decimal_read(args[1].ptr, args[1].len, &version)) {
+        resp_error_text(out, "ERR Protocol version is not an integer or out of range");
+        return;
+    }
+    if (version < 2 || version > 3) {
+        resp_error_text(out, "NOPROTO unsupported protocol version");
+        return;
+    }
+    for (size_t i = 2; i < argc; i++) {
+        if (client_is_word(&args[i], "auth") && i + 2 < argc) {
+            resp_error_text(out, no_password);
+            return;
+        }
+        if (!client_is_word(&args[i], "setname") || i + 1 >= argc) {
+            resp_error_text(out, "ERR Syntax error in HELLO option");
+            return;
+        }
+        if (!set_word(c->name, sizeof c->name, &args[++i], "Client names", out))
+            return;
+    }
+    c->version = (int)version;
+    hello_reply(c, out);
+}
+
+static void select_database(struct client_connection *c, const struct bytes *args, size_t argc, struct resp_buffer *out)
+{
+    (void)c;
+    (void)argc;
+    int64_t index;
+    if (!decimal_read(args[1].ptr, args[1].len, &index))
+        resp_error_text(out, "ERR value is not an integer or out of range");
+    else if (index != 0)
+        resp_error_text(out, "ERR DB index is out of range");
+    else
+        resp_status_text(out, "OK");
+}
+
+static void ok(struct client_connection *c, const struct bytes *args, size_t argc, struct resp_buffer *out)
+{
+    (void)c;
+    (void)args;
+    (void)argc;
+    resp_status_text(out, "OK");
+}
+
+static void quit(struct client_connection *c, const struct bytes *args, size_t argc, struct resp_buffer *out)
+{
+    ok(c, args, argc, out);
+    client_connection_finish(c);
+}
+
+static void reset(struct client_connection *c, const struct bytes *args, size_t argc, struct resp_buffer *out)
+{
+    (void)args;
+    (void)argc;
+    c->version = 2;
+    c->name[0] = 0;
+    resp_status_text(out, "RESET");
+}
+
+static void no_transactions(struct client_connection *c, const struct bytes *args, size_t argc, struct resp_buffer *out)
+{
+    (void)c;
+    (void)argc;
+    char text[128], name[16];
+    copy_word(&args[0], name, sizeof name);
+    snprintf(text, sizeof text, "ERR %s is not supported: there are no transactions, each command is atomic", name);
+    resp_error_text(out, text);
+}
+
+/* ---- CLIENT ---- */
+
+static void client_line(const struct client_connection *c, struct resp_buffer *out)
+{
+    char peer[80], local[80];
+    uint64_t now = uv_now(c->server->loop);
+    client_connection_address(c, true, peer, sizeof peer);
+    client_connection_address(c, false, local, sizeof local);
+    client_print(
+        out,
+        "id=%u addr=%s laddr=%s name=%s age=%llu idle=%llu db=0 pending=%u waiting-bytes=%llu out-bytes=%zu resp=%d "
+        "lib-name=%s lib-ver=%s\n",
+        c->generation, peer, local, c->name, (unsigned long long)((now - c->opened_ms) / 1000),
+        (unsigned long long)((now - c->active_ms) / 1000), c->tail - c->head, (unsigned long long)c->waiting,
+        c->out.len + c->sent.len, c->version, c->library_name, c->library_version);
+}
+
+static void client_list(struct client_connection *c, bool all, struct resp_buffer *out)
+{
+    const struct client_server *s = c->server;
+    struct resp_buffer text = {0};
+    if (!all)
+        client_line(c, &text);
+    for (size_t i = 0; all && i < s->connections_capacity; i++)
+        if (s->connections[i] != NULL)
+            client_line(s->connections[i], &text);
+    resp_text(out, c->version, text.data, text.len);
+    resp_buffer_close(&text);
+}
+
+static void client_set_info(struct client_connection *c, const struct bytes *args, struct resp_buffer *out)
+{
+    bool set;
+    if (client_is_word(&args[2], "lib-name")) {
+        set = set_word(c->library_name, sizeof c->library_name, &args[3], "lib-name", out);
+    } else if (client_is_word(&args[2], "lib-ver")) {
+        set = set_word(c->library_version, sizeof c->library_version, &args[3], "lib-ver", out);
+    } else {
+        resp_error_text(out, "ERR Unrecognized option for CLIENT SETINFO");
+        return;
+    }
+    if (set)
+        resp_status_text(out, "OK");
+}
+
+static void client(struct client_connection *c, const struct bytes *args, size_t argc, struct resp_buffer *out)
+{
+    const struct bytes *sub = &args[1];
+    if (client_is_word(sub, "id") && argc == 2) {
+        resp_integer(out, c->generation);
+    } else if (client_is_word(sub, "getname") && argc == 2) {
+        if (c->name[0] == 0)
+            resp_nil(out, c->version);
+        else
+            resp_string(out, c->name);
+    } else if (client_is_word(sub, "setname") && argc == 3) {
+        if (set_word(c->name, sizeof c->name, &args[2], "Client names", out))
+            resp_status_text(out, "OK");
+    } else if (client_is_word(sub, "setinfo") && argc == 4) {
+        client_set_info(c, args, out);
+    } else if (client_is_word(sub, "info") && argc == 2) {
+        client_list(c, false, out);
+    } else if (client_is_word(sub, "list")) {
+        client_list(c, true, out);
+    } else if ((client_is_word(sub, "no-evict") || client_is_word(sub, "no-touch")) && argc == 3) {
+        resp_status_text(out, "OK"); /* nothing is ever evicted or ages */
+    } else {
+        client_unknown_subcommand(out, "CLIENT", sub);
+    }
+}
+
+/* ---- The table ---- */
+
+static client_command_handler command;
+
+static const struct port_command {
+    const char *name;
+    client_command_handler *handler;
+    int arity;
+} port_commands[] = {
+    {"ping", ping, -1},
+    {"echo", echo, 2},
+    {"hello", hello, -1},
+    {"auth", auth, -2},
+    {"client", client, -2},
+    {"command", command, -1},
+    {"info", client_info, -1},
+    {"config", client_config, -2},
+    {"select", select_database, 2},
+    {"cluster", client_cluster, -2},
+    {"reset", reset, 1},
+    {"quit", quit, -1},
+    {"readonly", ok, 1},
+    {"readwrite", ok, 1},
+    {"multi", no_transactions, 1},
+    {"exec", no_transactions, 1},
+    {"discard", no_transactions, 1},
+    {"watch", no_transactions, -2},
+    {"unwatch", no_transactions, 1},
+};
+enum { PORT_COMMAND_COUNT = sizeof port_commands / sizeof port_commands[0] };
+
+static void add_name(struct name_table *table, const char *name, size_t len, size_t index)
+{
+    uint64_t number = command_name((const uint8_t *)name, len);
+    if (number != 0 && name_table_find(table, number) < 0)
+        name_table_add(table, number, (uint8_t)index);
+}
+
+void client_commands_init(struct client_server *s)
+{
+    for (size_t i = 0; i < PORT_COMMAND_COUNT; i++)
+        add_name(&s->port_names, port_commands[i].name, strlen(port_commands[i].name), i);
+    s->machine = state_machine_new();
+    s->machine_commands = state_machine_describe(s->machine);
+    for (size_t i = 0; i < s->machine_commands.len; i++) {
+        const struct bytes *name = &s->machine_commands.ptr[i].name;
+        add_name(&s->machine_names, (const char *)name->ptr, name->len, i);
+    }
+}
+
+bool client_commands_answer(struct client_connection *c, const struct resp_request *request)
+{
+    const struct client_server *s = c->server;
+    int index = name_table_find(&s->port_names, command_name(request->args[0].ptr, request->args[0].len));
+    if (index < 0)
+        return false;
+    const struct port_command *p = &port_commands[index];
+    uint32_t position = client_connection_expect(c);
+    struct resp_buffer *out = client_connection_reply(c, position);
+    if (p->arity >= 0 ? request->argc != (size_t)p->arity : request->argc < (size_t)-p->arity)
+        wrong_arity(out, p->name);
+    else
+        p->handler(c, request->args, request->argc, out);
+    client_connection_replied(c, position);
+    return true;
+}
+
+/* ---- COMMAND ---- */
+
+/* All commands in one numbering: those of the state machine, then those of the port. */
+static struct command_info info_at(const struct client_server *s, size_t index)
+{
+    if (index < s->machine_commands.len)
+        return s->machine_commands.ptr[index];
+    const struct port_command *p = &port_commands[index - s->machine_commands.len];
+    return (struct command_info){
+        .name = {.ptr = (uint8_t *)(uintptr_t)p->name, .len = strlen(p->name)}, .arity = p->arity, .read_only = true};
+}
+
+static size_t info_count(const struct client_server *s) { return s->machine_commands.len + PORT_COMMAND_COUNT; }
+
+/* The number of a command, -1 when there is none of this name. */
+static int info_find(const struct client_server *s, const struct bytes *name)
+{
+    uint64_t number = command_name(name->ptr, name->len);
+    int index = name_table_find(&s->machine_names, number);
+    if (index >= 0)
+        return index;
+    index = name_table_find(&s->port_names, number);
+    return index < 0 ? -1 : index + (int)s->machine_commands.len;
+}
+
+static void command_entry(struct client_server *s, size_t index, struct resp_buffer *out)
+{
+    struct command_info info = info_at(s, index);
+    bool in_port = index >= s->machine_commands.len;
+    resp_array(out, 10);
+    resp_bytes(out, info.name.ptr, info.name.len);
+    resp_integer(out, info.arity);
+    resp_array(out, 1);
+    resp_status_text(out, in_port ? "fast" : info.read_only ? "readonly" : "write");
+    resp_integer(out, info.first_key);
+    resp_integer(out, info.last_key);
+    resp_integer(out, info.key_step);
+    for (int list = 0; list < 4; list++) /* categories, tips, key specifications, subcommands: none */
+        resp_array(out, 0);
+}
+
+static void command_docs(struct client_connection *c, size_t index, struct resp_buffer *out)
+{
+    struct command_info info = info_at(c->server, index);
+    bool in_port = index >= c->server->machine_commands.len;
+    resp_bytes(out, info.name.ptr, info.name.len);
+    resp_map(out, c->version, 2);
+    resp_string(out, "summary");
+    resp_string(out, in_port ? "Answered by the client port of this node" : "Executed by the replicated state machine");
+    resp_string(out, "group");
+    resp_string(out, in_port ? "connection" : "string");
+}
+
+static void command_docs_all(struct client_connection *c, const struct bytes *names, size_t count, struct resp_buffer *out)
+{
+    struct client_server *s = c->server;
+    size_t found = 0;
+    for (size_t i = 0; i < count; i++)
+        found += info_find(s, &names[i]) >= 0 ? 1 : 0;
+    resp_map(out, c->version, count == 0 ? info_count(s) : found);
+    for (size_t i = 0; count == 0 && i < info_count(s); i++)
+        command_docs(c, i, out);
+    for (size_t i = 0; i < count; i++)
+        if (info_find(s, &names[i]) >= 0)
+            command_docs(c, (size_t)info_find(s, &names[i]), out);
+}
+
+static void command(struct client_connection *c, const struct bytes *args, size_t argc, struct resp_buffer *out)
+{
+    struct client_server *s = c->server;
+    size_t all = info_count(s);
+    if (argc == 1 || (client_is_word(&args[1], "info") && argc == 2)) {
+        resp_array(out, all);
+        for (size_t i = 0; i < all; i++)
+            command_entry(s, i, out);
+    } else if (client_is_word(&args[1], "count") && argc == 2) {
+        resp_integer(out, (int64_t)all);
+    } else if (client_is_word(&args[1], "list") && argc == 2) {
+        resp_array(out, all);
+        for (size_t i = 0; i < all; i++)
+            resp_bytes(out, info_at(s, i).name.ptr, info_at(s, i).name.len);
+    } else if (client_is_word(&args[1], "info")) {
+        resp_array(out, argc - 2);
+        for (size_t i = 2; i < argc; i++) {
+            int index = info_find(s, &args[i]);
+            if (index < 0)
+                resp_nil(out, c->version);
+            else
+                command_entry(s, (size_t)index, out);
+        }
+    } else if (client_is_word(&args[1], "docs")) {
+        command_docs_all(c, args + 2, argc - 2, out);
+    } else {
+        client_unknown_subcommand(out, "COMMAND", &args[1]);
+    }
+}

@@ -1,0 +1,461 @@
+/* The client port: from commands of all connections to batches, and from answers to replies.
+ *
+ *   connections --parse--> open batch --full--> ready batches --receive--> in flight --reply--> connections
+ *
+ * A command is copied once, into the batch being gathered; beside it the batch notes where its reply goes. A batch is full at
+ * batch_size commands or batch_bytes bytes, else it is cut when the node asks for it, so that load makes batches
+ * large and idleness makes them prompt. A token names a place in the table of batches in flight, and a serial number that
+ * tells an answer that comes twice. */
+#include "io/client_server.h"
+
+#include <netdb.h>
+#include <netinet/in.h>
+#include <signal.h>
+
+#include "core/base/memory.h"
+#include "io/client_internal.h"
+
+enum { BACKLOG = 1024, SPARES_MAX = 64, SPARE_WORDS_MAX = 128 * 1024, PATIENCE_MS = 1000, ARGS_MAX = 1024 * 1024 };
+
+/* ---- Batches ---- */
+
+static struct client_gather *gather_new(struct client_server *s)
+{
+    struct client_gather *g = s->spare;
+    if (g != NULL) {
+        s->spare = g->next;
+        s->spare_count--;
+    } else {
+        g = memory_new(1, sizeof *g);
+    }
+    g->next = NULL;
+    g->count = 0;
+    batch_begin(&g->builder);
+    return g;
+}
+
+static void gather_free(struct client_gather *g)
+{
+    batch_builder_free(&g->builder);
+    free(g->origins);
+    free(g);
+}
+
+static void gather_release(struct client_server *s, struct client_gather *g)
+{
+    if (s->spare_count == SPARES_MAX || g->builder.capacity > SPARE_WORDS_MAX) {
+        gather_free(g);
+        return;
+    }
+    g->next = s->spare;
+    s->spare = g;
+    s->spare_count++;
+}
+
+/* The batch being gathered is full. */
+static void seal(struct client_server *s)
+{
+    *s->ready_end = s->open;
+    s->ready_end = &s->open->next;
+    s->open = NULL;
+}
+
+/* The oldest batch that has not been received; NULL when there is none. */
+static struct client_gather *take_ready(struct client_server *s)
+{
+    if (s->ready == NULL && s->open != NULL)
+        seal(s);
+    struct client_gather *g = s->ready;
+    if (g != NULL) {
+        s->ready = g->next;
+        if (s->ready == NULL)
+            s->ready_end = &s->ready;
+        g->next = NULL;
+    }
+    return g;
+}
+
+static void add_command(struct client_connection *c, const struct resp_request *request)
+{
+    struct client_server *s = c->server;
+    const struct config *config = s->options.config;
+    if (s->open != NULL && s->open->builder.len + request->size > config->batch_bytes)
+        seal(s);
+    if (s->open == NULL)
+        s->open = gather_new(s);
+    struct client_gather *g = s->open;
+    batch_add(&g->builder, request->args, request->argc);
+    g->origins = memory_reserve(g->origins, &g->origins_capacity, (size_t)g->count + 1, sizeof *g->origins);
+    uint32_t bytes = (uint32_t)request->size + CLIENT_REQUEST_OVERHEAD;
+    g->origins[g->count++] = (struct client_origin){
+        .connection = c->index, .generation = c->generation, .position = client_connection_expect(c), .bytes = bytes};
+    c->waiting += bytes;
+    s->statistics.waiting_bytes += bytes;
+    s->statistics.commands++;
+    if (g->count >= config->batch_size || g->builder.len >= config->batch_bytes)
+        seal(s);
+}
+
+/* True when even reading no more has not kept what is waiting within bounds. */
+static bool overloaded(const struct client_server *s)
+{
+    uint64_t limit = s->options.config->client_bytes_all_max;
+    return s->statistics.waiting_bytes + s->buffered > limit + limit / 4;
+}
+
+void client_server_command(struct client_connection *c, const struct resp_request *request)
+{
+    struct client_server *s = c->server;
+    bool for_node = s->leader == s->options.node || (s->leader != 0 && s->forwards);
+    if (for_node && !overloaded(s)) {
+        add_command(c, request);
+        return;
+    }
+    uint32_t position = client_connection_expect(c);
+    struct resp_buffer *out = client_connection_reply(c, position);
+    if (for_node)
+        resp_error_text(out, "BUSY too many requests are waiting, try again later");
+    else
+        client_moved(s, request->args, request->argc, s->leader, out);
+    client_connection_replied(c, position);
+    s->statistics.errors++;
+}
+
+bool client_server_waiting(const struct client_server *s) { return s->ready != NULL || s->open != NULL; }
+
+/* ---- Batches in flight ---- */
+
+static uint64_t put_in_flight(struct client_server *s, struct client_gather *g)
+{
+    if (s->free_place_count == 0) {
+        size_t old = s->in_flight_capacity, capacity = old;
+        s->in_flight = memory_reserve(s->in_flight, &capacity, old + 1, sizeof *s->in_flight);
+        s->free_places = realloc(s->free_places, capacity * sizeof *s->free_places);
+        invariant(s->free_places != NULL);
+        s->in_flight_capacity = capacity;
+        for (size_t i = capacity; i > old; i--) {
+            s->in_flight[i - 1] = NULL;
+            s->free_places[s->free_place_count++] = (uint32_t)(i - 1);
+        }
+    }
+    uint32_t place = s->free_places[--s->free_place_count];
+    s->in_flight[place] = g;
+    g->token = (uint64_t)++s->serial << 32 | place;
+    return g->token;
+}
+
+static struct client_gather *take_in_flight(struct client_server *s, uint64_t token)
+{
+    uint32_t place = (uint32_t)token;
+    if (place >= s->in_flight_capacity || s->in_flight[place] == NULL || s->in_flight[place]->token != token)
+        return NULL;
+    struct client_gather *g = s->in_flight[place];
+    s->in_flight[place] = NULL;
+    s->free_places[s->free_place_count++] = place;
+    return g;
+}
+
+struct packet_list client_server_receive(struct client_server *s, uint64_t credit)
+{
+    size_t count = 0;
+    while (count < credit && client_server_waiting(s)) {
+        struct client_gather *g = take_ready(s);
+        struct payload value = batch_end(&g->builder);
+        s->packets = memory_reserve(s->packets, &s->packets_capacity, count + 1, sizeof *s->packets);
+        s->packets[count++] =
+            (struct packet){.id = put_in_flight(s, g), .kind = g->count, .len = value.len, .words = value.words};
+        s->statistics.batches++;
+    }
+    return (struct packet_list){.ptr = s->packets, .len = count};
+}
+
+/* ---- Answers ---- */
+
+static void reply_unknown(struct resp_buffer *out) { resp_error_text(out, "UNKNOWN outcome"); }
+
+/* What an answer says to each command of its batch. */
+struct verdict {
+    uint8_t outcome;
+    uint32_t leader;
+    struct payload replies;
+    size_t offset; /* of the next reply */
+};
+
+/* Encodes the reply to command number `index`. It is called for each in turn, also where nobody listens any more. */
+static void encode_reply(struct client_server *s, struct verdict *v, uint32_t index, int version, struct resp_buffer *out)
+{
+    switch (v->outcome) {
+    case OUTCOME_EXECUTED:
+        if (!resp_reply(out, version, &v->replies, &v->offset))
+            reply_unknown(out);
+        return;
+    case OUTCOME_MOVED: {
+        bool known = index < s->unpacked.count;
+        const struct command *command = known ? &s->unpacked.commands[index] : NULL;
+        client_moved(s, known ? command->args.ptr : NULL, known ? command->args.len : 0, v->leader, out);
+        return;
+    }
+    case OUTCOME_BUSY:
+        resp_error_text(out, "BUSY too many requests are waiting, try again later");
+        return;
+    default:
+        reply_unknown(out);
+        return;
+    }
+}
+
+static void answer(struct client_server *s, struct client_gather *g, struct verdict *v)
+{
+    if (v->outcome == OUTCOME_MOVED) {
+        struct payload value = batch_end(&g->builder);
+        if (!batch_commands_read(&s->unpacked, &value))
+            s->unpacked.count = 0;
+    }
+    if (v->outcome == OUTCOME_EXECUTED && replies_count(&v->replies) != g->count) {
+        logger_log(s->options.logger, LOG_ERROR, "clients", "a batch of %u commands was answered with %u replies", g->count,
+                   replies_count(&v->replies));
+        v->outcome = OUTCOME_UNKNOWN;
+    }
+    for (uint32_t i = 0; i < g->count; i++) {
+        const struct client_origin *o = &g->origins[i];
+        struct client_connection *c = client_connection_find(s, o->connection, o->generation);
+        s->statistics.waiting_bytes -= o->bytes;
+        if (c == NULL) {
+            s->scratch.len = 0;
+            encode_reply(s, v, i, 2, &s->scratch);
+            continue;
+        }
+        c->waiting -= o->bytes;
+        encode_reply(s, v, i, c->version, client_connection_reply(c, o->position));
+        client_connection_replied(c, o->position);
+        client_connection_touch(c);
+    }
+    if (v->outcome != OUTCOME_EXECUTED)
+        s->statistics.errors += g->count;
+    gather_release(s, g);
+}
+
+void client_server_reply(struct client_server *s, const struct packet *answers, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        const struct packet *p = &answers[i];
+        struct client_gather *g = take_in_flight(s, p->id);
+        if (g == NULL) {
+            logger_log(s->options.logger, LOG_WARNING, "clients", "an answer to no batch (token %llu) is ignored",
+                       (unsigned long long)p->id);
+            continue;
+        }
+        struct verdict v = {
+            .outcome = (uint8_t)p->kind, .leader = p->kind >> 8, .replies = {.words = p->words, .len = p->len}};
+        answer(s, g, &v);
+    }
+    client_connection_flush_all(s);
+}
+
+void client_server_leader(struct client_server *s, uint64_t node, uint64_t round)
+{
+    (void)round;
+    s->leader = node <= NODE_ID_MAX ? (uint32_t)node : 0;
+    if (s->leader == s->options.node || (s->leader != 0 && s->forwards))
+        return;
+    /* The node has not seen these yet: somebody else may have them. */
+    while (client_server_waiting(s))
+        answer(s, take_ready(s), &(struct verdict){.outcome = OUTCOME_MOVED, .leader = s->leader});
+    client_connection_flush_all(s);
+}
+
+struct client_server_statistics client_server_statistics(const struct client_server *s) { return s->statistics; }
+uint16_t client_server_port(const struct client_server *s) { return s->port; }
+
+/* ---- Opening ---- */
+
+static void on_connection(uv_stream_t *listener, int status)
+{
+    struct client_server *s = listener->data;
+    if (status == 0 && !s->closing)
+        client_connection_accept(s, listener);
+}
+
+static void on_handle_closed(uv_handle_t *handle) { client_server_handle_closed(handle->data); }
+
+/* Where the system chose a port, the further addresses of the same name take the same one. */
+static int listen_on(struct client_server *s, struct sockaddr *address)
+{
+    uint16_t *port = address->sa_family == AF_INET6 ? &((struct sockaddr_in6 *)address)->sin6_port
+                                                    : &((struct sockaddr_in *)address)->sin_port;
+    *port = htons(s->port);
+    uv_tcp_t *listener = &s->listeners[s->listener_count];
+    int failed = uv_tcp_init(s->loop, listener);
+    if (failed != 0)
+        return failed;
+    listener->data = s;
+    s->listener_count++;
+    s->handles++;
+    failed = uv_tcp_bind(listener, address, address->sa_family == AF_INET6 ? UV_TCP_IPV6ONLY : 0);
+    if (failed == 0)
+        failed = uv_listen((uv_stream_t *)listener, BACKLOG, on_connection);
+    struct sockaddr_storage bound;
+    int len = sizeof bound;
+    if (failed == 0)
+        failed = uv_tcp_getsockname(listener, (struct sockaddr *)&bound, &len);
+    if (failed == 0)
+        s->port = ntohs(bound.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&bound)->sin6_port
+                                                    : ((struct sockaddr_in *)&bound)->sin_port);
+    return failed;
+}
+
+static bool same_host(const struct sockaddr *a, const struct sockaddr *b)
+{
+    if (a->sa_family != b->sa_family)
+        return false;
+    if (a->sa_family == AF_INET6)
+        return memcmp(&((const struct sockaddr_in6 *)a)->sin6_addr, &((const struct sockaddr_in6 *)b)->sin6_addr,
+                      sizeof(struct in6_addr)) == 0;
+    return ((const struct sockaddr_in *)a)->sin_addr.s_addr == ((const struct sockaddr_in *)b)->sin_addr.s_addr;
+}
+
+/* True when the lookup gave this address before: some give 127.0.0.1 twice for localhost. */
+static bool listed_before(const struct addrinfo *list, const struct addrinfo *a)
+{
+    for (; list != a; list = list->ai_next)
+        if (same_host(list->ai_addr, a->ai_addr))
+            return true;
+    return false;
+}
+
+/* Listens on every address that the name has. One that this machine does not have is no error as long as another works;
+ * a port in use always is. */
+static bool listen_all(struct client_server *s, const struct endpoint *at, struct problem *problem)
+{
+    char place[512];
+    struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
+    uv_getaddrinfo_t lookup;
+    config_place(s->options.config, s->options.node, at, place, sizeof place);
+    int failed = uv_getaddrinfo(s->loop, &lookup, NULL, at->host, NULL, &hints);
+    if (failed != 0)
+        return problem_set(problem, EXIT_BAD_INPUT, "%s: client address %s cannot be resolved: %s", place, at->host,
+                           uv_strerror(failed));
+    size_t listening = 0;
+    int error = UV_EADDRNOTAVAIL;
+    for (struct addrinfo *a = lookup.addrinfo; a != NULL && s->listener_count < CLIENT_LISTENERS_MAX; a = a->ai_next) {
+        if (listed_before(lookup.addrinfo, a))
+            continue;
+        failed = listen_on(s, a->ai_addr);
+        listening += failed == 0 ? 1 : 0;
+        error = failed != 0 ? failed : error;
+        if (failed == UV_EADDRINUSE)
+            break;
+    }
+    uv_freeaddrinfo(lookup.addrinfo);
+    if (listening > 0 && failed != UV_EADDRINUSE)
+        return true;
+    return problem_set(problem, EXIT_BAD_INPUT, "%s: cannot listen for clients on %s port %u: %s", place, at->host, at->port,
+                       error == UV_EADDRINUSE ? "the port is in use" : uv_strerror(error));
+}
+
+bool client_server_open(struct client_server **out, uv_loop_t *loop, const struct client_server_options *options,
+                        struct problem *problem)
+{
+    *out = NULL;
+    const struct config *config = options->config;
+    const struct config_node *node = config_find(config, options->node);
+    if (node == NULL || node->client.host[0] == 0)
+        return problem_set(problem, EXIT_BAD_INPUT, "node %u has no client address in the configuration", options->node);
+    signal(SIGPIPE, SIG_IGN); /* writing to a client that has gone is an error code, not the end of the process */
+    struct client_server *s = memory_new(1, sizeof *s);
+    s->options = *options;
+    s->loop = loop;
+    s->port = node->client.port;
+    s->ready_end = &s->ready;
+    s->forwards = config->node_config.forward && node_set_has(config->node_config.proposers, options->node);
+    s->limits = (struct resp_limits){.args_max = ARGS_MAX, .bytes_max = config->command_bytes_max};
+    client_commands_init(s);
+    uv_timer_init(loop, &s->patience);
+    uv_unref((uv_handle_t *)&s->patience);
+    s->patience.data = s;
+    s->handles = 1;
+    if (!listen_all(s, &node->client, problem)) {
+        client_server_close(s, NULL, NULL);
+        return false;
+    }
+    *out = s;
+    return true;
+}
+
+/* ---- Closing ---- */
+
+static void server_free(struct client_server *s)
+{
+    while (client_server_waiting(s))
+        gather_free(take_ready(s));
+    while (s->spare != NULL) {
+        struct client_gather *next = s->spare->next;
+        gather_free(s->spare);
+        s->spare = next;
+    }
+    for (size_t i = 0; i < s->in_flight_capacity; i++)
+        if (s->in_flight[i] != NULL)
+            gather_free(s->in_flight[i]);
+    free(s->in_flight);
+    free(s->free_places);
+    free(s->packets);
+    free(s->connections);
+    free(s->free_indices);
+    free(s->dirty);
+    resp_request_close(&s->request);
+    resp_buffer_close(&s->scratch);
+    batch_commands_free(&s->unpacked);
+    state_machine_free(s->machine);
+    free(s);
+}
+
+/* The timer stays as long as there are connections to wait for. */
+static void close_timer_if_idle(struct client_server *s)
+{
+    if (s->closing && s->statistics.connections == 0 && !uv_is_closing((uv_handle_t *)&s->patience))
+        uv_close((uv_handle_t *)&s->patience, on_handle_closed);
+}
+
+void client_server_handle_closed(struct client_server *s)
+{
+    s->handles--;
+    close_timer_if_idle(s);
+    if (!s->closing || s->handles > 0)
+        return;
+    void (*on_closed)(void *context) = s->on_closed;
+    void *context = s->closed_context;
+    server_free(s);
+    if (on_closed != NULL)
+        on_closed(context);
+}
+
+/* Clients have had their time to take the last replies. */
+static void on_patience_over(uv_timer_t *timer)
+{
+    struct client_server *s = timer->data;
+    for (size_t i = 0; i < s->connections_capacity; i++)
+        if (s->connections[i] != NULL)
+            client_connection_close(s->connections[i]);
+}
+
+void client_server_close(struct client_server *s, void (*on_closed)(void *context), void *context)
+{
+    s->closing = true;
+    s->on_closed = on_closed;
+    s->closed_context = context;
+    for (size_t i = 0; i < s->listener_count; i++)
+        uv_close((uv_handle_t *)&s->listeners[i], on_handle_closed);
+    while (client_server_waiting(s))
+        answer(s, take_ready(s), &(struct verdict){.outcome = OUTCOME_UNKNOWN});
+    for (size_t i = 0; i < s->in_flight_capacity; i++)
+        if (s->in_flight[i] != NULL)
+            answer(s, take_in_flight(s, s->in_flight[i]->token), &(struct verdict){.outcome = OUTCOME_UNKNOWN});
+    client_connection_flush_all(s);
+    for (size_t i = 0; i < s->connections_capacity; i++)
+        if (s->connections[i] != NULL)
+            client_connection_finish(s->connections[i]);
+    close_timer_if_idle(s);
+    uv_ref((uv_handle_t *)&s->patience);
+    if (s->statistics.connections > 0)
+        uv_timer_start(&s->patience, on_patience_over, PATIENCE_MS, 0);
+}

@@ -1,0 +1,56 @@
+/* The client port: RESP 2 and 3 over TCP (design section 6). Collects commands of all connections into batches, so that
+ * nothing per command crosses into the node, and hands the replies out again. */
+#ifndef SYNOD_IO_CLIENT_SERVER_H
+#define SYNOD_IO_CLIENT_SERVER_H
+
+#include <uv.h>
+
+#include "core/formats/packet.h"
+#include "io/config.h"
+#include "io/logger.h"
+
+struct client_server;
+
+struct client_server_options {
+    const struct config *config; /* outlives the server */
+    uint32_t node;
+    struct logger *logger;
+    /* Called on the loop's thread when commands have arrived. */
+    void (*on_input)(void *context);
+    /* The node's status, for INFO. */
+    struct node_status (*status)(void *context);
+    /* More INFO lines ("key:value\r\n"), or nothing; returns the bytes written. NULL: none. */
+    size_t (*info)(void *context, char *out, size_t size);
+    void *context;
+};
+
+/* Listens on the node's client address. Port in use is an error that says so. */
+bool client_server_open(struct client_server **out, uv_loop_t *loop, const struct client_server_options *options,
+                        struct problem *problem);
+
+/* The port it listens on: the configured one, or the one the system chose where that is 0. */
+uint16_t client_server_port(const struct client_server *s);
+
+/* At most `credit` batches of what has arrived: id is the token to answer to, kind the number of commands, the words a
+ * batch (core/formats/batch.h, header fields from 8 on zero). Valid until the next call. */
+struct packet_list client_server_receive(struct client_server *s, uint64_t credit);
+/* True when receive would give something. */
+bool client_server_waiting(const struct client_server *s);
+
+/* Answers (wit/io.wit, client-server.reply): id the token, kind the outcome in the low byte and the leader above it,
+ * the words packed replies. Replies to each connection leave in the order of its requests. */
+void client_server_reply(struct client_server *s, const struct packet *answers, size_t count);
+
+/* Who leads (0: nobody). While another node leads, commands are answered with -MOVED (or kept for the node when
+ * `forward` is set); while nobody does, with -CLUSTERDOWN. */
+void client_server_leader(struct client_server *s, uint64_t node, uint64_t round);
+
+struct client_server_statistics {
+    uint64_t connections, connections_total, commands, batches, bytes_in, bytes_out, errors, waiting_bytes;
+};
+struct client_server_statistics client_server_statistics(const struct client_server *s);
+
+/* Stops accepting, answers what is still unanswered with -UNKNOWN outcome, flushes, closes; `on_closed` when done. */
+void client_server_close(struct client_server *s, void (*on_closed)(void *context), void *context);
+
+#endif

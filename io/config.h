@@ -1,0 +1,101 @@
+/* The configuration of a cluster, as every node has it. host/config.h reads it from a file; io/config_packet.h passes it on to a
+ * node in the sandbox. */
+#ifndef SYNOD_IO_CONFIG_H
+#define SYNOD_IO_CONFIG_H
+
+#include <stddef.h>
+
+#include "core/base/types.h"
+#include "io/problem.h"
+
+enum role { ROLE_COORDINATOR, ROLE_PROPOSER, ROLE_ACCEPTOR, ROLE_LEARNER };
+
+/* Which network a node has: who moves its frames, and over what. */
+enum network_kind { NETWORK_HOST_TCP, NETWORK_HOST_UDP, NETWORK_GRPC, NETWORK_GUEST_TCP, NETWORK_GUEST_UDP };
+/* Where a part of a node runs: in the host, or in the sandbox with the node. */
+enum place { PLACE_HOST, PLACE_GUEST };
+/* How a node waits for something to do. */
+enum waiting { WAITING_EVENTS, WAITING_POLLING };
+
+struct endpoint {
+    char host[256]; /* name or numeric address, IPv6 without brackets; empty: none */
+    uint16_t port;
+    uint32_t line; /* of the file that it stands in; 0: in none */
+    char key[48];  /* there: "nodes[0].address" */
+};
+
+struct config_node {
+    uint32_t id;
+    uint8_t role;            /* enum role */
+    struct endpoint address; /* where other nodes reach it */
+    struct endpoint client;  /* where clients reach it; none: no client port */
+    uint8_t network;         /* enum network_kind */
+    uint8_t storage;         /* enum place */
+    uint8_t serializer;      /* enum place */
+};
+
+/* A node crashes when it gets to a slot: an experiment. */
+struct config_crash {
+    uint32_t node;
+    uint64_t slot;
+};
+
+struct config_group {
+    uint32_t nodes[64]; /* ids that one process hosts */
+    size_t count;
+};
+
+struct config {
+    char *file;
+    char cluster[64];
+    uint32_t log_level; /* enum log_level of core/runners/ports.h */
+    char *data;         /* absolute; node N lives in <data>/node-N */
+    struct config_node *nodes;
+    size_t node_count;
+    struct config_group *groups; /* every node is in exactly one */
+    size_t group_count;
+    /* Everything of `settings:` that the node itself needs; node and incarnation are zero here. */
+    struct node_config node_config;
+    uint32_t batch_size;        /* commands a batch at most */
+    uint32_t batch_bytes;       /* bytes after which a batch is full */
+    uint32_t command_bytes_max; /* a single command at most */
+    uint32_t frame_bytes_max;
+    uint32_t client_connections_max;
+    uint64_t client_bytes_max;     /* of requests waiting, one client */
+    uint64_t client_bytes_all_max; /* of requests waiting, all clients */
+    uint64_t peer_queue_bytes_max;
+    uint64_t segment_bytes;
+    uint64_t memory_bytes_max; /* each component's linear memory */
+    uint64_t turn_timeout;     /* microseconds of guest time a turn may take */
+    uint64_t grace_period;     /* microseconds for a graceful stop */
+    uint32_t datagram_bytes_max; /* of a frame that UDP takes; longer ones go over TCP */
+    uint32_t restarts_max;       /* in a row, of a node that breaks, before its process ends; 0: none */
+    uint64_t restart_backoff;    /* microseconds before the second restart in a row; doubles, up to ten seconds */
+    uint64_t ping_timeout;       /* microseconds without a sign of life after which a node counts as hung */
+    uint8_t waiting;             /* enum waiting */
+    uint64_t tick;               /* microseconds between turns of a node that polls */
+    bool demo_client;            /* the process of a node that takes commands sends it some */
+    uint64_t demo_client_requests;
+    struct config_crash *crashes;
+    size_t crash_count;
+};
+
+/* Releases what the fields point to. */
+void config_close(struct config *config);
+
+/* The node with this id, NULL when there is none. */
+const struct config_node *config_find(const struct config *config, uint32_t id);
+/* Where an endpoint of node `id` was configured, as errors begin: "FILE:LINE: key 'nodes[0].address'", or "node ID". */
+void config_place(const struct config *config, uint32_t id, const struct endpoint *endpoint, char *out, size_t size);
+/* The group that hosts this node. */
+const struct config_group *config_group_of(const struct config *config, uint32_t id);
+const char *role_name(uint8_t role);
+/* "host-tcp" and the like. */
+const char *network_name(uint8_t network);
+/* Whether the node brings its own loop, for its network is in the sandbox. */
+static inline bool config_network_in_guest(const struct config_node *node)
+{
+    return node->network == NETWORK_GUEST_TCP || node->network == NETWORK_GUEST_UDP;
+}
+
+#endif

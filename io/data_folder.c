@@ -1,0 +1,441 @@
+/* The data folder of a node.
+ *
+ *   lock       held exclusively while a process uses the folder; its text is that process' id
+ *   identity   whose folder this is, and how often it was opened; rewritten by each open
+ *   peers      the instance id that each other node had when it was first heard of
+ *   journal-*  see host/journal.h
+ *
+ * identity and peers are text, so that an operator can read them, and end with the XXH64 of all bytes before the line
+ * `checksum`. A reader writes what it understood again and compares: a file with one byte changed, added or missing is
+ * corrupt.
+ *
+ *   synod-identity 1                              the 1 is the version of the format
+ *   cluster demo
+ *   node 3
+ *   instance 0f1e2d3c4b5a69788796a5b4c3d2e1f0     random, made by `synod init`
+ *   incarnation 7                                 boots so far; 0 after `synod init`
+ *   checksum 8d1f5a0c33e29b74
+ *
+ *   synod-peers 1
+ *   1 6b1c...                                     node, its instance id; in the order of the nodes
+ *   checksum ...
+ *
+ * A file is replaced by writing a temporary one, syncing it, renaming it and syncing the folder: after a crash at any
+ * point the folder holds the old file or the new one. A boot counts only when its number is durable, so no two lives of
+ * a node share an incarnation (rule 1 of the design). */
+#include "io/data_folder.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "core/base/checksum.h"
+#include "core/base/memory.h"
+#include "core/base/mutant.h"
+
+enum {
+    FORMAT_VERSION = 1,
+    INSTANCE_BYTES = 16,
+    INSTANCE_TEXT = 2 * INSTANCE_BYTES + 1,
+    TEXT_MAX = 4096, /* 63 peers of 36 bytes and some */
+};
+
+struct peer {
+    bool known;
+    uint8_t instance[INSTANCE_BYTES];
+};
+
+/* Where the files are. */
+struct files {
+    struct disk *disk;
+    const char *path;
+};
+
+struct data_folder {
+    char *path;
+    struct files files; /* with `path` */
+    int lock;           /* held */
+    struct identity identity;
+    struct peer peers[NODE_ID_MAX + 1];
+};
+
+/* ---- Text ---- */
+
+static void instance_print(const uint8_t instance[INSTANCE_BYTES], char out[INSTANCE_TEXT])
+{
+    for (size_t i = 0; i < INSTANCE_BYTES; i++)
+        snprintf(out + 2 * i, 3, "%02x", instance[i]);
+}
+
+/* False: not 32 hexadecimal digits. */
+static bool instance_read(const char *text, uint8_t instance[INSTANCE_BYTES])
+{
+    if (strlen(text) != INSTANCE_TEXT - 1 || text[strspn(text, "0123456789abcdef")] != '\0')
+        return false;
+    for (size_t i = 0; i < INSTANCE_BYTES; i++) {
+        unsigned byte;
+        if (sscanf(text + 2 * i, "%2x", &byte) != 1)
+            return false;
+        instance[i] = (uint8_t)byte;
+    }
+    return true;
+}
+
+/* Adds the last line. Returns the length of the whole. */
+static size_t text_seal(char *text, size_t len)
+{
+    return len + (size_t)snprintf(text + len, TEXT_MAX - len, "checksum %016" PRIx64 "\n", checksum(text, len, 0));
+}
+
+static size_t identity_print(const struct identity *id, char *text)
+{
+    char instance[INSTANCE_TEXT];
+    instance_print(id->instance, instance);
+    int len = snprintf(text, TEXT_MAX, "synod-identity %d\ncluster %s\nnode %u\ninstance %s\nincarnation %u\n",
+                       FORMAT_VERSION, id->cluster, id->node, instance, id->incarnation);
+    return text_seal(text, (size_t)len);
+}
+
+static size_t peers_print(const struct peer *peers, char *text)
+{
+    size_t len = (size_t)snprintf(text, TEXT_MAX, "synod-peers %d\n", FORMAT_VERSION);
+    for (uint32_t n = 0; n <= NODE_ID_MAX; n++) {
+        if (!peers[n].known)
+            continue;
+        char instance[INSTANCE_TEXT];
+        instance_print(peers[n].instance, instance);
+        len += (size_t)snprintf(text + len, TEXT_MAX - len, "%u %s\n", n, instance);
+    }
+    return text_seal(text, len);
+}
+
+static bool identity_read(const char *text, size_t len, struct identity *id)
+{
+    char instance[INSTANCE_TEXT], again[TEXT_MAX];
+    *id = (struct identity){0};
+    if (sscanf(text, "synod-identity %*u\ncluster %63s\nnode %u\ninstance %32s\nincarnation %u\n", id->cluster, &id->node,
+               instance, &id->incarnation) != 4)
+        return false;
+    return instance_read(instance, id->instance) && identity_print(id, again) == len && memcmp(again, text, len) == 0;
+}
+
+static bool peers_read(const char *text, size_t len, struct peer *peers)
+{
+    char instance[INSTANCE_TEXT], again[TEXT_MAX];
+    uint32_t node;
+    for (const char *line = strchr(text, '\n'); line != NULL; line = strchr(line, '\n')) {
+        line++;
+        if (sscanf(line, "%2u %32s", &node, instance) != 2)
+            break;
+        if (node > NODE_ID_MAX || !instance_read(instance, peers[node].instance))
+            return false;
+        peers[node].known = true;
+    }
+    return peers_print(peers, again) == len && memcmp(again, text, len) == 0;
+}
+
+/* ---- Files ---- */
+
+static bool file_problem(const struct files *f, int exit_code, const char *name, const char *what, int64_t error,
+                         struct problem *problem)
+{
+    return problem_set(problem, exit_code, "%s/%s: %s%s", f->path, name, what, strerror((int)-error));
+}
+
+/* Writes and syncs a new file. */
+static bool write_file(const struct files *f, const char *path, const char *name, const char *text, size_t len,
+                       struct problem *problem)
+{
+    int file = disk_open(f->disk, path, DISK_MAKE);
+    if (file < 0)
+        return file_problem(f, EXIT_DATA, name, "", file, problem);
+    int error = disk_write(f->disk, file, 0, text, len);
+    bool ok = error == 0 || file_problem(f, EXIT_DATA, name, "write: ", error, problem);
+    error = ok && !MUTANT(LIFE_NOT_SYNCED) ? disk_sync(f->disk, file) : 0;
+    ok = ok && (error == 0 || file_problem(f, EXIT_SYNC_FAILED, name, "sync: ", error, problem));
+    disk_close(f->disk, file);
+    return ok;
+}
+
+/* Replaces file `name` in the folder so that it holds `text` whatever happens; see the top. */
+static bool replace_file(const struct files *f, const char *name, const char *text, size_t len, struct problem *problem)
+{
+    char temporary[64];
+    snprintf(temporary, sizeof temporary, "%s.tmp", name);
+    char *from = disk_path(f->path, temporary), *to = disk_path(f->path, name);
+    bool ok = write_file(f, from, temporary, text, len, problem);
+    int error = ok ? disk_rename(f->disk, from, to) : 0;
+    ok = ok && (error == 0 || file_problem(f, EXIT_DATA, name, "", error, problem));
+    error = ok ? disk_sync_folder(f->disk, f->path) : 0;
+    if (error != 0)
+        ok = problem_set(problem, EXIT_SYNC_FAILED, "%s: sync: %s", f->path, strerror(-error));
+    free(from);
+    free(to);
+    return ok;
+}
+
+/* Reads a file of the folder into `text` (TEXT_MAX bytes, zero-terminated) and checks its format's name and version.
+ * `*found` is false, without an error, where there is none. */
+static bool read_file(const struct files *f, const char *name, char *text, size_t *len, bool *found, struct problem *problem)
+{
+    char pattern[64];
+    int version = 0;
+    char *path = disk_path(f->path, name);
+    int file = disk_open(f->disk, path, DISK_READ);
+    free(path);
+    *found = file >= 0;
+    if (file < 0)
+        return file == -ENOENT || file_problem(f, EXIT_DATA, name, "", file, problem);
+    int64_t n = disk_read(f->disk, file, 0, text, TEXT_MAX - 1);
+    disk_close(f->disk, file);
+    if (n < 0)
+        return file_problem(f, EXIT_DATA, name, "", n, problem);
+    text[n] = '\0';
+    *len = (size_t)n;
+    snprintf(pattern, sizeof pattern, "synod-%s %%9d", name);
+    if (sscanf(text, pattern, &version) == 1 && version > FORMAT_VERSION)
+        return problem_set(problem, EXIT_DATA, "%s/%s: format version %d, this program knows up to %d", f->path, name,
+                           version, FORMAT_VERSION);
+    return true;
+}
+
+static bool read_identity(const struct files *f, struct identity *id, bool *found, struct problem *problem)
+{
+    char text[TEXT_MAX];
+    size_t len;
+    if (!read_file(f, "identity", text, &len, found, problem))
+        return false;
+    if (*found && !identity_read(text, len, id))
+        return problem_set(problem, EXIT_DATA, "%s/identity: corrupt", f->path);
+    return true;
+}
+
+/* Whether the folder has an identity: 0, or -ENOENT, or what keeps the folder from being used. Asked before the lock is taken, so
+ * that nothing is left in a folder that is not ours. */
+static int look_for_identity(const struct files *f)
+{
+    char *path = disk_path(f->path, "identity");
+    int64_t size = disk_size(f->disk, path);
+    free(path);
+    return size < 0 ? (int)size : 0;
+}
+
+/* Locks the folder until the returned file is closed; -1 with a problem. */
+static int lock_folder(const struct files *f, struct problem *problem)
+{
+    char holder[32] = "";
+    char *path = disk_path(f->path, "lock");
+    int lock = disk_lock(f->disk, path, holder, sizeof holder);
+    free(path);
+    if (lock >= 0)
+        return lock;
+    if (lock == -EWOULDBLOCK)
+        problem_set(problem, EXIT_DATA, "%s is already in use by process %s", f->path, holder[0] ? holder : "unknown");
+    else
+        file_problem(f, EXIT_DATA, "lock", "", lock, problem);
+    return -1;
+}
+
+/* ---- Formatting ---- */
+
+/* Makes `path` and its parents, each entry durable in the folder above it. */
+static bool make_folder(struct disk *disk, const char *path, struct problem *problem)
+{
+    char part[PATH_MAX];
+    const size_t len = strlen(path);
+    if (len == 0 || len >= sizeof part)
+        return problem_set(problem, EXIT_DATA, "'%.100s': no usable path of a data folder", path);
+    for (size_t i = 1; i <= len; i++) {
+        if (path[i] != '/' && path[i] != '\0')
+            continue;
+        memcpy(part, path, i);
+        part[i] = '\0';
+        int error = disk_make_folder(disk, part);
+        if (error == -EEXIST)
+            continue;
+        if (error != 0)
+            return problem_set(problem, EXIT_DATA, "%s: %s", part, strerror(-error));
+        char *slash = strrchr(part, '/');
+        if (slash != NULL)
+            slash[slash == part ? 1 : 0] = '\0';
+        error = disk_sync_folder(disk, slash != NULL ? part : ".");
+        if (error != 0)
+            return problem_set(problem, EXIT_SYNC_FAILED, "%s: sync: %s", part, strerror(-error));
+    }
+    return true;
+}
+
+struct stranger {
+    bool found;
+    char name[256];
+};
+
+static void look_for_stranger(void *context, const char *name)
+{
+    struct stranger *s = context;
+    if (s->found || strcmp(name, "lock") == 0 || strcmp(name, "identity.tmp") == 0)
+        return;
+    s->found = true;
+    snprintf(s->name, sizeof s->name, "%s", name);
+}
+
+/* Refuses a folder that holds anything but the remains of a formatting that was cut short. */
+static bool check_empty(const struct files *f, struct problem *problem)
+{
+    struct stranger stranger = {0};
+    int error = disk_list(f->disk, f->path, look_for_stranger, &stranger);
+    if (error != 0)
+        return problem_set(problem, EXIT_DATA, "%s: %s", f->path, strerror(-error));
+    return !stranger.found ||
+           problem_set(problem, EXIT_DATA, "%s is not empty (it holds '%s') and has no identity", f->path, stranger.name);
+}
+
+static bool format_locked(const struct files *f, const char *cluster, uint32_t node, const uint8_t *instance,
+                          struct problem *problem)
+{
+    struct identity id;
+    bool found;
+    char text[TEXT_MAX];
+    if (!read_identity(f, &id, &found, problem))
+        return false;
+    if (found)
+        return problem_set(problem, EXIT_DATA, "%s is already formatted, for node %u of cluster '%s'", f->path, id.node,
+                           id.cluster);
+    if (!check_empty(f, problem))
+        return false;
+    id = (struct identity){.node = node};
+    snprintf(id.cluster, sizeof id.cluster, "%s", cluster);
+    if (instance != NULL)
+        memcpy(id.instance, instance, sizeof id.instance);
+    else if (getrandom(id.instance, sizeof id.instance, 0) != (ssize_t)sizeof id.instance)
+        return problem_set(problem, EXIT_TROUBLE, "no random bytes: %s", strerror(errno));
+    return replace_file(f, "identity", text, identity_print(&id, text), problem);
+}
+
+bool data_folder_format(struct disk *disk, const char *path, const char *cluster, uint32_t node, const uint8_t *instance,
+                        struct problem *problem)
+{
+    const struct files files = {.disk = disk, .path = path};
+    if (!make_folder(disk, path, problem))
+        return false;
+    int error = look_for_identity(&files);
+    if (error != 0 && error != -ENOENT)
+        return problem_set(problem, EXIT_DATA, "%s: %s", path, strerror(-error));
+    int lock = lock_folder(&files, problem);
+    if (lock < 0)
+        return false;
+    const bool ok = format_locked(&files, cluster, node, instance, problem);
+    disk_close(disk, lock);
+    return ok;
+}
+
+/* ---- Opening ---- */
+
+static bool read_peers(struct data_folder *f, struct problem *problem)
+{
+    char text[TEXT_MAX];
+    size_t len;
+    bool found;
+    if (!read_file(&f->files, "peers", text, &len, &found, problem))
+        return false;
+    if (found && !peers_read(text, len, f->peers))
+        return problem_set(problem, EXIT_DATA, "%s/peers: corrupt", f->path);
+    return true;
+}
+
+static bool not_formatted(const char *path, uint32_t node, struct problem *problem)
+{
+    return problem_set(problem, EXIT_DATA, "%s is not formatted: run synod init --config FILE --node %u", path, node);
+}
+
+/* With the lock held: whose folder it is, and the next boot. */
+static bool boot(struct data_folder *f, const char *cluster, uint32_t node, struct problem *problem)
+{
+    struct identity *id = &f->identity;
+    char text[TEXT_MAX];
+    bool found;
+    if (!read_identity(&f->files, id, &found, problem))
+        return false;
+    if (!found)
+        return not_formatted(f->path, node, problem);
+    if (strcmp(id->cluster, cluster) != 0 || id->node != node)
+        return problem_set(problem, EXIT_DATA, "%s belongs to node %u of cluster '%s', not to node %u of cluster '%s'",
+                           f->path, id->node, id->cluster, node, cluster);
+    if (id->incarnation == UINT32_MAX)
+        return problem_set(problem, EXIT_DATA, "%s/identity: no incarnations left", f->path);
+    if (!MUTANT(LIFE_NOT_COUNTED) || id->incarnation == 0)
+        id->incarnation++;
+    return read_peers(f, problem) && replace_file(&f->files, "identity", text, identity_print(id, text), problem);
+}
+
+bool data_folder_open(struct data_folder **out, struct disk *disk, const char *path, const char *cluster, uint32_t node,
+                      struct problem *problem)
+{
+    const struct files files = {.disk = disk, .path = path};
+    int error = look_for_identity(&files);
+    if (error == -ENOENT)
+        return not_formatted(path, node, problem);
+    if (error != 0)
+        return problem_set(problem, EXIT_DATA, "%s: %s", path, strerror(-error));
+    int lock = lock_folder(&files, problem);
+    if (lock < 0)
+        return false;
+    struct data_folder *f = memory_new(1, sizeof *f);
+    f->path = strdup(path);
+    invariant(f->path != NULL);
+    f->files = (struct files){.disk = disk, .path = f->path};
+    f->lock = lock;
+    if (!boot(f, cluster, node, problem)) {
+        data_folder_close(f);
+        return false;
+    }
+    *out = f;
+    return true;
+}
+
+void data_folder_close(struct data_folder *folder)
+{
+    if (folder == NULL)
+        return;
+    disk_close(folder->files.disk, folder->lock);
+    free(folder->path);
+    free(folder);
+}
+
+struct frame_origin identity_origin(const struct identity *identity)
+{
+    struct frame_origin origin = {
+        .cluster = frame_cluster(identity->cluster, strlen(identity->cluster)),
+        .sender = identity->node,
+        .incarnation = identity->incarnation,
+    };
+    memcpy(origin.instance, identity->instance, sizeof origin.instance);
+    return origin;
+}
+
+const struct identity *data_folder_identity(const struct data_folder *folder) { return &folder->identity; }
+
+const char *data_folder_path(const struct data_folder *folder) { return folder->path; }
+
+bool data_folder_accept_peer(struct data_folder *folder, uint32_t peer, const uint8_t instance[16])
+{
+    char text[TEXT_MAX];
+    struct problem problem;
+    if (peer == 0 || peer > NODE_ID_MAX)
+        return false;
+    if (peer == folder->identity.node)
+        return memcmp(folder->identity.instance, instance, INSTANCE_BYTES) == 0;
+    struct peer *p = &folder->peers[peer];
+    if (p->known)
+        return memcmp(p->instance, instance, INSTANCE_BYTES) == 0;
+    p->known = true;
+    memcpy(p->instance, instance, INSTANCE_BYTES);
+    if (replace_file(&folder->files, "peers", text, peers_print(folder->peers, text), &problem))
+        return true;
+    /* Not durable, so not remembered: the peer is refused now and comes again. */
+    p->known = false;
+    return false;
+}

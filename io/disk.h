@@ -1,0 +1,147 @@
+/* What the journal and the data folder need of a file system, as one table of functions: the product puts POSIX behind it
+ * (host/disk_posix.c), the simulator a disk in memory that loses power, tears writes and fails (sim/disk.h). Nothing under
+ * host/journal*.c and io/data_folder.c touches a file in another way.
+ *
+ * What a disk promises is what POSIX does, and no more: bytes that were written are seen by every reader at once; they are
+ * durable when a sync of their file that began later has returned 0, and names (of files made, renamed, removed) when a sync
+ * of their folder has. A sync that failed says nothing about what was written before it, and neither does a later one that
+ * succeeds. Files are named by their paths. Calls block; those of one disk may come from several threads.
+ *
+ * Results are 0 or what is asked for; errors are negative errno values. */
+#ifndef SYNOD_IO_DISK_H
+#define SYNOD_IO_DISK_H
+
+#include "core/base/memory.h"
+
+struct disk {
+    const struct disk_operations *operations;
+};
+
+enum disk_open {
+    DISK_READ,  /* a file that exists */
+    DISK_WRITE, /* a file that exists, to read and write */
+    DISK_MAKE,  /* an empty file, made or emptied, to read and write */
+};
+
+enum { DISK_BOOT_ID_SIZE = 64 };
+
+/* The functions below, of which the first argument says the disk. */
+struct disk_operations {
+    int (*open)(struct disk *d, const char *path, enum disk_open how);
+    void (*close)(struct disk *d, int file);
+    int64_t (*read)(struct disk *d, int file, uint64_t offset, void *to, size_t len);
+    int (*write)(struct disk *d, int file, uint64_t offset, const void *from, size_t len);
+    int (*zero)(struct disk *d, int file, uint64_t offset, uint64_t len);
+    int (*allocate)(struct disk *d, int file, uint64_t bytes);
+    void (*write_out)(struct disk *d, int file, uint64_t offset, uint64_t len);
+    int (*sync)(struct disk *d, int file);
+    int (*sync_data)(struct disk *d, int file);
+    int64_t (*size)(struct disk *d, const char *path);
+    int (*rename)(struct disk *d, const char *from, const char *to);
+    int (*remove)(struct disk *d, const char *path);
+    int (*list)(struct disk *d, const char *folder, void (*each)(void *context, const char *name), void *context);
+    int (*make_folder)(struct disk *d, const char *path);
+    int (*sync_folder)(struct disk *d, const char *path);
+    int (*lock)(struct disk *d, const char *path, char *holder, size_t size);
+    void (*boot_id)(struct disk *d, char id[DISK_BOOT_ID_SIZE]);
+};
+
+/* The file system of this machine. Constant: every call returns the same. */
+struct disk *disk_posix(void);
+
+/* The path of `name` in `folder`, to be freed with free(). */
+static inline char *disk_path(const char *folder, const char *name)
+{
+    size_t folder_len = strlen(folder), name_size = strlen(name) + 1;
+    char *path = memory_new(folder_len + 1 + name_size, 1);
+    memcpy(path, folder, folder_len);
+    path[folder_len] = '/';
+    memcpy(path + folder_len + 1, name, name_size);
+    return path;
+}
+
+/* ---- Files ---- */
+
+/* Opens the file `path`; new ones may be read and written by their owner alone. Returns a file (0 or above), the caller's to
+ * close. */
+static inline int disk_open(struct disk *d, const char *path, enum disk_open how)
+{
+    return d->operations->open(d, path, how);
+}
+
+/* Closes a file, or gives a lock back. What was written stays as durable or not as it is. */
+static inline void disk_close(struct disk *d, int file) { d->operations->close(d, file); }
+
+/* Reads up to `len` bytes from `offset` on. Returns how many; fewer than `len` only at the end of the file. */
+static inline int64_t disk_read(struct disk *d, int file, uint64_t offset, void *to, size_t len)
+{
+    return d->operations->read(d, file, offset, to, len);
+}
+
+/* Writes all of `len` bytes at `offset`, or fails with some of them written. */
+static inline int disk_write(struct disk *d, int file, uint64_t offset, const void *from, size_t len)
+{
+    return d->operations->write(d, file, offset, from, len);
+}
+
+/* As disk_write, with zeros. */
+static inline int disk_zero(struct disk *d, int file, uint64_t offset, uint64_t len)
+{
+    return d->operations->zero(d, file, offset, len);
+}
+
+/* Takes the space for the first `bytes` bytes of a file, where the file system can do that. The file has at least this
+ * length then, if anything was done. */
+static inline int disk_allocate(struct disk *d, int file, uint64_t bytes) { return d->operations->allocate(d, file, bytes); }
+
+/* Waits until these bytes have been handed to the device. Durable they are not: it only keeps a later sync short. */
+static inline void disk_write_out(struct disk *d, int file, uint64_t offset, uint64_t len)
+{
+    d->operations->write_out(d, file, offset, len);
+}
+
+/* Makes durable all that was written to the file, and what belongs to it. */
+static inline int disk_sync(struct disk *d, int file) { return d->operations->sync(d, file); }
+
+/* As disk_sync, without what is not needed to read the bytes back (times). */
+static inline int disk_sync_data(struct disk *d, int file) { return d->operations->sync_data(d, file); }
+
+/* ---- Names ---- */
+
+/* The length of the file `path`; -ENOENT: there is none. */
+static inline int64_t disk_size(struct disk *d, const char *path) { return d->operations->size(d, path); }
+
+/* Gives a file another name, in place of the file that had it. At any moment the new name stands for one of the two. */
+static inline int disk_rename(struct disk *d, const char *from, const char *to)
+{
+    return d->operations->rename(d, from, to);
+}
+
+static inline int disk_remove(struct disk *d, const char *path) { return d->operations->remove(d, path); }
+
+/* Calls `each` with the name of every file and folder in `folder`, in any order. It must not change the folder. */
+static inline int disk_list(struct disk *d, const char *folder, void (*each)(void *context, const char *name), void *context)
+{
+    return d->operations->list(d, folder, each, context);
+}
+
+/* Makes one folder, which its owner may change and its group may read. -EEXIST: there is something of that name. */
+static inline int disk_make_folder(struct disk *d, const char *path) { return d->operations->make_folder(d, path); }
+
+/* Makes durable which names the folder holds, and for which files. */
+static inline int disk_sync_folder(struct disk *d, const char *path) { return d->operations->sync_folder(d, path); }
+
+/* ---- The process and the machine ---- */
+
+/* Takes the lock file `path` (made where there is none) for this process, until the returned file is closed or the process
+ * ends. -EWOULDBLOCK: somebody has it; `holder` (`size` bytes) gets its process id, or "". */
+static inline int disk_lock(struct disk *d, const char *path, char *holder, size_t size)
+{
+    return d->operations->lock(d, path, holder, size);
+}
+
+/* A text without spaces that is another one after each start of the machine: what was written but not synced is there as
+ * long as it is the same. "unknown" where nobody knows. */
+static inline void disk_boot_id(struct disk *d, char id[DISK_BOOT_ID_SIZE]) { d->operations->boot_id(d, id); }
+
+#endif

@@ -1,0 +1,108 @@
+/* What became of what the node promised before? The file `journal-durability` in its folder says how it ran last:
+ *
+ *     fsync            everything is in the journal: it must be there
+ *     os <boot id>     everything is in the journal while the machine has not been started again since
+ *     memory           everything is lost
+ *
+ * It is durable before the node says a word. A node that has lost something counts as one that lost its disk (rule 12 of
+ * the design), and is refused: without its promises it must not vote. No such file: the node never got so far. */
+#include <errno.h>
+#include <stdio.h>
+
+#include "io/journal_store_internal.h"
+
+enum { TEXT_SIZE = 128 };
+
+/* The line in the file, without its newline. `*found` is false, without an error, where there is no file. */
+static bool read_line(const struct journal_store *s, char text[TEXT_SIZE], bool *found, struct problem *problem)
+{
+    char *path = disk_path(s->folder, "journal-durability");
+    int file = disk_open(s->disk, path, DISK_READ);
+    int64_t n = file >= 0 ? disk_read(s->disk, file, 0, text, TEXT_SIZE - 1) : file;
+    bool ok = n >= 0 || file == -ENOENT;
+    *found = file >= 0;
+    if (!ok)
+        problem_set(problem, EXIT_DATA, "journal %s: cannot be read: %s", path, strerror((int)-n));
+    if (file >= 0)
+        disk_close(s->disk, file);
+    free(path);
+    text[n > 0 ? n : 0] = '\0';
+    text[strcspn(text, "\n")] = '\0';
+    return ok;
+}
+
+/* The line that describes how this journal runs now. */
+static void describe(struct disk *disk, uint8_t durability, char text[TEXT_SIZE])
+{
+    char boot[DISK_BOOT_ID_SIZE];
+    if (durability == DURABILITY_OS)
+        disk_boot_id(disk, boot);
+    if (durability == DURABILITY_FSYNC)
+        snprintf(text, TEXT_SIZE, "fsync");
+    else if (durability == DURABILITY_OS)
+        snprintf(text, TEXT_SIZE, "os %s", boot);
+    else
+        snprintf(text, TEXT_SIZE, "memory");
+}
+
+static bool lost(const struct journal_store *s, const char *why, struct problem *problem)
+{
+    return problem_set(
+        problem, EXIT_DATA,
+        "journal %s: %s; what the node promised is lost, so it must not vote. Format a new folder and replace "
+        "the member",
+        s->folder, why);
+}
+
+bool journal_durability_check(const struct journal_store *s, struct problem *problem)
+{
+    char before[TEXT_SIZE], now[TEXT_SIZE];
+    bool found;
+    if (!read_line(s, before, &found, problem))
+        return false;
+    if (!found)
+        return true;
+    describe(s->disk, DURABILITY_OS, now);
+    if (strcmp(before, "memory") == 0)
+        return lost(s, "it ran with `durability: memory` before", problem);
+    if (s->file_count == 0)
+        return lost(s, "the segments are gone", problem);
+    if (strcmp(before, "fsync") != 0 && strcmp(before, now) != 0)
+        return lost(s, "it ran with `durability: os`, and the machine was started again since", problem);
+    return true;
+}
+
+/* Writes and syncs a new file. Returns 0 or a negative errno. */
+static int write_line(struct disk *disk, const char *path, const char *text)
+{
+    int file = disk_open(disk, path, DISK_MAKE);
+    if (file < 0)
+        return file;
+    int error = disk_write(disk, file, 0, text, strlen(text));
+    if (error == 0)
+        error = disk_sync(disk, file);
+    disk_close(disk, file);
+    return error;
+}
+
+bool journal_durability_note(const struct journal_store *s, struct problem *problem)
+{
+    char text[TEXT_SIZE], before[TEXT_SIZE], line[TEXT_SIZE + 1];
+    bool found;
+    describe(s->disk, s->options.durability, text);
+    if (!read_line(s, before, &found, problem))
+        return false;
+    if (found && strcmp(before, text) == 0)
+        return true;
+    char *path = disk_path(s->folder, "journal-durability");
+    char *temporary = disk_path(s->folder, "journal-durability.tmp");
+    snprintf(line, sizeof line, "%s\n", text);
+    int error = write_line(s->disk, temporary, line);
+    if (error == 0)
+        error = disk_rename(s->disk, temporary, path);
+    if (error != 0)
+        problem_set(problem, EXIT_SYNC_FAILED, "journal %s: cannot be written: %s", path, strerror(-error));
+    free(path);
+    free(temporary);
+    return error == 0 && journal_sync_folder(s->disk, s->folder, problem);
+}

@@ -1,0 +1,158 @@
+/* The store as a whole: opening and closing, what there is, and where. journal_store_internal.h says which file does the
+ * rest. */
+#include "io/journal_store.h"
+
+#include <stdio.h>
+
+#include "io/journal_store_internal.h"
+
+char *journal_segment_path(const char *folder, uint64_t first_lsn)
+{
+    char name[64];
+    snprintf(name, sizeof name, "journal-%020llu.log", (unsigned long long)first_lsn);
+    return disk_path(folder, name);
+}
+
+int journal_store_segment(const struct journal_store *s, struct opened *o, size_t segment)
+{
+    if (o->file >= 0 && o->segment == segment)
+        return o->file;
+    journal_store_segment_close(s, o);
+    char *path = journal_segment_path(s->folder, s->files[segment].first_lsn);
+    int file = disk_open(s->disk, path, DISK_WRITE);
+    free(path);
+    if (file >= 0)
+        *o = (struct opened){.file = file, .segment = segment};
+    return file;
+}
+
+void journal_store_segment_close(const struct journal_store *s, struct opened *o)
+{
+    if (o->file >= 0)
+        disk_close(s->disk, o->file);
+    o->file = -1;
+}
+
+/* ---- Opening and closing ---- */
+
+static struct journal_store *store_new(const struct journal_store_options *options)
+{
+    struct journal_store *s = memory_new(1, sizeof *s);
+    const struct identity *identity = &options->identity;
+    s->options = *options;
+    s->disk = options->disk;
+    s->folder = strdup(options->folder);
+    invariant(s->folder != NULL);
+    s->options.folder = s->folder;
+    s->owner = (struct journal_owner){
+        .cluster = journal_cluster_hash(identity->cluster, strnlen(identity->cluster, sizeof identity->cluster)),
+        .node = identity->node,
+        .incarnation = identity->incarnation,
+    };
+    memcpy(s->owner.instance, identity->instance, sizeof s->owner.instance);
+    s->reading.file = -1;
+    uint64_t segment_bytes = options->segment_bytes > 4 * JOURNAL_PAGE ? options->segment_bytes : 4 * JOURNAL_PAGE;
+    s->writer = (struct writer){
+        .disk = options->disk,
+        .folder = s->folder,
+        .owner = &s->owner,
+        .spares = options->spares,
+        .sync = options->durability == DURABILITY_FSYNC,
+        .segment_bytes = journal_pages(segment_bytes),
+        .file = -1,
+    };
+    return s;
+}
+
+bool journal_store_open(struct journal_store **out, const struct journal_store_options *options, struct problem *problem)
+{
+    struct journal_store *s = store_new(options);
+    if (!journal_recovery(s, problem)) {
+        journal_store_close(s);
+        return false;
+    }
+    *out = s;
+    return true;
+}
+
+void journal_store_close(struct journal_store *s)
+{
+    if (s->writer.file >= 0)
+        disk_close(s->disk, s->writer.file);
+    journal_store_segment_close(s, &s->reading);
+    free(s->writer.path);
+    journal_sticky_free(&s->writer.sticky);
+    journal_sticky_free(&s->inherited);
+    journal_result_free(&s->recovered);
+    journal_result_free(&s->read);
+    journal_group_free(&s->read_group);
+    free(s->files);
+    free(s->index);
+    free(s->folder);
+    free(s);
+}
+
+/* ---- What there is ---- */
+
+void journal_store_file_add(struct journal_store *s, const struct journal_file *file)
+{
+    s->files = memory_reserve(s->files, &s->file_capacity, s->file_count + 1, sizeof *s->files);
+    s->files[s->file_count++] = *file;
+}
+
+void journal_store_index(struct journal_store *s, uint64_t lsn, uint64_t offset, size_t segment, uint64_t bytes)
+{
+    if (s->index_count == 0 || s->indexed_bytes >= INDEX_BYTES || s->index[s->index_count - 1].segment != segment) {
+        s->index = memory_reserve(s->index, &s->index_capacity, s->index_count + 1, sizeof *s->index);
+        s->index[s->index_count++] = (struct index_entry){.lsn = lsn, .segment = segment, .offset = offset};
+        s->indexed_bytes = 0;
+    }
+    s->indexed_bytes += bytes;
+}
+
+/* Notes the segment of a group that was written: the last one, a new one, or one that has replaced the last. */
+static void note_segment(struct journal_store *s, const struct journal_file *segment)
+{
+    struct journal_file *last = &s->files[s->file_count - 1];
+    if (last->first_lsn != segment->first_lsn) {
+        journal_store_file_add(s, segment);
+    } else if (last->bytes != segment->bytes) {
+        *last = *segment;
+        while (s->index_count > 0 && s->index[s->index_count - 1].segment == s->file_count - 1)
+            s->index_count--;
+        s->read_next = (struct index_entry){0};
+        journal_store_segment_close(s, &s->reading);
+    }
+}
+
+void journal_store_note(struct journal_store *s, const struct journal_written *written)
+{
+    note_segment(s, &written->segment);
+    journal_store_index(s, written->first_lsn, written->offset, s->file_count - 1, written->bytes);
+    s->last_lsn = written->first_lsn + written->count - 1;
+    s->ends_in_mark = written->count == 0;
+    s->statistics.groups++;
+    s->statistics.records += written->count;
+    s->statistics.bytes += written->bytes;
+    s->statistics.syncs += s->writer.sync;
+}
+
+bool journal_store_group(struct journal_store *s, struct journal_group *g, struct problem *problem)
+{
+    struct journal_written written;
+    if (!journal_store_room(s, g, problem) || !journal_store_write(s, g, &written, problem))
+        return false;
+    journal_store_note(s, &written);
+    return true;
+}
+
+uint64_t journal_store_last(const struct journal_store *s) { return s->last_lsn; }
+
+bool journal_store_ends_in_mark(const struct journal_store *s) { return s->ends_in_mark; }
+
+struct journal_store_statistics journal_store_statistics(const struct journal_store *s)
+{
+    struct journal_store_statistics statistics = s->statistics;
+    statistics.segments = s->file_count;
+    return statistics;
+}

@@ -1,0 +1,135 @@
+/* The files of a journal, driven by plain calls on one thread: opening with recovery, groups at the end, reading back. There
+ * is no loop, no clock and no thread in it. host/journal.h is the asynchronous journal over this store; the simulator calls
+ * it directly. The bytes are drawn in core/formats/journal.h and docs/disk-format.md.
+ *
+ *   journal_store_open; journal_store_recover until it gives nothing; then, as often as needed,
+ *       journal_group_begin(&g, journal_store_last(s) + 1); journal_group_add ...; journal_store_group(s, &g, ...);
+ *   journal_store_close
+ *
+ * journal_store_group returns when the group is durable, if that is what the disk's sync means. */
+#ifndef SYNOD_IO_JOURNAL_STORE_H
+#define SYNOD_IO_JOURNAL_STORE_H
+
+#include "core/formats/journal_walk.h"
+#include "core/formats/packet.h"
+#include "io/data_folder.h"
+#include "io/disk.h"
+#include "io/problem.h"
+
+struct journal_store;
+
+/* Where segments come from that were made ahead, by another thread (host/journal_spare.c). */
+struct journal_spares {
+    /* Hands over a file made by journal_spare_make that has at least `*bytes` bytes, and sets `*bytes` to what it has. */
+    bool (*take)(void *context, uint64_t *bytes, int *file, struct problem *problem);
+    /* A segment of `bytes` bytes will be needed soon. Returns at once. */
+    void (*want)(void *context, uint64_t bytes);
+    void *context;
+};
+
+struct journal_store_options {
+    struct disk *disk;             /* borrowed */
+    const char *folder;            /* exists; copied */
+    struct identity identity;      /* as data_folder_open gave it: its incarnation is the life that writes */
+    uint8_t durability;            /* enum durability; `memory` only checks the folder, and no group may be written */
+    uint64_t segment_bytes;        /* of a new segment; rounded up to whole pages, four at least */
+    struct journal_spares *spares; /* borrowed; NULL: a segment is made when it is needed */
+    /* Something an operator should know, such as a torn tail that was cut; from journal_store_open. NULL: not wanted. */
+    void (*on_notice)(void *context, const char *text);
+    void *context;
+};
+
+/* Opens the journal in the folder (makes one where there is none), cuts a torn tail, writes the last valid group again and
+ * syncs everything before it returns (rule 14 of the design). False: corruption (EXIT_DATA; the text names file and offset),
+ * or a disk that fails; nothing is left open then. */
+bool journal_store_open(struct journal_store **out, const struct journal_store_options *options, struct problem *problem);
+
+/* Closes the files. Writes nothing: what a crash would find is what it leaves. */
+void journal_store_close(struct journal_store *s);
+
+/* ---- What was found ---- */
+
+/* The next chunk of what was found at opening, in lsn order: about a mebibyte, one record at least; empty at the end. Valid
+ * until the next call. False: it cannot be read any more, or is damaged (EXIT_DATA). */
+bool journal_store_recover(struct journal_store *s, struct packet_list *out, struct problem *problem);
+
+/* Records from lsn `from` on, about `bytes_max` bytes and one at least; empty past the end and before the oldest one. Valid
+ * until the next call. False: as above; `out` has what came before. */
+bool journal_store_read(struct journal_store *s, uint64_t from, uint64_t bytes_max, struct packet_list *out,
+                        struct problem *problem);
+
+/* The highest lsn written or found. */
+uint64_t journal_store_last(const struct journal_store *s);
+
+/* Whether the last group is a mark, or there is none: then no mark need follow (rule 5 of core/formats/journal.h). */
+bool journal_store_ends_in_mark(const struct journal_store *s);
+
+struct journal_store_statistics {
+    uint64_t groups, records, bytes, syncs; /* written since opening */
+    uint64_t torn_tails;                    /* cut at opening */
+    uint64_t segments;                      /* there are now */
+};
+struct journal_store_statistics journal_store_statistics(const struct journal_store *s);
+
+/* ---- Writing ---- */
+
+/* Seals the group, whose first lsn is the one after the last (a mark, when it holds no record), writes it at the end and
+ * syncs it; where it does not fit, into a new segment. The caller keeps the group. False: the disk failed
+ * (EXIT_SYNC_FAILED). That is final (rule 14 of the design): every later call fails as well. */
+bool journal_store_group(struct journal_store *s, struct journal_group *g, struct problem *problem);
+
+/* The same in steps, for a journal with a thread that writes: journal_store_room and journal_store_write touch only the end
+ * of the journal and may run on that thread, journal_store_note everything else; journal_store_last and what is read follow
+ * the notes, which come in the order of the writes. */
+
+/* Where a group was written. */
+struct journal_written {
+    uint64_t first_lsn;
+    uint32_t count;
+    struct journal_file segment;
+    uint64_t offset;
+    uint64_t bytes;
+};
+
+/* Sees to it that the group fits at the end of the last segment: makes a new one if it does not. */
+bool journal_store_room(struct journal_store *s, const struct journal_group *g, struct problem *problem);
+/* Seals, writes and syncs a group for which there is room. */
+bool journal_store_write(struct journal_store *s, struct journal_group *g, struct journal_written *written,
+                         struct problem *problem);
+void journal_store_note(struct journal_store *s, const struct journal_written *written);
+
+/* Makes the file out of which the next segment becomes: named journal-spare.tmp in `folder`, `bytes` zeros, synced if
+ * `sync`. Asks `stop` (NULL: never) now and then whether to give up. Returns the open file, or -1 with a problem; then there
+ * is none. */
+int journal_spare_make(struct disk *disk, const char *folder, uint64_t bytes, bool sync, bool (*stop)(void *context),
+                       void *context, struct problem *problem);
+/* Removes what may have been left of one. */
+void journal_spare_remove(struct disk *disk, const char *folder);
+
+/* ---- Records that are copied out ---- */
+
+/* Records with the bytes they point into; zero-initialized is empty. While they are gathered, words.ptr is NULL and `at`
+ * their place. */
+struct journal_result {
+    struct packet *packets;
+    size_t *at;
+    size_t count, packets_capacity, at_capacity;
+    uint64_t *words;
+    size_t words_len, words_capacity;
+    uint64_t bytes; /* of the records, without padding */
+};
+
+/* Empties it, and keeps the memory. */
+void journal_result_clear(struct journal_result *r);
+void journal_result_add(struct journal_result *r, const struct packet *record);
+/* Adds records of a group from lsn `*from` on, until there are `bytes_max` bytes (one record at least); moves `*from` behind
+ * them. */
+void journal_result_take(struct journal_result *r, const struct journal_group *g, uint64_t *from, uint64_t bytes_max);
+/* Adds what journal_store_read would return; moves `*from` behind it. */
+bool journal_store_collect(struct journal_store *s, struct journal_result *r, uint64_t *from, uint64_t bytes_max,
+                           struct problem *problem);
+/* What was gathered; valid until the result is cleared or freed. */
+struct packet_list journal_result_packets(struct journal_result *r);
+void journal_result_free(struct journal_result *r);
+
+#endif

@@ -1,0 +1,102 @@
+/* What the files of the journal's store share. Nobody else includes this.
+ *
+ *   journal_store.c       opening and closing, the index, what is asked about it
+ *   journal_recover.c     opening: finds the segments, walks them, cuts and rewrites the end
+ *   journal_durability.c  whether what the node promised before is still there
+ *   journal_write.c       segments and groups to disk
+ *   journal_read.c        reading back
+ *
+ * With a thread that writes (host/journal.c), `writer` is that thread's, and all else the loop's. */
+#ifndef SYNOD_IO_JOURNAL_STORE_INTERNAL_H
+#define SYNOD_IO_JOURNAL_STORE_INTERNAL_H
+
+#include "io/journal_store.h"
+
+enum {
+    INDEX_BYTES = 256 << 10, /* one index entry for so many bytes of segment */
+    RECOVER_BYTES = 1 << 20, /* a chunk of journal_store_recover */
+};
+
+/* The end of the journal: where the next group goes. */
+struct writer {
+    struct disk *disk;
+    const char *folder;
+    const struct journal_owner *owner;
+    struct journal_spares *spares; /* NULL: none */
+    bool sync;
+    bool failed; /* for good */
+    uint64_t segment_bytes;
+    int file; /* the last segment; -1: none yet */
+    char *path;
+    struct journal_file segment;
+    uint64_t oldest_lsn;
+    uint64_t offset;
+    uint64_t previous;
+    uint64_t segment_previous; /* the last group before the segment */
+    struct journal_sticky sticky;
+};
+
+struct index_entry {
+    uint64_t lsn; /* first of the group */
+    size_t segment;
+    uint64_t offset;
+};
+
+/* One segment at a time, kept open until another is asked for. */
+struct opened {
+    int file; /* -1: none */
+    size_t segment;
+};
+
+struct journal_store {
+    struct journal_store_options options;
+    struct disk *disk;
+    char *folder;
+    struct journal_owner owner;
+    struct writer writer;
+
+    uint64_t last_lsn;
+    bool ends_in_mark;
+    struct journal_store_statistics statistics;
+    struct journal_file *files;
+    size_t file_count, file_capacity;
+    struct index_entry *index;
+    size_t index_count, index_capacity;
+    uint64_t indexed_bytes; /* since the last entry */
+    struct journal_sticky inherited;
+    uint64_t recover_next, recover_end; /* lsns for journal_store_recover */
+    bool recover_began;
+    struct journal_result recovered, read;
+    struct journal_group read_group;
+    struct opened reading;
+    struct index_entry read_next; /* where sequential reading goes on; lsn 0: nowhere */
+};
+
+/* journal_store.c */
+char *journal_segment_path(const char *folder, uint64_t first_lsn);
+/* Opens a segment for reading and writing. Returns the file, or a negative errno. */
+int journal_store_segment(const struct journal_store *s, struct opened *o, size_t segment);
+void journal_store_segment_close(const struct journal_store *s, struct opened *o);
+void journal_store_file_add(struct journal_store *s, const struct journal_file *file);
+void journal_store_index(struct journal_store *s, uint64_t lsn, uint64_t offset, size_t segment, uint64_t bytes);
+
+/* journal_recover.c */
+bool journal_recovery(struct journal_store *s, struct problem *problem);
+
+/* journal_durability.c */
+/* Refuses a node that lost what it promised. */
+bool journal_durability_check(const struct journal_store *s, struct problem *problem);
+/* Makes durable how the node runs now. */
+bool journal_durability_note(const struct journal_store *s, struct problem *problem);
+
+/* journal_write.c */
+bool journal_write_bytes(struct disk *disk, int file, const char *path, uint64_t offset, const void *from, size_t len,
+                         struct problem *problem);
+bool journal_write_zeros(struct disk *disk, int file, const char *path, uint64_t offset, uint64_t len,
+                         struct problem *problem);
+bool journal_sync_file(struct disk *disk, int file, const char *path, struct problem *problem);
+bool journal_sync_folder(struct disk *disk, const char *folder, struct problem *problem);
+/* Makes the segment that begins with `first_lsn` and has room for `room` bytes of groups, and closes the one before. */
+bool journal_writer_segment(struct writer *w, uint64_t first_lsn, uint64_t room, struct problem *problem);
+
+#endif

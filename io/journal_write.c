@@ -1,0 +1,206 @@
+/* Groups and segments to disk: one write and one sync a group (rules 1 and 8 of core/formats/journal.h).
+ *
+ * Why are segments filled with zeros, when fallocate alone gives a file that reads as zeros? Because its extents are then
+ * marked unwritten, and the first write to each must commit metadata: an fdatasync of 4 KiB took 0.18 ms on such a file,
+ * 0.11 ms on one that had been written before, and 0.39 ms on one that grows. */
+#include <stdio.h>
+
+#include "core/base/mutant.h"
+#include "io/journal_store_internal.h"
+
+enum { STEP_BYTES = 256 << 10 };
+
+static bool write_problem(const char *path, uint64_t offset, uint64_t len, int error, struct problem *problem)
+{
+    return problem_set(problem, EXIT_SYNC_FAILED, "journal %s: offset %llu: cannot write %llu bytes: %s", path,
+                       (unsigned long long)offset, (unsigned long long)len, strerror(-error));
+}
+
+bool journal_write_bytes(struct disk *disk, int file, const char *path, uint64_t offset, const void *from, size_t len,
+                         struct problem *problem)
+{
+    int error = disk_write(disk, file, offset, from, len);
+    return error == 0 || write_problem(path, offset, len, error, problem);
+}
+
+bool journal_write_zeros(struct disk *disk, int file, const char *path, uint64_t offset, uint64_t len,
+                         struct problem *problem)
+{
+    int error = disk_zero(disk, file, offset, len);
+    return error == 0 || write_problem(path, offset, len, error, problem);
+}
+
+bool journal_sync_file(struct disk *disk, int file, const char *path, struct problem *problem)
+{
+    int error = disk_sync_data(disk, file);
+    if (error != 0 && MUTANT(FAILED_SYNC_REPEATED))
+        error = disk_sync_data(disk, file);
+    return error == 0 || problem_set(problem, EXIT_SYNC_FAILED, "journal %s: cannot sync: %s", path, strerror(-error));
+}
+
+bool journal_sync_folder(struct disk *disk, const char *folder, struct problem *problem)
+{
+    int error = disk_sync_folder(disk, folder);
+    return error == 0 ||
+           problem_set(problem, EXIT_SYNC_FAILED, "journal %s: cannot sync the folder: %s", folder, strerror(-error));
+}
+
+/* ---- Segments ---- */
+
+static char *spare_path(const char *folder) { return disk_path(folder, "journal-spare.tmp"); }
+
+static bool spare_problem(const char *path, uint64_t bytes, int error, struct problem *problem)
+{
+    return problem_set(problem, EXIT_SYNC_FAILED, "journal %s: cannot make a segment of %llu bytes: %s", path,
+                       (unsigned long long)bytes, strerror(-error));
+}
+
+/* In small steps, each of which is waited for, so that the disk never has more than one queued in front of a group. */
+static bool spare_fill(struct disk *disk, int file, const char *path, uint64_t bytes, bool sync, bool (*stop)(void *context),
+                       void *context, struct problem *problem)
+{
+    int error = disk_allocate(disk, file, bytes);
+    if (error != 0)
+        return spare_problem(path, bytes, error, problem);
+    for (uint64_t at = 0; at < bytes; at += STEP_BYTES) {
+        uint64_t len = bytes - at < STEP_BYTES ? bytes - at : STEP_BYTES;
+        if (stop != NULL && stop(context))
+            return problem_set(problem, EXIT_TROUBLE, "journal %s: stopped", path);
+        if (!journal_write_zeros(disk, file, path, at, len, problem))
+            return false;
+        if (sync)
+            disk_write_out(disk, file, at, len);
+    }
+    /* The sync that counts: the steps above only spread the work. */
+    error = sync ? disk_sync(disk, file) : 0;
+    return error == 0 || spare_problem(path, bytes, error, problem);
+}
+
+int journal_spare_make(struct disk *disk, const char *folder, uint64_t bytes, bool sync, bool (*stop)(void *context),
+                       void *context, struct problem *problem)
+{
+    char *path = spare_path(folder);
+    int file = disk_open(disk, path, DISK_MAKE);
+    if (file < 0) {
+        spare_problem(path, bytes, file, problem);
+        file = -1;
+    } else if (!spare_fill(disk, file, path, bytes, sync, stop, context, problem)) {
+        disk_close(disk, file);
+        disk_remove(disk, path);
+        file = -1;
+    }
+    free(path);
+    return file;
+}
+
+void journal_spare_remove(struct disk *disk, const char *folder)
+{
+    char *path = spare_path(folder);
+    disk_remove(disk, path);
+    free(path);
+}
+
+/* An open file of at least `*bytes` zeros, whose length then is `*bytes`; -1: there is none. */
+static int take_spare(const struct writer *w, uint64_t *bytes, struct problem *problem)
+{
+    int file = -1;
+    if (w->spares == NULL)
+        return journal_spare_make(w->disk, w->folder, *bytes, w->sync, NULL, NULL, problem);
+    return w->spares->take(w->spares->context, bytes, &file, problem) ? file : -1;
+}
+
+/* Rule 8: header and sync first, the name and the folder's sync second. */
+static bool segment_name(const struct writer *w, int file, const char *path, const uint64_t *header,
+                         const struct journal_segment *segment, struct problem *problem)
+{
+    bool ok = journal_write_bytes(w->disk, file, path, 0, header, segment->header_bytes, problem) &&
+              (!w->sync || journal_sync_file(w->disk, file, path, problem));
+    char *spare = spare_path(w->folder);
+    int error = ok ? disk_rename(w->disk, spare, path) : 0;
+    if (error != 0)
+        ok = problem_set(problem, EXIT_SYNC_FAILED, "journal %s: cannot rename %s to it: %s", path, spare, strerror(-error));
+    free(spare);
+    bool sync = w->sync && !MUTANT(SEGMENT_NAME_NOT_SYNCED);
+    return ok && (!sync || journal_sync_folder(w->disk, w->folder, problem));
+}
+
+bool journal_writer_segment(struct writer *w, uint64_t first_lsn, uint64_t room, struct problem *problem)
+{
+    uint64_t header_bytes = journal_segment_header_bytes(&w->sticky);
+    uint64_t bytes = header_bytes + room > w->segment_bytes ? header_bytes + room : w->segment_bytes;
+    int file = take_spare(w, &bytes, problem);
+    if (file < 0)
+        return false;
+    /* The last segment holds no record, and its name is needed: its marks go with it (rule 8). */
+    bool replaces = w->file >= 0 && w->segment.first_lsn == first_lsn;
+    uint64_t previous = replaces ? w->segment_previous : w->previous;
+    struct journal_segment segment = {
+        .bytes = bytes, .first_lsn = first_lsn, .oldest_lsn = w->oldest_lsn, .previous = previous};
+    uint64_t *header = memory_new(header_bytes, 1);
+    char *path = journal_segment_path(w->folder, first_lsn);
+    journal_segment_write(header, w->owner, &segment, &w->sticky);
+    bool ok = segment_name(w, file, path, header, &segment, problem);
+    free(header);
+    if (!ok) {
+        disk_close(w->disk, file);
+        free(path);
+        return false;
+    }
+    if (w->file >= 0)
+        disk_close(w->disk, w->file);
+    free(w->path);
+    w->file = file;
+    w->path = path;
+    w->segment = (struct journal_file){.first_lsn = first_lsn, .bytes = bytes, .header_bytes = segment.header_bytes};
+    w->offset = segment.header_bytes;
+    w->previous = w->segment_previous = previous;
+    return true;
+}
+
+/* ---- Groups ---- */
+
+static bool fails(struct writer *w)
+{
+    w->failed = true;
+    return false;
+}
+
+static bool failed_before(const struct writer *w, struct problem *problem)
+{
+    return problem_set(problem, EXIT_SYNC_FAILED, "journal %s: an earlier write or sync failed, which is final", w->folder);
+}
+
+bool journal_store_room(struct journal_store *s, const struct journal_group *g, struct problem *problem)
+{
+    struct writer *w = &s->writer;
+    uint64_t bytes = journal_pages(g->len);
+    if (w->failed)
+        return failed_before(w, problem);
+    return w->segment.bytes - w->offset >= bytes || journal_writer_segment(w, g->first_lsn, bytes, problem) || fails(w);
+}
+
+bool journal_store_write(struct journal_store *s, struct journal_group *g, struct journal_written *written,
+                         struct problem *problem)
+{
+    struct writer *w = &s->writer;
+    if (w->failed)
+        return failed_before(w, problem);
+    struct journal_place place = {.owner = w->owner, .segment = w->segment.first_lsn, .offset = w->offset};
+    uint64_t bytes = journal_group_seal(g, &place, w->previous);
+    invariant(w->segment.bytes - w->offset >= bytes);
+    bool sync = w->sync && !MUTANT(GROUP_NOT_SYNCED);
+    if (!journal_write_bytes(w->disk, w->file, w->path, w->offset, g->words, (size_t)bytes, problem) ||
+        (sync && !journal_sync_file(w->disk, w->file, w->path, problem)))
+        return fails(w);
+    *written = (struct journal_written){
+        .first_lsn = g->first_lsn, .count = g->count, .segment = w->segment, .offset = w->offset, .bytes = bytes};
+    w->offset += bytes;
+    w->previous = g->checksum;
+    struct packet record;
+    uint32_t offset = 0;
+    for (uint32_t index = 0; journal_group_next(g, &offset, &index, &record);)
+        journal_sticky_keep(&w->sticky, &record);
+    if (w->spares != NULL && w->offset > w->segment.bytes / 2)
+        w->spares->want(w->spares->context, w->segment_bytes);
+    return true;
+}

@@ -1,0 +1,54 @@
+/* Frames between nodes, by one of several transports (docs/wire-format.md): TCP, UDP or gRPC. All of them are lossy as far
+ * as the protocol goes: queues are bounded and drop, what matters is sent again.
+ *
+ * TCP and UDP are written against libuv's API, of which components/wasi has its own for WASI: the same files are the host's
+ * network and that of a node whose network is in the sandbox. */
+#ifndef SYNOD_IO_NETWORK_H
+#define SYNOD_IO_NETWORK_H
+
+#include <uv.h>
+
+#include "core/formats/frame.h"
+#include "core/formats/packet.h"
+#include "io/config.h"
+#include "io/logger.h"
+
+struct network;
+
+struct network_options {
+    const struct config *config; /* outlives the network */
+    struct frame_origin origin;  /* who this node is: stands in each of its frames */
+    bool sends, receives;        /* which halves are wanted; a node whose network is two components has one in each */
+    /* True when `instance` is the one known for `peer`, or the first it is heard with (rule 12 of the design). */
+    bool (*accept_peer)(void *context, uint32_t peer, const uint8_t instance[16]);
+    struct logger *logger;
+    /* Called on the loop's thread when frames have arrived. */
+    void (*on_input)(void *context);
+    void *context;
+};
+
+/* Open a network: what receives listens on the node's address, what sends keeps trying to reach every other node. Port in
+ * use is an error that says so. */
+typedef bool network_opener(struct network **out, uv_loop_t *loop, const struct network_options *options,
+                            struct problem *problem);
+network_opener tcp_network_open;
+network_opener udp_network_open;
+
+/* All frame bodies that have arrived: id is the sender. Valid until the next call. */
+struct packet_list network_receive(struct network *n);
+
+/* Sends each body to the nodes of its set (packet id); checksums once, never blocks. */
+void network_send(struct network *n, const struct packet *frames, size_t count);
+
+struct network_statistics {
+    uint64_t frames_in, frames_out, bytes_in, bytes_out, dropped, bad_frames, reconnects;
+};
+struct network_statistics network_statistics(const struct network *n);
+
+/* The port that it listens on: tests ask for port 0, which means any. */
+uint16_t network_port(const struct network *n);
+
+/* Closes everything; the memory is released when the loop has run its close callbacks (`on_closed` then). */
+void network_close(struct network *n, void (*on_closed)(void *context), void *context);
+
+#endif

@@ -1,0 +1,222 @@
+/* Connections that other nodes make, to receive from. A link's buffer begins with a frame; since headers and bodies are
+ * multiples of 8 bytes, every body in it lies on 8 bytes too. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/memory.h"
+#include "io/tcp_internal.h"
+
+static void on_link_closed(uv_handle_t *handle)
+{
+    struct link *l = handle->data;
+    struct tcp_network *n = l->network;
+    free(l->buffer);
+    free(l);
+    tcp_released(n);
+}
+
+void link_close(struct link *l)
+{
+    struct tcp_network *n = l->network;
+    if (l->closing)
+        return;
+    l->closing = true;
+    if (l->previous != NULL)
+        l->previous->next = l->next;
+    else
+        n->links = l->next;
+    if (l->next != NULL)
+        l->next->previous = l->previous;
+    n->links_count--;
+    if (l->peer != NULL && l->peer->link == l)
+        l->peer->link = NULL;
+    uv_close((uv_handle_t *)&l->tcp, on_link_closed);
+}
+
+/* The one line that says what was wrong with a connection, and its end. Returns false. */
+static bool refuse(struct link *l, const char *why)
+{
+    struct tcp_network *n = l->network;
+    n->base.statistics.bad_frames++;
+    if (l->peer != NULL)
+        logger_log(n->base.options.logger, LOG_WARNING, "network", "closed the connection from node %u at %s: %s",
+                   l->peer->config->id, l->from, why);
+    else
+        logger_log(n->base.options.logger, LOG_WARNING, "network", "closed the connection from %s: %s", l->from, why);
+    link_close(l);
+    return false;
+}
+
+/* Who speaks? Asked of the first frame. */
+static bool identify(struct link *l, const struct frame_origin *origin)
+{
+    struct tcp_network *n = l->network;
+    char why[160];
+    if (!network_admit(&n->base, origin, why, sizeof why))
+        return refuse(l, why);
+    struct peer *p = &n->peers[origin->sender];
+    if (p->link != NULL)
+        link_close(p->link); /* left over from before the peer connected again */
+    p->link = l;
+    l->peer = p;
+    l->origin = *origin;
+    if (n->base.options.sends)
+        peer_retry(p);
+    return true;
+}
+
+/* Takes the frame at `words` of which `available` bytes are there. Returns its size; 0: more bytes are needed, `*need` in
+ * all, or the link was closed. */
+static size_t take_frame(struct link *l, const uint64_t *words, size_t available, size_t *need)
+{
+    struct tcp_network *n = l->network;
+    struct frame_header header;
+    *need = FRAME_HEADER_SIZE;
+    if (available < FRAME_HEADER_SIZE)
+        return 0;
+    enum frame_error error = frame_parse(words, n->base.options.origin.cluster, n->base.options.config->frame_bytes_max, &header);
+    if (error != FRAME_OK)
+        return refuse(l, frame_error_text(error));
+    if (l->peer == NULL && !identify(l, &header.origin))
+        return 0;
+    if (!network_same_origin(&l->origin, &header.origin))
+        return refuse(l, "the sender changed within a connection");
+    *need = FRAME_HEADER_SIZE + words_for(header.len) * sizeof *words;
+    if (available < *need)
+        return 0;
+    error = frame_check_body(&header, words + FRAME_HEADER_WORDS);
+    if (error != FRAME_OK)
+        return refuse(l, frame_error_text(error));
+    n->base.statistics.frames_in++;
+    n->base.statistics.bytes_in += *need;
+    if (header.len > 0)
+        inbox_add(&n->base.inbox, header.origin.sender, words + FRAME_HEADER_WORDS, header.len);
+    return *need;
+}
+
+/* Room for a frame of `need` bytes, and not much more than that once the buffer is empty. */
+static void fit_buffer(struct link *l, size_t need)
+{
+    size_t capacity = l->capacity;
+    if (need > capacity)
+        capacity = need;
+    else if (l->len == 0 && capacity > KEPT_BYTES_MAX)
+        capacity = RECEIVE_SIZE;
+    if (capacity == l->capacity)
+        return;
+    l->buffer = realloc(l->buffer, capacity);
+    invariant(l->buffer != NULL);
+    l->capacity = capacity;
+}
+
+static void take_frames(struct link *l)
+{
+    struct tcp_network *n = l->network;
+    size_t before = inbox_bytes(&n->base.inbox), at = 0, size, need;
+    while ((size = take_frame(l, l->buffer + at / sizeof(uint64_t), l->len - at, &need)) > 0)
+        at += size;
+    if (!l->closing) {
+        l->len -= at;
+        if (at > 0 && l->len > 0)
+            memmove(l->buffer, (char *)l->buffer + at, l->len);
+        fit_buffer(l, need);
+    }
+    if (!n->paused && inbox_bytes(&n->base.inbox) > n->base.options.config->peer_queue_bytes_max)
+        links_pause(n, true);
+    if (inbox_bytes(&n->base.inbox) > before)
+        n->base.options.on_input(n->base.options.context);
+}
+
+static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
+{
+    struct link *l = handle->data;
+    (void)suggested;
+    *buffer = uv_buf_init((char *)l->buffer + l->len, (unsigned)(l->capacity - l->len));
+}
+
+static void on_read(uv_stream_t *stream, ssize_t len, const uv_buf_t *buffer)
+{
+    struct link *l = stream->data;
+    (void)buffer;
+    if (l->closing)
+        return;
+    if (len < 0) {
+        struct tcp_network *n = l->network;
+        if (l->peer != NULL)
+            logger_log(n->base.options.logger, LOG_DEBUG, "network", "node %u at %s hung up: %s", l->peer->config->id, l->from,
+                       uv_strerror((int)len));
+        link_close(l);
+        return;
+    }
+    l->len += (size_t)len;
+    take_frames(l);
+}
+
+static void describe(struct link *l)
+{
+    struct sockaddr_storage address;
+    int len = sizeof address;
+    char host[INET6_ADDRSTRLEN] = "an unknown address";
+    uint16_t port = 0;
+    if (uv_tcp_getpeername(&l->tcp, (struct sockaddr *)&address, &len) == 0) {
+        if (address.ss_family == AF_INET6) {
+            const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)&address;
+            uv_ip6_name(v6, host, sizeof host);
+            port = ntohs(v6->sin6_port);
+        } else {
+            const struct sockaddr_in *v4 = (const struct sockaddr_in *)&address;
+            uv_ip4_name(v4, host, sizeof host);
+            port = ntohs(v4->sin_port);
+        }
+    }
+    snprintf(l->from, sizeof l->from, "%s port %u", host, port);
+}
+
+/* Too many connections: the oldest of those that never said who they are goes first. */
+static void make_room(struct tcp_network *n)
+{
+    struct link *oldest = NULL;
+    if (n->links_count < LINKS_MAX)
+        return;
+    for (struct link *l = n->links; l != NULL; l = l->next)
+        if (l->peer == NULL)
+            oldest = l; /* new ones are put in front */
+    if (oldest != NULL)
+        refuse(oldest, "too many connections that do not say who they are");
+}
+
+void link_accept(struct tcp_network *n)
+{
+    make_room(n);
+    struct link *l = memory_new(1, sizeof *l);
+    l->network = n;
+    l->tcp.data = l;
+    l->next = n->links;
+    if (n->links != NULL)
+        n->links->previous = l;
+    n->links = l;
+    n->links_count++;
+    n->open++;
+    uv_tcp_init(n->loop, &l->tcp);
+    int error = uv_accept((uv_stream_t *)&n->listener, (uv_stream_t *)&l->tcp);
+    if (error != 0) {
+        refuse(l, uv_strerror(error));
+        return;
+    }
+    describe(l);
+    fit_buffer(l, RECEIVE_SIZE);
+    uv_tcp_keepalive(&l->tcp, 1, 10);
+    if (!n->paused)
+        uv_read_start((uv_stream_t *)&l->tcp, on_alloc, on_read);
+}
+
+void links_pause(struct tcp_network *n, bool pause)
+{
+    n->paused = pause;
+    for (struct link *l = n->links; l != NULL; l = l->next) {
+        if (pause)
+            uv_read_stop((uv_stream_t *)&l->tcp);
+        else
+            uv_read_start((uv_stream_t *)&l->tcp, on_alloc, on_read);
+    }
+}
