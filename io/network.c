@@ -1,10 +1,7 @@
 #include "io/network_transport.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-
-#include "core/base/memory.h"
 
 /* ---- The face ---- */
 
@@ -16,6 +13,12 @@ void network_send(struct network *n, const struct packet *frames, size_t count)
         n->operations->send(n, frames, count);
 }
 
+void network_reborn(struct network *n, const struct frame_origin *origin)
+{
+    n->options.origin = *origin;
+    n->operations->reborn(n);
+}
+
 struct network_statistics network_statistics(const struct network *n) { return n->statistics; }
 
 uint16_t network_port(const struct network *n) { return n->operations->port(n); }
@@ -23,55 +26,6 @@ uint16_t network_port(const struct network *n) { return n->operations->port(n); 
 void network_close(struct network *n, void (*on_closed)(void *context), void *context)
 {
     n->operations->close(n, on_closed, context);
-}
-
-/* ---- What arrived ---- */
-
-void inbox_add(struct inbox *in, uint32_t sender, const uint64_t *body, uint32_t len)
-{
-    struct box *box = &in->boxes[in->filling];
-    size_t words = words_for(len);
-    box->packets = memory_reserve(box->packets, &box->packets_capacity, box->count + 1, sizeof *box->packets);
-    box->offsets = memory_reserve(box->offsets, &box->offsets_capacity, box->count + 1, sizeof *box->offsets);
-    box->words = memory_reserve(box->words, &box->words_capacity, box->words_used + words, sizeof *box->words);
-    memcpy(box->words + box->words_used, body, words * sizeof *body);
-    box->packets[box->count] = (struct packet){.id = sender, .len = len, .words = {NULL, words}};
-    box->offsets[box->count++] = box->words_used;
-    box->words_used += words;
-}
-
-static void box_empty(struct box *box)
-{
-    box->count = 0;
-    box->words_used = 0;
-    if (box->words_capacity * sizeof(uint64_t) <= KEPT_BYTES_MAX)
-        return;
-    free(box->words);
-    box->words = NULL;
-    box->words_capacity = 0;
-}
-
-struct packet_list inbox_take(struct inbox *in)
-{
-    struct box *full = &in->boxes[in->filling];
-    box_empty(&in->boxes[1 - in->filling]); /* what the last call handed out is over now */
-    if (full->count == 0)
-        return (struct packet_list){NULL, 0};
-    for (size_t i = 0; i < full->count; i++)
-        full->packets[i].words.ptr = full->words + full->offsets[i];
-    in->filling = 1 - in->filling;
-    return (struct packet_list){full->packets, full->count};
-}
-
-size_t inbox_bytes(const struct inbox *in) { return in->boxes[in->filling].words_used * sizeof(uint64_t); }
-
-void inbox_free(struct inbox *in)
-{
-    for (size_t i = 0; i < 2; i++) {
-        free(in->boxes[i].packets);
-        free(in->boxes[i].offsets);
-        free(in->boxes[i].words);
-    }
 }
 
 /* ---- What transports share ---- */
@@ -102,6 +56,8 @@ bool network_admit(struct network *n, const struct frame_origin *origin, char *w
         snprintf(why, size, "node %u has another data folder (instance id) than the one known here", sender);
         return false;
     }
+    if (n->incarnations[sender] != 0 && origin->incarnation > n->incarnations[sender])
+        inbox_add_rebirth(&n->inbox, sender);
     n->incarnations[sender] = origin->incarnation;
     return true;
 }

@@ -40,6 +40,10 @@ struct packet_list network_receive(struct network *n);
 /* Sends each body to the nodes of its set (packet id); checksums once, never blocks. */
 void network_send(struct network *n, const struct packet *frames, size_t count);
 
+/* The node begins another life: frames carry `origin` from now on, what is still queued for other nodes is dropped (the effects
+ * of the old life died with it), and they are greeted anew at once. What has arrived stays. Never from within another call. */
+void network_reborn(struct network *n, const struct frame_origin *origin);
+
 struct network_statistics {
     uint64_t frames_in, frames_out, bytes_in, bytes_out, dropped, bad_frames, reconnects;
 };

@@ -3,36 +3,17 @@
 #ifndef SYNOD_IO_NETWORK_TRANSPORT_H
 #define SYNOD_IO_NETWORK_TRANSPORT_H
 
+#include "io/inbox.h"
 #include "io/network.h"
 
-enum {
-    PEERS_MAX = NODE_ID_MAX + 1,
-    KEPT_BYTES_MAX = 4 << 20, /* larger buffers are given back when they are empty */
-};
-
-/* Frame bodies that have arrived. Two boxes take turns: one is filled, the other belongs to the caller of network_receive.
- * Nothing is allocated for a frame once they have grown to what the load needs. */
-struct inbox {
-    struct box {
-        struct packet *packets; /* while it is filled, words.ptr is unset and `offsets` says where a body begins */
-        size_t *offsets;
-        uint64_t *words;
-        size_t count, packets_capacity, offsets_capacity, words_used, words_capacity;
-    } boxes[2];
-    size_t filling;
-};
-
-void inbox_add(struct inbox *in, uint32_t sender, const uint64_t *body, uint32_t len);
-/* Hands out what was added since the last call. */
-struct packet_list inbox_take(struct inbox *in);
-/* Bytes of the bodies that wait to be taken. */
-size_t inbox_bytes(const struct inbox *in);
-void inbox_free(struct inbox *in);
+enum { PEERS_MAX = NODE_ID_MAX + 1 };
 
 /* As the functions of the same names in io/network.h. */
 struct network_operations {
     struct packet_list (*receive)(struct network *n);
     void (*send)(struct network *n, const struct packet *frames, size_t count);
+    /* The new origin stands in `options` already. */
+    void (*reborn)(struct network *n);
     uint16_t (*port)(const struct network *n);
     void (*close)(struct network *n, void (*on_closed)(void *context), void *context);
 };
@@ -48,7 +29,8 @@ struct network {
 
 void network_init(struct network *n, const struct network_operations *operations, const struct network_options *options);
 
-/* Whether this sender may be listened to (rule 12 of the design); false: `why` says what is wrong with it. */
+/* Whether this sender may be listened to (rule 12 of the design); false: `why` says what is wrong with it. A later life than the
+ * one heard before puts its notice into the inbox (inbox_add_rebirth). */
 bool network_admit(struct network *n, const struct frame_origin *origin, char *why, size_t size);
 
 /* A frame that is longer than anybody would take is not sent: counts and logs it, and returns true. */

@@ -93,6 +93,8 @@ void peer_open(struct tcp_network *n, const struct config_node *config);
 void peer_send(struct peer *p, struct batch *batch);
 /* The peer has just connected to us: it is there, so dial now instead of waiting. */
 void peer_retry(struct peer *p);
+/* A frame names its sender's life, which does not change within a connection: ends this one, and dials anew at once. */
+void peer_reborn(struct peer *p);
 void peer_close(struct peer *p);
 void parcel_release(struct parcel *parcel);
 

@@ -24,7 +24,7 @@ void tcp_released(struct tcp_network *n)
         return;
     void (*on_closed)(void *) = n->on_closed;
     void *context = n->closed_context;
-    inbox_free(&n->base.inbox);
+    inbox_close(&n->base.inbox);
     free(n->batch.headers);
     free(n->batch.parcels);
     free(n);
@@ -118,6 +118,13 @@ static void send_frames(struct network *base, const struct packet *frames, size_
             parcel_release(n->batch.parcels[i]);
 }
 
+static void greet_anew(struct network *base)
+{
+    struct tcp_network *n = (struct tcp_network *)base;
+    for (node_set to = base->options.sends ? base->members : 0; to != 0; to &= to - 1)
+        peer_reborn(&n->peers[node_set_first(to)]);
+}
+
 static void on_listener_closed(uv_handle_t *handle) { tcp_released(handle->data); }
 
 static void close_all(struct network *base, void (*on_closed)(void *context), void *context)
@@ -136,7 +143,7 @@ static void close_all(struct network *base, void (*on_closed)(void *context), vo
 
 bool tcp_network_open(struct network **out, uv_loop_t *loop, const struct network_options *options, struct problem *problem)
 {
-    static const struct network_operations operations = {receive_frames, send_frames, port_of, close_all};
+    static const struct network_operations operations = {receive_frames, send_frames, greet_anew, port_of, close_all};
     const struct config_node *self = config_find(options->config, options->origin.sender);
     struct tcp_network *n = memory_new(1, sizeof *n);
     network_init(&n->base, &operations, options);

@@ -407,6 +407,14 @@ void peer_retry(struct peer *p)
     dial(p);
 }
 
+void peer_reborn(struct peer *p)
+{
+    if (p->state != PEER_CONNECTED)
+        return; /* nothing has been said yet, and the greeting will be the new life's */
+    give_up_connection(p);
+    dial(p);
+}
+
 static void on_timer_closed(uv_handle_t *handle)
 {
     struct peer *p = handle->data;

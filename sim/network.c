@@ -24,6 +24,7 @@
  * The top of every heap is therefore always a flight that will arrive, and when the next one does costs nothing to say. A
  * receiver checks frames as io/tcp_link.c does, but the body's checksum only once for all receivers, as nobody can
  * change the bytes in between. It gets copies of the bodies, to read and to write. */
+#include "io/inbox.h"
 #include "sim/network.h"
 
 #include "core/base/memory.h"
@@ -38,7 +39,6 @@ enum {
     RESET_MAX_US = 200000,
     UNACKNOWLEDGED_MAX_US = 5000000, /* as in io/tcp_peer.c */
     RETRY_MAX_US = 1250000,          /* the longest time between two dials there */
-    KEPT_BYTES_MAX = 4 << 20,        /* a larger inbox is given back */
     DICE = 0x6e657400,               /* the first of this network's dice */
 };
 
@@ -79,14 +79,6 @@ struct member {
     uint32_t latest;        /* of its incarnations */
     struct flight *flights; /* to it: a heap */
     size_t count, capacity;
-};
-
-/* Bodies that are handed out. While it is filled, words.ptr is unset and `offsets` says where a body begins. */
-struct inbox {
-    struct packet *packets;
-    size_t *offsets;
-    uint64_t *words;
-    size_t count, packets_capacity, offsets_capacity, words_used, words_capacity;
 };
 
 struct network_sim {
@@ -266,6 +258,23 @@ static void hang_up(struct network_sim *n, const struct flight *f, uint32_t to)
         s->ended = f->connection;
 }
 
+/* The first that is said on a connection, so that whoever begins anew is known for it at once. */
+static void greet(struct network_sim *n, uint32_t from, uint32_t to, struct frame *greeting, uint64_t arrival)
+{
+    struct stream *s = stream_of(n, from, to);
+    greeting->refs++;
+    n->statistics.frames_sent++;
+    n->statistics.bytes_sent += greeting->size;
+    s->bytes += greeting->size;
+    s->floor = arrival;
+    push(n, to,
+         (struct flight){.arrival = arrival,
+                         .frame = greeting,
+                         .available = greeting->size,
+                         .connection = s->connection,
+                         .from = (uint8_t)from});
+}
+
 void network_sim_start(struct network_sim *n, uint32_t node, uint32_t incarnation, uint64_t now)
 {
     struct member *m = &n->members[node];
@@ -278,6 +287,7 @@ void network_sim_start(struct network_sim *n, uint32_t node, uint32_t incarnatio
     m->origin.incarnation = incarnation;
     if (incarnation > m->latest)
         m->latest = incarnation;
+    struct frame *greeting = frame_new(&m->origin, &(struct packet){0});
     for (node_set others = n->all & ~node_set_of(node); others != 0; others &= others - 1) {
         uint32_t other = node_set_first(others);
         struct stream *out = stream_of(n, node, other), *in = stream_of(n, other, node);
@@ -287,7 +297,10 @@ void network_sim_start(struct network_sim *n, uint32_t node, uint32_t incarnatio
         uint64_t dialled = later(greeted < tried ? greeted : tried, in->cut_until);
         connect_stream(in, dialled + one_way(n) + one_way(n));
         in->heard = 0;
+        if (n->members[other].up)
+            greet(n, node, other, greeting, greeted);
     }
+    frame_release(greeting);
 }
 
 void network_sim_stop(struct network_sim *n, uint32_t node, bool flush)
@@ -417,33 +430,10 @@ uint64_t network_sim_next(const struct network_sim *n, uint32_t node)
     return later(m->flights[0].arrival, m->stalled_until);
 }
 
-static void inbox_clear(struct inbox *box)
-{
-    box->count = 0;
-    box->words_used = 0;
-    if (box->words_capacity * sizeof(uint64_t) > KEPT_BYTES_MAX) {
-        free(box->words);
-        box->words = NULL;
-        box->words_capacity = 0;
-    }
-}
-
-static void inbox_add(struct inbox *box, uint32_t sender, const uint64_t *body, uint32_t len)
-{
-    size_t words = words_for(len);
-    box->packets = memory_reserve(box->packets, &box->packets_capacity, box->count + 1, sizeof *box->packets);
-    box->offsets = memory_reserve(box->offsets, &box->offsets_capacity, box->count + 1, sizeof *box->offsets);
-    box->words = memory_reserve(box->words, &box->words_capacity, box->words_used + words, sizeof *box->words);
-    memcpy(box->words + box->words_used, body, words * sizeof *body);
-    box->packets[box->count] = (struct packet){.id = sender, .len = len, .words = {NULL, words}};
-    box->offsets[box->count++] = box->words_used;
-    box->words_used += words;
-}
-
 enum judgement { SOUND, BROKEN, EARLIER_LIFE };
 
-/* What the host would say of these bytes (io/tcp_link.c). */
-static enum judgement judge(const struct network_sim *n, struct stream *s, const struct flight *f,
+/* What the host would say of these bytes (io/tcp_link.c, network_admit). */
+static enum judgement judge(struct network_sim *n, struct stream *s, const struct flight *f,
                             struct frame_header *header)
 {
     struct frame *frame = f->frame;
@@ -453,6 +443,8 @@ static enum judgement judge(const struct network_sim *n, struct stream *s, const
     if (!f->replay) {
         if (header->origin.incarnation < s->heard)
             return EARLIER_LIFE;
+        if (s->heard != 0 && header->origin.incarnation > s->heard)
+            inbox_add_rebirth(&n->inbox, header->origin.sender);
         s->heard = header->origin.incarnation;
     }
     if (f->available < FRAME_HEADER_SIZE + words_for(header->len) * sizeof(uint64_t))
@@ -487,8 +479,6 @@ static void arrive(struct network_sim *n, uint32_t node, const struct flight *f)
 
 struct packet_list network_sim_receive(struct network_sim *n, uint32_t node, uint64_t now)
 {
-    struct inbox *box = &n->inbox;
-    inbox_clear(box);
     advance(n, now);
     while (network_sim_next(n, node) <= now) {
         struct flight f = pop(&n->members[node]);
@@ -496,9 +486,7 @@ struct packet_list network_sim_receive(struct network_sim *n, uint32_t node, uin
         frame_release(f.frame);
         settle(n, node);
     }
-    for (size_t i = 0; i < box->count; i++)
-        box->packets[i].words.ptr = box->words + box->offsets[i];
-    return (struct packet_list){box->packets, box->count};
+    return inbox_take(&n->inbox);
 }
 
 /* ---- faults that the world strikes ---- */
@@ -589,9 +577,7 @@ void network_sim_free(struct network_sim *n)
             frame_release(m->flights[i].frame);
         free(m->flights);
     }
-    free(n->inbox.packets);
-    free(n->inbox.offsets);
-    free(n->inbox.words);
+    inbox_close(&n->inbox);
     free(n->streams);
     free(n);
 }

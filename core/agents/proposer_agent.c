@@ -17,8 +17,8 @@
 #include "core/paxos/leader_detector.h"
 #include "core/paxos/proposer.h"
 
-/* Bytes of values in one ACCEPT. */
-enum { ACCEPT_BYTES_MAX = 1 << 20 };
+/* Bytes of values in one ACCEPT; questions in a prepare_timeout, while they are answered. */
+enum { ACCEPT_BYTES_MAX = 1 << 20, ASKED_AGAIN = 16 };
 
 /* Batches that other nodes forwarded and that wait for room; beyond that they are dropped (their clients hear "unknown"). */
 enum { FORWARDED_MAX = 256 };
@@ -549,6 +549,14 @@ static bool lead_on(struct proposer_agent *agent, uint64_t now)
 
 /* --- time --------------------------------------------------------------------------------------------------------- */
 
+/* Enough acceptors have answered the question, and too few of them have lost the leader: some may just be late to notice that it
+ * is gone. Asking has no effect, so it is soon asked again. */
+static uint64_t patience(const struct proposer_agent *agent)
+{
+    bool answered = node_set_count(agent->answered) >= agent->config.phase1_quorum;
+    return answered ? agent->config.prepare_timeout / ASKED_AGAIN : agent->config.prepare_timeout;
+}
+
 static void watch_leader(struct proposer_agent *agent, uint64_t now)
 {
     struct health health = failure_detector_check(agent->detector, now);
@@ -568,7 +576,7 @@ static void watch_leader(struct proposer_agent *agent, uint64_t now)
     if (!mine || agent->leader != 0 || now < agent->quiet_until)
         return;
     if (agent->state == PROPOSER_FOLLOWING ||
-        (agent->state == PROPOSER_ASKING && now - agent->asked_at >= agent->config.prepare_timeout))
+        (agent->state == PROPOSER_ASKING && now - agent->asked_at >= patience(agent)))
         ask(agent, now);
     else if (agent->state == PROPOSER_PREPARING && now - agent->prepared_at >= agent->config.prepare_timeout)
         send_prepares(agent, MUTANT(PREPARE_NOT_REPEATED) ? 0 : agent->config.acceptors, now);
@@ -612,8 +620,8 @@ static uint64_t wake_at(const struct proposer_agent *agent, uint64_t now, bool m
     uint64_t wake = agent->heartbeat_at + heartbeat_interval(agent, false);
     if (agent->state == PROPOSER_LEADING && agent->in_flight && agent->retransmit_at < wake)
         wake = agent->retransmit_at;
-    if (agent->state == PROPOSER_ASKING && agent->asked_at + c->prepare_timeout < wake)
-        wake = agent->asked_at + c->prepare_timeout;
+    if (agent->state == PROPOSER_ASKING && agent->asked_at + patience(agent) < wake)
+        wake = agent->asked_at + patience(agent);
     if (agent->state == PROPOSER_PREPARING && agent->prepared_at + c->prepare_timeout < wake)
         wake = agent->prepared_at + c->prepare_timeout;
     return wake;
