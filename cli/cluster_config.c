@@ -119,6 +119,21 @@ static void write_nodes(FILE *file, const struct cluster_plan *plan, const uint1
         fprintf(file, "  - [%u, %u, %u]\n", (unsigned)i, (unsigned)(plan->nodes + i), (unsigned)(2 * plan->nodes + i));
 }
 
+static void write_key(FILE *file, const char *key, const char *value)
+{
+    if (value != NULL)
+        fprintf(file, "%s: %s\n", key, value);
+}
+
+static void write_settings(FILE *file, const struct cluster_plan *plan)
+{
+    bool apart = strcmp(plan->deployment, "coordinator") != 0;
+    if (!apart && plan->settings == NULL)
+        return;
+    fprintf(file, "\nsettings:\n%s%s", apart ? "  acceptors_send_learns: true\n" : "",
+            plan->settings != NULL ? plan->settings : "");
+}
+
 uint32_t plan_node_count(const struct cluster_plan *plan)
 {
     return strcmp(plan->deployment, "coordinator") == 0 ? plan->nodes : ROLES * plan->nodes;
@@ -132,10 +147,13 @@ bool config_write(const char *path, const struct cluster_plan *plan, struct prob
     FILE *file = fopen(path, "wxe");
     if (file == NULL)
         return problem_set(problem, EXIT_TROUBLE, "cannot write %s: %s", path, strerror(errno));
-    fprintf(file, "# Written by `synod demo`.\ncluster: demo\nlog_level: info\ndata: data\nleader_rule: sticky\n");
+    fprintf(file, "# Written by `synod demo` or `synod bench`.\ncluster: demo\nlog_level: info\ndata: data\n");
+    write_key(file, "leader_rule", plan->leader_rule != NULL ? plan->leader_rule : "sticky");
+    write_key(file, "network", plan->network);
+    write_key(file, "storage", plan->storage);
+    write_key(file, "serializer", plan->serializer);
     write_nodes(file, plan, ports);
-    if (strcmp(plan->deployment, "coordinator") != 0)
-        fputs("\nsettings:\n  acceptors_send_learns: true\n", file);
+    write_settings(file, plan);
     bool ok = ferror(file) == 0;
     if (fclose(file) != 0 || !ok)
         return problem_set(problem, EXIT_TROUBLE, "cannot write %s: %s", path, strerror(errno));

@@ -34,7 +34,8 @@ static void print_help(void)
            "  2  wrong command line or configuration, a port in use, a component that cannot be used\n"
            "  3  data folder: not formatted, another node's, in use, corrupt\n"
            "  4  a sync to disk failed: final, do not restart the node on this disk\n"
-           "  5  demo, bench or sim: the result is not what it must be\n");
+           "  5  demo, bench or sim: the result is not what it must be\n"
+           "  6  the node's state is not that of a majority: final, it must not go on\n");
 }
 
 int main(int argc, char **argv)

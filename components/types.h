@@ -27,8 +27,9 @@ SAME_LIST(struct effect_list, synod_paxos_types_list_effect_t);
 SAME_LAYOUT(struct step_result, synod_paxos_types_step_result_t, effects, wake_at, credit);
 SAME_LAYOUT(struct node_config, synod_paxos_types_node_config_t, node, incarnation, proposers, acceptors, learners,
             phase1_quorum, phase2_quorum, alpha, batches_in_flight, bytes_in_flight_max, chunk_bytes_max, learn_gap_max,
-            acceptors_send_learns, learners_send_executed, forward, durability, leader_rule, heartbeat_interval,
-            suspect_timeout, dead_timeout, prepare_timeout, retry_interval, exec_interval, request_timeout);
+            acceptors_send_learns, learners_send_executed, forward, event_driven, durability, leader_rule,
+            heartbeat_interval, suspect_timeout, dead_timeout, prepare_timeout, retry_interval, exec_interval,
+            request_timeout);
 SAME_LAYOUT(struct node_status, synod_paxos_types_node_status_t, node, incarnation, leader, proposer_state, ballot, promised,
             chosen, executed, held, state_hash, commands_executed, leader_changes, batches_waiting);
 

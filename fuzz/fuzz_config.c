@@ -55,6 +55,9 @@ static void check_settings(const struct config *c)
     const struct node_config *n = &c->node_config;
     invariant(n->durability <= DURABILITY_MEMORY && n->heartbeat_interval < n->suspect_timeout);
     invariant(n->suspect_timeout <= n->dead_timeout && c->command_bytes_max <= c->client_bytes_max);
+    invariant(c->turn_timeout < c->ping_timeout);
+    for (size_t i = 0; i < c->crash_count; i++)
+        invariant(config_find(c, c->crashes[i].node) != NULL && c->crashes[i].slot >= 1 && c->crashes[i].slot <= SLOT_MAX);
     invariant((uint64_t)c->batch_bytes + c->command_bytes_max + n->chunk_bytes_max < c->frame_bytes_max);
 }
 
@@ -84,6 +87,8 @@ static void check_nodes(const struct config *c)
         char text[512];
         invariant(node->id >= 1 && node->id <= NODE_ID_MAX && node_set_has(grouped, node->id));
         invariant(node->role <= ROLE_LEARNER && node->address.host[0] != '\0' && node->address.port != 0);
+        invariant(node->network <= NETWORK_GUEST_UDP && node->storage <= PLACE_GUEST && node->serializer <= PLACE_GUEST);
+        invariant((node->network == NETWORK_GRPC) == (c->nodes[0].network == NETWORK_GRPC));
         config_place(c, node->id, &node->address, text, sizeof text);
         invariant(text[0] != '\0' && config_group_of(c, node->id) != NULL);
     }

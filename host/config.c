@@ -28,7 +28,7 @@ enum {
     PATH_TEXT_MAX = 96, /* "settings.storage_flush_state_interval_ms" and the like */
 };
 
-enum { NODE_KEYS = 4 };
+enum { NODE_KEYS = 7 };
 struct node_lines {
     size_t of_node;
     size_t of_key[NODE_KEYS]; /* in the order of config_node_section */
@@ -42,6 +42,7 @@ struct loader {
     size_t top_lines[CONFIG_KEYS_MAX]; /* 0: the key is not there */
     size_t setting_lines[CONFIG_KEYS_MAX];
     struct node_lines *node_lines;
+    struct config_node for_nodes; /* what nodes are unless they say so themselves */
     uint32_t client_server_port;
 };
 
@@ -119,13 +120,19 @@ static uint64_t load(const struct config_key *key, const void *base)
     return key->kind == VALUE_TIME_MS ? value / 1000 : value;
 }
 
-static void store_defaults(const struct config_section *section, void *base)
+/* The struct that holds the field of a key at the top. */
+static void *base_of(struct loader *l, const struct config_key *key)
+{
+    return key->use == KEY_FOR_NODES ? (void *)&l->for_nodes : (void *)l->config;
+}
+
+static void store_defaults(struct loader *l, const struct config_section *section)
 {
     for (size_t i = 0; i < section->count; i++) {
         const struct config_key *key = &section->keys[i];
         if (key->kind == VALUE_CHOICE || key->kind == VALUE_BOOL || key->kind == VALUE_COUNT || key->kind == VALUE_BYTES ||
             key->kind == VALUE_TIME_MS)
-            store(key, base, key->standard);
+            store(key, base_of(l, key), key->standard);
     }
 }
 
@@ -142,7 +149,7 @@ static bool read_number(struct loader *l, const char *path, size_t line, const s
         config_value_print(key, key->standard, standard, sizeof standard);
         return fail(l, line, path, "%s is not supported yet, only %s: %s", text, standard, key->refusal);
     }
-    store(key, base, value);
+    store(key, key->use == KEY_FOR_NODES ? base_of(l, key) : base, value);
     if (strcmp(key->name, "client_server_port") == 0)
         l->client_server_port = (uint32_t)value;
     return true;
@@ -233,6 +240,7 @@ static bool read_endpoint(struct loader *l, const char *path, size_t line, const
 
 static bool read_nodes(struct loader *l, yaml_node_t *list);
 static bool read_groups(struct loader *l, yaml_node_t *list);
+static bool read_crashes(struct loader *l, yaml_node_t *list);
 static bool read_map(struct loader *l, yaml_node_t *map, const char *prefix, const struct config_section *section,
                      void *base, size_t *lines);
 
@@ -248,11 +256,8 @@ static bool read_value(struct loader *l, const char *path, const struct config_k
             return true;
         return read_map(l, node, "settings.", &config_setting_section, base, l->setting_lines);
     }
-    if (key->kind == VALUE_EMPTY_LIST) {
-        if (node->type == YAML_SEQUENCE_NODE && items_of(node) == 0)
-            return true;
-        return fail(l, line, path, "is not supported yet, only []: %s", key->refusal);
-    }
+    if (key->kind == VALUE_CRASHES)
+        return read_crashes(l, node);
     const char *text = text_of(node);
     if (text == NULL)
         return fail(l, line, path, "must be a single value");
@@ -370,6 +375,47 @@ static bool read_groups(struct loader *l, yaml_node_t *list)
     return true;
 }
 
+/* One list of a node and the slots at which it crashes. */
+static bool read_crash(struct loader *l, const char *path, yaml_node_t *list, size_t *capacity)
+{
+    static const struct config_key node_key = {.name = "id", .kind = VALUE_COUNT, .min = 1, .max = NODE_ID_MAX};
+    static const struct config_key slot_key = {.name = "slot", .kind = VALUE_COUNT, .min = 1, .max = SLOT_MAX};
+    struct config *c = l->config;
+    uint64_t node = 0, value;
+    if (list->type != YAML_SEQUENCE_NODE || items_of(list) < 2)
+        return fail(l, line_of(list), path, "must be a list of a node id and at least one slot");
+    for (size_t i = 0; i < items_of(list); i++) {
+        yaml_node_t *item = item_of(l, list, i);
+        const char *text = text_of(item);
+        char reason[400];
+        if (text == NULL)
+            return fail(l, line_of(item), path, "must be a list of a node id and at least one slot");
+        if (!config_value_read(i == 0 ? &node_key : &slot_key, text, &value, reason, sizeof reason))
+            return fail(l, line_of(item), path, "%s", reason);
+        if (i == 0) {
+            node = value;
+            continue;
+        }
+        c->crashes = memory_reserve(c->crashes, capacity, c->crash_count + 1, sizeof *c->crashes);
+        c->crashes[c->crash_count++] = (struct config_crash){.node = (uint32_t)node, .slot = value};
+    }
+    return true;
+}
+
+static bool read_crashes(struct loader *l, yaml_node_t *list)
+{
+    size_t capacity = 0;
+    if (list->type != YAML_SEQUENCE_NODE)
+        return fail(l, line_of(list), "settings.crashes", "must be a list of lists of a node id and slots");
+    for (size_t i = 0; i < items_of(list); i++) {
+        char path[PATH_TEXT_MAX];
+        snprintf(path, sizeof path, "settings.crashes[%zu]", i);
+        if (!read_crash(l, path, item_of(l, list, i), &capacity))
+            return false;
+    }
+    return true;
+}
+
 /* ---- What only the whole can tell ---- */
 
 static size_t top_line(const struct loader *l, const char *name)
@@ -437,6 +483,73 @@ static bool check_endpoints(struct loader *l)
         }
     }
     return true;
+}
+
+/* Gives the nodes what they do not say themselves. */
+static void complete_nodes(struct loader *l)
+{
+    for (size_t k = 0; k < config_node_section.count; k++) {
+        const struct config_key *key = &config_node_section.keys[k];
+        for (size_t i = 0; key->use == KEY_FROM_TOP && i < l->config->node_count; i++)
+            if (l->node_lines[i].of_key[k] == 0)
+                memcpy((uint8_t *)&l->config->nodes[i] + key->offset, (const uint8_t *)&l->for_nodes + key->offset,
+                       key->size);
+    }
+}
+
+static const char *wire_of(const struct config_node *node)
+{
+    switch (node->network) {
+    case NETWORK_HOST_TCP:
+    case NETWORK_GUEST_TCP:
+        return "TCP";
+    case NETWORK_HOST_UDP:
+    case NETWORK_GUEST_UDP:
+        return "UDP";
+    default:
+        return "gRPC";
+    }
+}
+
+/* Nodes reach each other only if all speak the same. */
+static bool check_wires(struct loader *l)
+{
+    const struct config *c = l->config;
+    const int key = config_key_find(&config_node_section, "network");
+    for (size_t i = 1; i < c->node_count; i++) {
+        const char *first = wire_of(&c->nodes[0]), *other = wire_of(&c->nodes[i]);
+        if (strcmp(first, other) == 0)
+            continue;
+        char path[PATH_TEXT_MAX];
+        const size_t at = l->node_lines[i].of_key[key] != 0 ? i : 0; /* one of both says so itself */
+        snprintf(path, sizeof path, "nodes[%zu].network", at);
+        return fail(l, l->node_lines[at].of_key[key], path,
+                    "node %u (%s) and node %u (%s) cannot talk to each other: %s and %s", c->nodes[0].id,
+                    network_name(c->nodes[0].network), c->nodes[i].id, network_name(c->nodes[i].network), first, other);
+    }
+    return true;
+}
+
+static bool check_crashes(struct loader *l)
+{
+    const struct config *c = l->config;
+    for (size_t i = 0; i < c->crash_count; i++)
+        if (config_find(c, c->crashes[i].node) == NULL)
+            return fail(l, setting_line(l, "crashes"), "settings.crashes", "there is no node %u", c->crashes[i].node);
+    return true;
+}
+
+/* The demo client needs a client port to talk to. */
+static bool check_demo_client(struct loader *l)
+{
+    const struct config *c = l->config;
+    bool found = !c->demo_client;
+    for (size_t i = 0; i < c->node_count && !found; i++) {
+        const struct config_node *node = &c->nodes[i];
+        found = (node->role == ROLE_COORDINATOR || node->role == ROLE_PROPOSER) && node->client.host[0] != '\0';
+    }
+    return found || fail(l, setting_line(l, "demo_client"), "settings.demo_client",
+                         "no node that takes commands (coordinator, proposer) has a client port");
 }
 
 static bool complete_groups(struct loader *l)
@@ -533,7 +646,7 @@ static bool check_order(struct loader *l)
     } order[] = {
         {"heartbeat_interval_ms", "suspect_timeout_ms", true}, {"suspect_timeout_ms", "dead_timeout_ms", false},
         {"client_bytes_max", "client_bytes_all_max", false},   {"command_bytes_max", "client_bytes_max", false},
-        {"frame_bytes_max", "peer_queue_bytes_max", false},
+        {"frame_bytes_max", "peer_queue_bytes_max", false},    {"turn_timeout_ms", "ping_timeout_ms", true},
     };
     for (size_t i = 0; i < sizeof order / sizeof order[0]; i++) {
         const struct config_key *low = &config_setting_section.keys[config_key_find(&config_setting_section, order[i].low)];
@@ -575,8 +688,9 @@ static bool complete(struct loader *l)
 {
     if (l->config->data == NULL && !read_data(l, 1, "data"))
         return false;
-    return check_ids(l) && check_endpoints(l) && complete_groups(l) && complete_roles(l) && complete_quorums(l) &&
-           check_order(l) && check_frame(l);
+    complete_nodes(l);
+    return check_ids(l) && check_endpoints(l) && check_wires(l) && check_crashes(l) && check_demo_client(l) &&
+           complete_groups(l) && complete_roles(l) && complete_quorums(l) && check_order(l) && check_frame(l);
 }
 
 /* ---- The file ---- */
@@ -662,8 +776,8 @@ bool config_load(struct config *config, const char *file, struct problem *proble
     struct loader l = {.file = file, .problem = problem, .config = config};
     config->file = strdup(file);
     invariant(config->file != NULL);
-    store_defaults(&config_top_section, config);
-    store_defaults(&config_setting_section, config);
+    store_defaults(&l, &config_top_section);
+    store_defaults(&l, &config_setting_section);
     const bool ok = read_document(&l, text, len);
     free(text);
     free(l.node_lines);

@@ -20,6 +20,9 @@ static const char *const level_names[] = {"error", "warning", "info", "debug", N
 static const char *const rule_names[] = {"sticky", "highest", NULL}; /* indexes are enum leader_rule */
 static const char *const role_names[] = {"coordinator", "proposer", "acceptor", "learner", NULL};
 static const char *const durability_names[] = {"fsync", "os", "memory", NULL};
+static const char *const network_names[] = {"host-tcp", "host-udp", "grpc", "guest-tcp", "guest-udp", NULL};
+static const char *const place_names[] = {"host", "guest", NULL};
+static const char *const waiting_names[] = {"events", "polling", NULL};
 /* Indexes are enum durability. */
 static const char *const persistence_names[] = {"true", "", "false", NULL};
 
@@ -32,6 +35,14 @@ static const struct config_key top_keys[] = {
     {"leader_rule", VALUE_CHOICE, KEY_OPTIONAL, IN_CONFIG(node_config.leader_rule), .standard = LEADER_STICKY,
      .choices = rule_names,
      .text = "Who should lead: whoever does as long as it lives (sticky), or the highest live proposer (highest)"},
+    {"network", VALUE_CHOICE, KEY_FOR_NODES, IN_NODE(network), .standard = NETWORK_HOST_TCP, .choices = network_names,
+     .text =
+         "Who moves frames between nodes (the host, or the node itself from within the sandbox), and over what; that must "
+         "be the same for all nodes: TCP, UDP or gRPC"},
+    {"storage", VALUE_CHOICE, KEY_FOR_NODES, IN_NODE(storage), .standard = PLACE_HOST, .choices = place_names,
+     .text = "Where the journal is written: by the host, or by the node itself from within the sandbox"},
+    {"serializer", VALUE_CHOICE, KEY_FOR_NODES, IN_NODE(serializer), .standard = PLACE_GUEST, .choices = place_names,
+     .text = "Where messages become frames and back: in the host, or in the sandbox"},
     {"nodes", VALUE_NODES, KEY_REQUIRED, .text = "The nodes, see below"},
     {"groups", VALUE_GROUPS, KEY_OPTIONAL,
      .text = "Lists of ids of nodes that one process hosts, each node in exactly one; without it each node has its own"},
@@ -45,6 +56,10 @@ static const struct config_key node_keys[] = {
     {"address", VALUE_ENDPOINT, KEY_REQUIRED, IN_NODE(address), .text = "Where the other nodes reach it"},
     {"client", VALUE_ENDPOINT, KEY_OPTIONAL, IN_NODE(client),
      .text = "Where clients reach it; without it the node has no client port (but see `client_server_port`)"},
+    {"network", VALUE_CHOICE, KEY_FROM_TOP, IN_NODE(network), .choices = network_names, .text = "As above, of this node"},
+    {"storage", VALUE_CHOICE, KEY_FROM_TOP, IN_NODE(storage), .choices = place_names, .text = "As above, of this node"},
+    {"serializer", VALUE_CHOICE, KEY_FROM_TOP, IN_NODE(serializer), .choices = place_names,
+     .text = "As above, of this node"},
 };
 
 #define COUNT(name_, member, standard_, min_, max_, text_)                                                                  \
@@ -127,6 +142,20 @@ static const struct config_key setting_keys[] = {
          "Time that a node's components may compute in one turn; a node that needs more stops"),
     TIME("grace_period_ms", grace_period, 5000, 0, 600000,
          "Time that a graceful stop may take; beyond, it is forced"),
+    BYTES("datagram_bytes_max", datagram_bytes_max, 1400, 512, 60000,
+          "A frame that is sent as a datagram at most, with `network: host-udp` and `guest-udp`; a longer one goes over TCP"),
+    COUNT("restarts_max", restarts_max, 5, 0, 1000000,
+          "Restarts in a row of a node that breaks; one more, and its process ends. 0: none"),
+    TIME("restart_backoff_ms", restart_backoff, 100, 0, 10000,
+         "Time before the second restart in a row (the first is at once); doubles with each, up to ten seconds"),
+    TIME("ping_timeout_ms", ping_timeout, 3000, 11, 3600000,
+         "Silence of a node after which its supervisor takes it for hung"),
+    {"waiting", VALUE_CHOICE, KEY_OPTIONAL, IN_CONFIG(waiting), .standard = WAITING_EVENTS, .choices = waiting_names,
+     .text = "A node sleeps until something happens (events), or looks every `tick_micros` (polling: an experiment)"},
+    COUNT("tick_micros", tick, 100, 1, 1000000,
+          "Microseconds between the turns of a node with `waiting: polling`"),
+    {"crashes", VALUE_CRASHES, KEY_OPTIONAL,
+     .text = "An experiment: lists of a node id and slots; the node crashes, each time once, when it gets to such a slot"},
 
     {"client_server_port", VALUE_COUNT, KEY_OPTIONAL, .standard = 0, .max = 65535,
      .text = "Client port, on the host of its address, of each node that names no `client`; 0: none"},
@@ -134,18 +163,20 @@ static const struct config_key setting_keys[] = {
      .max = 60000, .alias = "prepare_timeout_ms", .text = "Another name"},
     {"persistent_storage", VALUE_CHOICE, KEY_OPTIONAL, IN_CONFIG(node_config.durability), .standard = DURABILITY_FSYNC,
      .choices = persistence_names, .alias = "durability", .text = "Another name: true is fsync, false is memory"},
-    FIXED("is_event_driven", VALUE_BOOL, true, 1, "messages are always handled as they arrive",
-          "Nodes handle messages as they arrive and never wait for an answer"),
+    BOOL("is_event_driven", node_config.event_driven, true,
+         "Nodes handle all that has arrived and never wait; else one message at a time, the next when all that came of it is "
+         "durable and has left: slow by design, an experiment"),
     FIXED("heartbeats", VALUE_BOOL, true, 1, "a cluster without heartbeats would never replace its leader",
           "Proposers send heartbeats"),
-    FIXED("demo_client", VALUE_BOOL, false, 1, "run `synod demo` or `synod bench` instead",
-          "Clients are programs of their own: `synod demo`, `synod bench`"),
-    IGNORED("demo_client_requests", VALUE_COUNT, 0, 0, 1000000000,
-            "No effect: see `demo_client`"),
+    BOOL("debug_commands", debug_commands, false,
+         "For tests: clients may make parts break with DEBUG FAULT, where the node is made of such parts"),
+    BOOL("demo_client", demo_client, false,
+         "The process of the lowest node that takes commands sends `demo_client_requests` of them, once the cluster serves, and "
+         "reports like `synod bench`"),
+    COUNT("demo_client_requests", demo_client_requests, 10000, 0, 1000000000,
+          "See `demo_client`"),
     IGNORED("message_batch_size", VALUE_COUNT, 20, 1, 65536,
             "No effect: all that arrived since the last turn is one batch"),
-    IGNORED("tick_micros", VALUE_COUNT, 100, 1, 1000000,
-            "No effect: a node sleeps until there is something to do, nothing is polled"),
     IGNORED("storage_flush_state_count", VALUE_COUNT, 1, 0, 1000000000,
             "No effect: what a message promises is durable before it leaves, see `durability`"),
     IGNORED("storage_flush_state_interval_ms", VALUE_TIME_MS, 10, 0, 3600000,
@@ -160,8 +191,6 @@ static const struct config_key setting_keys[] = {
           "Snapshots are not supported yet"),
     FIXED("storage_snapshot_slot_interval", VALUE_COUNT, 0, 1000000000, "there are no snapshots, the journal is kept whole",
           "Snapshots are not supported yet; 0: never"),
-    FIXED("crashes", VALUE_EMPTY_LIST, 0, 0, "stop the process instead to see a node fail",
-          "Crashes at given slots are not supported yet"),
 };
 /* clang-format on */
 
@@ -208,9 +237,6 @@ void config_value_print(const struct config_key *key, uint64_t value, char *out,
         break;
     case VALUE_BYTES:
         print_bytes(value, out, size);
-        break;
-    case VALUE_EMPTY_LIST:
-        snprintf(out, size, "[]");
         break;
     default:
         snprintf(out, size, "%" PRIu64, value);
@@ -319,9 +345,9 @@ bool config_value_read(const struct config_key *key, const char *text, uint64_t 
 static void describe_type(FILE *out, const struct config_key *key)
 {
     static const char *const names[] = {
-        [VALUE_NAME] = "name",       [VALUE_PATH] = "path",  [VALUE_CHOICE] = "choice",     [VALUE_BOOL] = "boolean",
-        [VALUE_COUNT] = "number",    [VALUE_BYTES] = "size", [VALUE_TIME_MS] = "time (ms)", [VALUE_ENDPOINT] = "host:port",
-        [VALUE_EMPTY_LIST] = "list", [VALUE_NODES] = "list", [VALUE_GROUPS] = "list",       [VALUE_SETTINGS] = "map",
+        [VALUE_NAME] = "name",    [VALUE_PATH] = "path",  [VALUE_CHOICE] = "choice",     [VALUE_BOOL] = "boolean",
+        [VALUE_COUNT] = "number", [VALUE_BYTES] = "size", [VALUE_TIME_MS] = "time (ms)", [VALUE_ENDPOINT] = "host:port",
+        [VALUE_CRASHES] = "list", [VALUE_NODES] = "list", [VALUE_GROUPS] = "list",       [VALUE_SETTINGS] = "map",
     };
     fprintf(out, " %s |", names[key->kind]);
 }
@@ -333,8 +359,12 @@ static void describe_default(FILE *out, const struct config_key *key)
         fprintf(out, " required |");
     else if (key->alias != NULL)
         fprintf(out, " see `%s` |", key->alias);
+    else if (key->use == KEY_FROM_TOP)
+        fprintf(out, " the file's `%s` |", key->name);
     else if (key->kind == VALUE_PATH)
         fprintf(out, " `data` |");
+    else if (key->kind == VALUE_CRASHES)
+        fprintf(out, " [] |");
     else if (key->kind == VALUE_NODES || key->kind == VALUE_GROUPS || key->kind == VALUE_SETTINGS ||
              key->kind == VALUE_ENDPOINT)
         fprintf(out, " none |");

@@ -8,18 +8,18 @@
 #include <stdint.h>
 
 enum value_kind {
-    VALUE_NAME,       /* letters, digits, '.', '_', '-'; up to 63 of them */
-    VALUE_PATH,       /* any text */
-    VALUE_CHOICE,     /* one of `choices`; stored as its index, or as text when the field is a char array */
-    VALUE_BOOL,       /* true, false */
-    VALUE_COUNT,      /* a whole number */
-    VALUE_BYTES,      /* a whole number of bytes, or with KiB, MiB, GiB */
-    VALUE_TIME_MS,    /* a whole number of milliseconds, stored in microseconds */
-    VALUE_ENDPOINT,   /* host:port, [v6]:port */
-    VALUE_EMPTY_LIST, /* only [] */
-    VALUE_NODES,      /* the list of nodes */
-    VALUE_GROUPS,     /* the list of lists of node ids */
-    VALUE_SETTINGS,   /* the map of settings */
+    VALUE_NAME,     /* letters, digits, '.', '_', '-'; up to 63 of them */
+    VALUE_PATH,     /* any text */
+    VALUE_CHOICE,   /* one of `choices`; stored as its index, or as text when the field is a char array */
+    VALUE_BOOL,     /* true, false */
+    VALUE_COUNT,    /* a whole number */
+    VALUE_BYTES,    /* a whole number of bytes, or with KiB, MiB, GiB */
+    VALUE_TIME_MS,  /* a whole number of milliseconds, stored in microseconds */
+    VALUE_ENDPOINT, /* host:port, [v6]:port */
+    VALUE_CRASHES,  /* the list of lists of a node id and slots */
+    VALUE_NODES,    /* the list of nodes */
+    VALUE_GROUPS,   /* the list of lists of node ids */
+    VALUE_SETTINGS, /* the map of settings */
 };
 
 enum key_use {
@@ -27,6 +27,8 @@ enum key_use {
     KEY_REQUIRED,
     KEY_IGNORED,      /* checked, then without effect; the text says why */
     KEY_ONLY_DEFAULT, /* any other value is refused with `refusal` */
+    KEY_FOR_NODES,    /* at the top: for the nodes that do not give the key of that name; a field of struct config_node */
+    KEY_FROM_TOP,     /* in a node: optional, by default what the top says */
 };
 
 struct config_key {
@@ -50,7 +52,7 @@ struct config_section {
 
 enum { CONFIG_KEYS_MAX = 72 };
 
-extern const struct config_section config_top_section;     /* fields of struct config */
+extern const struct config_section config_top_section;     /* fields of struct config, but for KEY_FOR_NODES */
 extern const struct config_section config_node_section;    /* fields of struct config_node */
 extern const struct config_section config_setting_section; /* fields of struct config */
 

@@ -65,15 +65,16 @@ struct config {
     uint64_t client_bytes_all_max; /* of requests waiting, all clients */
     uint64_t peer_queue_bytes_max;
     uint64_t segment_bytes;
-    uint64_t memory_bytes_max; /* each component's linear memory */
-    uint64_t turn_timeout;     /* microseconds of guest time a turn may take */
-    uint64_t grace_period;     /* microseconds for a graceful stop */
+    uint64_t memory_bytes_max;   /* each component's linear memory */
+    uint64_t turn_timeout;       /* microseconds of guest time a turn may take */
+    uint64_t grace_period;       /* microseconds for a graceful stop */
     uint32_t datagram_bytes_max; /* of a frame that UDP takes; longer ones go over TCP */
     uint32_t restarts_max;       /* in a row, of a node that breaks, before its process ends; 0: none */
     uint64_t restart_backoff;    /* microseconds before the second restart in a row; doubles, up to ten seconds */
     uint64_t ping_timeout;       /* microseconds without a sign of life after which a node counts as hung */
     uint8_t waiting;             /* enum waiting */
     uint64_t tick;               /* microseconds between turns of a node that polls */
+    bool debug_commands;         /* clients may order faults */
     bool demo_client;            /* the process of a node that takes commands sends it some */
     uint64_t demo_client_requests;
     struct config_crash *crashes;

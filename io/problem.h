@@ -12,6 +12,7 @@ enum exit_code {
     EXIT_DATA = 3,         /* data folder: empty, another node's, locked, corrupt */
     EXIT_SYNC_FAILED = 4,  /* a sync failed: final, no supervisor restarts it (rule 14) */
     EXIT_CHECK_FAILED = 5, /* demo or bench: the result is not what it must be */
+    EXIT_DIVERGED = 6,     /* the node's state is not that of a majority: final, no supervisor restarts it (rule 13) */
 };
 
 struct problem {

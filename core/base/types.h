@@ -257,6 +257,7 @@ struct node_config {
     bool acceptors_send_learns;
     bool learners_send_executed;
     bool forward;
+    bool event_driven;
     uint8_t durability;  /* enum durability */
     uint8_t leader_rule; /* enum leader_rule */
     uint64_t heartbeat_interval;

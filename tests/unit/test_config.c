@@ -99,15 +99,11 @@ static const struct {
      "c.yaml:7: key 'settings.prepare_timeout': another name of 'settings.prepare_timeout_ms', which line 8 gives too"},
     {SETTING("durability: os\n  persistent_storage: true"),
      "c.yaml:8: key 'settings.persistent_storage': another name of 'settings.durability', which line 7 gives too"},
-    {SETTING("is_event_driven: false"), "c.yaml:7: key 'settings.is_event_driven': false is not supported yet, only "
-                                        "true: messages are always handled as they arrive"},
-    {SETTING("demo_client: true"), "c.yaml:7: key 'settings.demo_client': true is not supported yet, only false: run "
-                                   "`synod demo` or `synod bench` instead"},
     {SETTING("storage_snapshot_slot_interval: 10000"),
      "c.yaml:7: key 'settings.storage_snapshot_slot_interval': 10000 is not supported yet, only 0: there are no "
      "snapshots, the journal is kept whole"},
-    {SETTING("crashes: [[1, 5]]"), "c.yaml:7: key 'settings.crashes': is not supported yet, only []: stop the process "
-                                   "instead to see a node fail"},
+    {SETTING("heartbeats: false"), "c.yaml:7: key 'settings.heartbeats': false is not supported yet, only true: a cluster "
+                                   "without heartbeats would never replace its leader"},
     {SETTING("tick_micros: 0"), "c.yaml:7: key 'settings.tick_micros': 0 is out of range 1..1000000"},
     /* Nodes. */
     {"cluster: demo\nnodes: []\n", "c.yaml:2: key 'nodes': must be a list with at least one node"},
@@ -152,6 +148,26 @@ static const struct {
     {ONE_NODE("{address: \"a:0\"}"), "c.yaml:3: key 'nodes[0].address': port 0 is out of range 1..65535"},
     {ONE_NODE("{address: \"a:65536\"}"), "c.yaml:3: key 'nodes[0].address': port 65536 is out of range 1..65535"},
     {ONE_NODE("{address: \"a:\"}"), "c.yaml:3: key 'nodes[0].address': port '' is not a whole number"},
+    /* Networks. */
+    {HEAD "network: tcp\n", "c.yaml:6: key 'network': 'tcp' is not one of: host-tcp, host-udp, grpc, guest-tcp, guest-udp"},
+    {HEAD "storage: cloud\n", "c.yaml:6: key 'storage': 'cloud' is not one of: host, guest"},
+    {ONE_NODE("{serializer: 1}"), "c.yaml:3: key 'nodes[0].serializer': '1' is not one of: host, guest"},
+    {"cluster: demo\nnodes:\n" NODE(1, "") NODE(2, ", network: guest-tcp") NODE(3, ", network: guest-udp"),
+     "c.yaml:5: key 'nodes[2].network': node 1 (host-tcp) and node 3 (guest-udp) cannot talk to each other: TCP and UDP"},
+    {"cluster: demo\nnodes:\n" NODE(1, ", network: host-udp") NODE(2, "") "network: grpc\n",
+     "c.yaml:3: key 'nodes[0].network': node 1 (host-udp) and node 2 (grpc) cannot talk to each other: UDP and gRPC"},
+    /* Crashes. */
+    {SETTING("crashes: 3"), "c.yaml:7: key 'settings.crashes': must be a list of lists of a node id and slots"},
+    {SETTING("crashes: [1, 5]"), "c.yaml:7: key 'settings.crashes[0]': must be a list of a node id and at least one slot"},
+    {SETTING("crashes:\n  - [1, 5]\n  - [2]"),
+     "c.yaml:9: key 'settings.crashes[1]': must be a list of a node id and at least one slot"},
+    {SETTING("crashes: [[1, [5]]]"),
+     "c.yaml:7: key 'settings.crashes[0]': must be a list of a node id and at least one slot"},
+    {SETTING("crashes: [[64, 5]]"), "c.yaml:7: key 'settings.crashes[0]': 64 is out of range 1..63"},
+    {SETTING("crashes: [[1, 0]]"), "c.yaml:7: key 'settings.crashes[0]': 0 is out of range 1..4611686018427387904"},
+    {SETTING("crashes: [[1, 5], [9, 5]]"), "c.yaml:7: key 'settings.crashes': there is no node 9"},
+    {ONE_NODE("{id: 1, role: coordinator, address: \"h:1\"}") "settings:\n  demo_client: true\n",
+     "c.yaml:5: key 'settings.demo_client': no node that takes commands (coordinator, proposer) has a client port"},
     /* Groups. */
     {HEAD "groups: 3\n", "c.yaml:6: key 'groups': must be a list of lists of node ids"},
     {HEAD "groups:\n  - [1]\n  - []\n", "c.yaml:8: key 'groups[1]': must be a list with at least one node id"},
@@ -175,6 +191,10 @@ static const struct {
      "c.yaml:7: key 'settings.suspect_timeout_ms': suspect_timeout_ms (100) must be above heartbeat_interval_ms (100)"},
     {SETTING("suspect_timeout_ms: 1001"),
      "c.yaml:7: key 'settings.suspect_timeout_ms': dead_timeout_ms (1000) must be at least suspect_timeout_ms (1001)"},
+    {SETTING("ping_timeout_ms: 1000"),
+     "c.yaml:7: key 'settings.ping_timeout_ms': ping_timeout_ms (1000) must be above turn_timeout_ms (1000)"},
+    {SETTING("turn_timeout_ms: 5000"),
+     "c.yaml:7: key 'settings.turn_timeout_ms': ping_timeout_ms (3000) must be above turn_timeout_ms (5000)"},
     {SETTING("client_bytes_all_max: 8 MiB"),
      "c.yaml:7: key 'settings.client_bytes_all_max': client_bytes_all_max (8 MiB) must be at least client_bytes_max (16 "
      "MiB)"},
@@ -296,6 +316,21 @@ static void test_defaults(void **state)
     assert_int_equal(c.memory_bytes_max, 1 << 30);
     assert_int_equal(c.turn_timeout, 1000000);
     assert_int_equal(c.grace_period, 5000000);
+    assert_true(n->event_driven);
+    assert_int_equal(c.datagram_bytes_max, 1400);
+    assert_int_equal(c.restarts_max, 5);
+    assert_int_equal(c.restart_backoff, 100000);
+    assert_int_equal(c.ping_timeout, 3000000);
+    assert_int_equal(c.waiting, WAITING_EVENTS);
+    assert_int_equal(c.tick, 100);
+    assert_false(c.demo_client);
+    assert_int_equal(c.demo_client_requests, 10000);
+    assert_int_equal(c.crash_count, 0);
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(c.nodes[i].network, NETWORK_HOST_TCP);
+        assert_int_equal(c.nodes[i].storage, PLACE_HOST);
+        assert_int_equal(c.nodes[i].serializer, PLACE_GUEST);
+    }
     /* Each node is a group of its own. */
     assert_int_equal(c.group_count, 3);
     assert_int_equal(config_group_of(&c, 2)->count, 1);
@@ -356,6 +391,61 @@ static void test_values(void **state)
     assert_int_equal(c.node_config.prepare_timeout, 250000);
     assert_int_equal(c.node_config.phase1_quorum, 4);
     assert_int_equal(c.node_config.phase2_quorum, 1);
+    config_close(&c);
+}
+
+/* What a node is made of comes from the top, wherever that stands, unless the node says so itself. */
+static void test_choices_of_nodes(void **state)
+{
+    (void)state;
+    struct config c;
+    load(&c, "cluster: demo\nstorage: guest\nnodes:\n" NODE(1, "") NODE(2, ", network: host-udp, storage: host")
+                 NODE(3, ", serializer: guest") "network: guest-udp\nserializer: host\n");
+    static const struct config_node expected[] = {
+        {.network = NETWORK_GUEST_UDP, .storage = PLACE_GUEST, .serializer = PLACE_HOST},
+        {.network = NETWORK_HOST_UDP, .storage = PLACE_HOST, .serializer = PLACE_HOST},
+        {.network = NETWORK_GUEST_UDP, .storage = PLACE_GUEST, .serializer = PLACE_GUEST},
+    };
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(c.nodes[i].network, expected[i].network);
+        assert_int_equal(c.nodes[i].storage, expected[i].storage);
+        assert_int_equal(c.nodes[i].serializer, expected[i].serializer);
+    }
+    config_close(&c);
+    static const char *const names[] = {"host-tcp", "host-udp", "grpc", "guest-tcp", "guest-udp"};
+    for (uint8_t i = 0; i <= NETWORK_GUEST_UDP; i++) {
+        char text[512];
+        snprintf(text, sizeof text, HEAD "network: %s\n", names[i]);
+        load(&c, text);
+        assert_int_equal(c.nodes[2].network, i);
+        assert_string_equal(network_name(i), names[i]);
+        assert_int_equal(config_network_in_guest(&c.nodes[2]), strncmp(names[i], "guest", 5) == 0);
+        config_close(&c);
+    }
+}
+
+static void test_experiments(void **state)
+{
+    (void)state;
+    struct config c;
+    load(&c, SETTING("crashes: [[3, 10, 4611686018427387904], [1, 10]]\n  waiting: polling\n  tick_micros: 50\n"
+                     "  is_event_driven: false\n  demo_client: true\n  demo_client_requests: 7\n  restarts_max: 0\n"
+                     "  restart_backoff_ms: 10000\n  ping_timeout_ms: 1001\n  datagram_bytes_max: 512"));
+    static const struct config_crash expected[] = {{3, 10}, {3, SLOT_MAX}, {1, 10}};
+    assert_int_equal(c.crash_count, 3);
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(c.crashes[i].node, expected[i].node);
+        assert_int_equal(c.crashes[i].slot, expected[i].slot);
+    }
+    assert_int_equal(c.waiting, WAITING_POLLING);
+    assert_int_equal(c.tick, 50);
+    assert_false(c.node_config.event_driven);
+    assert_true(c.demo_client);
+    assert_int_equal(c.demo_client_requests, 7);
+    assert_int_equal(c.restarts_max, 0);
+    assert_int_equal(c.restart_backoff, 10000000);
+    assert_int_equal(c.ping_timeout, 1001000);
+    assert_int_equal(c.datagram_bytes_max, 512);
     config_close(&c);
 }
 
@@ -458,6 +548,8 @@ int main(void)
         cmocka_unit_test(test_damaged_files),
         cmocka_unit_test(test_defaults),
         cmocka_unit_test(test_values),
+        cmocka_unit_test(test_choices_of_nodes),
+        cmocka_unit_test(test_experiments),
         cmocka_unit_test(test_table),
         cmocka_unit_test(test_examples),
         cmocka_unit_test(test_documentation),

@@ -10,7 +10,7 @@
 #include "core/formats/config_frame.h"
 #include "tests/unit/random.h"
 
-enum { CONFIG_FIELDS = 24, STATUS_FIELDS = 17 };
+enum { CONFIG_FIELDS = 25, STATUS_FIELDS = 17 };
 
 static struct node_config sample_config(void)
 {
@@ -30,7 +30,8 @@ static struct node_config sample_config(void)
     config.learn_gap_max = 12;
     config.acceptors_send_learns = true;
     config.learners_send_executed = false;
-    config.forward = true;
+    config.forward = false;
+    config.event_driven = true;
     config.durability = DURABILITY_MEMORY;
     config.leader_rule = LEADER_HIGHEST;
     config.heartbeat_interval = 17;
@@ -100,7 +101,7 @@ static void test_the_order_of_the_fields(void **state)
     struct packet packet;
     config_frame_encode(&config, words, &packet);
     static const uint64_t expected_config[1 + CONFIG_FIELDS] = {
-        0x31304353,
+        0x32304353,
         3,
         UINT32_MAX,
         0x0e,
@@ -114,6 +115,7 @@ static void test_the_order_of_the_fields(void **state)
         11,
         12,
         1,
+        0,
         0,
         1,
         DURABILITY_MEMORY,
@@ -145,10 +147,10 @@ static void test_each_field_has_its_range(void **state)
 {
     (void)state;
     static const uint64_t config_max[1 + CONFIG_FIELDS] = {
-        0x31304353, 63,         UINT32_MAX,        UINT64_MAX,     UINT64_MAX, UINT64_MAX, UINT32_MAX,
-        UINT32_MAX, UINT32_MAX, UINT32_MAX,        UINT64_MAX,     UINT32_MAX, UINT32_MAX, 1,
-        1,          1,          DURABILITY_MEMORY, LEADER_HIGHEST, UINT64_MAX, UINT64_MAX, UINT64_MAX,
-        UINT64_MAX, UINT64_MAX, UINT64_MAX,        UINT64_MAX,
+        0x32304353, 63,         UINT32_MAX, UINT64_MAX,        UINT64_MAX,     UINT64_MAX, UINT32_MAX,
+        UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT64_MAX,        UINT32_MAX,     UINT32_MAX, 1,
+        1,          1,          1,          DURABILITY_MEMORY, LEADER_HIGHEST, UINT64_MAX, UINT64_MAX,
+        UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX,        UINT64_MAX,
     };
     uint64_t words[CONFIG_FRAME_WORDS];
     struct packet packet;
@@ -211,7 +213,7 @@ static void test_other_packets(void **state)
     packet.words.len--;
     assert_false(config_frame_decode(&packet, &read));
     packet.words.len++;
-    words[0] += UINT64_C(1) << 24; /* the next version: SC02 */
+    words[0] += UINT64_C(1) << 24; /* the next version: SC03 */
     assert_false(config_frame_decode(&packet, &read));
     words[0] = (words[0] - (UINT64_C(1) << 24)) | UINT64_C(1) << 32;
     assert_false(config_frame_decode(&packet, &read));
