@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/base/memory.h"
+#include "core/formats/config_frame.h"
 #include "core/formats/record.h"
 #include "core/formats/serializer.h"
 #include "core/runners/ports.h"
@@ -132,7 +133,14 @@ static bool is_durable(const struct ports *p, struct ballot ballot, uint64_t slo
 
 /* --- the other nodes ------------------------------------------------------------------------------------------------- */
 
-struct packet_list ports_network_receive(struct ports *p) { return inbox_take(&p->frames, FRAMES_MAX); }
+/* One at a time means that all that was is done. */
+static void judge_taking(const struct ports *p) { invariant(config.event_driven || p->durable == p->record_count); }
+
+struct packet_list ports_network_receive(struct ports *p)
+{
+    judge_taking(p);
+    return inbox_take(&p->frames, FRAMES_MAX);
+}
 
 static void judge(const struct ports *p, const struct message *m)
 {
@@ -220,6 +228,9 @@ static void skip_slots(struct input *in)
 struct packet_list ports_client_receive(struct ports *p, uint64_t credit)
 {
     struct packet_list batches = inbox_take(&p->batches, (size_t)credit);
+    if (credit > 0)
+        judge_taking(p);
+    invariant(config.event_driven || credit <= 1);
     for (size_t i = 0; i < batches.len; i++)
         p->waiting[batches.ptr[i].id] = true;
     return batches;
@@ -240,12 +251,24 @@ void ports_client_leader(struct ports *p, uint64_t node, uint64_t round)
     invariant(node <= NODE_ID_MAX);
 }
 
+void ports_client_status(struct ports *p, const struct packet *status)
+{
+    struct node_status told;
+    (void)p;
+    invariant(status_frame_decode(status, &told) && told.node == config.node);
+}
+
 void ports_log(struct ports *p, uint32_t level, const char *text, size_t len)
 {
-    (void)p;
+    (void)p, (void)level, (void)text;
     invariant(len > 0);
-    if (level == LOG_ERROR && strncmp(text, "the state before slot", strlen("the state before slot")) == 0)
-        longjmp(stopped, 1); /* what follows is a trap */
+}
+
+void ports_control_fail(struct ports *p, uint64_t code)
+{
+    (void)p;
+    invariant(code == CONTROL_FAIL_DIVERGED); /* its own journal it can always read */
+    longjmp(stopped, 1);                      /* what follows is a trap */
 }
 
 uint64_t ports_control_command(struct ports *p) { return p->command; }

@@ -166,6 +166,7 @@ static inline struct node_config input_config(struct input *in)
         .acceptors_send_learns = (byte & 16) != 0,
         .forward = (byte & 32) != 0,
         .learners_send_executed = (byte & 64) != 0,
+        .event_driven = (byte & 128) == 0,
         .heartbeat_interval = 100,
         .suspect_timeout = 400,
         .dead_timeout = 1000,

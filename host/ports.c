@@ -38,3 +38,5 @@ struct packet_list ports_storage_read(struct ports *p, uint64_t from, uint64_t b
 void ports_log(struct ports *p, uint32_t level, const char *text, size_t len) { p->operations->log(p, level, text, len); }
 
 uint64_t ports_control_command(struct ports *p) { return p->operations->control_command(p); }
+
+void ports_control_fail(struct ports *p, uint64_t code) { p->operations->control_fail(p, code); }

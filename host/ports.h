@@ -19,6 +19,7 @@ struct ports_operations {
     struct packet_list (*storage_read)(struct ports *p, uint64_t from, uint64_t bytes_max);
     void (*log)(struct ports *p, uint32_t level, const char *text, size_t len);
     uint64_t (*control_command)(struct ports *p);
+    void (*control_fail)(struct ports *p, uint64_t code);
 };
 
 struct ports {

@@ -11,9 +11,9 @@
 #ifndef SYNOD_SIM_MACHINE_H
 #define SYNOD_SIM_MACHINE_H
 
+#include "host/node_life.h"
 #include "io/data_folder.h"
 #include "io/journal_store.h"
-#include "host/node_life.h"
 #include "sim/disk.h"
 #include "sim/plan.h"
 

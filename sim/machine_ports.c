@@ -134,6 +134,13 @@ static void tell_leader(struct ports *ports, uint64_t node, uint64_t round)
     clients_leader(m->world->clients, m->id, m->leader);
 }
 
+/* The world looks for itself (note_status in sim/machine.c). */
+static void take_status(struct ports *ports, const struct packet *status)
+{
+    (void)ports;
+    (void)status;
+}
+
 /* ---- storage ---- */
 
 static void check_record(struct machine *m, const struct packet *p,
@@ -214,7 +221,14 @@ static void log_text(struct ports *ports, uint32_t level, const char *text, size
         problem_set(&m->problem, EXIT_TROUBLE, "%.*s", (int)(len < 500 ? len : 500), text);
 }
 
-static uint64_t command(struct ports *ports) { return of(ports)->stopping; }
+static uint64_t command(struct ports *ports) { return of(ports)->stopping ? CONTROL_STOP : CONTROL_RUN; }
+
+/* The trap that follows is what is judged; the reason was logged. */
+static void cannot_go_on(struct ports *ports, uint64_t code)
+{
+    (void)ports;
+    (void)code;
+}
 
 const struct ports_operations machine_ports = {
     .network_receive = receive_frames,
@@ -222,10 +236,12 @@ const struct ports_operations machine_ports = {
     .client_receive = receive_batches,
     .client_reply = reply,
     .client_leader = tell_leader,
+    .client_status = take_status,
     .storage_recover = recover_records,
     .storage_append = append_records,
     .storage_durable = durable_lsn,
     .storage_read = read_records,
     .log = log_text,
     .control_command = command,
+    .control_fail = cannot_go_on,
 };

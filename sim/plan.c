@@ -6,6 +6,9 @@ const char *const deployment_names[DEPLOYMENTS + 1] = {"any", "coordinator", "st
 
 enum { MILLISECOND = 1000, SECOND = 1000 * MILLISECOND, MANY = 6 };
 
+/* Dice of their own, so that they do not move what else a seed decides; and how often nodes handle one message at a time. */
+enum { HANDLING_STREAM = 2, ONE_AT_A_TIME = 40000 };
+
 /* How often a fault happens in worlds in which it is on: per million opportunities. One that the world strikes (sim/strikes.c) has an
  * opportunity every 20 ms, the others with each message or call. */
 static const struct {
@@ -230,6 +233,8 @@ void plan_draw(struct plan *p, const struct plan_options *options)
     draw_members(p, &d);
     draw_quorums(p, &d);
     draw_settings(p, &d);
+    struct dice handling = dice_new(p->seed, HANDLING_STREAM);
+    p->config.event_driven = !dice_chance(&handling, ONE_AT_A_TIME);
     draw_clients(p, &d);
     draw_network(p, &d);
     draw_faults(p, &d, options->faults);
@@ -241,11 +246,12 @@ void plan_print(const struct plan *p, FILE *out)
     const struct node_config *c = &p->config;
     fprintf(
         out,
-        "seed %llu: %s, %u nodes, quorums %u and %u of %u, alpha %u, rule %s%s%s%s; %u clients, up to %u commands each\n",
+        "seed %llu: %s, %u nodes, quorums %u and %u of %u, alpha %u, rule %s%s%s%s%s; %u clients, up to %u commands each\n",
         (unsigned long long)p->seed, deployment_names[p->deployment], p->nodes, c->phase1_quorum, c->phase2_quorum,
         node_set_count(c->acceptors), c->alpha, c->leader_rule == LEADER_HIGHEST ? "highest" : "sticky",
         c->forward ? ", forward" : "", c->acceptors_send_learns ? ", acceptors send learns" : "",
-        c->learners_send_executed ? ", learners send executed" : "", p->clients.count, p->clients.pipeline_max);
+        c->learners_send_executed ? ", learners send executed" : "", c->event_driven ? "" : ", one message at a time",
+        p->clients.count, p->clients.pipeline_max);
     fprintf(out, "faults:");
     bool any = false;
     for (uint32_t i = 0; i < FAULTS; i++) {

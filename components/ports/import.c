@@ -51,6 +51,13 @@ void ports_client_leader(struct ports *p, uint64_t node, uint64_t round)
     synod_paxos_client_server_leader(node, round);
 }
 
+void ports_client_status(struct ports *p, const struct packet *status)
+{
+    (void)p;
+    synod_paxos_client_server_list_packet_t list = {(synod_paxos_client_server_packet_t *)status, 1};
+    synod_paxos_client_server_status(&list);
+}
+
 struct packet_list ports_storage_recover(struct ports *p)
 {
     static struct arena results;
@@ -98,4 +105,10 @@ uint64_t ports_control_command(struct ports *p)
 {
     (void)p;
     return synod_paxos_host_control_command();
+}
+
+void ports_control_fail(struct ports *p, uint64_t code)
+{
+    (void)p;
+    synod_paxos_host_control_fail(code);
 }

@@ -90,7 +90,8 @@ void catch_up_ask(struct catch_up *c, struct learner_gap gap, uint64_t now, stru
     uint64_t due = large ? c->asked_at + retry : c->gap_since + retry;
     if (due < c->asked_at + retry)
         due = c->asked_at + retry;
-    if (!c->answered && now < due) {
+    bool got_on = c->answered && gap.from != c->asked_from;
+    if (!got_on && now < due) {
         c->wake_at = due;
         return;
     }
@@ -102,6 +103,7 @@ void catch_up_ask(struct catch_up *c, struct learner_gap gap, uint64_t now, stru
     effects_send(effects, to, &m);
     c->asked = peer != 0 ? peer : c->asked;
     c->waiting = true;
+    c->asked_from = gap.from;
     c->asked_at = now;
     c->wake_at = now + retry;
 }

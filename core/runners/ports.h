@@ -25,5 +25,9 @@ void ports_log(struct ports *p, uint32_t level, const char *text, size_t len);
 enum control_command { CONTROL_RUN, CONTROL_STOP, CONTROL_CRASH };
 /* What the host wants of the node (enum control_command). */
 uint64_t ports_control_command(struct ports *p);
+/* Why a node cannot go on: exit codes of io/problem.h. */
+enum control_failure { CONTROL_FAIL_DATA = 3, CONTROL_FAIL_DIVERGED = 6 };
+/* The node cannot go on (enum control_failure); the log has the reason. The caller traps. */
+void ports_control_fail(struct ports *p, uint64_t code);
 
 #endif

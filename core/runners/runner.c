@@ -1,7 +1,17 @@
+/* Handling is event-driven, or one at a time (node_config.event_driven).
+ *
+ * Event-driven, everything that arrived since the last turn is one step's events, and what is not durable yet does not keep
+ * the node from going on: its answers wait here.
+ *
+ * One at a time, a step gets one message or one batch of commands, and the next one is taken only when all that came of it is done:
+ * records durable, messages gone, nothing to be read back, no further step wanted. Messages and commands take turns, so that neither
+ * waits for ever. Frames stay where the network gave them until all of them were taken; more are fetched only then. Time, what
+ * has become durable, and the host's wishes are told in every turn either way. */
 #include "core/runners/runner.h"
 
 #include "core/base/memory.h"
 #include "core/base/message.h"
+#include "core/formats/config_frame.h"
 #include "core/formats/decimal.h"
 #include "core/formats/record.h"
 #include "core/formats/serializer.h"
@@ -13,6 +23,9 @@ enum { REPLY_LEADER_SHIFT = 8 };
 /* Messages that wait for the disk, and the bytes in them, before more are dropped, as a network might: whoever sent the
  * question asks again. */
 enum { HELD_MAX = 1 << 16, HELD_BYTES_MAX = 64 << 20 };
+
+/* The client port hears of the node's status at most this often, and not while nothing happens. */
+enum { STATUS_INTERVAL_US = 20000 };
 
 struct event_buffer {
     struct event *items;
@@ -54,6 +67,15 @@ struct runner {
     bool commands_left; /* the client port gave all that it was allowed to: it may have more */
     bool has_read;
     struct read_range read; /* what the node wants read back */
+
+    /* One at a time. */
+    struct packet_list frames; /* the network's: those from `next_frame` on were not taken yet */
+    size_t next_frame;
+    bool commands_first;
+    bool idle; /* in this turn there was nothing to take */
+
+    bool status_due; /* something happened since the client port was told */
+    uint64_t status_told_at;
 
     struct event_buffer events;
     struct record_buffer records; /* read from storage */
@@ -104,6 +126,13 @@ static struct event *add_event(struct runner *r, uint8_t tag)
 
 static void log_text(struct runner *r, uint32_t level, const char *text) { ports_log(r->ports, level, text, strlen(text)); }
 
+/* The log has the reason already. */
+static void cannot_go_on(struct runner *r, enum control_failure code)
+{
+    ports_control_fail(r->ports, code);
+    invariant(false);
+}
+
 /* --- in ------------------------------------------------------------------------------------------------------------ */
 
 /* The packets as records for the node; false when one is none. */
@@ -116,6 +145,22 @@ static bool decode_records(struct runner *r, const struct packet_list *packets)
         if (!record_decode(&packets->ptr[i], &b->items[b->count++]))
             return false;
     return true;
+}
+
+/* Nothing that is heard before the node has recovered may have an effect on it, and so it is dropped, as a network might. But who leads
+ * meanwhile, clients may know: they need not wait until this node has read its journal. */
+static void hear_leader(struct runner *r)
+{
+    struct packet_list frames = ports_network_receive(r->ports);
+    if (frames.len == 0)
+        return;
+    struct decoded decoded = serializer_decode(r->serializer, frames.ptr, frames.len);
+    for (size_t i = 0; i < decoded.messages.len; i++) {
+        const struct delivery *d = &decoded.messages.ptr[i];
+        const struct ballot *ballot = &d->message.ballot;
+        if (d->message.kind == MESSAGE_HEARTBEAT && (d->message.flags & MESSAGE_LEADING) != 0 && ballot->node == d->sender)
+            ports_client_leader(r->ports, d->sender, ballot->round);
+    }
 }
 
 /* One chunk of what the journal held at start; after the last one the node may speak. */
@@ -132,18 +177,16 @@ static void recover(struct runner *r)
     if (!decode_records(r, &packets)) {
         /* Its checksum held, so another version wrote it: going on would forget what was promised. */
         log_text(r, LOG_ERROR, "the journal holds a record that this version cannot read");
-        invariant(false);
+        cannot_go_on(r, CONTROL_FAIL_DATA);
     }
     r->lsn = packets.ptr[packets.len - 1].id + 1;
     add_event(r, EVENT_RECORDS)->val.records = (struct record_list){r->records.items, r->records.count};
 }
 
-static void receive_messages(struct runner *r)
+/* The messages in `count` frames, as events. */
+static void add_messages(struct runner *r, const struct packet *frames, size_t count)
 {
-    struct packet_list frames = ports_network_receive(r->ports);
-    if (frames.len == 0)
-        return;
-    struct decoded decoded = serializer_decode(r->serializer, frames.ptr, frames.len);
+    struct decoded decoded = serializer_decode(r->serializer, frames, count);
     for (size_t i = 0; i < decoded.messages.len; i++)
         add_event(r, EVENT_MESSAGE)->val.message = decoded.messages.ptr[i];
     if (decoded.bad.len > 0)
@@ -151,10 +194,10 @@ static void receive_messages(struct runner *r)
 }
 
 /* Asked even without credit: so the client port knows whether commands that arrive are worth a turn. */
-static void receive_commands(struct runner *r)
+static void receive_commands(struct runner *r, uint32_t credit)
 {
-    struct packet_list batches = ports_client_receive(r->ports, r->credit);
-    r->commands_left = batches.len == r->credit;
+    struct packet_list batches = ports_client_receive(r->ports, credit);
+    r->commands_left = batches.len == credit;
     for (size_t i = 0; i < batches.len; i++) {
         const struct packet *p = &batches.ptr[i];
         struct client_batch *batch = &add_event(r, EVENT_COMMANDS)->val.commands;
@@ -176,10 +219,84 @@ static void read_back(struct runner *r)
     add_event(r, EVENT_RECORDS)->val.records = (struct record_list){r->records.items, r->records.count};
 }
 
+static void receive_all(struct runner *r)
+{
+    struct packet_list frames = ports_network_receive(r->ports);
+    if (frames.len > 0)
+        add_messages(r, frames.ptr, frames.len);
+    receive_commands(r, r->credit);
+}
+
+/* True when all that came of what the node was given is done. */
+static bool is_quiet(const struct runner *r)
+{
+    return r->durable + 1 >= r->lsn && r->held.count == 0 && !r->has_read && !r->busy;
+}
+
+/* One message as an event. False: there is none. */
+static bool take_message(struct runner *r)
+{
+    const size_t before = r->events.count;
+    if (r->next_frame == r->frames.len) {
+        r->frames = ports_network_receive(r->ports);
+        r->next_frame = 0;
+    }
+    while (r->next_frame < r->frames.len && r->events.count == before)
+        add_messages(r, &r->frames.ptr[r->next_frame++], 1);
+    return r->events.count > before;
+}
+
+/* One batch of commands as an event. False: there is none. */
+static bool take_commands(struct runner *r)
+{
+    const size_t before = r->events.count;
+    receive_commands(r, r->credit > 0 ? 1 : 0);
+    return r->events.count > before;
+}
+
+static void receive_one(struct runner *r)
+{
+    bool taken = false;
+    r->idle = false;
+    if (!is_quiet(r) || r->events.count > 0) { /* what has just become durable comes first, and what comes of it */
+        receive_commands(r, 0);
+        return;
+    }
+    r->commands_first = !r->commands_first;
+    if (r->commands_first) {
+        taken = take_commands(r) || take_message(r);
+    } else if (take_message(r)) {
+        taken = true;
+        receive_commands(r, 0);
+    } else {
+        taken = take_commands(r);
+    }
+    r->idle = !taken;
+}
+
+/* An experiment of the host's: what becomes of a cluster whose node breaks now. */
+static void crash(struct runner *r)
+{
+    log_text(r, LOG_WARNING, "crashing, as the host wants it");
+    invariant(false);
+}
+
+static void hear_command(struct runner *r)
+{
+    const uint64_t command = ports_control_command(r->ports);
+    if (command == CONTROL_CRASH)
+        crash(r);
+    if (command == CONTROL_RUN || r->stopping)
+        return;
+    r->stopping = true;
+    add_event(r, EVENT_STOP);
+}
+
 static void gather_events(struct runner *r)
 {
     r->events.count = 0;
     if (r->recovering) {
+        hear_leader(r);
         if (!r->busy)
             recover(r);
         return;
@@ -189,13 +306,12 @@ static void gather_events(struct runner *r)
         r->durable = durable;
         add_event(r, EVENT_DURABLE)->val.durable = durable;
     }
-    receive_messages(r);
-    receive_commands(r);
+    if (r->config.event_driven)
+        receive_all(r);
+    else
+        receive_one(r);
     read_back(r);
-    if (!r->stopping && ports_control_command(r->ports) != 0) {
-        r->stopping = true;
-        add_event(r, EVENT_STOP);
-    }
+    hear_command(r);
 }
 
 /* --- out ----------------------------------------------------------------------------------------------------------- */
@@ -278,7 +394,7 @@ static void stop_diverged(struct runner *r, uint64_t slot)
     len += decimal_write_unsigned(slot, (uint8_t *)text + len);
     memcpy(text + len, tail, sizeof tail - 1);
     ports_log(r->ports, LOG_ERROR, text, len + sizeof tail - 1);
-    invariant(false);
+    cannot_go_on(r, CONTROL_FAIL_DIVERGED);
 }
 
 static void sort_effects(struct runner *r, const struct effect_list *effects)
@@ -339,6 +455,28 @@ static void send_out(struct runner *r)
         ports_client_reply(r->ports, r->replies.items, r->replies.count);
 }
 
+/* True when storage is synchronous, and what it was given in this turn is durable already. */
+static bool append(struct runner *r)
+{
+    if (r->appends.count == 0)
+        return false;
+    ports_storage_append(r->ports, r->appends.items, r->appends.count);
+    return ports_storage_durable(r->ports) > r->durable;
+}
+
+static void tell_status(struct runner *r, uint64_t now)
+{
+    uint64_t words[STATUS_FRAME_WORDS];
+    struct packet packet;
+    if (!r->status_due || now - r->status_told_at < STATUS_INTERVAL_US)
+        return;
+    r->status_due = false;
+    r->status_told_at = now;
+    struct node_status status = node_status(r->node);
+    status_frame_encode(&status, words, &packet);
+    ports_client_status(r->ports, &packet);
+}
+
 uint64_t runner_turn(struct runner *r, uint64_t now)
 {
     bool was_recovering = r->recovering;
@@ -350,11 +488,15 @@ uint64_t runner_turn(struct runner *r, uint64_t now)
     release_held(r);
     encode_appends(r, &result.effects);
     sort_effects(r, &result.effects);
-    if (r->appends.count > 0)
-        ports_storage_append(r->ports, r->appends.items, r->appends.count);
+    bool durable_at_once = append(r);
     send_out(r);
     forget_released(r);
-    bool more = was_recovering || r->has_read || (r->commands_left && r->credit > 0);
+    r->status_due |= r->events.count > 0 || result.effects.len > 0;
+    tell_status(r, now);
+    bool left = r->commands_left && r->credit > 0;
+    if (!r->config.event_driven) /* nobody else knows of what was left where it is */
+        left = is_quiet(r) && (left || !r->idle);
+    bool more = was_recovering || r->has_read || durable_at_once || left;
     return more ? now : result.wake_at;
 }
 

@@ -1,8 +1,8 @@
 /* The runner: one turn of a node. Receives, steps, persists, sends, replies; the only part that touches I/O.
  *
  * Order of a turn: what has become durable is released first, then everything that arrived since the last turn is one
- * batch of events for the node; its appends become one group, its messages leave when the records behind them are
- * durable (rule 2 of the design). */
+ * batch of events for the node (or one thing of it: node_config.event_driven); its appends become one group, its messages leave
+ * when the records behind them are durable (rule 2 of the design). */
 #ifndef SYNOD_CORE_RUNNERS_RUNNER_H
 #define SYNOD_CORE_RUNNERS_RUNNER_H
 

@@ -4,6 +4,7 @@
 #include "core/base/assert.h"
 #include "core/base/memory.h"
 #include "core/formats/batch.h"
+#include "core/formats/config_frame.h"
 
 static uint64_t durable;
 static uint64_t asked, answered;
@@ -59,6 +60,15 @@ void exports_synod_paxos_client_server_leader(uint64_t node, uint64_t round)
     (void)round;
 }
 
+/* It reads what it is told as any client port does. */
+void exports_synod_paxos_client_server_status(exports_synod_paxos_client_server_list_packet_t *status)
+{
+    const struct packet_list *list = (const struct packet_list *)status;
+    struct node_status told;
+    invariant(list->len == 1 && status_frame_decode(&list->ptr[0], &told));
+    shim_call_done();
+}
+
 void exports_synod_paxos_storage_recover(exports_synod_paxos_storage_list_packet_t *ret) { nothing(ret); }
 SHIM_POST(storage_recover, "storage@0.1.0#recover");
 
@@ -88,3 +98,9 @@ void exports_synod_paxos_logger_log(uint32_t level, loopback_world_string_t *tex
 }
 
 uint64_t exports_synod_paxos_host_control_command(void) { return 0; }
+
+void exports_synod_paxos_host_control_fail(uint64_t code)
+{
+    (void)code;
+    invariant(false);
+}

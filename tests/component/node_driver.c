@@ -14,6 +14,7 @@ static const struct node_config config = {
     .phase1_quorum = 1,
     .phase2_quorum = 1,
     .alpha = 64,
+    .event_driven = true,
     .batches_in_flight = 8,
     .bytes_in_flight_max = 1 << 20,
     .chunk_bytes_max = 1 << 16,

@@ -30,6 +30,7 @@ static inline struct node_config three_nodes(uint32_t node)
         .bytes_in_flight_max = 1 << 20,
         .chunk_bytes_max = 100,
         .learn_gap_max = 5,
+        .event_driven = true,
         .heartbeat_interval = 100000,
         .suspect_timeout = 400000,
         .dead_timeout = 1000000,

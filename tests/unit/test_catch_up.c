@@ -106,6 +106,27 @@ static void who_answers_is_asked_for_the_rest_at_once(void **state)
     assert_int_equal(sent(&r, MESSAGE_LEARN_REQUEST)->to, node_set_of(2));
 }
 
+/* Four are asked and all answer: the second to fourth answer must not bring three more questions, each with answers that bring as
+ * many again. */
+static void an_answer_that_brings_nothing_new_is_no_reason_to_ask(void **state)
+{
+    (void)state;
+    catch_up_progress(&c, 2, 100);
+    assert_int_equal(asked(5, 20, 1000000), node_set_of(2));
+    assert_int_equal(asked(5, 20, 1100000), node_set_of(2) | 0x70);
+    answered(true);
+    catch_up_ask(&c, (struct learner_gap){10, 20}, 1100001, &effects);
+    struct step_result r = now_effects();
+    assert_int_equal(sent(&r, MESSAGE_LEARN_REQUEST)->to, node_set_of(2));
+    for (int i = 0; i < 3; i++) {
+        answered(true);
+        catch_up_ask(&c, (struct learner_gap){10, 20}, 1100002, &effects);
+        r = now_effects();
+        assert_null(sent(&r, MESSAGE_LEARN_REQUEST));
+    }
+    assert_int_equal(asked(10, 20, 1200001), node_set_of(2)); /* but the last question may have been lost */
+}
+
 /* --- serving --- */
 
 /* The journal holds slot s at lsn 10 s, from slot 1 to 199. */
@@ -237,6 +258,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_votes_tell_when_no_learner_is_known_to_have_it, set_up, tear_down),
         cmocka_unit_test_setup_teardown(who_does_not_answer_is_not_the_only_one_asked_again, set_up, tear_down),
         cmocka_unit_test_setup_teardown(who_answers_is_asked_for_the_rest_at_once, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(an_answer_that_brings_nothing_new_is_no_reason_to_ask, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_request_reads_the_journal_and_answers, set_up, tear_down),
         cmocka_unit_test_setup_teardown(long_answers_come_in_pieces, set_up, tear_down),
         cmocka_unit_test_setup_teardown(requests_wait_in_turn_one_a_learner, set_up, tear_down),

@@ -8,6 +8,7 @@
 #include "core/base/memory.h"
 #include "core/base/message.h"
 #include "core/formats/batch.h"
+#include "core/formats/config_frame.h"
 #include "core/formats/record.h"
 #include "core/formats/serializer.h"
 #include "tests/unit/protocol.h"
@@ -22,6 +23,7 @@ struct ports {
     struct packet journal[JOURNAL_MAX];
     size_t journal_count;
     uint64_t durable;
+    bool synchronous;   /* what is appended is durable at once */
     uint64_t read_from; /* of the last read */
     uint64_t command;
     uint64_t credit;
@@ -30,14 +32,17 @@ struct ports {
     size_t sent_count;
     uint64_t entries_sent;
     uint64_t token, outcome; /* of the last reply */
-    size_t replies;
+    size_t replies, batches_given;
     uint64_t leader;
+    struct node_status status; /* as last told */
+    size_t statuses;
     char log[200];
     int log_to; /* also there, when not 0 */
 };
 
 static struct ports ports;
-static struct serializer *codec; /* the other side's */
+static struct serializer *codec;    /* the other side's */
+static struct serializer *observer; /* reads what is sent */
 static struct node_config config;
 static struct runner *runner;
 static uint64_t now;
@@ -58,7 +63,7 @@ void ports_network_send(struct ports *p, const struct packet *frames, size_t cou
         copies[i].id = 1;
         assert_false(node_set_has(frames[i].id, config.node));
     }
-    struct decoded decoded = serializer_decode(codec, copies, count);
+    struct decoded decoded = serializer_decode(observer, copies, count);
     assert_int_equal(decoded.messages.len, count);
     for (size_t i = 0; i < count && p->sent_count < SENT_MAX; i++) {
         struct message m = decoded.messages.ptr[i].message;
@@ -77,7 +82,9 @@ struct packet_list ports_client_receive(struct ports *p, uint64_t credit)
     p->credit = credit;
     if (batches.len > credit)
         batches.len = (size_t)credit;
-    p->batches = (struct packet_list){0};
+    p->batches = (struct packet_list){batches.len < p->batches.len ? p->batches.ptr + batches.len : NULL,
+                                      p->batches.len - batches.len};
+    p->batches_given += batches.len;
     return batches;
 }
 
@@ -92,6 +99,12 @@ void ports_client_leader(struct ports *p, uint64_t node, uint64_t round)
 {
     (void)round;
     p->leader = node;
+}
+
+void ports_client_status(struct ports *p, const struct packet *status)
+{
+    assert_true(status_frame_decode(status, &p->status));
+    p->statuses++;
 }
 
 struct packet_list ports_storage_recover(struct ports *p)
@@ -116,6 +129,8 @@ void ports_storage_append(struct ports *p, const struct packet *records, size_t 
         assert_int_equal(records[i].id, p->journal_count + 1);
         keep(p, &records[i]);
     }
+    if (p->synchronous)
+        p->durable = p->journal_count;
 }
 
 uint64_t ports_storage_durable(struct ports *p) { return p->durable; }
@@ -133,10 +148,16 @@ void ports_log(struct ports *p, uint32_t level, const char *text, size_t len)
     memcpy(p->log, text, len);
     p->log[len] = 0;
     if (p->log_to != 0)
-        assert_true(level == LOG_ERROR && write(p->log_to, text, len) == (ssize_t)len);
+        assert_true(level <= LOG_WARNING && write(p->log_to, text, len) == (ssize_t)len);
 }
 
 uint64_t ports_control_command(struct ports *p) { return p->command; }
+
+void ports_control_fail(struct ports *p, uint64_t code)
+{
+    const char text[] = {' ', '(', (char)('0' + code), ')'};
+    assert_true(p->log_to != 0 && write(p->log_to, text, sizeof text) == sizeof text);
+}
 
 static void begin(struct node_config with)
 {
@@ -145,6 +166,7 @@ static void begin(struct node_config with)
     config = with;
     now = 1000000;
     codec = serializer_new();
+    observer = serializer_new();
     runner = runner_new(&config, &ports);
 }
 
@@ -153,6 +175,7 @@ static int tear_down(void **state)
     (void)state;
     runner_free(runner);
     serializer_free(codec);
+    serializer_free(observer);
     for (size_t i = 0; i < ports.journal_count; i++)
         free(ports.journal[i].words.ptr);
     return 0;
@@ -221,7 +244,6 @@ static void nothing_happens_before_all_is_recovered(void **state)
     ports.durable = 5;
     for (int turn = 0; turn < 4; turn++) {
         assert_int_equal(runner_turn(runner, now), now); /* at once again */
-        assert_int_equal(ports.receives, 0);
         assert_int_equal(ports.sent_count, 0);
     }
     assert_int_equal(runner_status(runner).promised.round, 3);
@@ -231,6 +253,25 @@ static void nothing_happens_before_all_is_recovered(void **state)
     runner_turn(runner, now);
     assert_int_equal(sent_of(MESSAGE_PROMISE), 1);
     assert_int_equal(ports.entries_sent, 5);
+}
+
+/* Clients that wait for a node which recovers are sent on to whoever leads; all else that is said to it is lost. */
+static void who_leads_is_known_while_it_recovers(void **state)
+{
+    (void)state;
+    for (uint64_t i = 1; i <= 5; i++)
+        keep_record((struct log_record){.lsn = i, .kind = RECORD_ACCEPTED, .entry = entry_at(i, ballot_of(3, 8), "x")});
+    ports.durable = 5;
+    tell(8, (struct message){.kind = MESSAGE_HEARTBEAT, .flags = MESSAGE_LEADING, .ballot = ballot_of(7, 9)});
+    tell(8, (struct message){.kind = MESSAGE_HEARTBEAT, .ballot = ballot_of(7, 8)});
+    assert_int_equal(ports.leader, 0);
+    tell(9, (struct message){.kind = MESSAGE_HEARTBEAT, .flags = MESSAGE_LEADING, .ballot = ballot_of(7, 9)});
+    assert_int_equal(ports.leader, 9);
+    tell(9, (struct message){.kind = MESSAGE_PREPARE, .ballot = ballot_of(7, 9), .from = 1});
+    runner_turn(runner, now);
+    assert_int_equal(ports.journal_count, 5); /* the promise was not heard of */
+    assert_int_equal(ports.sent_count, 0);
+    assert_int_equal(runner_status(runner).promised.round, 3);
 }
 
 /* Rule 2. */
@@ -333,15 +374,21 @@ static void records_are_read_back(void **state)
     assert_int_equal(ports.entries_sent, 4);
 }
 
+/* Makes this node a cluster of its own. */
+static struct node_config alone(void)
+{
+    struct node_config c = three_nodes(1);
+    c.proposers = c.acceptors = c.learners = 0x2;
+    c.phase1_quorum = c.phase2_quorum = 1;
+    return c;
+}
+
 static void clients_are_served(void **state)
 {
-    struct node_config alone = three_nodes(1);
     struct batch_builder b = {0};
     struct bytes arg = {(uint8_t *)(uintptr_t)"DBSIZE", 6};
     (void)state;
-    alone.proposers = alone.acceptors = alone.learners = 0x2;
-    alone.phase1_quorum = alone.phase2_quorum = 1;
-    begin(alone);
+    begin(alone());
     for (int i = 0; i < 20; i++) {
         runner_turn(runner, now += 1000);
         ports.durable = ports.journal_count;
@@ -418,7 +465,7 @@ static void a_state_that_differs_is_logged_and_stops_the_node(void **state)
         choose(slot, ballot_of(3, 8));
     assert_int_equal(runner_status(runner).executed, 65);
     must_trap(two_peers_differ, said, sizeof said);
-    assert_string_equal(said, "the state before slot 64 is not that of a majority of the learners; stopping");
+    assert_string_equal(said, "the state before slot 64 is not that of a majority of the learners; stopping (6)");
 }
 
 static void recover_all(void) { runner_turn(runner, now); }
@@ -431,7 +478,212 @@ static void a_record_that_cannot_be_read_stops_the_node(void **state)
     struct packet record = {.id = 1, .kind = 99, .len = 8, .words = {words, 1}};
     keep(&ports, &record);
     must_trap(recover_all, said, sizeof said);
-    assert_string_equal(said, "the journal holds a record that this version cannot read");
+    assert_string_equal(said, "the journal holds a record that this version cannot read (3)");
+}
+
+static void a_turn(void) { runner_turn(runner, now); }
+
+static void the_host_can_have_it_crash(void **state)
+{
+    char said[300];
+    (void)state;
+    ports.command = CONTROL_CRASH;
+    must_trap(a_turn, said, sizeof said);
+    assert_string_equal(said, "crashing, as the host wants it");
+}
+
+/* Guest storage is done when append returns: nobody wakes the node for that. */
+static void synchronous_storage_is_noticed_at_once(void **state)
+{
+    (void)state;
+    struct message m = {.kind = MESSAGE_PREPARE, .ballot = ballot_of(3, 8), .from = 1};
+    assert_true(tell(8, m) > now);
+    ports.synchronous = true;
+    m.ballot.round = 4;
+    assert_int_equal(tell(8, m), now);
+    assert_int_equal(sent_of(MESSAGE_PROMISE), 0); /* nothing early all the same */
+    assert_true(runner_turn(runner, now) > now);
+    assert_int_equal(sent_of(MESSAGE_PROMISE), 2);
+}
+
+static void the_client_port_hears_how_the_node_is(void **state)
+{
+    (void)state;
+    assert_int_equal(ports.statuses, 1); /* when it had recovered */
+    assert_int_equal(ports.status.node, 1);
+    assert_int_equal(ports.status.executed, 1);
+    runner_turn(runner, now += 1000000); /* tells its progress */
+    assert_int_equal(ports.statuses, 2);
+    choose(1, ballot_of(3, 8));
+    choose(2, ballot_of(3, 8));
+    assert_int_equal(ports.statuses, 2); /* not so often */
+    now += 19999;
+    runner_turn(runner, now);
+    assert_int_equal(ports.statuses, 2);
+    runner_turn(runner, ++now);
+    assert_int_equal(ports.statuses, 3);
+    assert_int_equal(ports.status.executed, 3);
+    runner_turn(runner, now + 30000);
+    assert_int_equal(ports.statuses, 3); /* nothing new */
+}
+
+/* ---- One at a time ---- */
+
+static int set_up_slow_acceptor(void **state)
+{
+    (void)state;
+    struct node_config slow = nine_nodes(4);
+    slow.event_driven = false;
+    begin(slow);
+    runner_turn(runner, now);
+    runner_turn(runner, now); /* has nothing to do */
+    return 0;
+}
+
+/* Turns without anything new, as a host makes them: at once when the node wants it so. Gives how many. */
+static size_t turn_until_idle(void)
+{
+    size_t turns = 1;
+    while (runner_turn(runner, now) <= now)
+        assert_true(turns++ < 1000);
+    return turns;
+}
+
+static void one_message_waits_for_what_came_of_the_last(void **state)
+{
+    (void)state;
+    struct outgoing messages[4];
+    for (uint64_t i = 0; i < 4; i++)
+        messages[i] =
+            (struct outgoing){.to = 1, .message = {.kind = MESSAGE_PREPARE, .ballot = ballot_of(3 + i, 8), .from = 1}};
+    messages[2].message = (struct message){.kind = MESSAGE_ASK, .from = 1};
+    const size_t receives = ports.receives;
+    assert_true(receive(messages, 4, 8) > now); /* the disk will wake it */
+    for (uint64_t taken = 1; taken <= 2; taken++) {
+        turn_until_idle();
+        assert_int_equal(ports.journal_count, taken);
+        assert_int_equal(ports.sent_count, taken - 1);
+        ports.durable = taken;
+        assert_int_equal(runner_turn(runner, now), now);
+        assert_int_equal(ports.sent_count, taken);
+        assert_int_equal(ports.journal_count, taken); /* it has left, and only now comes the next one */
+        if (taken == 1)
+            assert_int_equal(ports.receives, receives + 1);
+        assert_true((taken == 1) == (runner_turn(runner, now) > now)); /* what came of the third needs no disk */
+    }
+    assert_int_equal(ports.sent_count, 3);
+    assert_int_equal(ports.receives, receives + 1); /* the frames are still those */
+    turn_until_idle();
+    ports.durable = 3;
+    turn_until_idle();
+    assert_int_equal(ports.journal_count, 3);
+    assert_int_equal(ports.sent_count, 4);
+    for (size_t i = 0; i < 4; i++) { /* in order */
+        const struct message *m = &ports.sent[i].message;
+        assert_int_equal(m->kind, i == 2 ? MESSAGE_LOST : MESSAGE_PROMISE);
+        assert_int_equal(m->ballot.round, i == 2 ? m->ballot.round : 3 + i);
+    }
+    assert_true(ports.receives > receives + 1);
+}
+
+static void a_frame_that_is_no_message_does_not_end_the_queue(void **state)
+{
+    (void)state;
+    struct outgoing ask[3];
+    for (uint64_t i = 0; i < 3; i++)
+        ask[i] = (struct outgoing){.to = 1, .message = {.kind = MESSAGE_ASK, .from = 1 + i}};
+    struct packet_list frames = serializer_encode(codec, ask, 3);
+    for (size_t i = 0; i < 3; i++)
+        frames.ptr[i].id = 8;
+    frames.ptr[1].len = 4;
+    frames.ptr[1].words.len = 1;
+    ports.frames = frames;
+    assert_int_equal(runner_turn(runner, now), now);
+    assert_int_equal(ports.sent_count, 1);
+    assert_int_equal(runner_turn(runner, now), now);
+    assert_int_equal(ports.sent_count, 2);
+    assert_string_equal(ports.log, "a frame from another node is sound but holds no message; it was left out");
+    assert_int_equal(turn_until_idle(), 1);
+    assert_int_equal(ports.sent[1].message.from, 3);
+}
+
+/* Turns of a node that is alone, with a disk that is done at once, until it leads and nothing is left to do. */
+static void turn_until_leading(void)
+{
+    ports.synchronous = true;
+    while (runner_status(runner).proposer_state != PROPOSER_LEADING) {
+        uint64_t deadline = runner_turn(runner, now);
+        now = deadline > now ? deadline : now;
+    }
+    turn_until_idle();
+    ports.synchronous = false;
+}
+
+static void one_batch_waits_for_the_answer_to_the_last(void **state)
+{
+    enum { BATCHES = 5 };
+    struct batch_builder builder = {0};
+    struct packet batches[BATCHES];
+    struct bytes arg = {(uint8_t *)(uintptr_t)"DBSIZE", 6};
+    struct node_config slow = alone();
+    (void)state;
+    slow.event_driven = false;
+    begin(slow);
+    turn_until_leading();
+    batch_begin(&builder);
+    batch_add(&builder, &arg, 1);
+    struct payload value = batch_end(&builder);
+    for (size_t i = 0; i < BATCHES; i++)
+        batches[i] = (struct packet){.id = 40 + i, .len = value.len, .words = value.words};
+    ports.batches = (struct packet_list){batches, BATCHES};
+    for (int turns = 0; ports.replies < BATCHES; turns++) {
+        const size_t given = ports.batches_given;
+        const bool settled = ports.durable == ports.journal_count && ports.replies == given;
+        const bool waits = runner_turn(runner, now) > now;
+        assert_true(turns < 1000 && ports.credit <= 1);
+        assert_true(ports.batches_given <= given + settled);
+        assert_true(ports.replies == 0 || ports.token == 39 + ports.replies); /* in order */
+        assert_true(ports.replies == 0 || (ports.outcome & 0xff) == OUTCOME_EXECUTED);
+        if (waits) { /* for the disk alone */
+            assert_true(ports.durable < ports.journal_count);
+            ports.durable++;
+        }
+    }
+    batch_builder_free(&builder);
+}
+
+/* Commands must not wait until no more messages come, nor the other way round. */
+static void commands_and_messages_take_turns(void **state)
+{
+    enum { MANY = 12 };
+    struct batch_builder builder = {0};
+    struct packet batches[MANY];
+    struct outgoing ask[MANY];
+    struct bytes arg = {(uint8_t *)(uintptr_t)"DBSIZE", 6};
+    struct node_config slow = alone();
+    (void)state;
+    slow.event_driven = false;
+    begin(slow);
+    turn_until_leading();
+    ports.synchronous = true;
+    batch_begin(&builder);
+    batch_add(&builder, &arg, 1);
+    struct payload value = batch_end(&builder);
+    for (size_t i = 0; i < MANY; i++) {
+        batches[i] = (struct packet){.id = i, .len = value.len, .words = value.words};
+        ask[i] = (struct outgoing){.to = 1, .message = {.kind = MESSAGE_ASK, .from = i}};
+    }
+    ports.sent_count = 0;
+    ports.batches = (struct packet_list){batches, MANY};
+    ports.frames = serializer_encode(codec, ask, MANY);
+    for (size_t i = 0; i < MANY; i++)
+        ports.frames.ptr[i].id = 2;
+    while (ports.sent_count < MANY || ports.replies < MANY) {
+        runner_turn(runner, now);
+        const size_t answered = sent_of(MESSAGE_LOST);
+        assert_true(answered <= ports.batches_given + 1 && ports.batches_given <= answered + 1);
+    }
+    batch_builder_free(&builder);
 }
 
 #define ACCEPTOR(name) cmocka_unit_test_setup_teardown(name, set_up_acceptor, tear_down)
@@ -441,6 +693,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(nothing_happens_before_all_is_recovered, set_up_empty, tear_down),
+        cmocka_unit_test_setup_teardown(who_leads_is_known_while_it_recovers, set_up_empty, tear_down),
         ACCEPTOR(a_message_waits_until_its_record_is_durable),
         ACCEPTOR(what_waits_for_nothing_leaves_at_once),
         ACCEPTOR(what_waited_leaves_before_what_is_new),
@@ -449,6 +702,13 @@ int main(void)
         ACCEPTOR(a_frame_that_is_no_message_is_left_out),
         LEARNER(records_are_read_back),
         cmocka_unit_test_teardown(clients_are_served, tear_down),
+        LEARNER(the_client_port_hears_how_the_node_is),
+        ACCEPTOR(synchronous_storage_is_noticed_at_once),
+        ACCEPTOR(the_host_can_have_it_crash),
+        cmocka_unit_test_setup_teardown(one_message_waits_for_what_came_of_the_last, set_up_slow_acceptor, tear_down),
+        cmocka_unit_test_setup_teardown(a_frame_that_is_no_message_does_not_end_the_queue, set_up_slow_acceptor, tear_down),
+        cmocka_unit_test_teardown(one_batch_waits_for_the_answer_to_the_last, tear_down),
+        cmocka_unit_test_teardown(commands_and_messages_take_turns, tear_down),
         LEARNER(a_state_that_differs_is_logged_and_stops_the_node),
         cmocka_unit_test_setup_teardown(a_record_that_cannot_be_read_stops_the_node, set_up_empty, tear_down),
     };
