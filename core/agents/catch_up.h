@@ -26,7 +26,7 @@ struct catch_up {
 
     /* Asking. */
     uint64_t progress[NODE_ID_MAX + 1]; /* first slot each learner has not executed */
-    uint64_t gap_from, gap_since, asked_at, wake_at;
+    uint64_t gap_from, gap_since, asked_from, asked_at, wake_at;
     uint32_t asked; /* the learner asked last */
     bool answered;  /* the last request was answered in full: the next one need not wait */
     bool waiting;   /* the last request was not answered at all yet */
@@ -55,7 +55,8 @@ void catch_up_note_executed(struct catch_up *c, uint64_t slot, uint64_t lsn);
 void catch_up_progress(struct catch_up *c, uint32_t learner, uint64_t executed);
 /* Chosen entries came in; `last`: they end the answer to a request. */
 void catch_up_answered(struct catch_up *c, bool last);
-/* Asks for the gap when it has lasted long enough, is large, or the last answer was just used up. */
+/* Asks for the gap when it has lasted long enough, is large, or an answer was just used up. An answer that brought nothing new is no
+ * reason: of several answers to one question each would bring another question, and the next ones as many again. */
 void catch_up_ask(struct catch_up *c, struct learner_gap gap, uint64_t now, struct effects *effects);
 /* When catch_up_ask or catch_up_serve wants to be called again. */
 uint64_t catch_up_wake_at(const struct catch_up *c);

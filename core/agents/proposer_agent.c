@@ -20,6 +20,11 @@
 /* Bytes of values in one ACCEPT; questions in a prepare_timeout, while they are answered. */
 enum { ACCEPT_BYTES_MAX = 1 << 20, ASKED_AGAIN = 16 };
 
+/* Whoever is refused for a higher ballot keeps quiet for a while, each proposer for another one, so that two do not take turns in
+ * refusing each other; twice as long each time, this many times. The first time is short: a node that has just started knows
+ * of no ballots, and finds that one is in its way which nobody fights for any more. */
+enum { BACKOFFS = 4 };
+
 /* Batches that other nodes forwarded and that wait for room; beyond that they are dropped (their clients hear "unknown"). */
 enum { FORWARDED_MAX = 256 };
 
@@ -35,6 +40,7 @@ struct proposer_agent {
     struct leadership told;
     uint64_t leader_changes;
     uint64_t quiet_until; /* no election of one's own before */
+    uint32_t refused;     /* ballots of one's own in a row, for a higher one; BACKOFFS at most */
 
     uint64_t question; /* number of the last one asked */
     node_set lost;     /* acceptors that answered "lost, too" */
@@ -213,7 +219,9 @@ static void hear_ballot(struct proposer_agent *agent, struct ballot ballot, uint
         return;
     if (agent->state >= PROPOSER_PREPARING) {
         follow(agent, now);
-        agent->quiet_until = now + agent->config.prepare_timeout * (1 + agent->config.node % 4);
+        agent->quiet_until =
+            now + (agent->config.prepare_timeout * (1 + agent->config.node % 4) >> (BACKOFFS - agent->refused));
+        agent->refused += agent->refused < BACKOFFS;
     }
     agent->ballot = ballot;
     if (agent->leader != ballot.node)
@@ -229,6 +237,7 @@ static void hear_leader(struct proposer_agent *agent, uint32_t sender, struct ba
         return;
     hear_ballot(agent, ballot, now);
     agent->leader = sender;
+    agent->refused = 0;
     agent->unheard = false;
     if (agent->state == PROPOSER_ASKING)
         agent->state = PROPOSER_FOLLOWING;
@@ -269,6 +278,7 @@ static void lead(struct proposer_agent *agent, uint64_t now)
 {
     agent->state = PROPOSER_LEADING;
     agent->leader = agent->config.node;
+    agent->refused = 0;
     for (uint32_t n = 0; n <= NODE_ID_MAX; n++)
         agent->acceptor_heard_at[n] = now;
     agent->retransmit_at = now + agent->config.retry_interval;
@@ -575,8 +585,7 @@ static void watch_leader(struct proposer_agent *agent, uint64_t now)
         follow(agent, now);
     if (!mine || agent->leader != 0 || now < agent->quiet_until)
         return;
-    if (agent->state == PROPOSER_FOLLOWING ||
-        (agent->state == PROPOSER_ASKING && now - agent->asked_at >= patience(agent)))
+    if (agent->state == PROPOSER_FOLLOWING || (agent->state == PROPOSER_ASKING && now - agent->asked_at >= patience(agent)))
         ask(agent, now);
     else if (agent->state == PROPOSER_PREPARING && now - agent->prepared_at >= agent->config.prepare_timeout)
         send_prepares(agent, MUTANT(PREPARE_NOT_REPEATED) ? 0 : agent->config.acceptors, now);
@@ -620,6 +629,8 @@ static uint64_t wake_at(const struct proposer_agent *agent, uint64_t now, bool m
     uint64_t wake = agent->heartbeat_at + heartbeat_interval(agent, false);
     if (agent->state == PROPOSER_LEADING && agent->in_flight && agent->retransmit_at < wake)
         wake = agent->retransmit_at;
+    if (agent->state == PROPOSER_FOLLOWING && agent->leader == 0 && agent->quiet_until > now && agent->quiet_until < wake)
+        wake = agent->quiet_until;
     if (agent->state == PROPOSER_ASKING && agent->asked_at + patience(agent) < wake)
         wake = agent->asked_at + patience(agent);
     if (agent->state == PROPOSER_PREPARING && agent->prepared_at + c->prepare_timeout < wake)

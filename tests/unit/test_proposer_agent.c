@@ -160,6 +160,45 @@ static void a_quorum_must_have_lost_the_leader_first(void **state)
     assert_int_equal(count_sent(&r, MESSAGE_PREPARE), 3);
 }
 
+/* The acceptors notice the loss of a leader one after the other. */
+static void who_was_answered_no_asks_again_soon(void **state)
+{
+    (void)state;
+    uint64_t first = question, soon = config.prepare_timeout / 16;
+    answer_question(4, false);
+    assert_int_equal(r.wake_at, now + config.prepare_timeout); /* the others may say yes */
+    answer_question(5, true);
+    assert_int_equal(r.wake_at, now + soon);
+    now += soon;
+    step(NULL, 0);
+    assert_int_equal(question, first + 1);
+    answer_question(4, true);
+    answer_question(5, true);
+    assert_int_equal(state_now(), PROPOSER_PREPARING);
+}
+
+/* A node that has just started knows of no ballots: the first one that is in its way costs it moments, the next ones more. */
+static void who_is_refused_keeps_quiet_ever_longer(void **state)
+{
+    (void)state;
+    uint64_t most = config.prepare_timeout * (1 + config.node % 4);
+    for (uint64_t round = 10, quiet = most / 16; round < 70; round += 10, quiet = quiet < most ? 2 * quiet : most) {
+        answer_question(4, true);
+        answer_question(5, true);
+        assert_int_equal(state_now(), PROPOSER_PREPARING);
+        tell(6, (struct message){.kind = MESSAGE_NACK, .ballot = ballot_of(round, 8), .from = 1});
+        assert_int_equal(state_now(), PROPOSER_FOLLOWING);
+        assert_int_equal(r.wake_at, now + quiet);
+        pass(quiet - 1, 0);
+        assert_int_equal(state_now(), PROPOSER_FOLLOWING);
+        pass(1, 0);
+        assert_int_equal(state_now(), PROPOSER_ASKING);
+    }
+    lead();
+    tell(6, (struct message){.kind = MESSAGE_NACK, .ballot = ballot_of(500, 8), .from = 1});
+    assert_int_equal(r.wake_at, now + most / 16); /* it led in between */
+}
+
 static void a_quorum_of_promises_elects(void **state)
 {
     (void)state;
@@ -639,6 +678,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_quorum_must_have_lost_the_leader_first),
+        TEST(who_was_answered_no_asks_again_soon),
+        TEST(who_is_refused_keeps_quiet_ever_longer),
         TEST(a_quorum_of_promises_elects),
         TEST(phase_1_begins_where_a_majority_holds_all),
         TEST(what_was_recovered_is_proposed_again_though_executed_somewhere),
