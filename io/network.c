@@ -25,18 +25,35 @@ uint16_t network_port(const struct network *n) { return n->operations->port(n); 
 
 void network_close(struct network *n, void (*on_closed)(void *context), void *context)
 {
-    n->operations->close(n, on_closed, context);
+    n->closing = true;
+    n->on_closed = on_closed;
+    n->closed_context = context;
+    n->operations->close(n);
 }
 
 /* ---- What transports share ---- */
 
-void network_init(struct network *n, const struct network_operations *operations, const struct network_options *options)
+void network_init(struct network *n, const struct network_operations *operations, uv_loop_t *loop,
+                  const struct network_options *options)
 {
     n->operations = operations;
+    n->loop = loop;
     n->options = *options;
     for (size_t i = 0; i < options->config->node_count; i++)
         if (options->config->nodes[i].id != options->origin.sender)
             n->members |= node_set_of(options->config->nodes[i].id);
+}
+
+void network_released(struct network *n)
+{
+    if (--n->open > 0)
+        return;
+    void (*on_closed)(void *) = n->on_closed;
+    void *context = n->closed_context;
+    inbox_close(&n->inbox);
+    n->operations->release(n);
+    if (on_closed != NULL)
+        on_closed(context);
 }
 
 bool network_admit(struct network *n, const struct frame_origin *origin, char *why, size_t size)
@@ -72,14 +89,94 @@ bool network_too_long(struct network *n, const struct packet *frame)
 {
     if (frame->len <= n->options.config->frame_bytes_max)
         return false;
-    logger_log(n->options.logger, LOG_ERROR, "network", "a message of %u bytes is not sent: frame_bytes_max is %u", frame->len,
-               n->options.config->frame_bytes_max);
+    logger_log(n->options.logger, LOG_ERROR, "network", "a message of %u bytes is not sent: frame_bytes_max is %u",
+               frame->len, n->options.config->frame_bytes_max);
     n->statistics.dropped++;
     return true;
+}
+
+void network_queue_full(struct network *n, uint32_t peer)
+{
+    uint64_t now = uv_now(n->loop);
+    n->statistics.dropped++;
+    if (n->drop_logged != 0 && now - n->drop_logged < 1000)
+        return;
+    n->drop_logged = now;
+    logger_log(n->options.logger, LOG_WARNING, "network",
+               "the queue to node %u is full (peer_queue_bytes_max): frames are dropped, %llu so far to all nodes", peer,
+               (unsigned long long)n->statistics.dropped);
 }
 
 void network_place(const struct network *n, char *out, size_t size)
 {
     const struct config_node *self = config_find(n->options.config, n->options.origin.sender);
     config_place(n->options.config, self->id, &self->address, out, size);
+}
+
+/* ---- Sockets ---- */
+
+bool network_listen(struct network *n, uv_tcp_t *listener, uv_connection_cb on_connection, struct problem *problem)
+{
+    const struct endpoint *at = &config_find(n->options.config, n->options.origin.sender)->address;
+    char port[8], place[512];
+    snprintf(port, sizeof port, "%u", at->port);
+    network_place(n, place, sizeof place);
+    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
+    uv_getaddrinfo_t resolve;
+    int error = uv_getaddrinfo(n->loop, &resolve, NULL, at->host, port, &hints);
+    if (error != 0)
+        return problem_set(problem, EXIT_BAD_INPUT, "%s: cannot resolve %s: %s", place, at->host, uv_strerror(error));
+    for (const struct addrinfo *a = resolve.addrinfo; a != NULL; a = a->ai_next) {
+        error = uv_tcp_bind(listener, a->ai_addr, 0);
+        if (error == 0)
+            break;
+    }
+    uv_freeaddrinfo(resolve.addrinfo);
+    if (error == 0)
+        error = uv_listen((uv_stream_t *)listener, 128, on_connection);
+    if (error != 0)
+        return problem_set(problem, EXIT_BAD_INPUT, "%s: cannot listen on %s port %u for other nodes: %s", place, at->host,
+                           at->port, uv_strerror(error));
+    return true;
+}
+
+/* 0 for what has no port. */
+static uint16_t port_of(const struct sockaddr *address)
+{
+    switch (address->sa_family) {
+    case AF_INET:
+        return ntohs(((const struct sockaddr_in *)address)->sin_port);
+    case AF_INET6:
+        return ntohs(((const struct sockaddr_in6 *)address)->sin6_port);
+    default:
+        return 0;
+    }
+}
+
+uint16_t network_listener_port(const uv_tcp_t *listener)
+{
+    struct sockaddr_storage address;
+    int len = sizeof address;
+    if (uv_tcp_getsockname(listener, (struct sockaddr *)&address, &len) != 0)
+        return 0;
+    return port_of((struct sockaddr *)&address);
+}
+
+void network_address_text(const struct sockaddr *address, char *out, size_t size)
+{
+    char host[INET6_ADDRSTRLEN] = "an unknown address";
+    if (address->sa_family == AF_INET)
+        uv_ip4_name((const struct sockaddr_in *)address, host, sizeof host);
+    else if (address->sa_family == AF_INET6)
+        uv_ip6_name((const struct sockaddr_in6 *)address, host, sizeof host);
+    snprintf(out, size, "%s port %u", host, port_of(address));
+}
+
+void network_peer_text(const uv_tcp_t *tcp, char *out, size_t size)
+{
+    struct sockaddr_storage address = {0};
+    int len = sizeof address;
+    if (uv_tcp_getpeername(tcp, (struct sockaddr *)&address, &len) != 0)
+        address = (struct sockaddr_storage){0};
+    network_address_text((struct sockaddr *)&address, out, size);
 }

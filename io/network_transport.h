@@ -1,5 +1,5 @@
 /* What every transport begins with (its struct has a struct network as its first field): who may speak, what has arrived,
- * what is counted. Only transports include this. */
+ * what is counted, what libuv has yet to be done with. Only transports include this. */
 #ifndef SYNOD_IO_NETWORK_TRANSPORT_H
 #define SYNOD_IO_NETWORK_TRANSPORT_H
 
@@ -15,29 +15,55 @@ struct network_operations {
     /* The new origin stands in `options` already. */
     void (*reborn)(struct network *n);
     uint16_t (*port)(const struct network *n);
-    void (*close)(struct network *n, void (*on_closed)(void *context), void *context);
+    void (*close)(struct network *n);
+    /* Frees what is the transport's and the network itself: libuv is done with all of it. */
+    void (*release)(struct network *n);
 };
 
 struct network {
     const struct network_operations *operations;
+    uv_loop_t *loop;
     struct network_options options;
     struct network_statistics statistics;
-    node_set members;                  /* all others */
-    uint32_t incarnations[PEERS_MAX];  /* of each, the highest heard of */
+    node_set members;                 /* all others */
+    uint32_t incarnations[PEERS_MAX]; /* of each, the highest heard of */
     struct inbox inbox;
+    uint64_t drop_logged; /* uv_now */
+    bool closing;
+    size_t open; /* handles and requests that libuv has yet to call back about */
+    void (*on_closed)(void *context);
+    void *closed_context;
 };
 
-void network_init(struct network *n, const struct network_operations *operations, const struct network_options *options);
+void network_init(struct network *n, const struct network_operations *operations, uv_loop_t *loop,
+                  const struct network_options *options);
 
-/* Whether this sender may be listened to (rule 12 of the design); false: `why` says what is wrong with it. A later life than the
- * one heard before puts its notice into the inbox (inbox_add_rebirth). */
+/* Counts one handle or request less; the last one of a closing network releases it. */
+void network_released(struct network *n);
+
+/* Whether this sender may be listened to (rule 12 of the design); false: `why` says what is wrong with it. A later life
+ * than the one heard before puts its notice into the inbox (inbox_add_rebirth). */
 bool network_admit(struct network *n, const struct frame_origin *origin, char *why, size_t size);
 
 /* A frame that is longer than anybody would take is not sent: counts and logs it, and returns true. */
 bool network_too_long(struct network *n, const struct packet *frame);
 
+/* A frame for this node is dropped, for what waits for it has reached peer_queue_bytes_max: counts it, and says so once a
+ * second. */
+void network_queue_full(struct network *n, uint32_t peer);
+
 /* "key 'address' of node 3" and the like, for errors about this node's own address. */
 void network_place(const struct network *n, char *out, size_t size);
+
+/* Listens for connections on the first of this node's addresses that can be had. */
+bool network_listen(struct network *n, uv_tcp_t *listener, uv_connection_cb on_connection, struct problem *problem);
+/* The port that it listens on. */
+uint16_t network_listener_port(const uv_tcp_t *listener);
+
+/* "192.0.2.7 port 4711". */
+void network_address_text(const struct sockaddr *address, char *out, size_t size);
+/* The same of who is at the other end. */
+void network_peer_text(const uv_tcp_t *tcp, char *out, size_t size);
 
 /* Whether two frames come from the same life of the same node. */
 bool network_same_origin(const struct frame_origin *a, const struct frame_origin *b);

@@ -1,9 +1,9 @@
-/* What the three files of the network share: tcp_network.c (the face), tcp_peer.c (connections that this node made, to
- * send on), tcp_link.c (connections that others made, to receive from). */
+/* What the files of the TCP network share: tcp_network.c (the face), tcp_peer.c (connections that this node made, to send
+ * on), tcp_link.c (connections that others made, to receive from); and what udp_network.c takes over from it. */
 #ifndef SYNOD_IO_TCP_INTERNAL_H
 #define SYNOD_IO_TCP_INTERNAL_H
 
-#include "io/network_transport.h"
+#include "io/dialer.h"
 
 enum {
     LINKS_MAX = 4 * PEERS_MAX, /* incoming connections at once */
@@ -26,14 +26,10 @@ struct batch {
     size_t headers_capacity, parcels_capacity;
 };
 
-/* A connection that this node made. It outlives its peer's interest in it until libuv has called everything back. */
+/* A connection that this node made. */
 struct connection {
-    uv_tcp_t tcp;
-    uv_connect_t connect;
+    struct dialed dialed;
     uv_write_t write;
-    struct tcp_network *network;
-    struct peer *peer; /* NULL once given up */
-    uint64_t since;    /* uv_now */
     struct parcel **queue;
     size_t head, count, capacity; /* the queue is queue[head .. head + count) */
     size_t written;               /* bytes of the first one that are gone */
@@ -41,18 +37,10 @@ struct connection {
     uint64_t bytes;
 };
 
-enum peer_state { PEER_WAITING, PEER_RESOLVING, PEER_CONNECTING, PEER_CONNECTED };
-
+/* Another node; without a `dialer.config` there is no such node. */
 struct peer {
-    struct tcp_network *network;
-    const struct config_node *config; /* NULL: there is no such node */
-    enum peer_state state;
-    uint32_t attempt; /* dials in a row that came to nothing */
-    bool was_connected;
+    struct dialer dialer; /* of its connection, a struct connection */
     struct link *link;    /* where it speaks to us */
-    struct connection *connection;
-    uv_timer_t timer; /* WAITING: until the next dial; CONNECTING: patience */
-    uv_getaddrinfo_t resolve;
 };
 
 /* A connection that somebody else made. */
@@ -70,32 +58,37 @@ struct link {
 
 struct tcp_network {
     struct network base;
-    uv_loop_t *loop;
     uv_tcp_t listener;
     struct peer peers[PEERS_MAX];
     struct link *links;
     size_t links_count;
-    bool paused, closing;
+    bool paused;
     struct batch batch;
-    uint64_t drop_logged; /* uv_now */
-    size_t open;          /* handles and requests that libuv has yet to call back about */
-    void (*on_closed)(void *context);
-    void *closed_context;
 };
 
-/* Counts one handle or request less; the last one of a closing network releases it. */
-void tcp_released(struct tcp_network *n);
+/* ---- tcp_network.c ---- */
+/* Opens the zeroed network at `n`, which operations->release frees. False: it is closed again. */
+bool tcp_open(struct tcp_network *n, const struct network_operations *operations, uv_loop_t *loop,
+              const struct network_options *options, struct problem *problem);
+/* Sets the batch up: with the headers of all frames, but zero for one too long to be sent at all; peers leave a frame out
+ * whose header begins with zero. Returns whom it goes to. */
+node_set tcp_batch_prepare(struct tcp_network *n, const struct packet *frames, size_t count);
+/* Sends the batch, which has no more use then. */
+void tcp_batch_send(struct tcp_network *n, node_set to);
+/* The operations. */
+struct packet_list tcp_receive(struct network *base);
+void tcp_reborn(struct network *base);
+uint16_t tcp_port(const struct network *base);
+void tcp_close(struct network *base);
+void tcp_release(struct network *base);
 
 /* ---- tcp_peer.c ---- */
 /* The peer of this configuration; dialed if the network sends. */
 void peer_open(struct tcp_network *n, const struct config_node *config);
 /* Sends the frames of the batch that are for this peer. */
 void peer_send(struct peer *p, struct batch *batch);
-/* The peer has just connected to us: it is there, so dial now instead of waiting. */
-void peer_retry(struct peer *p);
 /* A frame names its sender's life, which does not change within a connection: ends this one, and dials anew at once. */
 void peer_reborn(struct peer *p);
-void peer_close(struct peer *p);
 void parcel_release(struct parcel *parcel);
 
 /* ---- tcp_link.c ---- */

@@ -12,7 +12,7 @@ static void on_link_closed(uv_handle_t *handle)
     struct tcp_network *n = l->network;
     free(l->buffer);
     free(l);
-    tcp_released(n);
+    network_released(&n->base);
 }
 
 void link_close(struct link *l)
@@ -40,7 +40,7 @@ static bool refuse(struct link *l, const char *why)
     n->base.statistics.bad_frames++;
     if (l->peer != NULL)
         logger_log(n->base.options.logger, LOG_WARNING, "network", "closed the connection from node %u at %s: %s",
-                   l->peer->config->id, l->from, why);
+                   l->peer->dialer.config->id, l->from, why);
     else
         logger_log(n->base.options.logger, LOG_WARNING, "network", "closed the connection from %s: %s", l->from, why);
     link_close(l);
@@ -61,7 +61,7 @@ static bool identify(struct link *l, const struct frame_origin *origin)
     l->peer = p;
     l->origin = *origin;
     if (n->base.options.sends)
-        peer_retry(p);
+        dialer_retry(&p->dialer);
     return true;
 }
 
@@ -74,7 +74,8 @@ static size_t take_frame(struct link *l, const uint64_t *words, size_t available
     *need = FRAME_HEADER_SIZE;
     if (available < FRAME_HEADER_SIZE)
         return 0;
-    enum frame_error error = frame_parse(words, n->base.options.origin.cluster, n->base.options.config->frame_bytes_max, &header);
+    enum frame_error error =
+        frame_parse(words, n->base.options.origin.cluster, n->base.options.config->frame_bytes_max, &header);
     if (error != FRAME_OK)
         return refuse(l, frame_error_text(error));
     if (l->peer == NULL && !identify(l, &header.origin))
@@ -143,33 +144,13 @@ static void on_read(uv_stream_t *stream, ssize_t len, const uv_buf_t *buffer)
     if (len < 0) {
         struct tcp_network *n = l->network;
         if (l->peer != NULL)
-            logger_log(n->base.options.logger, LOG_DEBUG, "network", "node %u at %s hung up: %s", l->peer->config->id, l->from,
-                       uv_strerror((int)len));
+            logger_log(n->base.options.logger, LOG_DEBUG, "network", "node %u at %s hung up: %s", l->peer->dialer.config->id,
+                       l->from, uv_strerror((int)len));
         link_close(l);
         return;
     }
     l->len += (size_t)len;
     take_frames(l);
-}
-
-static void describe(struct link *l)
-{
-    struct sockaddr_storage address;
-    int len = sizeof address;
-    char host[INET6_ADDRSTRLEN] = "an unknown address";
-    uint16_t port = 0;
-    if (uv_tcp_getpeername(&l->tcp, (struct sockaddr *)&address, &len) == 0) {
-        if (address.ss_family == AF_INET6) {
-            const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)&address;
-            uv_ip6_name(v6, host, sizeof host);
-            port = ntohs(v6->sin6_port);
-        } else {
-            const struct sockaddr_in *v4 = (const struct sockaddr_in *)&address;
-            uv_ip4_name(v4, host, sizeof host);
-            port = ntohs(v4->sin_port);
-        }
-    }
-    snprintf(l->from, sizeof l->from, "%s port %u", host, port);
 }
 
 /* Too many connections: the oldest of those that never said who they are goes first. */
@@ -196,14 +177,14 @@ void link_accept(struct tcp_network *n)
         n->links->previous = l;
     n->links = l;
     n->links_count++;
-    n->open++;
-    uv_tcp_init(n->loop, &l->tcp);
+    n->base.open++;
+    uv_tcp_init(n->base.loop, &l->tcp);
     int error = uv_accept((uv_stream_t *)&n->listener, (uv_stream_t *)&l->tcp);
     if (error != 0) {
         refuse(l, uv_strerror(error));
         return;
     }
-    describe(l);
+    network_peer_text(&l->tcp, l->from, sizeof l->from);
     fit_buffer(l, RECEIVE_SIZE);
     uv_tcp_keepalive(&l->tcp, 1, 10);
     if (!n->paused)

@@ -18,20 +18,6 @@
 #include "core/base/memory.h"
 #include "io/tcp_internal.h"
 
-void tcp_released(struct tcp_network *n)
-{
-    if (--n->open > 0)
-        return;
-    void (*on_closed)(void *) = n->on_closed;
-    void *context = n->closed_context;
-    inbox_close(&n->base.inbox);
-    free(n->batch.headers);
-    free(n->batch.parcels);
-    free(n);
-    if (on_closed != NULL)
-        on_closed(context);
-}
-
 static void on_connection(uv_stream_t *listener, int status)
 {
     struct tcp_network *n = listener->data;
@@ -41,43 +27,12 @@ static void on_connection(uv_stream_t *listener, int status)
         link_accept(n);
 }
 
-/* Binds to the first address of the name that can be had. */
-static bool listen_on(struct tcp_network *n, const struct endpoint *at, struct problem *problem)
+uint16_t tcp_port(const struct network *base)
 {
-    char port[8], place[512];
-    snprintf(port, sizeof port, "%u", at->port);
-    network_place(&n->base, place, sizeof place);
-    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
-    uv_getaddrinfo_t resolve;
-    int error = uv_getaddrinfo(n->loop, &resolve, NULL, at->host, port, &hints);
-    if (error != 0)
-        return problem_set(problem, EXIT_BAD_INPUT, "%s: cannot resolve %s: %s", place, at->host, uv_strerror(error));
-    for (const struct addrinfo *a = resolve.addrinfo; a != NULL; a = a->ai_next) {
-        error = uv_tcp_bind(&n->listener, a->ai_addr, 0);
-        if (error == 0)
-            break;
-    }
-    uv_freeaddrinfo(resolve.addrinfo);
-    if (error == 0)
-        error = uv_listen((uv_stream_t *)&n->listener, 128, on_connection);
-    if (error != 0)
-        return problem_set(problem, EXIT_BAD_INPUT, "%s: cannot listen on %s port %u for other nodes: %s", place, at->host,
-                           at->port, uv_strerror(error));
-    return true;
+    return network_listener_port(&((const struct tcp_network *)base)->listener);
 }
 
-static uint16_t port_of(const struct network *base)
-{
-    const struct tcp_network *n = (const struct tcp_network *)base;
-    struct sockaddr_storage address;
-    int len = sizeof address;
-    if (uv_tcp_getsockname(&n->listener, (struct sockaddr *)&address, &len) != 0)
-        return 0;
-    return address.ss_family == AF_INET6 ? ntohs(((struct sockaddr_in6 *)&address)->sin6_port)
-                                         : ntohs(((struct sockaddr_in *)&address)->sin_port);
-}
-
-static struct packet_list receive_frames(struct network *base)
+struct packet_list tcp_receive(struct network *base)
 {
     struct tcp_network *n = (struct tcp_network *)base;
     struct packet_list frames = inbox_take(&base->inbox);
@@ -86,8 +41,7 @@ static struct packet_list receive_frames(struct network *base)
     return frames;
 }
 
-/* The headers of all frames; a frame too large to be taken by anybody is left out. Returns whom the batch goes to. */
-static node_set prepare_batch(struct tcp_network *n, const struct packet *frames, size_t count)
+node_set tcp_batch_prepare(struct tcp_network *n, const struct packet *frames, size_t count)
 {
     struct batch *b = &n->batch;
     b->frames = frames;
@@ -106,58 +60,76 @@ static node_set prepare_batch(struct tcp_network *n, const struct packet *frames
     return to & n->base.members;
 }
 
-static void send_frames(struct network *base, const struct packet *frames, size_t count)
+void tcp_batch_send(struct tcp_network *n, node_set to)
 {
-    struct tcp_network *n = (struct tcp_network *)base;
-    if (n->closing)
-        return;
-    for (node_set to = prepare_batch(n, frames, count); to != 0; to &= to - 1)
+    for (; to != 0; to &= to - 1)
         peer_send(&n->peers[node_set_first(to)], &n->batch);
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < n->batch.count; i++)
         if (n->batch.parcels[i] != NULL)
             parcel_release(n->batch.parcels[i]);
 }
 
-static void greet_anew(struct network *base)
+static void send_frames(struct network *base, const struct packet *frames, size_t count)
+{
+    struct tcp_network *n = (struct tcp_network *)base;
+    if (!base->closing)
+        tcp_batch_send(n, tcp_batch_prepare(n, frames, count));
+}
+
+void tcp_reborn(struct network *base)
 {
     struct tcp_network *n = (struct tcp_network *)base;
     for (node_set to = base->options.sends ? base->members : 0; to != 0; to &= to - 1)
         peer_reborn(&n->peers[node_set_first(to)]);
 }
 
-static void on_listener_closed(uv_handle_t *handle) { tcp_released(handle->data); }
+static void on_listener_closed(uv_handle_t *handle) { network_released(&((struct tcp_network *)handle->data)->base); }
 
-static void close_all(struct network *base, void (*on_closed)(void *context), void *context)
+void tcp_close(struct network *base)
 {
     struct tcp_network *n = (struct tcp_network *)base;
-    n->closing = true;
-    n->on_closed = on_closed;
-    n->closed_context = context;
     while (n->links != NULL)
         link_close(n->links);
     for (size_t i = 0; i < PEERS_MAX; i++)
-        if (n->peers[i].config != NULL)
-            peer_close(&n->peers[i]);
+        if (n->peers[i].dialer.config != NULL)
+            dialer_close(&n->peers[i].dialer);
     uv_close((uv_handle_t *)&n->listener, on_listener_closed);
 }
 
-bool tcp_network_open(struct network **out, uv_loop_t *loop, const struct network_options *options, struct problem *problem)
+void tcp_release(struct network *base)
 {
-    static const struct network_operations operations = {receive_frames, send_frames, greet_anew, port_of, close_all};
+    struct tcp_network *n = (struct tcp_network *)base;
+    free(n->batch.headers);
+    free(n->batch.parcels);
+    free(n);
+}
+
+bool tcp_open(struct tcp_network *n, const struct network_operations *operations, uv_loop_t *loop,
+              const struct network_options *options, struct problem *problem)
+{
     const struct config_node *self = config_find(options->config, options->origin.sender);
-    struct tcp_network *n = memory_new(1, sizeof *n);
-    network_init(&n->base, &operations, options);
-    n->loop = loop;
-    n->open = 1;
+    network_init(&n->base, operations, loop, options);
+    n->base.open++;
     n->listener.data = n;
     uv_tcp_init(loop, &n->listener);
-    if (options->receives && self->address.host[0] != '\0' && !listen_on(n, &self->address, problem)) {
-        close_all(&n->base, NULL, NULL);
+    if (options->receives && self->address.host[0] != '\0' &&
+        !network_listen(&n->base, &n->listener, on_connection, problem)) {
+        network_close(&n->base, NULL, NULL);
         return false;
     }
     for (size_t i = 0; i < options->config->node_count; i++)
         if (options->config->nodes[i].id != self->id)
             peer_open(n, &options->config->nodes[i]);
+    return true;
+}
+
+bool tcp_network_open(struct network **out, uv_loop_t *loop, const struct network_options *options, struct problem *problem)
+{
+    static const struct network_operations operations = {tcp_receive, send_frames, tcp_reborn,
+                                                         tcp_port,    tcp_close,   tcp_release};
+    struct tcp_network *n = memory_new(1, sizeof *n);
+    if (!tcp_open(n, &operations, loop, options, problem))
+        return false;
     *out = &n->base;
     return true;
 }

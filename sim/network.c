@@ -1,6 +1,6 @@
 /* How the simulated network works.
  *
- * A *stream* leads from one node to another, and is one TCP connection after the other (io/tcp_peer.c makes them). A
+ * A *stream* leads from one node to another, and is one TCP connection after the other (io/dialer.c makes them). A
  * frame is encoded once, and is under way to each of its receivers as a *flight*; flights share the frame's bytes. The
  * flights to a node are a binary heap, ordered by arrival and then by the order in which they were sent.
  *
@@ -24,8 +24,8 @@
  * The top of every heap is therefore always a flight that will arrive, and when the next one does costs nothing to say. A
  * receiver checks frames as io/tcp_link.c does, but the body's checksum only once for all receivers, as nobody can
  * change the bytes in between. It gets copies of the bodies, to read and to write. */
-#include "io/inbox.h"
 #include "sim/network.h"
+#include "io/inbox.h"
 
 #include "core/base/memory.h"
 #include "core/formats/frame.h"
@@ -37,7 +37,7 @@ enum {
     REPLAY_MAX_US = 30000000,
     RESET_MIN_US = 1000, /* until there is another connection */
     RESET_MAX_US = 200000,
-    UNACKNOWLEDGED_MAX_US = 5000000, /* as in io/tcp_peer.c */
+    UNACKNOWLEDGED_MAX_US = 5000000, /* as in io/dialer.c */
     RETRY_MAX_US = 1250000,          /* the longest time between two dials there */
     DICE = 0x6e657400,               /* the first of this network's dice */
 };
@@ -79,6 +79,7 @@ struct member {
     uint32_t latest;        /* of its incarnations */
     struct flight *flights; /* to it: a heap */
     size_t count, capacity;
+    struct inbox inbox; /* of its own: what it was given stays until it asks again */
 };
 
 struct network_sim {
@@ -92,7 +93,6 @@ struct network_sim {
     struct stream *streams; /* from each to each: stream_of() */
     struct dice timing;
     struct dice fault_dice[FAULTS];
-    struct inbox inbox;
     struct network_sim_statistics statistics;
 };
 
@@ -262,7 +262,6 @@ static void hang_up(struct network_sim *n, const struct flight *f, uint32_t to)
 static void greet(struct network_sim *n, uint32_t from, uint32_t to, struct frame *greeting, uint64_t arrival)
 {
     struct stream *s = stream_of(n, from, to);
-    greeting->refs++;
     n->statistics.frames_sent++;
     n->statistics.bytes_sent += greeting->size;
     s->bytes += greeting->size;
@@ -433,7 +432,7 @@ uint64_t network_sim_next(const struct network_sim *n, uint32_t node)
 enum judgement { SOUND, BROKEN, EARLIER_LIFE };
 
 /* What the host would say of these bytes (io/tcp_link.c, network_admit). */
-static enum judgement judge(struct network_sim *n, struct stream *s, const struct flight *f,
+static enum judgement judge(struct network_sim *n, struct inbox *inbox, struct stream *s, const struct flight *f,
                             struct frame_header *header)
 {
     struct frame *frame = f->frame;
@@ -444,7 +443,7 @@ static enum judgement judge(struct network_sim *n, struct stream *s, const struc
         if (header->origin.incarnation < s->heard)
             return EARLIER_LIFE;
         if (s->heard != 0 && header->origin.incarnation > s->heard)
-            inbox_add_rebirth(&n->inbox, header->origin.sender);
+            inbox_add_rebirth(inbox, header->origin.sender);
         s->heard = header->origin.incarnation;
     }
     if (f->available < FRAME_HEADER_SIZE + words_for(header->len) * sizeof(uint64_t))
@@ -458,14 +457,15 @@ static enum judgement judge(struct network_sim *n, struct stream *s, const struc
 static void arrive(struct network_sim *n, uint32_t node, const struct flight *f)
 {
     struct stream *s = stream_of(n, f->from, node);
+    struct inbox *inbox = &n->members[node].inbox;
     struct frame_header header;
     if (!f->replay && f->connection == s->connection)
         s->bytes -= f->frame->size;
-    switch (judge(n, s, f, &header)) {
+    switch (judge(n, inbox, s, f, &header)) {
     case SOUND:
         n->statistics.frames_received++;
         if (header.len > 0) /* else it is a greeting */
-            inbox_add(&n->inbox, header.origin.sender, f->frame->words + FRAME_HEADER_WORDS, header.len);
+            inbox_add(inbox, header.origin.sender, f->frame->words + FRAME_HEADER_WORDS, header.len);
         return;
     case EARLIER_LIFE:
         n->statistics.refused++;
@@ -486,7 +486,7 @@ struct packet_list network_sim_receive(struct network_sim *n, uint32_t node, uin
         frame_release(f.frame);
         settle(n, node);
     }
-    return inbox_take(&n->inbox);
+    return inbox_take(&n->members[node].inbox);
 }
 
 /* ---- faults that the world strikes ---- */
@@ -576,8 +576,8 @@ void network_sim_free(struct network_sim *n)
         for (size_t i = 0; i < m->count; i++)
             frame_release(m->flights[i].frame);
         free(m->flights);
+        inbox_close(&m->inbox);
     }
-    inbox_close(&n->inbox);
     free(n->streams);
     free(n);
 }

@@ -44,7 +44,7 @@ void network_sim_send(struct network_sim *n, uint32_t node, const struct packet 
  * or nearly. A send changes it for its receivers, a receive for its node, everything else for anybody. */
 uint64_t network_sim_next(const struct network_sim *n, uint32_t node);
 
-/* The bodies that have arrived at `node` by `now` (packet id: the sender), taken out. Valid until the next call. */
+/* The bodies that have arrived at `node` by `now` (packet id: the sender), taken out. Valid until the next call for it. */
 struct packet_list network_sim_receive(struct network_sim *n, uint32_t node, uint64_t now);
 
 /* The highest incarnation of `from` that `node` has heard in this life of its own; 0: none. */

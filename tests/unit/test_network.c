@@ -1,239 +1,14 @@
 /* io/network*.c: several networks on one loop, and strangers that say wrong things. */
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
-#include <cmocka.h>
-
-#include "core/base/memory.h"
-#include "core/formats/frame.h"
-#include "core/formats/serializer.h"
-#include "io/data_folder.h"
-#include "io/network.h"
-
-enum { NODES = 3, FRAME_MAX = 4 << 20 };
-
-struct node {
-    uint32_t id;
-    char folder_path[96];
-    struct data_folder *folder;
-    struct network *network;
-    struct logger *logger;
-    size_t inputs, reborn;
-    /* What has been received and was copied. */
-    struct packet packets[4096];
-    size_t count;
-};
-
-struct fixture {
-    uv_loop_t loop;
-    uv_timer_t watchdog;
-    struct config config;
-    struct config_node config_nodes[NODES];
-    struct node nodes[NODES];
-    char root[32];
-    size_t closed;
-};
-
-static void on_watchdog(uv_timer_t *timer)
-{
-    (void)timer;
-    fail_msg("nothing happened for 20 s");
-}
-
-static void on_input(void *context) { ((struct node *)context)->inputs++; }
-static void on_closed(void *context) { ++*(size_t *)context; }
-
-static bool accept_peer(void *context, uint32_t peer, const uint8_t instance[16])
-{
-    return data_folder_accept_peer(((struct node *)context)->folder, peer, instance);
-}
-
-static struct network_options options_of(const struct fixture *f, struct node *node)
-{
-    return (struct network_options){
-        .config = &f->config,
-        .origin = identity_origin(data_folder_identity(node->folder)),
-        .sends = true,
-        .receives = true,
-        .accept_peer = accept_peer,
-        .logger = node->logger,
-        .on_input = on_input,
-        .context = node,
-    };
-}
-
-static void open_node(struct fixture *f, size_t i)
-{
-    struct node *node = &f->nodes[i];
-    struct problem problem = {0};
-    if (!data_folder_open(&node->folder, disk_posix(), node->folder_path, f->config.cluster, node->id, &problem))
-        fail_msg("%s", problem.text);
-    const struct network_options options = options_of(f, node);
-    if (!tcp_network_open(&node->network, &f->loop, &options, &problem))
-        fail_msg("%s", problem.text);
-    f->config_nodes[i].address.port = network_port(node->network);
-    assert_int_not_equal(f->config_nodes[i].address.port, 0);
-}
-
-static void run_until_closed(struct fixture *f, size_t closed)
-{
-    while (f->closed < closed)
-        uv_run(&f->loop, UV_RUN_ONCE);
-}
-
-static void close_node(struct fixture *f, size_t i)
-{
-    struct node *node = &f->nodes[i];
-    size_t before = f->closed;
-    if (node->network == NULL)
-        return;
-    network_close(node->network, on_closed, &f->closed);
-    run_until_closed(f, before + 1);
-    node->network = NULL;
-    data_folder_close(node->folder);
-}
-
-static struct fixture *setup(const char *host)
-{
-    struct fixture *f = memory_new(1, sizeof *f);
-    uv_loop_init(&f->loop);
-    uv_timer_init(&f->loop, &f->watchdog);
-    uv_timer_start(&f->watchdog, on_watchdog, 20000, 0);
-    strcpy(f->root, "/tmp/synod-network-XXXXXX");
-    assert_non_null(mkdtemp(f->root));
-    strcpy(f->config.cluster, "demo");
-    f->config.nodes = f->config_nodes;
-    f->config.node_count = NODES;
-    f->config.frame_bytes_max = FRAME_MAX;
-    f->config.peer_queue_bytes_max = 64 << 20;
-    for (size_t i = 0; i < NODES; i++) {
-        struct node *node = &f->nodes[i];
-        struct problem problem = {0};
-        node->id = (uint32_t)i + 1;
-        node->logger = logger_new(node->id, LOG_ERROR);
-        f->config_nodes[i].id = node->id;
-        strcpy(f->config_nodes[i].address.host, host);
-        snprintf(node->folder_path, sizeof node->folder_path, "%s/node-%u", f->root, node->id);
-        if (!data_folder_format(disk_posix(), node->folder_path, f->config.cluster, node->id, NULL, &problem))
-            fail_msg("%s", problem.text);
-    }
-    return f;
-}
-
-static void forget(struct node *node)
-{
-    for (size_t i = 0; i < node->count; i++)
-        free(node->packets[i].words.ptr);
-    node->count = 0;
-}
-
-static void teardown(struct fixture *f)
-{
-    for (size_t i = 0; i < NODES; i++) {
-        close_node(f, i);
-        forget(&f->nodes[i]);
-        logger_free(f->nodes[i].logger);
-    }
-    uv_close((uv_handle_t *)&f->watchdog, NULL);
-    uv_run(&f->loop, UV_RUN_DEFAULT);
-    assert_int_equal(uv_loop_close(&f->loop), 0); /* no handle was forgotten */
-    char command[64];
-    snprintf(command, sizeof command, "rm -rf %s", f->root);
-    assert_int_equal(system(command), 0);
-    free(f);
-}
-
-/* Whether a body is the notice that its sender began a later life. */
-static bool is_rebirth(const struct packet *p)
-{
-    struct serializer *s = serializer_new();
-    struct decoded d = serializer_decode(s, p, 1);
-    bool reborn = d.messages.len == 1 && d.messages.ptr[0].message.kind == MESSAGE_HEARTBEAT &&
-                  d.messages.ptr[0].message.flags == MESSAGE_RESIGNED;
-    serializer_free(s);
-    return reborn;
-}
-
-static void collect(struct node *node)
-{
-    struct packet_list list = network_receive(node->network);
-    for (size_t i = 0; i < list.len; i++) {
-        if (is_rebirth(&list.ptr[i])) {
-            node->reborn++;
-            continue;
-        }
-        assert_int_equal((uintptr_t)list.ptr[i].words.ptr % 8, 0);
-        assert_int_equal(list.ptr[i].words.len, words_for(list.ptr[i].len));
-        assert_true(node->count < 4096);
-        const struct payload body = {list.ptr[i].words, list.ptr[i].len};
-        node->packets[node->count] = list.ptr[i];
-        node->packets[node->count++].words = payload_copy(&body).words;
-    }
-}
-
-/* A body whose bytes follow from its number. */
-static struct packet make(uint64_t to, uint32_t number, uint32_t len)
-{
-    struct packet p = {.id = to, .len = len, .words = {memory_new(words_for(len), 8), words_for(len)}};
-    for (uint32_t i = 0; i < len; i++)
-        ((uint8_t *)p.words.ptr)[i] = (uint8_t)(number * 31 + i * 7 + (i >> 8));
-    return p;
-}
-
-static void assert_body(const struct packet *got, uint32_t sender, uint32_t number, uint32_t len)
-{
-    struct packet expected = make(0, number, len);
-    assert_int_equal(got->id, sender);
-    assert_int_equal(got->len, len);
-    assert_memory_equal(got->words.ptr, expected.words.ptr, words_for(len) * 8);
-    free(expected.words.ptr);
-}
-
-static void send_one(struct node *node, uint64_t to, uint32_t number, uint32_t len)
-{
-    struct packet p = make(to, number, len);
-    network_send(node->network, &p, 1);
-    free(p.words.ptr); /* borrowed only for the call */
-}
-
-/* Frames to peers that are not connected are dropped: sends until one was not, and sees it arrive. */
-static void wait_connected(struct fixture *f, struct node *from, struct node *to, uint32_t number)
-{
-    size_t before = to->count;
-    uint64_t dropped = network_statistics(from->network).dropped;
-    for (send_one(from, node_set_of(to->id), number, 5); network_statistics(from->network).dropped > dropped;
-         send_one(from, node_set_of(to->id), number, 5)) {
-        dropped = network_statistics(from->network).dropped;
-        uv_run(&f->loop, UV_RUN_ONCE);
-    }
-    while (to->count == before) {
-        uv_run(&f->loop, UV_RUN_ONCE);
-        collect(to);
-    }
-    assert_body(&to->packets[before], from->id, number, 5);
-    forget(to);
-}
-
-static void collect_until(struct fixture *f, struct node *node, size_t count)
-{
-    for (collect(node); node->count < count; collect(node))
-        uv_run(&f->loop, UV_RUN_ONCE);
-    assert_int_equal(node->count, count);
-}
+#include "tests/unit/network_fixture.h"
 
 static void exchange(const char *host)
 {
     static const uint32_t sizes[] = {1, 7, 8, 9, 4096, 65536, 70001, FRAME_MAX, 3};
     enum { SIZES = sizeof sizes / sizeof *sizes };
-    struct fixture *f = setup(host);
+    struct fixture *f = setup(tcp_network_open, host);
     struct node *a = &f->nodes[0], *b = &f->nodes[1];
     open_node(f, 0);
     open_node(f, 1);
@@ -275,7 +50,7 @@ static void test_name(void **state)
 static void test_fan_out(void **state)
 {
     (void)state;
-    struct fixture *f = setup("127.0.0.1");
+    struct fixture *f = setup(tcp_network_open, "127.0.0.1");
     for (size_t i = 0; i < NODES; i++)
         open_node(f, i);
     wait_connected(f, &f->nodes[0], &f->nodes[1], 1);
@@ -300,7 +75,7 @@ static void test_fan_out(void **state)
 static void test_received_stays(void **state)
 {
     (void)state;
-    struct fixture *f = setup("127.0.0.1");
+    struct fixture *f = setup(tcp_network_open, "127.0.0.1");
     struct node *a = &f->nodes[0], *b = &f->nodes[1];
     open_node(f, 0);
     open_node(f, 1);
@@ -364,19 +139,10 @@ static struct said say(const struct frame_origin *origin, uint32_t len)
     return said;
 }
 
-static struct frame_origin origin_of(const struct node *node)
-{
-    const struct identity *identity = data_folder_identity(node->folder);
-    struct frame_origin origin = {
-        .cluster = frame_cluster("demo", 4), .sender = identity->node, .incarnation = identity->incarnation};
-    memcpy(origin.instance, identity->instance, sizeof origin.instance);
-    return origin;
-}
-
 static void test_refusals(void **state)
 {
     (void)state;
-    struct fixture *f = setup("127.0.0.1");
+    struct fixture *f = setup(tcp_network_open, "127.0.0.1");
     open_node(f, 0);
     open_node(f, 1);
     wait_connected(f, &f->nodes[1], &f->nodes[0], 1); /* node 1 knows node 2 from now on */
@@ -431,7 +197,7 @@ static void test_refusals(void **state)
 static void test_slow_sender(void **state)
 {
     (void)state;
-    struct fixture *f = setup("127.0.0.1");
+    struct fixture *f = setup(tcp_network_open, "127.0.0.1");
     open_node(f, 0);
     open_node(f, 1);
     const struct frame_origin two = origin_of(&f->nodes[1]);
@@ -458,7 +224,7 @@ static void test_slow_sender(void **state)
 static void test_reconnect(void **state)
 {
     (void)state;
-    struct fixture *f = setup("127.0.0.1");
+    struct fixture *f = setup(tcp_network_open, "127.0.0.1");
     struct node *a = &f->nodes[0], *b = &f->nodes[1];
     open_node(f, 0);
     open_node(f, 1);
@@ -476,10 +242,64 @@ static void test_reconnect(void **state)
     teardown(f);
 }
 
+/* Another life of a node, on the sockets that it has: what waits for a node that does not read is not sent any more, and
+ * both are connected again at once. */
+static void test_reborn(void **state)
+{
+    (void)state;
+    struct fixture *f = setup(tcp_network_open, "127.0.0.1");
+    struct node *a = &f->nodes[0], *b = &f->nodes[1];
+    f->config.peer_queue_bytes_max = 8 << 20;
+    open_node(f, 0);
+    open_node(f, 1);
+    wait_connected(f, a, b, 1);
+    wait_connected(f, b, a, 2);
+    for (uint32_t life = 1; life <= 3; life++) {
+        struct problem problem;
+        uint64_t dropped = network_statistics(a->network).dropped;
+        uint32_t sent = 0;
+        for (; network_statistics(a->network).dropped == dropped; sent++) /* until sockets and queue are full */
+            send_one(a, node_set_of(2), 100 + sent, FRAME_MAX / 4);
+        assert_true(data_folder_reboot(a->folder, &problem));
+        const struct frame_origin next = origin_of(a);
+        network_reborn(a->network, &next);
+        while (b->reborn < life) {
+            uv_run(&f->loop, UV_RUN_ONCE);
+            collect(b);
+        }
+        assert_in_range(b->count, 0, sent - 8); /* the queue held seven, and one was dropped */
+        forget(b);
+        wait_connected(f, a, b, 3);
+        wait_connected(f, b, a, 4); /* its connection to the node is the one it had */
+    }
+    assert_int_equal(network_statistics(a->network).reconnects, 3);
+    assert_int_equal(network_statistics(b->network).reconnects, 0);
+    assert_int_equal(network_statistics(b->network).bad_frames, 0);
+    teardown(f);
+}
+
+/* Before there is a connection there is nothing to be done again: the greeting is the new life's. */
+static void test_reborn_before_connecting(void **state)
+{
+    (void)state;
+    struct fixture *f = setup(tcp_network_open, "127.0.0.1");
+    struct node *a = &f->nodes[0], *b = &f->nodes[1];
+    struct problem problem;
+    open_node(f, 1);
+    open_node(f, 0);
+    assert_true(data_folder_reboot(a->folder, &problem));
+    const struct frame_origin next = origin_of(a);
+    network_reborn(a->network, &next);
+    wait_connected(f, a, b, 1);
+    assert_int_equal(b->reborn, 0);
+    assert_int_equal(network_statistics(b->network).bad_frames, 0);
+    teardown(f);
+}
+
 static void test_port_in_use(void **state)
 {
     (void)state;
-    struct fixture *f = setup("127.0.0.1");
+    struct fixture *f = setup(tcp_network_open, "127.0.0.1");
     open_node(f, 0);
     f->config_nodes[1].address.port = f->config_nodes[0].address.port;
     struct node *b = &f->nodes[1];
@@ -498,7 +318,7 @@ static void test_port_in_use(void **state)
 static void test_full_queue(void **state)
 {
     (void)state;
-    struct fixture *f = setup("127.0.0.1");
+    struct fixture *f = setup(tcp_network_open, "127.0.0.1");
     struct node *a = &f->nodes[0], *c = &f->nodes[2];
     f->config.peer_queue_bytes_max = 1 << 20;
     int deaf = socket(AF_INET, SOCK_STREAM, 0);
@@ -530,7 +350,7 @@ static void test_full_queue(void **state)
 static void test_pause(void **state)
 {
     (void)state;
-    struct fixture *f = setup("127.0.0.1");
+    struct fixture *f = setup(tcp_network_open, "127.0.0.1");
     struct node *a = &f->nodes[0], *b = &f->nodes[1];
     open_node(f, 0);
     open_node(f, 1);
@@ -552,10 +372,19 @@ static void test_pause(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_ipv4),           cmocka_unit_test(test_ipv6),      cmocka_unit_test(test_name),
-        cmocka_unit_test(test_fan_out),        cmocka_unit_test(test_refusals),  cmocka_unit_test(test_slow_sender),
-        cmocka_unit_test(test_received_stays), cmocka_unit_test(test_reconnect), cmocka_unit_test(test_port_in_use),
-        cmocka_unit_test(test_full_queue),     cmocka_unit_test(test_pause),
+        cmocka_unit_test(test_ipv4),
+        cmocka_unit_test(test_ipv6),
+        cmocka_unit_test(test_name),
+        cmocka_unit_test(test_fan_out),
+        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_slow_sender),
+        cmocka_unit_test(test_received_stays),
+        cmocka_unit_test(test_reconnect),
+        cmocka_unit_test(test_port_in_use),
+        cmocka_unit_test(test_full_queue),
+        cmocka_unit_test(test_pause),
+        cmocka_unit_test(test_reborn),
+        cmocka_unit_test(test_reborn_before_connecting),
     };
     signal(SIGPIPE, SIG_IGN); /* as `synod start` does */
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -492,7 +492,7 @@ static void no_connection_is_made_during_a_cut(void **state)
     network_sim_start(f->network, 2, 2, f->now);
     for (; f->now < until; f->now += SECOND / 8)
         send_sized(f, 1, node_set_of(2) | node_set_of(3), 1);
-    assert_int_equal(drain(f, 3, until), 0); /* but for the greeting of 2, which is not cut off from it */
+    assert_int_equal(drain(f, 3, until), 0);   /* but for the greeting of 2, which is not cut off from it */
     assert_int_equal(statistics(f).broken, 0); /* the part of the frame that was reset comes later */
     assert_int_equal(drain(f, 2, until + HANDSHAKE), 0);
     assert_int_equal(drain(f, 3, until + HANDSHAKE), 0);

@@ -1,0 +1,143 @@
+/* Datagrams from anybody, as a UDP network takes them: any bytes; frames that are sound, of any node, instance and life;
+ * and frames that were sound until one byte changed. Taken are exactly the sound ones of who may speak: a node of the
+ * configuration, with the instance that it was first heard with, in no earlier life than the latest heard of. Nothing else
+ * changes anything. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/memory.h"
+#include "io/udp_internal.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+enum { SELF = 1, NODES = 3, SENDERS = 5, BODY_MAX = 64, QUEUE_MAX = 1024 };
+
+struct world {
+    struct udp_network network;
+    struct config config;
+    struct config_node nodes[NODES];
+    uint8_t instances[SENDERS];     /* first byte of the one that each was first heard with; 0: never heard */
+    uint32_t incarnations[SENDERS]; /* the latest */
+    size_t inputs;
+};
+
+struct input {
+    const uint8_t *data;
+    size_t size, at;
+};
+
+static uint8_t next(struct input *in) { return in->at < in->size ? in->data[in->at++] : 0; }
+
+static bool accept_peer(void *context, uint32_t peer, const uint8_t instance[16])
+{
+    struct world *w = context;
+    invariant(peer != SELF && peer <= NODES);
+    if (w->instances[peer] == 0)
+        w->instances[peer] = instance[0];
+    return w->instances[peer] == instance[0];
+}
+
+static void on_input(void *context) { ((struct world *)context)->inputs++; }
+
+static void open_world(struct world *w)
+{
+    static struct logger *logger;
+    static uv_loop_t loop;
+    if (logger == NULL) {
+        logger = logger_new(SELF, LOG_ERROR);
+        uv_loop_init(&loop);
+    }
+    for (uint32_t i = 0; i < NODES; i++)
+        w->nodes[i].id = i + 1;
+    w->config.nodes = w->nodes;
+    w->config.node_count = NODES;
+    w->config.frame_bytes_max = BODY_MAX;
+    w->config.peer_queue_bytes_max = QUEUE_MAX;
+    const struct network_options options = {
+        .config = &w->config,
+        .origin = {.cluster = 7, .sender = SELF},
+        .accept_peer = accept_peer,
+        .logger = logger,
+        .on_input = on_input,
+        .context = w,
+    };
+    network_init(&w->network.tcp.base, NULL, &loop, &options);
+}
+
+/* Whether what comes from this origin is to be taken, as far as what was heard before says. */
+static bool expected(const struct world *w, const struct frame_origin *o)
+{
+    if (o->cluster != 7 || o->sender < 1 || o->sender > NODES || o->sender == SELF)
+        return false;
+    return o->incarnation >= w->incarnations[o->sender] &&
+           (w->instances[o->sender] == 0 || w->instances[o->sender] == o->instance[0]);
+}
+
+static void take(struct world *w, const uint64_t *words, size_t size)
+{
+    const struct sockaddr_in from = {.sin_family = AF_INET};
+    uint64_t *copy = malloc(size > 0 ? (size + 7) / 8 * 8 : 8); /* so that a byte read beyond it is noticed */
+    invariant(copy != NULL);
+    memcpy(copy, words, size);
+    udp_take(&w->network, copy, size, (const struct sockaddr *)&from);
+    free(copy);
+}
+
+/* A sound frame, and then the same with a byte changed. */
+static void speak(struct world *w, struct input *in)
+{
+    struct network *n = &w->network.tcp.base;
+    uint64_t words[FRAME_HEADER_WORDS + BODY_MAX / 8] = {0};
+    struct frame_origin origin = {.cluster = next(in) % 8 == 0 ? 8 : 7,
+                                  .sender = next(in) % SENDERS,
+                                  .incarnation = next(in) % 4,
+                                  .instance = {(uint8_t)(1 + next(in) % 2)}};
+    uint32_t len = next(in) % (BODY_MAX + 1);
+    for (uint32_t i = 0; i < len; i++)
+        ((uint8_t *)(words + FRAME_HEADER_WORDS))[i] = next(in);
+    size_t size = FRAME_HEADER_SIZE + words_for(len) * 8, damage = next(in), before = inbox_bytes(&n->inbox);
+    uint8_t difference = next(in);
+    frame_encode(&origin, words + FRAME_HEADER_WORDS, len, words);
+    const struct network_statistics was = n->statistics;
+    const bool allowed = expected(w, &origin);
+    const bool reborn =
+        allowed && w->incarnations[origin.sender] != 0 && origin.incarnation > w->incarnations[origin.sender];
+    take(w, words, size);
+    if (allowed)
+        w->incarnations[origin.sender] = origin.incarnation;
+    const bool full = n->statistics.dropped != was.dropped && allowed;
+    invariant(n->statistics.frames_in == was.frames_in + (allowed && !full));
+    invariant(n->statistics.bad_frames + n->statistics.dropped == was.bad_frames + was.dropped + (!allowed || full));
+    invariant(full || reborn || inbox_bytes(&n->inbox) == before + (allowed ? words_for(len) * 8 : 0));
+
+    const struct network_statistics then = n->statistics;
+    ((uint8_t *)words)[damage % size] ^= difference;
+    take(w, words, size - (difference == 0));
+    invariant(n->statistics.frames_in == then.frames_in && n->statistics.bad_frames == then.bad_frames + 1);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct input in = {data, size, 0};
+    struct world *w = memory_new(1, sizeof *w);
+    open_world(w);
+    while (in.at < in.size) {
+        if (next(&in) % 4 != 0) {
+            speak(w, &in);
+        } else if (next(&in) % 2 == 0) {
+            struct packet_list all = inbox_take(&w->network.tcp.base.inbox);
+            for (size_t i = 0; i < all.len; i++)
+                invariant(all.ptr[i].id >= 1 && all.ptr[i].id <= NODES && all.ptr[i].id != SELF);
+        } else { /* any bytes */
+            size_t len = next(&in);
+            uint64_t words[32] = {0};
+            len = len < in.size - in.at ? len : in.size - in.at;
+            memcpy(words, in.data + in.at, len);
+            in.at += len;
+            take(w, words, len);
+        }
+    }
+    inbox_close(&w->network.tcp.base.inbox);
+    free(w);
+    return 0;
+}

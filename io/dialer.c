@@ -1,0 +1,210 @@
+#include "io/dialer.h"
+
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <sys/socket.h>
+
+#include "core/base/checksum.h"
+
+enum {
+    RETRY_MIN_MS = 50,
+    RETRY_MAX_MS = 1000,
+    CONNECT_PATIENCE_MS = 2000,
+    REDIAL_AFTER_MS = 200,        /* a dial this old is begun anew when the peer shows up */
+    STABLE_AFTER_MS = 1000,       /* a connection that lasted this long starts the backoff again from its minimum */
+    UNACKNOWLEDGED_MAX_MS = 5000, /* sent and never acknowledged: the connection is dead */
+    QUIET_ATTEMPTS = 4, /* dials before a log line says that a peer is out of reach: it may just be starting, too */
+};
+
+static void dial(struct dialer *d);
+
+/* ---- the end of a connection ---- */
+
+static void on_connection_closed(uv_handle_t *handle)
+{
+    struct dialed *c = handle->data;
+    struct dialer *d = c->dialer;
+    d->operations->release(c);
+    network_released(d->network);
+}
+
+static void give_up_connection(struct dialer *d)
+{
+    struct dialed *c = d->connection;
+    if (c == NULL)
+        return;
+    d->connection = NULL;
+    c->given_up = true;
+    uv_close((uv_handle_t *)&c->tcp, on_connection_closed);
+}
+
+static void on_retry(uv_timer_t *timer) { dial(timer->data); }
+
+static void retry_later(struct dialer *d)
+{
+    uint32_t shift = d->attempt < 5 ? d->attempt : 5;
+    uint64_t delay = (uint64_t)RETRY_MIN_MS << shift;
+    if (delay > RETRY_MAX_MS)
+        delay = RETRY_MAX_MS;
+    const uint32_t who[] = {d->network->options.origin.sender, d->config->id, d->attempt};
+    delay += checksum(who, sizeof who, 0) % (delay / 4);
+    d->attempt++;
+    d->state = DIALER_WAITING;
+    uv_timer_start(&d->timer, on_retry, delay, 0);
+}
+
+void dialer_failed(struct dialer *d, const char *why)
+{
+    struct logger *logger = d->network->options.logger;
+    const struct config_node *peer = d->config;
+    bool connected = d->state == DIALER_CONNECTED;
+    if (connected && uv_now(d->network->loop) - d->connection->since >= STABLE_AFTER_MS)
+        d->attempt = 0;
+    give_up_connection(d);
+    if (connected)
+        logger_log(logger, LOG_INFO, "network", "lost the connection to node %u: %s", peer->id, why);
+    else if (d->attempt == QUIET_ATTEMPTS)
+        logger_log(logger, LOG_WARNING, "network", "cannot reach node %u at %s port %u: %s; going on trying", peer->id,
+                   peer->address.host, peer->address.port, why);
+    retry_later(d);
+}
+
+/* ---- dialing ---- */
+
+static void on_connected(uv_connect_t *connect, int status)
+{
+    struct dialed *c = connect->data;
+    struct dialer *d = c->dialer;
+    if (c->given_up)
+        return;
+    if (status < 0) {
+        dialer_failed(d, uv_strerror(status));
+        return;
+    }
+    struct network *n = d->network;
+    uv_timer_stop(&d->timer);
+    d->state = DIALER_CONNECTED;
+    c->since = uv_now(n->loop);
+    uv_tcp_nodelay(&c->tcp, 1);
+    uv_os_fd_t fd;
+    const unsigned patience = UNACKNOWLEDGED_MAX_MS;
+    if (uv_fileno((uv_handle_t *)&c->tcp, &fd) == 0)
+        setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &patience, sizeof patience);
+    n->statistics.reconnects += d->was_connected;
+    d->was_connected = true;
+    logger_log(n->options.logger, LOG_INFO, "network", "connected to node %u at %s port %u", d->config->id,
+               d->config->address.host, d->config->address.port);
+    d->operations->connected(d);
+}
+
+static void on_patience_over(uv_timer_t *timer) { dialer_failed(timer->data, "no answer"); }
+
+static void connect_to(struct dialer *d, const struct sockaddr *address)
+{
+    struct network *n = d->network;
+    struct dialed *c = d->operations->make();
+    c->dialer = d;
+    c->tcp.data = c;
+    c->connect.data = c;
+    c->since = uv_now(n->loop);
+    uv_tcp_init(n->loop, &c->tcp);
+    n->open++;
+    d->connection = c;
+    d->state = DIALER_CONNECTING;
+    int error = uv_tcp_connect(&c->connect, &c->tcp, address, on_connected);
+    if (error != 0)
+        dialer_failed(d, uv_strerror(error));
+    else
+        uv_timer_start(&d->timer, on_patience_over, CONNECT_PATIENCE_MS, 0);
+}
+
+static void on_resolved(uv_getaddrinfo_t *resolve, int status, struct addrinfo *found)
+{
+    struct dialer *d = resolve->data;
+    struct network *n = d->network;
+    if (!n->closing && status != 0)
+        dialer_failed(d, uv_strerror(status));
+    if (!n->closing && status == 0) {
+        /* A name with several addresses: another one each time. */
+        uint32_t count = 0;
+        for (const struct addrinfo *a = found; a != NULL; a = a->ai_next)
+            count++;
+        const struct addrinfo *a = found;
+        for (uint32_t skip = count > 0 ? d->attempt % count : 0; skip > 0; skip--)
+            a = a->ai_next;
+        if (a == NULL)
+            dialer_failed(d, "the name has no address");
+        else
+            connect_to(d, a->ai_addr);
+    }
+    uv_freeaddrinfo(found);
+    network_released(n);
+}
+
+/* Addresses are looked up again at each dial: a name may have moved. Numeric ones cost no thread. */
+static void dial(struct dialer *d)
+{
+    struct network *n = d->network;
+    const struct endpoint *at = &d->config->address;
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+    } address;
+    if (uv_ip4_addr(at->host, at->port, &address.v4) == 0 || uv_ip6_addr(at->host, at->port, &address.v6) == 0) {
+        connect_to(d, &address.any);
+        return;
+    }
+    char port[8];
+    snprintf(port, sizeof port, "%u", at->port);
+    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
+    d->resolve.data = d;
+    d->state = DIALER_RESOLVING;
+    int error = uv_getaddrinfo(n->loop, &d->resolve, on_resolved, at->host, port, &hints);
+    if (error != 0)
+        dialer_failed(d, uv_strerror(error));
+    else
+        n->open++;
+}
+
+void dialer_open(struct dialer *d, const struct dialer_operations *operations, struct network *network,
+                 const struct config_node *config)
+{
+    d->operations = operations;
+    d->network = network;
+    d->config = config;
+    d->timer.data = d;
+    uv_timer_init(network->loop, &d->timer);
+    network->open++;
+    if (network->options.sends)
+        uv_timer_start(&d->timer, on_retry, 0, 0); /* the first dial belongs to the loop's first iteration */
+}
+
+void dialer_retry(struct dialer *d)
+{
+    bool stuck = d->state == DIALER_CONNECTING && uv_now(d->network->loop) - d->connection->since >= REDIAL_AFTER_MS;
+    if (d->state == DIALER_WAITING || stuck)
+        dialer_again(d);
+}
+
+void dialer_again(struct dialer *d)
+{
+    give_up_connection(d);
+    uv_timer_stop(&d->timer);
+    dial(d);
+}
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+    struct dialer *d = handle->data;
+    network_released(d->network);
+}
+
+void dialer_close(struct dialer *d)
+{
+    give_up_connection(d);
+    if (d->state == DIALER_RESOLVING)
+        uv_cancel((uv_req_t *)&d->resolve); /* if it cannot be cancelled, on_resolved sees that the network is closing */
+    d->state = DIALER_WAITING;
+    uv_close((uv_handle_t *)&d->timer, on_timer_closed);
+}

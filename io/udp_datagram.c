@@ -1,0 +1,127 @@
+/* Datagrams that arrive. Each is one frame and is judged by itself, since anybody can send one, twice, late or damaged:
+ *
+ *   1. length, header and checksums are those of a frame, of this cluster;
+ *   2. who speaks is admitted (rule 12 of the design). That is asked once for each life of a node, and answered from memory
+ *      while nothing has changed: neither the sender's life nor the latest life that any datagram or connection told of;
+ *   3. there is room: what waits for the node's next turn is bounded, and beyond it datagrams are dropped.
+ *
+ * A datagram of an earlier life is no fault: it was under way while its sender was started again. It is dropped. */
+#include <string.h>
+
+#include "io/udp_internal.h"
+
+struct udp_address udp_address_of(const struct sockaddr *address)
+{
+    struct udp_address a = {0};
+    if (address->sa_family == AF_INET) {
+        a.at.v4 = *(const struct sockaddr_in *)address;
+        a.known = true;
+    } else if (address->sa_family == AF_INET6) {
+        a.at.v6 = *(const struct sockaddr_in6 *)address;
+        a.known = true;
+    }
+    return a;
+}
+
+bool udp_same_address(const struct udp_address *a, const struct udp_address *b)
+{
+    if (!a->known || !b->known || a->at.any.sa_family != b->at.any.sa_family)
+        return false;
+    if (a->at.any.sa_family == AF_INET)
+        return a->at.v4.sin_port == b->at.v4.sin_port && a->at.v4.sin_addr.s_addr == b->at.v4.sin_addr.s_addr;
+    return a->at.v6.sin6_port == b->at.v6.sin6_port &&
+           memcmp(&a->at.v6.sin6_addr, &b->at.v6.sin6_addr, sizeof a->at.v6.sin6_addr) == 0;
+}
+
+/* Whether a second has passed since `*logged`, which is now then. */
+static bool may_log(struct udp_network *n, uint64_t *logged)
+{
+    uint64_t now = uv_now(n->tcp.base.loop);
+    if (*logged != 0 && now - *logged < 1000)
+        return false;
+    *logged = now;
+    return true;
+}
+
+void udp_refuse(struct udp_network *n, const struct sockaddr *from, const char *why)
+{
+    struct network *base = &n->tcp.base;
+    char text[80];
+    base->statistics.bad_frames++;
+    if (!may_log(n, &n->refusal_logged))
+        return;
+    network_address_text(from, text, sizeof text);
+    logger_log(base->options.logger, LOG_WARNING, "network", "refused a datagram from %s: %s (%llu bad frames so far)", text,
+               why, (unsigned long long)base->statistics.bad_frames);
+}
+
+static bool admit(struct udp_network *n, const struct frame_origin *origin, const struct sockaddr *from)
+{
+    struct network *base = &n->tcp.base;
+    struct udp_peer *p = &n->peers[origin->sender];
+    char why[160];
+    if (node_set_has(base->members, origin->sender) && origin->incarnation < base->incarnations[origin->sender]) {
+        base->statistics.dropped++;
+        return false;
+    }
+    if (network_same_origin(&p->admitted, origin)) /* and therefore the latest life that was heard of */
+        return true;
+    if (!network_admit(base, origin, why, sizeof why)) {
+        udp_refuse(n, from, why);
+        return false;
+    }
+    p->admitted = *origin;
+    struct link *link = n->tcp.peers[origin->sender].link;
+    if (link != NULL && !network_same_origin(&link->origin, origin))
+        link_close(link); /* of the life before */
+    return true;
+}
+
+/* A sound frame of somebody who may speak. */
+static void take_body(struct udp_network *n, const struct frame_header *header, const uint64_t *body,
+                      const struct sockaddr *from)
+{
+    struct network *base = &n->tcp.base;
+    size_t size = words_for(header->len) * sizeof *body;
+    n->peers[header->origin.sender].heard = udp_address_of(from);
+    if (inbox_bytes(&base->inbox) + size > base->options.config->peer_queue_bytes_max) {
+        base->statistics.dropped++;
+        if (may_log(n, &n->drop_logged))
+            logger_log(base->options.logger, LOG_WARNING, "network",
+                       "more datagrams arrive than are taken (peer_queue_bytes_max): they are dropped, %llu frames so far",
+                       (unsigned long long)base->statistics.dropped);
+        return;
+    }
+    base->statistics.frames_in++;
+    base->statistics.bytes_in += FRAME_HEADER_SIZE + size;
+    if (header->len > 0)
+        inbox_add(&base->inbox, header->origin.sender, body, header->len);
+}
+
+void udp_take(struct udp_network *n, const uint64_t *words, size_t size, const struct sockaddr *from)
+{
+    struct network *base = &n->tcp.base;
+    const uint64_t *body = words + FRAME_HEADER_WORDS;
+    struct frame_header header;
+    size_t before = inbox_bytes(&base->inbox);
+    if (size < FRAME_HEADER_SIZE) {
+        udp_refuse(n, from, "shorter than a frame's header");
+        return;
+    }
+    enum frame_error error =
+        frame_parse(words, base->options.origin.cluster, base->options.config->frame_bytes_max, &header);
+    if (error == FRAME_OK && size != FRAME_HEADER_SIZE + words_for(header.len) * sizeof *words) {
+        udp_refuse(n, from, "not as long as its frame");
+        return;
+    }
+    if (error == FRAME_OK)
+        error = frame_check_body(&header, body);
+    if (error != FRAME_OK) {
+        udp_refuse(n, from, frame_error_text(error));
+        return;
+    }
+    if (admit(n, &header.origin, from))
+        take_body(n, &header, body, from);
+    if (inbox_bytes(&base->inbox) > before)
+        base->options.on_input(base->options.context);
+}

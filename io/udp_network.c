@@ -1,0 +1,261 @@
+/* UDP between nodes. A datagram is one frame, the same bytes as on TCP.
+ *
+ *   1. A UDP network is a TCP network (io/tcp_network.c) that sends short frames as datagrams: it listens on one port number
+ *      for both, and frames longer than `datagram_bytes_max` go over the connections. Who may speak, what has arrived and
+ *      what is counted is the same for both.
+ *   2. Datagrams are lost, doubled and overtaken, and frames that go over TCP are overtaken by datagrams. All of that is
+ *      harmless: the protocol orders its messages by what stands in them, and retransmits.
+ *   3. Whether a peer is there is not known, and does not matter: a datagram is sent to its address, and lost if nobody is
+ *      there. Nothing is queued. What the socket does not take at once is dropped and counted.
+ *   4. Names are looked up again now and then. Of several addresses that one is taken from which the peer was heard last,
+ *      else another one each time. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "core/base/memory.h"
+#include "io/udp_internal.h"
+
+enum {
+    BUFFER_SIZE = 4 << 20, /* of the sockets, both ways: what arrives during a turn waits there */
+    TIMER_MS = 1000,
+    LOOKUP_MS = 10000, /* between two lookups of a name that was found */
+};
+
+/* ---- sockets ---- */
+
+static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
+{
+    struct udp_network *n = handle->data;
+    (void)suggested;
+    *buffer = uv_buf_init((char *)n->datagram, DATAGRAM_SIZE_MAX);
+}
+
+static void on_datagram(uv_udp_t *udp, ssize_t len, const uv_buf_t *buffer, const struct sockaddr *from, unsigned flags)
+{
+    struct udp_network *n = udp->data;
+    (void)buffer;
+    if (n->tcp.base.closing || (len == 0 && from == NULL))
+        return; /* there is nothing more to read */
+    const struct sockaddr nobody = {.sa_family = AF_UNSPEC};
+    if (from == NULL)
+        from = &nobody;
+    if (len < 0)
+        udp_refuse(n, from, uv_strerror((int)len));
+    else if ((flags & UV_UDP_PARTIAL) != 0)
+        udp_refuse(n, from, "longer than any datagram");
+    else
+        udp_take(n, n->datagram, (size_t)len, from);
+}
+
+static enum family family_of(const struct sockaddr *address)
+{
+    return address->sa_family == AF_INET6 ? FAMILY_IPV6 : FAMILY_IPV4;
+}
+
+/* Opens the socket of the address's family there. Returns an error of libuv. */
+static int open_socket(struct udp_network *n, const struct sockaddr *address)
+{
+    struct udp_socket *s = &n->sockets[family_of(address)];
+    int size = BUFFER_SIZE;
+    uv_udp_init(n->tcp.base.loop, &s->udp);
+    n->tcp.base.open++;
+    s->open = true;
+    s->udp.data = n;
+    int error = uv_udp_bind(&s->udp, address, 0);
+    if (error != 0)
+        return error;
+    uv_recv_buffer_size((uv_handle_t *)&s->udp, &size); /* less, or none of it, will do */
+    size = BUFFER_SIZE;
+    uv_send_buffer_size((uv_handle_t *)&s->udp, &size);
+    return uv_udp_recv_start(&s->udp, on_alloc, on_datagram);
+}
+
+/* The socket to send to this address from. One that could not be opened says so when it is used. */
+static uv_udp_t *socket_for(struct udp_network *n, const struct sockaddr *address)
+{
+    enum family family = family_of(address);
+    struct udp_address any = {0};
+    if (!n->sockets[family].open) {
+        if (family == FAMILY_IPV6)
+            uv_ip6_addr("::", 0, &any.at.v6);
+        else
+            uv_ip4_addr("0.0.0.0", 0, &any.at.v4);
+        open_socket(n, &any.at.any);
+    }
+    return &n->sockets[family].udp;
+}
+
+/* ---- addresses of the others ---- */
+
+/* Of what was found, the address that the peer was heard from, else another one each time, if possible of the family that
+ * this node listens with. */
+static struct udp_address choose(const struct udp_peer *p, const struct addrinfo *found)
+{
+    struct udp_address chosen = {0};
+    uint32_t ours = 0, skip = 0;
+    for (const struct addrinfo *a = found; a != NULL; a = a->ai_next)
+        ours += family_of(a->ai_addr) == p->network->family;
+    skip = ours > 0 ? p->lookups % ours : 0;
+    for (const struct addrinfo *a = found; a != NULL; a = a->ai_next) {
+        const struct udp_address address = udp_address_of(a->ai_addr);
+        if (udp_same_address(&address, &p->heard))
+            return address;
+        if (!chosen.known && (ours == 0 || (family_of(a->ai_addr) == p->network->family && skip-- == 0)))
+            chosen = address;
+    }
+    return chosen;
+}
+
+static void on_resolved(uv_getaddrinfo_t *resolve, int status, struct addrinfo *found)
+{
+    struct udp_peer *p = resolve->data;
+    struct network *base = &p->network->tcp.base;
+    const struct udp_address to = status == 0 ? choose(p, found) : (struct udp_address){0};
+    p->resolving = false;
+    if (to.known && !base->closing) {
+        p->to = to; /* the old one goes on being used when nothing is found */
+        p->lookup_due = uv_now(base->loop) + LOOKUP_MS;
+    }
+    p->lookups++;
+    uv_freeaddrinfo(found);
+    network_released(base);
+}
+
+static void look_up(struct udp_peer *p)
+{
+    struct network *base = &p->network->tcp.base;
+    char port[8];
+    snprintf(port, sizeof port, "%u", p->config->address.port);
+    const struct addrinfo hints = {.ai_socktype = SOCK_DGRAM};
+    p->resolve.data = p;
+    if (uv_getaddrinfo(base->loop, &p->resolve, on_resolved, p->config->address.host, port, &hints) != 0)
+        return; /* and again with the next tick of the timer */
+    p->resolving = true;
+    base->open++;
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    struct udp_network *n = timer->data;
+    for (node_set all = n->tcp.base.members; all != 0; all &= all - 1) {
+        struct udp_peer *p = &n->peers[node_set_first(all)];
+        if (!p->resolving && uv_now(timer->loop) >= p->lookup_due)
+            look_up(p);
+    }
+}
+
+/* Returns whether its address has to be looked up. */
+static bool open_peer(struct udp_network *n, const struct config_node *config)
+{
+    struct udp_peer *p = &n->peers[config->id];
+    const struct endpoint *at = &config->address;
+    p->network = n;
+    p->config = config;
+    p->to.known = uv_ip4_addr(at->host, at->port, &p->to.at.v4) == 0 || uv_ip6_addr(at->host, at->port, &p->to.at.v6) == 0;
+    p->lookup_due = p->to.known ? UINT64_MAX : 0;
+    return !p->to.known;
+}
+
+/* ---- the network ---- */
+
+static void send_datagram(struct udp_network *n, const struct udp_peer *p, uint64_t *header, const struct packet *frame)
+{
+    struct network_statistics *statistics = &n->tcp.base.statistics;
+    size_t size = words_for(frame->len) * sizeof(uint64_t);
+    const uv_buf_t parts[] = {uv_buf_init((char *)header, FRAME_HEADER_SIZE),
+                              uv_buf_init((char *)frame->words.ptr, (unsigned)size)};
+    if (!p->to.known || uv_udp_try_send(socket_for(n, &p->to.at.any), parts, size > 0 ? 2 : 1, &p->to.at.any) < 0) {
+        statistics->dropped++;
+        return;
+    }
+    statistics->frames_out++;
+    statistics->bytes_out += FRAME_HEADER_SIZE + size;
+}
+
+/* Short frames go as datagrams, and are left out of the batch that then goes over TCP. */
+static void send_frames(struct network *base, const struct packet *frames, size_t count)
+{
+    struct udp_network *n = (struct udp_network *)base;
+    if (base->closing)
+        return;
+    node_set all = tcp_batch_prepare(&n->tcp, frames, count), long_ones = 0;
+    for (size_t i = 0; i < count; i++) {
+        uint64_t *header = n->tcp.batch.headers[i];
+        if (header[0] == 0)
+            continue;
+        if (FRAME_HEADER_SIZE + words_for(frames[i].len) * sizeof(uint64_t) > base->options.config->datagram_bytes_max) {
+            long_ones |= frames[i].id;
+            continue;
+        }
+        for (node_set to = frames[i].id & all; to != 0; to &= to - 1)
+            send_datagram(n, &n->peers[node_set_first(to)], header, &frames[i]);
+        header[0] = 0;
+    }
+    tcp_batch_send(&n->tcp, long_ones & all);
+}
+
+static void on_closed(uv_handle_t *handle) { network_released(&((struct udp_network *)handle->data)->tcp.base); }
+
+static void close_all(struct network *base)
+{
+    struct udp_network *n = (struct udp_network *)base;
+    for (size_t f = 0; f < FAMILIES; f++)
+        if (n->sockets[f].open)
+            uv_close((uv_handle_t *)&n->sockets[f].udp, on_closed);
+    for (size_t i = 0; i < PEERS_MAX; i++)
+        if (n->peers[i].resolving)
+            uv_cancel((uv_req_t *)&n->peers[i].resolve); /* if it cannot be cancelled, it finds the network closing */
+    if (n->timer.data != NULL)
+        uv_close((uv_handle_t *)&n->timer, on_closed);
+    tcp_close(base);
+}
+
+static void release(struct network *base)
+{
+    free(((struct udp_network *)base)->datagram);
+    tcp_release(base);
+}
+
+/* Where TCP listens, for datagrams too. */
+static bool listen_for_datagrams(struct udp_network *n, struct problem *problem)
+{
+    struct network *base = &n->tcp.base;
+    struct sockaddr_storage at;
+    int len = sizeof at;
+    char place[512], text[80];
+    int error = uv_tcp_getsockname(&n->tcp.listener, (struct sockaddr *)&at, &len);
+    if (error == 0)
+        error = open_socket(n, (struct sockaddr *)&at);
+    if (error == 0) {
+        n->family = family_of((struct sockaddr *)&at);
+        return true;
+    }
+    network_place(base, place, sizeof place);
+    network_address_text((struct sockaddr *)&at, text, sizeof text);
+    return problem_set(problem, EXIT_BAD_INPUT, "%s: cannot receive datagrams of other nodes at %s: %s", place, text,
+                       uv_strerror(error));
+}
+
+bool udp_network_open(struct network **out, uv_loop_t *loop, const struct network_options *options, struct problem *problem)
+{
+    static const struct network_operations operations = {tcp_receive, send_frames, tcp_reborn, tcp_port, close_all, release};
+    struct udp_network *n = memory_new(1, sizeof *n);
+    bool names = false;
+    n->datagram = memory_new(1, DATAGRAM_SIZE_MAX);
+    if (!tcp_open(&n->tcp, &operations, loop, options, problem))
+        return false;
+    for (size_t i = 0; i < options->config->node_count; i++)
+        if (node_set_has(n->tcp.base.members, options->config->nodes[i].id))
+            names |= open_peer(n, &options->config->nodes[i]);
+    n->timer.data = n;
+    uv_timer_init(loop, &n->timer);
+    n->tcp.base.open++;
+    if (!listen_for_datagrams(n, problem)) {
+        network_close(&n->tcp.base, NULL, NULL);
+        return false;
+    }
+    if (names)
+        uv_timer_start(&n->timer, on_timer, 0, TIMER_MS);
+    *out = &n->tcp.base;
+    return true;
+}
