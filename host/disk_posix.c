@@ -5,7 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/random.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "io/disk.h"
@@ -168,6 +170,35 @@ static int posix_lock(struct disk *d, const char *path, char *holder, size_t siz
     return error;
 }
 
+static void posix_unlock(struct disk *d, int lock)
+{
+    (void)d;
+    (void)!ftruncate(lock, 0); /* where this fails, it looks as if this process had been killed */
+    close(lock);
+}
+
+static uint64_t posix_now(struct disk *d)
+{
+    struct timespec now;
+    (void)d;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+static void posix_pause(struct disk *d, uint64_t duration)
+{
+    struct timespec left = {.tv_sec = (time_t)(duration / 1000000), .tv_nsec = (long)(duration % 1000000) * 1000};
+    (void)d;
+    while (nanosleep(&left, &left) != 0 && errno == EINTR)
+        ;
+}
+
+static bool posix_random(struct disk *d, void *to, size_t len)
+{
+    (void)d;
+    return getrandom(to, len, 0) == (ssize_t)len;
+}
+
 static void posix_boot_id(struct disk *d, char id[DISK_BOOT_ID_SIZE])
 {
     ssize_t n = 0;
@@ -202,6 +233,10 @@ struct disk *disk_posix(void)
         .make_folder = posix_make_folder,
         .sync_folder = posix_sync_folder,
         .lock = posix_lock,
+        .unlock = posix_unlock,
+        .now = posix_now,
+        .pause = posix_pause,
+        .random = posix_random,
         .boot_id = posix_boot_id,
     };
     static struct disk disk = {.operations = &operations};

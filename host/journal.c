@@ -166,7 +166,7 @@ static void on_async(uv_async_t *async)
     bool memory = j->options.durability == DURABILITY_MEMORY;
     bool moved = memory || retire_done(j);
     tell_spare(j);
-    if (moved)
+    if (moved || (j->forsaken && journal_settled(j)))
         j->options.on_durable(j->options.context);
     /* The callback may have closed the journal. */
     if (handles->journal != NULL)
@@ -227,6 +227,7 @@ static struct journal *journal_new(const struct journal_options *options)
 {
     struct journal *j = memory_new(1, sizeof *j);
     j->options = *options;
+    j->recover_next = 1;
     j->folder = strdup(options->folder);
     invariant(j->folder != NULL);
     uv_mutex_init(&j->lock);
@@ -356,23 +357,73 @@ static void submit_to_memory(struct journal *j)
     uv_async_send(&j->handles->async);
 }
 
+/* Lets the worker have what is complete. Under the lock. */
+static void submit_buffer(struct journal *j, struct buffer *b)
+{
+    b->state = BUFFER_SUBMITTED;
+    b->submitted_count = b->group.count;
+    b->submitted_len = b->group.len;
+    uv_cond_signal(&j->wake);
+}
+
 void journal_submit(struct journal *j)
 {
     uv_mutex_lock(&j->lock);
-    if (j->options.durability == DURABILITY_MEMORY) {
+    for (struct buffer *b = j->first; b != NULL; b = b->next)
+        if (b->state == BUFFER_FILLING && b->group.count > 0)
+            submit_buffer(j, b);
+    if (j->options.durability == DURABILITY_MEMORY)
         submit_to_memory(j);
-    } else {
-        bool any = false;
-        for (struct buffer *b = j->first; b != NULL; b = b->next) {
-            if (b->state == BUFFER_FILLING && b->group.count > 0) {
-                b->state = BUFFER_SUBMITTED;
-                any = true;
-            }
-        }
-        if (any)
-            uv_cond_signal(&j->wake);
-    }
     uv_mutex_unlock(&j->lock);
+}
+
+/* ---- Another life ---- */
+
+void journal_forsake(struct journal *j)
+{
+    struct buffer *kept = NULL, *b;
+    uv_mutex_lock(&j->lock);
+    for (b = j->first; b != NULL && (b->state != BUFFER_FILLING || b->submitted_count > 0); b = b->next) {
+        if (b->state == BUFFER_FILLING) { /* the last of them; the life that died was adding to it */
+            b->group.count = b->submitted_count;
+            b->group.len = b->submitted_len;
+            submit_buffer(j, b);
+        }
+        kept = b;
+    }
+    if (kept != NULL)
+        kept->next = NULL;
+    else
+        j->first = NULL;
+    j->last = kept;
+    j->last_lsn = kept != NULL ? kept->group.first_lsn + kept->group.count - 1 : journal_store_last(j->store);
+    j->forsaken = true;
+    uv_mutex_unlock(&j->lock);
+    while (b != NULL) {
+        struct buffer *next = b->next;
+        buffer_free(b);
+        b = next;
+    }
+}
+
+bool journal_settled(const struct journal *j)
+{
+    struct journal *locked = (struct journal *)j;
+    uv_mutex_lock(&locked->lock);
+    bool settled = j->first == NULL || j->options.durability == DURABILITY_MEMORY;
+    uv_mutex_unlock(&locked->lock);
+    return settled;
+}
+
+void journal_reborn(struct journal *j, uint32_t incarnation)
+{
+    invariant(journal_settled(j));
+    uv_mutex_lock(&j->lock);
+    journal_store_reborn(j->store, incarnation);
+    uv_mutex_unlock(&j->lock);
+    j->forsaken = false;
+    j->recover_next = 1;
+    j->recover_end = j->last_lsn;
 }
 
 /* ---- Asking ---- */
@@ -402,25 +453,17 @@ struct journal_statistics journal_statistics(const struct journal *j)
 
 /* ---- Reading back ---- */
 
-struct packet_list journal_recover(struct journal *j)
-{
-    struct packet_list found;
-    struct problem problem;
-    if (!journal_store_recover(j->store, &found, &problem))
-        journal_fail(j, &problem);
-    return found;
-}
-
-/* From the buffers that are gathered, waiting or in flight. */
-static void collect_buffers(struct journal *j, uint64_t from, uint64_t bytes_max)
+/* From the buffers that are gathered, waiting or in flight; moves `*next` behind it. */
+static void collect_buffers(struct journal *j, uint64_t *next, uint64_t bytes_max)
 {
     struct journal_result *r = &j->read;
     struct problem problem;
     uv_mutex_lock(&j->lock);
+    uint64_t from = *next;
     bool forgotten = j->first == NULL || from < j->first->group.first_lsn;
     for (const struct buffer *b = j->first; b != NULL && (r->count == 0 || r->bytes < bytes_max); b = b->next) {
-        if (from >= b->group.first_lsn && from < b->group.first_lsn + b->group.count)
-            journal_result_take(r, &b->group, &from, bytes_max);
+        if (*next >= b->group.first_lsn && *next < b->group.first_lsn + b->group.count)
+            journal_result_take(r, &b->group, next, bytes_max);
     }
     uv_mutex_unlock(&j->lock);
     if (!forgotten)
@@ -441,6 +484,24 @@ struct packet_list journal_read(struct journal *j, uint64_t from, uint64_t bytes
     if (!ok)
         journal_fail(j, &problem);
     else if (from > journal_store_last(j->store) && from <= j->last_lsn)
-        collect_buffers(j, from, bytes_max);
+        collect_buffers(j, &from, bytes_max);
     return journal_result_packets(r);
+}
+
+struct packet_list journal_recover(struct journal *j)
+{
+    struct packet_list found;
+    struct problem problem;
+    if (j->options.durability != DURABILITY_MEMORY) {
+        if (!journal_store_recover(j->store, &found, &problem))
+            journal_fail(j, &problem);
+        return found;
+    }
+    journal_result_clear(&j->read);
+    if (j->recover_next <= j->recover_end)
+        collect_buffers(j, &j->recover_next, MEMORY_BUFFER_BYTES);
+    found = journal_result_packets(&j->read);
+    while (found.len > 0 && found.ptr[found.len - 1].id > j->recover_end)
+        found.len--; /* appended by this life already */
+    return found;
 }

@@ -30,7 +30,7 @@ struct journal_options {
  * syncs it before anything counts as durable (rule 14). Corruption is an error that names file and offset. */
 bool journal_open(struct journal **out, uv_loop_t *loop, const struct journal_options *options, struct problem *problem);
 
-/* The next chunk of what was found at opening, in lsn order; empty at the end. Valid until the next call. */
+/* The next chunk of what was there when this life began, in lsn order; empty at the end. Valid until the next call. */
 struct packet_list journal_recover(struct journal *j);
 
 /* Adds records (copied) to the group being gathered; their lsns (packet id) follow the last one without a gap. */
@@ -38,6 +38,18 @@ void journal_append(struct journal *j, const struct packet *records, size_t coun
 
 /* Starts writing what was gathered, unless a group is in flight (then it goes when that one is durable). Call after each turn. */
 void journal_submit(struct journal *j);
+
+/* ---- Another life of the node ----
+ *
+ * The journal outlives the life that appends to it:  journal_forsake; wait until journal_settled; journal_reborn;
+ * journal_recover ... */
+
+/* The life is gone: drops what it appended since the last journal_submit. What was submitted still becomes durable. */
+void journal_forsake(struct journal *j);
+/* Whether nothing is on its way to the disk. After journal_forsake, `on_durable` is called when it has come to that. */
+bool journal_settled(const struct journal *j);
+/* The next life, of this incarnation, begins: journal_recover starts anew and gives all there is. The journal is settled. */
+void journal_reborn(struct journal *j, uint32_t incarnation);
 
 /* The highest lsn that is durable. */
 uint64_t journal_durable(const struct journal *j);

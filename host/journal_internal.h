@@ -33,6 +33,8 @@ struct buffer {
     struct journal_group group;
     uint8_t state; /* enum buffer_state */
     bool is_mark;
+    uint32_t submitted_count,
+        submitted_len; /* of the group, as of the last journal_submit: what comes after it may be dropped */
     /* Filled in by the worker: where it lies now, and what that took. */
     struct journal_written written;
     uint64_t sync_us;
@@ -89,6 +91,8 @@ struct journal {
     bool spare_told;
     uint64_t last_lsn;
     bool appended_since_tick;
+    bool forsaken;                        /* and not reborn yet */
+    uint64_t recover_next, recover_end;   /* lsns for journal_recover with `durability: memory`; else the store knows */
     struct journal_statistics statistics; /* without what the store counts */
     struct journal_result read;
 };

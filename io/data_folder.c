@@ -1,9 +1,10 @@
 /* The data folder of a node.
  *
- *   lock       held exclusively while a process uses the folder; its text is that process' id
+ *   lock       held exclusively while a process uses the folder; its text is that process' id, and empty after a good end
+ *   lease      there while a node in a sandbox uses the folder, see io/lease.c
  *   identity   whose folder this is, and how often it was opened; rewritten by each open
  *   peers      the instance id that each other node had when it was first heard of
- *   journal-*  see host/journal.h
+ *   journal-*  see io/journal_store.h
  *
  * identity and peers are text, so that an operator can read them, and end with the XXH64 of all bytes before the line
  * `checksum`. A reader writes what it understood again and compares: a file with one byte changed, added or missing is
@@ -22,7 +23,14 @@
  *
  * A file is replaced by writing a temporary one, syncing it, renaming it and syncing the folder: after a crash at any
  * point the folder holds the old file or the new one. A boot counts only when its number is durable, so no two lives of
- * a node share an incarnation (rule 1 of the design). */
+ * a node share an incarnation (rule 1 of the design).
+ *
+ * Two nodes must never use one folder. Processes lock it. A node in a sandbox under a host that is not ours cannot, and keeps
+ * a lease. Each sees the other: a process that has the lock looks for a lease and watches it, and a node that wants a lease is
+ * refused where the lock's text is not empty, and looks again after it has written its lease. Whoever is second sees the
+ * first; should they come at the same time, the process stays. A process that was killed leaves the text, and nobody in a
+ * sandbox can know that it is dead: that node is refused, and told what to do. Processes need no text, for they ask
+ * the lock. */
 #include "io/data_folder.h"
 
 #include <errno.h>
@@ -30,11 +38,11 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "core/base/checksum.h"
 #include "core/base/memory.h"
 #include "core/base/mutant.h"
+#include "io/lease.h"
 
 enum {
     FORMAT_VERSION = 1,
@@ -57,7 +65,10 @@ struct files {
 struct data_folder {
     char *path;
     struct files files; /* with `path` */
-    int lock;           /* held */
+    enum data_folder_guard guard;
+    int lock;           /* held, by this guard; -1: not yet */
+    struct lease lease; /* held, by this guard; without a path: not yet */
+    bool lease_left;    /* by somebody before */
     struct identity identity;
     struct peer peers[NODE_ID_MAX + 1];
 };
@@ -213,8 +224,7 @@ static bool read_identity(const struct files *f, struct identity *id, bool *foun
     return true;
 }
 
-/* Whether the folder has an identity: 0, or -ENOENT, or what keeps the folder from being used. Asked before the lock is taken, so
- * that nothing is left in a folder that is not ours. */
+/* Whether the folder has an identity: 0, or -ENOENT, or what keeps the folder from being used. */
 static int look_for_identity(const struct files *f)
 {
     char *path = disk_path(f->path, "identity");
@@ -223,7 +233,7 @@ static int look_for_identity(const struct files *f)
     return size < 0 ? (int)size : 0;
 }
 
-/* Locks the folder until the returned file is closed; -1 with a problem. */
+/* Locks the folder until the lock is given back; -1 with a problem. */
 static int lock_folder(const struct files *f, struct problem *problem)
 {
     char holder[32] = "";
@@ -310,8 +320,8 @@ static bool format_locked(const struct files *f, const char *cluster, uint32_t n
     snprintf(id.cluster, sizeof id.cluster, "%s", cluster);
     if (instance != NULL)
         memcpy(id.instance, instance, sizeof id.instance);
-    else if (getrandom(id.instance, sizeof id.instance, 0) != (ssize_t)sizeof id.instance)
-        return problem_set(problem, EXIT_TROUBLE, "no random bytes: %s", strerror(errno));
+    else if (!disk_random(f->disk, id.instance, sizeof id.instance))
+        return problem_set(problem, EXIT_TROUBLE, "no random bytes for an instance id");
     return replace_file(f, "identity", text, identity_print(&id, text), problem);
 }
 
@@ -328,11 +338,11 @@ bool data_folder_format(struct disk *disk, const char *path, const char *cluster
     if (lock < 0)
         return false;
     const bool ok = format_locked(&files, cluster, node, instance, problem);
-    disk_close(disk, lock);
+    disk_unlock(disk, lock);
     return ok;
 }
 
-/* ---- Opening ---- */
+/* ---- Boots ---- */
 
 static bool read_peers(struct data_folder *f, struct problem *problem)
 {
@@ -351,11 +361,25 @@ static bool not_formatted(const char *path, uint32_t node, struct problem *probl
     return problem_set(problem, EXIT_DATA, "%s is not formatted: run synod init --config FILE --node %u", path, node);
 }
 
-/* With the lock held: whose folder it is, and the next boot. */
+/* Makes one boot more durable. */
+static bool count_boot(struct data_folder *f, struct problem *problem)
+{
+    struct identity next = f->identity;
+    char text[TEXT_MAX];
+    if (next.incarnation == UINT32_MAX)
+        return problem_set(problem, EXIT_DATA, "%s/identity: no incarnations left", f->path);
+    if (!MUTANT(LIFE_NOT_COUNTED) || next.incarnation == 0)
+        next.incarnation++;
+    if (!replace_file(&f->files, "identity", text, identity_print(&next, text), problem))
+        return false;
+    f->identity = next;
+    return true;
+}
+
+/* With the folder guarded: whose it is, and the next boot. */
 static bool boot(struct data_folder *f, const char *cluster, uint32_t node, struct problem *problem)
 {
     struct identity *id = &f->identity;
-    char text[TEXT_MAX];
     bool found;
     if (!read_identity(&f->files, id, &found, problem))
         return false;
@@ -364,31 +388,101 @@ static bool boot(struct data_folder *f, const char *cluster, uint32_t node, stru
     if (strcmp(id->cluster, cluster) != 0 || id->node != node)
         return problem_set(problem, EXIT_DATA, "%s belongs to node %u of cluster '%s', not to node %u of cluster '%s'",
                            f->path, id->node, id->cluster, node, cluster);
-    if (id->incarnation == UINT32_MAX)
-        return problem_set(problem, EXIT_DATA, "%s/identity: no incarnations left", f->path);
-    if (!MUTANT(LIFE_NOT_COUNTED) || id->incarnation == 0)
-        id->incarnation++;
-    return read_peers(f, problem) && replace_file(&f->files, "identity", text, identity_print(id, text), problem);
+    return read_peers(f, problem) && count_boot(f, problem);
 }
 
-bool data_folder_open(struct data_folder **out, struct disk *disk, const char *path, const char *cluster, uint32_t node,
-                      struct problem *problem)
+/* ---- Guards ---- */
+
+/* Locks the folder, and sees to it that no node in a sandbox has it. -1 with a problem. */
+static int lock_and_clear(const struct files *f, bool *lease_left, struct problem *problem)
+{
+    int lock = lock_folder(f, problem);
+    if (lock < 0 || lease_clear(f->disk, f->path, lease_left, problem))
+        return lock;
+    disk_unlock(f->disk, lock);
+    return -1;
+}
+
+/* Refuses when the lock's text is that of a process. */
+static bool check_unlocked(const struct files *f, struct problem *problem)
+{
+    char holder[32] = "";
+    char *path = disk_path(f->path, "lock");
+    int file = disk_open(f->disk, path, DISK_READ);
+    int64_t n = file >= 0 ? disk_read(f->disk, file, 0, holder, sizeof holder - 1) : file;
+    if (file >= 0)
+        disk_close(f->disk, file);
+    free(path);
+    if (n < 0)
+        return n == -ENOENT || file_problem(f, EXIT_DATA, "lock", "", n, problem);
+    holder[strspn(holder, "0123456789")] = '\0';
+    return n == 0 ||
+           problem_set(problem, EXIT_DATA,
+                       "%s is in use by process %s, or that process was killed: if it runs no more, start and stop "
+                       "the node once with `synod start`, or remove %s/lock",
+                       f->path, holder[0] != '\0' ? holder : "unknown", f->path);
+}
+
+static bool take_lease(struct data_folder *f, struct problem *problem)
+{
+    return check_unlocked(&f->files, problem) && lease_clear(f->files.disk, f->path, &f->lease_left, problem) &&
+           lease_take(&f->lease, f->files.disk, f->path, problem) && check_unlocked(&f->files, problem);
+}
+
+static bool take_guard(struct data_folder *f, struct problem *problem)
+{
+    if (f->guard == DATA_FOLDER_LEASE)
+        return take_lease(f, problem);
+    if (f->guard == DATA_FOLDER_LOCK)
+        f->lock = lock_and_clear(&f->files, &f->lease_left, problem);
+    return f->guard != DATA_FOLDER_LOCK || f->lock >= 0;
+}
+
+bool data_folder_renew(struct data_folder *folder, struct problem *problem)
+{
+    return folder->guard != DATA_FOLDER_LEASE || lease_renew(&folder->lease, problem);
+}
+
+static const char *notice_of(bool lease_left)
+{
+    return lease_left ? "the folder was taken over from a node in a sandbox that did not end in good order" : NULL;
+}
+
+const char *data_folder_notice(const struct data_folder *folder) { return notice_of(folder->lease_left); }
+
+/* ---- Opening and closing ---- */
+
+/* Asked before anything is guarded, so that nothing is left in a folder that is not ours. */
+static bool check_formatted(const struct files *f, uint32_t node, struct problem *problem)
+{
+    int error = look_for_identity(f);
+    if (error == -ENOENT)
+        return not_formatted(f->path, node, problem);
+    return error == 0 || problem_set(problem, EXIT_DATA, "%s: %s", f->path, strerror(-error));
+}
+
+int data_folder_lock(struct disk *disk, const char *path, uint32_t node, const char **notice, struct problem *problem)
 {
     const struct files files = {.disk = disk, .path = path};
-    int error = look_for_identity(&files);
-    if (error == -ENOENT)
-        return not_formatted(path, node, problem);
-    if (error != 0)
-        return problem_set(problem, EXIT_DATA, "%s: %s", path, strerror(-error));
-    int lock = lock_folder(&files, problem);
-    if (lock < 0)
+    bool lease_left = false;
+    int lock = check_formatted(&files, node, problem) ? lock_and_clear(&files, &lease_left, problem) : -1;
+    *notice = notice_of(lease_left);
+    return lock;
+}
+
+bool data_folder_open_guarded(struct data_folder **out, struct disk *disk, const char *path, const char *cluster,
+                              uint32_t node, enum data_folder_guard guard, struct problem *problem)
+{
+    const struct files files = {.disk = disk, .path = path};
+    if (!check_formatted(&files, node, problem))
         return false;
     struct data_folder *f = memory_new(1, sizeof *f);
     f->path = strdup(path);
     invariant(f->path != NULL);
     f->files = (struct files){.disk = disk, .path = f->path};
-    f->lock = lock;
-    if (!boot(f, cluster, node, problem)) {
+    f->guard = guard;
+    f->lock = -1;
+    if (!take_guard(f, problem) || !boot(f, cluster, node, problem)) {
         data_folder_close(f);
         return false;
     }
@@ -396,11 +490,22 @@ bool data_folder_open(struct data_folder **out, struct disk *disk, const char *p
     return true;
 }
 
+bool data_folder_open(struct data_folder **out, struct disk *disk, const char *path, const char *cluster, uint32_t node,
+                      struct problem *problem)
+{
+    return data_folder_open_guarded(out, disk, path, cluster, node, DATA_FOLDER_LOCK, problem);
+}
+
+bool data_folder_reboot(struct data_folder *folder, struct problem *problem) { return count_boot(folder, problem); }
+
 void data_folder_close(struct data_folder *folder)
 {
     if (folder == NULL)
         return;
-    disk_close(folder->files.disk, folder->lock);
+    if (folder->lock >= 0)
+        disk_unlock(folder->files.disk, folder->lock);
+    if (folder->lease.path != NULL)
+        lease_release(&folder->lease);
     free(folder->path);
     free(folder);
 }

@@ -26,10 +26,36 @@ struct data_folder;
 bool data_folder_format(struct disk *disk, const char *path, const char *cluster, uint32_t node, const uint8_t *instance,
                         struct problem *problem);
 
-/* Locks the folder, checks that it belongs to this cluster and node, and makes the next incarnation durable. `disk` is borrowed. */
+/* What keeps others from the folder while it is open. */
+enum data_folder_guard {
+    DATA_FOLDER_LOCK,      /* a lock of the file system; nodes in a sandbox see it, too */
+    DATA_FOLDER_LEASE,     /* a lease (io/lease.h), where there are no locks: data_folder_renew keeps it */
+    DATA_FOLDER_UNGUARDED, /* whoever runs the node keeps others away: data_folder_lock */
+};
+
+/* Locks the folder, checks that it belongs to this cluster and node, and makes the next incarnation durable. `disk` is borrowed.
+ * Blocks for some seconds when a node in a sandbox had the folder before that did not end in good order. */
 bool data_folder_open(struct data_folder **out, struct disk *disk, const char *path, const char *cluster, uint32_t node,
                       struct problem *problem);
+/* The same with any guard. */
+bool data_folder_open_guarded(struct data_folder **out, struct disk *disk, const char *path, const char *cluster,
+                              uint32_t node, enum data_folder_guard guard, struct problem *problem);
+/* Another life of the node begins in the folder that stays open: makes its incarnation durable, and names it from then on.
+ * False: it may or may not be durable, and the folder still names the old one. */
+bool data_folder_reboot(struct data_folder *folder, struct problem *problem);
 void data_folder_close(struct data_folder *folder);
+
+/* To be called before each write to the folder, and every second or so. False: the lease is lost, and nothing must be
+ * written any more. */
+bool data_folder_renew(struct data_folder *folder, struct problem *problem);
+
+/* Something an operator should know of how the folder was opened; NULL: nothing. Constant text. */
+const char *data_folder_notice(const struct data_folder *folder);
+
+/* For a node that opens its data folder from within the sandbox, where there are no locks: locks a formatted folder as
+ * data_folder_open does, and leaves all else to the node. Returns a lock for disk_unlock, and `*notice` as data_folder_notice; -1
+ * with a problem. */
+int data_folder_lock(struct disk *disk, const char *path, uint32_t node, const char **notice, struct problem *problem);
 
 const struct identity *data_folder_identity(const struct data_folder *folder);
 const char *data_folder_path(const struct data_folder *folder);

@@ -1,6 +1,7 @@
-/* What the journal and the data folder need of a file system, as one table of functions: the product puts POSIX behind it
- * (host/disk_posix.c), the simulator a disk in memory that loses power, tears writes and fails (sim/disk.h). Nothing under
- * host/journal*.c and io/data_folder.c touches a file in another way.
+/* What the journal and the data folder need of a file system, as one table of functions: the host puts POSIX behind it
+ * (host/disk_posix.c), a node in the sandbox WASI (components/wasi/disk_wasi.c), the simulator a disk in memory that loses
+ * power, tears writes and fails (sim/disk.h). Nothing under host/journal*.c, io/journal*.c, io/data_folder.c and io/lease.c
+ * touches a file in another way.
  *
  * What a disk promises is what POSIX does, and no more: bytes that were written are seen by every reader at once; they are
  * durable when a sync of their file that began later has returned 0, and names (of files made, renamed, removed) when a sync
@@ -43,6 +44,10 @@ struct disk_operations {
     int (*make_folder)(struct disk *d, const char *path);
     int (*sync_folder)(struct disk *d, const char *path);
     int (*lock)(struct disk *d, const char *path, char *holder, size_t size);
+    void (*unlock)(struct disk *d, int lock);
+    uint64_t (*now)(struct disk *d);
+    void (*pause)(struct disk *d, uint64_t duration);
+    bool (*random)(struct disk *d, void *to, size_t len);
     void (*boot_id)(struct disk *d, char id[DISK_BOOT_ID_SIZE]);
 };
 
@@ -69,7 +74,7 @@ static inline int disk_open(struct disk *d, const char *path, enum disk_open how
     return d->operations->open(d, path, how);
 }
 
-/* Closes a file, or gives a lock back. What was written stays as durable or not as it is. */
+/* Closes a file. What was written stays as durable or not as it is. */
 static inline void disk_close(struct disk *d, int file) { d->operations->close(d, file); }
 
 /* Reads up to `len` bytes from `offset` on. Returns how many; fewer than `len` only at the end of the file. */
@@ -133,12 +138,25 @@ static inline int disk_sync_folder(struct disk *d, const char *path) { return d-
 
 /* ---- The process and the machine ---- */
 
-/* Takes the lock file `path` (made where there is none) for this process, until the returned file is closed or the process
- * ends. -EWOULDBLOCK: somebody has it; `holder` (`size` bytes) gets its process id, or "". */
+/* Takes the lock file `path` (made where there is none) for this process, until it is given back or the process ends. The
+ * file's text is the process' id then, which stays behind when the process is killed. Returns what disk_unlock takes.
+ * -EWOULDBLOCK: somebody has it; `holder` (`size` bytes) gets its process id, or "". -ENOTSUP: there are no locks. */
 static inline int disk_lock(struct disk *d, const char *path, char *holder, size_t size)
 {
     return d->operations->lock(d, path, holder, size);
 }
+
+/* Empties the lock file and gives the lock back. */
+static inline void disk_unlock(struct disk *d, int lock) { d->operations->unlock(d, lock); }
+
+/* A clock in microseconds that is never set; it begins anywhere. */
+static inline uint64_t disk_now(struct disk *d) { return d->operations->now(d); }
+
+/* Returns after so many microseconds. */
+static inline void disk_pause(struct disk *d, uint64_t duration) { d->operations->pause(d, duration); }
+
+/* Fills `to` with `len` (256 at most) bytes that nobody can guess. False: there are none. */
+static inline bool disk_random(struct disk *d, void *to, size_t len) { return d->operations->random(d, to, len); }
 
 /* A text without spaces that is another one after each start of the machine: what was written but not synced is there as
  * long as it is the same. "unknown" where nobody knows. */

@@ -4,6 +4,9 @@
  *     os <boot id>     everything is in the journal while the machine has not been started again since
  *     memory           everything is lost
  *
+ * Where the boot id is "unknown", it equals no other: the machine may have been started again. With `os` such a node comes back
+ * after a good end alone: for that, journal_store_settle makes everything durable and says `fsync`.
+ *
  * It is durable before the node says a word. A node that has lost something counts as one that lost its disk (rule 12 of
  * the design), and is refused: without its promises it must not vote. No such file: the node never got so far. */
 #include <errno.h>
@@ -67,6 +70,9 @@ bool journal_durability_check(const struct journal_store *s, struct problem *pro
         return lost(s, "it ran with `durability: memory` before", problem);
     if (s->file_count == 0)
         return lost(s, "the segments are gone", problem);
+    if (strcmp(before, "fsync") != 0 && strcmp(now, "os unknown") == 0)
+        return lost(s, "it ran with `durability: os`, and nobody knows here whether the machine was started again since",
+                    problem);
     if (strcmp(before, "fsync") != 0 && strcmp(before, now) != 0)
         return lost(s, "it ran with `durability: os`, and the machine was started again since", problem);
     return true;
@@ -85,11 +91,11 @@ static int write_line(struct disk *disk, const char *path, const char *text)
     return error;
 }
 
-bool journal_durability_note(const struct journal_store *s, struct problem *problem)
+bool journal_durability_note(const struct journal_store *s, uint8_t durability, struct problem *problem)
 {
     char text[TEXT_SIZE], before[TEXT_SIZE], line[TEXT_SIZE + 1];
     bool found;
-    describe(s->disk, s->options.durability, text);
+    describe(s->disk, durability, text);
     if (!read_line(s, before, &found, problem))
         return false;
     if (found && strcmp(before, text) == 0)

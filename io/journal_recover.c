@@ -132,18 +132,17 @@ static bool rewrite_last(struct reader *r, const struct journal_walk *w, struct 
     return ok;
 }
 
-/* An earlier life may have run without syncs, or have died before the sync of the folder. */
 static bool sync_all(struct reader *r, struct problem *problem)
 {
     struct journal_store *s = r->store;
     bool ok = true;
-    for (size_t i = 0; ok && s->writer.sync && i < s->file_count; i++) {
+    for (size_t i = 0; ok && i < s->file_count; i++) {
         char *path = journal_segment_path(s->folder, s->files[i].first_lsn);
         int file = journal_store_segment(s, &r->opened, i);
         ok = (file >= 0 || open_problem(path, file, problem)) && journal_sync_file(s->disk, file, path, problem);
         free(path);
     }
-    return ok && (!s->writer.sync || journal_sync_folder(s->disk, s->folder, problem));
+    return ok && journal_sync_folder(s->disk, s->folder, problem);
 }
 
 /* Hands the end of the journal to the writer, and everything else to those who read. */
@@ -178,8 +177,9 @@ static bool recover_segments(struct journal_store *s, struct problem *problem)
     while ((step = journal_walk_next(&w)) == JOURNAL_STEP_GROUP)
         journal_store_index(s, w.group.first_lsn, w.last_offset, w.last_segment, w.last_bytes);
     bool ok = step == JOURNAL_STEP_END || fault_problem(s, &w, problem);
-    ok = ok && cut_tail(&reader, &w, problem) && rewrite_last(&reader, &w, problem) && sync_all(&reader, problem) &&
-         take_over(s, &w, problem);
+    ok = ok && cut_tail(&reader, &w, problem) && rewrite_last(&reader, &w, problem);
+    /* An earlier life may have run without syncs, or have died before the sync of the folder. */
+    ok = ok && (!s->writer.sync || sync_all(&reader, problem)) && take_over(s, &w, problem);
     journal_store_segment_close(s, &reader.opened);
     journal_walk_close(&w);
     return ok;
@@ -217,5 +217,15 @@ bool journal_recovery(struct journal_store *s, struct problem *problem)
         ok = no_segments(s, problem);
     else if (ok)
         ok = s->file_count > 0 ? recover_segments(s, problem) : first_segment(s, problem);
-    return ok && journal_durability_note(s, problem);
+    return ok && journal_durability_note(s, s->options.durability, problem);
+}
+
+bool journal_store_settle(struct journal_store *s, struct problem *problem)
+{
+    struct reader reader = {.store = s, .opened = {.file = -1}};
+    if (s->options.durability != DURABILITY_OS || s->writer.failed)
+        return true;
+    bool ok = sync_all(&reader, problem) && journal_durability_note(s, DURABILITY_FSYNC, problem);
+    journal_store_segment_close(s, &reader.opened);
+    return ok;
 }

@@ -146,6 +146,14 @@ bool journal_store_group(struct journal_store *s, struct journal_group *g, struc
     return true;
 }
 
+void journal_store_reborn(struct journal_store *s, uint32_t incarnation)
+{
+    s->owner.incarnation = incarnation;
+    s->recover_began = false;
+    s->recover_next = s->file_count > 0 ? s->files[0].first_lsn : 1;
+    s->recover_end = s->last_lsn;
+}
+
 uint64_t journal_store_last(const struct journal_store *s) { return s->last_lsn; }
 
 bool journal_store_ends_in_mark(const struct journal_store *s) { return s->ends_in_mark; }

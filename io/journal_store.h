@@ -18,9 +18,10 @@
 
 struct journal_store;
 
-/* Where segments come from that were made ahead, by another thread (host/journal_spare.c). */
+/* Where segments come from that were made ahead: by another thread (host/journal_spare.c), or bit by bit
+ * (components/wasi-storage). */
 struct journal_spares {
-    /* Hands over a file made by journal_spare_make that has at least `*bytes` bytes, and sets `*bytes` to what it has. */
+    /* Hands over a file as journal_spare_make makes it, that has at least `*bytes` bytes, and sets `*bytes` to what it has. */
     bool (*take)(void *context, uint64_t *bytes, int *file, struct problem *problem);
     /* A segment of `bytes` bytes will be needed soon. Returns at once. */
     void (*want)(void *context, uint64_t bytes);
@@ -43,6 +44,10 @@ struct journal_store_options {
  * syncs everything before it returns (rule 14 of the design). False: corruption (EXIT_DATA; the text names file and offset),
  * or a disk that fails; nothing is left open then. */
 bool journal_store_open(struct journal_store **out, const struct journal_store_options *options, struct problem *problem);
+
+/* For a good end of a node with `durability: os`, after its last group: makes all of the journal durable, so that the node may
+ * come back whatever becomes of the machine. Nothing to do for the others. False: it may not; the problem says why. */
+bool journal_store_settle(struct journal_store *s, struct problem *problem);
 
 /* Closes the files. Writes nothing: what a crash would find is what it leaves. */
 void journal_store_close(struct journal_store *s);
@@ -70,6 +75,10 @@ struct journal_store_statistics {
     uint64_t segments;                      /* there are now */
 };
 struct journal_store_statistics journal_store_statistics(const struct journal_store *s);
+
+/* Another life of the node, of this incarnation, goes on with the journal that is open: what is written from now on is its own,
+ * and journal_store_recover begins anew with the first record there is. Nothing may be on its way to the disk. */
+void journal_store_reborn(struct journal_store *s, uint32_t incarnation);
 
 /* ---- Writing ---- */
 

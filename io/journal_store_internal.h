@@ -86,8 +86,8 @@ bool journal_recovery(struct journal_store *s, struct problem *problem);
 /* journal_durability.c */
 /* Refuses a node that lost what it promised. */
 bool journal_durability_check(const struct journal_store *s, struct problem *problem);
-/* Makes durable how the node runs now. */
-bool journal_durability_note(const struct journal_store *s, struct problem *problem);
+/* Makes durable how the node runs now (enum durability). */
+bool journal_durability_note(const struct journal_store *s, uint8_t durability, struct problem *problem);
 
 /* journal_write.c */
 bool journal_write_bytes(struct disk *disk, int file, const char *path, uint64_t offset, const void *from, size_t len,

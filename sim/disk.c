@@ -32,6 +32,7 @@ struct disk_sim {
     bool calm;
     bool damaged;
     uint32_t boots;
+    uint64_t paused; /* all pauses together: the only time that its own clock counts */
     struct files files;
     struct handle *handles;
     size_t handle_count, handle_capacity;
@@ -297,6 +298,17 @@ static int sim_lock(struct disk *disk, const char *path, char *holder, size_t si
     return handle;
 }
 
+static uint64_t sim_now(struct disk *disk) { return of(disk)->paused; }
+
+static void sim_pause(struct disk *disk, uint64_t duration) { of(disk)->paused += duration; }
+
+static bool sim_random(struct disk *disk, void *to, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        ((uint8_t *)to)[i] = (uint8_t)dice_roll(&of(disk)->dice, 256);
+    return true;
+}
+
 static void sim_boot_id(struct disk *disk, char id[DISK_BOOT_ID_SIZE])
 {
     snprintf(id, DISK_BOOT_ID_SIZE, "boot-%u", of(disk)->boots);
@@ -323,6 +335,10 @@ struct disk_sim *disk_sim_new(uint64_t seed, uint32_t node, struct faults *fault
         .make_folder = sim_make_folder,
         .sync_folder = sim_sync_folder,
         .lock = sim_lock,
+        .unlock = sim_close,
+        .now = sim_now,
+        .pause = sim_pause,
+        .random = sim_random,
         .boot_id = sim_boot_id,
     };
     struct disk_sim *d = memory_new(1, sizeof *d);

@@ -107,6 +107,23 @@ static void test_each_open_is_a_boot(void **state)
     data_folder_close(NULL);
 }
 
+static void test_another_life_is_a_boot_too(void **state)
+{
+    (void)state;
+    format();
+    struct data_folder *f = open_folder();
+    for (uint32_t boot = 2; boot <= 4; boot++) {
+        assert_true(data_folder_reboot(f, &problem));
+        assert_int_equal(data_folder_identity(f)->incarnation, boot);
+    }
+    struct data_folder *other = NULL;
+    assert_false(data_folder_open(&other, disk_posix(), NODE, "demo", 1, &problem)); /* it was never given back */
+    data_folder_close(f);
+    f = open_folder();
+    assert_int_equal(data_folder_identity(f)->incarnation, 5);
+    data_folder_close(f);
+}
+
 static void test_instances_differ(void **state)
 {
     (void)state;
@@ -368,6 +385,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, enter, leave)
     const struct CMUnitTest tests[] = {
         TEST(test_each_open_is_a_boot),
+        TEST(test_another_life_is_a_boot_too),
         TEST(test_instances_differ),
         TEST(test_not_formatted),
         TEST(test_format_overwrites_nothing),

@@ -249,6 +249,98 @@ static void sticky_records_open_each_segment(void **state)
     assert_int_equal(journal_read(f->j, first - 1, 100).len, 0);
 }
 
+/* What was appended by a life that breaks: in flight, submitted behind that, and behind that not submitted. */
+static void append_and_break(struct fixture *f)
+{
+    append(f);
+    journal_submit(f->j);
+    append(f);
+    append(f);
+    journal_submit(f->j);
+    uint64_t submitted = journal_last(f->j);
+    append(f);                  /* where the last ones wait, unless they are on their way already */
+    append_long(f, 1, 5 << 20); /* closes that buffer */
+    append(f);
+    journal_forsake(f->j);
+    assert_int_equal(journal_last(f->j), submitted);
+}
+
+static void another_life_goes_on(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t last = 0;
+    open_journal(f, f->folder);
+    for (int life = 0; life < 20; life++) {
+        append_groups(f, 10);
+        append_and_break(f);
+        last = journal_last(f->j);
+        unsigned calls = f->durable_calls;
+        while (!journal_settled(f->j))
+            uv_run(&f->loop, UV_RUN_ONCE);
+        assert_true(f->durable_calls > calls); /* it was told when it could go on */
+        journal_reborn(f->j, f->options.identity.incarnation++);
+        check_recovered(f, 1, last);
+        check_recovered(f, last + 1, last); /* once */
+        check(journal_read(f->j, last / 2, 1).ptr, last / 2);
+    }
+    assert_true(segments_of(f->folder).count > 2);
+    append_groups(f, 3);
+    last = journal_last(f->j);
+    crash(f);
+    open_journal(f, f->image);
+    check_recovered(f, 1, last);
+    assert_int_equal(journal_statistics(f->j).torn_tails, 0);
+}
+
+/* What recovery is given was there when the life began, though the life appends meanwhile. */
+static void recovery_ends_where_the_life_began(void **state)
+{
+    struct fixture *f = *state;
+    for (uint8_t durability = DURABILITY_FSYNC; durability <= DURABILITY_MEMORY; durability++) {
+        f->options.durability = durability;
+        f->options.folder = durability == DURABILITY_MEMORY ? f->image : f->folder;
+        open_journal(f, f->options.folder);
+        assert_int_equal(journal_recover(f->j).len, 0);
+        append_groups(f, 10);
+        append(f);
+        journal_forsake(f->j);
+        uint64_t last = journal_last(f->j);
+        while (!journal_settled(f->j))
+            uv_run(&f->loop, UV_RUN_ONCE);
+        journal_reborn(f->j, f->options.identity.incarnation++);
+        append(f);
+        wait_durable(f);
+        uint64_t lsn = 1;
+        for (struct packet_list chunk; (chunk = journal_recover(f->j)).len > 0;)
+            for (size_t i = 0; i < chunk.len; i++)
+                check(&chunk.ptr[i], lsn++);
+        assert_int_equal(lsn, last + 1);
+        append_groups(f, 2);
+        check(journal_read(f->j, last + 1, 1).ptr, last + 1);
+        close_journal(f);
+        assert_int_equal(f->failures, 0);
+        each_file(f->folder, remove_file, NULL);
+    }
+}
+
+static void nothing_is_forsaken_when_all_is_durable(void **state)
+{
+    struct fixture *f = *state;
+    open_journal(f, f->folder);
+    journal_forsake(f->j);
+    assert_true(journal_settled(f->j));
+    journal_reborn(f->j, f->options.identity.incarnation++);
+    check_recovered(f, 1, 0);
+    append_groups(f, 4);
+    while (!journal_settled(f->j))
+        uv_run(&f->loop, UV_RUN_ONCE);
+    journal_forsake(f->j);
+    assert_true(journal_settled(f->j));
+    assert_int_equal(journal_last(f->j), 7);
+    journal_reborn(f->j, f->options.identity.incarnation++);
+    check_recovered(f, 1, 7);
+}
+
 static void failed_write_is_final_and_told_once(void **state)
 {
     struct fixture *f = *state;
@@ -318,6 +410,9 @@ int main(void)
         with_fixture(reads_back_any_range),
         with_fixture(mark_follows_when_idle),
         with_fixture(sticky_records_open_each_segment),
+        with_fixture(another_life_goes_on),
+        with_fixture(recovery_ends_where_the_life_began),
+        with_fixture(nothing_is_forsaken_when_all_is_durable),
         with_fixture(failed_write_is_final_and_told_once),
         with_fixture(full_disk_is_told_clearly),
     };
