@@ -263,6 +263,26 @@ static void client(struct client_connection *c, const struct bytes *args, size_t
     }
 }
 
+/* DEBUG FAULT PART KIND, where the configuration allows it. */
+static void debug(struct client_connection *c, const struct bytes *args, size_t argc, struct resp_buffer *out)
+{
+    const struct client_server_options *options = &c->server->options;
+    char part[32], kind[32];
+    if (options->fault == NULL) {
+        resp_error_text(out, "ERR DEBUG command not allowed: see debug_commands in the configuration");
+    } else if (argc != 4 || !client_is_word(&args[1], "fault") || args[2].len >= sizeof part || args[3].len >= sizeof kind) {
+        client_unknown_subcommand(out, "DEBUG", &args[1]);
+    } else {
+        snprintf(part, sizeof part, "%.*s", (int)args[2].len, (const char *)args[2].ptr);
+        snprintf(kind, sizeof kind, "%.*s", (int)args[3].len, (const char *)args[3].ptr);
+        const char *wrong = options->fault(options->context, part, kind);
+        if (wrong == NULL)
+            resp_status_text(out, "OK");
+        else
+            client_print(out, "-ERR %s\r\n", wrong);
+    }
+}
+
 /* ---- The table ---- */
 
 static client_command_handler command;
@@ -280,6 +300,7 @@ static const struct port_command {
     {"command", command, -1},
     {"info", client_info, -1},
     {"config", client_config, -2},
+    {"debug", debug, -2},
     {"select", select_database, 2},
     {"cluster", client_cluster, -2},
     {"reset", reset, 1},

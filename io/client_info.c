@@ -1,7 +1,6 @@
 /* INFO: sections of "key:value" lines as Redis has them, and one of our own; and the few CONFIG parameters that tools ask for. */
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "core/formats/glob.h"
 #include "io/client_internal.h"
@@ -13,7 +12,7 @@ static void server_section(struct client_server *s, struct resp_buffer *text)
     client_print(text,
                  "redis_version:" CLIENT_REDIS_VERSION "\r\nredis_mode:cluster\r\nos:Linux\r\narch_bits:%u\r\n"
                  "process_id:%d\r\ntcp_port:%u\r\n",
-                 (unsigned)sizeof(void *) * 8, (int)getpid(), s->port);
+                 (unsigned)sizeof(void *) * 8, (int)uv_os_getpid(), s->port);
 }
 
 static void clients_section(struct client_server *s, struct resp_buffer *text)

@@ -10,7 +10,6 @@
 
 #include <netdb.h>
 #include <netinet/in.h>
-#include <signal.h>
 
 #include "core/base/memory.h"
 #include "io/client_internal.h"
@@ -252,6 +251,19 @@ void client_server_reply(struct client_server *s, const struct packet *answers, 
     client_connection_flush_all(s);
 }
 
+static void give_up_in_flight(struct client_server *s)
+{
+    for (size_t i = 0; i < s->in_flight_capacity; i++)
+        if (s->in_flight[i] != NULL)
+            answer(s, take_in_flight(s, s->in_flight[i]->token), &(struct verdict){.outcome = OUTCOME_UNKNOWN});
+}
+
+void client_server_lost(struct client_server *s)
+{
+    give_up_in_flight(s);
+    client_connection_flush_all(s);
+}
+
 void client_server_leader(struct client_server *s, uint64_t node, uint64_t round)
 {
     (void)round;
@@ -361,7 +373,6 @@ bool client_server_open(struct client_server **out, uv_loop_t *loop, const struc
     const struct config_node *node = config_find(config, options->node);
     if (node == NULL || node->client.host[0] == 0)
         return problem_set(problem, EXIT_BAD_INPUT, "node %u has no client address in the configuration", options->node);
-    signal(SIGPIPE, SIG_IGN); /* writing to a client that has gone is an error code, not the end of the process */
     struct client_server *s = memory_new(1, sizeof *s);
     s->options = *options;
     s->loop = loop;
@@ -447,9 +458,7 @@ void client_server_close(struct client_server *s, void (*on_closed)(void *contex
         uv_close((uv_handle_t *)&s->listeners[i], on_handle_closed);
     while (client_server_waiting(s))
         answer(s, take_ready(s), &(struct verdict){.outcome = OUTCOME_UNKNOWN});
-    for (size_t i = 0; i < s->in_flight_capacity; i++)
-        if (s->in_flight[i] != NULL)
-            answer(s, take_in_flight(s, s->in_flight[i]->token), &(struct verdict){.outcome = OUTCOME_UNKNOWN});
+    give_up_in_flight(s);
     client_connection_flush_all(s);
     for (size_t i = 0; i < s->connections_capacity; i++)
         if (s->connections[i] != NULL)

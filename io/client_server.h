@@ -17,6 +17,8 @@ struct client_server_options {
     struct logger *logger;
     /* Called on the loop's thread when commands have arrived. */
     void (*on_input)(void *context);
+    /* DEBUG FAULT PART KIND: NULL, or what is wrong with it (host/faults.h). NULL: DEBUG is refused. */
+    const char *(*fault)(void *context, const char *part, const char *kind);
     /* The node's status, for INFO. */
     struct node_status (*status)(void *context);
     /* More INFO lines ("key:value\r\n"), or nothing; returns the bytes written. NULL: none. */
@@ -40,6 +42,10 @@ bool client_server_waiting(const struct client_server *s);
 /* Answers (wit/io.wit, client-server.reply): id the token, kind the outcome in the low byte and the leader above it,
  * the words packed replies. Replies to each connection leave in the order of its requests. */
 void client_server_reply(struct client_server *s, const struct packet *answers, size_t count);
+
+/* Whoever received batches is gone: what it has not answered is answered with -UNKNOWN outcome. What it has not received
+ * waits for the next one. */
+void client_server_lost(struct client_server *s);
 
 /* Who leads (0: nobody). While another node leads, commands are answered with -MOVED (or kept for the node when
  * `forward` is set); while nobody does, with -CLUSTERDOWN. */

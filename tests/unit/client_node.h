@@ -9,6 +9,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -111,6 +112,7 @@ static inline void node_open(struct node *n)
                                             .info = on_info,
                                             .context = n};
     struct problem problem;
+    signal(SIGPIPE, SIG_IGN); /* as `synod start` does */
     if (!client_server_open(&n->server, &n->loop, &options, &problem))
         fail_msg("%s", problem.text);
     client_server_leader(n->server, 1, 1);

@@ -251,6 +251,38 @@ static void test_outcomes(void **state)
     node_stop(n);
 }
 
+/* Whoever took batches is gone. What it had is unknown, the rest is for the next one, and replies keep their order. */
+static void test_lost(void **state)
+{
+    (void)state;
+    struct node *n = node_new();
+    n->config.batch_size = 2;
+    n->answers = false;
+    node_open(n);
+    int fd = dial(n), other = dial(n);
+    say(n, fd, "SET a 1\r\nSET b 2\r\nPING\r\nSET c 3\r\nSET d 4\r\n");
+    await_commands(n, 4);
+    take(n, 1);
+    assert_int_equal(n->taken_count, 1);
+    struct taken lost = untake(n, 0);
+    payload_free(&lost.value);
+    client_server_lost(n->server);
+    hear(n, fd, "-UNKNOWN outcome\r\n-UNKNOWN outcome\r\n+PONG\r\n");
+    struct packet late = {.id = lost.token, .kind = OUTCOME_UNKNOWN};
+    client_server_reply(n->server, &late, 1);
+    ask(n, other, "PING\r\n", "+PONG\r\n"); /* nobody was cut off */
+    take(n, 10);
+    assert_int_equal(n->taken_count, 1);
+    answer(n, 0);
+    hear(n, fd, "+OK\r\n+OK\r\n");
+    client_server_lost(n->server); /* it had nothing */
+    ask(n, fd, "PING\r\n", "+PONG\r\n");
+    assert_int_equal(client_server_statistics(n->server).waiting_bytes, 0);
+    close(fd);
+    close(other);
+    node_stop(n);
+}
+
 static void test_unsound_answers(void **state)
 {
     (void)state;
@@ -534,6 +566,7 @@ int main(void)
         cmocka_unit_test(test_leader_changes_before_the_node_asks),
         cmocka_unit_test(test_forwarding),
         cmocka_unit_test(test_outcomes),
+        cmocka_unit_test(test_lost),
         cmocka_unit_test(test_unsound_answers),
         cmocka_unit_test(test_a_full_client_is_not_read),
         cmocka_unit_test(test_busy),

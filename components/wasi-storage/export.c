@@ -1,0 +1,448 @@
+/* `interface storage` and `interface identity` over files that the node opens itself (WASI): io/data_folder.h and
+ * io/journal_store.h. The bytes are those that the host writes (host/journal.c), so a node that was stopped under one starts
+ * under the other. What differs is when:
+ *
+ *  1. There is one thread: `append` returns when its records are written and synced (as `durability` says), in groups of
+ *     about 4 MiB. So durable is what was appended.
+ *  2. Nothing happens between calls. The mark that an idle journal ends with (rule 5 of core/formats/journal.h) is written by the
+ *     first call after a second without records, and the lease on the folder (io/lease.h) is renewed by calls: `durable`, of which
+ *     each turn has one, and every read and write of the journal, for opening a long one takes long.
+ *  3. The next segment is made bit by bit: from the middle of a segment on, each append fills as much of the next one with zeros
+ *     as keeps it ahead. Made at once, it would hold up a leader for longer than the others wait for it.
+ *  4. A failure is final: it is logged, host-control.fail tells what the process should end with, and the part traps. But that
+ *     the folder cannot be used at all is what identity.open returns; its caller says so.
+ *
+ * `durability: memory` writes nothing but the folder's own files, and keeps the latest records for reading back. */
+#include <stdio.h>
+
+#include "components/packet.h"
+#include "components/wasi/disk_wasi.h"
+#include "core/base/memory.h"
+#include "io/config_packet.h"
+#include "io/data_folder.h"
+#include "io/journal_store.h"
+#include "io/logger.h"
+
+SAME_LIST(struct packet_list, exports_synod_paxos_storage_list_packet_t);
+SAME_LIST(struct packet_list, exports_synod_paxos_identity_list_packet_t);
+SAME_LIST(struct packet_list, synod_paxos_settings_list_packet_t);
+
+enum {
+    GROUP_BYTES = 4 << 20,        /* a group that has grown beyond this is written, the next one begins */
+    MEMORY_GROUP_BYTES = 1 << 20, /* the same of `durability: memory`, which forgets whole groups */
+    IDLE_US = 1000000,            /* without records: a mark follows */
+    STEP_BYTES = 256 << 10,       /* of the next segment, synced one by one: no sync is long */
+};
+
+/* The next segment while it is made. */
+struct spare {
+    bool begun;
+    int file;
+    uint64_t bytes, filled;
+};
+
+/* A group of `durability: memory`. */
+struct kept {
+    struct kept *next;
+    struct journal_group group;
+};
+
+static struct {
+    bool tried;             /* to open the folder */
+    bool open;              /* it worked */
+    struct problem problem; /* or why not */
+    struct node_settings settings;
+    struct logger *logger;
+    struct data_folder *folder;
+    struct journal_store *store;
+    struct spare spare;
+    struct journal_group group; /* being gathered */
+    uint64_t last;              /* lsn */
+    uint64_t appended_at;
+    struct kept *first, *newest; /* oldest first */
+    uint64_t kept_bytes;
+    struct journal_result result; /* read from them */
+} storage;
+
+/* ---- Failure ---- */
+
+static void fail(const struct problem *problem)
+{
+    logger_log(storage.logger, LOG_ERROR, "storage", "%s", problem->text);
+    synod_paxos_host_control_fail((uint64_t)problem->exit_code);
+    __builtin_trap();
+}
+
+static void renew(void)
+{
+    struct problem problem;
+    if (!data_folder_renew(storage.folder, &problem))
+        fail(&problem);
+}
+
+/* ---- The journal's disk: that of the data folder, with the lease renewed before each access ---- */
+
+static int64_t renewed_read(struct disk *d, int file, uint64_t offset, void *to, size_t len)
+{
+    (void)d;
+    renew();
+    return disk_read(disk_wasi(), file, offset, to, len);
+}
+
+static int renewed_write(struct disk *d, int file, uint64_t offset, const void *from, size_t len)
+{
+    (void)d;
+    renew();
+    return disk_write(disk_wasi(), file, offset, from, len);
+}
+
+static int renewed_zero(struct disk *d, int file, uint64_t offset, uint64_t len)
+{
+    (void)d;
+    renew();
+    return disk_zero(disk_wasi(), file, offset, len);
+}
+
+static struct disk *journal_disk(void)
+{
+    static struct disk_operations operations;
+    static struct disk disk = {.operations = &operations};
+    operations = *disk_wasi()->operations;
+    operations.read = renewed_read;
+    operations.write = renewed_write;
+    operations.zero = renewed_zero;
+    return &disk;
+}
+
+/* ---- The next segment ---- */
+
+static bool syncs(void) { return storage.settings.config.node_config.durability == DURABILITY_FSYNC; }
+
+/* What goes wrong here is no failure yet: it is made again when it is needed. */
+static void spare_drop(void)
+{
+    if (storage.spare.begun)
+        disk_close(journal_disk(), storage.spare.file);
+    journal_spare_remove(journal_disk(), data_folder_path(storage.folder));
+    storage.spare = (struct spare){0};
+}
+
+static void spare_want(void *context, uint64_t bytes)
+{
+    (void)context;
+    if (storage.spare.begun)
+        return;
+    char *path = disk_path(data_folder_path(storage.folder), "journal-spare.tmp");
+    int file = disk_open(journal_disk(), path, DISK_MAKE);
+    free(path);
+    if (file >= 0)
+        storage.spare = (struct spare){.begun = true, .file = file, .bytes = bytes};
+}
+
+static void spare_fill(uint64_t bytes)
+{
+    struct spare *s = &storage.spare;
+    for (uint64_t done = 0; s->begun && s->filled < s->bytes && done < bytes; done += STEP_BYTES) {
+        uint64_t step = s->bytes - s->filled < STEP_BYTES ? s->bytes - s->filled : STEP_BYTES;
+        int error = disk_zero(journal_disk(), s->file, s->filled, step);
+        if (error == 0 && syncs())
+            error = disk_sync_data(journal_disk(), s->file);
+        s->filled += step;
+        if (error != 0)
+            spare_drop();
+    }
+}
+
+static bool spare_take(void *context, uint64_t *bytes, int *file, struct problem *problem)
+{
+    (void)context;
+    spare_fill(UINT64_MAX);
+    if (storage.spare.begun &&
+        (storage.spare.bytes < *bytes || (syncs() && disk_sync(journal_disk(), storage.spare.file) != 0)))
+        spare_drop();
+    if (storage.spare.begun) {
+        *bytes = storage.spare.bytes;
+        *file = storage.spare.file;
+        storage.spare = (struct spare){0};
+        return true;
+    }
+    *file = journal_spare_make(journal_disk(), data_folder_path(storage.folder), *bytes, syncs(), NULL, NULL, problem);
+    return *file >= 0;
+}
+
+/* ---- Opening ---- */
+
+static bool get_settings(struct problem *problem)
+{
+    static struct arena results;
+    struct packet_list list;
+    shim_results_begin(&results);
+    synod_paxos_settings_get((synod_paxos_settings_list_packet_t *)&list);
+    shim_results_end();
+    bool ok = list.len == 1 && config_packet_decode(&list.ptr[0], &storage.settings);
+    arena_close(&results);
+    return ok || problem_set(problem, EXIT_BAD_INPUT, "storage: the settings are damaged, or of another version");
+}
+
+static void on_notice(void *context, const char *text)
+{
+    (void)context;
+    logger_log(storage.logger, LOG_WARNING, "journal", "%s", text);
+}
+
+static bool open_folder(struct problem *problem)
+{
+    const struct node_settings *s = &storage.settings;
+    enum data_folder_guard guard = s->exclusive ? DATA_FOLDER_UNGUARDED : DATA_FOLDER_LEASE;
+    if (!data_folder_open_guarded(&storage.folder, disk_wasi(), s->folder, s->config.cluster, s->node, guard, problem))
+        return false;
+    if (data_folder_notice(storage.folder) != NULL)
+        logger_log(storage.logger, LOG_WARNING, "storage", "%s: %s", s->folder, data_folder_notice(storage.folder));
+    return true;
+}
+
+static bool open_journal(struct problem *problem)
+{
+    static struct journal_spares spares = {.take = spare_take, .want = spare_want};
+    const struct journal_store_options options = {
+        .disk = journal_disk(),
+        .folder = data_folder_path(storage.folder),
+        .identity = *data_folder_identity(storage.folder),
+        .durability = storage.settings.config.node_config.durability,
+        .segment_bytes = storage.settings.config.segment_bytes,
+        .spares = &spares,
+        .on_notice = on_notice,
+    };
+    return journal_store_open(&storage.store, &options, problem);
+}
+
+static void warn(void)
+{
+    static const char *const texts[] = {
+        [DURABILITY_OS] =
+            "durability: os -- nothing is synced; a machine that goes down may lose votes and BREAK the cluster's promises; "
+            "this node comes back only after it has ended in good order",
+        [DURABILITY_MEMORY] =
+            "durability: memory -- nothing is written; a node that restarts has lost its votes and must not come back",
+    };
+    uint8_t durability = storage.settings.config.node_config.durability;
+    if (durability != DURABILITY_FSYNC)
+        logger_log(storage.logger, LOG_WARNING, "storage", "%s", texts[durability]);
+    if (!disk_wasi_syncs_folders())
+        logger_log(
+            storage.logger, LOG_WARNING, "storage",
+            "%s: the host does not sync this folder; the names of new files may be lost when the machine goes down, and "
+            "with a new segment of the journal the votes in it, which would BREAK the cluster's promises. A folder "
+            "below the one that the host was given may do better",
+            storage.settings.folder);
+}
+
+/* The first call opens, all others find what that came to. */
+static bool open_once(void)
+{
+    if (storage.tried)
+        return storage.open;
+    storage.tried = true;
+    storage.open = get_settings(&storage.problem);
+    storage.logger = logger_new(storage.settings.node, storage.settings.config.log_level);
+    storage.open = storage.open && open_folder(&storage.problem) && open_journal(&storage.problem);
+    if (storage.open) {
+        warn();
+        storage.last = journal_store_last(storage.store);
+    } else {
+        data_folder_close(storage.folder);
+        storage.folder = NULL;
+    }
+    return storage.open;
+}
+
+/* For all but identity.open, which nobody should call before. */
+static void need_open(void)
+{
+    if (!open_once())
+        fail(&storage.problem);
+    invariant(storage.folder != NULL); /* not closed */
+}
+
+static bool in_memory(void) { return storage.settings.config.node_config.durability == DURABILITY_MEMORY; }
+
+/* ---- In memory ---- */
+
+static uint64_t memory_bytes_max(void)
+{
+    uint64_t half = storage.settings.config.memory_bytes_max / 2;
+    return half < 1 << 30 ? half : 1 << 30;
+}
+
+static bool keep_record(const struct packet *record)
+{
+    if (storage.newest == NULL || storage.newest->group.len >= MEMORY_GROUP_BYTES) {
+        struct kept *k = memory_new(1, sizeof *k);
+        journal_group_begin(&k->group, storage.last + 1);
+        if (storage.newest != NULL) {
+            storage.kept_bytes += storage.newest->group.len;
+            storage.newest->next = k;
+        } else {
+            storage.first = k;
+        }
+        storage.newest = k;
+    }
+    while (storage.kept_bytes > memory_bytes_max() && storage.first != storage.newest) {
+        struct kept *oldest = storage.first;
+        storage.first = oldest->next;
+        storage.kept_bytes -= oldest->group.len;
+        journal_group_free(&oldest->group);
+        free(oldest);
+    }
+    return journal_group_add(&storage.newest->group, record);
+}
+
+static struct packet_list read_kept(uint64_t from, uint64_t bytes_max)
+{
+    struct journal_result *r = &storage.result;
+    struct problem problem;
+    journal_result_clear(r);
+    if (from == 0 || from > storage.last)
+        return journal_result_packets(r);
+    if (from < storage.first->group.first_lsn) {
+        problem_set(&problem, EXIT_DATA, "lsn %llu is no longer kept: durability memory keeps %llu bytes",
+                    (unsigned long long)from, (unsigned long long)memory_bytes_max());
+        fail(&problem);
+    }
+    for (const struct kept *k = storage.first; k != NULL && (r->count == 0 || r->bytes < bytes_max); k = k->next)
+        if (from >= k->group.first_lsn && from < k->group.first_lsn + k->group.count)
+            journal_result_take(r, &k->group, &from, bytes_max);
+    return journal_result_packets(r);
+}
+
+/* ---- On disk ---- */
+
+/* Writes what is gathered; a mark, when that is nothing. */
+static void write_group(void)
+{
+    struct problem problem;
+    if (!journal_store_group(storage.store, &storage.group, &problem))
+        fail(&problem);
+    spare_fill(2 * journal_pages(storage.group.len) + STEP_BYTES); /* half a segment is left, a whole one is to be made */
+    journal_group_begin(&storage.group, storage.last + 1);
+}
+
+static void write_mark(void)
+{
+    if (in_memory() || journal_store_ends_in_mark(storage.store))
+        return;
+    journal_group_begin(&storage.group, storage.last + 1);
+    write_group();
+}
+
+static void append(const struct packet *records, size_t count)
+{
+    journal_group_begin(&storage.group, storage.last + 1);
+    for (size_t i = 0; i < count; i++) {
+        if (in_memory() ? !keep_record(&records[i]) : !journal_group_add(&storage.group, &records[i])) {
+            struct problem problem;
+            problem_set(&problem, EXIT_TROUBLE, "record after lsn %llu: too long, or shorter than it says",
+                        (unsigned long long)storage.last);
+            fail(&problem);
+        }
+        storage.last++;
+        if (storage.group.len >= GROUP_BYTES)
+            write_group();
+    }
+    if (storage.group.count > 0)
+        write_group();
+    storage.appended_at = disk_now(disk_wasi());
+}
+
+/* ---- interface storage ---- */
+
+void exports_synod_paxos_storage_recover(exports_synod_paxos_storage_list_packet_t *ret)
+{
+    struct problem problem;
+    need_open();
+    if (!journal_store_recover(storage.store, (struct packet_list *)ret, &problem))
+        fail(&problem);
+}
+SHIM_POST(storage_recover, "storage@0.1.0#recover");
+
+void exports_synod_paxos_storage_append(exports_synod_paxos_storage_list_packet_t *records)
+{
+    need_open();
+    append((const struct packet *)records->ptr, records->len);
+    shim_call_done();
+}
+
+uint64_t exports_synod_paxos_storage_durable(void)
+{
+    need_open();
+    renew();
+    if (disk_now(disk_wasi()) - storage.appended_at >= IDLE_US)
+        write_mark();
+    return storage.last;
+}
+
+void exports_synod_paxos_storage_read(uint64_t from, uint64_t bytes_max, exports_synod_paxos_storage_list_packet_t *ret)
+{
+    struct packet_list *list = (struct packet_list *)ret;
+    struct problem problem;
+    need_open();
+    if (in_memory())
+        *list = read_kept(from, bytes_max);
+    else if (!journal_store_read(storage.store, from, bytes_max, list, &problem))
+        fail(&problem);
+}
+SHIM_POST(storage_read, "storage@0.1.0#read");
+
+/* ---- interface identity ---- */
+
+/* The name of the cluster, and the instance id. */
+enum { IDENTITY_WORDS = 3, REASON_WORDS = sizeof((struct problem *)0)->text / sizeof(uint64_t) };
+
+void exports_synod_paxos_identity_open(exports_synod_paxos_identity_list_packet_t *ret)
+{
+    static uint64_t words[REASON_WORDS];
+    static struct packet packet;
+    if (open_once()) {
+        invariant(storage.folder != NULL);
+        const struct frame_origin origin = identity_origin(data_folder_identity(storage.folder));
+        words[0] = origin.cluster;
+        memcpy(words + 1, origin.instance, sizeof origin.instance);
+        packet = (struct packet){.id = origin.sender, .kind = origin.incarnation, .len = IDENTITY_WORDS * sizeof words[0]};
+    } else {
+        snprintf((char *)words, sizeof words, "%s", storage.problem.text);
+        packet = (struct packet){.kind = (uint32_t)storage.problem.exit_code, .len = (uint32_t)strlen((char *)words)};
+    }
+    packet.words = (struct words){words, words_for(packet.len)};
+    *(struct packet_list *)ret = (struct packet_list){&packet, 1};
+}
+SHIM_POST(identity_open, "identity@0.1.0#open");
+
+uint64_t exports_synod_paxos_identity_accept_peer(exports_synod_paxos_identity_list_packet_t *peer)
+{
+    const struct packet *p = (const struct packet *)peer->ptr;
+    uint8_t instance[16];
+    need_open();
+    renew();
+    bool accepted = peer->len == 1 && p->len == sizeof instance && p->words.len == words_for(p->len) && p->id <= NODE_ID_MAX;
+    if (accepted) {
+        memcpy(instance, p->words.ptr, sizeof instance);
+        accepted = data_folder_accept_peer(storage.folder, (uint32_t)p->id, instance);
+    }
+    shim_call_done();
+    return accepted;
+}
+
+void exports_synod_paxos_identity_close(void)
+{
+    struct problem problem;
+    if (storage.folder == NULL)
+        return; /* it could not be opened */
+    write_mark();
+    if (!journal_store_settle(storage.store, &problem))
+        fail(&problem);
+    journal_store_close(storage.store);
+    spare_drop();
+    data_folder_close(storage.folder);
+    storage.store = NULL;
+    storage.folder = NULL;
+}

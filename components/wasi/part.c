@@ -1,0 +1,46 @@
+#include "components/wasi/part.h"
+
+#include "components/packet.h"
+
+void part_open(struct part *p)
+{
+    static struct arena results;
+    struct problem problem;
+    synod_paxos_settings_list_packet_t list;
+    uv_loop_init(&p->loop);
+    shim_results_begin(&results);
+    synod_paxos_settings_get(&list);
+    shim_results_end();
+    bool understood = list.len == 1 && config_packet_decode((const struct packet *)list.ptr, &p->settings);
+    arena_close(&results);
+    p->logger = logger_new(p->settings.node, understood ? p->settings.config.log_level : LOG_ERROR);
+    if (understood && config_find(&p->settings.config, p->settings.node) != NULL)
+        return;
+    problem_set(&problem, EXIT_BAD_INPUT, "what the host gave as settings is none, or of another version");
+    part_fail(p, &problem);
+}
+
+_Noreturn void part_fail(const struct part *p, const struct problem *problem)
+{
+    logger_log(p->logger, LOG_ERROR, "node", "%s", problem->text);
+    synod_paxos_host_control_fail((uint64_t)problem->exit_code);
+    __builtin_trap();
+}
+
+void part_run(struct part *p)
+{
+    uv_run(&p->loop, UV_RUN_NOWAIT);
+    p->settled = true;
+}
+
+void part_settle(struct part *p)
+{
+    if (!p->settled)
+        part_run(p);
+}
+
+struct waits part_waits(struct part *p, bool input)
+{
+    p->settled = false;
+    return input ? (struct waits){.timeout = 0} : loop_waits(&p->loop);
+}

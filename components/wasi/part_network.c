@@ -1,0 +1,76 @@
+#include <string.h>
+
+#include "components/packet.h"
+#include "components/wasi/part.h"
+
+/* Who this node is in its frames. */
+static struct frame_origin origin_get(const struct part *p)
+{
+    static struct arena results;
+    struct frame_origin origin;
+    struct problem problem;
+    synod_paxos_identity_list_packet_t list;
+    shim_results_begin(&results);
+    synod_paxos_identity_open(&list);
+    shim_results_end();
+    const struct packet *packet = (const struct packet *)list.ptr;
+    if (list.len == 1 && packet->id == p->settings.node &&
+        packet->words.len == 1 + sizeof origin.instance / sizeof(uint64_t)) {
+        origin = (struct frame_origin){
+            .cluster = packet->words.ptr[0], .sender = (uint32_t)packet->id, .incarnation = packet->kind};
+        memcpy(origin.instance, packet->words.ptr + 1, sizeof origin.instance);
+        arena_close(&results);
+        return origin;
+    }
+    if (list.len == 1 && packet->id == 0 && packet->len <= packet->words.len * sizeof(uint64_t))
+        problem_set(&problem, (int)packet->kind, "%.*s", (int)packet->len, (const char *)packet->words.ptr);
+    else
+        problem_set(&problem, EXIT_TROUBLE, "what the storage gave as identity is none of node %u", p->settings.node);
+    part_fail(p, &problem);
+}
+
+static bool accept_peer(void *context, uint32_t peer, const uint8_t instance[16])
+{
+    uint64_t words[2];
+    struct packet packet = {.id = peer, .len = sizeof words, .words = {words, 2}};
+    (void)context;
+    memcpy(words, instance, sizeof words);
+    synod_paxos_identity_list_packet_t list = {(synod_paxos_identity_packet_t *)&packet, 1};
+    return synod_paxos_identity_accept_peer(&list) == 1;
+}
+
+static void on_input(void *context) { ((struct network_part *)context)->input = true; }
+
+void network_part_open(struct network_part *n, network_opener *open, bool sends, bool receives)
+{
+    struct problem problem;
+    if (n->network != NULL)
+        return;
+    part_open(&n->part);
+    const struct network_options options = {
+        .config = &n->part.settings.config,
+        .origin = origin_get(&n->part),
+        .sends = sends,
+        .receives = receives,
+        .accept_peer = accept_peer,
+        .logger = n->part.logger,
+        .on_input = on_input,
+        .context = n,
+    };
+    if (!open(&n->network, &n->part.loop, &options, &problem))
+        part_fail(&n->part, &problem);
+}
+
+struct packet_list network_part_receive(struct network_part *n)
+{
+    if (!n->input)
+        part_run(&n->part);
+    n->input = false;
+    return network_receive(n->network);
+}
+
+struct waits network_part_waits(struct network_part *n)
+{
+    part_settle(&n->part);
+    return part_waits(&n->part, n->input);
+}
