@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -182,4 +183,13 @@ bool compiled_cache_put(int folder, const uint8_t key[COMPILED_KEY_SIZE], const 
     unlinkat(folder, temporary, 0);
     errno = error;
     return false;
+}
+
+int compiled_cache_lock(int folder)
+{
+    int lock = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC); /* a description of its own: locks belong to those */
+    if (lock < 0 || flock(lock, LOCK_EX) == 0)
+        return lock;
+    close(lock);
+    return -1;
 }

@@ -1,9 +1,10 @@
 /* The engine: compiles components once, keeps them, and counts epochs.
  *
  * A turn that runs too long is ended by Wasmtime's epoch interruption: compiled code compares the engine's epoch with its
- * store's deadline at every loop and call, and one thread counts the epoch up. The thread wakes four times in the
- * shortest turn timeout, and every 250 ms at least, whether or not anything runs: with the default of one second that is
- * four times a second for a whole process, less work than saying at each turn that one began and ended. */
+ * store's deadline at every loop and call, and one thread counts the epoch up. At each new epoch a guest that computes is
+ * looked at (host/node_wasm.c). The thread wakes four times in the shortest turn timeout, and every 250 ms at least, whether
+ * or not anything runs: with the default of one second that is four times a second for a whole process, less work than
+ * saying at each turn that one began and ended. */
 #include "host/engine.h"
 
 #include <errno.h>
@@ -29,6 +30,7 @@ static const char SETTINGS[] = "wasmtime " WASMTIME_VERSION "; cranelift speed; 
 struct compiled {
     struct compiled *next;
     wasmtime_component_t *component;
+    bool loading; /* somebody is at it: `component` is not there yet */
     char file[];
 };
 
@@ -41,7 +43,8 @@ struct engine {
     pthread_mutex_t ticker_lock; /* guards `stop` */
     pthread_cond_t stopping;
     bool stop;
-    pthread_mutex_t lock; /* guards what follows */
+    pthread_mutex_t lock;  /* guards what follows */
+    pthread_cond_t loaded; /* a file has been loaded, or could not be */
     struct compiled *compiled;
     struct engine_statistics statistics;
 };
@@ -98,6 +101,7 @@ static bool start_ticker(struct engine *e, struct problem *problem)
     pthread_condattr_destroy(&monotonic);
     pthread_mutex_init(&e->ticker_lock, NULL);
     pthread_mutex_init(&e->lock, NULL);
+    pthread_cond_init(&e->loaded, NULL);
     e->tick_us = e->options.turn_timeout / TICKS_A_TIMEOUT;
     if (e->tick_us < TICK_MIN_US)
         e->tick_us = TICK_MIN_US;
@@ -105,12 +109,6 @@ static bool start_ticker(struct engine *e, struct problem *problem)
         e->tick_us = TICK_MAX_US;
     int error = pthread_create(&e->ticker, NULL, tick, e);
     return error == 0 || problem_set(problem, EXIT_TROUBLE, "cannot start a thread: %s", strerror(error));
-}
-
-uint64_t engine_ticks(const struct engine *e, uint64_t timeout)
-{
-    /* The first tick may come at once: one more. */
-    return (timeout + e->tick_us - 1) / e->tick_us + 1;
 }
 
 static wasm_engine_t *new_engine(void)
@@ -163,6 +161,7 @@ void engine_close(struct engine *e)
     pthread_join(e->ticker, NULL);
     pthread_cond_destroy(&e->stopping);
     pthread_mutex_destroy(&e->ticker_lock);
+    pthread_cond_destroy(&e->loaded);
     pthread_mutex_destroy(&e->lock);
     while (e->compiled != NULL) {
         struct compiled *c = e->compiled;
@@ -218,6 +217,13 @@ static bool looks_like_component(const char *file, const uint8_t *bytes, size_t 
     return true;
 }
 
+static void count(struct engine *e, uint64_t *statistic)
+{
+    pthread_mutex_lock(&e->lock);
+    ++*statistic;
+    pthread_mutex_unlock(&e->lock);
+}
+
 static wasmtime_component_t *from_cache(struct engine *e, const uint8_t key[COMPILED_KEY_SIZE])
 {
     wasmtime_component_t *component = NULL;
@@ -232,7 +238,7 @@ static wasmtime_component_t *from_cache(struct engine *e, const uint8_t key[COMP
         wasmtime_error_delete(error);
         return NULL;
     }
-    e->statistics.from_cache++;
+    count(e, &e->statistics.from_cache);
     return component;
 }
 
@@ -252,47 +258,98 @@ static void to_cache(struct engine *e, const uint8_t key[COMPILED_KEY_SIZE], con
     wasm_byte_vec_delete(&code);
 }
 
+static bool compile(struct engine *e, const char *file, const uint8_t *bytes, size_t len, wasmtime_component_t **out,
+                    struct problem *problem)
+{
+    char about[600];
+    wasmtime_error_t *error = wasmtime_component_new(e->wasm, bytes, len, out);
+    snprintf(about, sizeof about, "component %.500s", file);
+    if (error != NULL)
+        return engine_problem(problem, EXIT_BAD_INPUT, about, error);
+    count(e, &e->statistics.compiled);
+    return true;
+}
+
+/* The processes of a cluster that start together want the same code: the first one compiles it, the others wait and find it. */
+static bool compile_for_all(struct engine *e, const char *file, const uint8_t *bytes, size_t len,
+                            const uint8_t key[COMPILED_KEY_SIZE], wasmtime_component_t **out, struct problem *problem)
+{
+    int lock = compiled_cache_lock(e->cache);
+    *out = from_cache(e, key);
+    bool sound = *out != NULL || compile(e, file, bytes, len, out, problem);
+    if (sound)
+        to_cache(e, key, *out);
+    if (lock >= 0)
+        close(lock);
+    return sound;
+}
+
 static bool load(struct engine *e, const char *file, wasmtime_component_t **out, struct problem *problem)
 {
     uint8_t *bytes, key[COMPILED_KEY_SIZE];
     size_t len;
-    char about[600];
     if (!read_component(file, &bytes, &len, problem))
         return false;
     bool sound = looks_like_component(file, bytes, len, problem);
     bool keyed = sound && e->cache >= 0 && compiled_cache_key(bytes, len, SETTINGS, key);
     *out = keyed ? from_cache(e, key) : NULL;
-    if (sound && *out == NULL) {
-        wasmtime_error_t *error = wasmtime_component_new(e->wasm, bytes, len, out);
-        snprintf(about, sizeof about, "component %.500s", file);
-        if (error != NULL)
-            sound = engine_problem(problem, EXIT_BAD_INPUT, about, error);
-        e->statistics.compiled += sound;
-        if (sound && keyed)
-            to_cache(e, key, *out);
-    }
+    if (sound && *out == NULL)
+        sound = keyed ? compile_for_all(e, file, bytes, len, key, out, problem) : compile(e, file, bytes, len, out, problem);
     free(bytes);
     return sound;
 }
 
+/* The entry of a file, once nobody is loading it; NULL: there is none. */
+static struct compiled *find_loaded(struct engine *e, const char *file)
+{
+    for (;;) {
+        struct compiled *c = e->compiled;
+        while (c != NULL && strcmp(c->file, file) != 0)
+            c = c->next;
+        if (c == NULL || !c->loading)
+            return c;
+        pthread_cond_wait(&e->loaded, &e->lock);
+    }
+}
+
+static struct compiled *add_loading(struct engine *e, const char *file)
+{
+    size_t len = strlen(file) + 1;
+    struct compiled *c = memory_new(1, sizeof *c + len);
+    memcpy(c->file, file, len);
+    c->loading = true;
+    c->next = e->compiled;
+    e->compiled = c;
+    return c;
+}
+
+static void forget(struct engine *e, struct compiled *gone)
+{
+    struct compiled **at = &e->compiled;
+    while (*at != gone)
+        at = &(*at)->next;
+    *at = gone->next;
+    free(gone);
+}
+
+/* Nodes that start together want the same file: one loads it, without the lock, so that nobody waits who wants another. */
 bool engine_component(struct engine *e, const char *file, const wasmtime_component_t **out, struct problem *problem)
 {
-    wasmtime_component_t *component = NULL;
-    pthread_mutex_lock(&e->lock); /* held while compiling: nodes that start together want the same file */
-    struct compiled *c = e->compiled;
-    while (c != NULL && strcmp(c->file, file) != 0)
-        c = c->next;
-    if (c == NULL && load(e, file, &component, problem)) {
-        size_t len = strlen(file) + 1;
-        c = memory_new(1, sizeof *c + len);
-        memcpy(c->file, file, len);
-        c->component = component;
-        c->next = e->compiled;
-        e->compiled = c;
+    pthread_mutex_lock(&e->lock);
+    struct compiled *c = find_loaded(e, file);
+    bool sound = c != NULL;
+    if (!sound) {
+        c = add_loading(e, file);
+        pthread_mutex_unlock(&e->lock);
+        sound = load(e, file, &c->component, problem);
+        pthread_mutex_lock(&e->lock);
+        c->loading = false;
+        pthread_cond_broadcast(&e->loaded);
     }
+    if (sound)
+        *out = c->component;
+    else
+        forget(e, c);
     pthread_mutex_unlock(&e->lock);
-    if (c == NULL)
-        return false;
-    *out = c->component;
-    return true;
+    return sound;
 }

@@ -12,7 +12,7 @@
 struct engine;
 
 struct engine_options {
-    uint64_t turn_timeout; /* microseconds: the shortest time that engine_ticks will be asked for */
+    uint64_t turn_timeout; /* microseconds: the shortest that a node will have; an epoch lasts a quarter of it at most */
     /* Where compiled code is kept. NULL: $XDG_CACHE_HOME/synod/compiled, else $HOME/.cache/synod/compiled. */
     const char *cache_folder;
     /* Something an operator may want to know, such as a cache that cannot be used. NULL: not wanted. Any thread. */
@@ -29,10 +29,6 @@ wasm_engine_t *engine_wasm(const struct engine *e);
 /* The compiled component of a file: from memory, from the cache folder, or compiled now. It is the engine's, valid until
  * engine_close. Any thread. A file that cannot be read or is no component is an error that names it (EXIT_BAD_INPUT). */
 bool engine_component(struct engine *e, const char *file, const wasmtime_component_t **out, struct problem *problem);
-
-/* `timeout` microseconds as a number of epochs for wasmtime_context_set_epoch_deadline: never earlier, and at most
- * half of turn_timeout later. */
-uint64_t engine_ticks(const struct engine *e, uint64_t timeout);
 
 struct engine_statistics {
     uint64_t compiled, from_cache;

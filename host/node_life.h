@@ -31,16 +31,22 @@ struct node_life_operations {
     bool (*open_identity)(struct node_life *life, struct frame_origin *origin, struct problem *problem);
     /* As data_folder_accept_peer. Never from within a turn. */
     bool (*accept_peer)(struct node_life *life, uint32_t peer, const uint8_t instance[16]);
+    /* As open_identity: the node has ended in good order. Gives the folder back; the life is only freed after that. */
+    bool (*close_identity)(struct node_life *life, struct problem *problem);
+    /* NULL: it cannot. Ends the call that the life is in, as soon as it computes: that returns false then. Any thread. */
+    void (*interrupt)(struct node_life *life);
     void (*free)(struct node_life *life);
 };
 
 struct node_life {
     const struct node_life_operations *operations;
     const char *name; /* "native" or "wasm" */
+    const char
+        *fault; /* once a call has returned false: why, in one word, such as "trap" or "deadline"; NULL: no one knows */
 };
 
-/* What a part in the sandbox asks of its host beyond the runner's ports (`settings`, `identity`, `host-control.fail` and
- * `host-loop` of wit/). Whoever hosts a node gives it functions. */
+/* What a part in the sandbox asks of its host beyond the runner's ports (`settings`, `identity` and `host-loop`
+ * of wit/). Whoever hosts a node gives it functions. */
 struct surroundings;
 struct surroundings_operations {
     /* The configuration as the guest gets it; valid until the next call. */
@@ -48,12 +54,12 @@ struct surroundings_operations {
     /* Who this node is, where storage is the host's. */
     const struct frame_origin *(*origin)(struct surroundings *s);
     bool (*accept_peer)(struct surroundings *s, uint32_t peer, const uint8_t instance[16]);
-    /* A part cannot go on: the node ends with this exit code, whatever happens next. */
-    void (*fail)(struct surroundings *s, uint32_t exit_code);
     /* A file descriptor that is readable when the host's loop has something to do. */
     int (*loop_fd)(struct surroundings *s);
     /* Does it, without waiting. Within how many microseconds it wants to be called again at the latest. */
     uint64_t (*loop_run)(struct surroundings *s);
+    /* What a part that is made to break must do now (host/faults.h). */
+    uint64_t (*fault)(struct surroundings *s, uint64_t part);
     /* The sandbox refused something; one line for the log. Any thread. */
     void (*refused)(struct surroundings *s, const char *what);
 };

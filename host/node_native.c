@@ -46,7 +46,7 @@ bool node_native_new(struct node_life **out, struct ports *ports, struct problem
         .start = native_start, .turn = native_turn, .status = native_status, .free = native_free};
     struct node_native *native = memory_new(1, sizeof *native);
     (void)problem;
-    native->life = (struct node_life){&operations, "native"};
+    native->life = (struct node_life){&operations, "native", NULL};
     native->ports = ports;
     *out = &native->life;
     return true;

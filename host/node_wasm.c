@@ -1,274 +1,142 @@
-/* A node as a component: the imports of wit/io.wit are served by the same functions (core/runners/ports.h) that the native
- * node calls, and turns are calls of synod:paxos/runner.
+/* A node as a component. Turns are calls of synod:paxos/runner; a node that brings its own loop has one long call of
+ * wasi:cli/run.
  *
- *   1. Everything that crosses is a few numbers and a list of packets, through host/wasmtime_typed.h. Packets from the guest
- * are views of its memory, valid for the call; packets to the guest are copied once, by Wasmtime.
+ *   1. Everything that crosses is a few numbers and a list of packets, through host/wasmtime_typed.h.
  *   2. A store is one node. After a trap or an interruption it is only freed: its memory is in no known state.
- *   3. The epoch deadline is set before each call into the guest, and again by imports that may wait for the disk. */
+ *   3. What is limited is computing: the time that the thread spends on the processor. A guest that waits, be it for its
+ * sockets or for the disk, is not cut off for that, and neither is one on a loaded machine. The epoch deadline
+ * (host/engine.h) comes at every tick; then it is looked at how much has been computed since the call began, or since the
+ * guest last gave a sign of life. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <wasmtime.h>
 
 #include "core/base/memory.h"
 #include "core/formats/config_frame.h"
 #include "host/component_types.h"
-#include "host/node_life.h"
-#include "host/wasmtime_typed.h"
+#include "host/node_wasm_internal.h"
 
-#define VERSION "@0.1.0"
-#define RUNNER  "synod:paxos/runner" VERSION
-#define LOGGER  "synod:paxos/logger" VERSION
+/* Opening a data folder takes its journal to be read from end to end: it may compute as long as so many turns. */
+enum { OPENING_TURNS = 600 };
 
-struct node_wasm {
-    struct node_life life;
-    struct ports *ports;
-    struct node_wasm_options options;
-    uint64_t ticks; /* that a turn may take */
-    wasmtime_component_linker_t *linker;
-    wasmtime_store_t *store;
-    wasmtime_context_t *context;
-    wasmtime_component_instance_t instance;
-    struct typed_func *turn, *status;
-    /* Packets in the shape of the other side. */
-    struct packet *taken;
-    struct typed_packet *given;
-    size_t taken_capacity, given_capacity;
-};
+/* ---- deadlines ---- */
 
-/* ---- packets ---- */
-
-/* What the guest passed, for a port to read. */
-static const struct packet *take(struct node_wasm *w, const struct typed_call *call)
+static uint64_t computed_us(void)
 {
-    w->taken = memory_reserve(w->taken, &w->taken_capacity, call->packets_count, sizeof *w->taken);
-    for (size_t i = 0; i < call->packets_count; i++) {
-        const struct typed_packet *p = &call->packets[i];
-        w->taken[i] = (struct packet){p->id, p->kind, p->len, {(uint64_t *)p->words, words_for(p->len)}};
-    }
-    return w->taken;
+    struct timespec t;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
 }
 
-/* What a port returned, for the guest. It stays the port's until its next call, so it outlives this one. */
-static int32_t give(struct node_wasm *w, struct packet_list list, struct typed_call *call)
+void node_wasm_allow(struct node_wasm *w, uint64_t allowed)
 {
-    w->given = memory_reserve(w->given, &w->given_capacity, list.len, sizeof *w->given);
-    for (size_t i = 0; i < list.len; i++) {
-        const struct packet *p = &list.ptr[i];
-        w->given[i] = (struct typed_packet){p->id, p->kind, p->len, p->words.ptr};
-    }
-    call->result_packets = w->given;
-    call->result_packets_count = list.len;
-    return 0;
+    w->allowed = allowed;
+    w->computed_since = computed_us();
+    wasmtime_context_set_epoch_deadline(w->context, 1);
 }
 
-/* ---- imports ---- */
-
-static int32_t network_receive_import(void *env, wasmtime_context_t *context, struct typed_call *call)
+static uint64_t on_tick(void *context)
 {
-    struct node_wasm *w = env;
-    (void)context;
-    return give(w, ports_network_receive(w->ports), call);
+    struct node_wasm *w = context;
+    return !atomic_load(&w->interrupted) && computed_us() - w->computed_since < w->allowed;
 }
 
-static int32_t network_send_import(void *env, wasmtime_context_t *context, struct typed_call *call)
-{
-    struct node_wasm *w = env;
-    (void)context;
-    ports_network_send(w->ports, take(w, call), call->packets_count);
-    return 0;
-}
-
-static int32_t client_receive_import(void *env, wasmtime_context_t *context, struct typed_call *call)
-{
-    struct node_wasm *w = env;
-    (void)context;
-    return give(w, ports_client_receive(w->ports, call->scalars[0]), call);
-}
-
-static int32_t client_reply_import(void *env, wasmtime_context_t *context, struct typed_call *call)
-{
-    struct node_wasm *w = env;
-    (void)context;
-    ports_client_reply(w->ports, take(w, call), call->packets_count);
-    return 0;
-}
-
-static int32_t client_leader_import(void *env, wasmtime_context_t *context, struct typed_call *call)
-{
-    (void)context;
-    ports_client_leader(((struct node_wasm *)env)->ports, call->scalars[0], call->scalars[1]);
-    return 0;
-}
-
-static int32_t storage_recover_import(void *env, wasmtime_context_t *context, struct typed_call *call)
-{
-    struct node_wasm *w = env;
-    int32_t code = give(w, ports_storage_recover(w->ports), call);
-    wasmtime_context_set_epoch_deadline(context, w->ticks); /* the disk's time is not the guest's */
-    return code;
-}
-
-static int32_t storage_append_import(void *env, wasmtime_context_t *context, struct typed_call *call)
-{
-    struct node_wasm *w = env;
-    (void)context;
-    ports_storage_append(w->ports, take(w, call), call->packets_count);
-    return 0;
-}
-
-static int32_t storage_durable_import(void *env, wasmtime_context_t *context, struct typed_call *call)
-{
-    (void)context;
-    call->result = ports_storage_durable(((struct node_wasm *)env)->ports);
-    return 0;
-}
-
-static int32_t storage_read_import(void *env, wasmtime_context_t *context, struct typed_call *call)
-{
-    struct node_wasm *w = env;
-    int32_t code = give(w, ports_storage_read(w->ports, call->scalars[0], call->scalars[1]), call);
-    wasmtime_context_set_epoch_deadline(context, w->ticks);
-    return code;
-}
-
-static int32_t command_import(void *env, wasmtime_context_t *context, struct typed_call *call)
-{
-    (void)context;
-    call->result = ports_control_command(((struct node_wasm *)env)->ports);
-    return 0;
-}
-
-static void log_import(void *env, uint32_t level, const char *text, size_t len)
-{
-    ports_log(((struct node_wasm *)env)->ports, level, text, len);
-}
-
-static const struct import {
-    const char *interface, *function;
-    struct typed_shape shape;
-    typed_callback callback; /* NULL: the log function, which has a shape of its own */
-} imports[] = {
-    {"synod:paxos/network-server" VERSION, "receive", {0, false, TYPED_GIVES_PACKETS}, network_receive_import},
-    {"synod:paxos/network-client" VERSION, "send", {0, true, TYPED_GIVES_NOTHING}, network_send_import},
-    {"synod:paxos/client-server" VERSION, "receive", {1, false, TYPED_GIVES_PACKETS}, client_receive_import},
-    {"synod:paxos/client-server" VERSION, "reply", {0, true, TYPED_GIVES_NOTHING}, client_reply_import},
-    {"synod:paxos/client-server" VERSION, "leader", {2, false, TYPED_GIVES_NOTHING}, client_leader_import},
-    {"synod:paxos/storage" VERSION, "recover", {0, false, TYPED_GIVES_PACKETS}, storage_recover_import},
-    {"synod:paxos/storage" VERSION, "append", {0, true, TYPED_GIVES_NOTHING}, storage_append_import},
-    {"synod:paxos/storage" VERSION, "durable", {0, false, TYPED_GIVES_U64}, storage_durable_import},
-    {"synod:paxos/storage" VERSION, "read", {2, false, TYPED_GIVES_PACKETS}, storage_read_import},
-    {"synod:paxos/host-control" VERSION, "command", {0, false, TYPED_GIVES_U64}, command_import},
-    {LOGGER, "log", {0, false, TYPED_GIVES_NOTHING}, NULL},
-};
-enum { IMPORTS = sizeof imports / sizeof *imports };
+static void wasm_interrupt(struct node_life *life) { atomic_store(&((struct node_wasm *)life)->interrupted, true); }
 
 /* ---- errors ---- */
 
+/* What a status says in one word. */
+static const char *fault_of(const struct node_wasm *w, int32_t status)
+{
+    if (w->failed_with != 0)
+        return "failed";
+    if (atomic_load(&w->interrupted))
+        return "interrupted";
+    return status == TYPED_INTERRUPTED ? "deadline" : status == TYPED_TRAP ? "trap" : "error";
+}
+
 /* Why a call or a definition failed, on one line. Returns false. */
-static bool typed_problem(const struct node_wasm *w, int exit_code, const char *what, int32_t status, char *message,
+static bool typed_problem(struct node_wasm *w, int exit_code, const char *what, int32_t status, char *message,
                           struct problem *problem)
 {
-    for (char *c = message; c != NULL && *c != '\0'; c++)
+    const char *file = w->options.file, *text = message != NULL ? message : "no reason given";
+    unsigned long long turn_ms = w->options.turn_timeout / 1000, turns = w->allowed / w->options.turn_timeout;
+    w->life.fault = fault_of(w, status);
+    if (w->failed_with != 0)
+        problem_set(problem, w->failed_with, "%s: a part says in %s that it cannot go on; the log has the reason", file,
+                    what);
+    else if (atomic_load(&w->interrupted))
+        problem_set(problem, exit_code, "%s: %s was interrupted", file, what);
+    else if (status == TYPED_INTERRUPTED && turns == 1)
+        problem_set(problem, exit_code, "%s: %s took longer than turn_timeout_ms (%llu) and was ended: %s", file, what,
+                    turn_ms, text);
+    else if (status == TYPED_INTERRUPTED)
+        problem_set(problem, exit_code, "%s: %s took longer than %llu times turn_timeout_ms (%llu) and was ended: %s", file,
+                    what, turns, turn_ms, text);
+    else
+        problem_set(problem, exit_code, "%s: %s%s: %s", file, what, status == TYPED_TRAP ? " trapped" : "", text);
+    for (char *c = problem->text; *c != '\0'; c++)
         if (*c == '\n')
             *c = ' ';
-    const char *text = message != NULL ? message : "no reason given";
-    if (status == TYPED_INTERRUPTED)
-        problem_set(problem, exit_code, "%s: %s took longer than turn_timeout_ms (%llu) and was ended: %s", w->options.file,
-                    what, (unsigned long long)(w->options.turn_timeout / 1000), text);
-    else
-        problem_set(problem, exit_code, "%s: %s%s: %s", w->options.file, what, status == TYPED_TRAP ? " trapped" : "", text);
     typed_message_free(message);
     return false;
 }
 
 /* ---- linking ---- */
 
-struct import_check {
-    const char *file;
-    struct problem *problem;
-};
-
-static bool check_import(void *context, const struct component_name *name)
+/* Notes what the component exports of what a node may. */
+static bool note_export(void *context, const struct component_name *name)
 {
-    struct import_check *check = context;
-    if (name->item == NULL || name->is_type)
+    static const char run[] = "wasi:cli/run@0.2.";
+    struct node_wasm *w = context;
+    if (name->item != NULL)
         return true;
-    for (size_t i = 0; i < IMPORTS; i++)
-        if (strcmp(imports[i].interface, name->interface) == 0 && strcmp(imports[i].function, name->item) == 0)
-            return true;
-    return problem_set(check->problem, EXIT_BAD_INPUT, "%s: it imports %s%s%s, which this host does not give", check->file,
-                       name->interface, name->item[0] != '\0' ? "#" : "", name->item);
-}
-
-/* Defines the imports of one interface, which stand side by side in the table from `*i` on. */
-static bool define_interface(struct node_wasm *w, wasmtime_component_linker_instance_t *root, size_t *i,
-                             struct problem *problem)
-{
-    const char *interface = imports[*i].interface;
-    wasmtime_component_linker_instance_t *instance;
-    wasmtime_error_t *error = wasmtime_component_linker_instance_add_instance(root, interface, strlen(interface), &instance);
-    if (error != NULL)
-        return engine_problem(problem, EXIT_TROUBLE, interface, error);
-    int32_t status = TYPED_OK;
-    char *message = NULL;
-    for (; status == TYPED_OK && *i < IMPORTS && strcmp(imports[*i].interface, interface) == 0; ++*i) {
-        const struct import *import = &imports[*i];
-        status = import->callback != NULL
-                     ? typed_define(instance, import->function, import->shape, import->callback, w, &message)
-                     : typed_define_log(instance, import->function, log_import, w, &message);
-    }
-    wasmtime_component_linker_instance_delete(instance);
-    return status == TYPED_OK || typed_problem(w, EXIT_TROUBLE, interface, status, message, problem);
-}
-
-static bool define_imports(struct node_wasm *w, struct problem *problem)
-{
-    bool defined = true;
-    w->linker = wasmtime_component_linker_new(engine_wasm(w->options.engine));
-    wasmtime_component_linker_instance_t *root = wasmtime_component_linker_root(w->linker);
-    for (size_t i = 0; defined && i < IMPORTS;)
-        defined = define_interface(w, root, &i, problem);
-    wasmtime_component_linker_instance_delete(root);
-    return defined;
+    if (strncmp(name->interface, run, sizeof run - 1) == 0)
+        snprintf(w->loop, sizeof w->loop, "%s", name->interface);
+    w->exports_identity = w->exports_identity || strcmp(name->interface, SYNOD("identity")) == 0;
+    return true;
 }
 
 static bool instantiate(struct node_wasm *w, struct problem *problem)
 {
     const wasmtime_component_t *component;
     struct engine *engine = w->options.engine;
-    if (!engine_component(engine, w->options.file, &component, problem))
+    if (!engine_component(engine, w->options.file, &component, problem) || !node_imports_check(w, component, problem))
         return false;
-    struct import_check check = {w->options.file, problem};
-    if (!component_walk(component, engine_wasm(engine), COMPONENT_IMPORTS, check_import, &check))
-        return false;
-    if (!define_imports(w, problem))
-        return false;
+    component_walk(component, engine_wasm(engine), COMPONENT_EXPORTS, note_export, w);
+    w->linker = wasmtime_component_linker_new(engine_wasm(engine));
     w->store = wasmtime_store_new(engine_wasm(engine), NULL, NULL);
     w->context = wasmtime_store_context(w->store);
     wasmtime_store_limiter(w->store, (int64_t)w->options.memory_bytes_max, -1, -1, -1, -1);
-    wasmtime_context_set_epoch_deadline(w->context, w->ticks);
+    typed_on_deadline(w->store, on_tick, w);
+    if ((w->imports.wasi && !node_sandbox_open(w, problem)) || !node_imports_define(w, problem))
+        return false;
+    node_wasm_allow(w, w->options.turn_timeout);
     wasmtime_error_t *error = wasmtime_component_linker_instantiate(w->linker, w->context, component, &w->instance);
     return error == NULL || engine_problem(problem, EXIT_BAD_INPUT, w->options.file, error);
 }
 
-static bool find(struct node_wasm *w, const char *function, struct typed_shape shape, struct typed_func **out,
-                 struct problem *problem)
+static bool find(struct node_wasm *w, const char *interface, const char *function, struct typed_shape shape,
+                 struct typed_func **out, struct problem *problem)
 {
     char *message = NULL;
-    *out = typed_func_new(w->context, &w->instance, RUNNER, function, shape, &message);
-    return *out != NULL || typed_problem(w, EXIT_BAD_INPUT, RUNNER, TYPED_ERROR, message, problem);
+    *out = typed_func_new(w->context, &w->instance, interface, function, shape, &message);
+    return *out != NULL || typed_problem(w, EXIT_BAD_INPUT, interface, TYPED_ERROR, message, problem);
 }
 
-static bool call_guest(struct node_wasm *w, struct typed_func *func, const char *what, struct typed_call *call,
-                       struct problem *problem)
+static bool call_guest(struct node_wasm *w, struct typed_func *func, const char *what, uint64_t allowed,
+                       struct typed_call *call, struct problem *problem)
 {
     char *message = NULL;
-    wasmtime_context_set_epoch_deadline(w->context, w->ticks);
+    node_wasm_allow(w, allowed);
     int32_t status = typed_func_call(func, w->context, call, &message);
     return status == TYPED_OK || typed_problem(w, EXIT_TROUBLE, what, status, message, problem);
 }
+
+/* ---- a node that is called for each turn ---- */
 
 static bool wasm_start(struct node_life *life, const struct node_config *config, struct problem *problem)
 {
@@ -276,23 +144,20 @@ static bool wasm_start(struct node_life *life, const struct node_config *config,
     struct typed_func *func;
     uint64_t words[CONFIG_FRAME_WORDS];
     struct packet packet;
-    if (!find(w, "start", (struct typed_shape){0, true, TYPED_GIVES_STATUS}, &func, problem))
+    if (!find(w, SYNOD("runner"), "start", (struct typed_shape){0, true, TYPED_GIVES_STATUS}, &func, problem))
         return false;
     config_frame_encode(config, words, &packet);
-    const struct typed_packet given = {packet.id, packet.kind, packet.len, packet.words.ptr};
-    struct typed_call call = {.packets = &given, .packets_count = 1};
-    bool started = call_guest(w, func, "start", &call, problem);
+    struct typed_call call = {.packets = {&packet, 1}};
+    bool started = call_guest(w, func, "start", w->options.turn_timeout, &call, problem);
     typed_func_free(func);
     return started;
 }
-
-/* ---- the life ---- */
 
 static bool wasm_turn(struct node_life *life, uint64_t now, uint64_t *deadline, struct problem *problem)
 {
     struct node_wasm *w = (struct node_wasm *)life;
     struct typed_call call = {.scalars = {now}};
-    if (!call_guest(w, w->turn, "a turn", &call, problem))
+    if (!call_guest(w, w->turn, "a turn", w->options.turn_timeout, &call, problem))
         return false;
     *deadline = call.result;
     return true;
@@ -302,43 +167,140 @@ static bool wasm_status(struct node_life *life, struct node_status *status, stru
 {
     struct node_wasm *w = (struct node_wasm *)life;
     struct typed_call call = {0};
-    if (!call_guest(w, w->status, "status", &call, problem))
+    if (!call_guest(w, w->status, "status", w->options.turn_timeout, &call, problem))
         return false;
-    if (call.result_packets_count == 1) {
-        const struct typed_packet *p = call.result_packets;
-        const struct packet packet = {p->id, p->kind, p->len, {(uint64_t *)p->words, words_for(p->len)}};
-        if (status_frame_decode(&packet, status))
-            return true;
-    }
-    return problem_set(problem, EXIT_TROUBLE, "%s: its status is not one that this version knows", w->options.file);
+    return (call.result_packets.len == 1 && status_frame_decode(call.result_packets.ptr, status)) ||
+           problem_set(problem, EXIT_TROUBLE, "%s: its status is not one that this version knows", w->options.file);
 }
+
+static bool find_runner(struct node_wasm *w, struct problem *problem)
+{
+    w->operations.start = wasm_start;
+    w->operations.turn = wasm_turn;
+    w->operations.status = wasm_status;
+    return find(w, SYNOD("runner"), "turn", (struct typed_shape){1, false, TYPED_GIVES_U64}, &w->turn, problem) &&
+           find(w, SYNOD("runner"), "status", (struct typed_shape){0, false, TYPED_GIVES_PACKETS}, &w->status, problem);
+}
+
+/* ---- a node that brings its own loop ---- */
+
+static bool wasm_run(struct node_life *life, struct problem *problem)
+{
+    struct node_wasm *w = (struct node_wasm *)life;
+    struct typed_call call = {0};
+    return call_guest(w, w->run, "the node's loop", OPENING_TURNS * w->options.turn_timeout, &call, problem);
+}
+
+static bool find_loop(struct node_wasm *w, struct problem *problem)
+{
+    w->operations.run = wasm_run;
+    return find(w, w->loop, "run", (struct typed_shape){0, false, TYPED_GIVES_RESULT}, &w->run, problem);
+}
+
+/* ---- a node that has its data folder in the sandbox ---- */
+
+/* A folder that cannot be used: the reason is from a component, and may be any bytes. */
+static bool no_identity(struct node_wasm *w, const struct packet *p, struct problem *problem)
+{
+    char text[512];
+    size_t len = p->len < sizeof text - 1 ? p->len : sizeof text - 1;
+    for (size_t i = 0; i < len; i++) {
+        char c = (char)payload_bytes(&(struct payload){p->words, p->len})[i];
+        text[i] = c >= 0 && c < ' ' ? ' ' : c;
+    }
+    text[len] = '\0';
+    w->life.fault = "failed";
+    return problem_set(problem, p->kind > EXIT_OK && p->kind <= UINT8_MAX ? (int)p->kind : EXIT_TROUBLE, "%s", text);
+}
+
+static bool wasm_open_identity(struct node_life *life, struct frame_origin *origin, struct problem *problem)
+{
+    struct node_wasm *w = (struct node_wasm *)life;
+    struct typed_call call = {0};
+    if (!call_guest(w, w->open_identity, "opening the data folder", OPENING_TURNS * w->options.turn_timeout, &call, problem))
+        return false;
+    const struct packet *p = call.result_packets.ptr;
+    if (call.result_packets.len == 1 && p->id == 0)
+        return no_identity(w, p, problem);
+    if (call.result_packets.len != 1 || p->id > NODE_ID_MAX || p->len != 24)
+        return problem_set(problem, EXIT_TROUBLE, "%s: what it says about its data folder is not what this version knows",
+                           w->options.file);
+    *origin = (struct frame_origin){.cluster = p->words.ptr[0], .sender = (uint32_t)p->id, .incarnation = p->kind};
+    memcpy(origin->instance, &p->words.ptr[1], sizeof origin->instance);
+    return true;
+}
+
+static bool wasm_accept_peer(struct node_life *life, uint32_t peer, const uint8_t instance[16])
+{
+    struct node_wasm *w = (struct node_wasm *)life;
+    struct problem problem;
+    uint64_t words[2];
+    memcpy(words, instance, sizeof words);
+    struct packet packet = {peer, 0, sizeof words, {words, 2}};
+    struct typed_call call = {.packets = {&packet, 1}};
+    if (call_guest(w, w->accept_peer, "accepting a peer", w->options.turn_timeout, &call, &problem))
+        return call.result == 1;
+    ports_log(w->ports, LOG_ERROR, problem.text, strlen(problem.text)); /* the next call will fail, too */
+    return false;
+}
+
+static bool wasm_close_identity(struct node_life *life, struct problem *problem)
+{
+    struct node_wasm *w = (struct node_wasm *)life;
+    struct typed_call call = {0};
+    return call_guest(w, w->close_identity, "closing the data folder", w->options.turn_timeout, &call, problem);
+}
+
+static bool find_identity(struct node_wasm *w, struct problem *problem)
+{
+    static const char identity[] = SYNOD("identity");
+    w->operations.open_identity = wasm_open_identity;
+    w->operations.accept_peer = wasm_accept_peer;
+    w->operations.close_identity = wasm_close_identity;
+    return find(w, identity, "open", (struct typed_shape){0, false, TYPED_GIVES_PACKETS}, &w->open_identity, problem) &&
+           find(w, identity, "accept-peer", (struct typed_shape){0, true, TYPED_GIVES_U64}, &w->accept_peer, problem) &&
+           find(w, identity, "close", (struct typed_shape){0, false, TYPED_GIVES_NOTHING}, &w->close_identity, problem);
+}
+
+/* ---- from beginning to end ---- */
 
 static void wasm_free(struct node_life *life)
 {
     struct node_wasm *w = (struct node_wasm *)life;
-    typed_func_free(w->turn);
-    typed_func_free(w->status);
+    struct typed_func *const funcs[] = {w->turn, w->status, w->run, w->open_identity, w->accept_peer, w->close_identity};
+    for (size_t i = 0; i < sizeof funcs / sizeof *funcs; i++)
+        typed_func_free(funcs[i]);
     if (w->store != NULL)
         wasmtime_store_delete(w->store);
     if (w->linker != NULL)
         wasmtime_component_linker_delete(w->linker);
-    free(w->taken);
-    free(w->given);
+    node_sandbox_close(w->sandbox);
+    host_serializer_free(w->codec);
+    free((char *)w->options.file);
+    free((char *)w->options.folder);
     free(w);
+}
+
+static char *copy_of(const char *text)
+{
+    char *copy = text != NULL ? strdup(text) : NULL;
+    invariant(text == NULL || copy != NULL);
+    return copy;
 }
 
 bool node_wasm_new(struct node_life **out, const struct node_wasm_options *options, struct ports *ports,
                    struct problem *problem)
 {
-    static const struct node_life_operations operations = {
-        .start = wasm_start, .turn = wasm_turn, .status = wasm_status, .free = wasm_free};
     struct node_wasm *w = memory_new(1, sizeof *w);
-    w->life = (struct node_life){&operations, "wasm"};
+    w->operations.interrupt = wasm_interrupt;
+    w->operations.free = wasm_free;
+    w->life = (struct node_life){&w->operations, "wasm", NULL};
     w->options = *options;
+    w->options.file = copy_of(options->file);
+    w->options.folder = copy_of(options->folder);
     w->ports = ports;
-    w->ticks = engine_ticks(options->engine, options->turn_timeout);
-    if (instantiate(w, problem) && find(w, "turn", (struct typed_shape){1, false, TYPED_GIVES_U64}, &w->turn, problem) &&
-        find(w, "status", (struct typed_shape){0, false, TYPED_GIVES_PACKETS}, &w->status, problem)) {
+    if (instantiate(w, problem) && (w->loop[0] != '\0' ? find_loop(w, problem) : find_runner(w, problem)) &&
+        (!w->exports_identity || find_identity(w, problem))) {
         *out = &w->life;
         return true;
     }

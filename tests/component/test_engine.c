@@ -204,14 +204,6 @@ static void test_not_a_component(void **state)
     expect_problem(f, NULL, 0, "No such file");
 }
 
-static void test_ticks(void **state)
-{
-    struct engine *e = open_engine(*state);
-    assert_int_equal(engine_ticks(e, 1), 2); /* never earlier: the next tick may be a moment away */
-    assert_int_equal(engine_ticks(e, 1000000), 5);
-    engine_close(e);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -221,7 +213,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_folder_open_to_others_is_not_used, setup, teardown),
         cmocka_unit_test_setup_teardown(test_link_in_place_of_entry_is_not_followed, setup, teardown),
         cmocka_unit_test_setup_teardown(test_not_a_component, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_ticks, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

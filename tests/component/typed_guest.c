@@ -54,6 +54,8 @@ void exports_synod_paxos_typed_guest_lie(void)
     synod_paxos_typed_host_take(&got);
 }
 
+bool exports_synod_paxos_typed_guest_finish(uint64_t a) { return a == 0; }
+
 void exports_synod_paxos_typed_guest_trap(uint64_t a)
 {
     if (a != 0)

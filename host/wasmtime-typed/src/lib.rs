@@ -5,21 +5,26 @@
 //! only looked at. It knows shapes, not interfaces. `host/wasmtime_typed.h` is its C side, with the contract of every function.
 //!
 //! A shape is (zero to two `u64` scalars, then perhaps a `list<packet>`) -> nothing | `u64` | `list<packet>` |
-//! `result<_, string>`. The same shapes serve in both directions:
+//! `result<_, string>` | `result`. The same shapes serve in both directions:
 //!
 //! - *host functions*, which a guest calls (`typed_define`): its packets are views of the guest's memory, and what the
 //!   C callback gives is lowered straight from C's memory;
 //! - *guest functions*, which the host calls (`typed_func_*`): arguments are lowered straight from C's memory. Results are
 //!   `Vec`s, one bulk copy each, because Wasmtime 48 runs the guest's post-return before `call` returns.
 //!
+//! Beside the shapes: whole messages for a serializer in the host (`message.rs`), and what nodes over WASI need (`wasi.rs`).
+//!
 //! No panic may cross into C: the profile says `panic = "abort"`, and nothing here unwraps.
 
 pub use wasmtime_c_api::*;
 
+mod message;
+mod wasi;
+
 use std::ffi::{CStr, CString, c_char, c_void};
 use std::{mem, ptr, slice};
 use wasmtime::component::{ComponentNamedList, ComponentType, Instance, Lift, LinkerInstance, Lower, WasmList, WasmStr};
-use wasmtime::{AsContextMut, Error, Result, StoreContextMut, Trap, bail, format_err};
+use wasmtime::{AsContextMut, Error, Result, Store, StoreContextMut, Trap, UpdateDeadline, bail, format_err};
 
 type Data = WasmtimeStoreData;
 type Context<'a> = StoreContextMut<'a, Data>; // what C calls wasmtime_context_t *
@@ -38,6 +43,7 @@ const GIVES_NOTHING: u8 = 0;
 const GIVES_U64: u8 = 1;
 const GIVES_PACKETS: u8 = 2;
 const GIVES_STATUS: u8 = 3;
+const GIVES_RESULT: u8 = 4;
 
 #[repr(C)]
 pub struct Shape {
@@ -46,74 +52,114 @@ pub struct Shape {
     gives: u8,
 }
 
-/// `struct typed_packet`: `words` holds `(len + 7) / 8` words.
+/// A list as C has it: `struct words`, `struct packet_list` and the like.
 #[repr(C)]
-pub struct CPacket {
-    id: u64,
-    kind: u32,
-    len: u32,
-    words: *const u64,
+pub struct List<T> {
+    ptr: *const T,
+    len: usize,
+}
+
+impl<T> List<T> {
+    fn of(items: &[T]) -> Self {
+        List { ptr: items.as_ptr(), len: items.len() }
+    }
+    /// Borrows what C gave. Safety: it lives until what was made of it has been lowered, see `typed_callback`.
+    unsafe fn get(&self, what: &str) -> Result<&'static [T]> {
+        let List { ptr, len } = *self;
+        match len {
+            0 => Ok(&[]),
+            _ if ptr.is_null() || !ptr.is_aligned() => bail!("{len} {what} at {ptr:p}: NULL, or not aligned"),
+            _ => Ok(unsafe { slice::from_raw_parts(ptr, len) }),
+        }
+    }
 }
 
 /// `struct typed_call`: one call's arguments, and then its results.
 #[repr(C)]
 pub struct Call {
     scalars: [u64; 2],
-    packets: *const CPacket,
-    packets_count: usize,
+    packets: List<CPacket>,
     result: u64,
-    result_packets: *const CPacket,
-    result_packets_count: usize,
+    result_packets: List<CPacket>,
     error: *const c_char,
+}
+
+impl Call {
+    fn empty() -> Self {
+        unsafe { mem::zeroed() } // numbers and pointers: zero is "nothing" for each
+    }
 }
 
 type Callback = extern "C" fn(env: *mut c_void, context: Context<'_>, call: &mut Call) -> i32;
 type LogCallback = extern "C" fn(env: *mut c_void, level: u32, text: *const u8, len: usize);
+type DeadlineCallback = extern "C" fn(env: *mut c_void) -> u64;
+
+/// A pointer of C's on its way into a closure. Wasmtime wants closures that may be sent to other threads, which a number may;
+/// the header makes threads C's business.
+#[derive(Clone, Copy)]
+struct Env(usize);
+
+impl Env {
+    fn of(env: *mut c_void) -> Self {
+        Env(env.expose_provenance())
+    }
+    fn get(self) -> *mut c_void {
+        ptr::with_exposed_provenance_mut(self.0)
+    }
+}
 
 // ---- The record `packet`, as each direction sees it -------------------------------------------------------------------
 
 #[derive(ComponentType, Lift, Lower)]
 #[component(record)]
-struct Packet<Words> {
+#[repr(C)]
+pub struct Packet<Words> {
     id: u64,
     kind: u32,
     len: u32,
     words: Words,
 }
 
+impl<W> Packet<W> {
+    fn with<V>(&self, words: V) -> Packet<V> {
+        Packet { id: self.id, kind: self.kind, len: self.len, words }
+    }
+}
+
+type CPacket = Packet<List<u64>>; // `struct packet`: `words` holds `(len + 7) / 8` words
+type Words = &'static [u64]; // C's memory, borrowed until the call that lowers it has returned
 type PacketView = Packet<WasmList<u64>>; // an argument of a host function: a view of the guest's memory
-type PacketOut = Packet<&'static [u64]>; // to a guest: C's memory, borrowed until the call that lowers it has returned
+type PacketOut = Packet<Words>; // to a guest
 type PacketBack = Packet<Vec<u64>>; // a result of a guest function: our own copy
 
 /// Checks what a guest claims: `len` bytes need exactly that many words, so that C never reads past them.
-fn checked(id: u64, kind: u32, len: u32, words: &[u64]) -> Result<CPacket> {
+fn checked(len: u32, words: &[u64]) -> Result<List<u64>> {
     if words.len() != (len as usize).div_ceil(8) {
-        bail!("packet {id} of kind {kind} claims {len} bytes in {} words", words.len());
+        bail!("{len} bytes are claimed to be in {} words", words.len());
     }
-    Ok(CPacket { id, kind, len, words: words.as_ptr() })
+    Ok(List::of(words))
 }
 
-/// Borrows C's packets. Safety: they live until the result was lowered, see `typed_callback` and `typed_func_call`.
-unsafe fn borrow(packets: *const CPacket, count: usize) -> Result<Vec<PacketOut>> {
-    if count == 0 {
-        return Ok(Vec::new());
-    }
-    if packets.is_null() {
-        bail!("{count} packets at NULL");
-    }
-    let packets = unsafe { slice::from_raw_parts(packets, count) };
-    packets.iter().map(|p| Ok(Packet { id: p.id, kind: p.kind, len: p.len, words: unsafe { words(p) }? })).collect()
+fn view<W>(packet: &Packet<W>, words: &[u64]) -> Result<CPacket> {
+    let words =
+        checked(packet.len, words).map_err(|e| e.context(format!("packet {} of kind {}", packet.id, packet.kind)))?;
+    Ok(packet.with(words))
 }
 
-unsafe fn words(packet: &CPacket) -> Result<&'static [u64]> {
-    let count = (packet.len as usize).div_ceil(8);
-    if count == 0 {
-        return Ok(&[]);
-    }
-    if packet.words.is_null() || !packet.words.is_aligned() {
-        bail!("the words of packet {} are at {:p}: NULL or not on 8 bytes", packet.id, packet.words);
-    }
-    Ok(unsafe { slice::from_raw_parts(packet.words, count) })
+fn views(packets: &[PacketView], context: &Context<'_>) -> Result<Vec<CPacket>> {
+    packets.iter().map(|p| view(p, p.words.as_le_slice(context))).collect()
+}
+
+/// Borrows C's packets; safety as for `List::get`.
+unsafe fn borrow(packets: &List<CPacket>) -> Result<Vec<PacketOut>> {
+    let packets = unsafe { packets.get("packets") }?;
+    packets.iter().map(|p| Ok(p.with(unsafe { words(&p.words, p.len) }?))).collect()
+}
+
+unsafe fn words(list: &List<u64>, len: u32) -> Result<Words> {
+    let words = unsafe { list.get("words") }?;
+    checked(len, words)?;
+    Ok(words)
 }
 
 // ---- Parameters: zero to two scalars, then perhaps packets ------------------------------------------------------------
@@ -138,7 +184,7 @@ macro_rules! parameters {
         impl Taken for ($($scalar,)* Vec<PacketView>,) {
             fn take(self, context: &Context<'_>, _call: &mut Call) -> Result<Vec<CPacket>> {
                 $(_call.scalars[$at] = self.$at;)*
-                self.$last.iter().map(|p| checked(p.id, p.kind, p.len, p.words.as_le_slice(context))).collect()
+                views(&self.$last, context)
             }
         }
         impl Made for ($($scalar,)*) {
@@ -148,7 +194,7 @@ macro_rules! parameters {
         }
         impl Made for ($($scalar,)* Vec<PacketOut>,) {
             unsafe fn make(call: &Call) -> Result<Self> {
-                Ok(($(call.scalars[$at],)* unsafe { borrow(call.packets, call.packets_count) }?,))
+                Ok(($(call.scalars[$at],)* unsafe { borrow(&call.packets) }?,))
             }
         }
     };
@@ -185,15 +231,8 @@ mod given {
     impl Given for () { unsafe fn give(_: &Call) -> Result<Self> { Ok(()) } }
     impl Given for (u64,) { unsafe fn give(call: &Call) -> Result<Self> { Ok((call.result,)) } }
     impl Given for (Vec<PacketOut>,) {
-        unsafe fn give(call: &Call) -> Result<Self> { Ok((unsafe { borrow(call.result_packets, call.result_packets_count) }?,)) }
+        unsafe fn give(call: &Call) -> Result<Self> { Ok((unsafe { borrow(&call.result_packets) }?,)) }
     }
-}
-
-unsafe fn reason(call: &Call, code: i32) -> String {
-    if call.error.is_null() {
-        return format!("error {code}");
-    }
-    unsafe { CStr::from_ptr(call.error) }.to_string_lossy().into_owned()
 }
 
 /// A callback's own failure, told apart from the guest's traps.
@@ -206,18 +245,24 @@ impl std::fmt::Display for HostError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result { f.write_str(&self.0) }
 }
 
+/// Whether a callback did what it was called for.
+unsafe fn outcome(call: &Call, code: i32) -> Result<()> {
+    match code {
+        0.. => Ok(()),
+        _ if call.error.is_null() => Err(HostError(format!("error {code}")).into()),
+        _ => Err(HostError(unsafe { CStr::from_ptr(call.error) }.to_string_lossy().into_owned()).into()),
+    }
+}
+
 fn define<P: Taken, R: Given>(
-    instance: &mut LinkerInstance<'_, Data>, name: &str, callback: Callback, env: usize,
+    instance: &mut LinkerInstance<'_, Data>, name: &str, callback: Callback, env: Env,
 ) -> Result<()> {
     instance.func_wrap(name, move |mut context: Context<'_>, parameters: P| -> Result<R> {
-        let mut call = unsafe { mem::zeroed::<Call>() }; // numbers and pointers: zero is "nothing" for each
+        let mut call = Call::empty();
         let packets = parameters.take(&context, &mut call)?;
-        call.packets = packets.as_ptr();
-        call.packets_count = packets.len();
-        let code = callback(ptr::with_exposed_provenance_mut(env), context.as_context_mut(), &mut call);
-        if code < 0 {
-            return Err(HostError(unsafe { reason(&call, code) }).into());
-        }
+        call.packets = List::of(&packets);
+        let code = callback(env.get(), context.as_context_mut(), &mut call);
+        unsafe { outcome(&call, code)? };
         unsafe { R::give(&call) }
     })
 }
@@ -228,8 +273,7 @@ pub unsafe extern "C" fn typed_define(
     instance: *mut c_void, name: *const c_char, shape: Shape, callback: Callback, env: *mut c_void,
     message: *mut *mut c_char,
 ) -> i32 {
-    // Wasmtime wants closures that may be sent to other threads, which a number may; the header makes threads C's business.
-    let env = env.expose_provenance();
+    let env = Env::of(env);
     let define = |name: &str| {
         let to = unsafe { linker_instance(instance) };
         match shape.gives {
@@ -246,12 +290,12 @@ pub unsafe extern "C" fn typed_define(
 pub unsafe extern "C" fn typed_define_log(
     instance: *mut c_void, name: *const c_char, callback: LogCallback, env: *mut c_void, message: *mut *mut c_char,
 ) -> i32 {
-    let env = env.expose_provenance();
+    let env = Env::of(env);
     let define = |name: &str| {
         let to = unsafe { linker_instance(instance) };
         to.func_wrap(name, move |context: Context<'_>, (level, text): (u32, WasmStr)| {
             let text = text.to_str(&context)?;
-            callback(ptr::with_exposed_provenance_mut(env), level, text.as_ptr(), text.len());
+            callback(env.get(), level, text.as_ptr(), text.len());
             Ok(())
         })
     };
@@ -285,6 +329,11 @@ mod received {
     impl Received for (u64,) { fn receive(self) -> Answer { Answer { result: self.0, ..Answer::default() } } }
     impl Received for (Vec<PacketBack>,) { fn receive(self) -> Answer { Answer { packets: self.0, ..Answer::default() } } }
     impl Received for (Result<(), String>,) { fn receive(self) -> Answer { Answer { refused: self.0.err(), ..Answer::default() } } }
+    impl Received for (Result<(), ()>,) {
+        fn receive(self) -> Answer {
+            Answer { refused: self.0.err().map(|()| "it says that it failed".to_owned()), ..Answer::default() }
+        }
+    }
 }
 
 type BoxedCall = Box<dyn Fn(Context<'_>, &Call) -> Result<Answer>>;
@@ -299,10 +348,9 @@ impl Func {
     fn call(&mut self, context: Context<'_>, call: &mut Call) -> Result<Option<String>> {
         let answer = (self.call)(context, call)?;
         self.kept = answer.packets;
-        self.view = self.kept.iter().map(|p| checked(p.id, p.kind, p.len, &p.words)).collect::<Result<_>>()?;
+        self.view = self.kept.iter().map(|p| view(p, &p.words)).collect::<Result<_>>()?;
         call.result = answer.result;
-        call.result_packets = self.view.as_ptr();
-        call.result_packets_count = self.view.len();
+        call.result_packets = List::of(&self.view);
         Ok(answer.refused)
     }
 }
@@ -327,6 +375,7 @@ pub unsafe extern "C" fn typed_func_new(
             GIVES_U64 => with_parameters!(shape, PacketOut, (u64,), find(context, instance, path)),
             GIVES_PACKETS => with_parameters!(shape, PacketOut, (Vec<PacketBack>,), find(context, instance, path)),
             GIVES_STATUS => with_parameters!(shape, PacketOut, (Result<(), String>,), find(context, instance, path)),
+            GIVES_RESULT => with_parameters!(shape, PacketOut, (Result<(), ()>,), find(context, instance, path)),
             other => Err(format_err!("a guest function cannot give {other}")),
         }
     };
@@ -350,15 +399,19 @@ pub unsafe extern "C" fn typed_func_call(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn typed_func_free(_: Option<Box<Func>>) {}
 
-// ---- Switches of WASI -------------------------------------------------------------------------------------------------
+// ---- Deadlines --------------------------------------------------------------------------------------------------------
 
-// The C API's `wasi_config_t` wraps exactly one builder; it lacks the TCP and UDP switches, which are off in 48.
-const _: () = assert!(size_of::<wasi_config_t>() == size_of::<wasmtime_wasi::WasiCtxBuilder>());
+// The C API has such a callback, too, but none of its answers ends the guest's call as a passed deadline does.
+const _: () = assert!(size_of::<wasmtime_store_t>() == size_of::<Store<Data>>());
 
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn typed_wasi_allow_sockets(config: &mut wasi_config_t, tcp: bool, udp: bool) {
-    let builder = unsafe { &mut *ptr::from_mut(config).cast::<wasmtime_wasi::WasiCtxBuilder>() };
-    builder.allow_tcp(tcp).allow_udp(udp);
+pub unsafe extern "C" fn typed_on_deadline(store: *mut wasmtime_store_t, callback: DeadlineCallback, env: *mut c_void) {
+    let env = Env::of(env);
+    let store = unsafe { &mut *store.cast::<Store<Data>>() };
+    store.epoch_deadline_callback(move |_| match callback(env.get()) {
+        0 => Ok(UpdateDeadline::Interrupt),
+        ticks => Ok(UpdateDeadline::Continue(ticks)),
+    });
 }
 
 // ---- Strings and errors -----------------------------------------------------------------------------------------------
