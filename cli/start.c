@@ -7,11 +7,12 @@
 
 #include <uv.h>
 
+#include "cli/demo_client.h"
 #include "cli/options.h"
 #include "cli/verbs.h"
 #include "host/engine.h"
-#include "io/logger.h"
 #include "host/node_host.h"
+#include "io/logger.h"
 
 struct process {
     struct config config;
@@ -151,10 +152,12 @@ static int start(const char *file, uint64_t node, uint64_t number, bool native)
     const struct config_group *group = find_group(&process.config, node, number);
     int code = EXIT_BAD_INPUT;
     if (group != NULL) {
-        signal(SIGPIPE, SIG_IGN); /* a peer that hung up is an error of the write */
+        signal(SIGPIPE, SIG_IGN);                                 /* a peer that hung up is an error of the write */
+        pid_t client = demo_client_start(&process.config, group); /* before there are threads */
         process.logger = logger_new(0, process.config.log_level);
         code = run_group(&process, group, native);
         logger_free(process.logger);
+        demo_client_stop(client);
     }
     config_close(&process.config);
     return code;
@@ -181,14 +184,19 @@ int verb_start(int argc, char **argv)
             "grace_period_ms; twice: at once) or until one of them fails, which ends them all. The data folders must\n"
             "have been formatted with `synod init`. The log goes to standard error.\n"
             "\n"
+            "A node that breaks (a trap, a turn that takes too long, no sign of life) is restarted within the process, up to\n"
+            "restarts_max times in a row, and goes on with its journal as the next incarnation; its client port stays open. With\n"
+            "--native there is nothing to restart: what would be a trap ends the process with a signal.\n"
+            "\n"
             "The composed nodes are looked for in ../nodes beside the folder of this program, or in $SYNOD_NODES.\n"
             "Compiled code is kept in $XDG_CACHE_HOME/synod/compiled or ~/.cache/synod/compiled.\n",
         .options = rows,
         .option_count = sizeof rows / sizeof rows[0],
-        .exit_codes = "  0  stopped as asked\n  1  a node failed (a trap, a turn that took too long, ...)\n"
+        .exit_codes = "  0  stopped as asked\n  1  a node failed, and restarting it did not help\n"
                       "  2  wrong command line or configuration, a port in use, a component that cannot be used\n"
                       "  3  data folder: not formatted, another node's, in use, corrupt\n"
-                      "  4  a sync to disk failed: final, do not restart the node on this disk\n",
+                      "  4  a sync to disk failed: final, do not restart the node on this disk\n"
+                      "  6  a node's state is not that of the others: final, do not restart it\n",
         .examples = "  synod start --config examples/coordinator.yaml --node 1\n"
                     "  synod start --config examples/shared.yaml --group 2\n",
     };

@@ -10,148 +10,115 @@
  * 2. Nothing is closed inside a callback of what is closed: faults and requests set a phase, `check` acts on it.
  *
  *      RUNNING --stop--> DRAINING --nothing waits, or half of grace_period--> CLOSING --clients closed--> CLOSED
- *         '------------------ a fault (trap, epoch deadline) ------------------^
+ *         '------------------ a fault that ends the node ----------------------^
  *
  * 3. A failed sync ends the thread at once: nothing is flushed, nothing is answered, no reply leaves (rule 14).
- * 4. `run_node` is what a supervisor would call again with the next incarnation after a trap: everything that belongs to one
- *    life is made in it and gone when it returns. */
-#include "host/node_host.h"
-
-#include <pthread.h>
+ * 4. A life that breaks is not the end of the node: within RUNNING the next one takes over (supervisor.c), on the same loop,
+ *    with the same sockets and the same journal.
+ * 5. A node whose network is in the sandbox has the thread, and calls the loop from within, once between two of its turns
+ *    (node_surroundings.c). `check` then only notes what is to be done about the life.
+ * 6. The watch sees whether the loop comes round. The ping timer makes it do so while nothing happens, so that silence
+ *    always means that the thread is stuck: in a guest that computes, which the watch can interrupt, or in a call of the
+ *    system, which nobody can; then the process ends. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "core/base/memory.h"
-#include "io/data_folder.h"
-#include "host/node_life.h"
-#include "host/node_ports.h"
-
-enum phase { RUNNING, DRAINING, CLOSING, CLOSED };
-
-struct node_host {
-    struct node_host_options options;
-    const struct config_node *self;
-    pthread_t thread;
-    pthread_mutex_t lock; /* guards `reachable` and `stop_wanted` */
-    bool reachable;       /* the loop can be woken through `wake` */
-    bool stop_wanted;
-    int exit_code;
-
-    uv_loop_t loop;
-    uv_async_t wake;
-    uv_check_t check;
-    uv_idle_t idle;   /* active: the next poll does not wait */
-    uv_timer_t timer; /* the node's deadline */
-    uv_timer_t grace;
-    enum phase phase;
-    bool due, in_turn, ready, forced, clients_closed;
-    bool failed; /* `problem` ends the node */
-    struct problem problem;
-
-    struct data_folder *folder;
-    struct node_ports ports;
-    struct node_life *life;
-    char file[4096];
-    struct node_status status; /* as of turn `status_turn` */
-    uint64_t status_turn;
-    uint64_t turns, turn_us_max, turn_us_total, started_us;
-};
-
-static uint64_t now_us(void) { return uv_hrtime() / 1000; }
+#include "host/node_host_internal.h"
 
 /* ---- what happens to the node ---- */
 
 static void on_idle(uv_idle_t *idle) { (void)idle; }
 
-static void make_due(struct node_host *h)
+void host_make_due(struct node_host *h)
 {
     h->due = true;
     if (!uv_is_active((uv_handle_t *)&h->idle) && !uv_is_closing((uv_handle_t *)&h->idle))
         uv_idle_start(&h->idle, on_idle);
 }
 
-static void on_input(void *context) { make_due(context); }
+static void on_deadline(uv_timer_t *timer) { host_make_due(timer->data); }
 
-/* Commands that the node would not take yet can wait until it asks for them. */
-static void on_commands(void *context)
-{
-    struct node_host *h = context;
-    if (h->ports.credit > 0)
-        make_due(h);
-}
-
-static void on_deadline(uv_timer_t *timer) { make_due(timer->data); }
-
-static void fail(struct node_host *h, const struct problem *problem)
+void host_fail(struct node_host *h, const struct problem *problem)
 {
     if (h->failed)
         return;
     h->failed = true;
     h->problem = *problem;
-    make_due(h);
+    host_make_due(h);
 }
 
-static void on_journal_failure(void *context, const struct problem *problem) { fail(context, problem); }
-
-static void on_journal_notice(void *context, const char *text)
+/* A part has said that the node cannot go on. */
+static void look_for_failure(struct node_host *h)
 {
-    logger_log(((struct node_host *)context)->ports.logger, LOG_WARNING, "journal", "%s", text);
+    struct problem problem;
+    if (h->ports.exit_code == EXIT_OK || h->supervisor.broken)
+        return;
+    problem_set(&problem, h->ports.exit_code, "a part of the node says that it cannot go on; the log has the reason");
+    host_fail(h, &problem);
 }
+
+void host_interrupt(struct node_host *h)
+{
+    if (h->life->operations->interrupt != NULL)
+        h->life->operations->interrupt(h->life);
+}
+
+/* On the watch's thread. */
+static void on_silence(void *context, unsigned times)
+{
+    struct node_host *h = context;
+    unsigned long long timeout_ms = h->options.config->ping_timeout / 1000;
+    if (times > 1) {
+        logger_log(h->ports.logger, LOG_ERROR, "watch",
+                   "still no sign of life, and no way to end what it waits for: the process ends with exit code %d",
+                   EXIT_TROUBLE);
+        _Exit(EXIT_TROUBLE);
+    }
+    logger_log(h->ports.logger, LOG_WARNING, "watch", "no sign of life for %llu ms (ping_timeout_ms)", timeout_ms);
+    pthread_mutex_lock(&h->lock);
+    if (h->watched != NULL && h->watched->operations->interrupt != NULL) {
+        h->hung = true;
+        h->watched->operations->interrupt(h->watched);
+    }
+    pthread_mutex_unlock(&h->lock);
+}
+
+static void on_ping(uv_timer_t *timer) { (void)timer; }
 
 /* ---- status, for INFO ---- */
 
-/* Asked of the node at most once a turn, and never from within one: a guest may not be entered again. */
-static struct node_status status_of(void *context)
+/* Never from within a turn: a guest may not be entered again. */
+struct node_status host_status(struct node_host *h)
 {
-    struct node_host *h = context;
     struct problem problem;
-    if (h->life == NULL || h->in_turn || h->failed || h->status_turn == h->turns)
+    if (h->life == NULL || h->in_turn || h->runs || h->failed || h->supervisor.broken || h->status_turn == h->turns)
         return h->status;
     h->in_turn = true;
     if (h->life->operations->status(h->life, &h->status, &problem))
         h->status_turn = h->turns;
     else
-        fail(h, &problem);
+        supervisor_broke(h, &problem);
     h->in_turn = false;
     return h->status;
-}
-
-static size_t info_of(void *context, char *out, size_t size)
-{
-    struct node_host *h = context;
-    struct network_statistics net = network_statistics(h->ports.network);
-    struct journal_statistics log = journal_statistics(h->ports.journal);
-    int len = snprintf(
-        out, size,
-        "synod_life:%s\r\nsynod_turns:%llu\r\nsynod_turn_us_total:%llu\r\nsynod_turn_us_max:%llu\r\n"
-        "synod_frames_in:%llu\r\nsynod_frames_out:%llu\r\nsynod_bytes_in:%llu\r\nsynod_bytes_out:%llu\r\n"
-        "synod_frames_dropped:%llu\r\nsynod_bad_frames:%llu\r\nsynod_reconnects:%llu\r\n"
-        "synod_journal_groups:%llu\r\nsynod_journal_records:%llu\r\nsynod_journal_bytes:%llu\r\n"
-        "synod_journal_syncs:%llu\r\nsynod_journal_sync_us_total:%llu\r\nsynod_journal_sync_us_max:%llu\r\n"
-        "synod_journal_torn_tails:%llu\r\n",
-        h->life != NULL ? h->life->name : "none", (unsigned long long)h->turns, (unsigned long long)h->turn_us_total,
-        (unsigned long long)h->turn_us_max, (unsigned long long)net.frames_in, (unsigned long long)net.frames_out,
-        (unsigned long long)net.bytes_in, (unsigned long long)net.bytes_out, (unsigned long long)net.dropped,
-        (unsigned long long)net.bad_frames, (unsigned long long)net.reconnects, (unsigned long long)log.groups,
-        (unsigned long long)log.records, (unsigned long long)log.bytes, (unsigned long long)log.syncs,
-        (unsigned long long)log.sync_us_total, (unsigned long long)log.sync_us_max, (unsigned long long)log.torn_tails);
-    return len < 0 ? 0 : (size_t)len < size ? (size_t)len : size - 1;
 }
 
 /* ---- turns ---- */
 
 static void say_ready(struct node_host *h)
 {
-    char clients[320] = "no client port";
-    if (h->ports.clients != NULL)
+    char incarnation[32] = "", clients[320] = "no client port";
+    h->announced = true;
+    if (h->origin.incarnation != 0) /* else only the sandbox knows */
+        snprintf(incarnation, sizeof incarnation, ", incarnation %u", h->origin.incarnation);
+    if (h->self->client.host[0] != '\0')
         snprintf(clients, sizeof clients, "clients at %s port %u", h->self->client.host, h->self->client.port);
-    h->ready = true;
-    logger_log(h->ports.logger, LOG_INFO, "node", "ready after %.1f ms: %s, incarnation %u, %s, nodes at %s port %u, %s",
-               (double)(now_us() - h->started_us) / 1000.0, role_name(h->self->role),
-               data_folder_identity(h->folder)->incarnation, h->life->name, h->self->address.host,
-               network_port(h->ports.network), clients);
+    logger_log(h->ports.logger, LOG_INFO, "node", "ready after %.1f ms: %s%s, %s, nodes at %s port %u, %s",
+               (double)(now_us() - h->started_us) / 1000.0, role_name(h->self->role), incarnation, h->life->name,
+               h->self->address.host, h->ports.network != NULL ? network_port(h->ports.network) : h->self->address.port,
+               clients);
 }
 
 /* libuv counts milliseconds from when the poll returned; rounding up, the turn is late by at most one, never early. */
@@ -159,11 +126,35 @@ static void schedule(struct node_host *h, uint64_t now, uint64_t deadline)
 {
     enum { FAR_MS = 3600 * 1000 };
     if (deadline <= now) {
-        make_due(h);
+        host_make_due(h);
         return;
     }
     uint64_t ms = (deadline - now) / 1000 + 1;
     uv_timer_start(&h->timer, on_deadline, ms < FAR_MS ? ms : FAR_MS, 0);
+}
+
+/* A runner asks what is wanted of it in every turn but those in which it recovers; and a loop in the sandbox asks once, too,
+ * each time that it comes round (components/wasi-loop). That is what can be seen of any node, whoever has its storage. */
+static bool has_recovered(struct node_host *h)
+{
+    uint32_t asked = h->ports.asked;
+    h->ports.asked = 0;
+    return asked > (host_network(h) ? 0 : 1);
+}
+
+void host_after_turn(struct node_host *h)
+{
+    h->turns++;
+    if (h->ports.journal != NULL)
+        journal_submit(h->ports.journal);
+    if (!h->ready && has_recovered(h)) {
+        h->ready = true;
+        if (!h->announced)
+            say_ready(h);
+        supervisor_ready(h);
+    }
+    supervisor_look_for_crash(h);
+    look_for_failure(h);
 }
 
 static void run_turn(struct node_host *h)
@@ -174,18 +165,23 @@ static void run_turn(struct node_host *h)
     h->in_turn = true;
     bool sound = h->life->operations->turn(h->life, now, &deadline, &problem);
     h->in_turn = false;
-    h->turns++;
-    if (!sound) {
-        fail(h, &problem);
+    if (!sound) { /* what it has appended is not submitted */
+        supervisor_broke(h, &problem);
         return;
     }
-    journal_submit(h->ports.journal);
+    host_after_turn(h);
     uint64_t took = now_us() - now;
     h->turn_us_total += took;
     h->turn_us_max = took > h->turn_us_max ? took : h->turn_us_max;
-    if (!h->ready && h->ports.recovered)
-        say_ready(h);
     schedule(h, now, deadline);
+}
+
+void host_begin(struct node_host *h)
+{
+    pthread_mutex_lock(&h->lock);
+    h->watched = h->life;
+    pthread_mutex_unlock(&h->lock);
+    host_make_due(h);
 }
 
 /* ---- the end ---- */
@@ -194,7 +190,7 @@ static void on_clients_closed(void *context)
 {
     struct node_host *h = context;
     h->clients_closed = true;
-    make_due(h);
+    host_make_due(h);
 }
 
 static void close_clients(struct node_host *h)
@@ -209,8 +205,10 @@ static void close_clients(struct node_host *h)
 static void on_grace_over(uv_timer_t *timer)
 {
     struct node_host *h = timer->data;
-    if (h->phase == DRAINING) {
-        close_clients(h); /* half of the time is over */
+    if (!h->hurried) { /* half of the time is over */
+        h->hurried = true;
+        if (h->phase == DRAINING && !h->runs)
+            close_clients(h);
         return;
     }
     logger_log(h->ports.logger, LOG_WARNING, "node", "closing took longer than grace_period_ms; ended by force");
@@ -224,10 +222,23 @@ static void start_grace(struct node_host *h)
     uv_timer_start(&h->grace, on_grace_over, half > 0 ? half : 1, half > 0 ? half : 1);
 }
 
+/* Storage in the sandbox ends in good order, as that of the host does. */
+static void close_identity(struct node_host *h)
+{
+    struct problem problem;
+    if (h->life == NULL || h->failed || !host_network(h) || host_storage(h))
+        return;
+    if (!h->life->operations->close_identity(h->life, &problem)) {
+        h->exit_code = h->ports.exit_code != EXIT_OK ? h->ports.exit_code : problem.exit_code;
+        logger_log(h->ports.logger, LOG_ERROR, "node", "%s", problem.text);
+    }
+}
+
 /* Everything that keeps the loop alive; it returns when their callbacks have run. */
 static void close_loop_handles(struct node_host *h)
 {
     h->phase = CLOSED;
+    watch_expect(h->watch, false);
     pthread_mutex_lock(&h->lock);
     h->reachable = false;
     pthread_mutex_unlock(&h->lock);
@@ -235,9 +246,12 @@ static void close_loop_handles(struct node_host *h)
     uv_close((uv_handle_t *)&h->check, NULL);
     uv_close((uv_handle_t *)&h->idle, NULL);
     uv_close((uv_handle_t *)&h->timer, NULL);
+    uv_close((uv_handle_t *)&h->ping, NULL);
+    supervisor_close(h);
     if (h->ports.network != NULL)
         network_close(h->ports.network, NULL, NULL);
     h->ports.network = NULL;
+    close_identity(h);
     if (h->ports.journal != NULL)
         journal_close(h->ports.journal); /* what the last turns appended is made durable */
     h->ports.journal = NULL;
@@ -271,28 +285,38 @@ static void begin_failure(struct node_host *h)
     }
 }
 
-/* The node has heard that it must stop and nobody waits for it any more; one that is still recovering has said nothing yet.
- */
-static bool is_drained(struct node_host *h) { return !h->ports.recovered || (!h->due && status_of(h).batches_waiting == 0); }
+/* The node has heard that it must stop and nobody waits for it any more; one that is still recovering has said nothing yet,
+ * and one with a loop of its own has come back from it. */
+static bool is_drained(struct node_host *h)
+{
+    return !h->ready || !host_network(h) || (!h->due && host_status(h).batches_waiting == 0);
+}
 
 static void on_check(uv_check_t *check)
 {
     struct node_host *h = check->data;
     uv_idle_stop(&h->idle);
+    watch_sign(h->watch);
     begin_stop(h);
-    if (h->phase < CLOSING && h->due && !h->failed)
+    if (h->runs) { /* it has its turn now; and it has this call, so nothing of the life's may be touched */
+        h->due = false;
+        return;
+    }
+    if (h->phase < CLOSING && h->due && !h->failed && h->life != NULL && !h->supervisor.broken && host_network(h))
         run_turn(h);
+    supervisor_step(h);
     if (h->failed && h->exit_code == EXIT_OK)
         begin_failure(h);
     if (h->phase == DRAINING && is_drained(h) && !h->failed)
         close_clients(h);
     if (h->phase == CLOSING && h->clients_closed)
         close_loop_handles(h);
+    watch_sign(h->watch);
 }
 
-static void on_wake(uv_async_t *wake) { make_due(wake->data); }
+static void on_wake(uv_async_t *wake) { host_make_due(wake->data); }
 
-/* ---- the beginning ---- */
+/* ---- the thread ---- */
 
 static void open_loop(struct node_host *h)
 {
@@ -304,111 +328,60 @@ static void open_loop(struct node_host *h)
     uv_idle_init(&h->loop, &h->idle);
     uv_timer_init(&h->loop, &h->timer);
     uv_timer_init(&h->loop, &h->grace);
+    uv_timer_init(&h->loop, &h->ping);
+    uint64_t interval_ms = watch_interval(h->watch) / 1000;
+    uv_timer_start(&h->ping, on_ping, interval_ms, interval_ms > 0 ? interval_ms : 1);
 }
 
-static bool open_storage(struct node_host *h, struct problem *problem)
+/* The life has the thread, until it ends or breaks. */
+static void run_life(struct node_host *h)
+{
+    struct problem problem;
+    h->runs = true;
+    watch_expect(h->watch, false); /* until it comes to its loop: it may have a journal to read before */
+    bool sound = h->life->operations->run(h->life, &problem);
+    h->runs = false;
+    watch_expect(h->watch, true);
+    if (sound && h->phase == RUNNING)
+        sound = problem_set(&problem, EXIT_TROUBLE, "the node's loop has ended, though nobody asked it to");
+    if (!sound && h->hurried && h->ports.exit_code == EXIT_OK)
+        logger_log(h->ports.logger, LOG_WARNING, "node", "the node's loop took longer than grace_period_ms to end");
+    else if (!sound)
+        supervisor_broke(h, &problem);
+    h->over = sound || h->hurried;
+    host_make_due(h);
+}
+
+/* Until nothing keeps the loop alive any more, or the node is ended by force. */
+static void run_loop(struct node_host *h)
 {
     const struct config *config = h->options.config;
-    char path[4096];
-    if (snprintf(path, sizeof path, "%s/node-%u", config->data, h->self->id) >= (int)sizeof path)
-        return problem_set(problem, EXIT_DATA, "data: the path is too long");
-    if (!data_folder_open(&h->folder, disk_posix(), path, config->cluster, h->self->id, problem))
-        return false;
-    const struct journal_options options = {
-        .folder = data_folder_path(h->folder),
-        .identity = *data_folder_identity(h->folder),
-        .durability = config->node_config.durability,
-        .segment_bytes = config->segment_bytes,
-        .on_durable = on_input,
-        .on_failure = on_journal_failure,
-        .on_notice = on_journal_notice,
-        .context = h,
-    };
-    return journal_open(&h->ports.journal, &h->loop, &options, problem);
+    const bool polls = config->waiting == WAITING_POLLING && host_network(h);
+    const uv_run_mode mode = polls ? UV_RUN_NOWAIT : host_network(h) ? UV_RUN_DEFAULT : UV_RUN_ONCE;
+    bool active = true;
+    while (active && !h->forced) {
+        bool alive = h->life != NULL && !h->supervisor.broken && !h->over && !h->failed && h->phase < CLOSING;
+        if (!host_network(h) && alive)
+            run_life(h);
+        active = uv_run(&h->loop, mode) != 0;
+        if (polls && active && h->phase < CLOSING) { /* an experiment: look, instead of being told */
+            usleep((useconds_t)config->tick);
+            h->due = true;
+        }
+    }
 }
 
-static bool accept_peer(void *context, uint32_t peer, const uint8_t instance[16])
-{
-    return data_folder_accept_peer(((struct node_host *)context)->folder, peer, instance);
-}
-
-static bool open_sockets(struct node_host *h, struct problem *problem)
-{
-    const struct config *config = h->options.config;
-    const struct network_options network = {
-        .config = config,
-        .origin = identity_origin(data_folder_identity(h->folder)),
-        .sends = true,
-        .receives = true,
-        .accept_peer = accept_peer,
-        .logger = h->ports.logger,
-        .on_input = on_input,
-        .context = h,
-    };
-    if (!tcp_network_open(&h->ports.network, &h->loop, &network, problem))
-        return false;
-    if (h->self->client.host[0] == '\0')
-        return true;
-    const struct client_server_options clients = {
-        .config = config,
-        .node = h->self->id,
-        .logger = h->ports.logger,
-        .on_input = on_commands,
-        .status = status_of,
-        .info = info_of,
-        .context = h,
-    };
-    return client_server_open(&h->ports.clients, &h->loop, &clients, problem);
-}
-
-static const char *const place_names[] = {"host", "guest"};
-
-static bool open_life(struct node_host *h, struct problem *problem)
-{
-    const struct config *config = h->options.config;
-    struct node_config node = config->node_config;
-    node.node = h->self->id;
-    node.incarnation = data_folder_identity(h->folder)->incarnation;
-    if (h->options.engine == NULL)
-        return node_native_new(&h->life, &h->ports.ports, problem) && h->life->operations->start(h->life, &node, problem);
-    node_host_file(h->file, sizeof h->file, h->options.nodes_folder, h->self, node.leader_rule);
-    if (access(h->file, R_OK) != 0)
-        return problem_set(problem, EXIT_BAD_INPUT,
-                           "there is no %s; compose it: compositions/compose.sh %s-node %s %s %s %s (or set SYNOD_NODES)",
-                           h->file, role_name(h->self->role), network_name(h->self->network), place_names[h->self->storage],
-                           place_names[h->self->serializer], node.leader_rule == LEADER_HIGHEST ? "highest" : "sticky");
-    const struct node_wasm_options options = {
-        .engine = h->options.engine,
-        .file = h->file,
-        .memory_bytes_max = config->memory_bytes_max,
-        .turn_timeout = config->turn_timeout,
-    };
-    return node_wasm_new(&h->life, &options, &h->ports.ports, problem) && h->life->operations->start(h->life, &node, problem);
-}
-
-static void warn_about_durability(struct node_host *h)
-{
-    static const char *const texts[] = {
-        [DURABILITY_OS] =
-            "durability: os -- nothing is synced; a machine that goes down may lose votes and BREAK the cluster's promises",
-        [DURABILITY_MEMORY] =
-            "durability: memory -- nothing is written; a node that restarts has lost its votes and must not come back",
-    };
-    uint8_t durability = h->options.config->node_config.durability;
-    if (durability == DURABILITY_OS || durability == DURABILITY_MEMORY)
-        logger_log(h->ports.logger, LOG_WARNING, "node", "%s", texts[durability]);
-}
-
-/* One life of the node, from an open data folder to a closed one. */
+/* From closed data folder to closed data folder. */
 static void run_node(struct node_host *h)
 {
     struct problem problem;
-    warn_about_durability(h);
-    if (open_storage(h, &problem) && open_life(h, &problem) && open_sockets(h, &problem))
-        make_due(h);
+    if (parts_open(h, &problem))
+        host_begin(h);
     else
-        fail(h, &problem);
-    uv_run(&h->loop, UV_RUN_DEFAULT);
+        host_fail(h, &problem);
+    watch_expect(h->watch, true);
+    run_loop(h);
+    watch_expect(h->watch, false);
     if (h->failed && h->exit_code == EXIT_OK) { /* found by journal_close */
         h->exit_code = h->problem.exit_code;
         logger_log(h->ports.logger, LOG_ERROR, "node", "%s", h->problem.text);
@@ -419,15 +392,20 @@ static void run_node(struct node_host *h)
  * which follows. */
 static void release(struct node_host *h)
 {
+    watch_stop(h->watch);
     if (h->life != NULL)
         h->life->operations->free(h->life);
+    supervisor_free(h);
     if (h->forced)
         return;
     uv_close((uv_handle_t *)&h->grace, NULL);
     uv_run(&h->loop, UV_RUN_DEFAULT);
     uv_loop_close(&h->loop);
+    surroundings_close(h);
     if (h->folder != NULL)
         data_folder_close(h->folder);
+    if (h->folder_lock >= 0)
+        disk_unlock(disk_posix(), h->folder_lock);
 }
 
 static void *node_thread(void *argument)
@@ -453,10 +431,15 @@ bool node_host_start(struct node_host **out, const struct node_host_options *opt
     h->options = *options;
     h->self = config_find(options->config, options->node);
     h->status_turn = UINT64_MAX;
-    node_ports_init(&h->ports);
+    h->folder_lock = -1;
+    node_ports_init(&h->ports, h->self->role);
     h->ports.logger = logger_new(options->node, options->config->log_level);
     pthread_mutex_init(&h->lock, NULL);
+    if (!watch_start(&h->watch, options->config->ping_timeout, on_silence, h))
+        return problem_set(problem, EXIT_TROUBLE, "node %u: cannot start a thread to watch it", options->node);
     open_loop(h);
+    surroundings_init(h);
+    supervisor_init(h);
     h->reachable = true;
     int error = pthread_create(&h->thread, NULL, node_thread, h);
     if (error != 0)

@@ -2,13 +2,23 @@
 
 #include <string.h>
 
+#include "core/formats/config_frame.h"
+#include "core/formats/record.h"
+
+enum { EXIT_CODE_MAX = 255 };
+
 static struct node_ports *of(struct ports *ports) { return (struct node_ports *)ports; }
 
-static struct packet_list receive_frames(struct ports *ports) { return network_receive(of(ports)->network); }
+static struct packet_list receive_frames(struct ports *ports)
+{
+    struct network *network = of(ports)->network;
+    return network != NULL ? network_receive(network) : (struct packet_list){NULL, 0};
+}
 
 static void send_frames(struct ports *ports, const struct packet *frames, size_t count)
 {
-    network_send(of(ports)->network, frames, count);
+    if (of(ports)->network != NULL)
+        network_send(of(ports)->network, frames, count);
 }
 
 static struct packet_list receive_batches(struct ports *ports, uint64_t credit)
@@ -41,24 +51,49 @@ static void tell_leader(struct ports *ports, uint64_t node, uint64_t round)
         client_server_leader(p->clients, node, round);
 }
 
-static struct packet_list recover_records(struct ports *ports)
+static void reached(struct node_ports *p, uint64_t slot)
+{
+    if (slot > p->slot)
+        p->slot = slot;
+}
+
+/* Not for INFO, which asks the node itself (client_server_options): it is what remains of a life that breaks. */
+static void take_status(struct ports *ports, const struct packet *packet)
 {
     struct node_ports *p = of(ports);
-    struct packet_list records = journal_recover(p->journal);
-    p->recovered = p->recovered || records.len == 0;
-    return records;
+    struct node_status status;
+    if (status_frame_decode(packet, &status))
+        reached(p, p->role == ROLE_PROPOSER ? status.chosen : status.executed);
+}
+
+static struct packet_list recover_records(struct ports *ports)
+{
+    struct journal *journal = of(ports)->journal;
+    return journal != NULL ? journal_recover(journal) : (struct packet_list){NULL, 0};
 }
 
 static void append_records(struct ports *ports, const struct packet *records, size_t count)
 {
-    journal_append(of(ports)->journal, records, count);
+    struct node_ports *p = of(ports);
+    struct log_record record;
+    if (p->journal == NULL)
+        return;
+    journal_append(p->journal, records, count);
+    for (size_t i = 0; i < count; i++)
+        if (record_decode(&records[i], &record))
+            reached(p, record.entry.slot);
 }
 
-static uint64_t durable_lsn(struct ports *ports) { return journal_durable(of(ports)->journal); }
+static uint64_t durable_lsn(struct ports *ports)
+{
+    struct journal *journal = of(ports)->journal;
+    return journal != NULL ? journal_durable(journal) : 0;
+}
 
 static struct packet_list read_records(struct ports *ports, uint64_t from, uint64_t bytes_max)
 {
-    return journal_read(of(ports)->journal, from, bytes_max);
+    struct journal *journal = of(ports)->journal;
+    return journal != NULL ? journal_read(journal, from, bytes_max) : (struct packet_list){NULL, 0};
 }
 
 static void log_text(struct ports *ports, uint32_t level, const char *text, size_t len)
@@ -68,9 +103,28 @@ static void log_text(struct ports *ports, uint32_t level, const char *text, size
                (int)(len < TEXT_MAX ? len : TEXT_MAX), text);
 }
 
-static uint64_t command(struct ports *ports) { return of(ports)->stopping; }
+static uint64_t command(struct ports *ports)
+{
+    struct node_ports *p = of(ports);
+    p->asked++;
+    return p->crash ? CONTROL_CRASH : p->stopping ? CONTROL_STOP : CONTROL_RUN;
+}
 
-void node_ports_init(struct node_ports *p)
+static void cannot_go_on(struct ports *ports, uint64_t code) { node_ports_fail(of(ports), code); }
+
+void node_ports_fail(struct node_ports *p, uint64_t code)
+{
+    if (p->exit_code == EXIT_OK)
+        p->exit_code = code > EXIT_OK && code <= EXIT_CODE_MAX ? (int)code : EXIT_TROUBLE;
+}
+
+void node_ports_reset(struct node_ports *p)
+{
+    p->crash = false;
+    p->credit = p->asked = 0;
+}
+
+void node_ports_init(struct node_ports *p, uint8_t role)
 {
     static const struct ports_operations operations = {
         .network_receive = receive_frames,
@@ -78,13 +132,16 @@ void node_ports_init(struct node_ports *p)
         .client_receive = receive_batches,
         .client_reply = reply,
         .client_leader = tell_leader,
+        .client_status = take_status,
         .storage_recover = recover_records,
         .storage_append = append_records,
         .storage_durable = durable_lsn,
         .storage_read = read_records,
         .log = log_text,
         .control_command = command,
+        .control_fail = cannot_go_on,
     };
     memset(p, 0, sizeof *p);
     p->ports.operations = &operations;
+    p->role = role;
 }

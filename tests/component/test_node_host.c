@@ -1,5 +1,6 @@
-/* host/node_host.c: a cluster of one node from its beginning to its end, in both lives, and the ways in which it can fail.
- */
+/* host/node_host.c and supervisor.c: a cluster of one node from its beginning to its end, in both lives, the ways in which
+ * it can fail, and how it comes back. */
+#include <dirent.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -8,16 +9,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 #include <uv.h>
 
 #include "core/runners/ports.h"
-#include "io/data_folder.h"
 #include "host/node_host.h"
+#include "io/data_folder.h"
 #include "tests/component/broken_nodes.h"
+#include "tests/component/fault_orders.h"
 #include "tests/component/wasm_signals.h"
 
 struct fixture {
@@ -28,6 +33,7 @@ struct fixture {
 };
 
 static const char *build; /* the binary folder, with the composed nodes */
+static const char *parts; /* the folder of the components made for tests */
 
 static void write_file(const char *file, const void *bytes, size_t len)
 {
@@ -35,6 +41,16 @@ static void write_file(const char *file, const void *bytes, size_t len)
     assert_non_null(out);
     assert_int_equal(fwrite(bytes, 1, len, out), len);
     fclose(out);
+}
+
+/* Another folder for all data: one that a node was torn away from stays locked. */
+static void move_data(struct fixture *f, unsigned number)
+{
+    char data[sizeof f->root + 16];
+    snprintf(data, sizeof data, "%s/data-%u", f->root, number);
+    free(f->config.data);
+    f->config.data = strdup(data);
+    assert_non_null(f->config.data);
 }
 
 static void format(struct fixture *f)
@@ -95,11 +111,22 @@ static struct node_host *start(struct fixture *f, bool native, const char *nodes
     return h;
 }
 
-static int run(struct fixture *f, bool native, const char *nodes)
+/* Waits until the node has ended. One that was ended by force is left as it is, which is no leak here. */
+static int wait_for_end(struct fixture *f, struct node_host *h)
 {
-    struct node_host *h = start(f, native, nodes);
+    static struct node_host *left;
     uv_sem_wait(&f->ended);
-    return node_host_join(h);
+    left = h;
+    int exit_code = node_host_join(left);
+    return exit_code;
+}
+
+static int run(struct fixture *f, bool native, const char *nodes) { return wait_for_end(f, start(f, native, nodes)); }
+
+static int stop(struct fixture *f, struct node_host *h)
+{
+    node_host_stop(h);
+    return wait_for_end(f, h);
 }
 
 /* A port that was free a moment ago. */
@@ -190,46 +217,434 @@ static void test_port_in_use(void **state)
     close(fd);
 }
 
-static int run_broken(struct fixture *f, const uint8_t *bytes, size_t len)
+/* ---- nodes that break ---- */
+
+/* How often the node has booted. */
+static unsigned incarnation(const struct fixture *f)
+{
+    char path[128], text[512] = "";
+    unsigned number = 0;
+    snprintf(path, sizeof path, "%s/node-1/identity", f->config.data);
+    FILE *in = fopen(path, "r");
+    assert_non_null(in);
+    text[fread(text, 1, sizeof text - 1, in)] = '\0';
+    fclose(in);
+    const char *line = strstr(text, "incarnation ");
+    assert_true(line != NULL && sscanf(line, "incarnation %u", &number) == 1);
+    return number;
+}
+
+/* These bytes are the node's component from now on. */
+static void compose(struct fixture *f, const void *bytes, size_t len)
 {
     char file[128];
     wasm_signals_restore();
-    format(f);
-    node_host_file(file, sizeof file, f->nodes, &(struct config_node){.role = ROLE_COORDINATOR}, f->config.node_config.leader_rule);
+    node_host_file(file, sizeof file, f->nodes, &f->config.nodes[0], f->config.node_config.leader_rule);
     write_file(file, bytes, len);
+}
+
+static void compose_part(struct fixture *f, const char *name)
+{
+    static char bytes[1 << 20];
+    char file[4096];
+    snprintf(file, sizeof file, "%s/%s.wasm", parts, name);
+    FILE *in = fopen(file, "rb");
+    assert_non_null(in);
+    size_t len = fread(bytes, 1, sizeof bytes, in);
+    assert_true(len > 0 && len < sizeof bytes);
+    fclose(in);
+    compose(f, bytes, len);
+}
+
+/* A node that does as fault_orders.h says. */
+static void order(struct fixture *f, enum fault_order order, uint32_t restarts_max)
+{
+    compose_part(f, "fault-guest");
+    f->config.node_config.alpha = order;
+    f->config.restarts_max = restarts_max;
+    f->config.restart_backoff = 1000;
+}
+
+static int run_broken(struct fixture *f, const uint8_t *bytes, size_t len)
+{
+    format(f);
+    f->config.restarts_max = 2;
+    f->config.restart_backoff = 1000;
+    compose(f, bytes, len);
     return run(f, false, f->nodes);
 }
 
 static void test_trap(void **state)
 {
     assert_int_equal(run_broken(*state, trapping_node, sizeof trapping_node), EXIT_TROUBLE);
+    assert_int_equal(incarnation(*state), 3);
 }
 static void test_endless_turn(void **state)
 {
     assert_int_equal(run_broken(*state, endless_node, sizeof endless_node), EXIT_TROUBLE);
+    assert_int_equal(incarnation(*state), 3);
 }
 static void test_too_much_memory(void **state)
 {
     assert_int_equal(run_broken(*state, greedy_node, sizeof greedy_node), EXIT_TROUBLE);
+    assert_int_equal(incarnation(*state), 3);
 }
 static void test_unknown_import(void **state)
 {
     assert_int_equal(run_broken(*state, demanding_node, sizeof demanding_node), EXIT_BAD_INPUT);
+    assert_int_equal(incarnation(*state), 1);
+}
+
+static void test_restarts_are_bounded(void **state)
+{
+    struct fixture *f = *state;
+    format(f);
+    order(f, BREAK_TRAP, 3);
+    f->config.restart_backoff = 30000;
+    uint64_t began = uv_hrtime();
+    assert_int_equal(run(f, false, f->nodes), EXIT_TROUBLE);
+    assert_int_equal(incarnation(f), 1 + 3);
+    assert_true(uv_hrtime() - began >= (30 + 60) * UINT64_C(1000000)); /* the first at once, then doubling */
+    order(f, BREAK_TRAP_AT_START, 3);
+    assert_int_equal(run(f, false, f->nodes), EXIT_TROUBLE);
+    assert_int_equal(incarnation(f), 5); /* a node that has never begun is not begun again */
+    order(f, BREAK_TRAP, 0);
+    assert_int_equal(run(f, false, f->nodes), EXIT_TROUBLE);
+    assert_int_equal(incarnation(f), 6);
+}
+
+/* What ends a node for good: no life is begun on it. */
+static void test_what_is_final(void **state)
+{
+    static const struct {
+        enum fault_order order;
+        int exit_code;
+    } ends[] = {
+        {BREAK_SYNC_FAILED, EXIT_SYNC_FAILED}, {BREAK_DIVERGED, EXIT_DIVERGED}, {BREAK_DIVERGED_ALIVE, EXIT_DIVERGED}};
+    struct fixture *f = *state;
+    for (unsigned i = 0; i < sizeof ends / sizeof *ends; i++) {
+        move_data(f, i);
+        format(f);
+        order(f, ends[i].order, 100);
+        assert_int_equal(run(f, false, f->nodes), ends[i].exit_code);
+        assert_int_equal(incarnation(f), 1);
+    }
+}
+
+/* A disk that fails under the host's journal. */
+static void test_failed_write_is_final(void **state)
+{
+    struct fixture *f = *state;
+    struct rlimit before, none;
+    format(f);
+    order(f, BREAK_NONE, 0);
+    f->config.segment_bytes = 1 << 20;
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    none = before;
+    none.rlim_cur = 4096; /* the identity and the journal's header, but no group */
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(stop(f, start(f, false, f->nodes)), EXIT_OK); /* makes the segment */
+    order(f, BREAK_APPEND, 100);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
+    int exit_code = run(f, false, f->nodes);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    assert_int_equal(exit_code, EXIT_SYNC_FAILED);
+}
+
+/* ---- nodes that come back ---- */
+
+/* The value of a line of INFO; "" if there is none. */
+static void info(uint16_t port, const char *key, char *value, size_t size)
+{
+    static char text[16384];
+    struct sockaddr_in address;
+    size_t len = 0;
+    value[0] = text[0] = '\0';
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    uv_ip4_addr("127.0.0.1", port, &address);
+    if (connect(fd, (struct sockaddr *)&address, sizeof address) == 0 &&
+        send(fd, "INFO\r\nQUIT\r\n", 12, MSG_NOSIGNAL) == 12)
+        for (ssize_t n; (n = recv(fd, text + len, sizeof text - 1 - len, 0)) > 0;)
+            text[len += (size_t)n] = '\0';
+    close(fd);
+    const char *line = strstr(text, key);
+    if (line != NULL)
+        snprintf(value, size, "%.*s", (int)strcspn(line + strlen(key), "\r"), line + strlen(key));
+}
+
+static void info_until(uint16_t port, const char *key, const char *expected)
+{
+    char value[64] = "";
+    for (info(port, key, value, sizeof value); strcmp(value, expected) != 0; info(port, key, value, sizeof value))
+        usleep(1000);
+}
+
+static uint16_t with_client_port(struct fixture *f)
+{
+    int fd;
+    f->config.nodes[0].client.port = free_port(&fd);
+    close(fd);
+    return f->config.nodes[0].client.port;
+}
+
+static void test_the_next_life_goes_on(void **state)
+{
+    static const struct {
+        enum fault_order order;
+        const char *restarts, *fault;
+    } faults[] = {{BREAK_THREE_LIVES, "3", "trap"}, {BREAK_STATUS, "1", "trap"}};
+    struct fixture *f = *state;
+    uint16_t port = with_client_port(f);
+    for (unsigned i = 0; i < sizeof faults / sizeof *faults; i++) {
+        move_data(f, i);
+        format(f);
+        order(f, faults[i].order, 3);
+        struct node_host *h = start(f, false, f->nodes);
+        info_until(port, "synod_restarts:", faults[i].restarts);
+        info_until(port, "synod_last_fault:", faults[i].fault);
+        info_until(port, "synod_spare:", "1"); /* ready, and ready for more */
+        assert_int_equal(stop(f, h), EXIT_OK);
+        assert_int_equal(incarnation(f), 1 + atoi(faults[i].restarts));
+    }
+}
+
+static void test_the_dead_turn_leaves_no_record(void **state)
+{
+    struct fixture *f = *state;
+    uint16_t port = with_client_port(f);
+    for (uint8_t durability = DURABILITY_FSYNC; durability <= DURABILITY_MEMORY; durability++) {
+        move_data(f, durability);
+        f->config.node_config.durability = durability;
+        format(f);
+        order(f, BREAK_APPEND, 3);
+        struct node_host *h = start(f, false, f->nodes);
+        info_until(port, "synod_restarts:", "3");
+        info_until(port, "synod_spare:", "1");
+        assert_int_equal(stop(f, h), EXIT_OK); /* EXIT_DIVERGED: the fourth life found other records */
+    }
+}
+
+/* A node that is between two lives, and will be for ten seconds. */
+static void test_stop_while_there_is_no_life(void **state)
+{
+    struct fixture *f = *state;
+    uint16_t port = with_client_port(f);
+    format(f);
+    order(f, BREAK_TRAP, 100);
+    f->config.restart_backoff = 10000000;
+    struct node_host *h = start(f, false, f->nodes);
+    info_until(port, "synod_restarts:", "1");
+    info_until(port, "synod_life:", "none");
+    uint64_t began = uv_hrtime();
+    assert_int_equal(stop(f, h), EXIT_OK);
+    assert_true(uv_hrtime() - began < UINT64_C(8000000000));
+    assert_int_equal(incarnation(f), 2);
+}
+
+/* Sends a command and takes the answer, a line. */
+static void ask(int fd, const char *command, char *answer, size_t size)
+{
+    assert_int_equal(send(fd, command, strlen(command), MSG_NOSIGNAL), strlen(command));
+    ssize_t len = recv(fd, answer, size - 1, 0);
+    assert_true(len > 0); /* nobody hangs up */
+    answer[len] = '\0';
+}
+
+/* One client, one connection, two crashes: every command has an answer, and what was acknowledged is there. */
+static void test_crashes_of_the_configuration(void **state)
+{
+    struct fixture *f = *state;
+    char nodes[4096], command[64], answer[64];
+    unsigned stored = 0, unknown = 0;
+    uint16_t port = with_client_port(f);
+    f->config.turn_timeout = 10000000;
+    f->config.crashes = calloc(2, sizeof *f->config.crashes);
+    f->config.crashes[f->config.crash_count++] = (struct config_crash){1, 10};
+    f->config.crashes[f->config.crash_count++] = (struct config_crash){1, 30};
+    snprintf(nodes, sizeof nodes, "%s/nodes", build);
+    wasm_signals_restore();
+    format(f);
+    struct node_host *h = start(f, false, nodes);
+    ask_until(port, "SET a 0\r\n", "+OK\r\n");
+    struct sockaddr_in address;
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    uv_ip4_addr("127.0.0.1", port, &address);
+    assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
+    for (unsigned i = 1; i <= 60; i++) {
+        snprintf(command, sizeof command, "SET a %u\r\n", i);
+        ask(fd, command, answer, sizeof answer);
+        if (strcmp(answer, "+OK\r\n") == 0) {
+            stored = i;
+            continue;
+        }
+        assert_string_equal(answer, "-UNKNOWN outcome\r\n");
+        unknown++;
+        unsigned value = 0;
+        ask(fd, "GET a\r\n", answer, sizeof answer);
+        assert_int_equal(sscanf(answer, "$%*u %u", &value), 1);
+        assert_true(value == stored || value == i);
+    }
+    assert_in_range(unknown, 0, 2);
+    info_until(port, "synod_restarts:", "2");
+    info_until(port, "synod_last_fault:", "crash");
+    close(fd);
+    assert_int_equal(stop(f, h), EXIT_OK);
+    assert_int_equal(incarnation(f), 3);
+}
+
+/* ---- the watch ---- */
+
+static void test_a_life_that_hangs_is_interrupted(void **state)
+{
+    struct fixture *f = *state;
+    uint16_t port = with_client_port(f);
+    format(f);
+    order(f, BREAK_LOOP, 1);
+    f->config.turn_timeout = UINT64_C(3600) * 1000000;
+    f->config.ping_timeout = 200000;
+    struct node_host *h = start(f, false, f->nodes);
+    info_until(port, "synod_last_fault:", "hung");
+    assert_int_equal(wait_for_end(f, h), EXIT_TROUBLE);
+    assert_int_equal(incarnation(f), 2);
+}
+
+static void on_block(int number)
+{
+    (void)number;
+    for (;;)
+        pause();
+}
+
+/* Blocks the thread of this process that has this name. */
+static bool block_thread(const char *name)
+{
+    DIR *tasks = opendir("/proc/self/task");
+    bool found = false;
+    for (struct dirent *task; tasks != NULL && (task = readdir(tasks)) != NULL;) {
+        char path[300], comm[32] = "";
+        snprintf(path, sizeof path, "/proc/self/task/%s/comm", task->d_name);
+        FILE *in = fopen(path, "r");
+        if (in != NULL && fscanf(in, "%31s", comm) == 1 && strcmp(comm, name) == 0)
+            found = syscall(SYS_tgkill, getpid(), atoi(task->d_name), SIGUSR1) == 0;
+        if (in != NULL)
+            fclose(in);
+    }
+    closedir(tasks);
+    return found;
+}
+
+/* In a process of its own, which is what ends. */
+static void test_a_thread_that_is_stuck_ends_the_process(void **state)
+{
+    struct fixture *f = *state;
+    uint16_t port = with_client_port(f);
+    int status;
+    format(f);
+    f->config.ping_timeout = 200000;
+    f->config.log_level = LOG_ERROR;
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        signal(SIGUSR1, on_block);
+        start(f, true, NULL);
+        ask_until(port, "SET a 1\r\n", "+OK\r\n");
+        if (!block_thread("node-1"))
+            _exit(99);
+        for (;;)
+            pause();
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), EXIT_TROUBLE);
+}
+
+/* ---- a node with a loop of its own ---- */
+
+static void with_loop(struct fixture *f)
+{
+    format(f);
+    f->config.nodes[0].network = NETWORK_GUEST_TCP;
+    f->config.restarts_max = 3;
+    f->config.restart_backoff = 1000;
+    compose_part(f, "fault-loop-guest");
+}
+
+static void test_loop_in_the_sandbox(void **state)
+{
+    struct fixture *f = *state;
+    with_loop(f);
+    struct node_host *h = start(f, false, f->nodes);
+    while (incarnation(f) < 4)
+        usleep(1000);
+    assert_int_equal(stop(f, h), EXIT_OK);
+    assert_int_equal(incarnation(f), 4);
+}
+
+static void test_loop_that_does_not_end_is_ended(void **state)
+{
+    struct fixture *f = *state;
+    char path[128];
+    struct problem problem;
+    struct data_folder *folder;
+    with_loop(f);
+    snprintf(path, sizeof path, "%s/node-1", f->config.data);
+    assert_true(data_folder_open(&folder, disk_posix(), path, f->config.cluster, 1, &problem));
+    for (unsigned boot = 2; boot <= 4; boot++)
+        assert_true(data_folder_reboot(folder, &problem));
+    data_folder_close(folder);
+    f->config.grace_period = 200000;
+    struct node_host *h = start(f, false, f->nodes);
+    while (incarnation(f) < 5)
+        usleep(1000);
+    assert_int_equal(stop(f, h), EXIT_OK);
+    assert_int_equal(incarnation(f), 5);
+}
+
+/* What has its network in the sandbox is no native node. */
+static void test_native_has_no_sandbox(void **state)
+{
+    struct fixture *f = *state;
+    format(f);
+    f->config.nodes[0].network = NETWORK_GUEST_TCP;
+    assert_int_equal(run(f, true, NULL), EXIT_BAD_INPUT);
+}
+
+/* A component that is not what its name says. */
+static void test_composed_of_other_parts(void **state)
+{
+    struct fixture *f = *state;
+    with_loop(f);
+    f->config.nodes[0].network = NETWORK_HOST_TCP;
+    compose_part(f, "fault-loop-guest");
+    assert_int_equal(run(f, false, f->nodes), EXIT_BAD_INPUT);
+    f->config.nodes[0].network = NETWORK_GUEST_TCP;
+    compose_part(f, "fault-guest");
+    assert_int_equal(run(f, false, f->nodes), EXIT_BAD_INPUT);
+    f->config.nodes[0].network = NETWORK_HOST_TCP;
+    f->config.nodes[0].storage = PLACE_GUEST;
+    compose_part(f, "fault-guest");
+    assert_int_equal(run(f, false, f->nodes), EXIT_BAD_INPUT);
 }
 
 static void test_file_names(void **state)
 {
     char file[64];
     (void)state;
-    node_host_file(file, sizeof file, "n", &(struct config_node){.role = ROLE_COORDINATOR}, LEADER_STICKY);
+    node_host_file(file, sizeof file, "n", &(struct config_node){.role = ROLE_COORDINATOR, .serializer = PLACE_GUEST},
+                   LEADER_STICKY);
     assert_string_equal(file, "n/coordinator-node.wasm");
-    node_host_file(file, sizeof file, "n", &(struct config_node){.role = ROLE_PROPOSER}, LEADER_HIGHEST);
+    node_host_file(file, sizeof file, "n", &(struct config_node){.role = ROLE_PROPOSER, .serializer = PLACE_GUEST},
+                   LEADER_HIGHEST);
     assert_string_equal(file, "n/proposer-node-highest.wasm");
-    node_host_file(file, sizeof file, "n", &(struct config_node){.role = ROLE_LEARNER}, LEADER_HIGHEST); /* elects nobody */
+    node_host_file(file, sizeof file, "n", &(struct config_node){.role = ROLE_LEARNER, .serializer = PLACE_GUEST},
+                   LEADER_HIGHEST); /* elects nobody */
     assert_string_equal(file, "n/learner-node.wasm");
+    node_host_file(file, sizeof file, "n", &(struct config_node){.network = NETWORK_GUEST_UDP, .storage = PLACE_GUEST},
+                   LEADER_STICKY);
+    assert_string_equal(file, "n/coordinator-node-guest-udp-guest-storage-host-serializer.wasm");
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_native, setup, teardown),
@@ -241,6 +656,19 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_endless_turn, setup, teardown),
         cmocka_unit_test_setup_teardown(test_too_much_memory, setup, teardown),
         cmocka_unit_test_setup_teardown(test_unknown_import, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_restarts_are_bounded, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_what_is_final, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_failed_write_is_final, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_the_next_life_goes_on, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_the_dead_turn_leaves_no_record, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_stop_while_there_is_no_life, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_crashes_of_the_configuration, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_life_that_hangs_is_interrupted, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_thread_that_is_stuck_ends_the_process, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_loop_in_the_sandbox, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_loop_that_does_not_end_is_ended, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_native_has_no_sandbox, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_composed_of_other_parts, setup, teardown),
         cmocka_unit_test(test_file_names),
     };
     const struct engine_options options = {.turn_timeout = 1000000, .cache_folder = "/nonexistent"};
@@ -249,6 +677,7 @@ int main(void)
     build = getenv("BUILD");
     if (build == NULL)
         build = "build";
+    parts = argc > 1 ? argv[1] : "build/tests/parts";
     signal(SIGPIPE, SIG_IGN);
     if (!engine_open(&e, &options, &problem)) /* Wasmtime's signal handlers come with the first engine */
         return 1;
