@@ -1,8 +1,11 @@
-/* `synod bench`: the load generator alone, against a cluster that runs (or any server that speaks RESP). */
+/* `synod bench`: the load generator alone, against a cluster that runs (or any server that speaks RESP); or one of the
+ * experiments of cli/bench.h. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/bench.h"
+#include "cli/guest_client.h"
 #include "cli/load_report.h"
 #include "cli/options.h"
 #include "cli/verbs.h"
@@ -18,7 +21,7 @@ struct bench {
     const char *config_file, *address;
     uint64_t requests, connections, processes, pipeline, value_size, keyspace, timeout_ms;
     uint32_t mode, command, protocol;
-    bool resend, json, quiet;
+    bool resend, guest, json, quiet;
     struct load_target targets[TARGETS_MAX];
     size_t target_count;
     struct load_progress_line line;
@@ -115,6 +118,10 @@ static int run(struct bench *b)
     o.keyspace = b->keyspace;
     o.value_size = b->value_size;
     o.request_timeout_ms = (uint32_t)b->timeout_ms;
+    if (b->guest && !guest_client_use(&o, &problem)) {
+        fprintf(stderr, "synod bench: %s\n", problem.text);
+        return problem.exit_code;
+    }
     catch_interrupts();
     progress_begin(&b->line, o.requests);
     bool ok = load_run(&o, on_progress, b, &result, error, sizeof error);
@@ -132,8 +139,27 @@ static int run(struct bench *b)
     return result.counts.answered == o.requests ? EXIT_OK : EXIT_CHECK_FAILED;
 }
 
+static const struct experiment {
+    const char *name;
+    int (*run)(int argc, char **argv);
+} experiments[] = {
+    {"overhead", bench_overhead},       {"crossings", bench_crossings}, {"waiting", bench_waiting},
+    {"deployments", bench_deployments}, {"restarts", bench_restarts},
+};
+
+static int run_experiment(int argc, char **argv)
+{
+    for (size_t i = 0; i < sizeof experiments / sizeof experiments[0]; i++)
+        if (strcmp(experiments[i].name, argv[0]) == 0)
+            return experiments[i].run(argc, argv);
+    fprintf(stderr, "synod bench: there is no experiment '%s'; see synod bench --help\n", argv[0]);
+    return EXIT_BAD_INPUT;
+}
+
 int verb_bench(int argc, char **argv)
 {
+    if (argc > 1 && argv[1][0] != '-')
+        return run_experiment(argc - 1, argv + 1);
     struct bench b = {
         .requests = 100000, .connections = 50, .processes = 1, .pipeline = 1, .value_size = 64, .timeout_ms = 5000};
     const struct option_row rows[] = {
@@ -162,6 +188,8 @@ int verb_bench(int argc, char **argv)
          .text = "send a request again whose outcome is unknown (it may be executed twice)"},
         {"protocol", 0, OPTION_CHOICE, .value = "NAME", .target = &b.protocol, .choices = protocol_names,
          .text = "what the server speaks; etcd-http puts the same load on etcd, to compare"},
+        {"guest-client", 0, OPTION_FLAG, .target = &b.guest,
+         .text = "the clients are WebAssembly, too: each process runs the client component"},
         {"json", 0, OPTION_FLAG, .target = &b.json, .text = "print the statistics as JSON"},
         {"quiet", 'q', OPTION_FLAG, .target = &b.quiet, .text = "no progress"},
     };
@@ -170,13 +198,21 @@ int verb_bench(int argc, char **argv)
         .description =
             "Puts load on a cluster that runs, in a closed loop: every connection keeps --pipeline requests outstanding.\n"
             "Follows -MOVED to the leader; waits and sends again when there is none. Prints count, min, max, mean,\n"
-            "median, P95, P99 and P99.9 of the latency, and the throughput.\n",
+            "median, P95, P99 and P99.9 of the latency, and the throughput.\n"
+            "\n"
+            "Or an experiment, `synod bench EXPERIMENT`, each with options and a --help of its own:\n"
+            "  overhead     what each composition costs a cluster\n"
+            "  crossings    what a call and a byte cost across each boundary of a node\n"
+            "  waiting      sleeping until something happens, or looking at intervals\n"
+            "  deployments  one role a process, several, or all in each node\n"
+            "  restarts     parts that break again and again, and what a client sees of it\n",
         .options = rows,
         .option_count = sizeof rows / sizeof rows[0],
         .exit_codes = "  0  every request was answered\n  1  stopped (Ctrl-C), or no answers any more\n"
                       "  2  wrong command line or configuration\n  5  errors, or requests of unknown outcome\n",
         .examples = "  synod bench --config examples/coordinator.yaml --requests 1000000 --connections 500 --processes 10\n"
-                    "  synod bench --address 127.0.0.1:6001 --command mixed --keyspace 1000 --json\n",
+                    "  synod bench --address 127.0.0.1:6001 --command mixed --keyspace 1000 --json\n"
+                    "  synod bench overhead --plot overhead.svg\n",
     };
     int code = options_parse(&help, argc, argv, NULL);
     if (code != OPTIONS_GO_ON)

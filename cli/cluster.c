@@ -49,6 +49,8 @@ static pid_t spawn(const struct cluster *c, char *const argv[], const char *log)
     if (in < 0 || out < 0 || dup2(in, STDIN_FILENO) < 0 || dup2(out, STDOUT_FILENO) < 0 || dup2(out, STDERR_FILENO) < 0)
         _exit(EXIT_TROUBLE);
     close_range(STDERR_FILENO + 1, ~0u, 0);
+    if (c->nodes_folder != NULL)
+        setenv("SYNOD_NODES", c->nodes_folder, 1);
     execv(c->executable, argv);
     dprintf(STDERR_FILENO, "cannot run %s: %s\n", c->executable, strerror(errno));
     _exit(EXIT_TROUBLE);
@@ -154,22 +156,28 @@ void cluster_kill(struct cluster *c, uint32_t node)
     reap(c, p, 0, &status);
 }
 
-/* utime + stime of /proc/<pid>/stat. The name in parentheses may hold anything, so fields count from its end. */
 static double cpu_seconds_of(pid_t pid)
 {
-    char path[64], text[1024];
-    unsigned long user = 0, system = 0;
-    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
+    clockid_t clock;
+    struct timespec t;
+    if (clock_getcpuclockid(pid, &clock) != 0 || clock_gettime(clock, &t) != 0)
         return 0;
-    ssize_t n = read(fd, text, sizeof text - 1);
-    close(fd);
-    text[n > 0 ? n : 0] = '\0';
-    const char *fields = strrchr(text, ')');
-    if (fields == NULL || sscanf(fields + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &system) != 2)
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+/* The second number of /proc/<pid>/statm, in pages. */
+static uint64_t resident_bytes_of(pid_t pid)
+{
+    char path[64];
+    unsigned long pages = 0;
+    snprintf(path, sizeof path, "/proc/%d/statm", (int)pid);
+    FILE *file = fopen(path, "re");
+    if (file == NULL)
         return 0;
-    return (double)(user + system) / (double)sysconf(_SC_CLK_TCK);
+    if (fscanf(file, "%*u %lu", &pages) != 1)
+        pages = 0;
+    fclose(file);
+    return (uint64_t)pages * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
 double cluster_cpu_seconds(const struct cluster *c)
@@ -178,6 +186,15 @@ double cluster_cpu_seconds(const struct cluster *c)
     for (size_t i = 0; i < c->process_count; i++)
         if (c->processes[i].pid != 0)
             sum += cpu_seconds_of(c->processes[i].pid);
+    return sum;
+}
+
+uint64_t cluster_resident_bytes(const struct cluster *c)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < c->process_count; i++)
+        if (c->processes[i].pid != 0)
+            sum += resident_bytes_of(c->processes[i].pid);
     return sum;
 }
 
@@ -267,6 +284,21 @@ const struct config_node *cluster_leader(const struct cluster *c)
             best = node;
     }
     return best;
+}
+
+size_t cluster_targets(const struct cluster *c, struct load_target *out)
+{
+    const struct config_node *leader = cluster_leader(c);
+    size_t count = 0;
+    for (size_t i = 0; i <= c->config.node_count; i++) {
+        const struct config_node *node = i == 0 ? leader : &c->config.nodes[i - 1];
+        if (node == NULL || !cluster_proposes(node) || (i > 0 && node == leader))
+            continue;
+        struct load_target *t = &out[count++];
+        snprintf(t->host, sizeof t->host, "%s", node->client.host);
+        t->port = node->client.port;
+    }
+    return count;
 }
 
 /* The leader, when all nodes answer and all that propose know it. */
@@ -359,7 +391,7 @@ static void plan_processes(struct cluster *c, bool by_group)
 
 bool cluster_create(struct cluster *c, const struct cluster_plan *plan, struct problem *problem)
 {
-    *c = (struct cluster){.native = plan->native};
+    *c = (struct cluster){.native = plan->native, .nodes_folder = plan->nodes_folder};
     ssize_t n = readlink("/proc/self/exe", c->executable, sizeof c->executable - 1);
     if (n <= 0)
         return problem_set(problem, EXIT_TROUBLE, "cannot find this executable: %s", strerror(errno));

@@ -1,17 +1,23 @@
-/* A local cluster for `synod demo`: configuration and data in a folder of its own, one child process a group of nodes,
- * each started from this very executable. Only these children are ever signalled, by their process id. */
+/* A local cluster for `synod demo` and the experiments of `synod bench`: configuration and data in a folder of its own, one
+ * child process a group of nodes, each started from this very executable. Only these children are ever signalled, by their
+ * process id. */
 #ifndef SYNOD_CLI_CLUSTER_H
 #define SYNOD_CLI_CLUSTER_H
 
 #include <sys/types.h>
 
 #include "client/info.h"
+#include "client/load.h"
 #include "host/config.h"
 
 struct cluster_plan {
     const char *deployment; /* "coordinator", "standalone" or "shared" */
     uint32_t nodes;         /* of each role */
     bool native;            /* nodes run the native build of the core */
+    /* As in the configuration; NULL: its default. */
+    const char *network, *storage, *serializer, *leader_rule;
+    const char *settings;     /* more lines of the map of that name, each with its line feed; NULL: none */
+    const char *nodes_folder; /* where the composed nodes are; NULL: where `synod start` looks */
 };
 
 struct cluster_process {
@@ -28,6 +34,7 @@ struct cluster {
     char config_file[512];
     char executable[512];
     bool native;
+    const char *nodes_folder;
     struct config config;
     struct cluster_process processes[NODE_ID_MAX];
     size_t process_count;
@@ -53,6 +60,9 @@ size_t cluster_look(struct cluster *c, int timeout_ms);
 /* The node that leads with the highest ballot, as of the last look; NULL: none. */
 const struct config_node *cluster_leader(const struct cluster *c);
 
+/* The client ports of all nodes that take commands, the leader's first. Returns their number, at most NODE_ID_MAX. */
+size_t cluster_targets(const struct cluster *c, struct load_target *out);
+
 /* True when the node executes commands. */
 bool cluster_executes(const struct config_node *node);
 /* True when the node takes commands from clients. */
@@ -66,6 +76,8 @@ void cluster_kill(struct cluster *c, uint32_t node);
 
 /* Processor time of all processes since they were started. */
 double cluster_cpu_seconds(const struct cluster *c);
+/* Memory that is resident, of all processes that run. What they share counts for each. */
+uint64_t cluster_resident_bytes(const struct cluster *c);
 
 /* Ends all processes: SIGTERM, then after `grace_ms` SIGKILL. False: one had to be killed, or said it had failed. */
 bool cluster_stop(struct cluster *c, uint32_t grace_ms, struct problem *problem);

@@ -91,20 +91,6 @@ static bool on_progress(void *context, struct load *load, const struct load_coun
     return !d->failed && !interrupted;
 }
 
-/* The client ports of all nodes that take commands, the leader's first. */
-static void choose_targets(struct demo *d, const struct config_node *leader)
-{
-    const struct config *config = &d->cluster.config;
-    for (size_t i = 0; i <= config->node_count; i++) {
-        const struct config_node *node = i == 0 ? leader : &config->nodes[i - 1];
-        if (!cluster_proposes(node) || (i > 0 && node == leader))
-            continue;
-        struct load_target *t = &d->targets[d->target_count++];
-        snprintf(t->host, sizeof t->host, "%s", node->client.host);
-        t->port = node->client.port;
-    }
-}
-
 static bool run_load(struct demo *d)
 {
     struct load_options o;
@@ -203,7 +189,7 @@ static bool start(struct demo *d)
     d->ballot = d->cluster.info[leader->id].ballot;
     printf("leader: node %u, ballot %" PRIu64 ".%u.%u, %.2f s after the start\n", (unsigned)leader->id, d->ballot.round,
            (unsigned)d->ballot.node, (unsigned)d->ballot.incarnation, (double)(now_ms() - begun) / 1000);
-    choose_targets(d, leader);
+    d->target_count = cluster_targets(&d->cluster, d->targets);
     return true;
 }
 
@@ -226,7 +212,8 @@ static bool check(struct demo *d)
 
 static int run(struct demo *d)
 {
-    const struct cluster_plan plan = {deployments[d->deployment], (uint32_t)d->nodes, d->native};
+    const struct cluster_plan plan = {
+        .deployment = deployments[d->deployment], .nodes = (uint32_t)d->nodes, .native = d->native};
     if (!cluster_create(&d->cluster, &plan, &d->problem)) {
         fprintf(stderr, "synod demo: %s\n", d->problem.text);
         return d->problem.exit_code;

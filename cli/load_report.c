@@ -67,11 +67,6 @@ void progress_end(struct load_progress_line *line)
 
 static double ms(uint64_t us) { return (double)us / 1000; }
 
-static double throughput(const struct load_result *r)
-{
-    return r->seconds > 0 ? (double)r->counts.answered / r->seconds : 0;
-}
-
 void report_statistics(const struct load_result *r)
 {
     const struct load_counts *c = &r->counts;
@@ -81,7 +76,7 @@ void report_statistics(const struct load_result *r)
     printf("  Mean        %12.3f ms\n", histogram_mean(&r->latency) / 1000);
     for (size_t i = 0; i < sizeof percentiles / sizeof *percentiles; i++)
         printf("  %-11s %12.3f ms\n", percentiles[i].name, ms(histogram_percentile(&r->latency, percentiles[i].percent)));
-    printf("  Throughput  %12.0f requests/s (%.3f s)\n", throughput(r), r->seconds);
+    printf("  Throughput  %12.0f requests/s (%.3f s)\n", load_throughput(r), r->seconds);
     printf("  Errors %" PRIu64 ", unknown %" PRIu64 ", retried %" PRIu64 ", moved %" PRIu64 "\n", c->errors, c->unknown,
            c->retried, c->moved);
     if (r->first_error[0] != '\0')
@@ -108,7 +103,7 @@ bool report_json(const struct load_options *o, const struct load_result *r)
         rc |= json_object_set_new(out, percentiles[i].json,
                                   json_real(ms(histogram_percentile(&r->latency, percentiles[i].percent))));
     rc |= json_object_set_new(out, "seconds", json_real(r->seconds));
-    rc |= json_object_set_new(out, "throughput", json_real(throughput(r)));
+    rc |= json_object_set_new(out, "throughput", json_real(load_throughput(r)));
     rc |= json_object_set_new(out, "answered", json_count(c->answered));
     rc |= json_object_set_new(out, "errors", json_count(c->errors));
     rc |= json_object_set_new(out, "unknown", json_count(c->unknown));

@@ -29,6 +29,9 @@ static const struct field {
     {"state_hash", FIELD_TEXT, offsetof(struct node_info, state_hash), sizeof((struct node_info *)0)->state_hash},
     {"commands_executed", FIELD_U64, offsetof(struct node_info, commands_executed), 0},
     {"leader_changes", FIELD_U64, offsetof(struct node_info, leader_changes), 0},
+    {"restarts", FIELD_U64, offsetof(struct node_info, restarts), 0},
+    {"last_restart_us", FIELD_U64, offsetof(struct node_info, last_restart_us), 0},
+    {"spare", FIELD_U32, offsetof(struct node_info, spare), 0},
 };
 
 /* A decimal number of at most `max` from *text on, which moves past it. */

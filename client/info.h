@@ -18,6 +18,9 @@ struct node_info {
     char state_hash[40]; /* as the node writes it; equal states give equal texts */
     uint64_t commands_executed;
     uint64_t leader_changes;
+    uint64_t restarts;        /* of lives that broke, since the process began */
+    uint64_t last_restart_us; /* from the fault to the next life that was ready */
+    uint32_t spare;           /* 1: another life is prepared, which it is soon after the one before became ready */
 };
 
 /* Reads the text of an INFO reply. False: it has no synod_node line (not a node of Synod), or a number in it is none;

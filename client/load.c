@@ -40,6 +40,11 @@ void load_defaults(struct load_options *options)
     };
 }
 
+double load_throughput(const struct load_result *result)
+{
+    return result->seconds > 0 ? (double)result->counts.answered / result->seconds : 0;
+}
+
 void load_mark(struct load *load) { atomic_store(&load->shared->mark_us, load_now_us()); }
 
 static bool check_options(const struct load_options *o, char *error, size_t error_size)
@@ -113,7 +118,15 @@ static _Noreturn void child(struct load *load, uint32_t number, pid_t parent)
     signal(SIGTERM, SIG_DFL);
     close(load->alive[0]);
     uint32_t connections = o->connections / o->processes + (number < o->connections % o->processes ? 1 : 0);
-    load_worker_run(o, load->addresses, o->target_count, connections, load->shared, &load->shared->shares[number]);
+    struct load_share *share = &load->shared->shares[number];
+    if (o->run != NULL)
+        o->run(o, load->addresses, number, connections, load->shared, share);
+    else
+        load_worker_run(o, load->addresses, connections, load->shared, share);
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    share->cpu_seconds = (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+                         (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
     _exit(0);
 }
 

@@ -20,6 +20,15 @@ struct load_target {
     uint16_t port;
 };
 
+struct load_options;
+struct load_address;
+struct load_shared;
+struct load_share;
+
+/* Does the work of process `number` of the load generator, with so many of the connections: client/load_worker.h. */
+typedef void load_runner(const struct load_options *options, const struct load_address *addresses, uint32_t number,
+                         uint32_t connections, struct load_shared *shared, struct load_share *share);
+
 struct load_options {
     const struct load_target *targets; /* where to connect; the first one first, the others when it is no use */
     size_t target_count;
@@ -36,6 +45,7 @@ struct load_options {
     uint32_t request_timeout_ms;
     uint32_t stall_timeout_ms;     /* a process that gets no answer for so long gives up */
     uint32_t progress_interval_ms; /* between calls of on_progress */
+    load_runner *run;              /* NULL: the native client */
 };
 
 struct load_counts {
@@ -55,6 +65,9 @@ struct load_result {
     char first_error[160];    /* text of the first error answer, or empty */
     bool stopped;             /* on_progress asked to stop */
 };
+
+/* Requests answered a second. */
+double load_throughput(const struct load_result *result);
 
 struct load;
 

@@ -1,34 +1,26 @@
-/* One process of the load generator: one epoll, one read and one write a request, no allocation a request.
+/* One process of the load generator: no allocation a request, and one read and one write of a socket.
  *
  * A connection is in one of four states:
  *
  *   WAITING     closed, opens again when its pause is over
  *   CONNECTING
  *   OPEN        `sent` holds the requests that are outstanding, in order; `again` those that must be sent another time.
- *               Both together never exceed the pipeline. While `moving` or paused it sends nothing new.
+ *               Both together never exceed the pipeline. While `moving`, `blocked` or paused it sends nothing new.
  *   DONE        closed, no request left for it
  *
- * Answers are read into a buffer of the process; a connection has one of its own only while an answer is incomplete, or
- * while its socket has not taken all of a write. */
+ * It makes no system call and knows no format: sockets are those of client/load_sockets.h, bytes those of client/protocol.h,
+ * and both have a second life, so that the client component is this same file (components/paxos-client). */
 #include "client/load_worker.h"
 
-#include <errno.h>
-#include <netdb.h>
-#include <netinet/tcp.h>
-#include <stdio.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <sys/resource.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "core/base/memory.h"
+#include "core/formats/decimal.h"
 
 enum {
     ADDRESSES_MAX = 64,
-    EVENTS_MAX = 128,
-    READ_BYTES = 64 * 1024,
     PAUSE_MIN_US = 5000,
     PAUSE_MAX_US = 100000,
     TICK_MS = 100,       /* looks at time-outs and the stop flag */
@@ -44,10 +36,10 @@ struct request {
 };
 
 struct connection {
-    int fd; /* -1: none */
     uint8_t state;
     bool moving;  /* opens again, at `address`, when nothing is outstanding */
     bool closing; /* the server, or the mode, wants a new connection */
+    bool blocked; /* the socket has not taken all of the last requests */
     uint32_t address;
     uint32_t refusals; /* since the last answer that counted */
     uint32_t sent_head, sent_count, again_count;
@@ -59,16 +51,14 @@ struct connection {
     uint64_t pause_us;
     char *in; /* the beginning of an incomplete answer */
     size_t in_len, in_capacity;
-    char *out; /* what the socket did not take */
-    size_t out_at, out_len;
 };
 
-struct worker {
+struct load_worker {
     const struct load_options *options;
     struct load_shared *shared;
     struct load_share *share;
     struct request_maker maker;
-    int epoll;
+    struct load_sockets *sockets;
     struct connection *connections;
     uint32_t count, active, paused;
     struct load_address addresses[ADDRESSES_MAX];
@@ -76,32 +66,32 @@ struct worker {
     uint32_t address_count, preferred;
     bool exhausted; /* every request's number has been taken */
     uint64_t last_answer_us;
-    char *in;          /* READ_BYTES */
-    char *out;         /* a whole pipeline of requests */
+    uint64_t *numbers; /* a whole pipeline of requests... */
+    char *out;         /* ... and their bytes */
+    struct answer_list answers;
     char trouble[192]; /* the last thing that went wrong */
 };
 
-uint64_t load_now_us(void)
+/* Puts texts one behind the other, cut at `size`; NULL ends them. (Formatted output would bring files into the sandbox.) */
+static void say(char *out, size_t size, ...)
 {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+    size_t used = 0;
+    va_list texts;
+    va_start(texts, size);
+    for (const char *text = va_arg(texts, const char *); text != NULL; text = va_arg(texts, const char *)) {
+        size_t len = strlen(text);
+        len = len < size - 1 - used ? len : size - 1 - used;
+        memcpy(out + used, text, len);
+        used += len;
+    }
+    va_end(texts);
+    out[used] = '\0';
 }
 
-bool load_resolve(const char *host, uint16_t port, struct load_address *out, char *error, size_t error_size)
+static const char *decimal(uint64_t number, char out[DECIMAL_MAX + 1])
 {
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *found = NULL;
-    char service[8];
-    snprintf(service, sizeof service, "%u", (unsigned)port);
-    int rc = getaddrinfo(host, service, &hints, &found);
-    if (rc != 0) {
-        snprintf(error, error_size, "cannot look up %.200s: %s", host, gai_strerror(rc));
-        return false;
-    }
-    memcpy(&out->address, found->ai_addr, found->ai_addrlen);
-    out->size = found->ai_addrlen;
-    freeaddrinfo(found);
-    return true;
+    out[decimal_write_unsigned(number, (uint8_t *)out)] = '\0';
+    return out;
 }
 
 /* A counter with one writer needs no locked instruction. */
@@ -110,21 +100,22 @@ static void bump(atomic_uint_fast64_t *counter)
     atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + 1, memory_order_relaxed);
 }
 
-static void note_trouble(struct worker *w, const struct connection *c, const char *what)
+static void note_trouble(struct load_worker *w, const struct connection *c, const char *what)
 {
     const struct load_target *t = &w->names[c->address];
-    snprintf(w->trouble, sizeof w->trouble, "%.80s port %u: %.80s", t->host, (unsigned)t->port, what);
+    char port[DECIMAL_MAX + 1];
+    say(w->trouble, sizeof w->trouble, t->host, " port ", decimal(t->port, port), ": ", what, NULL);
 }
 
-static void give_up(struct worker *w, const char *why)
+static void give_up(struct load_worker *w, const char *why)
 {
     if (w->share->problem[0] == '\0')
-        snprintf(w->share->problem, sizeof w->share->problem, "%s", why);
+        say(w->share->problem, sizeof w->share->problem, why, NULL);
 }
 
 /* ---- Pauses ---- */
 
-static void pause_connection(struct worker *w, struct connection *c)
+static void pause_connection(struct load_worker *w, struct connection *c)
 {
     if (c->resume_us == 0)
         w->paused++;
@@ -132,7 +123,7 @@ static void pause_connection(struct worker *w, struct connection *c)
     c->resume_us = load_now_us() + c->pause_us;
 }
 
-static void end_pause(struct worker *w, struct connection *c)
+static void end_pause(struct load_worker *w, struct connection *c)
 {
     if (c->resume_us != 0)
         w->paused--;
@@ -142,7 +133,7 @@ static void end_pause(struct worker *w, struct connection *c)
 /* ---- Requests ---- */
 
 /* The next request for this connection: one to be sent again, else a new one. False: there is none. */
-static bool take_request(struct worker *w, struct connection *c, uint64_t now, struct request *out)
+static bool take_request(struct load_worker *w, struct connection *c, uint64_t now, struct request *out)
 {
     if (c->again_count > 0) {
         *out = c->again[--c->again_count];
@@ -156,7 +147,7 @@ static bool take_request(struct worker *w, struct connection *c, uint64_t now, s
     return !w->exhausted;
 }
 
-static struct request pop_sent(const struct worker *w, struct connection *c)
+static struct request pop_sent(const struct load_worker *w, struct connection *c)
 {
     struct request r = c->sent[c->sent_head];
     c->sent_head = c->sent_head + 1 == w->options->pipeline ? 0 : c->sent_head + 1;
@@ -164,14 +155,14 @@ static struct request pop_sent(const struct worker *w, struct connection *c)
     return r;
 }
 
-static void push_sent(const struct worker *w, struct connection *c, struct request r)
+static void push_sent(const struct load_worker *w, struct connection *c, struct request r)
 {
     uint32_t at = c->sent_head + c->sent_count++;
     c->sent[at >= w->options->pipeline ? at - w->options->pipeline : at] = r;
 }
 
 /* Nobody can tell whether this one was executed. */
-static void request_unknown(struct worker *w, struct connection *c, struct request r)
+static void request_unknown(struct load_worker *w, struct connection *c, struct request r)
 {
     if (w->options->resend) {
         bump(&w->share->retried);
@@ -183,18 +174,18 @@ static void request_unknown(struct worker *w, struct connection *c, struct reque
 
 /* ---- Opening and closing ---- */
 
-static void connection_close(struct connection *c)
+static uint32_t number_of(const struct load_worker *w, const struct connection *c) { return (uint32_t)(c - w->connections); }
+
+static void connection_close(struct load_worker *w, struct connection *c)
 {
-    if (c->fd >= 0)
-        close(c->fd); /* leaves the epoll by that */
-    c->fd = -1;
-    c->moving = c->closing = false;
-    c->in_len = c->out_at = c->out_len = 0;
+    load_sockets_close(w->sockets, number_of(w, c));
+    c->moving = c->closing = c->blocked = false;
+    c->in_len = 0;
 }
 
-static void connection_done(struct worker *w, struct connection *c)
+static void connection_done(struct load_worker *w, struct connection *c)
 {
-    connection_close(c);
+    connection_close(w, c);
     end_pause(w, c);
     c->state = STATE_DONE;
     w->active--;
@@ -202,70 +193,49 @@ static void connection_done(struct worker *w, struct connection *c)
 
 /* Closes after a failure; what was outstanding is of unknown outcome. Tries again after a pause: where the leader was
  * last seen, or if that was here, at the next address. */
-static void connection_lost(struct worker *w, struct connection *c, const char *why)
+static void connection_lost(struct load_worker *w, struct connection *c, const char *why)
 {
     note_trouble(w, c, why);
     while (c->sent_count > 0)
         request_unknown(w, c, pop_sent(w, c));
-    connection_close(c);
+    connection_close(w, c);
     c->address = c->address != w->preferred ? w->preferred : (c->address + 1) % w->address_count;
     c->state = STATE_WAITING;
     pause_connection(w, c);
 }
 
-static void watch(struct worker *w, struct connection *c, int operation, uint32_t events)
-{
-    struct epoll_event event = {.events = events, .data.ptr = c};
-    if (epoll_ctl(w->epoll, operation, c->fd, &event) != 0)
-        give_up(w, "epoll_ctl failed");
-}
-
-/* Sends what fits; the rest waits for the socket. False: the connection is lost. */
-static bool connection_send(struct worker *w, struct connection *c, const char *bytes, size_t size)
-{
-    ssize_t n = send(c->fd, bytes, size, MSG_NOSIGNAL);
-    if (n < 0 && errno != EAGAIN && errno != EINTR) {
-        connection_lost(w, c, strerror(errno));
-        return false;
-    }
-    size_t taken = n < 0 ? 0 : (size_t)n;
-    if (taken == size)
-        return true;
-    if (c->out == NULL)
-        c->out = memory_new(w->options->pipeline, w->maker.size_max);
-    memcpy(c->out, bytes + taken, size - taken);
-    c->out_at = 0;
-    c->out_len = size - taken;
-    watch(w, c, EPOLL_CTL_MOD, EPOLLIN | EPOLLOUT);
-    return true;
-}
-
 /* Fills the pipeline with one write; a connection with nothing left to do is done. */
-static void connection_fill(struct worker *w, struct connection *c)
+static void connection_fill(struct load_worker *w, struct connection *c)
 {
-    if (c->out_len > 0 || c->moving || c->closing || c->resume_us != 0)
+    if (c->blocked || c->moving || c->closing || c->resume_us != 0)
         return;
-    size_t size = 0;
+    size_t count = 0;
     uint64_t now = load_now_us();
     struct request r;
     bool was_idle = c->sent_count == 0;
     while (c->sent_count < w->options->pipeline && take_request(w, c, now, &r)) {
-        size += request_make(&w->maker, r.number, w->out + size);
+        w->numbers[count++] = r.number;
         push_sent(w, c, r);
     }
     if (c->sent_count == 0) {
         connection_done(w, c);
         return;
     }
+    if (count == 0)
+        return;
     if (was_idle)
         c->since_us = now;
     if (w->share->first_sent_us == 0)
         w->share->first_sent_us = now;
-    if (size > 0)
-        connection_send(w, c, w->out, size);
+    const char *why;
+    size_t size = requests_make(&w->maker, w->numbers, count, w->out);
+    enum load_socket_result sent = load_sockets_send(w->sockets, number_of(w, c), w->out, size, &why);
+    c->blocked = sent == SOCKET_LATER;
+    if (sent == SOCKET_FAILED)
+        connection_lost(w, c, why);
 }
 
-static void connection_opened(struct worker *w, struct connection *c)
+static void connection_opened(struct load_worker *w, struct connection *c)
 {
     c->state = STATE_OPEN;
     c->connected_us = load_now_us();
@@ -273,7 +243,7 @@ static void connection_opened(struct worker *w, struct connection *c)
 }
 
 /* Starts connecting. In mode oneshot the request is taken now, since its latency includes the connecting. */
-static void connection_open(struct worker *w, struct connection *c)
+static void connection_open(struct load_worker *w, struct connection *c)
 {
     uint64_t now = load_now_us();
     if (w->options->oneshot && c->again_count == 0) {
@@ -284,29 +254,19 @@ static void connection_open(struct worker *w, struct connection *c)
         }
         c->again[c->again_count++] = r;
     }
-    const struct load_address *address = &w->addresses[c->address];
-    int one = 1;
+    const char *why;
     c->since_us = now;
     c->state = STATE_CONNECTING;
-    c->fd = socket(address->address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (c->fd < 0) {
-        connection_lost(w, c, strerror(errno));
-        return;
-    }
-    setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-    int rc = connect(c->fd, (const struct sockaddr *)&address->address, address->size);
-    if (rc != 0 && errno != EINPROGRESS) {
-        connection_lost(w, c, strerror(errno));
-        return;
-    }
-    watch(w, c, EPOLL_CTL_ADD, rc == 0 ? EPOLLIN : EPOLLOUT);
-    if (rc == 0)
+    enum load_socket_result opened = load_sockets_connect(w->sockets, number_of(w, c), &w->addresses[c->address], &why);
+    if (opened == SOCKET_DONE)
         connection_opened(w, c);
+    else if (opened == SOCKET_FAILED)
+        connection_lost(w, c, why);
 }
 
-static void connection_reopen(struct worker *w, struct connection *c)
+static void connection_reopen(struct load_worker *w, struct connection *c)
 {
-    connection_close(c);
+    connection_close(w, c);
     c->state = STATE_WAITING;
     if (c->resume_us == 0)
         connection_open(w, c);
@@ -315,19 +275,22 @@ static void connection_reopen(struct worker *w, struct connection *c)
 /* ---- Answers ---- */
 
 /* The index of host:port among the addresses, looked up and added when it is new. False: it is none. */
-static bool find_address(struct worker *w, const char *text, size_t len, uint32_t *index)
+static bool find_address(struct load_worker *w, const char *text, size_t len, uint32_t *index)
 {
-    const char *colon = memrchr(text, ':', len);
     struct load_target t = {0};
-    if (colon == NULL)
+    uint64_t port;
+    size_t host_len = len;
+    while (host_len > 0 && text[host_len - 1] != ':')
+        host_len--;
+    if (host_len == 0 || !decimal_read_unsigned((const uint8_t *)text + host_len, len - host_len, &port) || port == 0 ||
+        port > UINT16_MAX)
         return false;
-    size_t host_len = (size_t)(colon - text);
-    if (host_len >= 2 && text[0] == '[' && colon[-1] == ']') { /* IPv6 */
+    host_len--;                                                         /* the colon */
+    if (host_len >= 2 && text[0] == '[' && text[host_len - 1] == ']') { /* IPv6 */
         text++;
         host_len -= 2;
     }
-    unsigned long port = strtoul(colon + 1, NULL, 10); /* the bytes end with \r\n, so it stops in time */
-    if (host_len == 0 || host_len >= sizeof t.host || port == 0 || port > UINT16_MAX)
+    if (host_len == 0 || host_len >= sizeof t.host)
         return false;
     memcpy(t.host, text, host_len);
     t.port = (uint16_t)port;
@@ -345,7 +308,7 @@ static bool find_address(struct worker *w, const char *text, size_t len, uint32_
     return true;
 }
 
-static void answered(struct worker *w, struct connection *c, struct request r, uint64_t now)
+static void answered(struct load_worker *w, struct connection *c, struct request r, uint64_t now)
 {
     struct load_share *share = w->share;
     histogram_record(&share->latency, now - r.first_sent_us);
@@ -357,7 +320,7 @@ static void answered(struct worker *w, struct connection *c, struct request r, u
         share->recovered_us = now;
 }
 
-static void not_executed(struct worker *w, struct connection *c, struct request r, const struct answer *answer)
+static void not_executed(struct load_worker *w, struct connection *c, struct request r, const struct answer *answer)
 {
     c->again[c->again_count++] = r;
     c->refusals++;
@@ -380,7 +343,13 @@ static void not_executed(struct worker *w, struct connection *c, struct request 
         pause_connection(w, c);
 }
 
-static void handle_answer(struct worker *w, struct connection *c, const struct answer *answer, uint64_t now)
+static void note_error(struct load_worker *w, const struct answer *answer)
+{
+    size_t room = sizeof w->share->first_error - 1, len = answer->text_len < room ? answer->text_len : room;
+    memcpy(w->share->first_error, answer->text, len); /* the rest of it is zero */
+}
+
+static void handle_answer(struct load_worker *w, struct connection *c, const struct answer *answer, uint64_t now)
 {
     struct request r = pop_sent(w, c);
     c->since_us = now;
@@ -397,53 +366,51 @@ static void handle_answer(struct worker *w, struct connection *c, const struct a
     } else {
         bump(&w->share->errors);
         if (w->share->first_error[0] == '\0')
-            snprintf(w->share->first_error, sizeof w->share->first_error, "%.*s", (int)answer->text_len, answer->text);
+            note_error(w, answer);
     }
 }
 
 /* Handles all complete answers in `bytes`; keeps what is left. False: not the protocol's bytes. */
-static bool handle_bytes(struct worker *w, struct connection *c, const char *bytes, size_t len)
+static bool handle_bytes(struct load_worker *w, struct connection *c, const char *bytes, size_t len)
 {
-    size_t at = 0;
     uint64_t now = load_now_us();
-    while (at < len) {
-        struct answer answer;
-        ptrdiff_t size = answer_read(w->options->protocol, bytes + at, len - at, &answer);
-        if (size < 0 || (size > 0 && c->sent_count == 0))
-            return false;
-        if (size == 0)
-            break;
-        handle_answer(w, c, &answer, now);
-        at += (size_t)size;
-    }
-    c->in_len = len - at;
+    ptrdiff_t used = answers_read(w->options->protocol, bytes, len, &w->answers);
+    if (used < 0 || w->answers.len > c->sent_count)
+        return false;
+    for (size_t i = 0; i < w->answers.len; i++)
+        handle_answer(w, c, &w->answers.ptr[i], now);
+    c->in_len = len - (size_t)used;
     if (c->in_len > 0) {
         c->in = memory_reserve(c->in, &c->in_capacity, c->in_len, 1);
-        memmove(c->in, bytes + at, c->in_len);
+        memmove(c->in, bytes + used, c->in_len);
     }
     return true;
 }
 
-static void connection_readable(struct worker *w, struct connection *c)
+/* ---- What the sockets tell ---- */
+
+void load_worker_connected(struct load_worker *w, uint32_t i) { connection_opened(w, &w->connections[i]); }
+
+void load_worker_sent(struct load_worker *w, uint32_t i)
 {
-    char *buffer = w->in;
-    size_t have = c->in_len;
-    if (have > 0) {
-        c->in = memory_reserve(c->in, &c->in_capacity, have + READ_BYTES, 1);
-        buffer = c->in;
+    w->connections[i].blocked = false;
+    connection_fill(w, &w->connections[i]);
+}
+
+void load_worker_lost(struct load_worker *w, uint32_t i, const char *why) { connection_lost(w, &w->connections[i], why); }
+
+void load_worker_received(struct load_worker *w, uint32_t i, const char *bytes, size_t len)
+{
+    struct connection *c = &w->connections[i];
+    if (c->in_len > 0) {
+        c->in = memory_reserve(c->in, &c->in_capacity, c->in_len + len, 1);
+        memcpy(c->in + c->in_len, bytes, len);
+        bytes = c->in;
+        len += c->in_len;
     }
-    ssize_t n = recv(c->fd, buffer + have, READ_BYTES, 0);
-    if (n < 0 && (errno == EAGAIN || errno == EINTR))
-        return;
-    if (n <= 0) {
-        connection_lost(w, c, n == 0 ? "connection closed by the server" : strerror(errno));
-        return;
-    }
-    if (!handle_bytes(w, c, buffer, have + (size_t)n)) {
-        char why[sizeof w->trouble + 32];
+    if (!handle_bytes(w, c, bytes, len)) {
         note_trouble(w, c, "not an answer of this protocol");
-        snprintf(why, sizeof why, "%s", w->trouble);
-        give_up(w, why);
+        give_up(w, w->trouble);
         return;
     }
     if ((c->moving || c->closing) && c->sent_count == 0)
@@ -454,38 +421,8 @@ static void connection_readable(struct worker *w, struct connection *c)
 
 /* ---- The loop ---- */
 
-static void connection_event(struct worker *w, struct connection *c, uint32_t events)
-{
-    if (c->state == STATE_CONNECTING) {
-        int error = 0;
-        socklen_t size = sizeof error;
-        getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &error, &size);
-        if (error != 0) {
-            connection_lost(w, c, strerror(error));
-            return;
-        }
-        watch(w, c, EPOLL_CTL_MOD, EPOLLIN);
-        connection_opened(w, c);
-        return;
-    }
-    if (c->state == STATE_OPEN && (events & EPOLLOUT) != 0 && c->out_len > 0) {
-        size_t at = c->out_at;
-        ssize_t n = send(c->fd, c->out + at, c->out_len, MSG_NOSIGNAL);
-        if (n > 0) {
-            c->out_at += (size_t)n;
-            c->out_len -= (size_t)n;
-        }
-        if (c->out_len == 0) {
-            watch(w, c, EPOLL_CTL_MOD, EPOLLIN);
-            connection_fill(w, c);
-        }
-    }
-    if (c->state == STATE_OPEN && (events & ~(uint32_t)EPOLLOUT) != 0)
-        connection_readable(w, c);
-}
-
 /* Pauses that are over, answers that do not come. */
-static void tick_connection(struct worker *w, struct connection *c, uint64_t now)
+static void tick_connection(struct load_worker *w, struct connection *c, uint64_t now)
 {
     uint64_t timeout = (uint64_t)w->options->request_timeout_ms * 1000;
     bool idle = c->sent_count == 0 && c->again_count == 0;
@@ -506,26 +443,23 @@ static void tick_connection(struct worker *w, struct connection *c, uint64_t now
     }
 }
 
-static void tick(struct worker *w, uint64_t now)
+static void tick(struct load_worker *w, uint64_t now)
 {
     for (uint32_t i = 0; i < w->count; i++)
         tick_connection(w, &w->connections[i], now);
     if (now > w->last_answer_us + (uint64_t)w->options->stall_timeout_ms * 1000) {
-        char why[sizeof w->trouble + 64];
-        snprintf(why, sizeof why, "no answer for %u ms%s%s", (unsigned)w->options->stall_timeout_ms,
-                 w->trouble[0] != '\0' ? "; " : "", w->trouble);
+        char why[sizeof w->trouble + 64], ms[DECIMAL_MAX + 1];
+        say(why, sizeof why, "no answer for ", decimal(w->options->stall_timeout_ms, ms), " ms",
+            w->trouble[0] != '\0' ? "; " : "", w->trouble, NULL);
         give_up(w, why);
     }
 }
 
-static void loop(struct worker *w)
+static void loop(struct load_worker *w)
 {
-    struct epoll_event events[EVENTS_MAX];
     uint64_t next_tick = 0;
     while (w->active > 0 && w->share->problem[0] == '\0' && !atomic_load_explicit(&w->shared->stop, memory_order_relaxed)) {
-        int n = epoll_wait(w->epoll, events, EVENTS_MAX, w->paused > 0 ? TICK_WAITING_MS : TICK_MS);
-        for (int i = 0; i < n; i++)
-            connection_event(w, events[i].data.ptr, events[i].events);
+        load_sockets_wait(w->sockets, w->paused > 0 ? TICK_WAITING_MS : TICK_MS);
         uint64_t now = load_now_us();
         if (now >= next_tick) {
             tick(w, now);
@@ -534,28 +468,28 @@ static void loop(struct worker *w)
     }
 }
 
-static void close_all(struct worker *w)
+static void close_all(struct load_worker *w)
 {
     for (uint32_t i = 0; i < w->count; i++) {
         struct connection *c = &w->connections[i];
-        connection_close(c);
         free(c->sent);
         free(c->again);
         free(c->in);
-        free(c->out);
     }
+    if (w->sockets != NULL)
+        load_sockets_free(w->sockets);
     free(w->connections);
-    free(w->in);
+    free(w->numbers);
     free(w->out);
-    close(w->epoll);
+    free(w->answers.ptr);
     request_maker_close(&w->maker);
+    free(w);
 }
 
-static void open_all(struct worker *w)
+static void open_all(struct load_worker *w)
 {
     for (uint32_t i = 0; i < w->count; i++) {
         struct connection *c = &w->connections[i];
-        c->fd = -1;
         c->sent = memory_new(w->options->pipeline, sizeof *c->sent);
         c->again = memory_new(w->options->pipeline, sizeof *c->again);
         w->active++;
@@ -563,34 +497,29 @@ static void open_all(struct worker *w)
     }
 }
 
-void load_worker_run(const struct load_options *options, const struct load_address *addresses, size_t address_count,
-                     uint32_t connections, struct load_shared *shared, struct load_share *share)
+void load_worker_run(const struct load_options *options, const struct load_address *addresses, uint32_t connections,
+                     struct load_shared *shared, struct load_share *share)
 {
-    struct worker *w = memory_new(1, sizeof *w);
+    struct load_worker *w = memory_new(1, sizeof *w);
     w->options = options;
     w->shared = shared;
     w->share = share;
-    w->address_count = (uint32_t)(address_count < ADDRESSES_MAX ? address_count : ADDRESSES_MAX);
+    w->address_count = (uint32_t)(options->target_count < ADDRESSES_MAX ? options->target_count : ADDRESSES_MAX);
     memcpy(w->addresses, addresses, w->address_count * sizeof *addresses);
     memcpy(w->names, options->targets, w->address_count * sizeof *options->targets);
     w->count = connections;
     w->connections = memory_new(connections, sizeof *w->connections);
-    w->epoll = epoll_create1(EPOLL_CLOEXEC);
-    w->in = memory_new(1, READ_BYTES);
+    w->sockets = load_sockets_new(w, connections);
     w->last_answer_us = load_now_us();
-    if (w->epoll < 0 ||
+    if (w->sockets == NULL ||
         !request_maker_init(&w->maker, options->protocol, options->command, options->value_size, options->keyspace)) {
         give_up(w, "cannot prepare the requests: out of memory, or a command that the protocol does not have");
     } else {
+        w->numbers = memory_new(options->pipeline, sizeof *w->numbers);
         w->out = memory_new(options->pipeline, w->maker.size_max);
         open_all(w);
         loop(w);
     }
     close_all(w);
-    free(w);
-    struct rusage usage;
-    getrusage(RUSAGE_SELF, &usage);
-    share->cpu_seconds = (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
-                         (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
     share->finished = true;
 }

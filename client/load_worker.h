@@ -1,21 +1,15 @@
-/* One process of the load generator; internal to client/load.c. */
+/* One process of the load generator, beneath client/load.c; or one instance of the client component. */
 #ifndef SYNOD_CLIENT_LOAD_WORKER_H
 #define SYNOD_CLIENT_LOAD_WORKER_H
 
-#include <netinet/in.h>
 #include <stdatomic.h>
 
 #include "client/load.h"
+#include "client/load_sockets.h"
 
 enum { LOAD_PROCESSES_MAX = 256 };
 
-/* An address that has been looked up. */
-struct load_address {
-    struct sockaddr_storage address;
-    socklen_t size;
-};
-
-/* What one process tells the parent. It alone writes here; the counters are read while it runs, the rest when it has ended. */
+/* What one process tells the parent. It alone writes here; counters are read while it runs, the rest when it has ended. */
 struct load_share {
     _Alignas(128) atomic_uint_fast64_t answered;
     atomic_uint_fast64_t errors, unknown, retried, moved;
@@ -37,14 +31,9 @@ struct load_shared {
     struct load_share shares[];
 };
 
-/* Monotonic microseconds. */
-uint64_t load_now_us(void);
-
-/* Looks up a host. False: `error` says what is wrong. */
-bool load_resolve(const char *host, uint16_t port, struct load_address *out, char *error, size_t error_size);
-
-/* Runs `connections` connections until no request is left; the result is in `share`. */
-void load_worker_run(const struct load_options *options, const struct load_address *addresses, size_t address_count,
-                     uint32_t connections, struct load_shared *shared, struct load_share *share);
+/* Runs `connections` connections until no request is left; the result is in `share` (all but the processor's time). There is
+ * an address for each of the options' targets. */
+void load_worker_run(const struct load_options *options, const struct load_address *addresses, uint32_t connections,
+                     struct load_shared *shared, struct load_share *share);
 
 #endif

@@ -2,6 +2,9 @@
  * the digits of its number patched in. Two protocols: RESP (Synod, Redis) and the JSON gateway of etcd over HTTP/1.1,
  * which is there to put the same load on a peer.
  *
+ * What the load generator's worker calls (request_maker_*, requests_make, answers_read) has a second life: in the client
+ * component it is done by another component (components/client-serializer).
+ *
  * Request `n` has the key "key:" and twelve decimal digits of n (modulo the key space when there is one); the value of a
  * SET is the same digits, cut or filled up with 'x' to the size asked for, so that anybody can tell what a key holds. */
 #ifndef SYNOD_CLIENT_PROTOCOL_H
@@ -47,6 +50,8 @@ void request_maker_close(struct request_maker *m);
 
 /* Writes request `number`, at most size_max bytes. Returns its size. */
 size_t request_make(const struct request_maker *m, uint64_t number, char *out);
+/* The same for several, one behind the other. */
+size_t requests_make(const struct request_maker *m, const uint64_t *numbers, size_t count, char *out);
 
 enum answer_kind {
     ANSWER_OK,
@@ -65,5 +70,14 @@ struct answer {
 
 /* Reads one answer. Returns its size, 0 while it is incomplete, -1 when the bytes are not the protocol's. */
 ptrdiff_t answer_read(uint8_t protocol, const char *bytes, size_t len, struct answer *answer);
+
+/* A growing list, whose memory is used again and again; zero-initialized is empty. */
+struct answer_list {
+    struct answer *ptr;
+    size_t len, capacity;
+};
+/* Reads all complete answers, in place of what the list holds. Returns the size of them all, -1 when the bytes are not the
+ * protocol's. The texts stay valid as long as the bytes, and until the next call. */
+ptrdiff_t answers_read(uint8_t protocol, const char *bytes, size_t len, struct answer_list *answers);
 
 #endif

@@ -1,0 +1,76 @@
+#!/usr/bin/env python3
+"""Measures every composition once, in one run: a cluster of three (nine nodes where roles are apart), writes of 64 bytes.
+
+    make build && build/tools/venv/bin/python bench/compositions.py [--requests N] [--markdown FILE]
+
+Prints a row for each: requests a second at 50 connections and processor time a request of all nodes; median and P99 of one
+connection alone. Loads are bounded; each cluster is removed when it is measured. The machine is not quiet enough for single
+figures: read them as ratios to the first row."""
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "e2e"))
+
+import compositions  # noqa: E402
+from cluster import Cluster, run  # noqa: E402
+
+SETTINGS = {"suspect_timeout_ms": 2000, "dead_timeout_ms": 4000}  # no elections while the processors are busy
+
+
+def cpu_seconds(cluster):
+    ticks = 0
+    for server in cluster.servers:
+        fields = Path(f"/proc/{server.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def load(cluster, requests, connections):
+    done = run("bench", "--config", cluster.config_file, "--requests", requests, "--connections", connections,
+               "--processes", 1, "--value-size", 64, "--json", "--quiet", timeout_s=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return json.loads(done.stdout)
+
+
+def measure(row, requests):
+    cluster = Cluster(row["deployment"], settings=SETTINGS, choices={k: v for k, v in row.items() if k != "deployment"})
+    try:
+        cluster.up()
+        load(cluster, requests // 10, 50)  # warm
+        before = cpu_seconds(cluster)
+        many = load(cluster, requests, 50)
+        cpu_us = (cpu_seconds(cluster) - before) * 1e6 / requests
+        one = load(cluster, max(requests // 20, 200), 1)
+        cluster.wait_settled()
+        cluster.stop()
+    finally:
+        cluster.close()
+    return {"throughput": many["throughput"], "p99_ms": many["p99_ms"], "cpu_us": cpu_us,
+            "one_median_ms": one["median_ms"], "one_p99_ms": one["p99_ms"]}
+
+
+def main():
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--requests", type=int, default=10000)
+    options.add_argument("--markdown", type=Path, help="where to write the table to")
+    options = options.parse_args()
+    lines = ["| deployment | network | storage | serializer | requests/s | of the first | CPU us/request | P99 of 50, ms | median of 1, ms | P99 of 1, ms |",
+             "|---|---|---|---|---|---|---|---|---|---|"]
+    first = None
+    for row in compositions.ALL:
+        found = measure(row, options.requests)
+        first = first or found["throughput"]
+        lines.append("| " + " | ".join(row[key] for key in compositions.CHOICES) + f" | {found['throughput']:.0f} | "
+                     f"{found['throughput'] / first:.2f} | {found['cpu_us']:.0f} | {found['p99_ms']:.2f} | "
+                     f"{found['one_median_ms']:.2f} | {found['one_p99_ms']:.2f} |")
+        print(lines[-1], flush=True)
+    if options.markdown:
+        options.markdown.write_text("\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    main()
