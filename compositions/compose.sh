@@ -13,7 +13,8 @@
 #
 # Writes $BUILD/nodes/<key>.wac, which says how the node is put together, and $BUILD/nodes/<key>.wasm, whose path it prints; the
 # key is the role, and every choice that is not the default. BUILD is the folder that holds components/ and nodes/, build/ by
-# default. synod:state-machine is the kv-store, or the component that $STATE_MACHINE names.
+# default. synod:state-machine is the kv-store, or the component that $STATE_MACHINE names. With FAULTY=yes all parts but those
+# over WASI are the ones that break on demand (wit/faults.wit), and the node is written to $BUILD/faulty/nodes/.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 build=${BUILD:-$here/../build}
@@ -140,13 +141,17 @@ write_composition() {
   fi
 }
 
-mkdir -p "$build/nodes"
-write_composition >"$build/nodes/$key.wac"
-parts=("synod:leader-detector=$build/components/leader-detector-$rule.wasm"
-  "synod:state-machine=${STATE_MACHINE:-$build/components/kv-store.wasm}")
-for component in "$build"/components/*.wasm; do
-  name=${component##*/}
-  parts+=("synod:${name%.wasm}=$component")
+# component NAME: its file.
+component() {
+  if [ -n "${FAULTY:-}" ] && [ -e "$build/faulty/$1-faulty.wasm" ]; then echo "$build/faulty/$1-faulty.wasm"; else echo "$build/components/$1.wasm"; fi
+}
+nodes=$build/${FAULTY:+faulty/}nodes
+mkdir -p "$nodes"
+write_composition >"$nodes/$key.wac"
+parts=("synod:leader-detector=$(component "leader-detector-$rule")" "synod:state-machine=${STATE_MACHINE:-$(component kv-store)}")
+for file in "$build"/components/*.wasm; do
+  name=$(basename "$file" .wasm)
+  parts+=("synod:$name=$(component "$name")")
 done
-"$build/bin/wasm-build" compose "$build/nodes/$key.wac" "$build/nodes/$key.wasm" "${parts[@]}"
-echo "$build/nodes/$key.wasm"
+"$build/bin/wasm-build" compose "$nodes/$key.wac" "$nodes/$key.wasm" "${parts[@]}"
+echo "$nodes/$key.wasm"
