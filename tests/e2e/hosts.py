@@ -168,6 +168,7 @@ class Site:
             f"Host jump\n  HostName {OUTSIDE}.2\n"
             f"Host *\n  User root\n  IdentityFile {self.folder}/key\n  IdentitiesOnly yes\n  BatchMode yes\n"
             f"  UserKnownHostsFile {self.folder}/known_hosts\n  StrictHostKeyChecking yes\n  ConnectTimeout 5\n"
+            "  Ciphers aes128-gcm@openssh.com\n  KexAlgorithms curve25519-sha256\n"  # a third of the time
         )
         for name in ("jump", *self.addresses):
             host = self.hosts[name]
