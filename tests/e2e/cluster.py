@@ -131,11 +131,15 @@ class Cluster:
     MORE["shared"] = MORE["standalone"]
     not_closed = []
 
-    def __init__(self, deployment="coordinator", settings=None, leader_rule=None, native=False, environment=None, name="test"):
+    def __init__(self, deployment="coordinator", settings=None, leader_rule=None, native=False, environment=None, name="test",
+                 choices=None):
+        """`choices`: what the nodes' parts are, {"network": "guest-tcp", "storage": ..., "serializer": ...}; by node where a key is
+        a node's id."""
         self.folder = Path(tempfile.mkdtemp(prefix="synod-e2e-"))
         self.config_file = self.folder / "cluster.yaml"
         self.data = self.folder / "data"
         self.deployment, self.name = deployment, name
+        self.choices = choices or {}
         self.leader_rule = leader_rule or ("sticky" if deployment == "coordinator" else "highest")
         self.settings = {"segment_bytes": "4 MiB"} | self.MORE[deployment] | (settings or {})
         roles = [role for role in self.ROLES[deployment] for _ in range(3)]
@@ -164,10 +168,13 @@ class Cluster:
     # ---- configuration ----
 
     def yaml(self):
-        lines = [f"cluster: {self.name}", f"leader_rule: {self.leader_rule}", "data: data", "nodes:"]
+        lines = [f"cluster: {self.name}", f"leader_rule: {self.leader_rule}", "data: data"]
+        lines += [f"{key}: {value}" for key, value in self.choices.items() if not isinstance(key, int)]
+        lines.append("nodes:")
         for node in self.nodes.values():
+            own = "".join(f", {key}: {value}" for key, value in self.choices.get(node.id, {}).items())
             lines.append(
-                f'  - {{id: {node.id}, role: {node.role}, address: "127.0.0.1:{node.port}", client: "127.0.0.1:{node.client_port}"}}'
+                f'  - {{id: {node.id}, role: {node.role}, address: "127.0.0.1:{node.port}", client: "127.0.0.1:{node.client_port}"{own}}}'
             )
         if self.deployment == "shared":
             lines.append("groups: [[1, 4, 7], [2, 5, 8], [3, 6, 9]]")

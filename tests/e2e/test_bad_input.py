@@ -407,9 +407,8 @@ def start_fails(cluster, node, **more):
 
 NODE_FILE = "coordinator-node.wasm"
 WASM_TOOLS = ROOT / "build/tools/venv/bin/wasm-tools"
-ASKS_FOR_THE_ENVIRONMENT = """(component
-  (import "wasi:cli/environment@0.2.0" (instance
-    (export "get-environment" (func (result (list (tuple string string))))))))"""
+ASKS_FOR_THE_WEB = """(component
+  (import "wasi:http/types@0.2.0" (instance (export "http-error-code" (func (result u32))))))"""
 ASKS_FOR_MORE_OF_OURS = """(component
   (import "synod:paxos/host-control@0.1.0" (instance (export "reboot" (func)))))"""
 EXPORTS_NOTHING = "(component)"
@@ -431,7 +430,7 @@ BROKEN = {
     "a core module": (from_text("(module)"), "a core module, not a component"),
     "cut in half": (lambda sound: sound[: len(sound) // 2], NODE_FILE),
     "overwritten": (lambda sound: sound[:1000] + bytes(500) + sound[1500:], NODE_FILE),
-    "imports from WASI": (from_text(ASKS_FOR_THE_ENVIRONMENT), f"it imports wasi:cli/environment@0.2.0#get-environment, {NOT_GIVEN}"),
+    "imports more of WASI": (from_text(ASKS_FOR_THE_WEB), f"it imports wasi:http/types@0.2.0#http-error-code, {NOT_GIVEN}"),
     "imports a function that there is not": (
         from_text(ASKS_FOR_MORE_OF_OURS), f"it imports synod:paxos/host-control@0.1.0#reboot, {NOT_GIVEN}"),
     "exports no runner": (from_text(EXPORTS_NOTHING), "synod:paxos/runner"),

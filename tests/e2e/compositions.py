@@ -1,0 +1,30 @@
+"""The choices that make a composition, and the fewest of them that have every pair of choices at least once."""
+
+from itertools import combinations, product
+
+CHOICES = {
+    "deployment": ["coordinator", "standalone", "shared"],
+    "network": ["host-tcp", "host-udp", "grpc", "guest-tcp", "guest-udp"],
+    "storage": ["host", "guest"],
+    "serializer": ["guest", "host"],
+}
+
+ALL = [dict(zip(CHOICES, values)) for values in product(*CHOICES.values())]
+
+
+def pairs(row):
+    return set(combinations(row.items(), 2))
+
+
+def covering():
+    """Greedy: the row that has most of the pairs that are missing, until none is. The same rows each time."""
+    missing = set().union(*map(pairs, ALL))
+    rows = []
+    while missing:
+        rows.append(max(ALL, key=lambda row: len(pairs(row) & missing)))
+        missing -= pairs(rows[-1])
+    return rows
+
+
+def label(row):
+    return "-".join(f"{row[key]}{'' if key in ('deployment', 'network') else '_' + key}" for key in CHOICES)
