@@ -27,7 +27,7 @@ STOP_TIMEOUT_S = 20
 LOG_TAIL_BYTES = 4000
 
 # Exit codes of the command (docs/configuration.md).
-OK, TROUBLE, BAD_INPUT, BAD_DATA, SYNC_FAILED, CHECK_FAILED = range(6)
+OK, TROUBLE, BAD_INPUT, BAD_DATA, SYNC_FAILED, CHECK_FAILED, DIVERGED = range(7)
 
 
 def wait_until(condition, timeout_s, what):

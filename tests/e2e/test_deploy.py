@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from cluster import BAD_DATA, BAD_INPUT, BUILD, OK, ROOT, SYNC_FAILED, SYNOD, wait_until
+from cluster import BAD_DATA, BAD_INPUT, BUILD, DIVERGED, OK, ROOT, SYNC_FAILED, SYNOD, wait_until
 from hosts import HOME, Site, why_impossible
 
 DEPLOY = ROOT / "deploy"
@@ -236,7 +236,7 @@ def test_the_unit(tmp_path):
     if shutil.which("systemd-analyze") is None:
         pytest.skip("no systemd-analyze on this machine")
     text = (DEPLOY / "synod@.service").read_text()
-    assert f"\nRestartPreventExitStatus={BAD_INPUT} {BAD_DATA} {SYNC_FAILED}\n" in text
+    assert f"\nRestartPreventExitStatus={BAD_INPUT} {BAD_DATA} {SYNC_FAILED} {DIVERGED}\n" in text
     unit = tmp_path / "synod@.service"
     unit.write_text(text.replace("/opt/synod/current/bin/synod", str(Path(SYNOD).resolve())))
     verified = subprocess.run(["systemd-analyze", "verify", unit], capture_output=True, text=True)
