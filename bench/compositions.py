@@ -37,7 +37,8 @@ def load(cluster, requests, connections):
 
 
 def measure(row, requests):
-    cluster = Cluster(row["deployment"], settings=SETTINGS, choices={k: v for k, v in row.items() if k != "deployment"})
+    choices = {key: value for key, value in row.items() if key != "deployment"}
+    cluster = Cluster(row["deployment"], settings=SETTINGS, choices=choices, leader_rule="sticky")
     try:
         cluster.up()
         load(cluster, requests // 10, 50)  # warm
