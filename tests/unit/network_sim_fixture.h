@@ -13,8 +13,8 @@
 
 #include "core/base/memory.h"
 #include "core/formats/frame.h"
-#include "core/formats/serializer.h"
 #include "sim/network.h"
+#include "tests/unit/rebirth.h"
 
 enum {
     NODES = 3,
@@ -74,17 +74,6 @@ static inline uint64_t send_sized(struct fixture *f, uint32_t from, node_set to,
 static inline uint64_t send(struct fixture *f, uint32_t from, uint32_t to)
 {
     return send_sized(f, from, node_set_of(to), 2);
-}
-
-/* Whether a body is the notice that its sender began a later life, and not one that was sent. */
-static inline bool is_rebirth(const struct packet *p)
-{
-    struct serializer *s = serializer_new();
-    struct decoded d = serializer_decode(s, p, 1);
-    bool reborn = d.messages.len == 1 && d.messages.ptr[0].message.kind == MESSAGE_HEARTBEAT &&
-                  d.messages.ptr[0].message.flags == MESSAGE_RESIGNED;
-    serializer_free(s);
-    return reborn;
 }
 
 static inline void take(struct fixture *f, uint32_t node, uint64_t now)

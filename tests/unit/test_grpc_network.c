@@ -13,71 +13,26 @@
 
 /* ---- networks ---- */
 
-static void exchange(const char *host)
-{
-    static const uint32_t sizes[] = {1, 7, 8, 9, 4096, 65536, 70001, FRAME_MAX, 3};
-    enum { SIZES = sizeof sizes / sizeof *sizes };
-    struct fixture *f = setup(grpc_network_open, host);
-    struct node *a = &f->nodes[0], *b = &f->nodes[1];
-    open_node(f, 0);
-    open_node(f, 1);
-    wait_connected(f, a, b, 9);
-    wait_connected(f, b, a, 10);
-    struct packet frames[SIZES];
-    for (uint32_t i = 0; i < SIZES; i++)
-        frames[i] = make(node_set_of(1) | node_set_of(2), i, sizes[i]); /* to itself, too: that is left out */
-    network_send(a->network, frames, SIZES);
-    for (uint32_t i = 0; i < SIZES; i++)
-        free(frames[i].words.ptr);
-    send_one(b, node_set_of(1), 77, 100);
-    collect_until(f, b, SIZES);
-    for (uint32_t i = 0; i < SIZES; i++)
-        assert_body(&b->packets[i], 1, i, sizes[i]);
-    collect_until(f, a, 1);
-    assert_body(&a->packets[0], 2, 77, 100);
-    assert_true(b->inputs > 0);
-    assert_int_equal(network_statistics(b->network).bad_frames, 0);
-    teardown(f);
-}
-
 static void test_ipv4(void **state)
 {
     (void)state;
-    exchange("127.0.0.1");
+    exchange_frames(grpc_network_open, "127.0.0.1");
 }
 static void test_ipv6(void **state)
 {
     (void)state;
-    exchange("::1");
+    exchange_frames(grpc_network_open, "::1");
 }
 static void test_name(void **state)
 {
     (void)state;
-    exchange("localhost");
+    exchange_frames(grpc_network_open, "localhost");
 }
 
 static void test_fan_out(void **state)
 {
     (void)state;
-    struct fixture *f = setup(grpc_network_open, "127.0.0.1");
-    for (size_t i = 0; i < NODES; i++)
-        open_node(f, i);
-    wait_connected(f, &f->nodes[0], &f->nodes[1], 1);
-    wait_connected(f, &f->nodes[0], &f->nodes[2], 2);
-    uint64_t out = network_statistics(f->nodes[0].network).frames_out;
-    struct packet frames[] = {make(node_set_of(2) | node_set_of(3), 1, 11), make(node_set_of(3), 2, 12),
-                              make(node_set_of(2), 3, 13), make(node_set_of(40), 4, 14)};
-    network_send(f->nodes[0].network, frames, 4);
-    for (size_t i = 0; i < 4; i++)
-        free(frames[i].words.ptr);
-    collect_until(f, &f->nodes[1], 2);
-    collect_until(f, &f->nodes[2], 2);
-    assert_body(&f->nodes[1].packets[0], 1, 1, 11);
-    assert_body(&f->nodes[1].packets[1], 1, 3, 13);
-    assert_body(&f->nodes[2].packets[0], 1, 1, 11);
-    assert_body(&f->nodes[2].packets[1], 1, 2, 12);
-    assert_int_equal(network_statistics(f->nodes[0].network).frames_out - out, 4);
-    teardown(f);
+    fan_out(grpc_network_open);
 }
 
 /* A peer that never reads: what its queue does not hold is dropped, memory stays bounded, others are not held up; and a
