@@ -138,7 +138,7 @@ bool journal_store_recover(struct journal_store *s, struct packet_list *out, str
             journal_result_add(r, &s->inherited.ptr[i]);
     }
     if (r->count == 0 && s->recover_next <= s->recover_end) {
-        ok = journal_store_collect(s, r, &s->recover_next, RECOVER_BYTES, problem);
+        ok = journal_store_collect(s, r, &s->recover_next, s->options.recover_bytes, problem);
         /* Groups may have been written already; they were not found at opening. */
         while (r->count > 0 && r->packets[r->count - 1].id > s->recover_end)
             r->count--;

@@ -40,6 +40,8 @@ static struct journal_store *store_new(const struct journal_store_options *optio
     struct journal_store *s = memory_new(1, sizeof *s);
     const struct identity *identity = &options->identity;
     s->options = *options;
+    s->options.index_bytes = options->index_bytes != 0 ? options->index_bytes : INDEX_BYTES;
+    s->options.recover_bytes = options->recover_bytes != 0 ? options->recover_bytes : RECOVER_BYTES;
     s->disk = options->disk;
     s->folder = strdup(options->folder);
     invariant(s->folder != NULL);
@@ -102,7 +104,8 @@ void journal_store_file_add(struct journal_store *s, const struct journal_file *
 
 void journal_store_index(struct journal_store *s, uint64_t lsn, uint64_t offset, size_t segment, uint64_t bytes)
 {
-    if (s->index_count == 0 || s->indexed_bytes >= INDEX_BYTES || s->index[s->index_count - 1].segment != segment) {
+    if (s->index_count == 0 || s->indexed_bytes >= s->options.index_bytes ||
+        s->index[s->index_count - 1].segment != segment) {
         s->index = memory_reserve(s->index, &s->index_capacity, s->index_count + 1, sizeof *s->index);
         s->index[s->index_count++] = (struct index_entry){.lsn = lsn, .segment = segment, .offset = offset};
         s->indexed_bytes = 0;

@@ -38,6 +38,9 @@ struct journal_store_options {
     /* Something an operator should know, such as a torn tail that was cut; from journal_store_open. NULL: not wanted. */
     void (*on_notice)(void *context, const char *text);
     void *context;
+    /* Bounds of its own making; 0: the standard ones. */
+    uint32_t index_bytes;   /* of a segment for which there is one index entry (256 KiB) */
+    uint32_t recover_bytes; /* of a chunk of journal_store_recover, about (1 MiB) */
 };
 
 /* Opens the journal in the folder (makes one where there is none), cuts a torn tail, writes the last valid group again and
@@ -54,7 +57,7 @@ void journal_store_close(struct journal_store *s);
 
 /* ---- What was found ---- */
 
-/* The next chunk of what was found at opening, in lsn order: about a mebibyte, one record at least; empty at the end. Valid
+/* The next chunk of what was found at opening, in lsn order: about `recover_bytes`, one record at least; empty at the end. Valid
  * until the next call. False: it cannot be read any more, or is damaged (EXIT_DATA). */
 bool journal_store_recover(struct journal_store *s, struct packet_list *out, struct problem *problem);
 

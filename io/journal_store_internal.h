@@ -13,8 +13,8 @@
 #include "io/journal_store.h"
 
 enum {
-    INDEX_BYTES = 256 << 10, /* one index entry for so many bytes of segment */
-    RECOVER_BYTES = 1 << 20, /* a chunk of journal_store_recover */
+    INDEX_BYTES = 256 << 10, /* what ships of journal_store_options.index_bytes */
+    RECOVER_BYTES = 1 << 20, /* and of recover_bytes */
 };
 
 /* The end of the journal: where the next group goes. */

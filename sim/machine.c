@@ -46,6 +46,30 @@ void machine_init(struct machine *m, struct world *w, uint32_t id)
         m->faults.rate[FAULT_MISDIRECTED_WRITE] = w->plan.rate[FAULT_MISDIRECTED_WRITE];
 }
 
+void machine_group_begin(struct machine *m)
+{
+    struct storage *s = &m->storage;
+    s->groups = memory_reserve(s->groups, &s->group_capacity, s->group_count + 1, sizeof *s->groups);
+    s->groups[s->group_count] = (struct journal_group){0};
+    journal_group_begin(&s->groups[s->group_count++], s->appended + 1);
+}
+
+static void forget_groups(struct storage *s)
+{
+    while (s->group_count > 0)
+        journal_group_free(&s->groups[--s->group_count]);
+}
+
+/* The oldest group is written. */
+static void forget_group(struct machine *m)
+{
+    struct storage *s = &m->storage;
+    journal_group_free(&s->groups[0]);
+    memmove(s->groups, s->groups + 1, --s->group_count * sizeof *s->groups);
+    if (s->group_count == 0)
+        machine_group_begin(m);
+}
+
 void machine_close(struct machine *m)
 {
     if (m->life != NULL)
@@ -54,7 +78,8 @@ void machine_close(struct machine *m)
         journal_store_close(m->storage.store);
     if (m->folder != NULL)
         data_folder_close(m->folder);
-    journal_group_free(&m->storage.gathered);
+    forget_groups(&m->storage);
+    free(m->storage.groups);
     journal_result_free(&m->storage.result);
     serializer_free(m->observer);
     disk_sim_free(m->disk);
@@ -103,7 +128,7 @@ void machine_stop(struct machine *m, enum fault fault, uint64_t delay)
         return;
     world_trace(w, m->id, TRACE_STOP, fault, 0, 0);
     if (m->state == MACHINE_UP) {
-        if (m->storage.flying || m->storage.gathered.count > 0)
+        if (m->storage.flying || m->storage.groups[0].count > 0)
             checks_reached(w->checks)[REACHED_HELD_AT_CRASH]++;
         if (m->life != NULL)
             m->life->operations->free(m->life);
@@ -153,6 +178,8 @@ static bool open_files(struct machine *m)
         .segment_bytes = m->world->plan.segment_bytes,
         .on_notice = on_notice,
         .context = m,
+        .index_bytes = m->world->plan.index_bytes,
+        .recover_bytes = m->world->plan.recover_bytes,
     };
     return journal_store_open(&m->storage.store, &options, &m->problem);
 }
@@ -243,7 +270,8 @@ void machine_begin(struct machine *m)
     s->flying = s->failed = false;
     s->appended_at = w->now;
     s->segments = journal_store_statistics(s->store).segments;
-    journal_group_begin(&s->gathered, s->appended + 1);
+    forget_groups(s);
+    machine_group_begin(m);
     m->recovered = m->resumes = false;
     m->recovered_to = 0;
     m->credit = 0;
@@ -292,18 +320,19 @@ static void submit(struct machine *m)
     struct storage *s = &m->storage;
     if (s->flying || !m->recovered)
         return;
-    if (s->gathered.count > 0)
+    struct journal_group *group = &s->groups[0];
+    if (group->count > 0)
         s->appended_at = w->now;
     else if (w->now - s->appended_at < MARK_AFTER_US || journal_store_ends_in_mark(s->store))
         return;
-    s->flying_first = s->gathered.count > 0 ? s->gathered.first_lsn : s->group_first;
-    s->failed = !journal_store_group(s->store, &s->gathered, &m->problem);
+    s->flying_first = group->count > 0 ? group->first_lsn : s->group_first;
+    s->flying_to = group->count > 0 ? group->first_lsn + group->count - 1 : s->durable;
+    s->failed = !journal_store_group(s->store, group, &m->problem);
     s->flying = true;
-    s->flying_to = s->appended;
     s->flying_until = w->now + disk_sim_time(m->disk);
     if (m->power_fails)
         m->power_at = w->now + dice_roll(&m->dice, s->flying_until - w->now + 1);
-    journal_group_begin(&s->gathered, s->appended + 1);
+    forget_group(m);
     uint64_t segments = journal_store_statistics(s->store).segments;
     checks_reached(w->checks)[REACHED_SEGMENT_ROLLED] += segments - s->segments;
     s->segments = segments;

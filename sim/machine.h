@@ -24,7 +24,8 @@ enum machine_state { MACHINE_DOWN, MACHINE_OPENING, MACHINE_UP, MACHINE_RETIRED 
 /* The journal between turns: what is gathered, what is in flight. */
 struct storage {
     struct journal_store *store;
-    struct journal_group gathered; /* records appended since the last group */
+    struct journal_group *groups; /* of records appended and not written, the oldest first; the last one gathers */
+    size_t group_count, group_capacity;
     struct journal_result result;  /* what the node read back */
     uint64_t appended;             /* the last lsn, gathered ones included */
     uint64_t durable;              /* as the node is told */

@@ -182,7 +182,10 @@ static void append_records(struct ports *ports, const struct packet *records, si
     struct storage *s = &m->storage;
     for (size_t i = 0; i < count && lives(m); i++) {
         const struct packet *p = &records[i];
-        if (p->id != s->appended + 1 || !journal_group_add(&s->gathered, p)) {
+        const struct journal_group *last = &s->groups[s->group_count - 1];
+        if (last->count > 0 && last->len >= m->world->plan.group_bytes) /* host/journal.c does the same */
+            machine_group_begin(m);
+        if (p->id != s->appended + 1 || !journal_group_add(&s->groups[s->group_count - 1], p)) {
             checks_fail(m->world->checks, CHECK_BOUNDS, "node %u appends lsn %llu after %llu", m->id,
                         (unsigned long long)p->id, (unsigned long long)s->appended);
             return;
@@ -204,8 +207,8 @@ static struct packet_list read_records(struct ports *ports, uint64_t from, uint6
     journal_result_clear(&s->result);
     if (m->dead || !journal_store_collect(s->store, &s->result, &next, bytes_max, &m->problem))
         return stop_reading(m);
-    if (next > journal_store_last(s->store))
-        journal_result_take(&s->result, &s->gathered, &next, bytes_max);
+    for (size_t i = 0; i < s->group_count && next > journal_store_last(s->store); i++)
+        journal_result_take(&s->result, &s->groups[i], &next, bytes_max);
     world_trace(m->world, m->id, TRACE_READ, 0, from, next);
     checks_read(m->world->checks, m->id);
     return journal_result_packets(&s->result);

@@ -6,6 +6,9 @@ const char *const deployment_names[DEPLOYMENTS + 1] = {"any", "coordinator", "st
 
 enum { MILLISECOND = 1000, SECOND = 1000 * MILLISECOND, MANY = 6 };
 
+/* How many of the limits are as they ship, per million. */
+enum { STANDARD = 700000 };
+
 /* Dice of their own, so that they do not move what else a seed decides; and how often nodes handle one message at a time. */
 enum { HANDLING_STREAM = 2, ONE_AT_A_TIME = 40000 };
 
@@ -112,6 +115,12 @@ static void draw_quorums(struct plan *p, struct dice *d)
     }
 }
 
+/* A bound of a node's own making: the standard one, or one that is soon reached. */
+static uint32_t draw_limit(struct dice *d, uint32_t least, uint32_t most)
+{
+    return dice_chance(d, STANDARD) ? 0 : plan_rate(d, least, most);
+}
+
 static void draw_settings(struct plan *p, struct dice *d)
 {
     static const uint32_t alphas[] = {1, 2, 4, 8, 16, 64, 64, 512};
@@ -124,11 +133,29 @@ static void draw_settings(struct plan *p, struct dice *d)
     plan_reconfigure(c, d);
     p->turn_us = plan_rate(d, 10, 500);
     p->segment_bytes = UINT64_C(8) * JOURNAL_PAGE << dice_roll(d, 6);
+    p->group_bytes = dice_chance(d, STANDARD) ? 4 << 20 : plan_rate(d, 1, 64 << 10);
+    p->index_bytes = draw_limit(d, 1, 256 << 10);
+    p->recover_bytes = draw_limit(d, 1, 64 << 10);
+}
+
+static void draw_limits(struct limits *l, struct dice *d)
+{
+    l->chunk_bytes = dice_chance(d, 500000) ? 0 : plan_rate(d, 1, 4096);
+    l->accept_bytes = draw_limit(d, 1, 16 << 10);
+    l->forwarded = draw_limit(d, 1, 64);
+    l->release_bytes = draw_limit(d, 1, 64 << 10);
+    l->step_work = draw_limit(d, 1, 64 << 10);
+    l->apply = draw_limit(d, 1, 64);
+    l->results_bytes = draw_limit(d, 1, 64 << 10);
+    l->read_bytes = draw_limit(d, 1, 16 << 10);
+    l->requests = draw_limit(d, 1, 8);
+    l->held = draw_limit(d, 1, 64);
+    l->held_bytes = draw_limit(d, 1, 64 << 10);
 }
 
 void plan_reconfigure(struct node_config *c, struct dice *d)
 {
-    static const uint32_t chunks[] = {200, 1000, 4096, 64 << 10};
+    static const uint32_t chunks[] = {4096, 16 << 10, 64 << 10, 256 << 10};
     c->forward = dice_chance(d, 300000);
     c->batches_in_flight = (uint32_t)dice_range(d, 1, 6);
     c->bytes_in_flight_max = 1 << 20;
@@ -141,6 +168,7 @@ void plan_reconfigure(struct node_config *c, struct dice *d)
     c->retry_interval = dice_range(d, 50, 200) * MILLISECOND;
     c->exec_interval = dice_range(d, 50, 200) * MILLISECOND;
     c->request_timeout = dice_range(d, 2, 6) * SECOND;
+    draw_limits(&c->limits, d);
 }
 
 /* About 120 to 250 operations a second while there is a leader, now and then more. */

@@ -1,4 +1,4 @@
-/* What a seed decides before a simulated world begins: the cluster and its settings, the clients, and which faults are on and
+/* What a seed decides before a simulated world begins: the cluster and its settings, the internal limits of nodes (core/base/limits.h), the clients, and which faults are on and
  * how often ("swarm testing": Groce et al. 2012. A world with few kinds of faults, each frequent, gets to places that one
  * with a little of everything never sees). */
 #ifndef SYNOD_SIM_PLAN_H
@@ -32,8 +32,10 @@ struct plan {
     struct node_config config;            /* of all nodes; node and incarnation are each one's own */
     uint64_t turn_us;                     /* that a turn takes, about: what arrives meanwhile is the next turn's */
     uint64_t segment_bytes;
-    struct network_sim_options network; /* without faults */
-    struct clients_options clients;     /* without history */
+    uint32_t group_bytes;                /* of a group of the journal that others wait behind, about */
+    uint32_t index_bytes, recover_bytes; /* struct journal_store_options */
+    struct network_sim_options network;  /* without faults */
+    struct clients_options clients;      /* without history */
     uint32_t rate[FAULTS];
     node_set fragile;    /* whose disks may be lost or damaged: without them every quorum is there */
     bool fragile_return; /* those of them that are sound come back when faults stop */

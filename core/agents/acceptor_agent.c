@@ -19,6 +19,7 @@ struct acceptor_agent *acceptor_agent_new(const struct node_config *config)
 {
     struct acceptor_agent *agent = memory_new(1, sizeof *agent);
     agent->config = *config;
+    agent->config.chunk_bytes_max = limits_chunk_bytes(&config->limits, config->chunk_bytes_max);
     agent->acceptor = acceptor_new(config);
     agent->floor = agent->floor_recorded = 1;
     return agent;

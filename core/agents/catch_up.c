@@ -1,12 +1,14 @@
 #include "core/agents/catch_up.h"
 
-enum { BLOCK_SLOTS = 64, READ_BYTES_MIN = 64 << 10 };
+enum { BLOCK_SLOTS = 64 };
 
 static const struct ballot no_ballot;
 
 void catch_up_init(struct catch_up *c, const struct node_config *config)
 {
-    *c = (struct catch_up){.config = *config, .wake_at = UINT64_MAX};
+    *c = (struct catch_up){.config = *config, .limits = limits_effective(&config->limits), .wake_at = UINT64_MAX};
+    c->config.chunk_bytes_max = limits_chunk_bytes(&config->limits, config->chunk_bytes_max);
+    c->requests = memory_new(c->limits.requests, sizeof *c->requests);
 }
 
 static void drop_found(struct catch_up *c)
@@ -22,6 +24,7 @@ void catch_up_close(struct catch_up *c)
 {
     drop_found(c);
     free(c->blocks);
+    free(c->requests);
 }
 
 void catch_up_settle(struct catch_up *c)
@@ -121,7 +124,7 @@ void catch_up_request(struct catch_up *c, uint32_t sender, uint64_t from, uint64
             return;
         }
     }
-    if (c->request_count < CATCH_UP_REQUESTS_MAX)
+    if (c->request_count < c->limits.requests)
         c->requests[c->request_count++] = wanted;
 }
 
@@ -129,7 +132,7 @@ void catch_up_request(struct catch_up *c, uint32_t sender, uint64_t from, uint64
  * records of that a learner would catch up slower than the others go on. */
 static void read_more(struct catch_up *c, struct effects *effects)
 {
-    uint32_t bytes = c->config.chunk_bytes_max > READ_BYTES_MIN ? c->config.chunk_bytes_max : READ_BYTES_MIN;
+    uint32_t least = c->limits.read_bytes, bytes = c->config.chunk_bytes_max > least ? c->config.chunk_bytes_max : least;
     struct effect *e = effects_add(effects, EFFECT_READ);
     e->val.read = (struct read_range){.from = c->cursor, .to = c->end, .bytes_max = bytes};
 }

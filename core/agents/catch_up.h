@@ -17,10 +17,9 @@ struct catch_up_request {
     uint64_t from, to;
 };
 
-enum { CATCH_UP_REQUESTS_MAX = 64 };
-
 struct catch_up {
     struct node_config config;
+    struct limits limits; /* `read_bytes` and `requests` */
     struct block *blocks; /* by slot / 64 */
     size_t block_count, block_capacity;
 
@@ -32,7 +31,7 @@ struct catch_up {
     bool waiting;   /* the last request was not answered at all yet */
 
     /* Serving: one request at a time, the others wait. */
-    struct catch_up_request requests[CATCH_UP_REQUESTS_MAX];
+    struct catch_up_request *requests;
     size_t request_count;
     bool reading;
     struct catch_up_request serving;

@@ -4,17 +4,18 @@
 #include "core/base/memory.h"
 #include "core/base/mutant.h"
 
-/* A step ends when it has done so much: bytes of values and replies, and for each command as much as a small one is worth. */
-enum { STEP_WORK_MAX = 1 << 20, COMMAND_WORK = 64 };
+/* A step ends when it has done limits.step_work: bytes of values and replies, and for each command as much as a small one is
+ * worth. */
+enum { COMMAND_WORK = 64 };
 
-/* Commands that the state machine gets at a time. */
-enum { APPLY_COMMANDS_MAX = 256 };
+/* When the packed replies of a batch are larger than limits.replies_bytes, further large replies become errors: all of them
+ * have to fit into memory, and into a frame (one reply of the kv-store is at most 8 MiB). Small ones always stay. */
+enum { REPLY_SMALL = 1024 };
 
-/* When the packed replies of a batch are larger than this, further large replies become errors: all of them have to fit into
- * memory, and into a frame (one reply of the kv-store is at most 8 MiB). Small ones always stay. */
-enum { REPLIES_BYTES_MAX = 32 << 20, REPLY_SMALL = 1024 };
-
-void execution_init(struct execution *x) { *x = (struct execution){.machine = state_machine_new()}; }
+void execution_init(struct execution *x, const struct limits *limits)
+{
+    *x = (struct execution){.limits = limits_effective(limits), .machine = state_machine_new()};
+}
 
 void execution_close(struct execution *x)
 {
@@ -89,7 +90,7 @@ static void add_reply(struct execution *x, const struct reply *r)
 {
     static const char text[] = "ERR executed, but the replies of its batch are too large";
     const struct reply too_large = {.tag = REPLY_ERROR, .val.bytes = {(uint8_t *)(uintptr_t)text, sizeof text - 1}};
-    bool fits = x->replies.len < REPLIES_BYTES_MAX || reply_size(r) <= REPLY_SMALL;
+    bool fits = x->replies.len < x->limits.replies_bytes || reply_size(r) <= REPLY_SMALL;
     replies_add(&x->replies, fits ? r : &too_large);
 }
 
@@ -97,9 +98,9 @@ static void add_reply(struct execution *x, const struct reply *r)
 static bool apply_batch(struct execution *x)
 {
     const struct batch_commands *all = &x->commands;
-    while (x->applied < all->count && x->work < STEP_WORK_MAX) {
+    while (x->applied < all->count && x->work < x->limits.step_work) {
         size_t left = all->count - x->applied, before = x->replies.len;
-        size_t some = left < APPLY_COMMANDS_MAX ? left : APPLY_COMMANDS_MAX;
+        size_t some = left < x->limits.apply ? left : x->limits.apply;
         struct reply_list list = state_machine_apply(x->machine, all->commands + x->applied, some);
         invariant(list.len > 0 && list.len <= some);
         for (size_t i = 0; i < list.len; i++)
@@ -107,7 +108,7 @@ static bool apply_batch(struct execution *x)
         x->applied += list.len;
         x->work += x->replies.len - before + list.len * COMMAND_WORK;
         if (list.len < some)
-            x->work = STEP_WORK_MAX; /* it says itself that it has done much */
+            x->work = x->limits.step_work; /* it says itself that it has done much */
     }
     return x->applied == all->count;
 }
@@ -128,7 +129,7 @@ bool execution_run(struct execution *x, struct executed *done)
 {
     struct entry *e = &x->entries[x->first];
     *done = (struct executed){.entry = e};
-    if (x->work >= STEP_WORK_MAX)
+    if (x->work >= x->limits.step_work)
         return false;
     if (e->kind == ENTRY_COMMANDS) {
         done->skipped = !x->begun && !begin_batch(x, e);

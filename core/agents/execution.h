@@ -16,6 +16,7 @@ struct executed {
 };
 
 struct execution {
+    struct limits limits; /* `step_work`, `apply` and `replies_bytes` */
     struct state_machine *machine;
     struct entry *entries; /* copies: [0, first) executed in this step, [first, count) still to be */
     size_t first, count, capacity;
@@ -32,7 +33,7 @@ struct execution {
     uint64_t commands_executed;
 };
 
-void execution_init(struct execution *x);
+void execution_init(struct execution *x, const struct limits *limits);
 void execution_close(struct execution *x);
 
 /* Begins a step: forgets the entries executed in the step before. */

@@ -20,9 +20,6 @@
 #include "core/base/slot_ring.h"
 #include "core/paxos/learner.h"
 
-/* Values taken from the learner at a time. */
-enum { RELEASE_BYTES_MAX = 4 << 20 };
-
 /* What the journal holds of a slot that is not executed yet. */
 struct held {
     struct ballot ballot;
@@ -63,11 +60,12 @@ struct learner_agent *learner_agent_new(const struct node_config *config)
 {
     struct learner_agent *agent = memory_new(1, sizeof *agent);
     agent->config = *config;
+    agent->config.limits = limits_effective(&config->limits);
     agent->learner = learner_new(config);
-    execution_init(&agent->execution);
+    execution_init(&agent->execution, &agent->config.limits);
     agent->executed = agent->chosen_recorded = agent->held_durably = agent->progress_sent = 1;
     slot_ring_init(&agent->held, sizeof(struct held), learner_window(config), 1);
-    results_init(&agent->results, (uint64_t)config->alpha * 4);
+    results_init(&agent->results, (uint64_t)config->alpha * 4, agent->config.limits.results_bytes);
     catch_up_init(&agent->catch_up, config);
     agreement_init(&agent->agreement, config);
     return agent;
@@ -149,10 +147,10 @@ static void note_executed(struct learner_agent *agent, const struct executed *do
     agreement_executed(&agent->agreement, agent->executed, agent->execution.state_hash);
 }
 
-/* Takes what the learner releases, about RELEASE_BYTES_MAX; false when it has nothing. */
+/* Takes what the learner releases, about limits.release_bytes; false when it has nothing. */
 static bool take_released(struct learner_agent *agent)
 {
-    struct entry_list released = learner_release(agent->learner, RELEASE_BYTES_MAX);
+    struct entry_list released = learner_release(agent->learner, agent->config.limits.release_bytes);
     execution_add(&agent->execution, released.ptr, released.len);
     return released.len > 0;
 }

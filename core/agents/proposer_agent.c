@@ -17,16 +17,13 @@
 #include "core/paxos/leader_detector.h"
 #include "core/paxos/proposer.h"
 
-/* Bytes of values in one ACCEPT; questions in a prepare_timeout, while they are answered. */
-enum { ACCEPT_BYTES_MAX = 1 << 20, ASKED_AGAIN = 16 };
+/* Questions in a prepare_timeout, while they are answered. */
+enum { ASKED_AGAIN = 16 };
 
 /* Whoever is refused for a higher ballot keeps quiet for a while, each proposer for another one, so that two do not take turns in
  * refusing each other; twice as long each time, this many times. The first time is short: a node that has just started knows
  * of no ballots, and finds that one is in its way which nobody fights for any more. */
 enum { BACKOFFS = 4 };
-
-/* Batches that other nodes forwarded and that wait for room; beyond that they are dropped (their clients hear "unknown"). */
-enum { FORWARDED_MAX = 256 };
 
 struct proposer_agent {
     struct node_config config;
@@ -66,7 +63,7 @@ struct proposer_agent {
     uint64_t overdue_at;          /* next look for batches to ask about */
 
     struct outstanding outstanding;
-    struct message forwarded[FORWARDED_MAX];
+    struct message *forwarded; /* limits.forwarded of them at most */
     size_t forwarded_count;
     uint64_t forwarded_bytes;
     struct effects effects;
@@ -76,6 +73,8 @@ struct proposer_agent *proposer_agent_new(const struct node_config *config)
 {
     struct proposer_agent *agent = memory_new(1, sizeof *agent);
     agent->config = *config;
+    agent->config.limits = limits_effective(&config->limits);
+    agent->forwarded = memory_new(agent->config.limits.forwarded, sizeof *agent->forwarded);
     agent->proposer = proposer_new(config);
     outstanding_init(&agent->outstanding);
     for (uint32_t n = 0; n <= NODE_ID_MAX; n++)
@@ -91,6 +90,7 @@ void proposer_agent_free(struct proposer_agent *agent)
     outstanding_close(&agent->outstanding);
     for (size_t i = 0; i < agent->forwarded_count; i++)
         message_free(&agent->forwarded[i]);
+    free(agent->forwarded);
     effects_close(&agent->effects);
     free(agent);
 }
@@ -358,7 +358,8 @@ static void on_executed(struct proposer_agent *agent, const struct message *m)
 
 static void on_forward(struct proposer_agent *agent, const struct message *m)
 {
-    if (agent->state != PROPOSER_LEADING || m->entries.len != 1 || agent->forwarded_count == FORWARDED_MAX ||
+    if (agent->state != PROPOSER_LEADING || m->entries.len != 1 ||
+        agent->forwarded_count == agent->config.limits.forwarded ||
         agent->forwarded_bytes >= agent->config.bytes_in_flight_max)
         return;
     agent->forwarded_bytes += m->entries.ptr[0].value.len;
@@ -509,7 +510,7 @@ static bool retransmit(struct proposer_agent *agent, uint64_t now)
     for (node_set i = agent->config.acceptors; i != 0; i &= i - 1) {
         uint32_t acceptor = node_set_first(i);
         struct message m = {.kind = MESSAGE_ACCEPT};
-        m.entries = proposer_unanswered(agent->proposer, acceptor, ACCEPT_BYTES_MAX);
+        m.entries = proposer_unanswered(agent->proposer, acceptor, agent->config.limits.accept_bytes);
         if (m.entries.len == 0)
             continue;
         const struct message *kept = effects_keep(&agent->effects, &m);
@@ -549,7 +550,7 @@ static bool lead_on(struct proposer_agent *agent, uint64_t now)
     /* The last call to the proposer in a step: its entries live until the next one. */
     struct proposer_window w = proposer_window_now(agent->proposer);
     agent->in_flight = w.chosen < w.next;
-    struct entry_list pending = proposer_pending(agent->proposer, ACCEPT_BYTES_MAX);
+    struct entry_list pending = proposer_pending(agent->proposer, agent->config.limits.accept_bytes);
     if (pending.len == 0)
         return false;
     send_accepts(agent, &w, &pending, agent->config.acceptors | agent->config.learners);

@@ -1,10 +1,8 @@
 #include "core/agents/results.h"
 
-enum { RESULTS_BYTES_MAX = 16 << 20 };
-
-void results_init(struct results *r, uint64_t slots_max)
+void results_init(struct results *r, uint64_t slots_max, uint64_t bytes_max)
 {
-    *r = (struct results){.slots_max = slots_max, .end = 1};
+    *r = (struct results){.slots_max = slots_max, .bytes_max = bytes_max, .end = 1};
     slot_ring_init(&r->ring, sizeof(struct result), slots_max, 1);
 }
 
@@ -25,7 +23,7 @@ void results_close(struct results *r)
 
 void results_settle(struct results *r)
 {
-    while (r->ring.base < r->end && (r->end - r->ring.base > r->slots_max || r->bytes > RESULTS_BYTES_MAX))
+    while (r->ring.base < r->end && (r->end - r->ring.base > r->slots_max || r->bytes > r->bytes_max))
         drop_oldest(r);
 }
 

@@ -13,11 +13,11 @@ struct result {
 struct results {
     struct slot_ring ring; /* base: the oldest slot remembered */
     uint64_t end;          /* first slot not added */
-    uint64_t slots_max;
+    uint64_t slots_max, bytes_max;
     uint64_t bytes;
 };
 
-void results_init(struct results *r, uint64_t slots_max);
+void results_init(struct results *r, uint64_t slots_max, uint64_t bytes_max);
 void results_close(struct results *r);
 
 /* Forgets the oldest results beyond the bounds. Results found or set before stay valid until then. */

@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/base/limits.h"
+
 #define NODE_ID_MAX 63u
 
 /* No slot and no round gets so far in the life of a cluster. Agents leave out messages that speak of one beyond
@@ -267,6 +269,7 @@ struct node_config {
     uint64_t retry_interval;
     uint64_t exec_interval;
     uint64_t request_timeout;
+    struct limits limits; /* zeros: what ships */
 };
 
 enum proposer_state { PROPOSER_FOLLOWING, PROPOSER_ASKING, PROPOSER_PREPARING, PROPOSER_LEADING };

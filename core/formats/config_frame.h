@@ -5,7 +5,7 @@
 
 #include "core/formats/packet.h"
 
-enum { CONFIG_FRAME_WORDS = 32, STATUS_FRAME_WORDS = 24 };
+enum { CONFIG_FRAME_WORDS = 48, STATUS_FRAME_WORDS = 24 };
 
 /* Packs into `words` (CONFIG_FRAME_WORDS, STATUS_FRAME_WORDS of them); the packet points there. */
 void config_frame_encode(const struct node_config *config, uint64_t *words, struct packet *packet);

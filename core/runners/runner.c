@@ -20,10 +20,6 @@
 /* Client batches are numbered packets; the outcome and the leader share a packet's kind (wit/io.wit). */
 enum { REPLY_LEADER_SHIFT = 8 };
 
-/* Messages that wait for the disk, and the bytes in them, before more are dropped, as a network might: whoever sent the
- * question asks again. */
-enum { HELD_MAX = 1 << 16, HELD_BYTES_MAX = 64 << 20 };
-
 /* The client port hears of the node's status at most this often, and not while nothing happens. */
 enum { STATUS_INTERVAL_US = 20000 };
 
@@ -92,6 +88,7 @@ struct runner *runner_new(const struct node_config *config, struct ports *ports)
 {
     struct runner *r = memory_new(1, sizeof *r);
     r->config = *config;
+    r->config.limits = limits_effective(&config->limits);
     r->ports = ports;
     r->node = node_new(config);
     r->serializer = serializer_new();
@@ -365,8 +362,8 @@ static void sort_send(struct runner *r, const struct outgoing *send)
         add_outgoing(&r->sends, &out);
         return;
     }
-    if (r->held.count >= HELD_MAX || r->held_bytes >= HELD_BYTES_MAX)
-        return;
+    if (r->held.count >= r->config.limits.held || r->held_bytes >= r->config.limits.held_bytes)
+        return; /* as if the network had lost it: whoever sent the question asks again */
     out.message = message_copy(&send->message);
     add_outgoing(&r->held, &out);
     r->held_bytes += value_bytes(&out.message);

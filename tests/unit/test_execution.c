@@ -13,7 +13,7 @@ static uint64_t number;
 static int set_up(void **state)
 {
     (void)state;
-    execution_init(&x);
+    execution_init(&x, &(struct limits){0});
     number = 0;
     return 0;
 }
@@ -148,10 +148,33 @@ static void steps_do_not_show_in_the_state(void **state)
     assert_int_equal(hashes[0], hashes[1]);
 }
 
+/* Whatever the limits are, they show in the number of steps only. */
+static void tiny_limits_make_more_steps_of_it(void **state)
+{
+    static const struct limits limits[] = {{0}, {.step_work = 1, .apply = 1}, {.step_work = 100, .apply = 7}};
+    (void)state;
+    uint64_t hashes[3], steps[3];
+    for (int i = 0; i < 3; i++) {
+        tear_down(NULL);
+        execution_init(&x, &limits[i]);
+        number = 0;
+        struct executed done;
+        add(1, 1, (const char *const[]){"INCR", "n"}, 2, 60);
+        for (steps[i] = 1; !execution_run(&x, &done); steps[i]++)
+            execution_settle(&x);
+        hashes[i] = x.state_hash;
+    }
+    assert_int_equal(hashes[0], hashes[1]);
+    assert_int_equal(hashes[0], hashes[2]);
+    assert_int_equal(steps[0], 1);
+    assert_true(steps[1] >= 60);
+    assert_true(steps[2] >= 9 && steps[2] < 60);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {TEST(a_batch_executes_once), TEST(large_replies_take_many_steps),
-                                       TEST(only_large_replies_are_left_out), TEST(steps_do_not_show_in_the_state)};
+                                       TEST(only_large_replies_are_left_out), TEST(steps_do_not_show_in_the_state), TEST(tiny_limits_make_more_steps_of_it)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -15,7 +15,7 @@ static void results_are_found_by_slot(void **state)
 {
     struct results r;
     (void)state;
-    results_init(&r, 4);
+    results_init(&r, 4, 16 << 20);
     add(&r, 1, "one");
     results_add(&r, 2); /* a no-op */
     const struct result *found = results_find(&r, 1);
@@ -32,7 +32,7 @@ static void the_oldest_are_forgotten_at_the_next_settle(void **state)
 {
     struct results r;
     (void)state;
-    results_init(&r, 4);
+    results_init(&r, 4, 16 << 20);
     for (uint64_t slot = 1; slot <= 100; slot++)
         add(&r, slot, "x");
     assert_non_null(results_find(&r, 1)); /* valid until then */
@@ -49,7 +49,7 @@ static void large_results_are_bounded_by_their_bytes(void **state)
     struct results r;
     (void)state;
     struct payload big = {.words = {calloc(1 << 17, 8), 1 << 17}, .len = 1 << 20};
-    results_init(&r, 1000);
+    results_init(&r, 1000, 16 << 20);
     for (uint64_t slot = 1; slot <= 40; slot++) {
         results_set(&r, results_add(&r, slot), batch(slot), &big);
         results_settle(&r);

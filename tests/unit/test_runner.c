@@ -331,6 +331,24 @@ static void messages_that_wait_are_bounded(void **state)
     free(messages);
 }
 
+/* What does not fit is dropped: it must not leave, for its record is not durable. */
+static void what_finds_no_room_is_dropped(void **state)
+{
+    (void)state;
+    struct node_config with = nine_nodes(4);
+    with.limits.held = 2;
+    begin(with);
+    runner_turn(runner, now); /* nothing to recover */
+    struct outgoing messages[5];
+    for (size_t i = 0; i < 5; i++)
+        messages[i] = (struct outgoing){.to = 1, .message = {.kind = MESSAGE_PREPARE, .ballot = ballot_of(3, 8), .from = 1}};
+    receive(messages, 5, 8);
+    assert_int_equal(ports.sent_count, 0);
+    ports.durable = 1;
+    runner_turn(runner, now);
+    assert_int_equal(ports.sent_count, 2);
+}
+
 /* ports_network_send checks that; here is somebody who says something to all learners, of whom it is one. */
 static void nothing_is_sent_to_itself(void **state)
 {
@@ -698,6 +716,7 @@ int main(void)
         ACCEPTOR(what_waits_for_nothing_leaves_at_once),
         ACCEPTOR(what_waited_leaves_before_what_is_new),
         ACCEPTOR(messages_that_wait_are_bounded),
+        cmocka_unit_test_teardown(what_finds_no_room_is_dropped, tear_down),
         LEARNER(nothing_is_sent_to_itself),
         ACCEPTOR(a_frame_that_is_no_message_is_left_out),
         LEARNER(records_are_read_back),
