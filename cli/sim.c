@@ -76,7 +76,8 @@ static bool set_up(struct sim *s)
     node_host_default_folder(s->nodes_folder, sizeof s->nodes_folder);
     w->nodes_folder = s->nodes_folder;
     char file[sizeof s->nodes_folder + 32];
-    node_host_file(file, sizeof file, s->nodes_folder, &(struct config_node){.role = ROLE_COORDINATOR}, LEADER_STICKY);
+    node_host_file(file, sizeof file, s->nodes_folder,
+                   &(struct config_node){.role = ROLE_COORDINATOR, .serializer = PLACE_GUEST}, LEADER_STICKY);
     if ((s->wasm || s->both) && access(file, R_OK) != 0) {
         fprintf(stderr, "synod sim: there is no %s; build the components, or set SYNOD_NODES\n", file);
         return false;
