@@ -9,6 +9,8 @@
  * blocks, and a group must never wait behind a name lookup. */
 #include "host/journal.h"
 
+#include <stdio.h>
+
 #include "core/base/memory.h"
 #include "host/journal_internal.h"
 
@@ -58,13 +60,13 @@ static void journal_fail(struct journal *j, const struct problem *problem)
 
 /* ---- The worker ---- */
 
-/* The first buffer that is to be written; NULL: none yet. Under the lock. */
+/* The first buffer that is to be written, or written again; NULL: none yet. Under the lock. */
 static struct buffer *next_submitted(struct journal *j)
 {
     struct buffer *b = j->first;
     while (b != NULL && b->state == BUFFER_DONE)
         b = b->next;
-    return b != NULL && b->state == BUFFER_SUBMITTED ? b : NULL;
+    return b != NULL && b->state >= BUFFER_SUBMITTED ? b : NULL;
 }
 
 static bool write_buffer(struct journal *j, struct buffer *b, struct problem *problem)
@@ -77,9 +79,24 @@ static bool write_buffer(struct journal *j, struct buffer *b, struct problem *pr
     return ok;
 }
 
+/* Waits until what there was no room for may be tried again, each time longer. False: the journal closes. Under the lock. */
+static bool wait_for_room(struct journal *j, const struct problem *problem, uint64_t *delay_ms)
+{
+    uint64_t now = uv_hrtime();
+    j->no_room = *problem;
+    if (j->no_room_since == 0)
+        j->no_room_since = now;
+    uv_async_send(&j->handles->async);
+    for (uint64_t until = now + *delay_ms * 1000000; !j->stop && now < until; now = uv_hrtime())
+        uv_cond_timedwait(&j->wake, &j->lock, until - now);
+    *delay_ms = *delay_ms * 2 < ROOM_RETRY_MAX_MS ? *delay_ms * 2 : ROOM_RETRY_MAX_MS;
+    return !j->stop;
+}
+
 static void worker(void *context)
 {
     struct journal *j = context;
+    uint64_t delay_ms = ROOM_RETRY_MIN_MS;
     uv_mutex_lock(&j->lock);
     for (;;) {
         struct buffer *b = next_submitted(j);
@@ -89,16 +106,20 @@ static void worker(void *context)
             uv_cond_wait(&j->wake, &j->lock);
             continue;
         }
-        b->state = BUFFER_IN_FLIGHT;
+        b->state = BUFFER_IN_FLIGHT; /* until it is done: what was written of it is written again as it is */
         uv_mutex_unlock(&j->lock);
         struct problem problem;
         bool ok = write_buffer(j, b, &problem);
-        if (!ok)
+        if (!ok && !problem.no_room)
             journal_fail(j, &problem);
         uv_mutex_lock(&j->lock);
         if (ok) {
             b->state = BUFFER_DONE;
             j->durable = b->group.first_lsn + b->group.count - 1;
+            j->no_room_since = 0;
+            delay_ms = ROOM_RETRY_MIN_MS;
+        } else if (problem.no_room && !wait_for_room(j, &problem, &delay_ms)) {
+            break;
         }
         uv_async_send(&j->handles->async);
     }
@@ -157,6 +178,28 @@ static void tell_spare(struct journal *j)
         j->options.on_notice(j->options.context, problem.text);
 }
 
+/* One line when the room is used up, and one when there is some again. True: that has changed. */
+static bool tell_room(struct journal *j)
+{
+    uv_mutex_lock(&j->lock);
+    uint64_t since = j->no_room_since;
+    struct problem problem = j->no_room;
+    uv_mutex_unlock(&j->lock);
+    if (since == j->no_room_told)
+        return false;
+    char text[sizeof problem.text + 128];
+    if (since != 0)
+        snprintf(text, sizeof text, "%s; no record becomes durable until there is room, which is looked for again and again",
+                 problem.text);
+    else
+        snprintf(text, sizeof text, "there is room again, after %.1f s", (double)(uv_hrtime() - j->no_room_told) / 1e9);
+    j->no_room_told = since;
+    j->spare_told = j->spare_told && since != 0;
+    if (j->options.on_notice != NULL)
+        j->options.on_notice(j->options.context, text);
+    return true;
+}
+
 static void on_async(uv_async_t *async)
 {
     struct handles *handles = async->data;
@@ -166,6 +209,7 @@ static void on_async(uv_async_t *async)
     bool memory = j->options.durability == DURABILITY_MEMORY;
     bool moved = memory || retire_done(j);
     tell_spare(j);
+    moved = tell_room(j) || moved;
     if (moved || (j->forsaken && journal_settled(j)))
         j->options.on_durable(j->options.context);
     /* The callback may have closed the journal. */
@@ -254,9 +298,10 @@ static bool open_store(struct journal *j, struct problem *problem)
     const struct journal_options *o = &j->options;
     const bool memory = o->durability == DURABILITY_MEMORY;
     const struct journal_store_options options = {
-        .disk = disk_posix(),
+        .disk = o->disk,
         .folder = j->folder,
         .identity = o->identity,
+        .memory = o->memory,
         .durability = o->durability,
         .segment_bytes = o->segment_bytes,
         .spares = memory ? NULL : &j->spare.spares,
@@ -427,6 +472,15 @@ void journal_reborn(struct journal *j, uint32_t incarnation)
 }
 
 /* ---- Asking ---- */
+
+bool journal_has_room(const struct journal *j)
+{
+    struct journal *locked = (struct journal *)j;
+    uv_mutex_lock(&locked->lock);
+    bool room = locked->no_room_since == 0;
+    uv_mutex_unlock(&locked->lock);
+    return room;
+}
 
 uint64_t journal_durable(const struct journal *j)
 {

@@ -8,20 +8,23 @@
 
 #include "core/formats/packet.h"
 #include "io/data_folder.h"
+#include "io/journal_store.h"
 #include "io/problem.h"
 
 struct journal;
 
 struct journal_options {
+    struct disk *disk; /* borrowed; its calls come from several threads */
     const char *folder;
     struct identity identity;
-    uint8_t durability; /* enum durability */
+    struct journal_memory memory; /* called on a thread of the journal's */
+    uint8_t durability;           /* enum durability */
     uint64_t segment_bytes;
-    /* Called on the loop's thread when `journal_durable` has moved. */
+    /* Called on the loop's thread when `journal_durable` has moved, or what `journal_has_room` says has changed. */
     void (*on_durable)(void *context);
     /* Called on the loop's thread, once, when a write or sync failed: the node must stop (rule 14). */
     void (*on_failure)(void *context, const struct problem *problem);
-    /* Something an operator should know, such as a torn tail that was cut. NULL: not wanted. */
+    /* Something an operator should know, such as a torn tail that was cut, or that there is no room. NULL: not wanted. */
     void (*on_notice)(void *context, const char *text);
     void *context;
 };
@@ -51,6 +54,10 @@ bool journal_settled(const struct journal *j);
 /* The next life, of this incarnation, begins: journal_recover starts anew and gives all there is. The journal is settled. */
 void journal_reborn(struct journal *j, uint32_t incarnation);
 
+/* Whether there was room the last time that something was written. Without room, what is appended is kept, and tried again until it
+ * is written: nothing is lost, but nothing more becomes durable meanwhile. */
+bool journal_has_room(const struct journal *j);
+
 /* The highest lsn that is durable. */
 uint64_t journal_durable(const struct journal *j);
 /* The highest lsn appended or recovered. */
@@ -64,7 +71,7 @@ struct journal_statistics {
 };
 struct journal_statistics journal_statistics(const struct journal *j);
 
-/* Writes and syncs what is gathered, then closes. Blocks. */
+/* Writes and syncs what is gathered, unless there is no room, then closes. Blocks. */
 void journal_close(struct journal *j);
 
 #endif

@@ -23,6 +23,8 @@ enum {
     BUFFER_BYTES = 4 << 20,        /* a group that has grown beyond this is closed, the next buffer begins */
     MEMORY_BUFFER_BYTES = 1 << 20, /* the same of `durability: memory`, which forgets whole buffers */
     IDLE_MS = 1000,                /* without appends: a mark follows */
+    ROOM_RETRY_MIN_MS = 20,        /* until what there was no room for is tried again: first, */
+    ROOM_RETRY_MAX_MS = 1000,      /* and after doubling at most */
     MEMORY_BYTES_MAX = 1 << 30,    /* what `durability: memory` keeps for reading back */
 };
 
@@ -80,6 +82,8 @@ struct journal {
     bool stop;
     bool failed;
     struct problem failure;
+    uint64_t no_room_since; /* by uv_hrtime; 0: there is room */
+    struct problem no_room;
 
     uv_thread_t worker;
     bool worker_started;
@@ -89,6 +93,7 @@ struct journal {
     /* The loop's. */
     bool failure_told;
     bool spare_told;
+    uint64_t no_room_told; /* the `no_room_since` that was told last; 0: that there is room */
     uint64_t last_lsn;
     bool appended_since_tick;
     bool forsaken;                        /* and not reborn yet */

@@ -71,8 +71,10 @@ static bool open_storage(struct node_host *h, struct problem *problem)
         return false;
     tell_notice(h, data_folder_notice(h->folder));
     const struct journal_options options = {
+        .disk = disk_posix(),
         .folder = h->path,
         .identity = *data_folder_identity(h->folder),
+        .memory = {data_folder_newest_segment, h->folder},
         .durability = config->node_config.durability,
         .segment_bytes = config->segment_bytes,
         .on_durable = on_input,

@@ -10,14 +10,15 @@
  * `checksum`. A reader writes what it understood again and compares: a file with one byte changed, added or missing is
  * corrupt.
  *
- *   synod-identity 1                              the 1 is the version of the format
+ *   synod-identity 2                              the 2 is the version of the format
  *   cluster demo
  *   node 3
  *   instance 0f1e2d3c4b5a69788796a5b4c3d2e1f0     random, made by `synod init`
  *   incarnation 7                                 boots so far; 0 after `synod init`
+ *   segment 4711                                  first lsn of the journal's newest segment; 0: the journal has not begun
  *   checksum 8d1f5a0c33e29b74
  *
- *   synod-peers 1
+ *   synod-peers 2
  *   1 6b1c...                                     node, its instance id; in the order of the nodes
  *   checksum ...
  *
@@ -45,7 +46,7 @@
 #include "io/lease.h"
 
 enum {
-    FORMAT_VERSION = 1,
+    FORMAT_VERSION = 2,
     INSTANCE_BYTES = 16,
     INSTANCE_TEXT = 2 * INSTANCE_BYTES + 1,
     TEXT_MAX = 4096, /* 63 peers of 36 bytes and some */
@@ -105,8 +106,9 @@ static size_t identity_print(const struct identity *id, char *text)
 {
     char instance[INSTANCE_TEXT];
     instance_print(id->instance, instance);
-    int len = snprintf(text, TEXT_MAX, "synod-identity %d\ncluster %s\nnode %u\ninstance %s\nincarnation %u\n",
-                       FORMAT_VERSION, id->cluster, id->node, instance, id->incarnation);
+    int len = snprintf(text, TEXT_MAX,
+                       "synod-identity %d\ncluster %s\nnode %u\ninstance %s\nincarnation %u\nsegment %" PRIu64 "\n",
+                       FORMAT_VERSION, id->cluster, id->node, instance, id->incarnation, id->newest_segment);
     return text_seal(text, (size_t)len);
 }
 
@@ -127,8 +129,8 @@ static bool identity_read(const char *text, size_t len, struct identity *id)
 {
     char instance[INSTANCE_TEXT], again[TEXT_MAX];
     *id = (struct identity){0};
-    if (sscanf(text, "synod-identity %*u\ncluster %63s\nnode %u\ninstance %32s\nincarnation %u\n", id->cluster, &id->node,
-               instance, &id->incarnation) != 4)
+    if (sscanf(text, "synod-identity %*u\ncluster %63s\nnode %u\ninstance %32s\nincarnation %u\nsegment %" SCNu64 "\n",
+               id->cluster, &id->node, instance, &id->incarnation, &id->newest_segment) != 5)
         return false;
     return instance_read(instance, id->instance) && identity_print(id, again) == len && memcmp(again, text, len) == 0;
 }
@@ -153,7 +155,7 @@ static bool peers_read(const char *text, size_t len, struct peer *peers)
 static bool file_problem(const struct files *f, int exit_code, const char *name, const char *what, int64_t error,
                          struct problem *problem)
 {
-    return problem_set(problem, exit_code, "%s/%s: %s%s", f->path, name, what, strerror((int)-error));
+    return problem_set_error(problem, exit_code, error, "%s/%s: %s", f->path, name, what);
 }
 
 /* Writes and syncs a new file. */
@@ -168,6 +170,8 @@ static bool write_file(const struct files *f, const char *path, const char *name
     error = ok && !MUTANT(LIFE_NOT_SYNCED) ? disk_sync(f->disk, file) : 0;
     ok = ok && (error == 0 || file_problem(f, EXIT_SYNC_FAILED, name, "sync: ", error, problem));
     disk_close(f->disk, file);
+    if (!ok)
+        disk_remove(f->disk, path);
     return ok;
 }
 
@@ -182,7 +186,7 @@ static bool replace_file(const struct files *f, const char *name, const char *te
     ok = ok && (error == 0 || file_problem(f, EXIT_DATA, name, "", error, problem));
     error = ok ? disk_sync_folder(f->disk, f->path) : 0;
     if (error != 0)
-        ok = problem_set(problem, EXIT_SYNC_FAILED, "%s: sync: %s", f->path, strerror(-error));
+        ok = problem_set_folder_sync(problem, f->path, error);
     free(from);
     free(to);
     return ok;
@@ -273,7 +277,7 @@ static bool make_folder(struct disk *disk, const char *path, struct problem *pro
             slash[slash == part ? 1 : 0] = '\0';
         error = disk_sync_folder(disk, slash != NULL ? part : ".");
         if (error != 0)
-            return problem_set(problem, EXIT_SYNC_FAILED, "%s: sync: %s", part, strerror(-error));
+            return problem_set_folder_sync(problem, part, error);
     }
     return true;
 }
@@ -497,6 +501,20 @@ bool data_folder_open(struct data_folder **out, struct disk *disk, const char *p
 }
 
 bool data_folder_reboot(struct data_folder *folder, struct problem *problem) { return count_boot(folder, problem); }
+
+bool data_folder_newest_segment(void *opened, uint64_t first_lsn, struct problem *problem)
+{
+    struct data_folder *folder = opened;
+    struct identity next = folder->identity;
+    char text[TEXT_MAX];
+    if (next.newest_segment == first_lsn)
+        return true;
+    next.newest_segment = first_lsn;
+    if (!replace_file(&folder->files, "identity", text, identity_print(&next, text), problem))
+        return false;
+    folder->identity = next;
+    return true;
+}
 
 void data_folder_close(struct data_folder *folder)
 {

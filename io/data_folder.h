@@ -14,6 +14,9 @@ struct identity {
     uint32_t node;
     uint8_t instance[16]; /* random, made by init */
     uint32_t incarnation; /* durable boot count, counted up by each open; from 1 */
+    /* First lsn of the newest segment of the journal that may hold a record; 0: the journal has not begun. A folder that lacks
+     * this segment is damaged (io/journal_store.h). */
+    uint64_t newest_segment;
 };
 
 /* Who speaks in this node's frames. */
@@ -43,6 +46,10 @@ bool data_folder_open_guarded(struct data_folder **out, struct disk *disk, const
 /* Another life of the node begins in the folder that stays open: makes its incarnation durable, and names it from then on.
  * False: it may or may not be durable, and the folder still names the old one. */
 bool data_folder_reboot(struct data_folder *folder, struct problem *problem);
+/* Makes durable in `folder` (a data_folder) that this is the newest segment, unless it names that one already. To be called before the first record in it is
+ * relied on. On any thread, but not beside data_folder_reboot. False: it may or may not be durable; where the problem is that
+ * there is no room, it may be tried again. */
+bool data_folder_newest_segment(void *folder, uint64_t first_lsn, struct problem *problem);
 void data_folder_close(struct data_folder *folder);
 
 /* To be called before each write to the folder, and every second or so. False: the lease is lost, and nothing must be

@@ -8,7 +8,17 @@
  * after a good end alone: for that, journal_store_settle makes everything durable and says `fsync`.
  *
  * It is durable before the node says a word. A node that has lost something counts as one that lost its disk (rule 12 of
- * the design), and is refused: without its promises it must not vote. No such file: the node never got so far. */
+ * the design), and is refused: without its promises it must not vote.
+ *
+ * And are the files there? The data folder's identity names the newest segment. It is written after the segment and this file
+ * are durable, and before the first record in that segment is relied on. So at each moment
+ *
+ *     what identity says       may be there                        must be there
+ *     nothing                  a segment, this file                nothing: the journal has not begun
+ *     a segment                a newer one, which holds nothing    it, all before it, this file
+ *
+ * and what must be there and is not was removed: a crash cannot do that. Of `durability: memory`, which has no segments,
+ * identity says that the first one is there: it has begun. */
 #include <errno.h>
 #include <stdio.h>
 
@@ -57,6 +67,18 @@ static bool lost(const struct journal_store *s, const char *why, struct problem 
         s->folder, why);
 }
 
+/* Whether there is the segment that was the newest one, or a newer one: a crash may have come before that was remembered. That
+ * those before it are there, the walk sees. */
+static bool check_newest(const struct journal_store *s, struct problem *problem)
+{
+    char why[TEXT_SIZE];
+    const uint64_t newest = s->options.identity.newest_segment;
+    if (s->file_count > 0 && s->files[s->file_count - 1].first_lsn >= newest)
+        return true;
+    snprintf(why, sizeof why, "journal-%020llu.log is missing", (unsigned long long)(newest > 0 ? newest : 1));
+    return lost(s, why, problem);
+}
+
 bool journal_durability_check(const struct journal_store *s, struct problem *problem)
 {
     char before[TEXT_SIZE], now[TEXT_SIZE];
@@ -64,12 +86,12 @@ bool journal_durability_check(const struct journal_store *s, struct problem *pro
     if (!read_line(s, before, &found, problem))
         return false;
     if (!found)
-        return true;
+        return s->options.identity.newest_segment == 0 || lost(s, "the file journal-durability is missing", problem);
     describe(s->disk, DURABILITY_OS, now);
     if (strcmp(before, "memory") == 0)
         return lost(s, "it ran with `durability: memory` before", problem);
-    if (s->file_count == 0)
-        return lost(s, "the segments are gone", problem);
+    if (!check_newest(s, problem))
+        return false;
     if (strcmp(before, "fsync") != 0 && strcmp(now, "os unknown") == 0)
         return lost(s, "it ran with `durability: os`, and nobody knows here whether the machine was started again since",
                     problem);
@@ -106,8 +128,10 @@ bool journal_durability_note(const struct journal_store *s, uint8_t durability, 
     int error = write_line(s->disk, temporary, line);
     if (error == 0)
         error = disk_rename(s->disk, temporary, path);
-    if (error != 0)
-        problem_set(problem, EXIT_SYNC_FAILED, "journal %s: cannot be written: %s", path, strerror(-error));
+    if (error != 0) {
+        problem_set_error(problem, EXIT_SYNC_FAILED, error, "journal %s: cannot be written: ", path);
+        disk_remove(s->disk, temporary);
+    }
     free(path);
     free(temporary);
     return error == 0 && journal_sync_folder(s->disk, s->folder, problem);

@@ -154,6 +154,7 @@ static bool take_over(struct journal_store *s, struct journal_walk *w, struct pr
         return open_problem(s->writer.path, file, problem);
     s->writer.file = file;
     s->writer.segment = s->files[w->segment];
+    s->writer.segment_state = SEGMENT_SYNCED;
     s->writer.oldest_lsn = w->oldest_lsn;
     s->writer.offset = w->offset;
     s->writer.previous = w->previous;
@@ -202,6 +203,8 @@ static bool no_segments(struct journal_store *s, struct problem *problem)
 {
     s->recover_next = 1;
     s->ends_in_mark = true;
+    s->writer.segment.first_lsn = 1;
+    s->writer.segment_state = SEGMENT_SYNCED;
     return s->file_count == 0 ||
            problem_set(problem, EXIT_DATA, "journal %s: holds a journal, which `durability: memory` would forget",
                        s->folder);
@@ -217,7 +220,7 @@ bool journal_recovery(struct journal_store *s, struct problem *problem)
         ok = no_segments(s, problem);
     else if (ok)
         ok = s->file_count > 0 ? recover_segments(s, problem) : first_segment(s, problem);
-    return ok && journal_durability_note(s, s->options.durability, problem);
+    return ok && journal_durability_note(s, s->options.durability, problem) && journal_writer_finish(&s->writer, problem);
 }
 
 bool journal_store_settle(struct journal_store *s, struct problem *problem)

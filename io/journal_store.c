@@ -59,6 +59,7 @@ static struct journal_store *store_new(const struct journal_store_options *optio
         .folder = s->folder,
         .owner = &s->owner,
         .spares = options->spares,
+        .memory = options->memory,
         .sync = options->durability == DURABILITY_FSYNC,
         .segment_bytes = journal_pages(segment_bytes),
         .file = -1,

@@ -28,10 +28,20 @@ struct journal_spares {
     void *context;
 };
 
+/* Who remembers, durably and outside of the journal's own files, that the journal has begun, and its newest segment: so that a
+ * folder from which they were removed is not taken for a new one. For a node that is its data folder. */
+struct journal_memory {
+    /* Makes durable that the newest segment begins with `first_lsn`. On the thread that writes. */
+    bool (*remember)(void *context, uint64_t first_lsn, struct problem *problem);
+    void *context;
+};
+
 struct journal_store_options {
-    struct disk *disk;             /* borrowed */
-    const char *folder;            /* exists; copied */
-    struct identity identity;      /* as data_folder_open gave it: its incarnation is the life that writes */
+    struct disk *disk;  /* borrowed */
+    const char *folder; /* exists; copied */
+    /* As data_folder_open gave it: its incarnation is the life that writes, its newest segment what was remembered. */
+    struct identity identity;
+    struct journal_memory memory;  /* without a function: nothing is remembered */
     uint8_t durability;            /* enum durability; `memory` only checks the folder, and no group may be written */
     uint64_t segment_bytes;        /* of a new segment; rounded up to whole pages, four at least */
     struct journal_spares *spares; /* borrowed; NULL: a segment is made when it is needed */
@@ -43,9 +53,9 @@ struct journal_store_options {
     uint32_t recover_bytes; /* of a chunk of journal_store_recover, about (1 MiB) */
 };
 
-/* Opens the journal in the folder (makes one where there is none), cuts a torn tail, writes the last valid group again and
- * syncs everything before it returns (rule 14 of the design). False: corruption (EXIT_DATA; the text names file and offset),
- * or a disk that fails; nothing is left open then. */
+/* Opens the journal in the folder (makes one where it has not begun), cuts a torn tail, writes the last valid group again and
+ * syncs everything before it returns (rule 14 of the design). False: corruption, or a file that must be there and is not
+ * (EXIT_DATA; the text names file and offset), or a disk that fails; nothing is left open then. */
 bool journal_store_open(struct journal_store **out, const struct journal_store_options *options, struct problem *problem);
 
 /* For a good end of a node with `durability: os`, after its last group: makes all of the journal durable, so that the node may
@@ -86,8 +96,9 @@ void journal_store_reborn(struct journal_store *s, uint32_t incarnation);
 /* ---- Writing ---- */
 
 /* Seals the group, whose first lsn is the one after the last (a mark, when it holds no record), writes it at the end and
- * syncs it; where it does not fit, into a new segment. The caller keeps the group. False: the disk failed
- * (EXIT_SYNC_FAILED). That is final (rule 14 of the design): every later call fails as well. */
+ * syncs it; where it does not fit, into a new segment. The caller keeps the group. False: where the problem is that there is no
+ * room, nothing has happened, and the same group may be given again; else the disk failed (EXIT_SYNC_FAILED), which is final
+ * (rule 14 of the design): every later call fails as well. */
 bool journal_store_group(struct journal_store *s, struct journal_group *g, struct problem *problem);
 
 /* The same in steps, for a journal with a thread that writes: journal_store_room and journal_store_write touch only the end
@@ -103,9 +114,11 @@ struct journal_written {
     uint64_t bytes;
 };
 
-/* Sees to it that the group fits at the end of the last segment: makes a new one if it does not. */
+/* Sees to it that the group fits at the end of the last segment: makes a new one if it does not. What was done of that when there
+ * is no room for the rest is not done again by the next call. */
 bool journal_store_room(struct journal_store *s, const struct journal_group *g, struct problem *problem);
-/* Seals, writes and syncs a group for which there is room. */
+/* Seals, writes and syncs a group for which there is room. A file system may lack it all the same (one that never writes in
+ * place): then nothing was synced, and the same group is written to the same place by the next call. */
 bool journal_store_write(struct journal_store *s, struct journal_group *g, struct journal_written *written,
                          struct problem *problem);
 void journal_store_note(struct journal_store *s, const struct journal_written *written);

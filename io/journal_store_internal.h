@@ -17,18 +17,27 @@ enum {
     RECOVER_BYTES = 1 << 20, /* and of recover_bytes */
 };
 
+/* What was done of a new segment. A group is written only when all of it is. */
+enum segment_state {
+    SEGMENT_NAMED,      /* it has its header and its name */
+    SEGMENT_SYNCED,     /* the name is durable */
+    SEGMENT_REMEMBERED, /* and so is, outside of the journal, that it is the newest one */
+};
+
 /* The end of the journal: where the next group goes. */
 struct writer {
     struct disk *disk;
     const char *folder;
     const struct journal_owner *owner;
     struct journal_spares *spares; /* NULL: none */
+    struct journal_memory memory;
     bool sync;
     bool failed; /* for good */
     uint64_t segment_bytes;
     int file; /* the last segment; -1: none yet */
     char *path;
     struct journal_file segment;
+    uint8_t segment_state; /* enum segment_state */
     uint64_t oldest_lsn;
     uint64_t offset;
     uint64_t previous;
@@ -84,7 +93,7 @@ void journal_store_index(struct journal_store *s, uint64_t lsn, uint64_t offset,
 bool journal_recovery(struct journal_store *s, struct problem *problem);
 
 /* journal_durability.c */
-/* Refuses a node that lost what it promised. */
+/* Refuses a node that lost what it promised, or a file that was there. */
 bool journal_durability_check(const struct journal_store *s, struct problem *problem);
 /* Makes durable how the node runs now (enum durability). */
 bool journal_durability_note(const struct journal_store *s, uint8_t durability, struct problem *problem);
@@ -96,7 +105,10 @@ bool journal_write_zeros(struct disk *disk, int file, const char *path, uint64_t
                          struct problem *problem);
 bool journal_sync_file(struct disk *disk, int file, const char *path, struct problem *problem);
 bool journal_sync_folder(struct disk *disk, const char *folder, struct problem *problem);
-/* Makes the segment that begins with `first_lsn` and has room for `room` bytes of groups, and closes the one before. */
+/* Makes the segment that begins with `first_lsn` and has room for `room` bytes of groups, and closes the one before. It is
+ * SEGMENT_NAMED then. */
 bool journal_writer_segment(struct writer *w, uint64_t first_lsn, uint64_t room, struct problem *problem);
+/* Does what is left to be done of the last segment. */
+bool journal_writer_finish(struct writer *w, struct problem *problem);
 
 #endif

@@ -12,8 +12,8 @@ enum { STEP_BYTES = 256 << 10 };
 
 static bool write_problem(const char *path, uint64_t offset, uint64_t len, int error, struct problem *problem)
 {
-    return problem_set(problem, EXIT_SYNC_FAILED, "journal %s: offset %llu: cannot write %llu bytes: %s", path,
-                       (unsigned long long)offset, (unsigned long long)len, strerror(-error));
+    return problem_set_error(problem, EXIT_SYNC_FAILED, error, "journal %s: offset %llu: cannot write %llu bytes: ", path,
+                             (unsigned long long)offset, (unsigned long long)len);
 }
 
 bool journal_write_bytes(struct disk *disk, int file, const char *path, uint64_t offset, const void *from, size_t len,
@@ -41,8 +41,7 @@ bool journal_sync_file(struct disk *disk, int file, const char *path, struct pro
 bool journal_sync_folder(struct disk *disk, const char *folder, struct problem *problem)
 {
     int error = disk_sync_folder(disk, folder);
-    return error == 0 ||
-           problem_set(problem, EXIT_SYNC_FAILED, "journal %s: cannot sync the folder: %s", folder, strerror(-error));
+    return error == 0 || problem_set_folder_sync(problem, folder, error);
 }
 
 /* ---- Segments ---- */
@@ -51,8 +50,8 @@ static char *spare_path(const char *folder) { return disk_path(folder, "journal-
 
 static bool spare_problem(const char *path, uint64_t bytes, int error, struct problem *problem)
 {
-    return problem_set(problem, EXIT_SYNC_FAILED, "journal %s: cannot make a segment of %llu bytes: %s", path,
-                       (unsigned long long)bytes, strerror(-error));
+    return problem_set_error(problem, EXIT_SYNC_FAILED, error, "journal %s: cannot make a segment of %llu bytes: ", path,
+                             (unsigned long long)bytes);
 }
 
 /* In small steps, each of which is waited for, so that the disk never has more than one queued in front of a group. */
@@ -109,19 +108,26 @@ static int take_spare(const struct writer *w, uint64_t *bytes, struct problem *p
     return w->spares->take(w->spares->context, bytes, &file, problem) ? file : -1;
 }
 
-/* Rule 8: header and sync first, the name and the folder's sync second. */
+/* Rule 8: header and sync first, the name second. */
 static bool segment_name(const struct writer *w, int file, const char *path, const uint64_t *header,
                          const struct journal_segment *segment, struct problem *problem)
 {
-    bool ok = journal_write_bytes(w->disk, file, path, 0, header, segment->header_bytes, problem) &&
-              (!w->sync || journal_sync_file(w->disk, file, path, problem));
+    bool ok = journal_write_bytes(w->disk, file, path, 0, header, segment->header_bytes, problem);
+    int error = ok && w->sync ? disk_sync_data(w->disk, file) : 0;
+    ok = ok && (error == 0 || spare_problem(path, segment->bytes, error, problem));
     char *spare = spare_path(w->folder);
-    int error = ok ? disk_rename(w->disk, spare, path) : 0;
+    error = ok ? disk_rename(w->disk, spare, path) : 0;
     if (error != 0)
-        ok = problem_set(problem, EXIT_SYNC_FAILED, "journal %s: cannot rename %s to it: %s", path, spare, strerror(-error));
+        ok = problem_set_error(problem, EXIT_SYNC_FAILED, error, "journal %s: cannot rename %s to it: ", path, spare);
+    if (!ok)
+        disk_remove(w->disk, spare);
     free(spare);
-    bool sync = w->sync && !MUTANT(SEGMENT_NAME_NOT_SYNCED);
-    return ok && (!sync || journal_sync_folder(w->disk, w->folder, problem));
+    return ok;
+}
+
+static bool remember(const struct writer *w, uint64_t first_lsn, struct problem *problem)
+{
+    return w->memory.remember == NULL || w->memory.remember(w->memory.context, first_lsn, problem);
 }
 
 bool journal_writer_segment(struct writer *w, uint64_t first_lsn, uint64_t room, struct problem *problem)
@@ -139,7 +145,8 @@ bool journal_writer_segment(struct writer *w, uint64_t first_lsn, uint64_t room,
     uint64_t *header = memory_new((size_t)header_bytes, 1);
     char *path = journal_segment_path(w->folder, first_lsn);
     journal_segment_write(header, w->owner, &segment, &w->sticky);
-    bool ok = segment_name(w, file, path, header, &segment, problem);
+    bool ok = !MUTANT(SEGMENT_REMEMBERED_EARLY) || remember(w, first_lsn, problem);
+    ok = ok && segment_name(w, file, path, header, &segment, problem);
     free(header);
     if (!ok) {
         disk_close(w->disk, file);
@@ -152,16 +159,35 @@ bool journal_writer_segment(struct writer *w, uint64_t first_lsn, uint64_t room,
     w->file = file;
     w->path = path;
     w->segment = (struct journal_file){.first_lsn = first_lsn, .bytes = bytes, .header_bytes = segment.header_bytes};
+    w->segment_state = SEGMENT_NAMED;
     w->offset = segment.header_bytes;
     w->previous = w->segment_previous = previous;
     return true;
 }
 
+bool journal_writer_finish(struct writer *w, struct problem *problem)
+{
+    if (MUTANT(SEGMENT_NAME_NOT_SYNCED))
+        w->segment_state = SEGMENT_REMEMBERED; /* which would sync the folder, too */
+    if (w->segment_state == SEGMENT_NAMED) {
+        if (w->sync && !journal_sync_folder(w->disk, w->folder, problem))
+            return false;
+        w->segment_state = SEGMENT_SYNCED;
+    }
+    if (w->segment_state == SEGMENT_SYNCED) {
+        if (!remember(w, w->segment.first_lsn, problem))
+            return false;
+        w->segment_state = SEGMENT_REMEMBERED;
+    }
+    return true;
+}
+
 /* ---- Groups ---- */
 
-static bool fails(struct writer *w)
+/* Having no room is no failure: nothing that anybody relies on has become doubtful. */
+static bool fails(struct writer *w, const struct problem *problem)
 {
-    w->failed = true;
+    w->failed = w->failed || !problem->no_room;
     return false;
 }
 
@@ -176,7 +202,9 @@ bool journal_store_room(struct journal_store *s, const struct journal_group *g, 
     uint64_t bytes = journal_pages(g->len);
     if (w->failed)
         return failed_before(w, problem);
-    return w->segment.bytes - w->offset >= bytes || journal_writer_segment(w, g->first_lsn, bytes, problem) || fails(w);
+    bool fits = w->segment.bytes - w->offset >= bytes;
+    bool ok = (fits || journal_writer_segment(w, g->first_lsn, bytes, problem)) && journal_writer_finish(w, problem);
+    return ok || fails(w, problem);
 }
 
 bool journal_store_write(struct journal_store *s, struct journal_group *g, struct journal_written *written,
@@ -191,7 +219,7 @@ bool journal_store_write(struct journal_store *s, struct journal_group *g, struc
     bool sync = w->sync && !MUTANT(GROUP_NOT_SYNCED);
     if (!journal_write_bytes(w->disk, w->file, w->path, w->offset, g->words, (size_t)bytes, problem) ||
         (sync && !journal_sync_file(w->disk, w->file, w->path, problem)))
-        return fails(w);
+        return fails(w, problem);
     *written = (struct journal_written){
         .first_lsn = g->first_lsn, .count = g->count, .segment = w->segment, .offset = w->offset, .bytes = bytes};
     w->offset += bytes;

@@ -3,6 +3,7 @@
 #define SYNOD_IO_PROBLEM_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 /* Exit codes of the command (documented in --help and docs/configuration.md). */
 enum exit_code {
@@ -17,10 +18,21 @@ enum exit_code {
 
 struct problem {
     int exit_code;
+    bool no_room; /* it may pass: problem_set_error */
     char text[1024];
 };
 
 /* Fills in `p`, printf-like. Returns false, so that a failing function can return it. */
 bool problem_set(struct problem *p, int exit_code, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* The same for a call that failed with `error`, a negative errno, whose words are added to the text. Where the error says that
+ * there is no room or no descriptor, `no_room` is set and the exit code is EXIT_TROUBLE: nothing is lost, and it may be tried
+ * again. Not for a sync of what is named already, after which an error is final whatever it says (rule 14). */
+bool problem_set_error(struct problem *p, int exit_code, int64_t error, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+/* The same for a sync of `folder`. It takes a descriptor, and without one nothing was begun: that may be tried again. Every other
+ * error is final. */
+bool problem_set_folder_sync(struct problem *p, const char *folder, int64_t error);
 
 #endif

@@ -174,6 +174,7 @@ static bool open_files(struct machine *m)
         .disk = disk,
         .folder = path,
         .identity = *data_folder_identity(m->folder),
+        .memory = {data_folder_newest_segment, m->folder},
         .durability = DURABILITY_FSYNC,
         .segment_bytes = m->world->plan.segment_bytes,
         .on_notice = on_notice,

@@ -216,8 +216,11 @@ const struct mutant_kind mutant_kinds[MUTANTS] = {
         "group-not-synced", "groups are written and not synced",
         "rule 2", CHECK(RECOVERY), "power that goes"},
     [MUTANT_SEGMENT_NAME_NOT_SYNCED] = {
-        "segment-name-not-synced", "the name of a new segment is not synced",
+        "segment-name-not-synced", "the name of a new segment is neither synced nor remembered",
         "rule 8 of core/formats/journal.h; many had that (Pillai et al. 2014)", CHECK(RECOVERY), "power that goes"},
+    [MUTANT_SEGMENT_REMEMBERED_EARLY] = {
+        "segment-remembered-early", "the newest segment is remembered before it has its name",
+        "docs/disk-format.md", CHECK(RECOVERY), "power that goes"},
     [MUTANT_LIFE_NOT_COUNTED] = {
         "life-not-counted", "a node that starts again believes to be in the life before",
         "rule 1", CHECK(BALLOT_UNIQUE), "restarts"},

@@ -20,7 +20,8 @@
 
 enum { SECTORS_MAX = 10 };
 
-static const char *const names[SWEEP_KINDS] = {"flip-bit", "flip-byte", "zero-byte", "truncate", "prefix", "reorder"};
+static const char *const names[SWEEP_KINDS] = {"flip-bit", "flip-byte", "zero-byte", "truncate",
+                                               "prefix",   "reorder",   "remove"};
 
 const char *sweep_name(enum sweep_kind kind) { return names[kind]; }
 
@@ -53,13 +54,13 @@ static bool wrong(struct sweep *s, const char *format, ...)
 static bool open_case(struct sweep *s, uint64_t *last, struct problem *problem)
 {
     const struct sweep_journal *j = &s->journal;
-    struct journal_store *store;
+    struct sweep_node node;
     struct packet_list found;
-    if (!sweep_journal_open(j, disk_sim_disk(s->sim), &store, problem))
+    if (!sweep_node_open(j, disk_sim_disk(s->sim), &node, problem))
         return false;
     bool ok = true;
     *last = 0;
-    while ((ok = journal_store_recover(store, &found, problem)) && found.len > 0 && *last != UINT64_MAX) {
+    while ((ok = journal_store_recover(node.store, &found, problem)) && found.len > 0 && *last != UINT64_MAX) {
         for (size_t i = 0; i < found.len && *last != UINT64_MAX; i++) {
             const struct packet *p = &found.ptr[i], *was = &j->list.ptr[*last];
             bool same = *last < j->list.len && p->id == *last + 1 && p->kind == was->kind && p->len == was->len &&
@@ -67,7 +68,7 @@ static bool open_case(struct sweep *s, uint64_t *last, struct problem *problem)
             *last = same ? *last + 1 : UINT64_MAX;
         }
     }
-    journal_store_close(store);
+    sweep_node_close(&node);
     return ok;
 }
 
@@ -210,6 +211,61 @@ static bool judge_loss(struct sweep *s, enum sweep_kind kind, size_t call)
     return true;
 }
 
+/* ---- Files that somebody removes ---- */
+
+enum { FILES_MAX = 64 };
+
+struct file_names {
+    char names[FILES_MAX][PATH_BYTES];
+    size_t count;
+};
+
+static void note_file(void *context, const char *name)
+{
+    struct file_names *files = context;
+    invariant(files->count < FILES_MAX);
+    snprintf(files->names[files->count++], PATH_BYTES, "%s", name);
+}
+
+/* Judges the state after `call` without the files whose names begin with `prefix`. What is of no value may be missing. */
+static bool remove_case(struct sweep *s, const struct file_names *files, const char *prefix, size_t call)
+{
+    const struct recorded *c = &s->journal.recorder.ptr[call];
+    struct sweep_counts *counts = &s->result->counts[SWEEP_REMOVE];
+    struct problem problem;
+    char path[2 * PATH_BYTES];
+    uint64_t last;
+    for (size_t i = 0; i < files->count; i++) {
+        if (strncmp(files->names[i], prefix, strlen(prefix)) != 0)
+            continue;
+        snprintf(path, sizeof path, "%s/%s", SWEEP_FOLDER, files->names[i]);
+        disk_remove(disk_sim_disk(s->sim), path);
+    }
+    counts->cases++;
+    bool opened = open_case(s, &last, &problem);
+    disk_sim_put_back(s->sim);
+    if (!opened && problem.exit_code == EXIT_DATA) {
+        counts->refused++;
+        return true;
+    }
+    if (!opened || (last != c->acked && last != c->written))
+        return wrong(s, "%s*, call %zu: %s; %llu was acknowledged, and the last sound lsn is %lld", prefix, call,
+                     opened ? "opens" : problem.text, (unsigned long long)c->acked, opened ? (long long)last : 0);
+    counts->whole++;
+    return true;
+}
+
+/* Each file of the state after `call`, and all those of the journal. */
+static bool remove_files(struct sweep *s, size_t call)
+{
+    struct file_names files = {0};
+    disk_list(disk_sim_disk(s->sim), SWEEP_FOLDER, note_file, &files);
+    bool ok = remove_case(s, &files, "journal-", call);
+    for (size_t i = 0; ok && i < files.count; i++)
+        ok = remove_case(s, &files, files.names[i], call);
+    return ok;
+}
+
 /* All calls up to each of them, with everything durable. */
 static bool sweep_prefixes(struct sweep *s)
 {
@@ -225,7 +281,7 @@ static bool sweep_prefixes(struct sweep *s)
         disk_sync_folder(disk_sim_disk(s->sim), SWEEP_FOLDER);
         disk_sim_settle(s->sim);
         disk_sim_keep(s->sim);
-        ok = judge_loss(s, SWEEP_PREFIX, i);
+        ok = judge_loss(s, SWEEP_PREFIX, i) && remove_files(s, i);
     }
     disk_sim_free(s->sim);
     return ok;

@@ -2,7 +2,7 @@
  * written, each opened by the store that ships (io/journal_store.h). Damage must be refused with file and offset, or the
  * journal must come back whole; only the very last group, which nobody can tell from a torn write when no mark follows, may
  * be cut, and that is counted apart. A state that a loss of power leaves is never refused, and has all that was
- * acknowledged. */
+ * acknowledged. A folder from which somebody removed files is refused, or has all that was acknowledged. */
 #ifndef SYNOD_SIM_SWEEP_H
 #define SYNOD_SIM_SWEEP_H
 
@@ -17,6 +17,7 @@ enum sweep_kind {
     SWEEP_TRUNCATE,  /* each segment to each shorter length */
     SWEEP_PREFIX,    /* the calls that changed the disk, up to each of them */
     SWEEP_REORDER,   /* before each sync: any of the sectors that wait for it, and the first of the names */
+    SWEEP_REMOVE,    /* after each of these calls: each file gone; and all of the journal's gone */
     SWEEP_KINDS
 };
 

@@ -66,7 +66,6 @@ struct sweep_journal {
     struct packet_list list;       /* of them */
     uint32_t *groups;              /* how many records each has; 0: a mark */
     size_t group_count, group_capacity;
-    uint32_t lives;
     struct recorder recorder; /* of how it was written */
     struct placed *placed;
     size_t placed_count, placed_capacity;
@@ -77,10 +76,15 @@ struct sweep_journal {
 /* Chooses the records and writes the journal. */
 bool sweep_journal_init(struct sweep_journal *j, const struct sweep_options *options, struct problem *problem);
 void sweep_journal_close(struct sweep_journal *j);
-/* Opens the journal on a disk, in a life after those that wrote it. */
-bool sweep_journal_open(const struct sweep_journal *j, struct disk *disk, struct journal_store **out,
-                        struct problem *problem);
-/* A disk with the folder in which the journal is written, and nothing in it. */
+/* A node's data folder and its journal, opened. */
+struct sweep_node {
+    struct data_folder *folder;
+    struct journal_store *store;
+};
+/* Opens them on a disk, in a life after those that wrote there. False: nothing is open. */
+bool sweep_node_open(const struct sweep_journal *j, struct disk *disk, struct sweep_node *out, struct problem *problem);
+void sweep_node_close(struct sweep_node *node);
+/* A disk with the data folder in which the journal is written, formatted, and nothing more in it. */
 struct disk_sim *sweep_disk_new(struct faults *faults);
 void sweep_segment_path(uint64_t first_lsn, char path[PATH_BYTES]);
 

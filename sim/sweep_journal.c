@@ -102,6 +102,7 @@ static bool open_copy(struct disk *disk, struct data_folder **folder, struct jou
     const struct journal_store_options options = {.disk = disk,
                                                   .folder = SWEEP_FOLDER,
                                                   .identity = *data_folder_identity(*folder),
+                                                  .memory = {data_folder_newest_segment, *folder},
                                                   .durability = DURABILITY_FSYNC,
                                                   .segment_bytes = SEGMENT_BYTES};
     return journal_store_open(store, &options, problem);
@@ -134,8 +135,10 @@ static bool read_folder(struct sweep_journal *j, struct dice *dice, uint32_t gro
                         struct problem *problem)
 {
     struct faults faults = {0};
-    struct disk_sim *sim = sweep_disk_new(&faults);
+    struct disk_sim *sim = disk_sim_new(0, 0, &faults);
     struct copier copier = {.to = disk_sim_disk(sim), .folder = folder};
+    disk_sim_calm(sim, true);
+    disk_make_folder(copier.to, SWEEP_FOLDER);
     struct data_folder *opened = NULL;
     struct journal_store *store = NULL;
     int error = disk_list(disk_posix(), folder, copy_file, &copier);
@@ -154,10 +157,12 @@ static bool read_folder(struct sweep_journal *j, struct dice *dice, uint32_t gro
 
 struct disk_sim *sweep_disk_new(struct faults *faults)
 {
+    static const uint8_t instance[16] = {1, 2, 3, 4};
     struct disk_sim *sim = disk_sim_new(0, 0, faults);
+    struct problem problem;
     disk_sim_calm(sim, true);
-    disk_make_folder(disk_sim_disk(sim), SWEEP_FOLDER);
-    disk_sync_folder(disk_sim_disk(sim), ".");
+    bool formatted = data_folder_format(disk_sim_disk(sim), SWEEP_FOLDER, "sweep", 1, instance, &problem);
+    invariant(formatted);
     disk_sim_settle(sim);
     return sim;
 }
@@ -167,17 +172,29 @@ void sweep_segment_path(uint64_t first_lsn, char path[PATH_BYTES])
     snprintf(path, PATH_BYTES, "%s/journal-%020llu.log", SWEEP_FOLDER, (unsigned long long)first_lsn);
 }
 
-bool sweep_journal_open(const struct sweep_journal *j, struct disk *disk, struct journal_store **out,
-                        struct problem *problem)
+bool sweep_node_open(const struct sweep_journal *j, struct disk *disk, struct sweep_node *out, struct problem *problem)
 {
+    *out = (struct sweep_node){0};
+    if (!data_folder_open_guarded(&out->folder, disk, SWEEP_FOLDER, "sweep", 1, DATA_FOLDER_UNGUARDED, problem))
+        return false;
     const struct journal_store_options options = {
         .disk = disk,
         .folder = SWEEP_FOLDER,
-        .identity = {.cluster = "sweep", .node = 1, .instance = {1, 2, 3, 4}, .incarnation = j->lives + 1},
+        .identity = *data_folder_identity(out->folder),
+        .memory = {data_folder_newest_segment, out->folder},
         .durability = DURABILITY_FSYNC,
         .segment_bytes = j->segment_bytes,
     };
-    return journal_store_open(out, &options, problem);
+    bool ok = journal_store_open(&out->store, &options, problem);
+    if (!ok)
+        data_folder_close(out->folder);
+    return ok;
+}
+
+void sweep_node_close(struct sweep_node *node)
+{
+    journal_store_close(node->store);
+    data_folder_close(node->folder);
 }
 
 /* Notes where a group lies. A segment that replaces another takes the place of all that was in that one. */
@@ -222,14 +239,13 @@ static bool write_group(struct sweep_journal *j, struct journal_store *store, ui
 
 static bool write_life(struct sweep_journal *j, size_t from, size_t to, struct problem *problem)
 {
-    struct journal_store *store;
-    if (!sweep_journal_open(j, &j->recorder.disk, &store, problem))
+    struct sweep_node node;
+    if (!sweep_node_open(j, &j->recorder.disk, &node, problem))
         return false;
     bool ok = true;
     for (size_t i = from; ok && i < to; i++)
-        ok = write_group(j, store, j->groups[i], problem);
-    journal_store_close(store);
-    j->lives++;
+        ok = write_group(j, node.store, j->groups[i], problem);
+    sweep_node_close(&node);
     return ok;
 }
 

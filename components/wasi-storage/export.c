@@ -208,6 +208,7 @@ static bool open_journal(struct problem *problem)
         .disk = journal_disk(),
         .folder = data_folder_path(storage.folder),
         .identity = *data_folder_identity(storage.folder),
+        .memory = {data_folder_newest_segment, storage.folder},
         .durability = storage.settings.config.node_config.durability,
         .segment_bytes = storage.settings.config.segment_bytes,
         .spares = &spares,

@@ -15,8 +15,10 @@
 #include <cmocka.h>
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -29,7 +31,50 @@
 
 enum { PAGE = JOURNAL_PAGE, SEGMENT = 64 * PAGE, PATH_SIZE = 512 };
 
+/* This machine's disk, which fails when told to. What is set is an errno, and 0 for none. */
+struct failing_disk {
+    struct disk disk; /* first: the calls get it back */
+    struct disk_operations operations;
+    atomic_int make_error, write_error, sync_error, remember_error;
+    atomic_uint made, refused; /* files; calls that failed */
+};
+
+static inline int fails_with(struct failing_disk *d, atomic_int *error)
+{
+    int code = atomic_load(error);
+    if (code != 0)
+        atomic_fetch_add(&d->refused, 1);
+    return -code;
+}
+
+static inline int failing_open(struct disk *disk, const char *path, enum disk_open how)
+{
+    struct failing_disk *d = (struct failing_disk *)disk;
+    int error = how == DISK_MAKE ? fails_with(d, &d->make_error) : 0;
+    if (error != 0)
+        return error;
+    atomic_fetch_add(&d->made, how == DISK_MAKE);
+    return disk_open(disk_posix(), path, how);
+}
+
+/* Half of it is written. */
+static inline int failing_write(struct disk *disk, int file, uint64_t offset, const void *from, size_t len)
+{
+    struct failing_disk *d = (struct failing_disk *)disk;
+    int error = fails_with(d, &d->write_error);
+    int written = disk_write(disk_posix(), file, offset, from, error != 0 ? len / 2 : len);
+    return error != 0 ? error : written;
+}
+
+static inline int failing_sync(struct disk *disk, int file)
+{
+    struct failing_disk *d = (struct failing_disk *)disk;
+    int error = fails_with(d, &d->sync_error);
+    return error != 0 ? error : disk_sync_data(disk_posix(), file);
+}
+
 struct fixture {
+    struct failing_disk failing;
     char folder[PATH_SIZE];
     char image[PATH_SIZE]; /* copies of the folder */
     uv_loop_t loop;
@@ -37,7 +82,7 @@ struct fixture {
     struct journal_options options;
     struct problem problem;
     unsigned durable_calls, failures, notices;
-    char notice[1024];
+    char notice[1200];
 };
 
 static inline void on_durable(void *context) { ((struct fixture *)context)->durable_calls++; }
@@ -66,6 +111,7 @@ static inline int setup(void **state)
     assert_int_equal(mkdir(f->image, 0700), 0);
     assert_int_equal(uv_loop_init(&f->loop), 0);
     f->options = (struct journal_options){
+        .disk = &f->failing.disk,
         .folder = f->folder,
         .identity = {.cluster = "test", .node = 2, .instance = {9, 8, 7}, .incarnation = 1},
         .durability = DURABILITY_FSYNC,
@@ -75,6 +121,11 @@ static inline int setup(void **state)
         .on_notice = on_notice,
         .context = f,
     };
+    f->failing.operations = *disk_posix()->operations;
+    f->failing.operations.open = failing_open;
+    f->failing.operations.write = failing_write;
+    f->failing.operations.sync_data = failing_sync;
+    f->failing.disk.operations = &f->failing.operations;
     *state = f;
     return 0;
 }
@@ -114,7 +165,7 @@ static inline int teardown(void **state)
     struct fixture *f = *state;
     close_journal(f);
     assert_int_equal(uv_loop_close(&f->loop), 0);
-    umount2(f->image, MNT_DETACH); /* when full_disk_is_told_clearly did not get to it */
+    umount2(f->image, MNT_DETACH); /* when full_disk_is_waited_for did not get to it */
     each_file(f->folder, remove_file, NULL);
     each_file(f->image, remove_file, NULL);
     rmdir(f->folder);

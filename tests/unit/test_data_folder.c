@@ -6,6 +6,7 @@
 #include <cmocka.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "core/base/checksum.h"
 #include "io/data_folder.h"
 
 #define NODE "a/b/node-1" /* parents are made too */
@@ -121,6 +123,24 @@ static void test_another_life_is_a_boot_too(void **state)
     data_folder_close(f);
     f = open_folder();
     assert_int_equal(data_folder_identity(f)->incarnation, 5);
+    data_folder_close(f);
+}
+
+/* It is durable at once, and stays over boots. */
+static void test_the_newest_segment_is_remembered(void **state)
+{
+    (void)state;
+    format();
+    struct data_folder *f = open_folder();
+    assert_int_equal(data_folder_identity(f)->newest_segment, 0);
+    assert_true(data_folder_newest_segment(f, 1, &problem));
+    assert_true(data_folder_newest_segment(f, UINT64_C(1) << 40, &problem));
+    assert_int_equal(data_folder_identity(f)->newest_segment, UINT64_C(1) << 40);
+    assert_true(data_folder_reboot(f, &problem));
+    data_folder_close(f);
+    f = open_folder();
+    assert_int_equal(data_folder_identity(f)->newest_segment, UINT64_C(1) << 40);
+    assert_int_equal(data_folder_identity(f)->incarnation, 3);
     data_folder_close(f);
 }
 
@@ -252,7 +272,7 @@ static void test_lock_of_a_dead_process(void **state)
 }
 
 /* Every byte changed, every length cut: refused by name, and the file is left as it is. */
-static void expect_corruption_found(const char *path, const char *error, const char *version_error)
+static void expect_corruption_found(const char *path, const char *error)
 {
     char good[4096], bad[4096], after[4096];
     const size_t len = read_all(path, good, sizeof good);
@@ -266,8 +286,7 @@ static void expect_corruption_found(const char *path, const char *error, const c
             bad_len = i - len;
         write_all(path, bad, bad_len);
         assert_false(data_folder_open(&f, disk_posix(), NODE, "demo", 1, &problem));
-        if (strcmp(problem.text, version_error) != 0)
-            assert_string_equal(problem.text, error);
+        assert_string_equal(problem.text, error);
         assert_int_equal(problem.exit_code, EXIT_DATA);
         assert_int_equal(read_all(path, after, sizeof after), bad_len);
         assert_memory_equal(after, bad, bad_len);
@@ -284,8 +303,7 @@ static void test_corrupt_identity(void **state)
 {
     (void)state;
     format();
-    expect_corruption_found(NODE "/identity", NODE "/identity: corrupt",
-                            NODE "/identity: format version 2, this program knows up to 1");
+    expect_corruption_found(NODE "/identity", NODE "/identity: corrupt");
 }
 
 static void test_corrupt_peers(void **state)
@@ -297,27 +315,32 @@ static void test_corrupt_peers(void **state)
     assert_true(data_folder_accept_peer(f, 2, a));
     assert_true(data_folder_accept_peer(f, 63, b));
     data_folder_close(f);
-    expect_corruption_found(NODE "/peers", NODE "/peers: corrupt",
-                            NODE "/peers: format version 2, this program knows up to 1");
+    expect_corruption_found(NODE "/peers", NODE "/peers: corrupt");
 }
 
 static void test_newer_format(void **state)
 {
     (void)state;
     format();
-    write_all(NODE "/identity", "synod-identity 2\nwhatever\n", 26);
-    expect_open("demo", 1, NODE "/identity: format version 2, this program knows up to 1");
+    write_all(NODE "/identity", "synod-identity 3\nwhatever\n", 26);
+    expect_open("demo", 1, NODE "/identity: format version 3, this program knows up to 2");
     assert_false(data_folder_format(disk_posix(), NODE, "demo", 1, NULL, &problem));
-    assert_string_equal(problem.text, NODE "/identity: format version 2, this program knows up to 1");
+    assert_string_equal(problem.text, NODE "/identity: format version 3, this program knows up to 2");
 }
 
 static void test_no_incarnations_left(void **state)
 {
     (void)state;
-    static const char text[] = "synod-identity 1\ncluster demo\nnode 1\ninstance 000102030405060708090a0b0c0d0e0f\n"
-                               "incarnation 4294967295\nchecksum cb0f30f00e4b6a9d\n";
+    static const char fresh[] = "incarnation 0\n", last[] = "incarnation 4294967295\n", sum[] = "checksum ";
+    char text[4096] = "", made[4096];
     format();
-    write_all(NODE "/identity", text, sizeof text - 1);
+    read_all(NODE "/identity", text, sizeof text - 1);
+    const char *line = strstr(text, fresh), *end = strstr(text, sum);
+    assert_true(line != NULL && end != NULL);
+    int len = snprintf(made, sizeof made, "%.*s%s%.*s", (int)(line - text), text, last,
+                       (int)(end - line) - (int)(sizeof fresh - 1), line + sizeof fresh - 1);
+    len += snprintf(made + len, sizeof made - (size_t)len, "%s%016" PRIx64 "\n", sum, checksum(made, (size_t)len, 0));
+    write_all(NODE "/identity", made, (size_t)len);
     expect_open("demo", 1, NODE "/identity: no incarnations left");
 }
 
@@ -386,6 +409,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_each_open_is_a_boot),
         TEST(test_another_life_is_a_boot_too),
+        TEST(test_the_newest_segment_is_remembered),
         TEST(test_instances_differ),
         TEST(test_not_formatted),
         TEST(test_format_overwrites_nothing),

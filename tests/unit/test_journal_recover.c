@@ -163,7 +163,71 @@ static void journal_that_is_gone_is_refused(void **state)
     char path[PATH_SIZE];
     segment_path(f->image, 1, path);
     unlink(path);
-    assert_refused(f, f->image, "the segments are gone");
+    assert_refused(f, f->image, "journal-00000000000000000001.log is missing");
+}
+
+/* What is remembered outside of the journal: it has begun, and its newest segment. */
+static bool remember(void *context, uint64_t first_lsn, struct problem *problem)
+{
+    (void)problem;
+    ((struct fixture *)context)->options.identity.newest_segment = first_lsn;
+    return true;
+}
+
+static void what_is_remembered_must_be_there(void **state)
+{
+    struct fixture *f = *state;
+    char path[PATH_SIZE];
+    f->options.memory = (struct journal_memory){remember, f};
+    open_journal(f, f->folder);
+    assert_int_equal(f->options.identity.newest_segment, 1);
+    append_groups(f, 140);
+    struct segments s = segments_of(f->folder);
+    assert_true(s.count > 2);
+    const uint64_t newest = s.first_lsn[s.count - 1];
+    assert_int_equal(f->options.identity.newest_segment, newest);
+
+    /* The newest one, all of them, all of the journal's files. */
+    crash(f);
+    segment_path(f->image, newest, path);
+    unlink(path);
+    assert_refused(f, f->image, strrchr(path, '/') + 1);
+    for (size_t i = 0; i < s.count; i++) {
+        segment_path(f->image, s.first_lsn[i], path);
+        unlink(path);
+    }
+    assert_refused(f, f->image, "is missing");
+    snprintf(path, sizeof path, "%.400s/journal-durability", f->image);
+    unlink(path);
+    assert_refused(f, f->image, "journal-durability is missing");
+    f->options.durability = DURABILITY_MEMORY;
+    assert_refused(f, f->image, "journal-durability is missing");
+
+    /* That one alone. */
+    f->options.durability = DURABILITY_FSYNC;
+    crash(f);
+    unlink(path);
+    assert_refused(f, f->image, "journal-durability is missing");
+
+    /* Where a crash came before the newest one was remembered, it is. */
+    crash(f);
+    f->options.identity.newest_segment = s.first_lsn[s.count - 2];
+    open_journal(f, f->image);
+    assert_int_equal(f->options.identity.newest_segment, newest);
+}
+
+static void memory_begins_once(void **state)
+{
+    struct fixture *f = *state;
+    char path[PATH_SIZE];
+    f->options.memory = (struct journal_memory){remember, f};
+    f->options.durability = DURABILITY_MEMORY;
+    open_journal(f, f->folder);
+    assert_int_equal(f->options.identity.newest_segment, 1);
+    crash(f);
+    snprintf(path, sizeof path, "%.400s/journal-durability", f->image);
+    unlink(path);
+    assert_refused(f, f->image, "journal-durability is missing");
 }
 
 /* A process that appends until it is killed; it writes to `out` what has become durable. */
@@ -281,6 +345,8 @@ int main(void)
         with_fixture(missing_and_short_segments_are_refused),
         with_fixture(other_nodes_journal_is_refused),
         with_fixture(journal_that_is_gone_is_refused),
+        with_fixture(what_is_remembered_must_be_there),
+        with_fixture(memory_begins_once),
         with_fixture(killed_process_loses_nothing_durable),
         with_fixture(without_sync_the_files_are_the_same),
         with_fixture(memory_forgets_and_says_so),
