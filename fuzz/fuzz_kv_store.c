@@ -42,9 +42,9 @@ static struct state_machine *copy_of(struct state_machine *m)
 static void apply_to_both(struct state_machine *a, struct state_machine *b, const struct command *command)
 {
     struct batch_builder packed[2] = {{0}, {0}};
-    struct reply_list first = state_machine_apply(a, command, 1);
+    struct reply_list first = state_machine_apply(a, command, 1, REPLY_ROOM_ANY).replies;
     struct payload x = replies_pack(&packed[0], first.ptr, first.len);
-    struct reply_list second = state_machine_apply(b, command, 1);
+    struct reply_list second = state_machine_apply(b, command, 1, REPLY_ROOM_ANY).replies;
     struct payload y = replies_pack(&packed[1], second.ptr, second.len);
     invariant(x.len == y.len && memcmp(x.words.ptr, y.words.ptr, x.len) == 0);
     batch_builder_free(&packed[0]);

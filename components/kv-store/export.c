@@ -15,16 +15,20 @@ static struct state_machine *machine(void)
 }
 
 void exports_synod_paxos_state_machine_apply(exports_synod_paxos_state_machine_list_command_t *commands,
-                                             exports_synod_paxos_state_machine_list_reply_t *ret)
+                                             exports_synod_paxos_state_machine_reply_room_t *room,
+                                             exports_synod_paxos_state_machine_applied_t *ret)
 {
-    *(struct reply_list *)ret = state_machine_apply(machine(), (const struct command *)commands->ptr, commands->len);
+    *(struct applied *)ret = state_machine_apply(machine(), (const struct command *)commands->ptr, commands->len,
+                                                 *(const struct reply_room *)room);
 }
 SHIM_POST(state_machine_apply, "state-machine@0.1.0#apply");
 
 void exports_synod_paxos_state_machine_query(exports_synod_paxos_state_machine_list_command_t *commands,
-                                             exports_synod_paxos_state_machine_list_reply_t *ret)
+                                             exports_synod_paxos_state_machine_reply_room_t *room,
+                                             exports_synod_paxos_state_machine_applied_t *ret)
 {
-    *(struct reply_list *)ret = state_machine_query(machine(), (const struct command *)commands->ptr, commands->len);
+    *(struct applied *)ret = state_machine_query(machine(), (const struct command *)commands->ptr, commands->len,
+                                                 *(const struct reply_room *)room);
 }
 SHIM_POST(state_machine_query, "state-machine@0.1.0#query");
 

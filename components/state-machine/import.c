@@ -19,24 +19,28 @@ struct state_machine *state_machine_new(void) { return &imported; }
 
 void state_machine_free(struct state_machine *m) { (void)m; }
 
-struct reply_list state_machine_apply(struct state_machine *m, const struct command *commands, size_t count)
+struct applied state_machine_apply(struct state_machine *m, const struct command *commands, size_t count,
+                                   struct reply_room room)
 {
-    struct reply_list replies;
+    struct applied applied;
     synod_paxos_state_machine_list_command_t list = {(synod_paxos_state_machine_command_t *)commands, count};
     shim_results_begin(&m->results);
-    synod_paxos_state_machine_apply(&list, (synod_paxos_state_machine_list_reply_t *)&replies);
+    synod_paxos_state_machine_apply(&list, (synod_paxos_state_machine_reply_room_t *)&room,
+                                    (synod_paxos_state_machine_applied_t *)&applied);
     shim_results_end();
-    return replies;
+    return applied;
 }
 
-struct reply_list state_machine_query(struct state_machine *m, const struct command *commands, size_t count)
+struct applied state_machine_query(struct state_machine *m, const struct command *commands, size_t count,
+                                   struct reply_room room)
 {
-    struct reply_list replies;
+    struct applied applied;
     synod_paxos_state_machine_list_command_t list = {(synod_paxos_state_machine_command_t *)commands, count};
     shim_results_begin(&m->results);
-    synod_paxos_state_machine_query(&list, (synod_paxos_state_machine_list_reply_t *)&replies);
+    synod_paxos_state_machine_query(&list, (synod_paxos_state_machine_reply_room_t *)&room,
+                                    (synod_paxos_state_machine_applied_t *)&applied);
     shim_results_end();
-    return replies;
+    return applied;
 }
 
 struct command_info_list state_machine_describe(struct state_machine *m)

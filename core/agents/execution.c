@@ -4,13 +4,14 @@
 #include "core/base/memory.h"
 #include "core/base/mutant.h"
 
-/* A step ends when it has done limits.step_work: bytes of values and replies, and for each command as much as a small one is
- * worth. */
-enum { COMMAND_WORK = 64 };
+/* What the state machine gets at a time: limits.apply commands, and so many bytes (one command at least), each argument worth as
+ * much as a small one. When it stops early they are given again, so they must be cheap beside the work after which it stops. */
+enum { APPLY_BYTES_MAX = 64 * 1024, ARGUMENT_BYTES = 32 };
 
-/* When the packed replies of a batch are larger than limits.replies_bytes, further large replies become errors: all of them
- * have to fit into memory, and into a frame (one reply of the kv-store is at most 8 MiB). Small ones always stay. */
-enum { REPLY_SMALL = 1024 };
+/* All packed replies of a batch have to fit into memory, and into a frame (one reply of the kv-store is a little more than 8 MiB
+ * at most): limits.replies_bytes. Each command has its small share, a quarter of that in all; what is left is for longer replies,
+ * in order. A command whose reply would go beyond is not executed. */
+enum { SMALL_MAX = 1024 };
 
 void execution_init(struct execution *x, const struct limits *limits)
 {
@@ -58,6 +59,14 @@ static bool is_newer_batch(struct batch_id id, struct batch_id last)
     return id.incarnation != last.incarnation ? id.incarnation > last.incarnation : id.number > last.number;
 }
 
+static struct reply_room room_for(uint64_t replies_bytes, size_t commands)
+{
+    uint64_t share = replies_bytes / 4 / (commands + 1);
+    uint64_t small = share > SMALL_MAX ? SMALL_MAX : share < REPLY_SMALL_MIN ? REPLY_SMALL_MIN : share;
+    uint64_t reserved = small * commands;
+    return (struct reply_room){.large = reserved < replies_bytes ? replies_bytes - reserved : 0, .small = (uint32_t)small};
+}
+
 /* Begins a batch. False: it is none, or was executed before; it changes nothing, on every learner alike. */
 static bool begin_batch(struct execution *x, const struct entry *e)
 {
@@ -70,28 +79,37 @@ static bool begin_batch(struct execution *x, const struct entry *e)
     x->begun = true;
     x->applied = 0;
     replies_begin(&x->replies);
+    x->room = room_for(x->limits.replies_bytes, x->commands.count);
     return true;
 }
 
-static size_t reply_size(const struct reply *r)
-{
-    if (r->tag == REPLY_ARRAY) {
-        size_t size = 0;
-        for (size_t i = 0; i < r->val.array.len; i++) {
-            const struct scalar *s = &r->val.array.ptr[i];
-            size += 8 + (s->tag == REPLY_INTEGER || s->tag == REPLY_NIL ? 0 : s->val.bytes.len);
-        }
-        return size;
-    }
-    return r->tag == REPLY_INTEGER || r->tag == REPLY_NIL ? 0 : r->val.bytes.len;
-}
-
+/* Packs a reply. A state machine that went beyond its room has executed what cannot be told: that is said, at least. */
 static void add_reply(struct execution *x, const struct reply *r)
 {
-    static const char text[] = "ERR executed, but the replies of its batch are too large";
+    static const char text[] = "ERR executed, but the state machine's reply is larger than it may be";
     const struct reply too_large = {.tag = REPLY_ERROR, .val.bytes = {(uint8_t *)(uintptr_t)text, sizeof text - 1}};
-    bool fits = x->replies.len < x->limits.replies_bytes || reply_size(r) <= REPLY_SMALL;
+    uint64_t size = reply_size(r);
+    bool large = size > x->room.small, fits = !large || size <= x->room.large;
+    if (large && fits)
+        x->room.large -= size;
     replies_add(&x->replies, fits ? r : &too_large);
+}
+
+/* How many of the commands left the state machine gets now. */
+static size_t commands_to_give(const struct execution *x)
+{
+    const struct batch_commands *all = &x->commands;
+    size_t end = x->applied;
+    uint64_t bytes = 0;
+    while (end < all->count && end - x->applied < x->limits.apply) {
+        const struct bytes_list *args = &all->commands[end].args;
+        for (size_t i = 0; i < args->len && bytes <= APPLY_BYTES_MAX; i++)
+            bytes += ARGUMENT_BYTES + args->ptr[i].len;
+        if (bytes > APPLY_BYTES_MAX && end > x->applied)
+            break;
+        end++;
+    }
+    return end - x->applied;
 }
 
 /* Goes on with the batch. True: all its commands are executed. */
@@ -99,16 +117,13 @@ static bool apply_batch(struct execution *x)
 {
     const struct batch_commands *all = &x->commands;
     while (x->applied < all->count && x->work < x->limits.step_work) {
-        size_t left = all->count - x->applied, before = x->replies.len;
-        size_t some = left < x->limits.apply ? left : x->limits.apply;
-        struct reply_list list = state_machine_apply(x->machine, all->commands + x->applied, some);
-        invariant(list.len > 0 && list.len <= some);
-        for (size_t i = 0; i < list.len; i++)
-            add_reply(x, &list.ptr[i]);
-        x->applied += list.len;
-        x->work += x->replies.len - before + list.len * COMMAND_WORK;
-        if (list.len < some)
-            x->work = x->limits.step_work; /* it says itself that it has done much */
+        size_t before = x->replies.len, some = commands_to_give(x);
+        struct applied done = state_machine_apply(x->machine, all->commands + x->applied, some, x->room);
+        invariant(done.replies.len > 0 && done.replies.len <= some);
+        for (size_t i = 0; i < done.replies.len; i++)
+            add_reply(x, &done.replies.ptr[i]);
+        x->applied += done.replies.len;
+        x->work += x->replies.len - before + done.work;
     }
     return x->applied == all->count;
 }

@@ -27,6 +27,7 @@ struct execution {
     struct batch_header header;
     struct batch_commands commands;
     struct batch_builder replies;
+    struct reply_room room; /* for the replies still to come */
 
     struct batch_id last[NODE_ID_MAX + 1]; /* executed, by origin */
     uint64_t state_hash;

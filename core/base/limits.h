@@ -20,7 +20,7 @@ struct limits {
 
     /* learner agent */
     uint32_t release_bytes; /* of values taken from the learner at a time, about */
-    uint32_t step_work;     /* done by a step: bytes of values and replies, and so many for each command (execution.c) */
+    uint32_t step_work;     /* done by a step: bytes of values and replies, and what the state machine says it has spent */
     uint32_t apply;         /* commands that the state machine gets at a time */
     uint32_t results_bytes; /* of recent results that are remembered */
     uint32_t read_bytes;    /* read back from the journal in one step for a peer, however small the messages may be */
@@ -31,7 +31,7 @@ struct limits {
     uint32_t held_bytes; /* of their values */
 
     /* governed */
-    uint32_t replies_bytes; /* of a batch, beyond which further large replies become errors */
+    uint32_t replies_bytes; /* of a batch; a command whose reply would go beyond is not executed */
 };
 
 /* The limits with the standard ones in the place of zeros. */

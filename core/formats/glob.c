@@ -1,5 +1,6 @@
 /* Only the last star met ever needs another try: whatever an earlier one could still swallow, the last one can as well.
- * So matching backtracks to one place instead of recursing, and no pattern takes exponential time. */
+ * So matching backtracks to one place instead of recursing, and no pattern takes exponential time. What it does take, pattern
+ * times text, is still a lot when both are long: so steps are counted, and the caller says how many there may be. */
 #include "core/formats/glob.h"
 
 /* Matches `c` against the class whose '[' is at pattern[0]; `*taken` becomes the pattern bytes it spans. A class that is
@@ -44,28 +45,42 @@ static bool one_match(const uint8_t *pattern, size_t len, uint8_t c, size_t *tak
     return pattern[0] == c;
 }
 
-bool glob_match(const uint8_t *pattern, size_t pattern_len, const uint8_t *text, size_t text_len)
+enum glob_result glob_match(const uint8_t *pattern, size_t pattern_len, const uint8_t *text, size_t text_len,
+                            uint64_t *steps)
 {
     size_t p = 0, t = 0;
     bool starred = false;
     size_t star_p = 0, star_t = 0; /* where to go on when the last star swallows one more */
     while (t < text_len) {
-        size_t taken;
-        if (p < pattern_len && pattern[p] == '*') {
+        size_t taken = 1;
+        bool star = p < pattern_len && pattern[p] == '*';
+        bool one = !star && p < pattern_len && one_match(pattern + p, pattern_len - p, text[t], &taken);
+        if (*steps < taken) {
+            *steps = 0;
+            return GLOB_TOO_COSTLY;
+        }
+        *steps -= taken;
+        if (star) {
             starred = true;
             star_p = ++p;
             star_t = t;
-        } else if (p < pattern_len && one_match(pattern + p, pattern_len - p, text[t], &taken)) {
+        } else if (one) {
             p += taken;
             t++;
         } else if (starred) {
             p = star_p;
             t = ++star_t;
         } else {
-            return false;
+            return GLOB_DIFFERS;
         }
     }
+    size_t stars = p;
     while (p < pattern_len && pattern[p] == '*')
         p++;
-    return p == pattern_len;
+    if (*steps < p - stars) {
+        *steps = 0;
+        return GLOB_TOO_COSTLY;
+    }
+    *steps -= p - stars;
+    return p == pattern_len ? GLOB_MATCHES : GLOB_DIFFERS;
 }

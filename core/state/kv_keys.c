@@ -60,45 +60,64 @@ void kv_clear(struct state_machine *m, const struct bytes *args, size_t argc, st
 
 /* ---- KEYS and SCAN ---- */
 
-/* Bytes that a key takes in a reply, about. */
-static size_t listed_size(const struct kv_entry *e) { return (size_t)e->key_len + 16; }
+/* What a command that visits keys has left to spend, the same on every node: a function of the keys and the pattern. */
+struct visit {
+    const struct bytes *pattern; /* NULL: all */
+    uint64_t left;
+    uint64_t key_max; /* what one key may take */
+    size_t picked;    /* keys that match, in m->picked */
+    uint64_t size;    /* of a reply that names them */
+};
 
-static void pick(struct state_machine *m, size_t at, struct kv_entry *e)
+/* Looks at one key and picks it when it matches. False: there is too little left to spend. */
+static bool visit_key(struct state_machine *m, struct visit *v, struct kv_entry *e)
 {
-    m->picked = memory_reserve(m->picked, &m->picked_capacity, at + 1, sizeof *m->picked);
-    m->picked[at] = e;
+    if (v->left < KV_KEY_WORK)
+        return false;
+    v->left -= KV_KEY_WORK;
+    enum glob_result matches = GLOB_MATCHES;
+    uint64_t granted = (v->left < v->key_max ? v->left : v->key_max) / KV_GLOB_WORK, steps = granted;
+    if (v->pattern != NULL)
+        matches = glob_match(v->pattern->ptr, v->pattern->len, kv_key(e), e->key_len, &steps);
+    v->left -= (granted - steps) * KV_GLOB_WORK;
+    m->table.work += KV_TOUCH_WORK + (granted - steps) * KV_GLOB_WORK;
+    if (matches == GLOB_TOO_COSTLY)
+        return false;
+    if (matches == GLOB_DIFFERS)
+        return true;
+    m->picked = memory_reserve(m->picked, &m->picked_capacity, v->picked + 1, sizeof *m->picked);
+    m->picked[v->picked++] = e;
+    v->size += scalar_size(REPLY_BYTES, &(struct bytes){.len = e->key_len});
+    return true;
 }
 
 void kv_keys(struct state_machine *m, const struct bytes *args, size_t argc, struct reply *r)
 {
     (void)argc;
-    size_t picked = 0, size = 0;
+    struct visit v = {.pattern = &args[1], .left = KV_COMMAND_WORK_MAX, .key_max = KV_COMMAND_WORK_MAX, .size = 8};
     uint64_t next = 0;
-    if (m->table.count > KV_KEYS_MAX) {
-        reply_error(r, "ERR there are more than 1000000 keys: use SCAN");
-        return;
-    }
-    m->work += m->table.count * KV_VISIT_COST;
     do {
         size_t count;
         struct kv_entry *const *list = kv_table_visit(&m->table, next, &count, &next);
-        for (size_t i = 0; i < count; i++)
-            if (glob_match(args[1].ptr, args[1].len, kv_key(list[i]), list[i]->key_len)) {
-                size += listed_size(list[i]);
-                pick(m, picked++, list[i]);
+        for (size_t i = 0; i < count && v.size <= KV_REPLY_MAX; i++)
+            if (!visit_key(m, &v, list[i])) {
+                reply_too_costly(r);
+                return;
             }
-    } while (next != 0 && size <= KV_REPLY_MAX);
-    if (size > KV_REPLY_MAX) {
+    } while (next != 0 && v.size <= KV_REPLY_MAX);
+    if (v.size > KV_REPLY_MAX) {
         reply_error(r, "ERR the reply would exceed 8 MiB: use SCAN");
         return;
     }
-    struct scalar *keys = arena_new(&m->results, picked * sizeof *keys);
-    for (size_t i = 0; i < picked; i++) {
+    if (!kv_has_room(m, v.size, r))
+        return;
+    struct scalar *keys = arena_new(&m->results, v.picked * sizeof *keys);
+    for (size_t i = 0; i < v.picked; i++) {
         keys[i].tag = REPLY_BYTES;
         keys[i].val.bytes = kv_result(m, kv_key(m->picked[i]), m->picked[i]->key_len);
     }
     r->tag = REPLY_ARRAY;
-    r->val.array = (struct scalar_list){.ptr = keys, .len = picked};
+    r->val.array = (struct scalar_list){.ptr = keys, .len = v.picked};
 }
 
 struct scan_options {
@@ -130,31 +149,28 @@ static bool read_scan_options(const struct bytes *args, size_t argc, struct scan
     return true;
 }
 
-/* Visits keys from hash `*cursor` on until enough are seen; those that match are picked from `m->picked[0]` on. Moves the
- * cursor to the hash of the first key not seen, 0 when there is none: never to where a bucket begins, which would depend
- * on the size of the table. Keys of one hash stay together. */
-static size_t scan(struct state_machine *m, const struct scan_options *o, uint64_t *cursor)
+/* Visits keys from hash `*cursor` on until enough are seen, or enough is spent. Moves the cursor to the hash of the first key
+ * not seen, 0 when there is none: never to where a bucket begins, which would depend on the size of the table. Keys of one
+ * hash stay together. False: what is to be looked at first is too costly already. */
+static bool scan(struct state_machine *m, const struct scan_options *o, uint64_t *cursor, struct visit *v)
 {
-    size_t picked = 0, size = 0;
     int64_t seen = 0;
+    uint64_t reserve = v->left - KV_SCAN_WORK_MAX;
     do {
         size_t count;
         struct kv_entry *const *list = kv_table_visit(&m->table, *cursor, &count, cursor);
         for (size_t i = 0; i < count; i++, seen++) {
             struct kv_entry *e = list[i];
-            bool enough = seen >= o->count || seen >= KV_SCAN_COUNT || size >= KV_SCAN_BYTES;
+            bool enough = seen >= o->count || seen >= KV_SCAN_COUNT || v->size >= KV_SCAN_BYTES || v->left < reserve;
             if (enough && (i == 0 || e->hash != list[i - 1]->hash)) {
                 *cursor = e->hash;
-                return picked;
+                return true;
             }
-            m->work += KV_VISIT_COST;
-            if (o->none || (o->pattern != NULL && !glob_match(o->pattern->ptr, o->pattern->len, kv_key(e), e->key_len)))
-                continue;
-            size += listed_size(e);
-            pick(m, picked++, e);
+            if (!o->none && !visit_key(m, v, e))
+                return false;
         }
     } while (*cursor != 0);
-    return picked;
+    return true;
 }
 
 static uint8_t *write_length(uint8_t *out, uint8_t mark, uint64_t length)
@@ -187,17 +203,26 @@ void kv_scan(struct state_machine *m, const struct bytes *args, size_t argc, str
     }
     if (!read_scan_options(args, argc, &o, r))
         return;
-    size_t picked = scan(m, &o, &cursor);
+    /* A key that may be looked at as the first one may be so as the last one, too. */
+    struct visit v = {
+        .pattern = o.pattern, .left = KV_COMMAND_WORK_MAX, .key_max = KV_COMMAND_WORK_MAX - KV_SCAN_WORK_MAX - KV_KEY_WORK};
+    if (!scan(m, &o, &cursor, &v)) {
+        reply_too_costly(r);
+        return;
+    }
     size_t size = 2 * LENGTH_MAX + BULK_MAX + DECIMAL_MAX;
-    for (size_t i = 0; i < picked; i++)
+    for (size_t i = 0; i < v.picked; i++)
         size += BULK_MAX + m->picked[i]->key_len;
+    if (!kv_has_room(m, scalar_size(REPLY_RAW, &(struct bytes){.len = size}), r))
+        return;
+    m->table.work += size;
     uint8_t *start = arena_new(&m->results, size);
     uint8_t text[DECIMAL_MAX];
     size_t text_len = decimal_write_unsigned(cursor, text);
     uint8_t *out = write_length(start, '*', 2);
     out = write_bulk(out, text, text_len);
-    out = write_length(out, '*', picked);
-    for (size_t i = 0; i < picked; i++)
+    out = write_length(out, '*', v.picked);
+    for (size_t i = 0; i < v.picked; i++)
         out = write_bulk(out, kv_key(m->picked[i]), m->picked[i]->key_len);
     r->tag = REPLY_RAW;
     r->val.bytes = (struct bytes){.ptr = start, .len = (size_t)(out - start)};

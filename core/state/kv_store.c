@@ -76,20 +76,44 @@ void state_machine_free(struct state_machine *m)
 struct bytes kv_result(struct state_machine *m, const uint8_t *bytes, size_t len)
 {
     struct bytes copy = {.ptr = arena_new(&m->results, len), .len = len};
-    m->work += len;
+    m->table.work += 1 + len; /* it is copied again on its way to the client */
     if (len > 0)
         memcpy(copy.ptr, bytes, len);
     return copy;
 }
 
-void reply_value(struct state_machine *m, struct reply *r, struct kv_entry *e)
+bool kv_has_room(const struct state_machine *m, uint64_t size, struct reply *r)
+{
+    if (size <= m->room.small || size <= m->room.large)
+        return true;
+    reply_error(r, "BUSY the replies of this batch leave no room for this one: not executed, send it again");
+    return false;
+}
+
+void reply_too_costly(struct reply *r)
+{
+    reply_error(r, "TOOCOSTLY this would take too long: not executed, ask for less at once (KEYS: use SCAN)");
+}
+
+bool kv_affordable(uint64_t work, struct reply *r)
+{
+    if (work <= KV_COMMAND_WORK_MAX)
+        return true;
+    reply_too_costly(r);
+    return false;
+}
+
+bool reply_value(struct state_machine *m, struct reply *r, struct kv_entry *e)
 {
     if (e == NULL) {
         reply_nil(r);
-        return;
+        return true;
     }
+    if (!kv_has_room(m, scalar_size(REPLY_BYTES, &(struct bytes){.len = e->value_len}), r))
+        return false;
     r->tag = REPLY_BYTES;
     r->val.bytes = kv_result(m, kv_value(e), e->value_len);
+    return true;
 }
 
 /* Appends what fits; control characters become blanks, since an error is one line. */
@@ -141,6 +165,8 @@ static void reply_unknown(struct state_machine *m, const struct bytes *args, siz
         error_add(&error, CAPACITY, args[i].ptr, printed_len(&args[i], max));
         error_add_text(&error, CAPACITY, "' ");
     }
+    if (!kv_has_room(m, scalar_size(REPLY_ERROR, &error), r))
+        return;
     r->tag = REPLY_ERROR;
     r->val.bytes = error;
 }
@@ -167,6 +193,26 @@ bool kv_word(const struct bytes *arg, const char *word)
 
 /* ---- Executing ---- */
 
+/* What a command costs before anything is looked for: its arguments have come, most are compared, hashed or copied. */
+static uint64_t arguments_work(const struct command *c)
+{
+    uint64_t work = KV_COMMAND_WORK + (uint64_t)c->args.len * KV_ARGUMENT_WORK;
+    for (size_t i = 0; i < c->args.len; i++)
+        work += kv_copy_work(c->args.ptr[i].len);
+    return work;
+}
+
+/* The keys of a command, and the work that they are. */
+static uint64_t keys_work(const struct kv_command *command, const struct bytes *args, size_t argc)
+{
+    uint64_t work = 0;
+    if (command->last_key >= 0)
+        return 0;
+    for (size_t i = command->first_key; i < argc; i += command->key_step)
+        work += KV_KEY_WORK + kv_hash_work(args[i].len);
+    return work;
+}
+
 static void execute(struct state_machine *m, const struct command *c, bool read_only, struct reply *r)
 {
     *r = (struct reply){.tag = REPLY_NIL};
@@ -182,31 +228,38 @@ static void execute(struct state_machine *m, const struct command *c, bool read_
         reply_arity(m, r, command->name);
     else if (read_only && !command->read_only)
         reply_error(r, "ERR this command writes and cannot be answered by a query");
-    else
+    else if (kv_affordable(keys_work(command, args, argc), r))
         command->handler(m, args, argc, r);
 }
 
-static struct reply_list execute_all(struct state_machine *m, const struct command *list, size_t count, bool read_only)
+static struct applied execute_all(struct state_machine *m, const struct command *list, size_t count, struct reply_room room,
+                                  bool read_only)
 {
     size_t done = 0;
     arena_reset(&m->results);
-    m->work = 0;
+    m->table.work = 0;
+    m->room = room;
     m->replies = memory_reserve(m->replies, &m->replies_capacity, count, sizeof *m->replies);
-    while (done < count && m->work < KV_WORK_MAX) {
-        execute(m, &list[done], read_only, &m->replies[done]);
+    while (done < count && m->table.work < KV_CALL_WORK_MAX) {
+        struct reply *r = &m->replies[done];
+        m->table.work += arguments_work(&list[done]);
+        execute(m, &list[done], read_only, r);
+        uint64_t size = reply_size(r);
+        if (size > room.small)
+            m->room.large -= size;
         done++;
     }
-    return (struct reply_list){.ptr = m->replies, .len = done};
+    return (struct applied){.replies = {.ptr = m->replies, .len = done}, .work = m->table.work};
 }
 
-struct reply_list state_machine_apply(struct state_machine *m, const struct command *list, size_t count)
+struct applied state_machine_apply(struct state_machine *m, const struct command *list, size_t count, struct reply_room room)
 {
-    return execute_all(m, list, count, false);
+    return execute_all(m, list, count, room, false);
 }
 
-struct reply_list state_machine_query(struct state_machine *m, const struct command *list, size_t count)
+struct applied state_machine_query(struct state_machine *m, const struct command *list, size_t count, struct reply_room room)
 {
-    return execute_all(m, list, count, true);
+    return execute_all(m, list, count, room, true);
 }
 
 struct command_info_list state_machine_describe(struct state_machine *m)

@@ -8,12 +8,23 @@
 
 /* Limits that every node applies alike, so that no agreed command can exhaust a node: a command that goes beyond gets an
  * error and changes nothing. A reply must fit a frame between nodes; keys and values must fit the component's memory. */
-enum { KV_VALUE_MAX = 8 * 1024 * 1024, KV_REPLY_MAX = 8 * 1024 * 1024, KV_STATE_MAX = 512 * 1024 * 1024 };
+enum { KV_VALUE_MAX = 8 * 1024 * 1024, KV_KEY_MAX = 1024 * 1024, KV_STATE_MAX = 512 * 1024 * 1024 };
+enum { KV_REPLY_MAX = KV_VALUE_MAX + 64 * 1024 };
 enum { KV_SCAN_BYTES = 256 * 1024, KV_SCAN_COUNT = 10000 }; /* a SCAN stops early beyond these bytes, or keys, looked at */
-enum { KV_KEYS_MAX = 1000 * 1000 };                         /* KEYS looks at no more */
-/* Work after which a call to apply or query leaves the rest for the next one: bytes of replies, and keys looked at, each worth
- * so many bytes. */
-enum { KV_WORK_MAX = 512 * 1024, KV_VISIT_COST = 16 };
+
+/* Work is counted in units of about a nanosecond. Two things are counted:
+ *
+ * 1. What a command needs by its arguments and by the contents of the store, the same on every node: decided before anything
+ *    changes, or while nothing has. Beyond KV_COMMAND_WORK_MAX it is -TOOCOSTLY.
+ * 2. What is really spent (`table.work`), which also depends on where things lie. After KV_CALL_WORK_MAX a call to apply or query
+ *    leaves the rest for the next one. */
+enum { KV_COMMAND_WORK_MAX = 32 * 1024 * 1024, KV_CALL_WORK_MAX = 512 * 1024, KV_SCAN_WORK_MAX = 2 * 1024 * 1024 };
+enum {
+    KV_COMMAND_WORK = 64, /* a command, whatever it does */
+    KV_ARGUMENT_WORK = 8, /* each argument */
+    KV_KEY_WORK = 128,    /* each key that a command of many looks for, writes or removes */
+    KV_GLOB_WORK = 4,     /* a step of the matcher */
+};
 
 struct state_machine {
     struct kv_table table;
@@ -21,7 +32,7 @@ struct state_machine {
     struct reply *replies;
     size_t replies_capacity;
     struct arena results;     /* bytes and arrays of the replies */
-    uint64_t work;            /* of this call, see KV_WORK_MAX */
+    struct reply_room room;   /* for the replies still to come in this call */
     struct kv_entry **picked; /* keys that KEYS and SCAN found */
     size_t picked_capacity;
     uint8_t *chunk; /* the last chunk saved */
@@ -64,10 +75,16 @@ static inline void reply_error(struct reply *r, const char *text)
 
 /* A copy of bytes that lives as long as the replies do. */
 struct bytes kv_result(struct state_machine *m, const uint8_t *bytes, size_t len);
-/* Replies with a copy of an entry's value, nil without one. */
-void reply_value(struct state_machine *m, struct reply *r, struct kv_entry *e);
+/* Replies with a copy of an entry's value, nil without one. False: it has no room, nothing is to be changed. */
+bool reply_value(struct state_machine *m, struct reply *r, struct kv_entry *e);
 /* "ERR wrong number of arguments for '<name>' command" */
 void reply_arity(struct state_machine *m, struct reply *r, const char *name);
+
+/* True when a reply of this size may be given; else it is reply_no_room's. To be asked before anything is changed. */
+bool kv_has_room(const struct state_machine *m, uint64_t size, struct reply *r);
+/* True when a command may cost so much; else the error is in `*r`. */
+bool kv_affordable(uint64_t work, struct reply *r);
+void reply_too_costly(struct reply *r);
 
 /* Reads an argument as Redis reads integers; false with the error in `*r`. */
 bool kv_integer(const struct bytes *arg, int64_t *value, struct reply *r);

@@ -15,6 +15,14 @@ static bool may_grow(const struct state_machine *m, uint64_t growth, struct repl
     return false;
 }
 
+static bool may_be_key(const struct bytes *key, struct reply *r)
+{
+    if (key->len <= KV_KEY_MAX)
+        return true;
+    reply_error(r, "ERR a key may be at most 1 MiB long");
+    return false;
+}
+
 static bool may_be_long(uint64_t len, struct reply *r)
 {
     if (len <= KV_VALUE_MAX)
@@ -26,7 +34,8 @@ static bool may_be_long(uint64_t len, struct reply *r)
 /* True when `value` may be stored under `key`; asks for more room than an existing key needs, which only matters at the limit. */
 static bool may_store(const struct state_machine *m, const struct bytes *key, size_t value_len, struct reply *r)
 {
-    return may_be_long(value_len, r) && may_grow(m, KV_ENTRY_OVERHEAD + (uint64_t)key->len + value_len, r);
+    return may_be_key(key, r) && may_be_long(value_len, r) &&
+           may_grow(m, KV_ENTRY_OVERHEAD + (uint64_t)key->len + value_len, r);
 }
 
 static void store(struct state_machine *m, const struct bytes *key, const uint8_t *value, size_t len, size_t slack)
@@ -82,8 +91,8 @@ void kv_set(struct state_machine *m, const struct bytes *args, size_t argc, stru
     if (o.if_absent || o.if_present || o.get) {
         struct kv_entry *e = kv_table_find(&m->table, args[1]);
         wanted = e != NULL ? !o.if_absent : !o.if_present;
-        if (o.get)
-            reply_value(m, r, e);
+        if (o.get && !reply_value(m, r, e))
+            return;
     }
     if (wanted) {
         store(m, &args[1], args[2].ptr, args[2].len, 0);
@@ -108,33 +117,34 @@ void kv_getset(struct state_machine *m, const struct bytes *args, size_t argc, s
     (void)argc;
     if (!may_store(m, &args[1], args[2].len, r))
         return;
-    reply_value(m, r, kv_table_find(&m->table, args[1]));
-    store(m, &args[1], args[2].ptr, args[2].len, 0);
+    if (reply_value(m, r, kv_table_find(&m->table, args[1])))
+        store(m, &args[1], args[2].ptr, args[2].len, 0);
 }
 
 void kv_getdel(struct state_machine *m, const struct bytes *args, size_t argc, struct reply *r)
 {
     (void)argc;
-    reply_value(m, r, kv_table_find(&m->table, args[1]));
-    kv_table_remove(&m->table, args[1]);
+    if (reply_value(m, r, kv_table_find(&m->table, args[1])))
+        kv_table_remove(&m->table, args[1]);
 }
 
 void kv_mget(struct state_machine *m, const struct bytes *args, size_t argc, struct reply *r)
 {
-    uint64_t total = 0;
     struct scalar *values = arena_new(&m->results, (argc - 1) * sizeof *values);
+    uint64_t size = 8;
     for (size_t i = 1; i < argc; i++) {
         struct kv_entry *e = kv_table_find(&m->table, args[i]);
-        values[i - 1].tag = REPLY_NIL;
-        if (e == NULL)
-            continue;
-        total += e->value_len;
-        if (total > KV_REPLY_MAX) {
+        struct scalar *value = &values[i - 1];
+        *value = (struct scalar){.tag = e != NULL ? REPLY_BYTES : REPLY_NIL};
+        size += scalar_size(value->tag, &(struct bytes){.len = e != NULL ? e->value_len : 0});
+        if (size > KV_REPLY_MAX) {
             reply_error(r, "ERR the reply would exceed 8 MiB: ask for fewer keys at once");
             return;
         }
-        values[i - 1].tag = REPLY_BYTES;
-        values[i - 1].val.bytes = kv_result(m, kv_value(e), e->value_len);
+        if (!kv_has_room(m, size, r))
+            return;
+        if (e != NULL)
+            value->val.bytes = kv_result(m, kv_value(e), e->value_len);
     }
     r->tag = REPLY_ARRAY;
     r->val.array = (struct scalar_list){.ptr = values, .len = argc - 1};
@@ -145,7 +155,7 @@ static bool may_store_pairs(const struct state_machine *m, const struct bytes *a
 {
     uint64_t total = 0;
     for (size_t i = 1; i < argc; i += 2) {
-        if (!may_be_long(args[i + 1].len, r))
+        if (!may_be_key(&args[i], r) || !may_be_long(args[i + 1].len, r))
             return false;
         total += KV_ENTRY_OVERHEAD + (uint64_t)args[i].len + args[i + 1].len;
     }
@@ -270,11 +280,13 @@ void kv_getrange(struct state_machine *m, const struct bytes *args, size_t argc,
     end = end < 0 ? (end < -len ? 0 : end + len) : end;
     if (end >= len)
         end = len - 1;
+    struct bytes part = kv_text("");
+    if (len > 0 && !reversed && start <= end)
+        part.len = (size_t)(end - start + 1);
+    if (!kv_has_room(m, scalar_size(REPLY_BYTES, &part), r))
+        return;
     r->tag = REPLY_BYTES;
-    if (len == 0 || reversed || start > end)
-        r->val.bytes = kv_text("");
-    else
-        r->val.bytes = kv_result(m, kv_value(e) + start, (size_t)(end - start + 1));
+    r->val.bytes = part.len > 0 ? kv_result(m, kv_value(e) + start, part.len) : part;
 }
 
 void kv_setrange(struct state_machine *m, const struct bytes *args, size_t argc, struct reply *r)
@@ -300,6 +312,7 @@ void kv_setrange(struct state_machine *m, const struct bytes *args, size_t argc,
     if (!may_store(m, &args[1], len - old, r))
         return;
     e = kv_table_reserve(&m->table, args[1], len, old > 0 && len > old ? slack_for(len) : 0);
+    m->table.work += kv_copy_work(len - old);
     if ((size_t)offset > old)
         memset(kv_value(e) + old, 0, (size_t)offset - old);
     memcpy(kv_value(e) + offset, args[3].ptr, args[3].len);

@@ -51,10 +51,11 @@ static struct kv_entry **bucket_of(const struct kv_table *t, uint64_t hash)
 
 /* ---- Growing, shrinking, giving back ---- */
 
-static void free_chain(struct kv_entry *e)
+static void free_chain(struct kv_table *t, struct kv_entry *e)
 {
     while (e != NULL) {
         struct kv_entry *next = e->next;
+        t->work += 2 * KV_TOUCH_WORK;
         free(e);
         e = next;
     }
@@ -67,6 +68,7 @@ static void split_bucket(struct kv_table *t, uint64_t bucket)
     halves[0] = halves[1] = NULL;
     while (e != NULL) {
         struct kv_entry *next = e->next;
+        t->work += KV_TOUCH_WORK;
         struct kv_entry **half = &halves[e->hash >> (64 - t->target_bits) & 1];
         e->next = *half;
         *half = e;
@@ -78,8 +80,10 @@ static void join_buckets(struct kv_table *t, uint64_t bucket)
 {
     struct kv_entry **end = &t->target[bucket];
     *end = t->buckets[bucket * 2];
-    while (*end != NULL)
+    while (*end != NULL) {
+        t->work += KV_TOUCH_WORK;
         end = &(*end)->next;
+    }
     *end = t->buckets[bucket * 2 + 1];
 }
 
@@ -87,6 +91,7 @@ static void move_some(struct kv_table *t)
 {
     uint64_t total = UINT64_C(1) << smaller_bits(t);
     for (int i = 0; i < MOVES_A_CHANGE && t->moved < total; i++, t->moved++) {
+        t->work += KV_TOUCH_WORK;
         if (t->target_bits > t->bits)
             split_bucket(t, t->moved);
         else
@@ -112,8 +117,9 @@ static void discard(struct kv_table *t, struct kv_entry **buckets, uint64_t from
 static void free_some(struct kv_table *t, uint64_t some)
 {
     struct kv_discard *d = t->discards;
+    t->work += some * KV_NEXT_WORK;
     for (uint64_t i = 0; i < some && d->at < d->end; i++, d->at++)
-        free_chain(d->buckets[d->at]);
+        free_chain(t, d->buckets[d->at]);
     if (d->at == d->end) {
         t->discards = d->next;
         free(d->buckets);
@@ -183,18 +189,20 @@ void kv_table_close(struct kv_table *t)
 }
 
 /* The link to the entry of a key, or the end of the chain where it would be. */
-static struct kv_entry **link_of(const struct kv_table *t, struct bytes key, uint64_t hash)
+static struct kv_entry **link_of(struct kv_table *t, struct bytes key, uint64_t hash)
 {
     struct kv_entry **link = bucket_of(t, hash);
+    t->work += KV_TOUCH_WORK + kv_hash_work(key.len);
     for (; *link != NULL; link = &(*link)->next) {
         struct kv_entry *e = *link;
+        t->work += KV_TOUCH_WORK + (e->hash == hash ? kv_copy_work(key.len) : 0);
         if (e->hash == hash && e->key_len == key.len && (key.len == 0 || memcmp(e->bytes, key.ptr, key.len) == 0))
             break;
     }
     return link;
 }
 
-struct kv_entry *kv_table_find(const struct kv_table *t, struct bytes key) { return *link_of(t, key, hash_of(key)); }
+struct kv_entry *kv_table_find(struct kv_table *t, struct bytes key) { return *link_of(t, key, hash_of(key)); }
 
 struct kv_entry *kv_table_reserve(struct kv_table *t, struct bytes key, size_t capacity, size_t slack)
 {
@@ -208,6 +216,7 @@ struct kv_entry *kv_table_reserve(struct kv_table *t, struct bytes key, size_t c
         return e;
     size_t kept = e != NULL && e->value_len > capacity ? e->value_len : capacity; /* the old value is still wanted */
     bool is_new = e == NULL;
+    t->work += KV_TOUCH_WORK + kv_copy_work(key.len + (is_new ? 0 : e->value_len));
     e = realloc(e, sizeof *e + key.len + kept + slack);
     invariant(e != NULL);
     if (is_new) {
@@ -259,12 +268,15 @@ static size_t collect(struct kv_table *t, struct kv_entry *chain, uint64_t from)
 {
     size_t count = 0;
     for (struct kv_entry *e = chain; e != NULL; e = e->next) {
+        t->work += KV_TOUCH_WORK;
         if (e->hash < from)
             continue;
         t->visited = memory_reserve(t->visited, &t->visited_capacity, count + 1, sizeof *t->visited);
         size_t at = count++;
-        for (; at > 0 && before(e, t->visited[at - 1]); at--)
+        for (; at > 0 && before(e, t->visited[at - 1]); at--) {
+            t->work += KV_TOUCH_WORK;
             t->visited[at] = t->visited[at - 1];
+        }
         t->visited[at] = e;
     }
     return count;
@@ -276,6 +288,7 @@ struct kv_entry *const *kv_table_visit(struct kv_table *t, uint64_t from, size_t
     for (;;) {
         uint32_t bits = in_target(t, from) ? t->target_bits : t->bits;
         uint64_t bucket = from >> (64 - bits);
+        t->work += KV_NEXT_WORK;
         *count = collect(t, *bucket_of(t, from), from);
         /* The first hash of the next bucket; 0 after the last one. */
         *next = (bucket + 1) << (64 - bits);

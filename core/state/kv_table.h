@@ -25,11 +25,17 @@ struct kv_table {
     uint64_t count;
     uint64_t bytes; /* of all keys and values, with KV_ENTRY_OVERHEAD for each: a function of the contents alone */
     struct kv_discard *discards;
+    uint64_t work;             /* counts up with every loop over keys, values, chains and buckets, see KV_COMMAND_WORK_MAX */
     struct kv_entry **visited; /* result of kv_table_visit */
     size_t visited_capacity;
 };
 
 enum { KV_ENTRY_OVERHEAD = 48 };
+/* Work, in units of about a nanosecond: an entry or bucket looked at somewhere in memory, one next to the one before, and
+ * bytes that are hashed, copied, compared or zeroed. */
+enum { KV_TOUCH_WORK = 64, KV_NEXT_WORK = 1 };
+static inline uint64_t kv_hash_work(size_t len) { return len / 4 + 1; }
+static inline uint64_t kv_copy_work(size_t len) { return len / 8 + 1; }
 
 static inline uint8_t *kv_key(struct kv_entry *e) { return e->bytes; }
 static inline uint8_t *kv_value(struct kv_entry *e) { return e->bytes + e->key_len; }
@@ -38,7 +44,7 @@ void kv_table_init(struct kv_table *t);
 void kv_table_close(struct kv_table *t);
 
 /* The entry of a key, NULL when there is none; valid until the table is changed. */
-struct kv_entry *kv_table_find(const struct kv_table *t, struct bytes key);
+struct kv_entry *kv_table_find(struct kv_table *t, struct bytes key);
 
 /* The entry of a key (a new one has an empty value) with room for `capacity` value bytes, and `slack` more if it has to
  * move anyway. The caller writes the value and then calls kv_table_resized. Precondition: lengths fit 31 bits. */

@@ -44,6 +44,20 @@ struct reply_list {
     size_t len;
 };
 
+/* Bytes that the replies of one call may take, as they are packed (reply_size). A reply of at most `small` always has room;
+ * longer ones share `large`. A command whose reply has no room is not executed: it gets the error reply_no_room. */
+struct reply_room {
+    uint64_t large;
+    uint32_t small;
+};
+#define REPLY_ROOM_ANY ((struct reply_room){.large = UINT64_MAX, .small = UINT32_MAX})
+enum { REPLY_SMALL_MIN = 128 }; /* `small` is never less, so that every command can be answered */
+
+struct applied {
+    struct reply_list replies;
+    uint64_t work; /* spent by this call, in units of about a nanosecond */
+};
+
 struct command_info {
     struct bytes name; /* lower case */
     int32_t arity;     /* as in Redis: negative means "at least" */
@@ -52,6 +66,22 @@ struct command_info {
     int32_t last_key;
     uint32_t key_step;
 };
+/* Bytes that a scalar takes among packed replies (core/formats/batch.h): tag, length, the bytes up to a multiple of 4. */
+static inline uint64_t scalar_size(uint8_t tag, const struct bytes *bytes)
+{
+    return 8 + (tag == REPLY_INTEGER ? 8 : tag == REPLY_NIL ? 0 : ((uint64_t)bytes->len + 3) / 4 * 4);
+}
+
+static inline uint64_t reply_size(const struct reply *r)
+{
+    if (r->tag != REPLY_ARRAY)
+        return scalar_size(r->tag, &r->val.bytes);
+    uint64_t size = 8;
+    for (size_t i = 0; i < r->val.array.len; i++)
+        size += scalar_size(r->val.array.ptr[i].tag, &r->val.array.ptr[i].val.bytes);
+    return size;
+}
+
 struct command_info_list {
     struct command_info *ptr;
     size_t len;
@@ -68,11 +98,14 @@ struct state_machine *state_machine_new(void);
 void state_machine_free(struct state_machine *m);
 
 /* Executes commands in order, one reply each. After much work it may stop early: then there are fewer replies than commands
- * (one at least), the rest has not been executed and is given again. Results are the machine's, valid until its next call. */
-struct reply_list state_machine_apply(struct state_machine *m, const struct command *commands, size_t count);
+ * (one at least), the rest has not been executed and is given again. The work of one command is bounded: one that would take
+ * more gets an error and changes nothing. Results are the machine's, valid until its next call. */
+struct applied state_machine_apply(struct state_machine *m, const struct command *commands, size_t count,
+                                   struct reply_room room);
 
 /* Answers read-only commands; any other gets an error reply. May stop early like apply. Ownership as apply. */
-struct reply_list state_machine_query(struct state_machine *m, const struct command *commands, size_t count);
+struct applied state_machine_query(struct state_machine *m, const struct command *commands, size_t count,
+                                   struct reply_room room);
 
 /* All commands the machine knows; constant. */
 struct command_info_list state_machine_describe(struct state_machine *m);

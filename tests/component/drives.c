@@ -242,6 +242,12 @@ static void mix_replies(struct reply_list replies)
     }
 }
 
+static void mix_applied(struct applied applied)
+{
+    mix(applied.work);
+    mix_replies(applied.replies);
+}
+
 /* Saves all state and loads it again. */
 static void reload(struct state_machine *m)
 {
@@ -290,8 +296,9 @@ static void drive_state_machine(uint64_t rounds)
         struct bytes mget[] = {text("MGET"), text("n"), text("none"), text(key)};
         struct bytes wrong[] = {text("INCR"), text(key)};
         struct command commands[] = {{{set, 3}}, {{incr, 2}}, {{mget, 4}}, {{wrong, 2}}, {{NULL, 0}}};
-        mix_replies(state_machine_apply(m, commands, sizeof commands / sizeof *commands));
-        mix_replies(state_machine_query(m, &commands[1], 2));
+        mix_applied(
+            state_machine_apply(m, commands, sizeof commands / sizeof *commands, (struct reply_room){i % 4096, 128}));
+        mix_applied(state_machine_query(m, &commands[1], 2, REPLY_ROOM_ANY));
         if (i % 100 == 0)
             mix_description(state_machine_describe(m));
         if (i % 1000 == 999)

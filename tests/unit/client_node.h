@@ -165,7 +165,8 @@ static inline void answer(struct node *n, size_t index)
     assert_int_equal(commands.count, t.count);
     replies_begin(&builder);
     for (size_t done = 0; done < commands.count;) { /* it may stop early */
-        struct reply_list replies = state_machine_apply(n->machine, commands.commands + done, commands.count - done);
+        struct reply_list replies =
+            state_machine_apply(n->machine, commands.commands + done, commands.count - done, REPLY_ROOM_ANY).replies;
         for (size_t i = 0; i < replies.len; i++)
             replies_add(&builder, &replies.ptr[i]);
         done += replies.len;

@@ -151,7 +151,8 @@ static inline struct payload run_batch(struct fake *f, struct state_machine *sto
     assert_true(batch_commands_read(&f->commands, value));
     replies_begin(&f->replies);
     for (size_t done = 0; done < f->commands.count;) {
-        struct reply_list list = state_machine_apply(store, f->commands.commands + done, f->commands.count - done);
+        struct reply_list list =
+            state_machine_apply(store, f->commands.commands + done, f->commands.count - done, REPLY_ROOM_ANY).replies;
         for (size_t i = 0; i < list.len; i++)
             replies_add(&f->replies, &list.ptr[i]);
         done += list.len;

@@ -11,7 +11,9 @@
 
 static bool matches(const char *pattern, const char *text)
 {
-    return glob_match((const uint8_t *)pattern, strlen(pattern), (const uint8_t *)text, strlen(text));
+    uint64_t steps = UINT64_MAX;
+    return glob_match((const uint8_t *)pattern, strlen(pattern), (const uint8_t *)text, strlen(text), &steps) ==
+           GLOB_MATCHES;
 }
 
 static void test_matches(void **state)
@@ -69,11 +71,41 @@ static void test_no_pattern_is_slow(void **state)
     for (size_t i = 0; i < sizeof pattern; i += 2)
         memcpy(pattern + i, "a*", 2);
     pattern[sizeof pattern - 1] = 'b';
-    assert_false(glob_match((const uint8_t *)pattern, sizeof pattern, (const uint8_t *)text, sizeof text));
+    uint64_t steps = UINT64_MAX;
+    assert_int_equal(glob_match((const uint8_t *)pattern, sizeof pattern, (const uint8_t *)text, sizeof text, &steps),
+                     GLOB_DIFFERS);
+    assert_true(UINT64_MAX - steps <= sizeof pattern * sizeof text);
+}
+
+/* Pattern times text is a lot: what was not granted is not spent, wherever it is asked for. */
+static void test_steps_are_counted(void **state)
+{
+    (void)state;
+    static const char *const costly[][2] = {
+        {"*aaaaaaaaaaaaaaaaaaab", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"},
+        {"*[bcdefghijklmnopqrstuvwxyz0123456789]", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"},
+        {"[aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "a"},
+        {"a***********************************************", "a"},
+    };
+    for (size_t i = 0; i < sizeof costly / sizeof costly[0]; i++) {
+        const uint8_t *pattern = (const uint8_t *)costly[i][0], *text = (const uint8_t *)costly[i][1];
+        size_t pattern_len = strlen(costly[i][0]), text_len = strlen(costly[i][1]);
+        uint64_t all = UINT64_MAX;
+        enum glob_result result = glob_match(pattern, pattern_len, text, text_len, &all);
+        uint64_t needed = UINT64_MAX - all;
+        assert_true(needed >= 40 && needed <= (pattern_len + 1) * (text_len + 1));
+        for (uint64_t granted = 0; granted <= needed; granted++) {
+            uint64_t steps = granted;
+            enum glob_result got = glob_match(pattern, pattern_len, text, text_len, &steps);
+            assert_int_equal(got, granted < needed ? GLOB_TOO_COSTLY : result);
+            assert_int_equal(steps, 0);
+        }
+    }
 }
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_matches), cmocka_unit_test(test_no_pattern_is_slow)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_matches), cmocka_unit_test(test_no_pattern_is_slow),
+                                       cmocka_unit_test(test_steps_are_counted)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

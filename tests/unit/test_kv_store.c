@@ -88,7 +88,7 @@ static const char *run(struct state_machine *m, const char *line)
     static char out[TEXT_MAX];
     struct line l;
     split(&l, line);
-    struct reply_list replies = state_machine_apply(m, &l.command, 1);
+    struct reply_list replies = state_machine_apply(m, &l.command, 1, REPLY_ROOM_ANY).replies;
     assert_int_equal(replies.len, 1);
     print_reply(&replies.ptr[0], out);
     return out;
@@ -297,9 +297,9 @@ static void test_errors(void **state)
     EXPECT_ALL(steps);
     struct state_machine *m = state_machine_new();
     struct command empty = {{NULL, 0}};
-    assert_int_equal(state_machine_apply(m, &empty, 1).ptr[0].tag, REPLY_ERROR);
+    assert_int_equal(state_machine_apply(m, &empty, 1, REPLY_ROOM_ANY).replies.ptr[0].tag, REPLY_ERROR);
     struct bytes args[2] = {{(uint8_t *)(uintptr_t)"a\r\nb\xff", 5}, {(uint8_t *)(uintptr_t)"c\0d", 3}};
-    struct reply r = state_machine_apply(m, &(struct command){{args, 2}}, 1).ptr[0];
+    struct reply r = state_machine_apply(m, &(struct command){{args, 2}}, 1, REPLY_ROOM_ANY).replies.ptr[0];
     static const char wanted[] = "ERR unknown command 'a  b\xff', with args beginning with: 'c' ";
     assert_int_equal(r.val.bytes.len, sizeof wanted - 1);
     assert_memory_equal(r.val.bytes.ptr, wanted, sizeof wanted - 1);
@@ -318,7 +318,7 @@ static void test_binary_and_batches(void **state)
     struct bytes get[] = {text("GET"), {value, 7}};
     struct bytes change[] = {text("SETRANGE"), {value, 7}, text("0"), text("changed")};
     struct command batch[] = {{{set, 3}}, {{get, 2}}, {{change, 4}}, {{get, 2}}};
-    struct reply_list r = state_machine_apply(m, batch, 4);
+    struct reply_list r = state_machine_apply(m, batch, 4, REPLY_ROOM_ANY).replies;
     assert_int_equal(r.len, 4);
     assert_int_equal(r.ptr[1].val.bytes.len, sizeof value);
     assert_memory_equal(r.ptr[1].val.bytes.ptr, value, sizeof value);
@@ -335,7 +335,7 @@ static void test_query(void **state)
     split(&get, "GET a");
     split(&set, "SET a 2");
     struct command both[] = {get.command, set.command};
-    struct reply_list r = state_machine_query(m, both, 2);
+    struct reply_list r = state_machine_query(m, both, 2, REPLY_ROOM_ANY).replies;
     assert_int_equal(r.ptr[0].tag, REPLY_BYTES);
     assert_int_equal(r.ptr[1].tag, REPLY_ERROR);
     expect(m, "GET a", "$1");
@@ -370,7 +370,7 @@ static void test_limits(void **state)
     expect(m, "APPEND big y", "-ERR string exceeds maximum allowed size (proto-max-bulk-len)");
     struct line at_the_limit;
     split(&at_the_limit, "MGET big");
-    assert_int_equal(state_machine_apply(m, &at_the_limit.command, 1).ptr[0].tag, REPLY_ARRAY);
+    assert_int_equal(state_machine_apply(m, &at_the_limit.command, 1, REPLY_ROOM_ANY).replies.ptr[0].tag, REPLY_ARRAY);
     expect(m, "MGET big big", "-ERR the reply would exceed 8 MiB: ask for fewer keys at once");
     char line[64];
     size_t stored = 1;
@@ -497,8 +497,8 @@ static void test_history_does_not_show(void **state)
     }
     struct line keys;
     split(&keys, "KEYS key:*");
-    struct reply a = state_machine_apply(grown, &keys.command, 1).ptr[0];
-    struct reply c = state_machine_apply(loaded, &keys.command, 1).ptr[0];
+    struct reply a = state_machine_apply(grown, &keys.command, 1, REPLY_ROOM_ANY).replies.ptr[0];
+    struct reply c = state_machine_apply(loaded, &keys.command, 1, REPLY_ROOM_ANY).replies.ptr[0];
     assert_int_equal(a.val.array.len, KEYS);
     assert_int_equal(c.val.array.len, KEYS);
     for (size_t i = 0; i < KEYS; i++) {
@@ -624,16 +624,128 @@ static void test_bad_snapshots(void **state)
     state_machine_free(other);
 }
 
+/* ---- Work, room ---- */
+
+static struct reply apply_one(struct state_machine *m, struct bytes *args, size_t argc)
+{
+    return state_machine_apply(m, &(struct command){{args, argc}}, 1, REPLY_ROOM_ANY).replies.ptr[0];
+}
+
+static void expect_error(struct state_machine *m, struct bytes *args, size_t argc, const char *begins)
+{
+    struct reply r = apply_one(m, args, argc);
+    assert_int_equal(r.tag, REPLY_ERROR);
+    assert_memory_equal(r.val.bytes.ptr, begins, strlen(begins));
+}
+
+/* Work that a command would take is refused before it is done, and changes nothing. */
+static void test_costly_commands(void **state)
+{
+    (void)state;
+    enum { LONG = 100 * 1000, MANY = 300 * 1000 };
+    static char key[LONG + 1], pattern[LONG / 2 + 3];
+    memset(key, 'a', LONG);
+    memset(pattern, 'a', sizeof pattern - 1);
+    pattern[0] = '*';
+    pattern[sizeof pattern - 2] = 'b';
+    struct state_machine *m = state_machine_new();
+    struct bytes set[] = {text("SET"), text(key), text("x")};
+    assert_int_equal(apply_one(m, set, 3).tag, REPLY_STATUS);
+    struct bytes scan[] = {text("SCAN"), text("0"), text("MATCH"), text(pattern)};
+    struct bytes keys[] = {text("KEYS"), text(pattern)};
+    expect_error(m, scan, 4, "TOOCOSTLY ");
+    expect_error(m, keys, 2, "TOOCOSTLY ");
+    pattern[1] = 0; /* all of them */
+    keys[1] = scan[3] = text(pattern);
+    assert_int_equal(apply_one(m, keys, 2).val.array.len, 1);
+    assert_int_equal(apply_one(m, scan, 4).tag, REPLY_RAW);
+    struct bytes *many = memory_new(MANY + 1, sizeof *many);
+    static const char *const names[] = {"DEL", "EXISTS", "MGET", "MSET", "MSETNX", "UNLINK"};
+    for (size_t i = 1; i <= MANY; i++)
+        many[i] = text("a");
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        many[0] = text(names[i]);
+        bool pairs = names[i][1] == 'S';
+        if (!pairs)
+            expect_error(m, many, MANY + 1, "TOOCOSTLY ");
+        assert_true(apply_one(m, many, MANY / 2 + 1).tag != REPLY_ERROR);
+    }
+    free(many);
+    state_machine_free(m);
+}
+
+/* A command whose reply has no room says so and changes nothing; with room it is executed. */
+static void test_room_for_replies(void **state)
+{
+    (void)state;
+    static const char *const lines[] = {
+        "GET k",
+        "GETSET k v",
+        "GETDEL k",
+        "REMOVE k",
+        "SET k v GET",
+        "MGET k small",
+        "MGET a a a a a a a a a a a a a a a a",
+        "GETRANGE k 1 500",
+        "KEYS *",
+        "SCAN 0",
+        "NOSUCHCOMMAND abcdefghijklmnopqrstuvwxyz abcdefghijklmnopqrstuvwxyz abcdefghijklmnopqrstuvwxyz"};
+    char value[1001], set[1400];
+    memset(value, 'x', sizeof value - 1);
+    value[sizeof value - 1] = 0;
+    for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
+        struct state_machine *m = state_machine_new(), *untouched = state_machine_new();
+        for (int n = 0; n < 2; n++) {
+            snprintf(set, sizeof set, "MSET k %s small 1 longer-key-%.200s 2", value, value);
+            expect(n ? m : untouched, set, "+OK");
+        }
+        struct line l;
+        split(&l, lines[i]);
+        struct command twice[] = {l.command, l.command};
+        struct reply_room least = {.large = 130, .small = REPLY_SMALL_MIN};
+        struct reply_list r = state_machine_apply(m, twice, 2, least).replies;
+        for (size_t n = 0; n < r.len; n++) {
+            assert_true(reply_size(&r.ptr[n]) <= REPLY_SMALL_MIN);
+            assert_int_equal(r.ptr[n].tag, REPLY_ERROR);
+            assert_memory_equal(r.ptr[n].val.bytes.ptr, "BUSY ", 5);
+        }
+        assert_same_state(m, untouched);
+        assert_true(reply_size(&state_machine_apply(m, twice, 1, REPLY_ROOM_ANY).replies.ptr[0]) > 130);
+        state_machine_free(m);
+        state_machine_free(untouched);
+    }
+    /* Room is shared: what one command got, the next one lacks. */
+    struct state_machine *m = state_machine_new();
+    snprintf(set, sizeof set, "SET k %s", value);
+    expect(m, set, "+OK");
+    struct line l;
+    split(&l, "GET k");
+    struct command thrice[] = {l.command, l.command, l.command};
+    struct reply_list r = state_machine_apply(m, thrice, 3, (struct reply_room){.large = 2100, .small = 128}).replies;
+    assert_int_equal(r.ptr[0].tag, REPLY_BYTES);
+    assert_int_equal(r.ptr[1].tag, REPLY_BYTES);
+    assert_int_equal(r.ptr[2].tag, REPLY_ERROR);
+    state_machine_free(m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_get_and_set),   cmocka_unit_test(test_parts_of_values),
-        cmocka_unit_test(test_numbers),       cmocka_unit_test(test_keys),
-        cmocka_unit_test(test_errors),        cmocka_unit_test(test_binary_and_batches),
-        cmocka_unit_test(test_query),         cmocka_unit_test(test_describe),
-        cmocka_unit_test(test_limits),        cmocka_unit_test(test_history_does_not_show),
-        cmocka_unit_test(test_against_model), cmocka_unit_test(test_snapshot_in_chunks),
+        cmocka_unit_test(test_get_and_set),
+        cmocka_unit_test(test_parts_of_values),
+        cmocka_unit_test(test_numbers),
+        cmocka_unit_test(test_keys),
+        cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_binary_and_batches),
+        cmocka_unit_test(test_query),
+        cmocka_unit_test(test_describe),
+        cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_history_does_not_show),
+        cmocka_unit_test(test_against_model),
+        cmocka_unit_test(test_snapshot_in_chunks),
         cmocka_unit_test(test_bad_snapshots),
+        cmocka_unit_test(test_costly_commands),
+        cmocka_unit_test(test_room_for_replies),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -435,7 +435,7 @@ static void execute(struct state_machine *store, struct moment *m)
     for (size_t i = 0; i < 3; i++)
         args[i] = (struct bytes){(uint8_t *)(uintptr_t)texts[i], strlen(texts[i])};
     struct command command = {.args = {args, writes(m->o.kind) ? 3 : 2}};
-    struct reply_list replies = state_machine_apply(store, &command, 1);
+    struct reply_list replies = state_machine_apply(store, &command, 1, REPLY_ROOM_ANY).replies;
     assert_int_equal(replies.len, 1);
     const struct reply *r = &replies.ptr[0];
     m->o.nil = r->tag == REPLY_NIL;
