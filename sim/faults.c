@@ -35,6 +35,9 @@ const struct fault_kind fault_kinds[FAULTS] = {
         "leadership settles with whoever reaches a quorum; two that lead at once do so at different ballots"},
     [FAULT_ISOLATED_LEADER] = {"isolated-leader", "network", FAULT_TOLERATED, "the node that leads",
         "it resigns and answers nothing that was not chosen; the others elect another leader"},
+    [FAULT_SIEVE] = {"sieve", "network", FAULT_TOLERATED, ANY,
+        "as cut: what passes is true and judged by itself, whatever else its receiver has missed; a leader that hears how far "
+        "learners are, and not that another one leads, says no more than it knows"},
     [FAULT_HALF_OPEN] = {"half-open", "network", FAULT_TOLERATED, ANY,
         "what is sent into the dead connection is lost, as by cut-one-way, until there is another one"},
     [FAULT_STALLED_READER] = {"stalled-reader", "network", FAULT_TOLERATED, ANY,

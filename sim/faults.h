@@ -16,6 +16,7 @@ enum fault {
     FAULT_CUT,             /* two groups that do not reach each other */
     FAULT_BRIDGE,          /* two groups, and one node that reaches both */
     FAULT_ISOLATED_LEADER, /* the leader reaches nobody */
+    FAULT_SIEVE,           /* two groups, between which only one kind of messages passes */
     FAULT_HALF_OPEN,       /* one side of a connection is gone and the other does not know */
     FAULT_STALLED_READER,  /* a node reads nothing for a while, then all at once */
     FAULT_RESET,           /* a connection ends in the middle of a frame */

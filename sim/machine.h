@@ -26,11 +26,11 @@ struct storage {
     struct journal_store *store;
     struct journal_group *groups; /* of records appended and not written, the oldest first; the last one gathers */
     size_t group_count, group_capacity;
-    struct journal_result result;  /* what the node read back */
-    uint64_t appended;             /* the last lsn, gathered ones included */
-    uint64_t durable;              /* as the node is told */
-    uint64_t durable_ever;         /* in whichever life: what must come back */
-    uint64_t group_first;          /* the first lsn of the last durable group that held records */
+    struct journal_result result; /* what the node read back */
+    uint64_t appended;            /* the last lsn, gathered ones included */
+    uint64_t durable;             /* as the node is told */
+    uint64_t durable_ever;        /* in whichever life: what must come back */
+    uint64_t group_first;         /* the first lsn of the last durable group that held records */
     uint64_t flying_first, flying_to, flying_until;
     uint64_t segments;
     uint64_t appended_at;

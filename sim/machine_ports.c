@@ -61,6 +61,7 @@ static void send_frame(struct machine *m, const struct packet *frame)
     if (world_swallows(w, m, message->kind))
         return;
     network_sim_send(w->network, m->id, frame, 1, w->now);
+    world_slip(w, m->id, message->kind, frame);
     if (w->faults.rate[FAULT_REPLAY] > 0 && !m->ghost)
         letters_keep(&w->letters, m->id, frame->id, message->kind, frame);
     world_arrivals(w, frame->id);

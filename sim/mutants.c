@@ -198,6 +198,17 @@ const struct mutant_kind mutant_kinds[MUTANTS] = {
     [MUTANT_STATE_OF_THE_MOMENT] = {
         "state-of-the-moment", "the state depends on how execution was cut into steps",
         "rule 13, decision 0012", CHECK(PREFIX_EQUALITY), ""},
+    [MUTANT_MARK_BRIDGES_GAP] = {
+        "mark-bridges-gap", "slots that a leader only settled count as chosen at its ballot, between two of its marks",
+        "rule 6, decision 0011", CHECK(AGREEMENT) | CHECK(CHOSEN_TRUE) | CHECK(PREFIX_EQUALITY), "a leader that is deaf for those above it"},
+    [MUTANT_RECORD_BETWEEN_PIECES_LOST] = {
+        "record-between-pieces-lost", "what a learner reads back for a peer lacks the first record of each further piece",
+        "rule 7", CHECK(CHOSEN_TRUE) | CHECK(AGREEMENT) | CHECK(LIVENESS_AFTER_HEAL), "small pieces"},
+
+    /* runner */
+    [MUTANT_HELD_FULL_LETS_OUT] = {
+        "held-full-lets-out", "a message for which there is no room to wait for the disk leaves at once",
+        "rule 2", CHECK(PROMISE_DURABLE) | CHECK(VOTE_DURABLE), "small limits"},
 
     /* journal and data folder */
     [MUTANT_TORN_GROUP_TAKEN] = {

@@ -582,17 +582,29 @@ void network_sim_free(struct network_sim *n)
     free(n);
 }
 
-void network_sim_replay(struct network_sim *n, uint32_t from, uint32_t to, const struct packet *body, uint64_t arrival)
+/* A frame that belongs to no connection. */
+static void push_outside(struct network_sim *n, uint32_t from, uint32_t to, const struct packet *body, uint64_t arrival)
 {
-    if (is_ghost(&n->members[from]) || arrival < stream_of(n, from, to)->cut_until)
-        return;
     struct frame *frame = frame_new(&n->members[from].origin, body);
     push(n, to,
          (struct flight){
              .arrival = arrival, .frame = frame, .available = frame->size, .from = (uint8_t)from, .replay = true});
     settle(n, to);
     frame_release(frame);
+}
+
+void network_sim_replay(struct network_sim *n, uint32_t from, uint32_t to, const struct packet *body, uint64_t arrival)
+{
+    if (is_ghost(&n->members[from]) || arrival < stream_of(n, from, to)->cut_until)
+        return;
+    push_outside(n, from, to, body, arrival);
     fault_fired(n->options.faults, FAULT_REPLAY);
+}
+
+void network_sim_slip(struct network_sim *n, uint32_t from, uint32_t to, const struct packet *body, uint64_t arrival)
+{
+    if (!is_ghost(&n->members[from]))
+        push_outside(n, from, to, body, arrival);
 }
 
 uint32_t network_sim_heard(const struct network_sim *n, uint32_t node, uint32_t from)

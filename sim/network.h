@@ -53,6 +53,9 @@ uint32_t network_sim_heard(const struct network_sim *n, uint32_t node, uint32_t 
 /* A body that `from` sent to `to` before arrives there again at `arrival`, outside of all connections: a replay that the world times. */
 void network_sim_replay(struct network_sim *n, uint32_t from, uint32_t to, const struct packet *body, uint64_t arrival);
 
+/* The same of a body that is sent just now, past a cut: a partition that lets something through. Not counted. */
+void network_sim_slip(struct network_sim *n, uint32_t from, uint32_t to, const struct packet *body, uint64_t arrival);
+
 /* --- faults that the world strikes; each lasts from the time that was given last until `until`, or network_sim_heal --- */
 
 /* Nothing gets from any of `from` to any of `to`. */

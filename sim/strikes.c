@@ -54,16 +54,38 @@ static bool cut_one_way(struct world *w, struct machine *m)
 }
 
 /* Two groups; those of `both` reach either. */
-static bool cut(struct world *w, node_set left, node_set both)
+static bool cut(struct world *w, node_set left, node_set both, uint64_t until)
 {
     node_set right = ((UINT64_C(2) << w->plan.nodes) - 2) & ~left & ~both;
-    uint64_t until = a_while(w, 6 * SECOND);
     left &= ~both;
     if (left == 0 || right == 0)
         return false;
     network_sim_cut(w->network, left, right, until);
     network_sim_cut(w->network, right, left, until);
     return true;
+}
+
+/* Mostly around a leader, and mostly what learners say of their progress passes: that is what a leader goes by. */
+static bool sieve(struct world *w, struct machine *m)
+{
+    node_set left = dice_chance(&w->dice, 700000) ? node_set_of(m->id) : some_nodes(w) | node_set_of(m->id);
+    uint64_t until = w->now + dice_range(&w->dice, SECOND, 6 * SECOND);
+    if (w->now < w->sieve.until || !cut(w, left, 0, until))
+        return false;
+    w->sieve.left = left;
+    w->sieve.kind = dice_chance(&w->dice, 500000) ? MESSAGE_PROGRESS : (uint8_t)dice_roll(&w->dice, MESSAGE_KINDS);
+    w->sieve.until = until;
+    return true;
+}
+
+void world_slip(struct world *w, uint32_t from, uint8_t message_kind, const struct packet *frame)
+{
+    if (w->now >= w->sieve.until || message_kind != w->sieve.kind)
+        return;
+    node_set all = (UINT64_C(2) << w->plan.nodes) - 2;
+    node_set to = frame->id & all & (node_set_has(w->sieve.left, from) ? ~w->sieve.left : w->sieve.left);
+    for (; to != 0; to &= to - 1)
+        network_sim_slip(w->network, from, node_set_first(to), frame, w->now + dice_range(&w->dice, 100, 2000));
 }
 
 static bool half_open(struct world *w, struct machine *m)
@@ -231,11 +253,13 @@ static bool strike_node(struct world *w, struct machine *m, enum fault fault)
     case FAULT_CUT_ONE_WAY:
         return cut_one_way(w, m);
     case FAULT_CUT:
-        return cut(w, some_nodes(w), 0);
+        return cut(w, some_nodes(w), 0, a_while(w, 6 * SECOND));
     case FAULT_BRIDGE:
-        return cut(w, some_nodes(w), node_set_of(m->id));
+        return cut(w, some_nodes(w), node_set_of(m->id), a_while(w, 6 * SECOND));
     case FAULT_ISOLATED_LEADER:
-        return m->proposer_state == PROPOSER_LEADING && cut(w, node_set_of(m->id), 0);
+        return m->proposer_state == PROPOSER_LEADING && cut(w, node_set_of(m->id), 0, a_while(w, 6 * SECOND));
+    case FAULT_SIEVE:
+        return sieve(w, m);
     case FAULT_HALF_OPEN:
         return half_open(w, m);
     case FAULT_STALLED_READER:
@@ -269,7 +293,8 @@ static void strike(struct world *w, enum fault fault)
     if (fault == FAULT_FLIPPED_BYTE || fault == FAULT_LOST_DISK || fault == FAULT_OLD_DISK) {
         struck = harm(w, fault);
     } else {
-        struct machine *m = fault == FAULT_ISOLATED_LEADER ? any_leader(w) : victim(w);
+        bool wants_leader = fault == FAULT_ISOLATED_LEADER || (fault == FAULT_SIEVE && dice_chance(&w->dice, 800000));
+        struct machine *m = wants_leader ? any_leader(w) : victim(w);
         struck = m != NULL && strike_node(w, m, fault);
     }
     w->result->struck++;
@@ -281,11 +306,12 @@ static void strike(struct world *w, enum fault fault)
 void world_strike(struct world *w)
 {
     static const enum fault struck[] = {
-        FAULT_CUT_ONE_WAY,    FAULT_CUT,         FAULT_BRIDGE,       FAULT_ISOLATED_LEADER, FAULT_HALF_OPEN,
-        FAULT_STALLED_READER, FAULT_LOST_WRITES, FAULT_FLIPPED_BYTE, FAULT_LOST_DISK,       FAULT_OLD_DISK,
-        FAULT_JUMP,           FAULT_PAUSE,       FAULT_CRASH,        FAULT_RESTART_STORM,   FAULT_LONG_PAUSE,
-        FAULT_RECONFIGURED,   FAULT_TRAP,        FAULT_ENDLESS_LOOP, FAULT_MEMORY_LIMIT,    FAULT_GARBAGE,
-        FAULT_SPARE,
+        FAULT_CUT_ONE_WAY,  FAULT_CUT,       FAULT_BRIDGE,         FAULT_ISOLATED_LEADER,
+        FAULT_SIEVE,        FAULT_HALF_OPEN, FAULT_STALLED_READER, FAULT_LOST_WRITES,
+        FAULT_FLIPPED_BYTE, FAULT_LOST_DISK, FAULT_OLD_DISK,       FAULT_JUMP,
+        FAULT_PAUSE,        FAULT_CRASH,     FAULT_RESTART_STORM,  FAULT_LONG_PAUSE,
+        FAULT_RECONFIGURED, FAULT_TRAP,      FAULT_ENDLESS_LOOP,   FAULT_MEMORY_LIMIT,
+        FAULT_GARBAGE,      FAULT_SPARE,
     };
     for (size_t i = 0; i < sizeof struck / sizeof struck[0]; i++)
         if (dice_chance(&w->dice, w->plan.rate[struck[i]]) && w->result->struck < w->options.fault_budget)

@@ -213,6 +213,7 @@ static void heal(struct world *w)
     world_trace(w, 0, TRACE_HEAL, 0, 0, 0);
     memset(w->faults.rate, 0, sizeof w->faults.rate);
     network_sim_heal(w->network);
+    w->sieve.until = 0;
     for (uint32_t i = 1; i <= w->plan.nodes; i++) {
         struct machine *m = &w->machines[i];
         memset(m->faults.rate, 0, sizeof m->faults.rate);

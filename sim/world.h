@@ -57,6 +57,11 @@ struct world {
     struct checks *checks;
     struct letters letters;
     struct trace trace;
+    struct {
+        node_set left; /* between these and the others */
+        uint8_t kind;  /* only messages of this kind pass */
+        uint64_t until;
+    } sieve;
     bool healing;
     uint64_t strike_at; /* the next opportunity */
     uint64_t memory_before;
@@ -84,6 +89,8 @@ void world_strike(struct world *w);
 /* A message that nobody gets (FAULT_DROP). Some leaders end soon after one of their proposals was lost like that: the next leader finds a
  * gap. */
 bool world_swallows(struct world *w, struct machine *m, uint8_t message_kind);
+/* What is sent through the holes of a sieve (FAULT_SIEVE) arrives. */
+void world_slip(struct world *w, uint32_t from, uint8_t message_kind, const struct packet *frame);
 /* Old answers come once more to a proposer that prepares or was elected. */
 void world_replay(struct world *w, struct machine *m);
 /* Clocks that go wrong go wrong from the beginning. */

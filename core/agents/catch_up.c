@@ -196,7 +196,7 @@ void catch_up_records(struct catch_up *c, const struct record_list *records, str
         if (records->ptr[i].lsn < c->end)
             keep_found(c, &records->ptr[i]);
     if (records->len > 0)
-        c->cursor = records->ptr[records->len - 1].lsn + 1;
+        c->cursor = records->ptr[records->len - 1].lsn + 1 + MUTANT(RECORD_BETWEEN_PIECES_LOST);
     if (records->len > 0 && c->cursor < c->end) {
         read_more(c, effects);
         return;

@@ -134,7 +134,7 @@ void learner_chosen(struct learner *l, struct ballot ballot, uint64_t from, uint
     if (order == 0 && to < l->mark_from)
         return;
     /* Where a mark replaces an older one, the older one's slots are only known to be chosen from now on: peers tell them. */
-    bool replaces = order > 0 || from > l->mark_to;
+    bool replaces = order > 0 || (from > l->mark_to && !MUTANT(MARK_BRIDGES_GAP));
     if (replaces || from < l->mark_from)
         l->mark_from = from;
     if (replaces || to > l->mark_to)
