@@ -1,6 +1,11 @@
 /* The `synod` command: a table of verbs. */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/verbs.h"
 #include "io/problem.h"
@@ -38,8 +43,19 @@ static void print_help(void)
            "  6  the node's state is not that of a majority: final, it must not go on\n");
 }
 
+/* Whoever starts this process may have closed its standard streams. Then the next file or socket would get the number of one,
+ * and what is written for people would go there. */
+static void open_standard_streams(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && errno == EBADF && open("/dev/null", O_RDWR) != fd)
+            _Exit(EXIT_TROUBLE);
+}
+
 int main(int argc, char **argv)
 {
+    open_standard_streams();
+    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow (ulimit -f) is an error of the write */
     const char *name = argc > 1 ? argv[1] : "";
     if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || (strcmp(name, "help") == 0 && argc == 2)) {
         print_help();

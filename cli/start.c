@@ -1,4 +1,4 @@
-/* Runs nodes: all of a group in this process, each in a thread of its own, until SIGINT or SIGTERM or the first failure. */
+/* Runs nodes: all of a group in this process, each in a thread of its own, until a signal or the first failure. */
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
@@ -11,15 +11,34 @@
 #include "cli/options.h"
 #include "cli/verbs.h"
 #include "host/engine.h"
+#include "host/limits.h"
+#include "host/logger.h"
 #include "host/node_host.h"
-#include "io/logger.h"
+
+/* Signals that end the nodes in good order. */
+static const struct stop_signal {
+    int number;
+    bool forces;      /* while they are ending already: at once, because somebody insists */
+    bool may_be_kept; /* as it is, where the process was started with it ignored (nohup) */
+} stop_signals[] = {
+    {SIGINT, true, false},
+    {SIGTERM, true, false},
+    {SIGHUP, false, true},   /* the terminal is gone; shell and kernel may both say so */
+    {SIGXCPU, false, false}, /* ulimit -t: the soft limit, and again each second up to the hard one */
+};
+enum {
+    STOP_SIGNALS = sizeof stop_signals / sizeof stop_signals[0],
+    /* One that comes sooner is the same one: to the process, and to its group (timeout(1) sends both). */
+    INSISTS_AFTER_MS = 200,
+};
 
 struct process {
     struct config config;
     struct logger *logger;
     struct engine *engine; /* NULL: native */
     uv_loop_t loop;
-    uv_signal_t interrupt, terminate;
+    uv_signal_t signals[STOP_SIGNALS];
+    size_t signal_count;
     struct {
         struct process *process;
         struct node_host *host;
@@ -27,6 +46,7 @@ struct process {
     } nodes[NODE_ID_MAX];
     size_t node_count, running;
     bool stopping;
+    uint64_t stopping_since; /* milliseconds of the loop's clock */
     int exit_code;
 };
 
@@ -38,15 +58,49 @@ static void stop_all(struct process *p)
             node_host_stop(p->nodes[i].host);
 }
 
+static bool forces(int number)
+{
+    for (size_t i = 0; i < STOP_SIGNALS; i++)
+        if (stop_signals[i].number == number)
+            return stop_signals[i].forces;
+    return false;
+}
+
 static void on_signal(uv_signal_t *handle, int number)
 {
     struct process *p = handle->data;
+    if (p->stopping && (!forces(number) || uv_now(&p->loop) < p->stopping_since + INSISTS_AFTER_MS))
+        return;
     if (p->stopping) {
         logger_log(p->logger, LOG_WARNING, "process", "%s again: ended by force", strsignal(number));
+        logger_flush(LAST_WORDS_MS);
         _Exit(EXIT_TROUBLE);
     }
+    p->stopping_since = uv_now(&p->loop);
     logger_log(p->logger, LOG_INFO, "process", "%s: stopping", strsignal(number));
     stop_all(p);
+}
+
+static void close_signals(struct process *p)
+{
+    for (size_t i = 0; i < p->signal_count; i++)
+        uv_close((uv_handle_t *)&p->signals[i], NULL);
+    p->signal_count = 0;
+}
+
+static bool listen_to(struct process *p, const struct stop_signal *signal, struct problem *problem)
+{
+    struct sigaction now;
+    uv_signal_t *handle = &p->signals[p->signal_count];
+    if (signal->may_be_kept && sigaction(signal->number, NULL, &now) == 0 && now.sa_handler == SIG_IGN)
+        return true;
+    int error = uv_signal_init(&p->loop, handle);
+    if (error == 0) {
+        handle->data = p;
+        p->signal_count++;
+        error = uv_signal_start(handle, on_signal, signal->number);
+    }
+    return error == 0 || problem_set(problem, EXIT_TROUBLE, "cannot listen to signals: %s", uv_strerror(error));
 }
 
 /* On the node's thread. */
@@ -67,17 +121,17 @@ static void on_ended(uv_async_t *handle)
         if (!p->stopping)
             stop_all(p); /* a process hosts its whole group or nothing: what watches over it sees one exit code */
     }
-    if (p->running == 0) {
-        uv_close((uv_handle_t *)&p->interrupt, NULL);
-        uv_close((uv_handle_t *)&p->terminate, NULL);
-    }
+    if (p->running == 0)
+        close_signals(p);
 }
 
 static bool start_node(struct process *p, uint32_t node, const char *nodes_folder, struct problem *problem)
 {
     size_t i = p->node_count;
     p->nodes[i].ended.data = p;
-    uv_async_init(&p->loop, &p->nodes[i].ended, on_ended);
+    int error = uv_async_init(&p->loop, &p->nodes[i].ended, on_ended);
+    if (error != 0)
+        return problem_set(problem, EXIT_TROUBLE, "node %u: %s", node, uv_strerror(error));
     const struct node_host_options options = {&p->config, node, p->engine, nodes_folder, on_node_ended, &p->nodes[i].ended};
     if (!node_host_start(&p->nodes[i].host, &options, problem)) {
         uv_close((uv_handle_t *)&p->nodes[i].ended, NULL);
@@ -97,17 +151,22 @@ static bool start_engine(struct process *p, struct problem *problem)
     return engine_open(&p->engine, &options, problem);
 }
 
-static int run_group(struct process *p, const struct config_group *group, bool native)
+static bool open_process(struct process *p, struct problem *problem)
+{
+    int error = uv_loop_init(&p->loop);
+    if (error != 0)
+        return problem_set(problem, EXIT_TROUBLE, "cannot wait for anything: %s", uv_strerror(error));
+    bool sound = true;
+    for (size_t i = 0; sound && i < STOP_SIGNALS; i++)
+        sound = listen_to(p, &stop_signals[i], problem);
+    return sound;
+}
+
+static void run_nodes(struct process *p, const struct config_group *group, bool native)
 {
     struct problem problem = {0};
     char nodes_folder[4096];
     node_host_default_folder(nodes_folder, sizeof nodes_folder);
-    uv_loop_init(&p->loop);
-    p->interrupt.data = p->terminate.data = p;
-    uv_signal_init(&p->loop, &p->interrupt);
-    uv_signal_init(&p->loop, &p->terminate);
-    uv_signal_start(&p->interrupt, on_signal, SIGINT);
-    uv_signal_start(&p->terminate, on_signal, SIGTERM);
     bool started = native || start_engine(p, &problem);
     for (size_t i = 0; started && i < group->count; i++)
         started = start_node(p, group->nodes[i], nodes_folder, &problem);
@@ -116,14 +175,26 @@ static int run_group(struct process *p, const struct config_group *group, bool n
         p->exit_code = problem.exit_code;
         stop_all(p);
     }
-    if (p->running == 0) {
-        uv_close((uv_handle_t *)&p->interrupt, NULL);
-        uv_close((uv_handle_t *)&p->terminate, NULL);
-    }
+    if (p->running == 0)
+        close_signals(p);
     uv_run(&p->loop, UV_RUN_DEFAULT);
     uv_loop_close(&p->loop);
     if (p->engine != NULL && p->exit_code == EXIT_OK) /* after a failure a node may have been abandoned, with its store */
         engine_close(p->engine);
+}
+
+static int run_group(struct process *p, const struct config_group *group, bool native)
+{
+    struct problem problem;
+    p->logger = logger_new(0, p->config.log_level);
+    if (limits_check(group->count, native, &problem) && open_process(p, &problem)) {
+        run_nodes(p, group, native);
+    } else {
+        logger_log(p->logger, LOG_ERROR, "process", "%s", problem.text);
+        p->exit_code = problem.exit_code;
+    }
+    logger_free(p->logger);
+    logger_flush(FLUSH_MS);
     return p->exit_code;
 }
 
@@ -154,9 +225,12 @@ static int start(const char *file, uint64_t node, uint64_t number, bool native)
     if (group != NULL) {
         signal(SIGPIPE, SIG_IGN);                                 /* a peer that hung up is an error of the write */
         pid_t client = demo_client_start(&process.config, group); /* before there are threads */
-        process.logger = logger_new(0, process.config.log_level);
-        code = run_group(&process, group, native);
-        logger_free(process.logger);
+        if (logger_start(&problem)) {
+            code = run_group(&process, group, native);
+        } else {
+            fprintf(stderr, "%s\n", problem.text);
+            code = problem.exit_code;
+        }
         demo_client_stop(client);
     }
     config_close(&process.config);
@@ -181,8 +255,9 @@ int verb_start(int argc, char **argv)
         .name = "start",
         .description =
             "Runs a node, and in the same process all nodes of its group, until SIGINT or SIGTERM (once: in good order, within\n"
-            "grace_period_ms; twice: at once) or until one of them fails, which ends them all. The data folders must\n"
-            "have been formatted with `synod init`. The log goes to standard error.\n"
+            "grace_period_ms; twice: at once) or until one of them fails, which ends them all. SIGHUP ends them in good order,\n"
+            "too, unless it is ignored when the process starts (nohup). The data folders must have been formatted with\n"
+            "`synod init`. The log goes to standard error; lines that nobody reads in time are dropped and counted.\n"
             "\n"
             "A node that breaks (a trap, a turn that takes too long, no sign of life) is restarted within the process, up to\n"
             "restarts_max times in a row, and goes on with its journal as the next incarnation; its client port stays open. With\n"

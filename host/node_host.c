@@ -26,6 +26,7 @@
 #include <unistd.h>
 
 #include "core/base/memory.h"
+#include "host/logger.h"
 #include "host/node_host_internal.h"
 
 /* ---- what happens to the node ---- */
@@ -66,7 +67,8 @@ void host_interrupt(struct node_host *h)
         h->life->operations->interrupt(h->life);
 }
 
-/* On the watch's thread. */
+/* On the watch's thread. It does first what has to be done, and says so afterwards: whatever the node's thread is stuck in,
+ * the log may be stuck in as well. */
 static void on_silence(void *context, unsigned times)
 {
     struct node_host *h = context;
@@ -75,15 +77,16 @@ static void on_silence(void *context, unsigned times)
         logger_log(h->ports.logger, LOG_ERROR, "watch",
                    "still no sign of life, and no way to end what it waits for: the process ends with exit code %d",
                    EXIT_TROUBLE);
+        logger_flush(LAST_WORDS_MS);
         _Exit(EXIT_TROUBLE);
     }
-    logger_log(h->ports.logger, LOG_WARNING, "watch", "no sign of life for %llu ms (ping_timeout_ms)", timeout_ms);
     pthread_mutex_lock(&h->lock);
     if (h->watched != NULL && h->watched->operations->interrupt != NULL) {
         h->hung = true;
         h->watched->operations->interrupt(h->watched);
     }
     pthread_mutex_unlock(&h->lock);
+    logger_log(h->ports.logger, LOG_WARNING, "watch", "no sign of life for %llu ms (ping_timeout_ms)", timeout_ms);
 }
 
 static void on_ping(uv_timer_t *timer) { (void)timer; }
@@ -318,12 +321,18 @@ static void on_wake(uv_async_t *wake) { host_make_due(wake->data); }
 
 /* ---- the thread ---- */
 
-static void open_loop(struct node_host *h)
+static bool open_loop(struct node_host *h, struct problem *problem)
 {
-    uv_loop_init(&h->loop);
+    int error = uv_loop_init(&h->loop);
+    if (error != 0)
+        return problem_set(problem, EXIT_TROUBLE, "node %u: cannot wait for anything: %s", h->self->id, uv_strerror(error));
+    error = uv_async_init(&h->loop, &h->wake, on_wake);
+    if (error != 0) {
+        uv_loop_close(&h->loop);
+        return problem_set(problem, EXIT_TROUBLE, "node %u: cannot be woken: %s", h->self->id, uv_strerror(error));
+    }
     h->wake.data = h->check.data = h->idle.data = h->timer.data = h->grace.data = h;
-    uv_async_init(&h->loop, &h->wake, on_wake);
-    uv_check_init(&h->loop, &h->check);
+    uv_check_init(&h->loop, &h->check); /* these take nothing of the system, and cannot fail */
     uv_check_start(&h->check, on_check);
     uv_idle_init(&h->loop, &h->idle);
     uv_timer_init(&h->loop, &h->timer);
@@ -331,6 +340,7 @@ static void open_loop(struct node_host *h)
     uv_timer_init(&h->loop, &h->ping);
     uint64_t interval_ms = watch_interval(h->watch) / 1000;
     uv_timer_start(&h->ping, on_ping, interval_ms, interval_ms > 0 ? interval_ms : 1);
+    return true;
 }
 
 /* The life has the thread, until it ends or breaks. */
@@ -424,6 +434,13 @@ static void *node_thread(void *argument)
 
 /* ---- the face ---- */
 
+static void free_host(struct node_host *h)
+{
+    logger_free(h->ports.logger);
+    pthread_mutex_destroy(&h->lock);
+    free(h);
+}
+
 bool node_host_start(struct node_host **out, const struct node_host_options *options, struct problem *problem)
 {
     char name[16];
@@ -435,13 +452,19 @@ bool node_host_start(struct node_host **out, const struct node_host_options *opt
     node_ports_init(&h->ports, h->self->role);
     h->ports.logger = logger_new(options->node, options->config->log_level);
     pthread_mutex_init(&h->lock, NULL);
-    if (!watch_start(&h->watch, options->config->ping_timeout, on_silence, h))
+    if (!watch_start(&h->watch, options->config->ping_timeout, on_silence, h)) {
+        free_host(h);
         return problem_set(problem, EXIT_TROUBLE, "node %u: cannot start a thread to watch it", options->node);
-    open_loop(h);
+    }
+    if (!open_loop(h, problem)) {
+        watch_stop(h->watch);
+        free_host(h);
+        return false;
+    }
     surroundings_init(h);
     supervisor_init(h);
     h->reachable = true;
-    int error = pthread_create(&h->thread, NULL, node_thread, h);
+    int error = pthread_create(&h->thread, NULL, node_thread, h); /* should it fail, the process ends */
     if (error != 0)
         return problem_set(problem, EXIT_TROUBLE, "node %u: cannot start a thread: %s", options->node, strerror(error));
     snprintf(name, sizeof name, "node-%u", options->node);
@@ -463,11 +486,8 @@ int node_host_join(struct node_host *h)
 {
     pthread_join(h->thread, NULL);
     int exit_code = h->exit_code;
-    if (h->forced)
-        return exit_code;
-    logger_free(h->ports.logger);
-    pthread_mutex_destroy(&h->lock);
-    free(h);
+    if (!h->forced)
+        free_host(h);
     return exit_code;
 }
 

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "host/grpc_network.h"
+#include "host/limits.h"
 #include "host/node_host_internal.h"
 
 /* ---- storage ---- */
@@ -175,7 +176,13 @@ bool parts_make_life(struct node_host *h, struct node_life **out, struct problem
         .folder = host_storage(h) ? NULL : h->path,
         .surroundings = &h->surroundings,
     };
-    return node_wasm_new(out, &options, &h->ports.ports, problem);
+    if (!node_wasm_new(out, &options, &h->ports.ports, problem))
+        return false;
+    if (limits_have_room(problem))
+        return true;
+    (*out)->operations->free(*out);
+    *out = NULL;
+    return false;
 }
 
 /* Who the node is now, and its first words, unless it brings its own loop: then that comes to it. */

@@ -86,15 +86,17 @@ class Server:
         self.name, self.nodes, self.arguments, self.log_file, self.environment = name, nodes, arguments, log, environment
         self.process = None
 
-    def start(self, environment=None):
+    def start(self, environment=None, stderr=None, prepare=None):
+        """`stderr`: where the log goes instead of the log file. `prepare`: called in the new process before the command runs."""
         with open(self.log_file, "ab") as log:
             # setpriv: the child dies with us, however we end.
             self.process = subprocess.Popen(
                 ["setpriv", "--pdeathsig", "KILL", SYNOD, "start", *self.arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
-                stderr=log,
+                stderr=log if stderr is None else stderr,
                 env=os.environ | self.environment | (environment or {}),
+                preexec_fn=prepare,
             )
 
     @property

@@ -5,6 +5,7 @@
 
 #include <cmocka.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <jansson.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -14,7 +15,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "io/logger.h"
+#include "host/log_limit.h"
+#include "host/logger.h"
 
 /* Standard error becomes a socket that keeps the borders of writes, so that a line in two writes is seen. */
 static int saved = -1, lines = -1;
@@ -29,8 +31,11 @@ static void capture(void)
     lines = pair[0];
 }
 
+enum { PATIENCE_MS = 30000 };
+
 static void restore(void)
 {
+    logger_flush(PATIENCE_MS);
     dup2(saved, STDERR_FILENO);
     close(saved);
 }
@@ -146,7 +151,7 @@ enum { THREADS = 4, EACH = 50 };
 static void *log_many(void *argument)
 {
     for (int i = 0; i < EACH; i++)
-        logger_log(argument, LOG_INFO, "thread", "line %d", i);
+        logger_log(argument, LOG_DEBUG, "thread", "line %d", i);
     return NULL;
 }
 
@@ -155,7 +160,7 @@ static void test_threads(void **state)
     (void)state;
     pthread_t threads[THREADS];
     capture();
-    struct logger *l = logger_new(1, LOG_INFO);
+    struct logger *l = logger_new(1, LOG_DEBUG);
     for (int i = 0; i < THREADS; i++)
         assert_int_equal(pthread_create(&threads[i], NULL, log_many, l), 0);
     for (int i = 0; i < THREADS * EACH; i++) {
@@ -183,6 +188,7 @@ static void test_closed_output(void **state)
     struct logger *l = logger_new(1, LOG_INFO);
     logger_log(l, LOG_ERROR, "p", "lost");
     logger_free(l);
+    logger_flush(PATIENCE_MS);
     assert_int_equal(dup2(keep, STDERR_FILENO), STDERR_FILENO);
     close(keep);
 }
@@ -203,6 +209,7 @@ static void test_terminal(void **state)
     logger_log(process, LOG_INFO, "start", "hello");
     logger_free(l);
     logger_free(process);
+    logger_flush(PATIENCE_MS);
     dup2(keep, STDERR_FILENO);
     close(keep);
     size_t len = 0;
@@ -222,11 +229,96 @@ static void test_terminal(void **state)
     close(terminal);
 }
 
+/* ---- a reader that is too slow, or has stopped ---- */
+
+enum { FLOOD_THREADS = 4, FLOOD_EACH = 10000 };
+
+static void *log_flood(void *argument)
+{
+    for (int i = 0; i < FLOOD_EACH; i++)
+        logger_log(argument, LOG_DEBUG, "flood", "%ld line %d", (long)pthread_self() % 1000000, i);
+    return NULL;
+}
+
+/* Reads lines from a pipe until so many were written or are said to be missing. Returns how many were written. */
+static uint64_t read_lines(int from, uint64_t logged)
+{
+    char text[8192];
+    uint64_t dropped = 0, written = 0, here;
+    FILE *in = fdopen(from, "r");
+    while (written + dropped < logged && fgets(text, sizeof text, in) != NULL) {
+        json_t *line = json_loads(text, 0, NULL);
+        if (line == NULL)
+            fail_msg("no line: %s", text);
+        if (strcmp(text_of(line, "part"), "log") == 0 &&
+            sscanf(text_of(line, "message"), "%" SCNu64 " lines dropped", &here) == 1)
+            dropped += here;
+        else
+            written++;
+        json_decref(line);
+    }
+    assert_int_equal(written + dropped, logged);
+    fclose(in);
+    return written;
+}
+
+/* Nobody reads: whoever logs goes on. Then somebody reads, and each line has been written whole or is counted. */
+static void test_stopped_reader(void **state)
+{
+    (void)state;
+    pthread_t threads[FLOOD_THREADS];
+    int ends[2];
+    saved = dup(STDERR_FILENO);
+    assert_int_equal(pipe(ends), 0);
+    assert_true(dup2(ends[1], STDERR_FILENO) >= 0);
+    close(ends[1]);
+    struct logger *l = logger_new(1, LOG_DEBUG);
+    for (int i = 0; i < FLOOD_THREADS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, log_flood, l), 0);
+    for (int i = 0; i < FLOOD_THREADS; i++)
+        pthread_join(threads[i], NULL);
+    logger_flush(50); /* comes back, though nobody reads */
+    assert_true(read_lines(ends[0], FLOOD_THREADS * FLOOD_EACH) < FLOOD_THREADS * FLOOD_EACH);
+    logger_free(l);
+    restore();
+}
+
+/* A flood of one kind: some lines, and how many more there were. */
+static void test_too_many_of_a_kind(void **state)
+{
+    (void)state;
+    enum { FLOOD = 1000 };
+    char text[8192];
+    unsigned long long sum = 0, withheld;
+    capture();
+    struct logger *l = logger_new(4, LOG_INFO);
+    for (int i = 0; i < FLOOD; i++)
+        logger_log(l, LOG_WARNING, "network", "closed the connection from 10.0.0.%d port %d: no frame", i % 256, 40000 + i);
+    logger_free(l);
+    restore();
+    unsigned written = 0;
+    for (; sum < FLOOD; written++) {
+        json_t *line = next_line();
+        const bool tells = sscanf(text_of(line, "message"), "%llu more like this one", &withheld) == 1;
+        sum += tells ? withheld : 1;
+        assert_int_equal(json_integer_value(json_object_get(line, "node")), 4);
+        assert_string_equal(text_of(line, "level"), "warning");
+        assert_string_equal(text_of(line, "part"), "network");
+        json_decref(line);
+    }
+    assert_int_equal(sum, FLOOD);
+    assert_in_range(written, LOG_LIMIT_LINES + 1, FLOOD / 2);
+    assert_int_equal(next_write(text, sizeof text), 0);
+    close(lines);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_json),    cmocka_unit_test(test_level),         cmocka_unit_test(test_any_bytes),
-        cmocka_unit_test(test_threads), cmocka_unit_test(test_closed_output), cmocka_unit_test(test_terminal),
+        cmocka_unit_test(test_json),           cmocka_unit_test(test_level),
+        cmocka_unit_test(test_any_bytes),      cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_closed_output),  cmocka_unit_test(test_terminal),
+        cmocka_unit_test(test_stopped_reader), cmocka_unit_test(test_too_many_of_a_kind),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,18 @@
+/* What a process must be able to get from the system before it runs nodes. Libraries that find no descriptor, thread or address
+ * space end the process without a word of ours; so it is tried before, and refused with one line. */
+#ifndef SYNOD_HOST_LIMITS_H
+#define SYNOD_HOST_LIMITS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "io/problem.h"
+
+/* Tries to get what `nodes` nodes take at the least, and gives it back. `native`: without Wasmtime, which takes more. */
+bool limits_check(size_t nodes, bool native, struct problem *problem);
+
+/* Whether there is address space (not memory) left for what the process may yet allocate, now that so much is reserved for
+ * components. */
+bool limits_have_room(struct problem *problem);
+
+#endif
