@@ -59,6 +59,7 @@ enum reached {
     REACHED_TORN_TAIL,             /* recovery cut a torn tail */
     REACHED_SEGMENT_ROLLED,        /* a journal grew into another segment */
     REACHED_RECOVERY_REFUSED,      /* a node refused to start on a damaged journal */
+    REACHED_DIVERGED,              /* a node stopped because its state is not that of a majority */
     REACHED_OUTCOME_UNKNOWN,       /* a client was told so */
     REACHED_BUSY,
     REACHED_MOVED,

@@ -31,6 +31,7 @@ static const char *const names[REACHED_STATES] = {
     [REACHED_TORN_TAIL] = "torn-tail",
     [REACHED_SEGMENT_ROLLED] = "segment-rolled",
     [REACHED_RECOVERY_REFUSED] = "recovery-refused",
+    [REACHED_DIVERGED] = "diverged",
     [REACHED_OUTCOME_UNKNOWN] = "outcome-unknown",
     [REACHED_BUSY] = "busy",
     [REACHED_MOVED] = "moved",

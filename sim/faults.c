@@ -116,6 +116,9 @@ const struct fault_kind fault_kinds[FAULTS] = {
     [FAULT_SPARE] = {"spare", "component", FAULT_TOLERATED, ANY,
         "the spare boots as another life, after the writes in flight have settled; what the old instance held is "
         "discarded, and its clients are told that the outcome is unknown"},
+    [FAULT_OTHER_STATE] = {"other-state", "component", FAULT_REFUSED, MINORITY,
+        "learners compare the hashes of their states: the node stops (exit code 6), naming the slot, and the others go on "
+        "(rule 13)"},
 };
 /* clang-format on */
 

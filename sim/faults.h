@@ -48,8 +48,9 @@ enum fault {
     FAULT_TRAP,
     FAULT_ENDLESS_LOOP,
     FAULT_MEMORY_LIMIT,
-    FAULT_GARBAGE, /* the component hands out bytes that mean nothing */
-    FAULT_SPARE,   /* a spare takes over at once, while messages of the old instance are still under way */
+    FAULT_GARBAGE,     /* the component hands out bytes that mean nothing */
+    FAULT_SPARE,       /* a spare takes over at once, while messages of the old instance are still under way */
+    FAULT_OTHER_STATE, /* from some slot on its state is not that of the others */
     FAULTS
 };
 

@@ -11,7 +11,7 @@ enum { SIGNALS = sizeof signals / sizeof signals[0] };
 
 static struct sigaction before[SIGNALS];
 static sigjmp_buf back;
-static volatile sig_atomic_t guarded, installed;
+static volatile sig_atomic_t guarded;
 
 static void on_trap(int number, siginfo_t *info, void *context)
 {
@@ -27,19 +27,20 @@ static void on_trap(int number, siginfo_t *info, void *context)
     }
 }
 
-static void install(void)
+void guard_install(void)
 {
     struct sigaction action = {.sa_sigaction = on_trap, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER};
     sigemptyset(&action.sa_mask);
-    for (size_t i = 0; i < SIGNALS; i++)
-        sigaction(signals[i], &action, &before[i]);
-    installed = 1;
+    for (size_t i = 0; i < SIGNALS; i++) {
+        struct sigaction now;
+        sigaction(signals[i], &action, &now);
+        if ((now.sa_flags & SA_SIGINFO) == 0 || now.sa_sigaction != on_trap)
+            before[i] = now;
+    }
 }
 
 bool guard_call(void (*function)(void *context), void *context)
 {
-    if (!installed)
-        install();
     if (sigsetjmp(back, 0) != 0) { /* SA_NODEFER: there is no signal mask to put back */
         guarded = 0;
         return false;

@@ -4,6 +4,10 @@
 
 #include <stdbool.h>
 
+/* Listens to the signals of traps from here on; called before the first guarded call, and again where somebody else may have begun to
+ * listen to them. */
+void guard_install(void);
+
 /* Calls `function`. False: it trapped; what it was working on is in no known state and must be left alone. Not reentrant; one
  * thread. */
 bool guard_call(void (*function)(void *context), void *context);

@@ -31,6 +31,7 @@ void machine_init(struct machine *m, struct world *w, uint32_t id)
     m->config.node = id;
     m->dice = dice_new(w->plan.seed, 100 + id);
     m->observer = serializer_new();
+    m->alterer = serializer_new();
     m->offset = 1 + dice_roll(&m->dice, UINT64_C(1) << 40);
     m->arrival_at = m->wake_at = m->power_at = UINT64_MAX;
     m->fuse = -1;
@@ -82,6 +83,8 @@ void machine_close(struct machine *m)
     free(m->storage.groups);
     journal_result_free(&m->storage.result);
     serializer_free(m->observer);
+    serializer_free(m->alterer);
+    free(m->altered);
     disk_sim_free(m->disk);
 }
 
@@ -143,7 +146,7 @@ void machine_stop(struct machine *m, enum fault fault, uint64_t delay)
     m->restart_at = over ? UINT64_MAX : w->now + delay;
     m->arrival_at = m->wake_at = m->power_at = UINT64_MAX;
     m->fuse = -1;
-    m->dead = m->stopping = m->power_fails = false;
+    m->dead = m->stopping = m->power_fails = m->diverged = false;
     m->leader = 0;
     m->proposer_state = PROPOSER_FOLLOWING;
 }
@@ -427,6 +430,24 @@ static void burnt(struct machine *m)
     world_stop_process(w, m->id, fault, delay, false);
 }
 
+/* The others did without this node or, where they could not be reached, it did not know any more whether it is with them: then its
+ * operator starts it again. */
+static void diverged(struct machine *m)
+{
+    struct world *w = m->world;
+    bool others = false;
+    for (uint32_t i = 1; i <= w->plan.nodes; i++)
+        others = others || (i != m->id && w->machines[i].other_state != 0);
+    if (m->other_state == 0 && !others) {
+        checks_fail(w->checks, CHECK_PREFIX_EQUALITY, "node %u stopped: %s", m->id, m->problem.text);
+    } else if (m->other_state != 0) {
+        checks_reached(w->checks)[REACHED_DIVERGED]++;
+        machine_retire(m);
+    } else {
+        machine_stop(m, FAULT_OTHER_STATE, dice_range(&m->dice, REPAIR_MIN_US, REPAIR_MAX_US));
+    }
+}
+
 void machine_turn(struct machine *m)
 {
     struct world *w = m->world;
@@ -441,6 +462,8 @@ void machine_turn(struct machine *m)
     m->busy_until = w->now + dice_range(&m->dice, w->plan.turn_us / 2, w->plan.turn_us * 3 / 2);
     if (m->dead) {
         burnt(m);
+    } else if (!sound && m->diverged) {
+        diverged(m);
     } else if (!sound) {
         checks_fail(w->checks, CHECK_TRAP, "node %u stopped itself: %s", m->id, m->problem.text);
     } else {

@@ -79,11 +79,17 @@ struct machine {
 
     int64_t fuse; /* effects until it stops in the middle of a turn; negative: none is lit */
     enum fault fuse_fault;
-    bool dead;              /* the fuse has burnt down in this turn */
-    bool garbage;           /* its next turn also hands out bytes that mean nothing */
-    uint32_t storm;         /* crashes that are still to come */
-    uint32_t kept;          /* the incarnation of which there is a copy of its disk; 0: none */
-    bool ghost;             /* it runs on that copy: nobody must listen to it */
+    bool dead;            /* the fuse has burnt down in this turn */
+    bool garbage;         /* its next turn also hands out bytes that mean nothing */
+    uint32_t storm;       /* crashes that are still to come */
+    uint32_t kept;        /* the incarnation of which there is a copy of its disk; 0: none */
+    bool ghost;           /* it runs on that copy: nobody must listen to it */
+    uint64_t other_state; /* what its state's hash differs by, before slots from `other_from` on; 0: it does not differ */
+    uint64_t other_from;
+    bool diverged;              /* it says that its state is not that of a majority */
+    struct serializer *alterer; /* writes messages again in which others hear of that state, or it of theirs */
+    struct outgoing *altered;
+    size_t altered_capacity;
     struct problem problem; /* the last thing it complained about */
 };
 

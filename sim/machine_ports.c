@@ -24,6 +24,27 @@ static uint64_t packet_checksum(const struct packet *p, uint64_t seed)
 
 /* ---- network ---- */
 
+/* What a learner says of its state, as a node hears or says it whose own state differs: to the node it is the others that differ. */
+static bool alter(struct machine *m, struct message *message)
+{
+    if (m->other_state == 0 || message->kind != MESSAGE_PROGRESS || message->from < m->other_from)
+        return false;
+    message->batch.number ^= m->other_state;
+    return true;
+}
+
+/* The same bodies as this node is to hear them. Those that are no messages are left out, as it would do itself. */
+static struct packet_list altered(struct machine *m, const struct decoded *decoded)
+{
+    m->altered = memory_reserve(m->altered, &m->altered_capacity, decoded->messages.len, sizeof *m->altered);
+    for (size_t i = 0; i < decoded->messages.len; i++) {
+        const struct delivery *d = &decoded->messages.ptr[i];
+        m->altered[i] = (struct outgoing){.to = d->sender, .message = d->message};
+        alter(m, &m->altered[i].message);
+    }
+    return serializer_encode(m->alterer, m->altered, decoded->messages.len);
+}
+
 static struct packet_list receive_frames(struct ports *ports)
 {
     struct machine *m = of(ports);
@@ -41,7 +62,7 @@ static struct packet_list receive_frames(struct ports *ports)
     struct decoded decoded = serializer_decode(m->observer, bodies.ptr, bodies.len);
     for (size_t i = 0; i < decoded.messages.len; i++)
         checks_received(w->checks, m->id, decoded.messages.ptr[i].sender, &decoded.messages.ptr[i].message);
-    return bodies;
+    return m->other_state == 0 ? bodies : altered(m, &decoded);
 }
 
 /* The checks see a message before the network has it. */
@@ -60,6 +81,9 @@ static void send_frame(struct machine *m, const struct packet *frame)
     checks_sent(w->checks, m->id, frame->id, message, frame->len);
     if (world_swallows(w, m, message->kind))
         return;
+    struct outgoing said = {.to = frame->id, .message = *message};
+    if (alter(m, &said.message))
+        frame = serializer_encode(m->alterer, &said, 1).ptr;
     network_sim_send(w->network, m->id, frame, 1, w->now);
     world_slip(w, m->id, message->kind, frame);
     if (w->faults.rate[FAULT_REPLAY] > 0 && !m->ghost)
@@ -228,11 +252,7 @@ static void log_text(struct ports *ports, uint32_t level, const char *text, size
 static uint64_t command(struct ports *ports) { return of(ports)->stopping ? CONTROL_STOP : CONTROL_RUN; }
 
 /* The trap that follows is what is judged; the reason was logged. */
-static void cannot_go_on(struct ports *ports, uint64_t code)
-{
-    (void)ports;
-    (void)code;
-}
+static void cannot_go_on(struct ports *ports, uint64_t code) { of(ports)->diverged = code == CONTROL_FAIL_DIVERGED; }
 
 const struct ports_operations machine_ports = {
     .network_receive = receive_frames,

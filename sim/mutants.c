@@ -198,6 +198,9 @@ const struct mutant_kind mutant_kinds[MUTANTS] = {
     [MUTANT_STATE_OF_THE_MOMENT] = {
         "state-of-the-moment", "the state depends on how execution was cut into steps",
         "rule 13, decision 0012", CHECK(PREFIX_EQUALITY), ""},
+    [MUTANT_STATES_NOT_COMPARED] = {
+        "states-not-compared", "a learner takes every state for its own",
+        "rule 13, decision 0024", CHECK(LIVENESS_AFTER_HEAL), "a node whose state differs"},
     [MUTANT_MARK_BRIDGES_GAP] = {
         "mark-bridges-gap", "slots that a leader only settled count as chosen at its ballot, between two of its marks",
         "rule 6, decision 0011", CHECK(AGREEMENT) | CHECK(CHOSEN_TRUE) | CHECK(PREFIX_EQUALITY), "a leader that is deaf for those above it"},

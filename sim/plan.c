@@ -9,8 +9,9 @@ enum { MILLISECOND = 1000, SECOND = 1000 * MILLISECOND, MANY = 6 };
 /* How many of the limits are as they ship, per million. */
 enum { STANDARD = 700000 };
 
-/* Dice of their own, so that they do not move what else a seed decides; and how often nodes handle one message at a time. */
-enum { HANDLING_STREAM = 2, ONE_AT_A_TIME = 40000 };
+/* Dice of their own, so that they do not move what else a seed decides; and how often nodes handle one message at a time, or some have
+ * another state. */
+enum { HANDLING_STREAM = 2, ONE_AT_A_TIME = 40000, STATES_STREAM = 3, STATES_DIFFER = 300000 };
 
 /* How often a fault happens in worlds in which it is on: per million opportunities. One that the world strikes (sim/strikes.c) has an
  * opportunity every 20 ms, the others with each message or call. */
@@ -57,6 +58,7 @@ static const struct {
     [FAULT_MEMORY_LIMIT] = {200, 5000, true},
     [FAULT_GARBAGE] = {500, 20000, true},
     [FAULT_SPARE] = {500, 10000, true},
+    [FAULT_OTHER_STATE] = {500, 10000, true},
 };
 
 uint32_t plan_rate(struct dice *dice, uint32_t from, uint32_t to)
@@ -211,7 +213,7 @@ static void draw_faults(struct plan *p, struct dice *d, uint64_t allowed)
 {
     static const uint32_t often[] = {0, 100000, 300000, 300000, 500000, 900000};
     uint32_t share = often[dice_roll(d, 6)], on = 0;
-    for (uint32_t i = 0; i < FAULTS; i++) {
+    for (uint32_t i = 0; i < FAULT_OTHER_STATE; i++) {
         uint32_t rate = plan_rate(d, rates[i].from, rates[i].to);
         bool wanted = dice_chance(d, share);
         on += wanted;
@@ -267,6 +269,9 @@ void plan_draw(struct plan *p, const struct plan_options *options)
     draw_clients(p, &d);
     draw_network(p, &d);
     draw_faults(p, &d, options->faults);
+    struct dice states = dice_new(p->seed, STATES_STREAM);
+    if ((options->faults >> FAULT_OTHER_STATE & 1) != 0 && dice_chance(&states, STATES_DIFFER))
+        p->rate[FAULT_OTHER_STATE] = plan_rate(&states, rates[FAULT_OTHER_STATE].from, rates[FAULT_OTHER_STATE].to);
     draw_fragile(p, &d);
 }
 

@@ -159,12 +159,24 @@ static void make_ghost(struct world *w, struct machine *m)
     checks_retired(w->checks, m->id);
 }
 
+/* Of two such nodes some have the same state. */
+static bool differ(struct world *w, struct machine *m)
+{
+    if (!node_set_has(w->plan.config.learners, m->id) || m->other_state != 0)
+        return false;
+    m->other_state = dice_range(&w->dice, 1, 2);
+    m->other_from = m->executed + 1;
+    return true;
+}
+
 /* Harm to a disk shows when it is read again. */
 static bool harm(struct world *w, enum fault fault)
 {
     struct machine *m = fragile_victim(w);
     if (m == NULL)
         return false;
+    if (fault == FAULT_OTHER_STATE)
+        return differ(w, m);
     if (fault == FAULT_OLD_DISK && m->kept == 0) {
         disk_sim_keep(m->disk);
         m->kept = m->config.incarnation;
@@ -290,7 +302,7 @@ static bool strike_node(struct world *w, struct machine *m, enum fault fault)
 static void strike(struct world *w, enum fault fault)
 {
     bool struck;
-    if (fault == FAULT_FLIPPED_BYTE || fault == FAULT_LOST_DISK || fault == FAULT_OLD_DISK) {
+    if (fault == FAULT_FLIPPED_BYTE || fault == FAULT_LOST_DISK || fault == FAULT_OLD_DISK || fault == FAULT_OTHER_STATE) {
         struck = harm(w, fault);
     } else {
         bool wants_leader = fault == FAULT_ISOLATED_LEADER || (fault == FAULT_SIEVE && dice_chance(&w->dice, 800000));
@@ -311,7 +323,7 @@ void world_strike(struct world *w)
         FAULT_FLIPPED_BYTE, FAULT_LOST_DISK, FAULT_OLD_DISK,       FAULT_JUMP,
         FAULT_PAUSE,        FAULT_CRASH,     FAULT_RESTART_STORM,  FAULT_LONG_PAUSE,
         FAULT_RECONFIGURED, FAULT_TRAP,      FAULT_ENDLESS_LOOP,   FAULT_MEMORY_LIMIT,
-        FAULT_GARBAGE,      FAULT_SPARE,
+        FAULT_GARBAGE,      FAULT_SPARE,     FAULT_OTHER_STATE,
     };
     for (size_t i = 0; i < sizeof struck / sizeof struck[0]; i++)
         if (dice_chance(&w->dice, w->plan.rate[struck[i]]) && w->result->struck < w->options.fault_budget)

@@ -3,7 +3,9 @@
 #include <malloc.h>
 #include <string.h>
 
+#include "core/agents/agreement.h"
 #include "core/base/memory.h"
+#include "sim/guard.h"
 
 enum {
     SECOND = 1000000,
@@ -186,6 +188,12 @@ static void destroy(struct world *w)
     checks_free(w->checks);
 }
 
+/* The others have heard of a state that is not theirs, and this node of theirs. */
+static bool differs_openly(const struct machine *m)
+{
+    return m->other_state != 0 && m->executed / AGREEMENT_INTERVAL * AGREEMENT_INTERVAL >= m->other_from;
+}
+
 /* Every node that is to come back is up and has heard all, every learner has executed the same, and no client waits. */
 static bool converged(const struct world *w)
 {
@@ -194,7 +202,7 @@ static bool converged(const struct world *w)
         const struct machine *m = &w->machines[i];
         if (m->state == MACHINE_RETIRED)
             continue;
-        if (m->state != MACHINE_UP || !m->recovered)
+        if (m->state != MACHINE_UP || !m->recovered || differs_openly(m))
             return false;
         if (!node_set_has(w->plan.config.learners, i))
             continue;
@@ -302,6 +310,7 @@ static void sum_up(struct world *w)
 void world_run(const struct world_options *options, struct world_result *result)
 {
     struct world *w = memory_new(1, sizeof *w);
+    guard_install();
     create(w, options, result);
     while (!failed(w) && result->events < w->plan.events)
         happen(w);

@@ -53,6 +53,7 @@ struct learner_agent {
     struct results results;
     struct catch_up catch_up;
     struct agreement agreement;
+    bool ending; /* the others were told, and this learner stops */
     struct effects effects;
 };
 
@@ -124,7 +125,7 @@ static void send_executed(struct learner_agent *agent, uint64_t slot, const stru
     const struct node_config *c = &agent->config;
     bool asked = header->answerer == c->node || (header->answerer == 0 && header->id.origin == c->node);
     node_set to = c->learners_send_executed ? c->proposers : asked ? node_set_of(header->id.origin) : 0;
-    if (to == 0 || !agent->recovered)
+    if (to == 0 || !agent->recovered || agent->agreement.state != AGREEMENT_HOLDS)
         return;
     struct entry entry = {.slot = slot, .value = *replies};
     struct message m = {.kind = MESSAGE_EXECUTED, .from = slot, .batch = header->id, .entries = {&entry, 1}};
@@ -252,7 +253,7 @@ static void on_learn(struct learner_agent *agent, uint32_t sender, const struct 
 
 static void on_result_request(struct learner_agent *agent, uint32_t sender, const struct message *m)
 {
-    if (m->from == 0 || m->from >= agent->executed)
+    if (m->from == 0 || m->from >= agent->executed || agent->agreement.state != AGREEMENT_HOLDS)
         return;
     struct message answer = {.kind = MESSAGE_EXECUTED, .from = m->from, .batch = m->batch};
     struct entry entry = {.slot = m->from};
@@ -347,7 +348,8 @@ static void send_progress(struct learner_agent *agent, uint64_t now)
     const struct node_config *c = &agent->config;
     uint64_t news = agent->executed - agent->progress_sent;
     uint64_t silence = now - agent->progress_sent_at;
-    bool due = news >= (c->alpha + 3) / 4 || (news > 0 && silence >= c->exec_interval) || silence >= 10 * c->exec_interval;
+    bool urgent = news > 0 || agent->agreement.state != AGREEMENT_HOLDS;
+    bool due = news >= (c->alpha + 3) / 4 || (urgent && silence >= c->exec_interval) || silence >= 10 * c->exec_interval;
     if (!due && !agent->progress_wanted)
         return;
     struct message m = {.kind = MESSAGE_PROGRESS, .to = agent->executed, .floor = agent->held_durably};
@@ -370,8 +372,23 @@ static uint64_t wake_at(const struct learner_agent *agent, uint64_t now, bool mo
         agent->progress_sent_at + (agent->executed > agent->progress_sent ? c->exec_interval : 10 * c->exec_interval);
     if (agent->executed > agent->chosen_recorded && agent->chosen_recorded_at + c->exec_interval < wake)
         wake = agent->chosen_recorded_at + c->exec_interval;
-    uint64_t ask = catch_up_wake_at(&agent->catch_up);
-    return ask < wake ? ask : wake;
+    uint64_t ask = catch_up_wake_at(&agent->catch_up), judge = agreement_wake_at(&agent->agreement);
+    wake = ask < wake ? ask : wake;
+    return judge < wake ? judge : wake;
+}
+
+/* This learner's state is not that of a majority (rule 13). It answers nobody any more: it tells the others what its state is, for they
+ * may need that to see where they stand, and in the next step that it has to stop. */
+static struct step_result end(struct learner_agent *agent, uint64_t now, uint64_t lsn)
+{
+    effects_begin(&agent->effects, lsn); /* nothing else of this step leaves the node */
+    if (agent->ending) {
+        effects_add(&agent->effects, EFFECT_DIVERGED)->val.diverged = agent->agreement.lost_at;
+        return effects_end(&agent->effects, UINT64_MAX, 0);
+    }
+    agent->ending = agent->progress_wanted = true;
+    send_progress(agent, now);
+    return effects_end(&agent->effects, now, 0);
 }
 
 struct step_result learner_agent_step(struct learner_agent *agent, uint64_t now, uint64_t lsn, const struct event *events,
@@ -389,13 +406,9 @@ struct step_result learner_agent_step(struct learner_agent *agent, uint64_t now,
     bool more = execute_some(agent);
     if (!agent->recovered)
         return effects_end(&agent->effects, more ? now : UINT64_MAX, 0);
-    uint64_t lost_at = agreement_lost_at(&agent->agreement);
-    if (lost_at != 0) {
-        /* Nothing else leaves this node any more. */
-        agent->effects.count = 0;
-        effects_add(&agent->effects, EFFECT_DIVERGED)->val.diverged = lost_at;
-        return effects_end(&agent->effects, UINT64_MAX, 0);
-    }
+    agreement_wait(&agent->agreement, now);
+    if (agent->agreement.state == AGREEMENT_LOST)
+        return end(agent, now, lsn);
     effects_tell_leader(&agent->effects, &agent->told, (struct leadership){agent->leader_ballot.node, agent->leader_ballot});
     record_chosen(agent, now, appending || agent->effects.lsn != lsn);
     send_progress(agent, now);

@@ -259,6 +259,8 @@ static void a_state_that_differs_is_told(void **state)
     struct message m = {.kind = MESSAGE_PROGRESS, .to = 65, .from = 64, .batch = {.number = 5}};
     tell(2, m);
     tell(3, m);
+    assert_true(r.wake_at <= now);
+    step(NULL, 0);
     assert_int_equal(effect_of(&r, EFFECT_DIVERGED, 0)->val.diverged, 64);
 }
 

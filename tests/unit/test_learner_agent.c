@@ -416,21 +416,65 @@ static void progress_tells_a_hash_that_others_can_compare(void **state)
     assert_int_equal(progress->message.batch.number, hash);
 }
 
-/* Rule 13: nothing leaves a learner that differs from the others. */
+/* Rule 13: the last thing that leaves a learner that differs from the others is the hash of its state. */
 static void who_differs_from_the_others_says_so_and_nothing_else(void **state)
 {
     (void)state;
     for (uint64_t slot = 1; slot <= 70; slot++)
         choose(slot, b1, slot);
     struct message m = {.kind = MESSAGE_PROGRESS, .to = 70, .from = 64, .batch = {.number = 123}};
-    struct step_result r = tell(2, m);
-    assert_null(effect_of(&r, EFFECT_DIVERGED, 0));
-    r = tell(3, m);
-    assert_int_equal(effect_of(&r, EFFECT_DIVERGED, 0)->val.diverged, 64);
+    tell(2, m);
+    struct step_result r = tell(3, m);
     assert_int_equal(r.effects.len, 1);
+    assert_int_equal(sent(&r, MESSAGE_PROGRESS)->message.from, 64);
+    assert_true(r.wake_at <= now);
     r = choose(71, b1, 71);
     assert_int_equal(r.effects.len, 1);
-    assert_non_null(effect_of(&r, EFFECT_DIVERGED, 0));
+    assert_int_equal(effect_of(&r, EFFECT_DIVERGED, 0)->val.diverged, 64);
+}
+
+/* Rule 13: who has heard of another state answers nobody until a majority has said the same as it. */
+static void in_doubt_nobody_is_answered(void **state)
+{
+    (void)state;
+    for (uint64_t slot = 1; slot <= 70; slot++)
+        choose(slot, b1, slot);
+    uint64_t hash = learner_agent_status(agent).state_hash;
+    for (uint64_t slot = 71; slot <= 128; slot++) {
+        choose(slot, b1, slot);
+        hash = slot == 127 ? learner_agent_status(agent).state_hash : hash;
+    }
+    struct message other = {.kind = MESSAGE_PROGRESS, .to = 128, .from = 128, .batch = {.number = hash + 1}};
+    struct message same = {.kind = MESSAGE_PROGRESS, .to = 128, .from = 128, .batch = {.number = hash}};
+    struct message ask = {.kind = MESSAGE_RESULT_REQUEST, .from = 127, .batch = {7, 1, 127}};
+    tell(2, other);
+    struct step_result r = choose(129, b1, 129);
+    assert_null(sent(&r, MESSAGE_EXECUTED));
+    r = tell(7, ask);
+    assert_null(sent(&r, MESSAGE_EXECUTED));
+    now += 100000;
+    r = step(NULL, 0);
+    assert_int_equal(sent(&r, MESSAGE_PROGRESS)->message.batch.number, hash); /* soon: the others may be in doubt, too */
+    assert_int_equal(r.wake_at, now + 100000);
+    tell(3, same);
+    r = tell(7, ask);
+    assert_non_null(sent(&r, MESSAGE_EXECUTED));
+    r = choose(130, b1, 130);
+    assert_non_null(sent(&r, MESSAGE_EXECUTED));
+}
+
+static void a_doubt_that_lasts_stops_the_learner(void **state)
+{
+    (void)state;
+    for (uint64_t slot = 1; slot <= 70; slot++)
+        choose(slot, b1, slot);
+    struct step_result r = tell(2, (struct message){.kind = MESSAGE_PROGRESS, .to = 70, .from = 64, .batch = {.number = 1}});
+    for (int i = 0; i < 60 && effect_of(&r, EFFECT_DIVERGED, 0) == NULL; i++) {
+        assert_true(r.wake_at <= now + 100000);
+        now += 100000;
+        r = step(NULL, 0);
+    }
+    assert_int_equal(effect_of(&r, EFFECT_DIVERGED, 0)->val.diverged, 64);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -456,6 +500,8 @@ int main(void)
         TEST(votes_far_ahead_take_no_memory),
         TEST(progress_tells_a_hash_that_others_can_compare),
         TEST(who_differs_from_the_others_says_so_and_nothing_else),
+        TEST(in_doubt_nobody_is_answered),
+        TEST(a_doubt_that_lasts_stops_the_learner),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -46,7 +46,7 @@ static void subjects_follow_the_enum(void **state)
     } ranges[] = {
         {"network", FAULT_DROP, FAULT_RESET},   {"disk", FAULT_LOST_WRITES, FAULT_OLD_DISK},
         {"clock", FAULT_DRIFT, FAULT_PAUSE},    {"process", FAULT_CRASH, FAULT_RECONFIGURED},
-        {"component", FAULT_TRAP, FAULT_SPARE},
+        {"component", FAULT_TRAP, FAULT_OTHER_STATE},
     };
     int next = 0;
     (void)state;
@@ -58,11 +58,12 @@ static void subjects_follow_the_enum(void **state)
     assert_int_equal(next, FAULTS);
 }
 
-/* What the network, a clock or the end of a process does, no client may notice; what takes durable records away, no node may
- * live with in silence, and it must not happen to too many. */
+/* What the network, a clock or the end of a process does, no client may notice; what takes durable records away, or makes
+ * the state another one, no node may live with in silence, and it must not happen to too many. */
 static void required_outcomes_fit_the_design(void **state)
 {
-    static const enum fault harm[] = {FAULT_MISDIRECTED_WRITE, FAULT_FLIPPED_BYTE, FAULT_LOST_DISK, FAULT_OLD_DISK};
+    static const enum fault harm[] = {FAULT_MISDIRECTED_WRITE, FAULT_FLIPPED_BYTE, FAULT_LOST_DISK, FAULT_OLD_DISK,
+                                      FAULT_OTHER_STATE};
     (void)state;
     for (int kind = 0; kind < FAULTS; kind++) {
         const struct fault_kind *k = &fault_kinds[kind];
