@@ -235,6 +235,11 @@ static void append(struct ports *p, const struct packet *records, size_t count)
         ((struct bench_idle *)p)->durable = records[count - 1].id;
 }
 static uint64_t durable(struct ports *p) { return ((struct bench_idle *)p)->durable; }
+static bool room(struct ports *p)
+{
+    (void)p;
+    return true;
+}
 static uint64_t go_on(struct ports *p)
 {
     (void)p;
@@ -256,6 +261,7 @@ static const struct ports_operations idle_ports = {
     .storage_recover = nothing,
     .storage_append = append,
     .storage_durable = durable,
+    .storage_room = room,
     .storage_read = no_records,
     .log = drop_log,
     .control_command = go_on,

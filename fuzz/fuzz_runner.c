@@ -96,6 +96,8 @@ void ports_storage_append(struct ports *p, const struct packet *records, size_t 
 
 uint64_t ports_storage_durable(struct ports *p) { return p->durable; }
 
+bool ports_storage_room(struct ports *p) { return p->durable % 2 == 0; }
+
 static struct packet_list records_from(struct ports *p, size_t at)
 {
     size_t count = at < p->record_count ? p->record_count - at : 0;

@@ -78,6 +78,13 @@ static int32_t storage_durable(void *env, wasmtime_context_t *context, struct ty
     return 0;
 }
 
+static int32_t storage_room(void *env, wasmtime_context_t *context, struct typed_call *call)
+{
+    (void)context;
+    call->result = ports_storage_room(((struct node_wasm *)env)->ports);
+    return 0;
+}
+
 static int32_t storage_read(void *env, wasmtime_context_t *context, struct typed_call *call)
 {
     struct node_wasm *w = env;
@@ -227,6 +234,7 @@ static const struct import {
     {STORAGE, "recover", {0, false, TYPED_GIVES_PACKETS}, storage_recover, NULL, false},
     {STORAGE, "append", {0, true, TYPED_GIVES_NOTHING}, storage_append, NULL, false},
     {STORAGE, "durable", {0, false, TYPED_GIVES_U64}, storage_durable, NULL, false},
+    {STORAGE, "room", {0, false, TYPED_GIVES_U64}, storage_room, NULL, false},
     {STORAGE, "read", {2, false, TYPED_GIVES_PACKETS}, storage_read, NULL, false},
     {HOST_CONTROL, "command", {0, false, TYPED_GIVES_U64}, control_command, NULL, false},
     {HOST_CONTROL, "fail", {1, false, TYPED_GIVES_NOTHING}, control_fail, NULL, false},

@@ -62,6 +62,8 @@ static void take_status(struct ports *ports, const struct packet *packet)
 {
     struct node_ports *p = of(ports);
     struct node_status status;
+    if (p->clients != NULL)
+        client_server_room(p->clients, packet->kind != STATUS_NO_ROOM);
     if (status_frame_decode(packet, &status))
         reached(p, p->role == ROLE_PROPOSER ? status.chosen : status.executed);
 }
@@ -88,6 +90,12 @@ static uint64_t durable_lsn(struct ports *ports)
 {
     struct journal *journal = of(ports)->journal;
     return journal != NULL ? journal_durable(journal) : 0;
+}
+
+static bool has_room(struct ports *ports)
+{
+    struct journal *journal = of(ports)->journal;
+    return journal == NULL || journal_has_room(journal);
 }
 
 static struct packet_list read_records(struct ports *ports, uint64_t from, uint64_t bytes_max)
@@ -136,6 +144,7 @@ void node_ports_init(struct node_ports *p, uint8_t role)
         .storage_recover = recover_records,
         .storage_append = append_records,
         .storage_durable = durable_lsn,
+        .storage_room = has_room,
         .storage_read = read_records,
         .log = log_text,
         .control_command = command,

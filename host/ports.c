@@ -30,6 +30,8 @@ void ports_storage_append(struct ports *p, const struct packet *records, size_t 
 
 uint64_t ports_storage_durable(struct ports *p) { return p->operations->storage_durable(p); }
 
+bool ports_storage_room(struct ports *p) { return p->operations->storage_room(p); }
+
 struct packet_list ports_storage_read(struct ports *p, uint64_t from, uint64_t bytes_max)
 {
     return p->operations->storage_read(p, from, bytes_max);

@@ -16,6 +16,7 @@ struct ports_operations {
     struct packet_list (*storage_recover)(struct ports *p);
     void (*storage_append)(struct ports *p, const struct packet *records, size_t count);
     uint64_t (*storage_durable)(struct ports *p);
+    bool (*storage_room)(struct ports *p);
     struct packet_list (*storage_read)(struct ports *p, uint64_t from, uint64_t bytes_max);
     void (*log)(struct ports *p, uint32_t level, const char *text, size_t len);
     uint64_t (*control_command)(struct ports *p);

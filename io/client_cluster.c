@@ -46,9 +46,18 @@ static uint32_t slot_of(const struct client_server *s, const struct bytes *args,
     return first > 0 && first < argc ? keyslot(args[first].ptr, args[first].len) : 0;
 }
 
+void client_no_room(struct resp_buffer *out)
+{
+    resp_error_text(out, "NOROOM this node's disk is full; nothing was executed, try again later");
+}
+
 void client_moved(struct client_server *s, const struct bytes *args, size_t argc, uint32_t leader, struct resp_buffer *out)
 {
     const struct config_node *n = leader != 0 ? config_find(s->options.config, leader) : NULL;
+    if (leader == 0 && s->no_room) {
+        client_no_room(out);
+        return;
+    }
     if (n == NULL || !has_port(n)) {
         resp_error_text(out, "CLUSTERDOWN no leader");
         return;

@@ -111,6 +111,7 @@ struct client_server {
     size_t packets_capacity;
 
     uint32_t leader;
+    bool no_room;
     bool forwards;     /* commands are the node's even while another leads */
     uint64_t buffered; /* bytes of partial requests and unread replies */
     struct client_server_statistics statistics;
@@ -176,6 +177,7 @@ typedef void client_command_handler(struct client_connection *c, const struct by
 client_command_handler client_info, client_config, client_cluster;
 
 /* The reply to a command that another node (0: nobody) has to execute. */
+void client_no_room(struct resp_buffer *out);
 void client_moved(struct client_server *s, const struct bytes *args, size_t argc, uint32_t leader, struct resp_buffer *out);
 
 #endif

@@ -106,13 +106,16 @@ void client_server_command(struct client_connection *c, const struct resp_reques
 {
     struct client_server *s = c->server;
     bool for_node = s->leader == s->options.node || (s->leader != 0 && s->forwards);
-    if (for_node && !overloaded(s)) {
+    bool refused = s->no_room && s->leader == s->options.node;
+    if (for_node && !refused && !overloaded(s)) {
         add_command(c, request);
         return;
     }
     uint32_t position = client_connection_expect(c);
     struct resp_buffer *out = client_connection_reply(c, position);
-    if (for_node)
+    if (refused)
+        client_no_room(out);
+    else if (for_node)
         resp_error_text(out, "BUSY too many requests are waiting, try again later");
     else
         client_moved(s, request->args, request->argc, s->leader, out);
@@ -275,6 +278,8 @@ void client_server_leader(struct client_server *s, uint64_t node, uint64_t round
         answer(s, take_ready(s), &(struct verdict){.outcome = OUTCOME_MOVED, .leader = s->leader});
     client_connection_flush_all(s);
 }
+
+void client_server_room(struct client_server *s, bool room) { s->no_room = !room; }
 
 struct client_server_statistics client_server_statistics(const struct client_server *s) { return s->statistics; }
 uint16_t client_server_port(const struct client_server *s) { return s->port; }

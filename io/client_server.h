@@ -51,6 +51,10 @@ void client_server_lost(struct client_server *s);
  * `forward` is set); while nobody does, with -CLUSTERDOWN. */
 void client_server_leader(struct client_server *s, uint64_t node, uint64_t round);
 
+/* Whether the node has room for records. While it has none, commands that it would have to propose itself are answered with -NOROOM,
+ * and nothing of them is executed; another leader's commands go where they always go. */
+void client_server_room(struct client_server *s, bool room);
+
 struct client_server_statistics {
     uint64_t connections, connections_total, commands, batches, bytes_in, bytes_out, errors, waiting_bytes;
 };

@@ -58,6 +58,7 @@ enum reached {
     REACHED_ALL_DOWN,              /* no node is up */
     REACHED_TORN_TAIL,             /* recovery cut a torn tail */
     REACHED_SEGMENT_ROLLED,        /* a journal grew into another segment */
+    REACHED_NO_ROOM,               /* and one could not */
     REACHED_RECOVERY_REFUSED,      /* a node refused to start on a damaged journal */
     REACHED_DIVERGED,              /* a node stopped because its state is not that of a majority */
     REACHED_OUTCOME_UNKNOWN,       /* a client was told so */

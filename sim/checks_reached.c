@@ -1,5 +1,5 @@
 /* The situations that a simulation should get into, recognized in what goes by the checks anyway. (REACHED_HELD_AT_CRASH,
- * REACHED_ALL_DOWN, REACHED_TORN_TAIL, REACHED_SEGMENT_ROLLED and REACHED_RECOVERY_REFUSED are the world's to count.) */
+ * REACHED_ALL_DOWN, REACHED_TORN_TAIL, REACHED_SEGMENT_ROLLED, REACHED_NO_ROOM and REACHED_RECOVERY_REFUSED are the world's to count.) */
 #include "sim/checks_internal.h"
 
 static const char *const names[REACHED_STATES] = {
@@ -30,6 +30,7 @@ static const char *const names[REACHED_STATES] = {
     [REACHED_ALL_DOWN] = "all-down",
     [REACHED_TORN_TAIL] = "torn-tail",
     [REACHED_SEGMENT_ROLLED] = "segment-rolled",
+    [REACHED_NO_ROOM] = "no-room",
     [REACHED_RECOVERY_REFUSED] = "recovery-refused",
     [REACHED_DIVERGED] = "diverged",
     [REACHED_OUTCOME_UNKNOWN] = "outcome-unknown",

@@ -63,9 +63,9 @@ const struct fault_kind fault_kinds[FAULTS] = {
     [FAULT_WRITE_ERROR] = {"write-error", "disk", FAULT_REFUSED, ANY,
         "the node does not start, or stops, naming the file (in the journal exit code 4, as after a failed sync): what "
         "was not durable has promised nothing, and it may be started again"},
-    [FAULT_FULL_DISK] = {"full-disk", "disk", FAULT_REFUSED, ANY,
-        "as write-error; a segment is filled before it is used, so that a full disk stops the node before a group has no "
-        "room"},
+    [FAULT_FULL_DISK] = {"full-disk", "disk", FAULT_TOLERATED, ANY,
+        "a node does not start; one that runs keeps what it has to write until there is room (decision 0020), as with "
+        "stalled-disk"},
     [FAULT_SLOW_DISK] = {"slow-disk", "disk", FAULT_TOLERATED, ANY,
         "larger groups, later answers: whatever waits for a record waits longer"},
     [FAULT_STALLED_DISK] = {"stalled-disk", "disk", FAULT_TOLERATED, ANY,

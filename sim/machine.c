@@ -9,7 +9,9 @@
 enum {
     MEMORY_BYTES_MAX = 256 << 20, /* of a component */
     MARK_AFTER_US = 1000000,      /* without appends (host/journal.c does the same) */
-    REPAIR_MIN_US = 500000,       /* until somebody starts a node again whose disk failed */
+    ROOM_MIN_US = 1000,           /* until there is room on a full disk */
+    ROOM_MAX_US = 5000000,
+    REPAIR_MIN_US = 500000, /* until somebody starts a node again whose disk failed */
     REPAIR_MAX_US = 5000000,
     OPENS_IN_THE_DARK = 150000, /* per million starts: power goes again meanwhile, if it does at all */
 };
@@ -331,11 +333,16 @@ static void submit(struct machine *m)
         return;
     s->flying_first = group->count > 0 ? group->first_lsn : s->group_first;
     s->flying_to = group->count > 0 ? group->first_lsn + group->count - 1 : s->durable;
-    s->failed = !journal_store_group(s->store, group, &m->problem);
+    bool written = journal_store_group(s->store, group, &m->problem);
+    s->full = !written && m->problem.no_room;
+    s->failed = !written && !s->full;
     s->flying = true;
-    s->flying_until = w->now + disk_sim_time(m->disk);
+    s->flying_until = w->now + (s->full ? dice_range(&m->dice, ROOM_MIN_US, ROOM_MAX_US) : disk_sim_time(m->disk));
     if (m->power_fails)
         m->power_at = w->now + dice_roll(&m->dice, s->flying_until - w->now + 1);
+    checks_reached(w->checks)[REACHED_NO_ROOM] += s->full;
+    if (s->full) /* the group stays as it is */
+        return;
     forget_group(m);
     uint64_t segments = journal_store_statistics(s->store).segments;
     checks_reached(w->checks)[REACHED_SEGMENT_ROLLED] += segments - s->segments;
@@ -350,6 +357,12 @@ void machine_flown(struct machine *m)
     if (s->failed) { /* rule 14: final. Somebody looks after the machine and starts it again. */
         bool rebooted = dice_chance(&m->dice, 500000);
         world_stop_process(w, m->id, FAULT_FAILED_SYNC, dice_range(&m->dice, REPAIR_MIN_US, REPAIR_MAX_US), rebooted);
+        return;
+    }
+    if (s->full) {
+        s->full = false;
+        m->wake_at = w->now;
+        submit(m);
         return;
     }
     disk_sim_settle(m->disk);

@@ -36,6 +36,7 @@ struct storage {
     uint64_t appended_at;
     bool flying;
     bool failed; /* what flies has failed, and when its time is over the process will know */
+    bool full;   /* there was no room for it, and when its time is over it is tried again */
 };
 
 struct machine {

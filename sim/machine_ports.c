@@ -208,7 +208,8 @@ static void append_records(struct ports *ports, const struct packet *records, si
     for (size_t i = 0; i < count && lives(m); i++) {
         const struct packet *p = &records[i];
         const struct journal_group *last = &s->groups[s->group_count - 1];
-        if (last->count > 0 && last->len >= m->world->plan.group_bytes) /* host/journal.c does the same */
+        bool waits = s->full && s->group_count == 1;                               /* for room, as it is */
+        if (waits || (last->count > 0 && last->len >= m->world->plan.group_bytes)) /* host/journal.c does the same */
             machine_group_begin(m);
         if (p->id != s->appended + 1 || !journal_group_add(&s->groups[s->group_count - 1], p)) {
             checks_fail(m->world->checks, CHECK_BOUNDS, "node %u appends lsn %llu after %llu", m->id,
@@ -222,6 +223,8 @@ static void append_records(struct ports *ports, const struct packet *records, si
 }
 
 static uint64_t durable_lsn(struct ports *ports) { return of(ports)->storage.durable; }
+
+static bool has_room(struct ports *ports) { return !of(ports)->storage.full; }
 
 /* From the files, and from what is gathered for them. */
 static struct packet_list read_records(struct ports *ports, uint64_t from, uint64_t bytes_max)
@@ -264,6 +267,7 @@ const struct ports_operations machine_ports = {
     .storage_recover = recover_records,
     .storage_append = append_records,
     .storage_durable = durable_lsn,
+    .storage_room = has_room,
     .storage_read = read_records,
     .log = log_text,
     .control_command = command,

@@ -154,6 +154,7 @@ static void draw_limits(struct limits *l, struct dice *d)
     l->requests = draw_limit(d, 1, 8);
     l->held = draw_limit(d, 1, 64);
     l->held_bytes = draw_limit(d, 1, 64 << 10);
+    l->unsynced = draw_limit(d, 1 << 10, 64 << 10);
 }
 
 void plan_reconfigure(struct node_config *c, struct dice *d)

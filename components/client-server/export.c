@@ -95,6 +95,8 @@ void exports_synod_paxos_client_server_leader(uint64_t node, uint64_t round)
 void exports_synod_paxos_client_server_status(exports_synod_paxos_client_server_list_packet_t *told)
 {
     struct node_status now;
+    if (server != NULL && told->len == 1)
+        client_server_room(server, told->ptr[0].kind != STATUS_NO_ROOM);
     if (told->len == 1 && status_frame_decode((const struct packet *)told->ptr, &now))
         status = now;
     shim_call_done();

@@ -82,6 +82,12 @@ uint64_t ports_storage_durable(struct ports *p)
     return synod_paxos_storage_durable();
 }
 
+bool ports_storage_room(struct ports *p)
+{
+    (void)p;
+    return synod_paxos_storage_room() != 0;
+}
+
 struct packet_list ports_storage_read(struct ports *p, uint64_t from, uint64_t bytes_max)
 {
     static struct arena results;

@@ -3,7 +3,7 @@
  * under the other. What differs is when:
  *
  *  1. There is one thread: `append` returns when its records are written and synced (as `durability` says), in groups of
- *     about 4 MiB. So durable is what was appended.
+ *     about 4 MiB. So durable is what was appended. Where there is no room, they are kept, and written by a later call.
  *  2. Nothing happens between calls. The mark that an idle journal ends with (rule 5 of core/formats/journal.h) is written by the
  *     first call after a second without records, and the lease on the folder (io/lease.h) is renewed by calls: `durable`, of which
  *     each turn has one, and every read and write of the journal, for opening a long one takes long.
@@ -31,6 +31,8 @@ enum {
     GROUP_BYTES = 4 << 20,        /* a group that has grown beyond this is written, the next one begins */
     MEMORY_GROUP_BYTES = 1 << 20, /* the same of `durability: memory`, which forgets whole groups */
     IDLE_US = 1000000,            /* without records: a mark follows */
+    ROOM_RETRY_MIN_US = 20000,    /* until what there was no room for is tried again: first, */
+    ROOM_RETRY_MAX_US = 1000000,  /* and after doubling at most */
     STEP_BYTES = 256 << 10,       /* of the next segment, synced one by one: no sync is long */
 };
 
@@ -41,10 +43,11 @@ struct spare {
     uint64_t bytes, filled;
 };
 
-/* A group of `durability: memory`. */
+/* A group that is in memory: it waits to be written, or this is `durability: memory`. */
 struct kept {
     struct kept *next;
     struct journal_group group;
+    bool closed; /* some of it may be written: what is written again has to be the same */
 };
 
 static struct {
@@ -56,12 +59,13 @@ static struct {
     struct data_folder *folder;
     struct journal_store *store;
     struct spare spare;
-    struct journal_group group; /* being gathered */
-    uint64_t last;              /* lsn */
+    uint64_t last; /* lsn */
     uint64_t appended_at;
-    struct kept *first, *newest; /* oldest first */
-    uint64_t kept_bytes;
+    struct kept *first, *newest;  /* oldest first; there is one when the folder is open */
+    uint64_t kept_bytes;          /* of those that are complete, with `durability: memory` */
     struct journal_result result; /* read from them */
+    uint64_t no_room_since;       /* 0: there is room */
+    uint64_t retry_at, retry_after;
 } storage;
 
 /* ---- Failure ---- */
@@ -170,6 +174,29 @@ static bool spare_take(void *context, uint64_t *bytes, int *file, struct problem
     return *file >= 0;
 }
 
+/* ---- Groups in memory ---- */
+
+/* Another group, for the next record. */
+static void keep_group(void)
+{
+    struct kept *k = memory_new(1, sizeof *k);
+    journal_group_begin(&k->group, storage.last + 1);
+    if (storage.newest != NULL)
+        storage.newest->next = k;
+    else
+        storage.first = k;
+    storage.newest = k;
+}
+
+/* The oldest of several. */
+static void drop_oldest(void)
+{
+    struct kept *oldest = storage.first;
+    storage.first = oldest->next;
+    journal_group_free(&oldest->group);
+    free(oldest);
+}
+
 /* ---- Opening ---- */
 
 static bool get_settings(struct problem *problem)
@@ -250,6 +277,7 @@ static bool open_once(void)
     if (storage.open) {
         warn();
         storage.last = journal_store_last(storage.store);
+        keep_group();
     } else {
         data_folder_close(storage.folder);
         storage.folder = NULL;
@@ -267,7 +295,7 @@ static void need_open(void)
 
 static bool in_memory(void) { return storage.settings.config.node_config.durability == DURABILITY_MEMORY; }
 
-/* ---- In memory ---- */
+/* ---- Records in memory ---- */
 
 static uint64_t memory_bytes_max(void)
 {
@@ -275,27 +303,24 @@ static uint64_t memory_bytes_max(void)
     return half < 1 << 30 ? half : 1 << 30;
 }
 
-static bool keep_record(const struct packet *record)
+static void keep_record(const struct packet *record)
 {
-    if (storage.newest == NULL || storage.newest->group.len >= MEMORY_GROUP_BYTES) {
-        struct kept *k = memory_new(1, sizeof *k);
-        journal_group_begin(&k->group, storage.last + 1);
-        if (storage.newest != NULL) {
-            storage.kept_bytes += storage.newest->group.len;
-            storage.newest->next = k;
-        } else {
-            storage.first = k;
-        }
-        storage.newest = k;
+    const uint64_t full = in_memory() ? MEMORY_GROUP_BYTES : GROUP_BYTES;
+    struct problem problem;
+    if (storage.newest->closed || storage.newest->group.len >= full) {
+        storage.kept_bytes += storage.newest->group.len;
+        keep_group();
     }
-    while (storage.kept_bytes > memory_bytes_max() && storage.first != storage.newest) {
-        struct kept *oldest = storage.first;
-        storage.first = oldest->next;
-        storage.kept_bytes -= oldest->group.len;
-        journal_group_free(&oldest->group);
-        free(oldest);
+    while (in_memory() && storage.kept_bytes > memory_bytes_max() && storage.first != storage.newest) {
+        storage.kept_bytes -= storage.first->group.len;
+        drop_oldest();
     }
-    return journal_group_add(&storage.newest->group, record);
+    if (!journal_group_add(&storage.newest->group, record)) {
+        problem_set(&problem, EXIT_TROUBLE, "record after lsn %llu: too long, or shorter than it says",
+                    (unsigned long long)storage.last);
+        fail(&problem);
+    }
+    storage.last++;
 }
 
 static struct packet_list read_kept(uint64_t from, uint64_t bytes_max)
@@ -318,40 +343,73 @@ static struct packet_list read_kept(uint64_t from, uint64_t bytes_max)
 
 /* ---- On disk ---- */
 
-/* Writes what is gathered; a mark, when that is nothing. */
-static void write_group(void)
+static void no_room(const struct problem *problem)
 {
+    uint64_t now = disk_now(disk_wasi());
+    if (storage.no_room_since == 0) {
+        storage.no_room_since = now;
+        storage.retry_after = ROOM_RETRY_MIN_US;
+        logger_log(storage.logger, LOG_WARNING, "journal",
+                   "%s; no record becomes durable until there is room, which is looked for again and again", problem->text);
+    }
+    storage.retry_at = now + storage.retry_after;
+    storage.retry_after = storage.retry_after * 2 < ROOM_RETRY_MAX_US ? storage.retry_after * 2 : ROOM_RETRY_MAX_US;
+}
+
+static void room_again(void)
+{
+    if (storage.no_room_since != 0)
+        logger_log(storage.logger, LOG_WARNING, "journal", "there is room again, after %.1f s",
+                   (double)(disk_now(disk_wasi()) - storage.no_room_since) / 1e6);
+    storage.no_room_since = 0;
+}
+
+/* Writes the oldest group, a mark when there is nothing in it. False: there is no room. */
+static bool write_group(void)
+{
+    struct journal_group *g = &storage.first->group;
     struct problem problem;
-    if (!journal_store_group(storage.store, &storage.group, &problem))
-        fail(&problem);
-    spare_fill(2 * journal_pages(storage.group.len) + STEP_BYTES); /* half a segment is left, a whole one is to be made */
-    journal_group_begin(&storage.group, storage.last + 1);
+    if (!journal_store_group(storage.store, g, &problem)) {
+        if (!problem.no_room)
+            fail(&problem);
+        storage.first->closed = true;
+        no_room(&problem);
+        return false;
+    }
+    room_again();
+    spare_fill(2 * journal_pages(g->len) + STEP_BYTES); /* half a segment is left, a whole one is to be made */
+    storage.first->closed = false;
+    if (storage.first != storage.newest)
+        drop_oldest();
+    else
+        journal_group_begin(g, storage.last + 1);
+    return true;
+}
+
+static bool all_written(void) { return storage.first == storage.newest && storage.first->group.count == 0; }
+
+/* Writes what waits for that. */
+static void write_groups(void)
+{
+    bool due = storage.no_room_since == 0 || disk_now(disk_wasi()) >= storage.retry_at;
+    while (!in_memory() && due && (storage.first->closed || !all_written()))
+        due = write_group();
 }
 
 static void write_mark(void)
 {
-    if (in_memory() || journal_store_ends_in_mark(storage.store))
-        return;
-    journal_group_begin(&storage.group, storage.last + 1);
-    write_group();
+    if (!in_memory() && all_written() && !storage.first->closed && !journal_store_ends_in_mark(storage.store))
+        write_group();
 }
 
 static void append(const struct packet *records, size_t count)
 {
-    journal_group_begin(&storage.group, storage.last + 1);
     for (size_t i = 0; i < count; i++) {
-        if (in_memory() ? !keep_record(&records[i]) : !journal_group_add(&storage.group, &records[i])) {
-            struct problem problem;
-            problem_set(&problem, EXIT_TROUBLE, "record after lsn %llu: too long, or shorter than it says",
-                        (unsigned long long)storage.last);
-            fail(&problem);
-        }
-        storage.last++;
-        if (storage.group.len >= GROUP_BYTES)
-            write_group();
+        keep_record(&records[i]);
+        if (storage.newest->group.len >= GROUP_BYTES)
+            write_groups();
     }
-    if (storage.group.count > 0)
-        write_group();
+    write_groups();
     storage.appended_at = disk_now(disk_wasi());
 }
 
@@ -377,17 +435,20 @@ uint64_t exports_synod_paxos_storage_durable(void)
 {
     need_open();
     renew();
+    write_groups();
     if (disk_now(disk_wasi()) - storage.appended_at >= IDLE_US)
         write_mark();
-    return storage.last;
+    return in_memory() ? storage.last : journal_store_last(storage.store);
 }
+
+uint64_t exports_synod_paxos_storage_room(void) { return storage.no_room_since == 0; }
 
 void exports_synod_paxos_storage_read(uint64_t from, uint64_t bytes_max, exports_synod_paxos_storage_list_packet_t *ret)
 {
     struct packet_list *list = (struct packet_list *)ret;
     struct problem problem;
     need_open();
-    if (in_memory())
+    if (in_memory() || from > journal_store_last(storage.store))
         *list = read_kept(from, bytes_max);
     else if (!journal_store_read(storage.store, from, bytes_max, list, &problem))
         fail(&problem);
@@ -438,6 +499,7 @@ void exports_synod_paxos_identity_close(void)
     struct problem problem;
     if (storage.folder == NULL)
         return; /* it could not be opened */
+    write_groups();
     write_mark();
     if (!journal_store_settle(storage.store, &problem))
         fail(&problem);

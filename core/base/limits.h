@@ -29,6 +29,7 @@ struct limits {
     /* runner */
     uint32_t held;       /* messages that wait for the disk; beyond that they are dropped, as a network might */
     uint32_t held_bytes; /* of their values */
+    uint32_t unsynced;   /* bytes of records that wait for the disk, about; beyond that only who leads is heard */
 
     /* governed */
     uint32_t replies_bytes; /* of a batch; a command whose reply would go beyond is not executed */
@@ -49,6 +50,7 @@ static inline struct limits limits_effective(const struct limits *l)
         .requests = l->requests != 0 ? l->requests : 64,
         .held = l->held != 0 ? l->held : UINT32_C(1) << 16,
         .held_bytes = l->held_bytes != 0 ? l->held_bytes : UINT32_C(64) << 20,
+        .unsynced = l->unsynced != 0 ? l->unsynced : UINT32_C(64) << 20,
         .replies_bytes = l->replies_bytes != 0 ? l->replies_bytes : UINT32_C(32) << 20,
     };
 }

@@ -20,6 +20,8 @@ void ports_client_status(struct ports *p, const struct packet *status);
 struct packet_list ports_storage_recover(struct ports *p);
 void ports_storage_append(struct ports *p, const struct packet *records, size_t count);
 uint64_t ports_storage_durable(struct ports *p);
+/* False: there is no room for what was appended. */
+bool ports_storage_room(struct ports *p);
 struct packet_list ports_storage_read(struct ports *p, uint64_t from, uint64_t bytes_max);
 void ports_log(struct ports *p, uint32_t level, const char *text, size_t len);
 enum control_command { CONTROL_RUN, CONTROL_STOP, CONTROL_CRASH };

@@ -21,6 +21,9 @@
 /* Client batches are numbered packets; the outcome and the leader share a packet's kind (wit/io.wit). */
 enum { REPLY_LEADER_SHIFT = 8 };
 
+/* Storage is asked whether it has room when nothing has become durable for so long. */
+enum { ROOM_ASKED_AFTER_US = 50000 };
+
 /* The client port hears of the node's status at most this often, and not while nothing happens. */
 enum { STATUS_INTERVAL_US = 20000 };
 
@@ -61,6 +64,13 @@ struct runner {
     uint64_t lsn;     /* of the next record */
     uint64_t durable; /* as the node was told */
     uint32_t credit;
+
+    /* Records that wait for the disk: about how many bytes of them, in those up to an lsn and those after it; and for how long
+     * nothing has become durable. */
+    uint64_t older_lsn, older_bytes, newer_bytes;
+    uint64_t waits_since;
+    bool no_room;
+
     bool commands_left; /* the client port gave all that it was allowed to: it may have more */
     bool has_read;
     struct read_range read; /* what the node wants read back */
@@ -217,8 +227,18 @@ static void read_back(struct runner *r)
     add_event(r, EVENT_RECORDS)->val.records = (struct record_list){r->records.items, r->records.count};
 }
 
+/* True when so many records wait for the disk that no more must come to that. */
+static bool is_full(const struct runner *r) { return r->older_bytes + r->newer_bytes >= r->config.limits.unsynced; }
+
+/* What arrives while the node is full is dropped, as a network might. Else a disk that is slower than the others', or has no room,
+ * would have this node gather in memory all that the others go on to choose. */
 static void receive_all(struct runner *r)
 {
+    if (is_full(r)) {
+        hear_leader(r);
+        receive_commands(r, 0);
+        return;
+    }
     struct packet_list frames = ports_network_receive(r->ports);
     if (frames.len > 0)
         add_messages(r, frames.ptr, frames.len);
@@ -290,7 +310,39 @@ static void hear_command(struct runner *r)
     add_event(r, EVENT_STOP);
 }
 
-static void gather_events(struct runner *r)
+/* The client port is told at once. */
+static void set_room(struct runner *r, bool room)
+{
+    if (r->no_room != room)
+        return;
+    r->no_room = !room;
+    r->status_due = true;
+    r->status_told_at = 0;
+}
+
+/* What has become durable, and whether anything can. */
+static void look_at_disk(struct runner *r, uint64_t now)
+{
+    uint64_t durable = ports_storage_durable(r->ports);
+    bool all = durable + 1 >= r->lsn;
+    if (all || durable > r->durable) {
+        r->waits_since = now;
+        set_room(r, true);
+    } else if (now - r->waits_since >= ROOM_ASKED_AFTER_US) {
+        set_room(r, ports_storage_room(r->ports));
+    }
+    if (durable > r->durable) {
+        r->durable = durable;
+        add_event(r, EVENT_DURABLE)->val.durable = durable;
+    }
+    if (durable >= r->older_lsn) {
+        r->older_lsn = r->lsn - 1;
+        r->older_bytes = all ? 0 : r->newer_bytes;
+        r->newer_bytes = 0;
+    }
+}
+
+static void gather_events(struct runner *r, uint64_t now)
 {
     r->events.count = 0;
     if (r->recovering) {
@@ -299,11 +351,7 @@ static void gather_events(struct runner *r)
             recover(r);
         return;
     }
-    uint64_t durable = ports_storage_durable(r->ports);
-    if (durable > r->durable) {
-        r->durable = durable;
-        add_event(r, EVENT_DURABLE)->val.durable = durable;
-    }
+    look_at_disk(r, now);
     if (r->config.event_driven)
         receive_all(r);
     else
@@ -459,6 +507,8 @@ static bool append(struct runner *r)
 {
     if (r->appends.count == 0)
         return false;
+    for (size_t i = 0; i < r->appends.count; i++)
+        r->newer_bytes += r->appends.items[i].len;
     ports_storage_append(r->ports, r->appends.items, r->appends.count);
     return ports_storage_durable(r->ports) > r->durable;
 }
@@ -473,13 +523,14 @@ static void tell_status(struct runner *r, uint64_t now)
     r->status_told_at = now;
     struct node_status status = node_status(r->node);
     status_frame_encode(&status, words, &packet);
+    packet.kind = r->no_room ? STATUS_NO_ROOM : STATUS_ROOM;
     ports_client_status(r->ports, &packet);
 }
 
 uint64_t runner_turn(struct runner *r, uint64_t now)
 {
     bool was_recovering = r->recovering;
-    gather_events(r);
+    gather_events(r, now);
     struct step_result result = node_step(r->node, now, r->lsn, r->events.items, r->events.count);
     r->credit = result.credit;
     r->busy = result.wake_at <= now;
@@ -492,7 +543,7 @@ uint64_t runner_turn(struct runner *r, uint64_t now)
     forget_released(r);
     r->status_due |= r->events.count > 0 || result.effects.len > 0;
     tell_status(r, now);
-    bool left = r->commands_left && r->credit > 0;
+    bool left = r->commands_left && r->credit > 0 && !is_full(r);
     if (!r->config.event_driven) /* nobody else knows of what was left where it is */
         left = is_quiet(r) && (left || !r->idle);
     bool more = was_recovering || r->has_read || durable_at_once || left;

@@ -82,6 +82,8 @@ void exports_synod_paxos_storage_append(exports_synod_paxos_storage_list_packet_
 
 uint64_t exports_synod_paxos_storage_durable(void) { return durable; }
 
+uint64_t exports_synod_paxos_storage_room(void) { return 1; }
+
 void exports_synod_paxos_storage_read(uint64_t from, uint64_t bytes_max, exports_synod_paxos_storage_list_packet_t *ret)
 {
     (void)from;

@@ -179,6 +179,36 @@ static void test_nobody_or_another_leads(void **state)
     node_stop(n);
 }
 
+/* What the node would have to propose is refused; the rest goes where it always goes. */
+static void test_no_room(void **state)
+{
+    static const char refused[] = "-NOROOM this node's disk is full; nothing was executed, try again later\r\n";
+    (void)state;
+    struct node *n = node_new();
+    n->config.node_config.forward = true;
+    node_open(n);
+    int fd = dial(n);
+    ask(n, fd, "SET foo 1\r\n", "+OK\r\n");
+    n->answers = false;
+    say(n, fd, "SET foo 2\r\n");
+    await_commands(n, 2);
+    client_server_room(n->server, false);
+    client_server_leader(n->server, 0, 1); /* a node whose disk stalls does not lead for long */
+    hear(n, fd, refused);
+    n->answers = true;
+    ask(n, fd, "SET foo 2\r\nPING\r\n",
+        "-NOROOM this node's disk is full; nothing was executed, try again later\r\n+PONG\r\n");
+    client_server_leader(n->server, 1, 1);
+    ask(n, fd, "GET foo\r\n", refused);
+    client_server_leader(n->server, 2, 1);
+    ask(n, fd, "GET foo\r\n", "$1\r\n1\r\n"); /* forwarded */
+    client_server_leader(n->server, 1, 1);
+    client_server_room(n->server, true);
+    ask(n, fd, "GET foo\r\n", "$1\r\n1\r\n");
+    close(fd);
+    node_stop(n);
+}
+
 static void test_leader_changes_before_the_node_asks(void **state)
 {
     (void)state;
@@ -564,6 +594,7 @@ int main(void)
         cmocka_unit_test(test_long_pipelines),
         cmocka_unit_test(test_nobody_or_another_leads),
         cmocka_unit_test(test_leader_changes_before_the_node_asks),
+        cmocka_unit_test(test_no_room),
         cmocka_unit_test(test_forwarding),
         cmocka_unit_test(test_outcomes),
         cmocka_unit_test(test_lost),

@@ -10,7 +10,7 @@
 #include "core/formats/config_frame.h"
 #include "tests/unit/random.h"
 
-enum { CONFIG_FIELDS = 37, STATUS_FIELDS = 17 };
+enum { CONFIG_FIELDS = 38, STATUS_FIELDS = 17 };
 
 static struct node_config sample_config(void)
 {
@@ -41,7 +41,7 @@ static struct node_config sample_config(void)
     config.retry_interval = 21;
     config.exec_interval = 22;
     config.request_timeout = UINT64_MAX;
-    config.limits = (struct limits){23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, UINT32_MAX};
+    config.limits = (struct limits){23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, UINT32_MAX};
     return config;
 }
 
@@ -102,7 +102,7 @@ static void test_the_order_of_the_fields(void **state)
     struct packet packet;
     config_frame_encode(&config, words, &packet);
     static const uint64_t expected_config[1 + CONFIG_FIELDS] = {
-        0x33304353,
+        0x34304353,
         3,
         UINT32_MAX,
         0x0e,
@@ -139,6 +139,7 @@ static void test_the_order_of_the_fields(void **state)
         31,
         32,
         33,
+        34,
         UINT32_MAX,
     };
     assert_memory_equal(words, expected_config, sizeof expected_config);
@@ -160,12 +161,12 @@ static void test_each_field_has_its_range(void **state)
 {
     (void)state;
     static const uint64_t config_max[1 + CONFIG_FIELDS] = {
-        0x33304353, 63,         UINT32_MAX, UINT64_MAX,        UINT64_MAX,     UINT64_MAX, UINT32_MAX,
+        0x34304353, 63,         UINT32_MAX, UINT64_MAX,        UINT64_MAX,     UINT64_MAX, UINT32_MAX,
         UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT64_MAX,        UINT32_MAX,     UINT32_MAX, 1,
         1,          1,          1,          DURABILITY_MEMORY, LEADER_HIGHEST, UINT64_MAX, UINT64_MAX,
         UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX,        UINT64_MAX,     UINT32_MAX, UINT32_MAX,
         UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX,        UINT32_MAX,     UINT32_MAX, UINT32_MAX,
-        UINT32_MAX, UINT32_MAX, UINT32_MAX,
+        UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX,
     };
     uint64_t words[CONFIG_FRAME_WORDS];
     struct packet packet;

@@ -23,6 +23,8 @@ struct ports {
     struct packet journal[JOURNAL_MAX];
     size_t journal_count;
     uint64_t durable;
+    bool no_room;
+    size_t asked_room;
     bool synchronous;   /* what is appended is durable at once */
     uint64_t read_from; /* of the last read */
     uint64_t command;
@@ -35,6 +37,7 @@ struct ports {
     size_t replies, batches_given;
     uint64_t leader;
     struct node_status status; /* as last told */
+    uint32_t status_kind;
     size_t statuses;
     char log[200];
     int log_to; /* also there, when not 0 */
@@ -104,6 +107,7 @@ void ports_client_leader(struct ports *p, uint64_t node, uint64_t round)
 void ports_client_status(struct ports *p, const struct packet *status)
 {
     assert_true(status_frame_decode(status, &p->status));
+    p->status_kind = status->kind;
     p->statuses++;
 }
 
@@ -134,6 +138,12 @@ void ports_storage_append(struct ports *p, const struct packet *records, size_t 
 }
 
 uint64_t ports_storage_durable(struct ports *p) { return p->durable; }
+
+bool ports_storage_room(struct ports *p)
+{
+    p->asked_room++;
+    return !p->no_room;
+}
 
 struct packet_list ports_storage_read(struct ports *p, uint64_t from, uint64_t bytes_max)
 {
@@ -347,6 +357,66 @@ static void what_finds_no_room_is_dropped(void **state)
     ports.durable = 1;
     runner_turn(runner, now);
     assert_int_equal(ports.sent_count, 2);
+}
+
+static struct message long_accept(uint64_t slot)
+{
+    static struct entry entry;
+    static uint64_t words[128];
+    const struct ballot b = ballot_of(3, 8);
+    entry = (struct entry){.slot = slot, .ballot = b, .value = {.words = {words, 128}, .len = sizeof words}};
+    return (struct message){.kind = MESSAGE_ACCEPT, .ballot = b, .entries = {&entry, 1}, .floor = 1, .chosen = 1, .from = 1};
+}
+
+/* A disk that is slower than the others', or has no room, must not fill the memory with records; who leads is known all the same. */
+static void records_that_wait_are_bounded(void **state)
+{
+    (void)state;
+    struct node_config with = nine_nodes(4);
+    with.limits.unsynced = 4000;
+    begin(with);
+    runner_turn(runner, now);
+    for (uint64_t slot = 1; slot <= 20; slot++)
+        tell(8, long_accept(slot));
+    assert_int_equal(ports.journal_count, 4); /* a record is 1,064 bytes */
+    const struct ballot next = ballot_of(7, 9);
+    tell(9, (struct message){.kind = MESSAGE_HEARTBEAT, .flags = MESSAGE_LEADING, .ballot = next});
+    assert_int_equal(ports.leader, 9);
+    assert_int_equal(sent_of(MESSAGE_ALIVE), 0);
+    assert_int_equal(ports.credit, 0);
+    ports.durable = 1;
+    tell(8, long_accept(5));
+    tell(8, long_accept(6));
+    assert_int_equal(ports.journal_count, 5);
+    for (uint64_t slot = 6; slot <= 20; slot++) { /* never, on a disk that keeps up */
+        ports.durable = slot - 2;
+        tell(8, long_accept(slot));
+    }
+    assert_int_equal(ports.journal_count, 20);
+}
+
+/* Storage is asked when nothing has become durable for a while, and the client port told at once. */
+static void a_lack_of_room_is_told(void **state)
+{
+    (void)state;
+    assert_int_equal(ports.status_kind, STATUS_ROOM);
+    ports.no_room = true;
+    runner_turn(runner, now += 1000000);
+    assert_int_equal(ports.asked_room, 0); /* nothing waits */
+    tell(8, (struct message){.kind = MESSAGE_PREPARE, .ballot = ballot_of(3, 8), .from = 1});
+    runner_turn(runner, now += 49999);
+    assert_int_equal(ports.asked_room, 0);
+    const size_t told = ports.statuses;
+    runner_turn(runner, now += 1);
+    assert_int_equal(ports.asked_room, 1);
+    assert_int_equal(ports.statuses, told + 1);
+    assert_int_equal(ports.status_kind, STATUS_NO_ROOM);
+    runner_turn(runner, now += 1);
+    assert_int_equal(ports.statuses, told + 1); /* once */
+    ports.durable = 1;
+    runner_turn(runner, now += 1);
+    assert_int_equal(ports.statuses, told + 2);
+    assert_int_equal(ports.status_kind, STATUS_ROOM);
 }
 
 /* ports_network_send checks that; here is somebody who says something to all learners, of whom it is one. */
@@ -718,6 +788,8 @@ int main(void)
         ACCEPTOR(what_waited_leaves_before_what_is_new),
         ACCEPTOR(messages_that_wait_are_bounded),
         cmocka_unit_test_teardown(what_finds_no_room_is_dropped, tear_down),
+        cmocka_unit_test_teardown(records_that_wait_are_bounded, tear_down),
+        ACCEPTOR(a_lack_of_room_is_told),
         LEARNER(nothing_is_sent_to_itself),
         ACCEPTOR(a_frame_that_is_no_message_is_left_out),
         LEARNER(records_are_read_back),
