@@ -19,12 +19,11 @@
 #include <yaml.h>
 
 #include "core/base/memory.h"
+#include "host/config_check.h"
 #include "host/config_schema.h"
 
 enum {
     FILE_BYTES_MAX = 1 << 20,
-    /* What a frame carries besides values: its header and those of its entries. */
-    FRAME_OVERHEAD = 64 << 10,
     PATH_TEXT_MAX = 96, /* "settings.storage_flush_state_interval_ms" and the like */
 };
 
@@ -92,47 +91,20 @@ static yaml_node_t *item_of(struct loader *l, const yaml_node_t *list, size_t i)
 
 /* ---- Fields ---- */
 
-static void store(const struct config_key *key, void *base, uint64_t value)
-{
-    uint8_t *field = (uint8_t *)base + key->offset;
-    if (key->kind == VALUE_TIME_MS)
-        value *= 1000;
-    switch (key->size) {
-    case 0:
-        break;
-    case sizeof(uint8_t):
-        *field = (uint8_t)value;
-        break;
-    case sizeof(uint32_t):
-        *(uint32_t *)(void *)field = (uint32_t)value;
-        break;
-    default:
-        *(uint64_t *)(void *)field = value;
-    }
-}
-
-/* The number in a field of 4 or 8 bytes, in the unit of the file. */
-static uint64_t load(const struct config_key *key, const void *base)
-{
-    const uint8_t *field = (const uint8_t *)base + key->offset;
-    uint64_t value =
-        key->size == sizeof(uint64_t) ? *(const uint64_t *)(const void *)field : *(const uint32_t *)(const void *)field;
-    return key->kind == VALUE_TIME_MS ? value / 1000 : value;
-}
-
 /* The struct that holds the field of a key at the top. */
 static void *base_of(struct loader *l, const struct config_key *key)
 {
     return key->use == KEY_FOR_NODES ? (void *)&l->for_nodes : (void *)l->config;
 }
 
-static void store_defaults(struct loader *l, const struct config_section *section)
+static void store_defaults(struct loader *l)
 {
-    for (size_t i = 0; i < section->count; i++) {
-        const struct config_key *key = &section->keys[i];
+    config_settings_standard(l->config);
+    for (size_t i = 0; i < config_top_section.count; i++) {
+        const struct config_key *key = &config_top_section.keys[i];
         if (key->kind == VALUE_CHOICE || key->kind == VALUE_BOOL || key->kind == VALUE_COUNT || key->kind == VALUE_BYTES ||
             key->kind == VALUE_TIME_MS)
-            store(key, base_of(l, key), key->standard);
+            config_field_store(key, base_of(l, key), key->standard);
     }
 }
 
@@ -149,7 +121,7 @@ static bool read_number(struct loader *l, const char *path, size_t line, const s
         config_value_print(key, key->standard, standard, sizeof standard);
         return fail(l, line, path, "%s is not supported yet, only %s: %s", text, standard, key->refusal);
     }
-    store(key, key->use == KEY_FOR_NODES ? base_of(l, key) : base, value);
+    config_field_store(key, key->use == KEY_FOR_NODES ? base_of(l, key) : base, value);
     if (strcmp(key->name, "client_server_port") == 0)
         l->client_server_port = (uint32_t)value;
     return true;
@@ -599,7 +571,6 @@ static bool complete_roles(struct loader *l)
     return true;
 }
 
-/* Any phase-1 quorum and any phase-2 quorum must share an acceptor, or two values could be chosen for one slot. */
 static bool complete_quorums(struct loader *l)
 {
     struct node_config *n = &l->config->node_config;
@@ -617,71 +588,21 @@ static bool complete_quorums(struct loader *l)
         if (*phases[i].quorum == 0)
             *phases[i].quorum = acceptors / 2 + 1;
     }
-    if (n->phase1_quorum + n->phase2_quorum <= acceptors) {
-        const char *name = phases[setting_line(l, phases[0].name) != 0 ? 0 : 1].name;
-        snprintf(path, sizeof path, "settings.%s", name);
-        return fail(l, setting_line(l, name), path,
-                    "phase1_quorum %u + phase2_quorum %u must be more than the %u acceptors, or quorums could miss "
-                    "each other",
-                    n->phase1_quorum, n->phase2_quorum, acceptors);
-    }
     return true;
 }
 
-/* Complains at `name` if the file gives it, else at `other`, which it then must give. */
-static bool contradiction(struct loader *l, const char *name, const char *other, const char *what)
+/* Complains at the first of the keys in conflict that the file gives. */
+static bool check_settings(struct loader *l)
 {
+    struct config_conflict conflict;
     char path[PATH_TEXT_MAX];
-    const char *at = setting_line(l, name) != 0 ? name : other;
-    snprintf(path, sizeof path, "settings.%s", at);
-    return fail(l, setting_line(l, at), path, "%s", what);
-}
-
-/* Pairs of settings of which the first must not exceed the second. */
-static bool check_order(struct loader *l)
-{
-    static const struct {
-        const char *low, *high;
-        bool strictly;
-    } order[] = {
-        {"heartbeat_interval_ms", "suspect_timeout_ms", true}, {"suspect_timeout_ms", "dead_timeout_ms", false},
-        {"client_bytes_max", "client_bytes_all_max", false},   {"command_bytes_max", "client_bytes_max", false},
-        {"frame_bytes_max", "peer_queue_bytes_max", false},    {"turn_timeout_ms", "ping_timeout_ms", true},
-    };
-    for (size_t i = 0; i < sizeof order / sizeof order[0]; i++) {
-        const struct config_key *low = &config_setting_section.keys[config_key_find(&config_setting_section, order[i].low)];
-        const struct config_key *high =
-            &config_setting_section.keys[config_key_find(&config_setting_section, order[i].high)];
-        const uint64_t a = load(low, l->config), b = load(high, l->config);
-        if (a < b || (a == b && !order[i].strictly))
-            continue;
-        char what[300], low_text[32], high_text[32];
-        config_value_print(low, a, low_text, sizeof low_text);
-        config_value_print(high, b, high_text, sizeof high_text);
-        snprintf(what, sizeof what, "%s (%s) must be %s %s (%s)", high->name, high_text,
-                 order[i].strictly ? "above" : "at least", low->name, low_text);
-        return contradiction(l, high->name, low->name, what);
-    }
-    return true;
-}
-
-/* A chunk may overshoot by one batch, and a batch by one command: all of it has to fit a frame. */
-static bool check_frame(struct loader *l)
-{
-    static const char *const parts[] = {"frame_bytes_max", "chunk_bytes_max", "command_bytes_max", "batch_bytes"};
-    const struct config *c = l->config;
-    const uint64_t need = (uint64_t)c->batch_bytes + c->command_bytes_max + c->node_config.chunk_bytes_max + FRAME_OVERHEAD;
-    if (c->frame_bytes_max >= need)
+    if (config_check(l->config, &conflict))
         return true;
     size_t at = 0;
-    while (at < 3 && setting_line(l, parts[at]) == 0)
+    while (at + 1 < CONFLICT_KEYS_MAX && conflict.keys[at + 1] != NULL && setting_line(l, conflict.keys[at]) == 0)
         at++;
-    char what[300];
-    snprintf(what, sizeof what,
-             "frame_bytes_max (%" PRIu32 ") must be at least batch_bytes + command_bytes_max + chunk_bytes_max + 64 KiB "
-             "(%" PRIu64 ")",
-             c->frame_bytes_max, need);
-    return contradiction(l, parts[at], parts[at], what);
+    snprintf(path, sizeof path, "settings.%s", conflict.keys[at]);
+    return fail(l, setting_line(l, conflict.keys[at]), path, "%s", conflict.text);
 }
 
 static bool complete(struct loader *l)
@@ -690,7 +611,7 @@ static bool complete(struct loader *l)
         return false;
     complete_nodes(l);
     return check_ids(l) && check_endpoints(l) && check_wires(l) && check_crashes(l) && check_demo_client(l) &&
-           complete_groups(l) && complete_roles(l) && complete_quorums(l) && check_order(l) && check_frame(l);
+           complete_groups(l) && complete_roles(l) && complete_quorums(l) && check_settings(l);
 }
 
 /* ---- The file ---- */
@@ -776,8 +697,7 @@ bool config_load(struct config *config, const char *file, struct problem *proble
     struct loader l = {.file = file, .problem = problem, .config = config};
     config->file = strdup(file);
     invariant(config->file != NULL);
-    store_defaults(&l, &config_top_section);
-    store_defaults(&l, &config_setting_section);
+    store_defaults(&l);
     const bool ok = read_document(&l, text, len);
     free(text);
     free(l.node_lines);

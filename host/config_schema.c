@@ -340,6 +340,45 @@ bool config_value_read(const struct config_key *key, const char *text, uint64_t 
     }
 }
 
+/* ---- Fields ---- */
+
+void config_field_store(const struct config_key *key, void *base, uint64_t value)
+{
+    uint8_t *field = (uint8_t *)base + key->offset;
+    if (key->kind == VALUE_TIME_MS)
+        value *= 1000;
+    switch (key->size) {
+    case 0:
+        break;
+    case sizeof(uint8_t):
+        *field = (uint8_t)value;
+        break;
+    case sizeof(uint32_t):
+        *(uint32_t *)(void *)field = (uint32_t)value;
+        break;
+    default:
+        *(uint64_t *)(void *)field = value;
+    }
+}
+
+uint64_t config_field_load(const struct config_key *key, const void *base)
+{
+    const uint8_t *field = (const uint8_t *)base + key->offset;
+    uint64_t value =
+        key->size == sizeof(uint64_t) ? *(const uint64_t *)(const void *)field : *(const uint32_t *)(const void *)field;
+    return key->kind == VALUE_TIME_MS ? value / 1000 : value;
+}
+
+void config_settings_standard(struct config *config)
+{
+    for (size_t i = 0; i < config_setting_section.count; i++) {
+        const struct config_key *key = &config_setting_section.keys[i];
+        if (key->kind == VALUE_CHOICE || key->kind == VALUE_BOOL || key->kind == VALUE_COUNT || key->kind == VALUE_BYTES ||
+            key->kind == VALUE_TIME_MS)
+            config_field_store(key, config, key->standard);
+    }
+}
+
 /* ---- Documentation ---- */
 
 static void describe_type(FILE *out, const struct config_key *key)

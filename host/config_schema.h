@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "io/config.h"
+
 enum value_kind {
     VALUE_NAME,     /* letters, digits, '.', '_', '-'; up to 63 of them */
     VALUE_PATH,     /* any text */
@@ -62,6 +64,14 @@ int config_key_find(const struct config_section *section, const char *name);
 /* Reads a value of kind CHOICE, BOOL, COUNT, BYTES or TIME_MS and checks it against its row. Numbers are in the unit of
  * the file. False: `reason` says what is wrong with it. */
 bool config_value_read(const struct config_key *key, const char *text, uint64_t *value, char *reason, size_t size);
+
+/* Stores what the settings are when the file says nothing of them. */
+void config_settings_standard(struct config *config);
+
+/* The field of a key of these kinds, in the struct at `base`; numbers are in the unit of the file. */
+void config_field_store(const struct config_key *key, void *base, uint64_t value);
+/* Of a field of 4 or 8 bytes. */
+uint64_t config_field_load(const struct config_key *key, const void *base);
 
 /* Writes a number as the file would have it: "64", "4 MiB", "true", "fsync". */
 void config_value_print(const struct config_key *key, uint64_t value, char *out, size_t size);

@@ -25,7 +25,7 @@ enum {
     KEY_OPERATIONS_MIN = 40,
     KEY_OPERATIONS_MAX = 80,
     OLD_KEY_ONCE_IN = 64,
-    LONG_VALUE_ONCE_IN = 16,
+    LONG_VALUE_ONCE_IN = 6,
     LET_BE_ONCE_IN = 8,
     PORT_COMMANDS_MAX = 256, /* that wait at a port; more are BUSY */
     REDIRECT_US_MIN = 100,   /* until a client has connected to where it was sent */

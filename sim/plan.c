@@ -1,6 +1,9 @@
 #include "sim/plan.h"
 
+#include "core/base/assert.h"
 #include "core/formats/journal.h"
+#include "host/config_check.h"
+#include "host/config_schema.h"
 
 const char *const deployment_names[DEPLOYMENTS + 1] = {"any", "coordinator", "standalone", "shared", NULL};
 
@@ -124,23 +127,6 @@ static uint32_t draw_limit(struct dice *d, uint32_t least, uint32_t most)
     return dice_chance(d, STANDARD) ? 0 : plan_rate(d, least, most);
 }
 
-static void draw_settings(struct plan *p, struct dice *d)
-{
-    static const uint32_t alphas[] = {1, 2, 4, 8, 16, 64, 64, 512};
-    struct node_config *c = &p->config;
-    c->alpha = alphas[dice_roll(d, 8)];
-    c->leader_rule = dice_chance(d, 300000) ? LEADER_HIGHEST : LEADER_STICKY;
-    c->acceptors_send_learns = dice_chance(d, 500000);
-    c->learners_send_executed = dice_chance(d, 300000);
-    c->durability = DURABILITY_FSYNC;
-    plan_reconfigure(c, d);
-    p->turn_us = plan_rate(d, 10, 500);
-    p->segment_bytes = UINT64_C(8) * JOURNAL_PAGE << dice_roll(d, 6);
-    p->group_bytes = dice_chance(d, STANDARD) ? 4 << 20 : plan_rate(d, 1, 64 << 10);
-    p->index_bytes = draw_limit(d, 1, 256 << 10);
-    p->recover_bytes = draw_limit(d, 1, 64 << 10);
-}
-
 static void draw_limits(struct limits *l, struct dice *d)
 {
     l->chunk_bytes = dice_chance(d, 500000) ? 0 : plan_rate(d, 1, 4096);
@@ -157,12 +143,12 @@ static void draw_limits(struct limits *l, struct dice *d)
     l->unsynced = draw_limit(d, 1 << 10, 64 << 10);
 }
 
-void plan_reconfigure(struct node_config *c, struct dice *d)
+/* What may differ from one life of a node to the next. */
+static void reconfigure(struct node_config *c, struct dice *d)
 {
     static const uint32_t chunks[] = {4096, 16 << 10, 64 << 10, 256 << 10};
     c->forward = dice_chance(d, 300000);
     c->batches_in_flight = (uint32_t)dice_range(d, 1, 6);
-    c->bytes_in_flight_max = 1 << 20;
     c->chunk_bytes_max = chunks[dice_roll(d, 4)];
     c->learn_gap_max = (uint32_t)dice_range(d, 1, 16);
     c->heartbeat_interval = dice_range(d, 80, 250) * MILLISECOND;
@@ -175,6 +161,25 @@ void plan_reconfigure(struct node_config *c, struct dice *d)
     draw_limits(&c->limits, d);
 }
 
+static void draw_settings(struct plan *p, struct dice *d)
+{
+    static const uint32_t alphas[] = {1, 2, 4, 8, 16, 64, 64, 512};
+    struct node_config *c = &p->config;
+    c->alpha = alphas[dice_roll(d, 8)];
+    c->leader_rule = dice_chance(d, 300000) ? LEADER_HIGHEST : LEADER_STICKY;
+    c->acceptors_send_learns = dice_chance(d, 500000);
+    c->learners_send_executed = dice_chance(d, 300000);
+    c->durability = DURABILITY_FSYNC;
+    c->bytes_in_flight_max = UINT64_C(64) << 10
+                                          << 2 * dice_roll(d, 3); /* the least that a configuration may say, and more */
+    reconfigure(c, d);
+    p->turn_us = plan_rate(d, 10, 500);
+    p->segment_bytes = UINT64_C(8) * JOURNAL_PAGE << dice_roll(d, 6);
+    p->group_bytes = dice_chance(d, STANDARD) ? 4 << 20 : plan_rate(d, 1, 64 << 10);
+    p->index_bytes = draw_limit(d, 1, 256 << 10);
+    p->recover_bytes = draw_limit(d, 1, 64 << 10);
+}
+
 /* About 120 to 250 operations a second while there is a leader, now and then more. */
 static void draw_clients(struct plan *p, struct dice *d)
 {
@@ -184,6 +189,7 @@ static void draw_clients(struct plan *p, struct dice *d)
     uint32_t per_second = plan_rate(d, 120, 250);
     if (dice_chance(d, 100000))
         per_second *= 4;
+    static const uint32_t value_bytes[] = {60, 60, 60, 60, 60, 60, 60, 2000, 2000, 70000};
     p->clients = (struct clients_options){
         .seed = p->seed,
         .count = count,
@@ -191,10 +197,34 @@ static void draw_clients(struct plan *p, struct dice *d)
         .think_us = (uint64_t)SECOND * count * (pipeline + 1) / 2 / per_second,
         .patience_us = dice_range(d, 1000, 5000) * MILLISECOND,
         .keys = (uint32_t)dice_range(d, 4, 40),
-        .value_bytes_max = dice_chance(d, 100000) ? 2000 : 60,
+        .value_bytes_max = value_bytes[dice_roll(d, 10)],
         .batch_commands_max = (uint32_t)dice_range(d, 1, 100),
         .ports = p->config.proposers,
     };
+}
+
+/* The plan as an operator would have to write it down. A batch of clients opens with a command of its own. */
+static struct config settings_of(const struct plan *p, const struct node_config *node)
+{
+    struct config c = {0};
+    config_settings_standard(&c);
+    c.node_config = *node;
+    c.batch_size = p->clients.batch_commands_max + 1;
+    c.command_bytes_max = 1024 + p->clients.value_bytes_max;
+    c.batch_bytes = c.batch_size * c.command_bytes_max;
+    c.frame_bytes_max = p->frame_bytes_max;
+    c.peer_queue_bytes_max = p->network.queue_bytes_max;
+    return c;
+}
+
+void plan_reconfigure(const struct plan *p, struct node_config *node, struct dice *d)
+{
+    struct config_conflict conflict;
+    struct config c;
+    do {
+        reconfigure(node, d);
+        c = settings_of(p, node);
+    } while (!config_check(&c, &conflict));
 }
 
 static void draw_network(struct plan *p, struct dice *d)
@@ -204,8 +234,14 @@ static void draw_network(struct plan *p, struct dice *d)
         .nodes = p->nodes,
         .latency_us = dice_range(d, 20, 200),
         .latency_spread_us = plan_rate(d, 20, 5000),
-        .queue_bytes_max = dice_chance(d, 200000) ? 64 << 10 : 8 << 20,
     };
+    /* As small as all else allows, now and then. */
+    const struct config c = settings_of(p, &p->config);
+    uint64_t frame = config_frame_bytes_min(&c), least = UINT64_C(256) << 10;
+    p->frame_bytes_max = (uint32_t)(frame > least ? frame : least);
+    if (dice_chance(d, 800000))
+        p->frame_bytes_max += 8 << 20;
+    p->network.queue_bytes_max = dice_chance(d, 800000) ? UINT64_C(64) << 20 : p->frame_bytes_max;
 }
 
 /* A third of all kinds on average; in some worlds none, in some nearly all. The more there are, the rarer is each: a cluster that is
@@ -274,6 +310,13 @@ void plan_draw(struct plan *p, const struct plan_options *options)
     if ((options->faults >> FAULT_OTHER_STATE & 1) != 0 && dice_chance(&states, STATES_DIFFER))
         p->rate[FAULT_OTHER_STATE] = plan_rate(&states, rates[FAULT_OTHER_STATE].from, rates[FAULT_OTHER_STATE].to);
     draw_fragile(p, &d);
+    const struct config c = settings_of(p, &p->config);
+    struct config_conflict conflict;
+    if (!config_check(&c, &conflict)) {
+        fprintf(stderr, "seed %llu draws settings that no node takes: %s: %s\n", (unsigned long long)p->seed,
+                conflict.keys[0], conflict.text);
+        invariant(false);
+    }
 }
 
 void plan_print(const struct plan *p, FILE *out)

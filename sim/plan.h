@@ -32,6 +32,7 @@ struct plan {
     struct node_config config;            /* of all nodes; node and incarnation are each one's own */
     uint64_t turn_us;                     /* that a turn takes, about: what arrives meanwhile is the next turn's */
     uint64_t segment_bytes;
+    uint32_t frame_bytes_max;
     uint32_t group_bytes;                /* of a group of the journal that others wait behind, about */
     uint32_t index_bytes, recover_bytes; /* struct journal_store_options */
     struct network_sim_options network;  /* without faults */
@@ -49,7 +50,7 @@ void plan_print(const struct plan *plan, FILE *out);
 /* A number whose logarithm is even between those of `from` and `to`: so that rare and frequent are equally likely. */
 uint32_t plan_rate(struct dice *dice, uint32_t from, uint32_t to);
 
-/* Settings that may differ from one life of a node to the next. */
-void plan_reconfigure(struct node_config *config, struct dice *dice);
+/* Settings that may differ from one life of a node to the next, such as an operator could give them (host/config_check.h). */
+void plan_reconfigure(const struct plan *plan, struct node_config *config, struct dice *dice);
 
 #endif

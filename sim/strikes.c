@@ -250,7 +250,7 @@ static bool begin_storm(struct world *w, struct machine *m)
 
 static bool reconfigure(struct world *w, struct machine *m)
 {
-    plan_reconfigure(&m->config, &m->dice);
+    plan_reconfigure(&w->plan, &m->config, &m->dice);
     m->stopping = true;
     m->stop_until = w->now + 2 * SECOND;
     m->wake_at = w->now;

@@ -13,8 +13,7 @@ enum {
     STRIKE_EVERY_US = 20000,
     HEALED_WITHIN_US = 30 * SECOND, /* of the world's time */
     MEMORY_EVERY = 8192,            /* turns */
-    FRAME_BYTES_MAX = 4 << 20,
-    JUDGE_STEPS_MAX = 2000000, /* of one key's history */
+    JUDGE_STEPS_MAX = 2000000,      /* of one key's history */
 };
 
 /* What the world may hold in memory beyond what its nodes wrote to their disks. */
@@ -166,7 +165,7 @@ static void create(struct world *w, const struct world_options *options, struct 
         .phase1_quorum = c->phase1_quorum,
         .phase2_quorum = c->phase2_quorum,
         .alpha = c->alpha,
-        .frame_bytes_max = FRAME_BYTES_MAX,
+        .frame_bytes_max = w->plan.frame_bytes_max,
     };
     w->checks = checks_new(&checks);
     w->strike_at = w->now + STRIKE_EVERY_US;

@@ -203,12 +203,12 @@ static const struct {
     {SETTING("peer_queue_bytes_max: 1 MiB"),
      "c.yaml:7: key 'settings.peer_queue_bytes_max': peer_queue_bytes_max (1 MiB) must be at least frame_bytes_max (48 "
      "MiB)"},
-    {SETTING("frame_bytes_max: 1MiB"),
-     "c.yaml:7: key 'settings.frame_bytes_max': frame_bytes_max (1048576) must be at least batch_bytes + "
-     "command_bytes_max + chunk_bytes_max + 64 KiB (1900544)"},
-    {SETTING("frame_bytes_max: 16MiB\n  batch_bytes: 16MiB"),
-     "c.yaml:7: key 'settings.frame_bytes_max': frame_bytes_max (16777216) must be at least batch_bytes + command_bytes_max "
-     "+ chunk_bytes_max + 64 KiB (18153472)"},
+    {SETTING("frame_bytes_max: 32MiB"),
+     "c.yaml:7: key 'settings.frame_bytes_max': frame_bytes_max (33554432) must be at least what the replies of a batch may "
+     "take + 64 KiB (33619968)"},
+    {SETTING("frame_bytes_max: 48MiB\n  batch_bytes: 47MiB"),
+     "c.yaml:7: key 'settings.frame_bytes_max': frame_bytes_max (50331648) must be at least batch_bytes + command_bytes_max "
+     "+ chunk_bytes_max (1 MiB at least) + 64 KiB (51445760)"},
 };
 
 static void test_each_error_is_one_line(void **state)

@@ -1,0 +1,122 @@
+#include "host/config_check.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "core/state/state_machine.h"
+#include "host/config_schema.h"
+
+/* What a frame carries besides values: its header and those of its entries. */
+enum { FRAME_OVERHEAD = 64 << 10 };
+
+static const struct config_key *key_of(const char *name)
+{
+    return &config_setting_section.keys[config_key_find(&config_setting_section, name)];
+}
+
+static bool is_number(const struct config_key *key)
+{
+    return key->size > 0 && key->use == KEY_OPTIONAL && key->alias == NULL &&
+           (key->kind == VALUE_COUNT || key->kind == VALUE_BYTES || key->kind == VALUE_TIME_MS);
+}
+
+static bool check_ranges(const struct config *c, struct config_conflict *conflict)
+{
+    for (size_t i = 0; i < config_setting_section.count; i++) {
+        const struct config_key *key = &config_setting_section.keys[i];
+        const uint64_t value = is_number(key) ? config_field_load(key, c) : key->min;
+        if (!is_number(key) || (value >= key->min && value <= key->max))
+            continue;
+        *conflict = (struct config_conflict){.keys = {key->name}};
+        snprintf(conflict->text, sizeof conflict->text, "%" PRIu64 " is not within %" PRIu64 " and %" PRIu64, value,
+                 key->min, key->max);
+        return false;
+    }
+    return true;
+}
+
+/* Any phase-1 quorum and any phase-2 quorum must share an acceptor, or two values could be chosen for one slot. */
+static bool check_quorums(const struct config *c, struct config_conflict *conflict)
+{
+    const struct node_config *n = &c->node_config;
+    const uint32_t acceptors = node_set_count(n->acceptors);
+    if (n->phase1_quorum + n->phase2_quorum > acceptors)
+        return true;
+    *conflict = (struct config_conflict){.keys = {"phase1_quorum", "phase2_quorum"}};
+    snprintf(conflict->text, sizeof conflict->text,
+             "phase1_quorum %u + phase2_quorum %u must be more than the %u acceptors, or quorums could miss each other",
+             n->phase1_quorum, n->phase2_quorum, acceptors);
+    return false;
+}
+
+/* Pairs of settings of which the first must not exceed the second. */
+static bool check_order(const struct config *c, struct config_conflict *conflict)
+{
+    static const struct {
+        const char *low, *high;
+        bool strictly;
+    } order[] = {
+        {"heartbeat_interval_ms", "suspect_timeout_ms", true}, {"suspect_timeout_ms", "dead_timeout_ms", false},
+        {"client_bytes_max", "client_bytes_all_max", false},   {"command_bytes_max", "client_bytes_max", false},
+        {"frame_bytes_max", "peer_queue_bytes_max", false},    {"turn_timeout_ms", "ping_timeout_ms", true},
+    };
+    for (size_t i = 0; i < sizeof order / sizeof order[0]; i++) {
+        const struct config_key *low = key_of(order[i].low), *high = key_of(order[i].high);
+        const uint64_t a = config_field_load(low, c), b = config_field_load(high, c);
+        if (a < b || (a == b && !order[i].strictly))
+            continue;
+        char low_text[32], high_text[32];
+        config_value_print(low, a, low_text, sizeof low_text);
+        config_value_print(high, b, high_text, sizeof high_text);
+        *conflict = (struct config_conflict){.keys = {high->name, low->name}};
+        snprintf(conflict->text, sizeof conflict->text, "%s (%s) must be %s %s (%s)", high->name, high_text,
+                 order[i].strictly ? "above" : "at least", low->name, low_text);
+        return false;
+    }
+    return true;
+}
+
+/* A chunk, or an ACCEPT, may overshoot by one batch, and a batch by one command. */
+static uint64_t values_bytes(const struct config *c)
+{
+    const uint32_t chunk = c->node_config.chunk_bytes_max;
+    const uint32_t accept = limits_effective(&c->node_config.limits).accept_bytes;
+    return (uint64_t)c->batch_bytes + c->command_bytes_max + (chunk > accept ? chunk : accept);
+}
+
+static uint64_t replies_bytes(const struct config *c)
+{
+    const uint64_t all = limits_effective(&c->node_config.limits).replies_bytes;
+    const uint64_t small = (uint64_t)REPLY_SMALL_MIN * c->batch_size;
+    return all > small ? all : small;
+}
+
+uint64_t config_frame_bytes_min(const struct config *c)
+{
+    const uint64_t values = values_bytes(c), replies = replies_bytes(c);
+    return (values > replies ? values : replies) + FRAME_OVERHEAD;
+}
+
+static bool check_frame(const struct config *c, struct config_conflict *conflict)
+{
+    if (c->frame_bytes_max >= config_frame_bytes_min(c))
+        return true;
+    *conflict = (struct config_conflict){.keys = {"frame_bytes_max", "chunk_bytes_max", "command_bytes_max", "batch_bytes"}};
+    if (c->frame_bytes_max < replies_bytes(c) + FRAME_OVERHEAD)
+        snprintf(conflict->text, sizeof conflict->text,
+                 "frame_bytes_max (%" PRIu32 ") must be at least what the replies of a batch may take + 64 KiB (%" PRIu64
+                 ")",
+                 c->frame_bytes_max, replies_bytes(c) + FRAME_OVERHEAD);
+    else
+        snprintf(conflict->text, sizeof conflict->text,
+                 "frame_bytes_max (%" PRIu32
+                 ") must be at least batch_bytes + command_bytes_max + chunk_bytes_max (1 MiB at "
+                 "least) + 64 KiB (%" PRIu64 ")",
+                 c->frame_bytes_max, values_bytes(c) + FRAME_OVERHEAD);
+    return false;
+}
+
+bool config_check(const struct config *c, struct config_conflict *conflict)
+{
+    return check_ranges(c, conflict) && check_quorums(c, conflict) && check_order(c, conflict) && check_frame(c, conflict);
+}

@@ -1,0 +1,21 @@
+/* Whether settings can work together, whoever put them together: the file (host/config.c), or the simulator that draws them. */
+#ifndef SYNOD_HOST_CONFIG_CHECK_H
+#define SYNOD_HOST_CONFIG_CHECK_H
+
+#include "io/config.h"
+
+enum { CONFLICT_KEYS_MAX = 4 };
+
+struct config_conflict {
+    const char *keys[CONFLICT_KEYS_MAX]; /* settings, any of which may be changed, the likeliest first; NULL: no more */
+    char text[300];
+};
+
+/* Each setting in its range, pairs of which one must not exceed the other, quorums that meet, and frames that hold what is sent
+ * in them. The configuration is complete. False: `conflict` says what is wrong. */
+bool config_check(const struct config *config, struct config_conflict *conflict);
+
+/* What frame_bytes_max must be at least, as the other settings are. */
+uint64_t config_frame_bytes_min(const struct config *config);
+
+#endif
