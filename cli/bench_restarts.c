@@ -340,7 +340,8 @@ static bool break_all(struct restarts *r, struct problem *problem)
 static bool measure(struct restarts *r, struct problem *problem)
 {
     static const char settings[] =
-        "  debug_commands: true\n  restarts_max: 1000000\n  restart_backoff_ms: 0\n  turn_timeout_ms: 50\n  memory_bytes_max: 128 MiB\n";
+        "  debug_commands: true\n  restarts_max: 1000000\n  restart_backoff_ms: 0\n  turn_timeout_ms: 50\n"
+        "  turn_timeout_max_ms: 50\n  memory_bytes_max: 128 MiB\n";
     char nodes[4000], faulty[4096];
     struct problem stopping;
     node_host_default_folder(nodes, sizeof nodes);

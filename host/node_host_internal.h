@@ -28,11 +28,13 @@ struct supervisor {
     /* Microseconds: of the last fault; of the one after which the node was not ready any more; of the end of the backoff; of
      * when this life was ready, 0: it was not. */
     uint64_t fault_at, down_at, begins_at, ready_at;
-    uint32_t in_row; /* restarts since a life last served for a while */
+    uint64_t turn_timeout; /* microseconds that lives may compute in a turn now */
+    uint32_t in_row;       /* restarts since a life last served for a while */
     uint64_t restarts, restart_us, restart_us_max;
     const char *last_fault;
-    bool *crashed;    /* of each of the configuration's crashes: it has happened */
-    uv_timer_t timer; /* the end of the backoff; the time to make a spare */
+    bool *crashed;     /* of each of the configuration's crashes: it has happened */
+    uv_timer_t timer;  /* the end of the backoff; the time to make a spare */
+    uv_timer_t served; /* the life has served for long enough to have no more time than usual */
 };
 
 struct node_host {
@@ -124,7 +126,7 @@ void supervisor_step(struct node_host *h);
 void supervisor_ready(struct node_host *h);
 /* After each turn: has the node got to a slot at which it is to crash? */
 void supervisor_look_for_crash(struct node_host *h);
-/* Closes the timer. */
+/* Closes the timers. */
 void supervisor_close(struct node_host *h);
 /* Frees what is left, once the loop is done. */
 void supervisor_free(struct node_host *h);

@@ -33,6 +33,8 @@ struct node_life_operations {
     bool (*accept_peer)(struct node_life *life, uint32_t peer, const uint8_t instance[16]);
     /* As open_identity: the node has ended in good order. Gives the folder back; the life is only freed after that. */
     bool (*close_identity)(struct node_life *life, struct problem *problem);
+    /* NULL: nothing ends its calls. From now on a turn may compute for so many microseconds. Between calls, and in loop_run. */
+    void (*allow)(struct node_life *life, uint64_t turn_timeout);
     /* NULL: it cannot. Ends the call that the life is in, as soon as it computes: that returns false then. Any thread. */
     void (*interrupt)(struct node_life *life);
     void (*free)(struct node_life *life);

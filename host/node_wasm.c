@@ -44,6 +44,11 @@ static uint64_t on_tick(void *context)
     return !atomic_load(&w->interrupted) && computed_us() - w->computed_since < w->allowed;
 }
 
+static void wasm_allow(struct node_life *life, uint64_t turn_timeout)
+{
+    ((struct node_wasm *)life)->options.turn_timeout = turn_timeout;
+}
+
 static void wasm_interrupt(struct node_life *life) { atomic_store(&((struct node_wasm *)life)->interrupted, true); }
 
 /* ---- errors ---- */
@@ -71,11 +76,11 @@ static bool typed_problem(struct node_wasm *w, int exit_code, const char *what, 
     else if (atomic_load(&w->interrupted))
         problem_set(problem, exit_code, "%s: %s was interrupted", file, what);
     else if (status == TYPED_INTERRUPTED && turns == 1)
-        problem_set(problem, exit_code, "%s: %s took longer than turn_timeout_ms (%llu) and was ended: %s", file, what,
+        problem_set(problem, exit_code, "%s: %s took longer than %llu ms (turn_timeout_ms) and was ended: %s", file, what,
                     turn_ms, text);
     else if (status == TYPED_INTERRUPTED)
-        problem_set(problem, exit_code, "%s: %s took longer than %llu times turn_timeout_ms (%llu) and was ended: %s", file,
-                    what, turns, turn_ms, text);
+        problem_set(problem, exit_code, "%s: %s took longer than %llu times %llu ms (turn_timeout_ms) and was ended: %s",
+                    file, what, turns, turn_ms, text);
     else
         problem_set(problem, exit_code, "%s: %s%s: %s", file, what, status == TYPED_TRAP ? " trapped" : "", text);
     for (char *c = problem->text; *c != '\0'; c++)
@@ -292,6 +297,7 @@ bool node_wasm_new(struct node_life **out, const struct node_wasm_options *optio
                    struct problem *problem)
 {
     struct node_wasm *w = memory_new(1, sizeof *w);
+    w->operations.allow = wasm_allow;
     w->operations.interrupt = wasm_interrupt;
     w->operations.free = wasm_free;
     w->life = (struct node_life){&w->operations, "wasm", NULL};

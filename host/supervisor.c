@@ -25,6 +25,11 @@
  *      tokens with them: an answer to one of them would be ignored. Batches that it was not given wait for the next life.
  *   5. Nobody can take the two for one: the next incarnation is durable before the new life says its first word.
  *
+ * A life that was ended because it computed (or was silent) for too long is followed by one that may do so for twice as long,
+ * up to turn_timeout_max. For all that we know its turn was not endless but long: a command in the log, which every life
+ * executes again, on a machine that is slow or has much else to do. So what is finite ends at some time. When a life has
+ * recovered and served for a while, there is no more time than usual.
+ *
  * The spare is made when the node is ready and has had time for what was waiting: linked and instantiated, without a word to
  * it. Nothing in it is of the life before it. */
 #include <stdlib.h>
@@ -60,6 +65,38 @@ static void on_timer(uv_timer_t *timer)
         host_make_due(h);
     else if (h->ready && !h->failed)
         make_spare(h);
+}
+
+/* ---- The time that a life has ---- */
+
+/* The silence that counts as hung grows with the time that a turn may take. */
+static void allow(struct node_host *h, uint64_t turn_timeout)
+{
+    const struct config *config = h->options.config;
+    h->supervisor.turn_timeout = turn_timeout;
+    watch_allow(h->watch, config->ping_timeout * turn_timeout / config->turn_timeout);
+    if (h->life != NULL && h->life->operations->allow != NULL)
+        h->life->operations->allow(h->life, turn_timeout);
+}
+
+/* The next life has more time, if this one had too little. Returns whether it has. */
+static bool allow_more(struct node_host *h)
+{
+    struct supervisor *s = &h->supervisor;
+    const uint64_t max = h->options.config->turn_timeout_max;
+    if ((strcmp(s->last_fault, "deadline") != 0 && strcmp(s->last_fault, "hung") != 0) || s->turn_timeout >= max)
+        return false;
+    s->turn_timeout = s->turn_timeout < max / 2 ? 2 * s->turn_timeout : max;
+    return true;
+}
+
+static void on_served(uv_timer_t *timer)
+{
+    struct node_host *h = timer->data;
+    if (!h->ready || h->failed || h->supervisor.broken)
+        return;
+    logger_log(h->ports.logger, LOG_INFO, "supervisor", "a turn may take turn_timeout_ms again, and no longer");
+    allow(h, h->options.config->turn_timeout);
 }
 
 /* ---- The fault ---- */
@@ -129,16 +166,22 @@ static void bury(struct node_host *h)
         return;
     }
     uint64_t delay = backoff(h);
+    const bool more = allow_more(h);
     s->in_row++;
     s->restarting = true;
     s->begins_at = s->fault_at + delay;
     logger_log(h->ports.logger, LOG_ERROR, "supervisor", "broke (%s) at slot %llu; restart %u of at most %u in a row%s: %s",
                s->last_fault, (unsigned long long)h->ports.slot, s->in_row, h->options.config->restarts_max,
                delay > 0 ? ", after a pause" : "", s->problem.text);
+    if (more)
+        logger_log(h->ports.logger, LOG_WARNING, "supervisor",
+                   "the next life may compute for %llu ms in a turn, since this one needed more than it had",
+                   (unsigned long long)s->turn_timeout / 1000);
     h->life->operations->free(h->life);
     h->life = NULL;
     h->ready = h->due = false;
     uv_timer_stop(&h->timer);
+    uv_timer_stop(&s->served);
     node_ports_reset(&h->ports);
     if (h->ports.journal != NULL)
         journal_forsake(h->ports.journal);
@@ -160,7 +203,9 @@ static void restart(struct node_host *h)
     watch_expect(h->watch, false); /* a boot waits for the disk */
     h->life = s->spare;
     s->spare = NULL;
-    if ((h->life != NULL || parts_make_life(h, &h->life, &problem)) && parts_reborn(h, &problem))
+    bool sound = h->life != NULL || parts_make_life(h, &h->life, &problem);
+    allow(h, s->turn_timeout);
+    if (sound && parts_reborn(h, &problem))
         host_begin(h);
     else if (h->life != NULL)
         supervisor_broke(h, &problem);
@@ -184,6 +229,8 @@ void supervisor_ready(struct node_host *h)
     struct supervisor *s = &h->supervisor;
     s->ready_at = now_us();
     uv_timer_start(&s->timer, on_timer, SPARE_AFTER_MS, 0);
+    if (s->turn_timeout > h->options.config->turn_timeout)
+        uv_timer_start(&s->served, on_served, SERVED_US / 1000, 0);
     if (s->restarts == 0)
         return;
     s->restart_us = s->ready_at - s->down_at;
@@ -217,11 +264,17 @@ void supervisor_init(struct node_host *h)
     struct supervisor *s = &h->supervisor;
     s->last_fault = "none";
     s->crashed = memory_new(h->options.config->crash_count, sizeof *s->crashed);
-    s->timer.data = h;
+    s->turn_timeout = h->options.config->turn_timeout;
+    s->timer.data = s->served.data = h;
     uv_timer_init(&h->loop, &s->timer);
+    uv_timer_init(&h->loop, &s->served);
 }
 
-void supervisor_close(struct node_host *h) { uv_close((uv_handle_t *)&h->supervisor.timer, NULL); }
+void supervisor_close(struct node_host *h)
+{
+    uv_close((uv_handle_t *)&h->supervisor.timer, NULL);
+    uv_close((uv_handle_t *)&h->supervisor.served, NULL);
+}
 
 void supervisor_free(struct node_host *h)
 {

@@ -12,7 +12,8 @@
 enum { LOOKS = 4 };
 
 struct watch {
-    uint64_t timeout;
+    uint64_t interval; /* of the start */
+    _Atomic uint64_t timeout;
     void (*on_silence)(void *context, unsigned times);
     void *context;
     _Atomic uint64_t signs;
@@ -28,7 +29,7 @@ static bool wait_for_look(struct watch *w)
 {
     struct timespec until;
     clock_gettime(CLOCK_MONOTONIC, &until);
-    uint64_t ns = (uint64_t)until.tv_nsec + w->timeout * 1000 / LOOKS;
+    uint64_t ns = (uint64_t)until.tv_nsec + atomic_load(&w->timeout) * 1000 / LOOKS;
     until.tv_sec += (time_t)(ns / 1000000000);
     until.tv_nsec = (long)(ns % 1000000000);
     pthread_mutex_lock(&w->lock);
@@ -58,7 +59,8 @@ bool watch_start(struct watch **out, uint64_t timeout, void (*on_silence)(void *
 {
     struct watch *w = memory_new(1, sizeof *w);
     pthread_condattr_t monotonic;
-    w->timeout = timeout;
+    w->interval = timeout / LOOKS;
+    atomic_init(&w->timeout, timeout);
     w->on_silence = on_silence;
     w->context = context;
     pthread_mutex_init(&w->lock, NULL);
@@ -77,7 +79,9 @@ bool watch_start(struct watch **out, uint64_t timeout, void (*on_silence)(void *
     return true;
 }
 
-uint64_t watch_interval(const struct watch *w) { return w->timeout / LOOKS; }
+uint64_t watch_interval(const struct watch *w) { return w->interval; }
+
+void watch_allow(struct watch *w, uint64_t timeout) { atomic_store(&w->timeout, timeout); }
 
 void watch_sign(struct watch *w) { atomic_fetch_add(&w->signs, 1); }
 

@@ -12,8 +12,11 @@ struct watch;
  * had. */
 bool watch_start(struct watch **out, uint64_t timeout, void (*on_silence)(void *context, unsigned times), void *context);
 
-/* The time that must pass between signs at the most, so that none is missed: microseconds. */
+/* The time that must pass between signs at the most, so that none is missed, as of the start: microseconds. */
 uint64_t watch_interval(const struct watch *w);
+
+/* From its next look on, silence of another length is what counts; not shorter than the one of the start. Any thread. */
+void watch_allow(struct watch *w, uint64_t timeout);
 
 /* A sign of life. Any thread; costs next to nothing. */
 void watch_sign(struct watch *w);

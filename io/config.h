@@ -67,6 +67,7 @@ struct config {
     uint64_t segment_bytes;
     uint64_t memory_bytes_max;   /* each component's linear memory */
     uint64_t turn_timeout;       /* microseconds of guest time a turn may take */
+    uint64_t turn_timeout_max;   /* microseconds up to which it is doubled after a life that needed longer */
     uint64_t grace_period;       /* microseconds for a graceful stop */
     uint32_t datagram_bytes_max; /* of a frame that UDP takes; longer ones go over TCP */
     uint32_t restarts_max;       /* in a row, of a node that breaks, before its process ends; 0: none */

@@ -7,6 +7,7 @@ enum fault_order {
     BREAK_TRAP = 1,       /* in every turn */
     BREAK_TRAP_AT_START,  /* before the first */
     BREAK_LOOP,           /* in the third turn, for ever */
+    BREAK_LONG,           /* the third turn takes long, but ends */
     BREAK_SYNC_FAILED,    /* a part says that a sync failed, and traps */
     BREAK_DIVERGED,       /* a part says that the state is another, and traps */
     BREAK_DIVERGED_ALIVE, /* the same without a trap */

@@ -533,6 +533,43 @@ static bool block_thread(const char *name)
     return found;
 }
 
+/* Each life does again what ended the one before, and has twice the time for it; at some time it is enough. */
+static void needs_more_time(struct fixture *f, const char *fault)
+{
+    char turns[64] = "", last_fault[64];
+    uint16_t port = with_client_port(f);
+    format(f);
+    order(f, BREAK_LONG, 20);
+    struct node_host *h = start(f, false, f->nodes);
+    while (atoi(turns) < 1000) { /* before, each life has three */
+        assert_int_not_equal(uv_sem_trywait(&f->ended), 0);
+        info(port, "synod_turns:", turns, sizeof turns);
+        usleep(1000);
+    }
+    info(port, "synod_last_fault:", last_fault, sizeof last_fault);
+    assert_string_equal(last_fault, fault);
+    assert_int_equal(stop(f, h), EXIT_OK);
+    assert_in_range(incarnation(f), 2, 20);
+}
+
+static void test_a_turn_that_is_long_ends_at_some_time(void **state)
+{
+    struct fixture *f = *state;
+    f->config.turn_timeout = 20000;
+    f->config.turn_timeout_max = UINT64_C(3600) * 1000000;
+    needs_more_time(f, "deadline");
+}
+
+/* The same when it is the watch that has no patience. */
+static void test_a_life_that_is_silent_for_long_is_given_time(void **state)
+{
+    struct fixture *f = *state;
+    f->config.turn_timeout = UINT64_C(3600) * 1000000;
+    f->config.turn_timeout_max = UINT64_C(36000000) * 1000000;
+    f->config.ping_timeout = 200000;
+    needs_more_time(f, "hung");
+}
+
 /* In a process of its own, which is what ends. */
 static void test_a_thread_that_is_stuck_ends_the_process(void **state)
 {
@@ -664,6 +701,8 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(test_stop_while_there_is_no_life, setup, teardown),
         cmocka_unit_test_setup_teardown(test_crashes_of_the_configuration, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_life_that_hangs_is_interrupted, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_turn_that_is_long_ends_at_some_time, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_life_that_is_silent_for_long_is_given_time, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_thread_that_is_stuck_ends_the_process, setup, teardown),
         cmocka_unit_test_setup_teardown(test_loop_in_the_sandbox, setup, teardown),
         cmocka_unit_test_setup_teardown(test_loop_that_does_not_end_is_ended, setup, teardown),

@@ -166,7 +166,7 @@ static void test_deadline(void **state)
     for (int i = 0; i < LOADS; i++)
         assert_int_equal(pthread_create(&loads[i], NULL, load, &stop), 0);
     f->loop_run = note_computed;
-    expect_fault(f, LOOP_COMPUTE, "deadline", "took longer than turn_timeout_ms (100)");
+    expect_fault(f, LOOP_COMPUTE, "deadline", "took longer than 100 ms (turn_timeout_ms)");
     uint64_t computed = clock_us(CLOCK_THREAD_CPUTIME_ID) - f->settings.id;
     atomic_store(&stop, true);
     for (int i = 0; i < LOADS; i++)

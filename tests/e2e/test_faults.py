@@ -19,6 +19,7 @@ SETTINGS = {
     "restarts_max": 1000,
     "restart_backoff_ms": 1,
     "turn_timeout_ms": 100,
+    "turn_timeout_max_ms": 100,  # the loops have no end
     "memory_bytes_max": "64 MiB",
 }
 SERVED_AGAIN_S = 5  # any of them; what is usual is measured by `synod bench restarts`
