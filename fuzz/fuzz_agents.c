@@ -1,7 +1,8 @@
 /* A node of each kind (all roles, or one), stepped with arbitrary messages, commands, times, and restarts from its own journal:
  * records are numbered in order; nothing waits for a record that was not written; no promise and no vote leaves before its
  * record (rule 2 of the design); both come back after a restart, and so does what was called durably held; each client
- * batch is answered at most once. */
+ * batch is answered at most once. And whatever was said: once the others are honest again, an acceptor promises a ballot
+ * that another proposer can name, and a proposer comes to lead. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,12 +24,16 @@ static struct {
     bool waiting[TOKENS_MAX];
     uint64_t tokens;
     struct read_range read;
-    bool has_read, full, stopped;
+    bool has_read, full, stopped, told_to_stop;
     bool learned_large; /* once is enough */
     struct input_hints hints;
     struct event events[EVENTS_MAX]; /* messages that the next step gets at once; copies */
     size_t event_count;
+    bool honest; /* the others are, from now on: what is sent to them is answered as it should be */
+    struct ballot promised[NODE_ID_MAX + 1]; /* by them */
 } w;
+
+static void answer_honestly(const struct outgoing *out);
 
 /* --- what the node does ---------------------------------------------------------------------------------------------- */
 
@@ -71,6 +76,8 @@ static void check_send(const struct outgoing *out)
         w.hints.question = m->from;
     if (m->kind == MESSAGE_PREPARE)
         w.hints.wanted = m->from;
+    if (w.honest)
+        answer_honestly(out);
 }
 
 static void take(const struct effect *e)
@@ -152,6 +159,7 @@ static void restart(void)
         payload_free(&w.journal[--w.journal_count].entry.value);
     w.config.incarnation++;
     memset(w.waiting, 0, sizeof w.waiting);
+    w.told_to_stop = false;
     start();
 }
 
@@ -166,6 +174,8 @@ static void hear_all(void)
 /* Adds a message to those of the next step. */
 static void hear(uint32_t sender, const struct message *m)
 {
+    if (!message_fits(&w.config, sender, m)) /* the runner's door */
+        return;
     if (w.event_count == EVENTS_MAX)
         hear_all();
     w.events[w.event_count++] =
@@ -288,8 +298,88 @@ static void act(struct input *in)
         hear_all();
     } else if (what < 254)
         restart();
-    else
+    else {
+        w.told_to_stop = true;
         step(&(struct event){.tag = EVENT_STOP}, 1);
+    }
+}
+
+/* --- the others, once they are honest -------------------------------------------------------------------------------- */
+
+/* Acceptors 1 and 2 have lost the leader, hold no votes, and promise what is within reach. */
+static void answer_honestly(const struct outgoing *out)
+{
+    const struct message *m = &out->message;
+    for (uint32_t node = 1; node <= 2; node++) {
+        if (!node_set_has(out->to & w.config.acceptors, node))
+            continue;
+        struct message answer = {.kind = MESSAGE_LOST, .flags = MESSAGE_YES, .from = m->from};
+        if (m->kind == MESSAGE_PREPARE) {
+            const bool grants = ballot_compare(m->ballot, w.promised[node]) >= 0 &&
+                                m->ballot.round <= w.promised[node].round + ROUND_JUMP_MAX;
+            if (grants)
+                w.promised[node] = m->ballot;
+            answer = (struct message){.kind = MESSAGE_NACK, .ballot = w.promised[node]};
+            if (grants)
+                answer = (struct message){.kind = MESSAGE_PROMISE,
+                                          .flags = MESSAGE_LAST,
+                                          .ballot = m->ballot,
+                                          .from = m->from,
+                                          .to = m->from,
+                                          .floor = 1};
+        } else if (m->kind != MESSAGE_ASK) {
+            continue;
+        }
+        invariant(w.event_count < EVENTS_MAX);
+        w.events[w.event_count++] = (struct event){.tag = EVENT_MESSAGE, .val.message = {.sender = node, .message = answer}};
+    }
+}
+
+/* A step with all that was answered since the last one; its records become durable. */
+static void honest_step(void)
+{
+    struct event events[EVENTS_MAX];
+    const size_t count = w.event_count;
+    memcpy(events, w.events, sizeof events);
+    w.event_count = 0;
+    w.now += 50;
+    step(events, count);
+    w.durable = w.journal_count;
+    step(&(struct event){.tag = EVENT_DURABLE, .val.durable = w.durable}, 1);
+    if (w.has_read)
+        read_back(SIZE_MAX);
+}
+
+/* A proposer leads in the end: those that were heard before are silent, and dead after a while. */
+static void check_can_lead(void)
+{
+    enum { STEPS_MAX = 2000 };
+    size_t steps = 0;
+    w.honest = true;
+    while (!w.full && !w.stopped && w.hints.status.proposer_state != PROPOSER_LEADING) {
+        invariant(steps++ < STEPS_MAX);
+        honest_step();
+    }
+}
+
+/* Another proposer that knows of no ballots is told of the one in its way, and promised the next. */
+static void check_can_promise(void)
+{
+    struct message m = {.kind = MESSAGE_PREPARE, .ballot = {1, 1, 1}, .from = 1};
+    invariant(w.hints.status.promised.round < SLOT_MAX / 2);
+    m.ballot.round = w.hints.status.promised.round + 1;
+    hear(1, &m);
+    hear_all();
+    invariant(w.full || w.stopped || ballot_compare(w.hints.status.promised, m.ballot) == 0);
+}
+
+static void check_what_is_left(void)
+{
+    hear_all();
+    if (node_set_has(w.config.acceptors, w.config.node))
+        check_can_promise();
+    if (node_set_has(w.config.proposers, w.config.node) && !w.told_to_stop)
+        check_can_lead();
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -300,6 +390,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     start();
     while (input_more(&in) && !w.full && !w.stopped)
         act(&in);
+    check_what_is_left();
     node_free(w.node);
     forget_events();
     while (w.journal_count > 0)

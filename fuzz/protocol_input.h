@@ -40,7 +40,8 @@ static inline uint64_t input_number(struct input *in, bool any)
 static inline struct ballot input_ballot(struct input *in)
 {
     uint8_t byte = input_byte(in);
-    return (struct ballot){.round = byte == 255 ? SLOT_MAX - 1 : byte >> 4, .node = byte >> 2 & 3, .incarnation = byte & 3};
+    uint64_t round = byte == 255 ? SLOT_MAX - 1 : byte >= 252 ? ROUND_JUMP_MAX * (byte - 251u) : byte >> 4;
+    return (struct ballot){.round = round, .node = byte >> 2 & 3, .incarnation = byte & 3};
 }
 
 static inline struct entry_list input_entries(struct input *in, bool any)

@@ -98,7 +98,6 @@ uint8_t *grpc_status_reply_encode(const struct network *n, size_t *len)
     const struct network_statistics *s = &n->statistics;
     reply.node = origin->sender;
     reply.cluster = (char *)n->options.config->cluster;
-    reply.instance = (ProtobufCBinaryData){sizeof origin->instance, (uint8_t *)origin->instance};
     reply.incarnation = origin->incarnation;
     reply.frames_in = s->frames_in;
     reply.frames_out = s->frames_out;

@@ -10,8 +10,9 @@ struct acceptor_agent {
     struct ballot leader_ballot; /* of the leader last heard; none: it resigned, or none was heard in this life */
     struct leadership told;
     uint64_t leader_heard_at;
-    uint64_t floor;          /* in force */
-    uint64_t floor_recorded; /* in the journal */
+    uint64_t held[NODE_ID_MAX + 1]; /* first slot not durably held, as each learner said last */
+    uint64_t floor;                 /* in force */
+    uint64_t floor_recorded;        /* in the journal */
     struct effects effects;
 };
 
@@ -22,6 +23,8 @@ struct acceptor_agent *acceptor_agent_new(const struct node_config *config)
     agent->config.chunk_bytes_max = limits_chunk_bytes(&config->limits, config->chunk_bytes_max);
     agent->acceptor = acceptor_new(config);
     agent->floor = agent->floor_recorded = 1;
+    for (uint32_t n = 0; n <= NODE_ID_MAX; n++)
+        agent->held[n] = 1;
     return agent;
 }
 
@@ -45,13 +48,43 @@ static void recover(struct acceptor_agent *agent, const struct record_list *reco
     }
 }
 
-/* The leader at `ballot` is alive, and every slot below `floor` is held durably by a majority of the learners. */
+/* Whether the ballot is not so far above what was promised that promising it might leave too few above it. Its proposer, told of what
+ * is promised, comes up to it in steps. */
+static bool within_reach(const struct acceptor_agent *agent, struct ballot ballot)
+{
+    return ballot.round <= agent->promised.round + ROUND_JUMP_MAX;
+}
+
+/* The first slot that a majority of the learners does not hold durably, as far as they themselves have said so. */
+static uint64_t held_by_majority(const struct acceptor_agent *agent)
+{
+    const node_set learners = agent->config.learners;
+    uint64_t best = 1;
+    for (node_set i = learners; i != 0; i &= i - 1) {
+        uint64_t slot = agent->held[node_set_first(i)];
+        uint32_t reached = 0;
+        for (node_set j = learners; j != 0; j &= j - 1)
+            reached += agent->held[node_set_first(j)] >= slot;
+        if (reached > node_set_count(learners) / 2 && slot > best)
+            best = slot;
+    }
+    return best;
+}
+
+/* The leader at `ballot` is alive, and every slot below `floor` is held durably by a majority of the learners. Votes that are forgotten do
+ * not come back, and below its floor an acceptor votes no more: so nobody's word is taken for what others hold, and the
+ * learners must have said it, too. */
 static void hear_leader(struct acceptor_agent *agent, struct ballot ballot, uint64_t floor, uint64_t now)
 {
-    if (ballot_compare(ballot, agent->promised) >= 0) {
+    if (ballot_compare(ballot, agent->promised) >= 0 && within_reach(agent, ballot)) {
         agent->leader_ballot = ballot;
         agent->leader_heard_at = now;
     }
+    if (floor <= agent->floor)
+        return;
+    const uint64_t held = held_by_majority(agent);
+    if (floor > held && !MUTANT(CHOSEN_FORGOTTEN))
+        floor = held;
     if (floor > agent->floor)
         agent->floor = acceptor_truncate(agent->acceptor, floor);
 }
@@ -73,6 +106,10 @@ static void refuse(struct acceptor_agent *agent, uint32_t sender, uint64_t slot)
 
 static void on_prepare(struct acceptor_agent *agent, uint32_t sender, const struct message *m)
 {
+    if (!within_reach(agent, m->ballot)) {
+        refuse(agent, sender, 0);
+        return;
+    }
     struct acceptor_prepare_result r = acceptor_prepare(agent->acceptor, m->ballot);
     agent->promised = r.promised;
     if (!r.granted) {
@@ -114,8 +151,11 @@ static size_t append_votes(struct acceptor_agent *agent, const struct message *m
 static void on_accept(struct acceptor_agent *agent, uint32_t sender, const struct message *m, uint64_t now)
 {
     hear_leader(agent, m->ballot, MUTANT(CHOSEN_FORGOTTEN) ? m->chosen : m->floor, now);
-    struct acceptor_accept_result r = acceptor_accept(agent->acceptor, m->ballot, m->entries.ptr, m->entries.len);
-    agent->promised = r.promised;
+    struct acceptor_accept_result r = {.granted = false};
+    if (within_reach(agent, m->ballot)) {
+        r = acceptor_accept(agent->acceptor, m->ballot, m->entries.ptr, m->entries.len);
+        agent->promised = r.promised;
+    }
     if (!r.granted) {
         refuse(agent, sender, m->entries.len > 0 ? m->entries.ptr[0].slot : 0);
         return;
@@ -164,7 +204,7 @@ static void on_learn_request(struct acceptor_agent *agent, uint32_t sender, cons
 
 static void on_message(struct acceptor_agent *agent, uint32_t sender, const struct message *m, uint64_t now)
 {
-    if (!message_fits(m))
+    if (sender > NODE_ID_MAX)
         return;
     switch (m->kind) {
     case MESSAGE_PREPARE:
@@ -181,6 +221,9 @@ static void on_message(struct acceptor_agent *agent, uint32_t sender, const stru
         break;
     case MESSAGE_LEARN_REQUEST:
         on_learn_request(agent, sender, m);
+        break;
+    case MESSAGE_PROGRESS:
+        agent->held[sender] = m->floor;
         break;
     default:
         break; /* for another role */

@@ -56,7 +56,7 @@ void catch_up_note_executed(struct catch_up *c, uint64_t slot, uint64_t lsn) { b
 
 void catch_up_progress(struct catch_up *c, uint32_t learner, uint64_t executed)
 {
-    if (learner <= NODE_ID_MAX && executed > c->progress[learner])
+    if (learner <= NODE_ID_MAX)
         c->progress[learner] = executed;
 }
 

@@ -222,7 +222,7 @@ static void on_leader_word(struct learner_agent *agent, const struct message *m)
 {
     if (m->ballot.round == 0)
         return; /* nobody leads at no ballot; to the learner it stands for "any" */
-    if (ballot_compare(m->ballot, agent->leader_ballot) > 0) {
+    if (ballot_compare(m->ballot, agent->leader_ballot) != 0) {
         agent->leader_ballot = m->ballot;
         agent->progress_wanted = true; /* a new leader has to know how far the learners are (rule 16 of the design) */
     }
@@ -231,11 +231,7 @@ static void on_leader_word(struct learner_agent *agent, const struct message *m)
 
 static void on_accept(struct learner_agent *agent, const struct message *m)
 {
-    bool sound = true;
-    for (size_t i = 0; i < m->entries.len; i++)
-        sound = sound && ballot_compare(m->entries.ptr[i].ballot, m->ballot) == 0;
-    if (sound)
-        learner_proposed(agent->learner, m->entries.ptr, m->entries.len);
+    learner_proposed(agent->learner, m->entries.ptr, m->entries.len);
     on_leader_word(agent, m);
 }
 
@@ -271,8 +267,6 @@ static void on_result_request(struct learner_agent *agent, uint32_t sender, cons
 
 static void on_message(struct learner_agent *agent, uint32_t sender, const struct message *m)
 {
-    if (!message_fits(m))
-        return;
     switch (m->kind) {
     case MESSAGE_ACCEPT:
         on_accept(agent, m);
@@ -342,7 +336,7 @@ static void record_chosen(struct learner_agent *agent, uint64_t now, bool append
     agent->chosen_recorded_at = now;
 }
 
-/* Tells proposers and learners how far this learner is: soon under load, at times when idle. */
+/* Tells all nodes how far this learner is: soon under load, at times when idle. */
 static void send_progress(struct learner_agent *agent, uint64_t now)
 {
     const struct node_config *c = &agent->config;
@@ -357,7 +351,7 @@ static void send_progress(struct learner_agent *agent, uint64_t now)
         m.floor = learner_known_chosen(agent->learner);
     m.from = agent->agreement.last.slot;
     m.batch.number = agent->agreement.last.hash;
-    effects_send(&agent->effects, c->proposers | c->learners, &m);
+    effects_send(&agent->effects, c->proposers | c->acceptors | c->learners, &m);
     agent->progress_sent = agent->executed;
     agent->progress_sent_at = now;
     agent->progress_wanted = false;

@@ -265,6 +265,22 @@ static void send_prepares(struct proposer_agent *agent, node_set acceptors, uint
     agent->prepared_at = now;
 }
 
+/* An acceptor refuses since our ballot is too far above what it has promised (ROUND_JUMP_MAX). It is helped up by ballots between, which
+ * it promises and nobody ever proposes at: what it answers to them is ignored, for it names another ballot than ours. */
+static void help_up(struct proposer_agent *agent, uint32_t acceptor, struct ballot promised)
+{
+    if (agent->state < PROPOSER_PREPARING || promised.round + ROUND_JUMP_MAX >= agent->ballot.round)
+        return;
+    struct message m = {.kind = MESSAGE_PREPARE, .ballot = agent->ballot, .from = SLOT_MAX - 1};
+    m.ballot.round = promised.round + ROUND_JUMP_MAX;
+    effects_send(&agent->effects, node_set_of(acceptor), &m);
+    m.ballot = agent->ballot;
+    m.from = proposer_promise_wanted(agent->proposer, acceptor);
+    if (m.from == 0) /* we lead already: its answer to the ballot counts for nothing, but tells how far it got */
+        m.from = SLOT_MAX - 1;
+    effects_send(&agent->effects, node_set_of(acceptor), &m);
+}
+
 static void prepare(struct proposer_agent *agent, uint64_t now)
 {
     agent->state = PROPOSER_PREPARING;
@@ -329,10 +345,8 @@ static void on_progress(struct proposer_agent *agent, uint32_t sender, const str
 {
     if (!node_set_has(agent->config.learners, sender))
         return;
-    if (m->to > agent->executed[sender])
-        agent->executed[sender] = m->to;
-    if (m->floor > agent->held[sender])
-        agent->held[sender] = m->floor;
+    agent->executed[sender] = m->to; /* its latest word: what was wrong with an earlier one is over */
+    agent->held[sender] = m->floor;
 }
 
 /* A batch's fate, from a learner. */
@@ -368,7 +382,7 @@ static void on_forward(struct proposer_agent *agent, const struct message *m)
 
 static void on_message(struct proposer_agent *agent, uint32_t sender, const struct message *m, uint64_t now)
 {
-    if (sender > NODE_ID_MAX || !message_fits(m))
+    if (sender > NODE_ID_MAX)
         return;
     failure_detector_heard(agent->detector, sender, now);
     agent->acceptor_heard_at[sender] = now;
@@ -380,6 +394,10 @@ static void on_message(struct proposer_agent *agent, uint32_t sender, const stru
         proposer_accepted(agent->proposer, sender, m->ballot, m->from, m->to);
         break;
     case MESSAGE_NACK:
+        help_up(agent, sender, m->ballot);
+        if (!MUTANT(NACK_IGNORED))
+            hear_ballot(agent, m->ballot, now);
+        break;
     case MESSAGE_ALIVE:
         if (!MUTANT(NACK_IGNORED))
             hear_ballot(agent, m->ballot, now);
@@ -536,8 +554,9 @@ static bool disk_stalled(const struct proposer_agent *agent, uint64_t now)
 /* True when there is more to send than one message holds. */
 static bool lead_on(struct proposer_agent *agent, uint64_t now)
 {
-    uint64_t floor = settled(agent);
-    if (floor > proposer_window_now(agent->proposer).chosen)
+    const struct proposer_window before = proposer_window_now(agent->proposer);
+    const uint64_t floor = settled(agent);
+    if (floor > before.chosen && floor <= before.next) /* nobody holds what was never proposed */
         proposer_settle(agent->proposer, floor);
     if (!agent->in_flight)
         agent->retransmit_at = now + agent->config.retry_interval;

@@ -24,13 +24,87 @@ void message_free(struct message *m)
     m->entries = (struct entry_list){0};
 }
 
-bool message_fits(const struct message *m)
+/* ---- Who may say what ---- */
+
+enum role { PROPOSER = 1, ACCEPTOR = 2, LEARNER = 4 };
+
+/* Whose the ballot of a message is. */
+enum ballot_owner {
+    ANYBODYS,         /* or none at all */
+    SOMEBODYS,        /* not none */
+    THE_SENDERS,      /* not none */
+    A_LEADING_SENDERS /* the sender's if the message says that it leads, else anybody's */
+};
+
+struct rule {
+    uint8_t senders; /* of enum role */
+    uint8_t ballot;  /* enum ballot_owner */
+    uint8_t flags;   /* that it may have */
+    bool entries;    /* whether it may have some */
+    bool own_batch;  /* its batch is one of the sender's */
+};
+
+static const struct rule rules[MESSAGE_KINDS] = {
+    [MESSAGE_PREPARE] = {PROPOSER, THE_SENDERS, 0, false, false},
+    [MESSAGE_PROMISE] = {ACCEPTOR, SOMEBODYS, MESSAGE_LAST, true, false},
+    [MESSAGE_ACCEPT] = {PROPOSER, THE_SENDERS, 0, true, false},
+    [MESSAGE_ACCEPTED] = {ACCEPTOR, SOMEBODYS, 0, false, false},
+    [MESSAGE_NACK] = {ACCEPTOR, ANYBODYS, 0, false, false},
+    [MESSAGE_HEARTBEAT] = {PROPOSER, A_LEADING_SENDERS, MESSAGE_LEADING | MESSAGE_RESIGNED, false, false},
+    [MESSAGE_ALIVE] = {ACCEPTOR, ANYBODYS, 0, false, false},
+    [MESSAGE_ASK] = {PROPOSER, ANYBODYS, 0, false, false},
+    [MESSAGE_LOST] = {ACCEPTOR, ANYBODYS, MESSAGE_YES, false, false},
+    [MESSAGE_CHOSEN] = {PROPOSER, THE_SENDERS, 0, false, false},
+    [MESSAGE_LEARN_REQUEST] = {LEARNER, ANYBODYS, 0, false, false},
+    [MESSAGE_LEARN] = {ACCEPTOR | LEARNER, ANYBODYS, MESSAGE_IS_CHOSEN | MESSAGE_LAST, true, false},
+    [MESSAGE_RESULT_REQUEST] = {PROPOSER, ANYBODYS, 0, false, true},
+    [MESSAGE_EXECUTED] = {LEARNER, ANYBODYS, MESSAGE_ANOTHER | MESSAGE_FORGOTTEN, true, false},
+    [MESSAGE_PROGRESS] = {LEARNER, ANYBODYS, 0, false, false},
+    [MESSAGE_FORWARD] = {PROPOSER, ANYBODYS, 0, true, true},
+};
+
+static uint8_t roles_of(const struct node_config *config, uint32_t node)
 {
-    bool fits =
-        m->ballot.round < SLOT_MAX && m->from < SLOT_MAX && m->to < SLOT_MAX && m->floor < SLOT_MAX && m->chosen < SLOT_MAX;
-    if (m->kind == MESSAGE_PREPARE || m->kind == MESSAGE_ACCEPT) /* "none" is nobody's ballot */
-        fits = fits && m->ballot.round > 0;
-    for (size_t i = 0; i < m->entries.len; i++)
-        fits = fits && m->entries.ptr[i].slot < SLOT_MAX;
-    return fits;
+    return (uint8_t)((node_set_has(config->proposers, node) ? PROPOSER : 0) |
+                     (node_set_has(config->acceptors, node) ? ACCEPTOR : 0) |
+                     (node_set_has(config->learners, node) ? LEARNER : 0));
+}
+
+static bool ballot_fits(const struct node_config *config, uint32_t sender, const struct message *m, uint8_t owner)
+{
+    if (owner == A_LEADING_SENDERS)
+        owner = m->flags & MESSAGE_LEADING ? THE_SENDERS : ANYBODYS;
+    if (m->ballot.round == 0)
+        return owner == ANYBODYS;
+    if (m->ballot.round >= SLOT_MAX || !node_set_has(config->proposers, m->ballot.node))
+        return false;
+    return owner != THE_SENDERS || m->ballot.node == sender;
+}
+
+static bool entries_fit(const struct message *m)
+{
+    bool fit = true;
+    for (size_t i = 0; i < m->entries.len; i++) {
+        const struct entry *e = &m->entries.ptr[i];
+        fit = fit && e->slot < SLOT_MAX && e->ballot.round < SLOT_MAX;
+        if (m->kind == MESSAGE_ACCEPT)
+            fit = fit && ballot_compare(e->ballot, m->ballot) == 0;
+    }
+    return fit;
+}
+
+bool message_fits(const struct node_config *config, uint32_t sender, const struct message *m)
+{
+    if (m->kind >= MESSAGE_KINDS)
+        return false;
+    const struct rule *rule = &rules[m->kind];
+    uint8_t senders = rule->senders;
+    if (m->kind == MESSAGE_LEARN && (m->flags & MESSAGE_IS_CHOSEN) != 0)
+        senders = LEARNER; /* an acceptor knows its votes only */
+    if ((roles_of(config, sender) & senders) == 0 || (m->flags & ~rule->flags) != 0)
+        return false;
+    if ((m->entries.len > 0 && !rule->entries) || (rule->own_batch && m->batch.origin != sender))
+        return false;
+    bool slots_fit = m->from < SLOT_MAX && m->to < SLOT_MAX && m->floor < SLOT_MAX && m->chosen < SLOT_MAX;
+    return slots_fit && ballot_fits(config, sender, m, rule->ballot) && entries_fit(m);
 }

@@ -14,9 +14,13 @@
 
 #define NODE_ID_MAX 63u
 
-/* No slot and no round gets so far in the life of a cluster. Agents leave out messages that speak of one beyond
+/* No slot and no round gets so far in the life of a cluster. A runner leaves out messages that speak of one beyond
  * (message_fits), so that no sum of a slot and a window overflows. */
 #define SLOT_MAX (UINT64_C(1) << 62)
+
+/* What others say may raise an acceptor's promise, or a proposer's next ballot, by this many rounds at a time: however high a
+ * round a message names, there are always enough left. */
+#define ROUND_JUMP_MAX (UINT64_C(1) << 32)
 
 typedef uint64_t node_set; /* bit n stands for node n */
 
@@ -101,7 +105,7 @@ static inline bool batch_id_equal(struct batch_id a, struct batch_id b)
  * RESULT_REQUEST  P -> L       batch; from: the slot it was proposed in
  * EXECUTED        L -> P       batch; from: its slot; entries[0].value: packed replies; flag ANOTHER: the slot holds
  *                              another batch (no replies); flag FORGOTTEN: executed too long ago to say
- * PROGRESS        L -> P, L    to: first slot not executed; floor: first slot not durably held; from: a slot up to which all
+ * PROGRESS        L -> all     to: first slot not executed; floor: first slot not durably held; from: a slot up to which all
  *                              is executed (0: none); batch.number: state hash there
  * FORWARD         P -> P       batch; entries[0].value: the batch */
 enum message_kind {

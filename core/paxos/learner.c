@@ -126,15 +126,14 @@ void learner_chosen(struct learner *l, struct ballot ballot, uint64_t from, uint
     settle(l);
     if (from > to)
         return;
-    if (to > l->known)
+    /* Another leader's word takes the place of the last one, whatever their order is: both are true, but only one is kept. Where
+     * a mark replaces another, the other's slots are only known to be chosen from now on: peers tell them. */
+    bool other = ballot_compare(ballot, l->mark_ballot) != 0;
+    if (!other && to < l->mark_from)
+        return;
+    bool replaces = other || (from > l->mark_to && !MUTANT(MARK_BRIDGES_GAP));
+    if (other || to > l->known)
         l->known = to;
-    int order = ballot_compare(ballot, l->mark_ballot);
-    if (order < 0)
-        return;
-    if (order == 0 && to < l->mark_from)
-        return;
-    /* Where a mark replaces an older one, the older one's slots are only known to be chosen from now on: peers tell them. */
-    bool replaces = order > 0 || (from > l->mark_to && !MUTANT(MARK_BRIDGES_GAP));
     if (replaces || from < l->mark_from)
         l->mark_from = from;
     if (replaces || to > l->mark_to)

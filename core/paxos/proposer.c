@@ -96,7 +96,7 @@ void proposer_free(struct proposer *p)
 struct ballot proposer_prepare(struct proposer *p, struct ballot above, uint64_t floor)
 {
     if (above.round > p->round)
-        p->round = above.round;
+        p->round = above.round - p->round < ROUND_JUMP_MAX ? above.round : p->round + ROUND_JUMP_MAX - 1;
     if (!MUTANT(ROUND_NOT_RAISED) || p->round == 0)
         p->round++;
     p->ballot = (struct ballot){p->round, p->node, MUTANT(BALLOT_WITHOUT_LIFE) ? 1 : p->incarnation};

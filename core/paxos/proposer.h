@@ -28,7 +28,8 @@ struct proposer_window {
 struct proposer *proposer_new(const struct node_config *config);
 void proposer_free(struct proposer *p);
 
-/* Phase 1a: takes a new ballot, its round above that of `above` and of all this proposer had, and prepares every slot
+/* Phase 1a: takes a new ballot, its round above that of `above` (but at most ROUND_JUMP_MAX higher than the last) and of all this
+ * proposer had, and prepares every slot
  * from `floor` (at least 1; everything below is chosen) on. Forgets any earlier leadership. */
 struct ballot proposer_prepare(struct proposer *p, struct ballot above, uint64_t floor);
 

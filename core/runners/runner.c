@@ -81,6 +81,8 @@ struct runner {
     bool commands_first;
     bool idle; /* in this turn there was nothing to take */
 
+    uint64_t left_out; /* messages that their senders may not say */
+
     bool status_due; /* something happened since the client port was told */
     uint64_t status_told_at;
 
@@ -166,7 +168,8 @@ static void hear_leader(struct runner *r)
     for (size_t i = 0; i < decoded.messages.len; i++) {
         const struct delivery *d = &decoded.messages.ptr[i];
         const struct ballot *ballot = &d->message.ballot;
-        if (d->message.kind == MESSAGE_HEARTBEAT && (d->message.flags & MESSAGE_LEADING) != 0 && ballot->node == d->sender)
+        if (d->message.kind == MESSAGE_HEARTBEAT && (d->message.flags & MESSAGE_LEADING) != 0 &&
+            message_fits(&r->config, d->sender, &d->message))
             ports_client_leader(r->ports, d->sender, ballot->round);
     }
 }
@@ -191,12 +194,40 @@ static void recover(struct runner *r)
     add_event(r, EVENT_RECORDS)->val.records = (struct record_list){r->records.items, r->records.count};
 }
 
+/* A message that its sender may not say is left out. Logged the first time, and each time when there are twice as many. */
+static void leave_out(struct runner *r, const struct delivery *d)
+{
+    static const char head[] = "left out messages that their senders may not say, ",
+                      last[] = " so far; the last one of kind ", from[] = " from node ";
+    char text[sizeof head + sizeof last + sizeof from + 3 * DECIMAL_MAX];
+    r->left_out++;
+    if ((r->left_out & (r->left_out - 1)) != 0)
+        return;
+    struct {
+        const char *text;
+        uint64_t number;
+    } parts[] = {{head, r->left_out}, {last, d->message.kind}, {from, d->sender}};
+    size_t len = 0;
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        size_t size = strlen(parts[i].text);
+        memcpy(text + len, parts[i].text, size);
+        len += size;
+        len += decimal_write_unsigned(parts[i].number, (uint8_t *)text + len);
+    }
+    ports_log(r->ports, LOG_WARNING, text, len);
+}
+
 /* The messages in `count` frames, as events. */
 static void add_messages(struct runner *r, const struct packet *frames, size_t count)
 {
     struct decoded decoded = serializer_decode(r->serializer, frames, count);
-    for (size_t i = 0; i < decoded.messages.len; i++)
-        add_event(r, EVENT_MESSAGE)->val.message = decoded.messages.ptr[i];
+    for (size_t i = 0; i < decoded.messages.len; i++) {
+        const struct delivery *d = &decoded.messages.ptr[i];
+        if (message_fits(&r->config, d->sender, &d->message))
+            add_event(r, EVENT_MESSAGE)->val.message = *d;
+        else
+            leave_out(r, d);
+    }
     if (decoded.bad.len > 0)
         log_text(r, LOG_WARNING, "a frame from another node is sound but holds no message; it was left out");
 }

@@ -170,6 +170,12 @@ static struct step_result beat(struct ballot ballot, uint8_t flags, uint64_t flo
     return step(now, &e, 1);
 }
 
+/* A learner says that it holds all slots below durably. */
+static void hold(uint32_t learner, uint64_t floor)
+{
+    tell(learner, (struct message){.kind = MESSAGE_PROGRESS, .to = floor, .floor = floor});
+}
+
 /* Rule 15. */
 static void a_leader_that_is_heard_is_not_lost(void **state)
 {
@@ -202,6 +208,8 @@ static void the_leaders_floor_truncates(void **state)
     (void)state;
     for (uint64_t slot = 1; slot <= 6; slot++)
         accept(ballot_of(3, 8), slot, "x");
+    hold(1, 9);
+    hold(2, 9);
     struct step_result r = beat(ballot_of(3, 8), MESSAGE_LEADING, 5, 0);
     assert_int_equal(count_effects(&r, EFFECT_APPEND), 0);
     r = prepare(ballot_of(4, 8), 1);
@@ -252,17 +260,41 @@ static void learners_are_told_the_votes_they_ask_for(void **state)
     assert_int_equal(r.effects.len, 0);
 }
 
-static void slots_beyond_all_bounds_are_ignored(void **state)
+/* However a message names rounds, enough are left above what is promised; and who is too far above hears what is. */
+static void a_round_that_jumps_is_refused(void **state)
 {
     (void)state;
-    struct step_result r = accept(ballot_of(3, 8), UINT64_MAX, "x");
-    assert_int_equal(r.effects.len, 0);
-    r = beat(ballot_of(3, 8), MESSAGE_LEADING, UINT64_MAX, 0);
-    assert_int_equal(r.effects.len, 0);
-    r = prepare(ballot_of(UINT64_MAX, 8), 1);
-    assert_int_equal(r.effects.len, 0);
-    r = accept(ballot_of(3, 8), 1, "x");
-    assert_non_null(sent(&r, MESSAGE_ACCEPTED));
+    struct step_result r = prepare(ballot_of(SLOT_MAX - 1, 8), 1);
+    assert_int_equal(r.effects.len, 1);
+    assert_int_equal(sent(&r, MESSAGE_NACK)->message.ballot.round, 0);
+    r = accept(ballot_of(SLOT_MAX - 1, 8), 1, "x");
+    assert_int_equal(r.effects.len, 1);
+    assert_non_null(sent(&r, MESSAGE_NACK));
+    beat(ballot_of(SLOT_MAX - 1, 8), MESSAGE_LEADING, 1, 0);
+    assert_true(says_lost(9, 0)); /* that was no leader */
+    assert_non_null(sent((r = prepare(ballot_of(ROUND_JUMP_MAX, 8), 1), &r), MESSAGE_PROMISE));
+    assert_non_null(sent((r = prepare(ballot_of(2 * ROUND_JUMP_MAX + 1, 8), 1), &r), MESSAGE_NACK));
+    assert_non_null(sent((r = accept(ballot_of(2 * ROUND_JUMP_MAX, 8), 1, "x"), &r), MESSAGE_ACCEPTED));
+}
+
+/* A proposer's word alone does not make an acceptor forget: a majority of the learners says itself what it holds. */
+static void nobody_says_what_others_hold(void **state)
+{
+    (void)state;
+    for (uint64_t slot = 1; slot <= 6; slot++)
+        accept(ballot_of(3, 8), slot, "x");
+    beat(ballot_of(3, 8), MESSAGE_LEADING, SLOT_MAX - 1, 0);
+    hold(1, SLOT_MAX - 1); /* nor do one learner's and a proposer's */
+    beat(ballot_of(3, 8), MESSAGE_LEADING, SLOT_MAX - 1, 0);
+    struct step_result r = prepare(ballot_of(4, 8), 1);
+    assert_true(sent(&r, MESSAGE_PROMISE)->message.floor == 1 && sent(&r, MESSAGE_PROMISE)->message.to == 7);
+    hold(2, 4);
+    beat(ballot_of(4, 8), MESSAGE_LEADING, SLOT_MAX - 1, 0);
+    assert_int_equal(sent((r = prepare(ballot_of(4, 8), 1), &r), MESSAGE_PROMISE)->message.floor, 4);
+    hold(1, 5); /* the latest word counts */
+    hold(3, 9);
+    beat(ballot_of(4, 8), MESSAGE_LEADING, SLOT_MAX - 1, 0);
+    assert_int_equal(sent((r = prepare(ballot_of(4, 8), 1), &r), MESSAGE_PROMISE)->message.floor, 5);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -281,7 +313,8 @@ int main(void)
         TEST(the_leaders_floor_truncates),
         TEST(a_restart_remembers_all_that_was_promised),
         TEST(learners_are_told_the_votes_they_ask_for),
-        TEST(slots_beyond_all_bounds_are_ignored),
+        TEST(a_round_that_jumps_is_refused),
+        TEST(nobody_says_what_others_hold),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

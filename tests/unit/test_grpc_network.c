@@ -433,11 +433,11 @@ static void test_status(void **state)
     const struct request status = {.path = "/synod.v1.Node/Status", .body = request, .len = 5};
     call(c, &status);
     assert_string_equal(c->status, "0");
-    const uint8_t begin[] = {1 << 3, 1, 2 << 3 | 2, 4, 'd', 'e', 'm', 'o', 3 << 3 | 2, 16};
-    assert_true(c->reply_len > 5 + sizeof begin + 16 && c->reply[4] == c->reply_len - 5);
+    const uint8_t begin[] = {1 << 3, 1, 2 << 3 | 2, 4, 'd', 'e', 'm', 'o', 4 << 3};
+    assert_true(c->reply_len > 5 + sizeof begin && c->reply[4] == c->reply_len - 5);
     assert_memory_equal(c->reply + 5, begin, sizeof begin);
     const struct frame_origin one = origin_of(&f->nodes[0]);
-    assert_memory_equal(c->reply + 5 + sizeof begin, one.instance, 16);
+    assert_null(memmem(c->reply, c->reply_len, one.instance, sizeof one.instance)); /* whoever knows it could be that node */
 
     struct request r = status;
     const uint8_t twice[10] = {0}, garbage[] = {0, 0, 0, 0, 1, 0xff};

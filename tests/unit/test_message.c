@@ -1,4 +1,4 @@
-/* core/base/message.c: copies share nothing, and messages about slots beyond all bounds are told apart. */
+/* core/base/message.c: copies share nothing, and who may say what is one table. */
 #include "core/base/message.h"
 
 #include "tests/unit/protocol.h"
@@ -33,55 +33,173 @@ static void a_message_without_entries_copies(void **state)
     message_free(&copy);
 }
 
-static void every_slot_and_the_round_are_bounded(void **state)
+/* Proposers 7 to 9, acceptors 4 to 6, learners 1 to 3. */
+enum { A_PROPOSER = 8, AN_ACCEPTOR = 5, A_LEARNER = 2, A_STRANGER = 40 };
+
+static bool fits(uint32_t sender, struct message m)
 {
-    (void)state;
-    struct entry entry = {.slot = SLOT_MAX - 1};
-    const struct message sound = {.from = SLOT_MAX - 1,
-                                  .to = SLOT_MAX - 1,
-                                  .floor = SLOT_MAX - 1,
-                                  .chosen = SLOT_MAX - 1,
-                                  .ballot = {.round = SLOT_MAX - 1},
-                                  .batch = {.number = UINT64_MAX},
-                                  .entries = {&entry, 1}};
-    assert_true(message_fits(&sound));
-    struct message m = sound;
-    m.from = SLOT_MAX;
-    assert_false(message_fits(&m));
-    m = sound;
-    m.to = UINT64_MAX;
-    assert_false(message_fits(&m));
-    m = sound;
-    m.floor = SLOT_MAX;
-    assert_false(message_fits(&m));
-    m = sound;
-    m.chosen = SLOT_MAX;
-    assert_false(message_fits(&m));
-    m = sound;
-    m.ballot.round = SLOT_MAX;
-    assert_false(message_fits(&m));
-    entry.slot = SLOT_MAX;
-    assert_false(message_fits(&sound));
+    const struct node_config config = nine_nodes(4);
+    return message_fits(&config, sender, &m);
 }
 
-static void a_proposers_ballot_is_not_none(void **state)
+/* A message of each kind as its senders say it. */
+static struct message typical(uint8_t kind)
+{
+    static struct entry entry;
+    struct message m = {.kind = kind, .from = 1, .to = 2, .floor = 1, .chosen = 1};
+    entry = entry_at(1, ballot_of(3, A_PROPOSER), "x");
+    if (kind == MESSAGE_PREPARE || kind == MESSAGE_PROMISE || kind == MESSAGE_ACCEPT || kind == MESSAGE_ACCEPTED ||
+        kind == MESSAGE_CHOSEN || kind == MESSAGE_NACK || kind == MESSAGE_ALIVE || kind == MESSAGE_HEARTBEAT)
+        m.ballot = ballot_of(3, A_PROPOSER);
+    if (kind == MESSAGE_PROMISE || kind == MESSAGE_ACCEPT || kind == MESSAGE_LEARN || kind == MESSAGE_EXECUTED ||
+        kind == MESSAGE_FORWARD)
+        m.entries = (struct entry_list){&entry, 1};
+    if (kind == MESSAGE_FORWARD || kind == MESSAGE_RESULT_REQUEST)
+        m.batch = (struct batch_id){A_PROPOSER, 1, 1};
+    return m;
+}
+
+static void each_kind_comes_from_its_roles_only(void **state)
+{
+    (void)state;
+    static const char *const senders[MESSAGE_KINDS] = {
+        [MESSAGE_PREPARE] = "P",  [MESSAGE_PROMISE] = "A",   [MESSAGE_ACCEPT] = "P",        [MESSAGE_ACCEPTED] = "A",
+        [MESSAGE_NACK] = "A",     [MESSAGE_HEARTBEAT] = "P", [MESSAGE_ALIVE] = "A",         [MESSAGE_ASK] = "P",
+        [MESSAGE_LOST] = "A",     [MESSAGE_CHOSEN] = "P",    [MESSAGE_LEARN_REQUEST] = "L", [MESSAGE_LEARN] = "AL",
+        [MESSAGE_EXECUTED] = "L", [MESSAGE_PROGRESS] = "L",  [MESSAGE_FORWARD] = "P",       [MESSAGE_RESULT_REQUEST] = "P",
+    };
+    for (uint8_t kind = 0; kind < MESSAGE_KINDS; kind++) {
+        assert_int_equal(fits(A_PROPOSER, typical(kind)), strchr(senders[kind], 'P') != NULL);
+        assert_int_equal(fits(AN_ACCEPTOR, typical(kind)), strchr(senders[kind], 'A') != NULL);
+        assert_int_equal(fits(A_LEARNER, typical(kind)), strchr(senders[kind], 'L') != NULL);
+        assert_false(fits(A_STRANGER, typical(kind)));
+        assert_false(fits(0, typical(kind)));
+        assert_false(fits(NODE_ID_MAX + 1, typical(kind)));
+    }
+    assert_false(fits(A_PROPOSER, (struct message){.kind = MESSAGE_KINDS}));
+}
+
+/* Somebody who may say this kind. */
+static uint32_t sender_of(uint8_t kind)
+{
+    static const uint32_t all[] = {A_PROPOSER, AN_ACCEPTOR, A_LEARNER};
+    for (size_t i = 0; i < 3; i++)
+        if (fits(all[i], typical(kind)))
+            return all[i];
+    return 0;
+}
+
+static void every_slot_and_round_is_bounded(void **state)
 {
     (void)state;
     for (uint8_t kind = 0; kind < MESSAGE_KINDS; kind++) {
-        struct message m = {.kind = kind};
-        assert_int_equal(message_fits(&m), kind != MESSAGE_PREPARE && kind != MESSAGE_ACCEPT);
-        m.ballot.round = 1;
-        assert_true(message_fits(&m));
+        uint32_t sender = sender_of(kind);
+        struct message m = typical(kind);
+        uint64_t *numbers[] = {&m.from, &m.to, &m.floor, &m.chosen};
+        for (size_t i = 0; i < 4; i++) {
+            const uint64_t before = *numbers[i];
+            *numbers[i] = SLOT_MAX - 1;
+            assert_true(fits(sender, m));
+            *numbers[i] = SLOT_MAX;
+            assert_false(fits(sender, m));
+            *numbers[i] = UINT64_MAX;
+            assert_false(fits(sender, m));
+            *numbers[i] = before;
+        }
+        m.ballot = ballot_of(SLOT_MAX, A_PROPOSER);
+        assert_false(fits(sender, m));
+        m = typical(kind);
+        if (m.entries.len == 0)
+            continue;
+        m.entries.ptr[0].slot = SLOT_MAX;
+        assert_false(fits(sender, m));
+        m = typical(kind);
+        m.entries.ptr[0].ballot.round = SLOT_MAX;
+        assert_false(fits(sender, m));
     }
+}
+
+static void entries_and_flags_are_those_of_the_kind(void **state)
+{
+    (void)state;
+    struct entry entry = entry_at(1, ballot_of(3, A_PROPOSER), "x");
+    for (uint8_t kind = 0; kind < MESSAGE_KINDS; kind++) {
+        struct message m = typical(kind);
+        const bool has_entries = m.entries.len > 0;
+        m.entries = (struct entry_list){&entry, 1};
+        assert_int_equal(fits(sender_of(kind), m), has_entries);
+        m = typical(kind);
+        m.flags = 128;
+        assert_false(fits(sender_of(kind), m));
+        m.flags = MESSAGE_LEADING;
+        assert_int_equal(fits(sender_of(kind), m), kind == MESSAGE_HEARTBEAT);
+    }
+}
+
+/* Rule 1: an acceptor answers a PREPARE only of the node that the ballot names, and so with all that a leader says. */
+static void a_ballot_is_its_senders(void **state)
+{
+    (void)state;
+    static const uint8_t kinds[] = {MESSAGE_PREPARE, MESSAGE_ACCEPT, MESSAGE_CHOSEN, MESSAGE_HEARTBEAT};
+    for (size_t i = 0; i < sizeof kinds; i++) {
+        struct message m = typical(kinds[i]);
+        m.flags = kinds[i] == MESSAGE_HEARTBEAT ? MESSAGE_LEADING : 0;
+        assert_true(fits(A_PROPOSER, m));
+        assert_false(fits(A_PROPOSER + 1, m));
+        m.ballot = (struct ballot){0};
+        assert_false(fits(A_PROPOSER, m));
+    }
+    struct message m = typical(MESSAGE_HEARTBEAT); /* what was heard of others */
+    assert_true(fits(A_PROPOSER + 1, m));
+    m = typical(MESSAGE_ACCEPT);
+    m.entries.ptr[0].ballot = ballot_of(2, A_PROPOSER);
+    assert_false(fits(A_PROPOSER, m));
+}
+
+static void a_ballot_is_a_proposers(void **state)
+{
+    (void)state;
+    for (uint8_t kind = 0; kind < MESSAGE_KINDS; kind++) {
+        struct message m = typical(kind);
+        m.ballot = ballot_of(3, AN_ACCEPTOR);
+        assert_false(fits(sender_of(kind), m));
+    }
+    assert_false(fits(AN_ACCEPTOR, (struct message){.kind = MESSAGE_PROMISE}));
+    assert_true(fits(AN_ACCEPTOR, (struct message){.kind = MESSAGE_ALIVE})); /* nothing is promised yet */
+}
+
+static void a_batch_is_its_senders(void **state)
+{
+    (void)state;
+    struct message m = typical(MESSAGE_FORWARD);
+    m.batch.origin = A_PROPOSER + 1;
+    assert_false(fits(A_PROPOSER, m));
+    m = typical(MESSAGE_RESULT_REQUEST);
+    m.batch.origin = A_PROPOSER + 1;
+    assert_false(fits(A_PROPOSER, m));
+}
+
+static void only_a_learner_says_what_is_chosen(void **state)
+{
+    (void)state;
+    struct message m = typical(MESSAGE_LEARN);
+    m.flags = MESSAGE_IS_CHOSEN;
+    assert_true(fits(A_LEARNER, m));
+    assert_false(fits(AN_ACCEPTOR, m));
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_copy_shares_nothing),
-        cmocka_unit_test(a_proposers_ballot_is_not_none),
         cmocka_unit_test(a_message_without_entries_copies),
-        cmocka_unit_test(every_slot_and_the_round_are_bounded),
+        cmocka_unit_test(each_kind_comes_from_its_roles_only),
+        cmocka_unit_test(every_slot_and_round_is_bounded),
+        cmocka_unit_test(entries_and_flags_are_those_of_the_kind),
+        cmocka_unit_test(a_ballot_is_its_senders),
+        cmocka_unit_test(a_ballot_is_a_proposers),
+        cmocka_unit_test(a_batch_is_its_senders),
+        cmocka_unit_test(only_a_learner_says_what_is_chosen),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

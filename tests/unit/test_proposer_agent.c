@@ -644,18 +644,70 @@ static void held_slots_are_settled(void **state)
     assert_int_equal(proposer_agent_status(agent).chosen, 2);
 }
 
-static void slots_beyond_all_bounds_are_ignored(void **state)
+/* Whatever is said of rounds, and by whomever: what follows is an election at a round that acceptors can promise. */
+static void rounds_do_not_jump(void **state)
 {
     (void)state;
+    const struct ballot absurd = ballot_of(SLOT_MAX - 1, 8);
+    tell(8, (struct message){.kind = MESSAGE_HEARTBEAT, .ballot = absurd});
+    for (int i = 0; i < 5; i++) {
+        tell(4, (struct message){.kind = MESSAGE_NACK, .ballot = absurd});
+        tell(5, (struct message){.kind = MESSAGE_ALIVE, .ballot = absurd});
+    }
     struct ballot ballot = lead();
+    assert_true(ballot.round <= ROUND_JUMP_MAX);
+    tell(4, (struct message){.kind = MESSAGE_NACK, .ballot = absurd});
+    assert_int_equal(state_now(), PROPOSER_FOLLOWING);
+    for (int i = 0; i < 100 && state_now() != PROPOSER_ASKING; i++)
+        pass(10000, node_set_of(4) | node_set_of(5));
+    struct ballot next = lead();
+    assert_true(next.round > ballot.round && next.round <= 2 * ROUND_JUMP_MAX);
+}
+
+/* Acceptors that are far below promise ballots between first; nothing is proposed at those. */
+static void acceptors_far_below_are_helped_up(void **state)
+{
+    (void)state;
+    struct ballot absurd = ballot_of(SLOT_MAX - 1, 8);
+    for (int i = 0; i < 3; i++) { /* each time it is believed a little */
+        lead();
+        tell(4, (struct message){.kind = MESSAGE_NACK, .ballot = absurd});
+        for (int k = 0; k < 100 && state_now() != PROPOSER_ASKING; k++)
+            pass(10000, node_set_of(4) | node_set_of(5));
+    }
+    answer_question(4, true);
+    answer_question(5, true);
+    const struct ballot ours = proposer_agent_status(agent).ballot;
+    assert_true(ours.round > 2 * ROUND_JUMP_MAX);
+    uint64_t promised = 0;
+    for (int rungs = 0; promised + ROUND_JUMP_MAX < ours.round; rungs++) {
+        assert_true(rungs < 10);
+        tell(6, (struct message){.kind = MESSAGE_NACK, .ballot = {promised, promised != 0 ? 9 : 0, 1}});
+        assert_int_equal(state_now(), PROPOSER_PREPARING);
+        const struct effect *rung = effect_of(&r, EFFECT_SEND, 0), *again = effect_of(&r, EFFECT_SEND, 1);
+        assert_true(rung->val.send.to == node_set_of(6) && again->val.send.to == node_set_of(6));
+        assert_true(rung->val.send.message.kind == MESSAGE_PREPARE && again->val.send.message.kind == MESSAGE_PREPARE);
+        promised = rung->val.send.message.ballot.round;
+        assert_true(promised < ours.round);
+        assert_int_equal(again->val.send.message.ballot.round, ours.round);
+        promise(6, rung->val.send.message.ballot, 1); /* counts for nothing */
+    }
+    promise(4, ours, 1);
+    assert_int_equal(state_now(), PROPOSER_PREPARING);
+    promise(6, ours, 1);
+    assert_int_equal(state_now(), PROPOSER_LEADING);
+}
+
+/* What a learner says of itself counts until it says something else. */
+static void a_learners_latest_word_counts(void **state)
+{
+    (void)state;
+    lead();
+    progress(SLOT_MAX - 1, SLOT_MAX - 1);
+    progress(1, 1);
     submit(1);
-    tell(4, (struct message){.kind = MESSAGE_ACCEPTED, .ballot = ballot, .from = 1, .to = UINT64_MAX});
-    tell(5, (struct message){.kind = MESSAGE_ACCEPTED, .ballot = ballot, .from = 1, .to = UINT64_MAX});
-    for (uint32_t learner = 1; learner <= 3; learner++)
-        tell(learner, (struct message){.kind = MESSAGE_PROGRESS, .to = UINT64_MAX, .floor = UINT64_MAX});
-    tell(6, (struct message){.kind = MESSAGE_NACK, .ballot = ballot_of(UINT64_MAX, 8)});
+    assert_non_null(sent(&r, MESSAGE_ACCEPT));
     tell(UINT32_MAX, (struct message){.kind = MESSAGE_HEARTBEAT});
-    assert_int_equal(proposer_agent_status(agent).chosen, 1);
     assert_int_equal(state_now(), PROPOSER_LEADING);
 }
 
@@ -708,7 +760,9 @@ int main(void)
         TEST(recovered_values_are_sent_without_pause),
         TEST(acceptors_that_lack_votes_get_them_again),
         TEST(held_slots_are_settled),
-        TEST(slots_beyond_all_bounds_are_ignored),
+        TEST(rounds_do_not_jump),
+        TEST(acceptors_far_below_are_helped_up),
+        TEST(a_learners_latest_word_counts),
         TEST(a_clock_that_jumps_only_makes_it_step_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
