@@ -322,6 +322,74 @@ def test_peer_sends_anything(make_cluster, deployment, native, seed):
             peer.close()
 
 
+FAR = (1 << 62) - 1  # the highest slot and round that a message can name
+PREPARE, PROMISE, ACCEPT, ACCEPTED, NACK, HEARTBEAT, ALIVE, ASK, LOST, CHOSEN, LEARN_REQUEST, LEARN, _, _, PROGRESS, _ = range(16)
+LEADING, RESIGNED, YES, LAST = 2, 4, 8, 1
+
+
+def far_beyond(origin, leader):
+    """Well-formed messages that name rounds and slots which no cluster comes to."""
+    own, others = (FAR, origin.sender, origin.incarnation), (FAR, leader, 1)
+    for ballot in (own, others, (1 << 61, origin.sender, 1)):
+        yield frames.message(PREPARE, ballot=ballot, start=1)
+        yield frames.message(PREPARE, ballot=ballot, start=FAR)
+        yield frames.message(ACCEPT, ballot=ballot, start=FAR, floor=FAR, chosen=FAR)
+        yield frames.message(ACCEPT, ballot=ballot, floor=FAR, entries=[(FAR, ballot, 1, b"x")])
+        yield frames.message(HEARTBEAT, LEADING, ballot=ballot, start=FAR, floor=FAR, chosen=FAR)
+        yield frames.message(HEARTBEAT, ballot=ballot)
+        yield frames.message(CHOSEN, ballot=ballot, start=FAR, floor=FAR, chosen=FAR)
+        yield frames.message(NACK, ballot=ballot, start=FAR)
+        yield frames.message(ALIVE, ballot=ballot)
+        yield frames.message(ACCEPTED, ballot=ballot, start=1, end=FAR)
+        yield frames.message(PROMISE, LAST, ballot=ballot, start=FAR, end=FAR, floor=FAR)
+    yield frames.message(HEARTBEAT, RESIGNED)
+    yield frames.message(PROGRESS, end=FAR, floor=FAR, start=FAR // 64 * 64, batch=(0, 0, 1))
+    yield frames.message(LEARN_REQUEST, start=1, end=FAR)
+    yield frames.message(LEARN_REQUEST, start=FAR - 1, end=FAR)
+    yield frames.message(ASK, start=FAR)
+    yield frames.message(LOST, YES, start=FAR)
+    for step in range(1, 20):  # each of them within reach of the one before
+        yield frames.message(PREPARE, ballot=(step << 32, origin.sender, 1), start=FAR)
+
+
+FAR_BEYOND = [("coordinator", True), ("coordinator", False), ("standalone", True)]
+
+
+@pytest.mark.parametrize("deployment, native", FAR_BEYOND)
+def test_peer_names_what_is_far_beyond(make_cluster, deployment, native):
+    """In place of nodes that are gone, one of each role: messages that name rounds and slots beyond all bounds. What they do does not last:
+    the cluster elects and serves after them, and again when all nodes were started anew."""
+    cluster = make_cluster(deployment, native=native)
+    leader = cluster.up()
+    by_role = {node.role: node.id for node in cluster.nodes.values() if node.id != leader}
+    victims = sorted(by_role.values())
+    others = [node for node in cluster.nodes if node not in victims]
+    with Load(cluster.client_ports(), clients=2) as load:
+        load.wait_answers(20)
+        cluster.kill(*victims)
+        for victim in victims:
+            origin = frames.Origin.of_folder("test", cluster.node_folder(victim))
+            for node in others:
+                with frames.connect(cluster.nodes[node].port) as peer:
+                    for body in far_beyond(origin, leader):
+                        peer.sendall(frames.frame(origin, body))
+                    peer.shutdown(socket.SHUT_WR)
+                    frames.wait_closed(peer)
+        cluster.check_alive(*others)
+        load.wait_answers(50)
+        cluster.start()
+        load.wait_answers(50)
+        cluster.kill_all()
+        cluster.start()
+        load.wait_answers(50)
+        cluster.kill(cluster.wait_leader(settled=True))  # another one has to be elected
+        load.wait_answers(50)
+        cluster.start()
+    load.read_back(cluster.nodes[cluster.wait_leader(settled=True)].client_port)
+    cluster.wait_settled()
+    load.judge()
+
+
 # ---- the configuration ----
 
 NODES = """cluster: test
