@@ -15,6 +15,8 @@ enum {
     SLOW_MAX = 100,
     STALL_MIN_US = 200000,
     STALL_MAX_US = 8000000,
+    HANG_MIN_US = 8000000,
+    HANG_MAX_US = 300000000, /* longer than most worlds last */
     SPARED_PAGES = 32,
 };
 
@@ -378,6 +380,10 @@ uint64_t disk_sim_time(struct disk_sim *d)
     if (strikes(d, FAULT_STALLED_DISK)) {
         fault_fired(d->faults, FAULT_STALLED_DISK);
         us += dice_range(&d->dice, STALL_MIN_US, STALL_MAX_US);
+    }
+    if (strikes(d, FAULT_HUNG_DISK)) {
+        fault_fired(d->faults, FAULT_HUNG_DISK);
+        us += dice_range(&d->dice, HANG_MIN_US, HANG_MAX_US);
     }
     return us;
 }

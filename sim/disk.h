@@ -14,7 +14,7 @@
 struct disk_sim;
 
 /* `faults` is borrowed: rates may change. Rolled for each call: READ_ERROR, WRITE_ERROR, FULL_DISK, FAILED_SYNC,
- * MISDIRECTED_WRITE; for each settling: SLOW_DISK, STALLED_DISK; at power loss: TORN_WRITE, REORDERED_WRITES, LOST_RENAME
+ * MISDIRECTED_WRITE; for each settling: SLOW_DISK, STALLED_DISK, HUNG_DISK; at power loss: TORN_WRITE, REORDERED_WRITES, LOST_RENAME
  * (LOST_WRITES is counted then). */
 struct disk_sim *disk_sim_new(uint64_t seed, uint32_t node, struct faults *faults);
 void disk_sim_free(struct disk_sim *d);

@@ -70,6 +70,9 @@ const struct fault_kind fault_kinds[FAULTS] = {
         "larger groups, later answers: whatever waits for a record waits longer"},
     [FAULT_STALLED_DISK] = {"stalled-disk", "disk", FAULT_TOLERATED, ANY,
         "a leader whose disk has not synced for dead_timeout_ms resigns (rule 15); others do not vote meanwhile"},
+    [FAULT_HUNG_DISK] = {"hung-disk", "disk", FAULT_TOLERATED, ANY,
+        "as stalled-disk, for minutes or until the node is started again: what was not synced promised nothing; when it comes "
+        "back it goes on where it was"},
     [FAULT_FAILED_SYNC] = {"failed-sync", "disk", FAULT_REFUSED, ANY,
         "final (rule 14): nothing becomes durable after it and the node stops with exit code 4. Started again, it writes "
         "its last group once more and syncs before anything that it read counts"},

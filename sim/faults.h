@@ -31,6 +31,7 @@ enum fault {
     FAULT_FULL_DISK,
     FAULT_SLOW_DISK,
     FAULT_STALLED_DISK,
+    FAULT_HUNG_DISK, /* a sync that does not come back, or only after minutes */
     FAULT_FAILED_SYNC,
     FAULT_LOST_RENAME, /* power goes before the folder was synced */
     FAULT_LOST_DISK,   /* the folder is empty */

@@ -22,9 +22,9 @@ static void folder_of(const struct machine *m, char path[32]) { snprintf(path, 3
 
 void machine_init(struct machine *m, struct world *w, uint32_t id)
 {
-    static const enum fault of_disk[] = {FAULT_TORN_WRITE,   FAULT_REORDERED_WRITES, FAULT_READ_ERROR,
-                                         FAULT_WRITE_ERROR,  FAULT_FULL_DISK,        FAULT_SLOW_DISK,
-                                         FAULT_STALLED_DISK, FAULT_FAILED_SYNC,      FAULT_LOST_RENAME};
+    static const enum fault of_disk[] = {FAULT_TORN_WRITE,  FAULT_REORDERED_WRITES, FAULT_READ_ERROR,   FAULT_WRITE_ERROR,
+                                         FAULT_FULL_DISK,   FAULT_SLOW_DISK,        FAULT_STALLED_DISK, FAULT_HUNG_DISK,
+                                         FAULT_FAILED_SYNC, FAULT_LOST_RENAME};
     char path[32];
     m->ports.operations = &machine_ports;
     m->world = w;

@@ -45,6 +45,7 @@ static const struct {
     [FAULT_FULL_DISK] = {100, 5000, false},
     [FAULT_SLOW_DISK] = {1000, 300000, false},
     [FAULT_STALLED_DISK] = {20, 1000, false},
+    [FAULT_HUNG_DISK] = {5, 200, false},
     [FAULT_FAILED_SYNC] = {10, 1000, false},
     [FAULT_LOST_RENAME] = {500000, 900000, false},
     [FAULT_LOST_DISK] = {500, 10000, true},
