@@ -10,6 +10,7 @@
 #include "cli/demo_client.h"
 #include "cli/options.h"
 #include "cli/verbs.h"
+#include "host/descriptors.h"
 #include "host/engine.h"
 #include "host/limits.h"
 #include "host/logger.h"
@@ -186,8 +187,12 @@ static void run_nodes(struct process *p, const struct config_group *group, bool 
 static int run_group(struct process *p, const struct config_group *group, bool native)
 {
     struct problem problem;
+    char notice[DESCRIPTORS_NOTICE_SIZE];
     p->logger = logger_new(0, p->config.log_level);
-    if (limits_check(group->count, native, &problem) && open_process(p, &problem)) {
+    if (descriptors_reserve(&p->config, group, native, notice, &problem) && limits_check(group->count, native, &problem) &&
+        open_process(p, &problem)) {
+        if (notice[0] != '\0')
+            logger_log(p->logger, LOG_WARNING, "process", "%s", notice);
         run_nodes(p, group, native);
     } else {
         logger_log(p->logger, LOG_ERROR, "process", "%s", problem.text);

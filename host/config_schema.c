@@ -127,7 +127,7 @@ static const struct config_key setting_keys[] = {
     BYTES("frame_bytes_max", frame_bytes_max, 48 * MIB, 256 * KIB, 256 * MIB,
           "A frame between nodes at most; a longer one closes the connection"),
     COUNT("client_connections_max", client_connections_max, 10000, 1, 1000000,
-          "Connections that a client port keeps at most"),
+          "Connections that a client port keeps at most; fewer, if no more files may be open (ulimit -n)"),
     BYTES("client_bytes_max", client_bytes_max, 16 * MIB, 4 * KIB, 4 * GIB,
           "Bytes of one client's waiting requests; beyond, its connection is not read"),
     BYTES("client_bytes_all_max", client_bytes_all_max, 256 * MIB, 4 * KIB, 64 * GIB,

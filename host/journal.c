@@ -192,7 +192,8 @@ static bool tell_room(struct journal *j)
         snprintf(text, sizeof text, "%s; no record becomes durable until there is room, which is looked for again and again",
                  problem.text);
     else
-        snprintf(text, sizeof text, "there is room again, after %.1f s", (double)(uv_hrtime() - j->no_room_told) / 1e9);
+        snprintf(text, sizeof text, "there is room again, after %llu ms",
+                 (unsigned long long)(uv_hrtime() - j->no_room_told) / 1000000);
     j->no_room_told = since;
     j->spare_told = j->spare_told && since != 0;
     if (j->options.on_notice != NULL)

@@ -10,28 +10,11 @@
 
 /* What the process takes, and what each node does; with some to spare. */
 enum {
-    DESCRIPTORS = 32,
-    DESCRIPTORS_OF_NODE = 16,
     THREADS = 4, /* log, epochs; and as many as there are processors to compile with */
     THREADS_OF_NODE = 4,
     PROCESSORS_MAX = 256,
 };
 static const size_t ROOM_NATIVE = (size_t)256 << 20, ROOM_WASM = (size_t)2 << 30;
-
-static bool check_descriptors(size_t nodes, struct problem *problem)
-{
-    int found[DESCRIPTORS + DESCRIPTORS_OF_NODE * NODE_ID_MAX];
-    const size_t needed = DESCRIPTORS + DESCRIPTORS_OF_NODE * nodes;
-    size_t count = 0;
-    while (count < needed && (found[count] = dup(STDERR_FILENO)) >= 0)
-        count++;
-    const char *why = count < needed ? strerror(errno) : NULL;
-    for (size_t i = 0; i < count; i++)
-        close(found[i]);
-    return why == NULL ||
-           problem_set(problem, EXIT_TROUBLE, "%s: only %zu more can be opened, of the %zu that are needed (ulimit -n)", why,
-                       count, needed);
-}
 
 static void *wait_for_lock(void *lock)
 {
@@ -72,8 +55,7 @@ static bool check_room(size_t bytes, struct problem *problem)
 
 bool limits_check(size_t nodes, bool native, struct problem *problem)
 {
-    return check_descriptors(nodes, problem) && check_threads(nodes, problem) &&
-           check_room(native ? ROOM_NATIVE : ROOM_WASM, problem);
+    return check_threads(nodes, problem) && check_room(native ? ROOM_NATIVE : ROOM_WASM, problem);
 }
 
 bool limits_have_room(struct problem *problem) { return check_room(ROOM_WASM, problem); }

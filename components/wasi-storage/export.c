@@ -359,8 +359,8 @@ static void no_room(const struct problem *problem)
 static void room_again(void)
 {
     if (storage.no_room_since != 0)
-        logger_log(storage.logger, LOG_WARNING, "journal", "there is room again, after %.1f s",
-                   (double)(disk_now(disk_wasi()) - storage.no_room_since) / 1e6);
+        logger_log(storage.logger, LOG_WARNING, "journal", "there is room again, after %llu ms",
+                   (unsigned long long)(disk_now(disk_wasi()) - storage.no_room_since) / 1000);
     storage.no_room_since = 0;
 }
 
