@@ -14,12 +14,28 @@
 
 enum { ZERO_BYTES = 256 << 10 };
 
+/* Without following a link, and without waiting for a pipe. */
+static int open_regular(const char *path, int flags)
+{
+    struct stat status;
+    int file = open(path, flags | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
+    if (file < 0)
+        return -errno;
+    int error = fstat(file, &status) != 0 ? -errno : S_ISREG(status.st_mode) ? 0 : -ENXIO;
+    if (error == 0)
+        return file;
+    close(file);
+    return error;
+}
+
 static int posix_open(struct disk *d, const char *path, enum disk_open how)
 {
-    static const int flags[] = {[DISK_READ] = O_RDONLY, [DISK_WRITE] = O_RDWR, [DISK_MAKE] = O_RDWR | O_CREAT | O_TRUNC};
+    static const int flags[] = {[DISK_READ] = O_RDONLY, [DISK_WRITE] = O_RDWR, [DISK_MAKE] = O_RDWR | O_CREAT | O_EXCL};
     (void)d;
-    int file = open(path, flags[how] | O_CLOEXEC, 0600);
-    return file >= 0 ? file : -errno;
+    int file = open_regular(path, flags[how]);
+    if (file == -EEXIST) /* what a crash has left; or a link, which goes, and not what it points to */
+        file = unlink(path) == 0 ? open_regular(path, flags[how]) : -errno;
+    return file;
 }
 
 static void posix_close(struct disk *d, int file)
@@ -149,9 +165,9 @@ static int posix_lock(struct disk *d, const char *path, char *holder, size_t siz
     (void)d;
     int error = 0;
     char text[32];
-    int file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    int file = open_regular(path, O_RDWR | O_CREAT);
     if (file < 0)
-        return -errno;
+        return file;
     if (flock(file, LOCK_EX | LOCK_NB) != 0) {
         error = -errno;
         ssize_t n = pread(file, holder, size - 1, 0);

@@ -7,6 +7,7 @@
  *   sandbox  host      as the first, and the life asks here who it is and whom it may listen to
  *   sandbox  sandbox   the data folder is locked here, and that is all */
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "host/grpc_network.h"
@@ -44,6 +45,20 @@ static void tell_notice(struct node_host *h, const char *notice)
         logger_log(h->ports.logger, LOG_WARNING, "node", "%s: %s", h->path, notice);
 }
 
+/* Whoever may write there can take the node's votes back. */
+static void warn_about_access(struct node_host *h)
+{
+    struct stat status;
+    if (stat(h->path, &status) != 0)
+        return;
+    if ((status.st_mode & (S_IWGRP | S_IWOTH)) != 0)
+        logger_log(h->ports.logger, LOG_WARNING, "node", "%s: others than its owner may write to this folder (mode %04o)",
+                   h->path, (unsigned)status.st_mode & 07777);
+    if (status.st_uid != geteuid())
+        logger_log(h->ports.logger, LOG_WARNING, "node", "%s: this folder belongs to another user (%u)", h->path,
+                   (unsigned)status.st_uid);
+}
+
 static void warn_about_crashes(struct node_host *h)
 {
     const struct config *config = h->options.config;
@@ -62,6 +77,7 @@ static bool open_storage(struct node_host *h, struct problem *problem)
     warn_about_crashes(h);
     if (snprintf(h->path, sizeof h->path, "%s/node-%u", config->data, h->self->id) >= (int)sizeof h->path)
         return problem_set(problem, EXIT_DATA, "data: the path is too long");
+    warn_about_access(h);
     const char *notice;
     if (!host_storage(h)) {
         h->folder_lock = data_folder_lock(disk_posix(), h->path, h->self->id, &notice, problem);

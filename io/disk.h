@@ -21,7 +21,7 @@ struct disk {
 enum disk_open {
     DISK_READ,  /* a file that exists */
     DISK_WRITE, /* a file that exists, to read and write */
-    DISK_MAKE,  /* an empty file, made or emptied, to read and write */
+    DISK_MAKE,  /* an empty file, in place of what had the name, to read and write */
 };
 
 enum { DISK_BOOT_ID_SIZE = 64 };
@@ -68,7 +68,7 @@ static inline char *disk_path(const char *folder, const char *name)
 /* ---- Files ---- */
 
 /* Opens the file `path`; new ones may be read and written by their owner alone. Returns a file (0 or above), the caller's to
- * close. */
+ * close. -ELOOP: it is a link; those are not followed. -ENXIO: it is not a regular file. */
 static inline int disk_open(struct disk *d, const char *path, enum disk_open how)
 {
     return d->operations->open(d, path, how);

@@ -28,6 +28,14 @@ static bool says_no_room(int64_t error)
     return error == -ENOSPC || error == -EDQUOT || error == -EFBIG || error == -EMFILE || error == -ENFILE;
 }
 
+/* Two that the disk gives with a meaning of its own (io/disk.h). */
+static const char *words_of(int64_t error)
+{
+    return error == -ELOOP   ? "a link, and links are not followed"
+           : error == -ENXIO ? "not a regular file"
+                             : strerror((int)-error);
+}
+
 bool problem_set_error(struct problem *p, int exit_code, int64_t error, const char *format, ...)
 {
     va_list args;
@@ -37,7 +45,7 @@ bool problem_set_error(struct problem *p, int exit_code, int64_t error, const ch
     int len = vsnprintf(p->text, sizeof p->text, format, args);
     va_end(args);
     if (len >= 0 && (size_t)len < sizeof p->text)
-        snprintf(p->text + len, sizeof p->text - (size_t)len, "%s", strerror((int)-error));
+        snprintf(p->text + len, sizeof p->text - (size_t)len, "%s", words_of(error));
     return false;
 }
 

@@ -104,15 +104,15 @@ static bool find_root(wasi_filesystem_types_borrow_descriptor_t *root)
     return wasi.found;
 }
 
-static int open_at(const char *path, wasi_filesystem_types_open_flags_t open_flags,
-                   wasi_filesystem_types_descriptor_flags_t flags, wasi_filesystem_types_own_descriptor_t *out)
+static int open_at(const char *path, wasi_filesystem_types_path_flags_t path_flags,
+                   wasi_filesystem_types_open_flags_t open_flags, wasi_filesystem_types_descriptor_flags_t flags,
+                   wasi_filesystem_types_own_descriptor_t *out)
 {
     wasi_filesystem_types_borrow_descriptor_t root;
     wasi_filesystem_types_error_code_t code = WASI_FILESYSTEM_TYPES_ERROR_CODE_NO_ENTRY;
     wasi_library_string_t name = text_of(path);
     bool ok = find_root(&root) &&
-              wasi_filesystem_types_method_descriptor_open_at(root, WASI_FILESYSTEM_TYPES_PATH_FLAGS_SYMLINK_FOLLOW, &name,
-                                                              open_flags, flags, out, &code);
+              wasi_filesystem_types_method_descriptor_open_at(root, path_flags, &name, open_flags, flags, out, &code);
     return outcome(ok, code);
 }
 
@@ -124,18 +124,52 @@ static wasi_filesystem_types_borrow_descriptor_t opened(int file)
 
 /* ---- Files ---- */
 
+static bool stat_at(const char *path, wasi_filesystem_types_path_flags_t path_flags,
+                    wasi_filesystem_types_descriptor_stat_t *stat, int *error)
+{
+    wasi_filesystem_types_borrow_descriptor_t root;
+    wasi_filesystem_types_error_code_t code = WASI_FILESYSTEM_TYPES_ERROR_CODE_NO_ENTRY;
+    wasi_library_string_t name = text_of(path);
+    bool ok = find_root(&root) && wasi_filesystem_types_method_descriptor_stat_at(root, path_flags, &name, stat, &code);
+    *error = outcome(ok, code);
+    return ok;
+}
+
+/* Looked at before it is opened: a host may wait for a pipe. */
+static int check_regular(const char *path)
+{
+    wasi_filesystem_types_descriptor_stat_t stat;
+    int error;
+    if (!stat_at(path, 0, &stat, &error))
+        return error;
+    return stat.type == WASI_FILESYSTEM_TYPES_DESCRIPTOR_TYPE_REGULAR_FILE    ? 0
+           : stat.type == WASI_FILESYSTEM_TYPES_DESCRIPTOR_TYPE_SYMBOLIC_LINK ? -ELOOP
+                                                                              : -ENXIO;
+}
+
+static int wasi_remove(struct disk *d, const char *path)
+{
+    wasi_filesystem_types_borrow_descriptor_t root;
+    wasi_filesystem_types_error_code_t code = WASI_FILESYSTEM_TYPES_ERROR_CODE_NO_ENTRY;
+    wasi_library_string_t name = text_of(path);
+    (void)d;
+    bool ok = find_root(&root) && wasi_filesystem_types_method_descriptor_unlink_file_at(root, &name, &code);
+    return outcome(ok, code);
+}
+
 static int wasi_open(struct disk *d, const char *path, enum disk_open how)
 {
     enum { READ = WASI_FILESYSTEM_TYPES_DESCRIPTOR_FLAGS_READ, WRITE = WASI_FILESYSTEM_TYPES_DESCRIPTOR_FLAGS_WRITE };
-    enum { MAKE = WASI_FILESYSTEM_TYPES_OPEN_FLAGS_CREATE | WASI_FILESYSTEM_TYPES_OPEN_FLAGS_TRUNCATE };
+    enum { MAKE = WASI_FILESYSTEM_TYPES_OPEN_FLAGS_CREATE | WASI_FILESYSTEM_TYPES_OPEN_FLAGS_EXCLUSIVE };
     int file = 0;
-    (void)d;
     while (file < FILES_MAX && wasi.files[file].used)
         file++;
     if (file == FILES_MAX)
         return -EMFILE;
-    int error =
-        open_at(path, how == DISK_MAKE ? MAKE : 0, how == DISK_READ ? READ : READ | WRITE, &wasi.files[file].descriptor);
+    int error = how == DISK_MAKE ? wasi_remove(d, path) : check_regular(path);
+    if (error == 0 || (how == DISK_MAKE && error == -ENOENT))
+        error = open_at(path, 0, how == DISK_MAKE ? MAKE : 0, how == DISK_READ ? READ : READ | WRITE,
+                        &wasi.files[file].descriptor);
     wasi.files[file].used = error == 0;
     return error == 0 ? file : error;
 }
@@ -234,14 +268,10 @@ static int wasi_sync_data(struct disk *d, int file)
 
 static int64_t wasi_size(struct disk *d, const char *path)
 {
-    wasi_filesystem_types_borrow_descriptor_t root;
     wasi_filesystem_types_descriptor_stat_t stat;
-    wasi_filesystem_types_error_code_t code = WASI_FILESYSTEM_TYPES_ERROR_CODE_NO_ENTRY;
-    wasi_library_string_t name = text_of(path);
+    int error;
     (void)d;
-    bool ok = find_root(&root) && wasi_filesystem_types_method_descriptor_stat_at(
-                                      root, WASI_FILESYSTEM_TYPES_PATH_FLAGS_SYMLINK_FOLLOW, &name, &stat, &code);
-    return ok ? (int64_t)stat.size : -to_errno(code);
+    return stat_at(path, WASI_FILESYSTEM_TYPES_PATH_FLAGS_SYMLINK_FOLLOW, &stat, &error) ? (int64_t)stat.size : error;
 }
 
 static int wasi_rename(struct disk *d, const char *from, const char *to)
@@ -254,19 +284,10 @@ static int wasi_rename(struct disk *d, const char *from, const char *to)
     return outcome(ok, code);
 }
 
-static int wasi_remove(struct disk *d, const char *path)
-{
-    wasi_filesystem_types_borrow_descriptor_t root;
-    wasi_filesystem_types_error_code_t code = WASI_FILESYSTEM_TYPES_ERROR_CODE_NO_ENTRY;
-    wasi_library_string_t name = text_of(path);
-    (void)d;
-    bool ok = find_root(&root) && wasi_filesystem_types_method_descriptor_unlink_file_at(root, &name, &code);
-    return outcome(ok, code);
-}
-
 static int open_folder(const char *path, wasi_filesystem_types_own_descriptor_t *out)
 {
-    return open_at(path, WASI_FILESYSTEM_TYPES_OPEN_FLAGS_DIRECTORY, WASI_FILESYSTEM_TYPES_DESCRIPTOR_FLAGS_READ, out);
+    return open_at(path, WASI_FILESYSTEM_TYPES_PATH_FLAGS_SYMLINK_FOLLOW, WASI_FILESYSTEM_TYPES_OPEN_FLAGS_DIRECTORY,
+                   WASI_FILESYSTEM_TYPES_DESCRIPTOR_FLAGS_READ, out);
 }
 
 static int list_entries(wasi_filesystem_types_own_directory_entry_stream_t stream,

@@ -439,6 +439,27 @@ static void test_folders(void **state)
     guest_open_refused(g, EXIT_BAD_INPUT, "storage: the settings are damaged, or of another version");
 }
 
+/* As tests/unit/test_data_folder.c: what is no file is refused, and a link is not followed. */
+static void test_what_is_no_file_is_refused(void **state)
+{
+    (void)state;
+    assert_int_equal(rename("node-1/identity", "node-1/elsewhere"), 0);
+    assert_int_equal(symlink("elsewhere", "node-1/identity"), 0);
+    guest_open_refused(guest_new(".", "node-1", true, DURABILITY_FSYNC), EXIT_DATA, "links are not followed");
+    assert_int_equal(unlink("node-1/identity"), 0);
+    assert_int_equal(mkfifo("node-1/identity", 0600), 0);
+    guest_open_refused(guest_new(".", "node-1", true, DURABILITY_FSYNC), EXIT_DATA, "not a regular file");
+    assert_int_equal(rename("node-1/elsewhere", "node-1/identity"), 0);
+    assert_int_equal(close(creat("victim", 0600)), 0);
+    assert_int_equal(symlink("../victim", "node-1/identity.tmp"), 0);
+    struct guest *g = guest_new(".", "node-1", true, DURABILITY_FSYNC);
+    guest_append(g, 1, 1);
+    guest_end(g);
+    struct stat status;
+    assert_int_equal(stat("victim", &status), 0);
+    assert_int_equal(status.st_size, 0);
+}
+
 /* A node that takes its turns. */
 struct turns {
     struct guest *guest;
@@ -513,10 +534,11 @@ int main(int argc, char **argv)
     wasm_signals_keep();
 #define TEST(name) cmocka_unit_test_setup_teardown(name, enter, leave)
     const struct CMUnitTest tests[] = {
-        TEST(test_back_and_forth), TEST(test_same_bytes), TEST(test_peers),      TEST(test_reading_back),
-        TEST(test_much),           TEST(test_torn_tail),  TEST(test_corruption), TEST(test_idle_mark),
-        TEST(test_killed),         TEST(test_memory),     TEST(test_os),         TEST(test_failed_write_is_final),
-        TEST(test_folders),        TEST(test_lease),
+        TEST(test_back_and_forth), TEST(test_same_bytes), TEST(test_peers),
+        TEST(test_reading_back),   TEST(test_much),       TEST(test_torn_tail),
+        TEST(test_corruption),     TEST(test_idle_mark),  TEST(test_killed),
+        TEST(test_memory),         TEST(test_os),         TEST(test_failed_write_is_final),
+        TEST(test_folders),        TEST(test_lease),      TEST(test_what_is_no_file_is_refused),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     engine_close(engine);

@@ -205,6 +205,22 @@ def test_two_signals_at_once_are_one(make_cluster):
     assert "by force" not in server.log()
 
 
+def test_a_folder_that_others_may_write_to_is_told_of(make_cluster):
+    cluster = one_node(make_cluster, native=True)
+    cluster.init()
+    cluster.start()
+    cluster.wait_leader(settled=True)
+    cluster.stop()
+    assert warnings(cluster, 1) == []
+    cluster.node_folder(1).chmod(0o777)
+    cluster.start()
+    cluster.wait_leader(settled=True)
+    cluster.stop()
+    assert [line["message"].split(": ")[1] for line in warnings(cluster, 1)] == [
+        "others than its owner may write to this folder (mode 0777)"
+    ]
+
+
 # ---- limits ----
 
 

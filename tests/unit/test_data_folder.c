@@ -403,6 +403,51 @@ static void test_full_disk(void **state)
     data_folder_close(f);
 }
 
+/* Should it wait for ever, the test ends. */
+static void expect_refused(const char *error)
+{
+    alarm(30);
+    expect_open("demo", 1, error);
+    alarm(0);
+}
+
+/* Who can write to the folder may put something else in a file's place. Nothing is followed out of the folder, and nobody waits
+ * for the other end of a pipe. */
+static void test_what_is_no_file_is_refused(void **state)
+{
+    static const char *const names[] = {"identity", "peers", "lock"};
+    (void)state;
+    const uint8_t a[16] = {1};
+    char path[64], error[128], outside[16];
+    format();
+    struct data_folder *f = open_folder();
+    assert_true(data_folder_accept_peer(f, 2, a));
+    data_folder_close(f);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        snprintf(path, sizeof path, NODE "/%s", names[i]);
+        assert_int_equal(rename(path, "outside"), 0);
+        assert_int_equal(symlink("../../../outside", path), 0);
+        snprintf(error, sizeof error, NODE "/%s: a link, and links are not followed", names[i]);
+        expect_refused(error);
+        assert_int_equal(unlink(path), 0);
+        assert_int_equal(mkfifo(path, 0600), 0);
+        snprintf(error, sizeof error, NODE "/%s: not a regular file", names[i]);
+        expect_refused(error);
+        assert_int_equal(unlink(path), 0);
+        assert_int_equal(rename("outside", path), 0);
+    }
+    write_all("victim", "untouched", 9);
+    snprintf(path, sizeof path, NODE "/identity.tmp");
+    assert_int_equal(symlink("../../../victim", path), 0);
+    data_folder_close(open_folder()); /* the link goes, and not what it points to */
+    assert_int_equal(mkfifo(path, 0600), 0);
+    data_folder_close(open_folder());
+    write_all(path, "left by a crash", 15);
+    data_folder_close(open_folder());
+    assert_int_equal(read_all("victim", outside, sizeof outside), 9);
+    assert_memory_equal(outside, "untouched", 9);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, enter, leave)
@@ -424,6 +469,7 @@ int main(void)
         TEST(test_peers_are_remembered),
         TEST(test_many_peers),
         TEST(test_full_disk),
+        TEST(test_what_is_no_file_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
