@@ -21,7 +21,10 @@ static int open_regular(const char *path, int flags)
     int file = open(path, flags | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
     if (file < 0)
         return -errno;
-    int error = fstat(file, &status) != 0 ? -errno : S_ISREG(status.st_mode) ? 0 : -ENXIO;
+    int error = fstat(file, &status) != 0 ? -errno
+                : S_ISREG(status.st_mode) ? 0
+                : S_ISDIR(status.st_mode) ? -EISDIR
+                                          : -ENXIO;
     if (error == 0)
         return file;
     close(file);

@@ -143,6 +143,7 @@ static int check_regular(const char *path)
     if (!stat_at(path, 0, &stat, &error))
         return error;
     return stat.type == WASI_FILESYSTEM_TYPES_DESCRIPTOR_TYPE_REGULAR_FILE    ? 0
+           : stat.type == WASI_FILESYSTEM_TYPES_DESCRIPTOR_TYPE_DIRECTORY     ? -EISDIR
            : stat.type == WASI_FILESYSTEM_TYPES_DESCRIPTOR_TYPE_SYMBOLIC_LINK ? -ELOOP
                                                                               : -ENXIO;
 }
