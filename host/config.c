@@ -19,11 +19,11 @@
 #include <yaml.h>
 
 #include "core/base/memory.h"
+#include "host/config_bounds.h"
 #include "host/config_check.h"
 #include "host/config_schema.h"
 
 enum {
-    FILE_BYTES_MAX = 1 << 20,
     PATH_TEXT_MAX = 96, /* "settings.storage_flush_state_interval_ms" and the like */
 };
 
@@ -621,17 +621,17 @@ static bool read_file(const char *file, char **text, size_t *len, struct problem
     FILE *in = fopen(file, "re");
     if (in == NULL)
         return problem_set(problem, EXIT_BAD_INPUT, "%s: %s", file, strerror(errno));
-    *text = memory_new(FILE_BYTES_MAX + 1, 1);
-    *len = fread(*text, 1, FILE_BYTES_MAX + 1, in);
+    *text = memory_new(CONFIG_FILE_BYTES_MAX + 1, 1);
+    *len = fread(*text, 1, CONFIG_FILE_BYTES_MAX + 1, in);
     const bool bad = ferror(in) != 0;
     const int error = errno;
     fclose(in);
-    if (!bad && *len <= FILE_BYTES_MAX)
+    if (!bad && *len <= CONFIG_FILE_BYTES_MAX)
         return true;
     free(*text);
     if (bad)
         return problem_set(problem, EXIT_BAD_INPUT, "%s: %s", file, strerror(error));
-    return problem_set(problem, EXIT_BAD_INPUT, "%s: more than %d bytes", file, FILE_BYTES_MAX);
+    return problem_set(problem, EXIT_BAD_INPUT, "%s: more than %d bytes", file, CONFIG_FILE_BYTES_MAX);
 }
 
 static bool fail_yaml(struct loader *l, const yaml_parser_t *parser, const char *text)
@@ -694,6 +694,10 @@ bool config_load(struct config *config, const char *file, struct problem *proble
     *config = (struct config){0};
     if (!read_file(file, &text, &len, problem))
         return false;
+    if (!config_bounds_check(file, text, len, problem)) {
+        free(text);
+        return false;
+    }
     struct loader l = {.file = file, .problem = problem, .config = config};
     config->file = strdup(file);
     invariant(config->file != NULL);

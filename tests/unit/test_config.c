@@ -239,11 +239,57 @@ static void test_unreadable_files(void **state)
     assert_int_equal(problem.exit_code, EXIT_BAD_INPUT);
 }
 
+/* `head`, then `text` so often. */
+static void expect_bounded(const char *head, const char *text, size_t times, const char *expected)
+{
+    struct config config;
+    struct problem problem = {0};
+    const size_t len = strlen(text);
+    char *whole = malloc(strlen(head) + len * times + 1);
+    assert_non_null(whole);
+    size_t size = (size_t)sprintf(whole, "%s", head);
+    for (size_t i = 0; i < times; i++, size += len)
+        memcpy(whole + size, text, len);
+    write_file(whole, size);
+    free(whole);
+    alarm(30); /* what is refused is refused at once, and not after hours */
+    assert_false(config_load(&config, "c.yaml", &problem));
+    alarm(0);
+    assert_string_equal(problem.text, expected);
+    assert_int_equal(problem.exit_code, EXIT_BAD_INPUT);
+}
+
+static void test_hostile_files(void **state)
+{
+    static const char deep[] = "c.yaml:1: lists and maps are nested more than 8 deep";
+    static const char shared[] = "c.yaml:2: anchors and aliases (`&name`, `*name`) are not supported";
+    (void)state;
+    expect_bounded("", "[", 1000000, deep);
+    expect_bounded("", "{", 1000000, deep);
+    expect_bounded("", "[{", 500000, deep);
+    expect_bounded("", "- ", 500000, deep);
+    expect_bounded("", "? ", 500000, deep);
+    expect_bounded("cluster: demo\nnodes: ", "[", 500000, "c.yaml:2: lists and maps are nested more than 8 deep");
+    expect_bounded("\na: &a [x]\n", "", 0, shared);
+    expect_bounded("\na: *a\n", "", 0, shared);
+    expect_bounded("\n? &a x\n", "", 0, shared);
+    expect_bounded("cluster: ", "x", 4097, "c.yaml:1: a name or value of more than 4096 bytes");
+    expect_bounded("", "x", 4097, "c.yaml:1: a name or value of more than 4096 bytes");
+    /* Long, but flat. */
+    expect_bounded("", "a: b\n", 200000, "c.yaml:1: key 'a': unknown key");
+    expect_bounded("[", "a,", 500000, "c.yaml:2: not YAML: while parsing a flow node: did not find expected node content");
+    expect_bounded("cluster: demo\nnodes: [", "{},", 300000,
+                   "c.yaml:3: not YAML: while parsing a flow node: did not find expected node content");
+    expect_bounded("", "\n", 1000000, "c.yaml:1: the file is empty");
+    expect_bounded("", "#", 1000000, "c.yaml:1: the file is empty");
+    expect_bounded("", "--- a\n", 150000, "c.yaml:1: the file must be a map (`name: value` lines)");
+}
+
 /* Any prefix of a sound file, and any sound file with one byte changed, is read or refused, never more. */
 static void test_damaged_files(void **state)
 {
     (void)state;
-    static const char whole[] = HEAD "groups: [[1, 2], [3]]\nsettings: &a {alpha: 3, batch_bytes: 4 KiB}\n";
+    static const char whole[] = HEAD "groups: [[1, 2], [3]]\nsettings: {alpha: 3, batch_bytes: 4 KiB}\n";
     char text[sizeof whole];
     struct config config;
     struct problem problem;
@@ -545,6 +591,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_each_error_is_one_line),
         cmocka_unit_test(test_unreadable_files),
+        cmocka_unit_test(test_hostile_files),
         cmocka_unit_test(test_damaged_files),
         cmocka_unit_test(test_defaults),
         cmocka_unit_test(test_values),
