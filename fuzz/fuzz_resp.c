@@ -1,5 +1,5 @@
-/* Any bytes as a stream of requests: in one piece and in pieces it is the same requests, whose arguments lie within it. The first
- * byte says how long the pieces are. */
+/* Any bytes as a stream of requests: in one piece and in pieces it is the same requests, kept and skipped, whose arguments lie
+ * within it. The first byte says how long the pieces are; a request that is kept parses the same when it is parsed again. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,13 +9,19 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static const struct resp_limits limits = {.args_max = 64, .bytes_max = 4096};
+static const struct resp_limits limits = {.args_max = 64, .bytes_max = 256, .skip_max = 1024};
 
 struct parsed {
     uint64_t hash; /* over all requests and the error, if any */
-    size_t taken;
+    size_t taken;  /* by requests that are over */
+    size_t at;     /* where the parser goes on: behind what it has skipped, too */
     enum resp_result last;
 };
+
+static bool lies_within(const struct bytes *arg, const uint8_t *from, size_t len)
+{
+    return arg->ptr >= from && arg->len <= len && arg->ptr <= from + (len - arg->len);
+}
 
 static void add_request(struct parsed *o, const struct resp_request *request, const uint8_t *from, size_t len)
 {
@@ -23,10 +29,16 @@ static void add_request(struct parsed *o, const struct resp_request *request, co
     o->hash = checksum(&request->argc, sizeof request->argc, o->hash);
     for (size_t i = 0; i < request->argc; i++) {
         const struct bytes *arg = &request->args[i];
-        invariant(arg->ptr >= from && arg->ptr + arg->len <= from + request->size);
+        invariant(lies_within(arg, from, request->size) || lies_within(arg, request->text, request->text_capacity));
         o->hash = checksum(arg->ptr, arg->len, o->hash + arg->len);
     }
-    o->taken += request->size;
+    o->taken = o->at += request->size;
+}
+
+static void add_error(struct parsed *o, const struct resp_request *request)
+{
+    invariant(strlen(request->error) > 0);
+    o->hash = checksum(request->error, strlen(request->error), o->hash);
 }
 
 /* Parses the stream, of which `step` more bytes are there each time the parser wants more. */
@@ -40,20 +52,30 @@ static struct parsed parse(const uint8_t *data, size_t size, size_t step)
     if (size > 0)
         memcpy(copy, data, size);
     size_t there = step < size ? step : size;
-    for (;;) {
-        o.last = resp_parse(&parser, &limits, copy + o.taken, there - o.taken, &request);
+    do {
+        o.last = resp_parse(&parser, &limits, copy + o.at, there - o.at, &request);
         if (o.last == RESP_WHOLE) {
-            add_request(&o, &request, copy + o.taken, there - o.taken);
+            uint64_t before = o.hash;
+            add_request(&o, &request, copy + o.at, there - o.at);
+            struct parsed again = {.hash = before, .at = o.at - request.size};
+            invariant(resp_parse(&parser, &limits, copy + again.at, there - again.at, &request) == RESP_WHOLE);
+            add_request(&again, &request, copy + again.at, there - again.at);
+            invariant(again.hash == o.hash && again.at == o.at);
+        } else if (o.last == RESP_SKIPPED || o.last == RESP_TOO_LONG) {
+            invariant(request.size > 0 && request.size <= there - o.at);
+            o.at += request.size;
+            if (o.last == RESP_TOO_LONG) {
+                add_error(&o, &request);
+                invariant(o.at - o.taken > limits.bytes_max && o.at - o.taken <= limits.skip_max + 1u);
+                o.taken = o.at;
+            }
         } else if (o.last == RESP_BAD) {
-            invariant(strlen(request.error) > 0);
-            o.hash = checksum(request.error, strlen(request.error), o.hash);
-            break;
-        } else if (there == size) {
-            break;
-        } else {
+            add_error(&o, &request);
+        } else if (there < size) {
             there = size - there > step ? there + step : size;
+            o.last = RESP_SKIPPED; /* not the last */
         }
-    }
+    } while (o.last != RESP_BAD && o.last != RESP_PARTIAL);
     resp_parser_close(&parser);
     resp_request_close(&request);
     free(copy);

@@ -1,12 +1,18 @@
 /* The parser understands a request once, however many pieces it comes in: `at` is where it goes on, and what it has found is
  * kept as offsets, since the bytes may have moved by the next call. An argument is expected whole (its length is known
- * by then), a line is searched for its end only beyond what was searched before. */
+ * by then), a line is searched for its end only beyond what was searched before.
+ *
+ * A request that is too long is skipped: its lengths tell where the next one begins, so that nothing of it has to be kept
+ * and the connection does not lose its place. */
 #include "core/formats/resp.h"
 
 #include "core/base/memory.h"
 #include "core/formats/decimal.h"
 
 enum { LINE_MAX = 64 * 1024, LENGTH_LINE_MAX = 32 };
+
+static const char too_long_to_skip[] = "request is too long to be skipped";
+static const char wrong_end[] = "bulk does not end where its length says";
 
 /* ---- Requests ---- */
 
@@ -20,7 +26,9 @@ static enum resp_result bad(struct resp_request *request, const char *what)
 
 static void start_again(struct resp_parser *p)
 {
+    p->mode = RESP_KEEPS;
     p->expected = p->done = p->at = p->wanted = 0;
+    p->skipped = p->left = 0;
     if (p->spans != NULL) {
         free(p->spans);
         p->spans = NULL;
@@ -50,12 +58,12 @@ static struct bytes *add_arg(struct resp_request *request)
     return &request->args[request->argc++];
 }
 
-static enum resp_result whole(struct resp_parser *p, uint8_t *data, struct resp_request *request)
+static enum resp_result whole(struct resp_parser *p, const uint8_t *data, struct resp_request *request)
 {
     request->args = memory_reserve(request->args, &request->capacity, p->done, sizeof *request->args);
     for (uint32_t i = 0; i < p->done; i++) {
         const struct resp_span *span = span_at(p, i);
-        request->args[i] = (struct bytes){.ptr = data + span->at, .len = span->len};
+        request->args[i] = (struct bytes){.ptr = (uint8_t *)(uintptr_t)data + span->at, .len = span->len};
     }
     request->argc = p->done;
     request->size = p->at;
@@ -97,24 +105,115 @@ static enum resp_result wrong_mark(struct resp_request *request, uint8_t found)
     return RESP_BAD;
 }
 
+/* The longest request after which the connection still goes on. */
+static uint32_t longest_of(const struct resp_limits *limits)
+{
+    return limits->skip_max > limits->bytes_max ? limits->skip_max : limits->bytes_max;
+}
+
+/* The length of the next argument. The request may be longer than what is kept, but not than what is skipped. */
+static enum resp_result argument_length(struct resp_parser *p, const struct resp_limits *limits, const uint8_t *data,
+                                        size_t len, int64_t *size, struct resp_request *request)
+{
+    if (p->at >= len)
+        return RESP_PARTIAL;
+    if (data[p->at] != '$')
+        return wrong_mark(request, data[p->at]);
+    enum resp_result result = length_line(p, data, len, size, "invalid bulk length", request);
+    if (result != RESP_WHOLE)
+        return result;
+    if (*size < 0)
+        return bad(request, "invalid bulk length");
+    uint32_t longest = longest_of(limits);
+    if (*size > longest || p->skipped + p->at + (uint64_t)*size + 2 > longest)
+        return bad(request, too_long_to_skip);
+    return RESP_WHOLE;
+}
+
+/* ---- Skipping ---- */
+
+/* What has been skipped so far need not be given again. */
+static enum resp_result skipped(struct resp_parser *p, struct resp_request *request)
+{
+    if (p->at == 0)
+        return RESP_PARTIAL;
+    request->size = p->at;
+    p->skipped += p->at;
+    p->at = 0;
+    return RESP_SKIPPED;
+}
+
+static enum resp_result too_long(struct resp_parser *p, struct resp_request *request)
+{
+    bad(request, p->expected > 0 ? "request is longer than command_bytes_max" : "too big inline request");
+    request->size = p->at;
+    request->argc = 0;
+    start_again(p);
+    return RESP_TOO_LONG;
+}
+
+/* The rest of an array, from where the last call stopped. */
+static enum resp_result skip_array(struct resp_parser *p, const struct resp_limits *limits, const uint8_t *data, size_t len,
+                                   struct resp_request *request)
+{
+    for (;;) {
+        if (p->mode == RESP_SKIPS_LENGTH) {
+            int64_t size = 0;
+            if (p->done == p->expected)
+                return too_long(p, request);
+            enum resp_result result = argument_length(p, limits, data, len, &size, request);
+            if (result != RESP_WHOLE)
+                return result == RESP_PARTIAL ? skipped(p, request) : result;
+            p->left = (uint64_t)size;
+            p->mode = RESP_SKIPS_BYTES;
+        }
+        if (p->mode == RESP_SKIPS_BYTES) {
+            size_t some = p->left < len - p->at ? (size_t)p->left : len - p->at;
+            p->at += (uint32_t)some;
+            p->left -= some;
+            if (p->left > 0)
+                return skipped(p, request);
+            p->mode = RESP_SKIPS_END;
+        }
+        if (len - p->at < 2)
+            return skipped(p, request);
+        if (data[p->at] != '\r' || data[p->at + 1] != '\n')
+            return bad(request, wrong_end);
+        p->at += 2;
+        p->done++;
+        p->mode = RESP_SKIPS_LENGTH;
+    }
+}
+
+/* The rest of an inline command. */
+static enum resp_result skip_line(struct resp_parser *p, const struct resp_limits *limits, const uint8_t *data, size_t len,
+                                  struct resp_request *request)
+{
+    const uint8_t *newline = memchr(data + p->at, '\n', len - p->at);
+    size_t end = newline != NULL ? (size_t)(newline - data) : len;
+    if (p->skipped + end > longest_of(limits))
+        return bad(request, too_long_to_skip);
+    p->at = (uint32_t)(newline != NULL ? end + 1 : end);
+    return newline != NULL ? too_long(p, request) : skipped(p, request);
+}
+
+/* ---- Arrays ---- */
+
 /* The arguments of an array, from where the last call stopped. */
-static enum resp_result parse_args(struct resp_parser *p, const struct resp_limits *limits, uint8_t *data, size_t len,
+static enum resp_result parse_args(struct resp_parser *p, const struct resp_limits *limits, const uint8_t *data, size_t len,
                                    struct resp_request *request)
 {
     while (p->done < p->expected) {
-        if (p->at >= len)
-            return RESP_PARTIAL;
-        if (data[p->at] != '$')
-            return wrong_mark(request, data[p->at]);
         uint32_t mark = p->at;
-        int64_t size;
-        enum resp_result result = length_line(p, data, len, &size, "invalid bulk length", request);
+        int64_t size = 0;
+        enum resp_result result = argument_length(p, limits, data, len, &size, request);
         if (result != RESP_WHOLE)
             return result;
-        if (size < 0)
-            return bad(request, "invalid bulk length");
-        if (size > limits->bytes_max || p->at + (uint64_t)size + 2 > limits->bytes_max)
-            return bad(request, "request is longer than command_bytes_max");
+        if (p->at + (uint64_t)size + 2 > limits->bytes_max) {
+            p->left = (uint64_t)size;
+            p->mode = RESP_SKIPS_BYTES;
+            return skip_array(p, limits, data, len, request);
+        }
         if (len - p->at < (uint64_t)size + 2) {
             p->wanted = p->at + (uint32_t)size + 2;
             p->at = mark; /* the length is read again when the rest has come */
@@ -122,14 +221,14 @@ static enum resp_result parse_args(struct resp_parser *p, const struct resp_limi
         }
         const uint8_t *end = data + p->at + size;
         if (end[0] != '\r' || end[1] != '\n')
-            return bad(request, "bulk does not end where its length says");
+            return bad(request, wrong_end);
         add_span(p, p->at, (uint32_t)size);
         p->at += (uint32_t)size + 2;
     }
     return whole(p, data, request);
 }
 
-static enum resp_result parse_array(struct resp_parser *p, const struct resp_limits *limits, uint8_t *data, size_t len,
+static enum resp_result parse_array(struct resp_parser *p, const struct resp_limits *limits, const uint8_t *data, size_t len,
                                     struct resp_request *request)
 {
     if (p->expected == 0) {
@@ -186,9 +285,9 @@ static uint8_t quoted_character(const uint8_t *line, size_t len, size_t *in)
 
 static bool is_blank(uint8_t c) { return c == ' ' || (c >= '\t' && c <= '\r') || c == 0; }
 
-/* Takes the argument at `*in`, writing it from `*out` on (never ahead of `*in`). False: its quotes do not close, or
- * something follows them directly. */
-static bool take_word(uint8_t *line, size_t len, size_t *in, size_t *out)
+/* Takes the argument at line[*in], writing it to text[*out] and on (never ahead of `*in`). False: its quotes do not close,
+ * or something follows them directly. */
+static bool take_word(const uint8_t *line, size_t len, size_t *in, uint8_t *text, size_t *out)
 {
     uint8_t quote = 0;
     while (*in < len) {
@@ -200,29 +299,51 @@ static bool take_word(uint8_t *line, size_t len, size_t *in, size_t *out)
             if (c == '"' || c == '\'')
                 quote = c;
             else
-                line[(*out)++] = c;
+                text[(*out)++] = c;
         } else if (c == quote) {
             ++*in;
             return *in == len || is_blank(line[*in]);
         } else if (quote == '"') {
             c = quoted_character(line, len, in);
-            line[(*out)++] = c;
+            text[(*out)++] = c;
         } else {
             if (c == '\\' && *in + 1 < len && line[*in + 1] == '\'')
                 ++*in;
-            line[(*out)++] = line[(*in)++];
+            text[(*out)++] = line[(*in)++];
         }
     }
     return quote == 0;
 }
 
-static enum resp_result parse_line(struct resp_parser *p, const struct resp_limits *limits, uint8_t *data, size_t len,
+/* The arguments of a line, without their quotes. */
+static enum resp_result split_line(const struct resp_limits *limits, const uint8_t *line, size_t len,
+                                   struct resp_request *request)
+{
+    request->argc = 0;
+    request->text = memory_reserve(request->text, &request->text_capacity, len, 1);
+    for (size_t in = 0;;) {
+        while (in < len && is_blank(line[in]))
+            in++;
+        if (in == len)
+            return RESP_WHOLE;
+        size_t start = in, out = in;
+        if (!take_word(line, len, &in, request->text, &out))
+            return bad(request, "unbalanced quotes in request");
+        if (request->argc == limits->args_max)
+            return bad(request, "too many arguments in inline request");
+        *add_arg(request) = (struct bytes){.ptr = request->text + start, .len = out - start};
+    }
+}
+
+static enum resp_result parse_line(struct resp_parser *p, const struct resp_limits *limits, const uint8_t *data, size_t len,
                                    struct resp_request *request)
 {
     uint32_t longest = limits->bytes_max < LINE_MAX ? limits->bytes_max : LINE_MAX;
     const uint8_t *newline = memchr(data + p->at, '\n', len - p->at);
-    if (newline == NULL ? len > longest : (size_t)(newline - data) > longest)
-        return bad(request, "too big inline request");
+    if (newline == NULL ? len > longest : (size_t)(newline - data) > longest) {
+        p->mode = RESP_SKIPS_LINE;
+        return skip_line(p, limits, data, len, request);
+    }
     if (newline == NULL) {
         p->at = (uint32_t)len;
         return RESP_PARTIAL;
@@ -231,29 +352,19 @@ static enum resp_result parse_line(struct resp_parser *p, const struct resp_limi
     request->size = line_len + 1;
     if (line_len > 0 && data[line_len - 1] == '\r')
         line_len--;
-    request->argc = 0;
-    size_t in = 0;
-    for (;;) {
-        while (in < line_len && is_blank(data[in]))
-            in++;
-        if (in == line_len)
-            break;
-        size_t start = in, out = in;
-        if (!take_word(data, line_len, &in, &out))
-            return bad(request, "unbalanced quotes in request");
-        if (request->argc == limits->args_max)
-            return bad(request, "too many arguments in inline request");
-        *add_arg(request) = (struct bytes){.ptr = data + start, .len = out - start};
-    }
     start_again(p);
-    return RESP_WHOLE;
+    return split_line(limits, data, line_len, request);
 }
 
-enum resp_result resp_parse(struct resp_parser *p, const struct resp_limits *limits, uint8_t *data, size_t len,
+enum resp_result resp_parse(struct resp_parser *p, const struct resp_limits *limits, const uint8_t *data, size_t len,
                             struct resp_request *request)
 {
     if (len == 0)
         return RESP_PARTIAL;
+    if (p->mode == RESP_SKIPS_LINE)
+        return skip_line(p, limits, data, len, request);
+    if (p->mode != RESP_KEEPS)
+        return skip_array(p, limits, data, len, request);
     if (data[0] == '*')
         return parse_array(p, limits, data, len, request);
     return parse_line(p, limits, data, len, request);
@@ -264,6 +375,7 @@ void resp_parser_close(struct resp_parser *p) { start_again(p); }
 void resp_request_close(struct resp_request *request)
 {
     free(request->args);
+    free(request->text);
     *request = (struct resp_request){0};
 }
 

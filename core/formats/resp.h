@@ -24,7 +24,8 @@
 
 struct resp_limits {
     uint32_t args_max;
-    uint32_t bytes_max; /* of one request, all told */
+    uint32_t bytes_max; /* of one request, all told; a longer one is skipped, not kept */
+    uint32_t skip_max;  /* of one request that is skipped; a longer one, and with 0 any that is not kept, is an error */
 };
 
 struct resp_span {
@@ -34,12 +35,18 @@ struct resp_span {
 
 enum { RESP_SPANS_INSIDE = 6, RESP_ERROR_MAX = 96 };
 
+/* What the parser does with the request it is in, and what comes next of one that it skips. */
+enum resp_mode { RESP_KEEPS, RESP_SKIPS_LENGTH, RESP_SKIPS_BYTES, RESP_SKIPS_END, RESP_SKIPS_LINE };
+
 /* How far the parser has come with a request that has not arrived whole; zero-initialized is "at the beginning". */
 struct resp_parser {
+    enum resp_mode mode;
     uint32_t expected; /* arguments of the array begun; 0: none begun */
     uint32_t done;
-    uint32_t at;     /* bytes understood, or for a line: searched */
-    uint32_t wanted; /* bytes that the request will take at least, as far as lengths have told */
+    uint32_t at;      /* bytes understood, or for a line: searched; of what is skipped: since the last RESP_SKIPPED */
+    uint32_t wanted;  /* bytes that the request will take at least, as far as lengths have told */
+    uint64_t skipped; /* of a request that is too long: bytes given back by RESP_SKIPPED */
+    uint64_t left;    /* of the argument being skipped */
     uint32_t spans_capacity;
     struct resp_span *spans; /* beyond those inside; NULL: none */
     struct resp_span inside[RESP_SPANS_INSIDE];
@@ -47,19 +54,26 @@ struct resp_parser {
 
 /* A parsed request, one for any number of parsers: its memory is used again and again. */
 struct resp_request {
-    struct bytes *args; /* point into the bytes given */
+    struct bytes *args; /* point into the bytes given, those of an inline command into `text` */
     size_t argc;        /* 0: an empty request, to be ignored */
     size_t capacity;
-    size_t size;                /* bytes it took */
+    uint8_t *text; /* an inline command without its quotes */
+    size_t text_capacity;
+    size_t size;                /* bytes it took, or of RESP_SKIPPED: that are done with */
     char error[RESP_ERROR_MAX]; /* of RESP_BAD: what is wrong, without "ERR Protocol error: " */
 };
 
-enum resp_result { RESP_WHOLE, RESP_PARTIAL, RESP_BAD };
+enum resp_result { RESP_WHOLE, RESP_PARTIAL, RESP_SKIPPED, RESP_TOO_LONG, RESP_BAD };
 
-/* Parses the request that begins at data[0]. RESP_PARTIAL: call again with the same bytes, wherever they are by then, and
- * more behind them. RESP_WHOLE: `request` holds it and the parser stands at the beginning again. RESP_BAD: the connection
- * has lost its place and is to be closed. Inline commands are unquoted in place, hence `data` is not const. */
-enum resp_result resp_parse(struct resp_parser *p, const struct resp_limits *limits, uint8_t *data, size_t len,
+/* Parses the request that begins at data[0].
+ *   RESP_WHOLE     `request` holds it, and the parser stands at the beginning again. The same bytes may be parsed again.
+ *   RESP_PARTIAL   call again with the same bytes, wherever they are by then, and more behind them
+ *   RESP_SKIPPED   the request is longer than bytes_max: its first request->size bytes are done with, call again with those
+ *                  that follow
+ *   RESP_TOO_LONG  the request that is longer than bytes_max ends after request->size bytes; `error` says so, and the parser
+ *                  stands at the beginning again
+ *   RESP_BAD       the connection has lost its place and is to be closed */
+enum resp_result resp_parse(struct resp_parser *p, const struct resp_limits *limits, const uint8_t *data, size_t len,
                             struct resp_request *request);
 
 void resp_parser_close(struct resp_parser *p);

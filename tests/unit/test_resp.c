@@ -121,16 +121,85 @@ static void test_bad_requests(void **state)
     expect_bad("*1\r\n$x\r\n", &limits, "invalid bulk length");
     expect_bad("*1\r\n$-1\r\n", &limits, "invalid bulk length");
     expect_bad("*1\r\n$\r\n", &limits, "invalid bulk length");
-    expect_bad("*1\r\n$61\r\n", &small, "request is longer than command_bytes_max");
-    expect_bad("*2\r\n$30\r\n012345678901234567890123456789\r\n$30\r\n", &small, "request is longer than command_bytes_max");
-    expect_bad("*1\r\n$9223372036854775807\r\n", &limits, "request is longer than command_bytes_max");
+    expect_bad("*1\r\n$61\r\n", &small, "request is too long to be skipped"); /* `small` skips nothing */
+    expect_bad("*2\r\n$30\r\n012345678901234567890123456789\r\n$30\r\n", &small, "request is too long to be skipped");
+    expect_bad("*1\r\n$9223372036854775807\r\n", &limits, "request is too long to be skipped");
     expect_bad("*1\r\n$4\r\nPINGxx\r\n", &limits, "bulk does not end where its length says");
     expect_bad("set \"a\r\n", &limits, "unbalanced quotes in request");
     expect_bad("set \"a\"b\r\n", &limits, "unbalanced quotes in request");
     expect_bad("set 'a\r\n", &limits, "unbalanced quotes in request");
     expect_bad("a b c d e\r\n", &small, "too many arguments in inline request");
-    expect_bad("01234567890123456789012345678901234567890123456789012345678901234567", &small, "too big inline request");
-    expect_bad("0123456789012345678901234567890123456789012345678901234567890123456\n", &small, "too big inline request");
+    expect_bad("01234567890123456789012345678901234567890123456789012345678901234567", &small,
+               "request is too long to be skipped");
+    expect_bad("0123456789012345678901234567890123456789012345678901234567890123456\n", &small,
+               "request is too long to be skipped");
+}
+
+/* The last result of a stream that comes in pieces of `step`, of which only what may be asked for again is kept; how many
+ * requests were whole and how many too long. */
+static enum resp_result parse_stream(const char *bytes, size_t step, const struct resp_limits *l, size_t *whole,
+                                     size_t *too_long, struct resp_request *request)
+{
+    struct resp_parser p = {0};
+    size_t len = strlen(bytes), from = 0, have = 0;
+    enum resp_result result = RESP_PARTIAL;
+    *whole = *too_long = 0;
+    while (result != RESP_BAD && (result != RESP_PARTIAL || have < len)) {
+        if (result == RESP_PARTIAL)
+            have = have + step < len ? have + step : len;
+        uint8_t *piece = malloc(have - from + 1); /* of its own, so that the sanitizer sees what lies beyond */
+        memcpy(piece, bytes + from, have - from);
+        result = resp_parse(&p, l, piece, have - from, request);
+        *whole += result == RESP_WHOLE ? 1 : 0;
+        *too_long += result == RESP_TOO_LONG ? 1 : 0;
+        if (result == RESP_TOO_LONG)
+            assert_true(strstr(request->error, "command_bytes_max") || strstr(request->error, "too big inline"));
+        if (result != RESP_PARTIAL && result != RESP_BAD)
+            from += request->size;
+        free(piece);
+    }
+    resp_parser_close(&p);
+    return result;
+}
+
+static void test_too_long_requests_are_skipped(void **state)
+{
+    (void)state;
+    static const struct resp_limits small = {.args_max = 100, .bytes_max = 40, .skip_max = 200};
+    static const char hundred[] =
+        "0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789";
+    char stream[1024];
+    snprintf(stream, sizeof stream,
+             "PING\r\n"
+             "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$100\r\n%s\r\n"                     /* one long argument */
+             "*1\r\n$4\r\nPING\r\n"                                             /* is understood */
+             "*4\r\n$30\r\n%.30s\r\n$4\r\nk\r\nk\r\n$0\r\n\r\n$20\r\n%.20s\r\n" /* many */
+             "%s\r\n"                                                           /* a line */
+             "*2\r\n$3\r\nGET\r\n$1\r\nk\r\n",
+             hundred, hundred, hundred, hundred);
+    for (size_t step = 1; step <= strlen(stream); step++) {
+        struct resp_request request = {0};
+        size_t whole, too_long;
+        assert_int_equal(parse_stream(stream, step, &small, &whole, &too_long, &request), RESP_PARTIAL);
+        assert_int_equal(whole, 3);
+        assert_int_equal(too_long, 3);
+        resp_request_close(&request);
+    }
+    static const char *const bad[][2] = {
+        {"*1\r\n$201\r\n", "request is too long to be skipped"},
+        {"*3\r\n$41\r\n01234567890123456789012345678901234567890\r\n$150\r\n", "request is too long to be skipped"},
+        {"*3\r\n$41\r\n01234567890123456789012345678901234567890x\n", "bulk does not end where its length says"},
+        {"*3\r\n$41\r\n01234567890123456789012345678901234567890\r\nGET\r\n", "expected '$', got 'G'"},
+        {"*3\r\n$41\r\n01234567890123456789012345678901234567890\r\n$-1\r\n", "invalid bulk length"},
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        for (size_t step = 1; step <= strlen(bad[i][0]); step++) {
+            struct resp_request request = {0};
+            size_t whole, too_long;
+            assert_int_equal(parse_stream(bad[i][0], step, &small, &whole, &too_long, &request), RESP_BAD);
+            assert_string_equal(request.error, bad[i][1]);
+            resp_request_close(&request);
+        }
 }
 
 /* A request that never ends takes no more work than it has bytes, and says how many it wants. */
@@ -238,9 +307,10 @@ static void test_unsound_replies(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_arrays),          cmocka_unit_test(test_inline),  cmocka_unit_test(test_bad_requests),
-        cmocka_unit_test(test_wanted),          cmocka_unit_test(test_replies), cmocka_unit_test(test_packed_replies),
-        cmocka_unit_test(test_unsound_replies),
+        cmocka_unit_test(test_arrays),         cmocka_unit_test(test_inline),
+        cmocka_unit_test(test_bad_requests),   cmocka_unit_test(test_too_long_requests_are_skipped),
+        cmocka_unit_test(test_wanted),         cmocka_unit_test(test_replies),
+        cmocka_unit_test(test_packed_replies), cmocka_unit_test(test_unsound_replies),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
