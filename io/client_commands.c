@@ -179,34 +179,68 @@ static void reset(struct client_connection *c, const struct bytes *args, size_t 
     (void)argc;
     c->version = 2;
     c->name[0] = 0;
+    c->transaction = TRANSACTION_NONE;
     resp_status_text(out, "RESET");
 }
 
-static void no_transactions(struct client_connection *c, const struct bytes *args, size_t argc, struct resp_buffer *out)
+/* ---- Transactions ----
+ *
+ * There are none. But clients send MULTI, their commands and EXEC without waiting for what is said to MULTI: commands after it
+ * that were executed would be half a transaction. So none is, up to EXEC or DISCARD, and these say what they say in Redis
+ * after a transaction that could not be queued. */
+
+static void multi(struct client_connection *c, const struct bytes *args, size_t argc, struct resp_buffer *out)
+{
+    (void)args;
+    (void)argc;
+    c->transaction = TRANSACTION_REFUSED;
+    resp_error_text(out,
+                    "ERR MULTI is not supported: there are no transactions; nothing that follows is executed, up to EXEC "
+                    "or DISCARD");
+}
+
+static void exec(struct client_connection *c, const struct bytes *args, size_t argc, struct resp_buffer *out)
+{
+    (void)args;
+    (void)argc;
+    resp_error_text(out, c->transaction == TRANSACTION_NONE
+                             ? "ERR EXEC without MULTI"
+                             : "EXECABORT Transaction discarded because of previous errors: MULTI is not supported");
+    c->transaction = TRANSACTION_NONE;
+}
+
+static void discard(struct client_connection *c, const struct bytes *args, size_t argc, struct resp_buffer *out)
+{
+    (void)args;
+    (void)argc;
+    if (c->transaction == TRANSACTION_NONE)
+        resp_error_text(out, "ERR DISCARD without MULTI");
+    else
+        resp_status_text(out, "OK");
+    c->transaction = TRANSACTION_NONE;
+}
+
+static void watch(struct client_connection *c, const struct bytes *args, size_t argc, struct resp_buffer *out)
 {
     (void)c;
+    (void)args;
     (void)argc;
-    char text[128], name[16];
-    copy_word(&args[0], name, sizeof name);
-    snprintf(text, sizeof text, "ERR %s is not supported: there are no transactions, each command is atomic", name);
-    resp_error_text(out, text);
+    resp_error_text(out, "ERR WATCH is not supported: there are no transactions, each command is atomic");
 }
 
 /* ---- CLIENT ---- */
 
-static void client_line(const struct client_connection *c, struct resp_buffer *out)
+static void client_line(struct client_connection *c, struct resp_buffer *out)
 {
-    char peer[80], local[80];
     uint64_t now = uv_now(c->server->loop);
-    client_connection_address(c, true, peer, sizeof peer);
-    client_connection_address(c, false, local, sizeof local);
     client_print(
         out,
         "id=%u addr=%s laddr=%s name=%s age=%llu idle=%llu db=0 pending=%u waiting-bytes=%llu out-bytes=%zu resp=%d "
         "lib-name=%s lib-ver=%s\n",
-        c->generation, peer, local, c->name, (unsigned long long)((now - c->opened_ms) / 1000),
-        (unsigned long long)((now - c->active_ms) / 1000), c->tail - c->head, (unsigned long long)c->waiting,
-        c->out.len + c->sent.len, c->version, c->library_name, c->library_version);
+        c->generation, client_connection_address(c), client_connection_local_address(c), c->name,
+        (unsigned long long)((now - c->opened_ms) / 1000), (unsigned long long)((now - c->active_ms) / 1000),
+        c->tail - c->head, (unsigned long long)c->waiting, (size_t)client_output_unread(c), c->version, c->library_name,
+        c->library_version);
 }
 
 static void client_list(struct client_connection *c, bool all, struct resp_buffer *out)
@@ -287,31 +321,38 @@ static void debug(struct client_connection *c, const struct bytes *args, size_t 
 
 static client_command_handler command;
 
+/* Who may ask, beyond the usual. */
+enum {
+    FOR_OPERATORS = 1, /* also on a connection that was let in for operators */
+    ENDS_MULTI = 2,    /* also after a MULTI that was refused */
+};
+
 static const struct port_command {
     const char *name;
     client_command_handler *handler;
     int arity;
+    unsigned may;
 } port_commands[] = {
-    {"ping", ping, -1},
-    {"echo", echo, 2},
-    {"hello", hello, -1},
-    {"auth", auth, -2},
-    {"client", client, -2},
-    {"command", command, -1},
-    {"info", client_info, -1},
-    {"config", client_config, -2},
-    {"debug", debug, -2},
-    {"select", select_database, 2},
-    {"cluster", client_cluster, -2},
-    {"reset", reset, 1},
-    {"quit", quit, -1},
-    {"readonly", ok, 1},
-    {"readwrite", ok, 1},
-    {"multi", no_transactions, 1},
-    {"exec", no_transactions, 1},
-    {"discard", no_transactions, 1},
-    {"watch", no_transactions, -2},
-    {"unwatch", no_transactions, 1},
+    {"ping", ping, -1, 0},
+    {"echo", echo, 2, 0},
+    {"hello", hello, -1, 0},
+    {"auth", auth, -2, 0},
+    {"client", client, -2, FOR_OPERATORS},
+    {"command", command, -1, FOR_OPERATORS},
+    {"info", client_info, -1, FOR_OPERATORS},
+    {"config", client_config, -2, 0},
+    {"debug", debug, -2, 0},
+    {"select", select_database, 2, 0},
+    {"cluster", client_cluster, -2, FOR_OPERATORS},
+    {"reset", reset, 1, ENDS_MULTI},
+    {"quit", quit, -1, FOR_OPERATORS | ENDS_MULTI},
+    {"readonly", ok, 1, 0},
+    {"readwrite", ok, 1, 0},
+    {"multi", multi, 1, ENDS_MULTI},
+    {"exec", exec, 1, ENDS_MULTI},
+    {"discard", discard, 1, ENDS_MULTI},
+    {"watch", watch, -2, 0},
+    {"unwatch", ok, 1, 0}, /* nothing is watched */
 };
 enum { PORT_COMMAND_COUNT = sizeof port_commands / sizeof port_commands[0] };
 
@@ -334,13 +375,36 @@ void client_commands_init(struct client_server *s)
     }
 }
 
+uint32_t client_commands_index(const struct client_server *s, const struct bytes *name)
+{
+    int index = name_table_find(&s->machine_names, command_name(name->ptr, name->len));
+    return index < 0 ? (uint32_t)s->machine_commands.len : (uint32_t)index;
+}
+
+/* Whether something forbids the command, `p` or (NULL) one for the node. If so, that is the answer. */
+static bool is_refused(struct client_connection *c, const struct port_command *p)
+{
+    unsigned may = p != NULL ? p->may : 0;
+    if ((may & FOR_OPERATORS) == 0 && !client_connection_promote(c)) {
+        client_connection_error(c, "ERR max number of clients reached");
+        client_connection_finish(c);
+        return true;
+    }
+    if (c->transaction == TRANSACTION_NONE || (may & ENDS_MULTI) != 0)
+        return false;
+    client_connection_error(c, "ERR not executed: it follows a MULTI that was refused; EXEC or DISCARD ends that");
+    return true;
+}
+
 bool client_commands_answer(struct client_connection *c, const struct resp_request *request)
 {
     const struct client_server *s = c->server;
     int index = name_table_find(&s->port_names, command_name(request->args[0].ptr, request->args[0].len));
-    if (index < 0)
+    const struct port_command *p = index < 0 ? NULL : &port_commands[index];
+    if (is_refused(c, p))
+        return true;
+    if (p == NULL)
         return false;
-    const struct port_command *p = &port_commands[index];
     uint32_t position = client_connection_expect(c);
     struct resp_buffer *out = client_connection_reply(c, position);
     if (p->arity >= 0 ? request->argc != (size_t)p->arity : request->argc < (size_t)-p->arity)
@@ -352,6 +416,9 @@ bool client_commands_answer(struct client_connection *c, const struct resp_reque
 }
 
 /* ---- COMMAND ---- */
+
+/* Each name is answered with much more bytes than it has. */
+enum { NAMES_MAX = 1024 };
 
 /* All commands in one numbering: those of the state machine, then those of the port. */
 static struct command_info info_at(const struct client_server *s, size_t index)
@@ -432,6 +499,8 @@ static void command(struct client_connection *c, const struct bytes *args, size_
         resp_array(out, all);
         for (size_t i = 0; i < all; i++)
             resp_bytes(out, info_at(s, i).name.ptr, info_at(s, i).name.len);
+    } else if (argc - 2 > NAMES_MAX) {
+        resp_error_text(out, "ERR too many command names");
     } else if (client_is_word(&args[1], "info")) {
         resp_array(out, argc - 2);
         for (size_t i = 2; i < argc; i++) {

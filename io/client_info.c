@@ -15,10 +15,19 @@ static void server_section(struct client_server *s, struct resp_buffer *text)
                  (unsigned)sizeof(void *) * 8, (int)uv_os_getpid(), s->port);
 }
 
+/* Connections that are not read, because too much of theirs is waiting. */
+static size_t count_paused(const struct client_server *s)
+{
+    size_t paused = 0;
+    for (size_t i = 0; i < s->connections_capacity; i++)
+        paused += s->connections[i] != NULL && s->connections[i]->state == CLIENT_SERVED && !s->connections[i]->reading;
+    return paused;
+}
+
 static void clients_section(struct client_server *s, struct resp_buffer *text)
 {
     client_print(text, "connected_clients:%llu\r\nmaxclients:%u\r\nblocked_clients:0\r\npaused_clients:%zu\r\n",
-                 (unsigned long long)s->statistics.connections, s->options.config->client_connections_max, s->paused);
+                 (unsigned long long)s->statistics.connections, s->options.config->client_connections_max, count_paused(s));
 }
 
 static void stats_section(struct client_server *s, struct resp_buffer *text)

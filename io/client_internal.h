@@ -1,6 +1,9 @@
 /* The inside of the client port, shared by its files:
  *   client_server.c       listening, batches in, answers out, closing
- *   client_connection.c   one connection: reading, the order of its replies, writing, pausing
+ *   client_turns.c        whose request is taken next, and what each client may have asked for
+ *   client_connection.c   one connection: its life, the order of its replies
+ *   client_input.c        reading, and taking requests from what was read
+ *   client_output.c       writing; clients that do not take their replies
  *   client_commands.c     commands that the port answers itself
  *   client_info.c         INFO and CONFIG
  *   client_cluster.c      CLUSTER, and where clients are sent when another node leads */
@@ -14,9 +17,11 @@
 
 enum {
     CLIENT_READ_SIZE = 64 * 1024,
+    CLIENT_REST_MAX = 4 * 1024, /* of a request that has not arrived whole, up to which it is read on in the shared buffer */
     CLIENT_LISTENERS_MAX = 4,
-    CLIENT_REQUEST_OVERHEAD = 64,      /* what a waiting request costs besides its bytes */
-    CLIENT_OUT_MAX = 32 * 1024 * 1024, /* unread replies beyond client_bytes_max after which a client is dropped */
+    CLIENT_REQUEST_OVERHEAD = 64, /* what a waiting request costs besides its bytes */
+    CLIENT_BUFFER_KEPT = 16 * 1024,
+    CLIENT_ADDRESS_SIZE = 72,
     CLIENT_REDIS_MAJOR = 7,
 };
 #define CLIENT_REDIS_VERSION "7.2.0"
@@ -26,7 +31,9 @@ struct client_origin {
     uint32_t connection;
     uint32_t generation; /* an index is used again, a generation is not */
     uint32_t position;
-    uint32_t bytes; /* that stop waiting when it is answered */
+    uint32_t bytes;   /* that stop waiting when it is answered */
+    uint32_t charge;  /* the reply bytes it was expected to ask for */
+    uint32_t command; /* its index in the server's `estimates` */
 };
 
 /* A batch, from its first command until its answer. */
@@ -45,34 +52,77 @@ struct client_pending {
     size_t len;
 };
 
+enum client_state {
+    CLIENT_SERVED,
+    CLIENT_ENDED,     /* it sends nothing more; what has come is still taken and answered */
+    CLIENT_FINISHING, /* nothing more is taken; it is closed when all is answered and written */
+    CLIENT_CLOSED,    /* uv_close has been called */
+};
+
+/* Where a connection is with the requests that have arrived. */
+enum client_input {
+    INPUT_TAKEN, /* all that are whole are taken */
+    INPUT_TURN,  /* the next one waits for its turn, in a queue of the server */
+    INPUT_ROOM,  /* the next one waits until this client's earlier ones are answered, or their replies taken */
+};
+
+/* Connections beyond client_connections_max are there for operators (client_server.h). */
+enum client_place { PLACE_REGULAR, PLACE_OPERATOR };
+
+/* After MULTI, which is refused, nothing is executed up to EXEC or DISCARD: clients send all of it at once. */
+enum client_transaction { TRANSACTION_NONE, TRANSACTION_REFUSED };
+
+/* Connections whose next request waits for its turn, oldest first: those that ask for little, and those that ask for much. */
+enum turn_queue { TURNS_LIGHT, TURNS_HEAVY, TURN_QUEUES };
+struct client_queue {
+    struct client_connection *first, *last;
+    uint64_t asked; /* reply bytes that commands of this kind are expected to ask for, from gathering to the answer */
+};
+
 struct client_connection {
     uv_tcp_t tcp;
     uv_write_t write;
     struct client_server *server;
     uint32_t index;
     uint32_t generation;
-    int version;    /* of RESP */
-    bool reading;   /* uv_read_start is in force */
-    bool paused;    /* not reading because too much is waiting */
-    bool finishing; /* nothing more is read; closes when all is answered and written */
-    bool sending;   /* a uv_write of `sent` is in flight */
-    bool dirty;     /* in the server's list of connections to flush */
-    bool closed;    /* uv_close has been called */
+    int version; /* of RESP */
+    enum client_state state;
+    enum client_input input;
+    enum client_place place;
+    enum client_transaction transaction;
+    bool reading; /* uv_read_start is in force */
+    bool sending; /* a uv_write of `sent` is in flight */
+    bool dirty;   /* in the server's list of connections to flush */
+
     struct resp_parser parser;
-    uint8_t *in; /* the beginning of a request that has not arrived whole */
-    size_t in_len;
+    uint8_t *in; /* what has been read and not yet taken: bytes in_at to in_end */
+    size_t in_at;
+    size_t in_end;
     size_t in_capacity;
-    struct resp_buffer out;      /* to be written */
-    struct resp_buffer sent;     /* being written */
+
+    struct client_queue *queue; /* with INPUT_TURN */
+    struct client_connection *next, *previous;
+    uint32_t charge;     /* of the request that waits; 0: not known, or it is not for the node */
+    uint32_t in_flight;  /* commands gathered and not answered, */
+    uint64_t asked;      /* their charges, */
+    uint64_t waiting;    /* and their bytes */
+    uint32_t *estimates; /* reply bytes of this client's commands, by index; 0: not asked yet */
+
+    struct resp_buffer out;  /* to be written */
+    struct resp_buffer sent; /* being written, from sent_at on, sent_len of it at a time */
+    size_t sent_at;
+    size_t sent_len;
     struct client_pending *ring; /* of ring_size (a power of two) places; positions head to tail are unanswered */
     uint32_t ring_size;
     uint32_t head;
     uint32_t tail;
-    uint64_t waiting;  /* bytes of unanswered requests */
     uint64_t held;     /* bytes held in the ring */
     uint64_t buffered; /* what of this connection is counted in the server's `buffered` */
+
     uint64_t opened_ms;
     uint64_t active_ms;
+    uint64_t moved_ms;                                                     /* when it last took some of what is `sent` */
+    char address[CLIENT_ADDRESS_SIZE], local_address[CLIENT_ADDRESS_SIZE]; /* once they are asked for */
     char name[64];
     char library_name[32];
     char library_version[32];
@@ -86,7 +136,9 @@ struct client_server {
     uint16_t port;
     bool closing;
     uv_timer_t patience; /* for clients that do not take their last replies */
-    size_t handles;      /* listeners, timer and connections not yet closed */
+    uv_timer_t turns;    /* goes on with requests that have waited for their turn */
+    uv_timer_t watch;    /* looks for clients that do not take their replies, while there may be some */
+    size_t handles;      /* listeners, timers and connections not yet closed */
     void (*on_closed)(void *context);
     void *closed_context;
 
@@ -95,7 +147,14 @@ struct client_server {
     uint32_t *free_indices;
     size_t free_count;
     uint32_t generation;
-    size_t paused;
+    struct client_connection *operators[CLIENT_CONNECTIONS_RESERVED];
+    size_t operator_count;
+
+    struct client_queue queues[TURN_QUEUES];
+    struct client_connection *served; /* whose turn it is; NULL: nobody's */
+    uint32_t *estimates;   /* reply bytes by command: what a client that has not yet asked is expected to ask for */
+    size_t gathered_count; /* commands that the node has not yet received, */
+    size_t gathered_bytes; /* and their bytes */
 
     struct client_gather *ready; /* full batches, oldest first */
     struct client_gather **ready_end;
@@ -112,8 +171,9 @@ struct client_server {
 
     uint32_t leader;
     bool no_room;
-    bool forwards;     /* commands are the node's even while another leads */
-    uint64_t buffered; /* bytes of partial requests and unread replies */
+    bool forwards;      /* commands are the node's even while another leads */
+    uint64_t buffered;  /* bytes of requests that are not taken and of unread replies */
+    uint64_t logged_ms; /* when a connection could last not be accepted */
     struct client_server_statistics statistics;
 
     struct name_table port_names;
@@ -127,7 +187,7 @@ struct client_server {
     struct client_connection **dirty;
     size_t dirty_count;
     size_t dirty_capacity;
-    uint8_t read_buffer[CLIENT_READ_SIZE];
+    uint8_t read_buffer[CLIENT_REST_MAX + CLIENT_READ_SIZE];
 };
 
 /* ---- client_connection.c ---- */
@@ -141,28 +201,84 @@ uint32_t client_connection_expect(struct client_connection *c);
 /* Where to encode the reply for `position`; client_connection_replied must follow at once. */
 struct resp_buffer *client_connection_reply(struct client_connection *c, uint32_t position);
 void client_connection_replied(struct client_connection *c, uint32_t position);
+/* An error as the reply to the request being taken: "ERR what". */
+void client_connection_error(struct client_connection *c, const char *what);
 /* Puts a connection on the server's list for client_connection_flush_all. */
 void client_connection_touch(struct client_connection *c);
-/* Writes what is ready on all connections on the list; closes those that are done; resumes reading where it may. */
+/* Writes what is ready on all connections on the list; closes those that are done; takes requests that may go on. */
 void client_connection_flush_all(struct client_server *s);
-/* No more input: closes when everything is answered and written. */
+/* Reads on or not, waits for its turn or not, closes or not: as is right after something has happened. */
+void client_connection_settle(struct client_connection *c);
+/* No more is taken: closes when everything is answered and written. */
 void client_connection_finish(struct client_connection *c);
 /* Closes at once. */
 void client_connection_close(struct client_connection *c);
-/* "address:port" of one end. */
-void client_connection_address(const struct client_connection *c, bool peer, char *out, size_t size);
+/* Closes at once, and the log says why. */
+void client_connection_drop(struct client_connection *c, const char *why);
+/* A place among the regular connections for one that was let in for operators. False: there is none. */
+bool client_connection_promote(struct client_connection *c);
+/* "address:port" of the client; valid as long as the connection. */
+const char *client_connection_address(struct client_connection *c);
+/* The same of this end. */
+const char *client_connection_local_address(struct client_connection *c);
+
+/* ---- client_input.c ---- */
+
+/* Starts or stops reading, whichever is right now. */
+void client_input_settle(struct client_connection *c);
+/* Takes requests that have been read, as many as one turn allows; returns how much work that was (see client_turns.c). */
+uint64_t client_input_turn(struct client_connection *c);
+
+/* ---- client_output.c ---- */
+
+/* Reply bytes that the client has not taken. */
+uint64_t client_output_unread(const struct client_connection *c);
+/* Writes what is ready; brings the count of buffered bytes up to date. The connection may be closed afterwards. */
+void client_output_flush(struct client_connection *c);
+/* Called each second while `watch` runs. */
+void client_output_watch(uv_timer_t *watch);
+/* True when all that clients have waiting is more than client_bytes_all_max. */
+bool client_output_pressed(const struct client_server *s);
+
+/* ---- client_turns.c ---- */
+
+enum client_may { MAY_GO, MUST_WAIT_ITS_TURN, MUST_WAIT_FOR_ROOM };
+
+/* Whether a command for the node may be gathered now; `charge` becomes what it is expected to ask for. */
+enum client_may client_turns_may(struct client_connection *c, uint32_t command, uint32_t *charge);
+/* Counts a command that is gathered, and one that is answered. */
+void client_turns_gathered(struct client_connection *c, const struct client_origin *o);
+void client_turns_answered(struct client_server *s, struct client_connection *c, const struct client_origin *o);
+/* Learns that a command was answered with so many bytes. `c` may be NULL. */
+void client_turns_learn(struct client_server *s, struct client_connection *c, uint32_t command, size_t bytes);
+/* The connection's next request waits for its turn, which is one of `charge` bytes (0: not known). */
+void client_turns_wait(struct client_connection *c, uint32_t charge);
+/* It does not wait any more. */
+void client_turns_leave(struct client_connection *c);
+/* True when what the connection itself has outstanding lets its next request go on. */
+bool client_turns_has_room(const struct client_connection *c);
+/* Gives turns to connections that wait for one, as far as that goes now; what is left goes on by itself. */
+void client_turns_run(struct client_server *s);
+/* The same, and the node hears when commands have been gathered. */
+void client_turns_go_on(struct client_server *s);
+void client_turns_on_timer(uv_timer_t *timer);
 
 /* ---- client_server.c ---- */
 
-/* A command for the node: into the batch being gathered, or an error reply (moved, down, busy) at once. */
-void client_server_command(struct client_connection *c, const struct resp_request *request);
+/* A command for the node: into the batch being gathered, or an error reply (moved, down) at once. What it returns says whether
+ * that was done; if not, the request has to wait. */
+enum client_may client_server_command(struct client_connection *c, const struct resp_request *request);
+/* True when this node takes commands. */
+bool client_server_takes(const struct client_server *s);
 /* Called when a handle has closed; the last one frees the server once it is closing. */
 void client_server_handle_closed(struct client_server *s);
 
 /* ---- client_commands.c ---- */
 
 void client_commands_init(struct client_server *s);
-/* Answers the request if it is one of the port's own; false if it is for the node. */
+/* The index of a command in `estimates`, which has one more for those that the state machine does not tell of. */
+uint32_t client_commands_index(const struct client_server *s, const struct bytes *name);
+/* Answers the request if it is one of the port's own; false if it is for the node. The connection may be closed afterwards. */
 bool client_commands_answer(struct client_connection *c, const struct resp_request *request);
 bool client_is_word(const struct bytes *arg, const char *word);
 /* "ERR unknown subcommand ..." in Redis' words. */

@@ -1,8 +1,9 @@
 /* The client port: from commands of all connections to batches, and from answers to replies.
  *
- *   connections --parse--> open batch --full--> ready batches --receive--> in flight --reply--> connections
+ *   connections --turns--> open batch --full--> ready batches --receive--> in flight --reply--> connections
  *
- * A command is copied once, into the batch being gathered; beside it the batch notes where its reply goes. A batch is full at
+ * A command is copied once, into the batch being gathered; beside it the batch notes where its reply goes. Few are gathered
+ * ahead of the node; the others wait where they were read (client_turns.c). A batch is full at
  * batch_size commands or batch_bytes bytes, else it is cut when the node asks for it, so that load makes batches
  * large and idleness makes them prompt. A token names a place in the table of batches in flight, and a serial number that
  * tells an answer that comes twice. */
@@ -15,6 +16,7 @@
 #include "io/client_internal.h"
 
 enum { BACKLOG = 1024, SPARES_MAX = 64, SPARE_WORDS_MAX = 128 * 1024, PATIENCE_MS = 1000, ARGS_MAX = 1024 * 1024 };
+enum { SKIP_MAX = 512 * 1024 * 1024, ACCEPT_LOG_MS = 1000 };
 
 /* ---- Batches ---- */
 
@@ -70,57 +72,70 @@ static struct client_gather *take_ready(struct client_server *s)
         if (s->ready == NULL)
             s->ready_end = &s->ready;
         g->next = NULL;
+        s->gathered_count -= g->count;
+        s->gathered_bytes -= g->builder.len;
     }
     return g;
 }
 
-static void add_command(struct client_connection *c, const struct resp_request *request)
+static void add_command(struct client_connection *c, const struct resp_request *request, uint32_t command, uint32_t charge)
 {
     struct client_server *s = c->server;
     const struct config *config = s->options.config;
     if (s->open != NULL && s->open->builder.len + request->size > config->batch_bytes)
         seal(s);
-    if (s->open == NULL)
+    if (s->open == NULL) {
         s->open = gather_new(s);
+        s->gathered_bytes += s->open->builder.len;
+    }
     struct client_gather *g = s->open;
+    size_t before = g->builder.len;
     batch_add(&g->builder, request->args, request->argc);
     g->origins = memory_reserve(g->origins, &g->origins_capacity, (size_t)g->count + 1, sizeof *g->origins);
-    uint32_t bytes = (uint32_t)request->size + CLIENT_REQUEST_OVERHEAD;
-    g->origins[g->count++] = (struct client_origin){
-        .connection = c->index, .generation = c->generation, .position = client_connection_expect(c), .bytes = bytes};
-    c->waiting += bytes;
-    s->statistics.waiting_bytes += bytes;
+    struct client_origin *o = &g->origins[g->count++];
+    *o = (struct client_origin){.connection = c->index,
+                                .generation = c->generation,
+                                .position = client_connection_expect(c),
+                                .bytes = (uint32_t)request->size + CLIENT_REQUEST_OVERHEAD,
+                                .charge = charge,
+                                .command = command};
+    client_turns_gathered(c, o);
+    s->gathered_count++;
+    s->gathered_bytes += g->builder.len - before;
     s->statistics.commands++;
     if (g->count >= config->batch_size || g->builder.len >= config->batch_bytes)
         seal(s);
 }
 
-/* True when even reading no more has not kept what is waiting within bounds. */
-static bool overloaded(const struct client_server *s)
+static bool refuses_for_room(const struct client_server *s) { return s->no_room && s->leader == s->options.node; }
+
+bool client_server_takes(const struct client_server *s)
 {
-    uint64_t limit = s->options.config->client_bytes_all_max;
-    return s->statistics.waiting_bytes + s->buffered > limit + limit / 4;
+    bool for_node = s->leader == s->options.node || (s->leader != 0 && s->forwards);
+    return for_node && !refuses_for_room(s);
 }
 
-void client_server_command(struct client_connection *c, const struct resp_request *request)
+enum client_may client_server_command(struct client_connection *c, const struct resp_request *request)
 {
     struct client_server *s = c->server;
-    bool for_node = s->leader == s->options.node || (s->leader != 0 && s->forwards);
-    bool refused = s->no_room && s->leader == s->options.node;
-    if (for_node && !refused && !overloaded(s)) {
-        add_command(c, request);
-        return;
+    if (client_server_takes(s)) {
+        uint32_t command = client_commands_index(s, &request->args[0]), charge;
+        enum client_may may = client_turns_may(c, command, &charge);
+        if (may == MAY_GO)
+            add_command(c, request, command, charge);
+        else
+            c->charge = charge;
+        return may;
     }
     uint32_t position = client_connection_expect(c);
     struct resp_buffer *out = client_connection_reply(c, position);
-    if (refused)
+    if (refuses_for_room(s))
         client_no_room(out);
-    else if (for_node)
-        resp_error_text(out, "BUSY too many requests are waiting, try again later");
     else
         client_moved(s, request->args, request->argc, s->leader, out);
     client_connection_replied(c, position);
     s->statistics.errors++;
+    return MAY_GO;
 }
 
 bool client_server_waiting(const struct client_server *s) { return s->ready != NULL || s->open != NULL; }
@@ -160,13 +175,15 @@ static struct client_gather *take_in_flight(struct client_server *s, uint64_t to
 struct packet_list client_server_receive(struct client_server *s, uint64_t credit)
 {
     size_t count = 0;
-    while (count < credit && client_server_waiting(s)) {
+    for (; count < credit; s->statistics.batches++) {
+        client_turns_run(s);
         struct client_gather *g = take_ready(s);
+        if (g == NULL)
+            break;
         struct payload value = batch_end(&g->builder);
         s->packets = memory_reserve(s->packets, &s->packets_capacity, count + 1, sizeof *s->packets);
         s->packets[count++] =
             (struct packet){.id = put_in_flight(s, g), .kind = g->count, .len = value.len, .words = value.words};
-        s->statistics.batches++;
     }
     return (struct packet_list){.ptr = s->packets, .len = count};
 }
@@ -206,6 +223,23 @@ static void encode_reply(struct client_server *s, struct verdict *v, uint32_t in
     }
 }
 
+/* The reply to one command of a batch. */
+static void answer_one(struct client_server *s, const struct client_origin *o, struct verdict *v, uint32_t index)
+{
+    struct client_connection *c = client_connection_find(s, o->connection, o->generation);
+    client_turns_answered(s, c, o);
+    s->scratch.len = 0;
+    struct resp_buffer *out = c != NULL ? client_connection_reply(c, o->position) : &s->scratch;
+    size_t before = out->len;
+    encode_reply(s, v, index, c != NULL ? c->version : 2, out);
+    if (v->outcome == OUTCOME_EXECUTED)
+        client_turns_learn(s, c, o->command, out->len - before);
+    if (c == NULL)
+        return;
+    client_connection_replied(c, o->position);
+    client_connection_touch(c);
+}
+
 static void answer(struct client_server *s, struct client_gather *g, struct verdict *v)
 {
     if (v->outcome == OUTCOME_MOVED) {
@@ -218,20 +252,8 @@ static void answer(struct client_server *s, struct client_gather *g, struct verd
                    replies_count(&v->replies));
         v->outcome = OUTCOME_UNKNOWN;
     }
-    for (uint32_t i = 0; i < g->count; i++) {
-        const struct client_origin *o = &g->origins[i];
-        struct client_connection *c = client_connection_find(s, o->connection, o->generation);
-        s->statistics.waiting_bytes -= o->bytes;
-        if (c == NULL) {
-            s->scratch.len = 0;
-            encode_reply(s, v, i, 2, &s->scratch);
-            continue;
-        }
-        c->waiting -= o->bytes;
-        encode_reply(s, v, i, c->version, client_connection_reply(c, o->position));
-        client_connection_replied(c, o->position);
-        client_connection_touch(c);
-    }
+    for (uint32_t i = 0; i < g->count; i++)
+        answer_one(s, &g->origins[i], v, i);
     if (v->outcome != OUTCOME_EXECUTED)
         s->statistics.errors += g->count;
     gather_release(s, g);
@@ -289,8 +311,13 @@ uint16_t client_server_port(const struct client_server *s) { return s->port; }
 static void on_connection(uv_stream_t *listener, int status)
 {
     struct client_server *s = listener->data;
-    if (status == 0 && !s->closing)
+    uint64_t now = uv_now(s->loop);
+    if (status == 0 && !s->closing) {
         client_connection_accept(s, listener);
+    } else if (status != 0 && (s->logged_ms == 0 || now - s->logged_ms >= ACCEPT_LOG_MS)) {
+        s->logged_ms = now;
+        logger_log(s->options.logger, LOG_WARNING, "clients", "connections cannot be accepted: %s", uv_strerror(status));
+    }
 }
 
 static void on_handle_closed(uv_handle_t *handle) { client_server_handle_closed(handle->data); }
@@ -370,6 +397,17 @@ static bool listen_all(struct client_server *s, const struct endpoint *at, struc
                        error == UV_EADDRINUSE ? "the port is in use" : uv_strerror(error));
 }
 
+static void init_timers(struct client_server *s)
+{
+    uv_timer_t *const timers[] = {&s->patience, &s->turns, &s->watch};
+    for (size_t i = 0; i < sizeof timers / sizeof timers[0]; i++) {
+        uv_timer_init(s->loop, timers[i]);
+        uv_unref((uv_handle_t *)timers[i]);
+        timers[i]->data = s;
+        s->handles++;
+    }
+}
+
 bool client_server_open(struct client_server **out, uv_loop_t *loop, const struct client_server_options *options,
                         struct problem *problem)
 {
@@ -384,12 +422,10 @@ bool client_server_open(struct client_server **out, uv_loop_t *loop, const struc
     s->port = node->client.port;
     s->ready_end = &s->ready;
     s->forwards = config->node_config.forward && node_set_has(config->node_config.proposers, options->node);
-    s->limits = (struct resp_limits){.args_max = ARGS_MAX, .bytes_max = config->command_bytes_max};
+    s->limits = (struct resp_limits){.args_max = ARGS_MAX, .bytes_max = config->command_bytes_max, .skip_max = SKIP_MAX};
     client_commands_init(s);
-    uv_timer_init(loop, &s->patience);
-    uv_unref((uv_handle_t *)&s->patience);
-    s->patience.data = s;
-    s->handles = 1;
+    s->estimates = memory_new(s->machine_commands.len + 1, sizeof *s->estimates);
+    init_timers(s);
     if (!listen_all(s, &node->client, problem)) {
         client_server_close(s, NULL, NULL);
         return false;
@@ -418,6 +454,7 @@ static void server_free(struct client_server *s)
     free(s->connections);
     free(s->free_indices);
     free(s->dirty);
+    free(s->estimates);
     resp_request_close(&s->request);
     resp_buffer_close(&s->scratch);
     batch_commands_free(&s->unpacked);
@@ -425,7 +462,7 @@ static void server_free(struct client_server *s)
     free(s);
 }
 
-/* The timer stays as long as there are connections to wait for. */
+/* This timer stays as long as there are connections to wait for. */
 static void close_timer_if_idle(struct client_server *s)
 {
     if (s->closing && s->statistics.connections == 0 && !uv_is_closing((uv_handle_t *)&s->patience))
@@ -461,6 +498,8 @@ void client_server_close(struct client_server *s, void (*on_closed)(void *contex
     s->closed_context = context;
     for (size_t i = 0; i < s->listener_count; i++)
         uv_close((uv_handle_t *)&s->listeners[i], on_handle_closed);
+    uv_close((uv_handle_t *)&s->turns, on_handle_closed);
+    uv_close((uv_handle_t *)&s->watch, on_handle_closed);
     while (client_server_waiting(s))
         answer(s, take_ready(s), &(struct verdict){.outcome = OUTCOME_UNKNOWN});
     give_up_in_flight(s);

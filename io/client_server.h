@@ -11,6 +11,11 @@
 
 struct client_server;
 
+/* So many connections are accepted beyond client_connections_max. They are for operators: they may ask how the node is (INFO,
+ * CLUSTER, CLIENT, COMMAND), and are closed with an error when they ask for anything else. When all of them are taken, the one
+ * that has been silent for longest makes room. */
+enum { CLIENT_CONNECTIONS_RESERVED = 8 };
+
 struct client_server_options {
     const struct config *config; /* outlives the server */
     uint32_t node;
@@ -23,6 +28,8 @@ struct client_server_options {
     struct node_status (*status)(void *context);
     /* More INFO lines ("key:value\r\n"), or nothing; returns the bytes written. NULL: none. */
     size_t (*info)(void *context, char *out, size_t size);
+    /* After this time a client that takes nothing of what is written to it is closed. 0: a minute. */
+    uint64_t stuck_ms;
     void *context;
 };
 

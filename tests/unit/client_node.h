@@ -43,7 +43,8 @@ struct node {
     struct taken taken[BATCHES_MAX];
     size_t taken_count;
     size_t inputs;
-    bool answers; /* execute and answer at once */
+    uint64_t stuck_ms; /* see client_server_options */
+    bool answers;      /* execute and answer at once */
     bool closed;
 };
 
@@ -110,6 +111,7 @@ static inline void node_open(struct node *n)
                                             .on_input = on_input,
                                             .status = on_status,
                                             .info = on_info,
+                                            .stuck_ms = n->stuck_ms,
                                             .context = n};
     struct problem problem;
     signal(SIGPIPE, SIG_IGN); /* as `synod start` does */
@@ -313,6 +315,29 @@ static inline void ask(struct node *n, int fd, const char *request, const char *
     hear(n, fd, reply);
 }
 
+/* Lets the port learn that a command's replies are small, so that it takes many of them at a time. The node must answer. */
+static inline void teach(struct node *n, const char *request)
+{
+    enum { TIMES = 100 };
+    char reply[256];
+    int fd = dial(n);
+    for (int i = 0; i < TIMES; i++) {
+        say(n, fd, request);
+        say(n, fd, "ECHO taught\r\n");
+        for (size_t at = 0; at < 12 || memcmp(reply + at - 12, "$6\r\ntaught\r\n", 12) != 0; at++) {
+            assert_true(at < sizeof reply);
+            assert_int_equal(receive(n, fd, reply + at, 1), 1);
+        }
+    }
+    close(fd);
+    uint64_t until = deadline();
+    for (uint64_t before = client_server_statistics(n->server).connections;
+         client_server_statistics(n->server).connections == before;) {
+        turn(n);
+        check_deadline(until);
+    }
+}
+
 /* A bulk string reply, as a C string that the caller frees. */
 static inline char *ask_text(struct node *n, int fd, const char *request)
 {
@@ -327,6 +352,26 @@ static inline char *ask_text(struct node *n, int fd, const char *request)
     char *text = memory_new((size_t)len + 3, 1);
     assert_int_equal(receive(n, fd, text, (size_t)len + 2), (size_t)len + 2);
     return text;
+}
+
+/* A number that INFO tells. */
+static inline uint64_t ask_number(struct node *n, int fd, const char *name)
+{
+    char *info = ask_text(n, fd, "INFO\r\n"), *at = strstr(info, name);
+    assert_non_null(at);
+    uint64_t number = strtoull(at + strlen(name) + 1, NULL, 10);
+    free(info);
+    return number;
+}
+
+/* Lets the port work until this many connections are left. */
+static inline void await_connections(struct node *n, uint64_t connections)
+{
+    uint64_t until = deadline();
+    while (client_server_statistics(n->server).connections != connections) {
+        turn(n);
+        check_deadline(until);
+    }
 }
 
 /* Lets the port work until this many commands have arrived. */

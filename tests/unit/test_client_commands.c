@@ -102,7 +102,6 @@ static void test_port_commands(void **state)
         {"HELLO 3 NOSUCH\r\n", "-ERR Syntax error in HELLO option\r\n"},
         {"SELECT 0\r\n", "+OK\r\n"},
         {"SELECT 1\r\n", "-ERR DB index is out of range\r\n"},
-        {"MULTI\r\n", "-ERR MULTI is not supported: there are no transactions, each command is atomic\r\n"},
         {"READONLY\r\nREADWRITE\r\n", "+OK\r\n+OK\r\n"},
         {"CLIENT GETNAME\r\n", "$-1\r\n"},
         {"CLIENT SETNAME me\r\nCLIENT GETNAME\r\n", "+OK\r\n$2\r\nme\r\n"},
@@ -119,6 +118,7 @@ static void test_port_commands(void **state)
         {"COMMAND INFO get nosuch\r\n",
          "*2\r\n*10\r\n$3\r\nget\r\n:2\r\n*1\r\n+readonly\r\n:1\r\n:1\r\n:1\r\n*0\r\n*0\r\n*0\r\n*0\r\n$-1\r\n"},
         {"COMMAND DOCS nosuch\r\n", "*0\r\n"},
+        {"COMMAND GETKEYS get k\r\n", "-ERR unknown subcommand 'GETKEYS'. Try COMMAND HELP.\r\n"},
         {"COMMAND NOSUCH\r\n", "-ERR unknown subcommand 'NOSUCH'. Try COMMAND HELP.\r\n"},
     };
     struct node *n = node_start();

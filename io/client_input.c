@@ -1,0 +1,237 @@
+/* What clients send: reading, and taking requests from what was read.
+ *
+ * 1. All connections read into one buffer of the server. Only what is not taken is kept: the beginning of a request that has
+ *    not arrived whole, and requests that have to wait (client_turns.c).
+ * 2. Requests are taken as far as one turn allows. Then the connection waits for its next turn, so that nobody waits long for
+ *    one who sends much, whoever answers it: the node, or the port itself.
+ * 3. A connection that waits is read up to READ_AHEAD, and no further.
+ * 4. What is no request, and what a browser sends, ends the connection; nothing that follows is taken. */
+#include <stdio.h>
+
+#include "core/base/memory.h"
+#include "io/client_internal.h"
+
+enum {
+    READ_AHEAD = 64 * 1024,
+    READ_MIN = 16 * 1024,
+    TURN_WORK =
+        256 * 1024, /* of a turn: bytes of requests and replies, and for each request as much as a small one is worth */
+    REQUEST_WORK = 64,
+};
+
+static size_t kept(const struct client_connection *c) { return c->in_end - c->in_at; }
+
+/* ---- Taking requests ---- */
+
+static void protocol_error(struct client_connection *c, const char *what)
+{
+    struct client_server *s = c->server;
+    logger_log(s->options.logger, LOG_WARNING, "clients", "%s: protocol error: %s", client_connection_address(c), what);
+    uint32_t position = client_connection_expect(c);
+    client_print(client_connection_reply(c, position), "-ERR Protocol error: %s\r\n", what);
+    client_connection_replied(c, position);
+    s->statistics.errors++;
+    client_connection_finish(c);
+}
+
+static void too_long(struct client_connection *c, const char *what)
+{
+    char text[RESP_ERROR_MAX + 64];
+    snprintf(text, sizeof text, "ERR %s (%u bytes); it was not executed", what,
+             (unsigned)c->server->options.config->command_bytes_max);
+    client_connection_error(c, text);
+}
+
+/* True when a web browser speaks: a page makes it send commands within what is meant for a web server. */
+static bool is_from_browser(const struct bytes *word)
+{
+    return client_is_word(word, "post") || client_is_word(word, "host:");
+}
+
+/* Takes the request, or lets it wait. False: it waits, or nothing more is taken of this connection. */
+static bool take(struct client_connection *c, const struct resp_request *request)
+{
+    if (request->argc == 0)
+        return true;
+    if (is_from_browser(&request->args[0])) {
+        client_connection_drop(c, "it speaks HTTP; a web page may be trying to have commands executed");
+        return false;
+    }
+    if (client_commands_answer(c, request))
+        return c->state != CLIENT_CLOSED;
+    switch (client_server_command(c, request)) {
+    case MUST_WAIT_ITS_TURN:
+        client_turns_wait(c, c->charge);
+        return false;
+    case MUST_WAIT_FOR_ROOM:
+        c->input = INPUT_ROOM;
+        return false;
+    default:
+        return true;
+    }
+}
+
+/* True when the next request may be looked at. If not, the connection waits. */
+static bool may_go_on(struct client_connection *c, uint64_t work)
+{
+    if (c->state != CLIENT_SERVED && c->state != CLIENT_ENDED)
+        return false;
+    if (!client_turns_has_room(c)) {
+        c->input = INPUT_ROOM;
+        return false;
+    }
+    if (work >= TURN_WORK) {
+        client_turns_wait(c, 0);
+        return false;
+    }
+    return true;
+}
+
+/* Takes requests one after the other; returns the bytes they took, and adds to `work`. */
+static size_t take_requests(struct client_connection *c, const uint8_t *data, size_t len, uint64_t *work)
+{
+    struct client_server *s = c->server;
+    struct resp_request *request = &s->request;
+    size_t at = 0;
+    c->input = INPUT_TAKEN;
+    c->charge = 0;
+    while (at < len && may_go_on(c, *work)) {
+        uint64_t unread = client_output_unread(c);
+        enum resp_result result = resp_parse(&c->parser, &s->limits, data + at, len - at, request);
+        if (result == RESP_PARTIAL)
+            break;
+        if (result == RESP_BAD) {
+            protocol_error(c, request->error);
+            break;
+        }
+        if (result == RESP_TOO_LONG)
+            too_long(c, request->error);
+        else if (result == RESP_WHOLE && !take(c, request))
+            break;
+        at += request->size;
+        *work += REQUEST_WORK + request->size + (client_output_unread(c) - unread);
+    }
+    return at;
+}
+
+/* Keeps what is not taken, at the beginning of the connection's own buffer. */
+static void keep(struct client_connection *c, const uint8_t *rest, size_t len)
+{
+    if (len > 0) {
+        if (c->in_capacity < len) {
+            /* Never with bytes of c->in itself: those fit. */
+            c->in = realloc(c->in, len);
+            invariant(c->in != NULL);
+            c->in_capacity = len;
+        }
+        memmove(c->in, rest, len);
+    } else if (c->in != NULL) {
+        free(c->in);
+        c->in = NULL;
+        c->in_capacity = 0;
+    }
+    c->in_at = 0;
+    c->in_end = len;
+}
+
+/* Takes from `data`, which may be the connection's own buffer. */
+static uint64_t take_from(struct client_connection *c, const uint8_t *data, size_t len)
+{
+    uint64_t work = 0;
+    size_t taken = take_requests(c, data, len, &work);
+    bool over = c->state == CLIENT_FINISHING || c->state == CLIENT_CLOSED;
+    if (!over && c->input != INPUT_TAKEN && data == c->in + c->in_at)
+        c->in_at += taken; /* it is moved when more is read */
+    else
+        keep(c, data + taken, over ? 0 : len - taken);
+    client_output_flush(c);
+    client_connection_settle(c);
+    return work;
+}
+
+uint64_t client_input_turn(struct client_connection *c) { return take_from(c, c->in + c->in_at, kept(c)); }
+
+/* ---- Reading ---- */
+
+static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
+{
+    (void)suggested;
+    struct client_connection *c = handle->data;
+    struct client_server *s = c->server;
+    size_t have = kept(c);
+    if (c->input == INPUT_TAKEN && have <= CLIENT_REST_MAX) {
+        if (have > 0)
+            memcpy(s->read_buffer, c->in + c->in_at, have);
+        *buf = uv_buf_init((char *)s->read_buffer + have, CLIENT_READ_SIZE);
+        return;
+    }
+    /* Room for the rest of the request, but not on the client's word alone: at most as much again as has come. */
+    size_t room = c->parser.wanted > have ? c->parser.wanted - have : have;
+    room = room < have ? room : have;
+    room = room > READ_MIN ? room : READ_MIN;
+    if (c->in_at > 0)
+        memmove(c->in, c->in + c->in_at, have);
+    c->in_at = 0;
+    c->in_end = have;
+    if (c->in_capacity < have + room) {
+        c->in = realloc(c->in, have + room);
+        invariant(c->in != NULL);
+        c->in_capacity = have + room;
+    }
+    *buf = uv_buf_init((char *)c->in + have, (unsigned)(c->in_capacity - have));
+}
+
+static void on_bytes(struct client_connection *c, const uint8_t *base, size_t len)
+{
+    struct client_server *s = c->server;
+    s->statistics.bytes_in += len;
+    c->active_ms = uv_now(s->loop);
+    bool own = c->in != NULL && base == c->in + c->in_end;
+    size_t have = kept(c);
+    if (own)
+        c->in_end += len;
+    if (c->input != INPUT_TAKEN) {
+        invariant(own);
+        client_output_flush(c); /* counts what was read */
+        client_connection_settle(c);
+        return;
+    }
+    uint64_t commands = s->statistics.commands;
+    take_from(c, own ? c->in : s->read_buffer, have + len);
+    if (s->statistics.commands != commands)
+        s->options.on_input(s->options.context);
+    if (s->queues[TURNS_LIGHT].first == c || s->queues[TURNS_HEAVY].first == c)
+        client_turns_go_on(s);
+}
+
+static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf)
+{
+    struct client_connection *c = stream->data;
+    if (nread == UV_EOF) { /* what was asked is still answered */
+        c->state = c->state == CLIENT_SERVED ? CLIENT_ENDED : c->state;
+        client_connection_settle(c);
+    } else if (nread < 0) {
+        client_connection_close(c);
+    } else if (nread > 0) {
+        on_bytes(c, (const uint8_t *)buf->base, (size_t)nread);
+    }
+}
+
+static bool should_read(const struct client_connection *c)
+{
+    if (c->state != CLIENT_SERVED)
+        return false;
+    return c->input == INPUT_TAKEN || (kept(c) < READ_AHEAD && !client_output_pressed(c->server));
+}
+
+void client_input_settle(struct client_connection *c)
+{
+    bool read = should_read(c);
+    if (read == c->reading)
+        return;
+    if (!read)
+        uv_read_stop((uv_stream_t *)&c->tcp);
+    else if (uv_read_start((uv_stream_t *)&c->tcp, on_alloc, on_read) != 0)
+        client_connection_close(c);
+    c->reading = read;
+}

@@ -1,0 +1,175 @@
+/* What clients are sent, and what becomes of those that do not take it.
+ *
+ * 1. What an event has added to the output is written with one system call. Only what the socket does not take then is left
+ *    to libuv, a piece at a time, so that it shows whether the client takes any.
+ * 2. A client with client_bytes_max of untaken replies is not served until it has taken some (client_turns.c): what it may
+ *    hold beyond is what it had asked for by then.
+ * 3. All that is kept for clients, requests and replies, is client_bytes_all_max. Beyond, only those are served who have
+ *    nothing outstanding, and the client that holds most is closed if it has taken nothing for a while; a quarter beyond, at
+ *    once.
+ * 4. A client that takes nothing for a minute is closed. */
+#include "core/base/memory.h"
+#include "io/client_internal.h"
+
+enum {
+    WRITE_MAX = 256 * 1024, /* in one write of libuv's */
+    WATCH_MS = 1000,
+    PRESSED_MS = 1000, /* what "a while" is, with more than client_bytes_all_max */
+    STUCK_MS = 60 * 1000,
+};
+
+uint64_t client_output_unread(const struct client_connection *c)
+{
+    return c->out.len + (c->sent.len - c->sent_at) + c->held;
+}
+
+/* ---- What is kept for clients ---- */
+
+static uint64_t all_bytes(const struct client_server *s) { return s->statistics.waiting_bytes + s->buffered; }
+
+bool client_output_pressed(const struct client_server *s) { return all_bytes(s) >= s->options.config->client_bytes_all_max; }
+
+/* Memory of a buffer; what each idle connection keeps is not counted. */
+static size_t memory_of(const struct resp_buffer *b) { return b->capacity > CLIENT_BUFFER_KEPT ? b->capacity : b->len; }
+
+/* The connection that holds most, of those of which nothing has been taken or has come since `idle_ms`. */
+static struct client_connection *largest(const struct client_server *s, uint64_t idle_ms)
+{
+    struct client_connection *found = NULL;
+    for (size_t i = 0; i < s->connections_capacity; i++) {
+        struct client_connection *c = s->connections[i];
+        if (c == NULL || c->buffered <= CLIENT_BUFFER_KEPT || (c->sending ? c->moved_ms : c->active_ms) > idle_ms)
+            continue;
+        if (found == NULL || c->buffered > found->buffered)
+            found = c;
+    }
+    return found;
+}
+
+static void close_largest(struct client_server *s, uint64_t bytes_max, uint64_t idle_ms)
+{
+    struct client_connection *c;
+    while (all_bytes(s) > bytes_max && (c = largest(s, idle_ms)) != NULL)
+        client_connection_drop(c, "it holds more than others, and all clients together more than client_bytes_all_max");
+}
+
+/* Brings the server's count of buffered bytes up to date. */
+static void account(struct client_connection *c)
+{
+    struct client_server *s = c->server;
+    uint64_t limit = s->options.config->client_bytes_all_max;
+    uint64_t now = memory_of(&c->out) + memory_of(&c->sent) + c->held + c->in_capacity;
+    bool more = now > c->buffered;
+    s->buffered += now - c->buffered;
+    c->buffered = now;
+    if (more && all_bytes(s) > limit + limit / 4)
+        close_largest(s, limit, UINT64_MAX);
+    if (more && all_bytes(s) >= limit && !uv_is_active((uv_handle_t *)&s->watch))
+        uv_timer_start(&s->watch, client_output_watch, WATCH_MS, 0);
+}
+
+void client_output_watch(uv_timer_t *watch)
+{
+    struct client_server *s = watch->data;
+    uint64_t now = uv_now(s->loop), stuck_ms = s->options.stuck_ms > 0 ? s->options.stuck_ms : STUCK_MS;
+    bool again = client_output_pressed(s);
+    for (size_t i = 0; i < s->connections_capacity; i++) {
+        struct client_connection *c = s->connections[i];
+        if (c == NULL || !c->sending)
+            continue;
+        if (now - c->moved_ms >= stuck_ms)
+            client_connection_drop(c, "it has long taken nothing of its replies");
+        else
+            again = true;
+    }
+    if (client_output_pressed(s) && now >= PRESSED_MS)
+        close_largest(s, s->options.config->client_bytes_all_max / 4 * 3, now - PRESSED_MS);
+    if (again && !s->closing)
+        uv_timer_start(&s->watch, client_output_watch, stuck_ms < WATCH_MS ? stuck_ms : WATCH_MS, 0);
+    client_turns_go_on(s);
+}
+
+/* ---- Writing ---- */
+
+static void empty(struct resp_buffer *b)
+{
+    b->len = 0;
+    if (b->capacity > CLIENT_BUFFER_KEPT)
+        resp_buffer_close(b);
+}
+
+static void send_piece(struct client_connection *c);
+
+static void on_written(uv_write_t *write, int status)
+{
+    struct client_connection *c = write->data;
+    c->sending = false;
+    if (c->state == CLIENT_CLOSED)
+        return;
+    if (status < 0) {
+        client_connection_close(c);
+        return;
+    }
+    c->moved_ms = uv_now(c->server->loop);
+    c->sent_at += c->sent_len;
+    if (c->sent_at < c->sent.len) {
+        send_piece(c);
+    } else {
+        c->sent_at = 0;
+        empty(&c->sent);
+    }
+    client_output_flush(c);
+    client_connection_settle(c);
+    client_turns_go_on(c->server);
+}
+
+/* Hands the next piece of what is to be sent to libuv, which writes it when the socket takes more. */
+static void send_piece(struct client_connection *c)
+{
+    struct client_server *s = c->server;
+    size_t rest = c->sent.len - c->sent_at;
+    c->sent_len = rest < WRITE_MAX ? rest : WRITE_MAX;
+    uv_buf_t buf = uv_buf_init((char *)c->sent.data + c->sent_at, (unsigned)c->sent_len);
+    c->write.data = c;
+    c->sending = true;
+    if (uv_write(&c->write, (uv_stream_t *)&c->tcp, &buf, 1, on_written) != 0) {
+        c->sending = false;
+        client_connection_close(c);
+    } else if (!uv_is_active((uv_handle_t *)&s->watch) && !s->closing) {
+        uv_timer_start(&s->watch, client_output_watch, WATCH_MS, 0);
+    }
+}
+
+/* Leaves the rest of the output to libuv. */
+static void send_later(struct client_connection *c, size_t written)
+{
+    struct resp_buffer free_one = c->sent;
+    c->sent = c->out;
+    c->sent_at = written;
+    c->out = free_one;
+    c->moved_ms = uv_now(c->server->loop);
+    send_piece(c);
+}
+
+void client_output_flush(struct client_connection *c)
+{
+    struct client_server *s = c->server;
+    if (c->state == CLIENT_CLOSED)
+        return;
+    if (c->out.len > 0 && !c->sending) {
+        size_t len = c->out.len;
+        uv_buf_t buf = uv_buf_init((char *)c->out.data, (unsigned)len);
+        int written = uv_try_write((uv_stream_t *)&c->tcp, &buf, 1);
+        if (written < 0 && written != UV_EAGAIN) {
+            client_connection_close(c);
+            return;
+        }
+        s->statistics.bytes_out += len;
+        if (written >= 0 && (size_t)written == len)
+            empty(&c->out);
+        else
+            send_later(c, written < 0 ? 0 : (size_t)written);
+    }
+    if (c->state != CLIENT_CLOSED)
+        account(c);
+}

@@ -1,0 +1,191 @@
+/* Whose request is taken next, and how much each client may have asked for.
+ *
+ * What commands ask for is not known before they are executed: a GET of twenty bytes may be answered with a megabyte. So the
+ * port keeps an estimate for each client and command, the largest reply of late, and charges each command that is
+ * gathered or in flight with it. A client whose first command of a kind this is gets the estimate of all clients. Then:
+ *
+ * 1. A client has commands outstanding whose charges are ASKED_MAX at most, or one command. More of its requests stay where
+ *    they are: in its buffer, and behind that in the network. So what a client that goes away has not yet
+ *    been given is not executed.
+ * 2. All clients together have so much outstanding at most, commands that ask for much and those that ask for little counted
+ *    apart: who asks for little never waits until those who ask for much are served.
+ * 3. So many commands are gathered ahead of the node. Beyond, connections wait in a queue (one for those whose next request asks
+ *    for much, one for the others), and each gets a turn of TURN_WORK before the first one gets its second.
+ * 4. A client that has not taken its replies waits until it has (client_output.c). */
+#include "core/base/memory.h"
+#include "io/client_internal.h"
+
+enum {
+    ESTIMATE_START = 256 * 1024,
+    ESTIMATE_FADES = 16, /* an estimate loses so much of itself with each smaller reply: 1/16 */
+    CHARGE_MIN = 256,
+    LIGHT_MAX = 16 * 1024,
+    ASKED_MAX = 1024 * 1024,
+    GATHERED_COMMANDS_MIN = 4096,
+    GATHERED_BYTES_MIN = 512 * 1024,
+    RUN_WORK = 1024 * 1024, /* in one go; then the loop looks after others */
+};
+
+static const uint64_t asked_max[TURN_QUEUES] = {[TURNS_LIGHT] = 8 << 20, [TURNS_HEAVY] = 2 << 20};
+
+static enum turn_queue queue_for(uint32_t charge) { return charge > LIGHT_MAX ? TURNS_HEAVY : TURNS_LIGHT; }
+
+/* ---- What commands ask for ---- */
+
+static uint32_t charge_of(const struct client_connection *c, uint32_t command)
+{
+    uint32_t own = c->estimates[command];
+    uint32_t all = c->server->estimates[command];
+    uint32_t charge = own > 0 ? own : all > 0 ? all : ESTIMATE_START;
+    return charge > CHARGE_MIN ? charge : CHARGE_MIN;
+}
+
+static void learn(uint32_t *estimate, uint32_t start, size_t bytes)
+{
+    uint32_t before = *estimate > 0 ? *estimate : start;
+    uint32_t faded = before - before / ESTIMATE_FADES;
+    uint32_t size = bytes < UINT32_MAX ? (uint32_t)bytes : UINT32_MAX;
+    *estimate = size > faded ? size : faded;
+}
+
+void client_turns_learn(struct client_server *s, struct client_connection *c, uint32_t command, size_t bytes)
+{
+    uint32_t all = s->estimates[command] > 0 ? s->estimates[command] : ESTIMATE_START;
+    if (c != NULL)
+        learn(&c->estimates[command], all, bytes);
+    learn(&s->estimates[command], ESTIMATE_START, bytes);
+}
+
+void client_turns_gathered(struct client_connection *c, const struct client_origin *o)
+{
+    c->in_flight++;
+    c->asked += o->charge;
+    c->waiting += o->bytes;
+    c->server->queues[queue_for(o->charge)].asked += o->charge;
+    c->server->statistics.waiting_bytes += o->bytes;
+}
+
+void client_turns_answered(struct client_server *s, struct client_connection *c, const struct client_origin *o)
+{
+    s->queues[queue_for(o->charge)].asked -= o->charge;
+    s->statistics.waiting_bytes -= o->bytes;
+    if (c == NULL)
+        return;
+    c->in_flight--;
+    c->asked -= o->charge;
+    c->waiting -= o->bytes;
+}
+
+/* ---- Bounds ---- */
+
+static bool within_asked_max(const struct client_connection *c, uint32_t charge)
+{
+    return c->in_flight == 0 || c->asked + charge <= ASKED_MAX;
+}
+
+bool client_turns_has_room(const struct client_connection *c)
+{
+    const struct client_server *s = c->server;
+    uint64_t outstanding = c->waiting + client_output_unread(c);
+    if (outstanding > 0 && client_output_pressed(s))
+        return false;
+    return outstanding < s->options.config->client_bytes_max && within_asked_max(c, c->charge);
+}
+
+/* True when the port as a whole has room for one more command. */
+static bool port_has_room(const struct client_server *s, uint32_t charge)
+{
+    const struct config *config = s->options.config;
+    enum turn_queue kind = queue_for(charge);
+    uint64_t asked = s->queues[kind].asked;
+    size_t commands = config->batch_size > GATHERED_COMMANDS_MIN ? config->batch_size : GATHERED_COMMANDS_MIN;
+    size_t bytes = config->batch_bytes > GATHERED_BYTES_MIN ? config->batch_bytes : GATHERED_BYTES_MIN;
+    return (asked == 0 || asked + charge <= asked_max[kind]) && s->gathered_count < commands && s->gathered_bytes < bytes;
+}
+
+enum client_may client_turns_may(struct client_connection *c, uint32_t command, uint32_t *charge)
+{
+    const struct client_server *s = c->server;
+    *charge = charge_of(c, command);
+    if (!within_asked_max(c, *charge))
+        return MUST_WAIT_FOR_ROOM;
+    bool others_wait = s->served != c && s->queues[queue_for(*charge)].first != NULL;
+    return others_wait || !port_has_room(s, *charge) ? MUST_WAIT_ITS_TURN : MAY_GO;
+}
+
+/* ---- Queues ---- */
+
+void client_turns_wait(struct client_connection *c, uint32_t charge)
+{
+    struct client_queue *q = &c->server->queues[queue_for(charge)];
+    invariant(c->queue == NULL);
+    c->input = INPUT_TURN;
+    c->charge = charge;
+    c->queue = q;
+    c->next = NULL;
+    c->previous = q->last;
+    if (q->last != NULL)
+        q->last->next = c;
+    else
+        q->first = c;
+    q->last = c;
+}
+
+void client_turns_leave(struct client_connection *c)
+{
+    struct client_queue *q = c->queue;
+    if (q == NULL)
+        return;
+    if (c->previous != NULL)
+        c->previous->next = c->next;
+    else
+        q->first = c->next;
+    if (c->next != NULL)
+        c->next->previous = c->previous;
+    else
+        q->last = c->previous;
+    c->queue = NULL;
+    c->next = c->previous = NULL;
+}
+
+/* The connection whose turn it is. NULL: none waits, or the node has to answer or receive something first. */
+static struct client_connection *next_turn(const struct client_server *s, enum turn_queue kind)
+{
+    struct client_connection *c = s->queues[kind].first;
+    bool may = c != NULL && (c->charge == 0 || !client_server_takes(s) || port_has_room(s, c->charge));
+    return may ? c : NULL;
+}
+
+/* Turns of one kind, until they have made so much work. */
+static uint64_t run(struct client_server *s, enum turn_queue kind, uint64_t work_max)
+{
+    uint64_t work = 0;
+    struct client_connection *c;
+    while (work < work_max && (c = next_turn(s, kind)) != NULL) {
+        client_turns_leave(c);
+        s->served = c;
+        work += client_input_turn(c);
+        s->served = NULL;
+    }
+    return work;
+}
+
+void client_turns_run(struct client_server *s)
+{
+    if (s->closing || s->served != NULL)
+        return;
+    run(s, TURNS_LIGHT, RUN_WORK);
+    run(s, TURNS_HEAVY, RUN_WORK);
+    if (next_turn(s, TURNS_LIGHT) != NULL || next_turn(s, TURNS_HEAVY) != NULL)
+        uv_timer_start(&s->turns, client_turns_on_timer, 0, 0);
+}
+
+void client_turns_go_on(struct client_server *s)
+{
+    uint64_t commands = s->statistics.commands;
+    client_turns_run(s);
+    if (s->statistics.commands != commands)
+        s->options.on_input(s->options.context);
+}
+
+void client_turns_on_timer(uv_timer_t *timer) { client_turns_go_on(timer->data); }

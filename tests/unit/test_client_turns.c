@@ -1,0 +1,389 @@
+/* The client port: whose request is taken next, what a client may have asked for, what is kept for those that do not read. */
+#include "tests/unit/client_node.h"
+
+enum { BIG = 1000 * 1000 };
+static const char get_big[] = "GET big\r\n";
+
+/* Sends without letting the port work. */
+static void post(int fd, const char *text, size_t times)
+{
+    for (size_t i = 0; i < times; i++)
+        assert_int_equal(send(fd, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT), strlen(text));
+}
+
+static void reset(int fd)
+{
+    struct linger now = {.l_onoff = 1, .l_linger = 0};
+    setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+    close(fd);
+}
+
+static uint64_t commands(struct node *n) { return client_server_statistics(n->server).commands; }
+
+static void work(struct node *n, size_t turns)
+{
+    for (size_t i = 0; i < turns; i++)
+        turn(n);
+}
+
+static void hear_big(struct node *n, int fd)
+{
+    static char value[BIG + 2];
+    hear(n, fd, "$1000000\r\n");
+    assert_int_equal(receive(n, fd, value, sizeof value), sizeof value);
+}
+
+static struct node *start_with_big(void)
+{
+    struct node *n = node_new();
+    n->config.client_bytes_max = 1024 * 1024;
+    n->config.client_bytes_all_max = 16 * 1024 * 1024;
+    node_open(n);
+    int fd = dial(n);
+    ask(n, fd, "SETRANGE big 999999 x\r\n", ":1000000\r\n");
+    close(fd);
+    await_connections(n, 0);
+    return n;
+}
+
+/* ---- What a client may have asked for ---- */
+
+/* How large replies are is learned from the first ones; then there is one at a time, and all of them come in the end. */
+static void test_large_replies_are_asked_for_one_by_one(void **state)
+{
+    (void)state;
+    enum { REQUESTS = 50 };
+    struct node *n = start_with_big();
+    uint64_t before = commands(n);
+    int fd = dial(n);
+    n->answers = false;
+    post(fd, get_big, REQUESTS);
+    work(n, 20);
+    assert_in_range(commands(n) - before, 1, 4);
+    n->answers = true;
+    for (size_t heard = 1; heard <= REQUESTS; heard++) {
+        hear_big(n, fd);
+        if (heard > 8)
+            assert_true(client_server_statistics(n->server).waiting_bytes < 2 * sizeof get_big + 64);
+    }
+    close(fd);
+    node_stop(n);
+}
+
+/* What a client wanted that has gone is not executed. */
+static void test_what_a_gone_client_asked_for_is_dropped(void **state)
+{
+    (void)state;
+    struct node *n = start_with_big();
+    uint64_t before = commands(n);
+    int fd = dial(n), other = dial(n);
+    post(fd, get_big, 5000);
+    work(n, 3);
+    reset(fd);
+    ask(n, other, "SET a b\r\n", "+OK\r\n");
+    await_connections(n, 1);
+    work(n, 50);
+    assert_true(commands(n) - before < 20);
+    assert_int_equal(client_server_statistics(n->server).waiting_bytes, 0);
+    close(other);
+    node_stop(n);
+}
+
+/* Who asks for little is not behind those who ask for much, however many they are. */
+static void test_small_requests_overtake_large_ones(void **state)
+{
+    (void)state;
+    enum { CLIENTS = 40 };
+    struct node *n = start_with_big();
+    int fds[CLIENTS], other = dial(n);
+    teach(n, "STRLEN big\r\n");
+    for (size_t i = 0; i < CLIENTS; i++) {
+        fds[i] = dial(n);
+        ask(n, fds[i], "STRLEN big\r\n", ":1000000\r\n");
+    }
+    uint64_t before = commands(n);
+    n->answers = false;
+    for (size_t i = 0; i < CLIENTS; i++)
+        post(fds[i], get_big, 2);
+    work(n, 20);
+    uint64_t asked = commands(n) - before;
+    assert_in_range(asked, 1, 8); /* not yet known to be large */
+    take(n, 100);
+    post(other, "STRLEN big\r\n", 1);
+    await_commands(n, before + asked + 1);
+    take(n, 100);
+    assert_int_equal(n->taken[n->taken_count - 1].count, 1);
+    answer(n, n->taken_count - 1);
+    hear(n, other, ":1000000\r\n");
+    n->answers = true;
+    for (size_t i = 0; i < CLIENTS; i++) {
+        hear_big(n, fds[i]);
+        hear_big(n, fds[i]);
+        close(fds[i]);
+    }
+    close(other);
+    node_stop(n);
+}
+
+/* A long pipeline does not fill the batches alone. */
+static void test_turns_go_round(void **state)
+{
+    (void)state;
+    enum { CLIENTS = 4, REQUESTS = 4000 };
+    struct node *n = node_start();
+    int fds[CLIENTS], other = dial(n);
+    teach(n, "INCR x\r\n");
+    uint64_t before = commands(n);
+    n->answers = false;
+    for (size_t i = 0; i < CLIENTS; i++) {
+        fds[i] = dial(n);
+        post(fds[i], "INCR x\r\n", REQUESTS);
+    }
+    work(n, 50);
+    uint64_t gathered = commands(n) - before;
+    assert_in_range(gathered, 4096, 4096 + 4096 / 2); /* ahead of the node */
+    post(other, "INCR y\r\n", 1);
+    work(n, 50);
+    /* Taking batches makes room: the one request is in before the long pipelines are. */
+    n->answers = true;
+    uint64_t until = deadline();
+    char reply[5];
+    while (recv(other, reply, 4, MSG_DONTWAIT) < 0) {
+        turn(n);
+        check_deadline(until);
+    }
+    assert_memory_equal(reply, ":1\r\n", 4);
+    for (size_t i = 0; i < CLIENTS; i++)
+        close(fds[i]);
+    close(other);
+    node_stop(n);
+}
+
+/* ---- Clients that do not read ---- */
+
+/* One that asks for a lot and takes nothing is not served any more; what is kept for it is bounded. */
+static void test_a_client_that_does_not_read(void **state)
+{
+    (void)state;
+    struct node *n = start_with_big();
+    int fd = dial(n), other = dial(n);
+    uint64_t before = commands(n);
+    post(fd, get_big, 500);
+    work(n, 300);
+    assert_true(commands(n) - before < 20);                                                /* the socket takes some */
+    assert_in_range(ask_number(n, other, "buffered_bytes"), 1000 * 1000, 8 * 1000 * 1000); /* four, with room to grow */
+    assert_int_equal(ask_number(n, other, "paused_clients"), 0); /* less than READ_AHEAD is waiting */
+    post(fd, get_big, 8000);
+    work(n, 300);
+    assert_int_equal(ask_number(n, other, "paused_clients"), 1);
+    ask(n, other, "STRLEN big\r\n", ":1000000\r\n");
+    assert_true(commands(n) - before < 20);
+    for (size_t i = 0; i < 40; i++) /* it is served again when it reads */
+        hear_big(n, fd);
+    close(fd);
+    close(other);
+    node_stop(n);
+}
+
+/* The same with what the port answers itself. */
+static void test_the_ports_own_replies_are_bounded(void **state)
+{
+    (void)state;
+    enum { IDLE = 90 };
+    struct node *n = node_new();
+    n->config.client_bytes_max = 256 * 1024;
+    node_open(n);
+    int idle[IDLE], fd = dial(n), other = dial(n);
+    for (size_t i = 0; i < IDLE; i++)
+        idle[i] = dial(n);
+    post(fd, "CLIENT LIST\r\n", 5000);
+    for (size_t i = 0; i < 50; i++) { /* somebody else is answered within a few turns of the loop */
+        char reply[7];
+        post(other, "PING\r\n", 1);
+        work(n, 3);
+        assert_int_equal(recv(other, reply, sizeof reply, MSG_DONTWAIT), 7);
+    }
+    assert_true(ask_number(n, other, "buffered_bytes") < 2 * 1024 * 1024);
+    close(fd);
+    close(other);
+    for (size_t i = 0; i < IDLE; i++)
+        close(idle[i]);
+    node_stop(n);
+}
+
+/* With all of client_bytes_all_max held for those that do not read, who reads is served, and some of the others are closed. */
+static void test_those_that_hold_most_are_closed(void **state)
+{
+    (void)state;
+    enum { CLIENTS = 30 };
+    struct node *n = start_with_big();
+    n->config.client_bytes_all_max = 8 * 1024 * 1024;
+    int fds[CLIENTS], other = dial(n), small = 4096;
+    for (size_t i = 0; i < CLIENTS; i++) {
+        fds[i] = dial(n);
+        setsockopt(fds[i], SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
+        post(fds[i], get_big, 100);
+    }
+    uint64_t most = 0, until = deadline();
+    do {
+        ask(n, other, "SET a b\r\n", "+OK\r\n");
+        uint64_t held = ask_number(n, other, "buffered_bytes");
+        most = held > most ? held : most;
+        check_deadline(until);
+    } while (client_server_statistics(n->server).connections == CLIENTS + 1);
+    assert_true(most > 4 * 1024 * 1024 && most < 14 * 1024 * 1024);
+    ask(n, other, "GET a\r\n", "$1\r\nb\r\n");
+    for (size_t i = 0; i < CLIENTS; i++)
+        close(fds[i]);
+    close(other);
+    node_stop(n);
+}
+
+static void test_one_that_takes_nothing_for_long_is_closed(void **state)
+{
+    (void)state;
+    struct node *n = node_new();
+    n->stuck_ms = 50;
+    node_open(n);
+    int fd = dial(n), other = dial(n), small = 4096;
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
+    ask(n, other, "SETRANGE big 7999999 x\r\n", ":8000000\r\n");
+    post(fd, get_big, 2);
+    await_connections(n, 1);
+    ask(n, other, "PING\r\n", "+PONG\r\n");
+    close(fd);
+    close(other);
+    node_stop(n);
+}
+
+/* ---- Requests that are too long ---- */
+
+static void test_too_long_requests_keep_the_connection(void **state)
+{
+    (void)state;
+    enum { LONG = 20 * 1000 * 1000, PIECE = 100 * 1000 };
+    struct node *n = node_new();
+    n->config.command_bytes_max = 1000 * 1000;
+    node_open(n);
+    int fd = dial(n), other = dial(n);
+    static char piece[PIECE];
+    memset(piece, 'x', sizeof piece);
+    say(n, fd, "SET a 1\r\n*3\r\n$3\r\nSET\r\n$1\r\na\r\n$20000000\r\n");
+    hear(n, fd, "+OK\r\n");
+    for (size_t i = 0; i < LONG / PIECE; i++) {
+        send_bytes(n, fd, piece, sizeof piece);
+        if (i == 100)
+            assert_true(ask_number(n, other, "buffered_bytes") < 200 * 1000);
+    }
+    say(n, fd, "\r\nGET a\r\n");
+    hear(n, fd, "-ERR request is longer than command_bytes_max (1000000 bytes); it was not executed\r\n$1\r\n1\r\n");
+    send_bytes(n, fd, piece, sizeof piece); /* no array, and no line of 64 KiB either */
+    say(n, fd, "\r\nGET a\r\n");
+    hear(n, fd, "-ERR too big inline request (1000000 bytes); it was not executed\r\n$1\r\n1\r\n");
+    close(fd);
+    close(other);
+    node_stop(n);
+}
+
+/* ---- What is no client ---- */
+
+static void test_browsers_are_closed(void **state)
+{
+    (void)state;
+    static const char *const requests[] = {
+        "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 12\r\n\r\nSET evil 1\r\n",
+        "PUT / HTTP/1.1\r\nhost: localhost\r\nContent-Length: 12\r\n\r\nSET evil 1\r\n",
+        "*1\r\n$4\r\npost\r\n*3\r\n$3\r\nSET\r\n$4\r\nevil\r\n$1\r\n1\r\n",
+    };
+    struct node *n = node_start();
+    for (size_t i = 0; i < sizeof requests / sizeof requests[0]; i++) {
+        int fd = dial(n);
+        post(fd, requests[i], 1);
+        await_connections(n, 0);
+        close(fd);
+    }
+    int fd = dial(n);
+    ask(n, fd, "EXISTS evil\r\n", ":0\r\n");
+    close(fd);
+    node_stop(n);
+}
+
+/* ---- Connections for operators ---- */
+
+static void test_operators_get_in(void **state)
+{
+    (void)state;
+    struct node *n = node_new();
+    n->config.client_connections_max = 2;
+    node_open(n);
+    int a = dial(n), b = dial(n), idle[CLIENT_CONNECTIONS_RESERVED + 3];
+    ask(n, a, "SET k v\r\n", "+OK\r\n");
+    for (size_t i = 0; i < sizeof idle / sizeof idle[0]; i++)
+        idle[i] = dial(n);
+    await_connections(n, 2 + CLIENT_CONNECTIONS_RESERVED);
+    for (size_t i = 0; i < 3; i++) { /* those that came first made room */
+        hear(n, idle[i], "-ERR max number of clients reached\r\n");
+        hear_end(n, idle[i]);
+    }
+    int late = dial(n);
+    char *info = ask_text(n, late, "INFO\r\n");
+    assert_non_null(strstr(info, "synod_node:1\r\n"));
+    free(info);
+    ask(n, late, "CLUSTER KEYSLOT 123456789\r\n", ":12739\r\n");
+    ask(n, late, "GET k\r\n", "-ERR max number of clients reached\r\n");
+    hear_end(n, late);
+    late = dial(n);
+    ask(n, late, "PING\r\n", "-ERR max number of clients reached\r\n");
+    hear_end(n, late);
+    /* With a regular place free again, any of them may have it. */
+    close(b);
+    for (size_t i = 3; i < sizeof idle / sizeof idle[0] - 1; i++)
+        close(idle[i]);
+    await_connections(n, 2);
+    ask(n, idle[sizeof idle / sizeof idle[0] - 1], "GET k\r\n", "$1\r\nv\r\n");
+    close(idle[sizeof idle / sizeof idle[0] - 1]);
+    close(a);
+    node_stop(n);
+}
+
+/* ---- Transactions ---- */
+
+/* What clients send in one go is refused as a whole. */
+static void test_a_refused_transaction_executes_nothing(void **state)
+{
+    (void)state;
+#define AFTER_MULTI "-ERR not executed: it follows a MULTI that was refused; EXEC or DISCARD ends that\r\n"
+#define MULTI                                                                                                               \
+    "-ERR MULTI is not supported: there are no transactions; nothing that follows is executed, up to EXEC or DISCARD\r\n"
+    struct node *n = node_start();
+    int fd = dial(n);
+    ask(n, fd, "MULTI\r\nSET x 1\r\nPING\r\nINCR y\r\nEXEC\r\nEXISTS x y\r\n",
+        MULTI AFTER_MULTI AFTER_MULTI AFTER_MULTI
+        "-EXECABORT Transaction discarded because of previous errors: MULTI is not supported\r\n:0\r\n");
+    ask(n, fd, "MULTI\r\nSET x 1\r\nDISCARD\r\nEXISTS x\r\n", MULTI AFTER_MULTI "+OK\r\n:0\r\n");
+    ask(n, fd, "MULTI\r\nMULTI\r\nWATCH x\r\nRESET\r\nSET x 1\r\n", MULTI MULTI AFTER_MULTI "+RESET\r\n+OK\r\n");
+    ask(n, fd, "EXEC\r\nDISCARD\r\nUNWATCH\r\nWATCH x\r\n",
+        "-ERR EXEC without MULTI\r\n-ERR DISCARD without MULTI\r\n+OK\r\n"
+        "-ERR WATCH is not supported: there are no transactions, each command is atomic\r\n");
+    close(fd);
+    node_stop(n);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_large_replies_are_asked_for_one_by_one),
+        cmocka_unit_test(test_what_a_gone_client_asked_for_is_dropped),
+        cmocka_unit_test(test_small_requests_overtake_large_ones),
+        cmocka_unit_test(test_turns_go_round),
+        cmocka_unit_test(test_a_client_that_does_not_read),
+        cmocka_unit_test(test_the_ports_own_replies_are_bounded),
+        cmocka_unit_test(test_those_that_hold_most_are_closed),
+        cmocka_unit_test(test_one_that_takes_nothing_for_long_is_closed),
+        cmocka_unit_test(test_too_long_requests_keep_the_connection),
+        cmocka_unit_test(test_browsers_are_closed),
+        cmocka_unit_test(test_operators_get_in),
+        cmocka_unit_test(test_a_refused_transaction_executes_nothing),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
