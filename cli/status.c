@@ -47,8 +47,8 @@ static const struct {
     [FIELD_HASH] = {"state_hash", "STATE HASH", false},
 };
 
-enum answer { ANSWER_OK, ANSWER_NO_PORT, ANSWER_UNREACHABLE, ANSWER_WRONG };
-static const char *const answer_names[] = {"up", "no client port", "unreachable", "wrong answer"};
+enum answer { ANSWER_OK, ANSWER_NO_PORT, ANSWER_UNREACHABLE, ANSWER_FULL, ANSWER_WRONG };
+static const char *const answer_names[] = {"up", "no client port", "unreachable", "connections full", "wrong answer"};
 
 struct probe {
     const struct config_node *node;
@@ -96,6 +96,19 @@ static void read_info(struct probe *p, const char *text, size_t len)
         snprintf(p->error, sizeof p->error, "it is node %.16s", p->values[FIELD_NODE]);
 }
 
+/* The node has said that it does not answer this, or something that is no answer. */
+static void read_refusal(struct probe *p, const redisReply *reply)
+{
+    static const char full[] = "ERR max number of clients";
+    bool error = reply->type == REDIS_REPLY_ERROR;
+    p->answer = error && strncmp(reply->str, full, sizeof full - 1) == 0 ? ANSWER_FULL : ANSWER_WRONG;
+    if (p->answer == ANSWER_FULL)
+        snprintf(p->error, sizeof p->error,
+                 "all its client connections are taken (client_connections_max), those for operators too");
+    else
+        snprintf(p->error, sizeof p->error, "%.150s", error ? reply->str : "no INFO");
+}
+
 static void *probe_run(void *argument)
 {
     struct probe *p = argument;
@@ -115,8 +128,7 @@ static void *probe_run(void *argument)
     } else if (reply->type == REDIS_REPLY_STRING) {
         read_info(p, reply->str, reply->len);
     } else {
-        p->answer = ANSWER_WRONG;
-        snprintf(p->error, sizeof p->error, "%.150s", reply->type == REDIS_REPLY_ERROR ? reply->str : "no INFO");
+        read_refusal(p, reply);
     }
     if (reply != NULL)
         freeReplyObject(reply);

@@ -339,6 +339,7 @@ static void many_clients(void **state)
     }
     int more[3] = {dial(), dial(), dial()};
     ask(p, more[0], "PING\r\n", "+PONG\r\n");
+    ask(p, more[1], "PING\r\n", "+PONG\r\n");
     ask(p, more[2], "PING\r\n", "-ERR max number of clients reached\r\n");
     for (size_t i = 0; i < CLIENTS; i++)
         close(fds[i]);

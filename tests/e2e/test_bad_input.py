@@ -71,11 +71,8 @@ UNREADABLE = {
     "argument that is no bulk": (b"*1\r\n+PING\r\n", "expected '$', got '+'"),
     "bulk of negative length": (b"*1\r\n$-5\r\n", "invalid bulk length"),
     "bulk with a length that is none": (b"*1\r\n$4x\r\nPING\r\n", "invalid bulk length"),
-    "bulk that is too long": (b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$2000000000\r\n", "request is longer than command_bytes_max"),
-    "bulks that are too long together": (
-        b"*3\r\n$3\r\nSET\r\n$600000\r\n" + b"k" * 600000 + b"\r\n$600000\r\n", "request is longer than command_bytes_max"),
+    "bulk that is too long": (b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$2000000000\r\n", "request is too long to be skipped"),
     "bulk longer than it says": (b"*1\r\n$4\r\nPINGPING\r\n", "bulk does not end where its length says"),
-    "endless line": (b"x" * 100000, "too big inline request"),
     "unbalanced quotes": (b'SET k "v\r\n', "unbalanced quotes"),
 }
 
@@ -92,6 +89,35 @@ def test_client_port_closes(watched, what):
         assert isinstance(reply, resp.ReplyError) and reply.text.startswith("ERR Protocol error: ") and said in reply.text
         assert client.is_closed_by_server()
     wait_until(lambda: f"protocol error: {reply.text.removeprefix('ERR Protocol error: ')}" in watched.logged(), 5, "a line in the log")
+
+
+TOO_LONG = {
+    "one bulk": (resp.encode("SET", "bad-input", b"v" * 5000000), "request is longer than command_bytes_max (1048576 bytes)"),
+    "bulks together": (resp.encode("SET", b"k" * 600000, b"v" * 600000), "request is longer than command_bytes_max (1048576 bytes)"),
+    "many bulks": (resp.encode("MSET", *["k"] * 200000), "request is longer than command_bytes_max (1048576 bytes)"),
+    "a line": (b"SET bad-input " + b"v" * 100000 + b"\r\n", "too big inline request"),
+}
+
+
+@pytest.mark.parametrize("what", TOO_LONG)
+def test_client_port_skips_what_is_too_long(watched, what):
+    data, said = TOO_LONG[what]
+    with resp.Connection(watched.node.client_port) as client:
+        client.send(resp.encode("SET", "bad-input", what) + data + resp.encode("GET", "bad-input"))
+        assert client.receive() == "OK"
+        reply = client.receive()
+        assert isinstance(reply, resp.ReplyError) and said in reply.text
+        assert client.receive() == what.encode()
+
+
+def test_client_port_closes_at_a_browser(watched):
+    body = b"SET bad-input evil\r\n"
+    with resp.Connection(watched.node.client_port) as client:
+        client.send(b"POST / HTTP/1.1\r\nHost: here\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+        assert client.is_closed_by_server()
+    wait_until(lambda: "it speaks HTTP" in watched.logged(), 5, "a line in the log")
+    with resp.Connection(watched.node.client_port) as client:
+        assert client.command("GET", "bad-input") != b"evil"
 
 
 REFUSED = {

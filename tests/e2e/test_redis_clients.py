@@ -140,7 +140,8 @@ def test_python_client_pipeline(cluster, version):
         pipeline.incr("p")
     assert pipeline.execute() == list(range(1, 2001))
     with pytest.raises(redis.ResponseError, match="transactions"):
-        client.pipeline(transaction=True).incr("p").execute()
+        client.pipeline(transaction=True).incr("p").set("q", 1).execute()
+    assert client.get("p") == b"2000" and client.get("q") is None
     client.close()
 
 
