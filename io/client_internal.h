@@ -152,6 +152,7 @@ struct client_server {
 
     struct client_queue queues[TURN_QUEUES];
     struct client_connection *served; /* whose turn it is; NULL: nobody's */
+    uint64_t work;                    /* done in turns since the loop has last come round, while some wait */
     uint32_t *estimates;   /* reply bytes by command: what a client that has not yet asked is expected to ask for */
     size_t gathered_count; /* commands that the node has not yet received, */
     size_t gathered_bytes; /* and their bytes */

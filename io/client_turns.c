@@ -23,10 +23,11 @@ enum {
     ASKED_MAX = 1024 * 1024,
     GATHERED_COMMANDS_MIN = 4096,
     GATHERED_BYTES_MIN = 512 * 1024,
-    RUN_WORK = 1024 * 1024, /* in one go; then the loop looks after others */
+    TURNS_MS = 1,           /* with 0 the loop would not look after others in between */
+    LOOP_WORK = 256 * 1024, /* in one iteration of the loop: what others wait for takes several */
 };
 
-static const uint64_t asked_max[TURN_QUEUES] = {[TURNS_LIGHT] = 8 << 20, [TURNS_HEAVY] = 2 << 20};
+static const uint64_t asked_max[TURN_QUEUES] = {[TURNS_LIGHT] = 8 << 20, [TURNS_HEAVY] = 1 << 20};
 
 static enum turn_queue queue_for(uint32_t charge) { return charge > LIGHT_MAX ? TURNS_HEAVY : TURNS_LIGHT; }
 
@@ -156,28 +157,28 @@ static struct client_connection *next_turn(const struct client_server *s, enum t
     return may ? c : NULL;
 }
 
-/* Turns of one kind, until they have made so much work. */
-static uint64_t run(struct client_server *s, enum turn_queue kind, uint64_t work_max)
+static void run(struct client_server *s, enum turn_queue kind)
 {
-    uint64_t work = 0;
     struct client_connection *c;
-    while (work < work_max && (c = next_turn(s, kind)) != NULL) {
+    while (s->work < LOOP_WORK && (c = next_turn(s, kind)) != NULL) {
         client_turns_leave(c);
         s->served = c;
-        work += client_input_turn(c);
+        s->work += client_input_turn(c);
         s->served = NULL;
     }
-    return work;
 }
 
 void client_turns_run(struct client_server *s)
 {
+    bool pending = uv_is_active((uv_handle_t *)&s->turns);
     if (s->closing || s->served != NULL)
         return;
-    run(s, TURNS_LIGHT, RUN_WORK);
-    run(s, TURNS_HEAVY, RUN_WORK);
-    if (next_turn(s, TURNS_LIGHT) != NULL || next_turn(s, TURNS_HEAVY) != NULL)
-        uv_timer_start(&s->turns, client_turns_on_timer, 0, 0);
+    if (!pending)
+        s->work = 0;
+    run(s, TURNS_HEAVY);
+    run(s, TURNS_LIGHT);
+    if (!pending && (next_turn(s, TURNS_LIGHT) != NULL || next_turn(s, TURNS_HEAVY) != NULL))
+        uv_timer_start(&s->turns, client_turns_on_timer, TURNS_MS, 0);
 }
 
 void client_turns_go_on(struct client_server *s)
