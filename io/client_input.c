@@ -15,7 +15,7 @@ enum {
     READ_AHEAD = 64 * 1024,
     READ_MIN = 16 * 1024,
     TURN_WORK =
-        256 * 1024, /* of a turn: bytes of requests and replies, and for each request as much as a small one is worth */
+        64 * 1024, /* of a turn: bytes of requests and replies, and for each request as much as a small one is worth */
     REQUEST_WORK = 64,
 };
 

@@ -301,7 +301,11 @@ void client_server_leader(struct client_server *s, uint64_t node, uint64_t round
     client_connection_flush_all(s);
 }
 
-void client_server_room(struct client_server *s, bool room) { s->no_room = !room; }
+void client_server_room(struct client_server *s, bool room)
+{
+    s->no_room = !room;
+    client_turns_go_on(s);
+}
 
 struct client_server_statistics client_server_statistics(const struct client_server *s) { return s->statistics; }
 uint16_t client_server_port(const struct client_server *s) { return s->port; }
