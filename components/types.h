@@ -27,11 +27,12 @@ SAME_LIST(struct effect_list, synod_paxos_types_list_effect_t);
 SAME_LAYOUT(struct step_result, synod_paxos_types_step_result_t, effects, wake_at, credit);
 SAME_LAYOUT(struct limits, synod_paxos_types_limits_t, chunk_bytes, accept_bytes, forwarded, release_bytes, step_work, apply,
             results_bytes, read_bytes, requests, held, held_bytes, unsynced, replies_bytes);
+SAME_LAYOUT(struct seed, synod_paxos_types_seed_t, low, high);
 SAME_LAYOUT(struct node_config, synod_paxos_types_node_config_t, node, incarnation, proposers, acceptors, learners,
             phase1_quorum, phase2_quorum, alpha, batches_in_flight, bytes_in_flight_max, chunk_bytes_max, learn_gap_max,
             acceptors_send_learns, learners_send_executed, forward, event_driven, durability, leader_rule,
             heartbeat_interval, suspect_timeout, dead_timeout, prepare_timeout, retry_interval, exec_interval,
-            request_timeout, limits);
+            request_timeout, state_bytes_max, seed, limits);
 SAME_LAYOUT(struct node_status, synod_paxos_types_node_status_t, node, incarnation, leader, proposer_state, ballot, promised,
             chosen, executed, held, state_hash, commands_executed, leader_changes, batches_waiting);
 

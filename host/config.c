@@ -605,11 +605,30 @@ static bool check_settings(struct loader *l)
     return fail(l, setting_line(l, conflict.keys[at]), path, "%s", conflict.text);
 }
 
+static uint64_t smaller(uint64_t a, uint64_t b) { return a < b ? a : b; }
+
+/* What lives in a component's memory must fit it. limits.replies_bytes decides about commands and must be the same on all nodes,
+ * so memory_bytes_max has to be, where it is so small that it lowers that. */
+static void complete_memory(struct loader *l)
+{
+    struct node_config *n = &l->config->node_config;
+    const uint64_t memory = l->config->memory_bytes_max;
+    const struct limits standard = limits_effective(&(struct limits){0});
+    if (setting_line(l, "bytes_in_flight_max") == 0)
+        n->bytes_in_flight_max = smaller(n->bytes_in_flight_max, memory / 4);
+    if (setting_line(l, "state_bytes_max") == 0)
+        n->state_bytes_max = smaller(n->state_bytes_max, config_state_bytes_room(l->config));
+    n->limits.held_bytes = (uint32_t)smaller(standard.held_bytes, memory / 4);
+    n->limits.results_bytes = (uint32_t)smaller(standard.results_bytes, memory / 8);
+    n->limits.replies_bytes = (uint32_t)smaller(standard.replies_bytes, memory / 8);
+}
+
 static bool complete(struct loader *l)
 {
     if (l->config->data == NULL && !read_data(l, 1, "data"))
         return false;
     complete_nodes(l);
+    complete_memory(l);
     return check_ids(l) && check_endpoints(l) && check_wires(l) && check_crashes(l) && check_demo_client(l) &&
            complete_groups(l) && complete_roles(l) && complete_quorums(l) && check_settings(l);
 }

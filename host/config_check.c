@@ -116,7 +116,29 @@ static bool check_frame(const struct config *c, struct config_conflict *conflict
     return false;
 }
 
+/* What the component that holds the state needs besides: commands and replies. */
+enum { MEMORY_BESIDE_STATE = 32 << 20 };
+
+/* An eighth more than the state is for its buckets (core/state/kv_table.h). */
+uint64_t config_state_bytes_room(const struct config *c)
+{
+    return c->memory_bytes_max > MEMORY_BESIDE_STATE ? (c->memory_bytes_max - MEMORY_BESIDE_STATE) / 9 * 8 : 0;
+}
+
+static bool check_memory(const struct config *c, struct config_conflict *conflict)
+{
+    const uint64_t room = config_state_bytes_room(c);
+    if (c->node_config.state_bytes_max <= room)
+        return true;
+    *conflict = (struct config_conflict){.keys = {"state_bytes_max", "memory_bytes_max"}};
+    snprintf(conflict->text, sizeof conflict->text,
+             "state_bytes_max (%" PRIu64 ") must be at most 8/9 of memory_bytes_max less 32 MiB (%" PRIu64 ")",
+             c->node_config.state_bytes_max, room);
+    return false;
+}
+
 bool config_check(const struct config *c, struct config_conflict *conflict)
 {
-    return check_ranges(c, conflict) && check_quorums(c, conflict) && check_order(c, conflict) && check_frame(c, conflict);
+    return check_ranges(c, conflict) && check_quorums(c, conflict) && check_order(c, conflict) && check_frame(c, conflict) &&
+           check_memory(c, conflict);
 }

@@ -11,9 +11,12 @@ struct config_conflict {
     char text[300];
 };
 
-/* Each setting in its range, pairs of which one must not exceed the other, quorums that meet, and frames that hold what is sent
- * in them. The configuration is complete. False: `conflict` says what is wrong. */
+/* Each setting in its range, pairs of which one must not exceed the other, quorums that meet, frames that hold what is sent
+ * in them, a state that its memory holds. The configuration is complete. False: `conflict` says what is wrong. */
 bool config_check(const struct config *config, struct config_conflict *conflict);
+
+/* What state_bytes_max may be at most, as memory_bytes_max is. */
+uint64_t config_state_bytes_room(const struct config *config);
 
 /* What frame_bytes_max must be at least, as the other settings are. */
 uint64_t config_frame_bytes_min(const struct config *config);

@@ -137,8 +137,12 @@ static const struct config_key setting_keys[] = {
           "Bytes that wait for one other node; beyond, frames are dropped and later sent again"),
     BYTES("segment_bytes", segment_bytes, 64 * MIB, 1 * MIB, 4 * GIB,
           "Size of a journal file"),
-    BYTES("memory_bytes_max", memory_bytes_max, 1 * GIB, 1 * MIB, 4 * GIB,
+    BYTES("memory_bytes_max", memory_bytes_max, 1 * GIB, 48 * MIB, 4 * GIB,
           "Memory of each component; a node that needs more stops"),
+    /* Governed: what decides about commands must be the same on all nodes. */
+    BYTES("state_bytes_max", node_config.state_bytes_max, 512 * MIB, 1 * MIB, 3 * GIB,
+          "Memory that keys and values may take, the same on all nodes; a write that needs more is answered -OOM. When it is not "
+          "given: no more than memory_bytes_max has room for"),
     TIME("turn_timeout_ms", turn_timeout, 1000, 10, 600000,
          "Time that a node's components may compute in one turn; a node that needs more is restarted"),
     TIME("turn_timeout_max_ms", turn_timeout_max, 60000, 10, 3600000,

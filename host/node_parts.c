@@ -7,6 +7,7 @@
  *   sandbox  host      as the first, and the life asks here who it is and whom it may listen to
  *   sandbox  sandbox   the data folder is locked here, and that is all */
 #include <stdio.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -214,6 +215,8 @@ static bool begin_life(struct node_host *h, struct problem *problem)
         return false;
     config.node = h->self->id;
     config.incarnation = h->origin.incarnation;
+    if (getrandom(&config.seed, sizeof config.seed, 0) != sizeof config.seed)
+        return problem_set(problem, EXIT_TROUBLE, "no random bytes for the seed of node %u", h->self->id);
     return !host_network(h) || life->start(h->life, &config, problem);
 }
 

@@ -270,6 +270,7 @@ void machine_begin(struct machine *m)
     disk_sim_settle(m->disk);
     m->state = MACHINE_UP;
     m->config.incarnation = data_folder_identity(m->folder)->incarnation;
+    m->config.seed = (struct seed){dice_next(&m->dice), dice_next(&m->dice)};
     world_trace(w, m->id, TRACE_START, m->config.incarnation, 0, 0);
     checks_starts(w->checks, m->id, m->config.incarnation);
     s->appended = s->durable = journal_store_last(s->store);

@@ -171,6 +171,7 @@ static void draw_settings(struct plan *p, struct dice *d)
     c->acceptors_send_learns = dice_chance(d, 500000);
     c->learners_send_executed = dice_chance(d, 300000);
     c->durability = DURABILITY_FSYNC;
+    c->state_bytes_max = 64 << 20;
     c->bytes_in_flight_max = UINT64_C(64) << 10
                                           << 2 * dice_roll(d, 3); /* the least that a configuration may say, and more */
     reconfigure(c, d);

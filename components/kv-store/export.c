@@ -5,13 +5,25 @@
 STATE_MACHINE_LAYOUT(exports_synod_paxos_state_machine);
 STATE_MACHINE_TAGS(EXPORTS_SYNOD_PAXOS_STATE_MACHINE);
 
-/* The machine, from its first use on: there is no `start` in this contract. */
+/* The machine, from its first use on: what it is asked to describe may be asked before `start`. */
 static struct state_machine *machine(void)
 {
     static struct state_machine *one;
     if (one == NULL)
         one = state_machine_new();
     return one;
+}
+
+void exports_synod_paxos_state_machine_start(uint64_t state_bytes_max)
+{
+    state_machine_start(machine(), state_bytes_max);
+    shim_call_done();
+}
+
+void exports_synod_paxos_state_machine_seed(uint64_t low, uint64_t high)
+{
+    state_machine_seed(machine(), low, high);
+    shim_call_done();
 }
 
 void exports_synod_paxos_state_machine_apply(exports_synod_paxos_state_machine_list_command_t *commands,

@@ -19,6 +19,18 @@ struct state_machine *state_machine_new(void) { return &imported; }
 
 void state_machine_free(struct state_machine *m) { (void)m; }
 
+void state_machine_start(struct state_machine *m, uint64_t state_bytes_max)
+{
+    (void)m;
+    synod_paxos_state_machine_start(state_bytes_max);
+}
+
+void state_machine_seed(struct state_machine *m, uint64_t low, uint64_t high)
+{
+    (void)m;
+    synod_paxos_state_machine_seed(low, high);
+}
+
 struct applied state_machine_apply(struct state_machine *m, const struct command *commands, size_t count,
                                    struct reply_room room)
 {

@@ -106,6 +106,7 @@ static void start_runner(struct loop *l, uint32_t incarnation)
     wasi_loop_world_string_t refusal;
     config.node = l->settings.node;
     config.incarnation = incarnation;
+    config.seed = (struct seed){wasi_random_random_get_random_u64(), wasi_random_random_get_random_u64()};
     config_frame_encode(&config, words, &packet);
     struct packet_list list = {&packet, 1};
     shim_results_begin(&results);

@@ -13,9 +13,11 @@ enum { APPLY_BYTES_MAX = 64 * 1024, ARGUMENT_BYTES = 32 };
  * in order. A command whose reply would go beyond is not executed. */
 enum { SMALL_MAX = 1024 };
 
-void execution_init(struct execution *x, const struct limits *limits)
+void execution_init(struct execution *x, const struct node_config *config)
 {
-    *x = (struct execution){.limits = limits_effective(limits), .machine = state_machine_new()};
+    *x = (struct execution){.limits = limits_effective(&config->limits), .machine = state_machine_new()};
+    if (config->state_bytes_max != 0)
+        state_machine_start(x->machine, config->state_bytes_max);
 }
 
 void execution_close(struct execution *x)
@@ -76,6 +78,9 @@ static bool begin_batch(struct execution *x, const struct entry *e)
         !batch_commands_read(&x->commands, &e->value))
         return false;
     x->last[h->id.origin] = h->id;
+    if (!x->seeded)
+        state_machine_seed(x->machine, h->seed.low, h->seed.high);
+    x->seeded = true;
     x->begun = true;
     x->applied = 0;
     replies_begin(&x->replies);

@@ -22,7 +22,8 @@ struct execution {
     size_t first, count, capacity;
     uint64_t work; /* done in this step */
 
-    bool begun; /* the first entry is a batch of which `applied` commands are executed */
+    bool seeded; /* the state machine has its seed: a batch was begun */
+    bool begun;  /* the first entry is a batch of which `applied` commands are executed */
     size_t applied;
     struct batch_header header;
     struct batch_commands commands;
@@ -34,7 +35,8 @@ struct execution {
     uint64_t commands_executed;
 };
 
-void execution_init(struct execution *x, const struct limits *limits);
+/* Of `config` it needs the limits, and how large the state may be. */
+void execution_init(struct execution *x, const struct node_config *config);
 void execution_close(struct execution *x);
 
 /* Begins a step: forgets the entries executed in the step before. */

@@ -63,7 +63,7 @@ struct learner_agent *learner_agent_new(const struct node_config *config)
     agent->config = *config;
     agent->config.limits = limits_effective(&config->limits);
     agent->learner = learner_new(config);
-    execution_init(&agent->execution, &agent->config.limits);
+    execution_init(&agent->execution, &agent->config);
     agent->executed = agent->chosen_recorded = agent->held_durably = agent->progress_sent = 1;
     slot_ring_init(&agent->held, sizeof(struct held), learner_window(config), 1);
     results_init(&agent->results, (uint64_t)config->alpha * 4, agent->config.limits.results_bytes);

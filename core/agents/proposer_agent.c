@@ -440,6 +440,7 @@ static void on_commands(struct proposer_agent *agent, const struct client_batch 
         return;
     }
     batch_header_stamp(&value, id, choose_answerer(agent, number), now);
+    batch_seed_stamp(&value, agent->config.seed);
     outstanding_add(&agent->outstanding, batch->token, now);
     if (leading) {
         outstanding_queue(&agent->outstanding, number, &value);

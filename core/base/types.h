@@ -246,6 +246,12 @@ enum leader_rule { LEADER_STICKY, LEADER_HIGHEST };
 
 enum durability { DURABILITY_FSYNC, DURABILITY_OS, DURABILITY_MEMORY };
 
+/* Random bits of a node's life. */
+struct seed {
+    uint64_t low;
+    uint64_t high;
+};
+
 /* Times in microseconds. wit/types.wit documents the fields. */
 struct node_config {
     uint32_t node;
@@ -273,6 +279,8 @@ struct node_config {
     uint64_t retry_interval;
     uint64_t exec_interval;
     uint64_t request_timeout;
+    uint64_t state_bytes_max;
+    struct seed seed;
     struct limits limits; /* zeros: what ships */
 };
 

@@ -10,11 +10,12 @@
 #include "core/base/memory.h"
 
 enum {
-    BATCH_MAGIC = 0x31304253,   /* "SB01" */
+    BATCH_MAGIC = 0x32304253,   /* "SB02" */
     REPLIES_MAGIC = 0x31305253, /* "SR01" */
     COMMAND_SIZE_MIN = 8,       /* argc and one length */
     REPLY_HEADER_SIZE = 8,      /* tag and length */
     COUNT_AT = 4,
+    SEED_AT = 40,
 };
 
 static size_t padded(size_t len) { return (len + 3) & ~(size_t)3; }
@@ -102,7 +103,7 @@ void batch_builder_free(struct batch_builder *b)
 
 /* ---- Reading batches ---- */
 
-/* Reads the 40 bytes of a header and leaves the cursor behind them. */
+/* Reads the bytes of a header and leaves the cursor behind them. */
 static bool header_read(struct read_cursor *c, struct batch_header *header)
 {
     uint32_t magic = cursor_read_u32(c);
@@ -113,6 +114,8 @@ static bool header_read(struct read_cursor *c, struct batch_header *header)
     header->answerer = cursor_read_node(c);
     cursor_read_zeros(c, 4);
     header->time = cursor_read_u64(c);
+    header->seed.low = cursor_read_u64(c);
+    header->seed.high = cursor_read_u64(c);
     return !c->failed && magic == BATCH_MAGIC && header->count <= cursor_left(c) / COMMAND_SIZE_MIN;
 }
 
@@ -124,7 +127,7 @@ bool batch_header_read(const struct payload *value, struct batch_header *header)
 
 void batch_header_stamp(struct payload *value, struct batch_id id, uint32_t answerer, uint64_t time)
 {
-    struct write_cursor c = cursor_into(payload_bytes(value), BATCH_HEADER_SIZE);
+    struct write_cursor c = cursor_into(payload_bytes(value), SEED_AT);
     cursor_room(&c, 8);
     cursor_write_u32(&c, id.origin);
     cursor_write_u32(&c, id.incarnation);
@@ -133,6 +136,13 @@ void batch_header_stamp(struct payload *value, struct batch_id id, uint32_t answ
     cursor_write_u32(&c, 0);
     cursor_write_u64(&c, time);
     invariant(value->len >= BATCH_HEADER_SIZE && cursor_full(&c));
+}
+
+void batch_seed_stamp(struct payload *value, struct seed seed)
+{
+    invariant(value->len >= BATCH_HEADER_SIZE);
+    cursor_store_u64(payload_bytes(value) + SEED_AT, seed.low);
+    cursor_store_u64(payload_bytes(value) + SEED_AT + 8, seed.high);
 }
 
 /* Reads one command behind the arguments in use. Its own list of arguments stays unset: the array may still move. */

@@ -2,13 +2,14 @@
  *
  * A batch (a value of kind ENTRY_COMMANDS), little-endian:
  *
- *    0  magic "SB01"    4      4  count of commands   4
+ *    0  magic "SB02"    4      4  count of commands   4
  *    8  origin node     4     12  incarnation         4
  *   16  number          8     the batch id: the proposer that made it, its life, counted from 1
  *   24  answerer        4     the learner asked to send the results; 0: the origin's own node
  *   28  zero            4
  *   32  time            8     the leader's monotonic microseconds (for sessions)
- *   40  commands: each  argc 4, then argc lengths of 4 each, then the bytes of all arguments, padded with zeros to 4
+ *   40  seed           16     random bits of the origin's life: those of the first batch executed are the state machine's
+ *   56  commands: each  argc 4, then argc lengths of 4 each, then the bytes of all arguments, padded with zeros to 4
  *
  * Whoever collects commands leaves the header's fields from 8 on zero; the proposer agent fills them in.
  *
@@ -23,13 +24,14 @@
 #include "core/base/types.h"
 #include "core/state/state_machine.h"
 
-enum { BATCH_HEADER_SIZE = 40, REPLIES_HEADER_SIZE = 8 };
+enum { BATCH_HEADER_SIZE = 56, REPLIES_HEADER_SIZE = 8 };
 
 struct batch_header {
     uint32_t count;
     struct batch_id id;
     uint32_t answerer;
     uint64_t time;
+    struct seed seed;
 };
 
 /* A growing buffer of 8-aligned bytes; zero-initialized is empty. */
@@ -52,6 +54,8 @@ void batch_builder_free(struct batch_builder *b);
 bool batch_header_read(const struct payload *value, struct batch_header *header);
 /* Fills in id, answerer and time of a batch in place (precondition: it is one). */
 void batch_header_stamp(struct payload *value, struct batch_id id, uint32_t answerer, uint64_t time);
+/* The same for the seed. */
+void batch_seed_stamp(struct payload *value, struct seed seed);
 
 /* Unpacked commands whose bytes point into the value; zero-initialized is empty. */
 struct batch_commands {

@@ -1,6 +1,6 @@
 /* node-config and node-status as bytes.
  *
- *     0  magic 4: "SC04" a configuration, "SS01" a status; the digits are the version
+ *     0  magic 4: "SC05" a configuration, "SS01" a status; the digits are the version
  *     4  zero  4
  *     8  the fields in the order of the tables below, 8 bytes each, whatever their width in C
  *        zeros up to CONFIG_FRAME_WORDS, STATUS_FRAME_WORDS
@@ -12,7 +12,7 @@
 
 #include "core/base/cursor.h"
 
-enum { CONFIG_MAGIC = 0x34304353, STATUS_MAGIC = 0x31305353 };
+enum { CONFIG_MAGIC = 0x35304353, STATUS_MAGIC = 0x31305353 };
 
 struct field {
     size_t offset;
@@ -55,6 +55,9 @@ static const struct field config_fields[] = {
     CONFIG_U64(retry_interval),
     CONFIG_U64(exec_interval),
     CONFIG_U64(request_timeout),
+    CONFIG_U64(state_bytes_max),
+    CONFIG_U64(seed.low),
+    CONFIG_U64(seed.high),
     CONFIG_U32(limits.chunk_bytes),
     CONFIG_U32(limits.accept_bytes),
     CONFIG_U32(limits.forwarded),

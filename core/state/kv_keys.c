@@ -76,9 +76,10 @@ static bool visit_key(struct state_machine *m, struct visit *v, struct kv_entry 
         return false;
     v->left -= KV_KEY_WORK;
     enum glob_result matches = GLOB_MATCHES;
+    struct bytes key = kv_table_key(&m->table, e);
     uint64_t granted = (v->left < v->key_max ? v->left : v->key_max) / KV_GLOB_WORK, steps = granted;
     if (v->pattern != NULL)
-        matches = glob_match(v->pattern->ptr, v->pattern->len, kv_key(e), e->key_len, &steps);
+        matches = glob_match(v->pattern->ptr, v->pattern->len, key.ptr, key.len, &steps);
     v->left -= (granted - steps) * KV_GLOB_WORK;
     m->table.work += KV_TOUCH_WORK + (granted - steps) * KV_GLOB_WORK;
     if (matches == GLOB_TOO_COSTLY)
@@ -114,7 +115,8 @@ void kv_keys(struct state_machine *m, const struct bytes *args, size_t argc, str
     struct scalar *keys = arena_new(&m->results, v.picked * sizeof *keys);
     for (size_t i = 0; i < v.picked; i++) {
         keys[i].tag = REPLY_BYTES;
-        keys[i].val.bytes = kv_result(m, kv_key(m->picked[i]), m->picked[i]->key_len);
+        struct bytes key = kv_table_key(&m->table, m->picked[i]);
+        keys[i].val.bytes = kv_result(m, key.ptr, key.len);
     }
     r->tag = REPLY_ARRAY;
     r->val.array = (struct scalar_list){.ptr = keys, .len = v.picked};
@@ -182,13 +184,13 @@ static uint8_t *write_length(uint8_t *out, uint8_t mark, uint64_t length)
     return out;
 }
 
-static uint8_t *write_bulk(uint8_t *out, const uint8_t *bytes, size_t len)
+static uint8_t *write_bulk(uint8_t *out, struct bytes bytes)
 {
-    out = write_length(out, '$', len);
-    memcpy(out, bytes, len);
-    out[len] = '\r';
-    out[len + 1] = '\n';
-    return out + len + 2;
+    out = write_length(out, '$', bytes.len);
+    memcpy(out, bytes.ptr, bytes.len);
+    out[bytes.len] = '\r';
+    out[bytes.len + 1] = '\n';
+    return out + bytes.len + 2;
 }
 
 /* The one reply that is a list in a list, so it is encoded here: [cursor, [key...]]. */
@@ -218,12 +220,12 @@ void kv_scan(struct state_machine *m, const struct bytes *args, size_t argc, str
     m->table.work += size;
     uint8_t *start = arena_new(&m->results, size);
     uint8_t text[DECIMAL_MAX];
-    size_t text_len = decimal_write_unsigned(cursor, text);
+    struct bytes written = {text, decimal_write_unsigned(cursor, text)};
     uint8_t *out = write_length(start, '*', 2);
-    out = write_bulk(out, text, text_len);
+    out = write_bulk(out, written);
     out = write_length(out, '*', v.picked);
     for (size_t i = 0; i < v.picked; i++)
-        out = write_bulk(out, kv_key(m->picked[i]), m->picked[i]->key_len);
+        out = write_bulk(out, kv_table_key(&m->table, m->picked[i]));
     r->tag = REPLY_RAW;
     r->val.bytes = (struct bytes){.ptr = start, .len = (size_t)(out - start)};
 }

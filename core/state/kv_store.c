@@ -1,26 +1,28 @@
 /* The kv-store: Redis' string commands as a deterministic state machine.
  *
  * State and replies are functions of the commands alone, on every machine and also after a start from a snapshot:
- * 1. Whatever visits all keys (KEYS, SCAN, snapshots) does so in order of (hash, key), see kv_table.c.
- * 2. Limits count lengths of keys and values, never memory used, which depends on history.
+ * 1. Whatever visits all keys (KEYS, SCAN, snapshots) does so in order of (hash, key), see kv_table.c. The hash has a key,
+ *    which comes with the first batch of the log and is part of the state: so nodes agree, and clients cannot know it.
+ * 2. Limits count blocks of memory that the contents need (kv_cost), and work by arguments and contents (kv_store.h): never what
+ *    depends on history.
  * 3. Nothing asks for time or randomness: no expiry, no RANDOMKEY.
  *
  * A snapshot is a sequence of chunks, each as follows, little-endian:
  *
- *    0  magic "SKV1"   4      4  count of entries   4
- *    8  entries: each  key length 4, value length 4, key, value
+ *    0  magic "SKV2"   4      4  count of entries   4
+ *    8  key of the hash 16
+ *   24  entries: each  key length 4, value length 4, key, value
  *
- * Entries come in strictly rising order of (XXH64 of the key, key), also from chunk to chunk; entries of one hash are never
- * parted. The cursor is the hash at which the next chunk begins. */
+ * Entries come in strictly rising order of (SipHash-1-3 of the key, key), also from chunk to chunk; entries of one hash are never
+ * parted. All chunks have the same key of the hash. The cursor is the hash at which the next chunk begins. */
 #include "core/state/kv_store.h"
 
-#include "core/base/checksum.h"
 #include "core/base/cursor.h"
 #include "core/base/memory.h"
 #include "core/formats/decimal.h"
 
-enum { CHUNK_BYTES = 256 * 1024, CHUNK_HEADER_SIZE = 8, ERROR_ARGS_MAX = 128 };
-static const char chunk_magic[4] = {'S', 'K', 'V', '1'};
+enum { CHUNK_BYTES = 256 * 1024, CHUNK_HEADER_SIZE = 24, ERROR_ARGS_MAX = 128 };
+static const char chunk_magic[4] = {'S', 'K', 'V', '2'};
 
 static const struct kv_command {
     const char *name;
@@ -52,11 +54,20 @@ struct state_machine *state_machine_new(void)
 {
     struct state_machine *m = memory_new(1, sizeof *m);
     kv_table_init(&m->table);
+    m->state_bytes_max = STATE_BYTES_MAX_STANDARD;
     for (uint8_t i = 0; i < COMMAND_COUNT; i++) {
         struct bytes name = kv_text(commands[i].name);
         name_table_add(&m->names, command_name(name.ptr, name.len), i);
     }
     return m;
+}
+
+void state_machine_start(struct state_machine *m, uint64_t state_bytes_max) { m->state_bytes_max = state_bytes_max; }
+
+void state_machine_seed(struct state_machine *m, uint64_t low, uint64_t high)
+{
+    invariant(m->table.count == 0);
+    m->table.key = (struct siphash_key){low, high};
 }
 
 void state_machine_free(struct state_machine *m)
@@ -79,6 +90,14 @@ struct bytes kv_result(struct state_machine *m, const uint8_t *bytes, size_t len
     m->table.work += 1 + len; /* it is copied again on its way to the client */
     if (len > 0)
         memcpy(copy.ptr, bytes, len);
+    return copy;
+}
+
+struct bytes kv_value_part(struct state_machine *m, const struct kv_entry *e, size_t offset, size_t len)
+{
+    struct bytes copy = {.ptr = arena_new(&m->results, len), .len = len};
+    m->table.work += 1 + len;
+    kv_table_read(&m->table, e, offset, len, copy.ptr);
     return copy;
 }
 
@@ -112,7 +131,7 @@ bool reply_value(struct state_machine *m, struct reply *r, struct kv_entry *e)
     if (!kv_has_room(m, scalar_size(REPLY_BYTES, &(struct bytes){.len = e->value_len}), r))
         return false;
     r->tag = REPLY_BYTES;
-    r->val.bytes = kv_result(m, kv_value(e), e->value_len);
+    r->val.bytes = kv_value_part(m, e, 0, e->value_len);
     return true;
 }
 
@@ -287,13 +306,18 @@ static void save_entry(struct state_machine *m, size_t at, struct kv_entry *e)
     m->chunk = memory_reserve(m->chunk, &m->chunk_capacity, at + entry_size(e), 1);
     cursor_store_u32(m->chunk + at, e->key_len);
     cursor_store_u32(m->chunk + at + 4, e->value_len);
-    memcpy(m->chunk + at + 8, e->bytes, (size_t)e->key_len + e->value_len);
+    struct bytes key = kv_table_key(&m->table, e);
+    if (key.len > 0)
+        memcpy(m->chunk + at + 8, key.ptr, key.len);
+    kv_table_read(&m->table, e, 0, e->value_len, m->chunk + at + 8 + key.len);
 }
 
 static struct snapshot_chunk finish_chunk(struct state_machine *m, size_t len, uint32_t entries, uint64_t next)
 {
     memcpy(m->chunk, chunk_magic, sizeof chunk_magic);
     cursor_store_u32(m->chunk + 4, entries);
+    cursor_store_u64(m->chunk + 8, m->table.key.low);
+    cursor_store_u64(m->chunk + 16, m->table.key.high);
     return (struct snapshot_chunk){.cursor = next, .bytes = {.ptr = m->chunk, .len = len}};
 }
 
@@ -329,7 +353,7 @@ static bool key_before(struct bytes a, struct bytes b)
 /* True when `key` comes after `*last`, the last one of this chunk (NULL: none yet) and of those before. */
 static bool load_in_order(struct state_machine *m, struct bytes key, struct bytes *last)
 {
-    uint64_t hash = checksum(key.ptr, key.len, 0);
+    uint64_t hash = kv_table_hash(&m->table, key);
     if (m->loading && (hash < m->loaded_hash || (hash == m->loaded_hash && (last->ptr == NULL || !key_before(*last, key)))))
         return false;
     m->loading = true;
@@ -339,13 +363,19 @@ static bool load_in_order(struct state_machine *m, struct bytes key, struct byte
 }
 
 /* Adds a chunk's entries; NULL, or what is wrong with it. */
-static const char *load_chunk(struct state_machine *m, struct bytes chunk)
+static const char *load_chunk(struct state_machine *m, struct bytes chunk, bool first)
 {
     struct read_cursor c = cursor_over(chunk.ptr, chunk.len);
     const uint8_t *magic = cursor_take(&c, sizeof chunk_magic);
     uint32_t count = cursor_read_u32(&c);
+    struct siphash_key hash_key = {.low = cursor_read_u64(&c)};
+    hash_key.high = cursor_read_u64(&c);
     if (magic == NULL || memcmp(magic, chunk_magic, sizeof chunk_magic) != 0)
-        return "kv-store snapshot: a chunk does not begin with SKV1";
+        return "kv-store snapshot: a chunk does not begin with SKV2";
+    if (first)
+        m->table.key = hash_key;
+    if (hash_key.low != m->table.key.low || hash_key.high != m->table.key.high)
+        return "kv-store snapshot: chunks differ in the key of the hash";
     struct bytes last = {NULL, 0};
     for (uint32_t i = 0; i < count && !c.failed; i++) {
         uint32_t key_len = cursor_read_u32(&c);
@@ -355,13 +385,13 @@ static const char *load_chunk(struct state_machine *m, struct bytes chunk)
         if (key == NULL || value == NULL)
             break;
         struct bytes name = {.ptr = (uint8_t *)(uintptr_t)key, .len = key_len};
-        if (value_len > KV_VALUE_MAX || key_len > INT32_MAX)
+        if (value_len > KV_VALUE_MAX || key_len > KV_KEY_MAX)
             return "kv-store snapshot: a key or value is too long";
         if (!load_in_order(m, name, &last))
             return "kv-store snapshot: keys are out of order";
-        struct kv_entry *e = kv_table_reserve(&m->table, name, value_len, 0);
-        memcpy(kv_value(e), value, value_len);
-        kv_table_resized(&m->table, e, value_len);
+        if (m->table.bytes + kv_cost(key_len, value_len) > m->state_bytes_max)
+            return "kv-store snapshot: it is larger than state_bytes_max";
+        kv_table_set(&m->table, name, (struct bytes){(uint8_t *)(uintptr_t)value, value_len});
     }
     return cursor_finished(&c) ? NULL : "kv-store snapshot: a chunk is cut short or has bytes left over";
 }
@@ -372,7 +402,7 @@ bool state_machine_snapshot_load(struct state_machine *m, struct bytes chunk, bo
         kv_table_clear(&m->table);
         m->loading = false;
     }
-    *error = load_chunk(m, chunk);
+    *error = load_chunk(m, chunk, first);
     if (*error != NULL)
         kv_table_clear(&m->table);
     if (*error != NULL || last)

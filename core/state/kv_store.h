@@ -8,7 +8,7 @@
 
 /* Limits that every node applies alike, so that no agreed command can exhaust a node: a command that goes beyond gets an
  * error and changes nothing. A reply must fit a frame between nodes; keys and values must fit the component's memory. */
-enum { KV_VALUE_MAX = 8 * 1024 * 1024, KV_KEY_MAX = 1024 * 1024, KV_STATE_MAX = 512 * 1024 * 1024 };
+enum { KV_VALUE_MAX = 8 * 1024 * 1024, KV_KEY_MAX = 1024 * 1024 };
 enum { KV_REPLY_MAX = KV_VALUE_MAX + 64 * 1024 };
 enum { KV_SCAN_BYTES = 256 * 1024, KV_SCAN_COUNT = 10000 }; /* a SCAN stops early beyond these bytes, or keys, looked at */
 
@@ -28,6 +28,7 @@ enum {
 
 struct state_machine {
     struct kv_table table;
+    uint64_t state_bytes_max; /* bound of table.bytes */
     struct name_table names;
     struct reply *replies;
     size_t replies_capacity;
@@ -75,6 +76,8 @@ static inline void reply_error(struct reply *r, const char *text)
 
 /* A copy of bytes that lives as long as the replies do. */
 struct bytes kv_result(struct state_machine *m, const uint8_t *bytes, size_t len);
+/* A copy of a part of a value that lives as long. */
+struct bytes kv_value_part(struct state_machine *m, const struct kv_entry *e, size_t offset, size_t len);
 /* Replies with a copy of an entry's value, nil without one. False: it has no room, nothing is to be changed. */
 bool reply_value(struct state_machine *m, struct reply *r, struct kv_entry *e);
 /* "ERR wrong number of arguments for '<name>' command" */

@@ -3,15 +3,9 @@
 #include "core/formats/decimal.h"
 #include "core/state/kv_store.h"
 
-/* Bytes that a value gets ahead of need when it grows piece by piece. */
-static size_t slack_for(size_t len) { return len / 2 + 16; }
-
-/* True when keys and values may grow by `growth` bytes; else the error is in `*r`. */
-static bool may_grow(const struct state_machine *m, uint64_t growth, struct reply *r)
+static bool out_of_memory(struct reply *r)
 {
-    if (m->table.bytes + growth <= KV_STATE_MAX)
-        return true;
-    reply_error(r, "OOM command not allowed when used memory > 'maxmemory'.");
+    reply_error(r, "OOM command not allowed when used memory > 'state_bytes_max'.");
     return false;
 }
 
@@ -31,19 +25,17 @@ static bool may_be_long(uint64_t len, struct reply *r)
     return false;
 }
 
-/* True when `value` may be stored under `key`; asks for more room than an existing key needs, which only matters at the limit. */
-static bool may_store(const struct state_machine *m, const struct bytes *key, size_t value_len, struct reply *r)
+/* True when a value of this length may be stored under `key`, which may have another one; else the error is in `*r`. */
+static bool may_store(struct state_machine *m, const struct bytes *key, uint64_t value_len, struct reply *r)
 {
-    return may_be_key(key, r) && may_be_long(value_len, r) &&
-           may_grow(m, KV_ENTRY_OVERHEAD + (uint64_t)key->len + value_len, r);
-}
-
-static void store(struct state_machine *m, const struct bytes *key, const uint8_t *value, size_t len, size_t slack)
-{
-    struct kv_entry *e = kv_table_reserve(&m->table, *key, len, slack);
-    if (len > 0)
-        memcpy(kv_value(e), value, len);
-    kv_table_resized(&m->table, e, len);
+    if (!may_be_key(key, r) || !may_be_long(value_len, r))
+        return false;
+    uint64_t cost = kv_cost(key->len, value_len);
+    if (m->table.bytes + cost <= m->state_bytes_max)
+        return true;
+    const struct kv_entry *e = kv_table_find(&m->table, *key);
+    uint64_t old = e != NULL ? kv_cost(e->key_len, e->value_len) : 0;
+    return cost <= old || m->table.bytes - old + cost <= m->state_bytes_max || out_of_memory(r);
 }
 
 void kv_get(struct state_machine *m, const struct bytes *args, size_t argc, struct reply *r)
@@ -95,7 +87,7 @@ void kv_set(struct state_machine *m, const struct bytes *args, size_t argc, stru
             return;
     }
     if (wanted) {
-        store(m, &args[1], args[2].ptr, args[2].len, 0);
+        kv_table_set(&m->table, args[1], args[2]);
         if (!o.get)
             reply_status(r, "OK");
     }
@@ -108,7 +100,7 @@ void kv_setnx(struct state_machine *m, const struct bytes *args, size_t argc, st
         return;
     bool absent = kv_table_find(&m->table, args[1]) == NULL;
     if (absent)
-        store(m, &args[1], args[2].ptr, args[2].len, 0);
+        kv_table_set(&m->table, args[1], args[2]);
     reply_integer(r, absent ? 1 : 0);
 }
 
@@ -118,7 +110,7 @@ void kv_getset(struct state_machine *m, const struct bytes *args, size_t argc, s
     if (!may_store(m, &args[1], args[2].len, r))
         return;
     if (reply_value(m, r, kv_table_find(&m->table, args[1])))
-        store(m, &args[1], args[2].ptr, args[2].len, 0);
+        kv_table_set(&m->table, args[1], args[2]);
 }
 
 void kv_getdel(struct state_machine *m, const struct bytes *args, size_t argc, struct reply *r)
@@ -144,28 +136,28 @@ void kv_mget(struct state_machine *m, const struct bytes *args, size_t argc, str
         if (!kv_has_room(m, size, r))
             return;
         if (e != NULL)
-            value->val.bytes = kv_result(m, kv_value(e), e->value_len);
+            value->val.bytes = kv_value_part(m, e, 0, e->value_len);
     }
     r->tag = REPLY_ARRAY;
     r->val.array = (struct scalar_list){.ptr = values, .len = argc - 1};
 }
 
 /* What MSET and MSETNX check before they change anything: all pairs or none. */
-static bool may_store_pairs(const struct state_machine *m, const struct bytes *args, size_t argc, struct reply *r)
+static bool may_store_pairs(struct state_machine *m, const struct bytes *args, size_t argc, struct reply *r)
 {
     uint64_t total = 0;
     for (size_t i = 1; i < argc; i += 2) {
         if (!may_be_key(&args[i], r) || !may_be_long(args[i + 1].len, r))
             return false;
-        total += KV_ENTRY_OVERHEAD + (uint64_t)args[i].len + args[i + 1].len;
+        total += kv_cost(args[i].len, args[i + 1].len); /* as if all were new, which only matters at the limit */
     }
-    return may_grow(m, total, r);
+    return m->table.bytes + total <= m->state_bytes_max || out_of_memory(r);
 }
 
 static void store_pairs(struct state_machine *m, const struct bytes *args, size_t argc)
 {
     for (size_t i = 1; i < argc; i += 2)
-        store(m, &args[i], args[i + 1].ptr, args[i + 1].len, 0);
+        kv_table_set(&m->table, args[i], args[i + 1]);
 }
 
 void kv_mset(struct state_machine *m, const struct bytes *args, size_t argc, struct reply *r)
@@ -200,14 +192,10 @@ void kv_append(struct state_machine *m, const struct bytes *args, size_t argc, s
     (void)argc;
     struct kv_entry *e = kv_table_find(&m->table, args[1]);
     size_t old = e != NULL ? e->value_len : 0;
-    if (!may_be_long((uint64_t)old + args[2].len, r) || !may_store(m, &args[1], args[2].len, r))
+    if (!may_store(m, &args[1], (uint64_t)old + args[2].len, r))
         return;
-    size_t len = old + args[2].len;
-    e = kv_table_reserve(&m->table, args[1], len, old > 0 ? slack_for(len) : 0);
-    if (args[2].len > 0)
-        memcpy(kv_value(e) + old, args[2].ptr, args[2].len);
-    kv_table_resized(&m->table, e, len);
-    reply_integer(r, (int64_t)len);
+    e = kv_table_append(&m->table, args[1], args[2].ptr, args[2].len);
+    reply_integer(r, (int64_t)e->value_len);
 }
 
 void kv_strlen(struct state_machine *m, const struct bytes *args, size_t argc, struct reply *r)
@@ -223,15 +211,19 @@ static void add(struct state_machine *m, const struct bytes *key, int64_t delta,
         return;
     struct kv_entry *e = kv_table_find(&m->table, *key);
     int64_t value = 0;
-    if (e != NULL && !kv_integer(&(struct bytes){.ptr = kv_value(e), .len = e->value_len}, &value, r))
-        return;
+    uint8_t text[DECIMAL_MAX];
+    struct bytes old = {text, e != NULL && e->value_len <= DECIMAL_MAX ? e->value_len : 0}; /* what is longer is no number */
+    if (e != NULL) {
+        kv_table_read(&m->table, e, 0, old.len, text);
+        if (!kv_integer(&old, &value, r))
+            return;
+    }
     if (__builtin_add_overflow(value, delta, &value)) {
         reply_error(r, "ERR increment or decrement would overflow");
         return;
     }
-    uint8_t text[DECIMAL_MAX];
-    size_t len = decimal_write(value, text);
-    store(m, key, text, len, DECIMAL_MAX / 4);
+    struct bytes written = {text, decimal_write(value, text)};
+    kv_table_set(&m->table, *key, written);
     reply_integer(r, value);
 }
 
@@ -286,7 +278,7 @@ void kv_getrange(struct state_machine *m, const struct bytes *args, size_t argc,
     if (!kv_has_room(m, scalar_size(REPLY_BYTES, &part), r))
         return;
     r->tag = REPLY_BYTES;
-    r->val.bytes = part.len > 0 ? kv_result(m, kv_value(e) + start, part.len) : part;
+    r->val.bytes = part.len > 0 ? kv_value_part(m, e, (size_t)start, part.len) : part;
 }
 
 void kv_setrange(struct state_machine *m, const struct bytes *args, size_t argc, struct reply *r)
@@ -305,17 +297,21 @@ void kv_setrange(struct state_machine *m, const struct bytes *args, size_t argc,
         reply_integer(r, (int64_t)old);
         return;
     }
-    if (!may_be_long((uint64_t)offset + args[3].len, r))
+    if ((uint64_t)offset > KV_VALUE_MAX) {
+        may_be_long((uint64_t)offset, r);
         return;
+    }
     size_t end = (size_t)offset + args[3].len;
-    size_t len = end > old ? end : old;
-    if (!may_store(m, &args[1], len - old, r))
+    if (!may_store(m, &args[1], end > old ? end : old, r))
         return;
-    e = kv_table_reserve(&m->table, args[1], len, old > 0 && len > old ? slack_for(len) : 0);
-    m->table.work += kv_copy_work(len - old);
+    size_t within = (size_t)offset >= old ? 0
+                    : end < old           ? args[3].len
+                                          : old - (size_t)offset; /* overwrites, the rest is added */
+    if (within > 0)
+        kv_table_overwrite(&m->table, e, (size_t)offset, (struct bytes){args[3].ptr, within});
     if ((size_t)offset > old)
-        memset(kv_value(e) + old, 0, (size_t)offset - old);
-    memcpy(kv_value(e) + offset, args[3].ptr, args[3].len);
-    kv_table_resized(&m->table, e, len);
-    reply_integer(r, (int64_t)len);
+        kv_table_append(&m->table, args[1], NULL, (size_t)offset - old);
+    if (within < args[3].len)
+        e = kv_table_append(&m->table, args[1], args[3].ptr + within, args[3].len - within);
+    reply_integer(r, (int64_t)e->value_len);
 }

@@ -1,4 +1,4 @@
-/* A chained hash table whose bucket is the *top* bits of the hash, so that walking the buckets is walking the hashes in
+/* A hash table whose bucket is the *top* bits of the hash, so that walking the buckets is walking the hashes in
  * order. What that buys:
  *
  * 1. KEYS, SCAN and snapshots come in order of (hash, key): the same on every node whatever the history of its table,
@@ -12,150 +12,180 @@
  *
  * 3. The new array need not be cleared: each of its buckets is written when the frontier passes it.
  *
- * An entry is one allocation with key and value behind a small header. A cleared table becomes a discard, which the
- * following changes free a few buckets at a time. */
+ * The entries of a bucket are no chain but a digital search tree: below an entry, those whose next bit of the hash is 0 are to the
+ * left, the others to the right. As a rule there is one entry, or two. But SCAN shows clients the order of hashes, so they can
+ * find out keys whose hashes begin alike, twice as many tries for each bit. In a chain those would make one another slow, one by one;
+ * in the tree a way down is never longer than the bits of the hash (entries of one whole hash aside, which nobody finds more
+ * than a few of). And splitting, joining and removing are ways down, too:
+ *
+ *      split: the two subtrees are the new buckets, the root is hung into its one
+ *      join:  a leaf of either becomes the root of both
+ *      remove: a leaf from below takes the place
+ *
+ * Blocks, buckets and what links them are counted and bounded, see kv_cost. */
 #include "core/state/kv_table.h"
 
-#include "core/base/checksum.h"
 #include "core/base/memory.h"
 
-enum { BITS_MIN = 6, BITS_MAX = 30, MOVES_A_CHANGE = 4, DISCARDS_A_CHANGE = 32 };
+enum { BITS_MIN = 6, MOVES_A_CHANGE = 4 };
+enum { FIRST = sizeof((struct kv_entry *)0)->bytes, FURTHER = KV_BLOCK - sizeof(uint32_t) };
 
-struct kv_discard {
-    struct kv_discard *next;
-    struct kv_entry **buckets;
-    uint64_t at;
-    uint64_t end;
-};
+static struct kv_entry *entry_at(const struct kv_table *t, uint32_t number) { return kv_block(&t->pool, number); }
 
-static struct kv_entry **buckets_new(uint32_t bits)
+/* ---- Arrays of buckets ---- */
+
+static uint32_t segments_of(uint32_t bits) { return bits <= 16 ? 1 : UINT32_C(1) << (bits - 16); }
+_Static_assert(KV_BUCKETS_A_SEGMENT == 1 << 16, "segments_of and bucket_at know how many there are");
+
+static uint32_t *bucket_at(const struct kv_buckets *a, uint64_t index) { return &a->segments[index >> 16][index & 0xffff]; }
+
+/* The same, in a segment that may not be there yet. */
+static uint32_t *bucket_made(struct kv_table *t, struct kv_buckets *a, uint64_t index)
 {
-    struct kv_entry **buckets = malloc(((size_t)1 << bits) * sizeof *buckets);
-    invariant(buckets != NULL);
-    return buckets;
-}
-
-static uint64_t hash_of(struct bytes key) { return checksum(key.ptr, key.len, 0); }
-
-static uint32_t smaller_bits(const struct kv_table *t) { return t->bits < t->target_bits ? t->bits : t->target_bits; }
-
-static bool in_target(const struct kv_table *t, uint64_t hash)
-{
-    return t->target != NULL && hash >> (64 - smaller_bits(t)) < t->moved;
-}
-
-static struct kv_entry **bucket_of(const struct kv_table *t, uint64_t hash)
-{
-    return in_target(t, hash) ? &t->target[hash >> (64 - t->target_bits)] : &t->buckets[hash >> (64 - t->bits)];
-}
-
-/* ---- Growing, shrinking, giving back ---- */
-
-static void free_chain(struct kv_table *t, struct kv_entry *e)
-{
-    while (e != NULL) {
-        struct kv_entry *next = e->next;
-        t->work += 2 * KV_TOUCH_WORK;
-        free(e);
-        e = next;
+    uint32_t **segment = &a->segments[index >> 16];
+    if (*segment == NULL) {
+        *segment = t->spare != NULL ? t->spare : malloc(KV_PIECE);
+        invariant(*segment != NULL);
+        if (*segment == t->spare)
+            memcpy(&t->spare, *segment, sizeof t->spare);
     }
+    return bucket_at(a, index);
+}
+
+static void spare_segments(struct kv_table *t, struct kv_buckets *a)
+{
+    for (uint32_t i = 0; i < segments_of(a->bits); i++) {
+        t->work += KV_TOUCH_WORK;
+        if (a->segments[i] == NULL)
+            continue;
+        memcpy(a->segments[i], &t->spare, sizeof t->spare);
+        t->spare = a->segments[i];
+        a->segments[i] = NULL;
+    }
+    a->bits = 0;
+}
+
+static uint32_t smaller_bits(const struct kv_table *t)
+{
+    return t->buckets.bits < t->target.bits ? t->buckets.bits : t->target.bits;
+}
+
+static const struct kv_buckets *array_of(const struct kv_table *t, uint64_t hash)
+{
+    bool done = t->target.bits != 0 && hash >> (64 - smaller_bits(t)) < t->moved;
+    return done ? &t->target : &t->buckets;
+}
+
+/* ---- Trees ---- */
+
+/* Bits of the hash that are behind us; the next one leads on. Entries of one whole hash hang to the right. */
+static bool goes_right(uint64_t hash, uint32_t depth) { return depth >= 64 || (hash >> (63 - depth) & 1) != 0; }
+
+/* Takes a leaf out of the tree at `*root`, which is not empty. */
+static uint32_t take_leaf(struct kv_table *t, uint32_t *root)
+{
+    uint32_t *link = root;
+    for (;;) {
+        struct kv_entry *e = entry_at(t, *link);
+        t->work += KV_TOUCH_WORK;
+        if (e->left != 0) {
+            link = &e->left;
+        } else if (e->right != 0) {
+            link = &e->right;
+        } else {
+            uint32_t number = *link;
+            *link = 0;
+            return number;
+        }
+    }
+}
+
+/* Hangs an entry without children into a tree whose root is at `depth`. */
+static void hang(struct kv_table *t, uint32_t *link, uint32_t depth, uint32_t number)
+{
+    uint64_t hash = entry_at(t, number)->hash;
+    while (*link != 0) {
+        struct kv_entry *e = entry_at(t, *link);
+        t->work += KV_TOUCH_WORK;
+        link = goes_right(hash, depth++) ? &e->right : &e->left;
+    }
+    *link = number;
 }
 
 static void split_bucket(struct kv_table *t, uint64_t bucket)
 {
-    struct kv_entry *e = t->buckets[bucket];
-    struct kv_entry **halves = &t->target[bucket * 2];
-    halves[0] = halves[1] = NULL;
-    while (e != NULL) {
-        struct kv_entry *next = e->next;
-        t->work += KV_TOUCH_WORK;
-        struct kv_entry **half = &halves[e->hash >> (64 - t->target_bits) & 1];
-        e->next = *half;
-        *half = e;
-        e = next;
-    }
+    uint32_t root = *bucket_at(&t->buckets, bucket), depth = t->target.bits;
+    uint32_t *left = bucket_made(t, &t->target, bucket * 2), *right = bucket_made(t, &t->target, bucket * 2 + 1);
+    *left = *right = 0;
+    if (root == 0)
+        return;
+    struct kv_entry *e = entry_at(t, root);
+    *left = e->left;
+    *right = e->right;
+    e->left = e->right = 0;
+    hang(t, goes_right(e->hash, depth - 1) ? right : left, depth, root);
 }
 
 static void join_buckets(struct kv_table *t, uint64_t bucket)
 {
-    struct kv_entry **end = &t->target[bucket];
-    *end = t->buckets[bucket * 2];
-    while (*end != NULL) {
-        t->work += KV_TOUCH_WORK;
-        end = &(*end)->next;
+    uint32_t left = *bucket_at(&t->buckets, bucket * 2), right = *bucket_at(&t->buckets, bucket * 2 + 1), root = 0;
+    if (left != 0 || right != 0) {
+        root = take_leaf(t, left != 0 ? &left : &right);
+        struct kv_entry *e = entry_at(t, root);
+        e->left = left;
+        e->right = right;
     }
-    *end = t->buckets[bucket * 2 + 1];
+    *bucket_made(t, &t->target, bucket) = root;
 }
+
+/* ---- Growing and shrinking ---- */
 
 static void move_some(struct kv_table *t)
 {
     uint64_t total = UINT64_C(1) << smaller_bits(t);
     for (int i = 0; i < MOVES_A_CHANGE && t->moved < total; i++, t->moved++) {
-        t->work += KV_TOUCH_WORK;
-        if (t->target_bits > t->bits)
+        t->work += 2 * KV_TOUCH_WORK;
+        if (t->target.bits > t->buckets.bits)
             split_bucket(t, t->moved);
         else
             join_buckets(t, t->moved);
     }
     if (t->moved == total) {
-        free(t->buckets);
-        t->buckets = t->target;
-        t->bits = t->target_bits;
-        t->target = NULL;
-        t->target_bits = 0;
+        spare_segments(t, &t->buckets);
+        t->work += kv_copy_work(segments_of(t->target.bits) * sizeof(uint32_t *));
+        memcpy(t->buckets.segments, t->target.segments, segments_of(t->target.bits) * sizeof(uint32_t *));
+        t->buckets.bits = t->target.bits;
+        memset(t->target.segments, 0, segments_of(t->target.bits) * sizeof(uint32_t *));
+        t->target.bits = 0;
         t->moved = 0;
     }
 }
 
-static void discard(struct kv_table *t, struct kv_entry **buckets, uint64_t from, uint64_t to)
-{
-    struct kv_discard *d = memory_new(1, sizeof *d);
-    *d = (struct kv_discard){.next = t->discards, .buckets = buckets, .at = from, .end = to};
-    t->discards = d;
-}
-
-static void free_some(struct kv_table *t, uint64_t some)
-{
-    struct kv_discard *d = t->discards;
-    t->work += some * KV_NEXT_WORK;
-    for (uint64_t i = 0; i < some && d->at < d->end; i++, d->at++)
-        free_chain(t, d->buckets[d->at]);
-    if (d->at == d->end) {
-        t->discards = d->next;
-        free(d->buckets);
-        free(d);
-    }
-}
-
 /* The share of a change in the work that is spread over all changes. Entries stay where they are, buckets do not. */
-static void work(struct kv_table *t)
+static void resize_some(struct kv_table *t)
 {
-    if (t->discards != NULL)
-        free_some(t, DISCARDS_A_CHANGE);
-    if (t->target == NULL) {
-        uint64_t size = UINT64_C(1) << t->bits;
-        if (t->count > size && t->bits < BITS_MAX)
-            t->target_bits = t->bits + 1;
-        else if (t->count < size / 8 && t->bits > BITS_MIN)
-            t->target_bits = t->bits - 1;
+    if (t->target.bits == 0) {
+        uint64_t size = UINT64_C(1) << t->buckets.bits;
+        if (t->count > size && t->buckets.bits < KV_BITS_MAX)
+            t->target.bits = t->buckets.bits + 1;
+        else if (t->count < size / 8 && t->buckets.bits > BITS_MIN)
+            t->target.bits = t->buckets.bits - 1;
         else
             return;
-        t->target = buckets_new(t->target_bits);
     }
     move_some(t);
 }
 
-/* ---- Public ---- */
-
 static void start_empty(struct kv_table *t)
 {
-    t->bits = BITS_MIN;
-    t->buckets = memory_new((size_t)1 << BITS_MIN, sizeof *t->buckets);
-    t->target = NULL;
-    t->target_bits = 0;
+    t->buckets.bits = BITS_MIN;
+    t->target.bits = 0;
     t->moved = 0;
     t->count = 0;
     t->bytes = 0;
+    kv_pool_reset(&t->pool);
+    t->work += kv_copy_work(sizeof(uint32_t) << BITS_MIN);
+    memset(bucket_made(t, &t->buckets, 0), 0, sizeof(uint32_t) << BITS_MIN);
 }
 
 void kv_table_init(struct kv_table *t)
@@ -166,119 +196,330 @@ void kv_table_init(struct kv_table *t)
 
 void kv_table_clear(struct kv_table *t)
 {
-    if (t->count == 0)
-        return;
-    uint64_t in_buckets = 0;
-    if (t->target != NULL) {
-        discard(t, t->target, 0, t->moved << (t->target_bits - smaller_bits(t)));
-        in_buckets = t->moved << (t->bits - smaller_bits(t));
-    }
-    discard(t, t->buckets, in_buckets, UINT64_C(1) << t->bits);
+    spare_segments(t, &t->buckets);
+    if (t->target.bits != 0)
+        spare_segments(t, &t->target);
     start_empty(t);
 }
 
 void kv_table_close(struct kv_table *t)
 {
     kv_table_clear(t);
-    while (t->discards != NULL)
-        free_some(t, UINT64_MAX);
-    free(t->buckets);
-    free(t->target);
+    free(t->buckets.segments[0]);
+    while (t->spare != NULL) {
+        uint32_t *segment = t->spare;
+        memcpy(&t->spare, segment, sizeof t->spare);
+        free(segment);
+    }
+    kv_pool_close(&t->pool);
     free(t->visited);
+    free(t->text);
     *t = (struct kv_table){0};
 }
 
-/* The link to the entry of a key, or the end of the chain where it would be. */
-static struct kv_entry **link_of(struct kv_table *t, struct bytes key, uint64_t hash)
+/* ---- The bytes of an entry ---- */
+
+/* Where bytes are, and how many of them in a row; the link leads to the rest. */
+struct place {
+    uint8_t *at;
+    size_t left;
+    const uint32_t *link;
+};
+
+/* Further blocks that so many bytes of key and value need. */
+static size_t further(size_t len) { return len > FIRST ? (len - FIRST + FURTHER - 1) / FURTHER : 0; }
+
+static size_t length(const struct kv_entry *e) { return (size_t)e->key_len + e->value_len; }
+
+static struct place place_in(const struct kv_table *t, uint32_t number, size_t used)
 {
-    struct kv_entry **link = bucket_of(t, hash);
+    uint8_t *block = kv_block(&t->pool, number);
+    return (struct place){block + sizeof(uint32_t) + used, FURTHER - used, (const uint32_t *)(const void *)block};
+}
+
+static struct place place_of(struct kv_table *t, const struct kv_entry *e, size_t offset)
+{
+    struct place p = {(uint8_t *)(uintptr_t)e->bytes, FIRST, &e->rest};
+    while (offset > p.left) {
+        offset -= p.left;
+        t->work += KV_TOUCH_WORK / 4; /* blocks that were taken in a row lie in a row, as a rule */
+        p = place_in(t, *p.link, 0);
+    }
+    p.at += offset;
+    p.left -= offset;
+    return p;
+}
+
+/* The place behind the last byte. */
+static struct place place_at_end(const struct kv_table *t, struct kv_entry *e)
+{
+    size_t len = length(e);
+    if (e->rest == 0)
+        return (struct place){e->bytes + len, FIRST - len, &e->rest};
+    return place_in(t, e->last, (len - FIRST - 1) % FURTHER + 1);
+}
+
+enum transfer { TRANSFER_OUT, TRANSFER_IN, TRANSFER_ZEROS, TRANSFER_COMPARE };
+
+/* Moves `len` bytes between a place and `bytes`. TRANSFER_COMPARE: less than, equal to, more than 0 as memcmp. */
+static int transfer(struct kv_table *t, struct place p, enum transfer how, uint8_t *bytes, size_t len)
+{
+    while (len > 0) {
+        if (p.left == 0) {
+            t->work += KV_TOUCH_WORK / 4;
+            p = place_in(t, *p.link, 0);
+        }
+        size_t some = len < p.left ? len : p.left;
+        t->work += kv_copy_work(some);
+        int order = 0;
+        if (how == TRANSFER_OUT)
+            memcpy(bytes, p.at, some);
+        else if (how == TRANSFER_IN)
+            memcpy(p.at, bytes, some);
+        else if (how == TRANSFER_ZEROS)
+            memset(p.at, 0, some);
+        else
+            order = memcmp(p.at, bytes, some);
+        if (order != 0)
+            return order;
+        bytes = how == TRANSFER_ZEROS ? NULL : bytes + some;
+        p.at += some;
+        p.left -= some;
+        len -= some;
+    }
+    return 0;
+}
+
+/* Cuts key and value to `len` bytes in all; blocks that are not needed are given back. The caller changes the lengths. */
+static void cut(struct kv_table *t, struct kv_entry *e, size_t len)
+{
+    size_t keep = further(len);
+    if (keep == further(length(e)))
+        return;
+    if (keep == 0) {
+        kv_pool_give(&t->pool, e->rest, e->last);
+        e->rest = e->last = 0;
+        return;
+    }
+    uint32_t kept = e->rest;
+    for (; keep > 1; keep--) {
+        t->work += KV_TOUCH_WORK / 4;
+        kept = *kv_block_link(&t->pool, kept);
+    }
+    kv_pool_give(&t->pool, *kv_block_link(&t->pool, kept), e->last);
+    e->last = kept;
+}
+
+/* Adds bytes (zeros when `bytes` is NULL) behind the last one. The caller changes the lengths. */
+static void extend(struct kv_table *t, struct kv_entry *e, const uint8_t *bytes, size_t len)
+{
+    struct place end = place_at_end(t, e);
+    size_t old = length(e);
+    uint32_t *link = e->last != 0 ? kv_block_link(&t->pool, e->last) : &e->rest;
+    for (size_t more = further(old + len) - further(old); more > 0; more--) {
+        t->work += KV_TOUCH_WORK / 4;
+        e->last = kv_pool_take(&t->pool);
+        *link = e->last;
+        link = kv_block_link(&t->pool, e->last);
+    }
+    transfer(t, end, bytes != NULL ? TRANSFER_IN : TRANSFER_ZEROS, (uint8_t *)(uintptr_t)bytes, len);
+}
+
+/* ---- Keys ---- */
+
+uint64_t kv_table_hash(const struct kv_table *t, struct bytes key) { return siphash13(t->key, key.ptr, key.len); }
+
+static bool key_is(struct kv_table *t, const struct kv_entry *e, struct bytes key)
+{
+    if (e->key_len != key.len)
+        return false;
+    if (key.len <= FIRST) {
+        t->work += kv_copy_work(key.len);
+        return key.len == 0 || memcmp(e->bytes, key.ptr, key.len) == 0;
+    }
+    return transfer(t, place_of(t, e, 0), TRANSFER_COMPARE, key.ptr, key.len) == 0;
+}
+
+/* The link to the entry of a key, or the end of the way where it would be. */
+static uint32_t *link_of(struct kv_table *t, struct bytes key, uint64_t hash)
+{
+    const struct kv_buckets *array = array_of(t, hash);
+    uint32_t depth = array->bits;
+    uint32_t *link = bucket_at(array, hash >> (64 - depth));
     t->work += KV_TOUCH_WORK + kv_hash_work(key.len);
-    for (; *link != NULL; link = &(*link)->next) {
-        struct kv_entry *e = *link;
-        t->work += KV_TOUCH_WORK + (e->hash == hash ? kv_copy_work(key.len) : 0);
-        if (e->hash == hash && e->key_len == key.len && (key.len == 0 || memcmp(e->bytes, key.ptr, key.len) == 0))
+    while (*link != 0) {
+        struct kv_entry *e = entry_at(t, *link);
+        t->work += KV_TOUCH_WORK;
+        if (e->hash == hash && key_is(t, e, key))
             break;
+        link = goes_right(hash, depth++) ? &e->right : &e->left;
     }
     return link;
 }
 
-struct kv_entry *kv_table_find(struct kv_table *t, struct bytes key) { return *link_of(t, key, hash_of(key)); }
-
-struct kv_entry *kv_table_reserve(struct kv_table *t, struct bytes key, size_t capacity, size_t slack)
+struct kv_entry *kv_table_find(struct kv_table *t, struct bytes key)
 {
-    invariant(key.len <= INT32_MAX && capacity <= INT32_MAX && slack <= INT32_MAX);
-    work(t);
-    uint64_t hash = hash_of(key);
-    struct kv_entry **link = link_of(t, key, hash);
-    struct kv_entry *e = *link;
-    /* A much too large block is given back: what was long once need not stay so. */
-    if (e != NULL && e->value_capacity >= capacity && e->value_capacity / 4 <= (capacity > 64 ? capacity : 64))
-        return e;
-    size_t kept = e != NULL && e->value_len > capacity ? e->value_len : capacity; /* the old value is still wanted */
-    bool is_new = e == NULL;
-    t->work += KV_TOUCH_WORK + kv_copy_work(key.len + (is_new ? 0 : e->value_len));
-    e = realloc(e, sizeof *e + key.len + kept + slack);
-    invariant(e != NULL);
-    if (is_new) {
-        *e = (struct kv_entry){.key_len = (uint32_t)key.len, .hash = hash};
-        if (key.len > 0)
-            memcpy(e->bytes, key.ptr, key.len);
-        t->count++;
-        t->bytes += KV_ENTRY_OVERHEAD + key.len;
-    }
-    e->value_capacity = (uint32_t)(kept + slack);
-    *link = e;
+    uint32_t number = *link_of(t, key, kv_table_hash(t, key));
+    return number != 0 ? entry_at(t, number) : NULL;
+}
+
+/* The entry of a key; a new one has an empty value. */
+static struct kv_entry *find_or_add(struct kv_table *t, struct bytes key)
+{
+    resize_some(t);
+    uint64_t hash = kv_table_hash(t, key);
+    uint32_t *link = link_of(t, key, hash);
+    if (*link != 0)
+        return entry_at(t, *link);
+    uint32_t number = kv_pool_take(&t->pool);
+    struct kv_entry *e = entry_at(t, number);
+    t->work += KV_TOUCH_WORK;
+    e->hash = hash;
+    e->left = e->right = e->rest = e->last = e->key_len = e->value_len = 0;
+    extend(t, e, key.ptr, key.len);
+    e->key_len = (uint32_t)key.len;
+    *link = number;
+    t->count++;
+    t->bytes += kv_cost(key.len, 0);
     return e;
 }
 
-void kv_table_resized(struct kv_table *t, struct kv_entry *e, size_t value_len)
+static void set_length(struct kv_table *t, struct kv_entry *e, size_t value_len)
 {
-    invariant(value_len <= e->value_capacity);
-    t->bytes = t->bytes - e->value_len + value_len;
+    t->bytes = t->bytes - kv_cost(e->key_len, e->value_len) + kv_cost(e->key_len, value_len);
     e->value_len = (uint32_t)value_len;
+}
+
+void kv_table_set(struct kv_table *t, struct bytes key, struct bytes value)
+{
+    invariant(key.len <= INT32_MAX && value.len <= INT32_MAX - key.len);
+    struct kv_entry *e = find_or_add(t, key);
+    size_t within = value.len < e->value_len ? value.len : e->value_len; /* overwrites, the rest is added */
+    if (within < e->value_len) {
+        cut(t, e, key.len + within);
+        set_length(t, e, within);
+    }
+    transfer(t, place_of(t, e, key.len), TRANSFER_IN, value.ptr, within);
+    if (within < value.len) {
+        extend(t, e, value.ptr + within, value.len - within);
+        set_length(t, e, value.len);
+    }
+}
+
+struct kv_entry *kv_table_append(struct kv_table *t, struct bytes key, const uint8_t *bytes, size_t len)
+{
+    struct kv_entry *e = find_or_add(t, key);
+    invariant(len <= INT32_MAX - length(e));
+    extend(t, e, bytes, len);
+    set_length(t, e, e->value_len + len);
+    return e;
+}
+
+void kv_table_overwrite(struct kv_table *t, struct kv_entry *e, size_t offset, struct bytes bytes)
+{
+    invariant(offset <= e->value_len && bytes.len <= e->value_len - offset);
+    transfer(t, place_of(t, e, e->key_len + offset), TRANSFER_IN, bytes.ptr, bytes.len);
+}
+
+void kv_table_read(struct kv_table *t, const struct kv_entry *e, size_t offset, size_t len, uint8_t *out)
+{
+    invariant(offset <= e->value_len && len <= e->value_len - offset);
+    transfer(t, place_of(t, e, e->key_len + offset), TRANSFER_OUT, out, len);
+}
+
+struct bytes kv_table_key(struct kv_table *t, const struct kv_entry *e)
+{
+    if (e->key_len <= FIRST)
+        return (struct bytes){(uint8_t *)(uintptr_t)e->bytes, e->key_len};
+    t->text = memory_reserve(t->text, &t->text_capacity, e->key_len, 1);
+    transfer(t, place_of(t, e, 0), TRANSFER_OUT, t->text, e->key_len);
+    return (struct bytes){t->text, e->key_len};
 }
 
 bool kv_table_remove(struct kv_table *t, struct bytes key)
 {
-    work(t);
-    struct kv_entry **link = link_of(t, key, hash_of(key));
-    struct kv_entry *e = *link;
-    if (e == NULL)
+    resize_some(t);
+    uint32_t *link = link_of(t, key, kv_table_hash(t, key));
+    uint32_t number = *link;
+    if (number == 0)
         return false;
-    *link = e->next;
+    struct kv_entry *e = entry_at(t, number);
+    uint32_t leaf = take_leaf(t, link);
+    if (leaf != number) {
+        entry_at(t, leaf)->left = e->left;
+        entry_at(t, leaf)->right = e->right;
+        *link = leaf;
+    }
     t->count--;
-    t->bytes -= KV_ENTRY_OVERHEAD + (uint64_t)e->key_len + e->value_len;
-    free(e);
+    t->bytes -= kv_cost(e->key_len, e->value_len);
+    cut(t, e, 0);
+    kv_pool_give(&t->pool, number, number);
+    if (t->count == 0)
+        kv_table_clear(t);
     return true;
 }
 
 /* ---- Visiting in order ---- */
 
-static bool before(const struct kv_entry *a, const struct kv_entry *b)
+static bool before(struct kv_table *t, const struct kv_entry *a, const struct kv_entry *b)
 {
+    t->work += KV_TOUCH_WORK / 4;
     if (a->hash != b->hash)
         return a->hash < b->hash;
-    uint32_t shorter = a->key_len < b->key_len ? a->key_len : b->key_len;
-    int order = memcmp(a->bytes, b->bytes, shorter);
-    return order != 0 ? order < 0 : a->key_len < b->key_len;
+    struct bytes key = kv_table_key(t, b);
+    size_t shorter = a->key_len < key.len ? a->key_len : key.len;
+    int order = transfer(t, place_of(t, a, 0), TRANSFER_COMPARE, key.ptr, shorter);
+    return order != 0 ? order < 0 : a->key_len < key.len;
 }
 
-/* Chains are short: insertion sort. */
-static size_t collect(struct kv_table *t, struct kv_entry *chain, uint64_t from)
+static void sift_down(struct kv_table *t, struct kv_entry **heap, size_t at, size_t count)
 {
-    size_t count = 0;
-    for (struct kv_entry *e = chain; e != NULL; e = e->next) {
-        t->work += KV_TOUCH_WORK;
-        if (e->hash < from)
-            continue;
-        t->visited = memory_reserve(t->visited, &t->visited_capacity, count + 1, sizeof *t->visited);
-        size_t at = count++;
-        for (; at > 0 && before(e, t->visited[at - 1]); at--) {
-            t->work += KV_TOUCH_WORK;
-            t->visited[at] = t->visited[at - 1];
-        }
-        t->visited[at] = e;
+    struct kv_entry *sinking = heap[at];
+    for (size_t child; (child = 2 * at + 1) < count; at = child) {
+        if (child + 1 < count && before(t, heap[child], heap[child + 1]))
+            child++;
+        if (!before(t, sinking, heap[child]))
+            break;
+        heap[at] = heap[child];
     }
+    heap[at] = sinking;
+}
+
+/* Heapsort: as good with many of them as with few, whoever chose them. */
+static void sort(struct kv_table *t, struct kv_entry **list, size_t count)
+{
+    for (size_t i = count / 2; i-- > 0;)
+        sift_down(t, list, i, count);
+    for (size_t end = count; end-- > 1;) {
+        struct kv_entry *last = list[0];
+        list[0] = list[end];
+        list[end] = last;
+        sift_down(t, list, 0, end);
+    }
+}
+
+static size_t add_visited(struct kv_table *t, size_t count, uint32_t number)
+{
+    if (number == 0)
+        return count;
+    t->work += KV_TOUCH_WORK;
+    t->visited = memory_reserve(t->visited, &t->visited_capacity, count + 1, sizeof *t->visited);
+    t->visited[count] = entry_at(t, number);
+    return count + 1;
+}
+
+/* The entries of a tree with hashes from `from` on, in order. */
+static size_t collect(struct kv_table *t, uint32_t root, uint64_t from)
+{
+    size_t all = add_visited(t, 0, root), count = 0;
+    for (size_t i = 0; i < all; i++) {
+        struct kv_entry *e = t->visited[i];
+        all = add_visited(t, all, e->left);
+        all = add_visited(t, all, e->right);
+        if (e->hash >= from)
+            t->visited[count++] = e;
+    }
+    sort(t, t->visited, count);
     return count;
 }
 
@@ -286,12 +527,12 @@ struct kv_entry *const *kv_table_visit(struct kv_table *t, uint64_t from, size_t
 {
     *count = 0;
     for (;;) {
-        uint32_t bits = in_target(t, from) ? t->target_bits : t->bits;
-        uint64_t bucket = from >> (64 - bits);
+        const struct kv_buckets *array = array_of(t, from);
+        uint64_t bucket = from >> (64 - array->bits);
         t->work += KV_NEXT_WORK;
-        *count = collect(t, *bucket_of(t, from), from);
+        *count = collect(t, *bucket_at(array, bucket), from);
         /* The first hash of the next bucket; 0 after the last one. */
-        *next = (bucket + 1) << (64 - bits);
+        *next = (bucket + 1) << (64 - array->bits);
         if (*count > 0 || *next == 0)
             return t->visited;
         from = *next;

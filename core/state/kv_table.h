@@ -1,62 +1,93 @@
-/* The hash table of the kv-store: keys and values as byte strings, visited in an order that depends on nothing but them. */
+/* The hash table of the kv-store: keys and values as byte strings, visited in an order that depends on nothing but them and the
+ * key of the hash. */
 #ifndef SYNOD_CORE_STATE_KV_TABLE_H
 #define SYNOD_CORE_STATE_KV_TABLE_H
 
+#include "core/base/siphash.h"
+#include "core/state/kv_pool.h"
 #include "core/state/state_machine.h"
 
+/* The first block of an entry. Its bytes are the key, then the value; what does not fit here is in further blocks. */
 struct kv_entry {
-    struct kv_entry *next;
+    uint64_t hash;
+    uint32_t left, right; /* blocks of entries in the same bucket, see kv_table.c */
+    uint32_t rest, last;  /* the first and the last of its further blocks, 0 and 0 without any */
     uint32_t key_len;
     uint32_t value_len;
-    uint32_t value_capacity;
-    uint64_t hash;
-    uint8_t bytes[]; /* the key, then the value */
+    uint8_t bytes[KV_BLOCK - 32];
+};
+_Static_assert(sizeof(struct kv_entry) == KV_BLOCK, "an entry begins with one block");
+
+enum {
+    KV_BUCKETS_A_SEGMENT = KV_PIECE / sizeof(uint32_t),
+    KV_BITS_MAX = 26,
+    KV_SEGMENTS = (1 << KV_BITS_MAX) / KV_BUCKETS_A_SEGMENT
 };
 
-struct kv_discard;
+/* 2^bits buckets in segments: each bucket is the number of an entry's block, or 0. */
+struct kv_buckets {
+    uint32_t *segments[KV_SEGMENTS];
+    uint32_t bits;
+};
 
 struct kv_table {
-    struct kv_entry **buckets;
-    uint32_t bits; /* log2 of the number of buckets */
-    /* While resizing: entries whose hash is below the frontier are in `target`. Both NULL and 0 otherwise. */
-    struct kv_entry **target;
-    uint32_t target_bits;
-    uint64_t moved; /* buckets of the smaller array that are done */
+    struct siphash_key key;
+    struct kv_pool pool;
+    struct kv_buckets buckets;
+    /* While resizing: entries whose hash is below the frontier are in `target`. */
+    struct kv_buckets target; /* bits 0: not resizing */
+    uint64_t moved;           /* buckets of the smaller array that are done */
+    uint32_t *spare;          /* segments not in use, linked through their first bytes */
     uint64_t count;
-    uint64_t bytes; /* of all keys and values, with KV_ENTRY_OVERHEAD for each: a function of the contents alone */
-    struct kv_discard *discards;
-    uint64_t work;             /* counts up with every loop over keys, values, chains and buckets, see KV_COMMAND_WORK_MAX */
+    uint64_t bytes;            /* sum of kv_cost: a function of the contents alone */
+    uint64_t work;             /* counts up with every loop over keys, values, links and buckets, see KV_COMMAND_WORK_MAX */
     struct kv_entry **visited; /* result of kv_table_visit */
     size_t visited_capacity;
+    uint8_t *text; /* result of kv_table_key */
+    size_t text_capacity;
 };
 
-enum { KV_ENTRY_OVERHEAD = 48 };
-/* Work, in units of about a nanosecond: an entry or bucket looked at somewhere in memory, one next to the one before, and
+/* Memory that an entry takes: its blocks, and its share of the buckets, of which there are at most three an entry while the table
+ * grows, in four bytes each. So the memory of a table is at most the most that `bytes` ever was, an eighth more (buckets, when
+ * blocks and entries were most at different times), and 1 MiB for what slabs and segments round up. */
+static inline uint64_t kv_cost(uint64_t key_len, uint64_t value_len)
+{
+    enum { FIRST = sizeof((struct kv_entry *)0)->bytes, FURTHER = KV_BLOCK - sizeof(uint32_t), BUCKETS = 16 };
+    uint64_t len = key_len + value_len;
+    return BUCKETS + KV_BLOCK * (1 + (len > FIRST ? (len - FIRST + FURTHER - 1) / FURTHER : 0));
+}
+
+/* Work, in units of about a nanosecond: something looked at anywhere in memory, something next to what was looked at before, and
  * bytes that are hashed, copied, compared or zeroed. */
 enum { KV_TOUCH_WORK = 64, KV_NEXT_WORK = 1 };
 static inline uint64_t kv_hash_work(size_t len) { return len / 4 + 1; }
 static inline uint64_t kv_copy_work(size_t len) { return len / 8 + 1; }
 
-static inline uint8_t *kv_key(struct kv_entry *e) { return e->bytes; }
-static inline uint8_t *kv_value(struct kv_entry *e) { return e->bytes + e->key_len; }
-
+/* The key of the hash is zero until it is set, while the table is empty. */
 void kv_table_init(struct kv_table *t);
 void kv_table_close(struct kv_table *t);
+
+uint64_t kv_table_hash(const struct kv_table *t, struct bytes key);
 
 /* The entry of a key, NULL when there is none; valid until the table is changed. */
 struct kv_entry *kv_table_find(struct kv_table *t, struct bytes key);
 
-/* The entry of a key (a new one has an empty value) with room for `capacity` value bytes, and `slack` more if it has to
- * move anyway. The caller writes the value and then calls kv_table_resized. Precondition: lengths fit 31 bits. */
-struct kv_entry *kv_table_reserve(struct kv_table *t, struct bytes key, size_t capacity, size_t slack);
+/* Sets the value of a key, new or not. Precondition: both lengths together fit 31 bits. */
+void kv_table_set(struct kv_table *t, struct bytes key, struct bytes value);
+/* Appends `len` bytes, zeros when `bytes` is NULL, to the value of a key, which is empty when there was none. */
+struct kv_entry *kv_table_append(struct kv_table *t, struct bytes key, const uint8_t *bytes, size_t len);
+/* Overwrites a part of a value. Precondition: it is there. */
+void kv_table_overwrite(struct kv_table *t, struct kv_entry *e, size_t offset, struct bytes bytes);
 
-/* Sets the length of an entry's value (within its capacity). */
-void kv_table_resized(struct kv_table *t, struct kv_entry *e, size_t value_len);
+/* Copies a part of a value. Precondition: it is there. */
+void kv_table_read(struct kv_table *t, const struct kv_entry *e, size_t offset, size_t len, uint8_t *out);
+/* The key of an entry, in one piece; valid until the table is changed or the next call. */
+struct bytes kv_table_key(struct kv_table *t, const struct kv_entry *e);
 
 /* Removes a key; false when it was not there. */
 bool kv_table_remove(struct kv_table *t, struct bytes key);
 
-/* Removes everything, in constant time: memory is given back bit by bit by the calls that follow. */
+/* Removes everything, in constant time (and one for each 65,536 buckets). */
 void kv_table_clear(struct kv_table *t);
 
 /* Some entries with hashes from `from` on, in order of hash and key: all with a hash below `*next`, where the next visit

@@ -97,6 +97,15 @@ struct state_machine;
 struct state_machine *state_machine_new(void);
 void state_machine_free(struct state_machine *m);
 
+/* What all nodes have alike, before the first command: bytes of memory that keys and values may take. A machine that is not told
+ * takes the standard. */
+void state_machine_start(struct state_machine *m, uint64_t state_bytes_max);
+enum { STATE_BYTES_MAX_STANDARD = 512 * 1024 * 1024 };
+
+/* Random bits that the log has agreed on: once, before the first command, unless a snapshot was loaded (which holds them). No
+ * reply may tell them. Precondition: the state is empty. */
+void state_machine_seed(struct state_machine *m, uint64_t low, uint64_t high);
+
 /* Executes commands in order, one reply each. After much work it may stop early: then there are fewer replies than commands
  * (one at least), the rest has not been executed and is given again. The work of one command is bounded: one that would take
  * more gets an error and changes nothing. Results are the machine's, valid until its next call. */

@@ -66,8 +66,10 @@ def any_message(dice):
     def value():
         if dice.random() < 0.5:
             return dice.randbytes(dice.randrange(200))
-        head = (b"SB01", dice.randrange(3), dice.randrange(4), 1, dice.randrange(300), dice.choice([0, 1, 2, 3, 63]), 0, number())
-        return struct.pack("<4sIIIQIIQ", *head) + bytes(dice.randrange(5) for _ in range(dice.randrange(60)))
+        seed = number(), number()
+        answerer = dice.choice([0, 1, 2, 3, 63])
+        head = (b"SB02", dice.randrange(3), dice.randrange(4), 1, dice.randrange(300), answerer, 0, number(), *seed)
+        return struct.pack("<4sIIIQIIQQQ", *head) + bytes(dice.randrange(5) for _ in range(dice.randrange(60)))
 
     entries = [(number(), ballot(), dice.randrange(ENTRY_KINDS), value()) for _ in range(dice.choice([0, 0, 1, 1, 2, 5]))]
     batch = (dice.choice([0, 1, 2, 3, 63]), dice.choice([0, 1, 2]), number())

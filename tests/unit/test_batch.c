@@ -44,10 +44,12 @@ static void test_batch_golden_bytes(void **state)
     batch_add(&b, ping, 1);
     struct payload value = batch_end(&b);
     batch_header_stamp(&value, (struct batch_id){0x11, 0x12, 0x13}, 0x14, 0x15);
+    batch_seed_stamp(&value, (struct seed){0x16, 0x17});
     static const uint8_t expected[] = {
-        'S',  'B', '0', '1', 2, 0, 0, 0, 0x11, 0,   0,   0,   0x12, 0, 0, 0, 0x13, 0, 0, 0, 0,   0,   0,   0,
-        0x14, 0,   0,   0,   0, 0, 0, 0, 0x15, 0,   0,   0,   0,    0, 0, 0, 3,    0, 0, 0, 3,   0,   0,   0,
-        1,    0,   0,   0,   0, 0, 0, 0, 'S',  'E', 'T', 'k', 1,    0, 0, 0, 4,    0, 0, 0, 'P', 'I', 'N', 'G',
+        'S', 'B', '0',  '2', 2,    0, 0,   0,   0x11, 0,   0,    0, 0x12, 0, 0, 0, 0x13, 0, 0,    0,   0,   0,
+        0,   0,   0x14, 0,   0,    0, 0,   0,   0,    0,   0x15, 0, 0,    0, 0, 0, 0,    0, 0x16, 0,   0,   0,
+        0,   0,   0,    0,   0x17, 0, 0,   0,   0,    0,   0,    0, 3,    0, 0, 0, 3,    0, 0,    0,   1,   0,
+        0,   0,   0,    0,   0,    0, 'S', 'E', 'T',  'k', 1,    0, 0,    0, 4, 0, 0,    0, 'P',  'I', 'N', 'G',
     };
     assert_int_equal(value.len, sizeof expected);
     assert_int_equal(value.words.len, words_for(sizeof expected));
@@ -121,6 +123,10 @@ static void test_batch_header(void **state)
     assert_true(batch_id_equal(header.id, id));
     assert_int_equal(header.answerer, NODE_ID_MAX);
     assert_int_equal(header.time, UINT64_MAX - 1);
+    assert_true(header.seed.low == 0 && header.seed.high == 0);
+    batch_seed_stamp(&value, (struct seed){UINT64_MAX, 1});
+    assert_true(batch_header_read(&value, &header));
+    assert_true(header.seed.low == UINT64_MAX && header.seed.high == 1 && header.time == UINT64_MAX - 1);
     batch_builder_free(&b);
 }
 
@@ -241,6 +247,7 @@ static bool batch_is_sound(const struct payload *value)
             batch_add(&b, read.commands[i].args.ptr, read.commands[i].args.len);
         struct payload again = batch_end(&b);
         batch_header_stamp(&again, header.id, header.answerer, header.time);
+        batch_seed_stamp(&again, header.seed);
         assert_int_equal(again.len, value->len);
         assert_memory_equal(again.words.ptr, value->words.ptr, value->words.len * 8);
     }
@@ -276,7 +283,7 @@ static void test_batch_each_thing_that_can_be_wrong(void **state)
         uint32_t offset;
         uint32_t value;
     } wrong[] = {
-        {0, 0x32304253},
+        {0, 0x31304253},
         {4, 0},
         {4, 1},
         {4, 3},
@@ -315,12 +322,12 @@ static void test_batch_random_bytes(void **state)
     uint64_t seed = 2;
     unsigned accepted = 0;
     for (unsigned round = 0; round < 20000; round++) {
-        uint32_t words[24] = {0x31304253, random_below(&seed, 3)};
-        for (size_t i = 10; i < 24; i++)
+        uint32_t words[28] = {0x32304253, random_below(&seed, 3)};
+        for (size_t i = 14; i < 28; i++)
             words[i] = round % 2 == 0 ? random_below(&seed, 4) : (uint32_t)random_next(&seed);
         if (round % 16 == 0)
-            words[random_below(&seed, 24)] = (uint32_t)random_next(&seed);
-        struct payload value = copy_of(words, round % 4 == 3 ? random_below(&seed, 97) : 40 + 4 * random_below(&seed, 9));
+            words[random_below(&seed, 28)] = (uint32_t)random_next(&seed);
+        struct payload value = copy_of(words, round % 4 == 3 ? random_below(&seed, 113) : 56 + 4 * random_below(&seed, 9));
         accepted += batch_is_sound(&value);
         free(value.words.ptr);
     }
@@ -501,7 +508,7 @@ static void test_replies_that_are_wrong(void **state)
         {24, {0x31305253, 1, REPLY_ARRAY, UINT32_MAX, REPLY_NIL, 0}},        /* many of them */
         {32, {0x31305253, 1, REPLY_ARRAY, 1, REPLY_ARRAY, 1, REPLY_NIL, 0}}, /* an array in an array */
         {24, {0x31305253, 1, REPLY_ARRAY, 1, REPLY_RAW, 0}},                 /* raw in an array */
-        {16, {0x31304253, 1, REPLY_NIL, 0}},                                 /* another magic */
+        {16, {0x32304253, 1, REPLY_NIL, 0}},                                 /* another magic */
     };
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         struct payload packed = copy_of(wrong[i].words, wrong[i].len);

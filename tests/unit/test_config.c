@@ -91,7 +91,13 @@ static const struct {
      "c.yaml:7: key 'settings.batch_bytes': '12MB' is not a size (a number of bytes, or with KiB, MiB or GiB)"},
     {SETTING("batch_bytes: 18014398509481984KiB"), "c.yaml:7: key 'settings.batch_bytes': '18014398509481984KiB' is not "
                                                    "a size (a number of bytes, or with KiB, MiB or GiB)"},
-    {SETTING("memory_bytes_max: 5 GiB"), "c.yaml:7: key 'settings.memory_bytes_max': 5 GiB is out of range 1 MiB..4 GiB"},
+    {SETTING("memory_bytes_max: 5 GiB"), "c.yaml:7: key 'settings.memory_bytes_max': 5 GiB is out of range 48 MiB..4 GiB"},
+    {SETTING("memory_bytes_max: 512 MiB\n  state_bytes_max: 512 MiB"),
+     "c.yaml:8: key 'settings.state_bytes_max': state_bytes_max (536870912) must be at most 8/9 of memory_bytes_max less 32 MiB "
+     "(447392424)"},
+    {SETTING("state_bytes_max: 1 GiB"),
+     "c.yaml:7: key 'settings.state_bytes_max': state_bytes_max (1073741824) must be at most 8/9 "
+     "of memory_bytes_max less 32 MiB (924611008)"},
     {SETTING("forward: yes"), "c.yaml:7: key 'settings.forward': 'yes' is neither true nor false"},
     {SETTING("durability: often"), "c.yaml:7: key 'settings.durability': 'often' is not one of: fsync, os, memory"},
     /* Other names, and what is not supported. */
@@ -360,6 +366,9 @@ static void test_defaults(void **state)
     assert_int_equal(c.peer_queue_bytes_max, 64 << 20);
     assert_int_equal(c.segment_bytes, 64 << 20);
     assert_int_equal(c.memory_bytes_max, 1 << 30);
+    assert_int_equal(n->state_bytes_max, 512 << 20);
+    assert_int_equal(n->bytes_in_flight_max, 64 << 20);
+    assert_int_equal(n->limits.replies_bytes, 32 << 20);
     assert_int_equal(c.turn_timeout, 1000000);
     assert_int_equal(c.grace_period, 5000000);
     assert_true(n->event_driven);
@@ -540,6 +549,23 @@ static void load_example(const char *name, size_t nodes, size_t groups)
     config_close(&c);
 }
 
+/* A smaller memory has room for a smaller state, and for less of everything else. */
+static void test_small_memory(void **state)
+{
+    (void)state;
+    struct config c;
+    load(
+        &c,
+        "cluster: demo\ndata: /d\nnodes: [{id: 1, role: coordinator, address: \"a:1\"}]\nsettings: {memory_bytes_max: 48 MiB}\n");
+    const struct node_config *n = &c.node_config;
+    assert_true(n->state_bytes_max >= 14 << 20 && n->state_bytes_max + n->state_bytes_max / 8 <= 16 << 20);
+    assert_int_equal(n->bytes_in_flight_max, 12 << 20);
+    assert_int_equal(n->limits.held_bytes, 12 << 20);
+    assert_int_equal(n->limits.replies_bytes, 6 << 20);
+    assert_int_equal(n->limits.results_bytes, 6 << 20);
+    config_close(&c);
+}
+
 static void test_examples(void **state)
 {
     (void)state;
@@ -598,6 +624,7 @@ int main(void)
         cmocka_unit_test(test_choices_of_nodes),
         cmocka_unit_test(test_experiments),
         cmocka_unit_test(test_table),
+        cmocka_unit_test(test_small_memory),
         cmocka_unit_test(test_examples),
         cmocka_unit_test(test_documentation),
     };

@@ -10,7 +10,7 @@
 #include "core/formats/config_frame.h"
 #include "tests/unit/random.h"
 
-enum { CONFIG_FIELDS = 38, STATUS_FIELDS = 17 };
+enum { CONFIG_FIELDS = 41, STATUS_FIELDS = 17 };
 
 static struct node_config sample_config(void)
 {
@@ -41,6 +41,8 @@ static struct node_config sample_config(void)
     config.retry_interval = 21;
     config.exec_interval = 22;
     config.request_timeout = UINT64_MAX;
+    config.state_bytes_max = UINT64_MAX - 2;
+    config.seed = (struct seed){UINT64_MAX - 3, 35};
     config.limits = (struct limits){23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, UINT32_MAX};
     return config;
 }
@@ -102,7 +104,7 @@ static void test_the_order_of_the_fields(void **state)
     struct packet packet;
     config_frame_encode(&config, words, &packet);
     static const uint64_t expected_config[1 + CONFIG_FIELDS] = {
-        0x34304353,
+        0x35304353,
         3,
         UINT32_MAX,
         0x0e,
@@ -128,6 +130,9 @@ static void test_the_order_of_the_fields(void **state)
         21,
         22,
         UINT64_MAX,
+        UINT64_MAX - 2,
+        UINT64_MAX - 3,
+        35,
         23,
         24,
         25,
@@ -161,12 +166,12 @@ static void test_each_field_has_its_range(void **state)
 {
     (void)state;
     static const uint64_t config_max[1 + CONFIG_FIELDS] = {
-        0x34304353, 63,         UINT32_MAX, UINT64_MAX,        UINT64_MAX,     UINT64_MAX, UINT32_MAX,
+        0x35304353, 63,         UINT32_MAX, UINT64_MAX,        UINT64_MAX,     UINT64_MAX, UINT32_MAX,
         UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT64_MAX,        UINT32_MAX,     UINT32_MAX, 1,
         1,          1,          1,          DURABILITY_MEMORY, LEADER_HIGHEST, UINT64_MAX, UINT64_MAX,
-        UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX,        UINT64_MAX,     UINT32_MAX, UINT32_MAX,
+        UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX,        UINT64_MAX,     UINT64_MAX, UINT64_MAX,
+        UINT64_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX,        UINT32_MAX,     UINT32_MAX, UINT32_MAX,
         UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX,        UINT32_MAX,     UINT32_MAX, UINT32_MAX,
-        UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX,
     };
     uint64_t words[CONFIG_FRAME_WORDS];
     struct packet packet;
@@ -229,7 +234,7 @@ static void test_other_packets(void **state)
     packet.words.len--;
     assert_false(config_frame_decode(&packet, &read));
     packet.words.len++;
-    words[0] += UINT64_C(1) << 24; /* the next version: SC03 */
+    words[0] += UINT64_C(1) << 24; /* the next version */
     assert_false(config_frame_decode(&packet, &read));
     words[0] = (words[0] - (UINT64_C(1) << 24)) | UINT64_C(1) << 32;
     assert_false(config_frame_decode(&packet, &read));

@@ -14,7 +14,7 @@ static uint64_t number;
 static int set_up(void **state)
 {
     (void)state;
-    execution_init(&x, &(struct limits){0});
+    execution_init(&x, &(struct node_config){0});
     number = 0;
     return 0;
 }
@@ -179,6 +179,80 @@ static void work_without_replies_ends_a_step(void **state)
     assert_true(steps >= 250); /* two at most in each */
 }
 
+/* What KEYS says of some keys, after a first batch with this seed and a second one with another. */
+static void keys_in_order(uint64_t first_seed, uint64_t second_seed, char *out, size_t size)
+{
+    static const char *const names[] = {"a", "b", "c", "d", "e", "f", "g", "h", "i", "j"};
+    struct executed done;
+    tear_down(NULL);
+    set_up(NULL);
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        number++;
+        add(number, number, (const char *const[]){"SET", names[i], "1"}, 3, 1);
+        batch_seed_stamp(&x.entries[x.count - 1].value, (struct seed){i == 0 ? first_seed : second_seed, 2});
+        assert_true(execution_run(&x, &done));
+        execution_settle(&x);
+    }
+    number++;
+    add(number, number, (const char *const[]){"KEYS", "*"}, 2, 1);
+    assert_true(execution_run(&x, &done));
+    size_t offset = 0, len = 0;
+    struct reply_item item;
+    while (replies_next(&done.replies, &offset, &item))
+        if (item.tag == REPLY_BYTES && len + 1 < size)
+            out[len++] = (char)item.bytes.ptr[0];
+    out[len] = 0;
+    assert_int_equal(len, sizeof names / sizeof names[0]);
+    execution_settle(&x);
+}
+
+/* The key of the state machine's hash is that of the first batch executed, whatever comes later, so all nodes have it. */
+static void the_first_batch_gives_the_seed(void **state)
+{
+    (void)state;
+    char order[4][32];
+    keys_in_order(1, 1, order[0], sizeof order[0]);
+    keys_in_order(1, 9, order[1], sizeof order[1]);
+    keys_in_order(9, 1, order[2], sizeof order[2]);
+    keys_in_order(9, 9, order[3], sizeof order[3]);
+    assert_string_equal(order[0], order[1]);
+    assert_string_equal(order[2], order[3]);
+    assert_true(strcmp(order[0], order[2]) != 0);
+}
+
+/* How large the state may be comes with the configuration. */
+static void the_state_is_bounded(void **state)
+{
+    (void)state;
+    struct executed done;
+    size_t offset = 0;
+    struct reply_item item;
+    tear_down(NULL);
+    execution_init(&x, &(struct node_config){.state_bytes_max = 1 << 20});
+    number = 0;
+    set_large("one", 900 * 1000);
+    add(2, 2, (const char *const[]){"SETRANGE", "two", "900000"}, 3, 1);
+    assert_true(execution_run(&x, &done));
+    add(3, 3, (const char *const[]){"APPEND", "one", "and a little more"}, 3, 1);
+    assert_true(execution_run(&x, &done));
+    assert_true(replies_next(&done.replies, &offset, &item));
+    assert_int_equal(item.tag, REPLY_INTEGER);
+    execution_settle(&x);
+    number = 3;
+    char *value = memory_new(900 * 1000, 1);
+    memset(value, 'v', 900 * 1000 - 1);
+    add(4, 4, (const char *const[]){"SET", "two", value}, 3, 1);
+    assert_true(execution_run(&x, &done));
+    offset = 0;
+    assert_true(replies_next(&done.replies, &offset, &item));
+    assert_int_equal(item.tag, REPLY_ERROR);
+    assert_memory_equal(item.bytes.ptr, "OOM ", 4);
+    add(5, 5, (const char *const[]){"SET", "one", value}, 3, 1); /* takes the place of what is there */
+    assert_true(execution_run(&x, &done));
+    assert_int_equal(errors_in(&done.replies), 0);
+    free(value);
+}
+
 /* The hash tells apart what was executed, not how many steps it took. */
 static void steps_do_not_show_in_the_state(void **state)
 {
@@ -205,7 +279,7 @@ static void tiny_limits_make_more_steps_of_it(void **state)
     uint64_t hashes[3], steps[3];
     for (int i = 0; i < 3; i++) {
         tear_down(NULL);
-        execution_init(&x, &limits[i]);
+        execution_init(&x, &(struct node_config){.limits = limits[i]});
         number = 0;
         struct executed done;
         add(1, 1, (const char *const[]){"INCR", "n"}, 2, 60);
@@ -228,6 +302,8 @@ int main(void)
                                        TEST(what_cannot_be_answered_is_not_executed),
                                        TEST(work_without_replies_ends_a_step),
                                        TEST(steps_do_not_show_in_the_state),
+                                       TEST(the_first_batch_gives_the_seed),
+                                       TEST(the_state_is_bounded),
                                        TEST(tiny_limits_make_more_steps_of_it)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -379,8 +379,8 @@ static void test_limits(void **state)
         snprintf(line, sizeof line, "SETRANGE big%zu 8388607 x", stored++);
         reply = run(m, line);
     } while (strcmp(reply, ":8388608") == 0 && stored < 100);
-    assert_string_equal(reply, "-OOM command not allowed when used memory > 'maxmemory'.");
-    assert_true(m->table.bytes <= KV_STATE_MAX);
+    assert_string_equal(reply, "-OOM command not allowed when used memory > 'state_bytes_max'.");
+    assert_true(m->table.bytes <= m->state_bytes_max);
     expect(m, "SET k v", "+OK"); /* small ones still fit */
     expect(m, "FLUSHALL", "+OK");
     assert_int_equal(m->table.bytes, 0);
@@ -604,20 +604,29 @@ static void test_bad_snapshots(void **state)
         /* An exact allocation, so that reading beyond it is seen. */
         uint8_t *cut = malloc(len > 0 ? len : 1);
         memcpy(cut, good.bytes.ptr, len);
-        refuse(m, cut, len, len < 4 ? "SKV1" : "cut short");
+        refuse(m, cut, len, len < 4 ? "SKV2" : "cut short");
         free(cut);
     }
     memcpy(copy, good.bytes.ptr, good.bytes.len);
     copy[good.bytes.len] = 0;
     refuse(m, copy, good.bytes.len + 1, "left over");
     /* Two entries of 10 bytes change places; then one comes twice. */
-    memcpy(copy + 8, good.bytes.ptr + 18, 10);
-    memcpy(copy + 18, good.bytes.ptr + 8, 10);
+    memcpy(copy + 24, good.bytes.ptr + 34, 10);
+    memcpy(copy + 34, good.bytes.ptr + 24, 10);
     refuse(m, copy, good.bytes.len, "out of order");
-    memcpy(copy + 8, good.bytes.ptr + 8, 10);
+    memcpy(copy + 24, good.bytes.ptr + 24, 10);
     refuse(m, copy, good.bytes.len, "out of order");
-    /* A chunk given twice. */
+    /* More than may be, and another key of the hash in the second chunk. */
     const char *error = NULL;
+    state_machine_start(m, kv_cost(1, 1) * 3 - 1);
+    refuse(m, good.bytes.ptr, good.bytes.len, "larger than state_bytes_max");
+    state_machine_start(m, STATE_BYTES_MAX_STANDARD);
+    assert_true(state_machine_snapshot_load(m, good.bytes, true, false, &error));
+    memcpy(copy, good.bytes.ptr, good.bytes.len);
+    copy[8] ^= 1;
+    assert_false(state_machine_snapshot_load(m, (struct bytes){copy, good.bytes.len}, false, true, &error));
+    assert_non_null(strstr(error, "differ in the key"));
+    /* A chunk given twice. */
     assert_true(state_machine_snapshot_load(m, good.bytes, true, false, &error));
     assert_false(state_machine_snapshot_load(m, good.bytes, false, true, &error));
     state_machine_free(m);
