@@ -1,4 +1,5 @@
-/* Shows what a node is made of: every component file with its size, digest, imports and exports. */
+/* Shows what a node is made of: every component file with its size, digest, imports and exports. These are read from the bytes; only
+ * for what is in an interface (--all) Wasmtime has to know the component, and to compile it. */
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,62 +9,81 @@
 
 #include "cli/options.h"
 #include "cli/verbs.h"
+#include "host/component_names.h"
 #include "host/component_types.h"
 #include "host/engine.h"
 #include "host/node_host.h"
 
 struct listing {
-    struct engine *engine;
-    bool all; /* the functions, too */
+    struct engine *engine; /* NULL: names are enough */
+    bool all;              /* the functions, too */
 };
 
-static bool digest_file(const char *file, uint64_t *size, char text[65], struct problem *problem)
+static bool digest_text(const uint8_t *bytes, size_t len, char text[65])
 {
-    unsigned char bytes[65536], digest[EVP_MAX_MD_SIZE];
-    unsigned len = 0;
-    size_t n;
-    FILE *in = fopen(file, "rb");
-    if (in == NULL)
-        return problem_set(problem, EXIT_BAD_INPUT, "%s: %m", file);
-    EVP_MD_CTX *context = EVP_MD_CTX_new();
-    bool sound = context != NULL && EVP_DigestInit_ex(context, EVP_sha256(), NULL) == 1;
-    *size = 0;
-    while (sound && (n = fread(bytes, 1, sizeof bytes, in)) > 0) {
-        *size += n;
-        sound = EVP_DigestUpdate(context, bytes, n) == 1;
-    }
-    sound = sound && !ferror(in) && EVP_DigestFinal_ex(context, digest, &len) == 1;
-    EVP_MD_CTX_free(context);
-    fclose(in);
-    for (unsigned i = 0; sound && i < len && i < 32; i++)
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    unsigned size = 0;
+    if (EVP_Digest(bytes, len, digest, &size, EVP_sha256(), NULL) != 1)
+        return false;
+    for (unsigned i = 0; i < size && i < 32; i++)
         snprintf(text + 2 * i, 3, "%02x", digest[i]);
-    return sound || problem_set(problem, EXIT_TROUBLE, "%s: it cannot be read or digested", file);
+    return true;
 }
 
-static bool print_name(void *context, const struct component_name *name)
+static bool print_item(void *context, const struct component_name *name)
 {
-    const struct listing *listing = context;
+    (void)context;
     if (name->item == NULL)
         printf("    %s\n", name->interface);
-    else if (listing->all && name->item[0] != '\0')
+    else if (name->item[0] != '\0')
         printf("      %s%s\n", name->is_type ? "type " : "", name->item);
     return true;
 }
 
-static bool show(struct listing *listing, const char *file, struct problem *problem)
+static void print_name(void *context, const char *name)
+{
+    (void)context;
+    printf("    %s\n", name);
+}
+
+static bool print_items(const struct listing *listing, const char *file, struct problem *problem)
 {
     const wasmtime_component_t *component;
     const wasm_engine_t *wasm = engine_wasm(listing->engine);
-    char digest[65];
-    uint64_t size;
-    if (!digest_file(file, &size, digest, problem) || !engine_component(listing->engine, file, &component, problem))
+    if (!engine_component(listing->engine, file, &component, problem))
         return false;
-    printf("%s\n  %llu bytes, sha256 %s\n", file, (unsigned long long)size, digest);
     printf("  imports\n");
-    component_walk(component, wasm, COMPONENT_IMPORTS, print_name, listing);
+    component_walk(component, wasm, COMPONENT_IMPORTS, print_item, NULL);
     printf("  exports\n");
-    component_walk(component, wasm, COMPONENT_EXPORTS, print_name, listing);
+    component_walk(component, wasm, COMPONENT_EXPORTS, print_item, NULL);
     return true;
+}
+
+static bool print_names(const char *file, const uint8_t *bytes, size_t len, struct problem *problem)
+{
+    printf("  imports\n");
+    const char *wrong = component_names_read(bytes, len, COMPONENT_IMPORTS, print_name, NULL);
+    if (wrong == NULL) {
+        printf("  exports\n");
+        wrong = component_names_read(bytes, len, COMPONENT_EXPORTS, print_name, NULL);
+    }
+    return wrong == NULL || problem_set(problem, EXIT_BAD_INPUT, "component %s: %s", file, wrong);
+}
+
+static bool show(struct listing *listing, const char *file, struct problem *problem)
+{
+    char digest[65];
+    uint8_t *bytes;
+    size_t len;
+    if (!engine_read_component(file, &bytes, &len, problem))
+        return false;
+    bool sound = digest_text(bytes, len, digest) || problem_set(problem, EXIT_TROUBLE, "%s: it cannot be digested", file);
+    if (sound) {
+        printf("%s\n  %zu bytes, sha256 %s\n", file, len, digest);
+        sound = listing->all ? print_items(listing, file, problem) : print_names(file, bytes, len, problem);
+    }
+    free(bytes);
+    return sound;
 }
 
 static int is_wasm(const struct dirent *entry)
@@ -111,7 +131,8 @@ int verb_components(int argc, char **argv)
     struct listing listing = {0};
     int first = 0;
     const struct option_row rows[] = {
-        {"all", 'a', OPTION_FLAG, .target = &listing.all, .text = "show the functions and types of each interface, too"},
+        {"all", 'a', OPTION_FLAG, .target = &listing.all,
+         .text = "show the functions and types of each interface, too (compiles what has not been compiled yet)"},
     };
     const struct verb_help help = {
         .name = "components",
@@ -129,7 +150,7 @@ int verb_components(int argc, char **argv)
         return code;
     struct problem problem;
     const struct engine_options options = {.turn_timeout = 1000000};
-    bool sound = engine_open(&listing.engine, &options, &problem);
+    bool sound = !listing.all || engine_open(&listing.engine, &options, &problem);
     if (sound && first < argc)
         for (int i = first; sound && i < argc; i++)
             sound = show(&listing, argv[i], &problem);

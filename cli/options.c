@@ -143,13 +143,25 @@ static const struct option_row *row_of(const struct verb_help *help, int value)
     return NULL;
 }
 
+/* The tables are the program's own: every help text has all its words, or no verb works. */
+static void check_table(const struct verb_help *help)
+{
+    if (help->option_count > ROWS_MAX || help->description == NULL)
+        abort();
+    for (size_t i = 0; i < help->option_count; i++) {
+        const struct option_row *row = &help->options[i];
+        if (row->name == NULL || row->text == NULL || row->target == NULL ||
+            (row->kind != OPTION_FLAG && row->value == NULL) || (row->kind == OPTION_CHOICE && row->choices == NULL))
+            abort();
+    }
+}
+
 int options_parse(const struct verb_help *help, int argc, char **argv, int *first_operand)
 {
     struct option longs[ROWS_MAX + 2];
     char letters[2 * ROWS_MAX + 3];
     bool given[ROWS_MAX] = {false};
-    if (help->option_count > ROWS_MAX)
-        abort();
+    check_table(help);
     getopt_tables(help, longs, letters);
     optind = 0; /* start afresh, GNU's way: a process may parse more than once */
     int value;

@@ -22,6 +22,7 @@
 #include "core/base/memory.h"
 #include "host/compiled_cache.h"
 
+enum { COMPONENT_BYTES_MAX = 256 << 20 };
 enum { TICKS_A_TIMEOUT = 4, TICK_MIN_US = 1000, TICK_MAX_US = 250000 };
 
 /* Everything that changes what the compiler makes of a component. */
@@ -188,12 +189,16 @@ struct engine_statistics engine_statistics(struct engine *e)
 static bool read_component(const char *file, uint8_t **bytes, size_t *len, struct problem *problem)
 {
     struct stat status;
-    int fd = open(file, O_RDONLY | O_CLOEXEC);
+    int fd = open(file, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
     if (fd < 0 || fstat(fd, &status) != 0) {
         problem_set(problem, EXIT_BAD_INPUT, "component %s: %s", file, strerror(errno));
         if (fd >= 0)
             close(fd);
         return false;
+    }
+    if (status.st_size > COMPONENT_BYTES_MAX) {
+        close(fd);
+        return problem_set(problem, EXIT_BAD_INPUT, "component %s: larger than %d MiB", file, COMPONENT_BYTES_MAX >> 20);
     }
     *len = (size_t)status.st_size;
     *bytes = memory_new(*len, 1);
@@ -215,6 +220,16 @@ static bool looks_like_component(const char *file, const uint8_t *bytes, size_t 
         return problem_set(problem, EXIT_BAD_INPUT,
                            "%s: a core module, not a component (`wasm-tools component new` makes one)", file);
     return true;
+}
+
+bool engine_read_component(const char *file, uint8_t **bytes, size_t *len, struct problem *problem)
+{
+    if (!read_component(file, bytes, len, problem))
+        return false;
+    if (looks_like_component(file, *bytes, *len, problem))
+        return true;
+    free(*bytes);
+    return false;
 }
 
 static void count(struct engine *e, uint64_t *statistic)
@@ -288,12 +303,11 @@ static bool load(struct engine *e, const char *file, wasmtime_component_t **out,
 {
     uint8_t *bytes, key[COMPILED_KEY_SIZE];
     size_t len;
-    if (!read_component(file, &bytes, &len, problem))
+    if (!engine_read_component(file, &bytes, &len, problem))
         return false;
-    bool sound = looks_like_component(file, bytes, len, problem);
-    bool keyed = sound && e->cache >= 0 && compiled_cache_key(bytes, len, SETTINGS, key);
+    bool sound = true, keyed = e->cache >= 0 && compiled_cache_key(bytes, len, SETTINGS, key);
     *out = keyed ? from_cache(e, key) : NULL;
-    if (sound && *out == NULL)
+    if (*out == NULL)
         sound = keyed ? compile_for_all(e, file, bytes, len, key, out, problem) : compile(e, file, bytes, len, out, problem);
     free(bytes);
     return sound;

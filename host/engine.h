@@ -26,6 +26,9 @@ void engine_close(struct engine *e);
 
 wasm_engine_t *engine_wasm(const struct engine *e);
 
+/* Reads a file that looks like a component; the bytes are the caller's to free. Otherwise an error that names it. */
+bool engine_read_component(const char *file, uint8_t **bytes, size_t *len, struct problem *problem);
+
 /* The compiled component of a file: from memory, from the cache folder, or compiled now. It is the engine's, valid until
  * engine_close. Any thread. A file that cannot be read or is no component is an error that names it (EXIT_BAD_INPUT). */
 bool engine_component(struct engine *e, const char *file, const wasmtime_component_t **out, struct problem *problem);

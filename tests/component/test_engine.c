@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "host/compiled_cache.h"
+#include "host/component_names.h"
 #include "host/engine.h"
 #include "tests/component/broken_nodes.h"
 
@@ -204,6 +205,59 @@ static void test_not_a_component(void **state)
     expect_problem(f, NULL, 0, "No such file");
 }
 
+/* ---- names from the bytes ---- */
+
+struct names {
+    char text[16384];
+    size_t len;
+};
+
+static void add_name(void *context, const char *name)
+{
+    struct names *n = context;
+    n->len += (size_t)snprintf(n->text + n->len, sizeof n->text - n->len, "%s\n", name);
+    assert_true(n->len < sizeof n->text);
+}
+
+static bool add_interface(void *context, const struct component_name *name)
+{
+    if (name->item == NULL)
+        add_name(context, name->interface);
+    return true;
+}
+
+/* host/component_names.c says what Wasmtime says, of parts and of whole nodes. */
+static void test_names_are_those_that_wasmtime_knows(void **state)
+{
+    static const char *const files[] = {"components/kv-store", "components/runner", "components/serializer",
+                                        "components/wasi-storage", "nodes/coordinator-node"};
+    static struct names read, known;
+    (void)state;
+    const char *build = getenv("BUILD");
+    const struct engine_options options = {.turn_timeout = 1000000};
+    struct problem problem;
+    struct engine *e;
+    assert_true(engine_open(&e, &options, &problem));
+    for (size_t i = 0; i < 2 * (sizeof files / sizeof files[0]); i++) {
+        const enum component_side side = i % 2 == 0 ? COMPONENT_IMPORTS : COMPONENT_EXPORTS;
+        const wasmtime_component_t *component;
+        char file[4096];
+        uint8_t *bytes;
+        size_t len;
+        snprintf(file, sizeof file, "%s/%s.wasm", build != NULL ? build : "build", files[i / 2]);
+        if (!engine_component(e, file, &component, &problem) || !engine_read_component(file, &bytes, &len, &problem))
+            fail_msg("%s", problem.text);
+        read.len = known.len = 0;
+        assert_null(component_names_read(bytes, len, side, add_name, &read));
+        component_walk(component, engine_wasm(e), side, add_interface, &known);
+        assert_true(read.len > 0 || side == COMPONENT_IMPORTS);
+        assert_int_equal(read.len, known.len);
+        assert_memory_equal(read.text, known.text, read.len);
+        free(bytes);
+    }
+    engine_close(e);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -213,6 +267,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_folder_open_to_others_is_not_used, setup, teardown),
         cmocka_unit_test_setup_teardown(test_link_in_place_of_entry_is_not_followed, setup, teardown),
         cmocka_unit_test_setup_teardown(test_not_a_component, setup, teardown),
+        cmocka_unit_test(test_names_are_those_that_wasmtime_knows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,7 @@
 """The command itself: help, exit codes, and what each verb says."""
 
 import json
+import os
 import re
 
 import pytest
@@ -44,6 +45,7 @@ def test_help_of_verb(verb):
     assert done.stdout.startswith(f"synod {verb}")
     assert "examples:" in done.stdout and f"\n  synod {verb}" in done.stdout
     assert "exit codes:" in done.stdout
+    assert "(null)" not in done.stdout
     assert run("help", verb).stdout == run(verb, "-h").stdout == done.stdout
 
 
@@ -235,9 +237,10 @@ def test_config_lists_what_the_documentation_lists():
     assert [row for row in rows if row not in documented] == []
 
 
-def test_components():
-    done = run("components")
+def test_components(tmp_path):
+    done = run("components", env=os.environ | {"XDG_CACHE_HOME": str(tmp_path)})
     assert done.returncode == OK
+    assert list(tmp_path.iterdir()) == [], "nothing was compiled"
     for name in ("proposer", "acceptor", "learner", "kv-store", "failure-detector", "leader-detector-sticky", "leader-detector-highest",
                  "proposer-agent", "acceptor-agent", "learner-agent", "coordinator", "runner", "serializer"):
         head = rf"^\S+/components/{name}\.wasm\n  \d+ bytes, sha256 [0-9a-f]{{64}}\n"

@@ -1,0 +1,19 @@
+/* What a component imports and exports, read from its bytes: nothing is compiled, and nothing but the names is looked at. */
+#ifndef SYNOD_HOST_COMPONENT_NAMES_H
+#define SYNOD_HOST_COMPONENT_NAMES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "host/component_types.h" /* enum component_side */
+
+enum { COMPONENT_NAME_MAX = 256 }; /* bytes of a name that are given at the most */
+
+/* Calls `visit` for each import or export of the component itself, in its order; not for those of components in it. Characters that
+ * would steer a terminal are '?'. NULL: all is read. Otherwise what is wrong with the bytes, in a few words; `visit` has been
+ * called for what came before. The bytes may be any. */
+const char *component_names_read(const uint8_t *bytes, size_t len, enum component_side side,
+                                 void (*visit)(void *context, const char *name), void *context);
+
+#endif
