@@ -126,6 +126,7 @@ void client_connection_close(struct client_connection *c)
     if (c->state == CLIENT_CLOSED)
         return;
     c->state = CLIENT_CLOSED;
+    s->has_gone |= c->in_flight > 0;
     client_turns_leave(c);
     leave_operators(c);
     s->buffered -= c->buffered;

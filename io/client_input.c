@@ -140,7 +140,7 @@ static uint64_t take_from(struct client_connection *c, const uint8_t *data, size
     uint64_t work = 0;
     size_t taken = take_requests(c, data, len, &work);
     bool over = c->state == CLIENT_FINISHING || c->state == CLIENT_CLOSED;
-    if (!over && c->input != INPUT_TAKEN && data == c->in + c->in_at)
+    if (!over && c->input != INPUT_TAKEN && c->in != NULL && data == c->in + c->in_at)
         c->in_at += taken; /* it is moved when more is read */
     else
         keep(c, data + taken, over ? 0 : len - taken);

@@ -156,6 +156,7 @@ struct client_server {
     uint32_t *estimates;   /* reply bytes by command: what a client that has not yet asked is expected to ask for */
     size_t gathered_count; /* commands that the node has not yet received, */
     size_t gathered_bytes; /* and their bytes */
+    bool has_gone;         /* some of them may be of clients that have gone */
 
     struct client_gather *ready; /* full batches, oldest first */
     struct client_gather **ready_end;

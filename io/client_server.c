@@ -78,6 +78,44 @@ static struct client_gather *take_ready(struct client_server *s)
     return g;
 }
 
+/* Takes out of a batch what was asked for by clients that have gone. */
+static void drop_gone(struct client_server *s, struct client_gather *g)
+{
+    struct batch_builder kept = {0};
+    struct payload value = batch_end(&g->builder);
+    uint32_t count = 0;
+    invariant(batch_commands_read(&s->unpacked, &value) && s->unpacked.count == g->count);
+    batch_begin(&kept);
+    for (uint32_t i = 0; i < g->count; i++) {
+        const struct client_origin *o = &g->origins[i];
+        if (client_connection_find(s, o->connection, o->generation) == NULL) {
+            client_turns_answered(s, NULL, o);
+            continue;
+        }
+        batch_add(&kept, s->unpacked.commands[i].args.ptr, s->unpacked.commands[i].args.len);
+        g->origins[count++] = *o;
+    }
+    batch_builder_free(&g->builder);
+    g->builder = kept;
+    g->count = count;
+}
+
+/* The oldest batch that the node has not received, without what nobody waits for any more; NULL when there is none. */
+static struct client_gather *take_wanted(struct client_server *s)
+{
+    struct client_gather *g;
+    while ((g = take_ready(s)) != NULL) {
+        if (s->has_gone)
+            drop_gone(s, g);
+        if (g->count > 0)
+            break;
+        gather_release(s, g);
+    }
+    if (!client_server_waiting(s))
+        s->has_gone = false; /* nothing of theirs is left */
+    return g;
+}
+
 static void add_command(struct client_connection *c, const struct resp_request *request, uint32_t command, uint32_t charge)
 {
     struct client_server *s = c->server;
@@ -177,7 +215,7 @@ struct packet_list client_server_receive(struct client_server *s, uint64_t credi
     size_t count = 0;
     for (; count < credit; s->statistics.batches++) {
         client_turns_run(s);
-        struct client_gather *g = take_ready(s);
+        struct client_gather *g = take_wanted(s);
         if (g == NULL)
             break;
         struct payload value = batch_end(&g->builder);

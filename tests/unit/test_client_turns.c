@@ -89,6 +89,42 @@ static void test_what_a_gone_client_asked_for_is_dropped(void **state)
     node_stop(n);
 }
 
+/* Not even what is gathered for the node already. */
+static void test_what_is_gathered_for_a_gone_client_is_dropped(void **state)
+{
+    (void)state;
+    struct node *n = node_start();
+    teach(n, "SET k v\r\n");
+    int gone = dial(n), fd = dial(n);
+    uint64_t before = commands(n);
+    n->answers = false;
+    post(gone, "SET k gone\r\n", 3);
+    await_commands(n, before + 3);
+    post(fd, "SET k 1\r\n", 1);
+    await_commands(n, before + 4);
+    post(gone, "SET k gone\r\n", 3);
+    await_commands(n, before + 7);
+    reset(gone);
+    await_connections(n, 1);
+    take(n, 10);
+    assert_int_equal(n->taken_count, 1);
+    assert_int_equal(n->taken[0].count, 1);
+    answer(n, 0);
+    hear(n, fd, "+OK\r\n");
+    post(fd, "SET k 2\r\n", 1); /* all alone: there is no batch then */
+    await_commands(n, before + 8);
+    reset(fd);
+    await_connections(n, 0);
+    take(n, 10);
+    assert_int_equal(n->taken_count, 0);
+    assert_int_equal(client_server_statistics(n->server).waiting_bytes, 0);
+    n->answers = true;
+    fd = dial(n);
+    ask(n, fd, "GET k\r\n", "$1\r\n1\r\n");
+    close(fd);
+    node_stop(n);
+}
+
 /* Who asks for little is not behind those who ask for much, however many they are. */
 static void test_small_requests_overtake_large_ones(void **state)
 {
@@ -377,6 +413,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_large_replies_are_asked_for_one_by_one),
         cmocka_unit_test(test_what_a_gone_client_asked_for_is_dropped),
+        cmocka_unit_test(test_what_is_gathered_for_a_gone_client_is_dropped),
         cmocka_unit_test(test_small_requests_overtake_large_ones),
         cmocka_unit_test(test_turns_go_round),
         cmocka_unit_test(test_a_client_that_does_not_read),
