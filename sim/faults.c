@@ -38,6 +38,9 @@ const struct fault_kind fault_kinds[FAULTS] = {
     [FAULT_SIEVE] = {"sieve", "network", FAULT_TOLERATED, ANY,
         "as cut: what passes is true and judged by itself, whatever else its receiver has missed; a leader that hears how far "
         "learners are, and not that another one leads, says no more than it knows"},
+    [FAULT_HOSTILE] = {"hostile", "network", FAULT_TOLERATED, ANY,
+        "rounds, slots, floors and ballots beyond all reach, or not the sender's to use, are refused; what else it says is "
+        "over with the next true word"},
     [FAULT_HALF_OPEN] = {"half-open", "network", FAULT_TOLERATED, ANY,
         "what is sent into the dead connection is lost, as by cut-one-way, until there is another one"},
     [FAULT_STALLED_READER] = {"stalled-reader", "network", FAULT_TOLERATED, ANY,

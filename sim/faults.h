@@ -17,6 +17,7 @@ enum fault {
     FAULT_BRIDGE,          /* two groups, and one node that reaches both */
     FAULT_ISOLATED_LEADER, /* the leader reaches nobody */
     FAULT_SIEVE,           /* two groups, between which only one kind of messages passes */
+    FAULT_HOSTILE,         /* sound messages with absurd contents, in the name of any node */
     FAULT_HALF_OPEN,       /* one side of a connection is gone and the other does not know */
     FAULT_STALLED_READER,  /* a node reads nothing for a while, then all at once */
     FAULT_RESET,           /* a connection ends in the middle of a frame */

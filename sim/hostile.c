@@ -1,0 +1,84 @@
+#include "sim/hostile.h"
+
+#include "core/formats/serializer.h"
+#include "sim/world.h"
+
+/* A number that nothing in a cluster's life comes near. */
+static uint64_t absurd(struct dice *d)
+{
+    static const uint64_t edges[] = {UINT64_C(1) << 45,       SLOT_MAX - 1,      SLOT_MAX,       SLOT_MAX + 1,
+                                     (UINT64_C(1) << 63) - 1, UINT64_C(1) << 63, UINT64_MAX - 1, UINT64_MAX};
+    return dice_chance(d, 500000) ? edges[dice_roll(d, 8)] : dice_next(d) | UINT64_C(1) << 45;
+}
+
+/* Whatever can be true or absurd. */
+static uint64_t any(struct dice *d) { return dice_chance(d, 500000) ? dice_roll(d, 1000) : absurd(d); }
+
+/* One that is refused, whoever sends it: so far beyond all others, or not the sender's own. */
+static struct ballot ballot_beyond(struct dice *d, const struct node_config *c, uint32_t from)
+{
+    struct ballot b = {absurd(d), dice_chance(d, 700000) ? from : (uint32_t)dice_roll(d, NODE_ID_MAX + 1),
+                       dice_chance(d, 500000) ? 1 : (uint32_t)dice_next(d)};
+    if (b.node != from && node_set_has(c->proposers, b.node) && dice_chance(d, 500000))
+        b.round = dice_roll(d, 1000);
+    return b;
+}
+
+static void fill_ranges(struct dice *d, struct message *m, uint64_t (*number)(struct dice *d))
+{
+    m->from = number(d);
+    m->to = number(d);
+    m->floor = number(d);
+    m->chosen = number(d);
+}
+
+/* What only somebody whose word counts could do harm with is absurd throughout; the rest may say anything. */
+void hostile_message(struct dice *d, const struct node_config *c, uint32_t from, struct message *m, struct entry *entries)
+{
+    *m = (struct message){.kind = (uint8_t)dice_roll(d, MESSAGE_KINDS), .flags = (uint8_t)dice_next(d)};
+    m->ballot = ballot_beyond(d, c, from);
+    m->batch = (struct batch_id){dice_chance(d, 500000) ? from : (uint32_t)dice_roll(d, NODE_ID_MAX + 1),
+                                 (uint32_t)dice_next(d), absurd(d)};
+    fill_ranges(d, m, absurd);
+    switch (m->kind) {
+    case MESSAGE_NACK:
+    case MESSAGE_ALIVE:
+    case MESSAGE_LOST:
+    case MESSAGE_ASK:
+    case MESSAGE_LEARN_REQUEST:
+    case MESSAGE_RESULT_REQUEST:
+    case MESSAGE_PREPARE:
+        fill_ranges(d, m, any);
+        break;
+    case MESSAGE_PROGRESS: /* a learner that claims to have all counts as one that has */
+        if (node_set_has(c->learners, from))
+            m->to = m->floor = dice_roll(d, 2);
+        break;
+    case MESSAGE_PROMISE:
+    case MESSAGE_ACCEPT:
+    case MESSAGE_LEARN:
+        m->entries = (struct entry_list){entries, dice_roll(d, 3)};
+        for (size_t i = 0; i < 2; i++)
+            entries[i] = (struct entry){.slot = absurd(d), .ballot = m->ballot, .kind = (uint8_t)dice_roll(d, ENTRY_KINDS)};
+        break;
+    default: /* no entries: a forwarded batch would be one that no client has sent */
+        break;
+    }
+}
+
+bool world_hostile(struct world *w, struct machine *to)
+{
+    struct dice *d = &w->dice;
+    uint32_t from = (uint32_t)dice_range(d, 1, w->plan.nodes);
+    if (from == to->id)
+        return false;
+    for (uint64_t i = dice_range(d, 1, 20); i > 0; i--) {
+        struct entry entries[2];
+        struct outgoing out = {.to = node_set_of(to->id)};
+        hostile_message(d, &w->plan.config, from, &out.message, entries);
+        struct packet_list bodies = serializer_encode(to->observer, &out, 1);
+        network_sim_slip(w->network, from, to->id, &bodies.ptr[0], w->now + dice_range(d, 10, 20000));
+    }
+    world_arrivals(w, node_set_of(to->id));
+    return true;
+}
