@@ -32,10 +32,19 @@ static void fill_ranges(struct dice *d, struct message *m, uint64_t (*number)(st
     m->chosen = number(d);
 }
 
+/* None, one, or any. */
+static uint8_t flags_of(struct dice *d)
+{
+    uint64_t how = dice_roll(d, 10);
+    return how < 5 ? 0 : how < 9 ? (uint8_t)(1 << dice_roll(d, 8)) : (uint8_t)dice_next(d);
+}
+
 /* What only somebody whose word counts could do harm with is absurd throughout; the rest may say anything. */
 void hostile_message(struct dice *d, const struct node_config *c, uint32_t from, struct message *m, struct entry *entries)
 {
-    *m = (struct message){.kind = (uint8_t)dice_roll(d, MESSAGE_KINDS), .flags = (uint8_t)dice_next(d)};
+    static const uint8_t often[] = {MESSAGE_PREPARE, MESSAGE_PREPARE, MESSAGE_ACCEPT, MESSAGE_HEARTBEAT, MESSAGE_NACK};
+    uint8_t kind = dice_chance(d, 500000) ? often[dice_roll(d, 5)] : (uint8_t)dice_roll(d, MESSAGE_KINDS);
+    *m = (struct message){.kind = kind, .flags = flags_of(d)};
     m->ballot = ballot_beyond(d, c, from);
     m->batch = (struct batch_id){dice_chance(d, 500000) ? from : (uint32_t)dice_roll(d, NODE_ID_MAX + 1),
                                  (uint32_t)dice_next(d), absurd(d)};

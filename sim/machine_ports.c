@@ -178,9 +178,11 @@ static void check_record(struct machine *m, const struct packet *p,
         checks_fail(m->world->checks, CHECK_BOUNDS, "node %u: lsn %llu is no record", m->id, (unsigned long long)p->id);
 }
 
-/* A journal that cannot be read (any more) ends the process, as in the host. */
-static struct packet_list stop_reading(struct machine *m)
+/* A journal that cannot be read (any more) ends the process, as in the host. A sound one can be. */
+static struct packet_list stop_reading(struct machine *m, uint64_t refused)
 {
+    if (!m->dead && m->faults.fired[FAULT_READ_ERROR] == refused && !disk_sim_damaged(m->disk))
+        checks_fail(m->world->checks, CHECK_RECOVERY, "node %u cannot read a sound journal: %s", m->id, m->problem.text);
     m->dead = true;
     m->fuse_fault = FAULT_READ_ERROR;
     return (struct packet_list){NULL, 0};
@@ -190,8 +192,9 @@ static struct packet_list recover_records(struct ports *ports)
 {
     struct machine *m = of(ports);
     struct packet_list records = {NULL, 0};
+    uint64_t refused = m->faults.fired[FAULT_READ_ERROR];
     if (m->dead || !journal_store_recover(m->storage.store, &records, &m->problem))
-        return stop_reading(m);
+        return stop_reading(m, refused);
     for (size_t i = 0; i < records.len; i++)
         check_record(m, &records.ptr[i], checks_recovered);
     if (records.len > 0)
@@ -231,10 +234,10 @@ static struct packet_list read_records(struct ports *ports, uint64_t from, uint6
 {
     struct machine *m = of(ports);
     struct storage *s = &m->storage;
-    uint64_t next = from;
+    uint64_t next = from, refused = m->faults.fired[FAULT_READ_ERROR];
     journal_result_clear(&s->result);
     if (m->dead || !journal_store_collect(s->store, &s->result, &next, bytes_max, &m->problem))
-        return stop_reading(m);
+        return stop_reading(m, refused);
     for (size_t i = 0; i < s->group_count && next > journal_store_last(s->store); i++)
         journal_result_take(&s->result, &s->groups[i], &next, bytes_max);
     world_trace(m->world, m->id, TRACE_READ, 0, from, next);

@@ -208,6 +208,14 @@ const struct mutant_kind mutant_kinds[MUTANTS] = {
         "record-between-pieces-lost", "what a learner reads back for a peer lacks the first record of each further piece",
         "rule 7", CHECK(CHOSEN_TRUE) | CHECK(AGREEMENT) | CHECK(LIVENESS_AFTER_HEAL), "small pieces"},
 
+    /* what others may say */
+    [MUTANT_SENDER_NOT_ASKED] = {
+        "sender-not-asked", "a ballot may be used by whoever sends it, and need not be of a proposer",
+        "rule 1", CHECK(BALLOT_UNIQUE) | CHECK(PROMISE_DURABLE) | CHECK(LIVENESS_AFTER_HEAL) | CHECK(TRAP), "hostile messages"},
+    [MUTANT_ROUND_NOT_BOUNDED] = {
+        "round-not-bounded", "a round is promised however far it is beyond all others",
+        "rule 1", CHECK(BALLOT_UNIQUE) | CHECK(LIVENESS_AFTER_HEAL), "hostile messages"},
+
     /* runner */
     [MUTANT_HELD_FULL_LETS_OUT] = {
         "held-full-lets-out", "a message for which there is no room to wait for the disk leaves at once",

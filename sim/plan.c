@@ -32,7 +32,7 @@ static const struct {
     [FAULT_BRIDGE] = {300, 3000, true},
     [FAULT_ISOLATED_LEADER] = {300, 3000, true},
     [FAULT_SIEVE] = {1000, 8000, true},
-    [FAULT_HOSTILE] = {1000, 30000, true},
+    [FAULT_HOSTILE] = {3000, 60000, true},
     [FAULT_HALF_OPEN] = {500, 5000, true},
     [FAULT_STALLED_READER] = {500, 5000, true},
     [FAULT_RESET] = {10, 3000, false},

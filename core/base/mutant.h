@@ -75,6 +75,10 @@ enum mutant {
     MUTANT_MARK_BRIDGES_GAP,
     MUTANT_RECORD_BETWEEN_PIECES_LOST,
 
+    /* what others may say */
+    MUTANT_SENDER_NOT_ASKED,
+    MUTANT_ROUND_NOT_BOUNDED,
+
     /* runner */
     MUTANT_HELD_FULL_LETS_OUT,
 
