@@ -10,9 +10,9 @@
 
 /* ---- Ballots as numbers ---- */
 
-enum { RANK_INCARNATION_BITS = 24, RANK_NODE_BITS = 6 };
+enum { RANK_INCARNATION_BITS = 12, RANK_NODE_BITS = 6 };
 
-/* A ballot as one number in the order of ballots: 34 bits of round, then node, then incarnation. 0: none. A ballot that
+/* A ballot as one number in the order of ballots: 46 bits of round, then node, then incarnation. 0: none. A ballot that
  * does not fit is RANK_NONE_SUCH, which no node ever had. */
 #define RANK_NONE_SUCH UINT64_MAX
 

@@ -6,9 +6,9 @@
 /* A number that nothing in a cluster's life comes near. */
 static uint64_t absurd(struct dice *d)
 {
-    static const uint64_t edges[] = {UINT64_C(1) << 45,       SLOT_MAX - 1,      SLOT_MAX,       SLOT_MAX + 1,
+    static const uint64_t edges[] = {UINT64_C(1) << 50,       SLOT_MAX - 1,      SLOT_MAX,       SLOT_MAX + 1,
                                      (UINT64_C(1) << 63) - 1, UINT64_C(1) << 63, UINT64_MAX - 1, UINT64_MAX};
-    return dice_chance(d, 500000) ? edges[dice_roll(d, 8)] : dice_next(d) | UINT64_C(1) << 45;
+    return dice_chance(d, 500000) ? edges[dice_roll(d, 8)] : dice_next(d) | UINT64_C(1) << 50;
 }
 
 /* Whatever can be true or absurd. */

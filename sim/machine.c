@@ -201,7 +201,9 @@ static void not_opened(struct machine *m, bool disk_failed)
 {
     struct world *w = m->world;
     close_files(m);
-    if (disk_failed) {
+    if (disk_failed && m->ghost) {
+        machine_retire(m); /* one boot more, and its life would have a number that others have heard */
+    } else if (disk_failed) {
         if (dice_chance(&m->dice, 500000)) /* else the machine stays up, and what was written stays in its memory */
             disk_sim_power_loss(m->disk);
         m->restart_at = w->now + dice_range(&m->dice, REPAIR_MIN_US, REPAIR_MAX_US);
