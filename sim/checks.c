@@ -30,6 +30,7 @@ static const char *const names[CHECKS] = {
     [CHECK_TRUNCATION_SAFE] = "TruncationSafe",
     [CHECK_RECOVERY] = "Recovery",
     [CHECK_LIVENESS_AFTER_HEAL] = "LivenessAfterHeal",
+    [CHECK_LIVENESS_WHILE_CUT] = "LivenessWhileCut",
     [CHECK_BOUNDS] = "Bounds",
     [CHECK_TRAP] = "Trap",
 };

@@ -22,7 +22,8 @@ enum check {
     CHECK_TRUNCATION_SAFE,      /* what acceptors forget, a majority of learners holds durably */
     CHECK_RECOVERY,             /* a node comes back with all that was durable, or refuses */
     CHECK_LIVENESS_AFTER_HEAL,  /* when faults stop, all is answered, survivors converge, and the cluster serves */
-    CHECK_BOUNDS,               /* memory, window, message size */
+    CHECK_LIVENESS_WHILE_CUT,   /* a partition that lasts: the side that has quorums serves, and its leader stays */
+    CHECK_BOUNDS,               /* memory, window, bytes in flight, message size */
     CHECK_TRAP,                 /* no part breaks an invariant of its own */
     CHECKS
 };
@@ -76,6 +77,7 @@ struct checks_options {
     node_set proposers, acceptors, learners;
     uint32_t phase1_quorum, phase2_quorum;
     uint32_t alpha;
+    uint64_t bytes_in_flight_max;
     uint64_t frame_bytes_max;
 };
 

@@ -49,6 +49,7 @@ struct proposal {
     node_set voters; /* acceptors with a durable vote for it */
     node_set latest; /* those of them without a durable vote at a higher ballot in this slot */
     uint32_t batch;  /* 0: a no-op */
+    uint32_t bytes;  /* of the value */
     uint32_t next;   /* the proposal for this slot at the next lower ballot; 0: none */
     uint8_t kind;
     bool chosen;

@@ -3,8 +3,10 @@
  *   PREPARE, ACCEPT, CHOSEN, leading HEARTBEAT   the ballot is the sender's own, in this life
  *   ACCEPT, CHOSEN, leading HEARTBEAT            slots [from, chosen) are chosen at the ballot, all before are chosen;
  *                                                learners hold everything below the floor
- *   ACCEPT                                       one value for a slot and ballot; a window of alpha slots
- *   PROMISE, NACK, ALIVE, ACCEPTED               the promise is durable, and not below one that was told before, in any life
+ *   ACCEPT                                       one value for a slot and ballot; a window of alpha slots; no more is proposed
+ *                                                when bytes_in_flight_max are in flight
+ *   PROMISE, NACK, ACCEPTED                      the promise is durable, and not below one that was told before, in any life
+ *   ALIVE                                        at a ballot that is not below a promise told before
  *   PROMISE                                      in [from, to), and beyond if it is the last chunk, exactly the durable
  *                                                votes
  *   ACCEPTED, LEARN of an acceptor               durable votes
@@ -70,9 +72,18 @@ static bool check_leader_word(struct checks *c, uint32_t node, const struct mess
     return check_chosen_at(c, node, rank, from, m->chosen);
 }
 
+/* A slot that only this leader has proposed a value for: the bytes before it in the window left room for it. */
+static void check_bytes(struct checks *c, uint32_t node, uint64_t rank, uint64_t slot, uint64_t bytes_before)
+{
+    const struct proposal *p = checks_proposal(c, slot, rank);
+    if (p != NULL && p->next == 0 && p->bytes > 0 && bytes_before >= c->options.bytes_in_flight_max)
+        checks_fail(c, CHECK_BOUNDS, "node %u proposes slot %" PRIu64 " with %" PRIu64 " bytes in flight before it", node,
+                    slot, bytes_before);
+}
+
 static void check_accept(struct checks *c, uint32_t node, const struct message *m)
 {
-    uint64_t rank = rank_of(m->ballot);
+    uint64_t rank = rank_of(m->ballot), bytes = 0, next = m->chosen;
     for (size_t i = 0; i < m->entries.len && !c->verdict.failed; i++) {
         const struct entry *e = &m->entries.ptr[i];
         if (e->slot == 0 || e->slot >= m->chosen + c->options.alpha)
@@ -84,6 +95,12 @@ static void check_accept(struct checks *c, uint32_t node, const struct message *
                         e->slot, rank_text(rank_of(e->ballot)).text, rank_text(rank).text);
         else
             checks_propose(c, node, rank, e, checks_hash(e->kind, &e->value));
+        for (; next < e->slot && !c->verdict.failed; next++) {
+            const struct proposal *p = checks_proposal(c, next, rank);
+            bytes += p != NULL ? p->bytes : 0;
+        }
+        if (!c->verdict.failed)
+            check_bytes(c, node, rank, e->slot, bytes);
     }
 }
 
@@ -307,8 +324,12 @@ void checks_message(struct checks *c, uint32_t node, const struct message *m)
         check_accepted(c, node, m);
         break;
     case MESSAGE_NACK:
-    case MESSAGE_ALIVE:
         check_told_promise(c, node, m->ballot);
+        break;
+    case MESSAGE_ALIVE:
+        if (rank_of(m->ballot) < c->nodes[node].promise_told)
+            checks_fail(c, CHECK_PROMISE_DURABLE, "node %u answers a leader at ballot %s and promised %s before", node,
+                        rank_text(rank_of(m->ballot)).text, rank_text(c->nodes[node].promise_told).text);
         break;
     case MESSAGE_LEARN:
         check_learn(c, node, m);

@@ -144,7 +144,8 @@ uint32_t checks_propose(struct checks *c, uint32_t node, uint64_t rank, const st
                     rank_text(rank).text);
         return 0;
     }
-    struct proposal p = {.rank = rank, .hash = hash.value, .kind = e->kind, .batch = batch_of(c, node, e, hash)};
+    struct proposal p = {.rank = rank, .hash = hash.value, .bytes = e->value.len, .kind = e->kind};
+    p.batch = batch_of(c, node, e, hash);
     if (c->verdict.failed || (s->proposals == 0 && !is_followed(c, node, e)))
         return 0;
     i = insert(c, s, before, &p);

@@ -48,6 +48,10 @@ const struct fault_kind fault_kinds[FAULTS] = {
         "reads messages that are long out of date"},
     [FAULT_RESET] = {"reset", "network", FAULT_TOLERATED, ANY,
         "a part of a frame is never taken for a frame; what was under way is lost, and the sender connects again"},
+    [FAULT_LASTING_CUT] = {"lasting-cut", "network", FAULT_TOLERATED, ANY,
+        "while a proposer reaches quorums and they reach it, one such proposer leads, and goes on to (rule 15)"},
+    [FAULT_BLACK_HOLE] = {"black-hole", "network", FAULT_TOLERATED, ANY,
+        "a leader whose proposals get lost has no results and resigns; one whose proposals arrive takes its place"},
     /* ---- disk ---- */
     [FAULT_LOST_WRITES] = {"lost-writes", "disk", FAULT_TOLERATED, ANY,
         "no promise, vote or answer left the node that rested on them (rule 2): it comes back as it was at its last sync"},

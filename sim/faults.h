@@ -21,6 +21,8 @@ enum fault {
     FAULT_HALF_OPEN,       /* one side of a connection is gone and the other does not know */
     FAULT_STALLED_READER,  /* a node reads nothing for a while, then all at once */
     FAULT_RESET,           /* a connection ends in the middle of a frame */
+    FAULT_LASTING_CUT,     /* links are gone for good, in one direction or both, in any shape (sim/lasting.c) */
+    FAULT_BLACK_HOLE,      /* links lose proposals for good, and nothing else */
     /* disk */
     FAULT_LOST_WRITES,       /* power goes: what was not synced is gone */
     FAULT_TORN_WRITE,        /* ... or there in part */

@@ -413,6 +413,7 @@ static void note_status(struct machine *m)
     bool runs = status.proposer_state == PROPOSER_PREPARING || status.proposer_state == PROPOSER_LEADING;
     if (runs && m->proposer_state != status.proposer_state)
         world_replay(w, m);
+    w->led += status.proposer_state == PROPOSER_LEADING && m->proposer_state != status.proposer_state;
     m->proposer_state = status.proposer_state;
     m->executed = status.executed;
     world_trace(w, m->id, TRACE_STATE, 0, status.executed, status.state_hash);

@@ -84,7 +84,9 @@ static void send_frame(struct machine *m, const struct packet *frame)
     struct outgoing said = {.to = frame->id, .message = *message};
     if (alter(m, &said.message))
         frame = serializer_encode(m->alterer, &said, 1).ptr;
-    network_sim_send(w->network, m->id, frame, 1, w->now);
+    struct packet sent = *frame;
+    sent.id &= message->kind == MESSAGE_ACCEPT ? ~w->black_hole[m->id] : ~(node_set)0;
+    network_sim_send(w->network, m->id, &sent, 1, w->now);
     world_slip(w, m->id, message->kind, frame);
     if (w->faults.rate[FAULT_REPLAY] > 0 && !m->ghost)
         letters_keep(&w->letters, m->id, frame->id, message->kind, frame);
@@ -142,6 +144,7 @@ static void reply(struct ports *ports, const struct packet *answers, size_t coun
         uint8_t outcome = (uint8_t)p->kind;
         world_trace(w, m->id, TRACE_REPLY, outcome, p->id, packet_checksum(p, 0));
         checks_answered(w->checks, p->id, outcome);
+        w->executed += outcome == OUTCOME_EXECUTED;
         if (!clients_reply(w->clients, m->id, p, 1, w->now))
             checks_fail(w->checks, CHECK_LINEARIZABILITY,
                         "node %u answers token %llu in a way that does not fit the commands", m->id,

@@ -36,6 +36,8 @@ static const struct {
     [FAULT_HALF_OPEN] = {500, 5000, true},
     [FAULT_STALLED_READER] = {500, 5000, true},
     [FAULT_RESET] = {10, 3000, false},
+    [FAULT_LASTING_CUT] = {1000000, 1000000, false},
+    [FAULT_BLACK_HOLE] = {1000000, 1000000, false},
     [FAULT_LOST_WRITES] = {2000, 24000, true},
     [FAULT_TORN_WRITE] = {800000, 1000000, false},
     [FAULT_REORDERED_WRITES] = {800000, 1000000, false},
@@ -306,6 +308,7 @@ void plan_draw(struct plan *p, const struct plan_options *options)
     draw_settings(p, &d);
     struct dice handling = dice_new(p->seed, HANDLING_STREAM);
     p->config.event_driven = !dice_chance(&handling, ONE_AT_A_TIME);
+    p->config.bytes_in_flight_max = dice_chance(&handling, 300000) ? 1 << 20 : plan_rate(&handling, 64 << 10, 128 << 10);
     draw_clients(p, &d);
     draw_network(p, &d);
     draw_faults(p, &d, options->faults);

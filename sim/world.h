@@ -1,6 +1,7 @@
 /* A simulated world: some machines, a network, clients, virtual time, and everything that goes wrong. One seed decides all of it.
  *
- * Time jumps to whatever happens next. A run has three parts: *faults*, for as many turns as the plan says; *healing*, in which
+ * Time jumps to whatever happens next. A run has three parts, or four: *faults*, for as many turns as the plan says; a *partition that
+ * lasts* in some worlds, after all other faults have stopped (sim/lasting.c); *healing*, in which
  * all faults stop and everything that was asked must be answered and all survivors agree; and *service*, in which every key in use
  * is read once more. Everything that happens goes by the checks (sim/checks.h). */
 #ifndef SYNOD_SIM_WORLD_H
@@ -56,6 +57,10 @@ struct world {
     struct history *history;
     struct checks *checks;
     struct letters letters;
+    node_set black_hole[PLAN_NODES_MAX + 1]; /* by sender: who gets none of its proposals */
+    uint64_t lasted_us;                      /* a partition did, while whoever was cut off fell behind */
+    uint64_t led;                            /* times that a node began to lead */
+    uint64_t executed;                       /* batches that were answered so */
     struct trace trace;
     struct {
         node_set left; /* between these and the others */
@@ -78,9 +83,18 @@ void world_trace(struct world *w, uint32_t node, enum trace_kind kind, uint64_t 
 /* Looks anew when something arrives at these nodes. */
 void world_arrivals(struct world *w, node_set nodes);
 
+/* The earliest thing to happen happens. */
+void world_happen(struct world *w);
+
 /* Ends the process in which `node` runs because of `fault`, with all its nodes; it starts again `delay` microseconds later. With
  * `power` its disks lose what is not durable. */
 void world_stop_process(struct world *w, uint32_t node, enum fault fault, uint64_t delay, bool power);
+
+/* --- sim/lasting.c --- */
+
+/* With all other faults over: links are lost for good, and the side that has quorums has to serve while they are. Ends with all links
+ * as before. */
+void world_last(struct world *w);
 
 /* --- sim/strikes.c --- */
 

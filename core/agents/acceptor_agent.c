@@ -10,6 +10,7 @@ struct acceptor_agent {
     struct ballot leader_ballot; /* of the leader last heard; none: it resigned, or none was heard in this life */
     struct leadership told;
     uint64_t leader_heard_at;
+    uint64_t promised_at;           /* when this life last promised a higher ballot */
     uint64_t held[NODE_ID_MAX + 1]; /* first slot not durably held, as each learner said last */
     uint64_t floor;                 /* in force */
     uint64_t floor_recorded;        /* in the journal */
@@ -72,8 +73,9 @@ static uint64_t held_by_majority(const struct acceptor_agent *agent)
 }
 
 /* The leader at `ballot` is alive, and every slot below `floor` is held durably by a majority of the learners. Votes that are forgotten do
- * not come back, and below its floor an acceptor votes no more: so nobody's word is taken for what others hold, and the
- * learners must have said it, too. */
+ * not come back, and below its floor an acceptor votes no more: so no other node's word alone is taken for what others hold. A majority of
+ * the learners must have said it, too, or this node's own learner: an acceptor that hears few others in a partition hears no majority, and
+ * without a floor that rises it would vote no more. */
 static void hear_leader(struct acceptor_agent *agent, struct ballot ballot, uint64_t floor, uint64_t now)
 {
     if (ballot_compare(ballot, agent->promised) >= 0 && within_reach(agent, ballot)) {
@@ -82,7 +84,8 @@ static void hear_leader(struct acceptor_agent *agent, struct ballot ballot, uint
     }
     if (floor <= agent->floor)
         return;
-    const uint64_t held = held_by_majority(agent);
+    const uint64_t majority = held_by_majority(agent), own = agent->held[agent->config.node];
+    const uint64_t held = own > majority && node_set_has(agent->config.learners, agent->config.node) ? own : majority;
     if (floor > held && !MUTANT(CHOSEN_FORGOTTEN))
         floor = held;
     if (floor > agent->floor)
@@ -104,7 +107,7 @@ static void refuse(struct acceptor_agent *agent, uint32_t sender, uint64_t slot)
     effects_send_durable(&agent->effects, node_set_of(sender), &nack);
 }
 
-static void on_prepare(struct acceptor_agent *agent, uint32_t sender, const struct message *m)
+static void on_prepare(struct acceptor_agent *agent, uint32_t sender, const struct message *m, uint64_t now)
 {
     if (!within_reach(agent, m->ballot)) {
         refuse(agent, sender, 0);
@@ -116,8 +119,10 @@ static void on_prepare(struct acceptor_agent *agent, uint32_t sender, const stru
         refuse(agent, sender, 0);
         return;
     }
-    if (r.is_new)
+    if (r.is_new) {
         effects_append(&agent->effects, RECORD_PROMISED, &(struct entry){.ballot = r.promised}, 0);
+        agent->promised_at = now;
+    }
     struct acceptor_vote_chunk chunk = acceptor_votes(agent->acceptor, m->from, agent->config.chunk_bytes_max);
     struct message promise = {
         .kind = MESSAGE_PROMISE,
@@ -178,15 +183,24 @@ static void on_heartbeat(struct acceptor_agent *agent, uint32_t sender, const st
     if ((m->flags & MESSAGE_LEADING) == 0)
         return;
     hear_leader(agent, m->ballot, m->floor, now);
-    struct message alive = {.kind = MESSAGE_ALIVE, .ballot = agent->promised};
+    if (ballot_compare(m->ballot, agent->promised) < 0 || !within_reach(agent, m->ballot)) {
+        refuse(agent, sender, 0);
+        return;
+    }
+    struct message alive = {.kind = MESSAGE_ALIVE, .ballot = m->ballot, .to = m->to};
     effects_send_durable(&agent->effects, node_set_of(sender), &alive);
 }
 
-/* Answers without effect whether this acceptor, too, has lost the leader (rule 15 of the design). */
+/* Answers without effect whether this acceptor, too, has lost the leader (rule 15 of the design), and has not just promised a ballot to
+ * a node that may be about to lead. To a claim (flag YES) it does not matter that there is a leader. */
 static void on_ask(struct acceptor_agent *agent, uint32_t sender, const struct message *m, uint64_t now)
 {
-    bool lost = agent->leader_ballot.round == 0 || agent->leader_ballot.node == sender ||
-                now - agent->leader_heard_at >= agent->config.suspect_timeout;
+    bool led = agent->leader_ballot.round != 0 && agent->leader_ballot.node != sender &&
+               now - agent->leader_heard_at < agent->config.suspect_timeout;
+    bool promised = agent->promised_at != 0 && agent->promised.node != sender &&
+                    ballot_compare(agent->promised, agent->leader_ballot) > 0 &&
+                    now - agent->promised_at < agent->config.prepare_timeout;
+    bool lost = (!led || (m->flags & MESSAGE_YES) != 0 || MUTANT(LOST_ALWAYS)) && !promised;
     struct message answer = {.kind = MESSAGE_LOST, .flags = lost ? MESSAGE_YES : 0, .from = m->from};
     effects_send(&agent->effects, node_set_of(sender), &answer);
 }
@@ -208,7 +222,7 @@ static void on_message(struct acceptor_agent *agent, uint32_t sender, const stru
         return;
     switch (m->kind) {
     case MESSAGE_PREPARE:
-        on_prepare(agent, sender, m);
+        on_prepare(agent, sender, m, now);
         break;
     case MESSAGE_ACCEPT:
         on_accept(agent, sender, m, now);

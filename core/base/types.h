@@ -93,9 +93,11 @@ static inline bool batch_id_equal(struct batch_id a, struct batch_id b)
  * ACCEPTED        A -> P, (L)  ballot; [from, to) voted for
  * NACK            A -> P       ballot: the promise that forbids it; from: 0, or the slot refused
  * HEARTBEAT       P -> all     ballot: highest heard of; flag LEADING: ballot is mine, and as CHOSEN; flag RESIGNED: not to
- *                              be elected, until a heartbeat says otherwise
- * ALIVE           A -> P       answer to a leader's heartbeat; ballot: promised
- * ASK             P -> A       from: number of the question. "Have you, too, lost the leader?"
+ *                              be elected, until a heartbeat says otherwise; to: when it was sent, by the sender's clock
+ * ALIVE           A -> P       answer to a leader's heartbeat, when no higher ballot is promised (else: NACK); ballot, to: those of
+ *                              the heartbeat
+ * ASK             P -> A       from: number of the question. "Have you, too, lost the leader?"; flag YES: a claim, although there is
+ *                              a leader
  * LOST            A -> P       from: number of the question; flag YES
  * CHOSEN          P -> L       ballot; slots [from, chosen) were chosen at it, all before at some ballot; floor: every
  *                              slot below is held durably by a majority of learners

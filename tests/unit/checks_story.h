@@ -9,7 +9,7 @@
 #include "sim/checks.h"
 #include "tests/unit/protocol.h"
 
-enum { BATCHES = 6000, BATCH_WORDS = 12, NODES = 3, ALPHA = 8, FRAME_MAX = 1000 };
+enum { BATCHES = 6000, BATCH_WORDS = 12, NODES = 3, ALPHA = 8, BYTES_MAX = 200, FRAME_MAX = 1000 };
 
 static struct checks *c;
 static uint64_t bytes[BATCHES][BATCH_WORDS]; /* of batches, stamped */
@@ -44,6 +44,7 @@ static inline void begin_with(uint32_t phase1_quorum)
         .phase1_quorum = phase1_quorum,
         .phase2_quorum = 2,
         .alpha = ALPHA,
+        .bytes_in_flight_max = BYTES_MAX,
         .frame_bytes_max = FRAME_MAX,
     };
     c = checks_new(&options);

@@ -202,6 +202,43 @@ static void a_leader_that_resigned_or_was_superseded_is_lost(void **state)
     assert_true(says_lost(8, 2000000));
 }
 
+static void a_heartbeat_is_answered_by_what_it_says_and_at_its_ballot(void **state)
+{
+    (void)state;
+    struct event e = from(
+        9, (struct message){.kind = MESSAGE_HEARTBEAT, .flags = MESSAGE_LEADING, .ballot = ballot_of(3, 9), .to = 12345});
+    struct step_result r = step(1000000, &e, 1);
+    assert_int_equal(ballot_compare(sent(&r, MESSAGE_ALIVE)->message.ballot, ballot_of(3, 9)), 0);
+    assert_int_equal(sent(&r, MESSAGE_ALIVE)->message.to, 12345);
+    prepare(ballot_of(5, 7), 1);
+    r = step(1000000, &e, 1);
+    assert_null(sent(&r, MESSAGE_ALIVE));
+    assert_int_equal(ballot_compare(sent(&r, MESSAGE_NACK)->message.ballot, ballot_of(5, 7)), 0);
+}
+
+/* Who was promised a ballot may be about to lead: the others give it a moment. */
+static void who_was_just_promised_a_ballot_is_not_disturbed(void **state)
+{
+    (void)state;
+    struct event e = from(7, (struct message){.kind = MESSAGE_PREPARE, .ballot = ballot_of(5, 7), .from = 1});
+    step(1000000, &e, 1);
+    assert_true(says_lost(7, 1000000));
+    assert_false(says_lost(8, 1000000));
+    step(1090000, &e, 1); /* the same ballot again is no news */
+    assert_true(says_lost(8, 1100000));
+}
+
+/* The leader detector prefers the asker to a leader that lives. */
+static void a_claim_is_granted_though_there_is_a_leader(void **state)
+{
+    (void)state;
+    beat(ballot_of(3, 7), MESSAGE_LEADING, 1, 1000000);
+    struct event e = from(9, (struct message){.kind = MESSAGE_ASK, .flags = MESSAGE_YES, .from = 1});
+    struct step_result r = step(1000000, &e, 1);
+    assert_int_equal(sent(&r, MESSAGE_LOST)->message.flags, MESSAGE_YES);
+    assert_false(says_lost(9, 1000000));
+}
+
 /* Rule 10: votes below what a majority of learners holds are forgotten; the journal hears of it now and then. */
 static void the_leaders_floor_truncates(void **state)
 {
@@ -297,6 +334,22 @@ static void nobody_says_what_others_hold(void **state)
     assert_int_equal(sent((r = prepare(ballot_of(4, 8), 1), &r), MESSAGE_PROMISE)->message.floor, 5);
 }
 
+/* In a partition an acceptor may hear the leader and its own learner only, and it has to go on voting. */
+static void a_learner_of_the_same_node_is_enough(void **state)
+{
+    (void)state;
+    struct node_config config = three_nodes(2);
+    acceptor_agent_free(agent);
+    agent = acceptor_agent_new(&config);
+    for (uint64_t slot = 1; slot <= 6; slot++)
+        accept(ballot_of(3, 3), slot, "x");
+    hold(1, SLOT_MAX - 1);
+    hold(2, 4);
+    beat(ballot_of(3, 3), MESSAGE_LEADING, SLOT_MAX - 1, 0);
+    struct step_result r = prepare(ballot_of(4, 3), 1);
+    assert_int_equal(sent(&r, MESSAGE_PROMISE)->message.floor, 4);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -310,6 +363,10 @@ int main(void)
         TEST(every_promise_of_a_step_has_its_own_votes),
         TEST(a_leader_that_is_heard_is_not_lost),
         TEST(a_leader_that_resigned_or_was_superseded_is_lost),
+        TEST(a_learner_of_the_same_node_is_enough),
+        TEST(a_heartbeat_is_answered_by_what_it_says_and_at_its_ballot),
+        TEST(who_was_just_promised_a_ballot_is_not_disturbed),
+        TEST(a_claim_is_granted_though_there_is_a_leader),
         TEST(the_leaders_floor_truncates),
         TEST(a_restart_remembers_all_that_was_promised),
         TEST(learners_are_told_the_votes_they_ask_for),

@@ -66,7 +66,7 @@ static void tell(uint32_t sender, struct message m)
 
 static uint8_t state_now(void) { return proposer_agent_status(agent).proposer_state; }
 
-/* Time passes; the other proposers and the acceptors named are heard. */
+/* Time passes; the other proposers are heard, and the acceptors answer a heartbeat of just now. */
 static void pass(uint64_t time, node_set heard)
 {
     struct event events[16];
@@ -74,8 +74,10 @@ static void pass(uint64_t time, node_set heard)
     now += time;
     for (node_set i = heard; i != 0; i &= i - 1) {
         uint32_t node = node_set_first(i);
-        uint8_t kind = node_set_has(config.proposers, node) ? MESSAGE_HEARTBEAT : MESSAGE_ALIVE;
-        events[count++] = from(node, (struct message){.kind = kind});
+        struct message m = {.kind = MESSAGE_HEARTBEAT};
+        if (!node_set_has(config.proposers, node))
+            m = (struct message){.kind = MESSAGE_ALIVE, .ballot = proposer_agent_status(agent).ballot, .to = now};
+        events[count++] = from(node, m);
     }
     step(events, count);
 }
@@ -92,11 +94,21 @@ static void promise(uint32_t acceptor, struct ballot ballot, uint64_t floor)
              .kind = MESSAGE_PROMISE, .flags = MESSAGE_LAST, .ballot = ballot, .from = floor, .to = floor, .floor = floor});
 }
 
+/* A quorum has lost the leader; one that has stood back is asked a second time, because the first answer only makes it fit. */
+static void be_elected(void)
+{
+    for (int i = 0; i < 3 && state_now() != PROPOSER_PREPARING; i++) {
+        answer_question(4, true);
+        answer_question(5, true);
+        if (state_now() != PROPOSER_PREPARING)
+            pass(config.prepare_timeout, 0);
+    }
+}
+
 /* Makes the agent the leader; returns its ballot. */
 static struct ballot lead(void)
 {
-    answer_question(4, true);
-    answer_question(5, true);
+    be_elected();
     struct ballot ballot = proposer_agent_status(agent).ballot;
     promise(4, ballot, 1);
     promise(5, ballot, 1);
@@ -177,26 +189,47 @@ static void who_was_answered_no_asks_again_soon(void **state)
     assert_int_equal(state_now(), PROPOSER_PREPARING);
 }
 
-/* A node that has just started knows of no ballots: the first one that is in its way costs it moments, the next ones more. */
-static void who_is_refused_keeps_quiet_ever_longer(void **state)
+/* Each of the two others may waste as much time as this one did; a refusal that comes at once counts for a little. */
+static void who_is_refused_gives_the_others_their_turns(void **state)
 {
     (void)state;
-    uint64_t most = config.prepare_timeout * (1 + config.node % 4);
-    for (uint64_t round = 10, quiet = most / 16; round < 70; round += 10, quiet = quiet < most ? 2 * quiet : most) {
+    uint64_t wasted[] = {0, 100, 40000};
+    for (uint64_t i = 0; i < 3; i++) {
         answer_question(4, true);
         answer_question(5, true);
         assert_int_equal(state_now(), PROPOSER_PREPARING);
-        tell(6, (struct message){.kind = MESSAGE_NACK, .ballot = ballot_of(round, 8), .from = 1});
+        now += wasted[i];
+        tell(6, (struct message){.kind = MESSAGE_NACK, .ballot = ballot_of(10 * (i + 1), 8), .from = 1});
         assert_int_equal(state_now(), PROPOSER_FOLLOWING);
-        assert_int_equal(r.wake_at, now + quiet);
-        pass(quiet - 1, 0);
-        assert_int_equal(state_now(), PROPOSER_FOLLOWING);
-        pass(1, 0);
+        assert_int_equal(sent(&r, MESSAGE_HEARTBEAT)->message.flags, MESSAGE_RESIGNED);
+        uint64_t least = config.prepare_timeout / 16, back = (wasted[i] > least ? wasted[i] : least);
+        back = back * 2 + back * 2 / 3; /* two others; two proposers have lower numbers */
+        assert_int_equal(r.wake_at, now + back / 2);
+        pass(back - 1, 0x80);
+        assert_null(sent(&r, MESSAGE_ASK));
+        pass(1, 0x80);
+        answer_question(4, true); /* now it is fit, and the next question elects it */
+        answer_question(5, true);
         assert_int_equal(state_now(), PROPOSER_ASKING);
+        assert_int_equal(sent(&r, MESSAGE_HEARTBEAT)->message.flags, 0);
+        pass(config.prepare_timeout / 16, 0x80);
     }
-    lead();
-    tell(6, (struct message){.kind = MESSAGE_NACK, .ballot = ballot_of(500, 8), .from = 1});
-    assert_int_equal(r.wake_at, now + most / 16); /* it led in between */
+}
+
+/* Who says that it is unfit needs no turn. */
+static void who_is_alone_fit_does_not_stand_back_for_long(void **state)
+{
+    (void)state;
+    for (uint32_t node = 7; node <= 8; node++)
+        tell(node, (struct message){.kind = MESSAGE_HEARTBEAT, .flags = MESSAGE_RESIGNED});
+    answer_question(4, true);
+    answer_question(5, true);
+    now += 30000;
+    tell(6, (struct message){.kind = MESSAGE_NACK, .ballot = ballot_of(10, 8), .from = 1});
+    assert_int_equal(state_now(), PROPOSER_FOLLOWING);
+    now += 40000;
+    step(NULL, 0);
+    assert_non_null(sent(&r, MESSAGE_ASK));
 }
 
 static void a_quorum_of_promises_elects(void **state)
@@ -302,11 +335,165 @@ static void a_leader_without_a_quorum_steps_down(void **state)
     assert_int_equal(state_now(), PROPOSER_FOLLOWING);
 }
 
+/* What acceptors say to others, or said to an earlier heartbeat or at another ballot, does not keep a leader in place. */
+static void nothing_overheard_keeps_a_leader(void **state)
+{
+    (void)state;
+    struct ballot ballot = lead();
+    uint64_t began = now;
+    for (int i = 0; i < 9; i++) {
+        now += 100000;
+        tell(4, (struct message){.kind = MESSAGE_ACCEPTED, .ballot = ballot_of(ballot.round, 8), .from = 1, .to = 2});
+        tell(4, (struct message){.kind = MESSAGE_PROGRESS, .to = 1, .floor = 1});
+        tell(5, (struct message){.kind = MESSAGE_ALIVE, .ballot = ballot_of(ballot.round - 1, 9), .to = now});
+        tell(5, (struct message){.kind = MESSAGE_ALIVE, .ballot = ballot, .to = began});
+        tell(5, (struct message){.kind = MESSAGE_ALIVE, .ballot = ballot, .to = now + 1});
+        tell(6, (struct message){.kind = MESSAGE_ALIVE, .ballot = ballot, .to = now});
+        assert_int_equal(state_now(), PROPOSER_LEADING);
+    }
+    pass(100000, 0);
+    assert_int_equal(state_now(), PROPOSER_FOLLOWING);
+    assert_int_equal(sent(&r, MESSAGE_HEARTBEAT)->message.flags, MESSAGE_RESIGNED);
+}
+
+static void votes_keep_a_leader(void **state)
+{
+    (void)state;
+    struct ballot ballot = lead();
+    submit(1);
+    for (int i = 0; i < 20; i++) {
+        now += 100000;
+        votes(ballot, 1, 2);
+        progress(2, 2);
+        assert_int_equal(state_now(), PROPOSER_LEADING);
+    }
+}
+
+/* Its heartbeats are answered, but no learner gets on: its proposals are lost, or nobody votes, or no learner hears it. */
+static void a_leader_without_results_steps_down(void **state)
+{
+    (void)state;
+    struct ballot ballot = lead();
+    for (int i = 0; i < 100; i++) {
+        pass(100000, 0x1f0); /* with nothing to do it needs none */
+        assert_int_equal(state_now(), PROPOSER_LEADING);
+    }
+    submit(1);
+    votes(ballot, 1, 2);
+    tell(1, (struct message){.kind = MESSAGE_PROGRESS, .to = 2, .floor = 2}); /* one learner is no majority */
+    for (uint64_t time = 0; time + 100000 < config.request_timeout; time += 100000) {
+        pass(100000, 0x1f0);
+        assert_int_equal(state_now(), PROPOSER_LEADING);
+    }
+    pass(100000, 0x1f0);
+    assert_int_equal(state_now(), PROPOSER_FOLLOWING);
+    pass(2 * config.request_timeout - 1, 0x1f0); /* the two others may try as long as that */
+    assert_null(sent(&r, MESSAGE_ASK));
+}
+
+static void results_keep_a_leader(void **state)
+{
+    (void)state;
+    struct ballot ballot = lead();
+    for (uint64_t slot = 1; slot < 10; slot++) {
+        submit(slot);
+        votes(ballot, slot, slot + 1);
+        for (int i = 0; i < 10; i++)
+            pass(config.request_timeout / 11, 0x1f0);
+        progress(slot + 1, 1);
+        assert_int_equal(state_now(), PROPOSER_LEADING);
+    }
+}
+
+static void preparing_ends_when_it_does_not_get_on(void **state)
+{
+    (void)state;
+    answer_question(4, true);
+    answer_question(5, true);
+    struct ballot ballot = proposer_agent_status(agent).ballot;
+    pass(900000, 0x180);
+    promise(4, ballot, 1); /* it got on */
+    pass(900000, 0x180);
+    assert_int_equal(state_now(), PROPOSER_PREPARING);
+    pass(100000, 0x180);
+    assert_int_equal(state_now(), PROPOSER_FOLLOWING);
+    assert_int_equal(sent(&r, MESSAGE_HEARTBEAT)->message.flags, MESSAGE_RESIGNED);
+}
+
+/* --- the rule "highest" --- */
+
+static int set_up_highest(void **state)
+{
+    (void)state;
+    config = nine_nodes(9);
+    config.leader_rule = LEADER_HIGHEST;
+    now = 1000000;
+    start();
+    return 0;
+}
+
+static void beat_of_7(uint64_t round)
+{
+    tell(7, (struct message){.kind = MESSAGE_HEARTBEAT, .flags = MESSAGE_LEADING, .ballot = ballot_of(round, 7)});
+}
+
+static void the_highest_claims_to_lead(void **state)
+{
+    (void)state;
+    beat_of_7(5);
+    assert_int_equal(sent(&r, MESSAGE_ASK)->message.flags, MESSAGE_YES);
+    beat_of_7(5);
+    answer_question(4, true);
+    assert_int_equal(proposer_agent_status(agent).leader, 7);
+    answer_question(5, true);
+    assert_int_equal(state_now(), PROPOSER_PREPARING);
+    beat_of_7(5); /* it leads until acceptors refuse it */
+    assert_int_equal(state_now(), PROPOSER_PREPARING);
+}
+
+/* One that can ask and not win does not disturb over and over whoever leads. */
+static void claims_that_come_to_nothing_are_repeated_ever_less_often(void **state)
+{
+    (void)state;
+    uint64_t claims = 0;
+    for (uint64_t second = 0; second < 3600; second++) {
+        for (int i = 0; i < 10; i++) {
+            now += 100000;
+            if (state_now() != PROPOSER_PREPARING)
+                beat_of_7(5);
+            else
+                step(NULL, 0);
+            if (sent(&r, MESSAGE_ASK) == NULL)
+                continue;
+            answer_question(4, true);
+            answer_question(5, true);
+            claims += state_now() == PROPOSER_PREPARING;
+        }
+    }
+    assert_in_range(claims, 3, 10);
+}
+
+/* It wins only when it may: of the leader's own accord nothing happens. */
+static void a_leader_does_not_give_way_to_a_higher_one(void **state)
+{
+    (void)state;
+    config = nine_nodes(8);
+    config.leader_rule = LEADER_HIGHEST;
+    proposer_agent_free(agent);
+    start();
+    pass(config.suspect_timeout, 0x70);
+    (void)lead();
+    for (int i = 0; i < 20; i++) {
+        pass(100000, 0x3f0);
+        assert_int_equal(state_now(), PROPOSER_LEADING);
+    }
+}
+
 static void step_with_records_waiting(uint64_t time)
 {
-    struct event heard[] = {from(4, (struct message){.kind = MESSAGE_ALIVE}),
-                            from(5, (struct message){.kind = MESSAGE_ALIVE})};
     now += time;
+    struct message alive = {.kind = MESSAGE_ALIVE, .ballot = proposer_agent_status(agent).ballot, .to = now};
+    struct event heard[] = {from(4, alive), from(5, alive)};
     r = proposer_agent_step(agent, now, 10, heard, 2); /* record 9 is written, and not yet durable */
 }
 
@@ -358,11 +545,13 @@ static void who_hears_no_answers_says_that_it_cannot_lead(void **state)
     }
     assert_true(said);
     assert_int_equal(state_now(), PROPOSER_ASKING); /* and it goes on trying */
+    answer_question(4, false);
+    answer_question(5, false);
+    assert_int_equal(sent(&r, MESSAGE_HEARTBEAT)->message.flags, 0); /* at once */
+    pass(config.suspect_timeout, 0);
     answer_question(4, true);
     answer_question(5, true);
     assert_int_equal(state_now(), PROPOSER_PREPARING);
-    pass(250000, 0);
-    assert_int_equal(sent(&r, MESSAGE_HEARTBEAT)->message.flags, 0);
 }
 
 /* As node 8, below 9. */
@@ -592,6 +781,31 @@ static void nobody_runs_ahead_of_a_majority_of_learners(void **state)
     assert_int_equal(sent(&r, MESSAGE_ACCEPT)->message.entries.len, 2);
 }
 
+/* However many batches come at once. */
+static void the_bytes_in_flight_are_bounded_within_a_step(void **state)
+{
+    (void)state;
+    struct batch_builder b = {0};
+    struct bytes args[] = {{(uint8_t *)(uintptr_t)"SET", 3}, {(uint8_t *)(uintptr_t)"k", 1}, {calloc(1, 600000), 600000}};
+    struct event events[5];
+    batch_begin(&b);
+    batch_add(&b, args, 3);
+    struct ballot ballot = lead();
+    for (uint64_t i = 0; i < 5; i++)
+        events[i] = (struct event){.tag = EVENT_COMMANDS, .val.commands = {.token = i + 1, .value = batch_end(&b)}};
+    step(events, 5); /* 3 MB, and 1 MiB may be in flight */
+    for (int i = 0; i < 5 && r.wake_at <= now; i++)
+        step(NULL, 0);
+    assert_int_equal(proposed, 2);
+    votes(ballot, 1, 3);
+    progress(3, 1);
+    for (int i = 0; i < 5 && r.wake_at <= now; i++)
+        step(NULL, 0);
+    assert_int_equal(proposed, 4);
+    free(args[2].ptr);
+    batch_builder_free(&b);
+}
+
 /* More than one message holds, though not all that was recovered fits into the window. */
 static void recovered_values_are_sent_without_pause(void **state)
 {
@@ -675,8 +889,7 @@ static void acceptors_far_below_are_helped_up(void **state)
         for (int k = 0; k < 100 && state_now() != PROPOSER_ASKING; k++)
             pass(10000, node_set_of(4) | node_set_of(5));
     }
-    answer_question(4, true);
-    answer_question(5, true);
+    be_elected();
     const struct ballot ours = proposer_agent_status(agent).ballot;
     assert_true(ours.round > 2 * ROUND_JUMP_MAX);
     uint64_t promised = 0;
@@ -723,15 +936,17 @@ static void a_clock_that_jumps_only_makes_it_step_down(void **state)
     assert_int_not_equal(state_now(), PROPOSER_LEADING);
 }
 
-#define TEST(name)      cmocka_unit_test_setup_teardown(name, set_up, tear_down)
-#define TEST_OF_8(name) cmocka_unit_test_setup_teardown(name, set_up_forwarding, tear_down)
+#define TEST(name)            cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST_OF_HIGHEST(name) cmocka_unit_test_setup_teardown(name, set_up_highest, tear_down)
+#define TEST_OF_8(name)       cmocka_unit_test_setup_teardown(name, set_up_forwarding, tear_down)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_quorum_must_have_lost_the_leader_first),
         TEST(who_was_answered_no_asks_again_soon),
-        TEST(who_is_refused_keeps_quiet_ever_longer),
+        TEST(who_is_refused_gives_the_others_their_turns),
+        TEST(who_is_alone_fit_does_not_stand_back_for_long),
         TEST(a_quorum_of_promises_elects),
         TEST(phase_1_begins_where_a_majority_holds_all),
         TEST(what_was_recovered_is_proposed_again_though_executed_somewhere),
@@ -740,6 +955,14 @@ int main(void)
         TEST(a_leader_below_a_ballot_heard_of_is_taken_when_there_is_no_other),
         TEST(a_higher_ballot_ends_leading),
         TEST(a_leader_without_a_quorum_steps_down),
+        TEST(nothing_overheard_keeps_a_leader),
+        TEST(votes_keep_a_leader),
+        TEST(a_leader_without_results_steps_down),
+        TEST(results_keep_a_leader),
+        TEST(preparing_ends_when_it_does_not_get_on),
+        TEST_OF_HIGHEST(the_highest_claims_to_lead),
+        TEST_OF_HIGHEST(claims_that_come_to_nothing_are_repeated_ever_less_often),
+        TEST_OF_HIGHEST(a_leader_does_not_give_way_to_a_higher_one),
         TEST(a_node_with_a_stalled_disk_steps_down_and_stands_back),
         TEST(a_node_that_stops_hands_over),
         TEST(who_hears_no_answers_says_that_it_cannot_lead),
@@ -757,6 +980,7 @@ int main(void)
         TEST(forwarded_batches_are_bounded),
         TEST_OF_8(a_forwarder_that_stops_takes_no_more),
         TEST(nobody_runs_ahead_of_a_majority_of_learners),
+        TEST(the_bytes_in_flight_are_bounded_within_a_step),
         TEST(recovered_values_are_sent_without_pause),
         TEST(acceptors_that_lack_votes_get_them_again),
         TEST(held_slots_are_settled),

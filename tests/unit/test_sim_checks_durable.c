@@ -18,7 +18,7 @@ static void promises_are_durable(void **unused)
     breaks(CHECK_PROMISE_DURABLE);
 
     promise(1, b2);
-    m.kind = MESSAGE_ALIVE;
+    m.kind = MESSAGE_NACK;
     say(1, m);
     is_sound();
 }
@@ -31,13 +31,13 @@ static void each_record_waits_for_the_disk(void **unused)
         append(1, RECORD_PROMISED, (struct entry){.ballot = {round, 1, 1}}, 0);
     for (uint64_t round = 1; round <= 200; round++) {
         checks_durable(c, 1, round);
-        say(1, (struct message){.kind = MESSAGE_ALIVE, .ballot = {round, 1, 1}});
+        say(1, (struct message){.kind = MESSAGE_NACK, .ballot = {round, 1, 1}});
         is_sound();
     }
     append(1, RECORD_PROMISED, (struct entry){.ballot = {201, 1, 1}}, 0);
     append(1, RECORD_PROMISED, (struct entry){.ballot = {202, 1, 1}}, 0);
     checks_durable(c, 1, 201);
-    say(1, (struct message){.kind = MESSAGE_ALIVE, .ballot = {202, 1, 1}});
+    say(1, (struct message){.kind = MESSAGE_NACK, .ballot = {202, 1, 1}});
     breaks(CHECK_PROMISE_DURABLE);
 }
 
@@ -59,8 +59,14 @@ static void promises_never_fall(void **unused)
 
     promise(1, b1);
     promise(1, b2);
-    say(1, (struct message){.kind = MESSAGE_ALIVE, .ballot = b1}); /* it was made before the second promise */
-    say(1, (struct message){.kind = MESSAGE_ALIVE, .ballot = b2});
+    say(1, (struct message){.kind = MESSAGE_NACK, .ballot = b1}); /* it was made before the second promise */
+    say(1, (struct message){.kind = MESSAGE_NACK, .ballot = b2});
+    is_sound();
+    say(1, (struct message){.kind = MESSAGE_NACK, .ballot = b1});
+    breaks(CHECK_PROMISE_DURABLE);
+    promise(1, b2);
+    say(1, (struct message){.kind = MESSAGE_NACK, .ballot = b2});
+    say(1, (struct message){.kind = MESSAGE_ALIVE, .ballot = b3}); /* a leader may stand above what was promised here */
     is_sound();
     say(1, (struct message){.kind = MESSAGE_ALIVE, .ballot = b1});
     breaks(CHECK_PROMISE_DURABLE);
@@ -73,7 +79,7 @@ static void promises_come_back(void **unused)
     promise(1, b1);
     promise(1, b2);
     restart(1);
-    say(1, (struct message){.kind = MESSAGE_ALIVE, .ballot = b1});
+    say(1, (struct message){.kind = MESSAGE_NACK, .ballot = b1});
     breaks(CHECK_PROMISE_DURABLE);
 
     promise(1, b2);
@@ -435,6 +441,20 @@ static void windows_are_kept(void **unused)
     is_sound();
 }
 
+static void bytes_in_flight_are_bounded(void **unused)
+{
+    (void)unused;
+    uint64_t slot = 0, before = 0;
+    for (; before < BYTES_MAX; before += lengths[slot]) {
+        submit(1, ++slot);
+        propose(b1, 1, slot, slot);
+        is_sound();
+    }
+    submit(1, slot + 1);
+    propose(b1, 1, slot + 1, slot + 1);
+    breaks(CHECK_BOUNDS);
+}
+
 static void acceptors_keep_a_window(void **unused)
 {
     (void)unused;
@@ -497,6 +517,7 @@ int main(void)
         STORY(what_is_held_comes_back),
         STORY(who_is_retired_stays_away),
         STORY(windows_are_kept),
+        STORY(bytes_in_flight_are_bounded),
         STORY(acceptors_keep_a_window),
         STORY(messages_have_a_size),
     };

@@ -1,0 +1,419 @@
+/* A proposer follows, asks, prepares, or leads:
+ *
+ *              elected by the leader detector             a quorum has lost the leader, too
+ *   FOLLOWING ------------------------------> ASKING ------------------------------------> PREPARING
+ *       ^                                       |                                              |
+ *       |  a leader is heard                    |  the attempt comes to nothing                | a quorum of promises
+ *       +---------------------------------------+-------------------------- LEADING <----------+
+ *
+ * Rule 15 of the design, as it is kept here:
+ *
+ *  1. Asking has no effect on the acceptors, so a node that was merely cut off disturbs no other. An acceptor says "no" while it hears a
+ *     leader. A leader that a phase-2 quorum answers cannot be replaced by a node that does not hear it, since the two quorums meet.
+ *  2. An attempt *comes to nothing* when phase 1 does not get on for dead_timeout; when a higher ballot is promised; when this node's own
+ *     disk stalls; when no phase-2 quorum answers the leader for dead_timeout, at its own ballot (ALIVE names the heartbeat that it
+ *     answers, ACCEPTED the ballot; nothing overheard counts); and when there is something to execute and a majority of the learners
+ *     has executed nothing more for request_timeout. That last one finds proposals that never arrive, votes that are never cast and
+ *     learners that hear nothing: a leader that gives no result for as long as its clients wait is none.
+ *  3. A proposer whose attempt came to nothing resigns, says so, and stands back until each of the others can have wasted as much time as it
+ *     did, while any of them is fit. Then it asks, and is fit when a quorum answers. So every proposer that looks electable gets its turn, the one
+ *     that can lead among them, and then leads for as long as it can.
+ *  4. A question without a quorum of answers makes unfit, too. An unfit proposer says so in its heartbeats, and no other waits for it.
+ *  5. A leader never gives way to another node because of the rule. Where the rule prefers this node to the one that leads, it asks as a
+ *     *claim*, and acceptors say "yes" although they hear the leader. Claims that come to nothing are repeated ever less often. */
+#include "core/agents/election.h"
+
+#include "core/paxos/leader_detector.h"
+
+/* Questions in a prepare_timeout, at first, while they are answered; and the share of it that an attempt wastes at least. */
+enum { ASKED_AGAIN = 16 };
+
+/* A claim waits longer than an attempt without a leader, and twice as long after each attempt in a row that came to nothing, this many
+ * times. */
+enum { CLAIM_SHIFT = 2, FAILURES_MAX = 10 };
+
+void election_init(struct election *e, const struct node_config *config, struct proposer *proposer,
+                   const struct progress *progress, struct effects *effects)
+{
+    *e = (struct election){.config = config, .proposer = proposer, .progress = progress, .effects = effects};
+}
+
+void election_close(struct election *e)
+{
+    if (e->detector != NULL)
+        failure_detector_free(e->detector);
+}
+
+void election_fill_word(const struct election *e, const struct proposer_window *w, struct message *m)
+{
+    m->ballot = w->ballot;
+    m->from = w->first;
+    m->chosen = MUTANT(PROPOSED_IS_CHOSEN) ? w->next : w->chosen;
+    m->floor = progress_settled(e->progress);
+}
+
+/* --- this node's own state ---------------------------------------------------------------------------------------- */
+
+/* True when records have been waiting for this node's own disk for too long. */
+static bool disk_stalled(const struct election *e, uint64_t now) { return now - e->durable_at >= e->config->dead_timeout; }
+
+/* True while this node may ask, prepare and lead. */
+static bool able(const struct election *e, uint64_t now) { return !e->stopping && !disk_stalled(e, now); }
+
+static bool unfit(const struct election *e, uint64_t now)
+{
+    return e->state != PROPOSER_LEADING && (!able(e, now) || e->standing != STANDING_READY);
+}
+
+static void send_heartbeat(struct election *e, uint64_t now, uint8_t flags)
+{
+    /* `to` tells acceptors' answers to one heartbeat from those to another. */
+    struct message m = {.kind = MESSAGE_HEARTBEAT, .flags = flags, .ballot = e->ballot, .to = now};
+    node_set to = e->config->proposers & ~node_set_of(e->config->node);
+    if (flags & MESSAGE_LEADING) {
+        struct proposer_window w = proposer_window_now(e->proposer);
+        election_fill_word(e, &w, &m);
+        e->chosen_told = w.chosen;
+    }
+    if (flags != 0)
+        to = e->config->proposers | e->config->acceptors | e->config->learners;
+    effects_send(e->effects, to, &m);
+    e->heartbeat_at = now;
+    e->told_unfit = (flags & MESSAGE_RESIGNED) != 0;
+}
+
+static void follow(struct election *e)
+{
+    if (e->state == PROPOSER_LEADING)
+        e->leader = 0;
+    if (e->state >= PROPOSER_PREPARING)
+        proposer_resign(e->proposer);
+    e->state = PROPOSER_FOLLOWING;
+}
+
+static uint32_t other_proposers(const struct election *e) { return node_set_count(e->config->proposers) - 1; }
+
+/* How long one turn of another proposer may take; a lone one has nobody to wait for. */
+static uint64_t one_turn(const struct election *e)
+{
+    uint32_t others = other_proposers(e);
+    return others > 0 ? e->back / others : 0;
+}
+
+/* What was attempted came to nothing, and has since `since`. */
+static void stand_back(struct election *e, uint64_t since, uint64_t now)
+{
+    uint64_t wasted = now - since, least = e->config->prepare_timeout / ASKED_AGAIN;
+    uint32_t others = other_proposers(e);
+    uint32_t lower = node_set_count(e->config->proposers & (node_set_of(e->config->node) - 1));
+    if (wasted < least)
+        wasted = least;
+    follow(e);
+    e->standing = STANDING_BACK;
+    e->failed_at = now;
+    e->back = wasted * others + wasted * lower / (others + 1); /* no two for the same time */
+    e->failures += e->failures < FAILURES_MAX;
+    send_heartbeat(e, now, MESSAGE_RESIGNED);
+}
+
+/* --- ballots and leaders that are heard of ------------------------------------------------------------------------ */
+
+/* Someone holds a promise for, or leads at, a ballot above ours. */
+static void hear_ballot(struct election *e, struct ballot ballot, uint64_t now)
+{
+    if (ballot_compare(ballot, e->ballot) <= 0)
+        return;
+    if (e->state >= PROPOSER_PREPARING)
+        stand_back(e, e->state == PROPOSER_PREPARING ? e->got_on_at : now, now);
+    e->ballot = ballot;
+    if (e->leader != ballot.node)
+        e->leader = 0;
+}
+
+static void hear_leader(struct election *e, uint32_t sender, struct ballot ballot, uint64_t now)
+{
+    /* Someone may have prepared a higher ballot and never led: who leads at a lower one is better than no leader. */
+    bool late = ballot_compare(ballot, e->ballot) < 0;
+    if ((late && (e->leader != 0 || e->state >= PROPOSER_PREPARING)) || ballot.node != sender || sender == e->config->node)
+        return;
+    hear_ballot(e, ballot, now);
+    e->leader = sender;
+    e->asked = 0;
+    e->ask_again_at = e->claim && e->state == PROPOSER_ASKING ? e->ask_again_at : 0;
+    if (e->state == PROPOSER_ASKING && !e->claim)
+        e->state = PROPOSER_FOLLOWING;
+}
+
+static void on_heartbeat(struct election *e, uint32_t sender, const struct message *m, uint64_t now)
+{
+    e->unfit &= ~node_set_of(sender);
+    if (m->flags & MESSAGE_RESIGNED)
+        e->unfit |= node_set_of(sender);
+    if (m->flags & MESSAGE_LEADING)
+        hear_leader(e, sender, m->ballot, now);
+    else if (e->leader == sender && sender != e->config->node)
+        e->leader = 0; /* it resigned, or started anew */
+    if (ballot_compare(m->ballot, e->ballot) > 0 && e->state < PROPOSER_PREPARING)
+        e->ballot = m->ballot;
+}
+
+/* --- asking, preparing, leading ----------------------------------------------------------------------------------- */
+
+static void ask(struct election *e, uint64_t now)
+{
+    uint32_t quorum = e->config->phase1_quorum;
+    if (e->state == PROPOSER_ASKING && node_set_count(e->answered) < quorum)
+        e->standing = STANDING_UNHEARD;
+    e->state = PROPOSER_ASKING;
+    e->claim = e->leader != 0;
+    e->lost = e->answered = 0;
+    e->asked_at = now;
+    e->ask_again_at = now + (e->claim ? e->config->dead_timeout : e->config->prepare_timeout);
+    struct message m = {.kind = MESSAGE_ASK, .flags = e->claim ? MESSAGE_YES : 0, .from = ++e->question};
+    effects_send(e->effects, e->config->acceptors, &m);
+}
+
+static void send_prepares(struct election *e, node_set acceptors, uint64_t now)
+{
+    for (node_set i = acceptors; i != 0; i &= i - 1) {
+        uint32_t acceptor = node_set_first(i);
+        uint64_t wanted = proposer_promise_wanted(e->proposer, acceptor);
+        struct message m = {.kind = MESSAGE_PREPARE, .ballot = e->ballot, .from = wanted};
+        if (wanted != 0)
+            effects_send(e->effects, node_set_of(acceptor), &m);
+    }
+    e->prepared_at = now;
+}
+
+/* An acceptor refuses since our ballot is too far above what it has promised (ROUND_JUMP_MAX). It is helped up by ballots between, which
+ * it promises and no node ever proposes at: what it answers to them is ignored, because it names another ballot than ours. */
+static void help_up(struct election *e, uint32_t acceptor, struct ballot promised)
+{
+    if (e->state < PROPOSER_PREPARING || promised.round + ROUND_JUMP_MAX >= e->ballot.round)
+        return;
+    struct message m = {.kind = MESSAGE_PREPARE, .ballot = e->ballot, .from = SLOT_MAX - 1};
+    m.ballot.round = promised.round + ROUND_JUMP_MAX;
+    effects_send(e->effects, node_set_of(acceptor), &m);
+    m.ballot = e->ballot;
+    m.from = proposer_promise_wanted(e->proposer, acceptor);
+    if (m.from == 0) /* we lead already: its answer to the ballot counts for nothing, but tells how far it got */
+        m.from = SLOT_MAX - 1;
+    effects_send(e->effects, node_set_of(acceptor), &m);
+}
+
+static void prepare(struct election *e, uint64_t now)
+{
+    e->state = PROPOSER_PREPARING;
+    e->leader = 0;
+    e->got_on_at = now;
+    uint64_t floor =
+        MUTANT(PREPARED_FROM_EXECUTED) ? progress_executed_anywhere(e->progress) : progress_settled(e->progress);
+    e->ballot = proposer_prepare(e->proposer, e->ballot, floor);
+    send_prepares(e, e->config->acceptors, now);
+}
+
+static void lead(struct election *e, uint64_t now)
+{
+    e->state = PROPOSER_LEADING;
+    e->leader = e->config->node;
+    for (uint32_t n = 0; n <= NODE_ID_MAX; n++)
+        e->answered_at[n] = now;
+    e->result_at = now;
+    e->own_from = proposer_window_now(e->proposer).next;
+    send_heartbeat(e, now, MESSAGE_LEADING);
+}
+
+static void on_lost(struct election *e, uint32_t sender, const struct message *m, uint64_t now)
+{
+    uint32_t quorum = e->config->phase1_quorum;
+    if (e->state != PROPOSER_ASKING || m->from != e->question || !node_set_has(e->config->acceptors, sender))
+        return;
+    bool first = node_set_count(e->answered) < quorum;
+    e->answered |= node_set_of(sender);
+    e->lost |= m->flags & MESSAGE_YES ? node_set_of(sender) : 0;
+    if (node_set_count(e->answered) < quorum)
+        return;
+    if (first && !e->claim) {
+        /* Too few have lost the leader yet, or the others do not know yet that this node is fit: it is soon asked again. */
+        uint64_t soon = e->config->prepare_timeout / ASKED_AGAIN << (e->asked < FAILURES_MAX ? e->asked : FAILURES_MAX);
+        e->asked++;
+        e->ask_again_at = e->asked_at + (soon < e->config->suspect_timeout ? soon : e->config->suspect_timeout);
+    }
+    if (e->standing == STANDING_READY && e->elected && node_set_count(e->lost) >= quorum)
+        prepare(e, now);
+    else if (e->standing == STANDING_UNHEARD)
+        e->standing = STANDING_READY;
+}
+
+static void on_promise(struct election *e, uint32_t sender, const struct message *m, uint64_t now)
+{
+    if (e->state != PROPOSER_PREPARING)
+        return;
+    struct promise_result r = proposer_promise(e->proposer, sender, m);
+    if (r.outcome != PROMISE_IGNORED)
+        e->got_on_at = now;
+    if (r.outcome == PROMISE_MORE)
+        send_prepares(e, node_set_of(sender), now);
+    else if (r.outcome == PROMISE_ELECTED)
+        lead(e, now);
+}
+
+/* An acceptor answers at this leader's ballot, something that was sent at `sent_at`. */
+static void on_answer(struct election *e, uint32_t sender, struct ballot ballot, uint64_t sent_at, uint64_t now)
+{
+    bool ours = ballot_compare(ballot, e->ballot) == 0;
+    if (e->state == PROPOSER_LEADING && ours && sent_at <= now && sent_at > e->answered_at[sender])
+        e->answered_at[sender] = sent_at;
+}
+
+void election_message(struct election *e, uint32_t sender, const struct message *m, uint64_t now)
+{
+    failure_detector_heard(e->detector, sender, now);
+    if (MUTANT(OVERHEARD_IS_ANSWERED))
+        on_answer(e, sender, e->ballot, now, now);
+    switch (m->kind) {
+    case MESSAGE_PROMISE:
+        on_promise(e, sender, m, now);
+        break;
+    case MESSAGE_ACCEPTED:
+        on_answer(e, sender, m->ballot, now, now);
+        break;
+    case MESSAGE_ALIVE:
+        on_answer(e, sender, m->ballot, m->to, now);
+        break;
+    case MESSAGE_NACK:
+        help_up(e, sender, m->ballot);
+        if (!MUTANT(NACK_IGNORED))
+            hear_ballot(e, m->ballot, now);
+        break;
+    case MESSAGE_HEARTBEAT:
+        on_heartbeat(e, sender, m, now);
+        break;
+    case MESSAGE_LOST:
+        on_lost(e, sender, m, now);
+        break;
+    default:
+        break;
+    }
+}
+
+/* --- time --------------------------------------------------------------------------------------------------------- */
+
+void election_begin(struct election *e, uint64_t now)
+{
+    if (e->detector == NULL)
+        e->detector = failure_detector_new(e->config, now);
+}
+
+void election_durable(struct election *e, uint64_t lsn, uint64_t now)
+{
+    e->durable = lsn;
+    e->durable_at = now;
+}
+
+void election_stop(struct election *e, uint64_t now)
+{
+    e->stopping = true;
+    follow(e);
+    send_heartbeat(e, now, MESSAGE_RESIGNED);
+}
+
+/* Whether this leader is one still (point 2 above); else since when it is none. */
+static bool leads(struct election *e, uint64_t now, uint64_t *since)
+{
+    const struct node_config *c = e->config;
+    uint64_t executed = progress_executed(e->progress);
+    if (executed > e->executed || executed >= proposer_window_now(e->proposer).next)
+        e->result_at = now;
+    e->executed = executed;
+    if (executed > e->own_from)
+        e->failures = 0;
+    uint32_t answering = 0;
+    for (node_set i = c->acceptors; i != 0; i &= i - 1)
+        answering += now - e->answered_at[node_set_first(i)] < c->dead_timeout;
+    bool answered = answering >= c->phase2_quorum || MUTANT(ANSWERS_NOT_AWAITED);
+    bool useful = now - e->result_at < c->request_timeout || MUTANT(RESULTS_NOT_AWAITED);
+    *since = useful ? now - c->dead_timeout : e->result_at;
+    return answered && useful;
+}
+
+/* For how long this node stands back. Where no other is fit, one turn is enough: the others are heard when they are. */
+static uint64_t back_for(const struct election *e, node_set fit)
+{
+    if (MUTANT(UNFIT_FOR_EVER))
+        return UINT64_MAX;
+    if (e->leader != 0)
+        return e->back << (CLAIM_SHIFT + e->failures);
+    return fit == 0 ? one_turn(e) : e->back;
+}
+
+/* Whether a question should be under way. `fit`: the others that may lead. */
+static bool wants_to_ask(struct election *e, node_set fit, uint64_t now)
+{
+    const struct node_config *c = e->config;
+    if (e->standing == STANDING_BACK && now - e->failed_at >= back_for(e, fit))
+        e->standing = STANDING_UNHEARD;
+    e->elected = leader_detector_elect(c, fit | node_set_of(c->node), e->leader) == c->node;
+    if (e->standing == STANDING_BACK)
+        return false;
+    return e->elected || (e->leader == 0 && e->standing == STANDING_UNHEARD);
+}
+
+void election_watch(struct election *e, uint64_t now, uint64_t lsn)
+{
+    const struct node_config *c = e->config;
+    struct health health = failure_detector_check(e->detector, now);
+    uint64_t since;
+    if (e->durable + 1 >= lsn)
+        e->durable_at = now;
+    if (e->leader != 0 && e->leader != c->node && !node_set_has(health.alive, e->leader))
+        e->leader = 0;
+    if (e->state == PROPOSER_LEADING) {
+        if (disk_stalled(e, now))
+            stand_back(e, e->durable_at, now);
+        else if (!leads(e, now, &since))
+            stand_back(e, since, now);
+    } else if (e->state == PROPOSER_PREPARING) {
+        if (disk_stalled(e, now) || (now - e->got_on_at >= c->dead_timeout && !MUTANT(PREPARES_FOR_EVER)))
+            stand_back(e, e->got_on_at, now);
+        else if (now - e->prepared_at >= c->prepare_timeout)
+            send_prepares(e, MUTANT(PREPARE_NOT_REPEATED) ? 0 : c->acceptors, now);
+    }
+    if (e->state >= PROPOSER_PREPARING)
+        return;
+    node_set fit = health.alive & ~e->unfit & ~node_set_of(c->node);
+    if (!able(e, now) || !wants_to_ask(e, fit, now))
+        e->state = PROPOSER_FOLLOWING;
+    else if (now >= e->ask_again_at)
+        ask(e, now);
+}
+
+/* The longest silence of a proposer. One that does not lead is heard half as often, because that only matters once a leader is
+ * lost, and speaks when it is awake anyhow: to wake up for it would cost an idle node more than all else. */
+static uint64_t heartbeat_interval(const struct election *e, bool awake)
+{
+    uint64_t interval = e->config->heartbeat_interval;
+    if (e->state == PROPOSER_LEADING)
+        return interval;
+    return awake ? interval + interval / 2 : interval * 5 / 2;
+}
+
+void election_heartbeat(struct election *e, bool awake, uint64_t now)
+{
+    bool is_unfit = unfit(e, now);
+    if (now - e->heartbeat_at < heartbeat_interval(e, awake) && is_unfit == e->told_unfit)
+        return;
+    send_heartbeat(e, now, e->state == PROPOSER_LEADING ? MESSAGE_LEADING : is_unfit ? MESSAGE_RESIGNED : 0);
+}
+
+uint64_t election_wake_at(const struct election *e, uint64_t now)
+{
+    uint64_t wake = e->heartbeat_at + heartbeat_interval(e, false), next = UINT64_MAX;
+    if (e->state == PROPOSER_PREPARING)
+        next = e->prepared_at + e->config->prepare_timeout;
+    else if (e->state == PROPOSER_FOLLOWING && e->standing == STANDING_BACK)
+        next = e->failed_at + (now - e->failed_at < one_turn(e) ? one_turn(e) : e->back);
+    else if (e->state == PROPOSER_ASKING || (e->state == PROPOSER_FOLLOWING && e->leader == 0))
+        next = e->ask_again_at;
+    return next > now && next < wake ? next : wake;
+}
