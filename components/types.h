@@ -22,7 +22,7 @@ SAME_LAYOUT(struct read_range, synod_paxos_types_read_range_t, from, to, bytes_m
 SAME_LAYOUT(struct client_reply, synod_paxos_types_client_reply_t, token, outcome, leader, replies);
 SAME_LAYOUT(struct leadership, synod_paxos_types_leadership_t, leader, ballot);
 SAME_LAYOUT(struct effect, synod_paxos_types_effect_t, tag, val.send, val.append, val.read, val.reply, val.leader,
-            val.diverged);
+            val.diverged, val.damaged);
 SAME_LIST(struct effect_list, synod_paxos_types_list_effect_t);
 SAME_LAYOUT(struct step_result, synod_paxos_types_step_result_t, effects, wake_at, credit);
 SAME_LAYOUT(struct limits, synod_paxos_types_limits_t, chunk_bytes, accept_bytes, forwarded, release_bytes, step_work, apply,
@@ -56,5 +56,6 @@ _Static_assert(EFFECT_READ == SYNOD_PAXOS_TYPES_EFFECT_READ, "effect tags");
 _Static_assert(EFFECT_REPLY == SYNOD_PAXOS_TYPES_EFFECT_REPLY, "effect tags");
 _Static_assert(EFFECT_LEADER == SYNOD_PAXOS_TYPES_EFFECT_LEADER, "effect tags");
 _Static_assert(EFFECT_DIVERGED == SYNOD_PAXOS_TYPES_EFFECT_DIVERGED, "effect tags");
+_Static_assert(EFFECT_DAMAGED == SYNOD_PAXOS_TYPES_EFFECT_DAMAGED, "effect tags");
 
 #endif

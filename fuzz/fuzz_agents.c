@@ -97,6 +97,7 @@ static void take(const struct effect *e)
         w.waiting[e->val.reply.token] = false;
         break;
     case EFFECT_DIVERGED:
+    case EFFECT_DAMAGED:
         w.stopped = true;
         break;
     default:

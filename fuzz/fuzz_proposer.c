@@ -19,7 +19,7 @@ static void check_window(struct proposer *p, const struct node_config *config)
 {
     struct proposer_window w = proposer_window_now(p);
     invariant(w.first <= w.chosen && w.chosen <= w.next);
-    invariant(w.next - w.chosen <= config->alpha * 16u);
+    invariant(w.next - w.chosen <= PROPOSER_RECOVERED_MAX);
 }
 
 static void check_entries(struct entry_list entries, struct ballot ballot)

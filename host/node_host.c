@@ -57,7 +57,8 @@ static void look_for_failure(struct node_host *h)
     struct problem problem;
     if (h->ports.exit_code == EXIT_OK || h->supervisor.broken)
         return;
-    problem_set(&problem, h->ports.exit_code, "a part of the node says that it cannot go on; the log has the reason");
+    problem_set(&problem, h->ports.exit_code, "%s: a part of the node says that it cannot go on; the log has the reason",
+                h->path);
     host_fail(h, &problem);
 }
 

@@ -148,7 +148,7 @@ void machine_stop(struct machine *m, enum fault fault, uint64_t delay)
     m->restart_at = over ? UINT64_MAX : w->now + delay;
     m->arrival_at = m->wake_at = m->power_at = UINT64_MAX;
     m->fuse = -1;
-    m->dead = m->stopping = m->power_fails = m->diverged = false;
+    m->dead = m->stopping = m->power_fails = m->diverged = m->refuses = false;
     m->leader = 0;
     m->proposer_state = PROPOSER_FOLLOWING;
 }
@@ -465,6 +465,19 @@ static void diverged(struct machine *m)
     }
 }
 
+/* A journal whose checksums are sound and whose marks are not reached. */
+static void refuses(struct machine *m)
+{
+    struct world *w = m->world;
+    if (!disk_sim_damaged(m->disk)) {
+        checks_fail(w->checks, CHECK_RECOVERY, "node %u refuses a sound journal: %s", m->id, m->problem.text);
+        return;
+    }
+    w->result->refused++;
+    checks_reached(w->checks)[REACHED_RECOVERY_REFUSED]++;
+    machine_retire(m);
+}
+
 void machine_turn(struct machine *m)
 {
     struct world *w = m->world;
@@ -481,6 +494,8 @@ void machine_turn(struct machine *m)
         burnt(m);
     } else if (!sound && m->diverged) {
         diverged(m);
+    } else if (!sound && m->refuses) {
+        refuses(m);
     } else if (!sound) {
         checks_fail(w->checks, CHECK_TRAP, "node %u stopped itself: %s", m->id, m->problem.text);
     } else {

@@ -88,6 +88,7 @@ struct machine {
     uint64_t other_state; /* what its state's hash differs by, before slots from `other_from` on; 0: it does not differ */
     uint64_t other_from;
     bool diverged;              /* it says that its state is not that of a majority */
+    bool refuses;               /* it says that its journal is damaged */
     struct serializer *alterer; /* writes messages again in which others hear of that state, or it of theirs */
     struct outgoing *altered;
     size_t altered_capacity;

@@ -261,7 +261,11 @@ static void log_text(struct ports *ports, uint32_t level, const char *text, size
 static uint64_t command(struct ports *ports) { return of(ports)->stopping ? CONTROL_STOP : CONTROL_RUN; }
 
 /* The trap that follows is what is judged; the reason was logged. */
-static void cannot_go_on(struct ports *ports, uint64_t code) { of(ports)->diverged = code == CONTROL_FAIL_DIVERGED; }
+static void cannot_go_on(struct ports *ports, uint64_t code)
+{
+    of(ports)->diverged = code == CONTROL_FAIL_DIVERGED;
+    of(ports)->refuses = code == CONTROL_FAIL_DATA;
+}
 
 const struct ports_operations machine_ports = {
     .network_receive = receive_frames,

@@ -4,9 +4,11 @@
  * RECORD_CHOSEN says up to where that holds. So recovery executes again what the journal holds, and slots long executed
  * are read back from the journal for peers that lack them; memory holds only the window and a sparse index.
  *
- * Recovery comes to a record having executed what the RECORD_CHOSEN before it says, and can take records of the slots in
- * the learner's window from there only. So a record counts only when it lies in that window, and a new RECORD_CHOSEN is
- * written before one would not.
+ * Recovery comes to a record having executed what the RECORD_CHOSEN before it says, and holds records of a window of slots from
+ * there on (recovery.h). So a record counts only when it lies in that window, and a new RECORD_CHOSEN is written before one
+ * would not. A RECORD_CHOSEN carries the window that holds from it on, since the next life may have another setting; a life that does
+ * begins with one. Where recovery has not found all that a RECORD_CHOSEN says, records are missing, and the node must not go
+ * on as if it had executed less.
  *
  * At most once: a batch is executed only if its number is above the last executed one of its origin (same or later life).
  * That is decided by the log alone, so every learner decides alike. */
@@ -16,6 +18,7 @@
 #include "core/agents/catch_up.h"
 #include "core/agents/effects.h"
 #include "core/agents/execution.h"
+#include "core/agents/recovery.h"
 #include "core/agents/results.h"
 #include "core/base/slot_ring.h"
 #include "core/paxos/learner.h"
@@ -35,6 +38,11 @@ struct learner_agent {
     struct node_config config;
     struct learner *learner;
     bool recovered;
+    struct recovery recovery;
+    uint64_t window;         /* packed: the value of RECORD_CHOSEN */
+    uint64_t window_written; /* as the last one has it; 0: there is none */
+    bool found_records;
+    uint64_t damaged_at; /* slot; 0: the journal is sound */
 
     struct execution execution;
     uint64_t executed; /* first slot not executed */
@@ -64,6 +72,8 @@ struct learner_agent *learner_agent_new(const struct node_config *config)
     agent->config.limits = limits_effective(&config->limits);
     agent->learner = learner_new(config);
     execution_init(&agent->execution, &agent->config);
+    recovery_init(&agent->recovery);
+    agent->window = learner_window(config);
     agent->executed = agent->chosen_recorded = agent->held_durably = agent->progress_sent = 1;
     slot_ring_init(&agent->held, sizeof(struct held), learner_window(config), 1);
     results_init(&agent->results, (uint64_t)config->alpha * 4, agent->config.limits.results_bytes);
@@ -75,6 +85,7 @@ struct learner_agent *learner_agent_new(const struct node_config *config)
 void learner_agent_free(struct learner_agent *agent)
 {
     learner_free(agent->learner);
+    recovery_close(&agent->recovery);
     execution_close(&agent->execution);
     slot_ring_close(&agent->held);
     results_close(&agent->results);
@@ -87,7 +98,9 @@ void learner_agent_free(struct learner_agent *agent)
 /* The journal has, at `lsn`, a record of the slot's value at `ballot`. */
 static void note_held(struct learner_agent *agent, uint64_t slot, struct ballot ballot, uint64_t lsn)
 {
-    if (slot < agent->executed || slot - agent->chosen_recorded >= learner_window(&agent->config))
+    const bool near = agent->recovered ? slot - agent->chosen_recorded < learner_window(&agent->config)
+                                       : recovery_is_near(&agent->recovery, slot);
+    if (slot < agent->executed || !near)
         return;
     catch_up_note_record(&agent->catch_up, slot, lsn);
     struct held *h = slot_ring_reach(&agent->held, slot);
@@ -98,12 +111,14 @@ static void note_held(struct learner_agent *agent, uint64_t slot, struct ballot 
 /* Records that every slot below the first one not executed is chosen, and its value recorded. */
 static void append_chosen(struct learner_agent *agent)
 {
-    uint64_t lsn =
-        effects_append(&agent->effects, RECORD_CHOSEN, &(struct entry){.slot = agent->chosen_recorded}, agent->executed);
+    const struct entry mark = {.slot = agent->chosen_recorded,
+                               .value = {.words = {&agent->window, 1}, .len = sizeof agent->window}};
+    uint64_t lsn = effects_append(&agent->effects, RECORD_CHOSEN, &mark, agent->executed);
     agent->holdings =
         memory_reserve(agent->holdings, &agent->holding_capacity, agent->holding_count + 1, sizeof *agent->holdings);
     agent->holdings[agent->holding_count++] = (struct holding){agent->executed, lsn};
     agent->chosen_recorded = agent->executed;
+    agent->window_written = agent->window;
 }
 
 static void append_if_not_held(struct learner_agent *agent, const struct entry *e)
@@ -182,19 +197,62 @@ static bool execute_some(struct learner_agent *agent)
     return false;
 }
 
-static void recover_record(struct learner_agent *agent, const struct log_record *r)
+/* The window that a RECORD_CHOSEN carries; 0: none that can be. */
+static uint64_t window_of(const struct log_record *r)
 {
-    if (r->kind == RECORD_ACCEPTED || r->kind == RECORD_LEARNED) {
-        note_held(agent, r->entry.slot, r->entry.ballot, r->lsn);
-        learner_proposed(agent->learner, &r->entry, 1);
-    } else if (r->kind == RECORD_CHOSEN) {
-        /* At whatever ballot: of each slot's records so far the highest ballot's is the chosen one. */
-        learner_chosen(agent->learner, (struct ballot){0}, r->entry.slot, r->to);
-        agent->effects.lsn = r->lsn;
+    const struct payload *value = &r->entry.value;
+    uint64_t window = value->len == sizeof window && value->words.len == 1 ? value->words.ptr[0] : 0;
+    return window <= RECOVERY_SLOTS_MAX ? window : 0;
+}
+
+/* Everything that was found up to the mark's end is chosen: at whatever ballot, since of each slot's records so far the highest
+ * ballot's is the chosen one. */
+static void recover_mark(struct learner_agent *agent, const struct log_record *r)
+{
+    struct recovery *recovery = &agent->recovery;
+    const uint64_t window = window_of(r), lacks = recovery_lacks(recovery, r->to);
+    if (window == 0 || r->entry.slot > recovery_next(recovery) || lacks < r->to) {
+        agent->damaged_at = lacks < r->to ? lacks : recovery_next(recovery);
+        return;
+    }
+    agent->effects.lsn = r->lsn;
+    while (recovery_next(recovery) < r->to) {
+        struct entry_list found = recovery_take(recovery, r->to, learner_window(&agent->config));
+        learner_proposed(agent->learner, found.ptr, found.len);
+        learner_chosen(agent->learner, (struct ballot){0}, found.ptr[0].slot, recovery_next(recovery));
         while (take_released(agent))
             ;
-        agent->chosen_recorded = agent->held_durably = learner_next(agent->learner);
     }
+    agent->chosen_recorded = agent->held_durably = recovery_next(recovery);
+    agent->window_written = recovery->window = window;
+}
+
+static void recover_record(struct learner_agent *agent, const struct log_record *r)
+{
+    agent->found_records = true;
+    if (agent->damaged_at != 0)
+        return;
+    if (r->kind == RECORD_ACCEPTED || r->kind == RECORD_LEARNED) {
+        note_held(agent, r->entry.slot, r->entry.ballot, r->lsn);
+        recovery_found(&agent->recovery, &r->entry);
+    } else if (r->kind == RECORD_CHOSEN) {
+        recover_mark(agent, r);
+    }
+}
+
+/* The journal has been given. What lies beyond the last mark may yet be learned to be chosen, like all that is heard from now on. */
+static void end_recovery(struct learner_agent *agent, uint64_t lsn)
+{
+    while (execute_some(agent)) /* nothing is left when the runner waited for it */
+        execution_settle(&agent->execution);
+    struct entry_list found = recovery_take(&agent->recovery, UINT64_MAX, learner_window(&agent->config));
+    learner_proposed(agent->learner, found.ptr, found.len);
+    recovery_close(&agent->recovery);
+    recovery_init(&agent->recovery);
+    agent->recovered = agent->progress_wanted = true;
+    agent->effects.lsn = lsn; /* of the first append of this life; until here it was that of what was recovered */
+    if (agent->found_records && agent->window_written != agent->window)
+        append_chosen(agent);
 }
 
 static void on_records(struct learner_agent *agent, const struct record_list *records)
@@ -300,7 +358,7 @@ static void on_message(struct learner_agent *agent, uint32_t sender, const struc
     }
 }
 
-static void on_event(struct learner_agent *agent, const struct event *event)
+static void on_event(struct learner_agent *agent, const struct event *event, uint64_t lsn)
 {
     switch (event->tag) {
     case EVENT_MESSAGE:
@@ -313,9 +371,7 @@ static void on_event(struct learner_agent *agent, const struct event *event)
         on_records(agent, &event->val.records);
         break;
     case EVENT_RECOVERED:
-        while (execute_some(agent)) /* nothing is left when the runner waited for it */
-            execution_settle(&agent->execution);
-        agent->recovered = agent->progress_wanted = true;
+        end_recovery(agent, lsn);
         break;
     case EVENT_APPENDED:
         note_held(agent, event->val.appended.slot, event->val.appended.ballot, event->val.appended.lsn);
@@ -395,7 +451,12 @@ struct step_result learner_agent_step(struct learner_agent *agent, uint64_t now,
     catch_up_settle(&agent->catch_up);
     for (size_t i = 0; i < count; i++) {
         appending = appending || events[i].tag == EVENT_APPENDED;
-        on_event(agent, &events[i]);
+        on_event(agent, &events[i], lsn);
+    }
+    if (agent->damaged_at != 0) {
+        agent->effects.count = 0;
+        effects_add(&agent->effects, EFFECT_DAMAGED)->val.damaged = agent->damaged_at;
+        return effects_end(&agent->effects, UINT64_MAX, 0);
     }
     bool more = execute_some(agent);
     if (!agent->recovered)

@@ -220,7 +220,7 @@ struct leadership {
     struct ballot ballot;
 };
 
-enum effect_tag { EFFECT_SEND, EFFECT_APPEND, EFFECT_READ, EFFECT_REPLY, EFFECT_LEADER, EFFECT_DIVERGED };
+enum effect_tag { EFFECT_SEND, EFFECT_APPEND, EFFECT_READ, EFFECT_REPLY, EFFECT_LEADER, EFFECT_DIVERGED, EFFECT_DAMAGED };
 
 struct effect {
     uint8_t tag; /* enum effect_tag */
@@ -230,6 +230,7 @@ struct effect {
         struct read_range read;
         struct client_reply reply;
         struct leadership leader;
+        uint64_t damaged;  /* slot of which the journal lacks a value that it says it has */
         uint64_t diverged; /* slot before which this node's state came to differ from that of a majority */
     } val;
 };

@@ -11,10 +11,6 @@
 #include "core/base/mutant.h"
 #include "core/base/slot_ring.h"
 
-/* Phase 1 looks this many times alpha beyond the floor at most: a bound on what a promise can make us remember. Acceptors hold
- * votes for fewer slots: their window, and after a restart alpha more. */
-enum { RECOVERED_ALPHAS_MAX = 16 };
-
 enum proposer_mode { IDLE, PREPARING, LEADING };
 
 struct proposal {
@@ -154,7 +150,7 @@ static bool chunk_is_sound(const struct proposer *p, uint32_t sender, const stru
         const struct entry *e = &chunk->entries.ptr[i];
         if (e->slot < chunk->from || e->slot >= chunk->to || ballot_compare(e->ballot, p->ballot) >= 0)
             return false;
-        if (e->slot >= floor && e->slot - floor >= p->alpha * RECOVERED_ALPHAS_MAX)
+        if (e->slot >= floor && e->slot - floor >= PROPOSER_RECOVERED_MAX)
             return false;
     }
     return true;

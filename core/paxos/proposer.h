@@ -8,6 +8,11 @@
 
 #include "core/base/types.h"
 
+/* Phase 1 looks so many slots beyond the floor at most: a bound on what a promise can make us remember. Acceptors hold votes for fewer:
+ * four times alpha, and after a restart alpha more. It is that of the largest alpha with some to spare, and not of this node's,
+ * since votes may be older than the setting. */
+enum { PROPOSER_RECOVERED_MAX = 1 << 16 };
+
 struct proposer;
 
 enum promise_outcome { PROMISE_IGNORED, PROMISE_MORE, PROMISE_WAITING, PROMISE_ELECTED };

@@ -462,17 +462,17 @@ static void add_reply(struct runner *r, const struct client_reply *reply)
     };
 }
 
-/* This node's state is not that of the others: nothing of this turn may leave it. */
-static void stop_diverged(struct runner *r, uint64_t slot)
+/* Nothing of this turn may leave the node. The log says why: at `slot`, between two texts. */
+static void stop_at(struct runner *r, const char *head, uint64_t slot, const char *tail, enum control_failure code)
 {
-    static const char head[] = "the state before slot ", tail[] = " is not that of a majority of the learners; stopping";
-    char text[sizeof head + DECIMAL_MAX + sizeof tail];
-    size_t len = sizeof head - 1;
+    char text[256];
+    size_t len = strlen(head), tail_len = strlen(tail);
+    invariant(len + DECIMAL_MAX + tail_len <= sizeof text);
     memcpy(text, head, len);
     len += decimal_write_unsigned(slot, (uint8_t *)text + len);
-    memcpy(text + len, tail, sizeof tail - 1);
-    ports_log(r->ports, LOG_ERROR, text, len + sizeof tail - 1);
-    cannot_go_on(r, CONTROL_FAIL_DIVERGED);
+    memcpy(text + len, tail, tail_len);
+    ports_log(r->ports, LOG_ERROR, text, len + tail_len);
+    cannot_go_on(r, code);
 }
 
 static void sort_effects(struct runner *r, const struct effect_list *effects)
@@ -491,7 +491,13 @@ static void sort_effects(struct runner *r, const struct effect_list *effects)
             add_reply(r, &e->val.reply);
             break;
         case EFFECT_DIVERGED:
-            stop_diverged(r, e->val.diverged);
+            stop_at(r, "the state before slot ", e->val.diverged, " is not that of a majority of the learners; stopping",
+                    CONTROL_FAIL_DIVERGED);
+            break;
+        case EFFECT_DAMAGED:
+            stop_at(r, "the journal says that slot ", e->val.damaged,
+                    " is chosen, and the record of its value is missing. Format a new folder and replace the member",
+                    CONTROL_FAIL_DATA);
             break;
         case EFFECT_LEADER:
             ports_client_leader(r->ports, e->val.leader.leader, e->val.leader.ballot.round);

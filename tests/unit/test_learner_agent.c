@@ -284,6 +284,75 @@ static void a_restart_brings_back_all_that_was_held(void **state)
     }
 }
 
+/* The next life, with another alpha. */
+static struct step_result restart_with(uint32_t alpha)
+{
+    learner_agent_free(agent);
+    config.alpha = alpha;
+    return start();
+}
+
+/* A journal is read with the windows of who wrote it: a smaller setting finds no less in it. */
+static void another_alpha_recovers_the_same(void **state)
+{
+    static const uint32_t alphas[] = {16, 2, 8, 1, 16};
+    uint64_t next = 1;
+    for (size_t life = 0; life < sizeof alphas / sizeof alphas[0]; life++) {
+        struct step_result r = restart_with(alphas[life]);
+        const uint64_t window = learner_window(&config);
+        assert_int_equal(learner_agent_status(agent).executed, next);
+        assert_int_equal(count_effects(&r, EFFECT_APPEND), life > 0); /* an empty journal needs no word */
+        if (life > 0) {
+            assert_int_equal(appended(&r, RECORD_CHOSEN)->entry.slot, next);
+            assert_int_equal(appended(&r, RECORD_CHOSEN)->to, next);
+            assert_int_equal(appended(&r, RECORD_CHOSEN)->entry.value.words.ptr[0], window);
+        }
+        arrive(next, next + window, true);
+        next += window;
+        tell(8, (struct message){.kind = MESSAGE_CHOSEN, .ballot = b1, .from = 1, .chosen = next});
+        assert_int_equal(learner_agent_status(agent).executed, next);
+        now += 10 * config.exec_interval;
+        step(NULL, 0); /* writes that down */
+    }
+    struct step_result same = restart_with(16);
+    assert_int_equal(learner_agent_status(agent).executed, next);
+    assert_int_equal(count_effects(&same, EFFECT_APPEND), 0);
+    (void)state;
+}
+
+static void damaged_at(struct step_result r, uint64_t slot)
+{
+    assert_int_equal(r.effects.len, 1);
+    assert_int_equal(effect_of(&r, EFFECT_DAMAGED, 0)->val.damaged, slot);
+}
+
+/* A journal that says of a slot that it holds it, and does not. */
+static void a_mark_that_is_not_reached_is_damage(void **state)
+{
+    (void)state;
+    for (uint64_t slot = 1; slot <= 10; slot++)
+        choose(slot, b1, slot);
+    size_t values_left_out = 0;
+    for (size_t i = 0; i < journal_count; i++) {
+        struct log_record was = journal[i];
+        if (was.kind == RECORD_LEARNED) {
+            journal[i].kind = RECORD_FLOOR; /* of no meaning here */
+            damaged_at(restart_with(config.alpha), was.entry.slot);
+            values_left_out++;
+        } else if (was.to > 2) {
+            journal[i].entry.slot++; /* from behind a gap */
+            damaged_at(restart_with(config.alpha), was.entry.slot);
+            journal[i].entry.slot--;
+            journal[i].entry.value.len = 0; /* without a window */
+            damaged_at(restart_with(config.alpha), was.entry.slot);
+        }
+        journal[i] = was;
+    }
+    assert_int_equal(values_left_out, 10);
+    restart_with(config.alpha);
+    assert_int_equal(learner_agent_status(agent).executed, 11);
+}
+
 static void peers_get_chosen_slots_from_the_journal(void **state)
 {
     (void)state;
@@ -492,6 +561,8 @@ int main(void)
         TEST(a_batch_is_executed_at_most_once),
         TEST(results_tell_what_a_slot_held),
         TEST(a_value_that_is_no_batch_changes_nothing),
+        TEST(another_alpha_recovers_the_same),
+        TEST(a_mark_that_is_not_reached_is_damage),
         TEST(an_executed_slot_is_recorded),
         TEST(a_vote_in_the_journal_is_not_recorded_again),
         TEST(a_restart_executes_what_the_journal_holds),

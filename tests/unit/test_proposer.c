@@ -210,6 +210,25 @@ static void recovered_slots_are_sent_as_the_window_allows(void **state)
     proposer_free(p);
 }
 
+/* Votes may be older than this node's alpha. */
+static void votes_far_beyond_the_window_are_recovered(void **state)
+{
+    struct node_config config = three_nodes(1);
+    config.alpha = 1;
+    struct proposer *p = proposer_new(&config);
+    (void)state;
+    struct ballot b = proposer_prepare(p, ballot_of(9, 1), 1);
+    const uint64_t far = 5 * 4096;
+    struct entry vote = entry_at(far, ballot_of(1, 2), "x");
+    promise(p, 2, b, (struct chunk){1, far + 1, 1, false, &vote, 1});
+    assert_int_equal(promise_nothing(p, 3, b).outcome, PROMISE_ELECTED);
+    assert_int_equal(proposer_window_now(p).next, far + 1);
+    vote.slot = 1 + PROPOSER_RECOVERED_MAX;
+    b = proposer_prepare(p, ballot_of(19, 1), 1);
+    assert_int_equal(promise(p, 2, b, (struct chunk){1, vote.slot + 1, 1, false, &vote, 1}).outcome, PROMISE_IGNORED);
+    proposer_free(p);
+}
+
 static void a_quorum_of_votes_at_the_ballot_chooses(void **state)
 {
     struct proposer *p = fresh();
@@ -310,6 +329,7 @@ int main(void)
         cmocka_unit_test(unsound_chunks_are_ignored),
         cmocka_unit_test(the_window_is_alpha_slots),
         cmocka_unit_test(recovered_slots_are_sent_as_the_window_allows),
+        cmocka_unit_test(votes_far_beyond_the_window_are_recovered),
         cmocka_unit_test(a_quorum_of_votes_at_the_ballot_chooses),
         cmocka_unit_test(unanswered_names_what_an_acceptor_lacks),
         cmocka_unit_test(settling_passes_what_was_chosen_behind),
