@@ -20,6 +20,7 @@ void outstanding_add(struct outstanding *o, uint64_t token, uint64_t now)
     struct outstanding_batch *b = slot_ring_reach(&o->batches, o->end++);
     *b = (struct outstanding_batch){.token = token, .arrived_at = now, .asked_at = now, .waiting = true};
     o->count++;
+    o->current++;
 }
 
 void outstanding_queue(struct outstanding *o, uint64_t number, const struct payload *value)
@@ -58,11 +59,13 @@ void outstanding_proposed(struct outstanding *o, uint64_t number, uint64_t slot)
 }
 
 /* The batch has its answer. */
-static void take_out(struct outstanding *o, struct outstanding_batch *b)
+static void take_out(struct outstanding *o, uint64_t number)
 {
+    struct outstanding_batch *b = slot_ring_at(&o->batches, number);
     b->waiting = b->queued = false;
     payload_free(&b->value);
     o->count--;
+    o->current -= number >= o->changed;
     while (o->batches.base < o->end && !((struct outstanding_batch *)slot_ring_at(&o->batches, o->batches.base))->waiting)
         slot_ring_advance(&o->batches);
 }
@@ -73,7 +76,7 @@ bool outstanding_answer(struct outstanding *o, uint64_t number, uint64_t slot, u
     if (b == NULL || !b->waiting || b->queued || (outcome != OUTCOME_EXECUTED && b->slot != slot))
         return false;
     *token = b->token;
-    take_out(o, b);
+    take_out(o, number);
     return true;
 }
 
@@ -83,7 +86,7 @@ bool outstanding_unqueue(struct outstanding *o, struct outstanding_overdue *batc
     if (b == NULL)
         return false;
     *batch = (struct outstanding_overdue){.number = o->queue, .token = b->token, .queued = true};
-    take_out(o, b);
+    take_out(o, o->queue);
     return true;
 }
 
@@ -96,7 +99,7 @@ bool outstanding_expired(struct outstanding *o, uint64_t now, uint64_t timeout, 
         return false;
     *batch =
         (struct outstanding_overdue){.number = o->batches.base, .slot = b->slot, .token = b->token, .queued = b->queued};
-    take_out(o, b);
+    take_out(o, o->batches.base);
     return true;
 }
 
@@ -115,4 +118,24 @@ bool outstanding_overdue(struct outstanding *o, uint64_t now, uint64_t interval,
     return false;
 }
 
+void outstanding_changed(struct outstanding *o)
+{
+    o->changed = o->end;
+    o->current = 0;
+}
+
+bool outstanding_orphaned(struct outstanding *o, struct outstanding_overdue *batch)
+{
+    for (uint64_t number = o->batches.base; number < o->changed; number++) {
+        const struct outstanding_batch *b = slot_ring_at(&o->batches, number);
+        if (b == NULL || !b->waiting || b->queued || b->slot != 0)
+            continue;
+        *batch = (struct outstanding_overdue){.number = number, .token = b->token};
+        take_out(o, number);
+        return true;
+    }
+    return false;
+}
+
 uint64_t outstanding_count(const struct outstanding *o) { return o->count; }
+uint64_t outstanding_current(const struct outstanding *o) { return o->current; }

@@ -22,6 +22,8 @@ struct outstanding {
     uint64_t queue;           /* every queued batch has at least this number */
     uint64_t scan;
     uint64_t count;
+    uint64_t changed; /* batches below this number came before the last change of leader */
+    uint64_t current; /* of `count` those that came since */
 };
 
 struct outstanding_overdue {
@@ -54,6 +56,12 @@ bool outstanding_expired(struct outstanding *o, uint64_t now, uint64_t timeout, 
  * and counts them as asked about. */
 void outstanding_scan(struct outstanding *o);
 bool outstanding_overdue(struct outstanding *o, uint64_t now, uint64_t interval, struct outstanding_overdue *batch);
+/* Another leader is known than the one that the batches so far were meant for. */
+void outstanding_changed(struct outstanding *o);
+/* Takes out a batch that was forwarded to the leader before the last change; false when there is none. */
+bool outstanding_orphaned(struct outstanding *o, struct outstanding_overdue *batch);
 uint64_t outstanding_count(const struct outstanding *o);
+/* Those that came since the last change of leader. */
+uint64_t outstanding_current(const struct outstanding *o);
 
 #endif

@@ -8,6 +8,9 @@
 #include "core/agents/progress.h"
 #include "core/formats/batch.h"
 
+/* Batches without an answer are at most so many times batches_in_flight, however often the leader changes meanwhile. */
+enum { LEADERS_AWAITED = 4 };
+
 struct proposer_agent {
     struct node_config config;
     struct proposer *proposer;
@@ -22,7 +25,10 @@ struct proposer_agent {
     uint64_t retransmit_chosen; /* the window's state at the last look */
     uint64_t prompt_until;      /* slots below are awaited by other nodes: tell at once */
 
-    uint64_t overdue_at; /* next look for batches to ask about */
+    uint64_t overdue_at;  /* next look for batches to ask about */
+    uint32_t followed;    /* leader, at the last look */
+    struct ballot served; /* of the leader that batches are meant for; none: none was known yet */
+    uint64_t changed_at;  /* when it last changed */
     struct outstanding outstanding;
     struct message *forwarded; /* limits.forwarded of them at most */
     size_t forwarded_count;
@@ -284,6 +290,27 @@ static bool lead_on(struct proposer_agent *agent, uint64_t now)
 
 /* --- time --------------------------------------------------------------------------------------------------------- */
 
+/* Clients of another leader than before do not wait for what was forwarded to that one: such batches take no credit any more. If it proposed
+ * them, the new leader, which proposes again what it finds, brings their results about within a moment. If not, they have got lost with
+ * it; but it, too, may come back and propose them still, so that nothing better than "unknown" can be said of them. */
+static void watch_change(struct proposer_agent *agent, uint64_t now)
+{
+    const struct election *e = &agent->election;
+    struct outstanding_overdue orphan;
+    const bool is_news = e->leader != agent->followed;
+    agent->followed = e->leader;
+    if (is_news && e->leader != 0 && ballot_compare(e->ballot, agent->served) != 0) {
+        agent->served = e->ballot;
+        agent->changed_at = now;
+        outstanding_changed(&agent->outstanding);
+    }
+    if (e->leader == 0 || now - agent->changed_at < agent->config.dead_timeout / 2)
+        return;
+    uint8_t unknown = MUTANT(UNKNOWN_IS_REFUSED) ? OUTCOME_MOVED : OUTCOME_UNKNOWN;
+    while (outstanding_orphaned(&agent->outstanding, &orphan))
+        answer(agent, orphan.token, unknown);
+}
+
 /* Looks after batches that have waited too long: asks a learner that must know, or gives up: with "busy" while it is still queued, else
  * with "unknown". */
 static void watch_outstanding(struct proposer_agent *agent, uint64_t now)
@@ -322,10 +349,11 @@ static uint64_t wake_at(const struct proposer_agent *agent, uint64_t now, bool m
 /* How many more client batches to take: few while some are unanswered, so that commands gather into large batches. */
 static uint32_t credit(const struct proposer_agent *agent)
 {
-    uint64_t waiting = outstanding_count(&agent->outstanding);
+    uint64_t waiting = outstanding_current(&agent->outstanding), all = outstanding_count(&agent->outstanding);
     bool leads = is_leading(agent) || (agent->config.forward && agent->election.leader != 0);
     bool takes = leads && !agent->election.stopping;
-    return takes && waiting < agent->config.batches_in_flight ? (uint32_t)(agent->config.batches_in_flight - waiting) : 0;
+    uint64_t most = agent->config.batches_in_flight;
+    return takes && waiting < most && all < most * LEADERS_AWAITED ? (uint32_t)(most - waiting) : 0;
 }
 
 static void on_event(struct proposer_agent *agent, const struct event *event, uint64_t now)
@@ -366,6 +394,7 @@ struct step_result proposer_agent_step(struct proposer_agent *agent, uint64_t no
         drop_forwarded(agent);
         agent->in_flight = false;
     }
+    watch_change(agent, now);
     watch_outstanding(agent, now);
     if (!is_leading(agent))
         election_heartbeat(e, count > 0, now);

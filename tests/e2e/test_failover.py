@@ -1,12 +1,14 @@
 """kill -9 of the leader under load: another one answers within a second, nothing acknowledged is lost, no answer is wrong, and who
 was killed comes back and catches up."""
 
+import threading
 import time
 
 import pytest
 
 from cluster import wait_until
 from history import Load
+from resp import Connection, ReplyError
 
 KILLS = 2
 ANSWER_WITHIN_S = 1.0  # at default settings
@@ -39,6 +41,41 @@ def test_leader_is_killed(make_cluster, deployment, native):
     cluster.wait_settled()
     load.judge()
     cluster.stop()
+
+
+def test_forwarded_commands_are_not_held_up_by_a_dead_leader(make_cluster):
+    """With `forward: true`: whoever asks a follower in the moments after the leader's death has an answer soon, not after
+    request_timeout_ms (5 s), be it that nobody can know."""
+    cluster = make_cluster("coordinator", native=True, settings={"forward": "true"})
+    leader = cluster.up()
+    follower = next(node for node in cluster.nodes if node != leader)
+    answers, ended = [], threading.Event()
+
+    def ask(number):
+        with Connection(cluster.nodes[follower].client_port, timeout_s=20) as connection:
+            while not ended.is_set():
+                began = time.monotonic()
+                try:
+                    reply = connection.command("SET", f"key-{number}", "value")
+                except ReplyError as error:
+                    reply = error
+                answers.append((time.monotonic() - began, str(reply)))
+
+    askers = [threading.Thread(target=ask, args=[number]) for number in range(8)]
+    for asker in askers:
+        asker.start()
+    wait_until(lambda: len(answers) > 500, 20, "answers")
+    cluster.kill(leader)
+    cluster.wait_leader()
+    seen = len(answers)
+    wait_until(lambda: len(answers) > seen + 2000, 20, "answers of another leader")
+    ended.set()
+    for asker in askers:
+        asker.join()
+    slowest = sorted(answers)[-8:]
+    print("the slowest answers:", slowest)
+    assert slowest[-1][0] < 3
+    cluster.start(leader)
 
 
 def test_leader_stops_in_good_order(make_cluster):

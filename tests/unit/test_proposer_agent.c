@@ -723,6 +723,56 @@ static void a_forwarder_sends_a_batch_once(void **state)
     assert_int_equal(reply()->outcome, OUTCOME_UNKNOWN);
 }
 
+/* What it forwarded to a leader that is gone holds nobody up, and its clients hear soon that they cannot know. */
+static void a_change_of_leader_settles_what_was_forwarded(void **state)
+{
+    (void)state;
+    struct message beat = {.kind = MESSAGE_HEARTBEAT, .flags = MESSAGE_LEADING, .ballot = ballot_of(5, 9)};
+    tell(9, beat);
+    for (uint64_t token = 1; token <= 4; token++)
+        submit(token);
+    assert_int_equal(r.credit, 0);
+    pass(config.suspect_timeout, 0x80); /* the leader is silent */
+    assert_int_equal(r.credit, 0);
+    tell(9, beat); /* the same leadership as before */
+    assert_int_equal(r.credit, 0);
+    beat.ballot = ballot_of(6, 7);
+    tell(7, beat);
+    assert_int_equal(r.credit, 4);
+    submit(5);
+    assert_int_equal(sent(&r, MESSAGE_FORWARD)->to, node_set_of(7));
+    assert_int_equal(r.credit, 3);
+    executed(2, 1, 0); /* the old leader had proposed it */
+    assert_int_equal(reply()->token, 2);
+    assert_int_equal(reply()->outcome, OUTCOME_EXECUTED);
+    now += config.dead_timeout / 2 - 1;
+    tell(7, beat);
+    assert_null(reply());
+    now += 1;
+    tell(7, beat);
+    assert_int_equal(count_effects(&r, EFFECT_REPLY), 3);
+    for (size_t n = 0; n < 3; n++)
+        assert_int_equal(effect_of(&r, EFFECT_REPLY, n)->val.reply.outcome, OUTCOME_UNKNOWN);
+    executed(5, 3, 0);
+    assert_int_equal(reply()->token, 5);
+    assert_int_equal(r.credit, 4);
+}
+
+/* However often leaders change. */
+static void batches_of_earlier_leaders_are_bounded(void **state)
+{
+    (void)state;
+    uint64_t token = 0;
+    for (uint64_t round = 5; round < 50; round++) {
+        uint32_t leader = round % 2 == 0 ? 7 : 9;
+        tell(leader,
+             (struct message){.kind = MESSAGE_HEARTBEAT, .flags = MESSAGE_LEADING, .ballot = ballot_of(round, leader)});
+        for (uint32_t credit = r.credit; credit > 0; credit--)
+            submit(++token);
+    }
+    assert_int_equal(token, 16);
+}
+
 static void a_leader_proposes_what_others_forward(void **state)
 {
     (void)state;
@@ -976,6 +1026,8 @@ int main(void)
         TEST(the_learners_answer_in_turn),
         TEST(a_missing_answer_is_asked_for_from_all_who_can_know),
         TEST_OF_8(a_forwarder_sends_a_batch_once),
+        TEST_OF_8(a_change_of_leader_settles_what_was_forwarded),
+        TEST_OF_8(batches_of_earlier_leaders_are_bounded),
         TEST(a_leader_proposes_what_others_forward),
         TEST(forwarded_batches_are_bounded),
         TEST_OF_8(a_forwarder_that_stops_takes_no_more),
