@@ -18,6 +18,7 @@ enum {
     READ_AGAIN = 4096,      /* to see that there is nothing more */
     READS_MAX = 16,         /* of one connection in one iteration */
     ACCEPTS_MAX = 64,       /* in one iteration */
+    ACCEPT_AGAIN_MS = 100,  /* after a failure: what is missing, a file descriptor, is missing for a while */
     GATHER_MAX = 64 * 1024,
     DIRECT_MIN = 8 * 1024, /* from here on a buffer is written from where it is */
     LINGERING_MAX = 256,
@@ -95,6 +96,8 @@ static bool is_draining(const struct uv__connection *c)
     return false;
 }
 
+static void handle_free(uv_handle_t *handle) { free(handle); }
+
 static void linger_close(uv_handle_t *handle)
 {
     struct lingering *l = (struct lingering *)handle;
@@ -102,8 +105,6 @@ static void linger_close(uv_handle_t *handle)
     uv__watch_close(&l->output);
     connection_drop(&l->connection);
 }
-
-static void linger_free(uv_handle_t *handle) { free(handle); }
 
 static bool linger_active(const uv_handle_t *handle)
 {
@@ -117,7 +118,7 @@ static void on_drained(void *owner)
     if (is_draining(&l->connection))
         return;
     l->handle.loop->lingering--;
-    uv_close(&l->handle, linger_free);
+    uv_close(&l->handle, handle_free);
 }
 
 static void on_unwanted(void *owner)
@@ -164,6 +165,8 @@ static void cancel_writes(uv_tcp_t *tcp)
 static void tcp_close(uv_handle_t *handle)
 {
     uv_tcp_t *tcp = (uv_tcp_t *)handle;
+    if (tcp->again != NULL)
+        uv_close((uv_handle_t *)tcp->again, handle_free);
     uv__watch_close(&tcp->incoming);
     uv__watch_close(&tcp->input);
     uv__watch_close(&tcp->output);
@@ -534,6 +537,8 @@ static int take_connection(uv_tcp_t *listener)
     return UV_EMFILE;
 }
 
+static void on_again(uv_timer_t *timer) { uv__watch_start(&((uv_tcp_t *)timer->data)->incoming); }
+
 static void on_incoming(void *owner)
 {
     uv_tcp_t *listener = owner;
@@ -546,8 +551,11 @@ static void on_incoming(void *owner)
         if (status == 0)
             uv__watch_stop(&listener->incoming); /* until uv_accept takes it */
         listener->connection_cb(listener, status);
-        if (status != 0)
+        if (status != 0) {
+            uv__watch_stop(&listener->incoming); /* it would go on saying that it is ready */
+            uv_timer_start(listener->again, on_again, ACCEPT_AGAIN_MS, 0);
             return;
+        }
     }
 }
 
@@ -569,6 +577,10 @@ int uv_listen(uv_stream_t *stream, int backlog, uv_connection_cb callback)
         return uv__error(error);
     stream->connection_cb = callback;
     stream->listening = true;
+    stream->again = memory_new(1, sizeof *stream->again);
+    uv_timer_init(stream->loop, stream->again);
+    uv_unref((uv_handle_t *)stream->again);
+    stream->again->data = stream;
     uv__watch_init(&stream->incoming, stream->loop, stream->connection.socket, subscribe_socket, on_incoming, stream);
     uv__watch_start(&stream->incoming);
     return 0;

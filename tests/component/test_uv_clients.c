@@ -3,7 +3,9 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <time.h>
 
 #include "core/formats/batch.h"
 #include "core/formats/config_frame.h"
@@ -348,12 +350,45 @@ static void many_clients(void **state)
     end(p);
 }
 
+/* Without a file descriptor for them, connections wait; the log says so, and nobody is busy with it. */
+static void no_descriptor(void **state)
+{
+    (void)state;
+    enum { TURNS = 400 };
+    struct rlimit limit, low;
+    struct parts *p = begin();
+    take(p, 1);
+    int fd = dial();
+    ask(p, fd, "PING\r\n", "+PONG\r\n");
+    int late = dial(), next = dup(late); /* what the next descriptor would be */
+    close(next);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    low = (struct rlimit){.rlim_cur = (rlim_t)next, .rlim_max = limit.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
+    for (int i = 0; i < TURNS && strstr(p->log, "connections cannot be accepted") == NULL; i++)
+        turn(p);
+    assert_non_null(strstr(p->log, "connections cannot be accepted"));
+    struct timespec before, after;
+    clock_gettime(CLOCK_MONOTONIC, &before);
+    for (int i = 0; i < TURNS; i++) /* each waits for a while, as there is nothing to do */
+        turn(p);
+    clock_gettime(CLOCK_MONOTONIC, &after);
+    int64_t us = (after.tv_sec - before.tv_sec) * 1000000 + (after.tv_nsec - before.tv_nsec) / 1000;
+    assert_true(us > TURNS * WAIT_US / 2);
+    ask(p, fd, "PING\r\n", "+PONG\r\n");
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    ask(p, late, "PING\r\n", "+PONG\r\n");
+    close(fd);
+    close(late);
+    end(p);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(commands),        cmocka_unit_test(another_leads), cmocka_unit_test(credit),
         cmocka_unit_test(status_for_info), cmocka_unit_test(large_value),   cmocka_unit_test(late_reader),
-        cmocka_unit_test(many_clients),
+        cmocka_unit_test(many_clients),    cmocka_unit_test(no_descriptor),
     };
     parts_folder = argc > 1 ? argv[1] : ".";
     signal(SIGPIPE, SIG_IGN);

@@ -193,6 +193,7 @@ struct uv_tcp_s {
     struct uv__connection connection;
     struct uv__connection accepted; /* a listener's, until uv_accept takes it */
     struct uv__watch incoming;      /* of a socket that listens or is being connected */
+    uv_timer_t *again;              /* of a listener: when it looks again after a failure */
     struct uv__watch input, output;
     uv_connection_cb connection_cb;
     uv_alloc_cb alloc_cb;
