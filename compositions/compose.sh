@@ -13,7 +13,8 @@
 #
 # Writes $BUILD/nodes/<key>.wac, which says how the node is put together, and $BUILD/nodes/<key>.wasm, whose path it prints; the
 # key is the role, and every choice that is not the default. BUILD is the folder that holds components/ and nodes/, build/ by
-# default. synod:state-machine is the kv-store, or the component that $STATE_MACHINE names. With FAULTY=yes all parts but those
+# default. With PARTS=list it writes nothing, and prints the names of the components that it would take, one a line.
+# synod:state-machine is the kv-store, or the component that $STATE_MACHINE names. With FAULTY=yes all parts but those
 # over WASI are the ones that break on demand (wit/faults.wit), and the node is written to $BUILD/faulty/nodes/.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -66,12 +67,12 @@ acceptor_parts() {
 }
 learner_parts() {
   part learner </dev/null
-  part state-machine </dev/null
   { feed learner learner; feed state-machine state-machine; } | part learner-agent
 }
 
 # The roles. The runner's `node` is the coordinator, or the one agent, whose interface has the same shape under another name.
 node_parts() {
+  part state-machine </dev/null # where nothing is executed, the client port still tells what its commands are
   case $role in
     proposer-node) proposer_parts ;;
     acceptor-node) acceptor_parts ;;
@@ -112,6 +113,7 @@ feed_network() { # INTERFACES...: from the part that has this end of the network
 }
 feed_runner() {
   feed_node
+  feed state-machine state-machine
   [ "$serializer" = host ] || feed serializer serializer
   [ "$storage" = host ] || feed storage storage
   feed_network network-server network-client
@@ -141,6 +143,13 @@ write_composition() {
   fi
 }
 
+# The components that the composition takes, by file.
+part_names() {
+  write_composition | sed -n "s/^let .* = new synod:\([a-z-]*\) {$/\1/p" | sort -u |
+    sed "s/^leader-detector$/leader-detector-$rule/; s/^state-machine$/kv-store/"
+}
+if [ "${PARTS:-}" = list ]; then part_names; exit; fi
+
 # component NAME: its file.
 component() {
   if [ -n "${FAULTY:-}" ] && [ -e "$build/faulty/$1-faulty.wasm" ]; then echo "$build/faulty/$1-faulty.wasm"; else echo "$build/components/$1.wasm"; fi
@@ -149,9 +158,6 @@ nodes=$build/${FAULTY:+faulty/}nodes
 mkdir -p "$nodes"
 write_composition >"$nodes/$key.wac"
 parts=("synod:leader-detector=$(component "leader-detector-$rule")" "synod:state-machine=${STATE_MACHINE:-$(component kv-store)}")
-for file in "$build"/components/*.wasm; do
-  name=$(basename "$file" .wasm)
-  parts+=("synod:$name=$(component "$name")")
-done
+for name in $(part_names); do parts+=("synod:$name=$(component "$name")"); done
 "$build/bin/wasm-build" compose "$nodes/$key.wac" "$nodes/$key.wasm" "${parts[@]}"
 echo "$nodes/$key.wasm"

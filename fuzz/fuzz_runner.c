@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/base/memory.h"
+#include "core/formats/command_table.h"
 #include "core/formats/config_frame.h"
 #include "core/formats/record.h"
 #include "core/formats/serializer.h"
@@ -256,8 +257,12 @@ void ports_client_leader(struct ports *p, uint64_t node, uint64_t round)
 void ports_client_status(struct ports *p, const struct packet *status)
 {
     struct node_status told;
+    struct command_table commands;
     (void)p;
-    invariant(status_frame_decode(status, &told) && told.node == config.node);
+    if (status->kind == STATUS_COMMANDS)
+        invariant(command_table_decode(status, &commands) && commands.count > 0);
+    else
+        invariant(status_frame_decode(status, &told) && told.node == config.node);
 }
 
 void ports_log(struct ports *p, uint32_t level, const char *text, size_t len)

@@ -255,7 +255,7 @@ _Static_assert(IMPORTS <= 64, "a bit for each in struct node_imports");
 
 /* ---- checking ---- */
 
-/* Of WASI 0.2, every interface that Wasmtime has beside HTTP. */
+/* Of WASI 0.2, every interface that Wasmtime has beside HTTP. What they let the node reach, the sandbox says. */
 static bool is_wasi(const char *interface)
 {
     static const char *const packages[] = {"wasi:cli/", "wasi:clocks/", "wasi:filesystem/",
@@ -269,6 +269,13 @@ static bool is_wasi(const char *interface)
     return false;
 }
 
+/* A node has a use for WASI when its network or its storage is in the sandbox with it. */
+static bool has_wasi(const struct node_wasm *w)
+{
+    const struct config_node *self = w->options.config != NULL ? config_find(w->options.config, w->options.node) : NULL;
+    return self != NULL && (config_network_in_guest(self) || self->storage == PLACE_GUEST);
+}
+
 struct import_check {
     struct node_wasm *w;
     struct problem *problem;
@@ -278,7 +285,7 @@ static bool check_import(void *context, const struct component_name *name)
 {
     struct import_check *check = context;
     struct node_wasm *w = check->w;
-    if (w->options.config != NULL && is_wasi(name->interface)) {
+    if (has_wasi(w) && is_wasi(name->interface)) {
         w->imports.wasi = true;
         return true;
     }

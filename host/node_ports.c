@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "core/formats/command_table.h"
 #include "core/formats/config_frame.h"
 #include "core/formats/record.h"
 
@@ -57,11 +58,16 @@ static void reached(struct node_ports *p, uint64_t slot)
         p->slot = slot;
 }
 
-/* Not for INFO, which asks the node itself (client_server_options): it is what remains of a life that breaks. */
+/* The status is not for INFO, which asks the node itself (client_server_options): it is what remains of a life that breaks. */
 static void take_status(struct ports *ports, const struct packet *packet)
 {
     struct node_ports *p = of(ports);
     struct node_status status;
+    if (packet->kind == STATUS_COMMANDS) {
+        if (p->clients != NULL)
+            client_server_describe(p->clients, packet);
+        return;
+    }
     if (p->clients != NULL)
         client_server_room(p->clients, packet->kind != STATUS_NO_ROOM);
     if (status_frame_decode(packet, &status))

@@ -16,6 +16,7 @@
 
 #include "core/base/memory.h"
 #include "core/formats/config_frame.h"
+#include "host/component_file.h"
 #include "host/component_types.h"
 #include "host/node_wasm_internal.h"
 
@@ -109,7 +110,8 @@ static bool instantiate(struct node_wasm *w, struct problem *problem)
 {
     const wasmtime_component_t *component;
     struct engine *engine = w->options.engine;
-    if (!engine_component(engine, w->options.file, &component, problem) || !node_imports_check(w, component, problem))
+    if (!component_file_check(w->options.file, problem) || !engine_component(engine, w->options.file, &component, problem) ||
+        !node_imports_check(w, component, problem))
         return false;
     component_walk(component, engine_wasm(engine), COMPONENT_EXPORTS, note_export, w);
     w->linker = wasmtime_component_linker_new(engine_wasm(engine));

@@ -367,12 +367,6 @@ void client_commands_init(struct client_server *s)
 {
     for (size_t i = 0; i < PORT_COMMAND_COUNT; i++)
         add_name(&s->port_names, port_commands[i].name, strlen(port_commands[i].name), i);
-    s->machine = state_machine_new();
-    s->machine_commands = state_machine_describe(s->machine);
-    for (size_t i = 0; i < s->machine_commands.len; i++) {
-        const struct bytes *name = &s->machine_commands.ptr[i].name;
-        add_name(&s->machine_names, (const char *)name->ptr, name->len, i);
-    }
 }
 
 uint32_t client_commands_index(const struct client_server *s, const struct bytes *name)

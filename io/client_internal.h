@@ -12,6 +12,7 @@
 
 #include "core/formats/batch.h"
 #include "core/formats/command_name.h"
+#include "core/formats/command_table.h"
 #include "core/formats/resp.h"
 #include "io/client_server.h"
 
@@ -179,8 +180,9 @@ struct client_server {
     struct client_server_statistics statistics;
 
     struct name_table port_names;
-    struct state_machine *machine; /* only described, never executed */
-    struct command_info_list machine_commands;
+    struct command_info_list machine_commands; /* as the node described them */
+    struct command_info machine_infos[COMMAND_TABLE_MAX];
+    uint8_t machine_texts[COMMAND_TABLE_MAX][COMMAND_NAME_MAX];
     struct name_table machine_names;
     struct resp_limits limits;
     struct resp_request request;

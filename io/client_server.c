@@ -500,7 +500,6 @@ static void server_free(struct client_server *s)
     resp_request_close(&s->request);
     resp_buffer_close(&s->scratch);
     batch_commands_free(&s->unpacked);
-    state_machine_free(s->machine);
     free(s);
 }
 

@@ -54,6 +54,10 @@ void client_server_reply(struct client_server *s, const struct packet *answers, 
  * waits for the next one. */
 void client_server_lost(struct client_server *s);
 
+/* The commands of the state machine, as the node tells them in its first turn (core/formats/command_table.h): what COMMAND answers, and
+ * where a command has its key. False: not such a packet. */
+bool client_server_describe(struct client_server *s, const struct packet *commands);
+
 /* Who leads (0: nobody). While another node leads, commands are answered with -MOVED (or kept for the node when
  * `forward` is set); while nobody does, with -CLUSTERDOWN. */
 void client_server_leader(struct client_server *s, uint64_t node, uint64_t round);

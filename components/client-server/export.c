@@ -1,6 +1,7 @@
 /* `interface client-server` by io/client_server.h. */
 #include "components/packet.h"
 #include "components/wasi/part.h"
+#include "core/formats/command_table.h"
 #include "core/formats/config_frame.h"
 #include "io/client_server.h"
 
@@ -95,9 +96,17 @@ void exports_synod_paxos_client_server_leader(uint64_t node, uint64_t round)
 void exports_synod_paxos_client_server_status(exports_synod_paxos_client_server_list_packet_t *told)
 {
     struct node_status now;
+    const struct packet *packet = (const struct packet *)told->ptr;
+    open_server();
+    if (told->len == 1 && packet->kind == STATUS_COMMANDS) {
+        if (server != NULL)
+            client_server_describe(server, packet);
+        shim_call_done();
+        return;
+    }
     if (server != NULL && told->len == 1)
-        client_server_room(server, told->ptr[0].kind != STATUS_NO_ROOM);
-    if (told->len == 1 && status_frame_decode((const struct packet *)told->ptr, &now))
+        client_server_room(server, packet->kind != STATUS_NO_ROOM);
+    if (told->len == 1 && status_frame_decode(packet, &now))
         status = now;
     shim_call_done();
 }

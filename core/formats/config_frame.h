@@ -8,7 +8,7 @@
 enum { CONFIG_FRAME_WORDS = 48, STATUS_FRAME_WORDS = 24 };
 
 /* The kind of a packet with a status: whether the node has room for records. */
-enum { STATUS_ROOM, STATUS_NO_ROOM };
+enum { STATUS_ROOM, STATUS_NO_ROOM, STATUS_COMMANDS /* it is a command_table */ };
 
 /* Packs into `words` (CONFIG_FRAME_WORDS, STATUS_FRAME_WORDS of them); the packet points there. */
 void config_frame_encode(const struct node_config *config, uint64_t *words, struct packet *packet);

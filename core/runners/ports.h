@@ -15,7 +15,8 @@ void ports_network_send(struct ports *p, const struct packet *frames, size_t cou
 struct packet_list ports_client_receive(struct ports *p, uint64_t credit);
 void ports_client_reply(struct ports *p, const struct packet *answers, size_t count);
 void ports_client_leader(struct ports *p, uint64_t node, uint64_t round);
-/* How the node is: a status as core/formats/config_frame.h packs it. */
+/* How the node is: a status as core/formats/config_frame.h packs it; or what commands its state machine has
+ * (core/formats/command_table.h). The packet's kind says which. */
 void ports_client_status(struct ports *p, const struct packet *status);
 struct packet_list ports_storage_recover(struct ports *p);
 void ports_storage_append(struct ports *p, const struct packet *records, size_t count);

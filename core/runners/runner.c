@@ -12,6 +12,7 @@
 #include "core/base/memory.h"
 #include "core/base/message.h"
 #include "core/base/mutant.h"
+#include "core/formats/command_table.h"
 #include "core/formats/config_frame.h"
 #include "core/formats/decimal.h"
 #include "core/formats/record.h"
@@ -71,6 +72,7 @@ struct runner {
     uint64_t waits_since;
     bool no_room;
 
+    bool commands_told; /* to the client port: which there are */
     bool commands_left; /* the client port gave all that it was allowed to: it may have more */
     bool has_read;
     struct read_range read; /* what the node wants read back */
@@ -564,8 +566,25 @@ static void tell_status(struct runner *r, uint64_t now)
     ports_client_status(r->ports, &packet);
 }
 
+/* The machine that executes is the node's own; this one is only described. */
+static void tell_commands(struct runner *r)
+{
+    struct state_machine *machine = state_machine_new();
+    const struct command_info_list commands = state_machine_describe(machine);
+    struct words words = {NULL, 0};
+    size_t capacity = 0;
+    struct packet packet;
+    command_table_encode(&commands, &words, &capacity, &packet);
+    ports_client_status(r->ports, &packet);
+    free(words.ptr);
+    state_machine_free(machine);
+    r->commands_told = true;
+}
+
 uint64_t runner_turn(struct runner *r, uint64_t now)
 {
+    if (!r->commands_told)
+        tell_commands(r);
     bool was_recovering = r->recovering;
     gather_events(r, now);
     struct step_result result = node_step(r->node, now, r->lsn, r->events.items, r->events.count);

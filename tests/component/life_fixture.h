@@ -106,6 +106,7 @@ static inline int fixture_setup(void **state)
     f->config.node_count = FIXTURE_NODES;
     for (uint32_t i = 0; i < FIXTURE_NODES; i++) {
         f->nodes[i].id = i + 1;
+        f->nodes[i].storage = PLACE_GUEST; /* it has WASI */
         strcpy(f->nodes[i].address.host, "127.0.0.1");
     }
     if (!engine_open(&f->engine, &options, &problem))

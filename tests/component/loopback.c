@@ -4,6 +4,7 @@
 #include "core/base/assert.h"
 #include "core/base/memory.h"
 #include "core/formats/batch.h"
+#include "core/formats/command_table.h"
 #include "core/formats/config_frame.h"
 
 static uint64_t durable;
@@ -65,7 +66,9 @@ void exports_synod_paxos_client_server_status(exports_synod_paxos_client_server_
 {
     const struct packet_list *list = (const struct packet_list *)status;
     struct node_status told;
-    invariant(list->len == 1 && status_frame_decode(&list->ptr[0], &told));
+    struct command_table commands;
+    invariant(list->len == 1 &&
+              (status_frame_decode(&list->ptr[0], &told) || command_table_decode(&list->ptr[0], &commands)));
     shim_call_done();
 }
 

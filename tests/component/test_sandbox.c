@@ -273,6 +273,11 @@ static void test_not_given(void **state)
     assert_int_equal(problem.exit_code, EXIT_BAD_INPUT);
     assert_non_null(strstr(problem.text, "it imports wasi:"));
     options.config = &f->config;
+    options.node = 1;
+    f->nodes[0].storage = PLACE_HOST; /* nor for one with all of it in the host */
+    assert_false(node_wasm_new(&f->life, &options, &f->ports, &problem));
+    assert_non_null(strstr(problem.text, "it imports wasi:"));
+    f->nodes[0].storage = PLACE_GUEST;
     assert_false(node_wasm_new(&f->life, &options, &f->ports, &problem));
     assert_non_null(strstr(problem.text, "it imports synod:paxos/settings@0.1.0#get, which this host does not give"));
     f->life = NULL;

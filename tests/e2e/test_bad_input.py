@@ -505,6 +505,8 @@ ASKS_FOR_THE_WEB = """(component
   (import "wasi:http/types@0.2.0" (instance (export "http-error-code" (func (result u32))))))"""
 ASKS_FOR_MORE_OF_OURS = """(component
   (import "synod:paxos/host-control@0.1.0" (instance (export "reboot" (func)))))"""
+ASKS_FOR_THE_TIME = """(component
+  (import "wasi:clocks/monotonic-clock@0.2.12" (instance (export "now" (func (result u64))))))"""
 EXPORTS_NOTHING = "(component)"
 NOT_GIVEN = "which this host does not give"
 
@@ -518,6 +520,20 @@ def from_text(text):
     return make
 
 
+def with_part(name):
+    """A node in which there is one component more, defined and not used. (In a file: section 4, and the component.)"""
+
+    def make(sound):
+        part = (BUILD / "tests" / "parts" / name).read_bytes()
+        return sound + bytes([4]) + leb128(len(part)) + part
+
+    return make
+
+
+def leb128(number):
+    return bytes([number]) if number < 0x80 else bytes([number & 0x7F | 0x80]) + leb128(number >> 7)
+
+
 BROKEN = {
     "empty": (lambda sound: b"", "not a WebAssembly file"),
     "text": (lambda sound: b"I am a component, believe me.\n", "not a WebAssembly file"),
@@ -525,6 +541,10 @@ BROKEN = {
     "cut in half": (lambda sound: sound[: len(sound) // 2], NODE_FILE),
     "overwritten": (lambda sound: sound[:1000] + bytes(500) + sound[1500:], NODE_FILE),
     "imports more of WASI": (from_text(ASKS_FOR_THE_WEB), f"it imports wasi:http/types@0.2.0#http-error-code, {NOT_GIVEN}"),
+    "imports WASI, which a node has no use for whose I/O is the host's": (
+        from_text(ASKS_FOR_THE_TIME), f"it imports wasi:clocks/monotonic-clock@0.2.12#now, {NOT_GIVEN}"),
+    "has a state machine with a clock": (
+        with_part("clock-machine.wasm"), "its state machine imports wasi:clocks/wall-clock@0.2.12"),
     "imports a function that there is not": (
         from_text(ASKS_FOR_MORE_OF_OURS), f"it imports synod:paxos/host-control@0.1.0#reboot, {NOT_GIVEN}"),
     "exports no runner": (from_text(EXPORTS_NOTHING), "synod:paxos/runner"),

@@ -21,6 +21,7 @@
 
 #include "core/base/memory.h"
 #include "core/formats/batch.h"
+#include "core/formats/command_table.h"
 #include "io/client_server.h"
 
 enum { BATCHES_MAX = 4096, PATIENCE_MS = 20000 };
@@ -117,6 +118,13 @@ static inline void node_open(struct node *n)
     signal(SIGPIPE, SIG_IGN); /* as `synod start` does */
     if (!client_server_open(&n->server, &n->loop, &options, &problem))
         fail_msg("%s", problem.text);
+    const struct command_info_list commands = state_machine_describe(n->machine);
+    struct words words = {NULL, 0};
+    size_t capacity = 0;
+    struct packet table;
+    command_table_encode(&commands, &words, &capacity, &table);
+    assert_true(client_server_describe(n->server, &table));
+    free(words.ptr);
     client_server_leader(n->server, 1, 1);
 }
 

@@ -8,6 +8,7 @@
 #include "core/base/memory.h"
 #include "core/base/message.h"
 #include "core/formats/batch.h"
+#include "core/formats/command_table.h"
 #include "core/formats/config_frame.h"
 #include "core/formats/record.h"
 #include "core/formats/serializer.h"
@@ -39,6 +40,8 @@ struct ports {
     struct node_status status; /* as last told */
     uint32_t status_kind;
     size_t statuses;
+    struct command_table commands;
+    size_t tables;
     char log[200];
     int log_to; /* also there, when not 0 */
 };
@@ -106,6 +109,11 @@ void ports_client_leader(struct ports *p, uint64_t node, uint64_t round)
 
 void ports_client_status(struct ports *p, const struct packet *status)
 {
+    if (status->kind == STATUS_COMMANDS) {
+        assert_true(command_table_decode(status, &p->commands));
+        p->tables++;
+        return;
+    }
     assert_true(status_frame_decode(status, &p->status));
     p->status_kind = status->kind;
     p->statuses++;
@@ -599,6 +607,7 @@ static void the_client_port_hears_how_the_node_is(void **state)
 {
     (void)state;
     assert_int_equal(ports.statuses, 1); /* when it had recovered */
+    assert_int_equal(ports.tables, 1);
     assert_int_equal(ports.status.node, 1);
     assert_int_equal(ports.status.executed, 1);
     runner_turn(runner, now += 1000000); /* tells its progress */

@@ -5,6 +5,8 @@
 //!   wasm-build compose FILE.wac OUT NAME=PATH...   components to one component        (as `wac compose` does)
 //!
 //! Installing those three commands instead takes three times as long, which is most of what a first build would wait for.
+//! `compose` refuses a state machine that imports anything but the names of types: whatever one node gives it, a clock for instance,
+//! another node gives it differently.
 //! `component` also compares the component's imports with its world: a part gets what its contract names and no more. It uses all of
 //! that, too, except of WASI, of which worlds import whole groups.
 
@@ -14,6 +16,10 @@ use std::path::{Path, PathBuf};
 use std::{env, fs};
 use wit_bindgen_core::wit_parser::{Resolve, WorldId};
 use wit_component::{ComponentEncoder, DecodedWasm};
+
+/// What a state machine may import: names of types; in tests, orders to break (wit/faults.wit), which no node of a cluster at work gives.
+const MAY_IMPORT: [&str; 2] = ["synod:paxos/types@", "synod:paxos/faults@"];
+const NOTHING_FROM_OUTSIDE: &str = "a state machine gets nothing from outside, since all nodes must come to the same state";
 
 fn main() -> Result<()> {
     let args: Vec<String> = env::args().skip(1).collect();
@@ -69,12 +75,31 @@ fn compose(wac: &str, out: &str, parts: &[&str]) -> Result<()> {
     }
     let document = wac_parser::Document::parse(&source).map_err(|e| place(wac, &source, e))?;
     let names = wac_resolver::packages(&document).map_err(|e| place(wac, &source, e))?;
+    for (name, path) in &paths {
+        check_state_machine(path).with_context(|| format!("{name} is {}", path.display()))?;
+    }
     let resolver = wac_resolver::FileSystemPackageResolver::new("", paths, true);
     let packages = resolver.resolve(&names).map_err(|e| place(wac, &source, e))?;
     let resolution = document.resolve(packages).map_err(|e| place(wac, &source, e))?;
     let options = wac_graph::EncodeOptions { define_components: true, validate: true, ..Default::default() };
     let bytes = resolution.encode(options).map_err(|e| place(wac, &source, e))?;
     write(Path::new(out), &bytes)
+}
+
+/// A part that exports the contract of a state machine may import no more than MAY_IMPORT. The host looks again when a node
+/// starts (host/component_file.c).
+fn check_state_machine(path: &Path) -> Result<()> {
+    let DecodedWasm::Component(resolve, world) = wit_component::decode(&fs::read(path)?)? else {
+        bail!("that is no component");
+    };
+    let mut exports = resolve.worlds[world].exports.keys().map(|key| resolve.name_world_key(key));
+    if !exports.any(|export| export.starts_with("synod:paxos/state-machine@")) {
+        return Ok(());
+    }
+    match imports(&resolve, world).iter().find(|import| !MAY_IMPORT.iter().any(|may| import.starts_with(may))) {
+        Some(import) => bail!("it imports {import}; {NOTHING_FROM_OUTSIDE}"),
+        None => Ok(()),
+    }
 }
 
 /// `file:line: message` from an error that knows where in the source it happened.

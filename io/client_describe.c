@@ -1,0 +1,31 @@
+/* What the client port knows of the commands of the state machine: what the node told it in its first turn. Before that, and of what
+ * is not in the table, it takes a command to have its key first, and asks the node. */
+#include <string.h>
+
+#include "core/formats/command_table.h"
+#include "io/client_internal.h"
+
+static void take(struct client_server *s, const struct command_info *info)
+{
+    uint64_t number = command_name(info->name.ptr, info->name.len);
+    if (name_table_find(&s->machine_names, number) >= 0)
+        return; /* told twice */
+    size_t index = s->machine_commands.len++;
+    struct command_info *known = &s->machine_infos[index];
+    *known = *info;
+    known->name.ptr = s->machine_texts[index];
+    memcpy(known->name.ptr, info->name.ptr, info->name.len);
+    name_table_add(&s->machine_names, number, (uint8_t)index);
+}
+
+bool client_server_describe(struct client_server *s, const struct packet *commands)
+{
+    struct command_table table;
+    if (!command_table_decode(commands, &table))
+        return false;
+    memset(&s->machine_names, 0, sizeof s->machine_names);
+    s->machine_commands = (struct command_info_list){s->machine_infos, 0};
+    for (size_t i = 0; i < table.count; i++)
+        take(s, &table.infos[i]);
+    return true;
+}
