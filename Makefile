@@ -1,6 +1,6 @@
 # The front door. Each target does what it needs first: `make demo` on a fresh Debian 12 installs, builds and runs.
 .DEFAULT_GOAL := build
-.PHONY: help setup build demo test bench asan native sim fuzz mutants format tidy clean distclean
+.PHONY: help setup setup-test build demo test bench asan native sim fuzz mutants format tidy clean distclean
 
 # The demo's knobs, for instance: make demo DEPLOYMENT=standalone CLIENTS=100 PROCESSES=5 REQUESTS=50000
 DEPLOYMENT ?= coordinator
@@ -22,23 +22,27 @@ help:       ## lists the targets
 	@sed -n 's/^\([a-z]*\): .*## /  make \1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
 
 setup:      ## installs what the build needs (only what is missing)
-	@scripts/setup.sh
+	@scripts/setup.sh build
+
+setup-test: # and what tests, benchmarks, formatter and linter need
+	@scripts/setup.sh test
 
 build: setup  ## builds everything into build/: bin/synod, components/*.wasm, nodes/*.wasm
 	$(call cmake,release)
 
-demo: build  ## runs a cluster with clients (DEPLOYMENT, CLIENTS, PROCESSES, REQUESTS)
+demo: setup  ## runs a cluster with clients (DEPLOYMENT, CLIENTS, PROCESSES, REQUESTS); builds what that takes
+	$(call cmake,release) --target demo-$(DEPLOYMENT)
 	build/bin/synod demo --deployment $(DEPLOYMENT) --clients $(CLIENTS) --processes $(PROCESSES) --requests $(REQUESTS)
 
-test: build asan  ## builds and runs all tests: unit and component tests under sanitizers first, then everything
+test: setup-test build asan  ## builds and runs all tests: unit and component tests under sanitizers first, then everything
 	$(call cmake,mutants)
 	$(call cmake,fuzz)
 	@ctest --preset release
 
-bench: build  ## runs the demo's load against this project and its peers (minutes)
+bench: setup-test build  ## runs the demo's load against this project and its peers (minutes)
 	bench/peers.sh
 
-asan: setup  ## unit and component tests under address and undefined-behaviour sanitizers
+asan: setup-test  ## unit and component tests under address and undefined-behaviour sanitizers
 	$(call cmake,asan)
 	@ctest --preset asan
 
@@ -49,7 +53,7 @@ native: setup  ## everything that needs no WebAssembly component, with its unit 
 sim: build  ## runs SEEDS seeds of the simulator on all cores; prints what happened and what was reached
 	build/bin/synod sim --seeds $(SEEDS)
 
-fuzz: setup  ## runs each fuzzer for SECONDS, a line each; what they find worth keeping goes to build/fuzz/corpus/
+fuzz: setup-test  ## runs each fuzzer for SECONDS, a line each; what they find worth keeping goes to build/fuzz/corpus/
 	$(call cmake,fuzz)
 	@fuzz/run.sh build/fuzz $(SECONDS)
 
@@ -57,10 +61,10 @@ mutants: setup  ## puts each fault of sim/mutants.c into the code, which the sim
 	$(call cmake,mutants)
 	@build/mutants/bin/synod sim --mutants
 
-format: setup  ## formats the C sources
+format: setup-test  ## formats the C sources
 	@git ls-files -co --exclude-standard '*.c' '*.h' | xargs -r clang-format-19 -i
 
-tidy: build  ## runs the linter over the C sources
+tidy: setup-test build  ## runs the linter over the C sources
 	@git ls-files -co --exclude-standard 'core/*.c' 'io/*.c' 'host/*.c' 'client/*.c' 'cli/*.c' 'sim/*.c' | xargs -r clang-tidy-19 -quiet -p build
 
 clean:      ## removes what was built; installed tools stay

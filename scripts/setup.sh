@@ -1,18 +1,24 @@
 #!/usr/bin/env bash
-# Installs what the build needs: Debian packages, then tools and the WebAssembly runtime in a cache folder that all
-# checkouts of the same versions share (`build/tools` points at it). Returns at once when everything is there.
+# setup.sh [build | test]: installs what is missing. Returns at once when everything is there.
+#
+#   build (default)  what is needed to build and run: Debian packages, and the WebAssembly runtime in a cache folder that all checkouts of
+#                    the same versions share (`build/tools` points at it)
+#   test             that, and what tests, benchmarks, formatter and linter need beside it
 #
 #   ${XDG_CACHE_HOME:-~/.cache}/synod/<digest of the pinned versions>/
 #     target/       the crates that our two depend on, compiled: Wasmtime, and the libraries of wasm-build
 #     include/      the runtime's C headers
 #     wasi-wit/     the WIT packages of WASI 0.2
-#     venv/         Python with wasm-tools, pytest and the redis client; Node.js at venv/bin/node
-#     wasi-host/    a WASI host on Node.js, for tests/e2e/test_wasi_host.py
+#     venv/         (test) Python with wasm-tools, pytest and the redis client; Node.js at venv/bin/node
+#     wasi-host/    (test) a WASI host on Node.js, for tests/e2e/test_wasi_host.py
 #     log/          what the installers said
-#     complete      made last: without it the folder does not count, and the next run goes on from there. (A mark and not a
-#                   folder renamed at the end: a venv does not survive being moved.)
+#     complete      made when the step `build` is, `complete-test` when the step `test` is: without it the next run goes on from
+#                   there. (Marks and not a folder renamed at the end: a venv does not survive being moved.)
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+step=${1:-build}
+case $step in build | test) ;; *) die "usage: setup.sh [build | test]" ;; esac
 
 say() { printf 'setup: %s\n' "$*"; }
 
@@ -35,9 +41,15 @@ stage() {
 
 # ---- Debian packages ----
 
+# wanted_packages: those of this step, which is the first section of the file, or both.
+wanted_packages() {
+  sed 's/#.*//; /^ *$/d' "$root/scripts/debian-packages.txt" |
+    awk -v step="$step" '/^==/ { wanted = step == "test" || $2 == step; next } wanted'
+}
+
 missing_packages() {
   command -v dpkg-query >/dev/null || return 0
-  LC_ALL=C comm -23 <(sed 's/#.*//; /^ *$/d' "$root/scripts/debian-packages.txt" | LC_ALL=C sort) \
+  LC_ALL=C comm -23 <(wanted_packages | LC_ALL=C sort) \
     <(dpkg-query -W -f '${Package} ${db:Status-Status}\n' | sed -n 's/ installed$//p' | LC_ALL=C sort)
 }
 
@@ -129,7 +141,34 @@ pinned() {
   grep -q "^$2 = .*\"=$3\"" "$root/$1/Cargo.toml" || die "$1/Cargo.toml and scripts/versions.env differ on $2"
 }
 
-install_tools() {
+# crates_in CRATE: how many there are to compile for it.
+crates_in() {
+  (cd "$root/$1" && "$CARGO" tree --locked --offline --prefix none --edges normal,build 2>/dev/null) | grep -v '(\*)$' | sort -u | wc -l
+}
+
+# Says how far it is, until all stages have ended. What there is to compile is known when the crates are there.
+watch_stages() {
+  local runtime=0 tool=0
+  while sleep 1 && [ -n "$(jobs -rp)" ]; do
+    ((SECONDS % 20 == 0)) || continue
+    ((runtime > 0)) || runtime=$(crates_in host/wasmtime-typed) || true
+    ((tool > 0)) || tool=$(crates_in scripts/wasm-build) || true
+    if ((runtime == 0 || tool == 0)); then
+      say "fetching crates"
+    else
+      say "compiling, $(cat "$log/wasm-build" "$log/runtime" | grep -c ' Compiling ') of $((runtime + tool)) crates"
+    fi
+  done
+}
+
+install_beside() { # what needs no crate
+  # shellcheck disable=SC2086 # a list
+  [ -z "$packages" ] || stage debian install_packages $packages || return
+  [ "$step" = build ] || stage python install_python
+}
+
+# As soon as there is a linker, crates are compiled while packages are still on their way.
+install_all() {
   local stages=() one failed=
   pinned host/wasmtime-typed wasmtime "$WASMTIME"
   pinned scripts/wasm-build wit-bindgen-c "$WIT_BINDGEN"
@@ -141,12 +180,10 @@ install_tools() {
   # interruption stops the compilers too.
   set -m
   trap 'kill -- "${stages[@]/#/-}"; exit 130' INT TERM
+  install_beside & stages+=($!)
   stage runtime install_runtime & stages+=($!)
   stage wasm-build install_wasm_build & stages+=($!)
-  stage python install_python & stages+=($!)
-  while sleep 1 && [ -n "$(jobs -rp)" ]; do
-    ((SECONDS % 20)) || say "compiling, $(cat "$log/wasm-build" "$log/runtime" | grep -c ' Compiling ') crates so far"
-  done
+  watch_stages
   for one in "${stages[@]}"; do wait "$one" || failed=yes; done
   set +m
   trap - INT TERM
@@ -160,10 +197,23 @@ link_tools() {
   [ "$(readlink "$root/build/tools")" = "$tools" ] || ln -sfn "$tools" "$root/build/tools"
 }
 
+# What compiling crates takes: the packages that have it come first.
+can_compile() { command -v cc >/dev/null && command -v python3 >/dev/null && find_rust; }
+
+install_debian() { # the packages that are missing, in the foreground
+  say "Debian packages: $(echo "$packages" | tr '\n' ' ')"
+  # shellcheck disable=SC2086 # a list
+  stage debian install_packages $packages
+  packages=
+}
+
+is_complete() { [ -e "$tools/complete" ] && { [ "$step" = build ] || [ -e "$tools/complete-test" ]; }; }
+mark() { : >"$tools/$1.new" && mv "$tools/$1.new" "$tools/$1"; }
+
 packages=$(missing_packages)
 if [ -z "$packages" ] && find_rust; then
   tools=$(cache_folder)
-  if [ -e "$tools/complete" ]; then link_tools; exit 0; fi
+  if is_complete; then link_tools; exit 0; fi
 fi
 
 begin=$SECONDS
@@ -173,12 +223,8 @@ exec 9>"$cache_root/lock"
 flock 9 # a second checkout may be setting up: then there will be nothing left to do
 
 packages=$(missing_packages)
-if [ -n "$packages" ]; then
-  command -v apt-get >/dev/null || die "please install what corresponds to these Debian packages: $packages"
-  say "Debian packages: $(echo "$packages" | tr '\n' ' ')"
-  # shellcheck disable=SC2086 # a list
-  stage debian install_packages $packages
-fi
+[ -z "$packages" ] || command -v apt-get >/dev/null || die "please install what corresponds to these Debian packages: $packages"
+[ -z "$packages" ] || can_compile || install_debian
 if ! find_rust; then
   say "no Rust $RUST_MINIMUM or newer: installing Debian's"
   stage rust install_packages rustc-web cargo-web
@@ -186,12 +232,20 @@ fi
 find_rust || die "still no Rust $RUST_MINIMUM or newer"
 
 tools=$(cache_folder)
+mkdir -p "$tools/log"
 if [ ! -e "$tools/complete" ]; then
-  mkdir -p "$tools/log"
   log=$tools/log
-  install_tools
-  : >"$tools/complete.new"
-  mv "$tools/complete.new" "$tools/complete"
+  [ -z "$packages" ] || say "Debian packages: $(echo "$packages" | tr '\n' ' ')"
+  install_all
+  packages=
+  mark complete
+  [ "$step" = build ] || mark complete-test
+fi
+[ -z "$packages" ] || install_debian
+if ! is_complete; then
+  log=$tools/log
+  stage python install_python
+  mark complete-test
 fi
 link_tools
 say "complete after $((SECONDS - begin)) s"
