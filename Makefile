@@ -19,12 +19,12 @@ folder = $(if $(filter release,$1),build,build/$1)
 cmake = @test -e $(call folder,$1)/build.ninja || cmake --preset $1 && cmake --build --preset $1
 
 help:       ## lists the targets
-	@sed -n 's/^\([a-z]*\): .*## /  make \1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
+	@sed -n 's/^\([a-z-]*\): .*## /  make \1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
 
 setup:      ## installs what the build needs (only what is missing)
 	@scripts/setup.sh build
 
-setup-test: # and what tests, benchmarks, formatter and linter need
+setup-test: ## installs that, and what tests, benchmarks, formatter and linter need
 	@scripts/setup.sh test
 
 build: setup  ## builds everything into build/: bin/synod, components/*.wasm, nodes/*.wasm

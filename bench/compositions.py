@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures every composition once, in one run: a cluster of three (nine nodes where roles are apart), writes of 64 bytes.
 
-    make build && build/tools/venv/bin/python bench/compositions.py [--requests N] [--markdown FILE]
+    make setup-test build && build/tools/venv/bin/python bench/compositions.py [--requests N] [--markdown FILE]
 
 Prints a row for each: requests a second at 50 connections and processor time a request of all nodes; median and P99 of one
 connection alone. Loads are bounded; each cluster is removed when it is measured. The machine is not quiet enough for single

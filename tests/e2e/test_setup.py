@@ -1,0 +1,90 @@
+"""Set-up in two steps: what the build needs, and what tests need beside it. The build must do without the second."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from cluster import BUILD, ROOT
+
+DEPLOYMENTS = ("coordinator", "standalone", "shared")
+
+
+def packages():
+    """The Debian packages of each step."""
+    steps = {}
+    for line in (ROOT / "scripts/debian-packages.txt").read_text().splitlines():
+        line = line.partition("#")[0].strip()
+        if line.startswith("=="):
+            step = steps.setdefault(line.split()[1], [])
+        elif line:
+            step.append(line)
+    return steps
+
+
+def commands(target):
+    done = subprocess.run(["ninja", "-C", BUILD, "-t", "commands", target], capture_output=True, text=True, check=True)
+    return done.stdout.splitlines()
+
+
+def programs(lines):
+    """The programs that the lines call by a name or a path: the first words of their commands, and what `cmake -E env` starts."""
+    found = set()
+    for line in lines:
+        for command in re.split(r"\s(?:&&|;|\|\|)\s", line):
+            words = [word for word in command.split() if not re.match(r"[A-Z_]+=", word)]
+            while words and (Path(words[0]).name in ("env", "ccache") or words[:3][1:] == ["-E", "env"]):
+                words = words[3:] if words[:3][1:] == ["-E", "env"] else words[1:]
+            if words and words[0] not in (":", "cd"):
+                found.add(words[0])
+    return found
+
+
+def package_of(program):
+    """Which Debian package it is from; None: it is from none."""
+    file = shutil.which(program)
+    if file is None:
+        return None
+    for path in (file, str(Path(file).resolve())):
+        done = subprocess.run(["dpkg", "-S", path], capture_output=True, text=True)
+        if done.returncode == 0:
+            return done.stdout.split(":")[0]
+    return None
+
+
+def test_the_steps_are_told_apart():
+    steps = packages()
+    assert set(steps) == {"build", "test"}
+    assert not set(steps["build"]) & set(steps["test"])
+    for not_for_building in ("openssh-server", "redis-server", "etcd-server", "fuse3", "clang-tidy-19", "python3-venv"):
+        assert not_for_building in steps["test"]
+
+
+@pytest.mark.skipif(shutil.which("dpkg") is None, reason="not Debian")
+@pytest.mark.parametrize("deployment", DEPLOYMENTS)
+def test_a_demo_is_built_without_what_tests_need(deployment):
+    lines = commands(f"demo-{deployment}")
+    used = programs(lines)
+    assert len(used) > 5, used
+    from_tests = {name: package for name in used if (package := package_of(name)) in packages()["test"]}
+    assert not from_tests
+    assert not [line for line in lines if "tools/venv" in line or "tools/wasi-host" in line]
+
+
+def test_a_demo_is_not_everything():
+    """What one deployment runs: no tests, no faulty parts, no nodes of others."""
+    everything = len(commands("all"))
+    for deployment in DEPLOYMENTS:
+        lines = commands(f"demo-{deployment}")
+        assert len(lines) < everything / 2
+        text = "\n".join(lines)
+        assert "-faulty.wasm" not in text and "tests/unit" not in text and "guest-client" not in text
+    nodes = {Path(node).stem for node in re.findall(r"compose\.sh ([a-z-]+-node)", "\n".join(commands("demo-coordinator")))}
+    assert nodes == {"coordinator-node"}
+
+
+def test_a_step_that_does_not_exist_is_refused():
+    done = subprocess.run([ROOT / "scripts/setup.sh", "everything"], capture_output=True, text=True)
+    assert done.returncode != 0 and "build | test" in done.stderr
