@@ -372,7 +372,7 @@ void client_commands_init(struct client_server *s)
 uint32_t client_commands_index(const struct client_server *s, const struct bytes *name)
 {
     int index = name_table_find(&s->machine_names, command_name(name->ptr, name->len));
-    return index < 0 ? (uint32_t)s->machine_commands.len : (uint32_t)index;
+    return index < 0 ? COMMAND_TABLE_MAX : (uint32_t)index;
 }
 
 /* Whether something forbids the command, `p` or (NULL) one for the node. If so, that is the answer. */

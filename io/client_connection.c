@@ -291,7 +291,7 @@ void client_connection_accept(struct client_server *s, uv_stream_t *listener)
     c->server = s;
     c->version = 2;
     c->opened_ms = c->active_ms = uv_now(s->loop);
-    c->estimates = memory_new(s->machine_commands.len + 1, sizeof *c->estimates);
+    c->estimates = memory_new(COMMAND_TABLE_MAX + 1, sizeof *c->estimates);
     bool regular = has_regular_place(s);
     take_index(s, c);
     s->handles++;

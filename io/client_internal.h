@@ -280,7 +280,8 @@ void client_server_handle_closed(struct client_server *s);
 /* ---- client_commands.c ---- */
 
 void client_commands_init(struct client_server *s);
-/* The index of a command in `estimates`, which has one more for those that the state machine does not tell of. */
+/* The index of a command in `estimates`, which have room for a whole table and one more, for those that the state machine does not tell of:
+ * connections are there before it has told of any. */
 uint32_t client_commands_index(const struct client_server *s, const struct bytes *name);
 /* Answers the request if it is one of the port's own; false if it is for the node. The connection may be closed afterwards. */
 bool client_commands_answer(struct client_connection *c, const struct resp_request *request);

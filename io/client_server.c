@@ -466,7 +466,7 @@ bool client_server_open(struct client_server **out, uv_loop_t *loop, const struc
     s->forwards = config->node_config.forward && node_set_has(config->node_config.proposers, options->node);
     s->limits = (struct resp_limits){.args_max = ARGS_MAX, .bytes_max = config->command_bytes_max, .skip_max = SKIP_MAX};
     client_commands_init(s);
-    s->estimates = memory_new(s->machine_commands.len + 1, sizeof *s->estimates);
+    s->estimates = memory_new(COMMAND_TABLE_MAX + 1, sizeof *s->estimates);
     init_timers(s);
     if (!listen_all(s, &node->client, problem)) {
         client_server_close(s, NULL, NULL);

@@ -104,6 +104,17 @@ static inline struct node *node_new(void)
     return n;
 }
 
+/* Tells the client port what commands there are. */
+static inline void node_describe(struct node *n, struct command_info_list commands)
+{
+    struct words words = {NULL, 0};
+    size_t capacity = 0;
+    struct packet table;
+    command_table_encode(&commands, &words, &capacity, &table);
+    assert_true(client_server_describe(n->server, &table));
+    free(words.ptr);
+}
+
 static inline void node_open(struct node *n)
 {
     struct client_server_options options = {.config = &n->config,
@@ -118,13 +129,7 @@ static inline void node_open(struct node *n)
     signal(SIGPIPE, SIG_IGN); /* as `synod start` does */
     if (!client_server_open(&n->server, &n->loop, &options, &problem))
         fail_msg("%s", problem.text);
-    const struct command_info_list commands = state_machine_describe(n->machine);
-    struct words words = {NULL, 0};
-    size_t capacity = 0;
-    struct packet table;
-    command_table_encode(&commands, &words, &capacity, &table);
-    assert_true(client_server_describe(n->server, &table));
-    free(words.ptr);
+    node_describe(n, state_machine_describe(n->machine));
     client_server_leader(n->server, 1, 1);
 }
 

@@ -134,6 +134,26 @@ static void test_port_commands(void **state)
     node_stop(n);
 }
 
+/* Clients may be there before the node has told what commands it has. */
+static void commands_are_those_that_the_node_tells(void **state)
+{
+    (void)state;
+    struct node *n = node_start();
+    node_describe(n, (struct command_info_list){NULL, 0});
+    int fd = dial(n);
+    ask(n, fd, "COMMAND INFO get\r\n", "*1\r\n$-1\r\n");
+    ask(n, fd, "SET key value\r\n", "+OK\r\n");
+    node_describe(n, state_machine_describe(n->machine));
+    ask(n, fd, "GET key\r\n", "$5\r\nvalue\r\n");
+    ask(n, fd, "COMMAND INFO nosuch\r\n", "*1\r\n$-1\r\n");
+    struct command_info only = {.name = {(uint8_t *)(uintptr_t)"add", 3}, .arity = 2};
+    node_describe(n, (struct command_info_list){&only, 1});
+    ask(n, fd, "COMMAND INFO add get\r\n",
+        "*2\r\n*10\r\n$3\r\nadd\r\n:2\r\n*1\r\n+write\r\n:0\r\n:0\r\n:0\r\n*0\r\n*0\r\n*0\r\n*0\r\n$-1\r\n");
+    close(fd);
+    node_stop(n);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -141,6 +161,7 @@ int main(void)
         cmocka_unit_test(test_cluster),
         cmocka_unit_test(test_wildcard_address),
         cmocka_unit_test(test_port_commands),
+        cmocka_unit_test(commands_are_those_that_the_node_tells),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
