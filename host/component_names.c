@@ -1,10 +1,11 @@
-/* The outermost layer of a component (the component model's Binary.md). All numbers are unsigned LEB128 of 32 bits:
+/* The outermost layer of a component, and the components in it (the component model's Binary.md). All numbers are unsigned LEB128 of 32 bits:
  *
  *   00 'a' 's' 'm'  0d 00 01 00      magic, version, layer
  *   section*                         id (1 byte), length, so many bytes
  *
  * and of the sections, each of which may come several times and in any order:
  *
+ *   4  component a component, whole (a composition has its parts like that)
  *   10 imports   count, import*      import: name, kind
  *   11 exports   count, export*      export: name, sort, index, 00 or (01 and kind)
  *
@@ -18,7 +19,15 @@
 
 #include <string.h>
 
-enum { SECTION_IMPORT = 10, SECTION_EXPORT = 11, SORT_CORE = 0, SORT_VALUE = 2, SORT_TYPE = 3, SORT_INSTANCE = 5 };
+enum {
+    SECTION_COMPONENT = 4,
+    SECTION_IMPORT = 10,
+    SECTION_EXPORT = 11,
+    SORT_CORE = 0,
+    SORT_VALUE = 2,
+    SORT_TYPE = 3,
+    SORT_INSTANCE = 5
+};
 
 /* Once something is not there or not known, it stays so, and all that is read is 0. */
 struct reader {
@@ -115,14 +124,34 @@ static bool read_section(struct reader section, enum component_side side, void (
     return !section.bad && section.at == section.end;
 }
 
+/* The reader behind the head of a component; `bad` when there is none. */
+static struct reader open_component(const uint8_t *bytes, size_t len)
+{
+    static const uint8_t head[] = {0, 'a', 's', 'm', 0x0d, 0, 1, 0};
+    if (len < sizeof head || memcmp(bytes, head, sizeof head) != 0)
+        return (struct reader){bytes, bytes, true};
+    return (struct reader){bytes + sizeof head, bytes + len, false};
+}
+
+void component_parts_read(const uint8_t *bytes, size_t len,
+                          bool (*visit)(void *context, const uint8_t *part, size_t part_len), void *context)
+{
+    struct reader r = open_component(bytes, len);
+    while (!r.bad && r.at < r.end) {
+        uint8_t id = read_byte(&r);
+        struct reader section = read_part(&r, read_number(&r));
+        if (!r.bad && id == SECTION_COMPONENT && !visit(context, section.at, (size_t)(section.end - section.at)))
+            return;
+    }
+}
+
 const char *component_names_read(const uint8_t *bytes, size_t len, enum component_side side,
                                  void (*visit)(void *context, const char *name), void *context)
 {
-    static const uint8_t head[] = {0, 'a', 's', 'm', 0x0d, 0, 1, 0};
     const uint8_t wanted = side == COMPONENT_IMPORTS ? SECTION_IMPORT : SECTION_EXPORT;
-    if (len < sizeof head || memcmp(bytes, head, sizeof head) != 0)
+    struct reader r = open_component(bytes, len);
+    if (r.bad)
         return "not a component of the version that is known";
-    struct reader r = {bytes + sizeof head, bytes + len, false};
     while (r.at < r.end) {
         uint8_t id = read_byte(&r);
         struct reader section = read_part(&r, read_number(&r));

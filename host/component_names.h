@@ -16,4 +16,8 @@ enum { COMPONENT_NAME_MAX = 256 }; /* bytes of a name that are given at the most
 const char *component_names_read(const uint8_t *bytes, size_t len, enum component_side side,
                                  void (*visit)(void *context, const char *name), void *context);
 
+/* Calls `visit` for each component that is defined in this one, in its order, until it returns false. The bytes may be any. */
+void component_parts_read(const uint8_t *bytes, size_t len,
+                          bool (*visit)(void *context, const uint8_t *part, size_t part_len), void *context);
+
 #endif
