@@ -1,14 +1,136 @@
 /* Any bytes as a snapshot, and as lines of commands. A snapshot that is accepted is the one that the state gives again; a
- * machine loaded from a snapshot cannot be told from the one that gave it, by what it answers from then on. */
+ * machine loaded from a snapshot cannot be told from the one that gave it, by what it answers from then on.
+ *
+ * The cost oracle: what a command costs by the state machine's own count is at least a constant share of what it really does, by
+ * another count (fuzz/counted.h): basic blocks passed, and bytes that library functions went through. And it is bounded. Inputs that
+ * begin with '!' find a store with many keys, long ones and large values in it. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/base/memory.h"
 #include "core/formats/resp.h"
+#include "core/state/kv_store.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum { ONE_CHUNK = 256 * 1024 };
+
+/* ---- The cost oracle ---- */
+
+/* Steps really done in excess of what may be free, for each unit of work counted: at most so many. A step is a basic block, or 8
+ * bytes in one go. And what one call may cost at most. */
+enum { STEPS_A_UNIT = 2, STEPS_FREE = 2000, CALL_WORK_MAX = KV_CALL_WORK_MAX + 2 * KV_COMMAND_WORK_MAX };
+
+void __wrap___sanitizer_cov_trace_pc(void); /* libFuzzer has one that does nothing: the linker puts this in its place */
+
+uint64_t fuzz_bytes;
+static uint64_t blocks;
+
+/* The compiler calls it in each basic block of the state machine. */
+__attribute__((no_sanitize("coverage"))) void __wrap___sanitizer_cov_trace_pc(void) { blocks++; }
+
+/* One for each power of two of work, all of it and by byte of command: libFuzzer keeps inputs that get to another. */
+__attribute__((used, section("__libfuzzer_extra_counters"))) static uint8_t reached_work[2][64];
+
+static struct {
+    double steps_a_unit;
+    double work_a_byte;
+    uint64_t work;
+} worst;
+
+static void report(void)
+{
+    fprintf(stderr, "worst: %.2f steps a unit of work, %.0f units of work a byte of command, %llu units in a command\n",
+            worst.steps_a_unit, worst.work_a_byte, (unsigned long long)worst.work);
+}
+
+static uint64_t command_size(const struct command *command)
+{
+    uint64_t size = 1;
+    for (size_t i = 0; i < command->args.len; i++)
+        size += command->args.ptr[i].len + 1;
+    return size;
+}
+
+/* Executes one command, and looks at what it cost. */
+static struct reply_list apply(struct state_machine *m, const struct command *command)
+{
+    static bool reporting;
+    if (!reporting)
+        reporting = atexit(report) == 0;
+    blocks = fuzz_bytes = 0;
+    struct applied done = state_machine_apply(m, command, 1, REPLY_ROOM_ANY);
+    uint64_t steps = blocks + fuzz_bytes / 8, size = command_size(command);
+    invariant(done.replies.len == 1 && done.work > 0);
+    invariant(steps <= STEPS_FREE + STEPS_A_UNIT * done.work);
+    invariant(done.work <= CALL_WORK_MAX);
+    reached_work[0][63 - __builtin_clzll(done.work)] = 1;
+    reached_work[1][63 - __builtin_clzll(done.work / size + 1)] = 1;
+    if (steps > STEPS_FREE && (double)steps / (double)done.work > worst.steps_a_unit)
+        worst.steps_a_unit = (double)steps / (double)done.work;
+    if ((double)done.work / (double)size > worst.work_a_byte)
+        worst.work_a_byte = (double)done.work / (double)size;
+    if (done.work > worst.work)
+        worst.work = done.work;
+    return done.replies;
+}
+
+static void set_filled(struct state_machine *m, size_t key_len, uint8_t key_byte, size_t value_len)
+{
+    uint8_t *bytes = memory_new(key_len + value_len, 1);
+    memset(bytes, key_byte, key_len);
+    struct bytes args[] = {{(uint8_t *)(uintptr_t)"SET", 3}, {bytes, key_len}, {bytes + key_len, value_len}};
+    apply(m, &(struct command){{args, 3}});
+    free(bytes);
+}
+
+/* A store in which commands can cost something. It is made once, as a snapshot. */
+static struct state_machine *large_store(void)
+{
+    static uint8_t *saved;
+    static size_t len;
+    struct state_machine *m = state_machine_new();
+    const char *error = NULL;
+    if (saved != NULL) {
+        invariant(state_machine_snapshot_load(m, (struct bytes){saved, len}, true, true, &error));
+        return m;
+    }
+    for (int i = 0; i < 2000; i++) {
+        uint8_t key[16];
+        struct bytes args[] = {{(uint8_t *)(uintptr_t)"SET", 3}, {key, 0}, {(uint8_t *)(uintptr_t)"12", 2}};
+        args[1].len = (size_t)snprintf((char *)key, sizeof key, "k%d", i);
+        apply(m, &(struct command){{args, 3}});
+    }
+    set_filled(m, 20 * 1000, 'a', 1);
+    set_filled(m, 3000, 'b', 100);
+    set_filled(m, 1, 'v', 60 * 1000);
+    struct snapshot_chunk chunk = state_machine_snapshot_save(m, 0);
+    invariant(chunk.cursor == 0);
+    len = chunk.bytes.len;
+    saved = memory_new(len, 1);
+    memcpy(saved, chunk.bytes.ptr, len);
+    return m;
+}
+
+static void run_on_large_store(const uint8_t *data, size_t size)
+{
+    static const struct resp_limits limits = {.args_max = 64, .bytes_max = 64 * 1024};
+    struct state_machine *m = large_store();
+    struct resp_parser parser = {0};
+    struct resp_request request = {0};
+    uint8_t *copy = memory_new(size, 1);
+    memcpy(copy, data, size);
+    for (size_t at = 0; resp_parse(&parser, &limits, copy + at, size - at, &request) == RESP_WHOLE; at += request.size)
+        if (request.argc > 0)
+            apply(m, &(struct command){{request.args, request.argc}});
+    resp_parser_close(&parser);
+    resp_request_close(&request);
+    free(copy);
+    state_machine_free(m);
+}
+
+/* ---- Snapshots and lines ---- */
 
 static void load_bytes(const uint8_t *data, size_t size)
 {
@@ -42,9 +164,9 @@ static struct state_machine *copy_of(struct state_machine *m)
 static void apply_to_both(struct state_machine *a, struct state_machine *b, const struct command *command)
 {
     struct batch_builder packed[2] = {{0}, {0}};
-    struct reply_list first = state_machine_apply(a, command, 1, REPLY_ROOM_ANY).replies;
+    struct reply_list first = apply(a, command);
     struct payload x = replies_pack(&packed[0], first.ptr, first.len);
-    struct reply_list second = state_machine_apply(b, command, 1, REPLY_ROOM_ANY).replies;
+    struct reply_list second = apply(b, command);
     struct payload y = replies_pack(&packed[1], second.ptr, second.len);
     invariant(x.len == y.len && memcmp(x.words.ptr, y.words.ptr, x.len) == 0);
     batch_builder_free(&packed[0]);
@@ -89,6 +211,10 @@ static void run_lines(const uint8_t *data, size_t size)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+    if (size > 1 && data[0] == '!') {
+        run_on_large_store(data + 1, size - 1);
+        return 0;
+    }
     load_bytes(data, size);
     run_lines(data, size);
     return 0;

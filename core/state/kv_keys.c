@@ -72,9 +72,9 @@ struct visit {
 /* Looks at one key and picks it when it matches. False: there is too little left to spend. */
 static bool visit_key(struct state_machine *m, struct visit *v, struct kv_entry *e)
 {
-    if (v->left < KV_KEY_WORK)
+    if (v->left < KV_VISIT_WORK)
         return false;
-    v->left -= KV_KEY_WORK;
+    v->left -= KV_VISIT_WORK;
     enum glob_result matches = GLOB_MATCHES;
     struct bytes key = kv_table_key(&m->table, e);
     uint64_t granted = (v->left < v->key_max ? v->left : v->key_max) / KV_GLOB_WORK, steps = granted;
@@ -206,8 +206,9 @@ void kv_scan(struct state_machine *m, const struct bytes *args, size_t argc, str
     if (!read_scan_options(args, argc, &o, r))
         return;
     /* A key that may be looked at as the first one may be so as the last one, too. */
-    struct visit v = {
-        .pattern = o.pattern, .left = KV_COMMAND_WORK_MAX, .key_max = KV_COMMAND_WORK_MAX - KV_SCAN_WORK_MAX - KV_KEY_WORK};
+    struct visit v = {.pattern = o.pattern,
+                      .left = KV_COMMAND_WORK_MAX,
+                      .key_max = KV_COMMAND_WORK_MAX - KV_SCAN_WORK_MAX - KV_VISIT_WORK};
     if (!scan(m, &o, &cursor, &v)) {
         reply_too_costly(r);
         return;

@@ -18,11 +18,12 @@ enum { KV_SCAN_BYTES = 256 * 1024, KV_SCAN_COUNT = 10000 }; /* a SCAN stops earl
  *    changes, or while nothing has. Beyond KV_COMMAND_WORK_MAX it is -TOOCOSTLY.
  * 2. What is really spent (`table.work`), which also depends on where things lie. After KV_CALL_WORK_MAX a call to apply or query
  *    leaves the rest for the next one. */
-enum { KV_COMMAND_WORK_MAX = 32 * 1024 * 1024, KV_CALL_WORK_MAX = 512 * 1024, KV_SCAN_WORK_MAX = 2 * 1024 * 1024 };
+enum { KV_COMMAND_WORK_MAX = 16 * 1024 * 1024, KV_CALL_WORK_MAX = 512 * 1024, KV_SCAN_WORK_MAX = 2 * 1024 * 1024 };
 enum {
     KV_COMMAND_WORK = 64, /* a command, whatever it does */
     KV_ARGUMENT_WORK = 8, /* each argument */
-    KV_KEY_WORK = 128,    /* each key that a command of many looks for, writes or removes */
+    KV_KEY_WORK = 256,    /* each key that a command of many looks for, writes or removes */
+    KV_VISIT_WORK = 64,   /* each key that KEYS and SCAN look at */
     KV_GLOB_WORK = 4,     /* a step of the matcher */
 };
 

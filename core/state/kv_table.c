@@ -120,6 +120,7 @@ static void split_bucket(struct kv_table *t, uint64_t bucket)
     if (root == 0)
         return;
     struct kv_entry *e = entry_at(t, root);
+    t->work += KV_TOUCH_WORK;
     *left = e->left;
     *right = e->right;
     e->left = e->right = 0;
@@ -144,7 +145,7 @@ static void move_some(struct kv_table *t)
 {
     uint64_t total = UINT64_C(1) << smaller_bits(t);
     for (int i = 0; i < MOVES_A_CHANGE && t->moved < total; i++, t->moved++) {
-        t->work += 2 * KV_TOUCH_WORK;
+        t->work += 8 * KV_NEXT_WORK;
         if (t->target.bits > t->buckets.bits)
             split_bucket(t, t->moved);
         else
