@@ -61,6 +61,15 @@ const struct mutant_kind mutant_kinds[MUTANTS] = {
     [MUTANT_FORGOTTEN_IS_NO_VOTE] = {
         "forgotten-is-no-vote", "an acceptor tells of slots that it forgot as if it had never voted there",
         "rule 4", CHECK(VOTE_DURABLE) | CHECK(AGREEMENT), ""},
+    [MUTANT_REVOTE_NOT_ANSWERED] = {
+        "revote-not-answered", "an acceptor that is asked again for a vote that it has cast says nothing",
+        "liveness", CHECK(LIVENESS_AFTER_HEAL), "lost messages"},
+    [MUTANT_NACK_BEFORE_DURABLE] = {
+        "nack-before-durable", "a refusal tells of a promise before its record is durable",
+        "rule 2", CHECK(PROMISE_DURABLE), ""},
+    [MUTANT_FLOOR_NOT_RECORDED] = {
+        "floor-not-recorded", "what an acceptor has forgotten it believes after a restart never to have had",
+        "rule 4", CHECK(LIVENESS_AFTER_HEAL) | CHECK(AGREEMENT) | CHECK(BOUNDS), "restarts"},
 
     /* proposer */
     [MUTANT_BALLOT_WITHOUT_LIFE] = {
@@ -108,6 +117,9 @@ const struct mutant_kind mutant_kinds[MUTANTS] = {
     [MUTANT_WINDOW_NOT_KEPT] = {
         "window-not-kept", "a new leader proposes all that it recovered at once",
         "rule 5", CHECK(BOUNDS), ""},
+    [MUTANT_PROMISE_PROGRESS_KEPT] = {
+        "promise-progress-kept", "a proposer that prepares again goes on where an acceptor's promise of the ballot before had got to",
+        "rule 4", CHECK(AGREEMENT), "promises of several chunks"},
 
     /* proposer agent */
     [MUTANT_PROPOSED_IS_CHOSEN] = {
@@ -229,6 +241,13 @@ const struct mutant_kind mutant_kinds[MUTANTS] = {
         "record-between-pieces-lost", "what a learner reads back for a peer lacks the first record of each further piece",
         "rule 7", CHECK(CHOSEN_TRUE) | CHECK(AGREEMENT) | CHECK(LIVENESS_AFTER_HEAL), "small pieces"},
 
+    [MUTANT_BLOCK_CUT_SHORT] = {
+        "block-cut-short", "of a block of slots that a peer asks for, the last record is left out",
+        "rule 7", CHECK(LIVENESS_AFTER_HEAL) | CHECK(CHOSEN_TRUE), ""},
+    [MUTANT_LATER_LIFE_SKIPPED] = {
+        "later-life-skipped", "batches of a node that was started again are left out until its numbers get higher than before",
+        "rule 8, decision 0008", CHECK(AT_MOST_ONCE), "restarts"},
+
     /* what others may say */
     [MUTANT_SENDER_NOT_ASKED] = {
         "sender-not-asked", "a ballot may be used by whoever sends it, and need not be of a proposer",
@@ -241,6 +260,9 @@ const struct mutant_kind mutant_kinds[MUTANTS] = {
     [MUTANT_HELD_FULL_LETS_OUT] = {
         "held-full-lets-out", "a message for which there is no room to wait for the disk leaves at once",
         "rule 2", CHECK(PROMISE_DURABLE) | CHECK(VOTE_DURABLE), "small limits"},
+    [MUTANT_HELD_BYTES_NOT_FREED] = {
+        "held-bytes-not-freed", "messages that left go on to count as waiting for the disk, until no other finds room",
+        "liveness", CHECK(LIVENESS_AFTER_HEAL), "small limits"},
 
     /* journal and data folder */
     [MUTANT_TORN_GROUP_TAKEN] = {
@@ -264,6 +286,9 @@ const struct mutant_kind mutant_kinds[MUTANTS] = {
     [MUTANT_SEGMENT_REMEMBERED_EARLY] = {
         "segment-remembered-early", "the newest segment is remembered before it has its name",
         "docs/disk-format.md", CHECK(RECOVERY), "power that goes"},
+    [MUTANT_READ_FROM_WHERE_IT_STOPPED] = {
+        "read-from-where-it-stopped", "reading back goes on where it stopped last, also when older records are wanted",
+        "rule 7", CHECK(LIVENESS_AFTER_HEAL) | CHECK(RECOVERY), ""},
     [MUTANT_LIFE_NOT_COUNTED] = {
         "life-not-counted", "a node that starts again believes to be in the life before",
         "rule 1", CHECK(BALLOT_UNIQUE), "restarts"},

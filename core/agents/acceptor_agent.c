@@ -95,7 +95,7 @@ static void hear_leader(struct acceptor_agent *agent, struct ballot ballot, uint
 /* The floor's record may come late: it only bounds how many votes recovery has to hold. */
 static void record_floor(struct acceptor_agent *agent)
 {
-    if (agent->floor - agent->floor_recorded < agent->config.alpha)
+    if (agent->floor - agent->floor_recorded < agent->config.alpha || MUTANT(FLOOR_NOT_RECORDED))
         return;
     effects_append(&agent->effects, RECORD_FLOOR, &(struct entry){.slot = agent->floor}, 0);
     agent->floor_recorded = agent->floor;

@@ -193,7 +193,7 @@ void catch_up_records(struct catch_up *c, const struct record_list *records, str
     if (!c->reading)
         return;
     for (size_t i = 0; i < records->len; i++)
-        if (records->ptr[i].lsn < c->end)
+        if (records->ptr[i].lsn + MUTANT(BLOCK_CUT_SHORT) < c->end)
             keep_found(c, &records->ptr[i]);
     if (records->len > 0)
         c->cursor = records->ptr[records->len - 1].lsn + 1 + MUTANT(RECORD_BETWEEN_PIECES_LOST);

@@ -68,7 +68,8 @@ static inline void effects_send_durable(struct effects *e, node_set to, const st
         return;
     effects_send(e, to, message);
     bool early = (MUTANT(PROMISE_BEFORE_DURABLE) && message->kind == MESSAGE_PROMISE) ||
-                 (MUTANT(VOTE_BEFORE_DURABLE) && message->kind == MESSAGE_ACCEPTED);
+                 (MUTANT(VOTE_BEFORE_DURABLE) && message->kind == MESSAGE_ACCEPTED) ||
+                 (MUTANT(NACK_BEFORE_DURABLE) && message->kind == MESSAGE_NACK);
     if (!early)
         e->items[e->count - 1].val.send.after = e->lsn - 1;
 }

@@ -110,7 +110,8 @@ struct acceptor_accept_result acceptor_accept(struct acceptor *a, struct ballot 
                 a->promised = ballot; /* only with a vote, whose record carries it */
             keep_vote(a, ballot, &entries[i]);
         }
-        add_to_runs(a, &runs, slot, is_new);
+        if (is_new || !MUTANT(REVOTE_NOT_ANSWERED))
+            add_to_runs(a, &runs, slot, is_new);
     }
     return (struct acceptor_accept_result){.granted = true, .promised = a->promised, .runs = {a->runs, runs}};
 }

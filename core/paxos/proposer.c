@@ -100,7 +100,8 @@ struct ballot proposer_prepare(struct proposer *p, struct ballot above, uint64_t
     restart_window(p, floor > 0 ? floor : 1);
     p->promised = 0;
     for (uint32_t n = 0; n <= NODE_ID_MAX; n++)
-        p->wanted[n] = p->first;
+        if (!MUTANT(PROMISE_PROGRESS_KEPT) || p->wanted[n] < p->first)
+            p->wanted[n] = p->first;
     return p->ballot;
 }
 
