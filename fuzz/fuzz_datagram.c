@@ -16,8 +16,7 @@ struct world {
     struct udp_network network;
     struct config config;
     struct config_node nodes[NODES];
-    uint8_t instances[SENDERS];     /* first byte of the one that each was first heard with; 0: never heard */
-    uint32_t incarnations[SENDERS]; /* the latest */
+    struct frame_origin known[SENDERS]; /* its latest life; zero: never heard */
     size_t inputs;
 };
 
@@ -28,13 +27,19 @@ struct input {
 
 static uint8_t next(struct input *in) { return in->at < in->size ? in->data[in->at++] : 0; }
 
-static bool accept_peer(void *context, uint32_t peer, const uint8_t instance[16])
+static enum peer_verdict accept_peer(void *context, const struct frame_origin *peer)
 {
     struct world *w = context;
-    invariant(peer != SELF && peer <= NODES);
-    if (w->instances[peer] == 0)
-        w->instances[peer] = instance[0];
-    return w->instances[peer] == instance[0];
+    struct frame_origin *known = &w->known[peer->sender];
+    invariant(peer->sender != SELF && peer->sender <= NODES);
+    if (known->sender != 0 && known->instance[0] != peer->instance[0])
+        return PEER_OTHER_INSTANCE;
+    if (known->sender != 0 && peer->incarnation < known->incarnation)
+        return PEER_EARLIER_LIFE;
+    if (known->sender != 0 && peer->incarnation == known->incarnation && peer->nonce != known->nonce)
+        return PEER_ANOTHER_LIFE;
+    *known = *peer;
+    return PEER_ACCEPTED;
 }
 
 static void on_input(void *context) { ((struct world *)context)->inputs++; }
@@ -69,8 +74,12 @@ static bool expected(const struct world *w, const struct frame_origin *o)
 {
     if (o->cluster != 7 || o->sender < 1 || o->sender > NODES || o->sender == SELF)
         return false;
-    return o->incarnation >= w->incarnations[o->sender] &&
-           (w->instances[o->sender] == 0 || w->instances[o->sender] == o->instance[0]);
+    const struct frame_origin *known = &w->known[o->sender];
+    if (known->sender == 0)
+        return true;
+    const bool later = o->incarnation > known->incarnation;
+    return known->instance[0] == o->instance[0] &&
+           (later || (o->incarnation == known->incarnation && o->nonce == known->nonce));
 }
 
 static void take(struct world *w, const uint64_t *words, size_t size)
@@ -91,6 +100,7 @@ static void speak(struct world *w, struct input *in)
     struct frame_origin origin = {.cluster = next(in) % 8 == 0 ? 8 : 7,
                                   .sender = next(in) % SENDERS,
                                   .incarnation = next(in) % 4,
+                                  .nonce = next(in) % 2,
                                   .instance = {(uint8_t)(1 + next(in) % 2)}};
     uint32_t len = next(in) % (BODY_MAX + 1);
     for (uint32_t i = 0; i < len; i++)
@@ -101,10 +111,8 @@ static void speak(struct world *w, struct input *in)
     const struct network_statistics was = n->statistics;
     const bool allowed = expected(w, &origin);
     const bool reborn =
-        allowed && w->incarnations[origin.sender] != 0 && origin.incarnation > w->incarnations[origin.sender];
+        allowed && w->known[origin.sender].incarnation != 0 && origin.incarnation > w->known[origin.sender].incarnation;
     take(w, words, size);
-    if (allowed)
-        w->incarnations[origin.sender] = origin.incarnation;
     const bool full = n->statistics.dropped != was.dropped && allowed;
     invariant(n->statistics.frames_in == was.frames_in + (allowed && !full));
     invariant(n->statistics.bad_frames + n->statistics.dropped == was.bad_frames + was.dropped + (!allowed || full));

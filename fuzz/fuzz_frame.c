@@ -35,8 +35,10 @@ static void take_all(const uint64_t *stream, size_t words, uint64_t cluster)
 /* Makes the first frame sound, as far as its sender and its padding let it be. */
 static void mend(uint64_t *stream, size_t words, size_t damage, uint8_t difference)
 {
-    struct frame_origin origin = {
-        .cluster = stream[3], .sender = (uint32_t)(stream[6] >> 32), .incarnation = (uint32_t)stream[7]};
+    struct frame_origin origin = {.cluster = stream[3],
+                                  .sender = (uint32_t)(stream[6] >> 32),
+                                  .incarnation = (uint32_t)stream[7],
+                                  .nonce = (uint32_t)(stream[7] >> 32)};
     size_t taken = 0;
     uint32_t len = (uint32_t)stream[6];
     memcpy(origin.instance, stream + 4, sizeof origin.instance);

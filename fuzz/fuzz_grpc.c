@@ -98,6 +98,7 @@ static void deliver(struct said *s, struct input *in, bool damaged)
     const struct frame_origin origin = {.cluster = next(in) % 8 == 0 ? 8 : 7,
                                         .sender = next(in) % 5,
                                         .incarnation = next(in) % 4,
+                                        .nonce = next(in) % 2,
                                         .instance = {(uint8_t)(1 + next(in) % 2)}};
     uint32_t len = next(in);
     struct grpc_head head;
@@ -145,11 +146,11 @@ static void say_something(struct said *s, struct input *in)
 
 /* ---- who hears it ---- */
 
-static bool accept_peer(void *context, uint32_t peer, const uint8_t instance[16])
+static enum peer_verdict accept_peer(void *context, const struct frame_origin *peer)
 {
     (void)context;
-    invariant(peer != SELF && peer <= NODES);
-    return instance[0] == 1;
+    invariant(peer->sender != SELF && peer->sender <= NODES);
+    return peer->instance[0] == 1 ? PEER_ACCEPTED : PEER_OTHER_INSTANCE;
 }
 
 static void on_input(void *context) { (void)context; }

@@ -33,8 +33,11 @@ static void write_prefix(uint8_t prefix[GRPC_PREFIX_SIZE], size_t len)
 /* The checksum of a body covers who it is from, too. */
 static uint64_t frame_checksum(const struct frame_origin *origin, const void *body, size_t len)
 {
-    _Static_assert(sizeof *origin == 32, "the origin is hashed as it lies in memory");
-    return checksum(body, len, checksum(origin, sizeof *origin, 0));
+    uint64_t words[5] = {origin->cluster};
+    memcpy(words + 1, origin->instance, sizeof origin->instance);
+    words[3] = origin->sender | (uint64_t)origin->incarnation << 32;
+    words[4] = origin->nonce;
+    return checksum(body, len, checksum(words, sizeof words, 0));
 }
 
 /* ---- out ---- */
@@ -64,6 +67,7 @@ void grpc_frame_encode(const struct frame_origin *origin, const uint64_t *body, 
     frame.instance = (ProtobufCBinaryData){sizeof origin->instance, (uint8_t *)origin->instance};
     frame.sender = origin->sender;
     frame.incarnation = origin->incarnation;
+    frame.nonce = origin->nonce;
     frame.checksum = frame_checksum(origin, body, len);
     frame.body = (ProtobufCBinaryData){len, (uint8_t *)body};
     head->len = GRPC_PREFIX_SIZE;
@@ -161,7 +165,8 @@ enum grpc_status grpc_frame_decode(struct grpc_arena *arena, const uint8_t *byte
         *why = "not a synod.v1.Frame";
         return GRPC_INVALID_ARGUMENT;
     }
-    frame->origin = (struct frame_origin){.cluster = f->cluster, .sender = f->sender, .incarnation = f->incarnation};
+    frame->origin =
+        (struct frame_origin){.cluster = f->cluster, .sender = f->sender, .incarnation = f->incarnation, .nonce = f->nonce};
     if (f->instance.len != sizeof frame->origin.instance) {
         *why = "its instance is not 16 bytes long";
         return GRPC_INVALID_ARGUMENT;

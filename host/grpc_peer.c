@@ -30,7 +30,7 @@ struct connection {
     uint64_t pinged;              /* uv_now of a ping that is not answered yet; 0: none */
     bool over;                    /* the call has ended, or will never get anywhere */
     unsigned http_status, status; /* what the answer said */
-    char message[200];
+    char message[NETWORK_WHY_SIZE];
 };
 
 static struct connection *connection_of(const struct dialed *dialed)
@@ -172,11 +172,16 @@ static void explain(const struct connection *c, char *out, size_t size)
 static void pump(struct connection *c)
 {
     const char *why;
-    char text[240];
+    char text[NETWORK_WHY_SIZE + 40];
     if (c->dialed.given_up)
         return;
     if (!grpc_session_pump(&c->session, stream_of(c), release_given, &why)) {
         dialer_failed(c->dialed.dialer, why);
+    } else if (c->over && (c->status == GRPC_FAILED_PRECONDITION || c->status == GRPC_PERMISSION_DENIED)) {
+        network_clean_text(text, sizeof text, c->message, strlen(c->message));
+        network_refused_by(c->dialed.dialer->network, c->dialed.dialer->config->id,
+                           c->status == GRPC_FAILED_PRECONDITION ? REFUSAL_LIFE : REFUSAL_OTHER, text);
+        dialer_refused(c->dialed.dialer);
     } else if (c->over ||
                (nghttp2_session_want_read(c->session.h2) == 0 && nghttp2_session_want_write(c->session.h2) == 0)) {
         explain(c, text, sizeof text);

@@ -70,14 +70,19 @@ static void end_call(struct grpc_call *c, enum grpc_status status, const char *w
     answer_with_headers(c, headers, sizeof headers / sizeof *headers);
 }
 
-static void complain(struct grpc_service *s, const struct grpc_call *c, const char *what, const char *why)
+static void complain_at(uint32_t level, struct grpc_service *s, const struct grpc_call *c, const char *what, const char *why)
 {
     struct network *n = &s->network->base;
     n->statistics.bad_frames++;
     if (c != NULL && c->admitted)
-        logger_log(n->options.logger, LOG_WARNING, "network", "%s node %u at %s: %s", what, c->origin.sender, s->from, why);
+        logger_log(n->options.logger, level, "network", "%s node %u at %s: %s", what, c->origin.sender, s->from, why);
     else
-        logger_log(n->options.logger, LOG_WARNING, "network", "%s %s: %s", what, s->from, why);
+        logger_log(n->options.logger, level, "network", "%s %s: %s", what, s->from, why);
+}
+
+static void complain(struct grpc_service *s, const struct grpc_call *c, const char *what, const char *why)
+{
+    complain_at(LOG_WARNING, s, c, what, why);
 }
 
 /* Something is wrong with a call: the one line that says what, and its end. Returns false. */
@@ -85,7 +90,7 @@ static bool refuse(struct grpc_call *c, enum grpc_status status, const char *for
     __attribute__((format(printf, 3, 4)));
 static bool refuse(struct grpc_call *c, enum grpc_status status, const char *format, ...)
 {
-    char why[200];
+    char why[NETWORK_WHY_SIZE];
     va_list args;
     va_start(args, format);
     vsnprintf(why, sizeof why, format, args);
@@ -136,9 +141,14 @@ static void answer(struct grpc_call *c, uint8_t *reply, size_t len)
 static bool identify(struct grpc_call *c, const struct frame_origin *origin)
 {
     struct grpc_network *n = c->service->network;
-    char why[160];
-    if (!network_admit(&n->base, origin, why, sizeof why))
-        return refuse(c, GRPC_PERMISSION_DENIED, "%s", why);
+    char why[NETWORK_WHY_SIZE];
+    const enum network_refusal refusal = network_admit(&n->base, origin, why, sizeof why);
+    if (refusal != REFUSAL_NONE) {
+        const bool news = network_is_news(&n->base, origin->sender, why);
+        complain_at(news ? LOG_WARNING : LOG_DEBUG, c->service, c, "refused a call from", why);
+        end_call(c, refusal == REFUSAL_LIFE ? GRPC_FAILED_PRECONDITION : GRPC_PERMISSION_DENIED, why);
+        return false;
+    }
     struct grpc_peer *p = &n->peers[origin->sender];
     struct grpc_call *before = p->call;
     p->call = c;

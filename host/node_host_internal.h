@@ -113,7 +113,7 @@ bool parts_make_life(struct node_host *h, struct node_life **out, struct problem
 
 void surroundings_init(struct node_host *h);
 void surroundings_close(struct node_host *h);
-bool surroundings_accept_peer(void *node_host, uint32_t peer, const uint8_t instance[16]);
+enum peer_verdict surroundings_accept_peer(void *node_host, const struct frame_origin *peer);
 
 /* ---- supervisor.c ---- */
 

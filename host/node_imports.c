@@ -142,7 +142,8 @@ static int32_t identity_open(void *env, wasmtime_context_t *context, struct type
     (void)context;
     w->words[0] = origin->cluster;
     memcpy(&w->words[1], origin->instance, sizeof origin->instance);
-    w->identity = (struct packet){origin->sender, origin->incarnation, sizeof w->words, {w->words, 3}};
+    w->words[3] = origin->nonce;
+    w->identity = (struct packet){origin->sender, origin->incarnation, sizeof w->words, {w->words, 4}};
     call->result_packets = (struct packet_list){&w->identity, 1};
     return 0;
 }
@@ -152,11 +153,14 @@ static int32_t identity_accept_peer(void *env, wasmtime_context_t *context, stru
     struct surroundings *s = ((struct node_wasm *)env)->options.surroundings;
     const struct packet *peer = call->packets.ptr;
     (void)context;
-    if (call->packets.len != 1 || peer->len != 16 || peer->id == 0 || peer->id > NODE_ID_MAX) {
-        call->error = "identity.accept-peer wants one packet with a node's number and its instance id";
+    if (call->packets.len != 1 || peer->len != 24 || peer->id == 0 || peer->id > NODE_ID_MAX) {
+        call->error = "identity.accept-peer wants one packet with a node's number, its life and its instance id";
         return -1;
     }
-    call->result = s->operations->accept_peer(s, (uint32_t)peer->id, (const uint8_t *)peer->words.ptr);
+    struct frame_origin origin = {
+        .sender = (uint32_t)peer->id, .incarnation = peer->kind, .nonce = (uint32_t)peer->words.ptr[2]};
+    memcpy(origin.instance, peer->words.ptr, sizeof origin.instance);
+    call->result = s->operations->accept_peer(s, &origin);
     return 0;
 }
 

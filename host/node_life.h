@@ -30,7 +30,7 @@ struct node_life_operations {
     /* NULL unless storage is in the sandbox: opens the data folder there, which is one boot more. */
     bool (*open_identity)(struct node_life *life, struct frame_origin *origin, struct problem *problem);
     /* As data_folder_accept_peer. Never from within a turn. */
-    bool (*accept_peer)(struct node_life *life, uint32_t peer, const uint8_t instance[16]);
+    enum peer_verdict (*accept_peer)(struct node_life *life, const struct frame_origin *peer);
     /* As open_identity: the node has ended in good order. Gives the folder back; the life is only freed after that. */
     bool (*close_identity)(struct node_life *life, struct problem *problem);
     /* NULL: nothing ends its calls. From now on a turn may compute for so many microseconds. Between calls, and in loop_run. */
@@ -55,7 +55,7 @@ struct surroundings_operations {
     struct packet_list (*settings)(struct surroundings *s);
     /* Who this node is, where storage is the host's. */
     const struct frame_origin *(*origin)(struct surroundings *s);
-    bool (*accept_peer)(struct surroundings *s, uint32_t peer, const uint8_t instance[16]);
+    enum peer_verdict (*accept_peer)(struct surroundings *s, const struct frame_origin *peer);
     /* A file descriptor that is readable when the host's loop has something to do. */
     int (*loop_fd)(struct surroundings *s);
     /* Does it, without waiting. Within how many microseconds it wants to be called again at the latest. */

@@ -115,6 +115,14 @@ static void on_commands(void *context)
 
 static struct node_status status_of(void *context) { return host_status(context); }
 
+static void on_expelled(void *context, const char *reason)
+{
+    struct problem problem;
+    struct node_host *h = context;
+    problem_set(&problem, EXIT_DATA, "node %u: %s", h->self->id, reason);
+    host_fail(h, &problem);
+}
+
 static bool open_network(struct node_host *h, struct problem *problem)
 {
     static network_opener *const openers[] = {
@@ -125,6 +133,7 @@ static bool open_network(struct node_host *h, struct problem *problem)
         .sends = true,
         .receives = true,
         .accept_peer = surroundings_accept_peer,
+        .on_expelled = on_expelled,
         .logger = h->ports.logger,
         .on_input = on_input,
         .context = h,

@@ -28,24 +28,24 @@ static struct packet_list settings(struct surroundings *s)
 
 static const struct frame_origin *origin(struct surroundings *s) { return &host_of(s)->origin; }
 
-static bool accept_peer(struct surroundings *s, uint32_t peer, const uint8_t instance[16])
+static enum peer_verdict accept_peer(struct surroundings *s, const struct frame_origin *peer)
 {
-    return surroundings_accept_peer(host_of(s), peer, instance);
+    return surroundings_accept_peer(host_of(s), peer);
 }
 
 /* Asked by networks, here and in the sandbox. Where the life has the data folder, it is asked; while there is none,
  * everybody has to come again. */
-bool surroundings_accept_peer(void *node_host, uint32_t peer, const uint8_t instance[16])
+enum peer_verdict surroundings_accept_peer(void *node_host, const struct frame_origin *peer)
 {
     struct node_host *h = node_host;
     if (h->folder != NULL)
-        return data_folder_accept_peer(h->folder, peer, instance);
+        return data_folder_accept_peer(h->folder, peer);
     if (!host_network(h) || h->life == NULL || h->in_turn || h->failed || h->supervisor.broken)
-        return false;
+        return PEER_UNKNOWN_WHY;
     h->in_turn = true;
-    bool accepted = h->life->operations->accept_peer(h->life, peer, instance);
+    enum peer_verdict verdict = h->life->operations->accept_peer(h->life, peer);
     h->in_turn = false;
-    return accepted;
+    return verdict;
 }
 
 static int loop_fd(struct surroundings *s) { return uv_backend_fd(&host_of(s)->loop); }

@@ -229,26 +229,28 @@ static bool wasm_open_identity(struct node_life *life, struct frame_origin *orig
     const struct packet *p = call.result_packets.ptr;
     if (call.result_packets.len == 1 && p->id == 0)
         return no_identity(w, p, problem);
-    if (call.result_packets.len != 1 || p->id > NODE_ID_MAX || p->len != 24)
+    if (call.result_packets.len != 1 || p->id > NODE_ID_MAX || p->len != 32)
         return problem_set(problem, EXIT_TROUBLE, "%s: what it says about its data folder is not what this version knows",
                            w->options.file);
-    *origin = (struct frame_origin){.cluster = p->words.ptr[0], .sender = (uint32_t)p->id, .incarnation = p->kind};
+    *origin = (struct frame_origin){
+        .cluster = p->words.ptr[0], .sender = (uint32_t)p->id, .incarnation = p->kind, .nonce = (uint32_t)p->words.ptr[3]};
     memcpy(origin->instance, &p->words.ptr[1], sizeof origin->instance);
     return true;
 }
 
-static bool wasm_accept_peer(struct node_life *life, uint32_t peer, const uint8_t instance[16])
+static enum peer_verdict wasm_accept_peer(struct node_life *life, const struct frame_origin *peer)
 {
     struct node_wasm *w = (struct node_wasm *)life;
     struct problem problem;
-    uint64_t words[2];
-    memcpy(words, instance, sizeof words);
-    struct packet packet = {peer, 0, sizeof words, {words, 2}};
+    uint64_t words[3];
+    memcpy(words, peer->instance, sizeof peer->instance);
+    words[2] = peer->nonce;
+    struct packet packet = {peer->sender, peer->incarnation, sizeof words, {words, 3}};
     struct typed_call call = {.packets = {&packet, 1}};
     if (call_guest(w, w->accept_peer, "accepting a peer", w->options.turn_timeout, &call, &problem))
-        return call.result == 1;
+        return call.result <= PEER_TOO_LATE_LIFE ? (enum peer_verdict)call.result : PEER_UNKNOWN_WHY;
     ports_log(w->ports, LOG_ERROR, problem.text, strlen(problem.text)); /* the next call will fail, too */
-    return false;
+    return PEER_UNKNOWN_WHY;
 }
 
 static bool wasm_close_identity(struct node_life *life, struct problem *problem)

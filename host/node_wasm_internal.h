@@ -39,7 +39,7 @@ struct node_wasm {
     bool exports_identity;
     struct sandbox *sandbox;       /* NULL: it imports nothing of WASI */
     struct host_serializer *codec; /* NULL: not imported */
-    uint64_t words[3];             /* who the node is, for identity.open */
+    uint64_t words[4];             /* who the node is, for identity.open */
     struct packet identity;
 };
 

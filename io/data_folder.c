@@ -3,14 +3,15 @@
  *   lock       held exclusively while a process uses the folder; its text is that process' id, and empty after a good end
  *   lease      there while a node in a sandbox uses the folder, see io/lease.c
  *   identity   whose folder this is, and how often it was opened; rewritten by each open
- *   peers      the instance id that each other node had when it was first heard of
+ *   peers      the instance id that each other node had when it was first heard of, and the newest of its lives
+ *   expelled   there if other nodes said that this folder is an older copy, or is used twice: it is opened no more
  *   journal-*  see io/journal_store.h
  *
  * identity and peers are text, so that an operator can read them, and end with the XXH64 of all bytes before the line
  * `checksum`. A reader writes what it understood again and compares: a file with one byte changed, added or missing is
  * corrupt.
  *
- *   synod-identity 2                              the 2 is the version of the format
+ *   synod-identity 3                              the 3 is the version of the format
  *   cluster demo
  *   node 3
  *   instance 0f1e2d3c4b5a69788796a5b4c3d2e1f0     random, made by `synod init`
@@ -18,8 +19,9 @@
  *   segment 4711                                  first lsn of the journal's newest segment; 0: the journal has not begun
  *   checksum 8d1f5a0c33e29b74
  *
- *   synod-peers 2
- *   1 6b1c...                                     node, its instance id; in the order of the nodes
+ *   synod-peers 3
+ *   1 6b1c... 7 90ab12cd                          node, its instance id, its newest life: incarnation and nonce; in the order of
+ *                                                 the nodes
  *   checksum ...
  *
  * A file is replaced by writing a temporary one, syncing it, renaming it and syncing the folder: after a crash at any
@@ -46,15 +48,16 @@
 #include "io/lease.h"
 
 enum {
-    FORMAT_VERSION = 2,
+    FORMAT_VERSION = 3,
     INSTANCE_BYTES = 16,
     INSTANCE_TEXT = 2 * INSTANCE_BYTES + 1,
-    TEXT_MAX = 4096, /* 63 peers of 36 bytes and some */
+    TEXT_MAX = 4096, /* 63 peers of 56 bytes and some */
 };
 
+/* Nothing of a node that was never heard: no incarnation is 0. */
 struct peer {
-    bool known;
     uint8_t instance[INSTANCE_BYTES];
+    uint32_t incarnation, nonce;
 };
 
 /* Where the files are. */
@@ -116,11 +119,12 @@ static size_t peers_print(const struct peer *peers, char *text)
 {
     size_t len = (size_t)snprintf(text, TEXT_MAX, "synod-peers %d\n", FORMAT_VERSION);
     for (uint32_t n = 0; n <= NODE_ID_MAX; n++) {
-        if (!peers[n].known)
+        if (peers[n].incarnation == 0)
             continue;
         char instance[INSTANCE_TEXT];
         instance_print(peers[n].instance, instance);
-        len += (size_t)snprintf(text + len, TEXT_MAX - len, "%u %s\n", n, instance);
+        len += (size_t)snprintf(text + len, TEXT_MAX - len, "%u %s %u %08x\n", n, instance, peers[n].incarnation,
+                                peers[n].nonce);
     }
     return text_seal(text, len);
 }
@@ -141,11 +145,12 @@ static bool peers_read(const char *text, size_t len, struct peer *peers)
     uint32_t node;
     for (const char *line = strchr(text, '\n'); line != NULL; line = strchr(line, '\n')) {
         line++;
-        if (sscanf(line, "%2u %32s", &node, instance) != 2)
+        struct peer peer;
+        if (sscanf(line, "%2u %32s %10u %8x", &node, instance, &peer.incarnation, &peer.nonce) != 4)
             break;
-        if (node > NODE_ID_MAX || !instance_read(instance, peers[node].instance))
+        if (node > NODE_ID_MAX || !instance_read(instance, peer.instance))
             return false;
-        peers[node].known = true;
+        peers[node] = peer;
     }
     return peers_print(peers, again) == len && memcmp(again, text, len) == 0;
 }
@@ -374,10 +379,34 @@ static bool count_boot(struct data_folder *f, struct problem *problem)
         return problem_set(problem, EXIT_DATA, "%s/identity: no incarnations left", f->path);
     if (!MUTANT(LIFE_NOT_COUNTED) || next.incarnation == 0)
         next.incarnation++;
+    if (!disk_random(f->files.disk, &next.nonce, sizeof next.nonce))
+        return problem_set(problem, EXIT_TROUBLE, "no random bytes for a life's nonce");
     if (!replace_file(&f->files, "identity", text, identity_print(&next, text), problem))
         return false;
     f->identity = next;
     return true;
+}
+
+static bool check_not_expelled(const struct files *f, struct problem *problem)
+{
+    char *path = disk_path(f->path, "expelled");
+    const int64_t size = disk_size(f->disk, path);
+    free(path);
+    return size == -ENOENT ||
+           problem_set(
+               problem, EXIT_DATA,
+               "%s is an older copy, or was used twice, as other nodes said (there is a file %s/expelled): what it lacks may "
+               "have been promised, and it must not be used any more",
+               f->path, f->path);
+}
+
+/* Others know a life of this node that the folder knows nothing of: it is a copy. Should this not get to the disk, they say it again. */
+static void expel(struct data_folder *f)
+{
+    struct problem problem;
+    char text[TEXT_MAX];
+    int len = snprintf(text, sizeof text, "synod-expelled %d\nincarnation %u\n", FORMAT_VERSION, f->identity.incarnation);
+    replace_file(&f->files, "expelled", text, text_seal(text, (size_t)len), &problem);
 }
 
 /* With the folder guarded: whose it is, and the next boot. */
@@ -392,7 +421,7 @@ static bool boot(struct data_folder *f, const char *cluster, uint32_t node, stru
     if (strcmp(id->cluster, cluster) != 0 || id->node != node)
         return problem_set(problem, EXIT_DATA, "%s belongs to node %u of cluster '%s', not to node %u of cluster '%s'",
                            f->path, id->node, id->cluster, node, cluster);
-    return read_peers(f, problem) && count_boot(f, problem);
+    return check_not_expelled(&f->files, problem) && read_peers(f, problem) && count_boot(f, problem);
 }
 
 /* ---- Guards ---- */
@@ -534,6 +563,7 @@ struct frame_origin identity_origin(const struct identity *identity)
         .cluster = frame_cluster(identity->cluster, strlen(identity->cluster)),
         .sender = identity->node,
         .incarnation = identity->incarnation,
+        .nonce = identity->nonce,
     };
     memcpy(origin.instance, identity->instance, sizeof origin.instance);
     return origin;
@@ -543,22 +573,43 @@ const struct identity *data_folder_identity(const struct data_folder *folder) { 
 
 const char *data_folder_path(const struct data_folder *folder) { return folder->path; }
 
-bool data_folder_accept_peer(struct data_folder *folder, uint32_t peer, const uint8_t instance[16])
+/* Of a life that is not the one known. */
+static enum peer_verdict judge_life(const struct peer *known, const struct frame_origin *peer)
+{
+    if (peer->incarnation == 0 || peer->incarnation < known->incarnation)
+        return PEER_EARLIER_LIFE;
+    if (peer->incarnation == known->incarnation)
+        return peer->nonce == known->nonce || MUTANT(NONCE_NOT_COMPARED) ? PEER_ACCEPTED : PEER_ANOTHER_LIFE;
+    return peer->incarnation - known->incarnation > PEER_BOOTS_MAX ? PEER_TOO_LATE_LIFE : PEER_ACCEPTED;
+}
+
+enum peer_verdict data_folder_accept_peer(struct data_folder *folder, const struct frame_origin *peer)
 {
     char text[TEXT_MAX];
     struct problem problem;
-    if (peer == 0 || peer > NODE_ID_MAX)
-        return false;
-    if (peer == folder->identity.node)
-        return memcmp(folder->identity.instance, instance, INSTANCE_BYTES) == 0;
-    struct peer *p = &folder->peers[peer];
-    if (p->known)
-        return memcmp(p->instance, instance, INSTANCE_BYTES) == 0;
-    p->known = true;
-    memcpy(p->instance, instance, INSTANCE_BYTES);
+    if (peer->sender == folder->identity.node)
+        expel(folder);
+    if (peer->sender == 0 || peer->sender > NODE_ID_MAX || peer->sender == folder->identity.node)
+        return PEER_UNKNOWN_WHY;
+    struct peer *p = &folder->peers[peer->sender];
+    const struct peer before = *p;
+    if (before.incarnation != 0 && memcmp(before.instance, peer->instance, INSTANCE_BYTES) != 0)
+        return PEER_OTHER_INSTANCE;
+    const enum peer_verdict verdict = judge_life(&before, peer);
+    if (verdict != PEER_ACCEPTED || before.incarnation == peer->incarnation)
+        return verdict;
+    memcpy(p->instance, peer->instance, INSTANCE_BYTES);
+    p->incarnation = peer->incarnation;
+    p->nonce = peer->nonce;
+    if (MUTANT(PEERS_LIFE_NOT_KEPT) && before.incarnation != 0)
+        return PEER_ACCEPTED;
     if (replace_file(&folder->files, "peers", text, peers_print(folder->peers, text), &problem))
-        return true;
-    /* Not durable, so not remembered: the peer is refused now and comes again. */
-    p->known = false;
-    return false;
+        return PEER_ACCEPTED;
+    *p = before; /* not durable, so not remembered */
+    return PEER_UNKNOWN_WHY;
+}
+
+uint32_t data_folder_known_life(const struct data_folder *folder, uint32_t peer)
+{
+    return peer <= NODE_ID_MAX ? folder->peers[peer].incarnation : 0;
 }

@@ -14,6 +14,7 @@ struct identity {
     uint32_t node;
     uint8_t instance[16]; /* random, made by init */
     uint32_t incarnation; /* durable boot count, counted up by each open; from 1 */
+    uint32_t nonce;       /* random, of this life; only in memory */
     /* First lsn of the newest segment of the journal that may hold a record; 0: the journal has not begun. A folder that lacks
      * this segment is damaged (io/journal_store.h). */
     uint64_t newest_segment;
@@ -67,8 +68,26 @@ int data_folder_lock(struct disk *disk, const char *path, uint32_t node, const c
 const struct identity *data_folder_identity(const struct data_folder *folder);
 const char *data_folder_path(const struct data_folder *folder);
 
-/* True when `instance` is the one this node knows for `peer`, or the first it hears of (which it then remembers durably).
- * May block for a sync the first time. Thread: the node's. */
-bool data_folder_accept_peer(struct data_folder *folder, uint32_t peer, const uint8_t instance[16]);
+/* What this node makes of a peer, by what it remembers of it. */
+enum peer_verdict {
+    PEER_UNKNOWN_WHY, /* no possible peer, or what is to be remembered of it could not be made durable: it may come again */
+    PEER_ACCEPTED,    /* the newest life that is known of it, or a later one; known durably from now on */
+    PEER_OTHER_INSTANCE, /* another data folder than the one known */
+    PEER_EARLIER_LIFE,   /* a later one was heard: its folder is an older copy */
+    PEER_ANOTHER_LIFE,   /* with the incarnation that is known, and another nonce: its folder is a copy, too */
+    PEER_TOO_LATE_LIFE,  /* more boots than anybody makes beyond the newest that is known (PEER_BOOTS_MAX) */
+};
+
+/* A node that was out of reach may have been started as often as this in the meantime. What is far beyond is no boot count; taken at its
+ * word, it would lock the real node out. */
+enum { PEER_BOOTS_MAX = 1 << 20 };
+
+/* Judges a life of a peer, and remembers it durably before it returns PEER_ACCEPTED: then it may block for a sync, once for each life
+ * of each peer. Asked about this node itself, since others, without whom there is no quorum, know a life of it that does not come
+ * before this one: remembers durably that the folder is a copy, and must not be opened any more. Thread: the node's. */
+enum peer_verdict data_folder_accept_peer(struct data_folder *folder, const struct frame_origin *peer);
+
+/* The newest incarnation that is known of a peer; 0: none. */
+uint32_t data_folder_known_life(const struct data_folder *folder, uint32_t peer);
 
 #endif

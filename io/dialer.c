@@ -58,15 +58,24 @@ void dialer_failed(struct dialer *d, const char *why)
     struct logger *logger = d->network->options.logger;
     const struct config_node *peer = d->config;
     bool connected = d->state == DIALER_CONNECTED;
-    if (connected && uv_now(d->network->loop) - d->connection->since >= STABLE_AFTER_MS)
+    if (connected && uv_now(d->network->loop) - d->connection->since >= STABLE_AFTER_MS) {
         d->attempt = 0;
+        d->refused = false;
+    }
     give_up_connection(d);
     if (connected)
-        logger_log(logger, LOG_INFO, "network", "lost the connection to node %u: %s", peer->id, why);
+        logger_log(logger, d->refused ? LOG_DEBUG : LOG_INFO, "network", "lost the connection to node %u: %s", peer->id,
+                   why);
     else if (d->attempt == QUIET_ATTEMPTS)
         logger_log(logger, LOG_WARNING, "network", "cannot reach node %u at %s port %u: %s; going on trying", peer->id,
                    peer->address.host, peer->address.port, why);
     retry_later(d);
+}
+
+void dialer_refused(struct dialer *d)
+{
+    d->refused = true;
+    dialer_failed(d, "this node is not listened to");
 }
 
 /* ---- dialing ---- */
@@ -92,8 +101,8 @@ static void on_connected(uv_connect_t *connect, int status)
         setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &patience, sizeof patience);
     n->statistics.reconnects += d->was_connected;
     d->was_connected = true;
-    logger_log(n->options.logger, LOG_INFO, "network", "connected to node %u at %s port %u", d->config->id,
-               d->config->address.host, d->config->address.port);
+    logger_log(n->options.logger, d->refused ? LOG_DEBUG : LOG_INFO, "network", "connected to node %u at %s port %u",
+               d->config->id, d->config->address.host, d->config->address.port);
     d->operations->connected(d);
 }
 

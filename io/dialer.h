@@ -41,6 +41,7 @@ struct dialer {
     enum dialer_state state;
     uint32_t attempt; /* dials in a row that came to nothing */
     bool was_connected;
+    bool refused; /* the last time, by the peer: going on trying is no news */
     struct dialed *connection;
     uv_timer_t timer; /* WAITING: until the next dial; CONNECTING: patience */
     uv_getaddrinfo_t resolve;
@@ -51,6 +52,8 @@ void dialer_open(struct dialer *d, const struct dialer_operations *operations, s
                  const struct config_node *config);
 /* The connection came to an end that this node did not want. */
 void dialer_failed(struct dialer *d, const char *why);
+/* The same, since the peer does not listen to this node; that is logged already. */
+void dialer_refused(struct dialer *d);
 /* The peer has just connected to us: it is there, so dial now instead of waiting. */
 void dialer_retry(struct dialer *d);
 /* Gives the connection up if there is one, and dials anew at once. */

@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/base/checksum.h"
+
 /* ---- The face ---- */
 
 struct packet_list network_receive(struct network *n) { return n->operations->receive(n); }
@@ -16,6 +18,7 @@ void network_send(struct network *n, const struct packet *frames, size_t count)
 void network_reborn(struct network *n, const struct frame_origin *origin)
 {
     n->options.origin = *origin;
+    n->refused_life = 0;
     n->operations->reborn(n);
 }
 
@@ -56,32 +59,78 @@ void network_released(struct network *n)
         on_closed(context);
 }
 
-bool network_admit(struct network *n, const struct frame_origin *origin, char *why, size_t size)
+static void explain_verdict(char *why, size_t size, const struct frame_origin *o, enum peer_verdict verdict)
+{
+    static const char *const texts[] = {
+        [PEER_UNKNOWN_WHY] = "what is to be remembered of it could not be made durable",
+        [PEER_OTHER_INSTANCE] = "it has another data folder (instance id) than the one known here",
+        [PEER_EARLIER_LIFE] = "it is an earlier life than one that was heard already: its folder is an older copy",
+        [PEER_ANOTHER_LIFE] =
+            "another life of this incarnation was heard already: its folder is an older copy or runs twice",
+        [PEER_TOO_LATE_LIFE] = "no node is started so often as that incarnation says",
+    };
+    snprintf(why, size, "node %u in incarnation %u is not listened to: %s", o->sender, o->incarnation, texts[verdict]);
+}
+
+enum network_refusal network_admit(struct network *n, const struct frame_origin *origin, char *why, size_t size)
 {
     uint32_t sender = origin->sender;
     if (!node_set_has(n->members, sender)) {
         snprintf(why, size, "it says that it is node %u, %s", sender,
                  sender == n->options.origin.sender ? "which is this one" : "which is not in the configuration");
-        return false;
+        return REFUSAL_OTHER;
     }
-    if (origin->incarnation < n->incarnations[sender]) {
-        snprintf(why, size, "an earlier life of node %u (incarnation %u, %u was heard already)", sender, origin->incarnation,
-                 n->incarnations[sender]);
-        return false;
-    }
-    if (!n->options.accept_peer(n->options.context, sender, origin->instance)) {
-        snprintf(why, size, "node %u has another data folder (instance id) than the one known here", sender);
-        return false;
+    const enum peer_verdict verdict = n->options.accept_peer(n->options.context, origin);
+    if (verdict != PEER_ACCEPTED) {
+        explain_verdict(why, size, origin, verdict);
+        return verdict == PEER_EARLIER_LIFE || verdict == PEER_ANOTHER_LIFE ? REFUSAL_LIFE : REFUSAL_OTHER;
     }
     if (n->incarnations[sender] != 0 && origin->incarnation > n->incarnations[sender])
         inbox_add_rebirth(&n->inbox, sender);
     n->incarnations[sender] = origin->incarnation;
-    return true;
+    return REFUSAL_NONE;
+}
+
+void network_clean_text(char *out, size_t size, const char *text, size_t len)
+{
+    size_t n = 0;
+    for (; n < len && n + 1 < size && text[n] != '\0'; n++)
+        out[n] = text[n] >= ' ' && text[n] <= '~' ? text[n] : '?';
+    out[n] = '\0';
+}
+
+bool network_is_news(struct network *n, uint32_t sender, const char *text)
+{
+    const uint64_t sum = checksum(text, strlen(text), 0);
+    const bool news = sender >= PEERS_MAX || n->said[sender] != sum;
+    if (sender < PEERS_MAX)
+        n->said[sender] = sum;
+    return news;
+}
+
+void network_refused_by(struct network *n, uint32_t peer, enum network_refusal refusal, const char *why)
+{
+    logger_log(n->options.logger, network_is_news(n, peer, why) ? LOG_WARNING : LOG_DEBUG, "network",
+               "node %u does not listen to this node: %s", peer, why);
+    const struct node_config *c = &n->options.config->node_config;
+    if (refusal != REFUSAL_LIFE || node_set_has(n->refused_life, peer))
+        return;
+    n->refused_life |= node_set_of(peer);
+    const node_set listening = c->acceptors & ~n->refused_life;
+    if (!node_set_has(c->acceptors, peer) || node_set_count(listening) != c->phase1_quorum - 1)
+        return; /* there is a quorum yet, or there was none before */
+    char reason[240];
+    snprintf(
+        reason, sizeof reason,
+        "other nodes, without whom there is no quorum, know a life of this node that does not come before this one: its data "
+        "folder is an older copy, or is used twice");
+    n->options.accept_peer(n->options.context, &n->options.origin); /* so that it is not started again */
+    n->options.on_expelled(n->options.context, reason);
 }
 
 bool network_same_origin(const struct frame_origin *a, const struct frame_origin *b)
 {
-    return a->sender == b->sender && a->incarnation == b->incarnation &&
+    return a->sender == b->sender && a->incarnation == b->incarnation && a->nonce == b->nonce &&
            memcmp(a->instance, b->instance, sizeof a->instance) == 0;
 }
 

@@ -11,6 +11,7 @@
 #include "core/formats/frame.h"
 #include "core/formats/packet.h"
 #include "io/config.h"
+#include "io/data_folder.h"
 #include "io/logger.h"
 
 struct network;
@@ -19,8 +20,11 @@ struct network_options {
     const struct config *config; /* outlives the network */
     struct frame_origin origin;  /* who this node is: stands in each of its frames */
     bool sends, receives;        /* which halves are wanted; a node whose network is two components has one in each */
-    /* True when `instance` is the one known for `peer`, or the first it is heard with (rule 12 of the design). */
-    bool (*accept_peer)(void *context, uint32_t peer, const uint8_t instance[16]);
+    /* As data_folder_accept_peer (rule 12 of the design). */
+    enum peer_verdict (*accept_peer)(void *context, const struct frame_origin *peer);
+    /* A phase-1 quorum of acceptors refuses to hear this life, since they know a later one or another one: this node's folder is an
+     * older copy or runs twice, and the node must end. `reason` says so. Called once at most. */
+    void (*on_expelled)(void *context, const char *reason);
     struct logger *logger;
     /* Called on the loop's thread when frames have arrived. */
     void (*on_input)(void *context);

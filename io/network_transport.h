@@ -6,7 +6,11 @@
 #include "io/inbox.h"
 #include "io/network.h"
 
-enum { PEERS_MAX = NODE_ID_MAX + 1 };
+enum {
+    PEERS_MAX = NODE_ID_MAX + 1,
+    NETWORK_WHY_SIZE = 240,
+    REFUSAL_WORDS = 1 + NETWORK_WHY_SIZE / 8, /* of the frame that says why a node is not listened to */
+};
 
 /* As the functions of the same names in io/network.h. */
 struct network_operations {
@@ -28,7 +32,9 @@ struct network {
     node_set members;                 /* all others */
     uint32_t incarnations[PEERS_MAX]; /* of each, the highest heard of */
     struct inbox inbox;
-    uint64_t drop_logged; /* uv_now */
+    node_set refused_life;    /* by whom this node's life was refused */
+    uint64_t said[PEERS_MAX]; /* checksum of what was said last of each node, or by it, that is refused */
+    uint64_t drop_logged;     /* uv_now */
     bool closing;
     size_t open; /* handles and requests that libuv has yet to call back about */
     void (*on_closed)(void *context);
@@ -41,9 +47,26 @@ void network_init(struct network *n, const struct network_operations *operations
 /* Counts one handle or request less; the last one of a closing network releases it. */
 void network_released(struct network *n);
 
-/* Whether this sender may be listened to (rule 12 of the design); false: `why` says what is wrong with it. A later life
+/* Why a node does not listen to another one. It tells that one, which may have to end (network_refused_by). */
+enum network_refusal {
+    REFUSAL_NONE,
+    REFUSAL_OTHER, /* for any other reason */
+    REFUSAL_LIFE,  /* another life of it is known that this one is not, and does not come after */
+    REFUSALS
+};
+
+/* Whether this sender may be listened to (rule 12 of the design); if not, `why` says what is wrong with it. A later life
  * than the one heard before puts its notice into the inbox (inbox_add_rebirth). */
-bool network_admit(struct network *n, const struct frame_origin *origin, char *why, size_t size);
+enum network_refusal network_admit(struct network *n, const struct frame_origin *origin, char *why, size_t size);
+
+/* Another node, which this one dialled, says that it does not listen to it. */
+void network_refused_by(struct network *n, uint32_t peer, enum network_refusal refusal, const char *why);
+
+/* Text that came from outside, as it may stand in a log line. */
+void network_clean_text(char *out, size_t size, const char *text, size_t len);
+
+/* Whether this was not what was said of `sender` last. A node that is refused comes again and again. */
+bool network_is_news(struct network *n, uint32_t sender, const char *text);
 
 /* A frame that is longer than anybody would take is not sent: counts and logs it, and returns true. */
 bool network_too_long(struct network *n, const struct packet *frame);

@@ -35,6 +35,8 @@ struct connection {
     size_t written;               /* bytes of the first one that are gone */
     size_t writing;               /* how many of the first are with libuv */
     uint64_t bytes;
+    uint64_t said[FRAME_HEADER_WORDS + REFUSAL_WORDS]; /* what the other side answers: why it does not listen */
+    size_t said_len;
 };
 
 /* Another node; without a `dialer.config` there is no such node. */

@@ -34,26 +34,45 @@ void link_close(struct link *l)
 }
 
 /* The one line that says what was wrong with a connection, and its end. Returns false. */
-static bool refuse(struct link *l, const char *why)
+static bool refuse_as(struct link *l, const char *why, uint32_t level)
 {
     struct tcp_network *n = l->network;
     n->base.statistics.bad_frames++;
     if (l->peer != NULL)
-        logger_log(n->base.options.logger, LOG_WARNING, "network", "closed the connection from node %u at %s: %s",
+        logger_log(n->base.options.logger, level, "network", "closed the connection from node %u at %s: %s",
                    l->peer->dialer.config->id, l->from, why);
     else
-        logger_log(n->base.options.logger, LOG_WARNING, "network", "closed the connection from %s: %s", l->from, why);
+        logger_log(n->base.options.logger, level, "network", "closed the connection from %s: %s", l->from, why);
     link_close(l);
     return false;
+}
+
+static bool refuse(struct link *l, const char *why) { return refuse_as(l, why, LOG_WARNING); }
+
+/* Tells who dialled why it is not listened to. If the socket does not take it at once, it will be told when it comes again. */
+static void answer_refusal(struct link *l, enum network_refusal refusal, const char *why)
+{
+    uint64_t words[FRAME_HEADER_WORDS + REFUSAL_WORDS] = {0};
+    uint64_t *body = words + FRAME_HEADER_WORDS;
+    const size_t text = strlen(why) < (REFUSAL_WORDS - 1) * sizeof *body ? strlen(why) : (REFUSAL_WORDS - 1) * sizeof *body;
+    const uint32_t len = (uint32_t)(sizeof *body + text);
+    body[0] = refusal;
+    memcpy(body + 1, why, text);
+    frame_encode(&l->network->base.options.origin, body, len, words);
+    const uv_buf_t buffer = uv_buf_init((char *)words, (unsigned)(FRAME_HEADER_SIZE + words_for(len) * sizeof *body));
+    uv_try_write((uv_stream_t *)&l->tcp, &buffer, 1);
 }
 
 /* Who speaks? Asked of the first frame. */
 static bool identify(struct link *l, const struct frame_origin *origin)
 {
     struct tcp_network *n = l->network;
-    char why[160];
-    if (!network_admit(&n->base, origin, why, sizeof why))
-        return refuse(l, why);
+    char why[NETWORK_WHY_SIZE];
+    const enum network_refusal refusal = network_admit(&n->base, origin, why, sizeof why);
+    if (refusal != REFUSAL_NONE) {
+        answer_refusal(l, refusal, why);
+        return refuse_as(l, why, network_is_news(&n->base, origin->sender, why) ? LOG_WARNING : LOG_DEBUG);
+    }
     struct peer *p = &n->peers[origin->sender];
     if (p->link != NULL)
         link_close(p->link); /* left over from before the peer connected again */

@@ -1,4 +1,5 @@
 /* Connections that this node makes, one to each other node, to send on (io/dialer.h). */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -183,21 +184,49 @@ static void release_connection(struct dialed *dialed)
     free(c);
 }
 
-/* Nothing is ever said on a connection that we made; reading only tells that it has ended. */
+/* Nothing is said on a connection that we made but why we are not listened to; and reading tells that it has ended. */
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
 {
-    static char nowhere[64];
-    (void)handle;
+    struct connection *c = handle->data;
     (void)suggested;
-    *buffer = uv_buf_init(nowhere, sizeof nowhere);
+    *buffer = uv_buf_init((char *)c->said + c->said_len, (unsigned)(sizeof c->said - c->said_len));
+}
+
+/* Reads what the other side says, if it is there as a whole. False: it is nothing that it may say. */
+static bool hear_refusal(struct connection *c)
+{
+    struct dialer *d = c->dialed.dialer;
+    const uint64_t *body = c->said + FRAME_HEADER_WORDS;
+    struct frame_header header;
+    char why[NETWORK_WHY_SIZE];
+    if (c->said_len < FRAME_HEADER_SIZE)
+        return true;
+    if (frame_parse(c->said, d->network->options.origin.cluster, REFUSAL_WORDS * sizeof *body, &header) != FRAME_OK ||
+        header.origin.sender != d->config->id || header.len < sizeof *body)
+        return false;
+    if (c->said_len < FRAME_HEADER_SIZE + words_for(header.len) * sizeof *body)
+        return true;
+    if (frame_check_body(&header, body) != FRAME_OK || body[0] == REFUSAL_NONE || body[0] >= REFUSALS)
+        return false;
+    network_clean_text(why, sizeof why, (const char *)(body + 1), header.len - sizeof *body);
+    network_refused_by(d->network, d->config->id, (enum network_refusal)body[0], why);
+    dialer_refused(d);
+    return true;
 }
 
 static void on_read(uv_stream_t *stream, ssize_t len, const uv_buf_t *buffer)
 {
-    struct dialed *c = stream->data;
+    struct connection *c = stream->data;
     (void)buffer;
-    if (!c->given_up && len != 0)
-        dialer_failed(c->dialer, len > 0 ? "it speaks on a connection that is ours to speak on" : uv_strerror((int)len));
+    if (c->dialed.given_up || len == 0)
+        return;
+    if (len < 0) {
+        dialer_failed(c->dialed.dialer, uv_strerror((int)len));
+        return;
+    }
+    c->said_len += (size_t)len;
+    if (!hear_refusal(c))
+        dialer_failed(c->dialed.dialer, "it speaks on a connection that is ours to speak on");
 }
 
 static void greet(struct dialer *d)

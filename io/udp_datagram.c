@@ -59,14 +59,14 @@ static bool admit(struct udp_network *n, const struct frame_origin *origin, cons
 {
     struct network *base = &n->tcp.base;
     struct udp_peer *p = &n->peers[origin->sender];
-    char why[160];
+    char why[NETWORK_WHY_SIZE];
     if (node_set_has(base->members, origin->sender) && origin->incarnation < base->incarnations[origin->sender]) {
         base->statistics.dropped++;
         return false;
     }
     if (network_same_origin(&p->admitted, origin)) /* and therefore the latest life that was heard of */
         return true;
-    if (!network_admit(base, origin, why, sizeof why)) {
+    if (network_admit(base, origin, why, sizeof why) != REFUSAL_NONE) { /* it is told so when it dials */
         udp_refuse(n, from, why);
         return false;
     }

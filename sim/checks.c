@@ -29,6 +29,7 @@ static const char *const names[CHECKS] = {
     [CHECK_LINEARIZABILITY] = "Linearizability",
     [CHECK_TRUNCATION_SAFE] = "TruncationSafe",
     [CHECK_RECOVERY] = "Recovery",
+    [CHECK_LIFE_UNIQUE] = "LifeUnique",
     [CHECK_LIVENESS_AFTER_HEAL] = "LivenessAfterHeal",
     [CHECK_LIVENESS_WHILE_CUT] = "LivenessWhileCut",
     [CHECK_BOUNDS] = "Bounds",

@@ -21,6 +21,7 @@ enum check {
     CHECK_LINEARIZABILITY,      /* of what clients were told (sim/history.h) */
     CHECK_TRUNCATION_SAFE,      /* what acceptors forget, a majority of learners holds durably */
     CHECK_RECOVERY,             /* a node comes back with all that was durable, or refuses */
+    CHECK_LIFE_UNIQUE,          /* nobody listens to a life on an older copy of a disk; a life on a sound disk is heard */
     CHECK_LIVENESS_AFTER_HEAL,  /* when faults stop, all is answered, survivors converge, and the cluster serves */
     CHECK_LIVENESS_WHILE_CUT,   /* a partition that lasts: the side that has quorums serves, and its leader stays */
     CHECK_BOUNDS,               /* memory, window, bytes in flight, message size */

@@ -143,7 +143,7 @@ void machine_stop(struct machine *m, enum fault fault, uint64_t delay)
         clients_node_down(w->clients, m->id, w->now);
     }
     close_files(m);
-    bool over = m->ghost; /* its next life would have a number that others know */
+    bool over = m->ghost; /* it is not started again */
     m->state = over ? MACHINE_RETIRED : MACHINE_DOWN;
     m->restart_at = over ? UINT64_MAX : w->now + delay;
     m->arrival_at = m->wake_at = m->power_at = UINT64_MAX;
@@ -159,6 +159,33 @@ void machine_retire(struct machine *m)
     m->state = MACHINE_RETIRED;
     m->restart_at = UINT64_MAX;
     checks_retired(m->world->checks, m->id);
+}
+
+/* Asked by the network when a frame has arrived. */
+bool machine_listens(void *context, uint32_t node, const struct frame_origin *to)
+{
+    struct world *w = context;
+    struct machine *m = &w->machines[node], *sender = &w->machines[to->sender];
+    const enum peer_verdict verdict = data_folder_accept_peer(m->folder, to);
+    const bool current = sender->state == MACHINE_UP && to->incarnation == sender->config.incarnation;
+    if (verdict == PEER_ACCEPTED && to->incarnation > sender->known[node])
+        sender->known[node] = to->incarnation;
+    if (verdict == PEER_ACCEPTED && current && sender->ghost)
+        checks_fail(w->checks, CHECK_LIFE_UNIQUE, "node %u listens to node %u, which runs on an older copy of its disk",
+                    node, to->sender);
+    if (verdict != PEER_ACCEPTED && verdict != PEER_UNKNOWN_WHY && current) {
+        sender->refused_by |= node_set_of(node);
+        if (!sender->ghost && !disk_sim_damaged(sender->disk) && !disk_sim_damaged(m->disk))
+            checks_fail(w->checks, CHECK_LIFE_UNIQUE, "node %u does not listen to node %u, whose disk is sound", node,
+                        to->sender);
+    }
+    return verdict == PEER_ACCEPTED;
+}
+
+bool machine_expelled(const struct machine *m)
+{
+    const struct node_config *c = &m->world->plan.config;
+    return node_set_count(c->acceptors & ~m->refused_by) < c->phase1_quorum;
 }
 
 static void on_notice(void *context, const char *text)
@@ -255,20 +282,10 @@ static bool give_life(struct machine *m)
     return node_wasm_new(&m->life, &options, &m->ports, &m->problem) && m->life->operations->start(m->life, c, &m->problem);
 }
 
-/* A node that begins has not heard yet of anybody's later life: it would listen to those who run on old disks. No promise covers
- * that, so they end before. */
-static void end_ghosts(struct world *w, uint32_t beginning)
-{
-    for (uint32_t i = 1; i <= w->plan.nodes; i++)
-        if (w->machines[i].ghost && i != beginning && w->machines[i].state != MACHINE_RETIRED)
-            machine_retire(&w->machines[i]);
-}
-
 void machine_begin(struct machine *m)
 {
     struct world *w = m->world;
     struct storage *s = &m->storage;
-    end_ghosts(w, m->id);
     disk_sim_settle(m->disk);
     m->state = MACHINE_UP;
     m->config.incarnation = data_folder_identity(m->folder)->incarnation;
@@ -291,7 +308,8 @@ void machine_begin(struct machine *m)
         m->fuse = (int64_t)dice_roll(&m->dice, 10);
         m->fuse_fault = FAULT_RESTART_STORM;
     }
-    network_sim_start(w->network, m->id, m->config.incarnation, w->now);
+    m->refused_by = 0;
+    network_sim_start(w->network, m->id, m->config.incarnation, data_folder_identity(m->folder)->nonce, w->now);
     clients_node_up(w->clients, m->id, w->now);
     clients_forward(w->clients, m->id, m->config.forward);
     if (!give_life(m))

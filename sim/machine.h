@@ -80,11 +80,13 @@ struct machine {
 
     int64_t fuse; /* effects until it stops in the middle of a turn; negative: none is lit */
     enum fault fuse_fault;
-    bool dead;            /* the fuse has burnt down in this turn */
-    bool garbage;         /* its next turn also hands out bytes that mean nothing */
-    uint32_t storm;       /* crashes that are still to come */
-    uint32_t kept;        /* the incarnation of which there is a copy of its disk; 0: none */
-    bool ghost;           /* it runs on that copy: nobody must listen to it */
+    bool dead;                       /* the fuse has burnt down in this turn */
+    bool garbage;                    /* its next turn also hands out bytes that mean nothing */
+    uint32_t storm;                  /* crashes that are still to come */
+    uint32_t kept;                   /* the incarnation of which there is a copy of its disk; 0: none */
+    bool ghost;                      /* it runs on that copy: nobody must listen to it */
+    node_set refused_by;             /* who has refused to listen to the life that it is in */
+    uint32_t known[NODE_ID_MAX + 1]; /* the newest incarnation that each other machine knows of it, durably */
     uint64_t other_state; /* what its state's hash differs by, before slots from `other_from` on; 0: it does not differ */
     uint64_t other_from;
     bool diverged;              /* it says that its state is not that of a majority */
@@ -111,6 +113,10 @@ void machine_flown(struct machine *m);
 void machine_stop(struct machine *m, enum fault fault, uint64_t delay);
 /* It never comes back. */
 void machine_retire(struct machine *m);
+/* As struct network_sim_options has it; the context is the world. */
+bool machine_listens(void *context, uint32_t node, const struct frame_origin *to);
+/* So many others refuse to listen to it that it has to end. */
+bool machine_expelled(const struct machine *m);
 
 /* When the machine wants a turn (not when something else happens to it). */
 uint64_t machine_turn_at(const struct machine *m);

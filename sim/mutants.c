@@ -295,6 +295,12 @@ const struct mutant_kind mutant_kinds[MUTANTS] = {
     [MUTANT_LIFE_NOT_SYNCED] = {
         "life-not-synced", "the count of lives is renamed into place before it is synced",
         "rule 1", CHECK(RECOVERY) | CHECK(BALLOT_UNIQUE), "power that goes"},
+    [MUTANT_NONCE_NOT_COMPARED] = {
+        "nonce-not-compared", "two lives with one incarnation are taken for the same",
+        "rule 12", CHECK(LIFE_UNIQUE), "a disk that is put back"},
+    [MUTANT_PEERS_LIFE_NOT_KEPT] = {
+        "peers-life-not-kept", "which lives of others were heard is forgotten with one's own",
+        "rule 12", CHECK(LIFE_UNIQUE), "a disk that is put back, and restarts"},
 };
 /* clang-format on */
 

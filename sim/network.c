@@ -77,6 +77,7 @@ struct member {
     uint64_t stalled_until;
     struct frame_origin origin;
     uint32_t latest;        /* of its incarnations */
+    bool copy;              /* it is in no later one: it runs on a copy of its disk */
     struct flight *flights; /* to it: a heap */
     size_t count, capacity;
     struct inbox inbox; /* of its own: what it was given stays until it asks again */
@@ -274,7 +275,7 @@ static void greet(struct network_sim *n, uint32_t from, uint32_t to, struct fram
                          .from = (uint8_t)from});
 }
 
-void network_sim_start(struct network_sim *n, uint32_t node, uint32_t incarnation, uint64_t now)
+void network_sim_start(struct network_sim *n, uint32_t node, uint32_t incarnation, uint32_t nonce, uint64_t now)
 {
     struct member *m = &n->members[node];
     invariant(node_set_has(n->all, node) && !m->up);
@@ -284,7 +285,9 @@ void network_sim_start(struct network_sim *n, uint32_t node, uint32_t incarnatio
     settle(n, node);
     m->up = true;
     m->origin.incarnation = incarnation;
-    if (incarnation > m->latest)
+    m->origin.nonce = nonce;
+    m->copy = incarnation <= m->latest;
+    if (!m->copy)
         m->latest = incarnation;
     struct frame *greeting = frame_new(&m->origin, &(struct packet){0});
     for (node_set others = n->all & ~node_set_of(node); others != 0; others &= others - 1) {
@@ -372,7 +375,7 @@ static void reset(struct network_sim *n, uint32_t from, uint32_t to, struct fram
 }
 
 /* A life that runs on an old disk: a replay would get around those who refuse to hear it. */
-static bool is_ghost(const struct member *m) { return m->origin.incarnation < m->latest; }
+static bool is_ghost(const struct member *m) { return m->copy; }
 
 static void replay(struct network_sim *n, uint32_t from, uint32_t to, struct frame *frame, uint64_t now)
 {
@@ -432,7 +435,7 @@ uint64_t network_sim_next(const struct network_sim *n, uint32_t node)
 enum judgement { SOUND, BROKEN, EARLIER_LIFE };
 
 /* What the host would say of these bytes (io/tcp_link.c, network_admit). */
-static enum judgement judge(struct network_sim *n, struct inbox *inbox, struct stream *s, const struct flight *f,
+static enum judgement judge(struct network_sim *n, uint32_t node, struct stream *s, const struct flight *f,
                             struct frame_header *header)
 {
     struct frame *frame = f->frame;
@@ -442,8 +445,10 @@ static enum judgement judge(struct network_sim *n, struct inbox *inbox, struct s
     if (!f->replay) {
         if (header->origin.incarnation < s->heard)
             return EARLIER_LIFE;
+        if (n->options.listens != NULL && !n->options.listens(n->options.context, node, &header->origin))
+            return EARLIER_LIFE;
         if (s->heard != 0 && header->origin.incarnation > s->heard)
-            inbox_add_rebirth(inbox, header->origin.sender);
+            inbox_add_rebirth(&n->members[node].inbox, header->origin.sender);
         s->heard = header->origin.incarnation;
     }
     if (f->available < FRAME_HEADER_SIZE + words_for(header->len) * sizeof(uint64_t))
@@ -461,7 +466,7 @@ static void arrive(struct network_sim *n, uint32_t node, const struct flight *f)
     struct frame_header header;
     if (!f->replay && f->connection == s->connection)
         s->bytes -= f->frame->size;
-    switch (judge(n, inbox, s, f, &header)) {
+    switch (judge(n, node, s, f, &header)) {
     case SOUND:
         n->statistics.frames_received++;
         if (header.len > 0) /* else it is a greeting */
@@ -605,11 +610,6 @@ void network_sim_slip(struct network_sim *n, uint32_t from, uint32_t to, const s
 {
     if (!is_ghost(&n->members[from]))
         push_outside(n, from, to, body, arrival);
-}
-
-uint32_t network_sim_heard(const struct network_sim *n, uint32_t node, uint32_t from)
-{
-    return n->streams[from * (n->options.nodes + 1) + node].heard;
 }
 
 struct network_sim_statistics network_sim_statistics(const struct network_sim *n)

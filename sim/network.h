@@ -11,6 +11,7 @@
 #ifndef SYNOD_SIM_NETWORK_H
 #define SYNOD_SIM_NETWORK_H
 
+#include "core/formats/frame.h"
 #include "core/formats/packet.h"
 #include "sim/dice.h"
 #include "sim/faults.h"
@@ -24,13 +25,17 @@ struct network_sim_options {
     uint64_t latency_spread_us; /* and what may be added */
     uint64_t queue_bytes_max;   /* of one stream; what does not fit is dropped (docs/wire-format.md) */
     struct faults *faults;      /* borrowed; rates may change while it runs */
+    /* Whether `node` listens to this life of another one, as it asks its data folder (data_folder_accept_peer); NULL: to any that is
+     * not earlier than one that it has heard itself. */
+    bool (*listens)(void *context, uint32_t node, const struct frame_origin *to);
+    void *context;
 };
 
 struct network_sim *network_sim_new(const struct network_sim_options *options);
 void network_sim_free(struct network_sim *n);
 
-/* `node` is up from now on, in this life; its connections are made anew. */
-void network_sim_start(struct network_sim *n, uint32_t node, uint32_t incarnation, uint64_t now);
+/* `node` is up from now on, in the life with this nonce; its connections are made anew. */
+void network_sim_start(struct network_sim *n, uint32_t node, uint32_t incarnation, uint32_t nonce, uint64_t now);
 /* `node` is gone. What it sent and what is still in the network goes on its way, unless `flush` (replays do in any case);
  * what arrives at it is lost. */
 void network_sim_stop(struct network_sim *n, uint32_t node, bool flush);
@@ -46,9 +51,6 @@ uint64_t network_sim_next(const struct network_sim *n, uint32_t node);
 
 /* The bodies that have arrived at `node` by `now` (packet id: the sender), taken out. Valid until the next call for it. */
 struct packet_list network_sim_receive(struct network_sim *n, uint32_t node, uint64_t now);
-
-/* The highest incarnation of `from` that `node` has heard in this life of its own; 0: none. */
-uint32_t network_sim_heard(const struct network_sim *n, uint32_t node, uint32_t from);
 
 /* A body that `from` sent to `to` before arrives there again at `arrival`, outside of all connections: a replay that the world times. */
 void network_sim_replay(struct network_sim *n, uint32_t from, uint32_t to, const struct packet *body, uint64_t arrival);

@@ -141,16 +141,18 @@ static void lose_power(struct world *w, struct machine *m)
         world_stop_process(w, i, FAULT_LOST_WRITES, dice_range(&w->dice, MILLISECOND, SECOND), true);
 }
 
-/* Every node that is up has heard a life of it later than this one. */
+/* Every other node knows this life of it, or a later one: durably, so that it does not matter whether it is up. */
 static bool known_to_all(const struct world *w, const struct machine *m, uint32_t incarnation)
 {
-    for (uint32_t i = 1; i <= w->plan.nodes; i++)
-        if (i != m->id && w->machines[i].state == MACHINE_UP && network_sim_heard(w->network, i, m->id) <= incarnation)
+    for (uint32_t i = 1; i <= w->plan.nodes; i++) {
+        const struct machine *other = &w->machines[i];
+        if (other != m && other->state != MACHINE_RETIRED && (m->known[i] < incarnation || disk_sim_damaged(other->disk)))
             return false;
+    }
     return true;
 }
 
-/* What it promised since is forgotten. Those who heard its later life do not listen to it. */
+/* What it promised since is forgotten. Those who know its later life do not listen to it. */
 static void make_ghost(struct world *w, struct machine *m)
 {
     bool back = disk_sim_put_back(m->disk);
@@ -199,6 +201,10 @@ static void uncover_harm(struct world *w)
 {
     for (uint32_t i = 1; i <= w->plan.nodes; i++) {
         struct machine *m = &w->machines[i];
+        if (m->state == MACHINE_UP && machine_expelled(m)) {
+            machine_retire(m);
+            continue;
+        }
         if (m->state != MACHINE_UP || !disk_sim_damaged(m->disk) || !dice_chance(&w->dice, 10000))
             continue;
         if (m->ghost)

@@ -114,6 +114,8 @@ static int recorder_sync_folder(struct disk *disk, const char *path)
     return disk_sync_folder(of(disk)->under, path);
 }
 
+static bool recorder_random(struct disk *disk, void *to, size_t len) { return disk_random(of(disk)->under, to, len); }
+
 static void recorder_boot_id(struct disk *disk, char id[DISK_BOOT_ID_SIZE]) { disk_boot_id(of(disk)->under, id); }
 
 /* ---- The whole ---- */
@@ -137,6 +139,7 @@ void recorder_init(struct recorder *r, struct disk *under)
         .list = recorder_list,
         .sync_folder = recorder_sync_folder,
         .boot_id = recorder_boot_id,
+        .random = recorder_random,
     };
     *r = (struct recorder){.disk = {.operations = &operations}, .under = under};
 }

@@ -151,6 +151,8 @@ static void create(struct world *w, const struct world_options *options, struct 
     w->dice = dice_new(w->plan.seed, 1);
     memcpy(w->faults.rate, w->plan.rate, sizeof w->faults.rate);
     w->plan.network.faults = &w->faults;
+    w->plan.network.listens = machine_listens;
+    w->plan.network.context = w;
     w->network = network_sim_new(&w->plan.network);
     w->history = history_new();
     w->plan.clients.history = w->history;

@@ -457,8 +457,8 @@ SHIM_POST(storage_read, "storage@0.1.0#read");
 
 /* ---- interface identity ---- */
 
-/* The name of the cluster, and the instance id. */
-enum { IDENTITY_WORDS = 3, REASON_WORDS = sizeof((struct problem *)0)->text / sizeof(uint64_t) };
+/* The name of the cluster, the instance id, and the nonce of the life. */
+enum { IDENTITY_WORDS = 4, REASON_WORDS = sizeof((struct problem *)0)->text / sizeof(uint64_t) };
 
 void exports_synod_paxos_identity_open(exports_synod_paxos_identity_list_packet_t *ret)
 {
@@ -469,6 +469,7 @@ void exports_synod_paxos_identity_open(exports_synod_paxos_identity_list_packet_
         const struct frame_origin origin = identity_origin(data_folder_identity(storage.folder));
         words[0] = origin.cluster;
         memcpy(words + 1, origin.instance, sizeof origin.instance);
+        words[3] = origin.nonce;
         packet = (struct packet){.id = origin.sender, .kind = origin.incarnation, .len = IDENTITY_WORDS * sizeof words[0]};
     } else {
         snprintf((char *)words, sizeof words, "%s", storage.problem.text);
@@ -482,16 +483,18 @@ SHIM_POST(identity_open, "identity@0.1.0#open");
 uint64_t exports_synod_paxos_identity_accept_peer(exports_synod_paxos_identity_list_packet_t *peer)
 {
     const struct packet *p = (const struct packet *)peer->ptr;
-    uint8_t instance[16];
+    enum peer_verdict verdict = PEER_UNKNOWN_WHY;
+    struct frame_origin origin;
     need_open();
     renew();
-    bool accepted = peer->len == 1 && p->len == sizeof instance && p->words.len == words_for(p->len) && p->id <= NODE_ID_MAX;
-    if (accepted) {
-        memcpy(instance, p->words.ptr, sizeof instance);
-        accepted = data_folder_accept_peer(storage.folder, (uint32_t)p->id, instance);
+    if (peer->len == 1 && p->len == 24 && p->words.len == 3 && p->id <= NODE_ID_MAX) {
+        origin =
+            (struct frame_origin){.sender = (uint32_t)p->id, .incarnation = p->kind, .nonce = (uint32_t)p->words.ptr[2]};
+        memcpy(origin.instance, p->words.ptr, sizeof origin.instance);
+        verdict = data_folder_accept_peer(storage.folder, &origin);
     }
     shim_call_done();
-    return accepted;
+    return verdict;
 }
 
 void exports_synod_paxos_identity_close(void)

@@ -14,10 +14,11 @@ static struct frame_origin origin_get(const struct part *p)
     synod_paxos_identity_open(&list);
     shim_results_end();
     const struct packet *packet = (const struct packet *)list.ptr;
-    if (list.len == 1 && packet->id == p->settings.node &&
-        packet->words.len == 1 + sizeof origin.instance / sizeof(uint64_t)) {
-        origin = (struct frame_origin){
-            .cluster = packet->words.ptr[0], .sender = (uint32_t)packet->id, .incarnation = packet->kind};
+    if (list.len == 1 && packet->id == p->settings.node && packet->words.len == 4) {
+        origin = (struct frame_origin){.cluster = packet->words.ptr[0],
+                                       .sender = (uint32_t)packet->id,
+                                       .incarnation = packet->kind,
+                                       .nonce = (uint32_t)packet->words.ptr[3]};
         memcpy(origin.instance, packet->words.ptr + 1, sizeof origin.instance);
         arena_close(&results);
         return origin;
@@ -29,14 +30,24 @@ static struct frame_origin origin_get(const struct part *p)
     part_fail(p, &problem);
 }
 
-static bool accept_peer(void *context, uint32_t peer, const uint8_t instance[16])
+static enum peer_verdict accept_peer(void *context, const struct frame_origin *peer)
 {
-    uint64_t words[2];
-    struct packet packet = {.id = peer, .len = sizeof words, .words = {words, 2}};
+    uint64_t words[3];
+    struct packet packet = {.id = peer->sender, .kind = peer->incarnation, .len = sizeof words, .words = {words, 3}};
     (void)context;
-    memcpy(words, instance, sizeof words);
+    memcpy(words, peer->instance, sizeof peer->instance);
+    words[2] = peer->nonce;
     synod_paxos_identity_list_packet_t list = {(synod_paxos_identity_packet_t *)&packet, 1};
-    return synod_paxos_identity_accept_peer(&list) == 1;
+    const uint64_t verdict = synod_paxos_identity_accept_peer(&list);
+    return verdict <= PEER_TOO_LATE_LIFE ? (enum peer_verdict)verdict : PEER_UNKNOWN_WHY;
+}
+
+static void on_expelled(void *context, const char *reason)
+{
+    struct network_part *n = context;
+    struct problem problem;
+    problem_set(&problem, EXIT_DATA, "node %u: %s", n->part.settings.node, reason);
+    part_fail(&n->part, &problem);
 }
 
 static void on_input(void *context) { ((struct network_part *)context)->input = true; }
@@ -53,6 +64,7 @@ void network_part_open(struct network_part *n, network_opener *open, bool sends,
         .sends = sends,
         .receives = receives,
         .accept_peer = accept_peer,
+        .on_expelled = on_expelled,
         .logger = n->part.logger,
         .on_input = on_input,
         .context = n,

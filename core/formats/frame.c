@@ -31,7 +31,7 @@ void frame_encode(const struct frame_origin *origin, const uint64_t *body, uint3
     header[WORD_CLUSTER] = origin->cluster;
     memcpy(header + WORD_INSTANCE, origin->instance, sizeof origin->instance);
     header[WORD_LENGTH] = pair(len, origin->sender);
-    header[WORD_INCARNATION] = pair(origin->incarnation, 0);
+    header[WORD_INCARNATION] = pair(origin->incarnation, origin->nonce);
     header[WORD_CHECKSUM] = header_checksum(header);
 }
 
@@ -48,6 +48,7 @@ enum frame_error frame_parse(const uint64_t words[FRAME_HEADER_WORDS], uint64_t 
     memcpy(header->origin.instance, words + WORD_INSTANCE, sizeof header->origin.instance);
     header->origin.sender = high(words[WORD_LENGTH]);
     header->origin.incarnation = low(words[WORD_INCARNATION]);
+    header->origin.nonce = high(words[WORD_INCARNATION]);
     header->body_checksum = words[WORD_BODY_CHECKSUM];
     header->len = low(words[WORD_LENGTH]);
     if (header->len > len_max)
@@ -56,7 +57,7 @@ enum frame_error frame_parse(const uint64_t words[FRAME_HEADER_WORDS], uint64_t 
         return FRAME_BAD_CLUSTER;
     if (header->origin.sender == 0 || header->origin.sender > NODE_ID_MAX)
         return FRAME_BAD_SENDER;
-    return high(words[WORD_INCARNATION]) == 0 ? FRAME_OK : FRAME_BAD_PADDING;
+    return FRAME_OK;
 }
 
 enum frame_error frame_check_body(const struct frame_header *header, const uint64_t *body)

@@ -4,20 +4,23 @@
  *      0 +--------+--------+----------------+----------------+----------------+
  *        | magic  | version| header checksum| body checksum  | cluster        |
  *     32 +--------+--------+----------------+--------+-------+--------+-------+
- *        | instance id                      | length | sender| incarn.| zero  |
+ *        | instance id                      | length | sender| incarn.| nonce |
  *     64 +----------------------------------+--------+-------+--------+-------+
  *        | body: `length` bytes, padded with zeros to a multiple of 8         |
  *
  * All little-endian. What is zero must be zero: a frame has one encoding.
  *
  *   magic            the bytes "SYNF"
- *   version          1
+ *   version          2
  *   header checksum  XXH64 of bytes 16 to 63, seed FRAME_VERSION
  *   body checksum    XXH64 of the padded body, seed 0
  *   cluster          XXH64 of the cluster's name
  *   instance id      of the sender's data folder (16 random bytes, made by `synod init`)
- *   length           bytes of the body; 0: a greeting, which only says who speaks on this connection
- *   sender           the node's id; incarnation: its durable boot count
+ *   length           bytes of the body; 0: a greeting, which only says who speaks on this connection. A node that does not
+ *                    listen to who dialled it answers with one frame before it hangs up: a word that says why (for
+ *                    programs), and the same as text
+ *   sender           the node's id; incarnation: its durable boot count; nonce: random, of this life (two lives with one
+ *                    incarnation are two folders, one of which is a copy)
  *
  * Why two checksums: the header's is checked as soon as 64 bytes are there, so that a damaged length never makes a receiver
  * wait for megabytes that will not come; it covers the body's checksum, and with it the body. The header names no
@@ -28,7 +31,7 @@
 
 #include "core/formats/packet.h"
 
-enum { FRAME_HEADER_SIZE = 64, FRAME_HEADER_WORDS = 8, FRAME_VERSION = 1 };
+enum { FRAME_HEADER_SIZE = 64, FRAME_HEADER_WORDS = 8, FRAME_VERSION = 2 };
 
 /* Who speaks: the same in every frame of one life of a node. */
 struct frame_origin {
@@ -36,6 +39,7 @@ struct frame_origin {
     uint8_t instance[16];
     uint32_t sender;
     uint32_t incarnation;
+    uint32_t nonce;
 };
 
 struct frame_header {

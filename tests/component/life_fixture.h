@@ -61,10 +61,12 @@ static inline struct packet_list give_settings(struct surroundings *s)
 
 static inline const struct frame_origin *give_origin(struct surroundings *s) { return &((struct fixture *)s)->origin; }
 
-static inline bool knows_peer(struct surroundings *s, uint32_t peer, const uint8_t instance[16])
+static inline enum peer_verdict knows_peer(struct surroundings *s, const struct frame_origin *peer)
 {
     (void)s;
-    return peer == 3 && instance[0] == 1 && instance[8] == 2;
+    const bool known =
+        peer->sender == 3 && peer->incarnation == 8 && peer->nonce == 9 && peer->instance[0] == 1 && peer->instance[8] == 2;
+    return known ? PEER_ACCEPTED : PEER_UNKNOWN_WHY;
 }
 
 static inline int give_loop_fd(struct surroundings *s) { return ((struct fixture *)s)->loop_fd; }

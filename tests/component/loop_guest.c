@@ -39,8 +39,8 @@ static void compute(void)
 
 static uint64_t accept_peer(uint64_t node, uint32_t len, uint64_t first)
 {
-    uint64_t words[2] = {first, 2};
-    synod_paxos_identity_packet_t packet = {.id = node, .len = len, .words = {words, len / 8}};
+    uint64_t words[3] = {first, 2, 9};
+    synod_paxos_identity_packet_t packet = {.id = node, .kind = 8, .len = len, .words = {words, len / 8}};
     synod_paxos_identity_list_packet_t list = {&packet, 1};
     return synod_paxos_identity_accept_peer(&list);
 }
@@ -50,11 +50,11 @@ static bool check_identity(void)
 {
     synod_paxos_identity_list_packet_t list;
     synod_paxos_identity_open(&list);
-    bool right = list.len == 1 && list.ptr->id == NODE && list.ptr->kind == INCARNATION && list.ptr->len == 24 &&
-                 list.ptr->words.len == 3 && list.ptr->words.ptr[0] == 77 && list.ptr->words.ptr[1] == 1 &&
-                 list.ptr->words.ptr[2] == 2;
+    bool right = list.len == 1 && list.ptr->id == NODE && list.ptr->kind == INCARNATION && list.ptr->len == 32 &&
+                 list.ptr->words.len == 4 && list.ptr->words.ptr[0] == 77 && list.ptr->words.ptr[1] == 1 &&
+                 list.ptr->words.ptr[2] == 2 && list.ptr->words.ptr[3] == 11;
     synod_paxos_identity_list_packet_free(&list);
-    right = right && accept_peer(PEER, 16, 1) == 1 && accept_peer(PEER, 16, 5) == 0;
+    right = right && accept_peer(PEER, 24, 1) == 1 && accept_peer(PEER, 24, 5) == 0;
     synod_paxos_identity_close();
     return right;
 }

@@ -224,9 +224,10 @@ void exports_synod_paxos_identity_open(exports_synod_paxos_identity_list_packet_
 
 uint64_t exports_synod_paxos_identity_accept_peer(exports_synod_paxos_identity_list_packet_t *peer)
 {
-    if (peer->len != 1 || peer->ptr->len != 16 || peer->ptr->id == 9)
+    if (peer->len != 1 || peer->ptr->len != 24 || peer->ptr->id == 9)
         __builtin_trap();
-    uint64_t accepted = peer->ptr->id == 3 && peer->ptr->words.ptr[0] == 1 && peer->ptr->words.ptr[1] == 2;
+    const uint64_t *words = peer->ptr->words.ptr;
+    uint64_t accepted = peer->ptr->id == 3 && peer->ptr->kind == 8 && words[0] == 1 && words[1] == 2 && words[2] == 9;
     exports_synod_paxos_identity_list_packet_free(peer);
     return accepted;
 }

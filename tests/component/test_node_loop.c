@@ -225,7 +225,7 @@ static void test_cannot_go_on(void **state)
 static void test_identity(void **state)
 {
     struct fixture *f = *state;
-    f->origin = (struct frame_origin){.cluster = 77, .instance = {1, [8] = 2}, .sender = 5, .incarnation = 7};
+    f->origin = (struct frame_origin){.cluster = 77, .instance = {1, [8] = 2}, .sender = 5, .incarnation = 7, .nonce = 11};
     expect_end(f, LOOP_IDENTITY);
 }
 

@@ -290,19 +290,23 @@ static void test_identity(void **state)
     struct fixture *f = *state;
     struct problem problem;
     struct frame_origin origin;
-    uint64_t words[3] = {77, 1, 2};
+    uint64_t words[4] = {77, 1, 2, 11};
     uint8_t instance[16] = {1, [8] = 2};
+    struct frame_origin peer = {.instance = {1, [8] = 2}, .sender = 3, .incarnation = 8, .nonce = 9};
     begin(f);
-    f->settings = (struct packet){.id = 5, .kind = 7, .len = 24, .words = {words, 3}};
+    f->settings = (struct packet){.id = 5, .kind = 7, .len = 32, .words = {words, 4}};
     assert_true(f->life->operations->open_identity(f->life, &origin, &problem));
     assert_int_equal(origin.cluster, 77);
     assert_int_equal(origin.sender, 5);
     assert_int_equal(origin.incarnation, 7);
+    assert_int_equal(origin.nonce, 11);
     assert_memory_equal(origin.instance, instance, 16);
-    assert_true(f->life->operations->accept_peer(f->life, 3, instance));
-    assert_false(f->life->operations->accept_peer(f->life, 4, instance));
+    assert_int_equal(f->life->operations->accept_peer(f->life, &peer), PEER_ACCEPTED);
+    peer.sender = 4;
+    assert_int_equal(f->life->operations->accept_peer(f->life, &peer), PEER_UNKNOWN_WHY);
     assert_true(f->life->operations->close_identity(f->life, &problem));
-    assert_false(f->life->operations->accept_peer(f->life, 9, instance)); /* at which it traps */
+    peer.sender = 9;
+    assert_int_equal(f->life->operations->accept_peer(f->life, &peer), PEER_UNKNOWN_WHY); /* at which it traps */
     assert_non_null(strstr(f->log, "accepting a peer trapped"));
 }
 

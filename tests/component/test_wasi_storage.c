@@ -116,8 +116,8 @@ static void compare_folders(const char *a, const char *b)
 static void test_same_bytes(void **state)
 {
     (void)state;
-    const uint8_t peer[16] = {5};
-    uint64_t words[2];
+    const struct frame_origin peer = {.sender = 9, .instance = {5}, .incarnation = 3, .nonce = 12};
+    uint64_t words[3] = {5, 0, 12};
     format("native");
     struct native *n = native_open("native");
     struct guest *g = guest_new(".", "node-1", true, DURABILITY_FSYNC);
@@ -126,9 +126,8 @@ static void test_same_bytes(void **state)
         native_append(n, last + 1, count);
         guest_append(g, last + 1, count);
     }
-    assert_true(data_folder_accept_peer(n->folder, 9, peer));
-    memcpy(words, peer, sizeof peer);
-    struct packet packet = {.id = 9, .len = sizeof peer, .words = {words, 2}};
+    assert_int_equal(data_folder_accept_peer(n->folder, &peer), PEER_ACCEPTED);
+    struct packet packet = {.id = 9, .kind = 3, .len = sizeof words, .words = {words, 3}};
     assert_int_equal(guest_call(g, ACCEPT_PEER, (struct typed_call){.packets = {&packet, 1}}).result, 1);
     compare_folders("native", "node-1");
     compare_folders("node-1", "native");
@@ -139,25 +138,29 @@ static void test_same_bytes(void **state)
 static void test_peers(void **state)
 {
     (void)state;
-    uint64_t one[2] = {1, 2}, other[2] = {1, 3};
-    struct packet packet = {.id = 2, .len = sizeof one, .words = {one, 2}};
+    uint64_t one[3] = {1, 2, 7}, other[3] = {1, 3, 7}, copy[3] = {1, 2, 8};
+    struct packet packet = {.id = 2, .kind = 5, .len = sizeof one, .words = {one, 3}};
     struct typed_call call = {.packets = {&packet, 1}};
     struct guest *g = guest_new(".", "node-1", true, DURABILITY_FSYNC);
-    assert_int_equal(guest_call(g, ACCEPT_PEER, call).result, 1);
-    assert_int_equal(guest_call(g, ACCEPT_PEER, call).result, 1);
+    assert_int_equal(guest_call(g, ACCEPT_PEER, call).result, PEER_ACCEPTED);
+    assert_int_equal(guest_call(g, ACCEPT_PEER, call).result, PEER_ACCEPTED);
     packet.words.ptr = other;
-    assert_int_equal(guest_call(g, ACCEPT_PEER, call).result, 0);
+    assert_int_equal(guest_call(g, ACCEPT_PEER, call).result, PEER_OTHER_INSTANCE);
     guest_drop(g);
     g = guest_new(".", "node-1", true, DURABILITY_FSYNC);
-    assert_int_equal(guest_call(g, ACCEPT_PEER, call).result, 0);
+    assert_int_equal(guest_call(g, ACCEPT_PEER, call).result, PEER_OTHER_INSTANCE);
+    packet.words.ptr = copy;
+    assert_int_equal(guest_call(g, ACCEPT_PEER, call).result, PEER_ANOTHER_LIFE);
     packet.words.ptr = one;
-    assert_int_equal(guest_call(g, ACCEPT_PEER, call).result, 1);
+    assert_int_equal(guest_call(g, ACCEPT_PEER, call).result, PEER_ACCEPTED);
+    packet.kind = 4;
+    assert_int_equal(guest_call(g, ACCEPT_PEER, call).result, PEER_EARLIER_LIFE);
     packet.id = UINT64_MAX;
-    assert_int_equal(guest_call(g, ACCEPT_PEER, call).result, 0);
+    assert_int_equal(guest_call(g, ACCEPT_PEER, call).result, PEER_UNKNOWN_WHY);
     packet.id = 2;
     packet.len = 15;
-    assert_int_equal(guest_call(g, ACCEPT_PEER, call).result, 0);
-    assert_int_equal(guest_call(g, ACCEPT_PEER, (struct typed_call){0}).result, 0);
+    assert_int_equal(guest_call(g, ACCEPT_PEER, call).result, PEER_UNKNOWN_WHY);
+    assert_int_equal(guest_call(g, ACCEPT_PEER, (struct typed_call){0}).result, PEER_UNKNOWN_WHY);
     guest_end(g);
 }
 

@@ -18,7 +18,7 @@ struct parts {
     struct fixture *fixture;
     struct node *node; /* that the guest is: what it has received is collected there */
     struct packet settings;
-    uint64_t identity[3];
+    uint64_t identity[4];
     struct packet identity_packet; /* what identity.open gives */
     bool stranger_comes;           /* no peer is known */
     size_t peers_asked;
@@ -54,10 +54,12 @@ static inline int32_t accept_stranger(void *env, wasmtime_context_t *context, st
     (void)context;
     assert_int_equal(call->packets.len, 1);
     const struct packet *peer = call->packets.ptr;
-    assert_int_equal(peer->len, 16);
+    assert_int_equal(peer->len, 24);
+    struct frame_origin origin = {
+        .sender = (uint32_t)peer->id, .incarnation = peer->kind, .nonce = (uint32_t)peer->words.ptr[2]};
+    memcpy(origin.instance, peer->words.ptr, sizeof origin.instance);
     p->peers_asked++;
-    call->result =
-        !p->stranger_comes && data_folder_accept_peer(p->node->folder, (uint32_t)peer->id, (const uint8_t *)peer->words.ptr);
+    call->result = p->stranger_comes ? PEER_OTHER_INSTANCE : data_folder_accept_peer(p->node->folder, &origin);
     return 0;
 }
 
@@ -114,8 +116,9 @@ static inline void parts_configure(struct parts *p)
     const struct frame_origin origin = identity_origin(data_folder_identity(p->node->folder));
     p->identity[0] = origin.cluster;
     memcpy(p->identity + 1, origin.instance, sizeof origin.instance);
+    p->identity[3] = origin.nonce;
     p->identity_packet =
-        (struct packet){.id = p->node->id, .kind = origin.incarnation, .len = sizeof p->identity, .words = {p->identity, 3}};
+        (struct packet){.id = p->node->id, .kind = origin.incarnation, .len = sizeof p->identity, .words = {p->identity, 4}};
 }
 
 /* Node 2 of the fixture as a guest, `name` the composition; not yet called. */

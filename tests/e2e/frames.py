@@ -9,7 +9,7 @@ _xxhash = ctypes.CDLL("libxxhash.so.0")
 _xxhash.XXH64.restype = ctypes.c_uint64
 _xxhash.XXH64.argtypes = [ctypes.c_char_p, ctypes.c_size_t, ctypes.c_uint64]
 
-MAGIC, VERSION, MESSAGE_KINDS, ENTRY_KINDS = b"SYNF", 1, 16, 4
+MAGIC, VERSION, MESSAGE_KINDS, ENTRY_KINDS = b"SYNF", 2, 16, 4
 
 
 def xxh64(data, seed=0):
@@ -23,24 +23,27 @@ def padded(data):
 class Origin:
     """Who speaks: by default an instance that nobody knows."""
 
-    def __init__(self, cluster, sender, instance=b"\x5a" * 16, incarnation=1):
-        self.cluster, self.sender, self.instance, self.incarnation = cluster, sender, instance, incarnation
+    def __init__(self, cluster, sender, instance=b"\x5a" * 16, incarnation=1, nonce=0x5eed):
+        self.cluster, self.sender, self.instance, self.incarnation, self.nonce = cluster, sender, instance, incarnation, nonce
 
     @classmethod
     def of_folder(cls, cluster, folder):
-        """A node of the cluster, as its data folder says."""
+        """The latest life of a node of the cluster, as its data folder and those of the others say."""
         text = (folder / "identity").read_text()
         value = {name: re.search(rf"^{name} (\S+)$", text, re.MULTILINE)[1] for name in ("node", "instance", "incarnation")}
-        return cls(cluster, int(value["node"]), bytes.fromhex(value["instance"]), int(value["incarnation"]))
+        known = rf"^{value['node']} {value['instance']} {value['incarnation']} (\w+)$"
+        found = [re.search(known, peers.read_text(), re.MULTILINE) for peers in folder.parent.glob("node-*/peers")]
+        nonce = next((int(match[1], 16) for match in found if match), 0)
+        return cls(cluster, int(value["node"]), bytes.fromhex(value["instance"]), int(value["incarnation"]), nonce)
 
 
-def frame(origin, body=b"", *, magic=MAGIC, version=VERSION, length=None, body_checksum=None, header_checksum=None, zero=0):
+def frame(origin, body=b"", *, magic=MAGIC, version=VERSION, length=None, body_checksum=None, header_checksum=None):
     """A frame; what is given instead of what belongs there is put in before the header's checksum is made."""
     body = bytes(body)
     if body_checksum is None:
         body_checksum = xxh64(padded(body))
     rest = struct.pack("<QQ", body_checksum, xxh64(origin.cluster.encode())) + origin.instance
-    rest += struct.pack("<IIII", len(body) if length is None else length, origin.sender, origin.incarnation, zero)
+    rest += struct.pack("<IIII", len(body) if length is None else length, origin.sender, origin.incarnation, origin.nonce)
     checksum = xxh64(rest, VERSION) if header_checksum is None else header_checksum
     return magic + struct.pack("<IQ", version, checksum) + rest + padded(body)
 

@@ -226,7 +226,7 @@ CLOSED = {
     "a client's command": (lambda o: resp.encode("SET", "bad-input", "x" * 100), "wrong magic"),
     "HTTP": (lambda o: b"GET / HTTP/1.1\r\nHost: here\r\nUser-Agent: somebody\r\nAccept: */*\r\n\r\n", "wrong magic"),
     "wrong magic": (lambda o: frames.frame(o, BODY, magic=b"SYNG"), "wrong magic"),
-    "another version": (lambda o: frames.frame(o, BODY, version=2), "another version"),
+    "another version": (lambda o: frames.frame(o, BODY, version=1), "another version"),
     "wrong checksum": (lambda o: frames.frame(o, BODY, header_checksum=1), "wrong checksum"),
     "a flipped bit of the header": (lambda o: flipped(frames.frame(o, BODY), 40), "wrong checksum"),
     "another cluster": (lambda o: frames.frame(frames.Origin("elsewhere", 2), BODY), "another cluster"),
@@ -236,6 +236,10 @@ CLOSED = {
     "a node that is not configured": (lambda o: frames.frame(frames.Origin("test", 9), BODY), "which is not in the configuration"),
     "a node with another folder": (lambda o: frames.frame(frames.Origin("test", o.sender), BODY), "another data folder (instance id)"),
     "an earlier life": (lambda o: frames.frame(frames.Origin("test", o.sender, o.instance, 0), BODY), "an earlier life"),
+    "another life of the same incarnation": (
+        lambda o: frames.frame(frames.Origin("test", o.sender, o.instance, o.incarnation, o.nonce ^ 1), BODY), "another life"),
+    "a life that nobody comes to": (
+        lambda o: frames.frame(frames.Origin("test", o.sender, o.instance, (1 << 32) - 1), BODY), "no node is started so often"),
     "a flipped bit of the body": (lambda o: flipped(frames.frame(o, BODY), 70), "wrong checksum"),
     "another sender within a connection": (lambda o: frames.frame(o) + frames.frame(other_of(o)), "the sender changed"),
 }
@@ -246,7 +250,7 @@ def flipped(data, at):
 
 
 def other_of(origin):
-    return frames.Origin(origin.cluster, origin.sender, origin.instance, origin.incarnation + 1)
+    return frames.Origin(origin.cluster, origin.sender, origin.instance, origin.incarnation + 1, origin.nonce)
 
 
 @pytest.mark.parametrize("what", CLOSED)

@@ -16,10 +16,11 @@ from cluster import ROOT, Cluster, wait_until
 from history import Load
 
 TIMEOUT_S = 10
-OK, INVALID, DENIED, EXHAUSTED, ABORTED, UNIMPLEMENTED = (
+OK, INVALID, DENIED, COPY, EXHAUSTED, ABORTED, UNIMPLEMENTED = (
     grpc.StatusCode.OK,
     grpc.StatusCode.INVALID_ARGUMENT,
     grpc.StatusCode.PERMISSION_DENIED,
+    grpc.StatusCode.FAILED_PRECONDITION,
     grpc.StatusCode.RESOURCE_EXHAUSTED,
     grpc.StatusCode.ABORTED,
     grpc.StatusCode.UNIMPLEMENTED,
@@ -65,10 +66,10 @@ class Served:
         """A Frame; a sound one unless a checksum is given."""
         cluster = frames.xxh64(origin.cluster.encode())
         if checksum is None:
-            who = struct.pack("<Q", cluster) + origin.instance + struct.pack("<II", origin.sender, origin.incarnation)
+            who = struct.pack("<Q", cluster) + origin.instance + struct.pack("<IIII", origin.sender, origin.incarnation, origin.nonce, 0)
             checksum = frames.xxh64(body, frames.xxh64(who))
         return self.messages.Frame(
-            cluster=cluster, instance=origin.instance, sender=origin.sender, incarnation=origin.incarnation,
+            cluster=cluster, instance=origin.instance, sender=origin.sender, incarnation=origin.incarnation, nonce=origin.nonce,
             checksum=checksum, body=body)  # fmt: skip
 
     def status(self, node):
@@ -148,8 +149,8 @@ def strangers(served):
     other = next(node for node in served.cluster.nodes if node != served.leader)
     node = served.origin(other)
 
-    def who(cluster="test", sender=node.sender, instance=node.instance, incarnation=node.incarnation):
-        return frames.Origin(cluster, sender, instance, incarnation)
+    def who(cluster="test", sender=node.sender, instance=node.instance, incarnation=node.incarnation, nonce=node.nonce):
+        return frames.Origin(cluster, sender, instance, incarnation, nonce)
 
     return {
         "nobody": (served.messages.Frame(), INVALID, "instance"),
@@ -158,7 +159,8 @@ def strangers(served):
         "of an unknown node": (served.frame(who(sender=42)), DENIED, "node 42, which is not in the configuration"),
         "of the node itself": (served.frame(who(sender=served.leader)), DENIED, "which is this one"),
         "of another disk": (served.frame(who(instance=bytes(16))), DENIED, "another data folder"),
-        "of an earlier life": (served.frame(who(incarnation=node.incarnation - 1)), DENIED, "an earlier life"),
+        "of an earlier life": (served.frame(who(incarnation=node.incarnation - 1)), COPY, "an earlier life"),
+        "of another life": (served.frame(who(nonce=node.nonce ^ 1)), COPY, "another life of this incarnation"),
         "damaged": (served.frame(who(), b"body", checksum=1), INVALID, "wrong checksum"),
         "too long for a stranger": (served.frame(who(sender=42), bytes(10000)), EXHAUSTED, "4096 are allowed"),
     }

@@ -27,7 +27,7 @@ struct node {
     struct data_folder *folder;
     struct network *network;
     struct logger *logger;
-    size_t inputs, reborn;
+    size_t inputs, reborn, expelled;
     /* What has been received and was copied. */
     struct packet packets[4096];
     size_t count;
@@ -53,9 +53,16 @@ static inline void on_watchdog(uv_timer_t *timer)
 static inline void on_input(void *context) { ((struct node *)context)->inputs++; }
 static inline void on_closed(void *context) { ++*(size_t *)context; }
 
-static inline bool accept_peer(void *context, uint32_t peer, const uint8_t instance[16])
+static inline enum peer_verdict accept_peer(void *context, const struct frame_origin *peer)
 {
-    return data_folder_accept_peer(((struct node *)context)->folder, peer, instance);
+    return data_folder_accept_peer(((struct node *)context)->folder, peer);
+}
+
+static inline void on_expelled(void *context, const char *reason)
+{
+    struct node *node = context;
+    assert_non_null(strstr(reason, "older copy"));
+    node->expelled++;
 }
 
 static inline struct network_options options_of(const struct fixture *f, struct node *node)
@@ -66,6 +73,7 @@ static inline struct network_options options_of(const struct fixture *f, struct 
         .sends = true,
         .receives = true,
         .accept_peer = accept_peer,
+        .on_expelled = on_expelled,
         .logger = node->logger,
         .on_input = on_input,
         .context = node,
@@ -223,11 +231,7 @@ static inline void collect_until(struct fixture *f, struct node *node, size_t co
 
 static inline struct frame_origin origin_of(const struct node *node)
 {
-    const struct identity *identity = data_folder_identity(node->folder);
-    struct frame_origin origin = {
-        .cluster = frame_cluster("demo", 4), .sender = identity->node, .incarnation = identity->incarnation};
-    memcpy(origin.instance, identity->instance, sizeof origin.instance);
-    return origin;
+    return identity_origin(data_folder_identity(node->folder));
 }
 
 /* ---- What every transport must do ---- */

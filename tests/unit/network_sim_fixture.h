@@ -42,10 +42,10 @@ struct fixture {
 static inline struct fixture *fixture_new(uint64_t seed)
 {
     struct fixture *f = memory_new(1, sizeof *f);
-    const struct network_sim_options options = {seed, NODES, LATENCY, SPREAD, QUEUE, &f->faults};
+    const struct network_sim_options options = {seed, NODES, LATENCY, SPREAD, QUEUE, &f->faults, NULL, NULL};
     f->network = network_sim_new(&options);
     for (uint32_t id = 1; id <= NODES; id++)
-        network_sim_start(f->network, id, 1, 0);
+        network_sim_start(f->network, id, 1, 0, 0);
     f->now = HANDSHAKE;
     for (uint32_t id = 1; id <= NODES; id++)
         network_sim_receive(f->network, id, f->now); /* greetings; and so the network, too, knows what time it is */

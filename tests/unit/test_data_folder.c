@@ -306,14 +306,20 @@ static void test_corrupt_identity(void **state)
     expect_corruption_found(NODE "/identity", NODE "/identity: corrupt");
 }
 
+/* What the folder makes of life `incarnation` with this nonce of a peer with an instance id of `instance` and zeros. */
+static enum peer_verdict hear(struct data_folder *f, uint32_t peer, uint8_t instance, uint32_t incarnation, uint32_t nonce)
+{
+    const struct frame_origin origin = {.sender = peer, .instance = {instance}, .incarnation = incarnation, .nonce = nonce};
+    return data_folder_accept_peer(f, &origin);
+}
+
 static void test_corrupt_peers(void **state)
 {
     (void)state;
-    const uint8_t a[16] = {1, 2, 3}, b[16] = {255, 4};
     format();
     struct data_folder *f = open_folder();
-    assert_true(data_folder_accept_peer(f, 2, a));
-    assert_true(data_folder_accept_peer(f, 63, b));
+    assert_int_equal(hear(f, 2, 1, 3, 4), PEER_ACCEPTED);
+    assert_int_equal(hear(f, 63, 255, 7, UINT32_MAX), PEER_ACCEPTED);
     data_folder_close(f);
     expect_corruption_found(NODE "/peers", NODE "/peers: corrupt");
 }
@@ -322,10 +328,10 @@ static void test_newer_format(void **state)
 {
     (void)state;
     format();
-    write_all(NODE "/identity", "synod-identity 3\nwhatever\n", 26);
-    expect_open("demo", 1, NODE "/identity: format version 3, this program knows up to 2");
+    write_all(NODE "/identity", "synod-identity 4\nwhatever\n", 26);
+    expect_open("demo", 1, NODE "/identity: format version 4, this program knows up to 3");
     assert_false(data_folder_format(disk_posix(), NODE, "demo", 1, NULL, &problem));
-    assert_string_equal(problem.text, NODE "/identity: format version 3, this program knows up to 2");
+    assert_string_equal(problem.text, NODE "/identity: format version 4, this program knows up to 3");
 }
 
 static void test_no_incarnations_left(void **state)
@@ -347,23 +353,87 @@ static void test_no_incarnations_left(void **state)
 static void test_peers_are_remembered(void **state)
 {
     (void)state;
-    uint8_t a[16] = {1}, b[16] = {2};
     format();
     struct data_folder *f = open_folder();
-    assert_true(data_folder_accept_peer(f, 2, a));
-    assert_true(data_folder_accept_peer(f, 2, a));
-    assert_false(data_folder_accept_peer(f, 2, b));
-    assert_true(data_folder_accept_peer(f, 3, b));
-    assert_false(data_folder_accept_peer(f, 0, a));
-    assert_false(data_folder_accept_peer(f, 64, a));
-    assert_false(data_folder_accept_peer(f, 1, a)); /* itself, but another instance */
-    assert_true(data_folder_accept_peer(f, 1, data_folder_identity(f)->instance));
+    assert_int_equal(hear(f, 2, 1, 5, 77), PEER_ACCEPTED);
+    assert_int_equal(hear(f, 2, 1, 5, 77), PEER_ACCEPTED);
+    assert_int_equal(hear(f, 2, 2, 5, 77), PEER_OTHER_INSTANCE);
+    assert_int_equal(hear(f, 3, 2, 1, 0), PEER_ACCEPTED);
+    assert_int_equal(hear(f, 0, 1, 1, 1), PEER_UNKNOWN_WHY);
+    assert_int_equal(hear(f, 64, 1, 1, 1), PEER_UNKNOWN_WHY);
     data_folder_close(f);
     f = open_folder();
-    assert_false(data_folder_accept_peer(f, 2, b));
-    assert_true(data_folder_accept_peer(f, 2, a));
-    assert_false(data_folder_accept_peer(f, 3, a));
-    assert_true(data_folder_accept_peer(f, 63, a));
+    assert_int_equal(hear(f, 2, 2, 6, 77), PEER_OTHER_INSTANCE);
+    assert_int_equal(hear(f, 2, 1, 5, 77), PEER_ACCEPTED);
+    assert_int_equal(hear(f, 3, 1, 1, 0), PEER_OTHER_INSTANCE);
+    assert_int_equal(hear(f, 63, 1, 1, 1), PEER_ACCEPTED);
+    data_folder_close(f);
+}
+
+/* A folder that was put back from an older copy, or runs twice, comes with a life that is not the newest: in each life of whoever
+ * hears it. */
+static void test_lives_of_peers(void **state)
+{
+    (void)state;
+    format();
+    struct data_folder *f = open_folder();
+    assert_int_equal(data_folder_known_life(f, 2), 0);
+    assert_int_equal(hear(f, 2, 1, 0, 1), PEER_EARLIER_LIFE); /* no life at all */
+    assert_int_equal(hear(f, 2, 1, 5, 77), PEER_ACCEPTED);
+    for (int life = 0; life < 2; life++) {
+        assert_int_equal(data_folder_known_life(f, 2), 5);
+        assert_int_equal(hear(f, 2, 1, 4, 77), PEER_EARLIER_LIFE);
+        assert_int_equal(hear(f, 2, 1, 5, 78), PEER_ANOTHER_LIFE);
+        assert_int_equal(hear(f, 2, 1, 5, 77), PEER_ACCEPTED);
+        data_folder_close(f);
+        f = open_folder();
+    }
+    assert_int_equal(hear(f, 2, 1, 6, 1), PEER_ACCEPTED);
+    data_folder_close(f);
+    f = open_folder();
+    assert_int_equal(hear(f, 2, 1, 5, 77), PEER_EARLIER_LIFE);
+    assert_int_equal(hear(f, 2, 1, 6, 77), PEER_ANOTHER_LIFE);
+    data_folder_close(f);
+}
+
+static void test_expelled(void **state)
+{
+    (void)state;
+    format();
+    struct data_folder *f = open_folder();
+    assert_int_equal(hear(f, 1, 1, 1, 1), PEER_UNKNOWN_WHY); /* itself */
+    data_folder_close(f);
+    expect_open("demo", 1,
+                NODE " is an older copy, or was used twice, as other nodes said (there is a file " NODE
+                     "/expelled): what it lacks may have been promised, and it must not be used any more");
+}
+
+/* Nobody locks a node out with a boot count that it will never come to. */
+static void test_lives_do_not_jump(void **state)
+{
+    (void)state;
+    format();
+    struct data_folder *f = open_folder();
+    assert_int_equal(hear(f, 2, 1, UINT32_MAX, 1), PEER_TOO_LATE_LIFE);
+    assert_int_equal(hear(f, 2, 1, PEER_BOOTS_MAX + 1, 1), PEER_TOO_LATE_LIFE);
+    assert_int_equal(hear(f, 2, 1, PEER_BOOTS_MAX, 1), PEER_ACCEPTED);
+    assert_int_equal(hear(f, 2, 1, 2 * PEER_BOOTS_MAX + 1, 1), PEER_TOO_LATE_LIFE);
+    assert_int_equal(hear(f, 2, 1, PEER_BOOTS_MAX + 1, 1), PEER_ACCEPTED);
+    data_folder_close(f);
+}
+
+static void test_lives_have_nonces(void **state)
+{
+    (void)state;
+    format();
+    struct data_folder *f = open_folder();
+    const uint32_t first = data_folder_identity(f)->nonce;
+    assert_int_equal(identity_origin(data_folder_identity(f)).nonce, first);
+    assert_true(data_folder_reboot(f, &problem));
+    const uint32_t second = data_folder_identity(f)->nonce;
+    data_folder_close(f);
+    f = open_folder();
+    assert_false(first == second && second == data_folder_identity(f)->nonce); /* once in 2^64 runs */
     data_folder_close(f);
 }
 
@@ -374,12 +444,12 @@ static void test_many_peers(void **state)
     format();
     struct data_folder *f = open_folder();
     for (uint8_t n = 2; n <= 63; n++)
-        assert_true(data_folder_accept_peer(f, n, (const uint8_t[16]){n, 0xff}));
+        assert_int_equal(hear(f, n, n, PEER_BOOTS_MAX, UINT32_MAX), PEER_ACCEPTED);
     data_folder_close(f);
     f = open_folder();
     for (uint8_t n = 2; n <= 63; n++) {
-        assert_false(data_folder_accept_peer(f, n, (const uint8_t[16]){n, 0xfe}));
-        assert_true(data_folder_accept_peer(f, n, (const uint8_t[16]){n, 0xff}));
+        assert_int_equal(hear(f, n, n, PEER_BOOTS_MAX, 1), PEER_ANOTHER_LIFE);
+        assert_int_equal(hear(f, n, n, PEER_BOOTS_MAX, UINT32_MAX), PEER_ACCEPTED);
     }
     data_folder_close(f);
 }
@@ -388,7 +458,6 @@ static void test_many_peers(void **state)
 static void test_full_disk(void **state)
 {
     (void)state;
-    const uint8_t a[16] = {1}, b[16] = {2};
     struct rlimit before, none;
     format();
     struct data_folder *f = open_folder();
@@ -396,10 +465,10 @@ static void test_full_disk(void **state)
     none = (struct rlimit){.rlim_cur = 0, .rlim_max = before.rlim_max};
     signal(SIGXFSZ, SIG_IGN);
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
-    const bool accepted = data_folder_accept_peer(f, 2, a);
+    const enum peer_verdict verdict = hear(f, 2, 1, 1, 1);
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
-    assert_false(accepted);
-    assert_true(data_folder_accept_peer(f, 2, b));
+    assert_int_equal(verdict, PEER_UNKNOWN_WHY);
+    assert_int_equal(hear(f, 2, 2, 1, 1), PEER_ACCEPTED);
     data_folder_close(f);
 }
 
@@ -467,6 +536,10 @@ int main(void)
         TEST(test_newer_format),
         TEST(test_no_incarnations_left),
         TEST(test_peers_are_remembered),
+        TEST(test_lives_of_peers),
+        TEST(test_expelled),
+        TEST(test_lives_do_not_jump),
+        TEST(test_lives_have_nonces),
         TEST(test_many_peers),
         TEST(test_full_disk),
         TEST(test_what_is_no_file_is_refused),

@@ -13,7 +13,8 @@ enum { LEN_MAX = 1000 };
 
 static struct frame_origin origin(void)
 {
-    struct frame_origin o = {.cluster = frame_cluster("demo", 4), .sender = 63, .incarnation = 0xfffffffe};
+    struct frame_origin o = {
+        .cluster = frame_cluster("demo", 4), .sender = 63, .incarnation = 0xfffffffe, .nonce = 0xfedcba98};
     for (size_t i = 0; i < sizeof o.instance; i++)
         o.instance[i] = (uint8_t)(200 + i);
     return o;
@@ -31,6 +32,7 @@ static void test_round_trip(void **state)
     assert_int_equal(header.len, 9);
     assert_int_equal(header.origin.sender, 63);
     assert_int_equal(header.origin.incarnation, 0xfffffffe);
+    assert_int_equal(header.origin.nonce, 0xfedcba98);
     assert_memory_equal(header.origin.instance, o.instance, sizeof o.instance);
     assert_int_equal(frame_check_body(&header, body), FRAME_OK);
 }
@@ -39,17 +41,17 @@ static void test_round_trip(void **state)
 static void test_golden_bytes(void **state)
 {
     (void)state;
-    struct frame_origin o = {.cluster = UINT64_C(0x0807060504030201), .sender = 2, .incarnation = 3};
+    struct frame_origin o = {.cluster = UINT64_C(0x0807060504030201), .sender = 2, .incarnation = 3, .nonce = 0x0d0c0b0a};
     memset(o.instance, 0xab, sizeof o.instance);
     uint64_t words[FRAME_HEADER_WORDS];
     frame_encode(&o, NULL, 0, words);
     static const uint8_t expected[FRAME_HEADER_SIZE] = {
-        'S',  'Y',  'N',  'F',  1,    0,    0,    0,    0,    0,    0,    0,    0,    0,    0,    0, /* the checksum is
+        'S',  'Y',  'N',  'F',  2,    0,    0,    0,    0,    0,    0,    0,    0,    0,    0,    0, /* the checksum is
                                                                                                         compared by
                                                                                                         frame_parse */
         0x99, 0xe9, 0xd8, 0x51, 0x37, 0xdb, 0x46, 0xef, 1,    2,    3,    4,    5,    6,    7,    8, /* XXH64 of nothing */
         0xab, 0xab, 0xab, 0xab, 0xab, 0xab, 0xab, 0xab, 0xab, 0xab, 0xab, 0xab, 0xab, 0xab, 0xab, 0xab, 0,
-        0,    0,    0,    2,    0,    0,    0,    3,    0,    0,    0,    0,    0,    0,    0,
+        0,    0,    0,    2,    0,    0,    0,    3,    0,    0,    0,    0x0a, 0x0b, 0x0c, 0x0d,
     };
     struct frame_header header;
     assert_int_equal(frame_parse(words, o.cluster, 0, &header), FRAME_OK);

@@ -11,6 +11,8 @@
 #include "host/grpc_network.h"
 #include "tests/unit/network_fixture.h"
 
+#include "tests/unit/copies.h"
+
 /* ---- networks ---- */
 
 static void test_ipv4(void **state)
@@ -516,7 +518,10 @@ static void test_refused_frames(void **state)
     refused_frame(c, &o, GRPC_PERMISSION_DENIED, "another data folder");
     o = two;
     o.incarnation--;
-    refused_frame(c, &o, GRPC_PERMISSION_DENIED, "an earlier life");
+    refused_frame(c, &o, GRPC_FAILED_PRECONDITION, "an earlier life");
+    o = two;
+    o.nonce++;
+    refused_frame(c, &o, GRPC_FAILED_PRECONDITION, "another life of this incarnation");
 
     struct said s = {.len = 0}, damaged;
     say(&s, &two, 1234, 8);
@@ -709,15 +714,24 @@ static void test_bad_server(void **state)
     teardown(f);
 }
 
+static void test_copies(void **state)
+{
+    (void)state;
+    struct fixture *f = setup(grpc_network_open, "127.0.0.1");
+    check_copies(f);
+    teardown(f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_ipv4),           cmocka_unit_test(test_ipv6),          cmocka_unit_test(test_name),
-        cmocka_unit_test(test_fan_out),        cmocka_unit_test(test_full_queue),    cmocka_unit_test(test_pause),
-        cmocka_unit_test(test_reconnect),      cmocka_unit_test(test_reborn),        cmocka_unit_test(test_port_in_use),
-        cmocka_unit_test(test_delivered),      cmocka_unit_test(test_status),        cmocka_unit_test(test_refused_calls),
-        cmocka_unit_test(test_refused_frames), cmocka_unit_test(test_refused_later), cmocka_unit_test(test_replaced),
-        cmocka_unit_test(test_no_http2),       cmocka_unit_test(test_goaway),        cmocka_unit_test(test_bad_server),
+        cmocka_unit_test(test_copies),        cmocka_unit_test(test_ipv4),           cmocka_unit_test(test_ipv6),
+        cmocka_unit_test(test_name),          cmocka_unit_test(test_fan_out),        cmocka_unit_test(test_full_queue),
+        cmocka_unit_test(test_pause),         cmocka_unit_test(test_reconnect),      cmocka_unit_test(test_reborn),
+        cmocka_unit_test(test_port_in_use),   cmocka_unit_test(test_delivered),      cmocka_unit_test(test_status),
+        cmocka_unit_test(test_refused_calls), cmocka_unit_test(test_refused_frames), cmocka_unit_test(test_refused_later),
+        cmocka_unit_test(test_replaced),      cmocka_unit_test(test_no_http2),       cmocka_unit_test(test_goaway),
+        cmocka_unit_test(test_bad_server),
     };
     signal(SIGPIPE, SIG_IGN); /* as `synod start` does */
     return cmocka_run_group_tests(tests, NULL, NULL);

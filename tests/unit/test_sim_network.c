@@ -95,7 +95,7 @@ static void connections_take_a_while_to_make(void **state)
     (void)state;
     network_sim_stop(f->network, 2, false);
     send(f, 1, 2); /* nobody there */
-    network_sim_start(f->network, 2, 2, f->now);
+    network_sim_start(f->network, 2, 2, 0, f->now);
     send(f, 1, 2);
     send(f, 2, 1);
     f->now += 2 * LATENCY - 1;
@@ -119,7 +119,7 @@ static void what_is_under_way_to_a_node_that_stops_is_lost(void **state)
     send(f, 1, 2);
     network_sim_stop(f->network, 2, false);
     assert_int_equal(network_sim_next(f->network, 2), UINT64_MAX);
-    network_sim_start(f->network, 2, 2, f->now);
+    network_sim_start(f->network, 2, 2, 0, f->now);
     assert_int_equal(drain_all(f, 2), 0);
     send(f, 1, 2);
     assert_int_equal(drain_all(f, 2), 1);
@@ -262,7 +262,7 @@ static void a_replay_comes_again_past_all_connections(void **state)
         f->faults.rate[FAULT_REPLAY] = 0;
         assert_int_equal(drain(f, 2, f->now + SECOND / 2), 1);
         network_sim_stop(f->network, 1, true);
-        network_sim_start(f->network, 1, 2, f->now);
+        network_sim_start(f->network, 1, 2, 0, f->now);
         f->now += HANDSHAKE;
         send(f, 1, 2);
         assert_int_equal(drain(f, 2, sent + SECOND), 1); /* the later life has been heard */
@@ -290,7 +290,7 @@ static void a_replay_reaches_whoever_is_there(void **state)
     drain(f, 2, f->now + SECOND / 2);
     network_sim_stop(f->network, 2, false);
     f->now += 15 * SECOND;
-    network_sim_start(f->network, 2, 2, f->now);
+    network_sim_start(f->network, 2, 2, 0, f->now);
     lost = (size_t)statistics(f).lost;
     assert_in_range(lost, 50, 150);
     network_sim_cut(f->network, node_set_of(1), node_set_of(2), f->now + 4 * SECOND);
@@ -315,7 +315,7 @@ static void a_node_that_starts_finds_replays_only(void **state)
         assert_int_equal(drain(f, 2, f->now + SECOND / 2), 20);
         network_sim_stop(f->network, 2, false); /* what 1 sent is lost, and lies behind the first replays */
         f->now += 3 * SECOND;
-        network_sim_start(f->network, 2, 2, f->now);
+        network_sim_start(f->network, 2, 2, 0, f->now);
         size_t count = drain_all(f, 2);
         for (size_t i = 0; i < count; i++)
             assert_int_not_equal(f->got[i], 1);
@@ -489,7 +489,7 @@ static void no_connection_is_made_during_a_cut(void **state)
     send(f, 1, 3);
     f->faults.rate[FAULT_RESET] = 0;
     network_sim_stop(f->network, 2, false);
-    network_sim_start(f->network, 2, 2, f->now);
+    network_sim_start(f->network, 2, 2, 0, f->now);
     for (; f->now < until; f->now += SECOND / 8)
         send_sized(f, 1, node_set_of(2) | node_set_of(3), 1);
     assert_int_equal(drain(f, 3, until), 0);   /* but for the greeting of 2, which is not cut off from it */
@@ -609,7 +609,7 @@ static void healing_ends_all_faults(void **state)
     for (uint32_t id = 1; id <= NODES; id++)
         assert_int_equal(network_sim_next(f->network, id), UINT64_MAX);
     network_sim_stop(f->network, 2, false);
-    network_sim_start(f->network, 2, 2, f->now);
+    network_sim_start(f->network, 2, 2, 0, f->now);
     f->now += HANDSHAKE;
     send(f, 1, 2);
     assert_int_equal(drain(f, 2, f->now + SECOND), 1);
@@ -632,7 +632,7 @@ static void an_earlier_life_is_not_heard_after_a_later_one(void **state)
         f->faults.rate[FAULT_DELAY] = 0;
         size_t before = drain(f, 2, f->now + 150000 * (seed % 2));
         network_sim_stop(f->network, 1, false);
-        network_sim_start(f->network, 1, 2, f->now);
+        network_sim_start(f->network, 1, 2, 0, f->now);
         before += drain(f, 2, f->now + LATENCY);
         f->now += HANDSHAKE;
         uint64_t later = send(f, 1, 2);
@@ -656,13 +656,13 @@ static void a_life_below_the_one_heard_is_refused_whenever_it_connects(void **st
     struct fixture *f = fixture_new(23);
     (void)state;
     network_sim_stop(f->network, 1, true);
-    network_sim_start(f->network, 1, 7, f->now);
+    network_sim_start(f->network, 1, 7, 0, f->now);
     f->now += HANDSHAKE;
     send_sized(f, 1, node_set_of(2), 1);
     assert_int_equal(drain(f, 2, f->now + SECOND), 1);
     network_sim_stop(f->network, 1, true);
-    network_sim_start(f->network, 1, 5, f->now); /* an old copy of its folder was put back */
-    f->faults.rate[FAULT_REPLAY] = ALWAYS;       /* which does not help it to be heard */
+    network_sim_start(f->network, 1, 5, 0, f->now); /* an old copy of its folder was put back */
+    f->faults.rate[FAULT_REPLAY] = ALWAYS;          /* which does not help it to be heard */
     for (size_t i = 0; i < 10; i++) {
         f->now += RETRY_MAX;
         send_sized(f, 1, UINT64_MAX, 1);
@@ -672,7 +672,7 @@ static void a_life_below_the_one_heard_is_refused_whenever_it_connects(void **st
     assert_int_equal(f->faults.fired[FAULT_REPLAY], 0);
     assert_int_equal(drain_all(f, 3), 10); /* it has not heard life 7 */
     network_sim_stop(f->network, 2, false);
-    network_sim_start(f->network, 2, 2, f->now); /* a new process remembers nothing */
+    network_sim_start(f->network, 2, 2, 0, f->now); /* a new process remembers nothing */
     f->now += HANDSHAKE;
     send(f, 1, 2);
     assert_int_equal(drain_all(f, 2), 1);

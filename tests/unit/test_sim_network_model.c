@@ -67,7 +67,7 @@ static void model_restart(struct model *m, uint32_t node)
         network_sim_stop(f->network, node, dice_chance(&m->dice, 500000));
         assert_int_equal(network_sim_next(f->network, node), UINT64_MAX);
     } else {
-        network_sim_start(f->network, node, ++m->life[node], f->now);
+        network_sim_start(f->network, node, ++m->life[node], 0, f->now);
         memset(m->heard[node], 0, sizeof m->heard[node]);
         memset(m->last[node], 0, sizeof m->last[node]);
     }

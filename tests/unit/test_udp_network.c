@@ -4,6 +4,8 @@
 
 #include "tests/unit/network_fixture.h"
 
+#include "tests/unit/copies.h"
+
 enum { DATAGRAM_MAX = 1400 };
 
 /* All nodes with all ports known: peers' addresses are read when a network is opened. */
@@ -482,13 +484,30 @@ static void test_port_in_use(void **state)
     teardown(f);
 }
 
+static void test_copies(void **state)
+{
+    (void)state;
+    struct fixture *f = setup_udp("127.0.0.1");
+    check_copies(f);
+    teardown(f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_ipv4),          cmocka_unit_test(test_ipv6),          cmocka_unit_test(test_name),
-        cmocka_unit_test(test_both_families), cmocka_unit_test(test_fan_out),       cmocka_unit_test(test_datagram_is_frame),
-        cmocka_unit_test(test_no_address),    cmocka_unit_test(test_refusals),      cmocka_unit_test(test_lives),
-        cmocka_unit_test(test_relay),         cmocka_unit_test(test_bounded_inbox), cmocka_unit_test(test_reborn),
+        cmocka_unit_test(test_copies),
+        cmocka_unit_test(test_ipv4),
+        cmocka_unit_test(test_ipv6),
+        cmocka_unit_test(test_name),
+        cmocka_unit_test(test_both_families),
+        cmocka_unit_test(test_fan_out),
+        cmocka_unit_test(test_datagram_is_frame),
+        cmocka_unit_test(test_no_address),
+        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_lives),
+        cmocka_unit_test(test_relay),
+        cmocka_unit_test(test_bounded_inbox),
+        cmocka_unit_test(test_reborn),
         cmocka_unit_test(test_port_in_use),
     };
     signal(SIGPIPE, SIG_IGN); /* as `synod start` does */
