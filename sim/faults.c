@@ -90,8 +90,8 @@ const struct fault_kind fault_kinds[FAULTS] = {
         "start refuses a folder that is not formatted (exit code 3): the node never votes again (rule 12), and what it "
         "held counts no longer"},
     [FAULT_OLD_DISK] = {"old-disk", "disk", FAULT_OUTSIDE, MINORITY,
-        "a node cannot know what it has forgotten: where the copy lacks promises or votes it must not vote, and nothing "
-        "but the operator sees to that; such a node is counted as lost"},
+        "a node cannot know what it has forgotten, but those who heard a later life of it do (durably, so it does not matter who was "
+        "started again): they refuse it, and it ends; such a node is counted as lost"},
     /* ---- clock ---- */
     [FAULT_DRIFT] = {"drift", "clock", FAULT_TOLERATED, ANY,
         "time-outs come early or late; no promise rests on a clock (no leases)"},

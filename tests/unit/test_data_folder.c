@@ -486,11 +486,10 @@ static void test_what_is_no_file_is_refused(void **state)
 {
     static const char *const names[] = {"identity", "peers", "lock"};
     (void)state;
-    const uint8_t a[16] = {1};
     char path[64], error[128], outside[16];
     format();
     struct data_folder *f = open_folder();
-    assert_true(data_folder_accept_peer(f, 2, a));
+    assert_int_equal(hear(f, 2, 1, 1, 1), PEER_ACCEPTED);
     data_folder_close(f);
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         snprintf(path, sizeof path, NODE "/%s", names[i]);
