@@ -220,7 +220,7 @@ static inline uint32_t guest_open(struct guest *g)
     const struct packet *p = call.result_packets.ptr;
     if (p->id != 1)
         fail_msg("%.*s", (int)p->len, (const char *)p->words.ptr);
-    assert_int_equal(p->len, 24);
+    assert_int_equal(p->len, 32);
     assert_int_equal(p->words.ptr[0], frame_cluster("demo", 4));
     assert_memory_equal(p->words.ptr + 1, instance, sizeof instance);
     return p->kind;

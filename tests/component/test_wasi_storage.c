@@ -158,7 +158,7 @@ static void test_peers(void **state)
     packet.id = UINT64_MAX;
     assert_int_equal(guest_call(g, ACCEPT_PEER, call).result, PEER_UNKNOWN_WHY);
     packet.id = 2;
-    packet.len = 15;
+    packet.len = 23;
     assert_int_equal(guest_call(g, ACCEPT_PEER, call).result, PEER_UNKNOWN_WHY);
     assert_int_equal(guest_call(g, ACCEPT_PEER, (struct typed_call){0}).result, PEER_UNKNOWN_WHY);
     guest_end(g);
