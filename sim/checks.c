@@ -32,6 +32,7 @@ static const char *const names[CHECKS] = {
     [CHECK_LIFE_UNIQUE] = "LifeUnique",
     [CHECK_LIVENESS_AFTER_HEAL] = "LivenessAfterHeal",
     [CHECK_LIVENESS_WHILE_CUT] = "LivenessWhileCut",
+    [CHECK_LIVENESS_GAP] = "LivenessGap",
     [CHECK_BOUNDS] = "Bounds",
     [CHECK_TRAP] = "Trap",
 };

@@ -24,6 +24,7 @@ enum check {
     CHECK_LIFE_UNIQUE,          /* nobody listens to a life on an older copy of a disk; a life on a sound disk is heard */
     CHECK_LIVENESS_AFTER_HEAL,  /* when faults stop, all is answered, survivors converge, and the cluster serves */
     CHECK_LIVENESS_WHILE_CUT,   /* a partition that lasts: the side that has quorums serves, and its leader stays */
+    CHECK_LIVENESS_GAP,         /* nodes end and pause: while all quorums are up, clients have answers */
     CHECK_BOUNDS,               /* memory, window, bytes in flight, message size */
     CHECK_TRAP,                 /* no part breaks an invariant of its own */
     CHECKS

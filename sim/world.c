@@ -101,8 +101,49 @@ static void check_memory(struct world *w)
         checks_fail(w->checks, CHECK_BOUNDS, "the world holds %llu bytes of memory", (unsigned long long)held);
 }
 
+static bool has_quorums(const struct world *w)
+{
+    const struct node_config *c = &w->plan.config;
+    node_set up = 0;
+    for (uint32_t i = 1; i <= w->plan.nodes; i++) {
+        const struct machine *m = &w->machines[i];
+        if (m->state == MACHINE_UP && m->recovered && m->paused_until <= w->now)
+            up |= node_set_of(i);
+    }
+    uint32_t acceptors = node_set_count(c->acceptors & up);
+    return acceptors >= c->phase1_quorum && acceptors >= c->phase2_quorum && (c->proposers & up) != 0 &&
+           node_set_count(c->learners & up) > node_set_count(c->learners) / 2;
+}
+
+/* While every quorum is there, and nodes at most end or pause one after the other, clients have an answer now and then: there is time for
+ * a few elections, and for clients that wait in vain at a node. */
+static void check_gap(struct world *w)
+{
+    const struct node_config *c = &w->plan.config;
+    uint64_t gap_max = 4 * c->dead_timeout + w->plan.clients.patience_us + SECOND;
+    if (w->executed != w->gap_executed || w->healing || !has_quorums(w)) {
+        w->gap_since = w->now;
+        w->gap_executed = w->executed;
+    } else if (w->now - w->gap_since > gap_max) {
+        checks_fail(w->checks, CHECK_LIVENESS_GAP, "quorums were up for %llu ms, and no client had an answer",
+                    (unsigned long long)(w->now - w->gap_since) / 1000);
+    }
+}
+
+/* Whether nothing happens in this world but that processes end and pause, and clocks are wrong. */
+static bool only_nodes_fail(const struct plan *p)
+{
+    bool only = true;
+    for (uint32_t i = 0; i < FAULTS; i++)
+        only = only && (p->rate[i] == 0 || strcmp(fault_kinds[i].subject, "process") == 0 ||
+                        strcmp(fault_kinds[i].subject, "clock") == 0);
+    return only;
+}
+
 void world_happen(struct world *w)
 {
+    if (w->judges_gaps)
+        check_gap(w);
     struct next next = find_next(w);
     w->now = next.at > w->now && next.at != UINT64_MAX ? next.at : w->now;
     switch (next.what) {
@@ -171,6 +212,7 @@ static void create(struct world *w, const struct world_options *options, struct 
     };
     w->checks = checks_new(&checks);
     w->strike_at = w->now + STRIKE_EVERY_US;
+    w->judges_gaps = only_nodes_fail(&w->plan);
     for (uint32_t i = 1; i <= w->plan.nodes; i++) {
         machine_init(&w->machines[i], w, i);
         w->machines[i].restart_at = w->now + dice_roll(&w->dice, 200000);

@@ -59,6 +59,8 @@ struct world {
     struct letters letters;
     node_set black_hole[PLAN_NODES_MAX + 1]; /* by sender: who gets none of its proposals */
     uint64_t lasted_us;                      /* a partition did, while whoever was cut off fell behind */
+    bool judges_gaps;                        /* only nodes fail, so that quorums can be told by looking */
+    uint64_t gap_since, gap_executed;        /* since when no batch was executed though quorums are up */
     uint64_t led;                            /* times that a node began to lead */
     uint64_t executed;                       /* batches that were answered so */
     struct trace trace;

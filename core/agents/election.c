@@ -269,8 +269,6 @@ static void on_answer(struct election *e, uint32_t sender, struct ballot ballot,
 void election_message(struct election *e, uint32_t sender, const struct message *m, uint64_t now)
 {
     failure_detector_heard(e->detector, sender, now);
-    if (MUTANT(OVERHEARD_IS_ANSWERED))
-        on_answer(e, sender, e->ballot, now, now);
     switch (m->kind) {
     case MESSAGE_PROMISE:
         on_promise(e, sender, m, now);
@@ -331,7 +329,7 @@ static bool leads(struct election *e, uint64_t now, uint64_t *since)
     uint32_t answering = 0;
     for (node_set i = c->acceptors; i != 0; i &= i - 1)
         answering += now - e->answered_at[node_set_first(i)] < c->dead_timeout;
-    bool answered = answering >= c->phase2_quorum || MUTANT(ANSWERS_NOT_AWAITED);
+    bool answered = answering >= c->phase2_quorum;
     bool useful = now - e->result_at < c->request_timeout || MUTANT(RESULTS_NOT_AWAITED);
     *since = useful ? now - c->dead_timeout : e->result_at;
     return answered && useful;
@@ -374,7 +372,7 @@ void election_watch(struct election *e, uint64_t now, uint64_t lsn)
         else if (!leads(e, now, &since))
             stand_back(e, since, now);
     } else if (e->state == PROPOSER_PREPARING) {
-        if (disk_stalled(e, now) || (now - e->got_on_at >= c->dead_timeout && !MUTANT(PREPARES_FOR_EVER)))
+        if (disk_stalled(e, now) || now - e->got_on_at >= c->dead_timeout)
             stand_back(e, e->got_on_at, now);
         else if (now - e->prepared_at >= c->prepare_timeout)
             send_prepares(e, MUTANT(PREPARE_NOT_REPEATED) ? 0 : c->acceptors, now);
