@@ -299,6 +299,7 @@ static inline struct native *native_open(const char *folder)
         .disk = disk_posix(),
         .folder = folder,
         .identity = *data_folder_identity(n->folder),
+        .memory = {data_folder_newest_segment, n->folder},
         .durability = DURABILITY_FSYNC,
         .segment_bytes = SEGMENT,
         .on_notice = on_notice,

@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -21,6 +20,7 @@
 #include "core/runners/ports.h"
 #include "host/node_host.h"
 #include "io/data_folder.h"
+#include "tests/component/broken_files.h"
 #include "tests/component/broken_nodes.h"
 #include "tests/component/fault_orders.h"
 #include "tests/component/wasm_signals.h"
@@ -331,26 +331,6 @@ static void test_what_is_final(void **state)
     }
 }
 
-/* A disk that fails under the host's journal. */
-static void test_failed_write_is_final(void **state)
-{
-    struct fixture *f = *state;
-    struct rlimit before, none;
-    format(f);
-    order(f, BREAK_NONE, 0);
-    f->config.segment_bytes = 1 << 20;
-    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
-    none = before;
-    none.rlim_cur = 4096; /* the identity and the journal's header, but no group */
-    signal(SIGXFSZ, SIG_IGN);
-    assert_int_equal(stop(f, start(f, false, f->nodes)), EXIT_OK); /* makes the segment */
-    order(f, BREAK_APPEND, 100);
-    assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
-    int exit_code = run(f, false, f->nodes);
-    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
-    assert_int_equal(exit_code, EXIT_SYNC_FAILED);
-}
-
 /* ---- nodes that come back ---- */
 
 /* The value of a line of INFO; "" if there is none. */
@@ -385,6 +365,26 @@ static uint16_t with_client_port(struct fixture *f)
     f->config.nodes[0].client.port = free_port(&fd);
     close(fd);
     return f->config.nodes[0].client.port;
+}
+
+/* A disk that fails under the host's journal. */
+static void test_failed_write_is_final(void **state)
+{
+    struct fixture *f = *state;
+    char folder[128];
+    uint16_t port = with_client_port(f);
+    format(f);
+    struct node_host *h = start(f, true, NULL);
+    ask_until(port, "SET a 0\r\n", "+OK\r\n");
+    snprintf(folder, sizeof folder, "%s/node-1/journal-", f->config.data);
+    assert_true(break_files(folder) > 0);
+    struct sockaddr_in address;
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    uv_ip4_addr("127.0.0.1", port, &address);
+    assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
+    assert_int_equal(send(fd, "SET a 1\r\n", 9, MSG_NOSIGNAL), 9);
+    assert_int_equal(wait_for_end(f, h), EXIT_SYNC_FAILED);
+    close(fd);
 }
 
 static void test_the_next_life_goes_on(void **state)

@@ -16,11 +16,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "tests/component/broken_files.h"
 #include "tests/component/storage_guest.h"
 #include "tests/component/wasm_signals.h"
 
@@ -400,16 +400,11 @@ static void test_os(void **state)
 static void test_failed_write_is_final(void **state)
 {
     (void)state;
-    struct rlimit before, small;
     struct guest *g = guest_new(".", "node-1", true, DURABILITY_FSYNC);
     guest_append(g, 1, 10);
     struct packet record = record_make(11, 100);
-    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
-    small = (struct rlimit){.rlim_cur = JOURNAL_PAGE, .rlim_max = before.rlim_max};
-    signal(SIGXFSZ, SIG_IGN);
-    assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+    assert_true(break_files("/node-1/journal-") > 0);
     guest_fails(g, APPEND, (struct typed_call){.packets = {&record, 1}}, EXIT_SYNC_FAILED, "cannot write 4096 bytes: ");
-    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
     free(record.words.ptr);
     guest_drop(g);
     struct native *n = native_open("node-1");
