@@ -253,9 +253,6 @@ const struct mutant_kind mutant_kinds[MUTANTS] = {
     [MUTANT_HELD_FULL_LETS_OUT] = {
         "held-full-lets-out", "a message for which there is no room to wait for the disk leaves at once",
         "rule 2", CHECK(PROMISE_DURABLE) | CHECK(VOTE_DURABLE), "small limits"},
-    [MUTANT_HELD_BYTES_NOT_FREED] = {
-        "held-bytes-not-freed", "messages that left go on to count as waiting for the disk, until no other finds room",
-        "liveness", CHECK(LIVENESS_AFTER_HEAL), "small limits"},
 
     /* journal and data folder */
     [MUTANT_TORN_GROUP_TAKEN] = {

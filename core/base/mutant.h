@@ -91,7 +91,6 @@ enum mutant {
 
     /* runner */
     MUTANT_HELD_FULL_LETS_OUT,
-    MUTANT_HELD_BYTES_NOT_FREED,
 
     /* journal and data folder */
     MUTANT_TORN_GROUP_TAKEN,

@@ -523,7 +523,7 @@ static void forget_released(struct runner *r)
     if (r->released == 0)
         return;
     for (size_t i = 0; i < r->released; i++) {
-        r->held_bytes -= MUTANT(HELD_BYTES_NOT_FREED) ? 0 : value_bytes(&r->held.items[i].message);
+        r->held_bytes -= value_bytes(&r->held.items[i].message);
         message_free(&r->held.items[i].message);
     }
     r->held.count -= r->released;
