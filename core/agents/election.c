@@ -104,10 +104,14 @@ static uint64_t one_turn(const struct election *e)
 static void stand_back(struct election *e, uint64_t since, uint64_t now)
 {
     uint64_t wasted = now - since, least = e->config->prepare_timeout / ASKED_AGAIN;
+    const uint64_t most =
+        e->config->request_timeout + e->config->dead_timeout; /* what lasted longer was a pause, or a clock */
     uint32_t others = other_proposers(e);
     uint32_t lower = node_set_count(e->config->proposers & (node_set_of(e->config->node) - 1));
     if (wasted < least)
         wasted = least;
+    if (wasted > most)
+        wasted = most;
     follow(e);
     e->standing = STANDING_BACK;
     e->failed_at = now;

@@ -986,6 +986,21 @@ static void a_clock_that_jumps_only_makes_it_step_down(void **state)
     assert_int_not_equal(state_now(), PROPOSER_LEADING);
 }
 
+/* A leader that was paused for an hour has not wasted an hour of the others' time. */
+static void who_was_paused_does_not_stand_back_as_long(void **state)
+{
+    (void)state;
+    const uint64_t hour = UINT64_C(3600000000);
+    lead();
+    submit(1);
+    now += hour;
+    step(NULL, 0);
+    assert_int_not_equal(state_now(), PROPOSER_LEADING);
+    for (int i = 0; i < 300 && state_now() != PROPOSER_ASKING; i++) /* half a minute: six times what requests may take */
+        pass(100000, node_set_of(4) | node_set_of(5));
+    assert_int_equal(state_now(), PROPOSER_ASKING);
+}
+
 #define TEST(name)            cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 #define TEST_OF_HIGHEST(name) cmocka_unit_test_setup_teardown(name, set_up_highest, tear_down)
 #define TEST_OF_8(name)       cmocka_unit_test_setup_teardown(name, set_up_forwarding, tear_down)
@@ -1040,6 +1055,7 @@ int main(void)
         TEST(acceptors_far_below_are_helped_up),
         TEST(a_learners_latest_word_counts),
         TEST(a_clock_that_jumps_only_makes_it_step_down),
+        TEST(who_was_paused_does_not_stand_back_as_long),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
