@@ -168,8 +168,10 @@ bool machine_listens(void *context, uint32_t node, const struct frame_origin *to
     struct machine *m = &w->machines[node], *sender = &w->machines[to->sender];
     const enum peer_verdict verdict = data_folder_accept_peer(m->folder, to);
     const bool current = sender->state == MACHINE_UP && to->incarnation == sender->config.incarnation;
-    if (verdict == PEER_ACCEPTED && to->incarnation > sender->known[node])
+    if (verdict == PEER_ACCEPTED && to->incarnation > sender->known[node]) {
         sender->known[node] = to->incarnation;
+        disk_sim_settle(m->disk); /* the node waits there until the disk has it */
+    }
     if (verdict == PEER_ACCEPTED && current && sender->ghost)
         checks_fail(w->checks, CHECK_LIFE_UNIQUE, "node %u listens to node %u, which runs on an older copy of its disk",
                     node, to->sender);

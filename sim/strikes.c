@@ -146,8 +146,6 @@ static bool known_to_all(const struct world *w, const struct machine *m, uint32_
 {
     for (uint32_t i = 1; i <= w->plan.nodes; i++) {
         const struct machine *other = &w->machines[i];
-        if (other != m && w->plan.process[i] == w->plan.process[m->id])
-            return false; /* the power that goes with the disk takes from it what it has just heard, too */
         if (other != m && other->state != MACHINE_RETIRED && (m->known[i] < incarnation || disk_sim_damaged(other->disk)))
             return false;
     }
