@@ -209,6 +209,7 @@ static void create(struct world *w, const struct world_options *options, struct 
         .alpha = c->alpha,
         .bytes_in_flight_max = c->bytes_in_flight_max,
         .frame_bytes_max = w->plan.frame_bytes_max,
+        .lied_to = w->plan.rate[FAULT_HOSTILE] > 0,
     };
     w->checks = checks_new(&checks);
     w->strike_at = w->now + STRIKE_EVERY_US;

@@ -242,8 +242,8 @@ static void test_names_are_those_that_wasmtime_knows(void **state)
         const enum component_side side = i % 2 == 0 ? COMPONENT_IMPORTS : COMPONENT_EXPORTS;
         const wasmtime_component_t *component;
         char file[4096];
-        uint8_t *bytes;
-        size_t len;
+        uint8_t *bytes = NULL;
+        size_t len = 0;
         snprintf(file, sizeof file, "%s/%s.wasm", build != NULL ? build : "build", files[i / 2]);
         if (!engine_component(e, file, &component, &problem) || !engine_read_component(file, &bytes, &len, &problem))
             fail_msg("%s", problem.text);

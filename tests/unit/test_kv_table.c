@@ -16,7 +16,7 @@ static uint64_t memory_of(const struct kv_table *t)
 {
     uint64_t segments = 0;
     for (const uint32_t *s = t->spare; s != NULL; segments++)
-        memcpy(&s, s, sizeof s);
+        memcpy((void *)&s, s, sizeof(void *)); /* a spare begins with the address of the next */
     for (size_t i = 0; i < KV_SEGMENTS; i++)
         segments += (t->buckets.segments[i] != NULL ? 1u : 0u) + (t->target.segments[i] != NULL ? 1u : 0u);
     return (segments + t->pool.slab_count) * KV_PIECE;
