@@ -410,6 +410,16 @@ static void native_turn(void *context)
     turn->sound = m->life->operations->turn(m->life, turn->now, &turn->deadline, &m->problem);
 }
 
+/* A life that trapped is in no known state: it is not even freed. It is kept, so that a leak checker does not take it for forgotten. */
+static void abandon(struct machine *m)
+{
+    static struct node_life **abandoned;
+    static size_t count, capacity;
+    abandoned = memory_reserve(abandoned, &capacity, count + 1, sizeof(struct node_life *));
+    abandoned[count++] = m->life;
+    m->life = NULL;
+}
+
 /* False: the node trapped. */
 static bool take_turn(struct machine *m, uint64_t now, uint64_t *deadline)
 {
@@ -417,7 +427,7 @@ static bool take_turn(struct machine *m, uint64_t now, uint64_t *deadline)
     if (m->world->options.engine != NULL)
         native_turn(&turn);
     else if (!guard_call(native_turn, &turn))
-        m->life = NULL; /* in no known state: not even to be freed */
+        abandon(m);
     *deadline = turn.deadline;
     return turn.sound;
 }

@@ -232,7 +232,7 @@ static void stranger_is_refused(void **state)
     (void)state;
     struct parts *p = begin(tcp_network_open, tcp, "127.0.0.1", QUEUE_MAX);
     p->stranger_comes = true;
-    while (strstr(p->log, "node 1 has another data folder (instance id) than the one known here") == NULL)
+    while (strstr(p->log, "it has another data folder (instance id) than the one known here") == NULL)
         parts_work(p);
     assert_int_equal(p->failed, 0);
     end(p);

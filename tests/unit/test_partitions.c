@@ -13,7 +13,15 @@ enum {
 };
 enum { LED_MAX = 0 };
 
+/* Under sanitizers, where all of them would take minutes, only each of so many worlds (which has no divisor in common with the loops). */
+#if !defined(__has_feature)
+#define __has_feature(feature) 0
+#endif
+enum { EACH = __has_feature(address_sanitizer) ? 7 : 1 };
+
 static struct cluster cluster;
+
+static bool left_out(uint64_t world) { return world % EACH != 0; }
 
 static bool both_ways(const struct cluster *c, uint32_t a, uint32_t b)
 {
@@ -86,6 +94,8 @@ static void each_matrix_of_three(struct node_config config, bool black_hole)
 {
     for (uint64_t matrix = 0; matrix < 64; matrix++) {
         for (uint32_t first = 1; first <= 3; first++) {
+            if (left_out(matrix * 3 + first))
+                continue;
             begin(&config, 3, first);
             set_links(black_hole ? cluster.black_hole : cluster.cut, 3, matrix);
             judge(&config, matrix, first, black_hole ? BLACK_HOLE_BEGINS_US : BEGINS_US, LED_MAX);
@@ -132,6 +142,8 @@ static void five_nodes_serve_in_partitions(void **state)
     for (uint32_t i = 0; i < 120; i++) {
         uint64_t matrix = random_next(&dice) & random_next(&dice);
         config.leader_rule = i % 4 == 3 ? LEADER_HIGHEST : LEADER_STICKY;
+        if (left_out(i))
+            continue;
         begin(&config, 5, 1 + i % 5);
         set_links(cluster.cut, 5, matrix);
         judge(&config, matrix, 1 + i % 5, BEGINS_US, LED_MAX);
@@ -146,6 +158,8 @@ static void nodes_of_one_role_serve_in_partitions(void **state)
     uint64_t dice = 9;
     (void)state;
     for (uint32_t i = 0; i < 120; i++) {
+        if (left_out(i))
+            continue;
         begin(&config, 9, 7 + i % 3);
         for (uint32_t a = 1; a <= 9; a++) {
             uint64_t lost = random_next(&dice) & random_next(&dice) & 0x3fe;
