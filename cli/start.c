@@ -272,11 +272,13 @@ int verb_start(int argc, char **argv)
             "Compiled code is kept in $XDG_CACHE_HOME/synod/compiled or ~/.cache/synod/compiled.\n",
         .options = rows,
         .option_count = sizeof rows / sizeof rows[0],
-        .exit_codes = "  0  stopped as asked\n  1  a node failed, and restarting it did not help\n"
-                      "  2  wrong command line or configuration, a port in use, a component that cannot be used\n"
-                      "  3  data folder: not formatted, another node's, in use, corrupt\n"
-                      "  4  a sync to disk failed: final, do not restart the node on this disk\n"
-                      "  6  a node's state is not that of the others: final, do not restart it\n",
+        .exit_codes =
+            "  0  stopped as asked\n  1  a node failed, and restarting it did not help\n"
+            "  2  wrong command line or configuration, or governed settings that changed; a port in use, a component that\n"
+            "     cannot be used\n"
+            "  3  data folder: not formatted, another node's, in use, corrupt\n"
+            "  4  a sync to disk failed: final, do not restart the node on this disk\n"
+            "  6  a node's state is not that of the others: final, do not restart it\n",
         .examples = "  synod start --config examples/coordinator.yaml --node 1\n"
                     "  synod start --config examples/shared.yaml --group 2\n",
     };

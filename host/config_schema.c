@@ -12,6 +12,7 @@
 #define MIB (KIB * 1024)
 #define GIB (MIB * 1024)
 
+#define GOVERNED            .governed = KEY_GOVERNED
 #define FIELD(type, member) .offset = offsetof(type, member), .size = sizeof(((type *)NULL)->member)
 #define IN_CONFIG(member)   FIELD(struct config, member)
 #define IN_NODE(member)     FIELD(struct config_node, member)
@@ -27,7 +28,7 @@ static const char *const waiting_names[] = {"events", "polling", NULL};
 static const char *const persistence_names[] = {"true", "", "false", NULL};
 
 static const struct config_key top_keys[] = {
-    {"cluster", VALUE_NAME, KEY_REQUIRED, IN_CONFIG(cluster),
+    {"cluster", VALUE_NAME, KEY_REQUIRED, GOVERNED, IN_CONFIG(cluster),
      .text = "Name of the cluster; a node refuses data and frames of another"},
     {"log_level", VALUE_CHOICE, KEY_OPTIONAL, IN_CONFIG(log_level), .standard = LOG_INFO, .choices = level_names,
      .text = "Least important log lines that are written"},
@@ -50,8 +51,9 @@ static const struct config_key top_keys[] = {
 };
 
 static const struct config_key node_keys[] = {
-    {"id", VALUE_COUNT, KEY_REQUIRED, IN_NODE(id), .min = 1, .max = NODE_ID_MAX, .text = "Number of the node, unique"},
-    {"role", VALUE_CHOICE, KEY_REQUIRED, IN_NODE(role), .choices = role_names,
+    {"id", VALUE_COUNT, KEY_REQUIRED, GOVERNED, IN_NODE(id), .min = 1, .max = NODE_ID_MAX,
+     .text = "Number of the node, unique"},
+    {"role", VALUE_CHOICE, KEY_REQUIRED, GOVERNED, IN_NODE(role), .choices = role_names,
      .text = "What it is; a coordinator is proposer, acceptor and learner in one"},
     {"address", VALUE_ENDPOINT, KEY_REQUIRED, IN_NODE(address), .text = "Where the other nodes reach it"},
     {"client", VALUE_ENDPOINT, KEY_OPTIONAL, IN_NODE(client),
@@ -62,17 +64,18 @@ static const struct config_key node_keys[] = {
      .text = "As above, of this node"},
 };
 
-#define COUNT(name_, member, standard_, min_, max_, text_)                                                                  \
-    {name_,         VALUE_COUNT,   KEY_OPTIONAL, IN_CONFIG(member), .standard = (standard_),                                \
-     .min = (min_), .max = (max_), .text = text_}
-#define BYTES(name_, member, standard_, min_, max_, text_)                                                                  \
-    {name_,         VALUE_BYTES,   KEY_OPTIONAL, IN_CONFIG(member), .standard = (standard_),                                \
-     .min = (min_), .max = (max_), .text = text_}
-#define TIME(name_, member, standard_, min_, max_, text_)                                                                   \
-    {name_,         VALUE_TIME_MS, KEY_OPTIONAL, IN_CONFIG(member), .standard = (standard_),                                \
-     .min = (min_), .max = (max_), .text = text_}
-#define BOOL(name_, member, standard_, text_)                                                                               \
-    {name_, VALUE_BOOL, KEY_OPTIONAL, IN_CONFIG(member), .standard = (standard_), .max = 1, .text = text_}
+/* A row ends with its text, and more fields where it has them. */
+#define COUNT(name_, member, standard_, min_, max_, ...)                                                                    \
+    {name_,         VALUE_COUNT,   KEY_OPTIONAL,       IN_CONFIG(member), .standard = (standard_),                          \
+     .min = (min_), .max = (max_), .text = __VA_ARGS__}
+#define BYTES(name_, member, standard_, min_, max_, ...)                                                                    \
+    {name_,         VALUE_BYTES,   KEY_OPTIONAL,       IN_CONFIG(member), .standard = (standard_),                          \
+     .min = (min_), .max = (max_), .text = __VA_ARGS__}
+#define TIME(name_, member, standard_, min_, max_, ...)                                                                     \
+    {name_,         VALUE_TIME_MS, KEY_OPTIONAL,       IN_CONFIG(member), .standard = (standard_),                          \
+     .min = (min_), .max = (max_), .text = __VA_ARGS__}
+#define BOOL(name_, member, standard_, ...)                                                                                 \
+    {name_, VALUE_BOOL, KEY_OPTIONAL, IN_CONFIG(member), .standard = (standard_), .max = 1, .text = __VA_ARGS__}
 #define IGNORED(name_, kind_, standard_, min_, max_, text_)                                                                 \
     {name_, kind_, KEY_IGNORED, .standard = (standard_), .min = (min_), .max = (max_), .text = text_}
 #define FIXED(name_, kind_, standard_, max_, refusal_, text_)                                                               \
@@ -82,7 +85,7 @@ static const struct config_key node_keys[] = {
 /* clang-format off */
 static const struct config_key setting_keys[] = {
     COUNT("alpha", node_config.alpha, 64, 1, 4096,
-          "Slots that may be proposed beyond those that are chosen and executed"),
+          "Slots that may be proposed beyond those that are chosen and executed", GOVERNED),
     COUNT("batches_in_flight", node_config.batches_in_flight, 3, 1, 1024,
           "A batch leaves at once while fewer than this many are unanswered; beyond, commands gather in larger ones"),
     BYTES("bytes_in_flight_max", node_config.bytes_in_flight_max, 64 * MIB, 64 * KIB, 4 * GIB,
@@ -92,7 +95,7 @@ static const struct config_key setting_keys[] = {
     COUNT("learn_max_gap", node_config.learn_gap_max, 50, 1, 1000000,
           "Slots that a learner may lack before it asks at once instead of after a retry interval"),
     BOOL("acceptors_send_learns", node_config.acceptors_send_learns, false,
-          "Acceptors tell learners of their votes; else the leader tells what is chosen"),
+          "Acceptors tell learners of their votes; else the leader tells what is chosen", GOVERNED),
     BOOL("learners_send_executed", node_config.learners_send_executed, false,
           "Every learner answers the proposer; else only the one that the batch names"),
     BOOL("forward", node_config.forward, false,
@@ -115,9 +118,9 @@ static const struct config_key setting_keys[] = {
     TIME("request_timeout_ms", node_config.request_timeout, 5000, 10, 3600000,
          "After this long a client is told -UNKNOWN outcome (-BUSY, if its request was never proposed)"),
     COUNT("phase1_quorum", node_config.phase1_quorum, 0, 0, NODE_ID_MAX,
-          "Acceptors whose promises make a leader; 0: a majority"),
+          "Acceptors whose promises make a leader; 0: a majority", GOVERNED),
     COUNT("phase2_quorum", node_config.phase2_quorum, 0, 0, NODE_ID_MAX,
-          "Acceptors whose votes choose a value; 0: a majority. Both quorums together must exceed the acceptors"),
+          "Acceptors whose votes choose a value; 0: a majority. Both quorums together must exceed the acceptors", GOVERNED),
     COUNT("batch_size", batch_size, 4096, 1, 65536,
           "Commands in a batch at most"),
     BYTES("batch_bytes", batch_bytes, 512 * KIB, 1 * KIB, 64 * MIB,
@@ -138,11 +141,10 @@ static const struct config_key setting_keys[] = {
     BYTES("segment_bytes", segment_bytes, 64 * MIB, 1 * MIB, 4 * GIB,
           "Size of a journal file"),
     BYTES("memory_bytes_max", memory_bytes_max, 1 * GIB, 48 * MIB, 4 * GIB,
-          "Memory of each component; a node that needs more stops"),
-    /* Governed: what decides about commands must be the same on all nodes. */
+          "Memory of each component; a node that needs more stops", .governed = KEY_GOVERNED_BELOW, .governed_below = 256 * MIB),
     BYTES("state_bytes_max", node_config.state_bytes_max, 512 * MIB, 1 * MIB, 3 * GIB,
           "Memory that keys and values may take, the same on all nodes; a write that needs more is answered -OOM. When it is not "
-          "given: no more than memory_bytes_max has room for"),
+          "given: no more than memory_bytes_max has room for", GOVERNED),
     TIME("turn_timeout_ms", turn_timeout, 1000, 10, 600000,
          "Time that a node's components may compute in one turn; a node that needs more is restarted"),
     TIME("turn_timeout_max_ms", turn_timeout_max, 60000, 10, 3600000,
@@ -438,6 +440,16 @@ static void describe_range(FILE *out, const struct config_key *key)
     fprintf(out, " %s |", a);
 }
 
+static void describe_governed(FILE *out, const struct config_key *key)
+{
+    char below[32];
+    if (key->governed == KEY_GOVERNED_BELOW) {
+        config_value_print(key, key->governed_below, below, sizeof below);
+        fprintf(out, " below %s |", below);
+    } else
+        fprintf(out, " %s |", key->governed == KEY_GOVERNED ? "yes" : "");
+}
+
 char *config_describe(void)
 {
     static const struct config_section *const sections[] = {&config_top_section, &config_node_section,
@@ -448,14 +460,15 @@ char *config_describe(void)
     if (out == NULL)
         return NULL;
     for (size_t s = 0; s < sizeof sections / sizeof sections[0]; s++) {
-        fprintf(out, "%s## %s\n\n| key | type | default | range | meaning |\n|---|---|---|---|---|\n", s > 0 ? "\n" : "",
-                sections[s]->title);
+        fprintf(out, "%s## %s\n\n| key | type | default | range | governed | meaning |\n|---|---|---|---|---|---|\n",
+                s > 0 ? "\n" : "", sections[s]->title);
         for (size_t i = 0; i < sections[s]->count; i++) {
             const struct config_key *key = &sections[s]->keys[i];
             fprintf(out, "| `%s` |", key->name);
             describe_type(out, key);
             describe_default(out, key);
             describe_range(out, key);
+            describe_governed(out, key);
             fprintf(out, " %s |\n", key->text);
         }
     }

@@ -33,10 +33,19 @@ enum key_use {
     KEY_FROM_TOP,     /* in a node: optional, by default what the top says */
 };
 
+/* Whether all nodes and all lives of them must have the same value: docs/decisions/0026-what-is-governed.md. */
+enum key_governed {
+    KEY_FREE,
+    KEY_GOVERNED,
+    KEY_GOVERNED_BELOW, /* `governed_below`; all values from there on are the same */
+};
+
 struct config_key {
     const char *name;
-    uint8_t kind;  /* enum value_kind */
-    uint8_t use;   /* enum key_use */
+    uint8_t kind;     /* enum value_kind */
+    uint8_t use;      /* enum key_use */
+    uint8_t governed; /* enum key_governed */
+    uint64_t governed_below;
     size_t offset; /* of the field in its struct */
     size_t size;   /* of the field; 0: not stored by the table */
     uint64_t standard, min, max;

@@ -80,12 +80,15 @@ static bool open_storage(struct node_host *h, struct problem *problem)
         return problem_set(problem, EXIT_DATA, "data: the path is too long");
     warn_about_access(h);
     const char *notice;
+    char governed[GOVERNED_TEXT_MAX];
+    governed_print(config, governed);
     if (!host_storage(h)) {
-        h->folder_lock = data_folder_lock(disk_posix(), h->path, h->self->id, &notice, problem);
+        h->folder_lock = data_folder_lock(disk_posix(), h->path, h->self->id, governed, &notice, problem);
         tell_notice(h, notice);
         return h->folder_lock >= 0;
     }
-    if (!data_folder_open(&h->folder, disk_posix(), h->path, config->cluster, h->self->id, problem))
+    if (!data_folder_open_guarded(&h->folder, disk_posix(), h->path, config->cluster, h->self->id, DATA_FOLDER_LOCK,
+                                  governed, problem))
         return false;
     tell_notice(h, data_folder_notice(h->folder));
     const struct journal_options options = {

@@ -11,15 +11,16 @@
  * `checksum`. A reader writes what it understood again and compares: a file with one byte changed, added or missing is
  * corrupt.
  *
- *   synod-identity 3                              the 3 is the version of the format
+ *   synod-identity 4                              the 4 is the version of the format
  *   cluster demo
  *   node 3
  *   instance 0f1e2d3c4b5a69788796a5b4c3d2e1f0     random, made by `synod init`
  *   incarnation 7                                 boots so far; 0 after `synod init`
  *   segment 4711                                  first lsn of the journal's newest segment; 0: the journal has not begun
+ *   alpha 64                                      and so on: the governed settings, as io/governed.c prints them
  *   checksum 8d1f5a0c33e29b74
  *
- *   synod-peers 3
+ *   synod-peers 4
  *   1 6b1c... 7 90ab12cd                          node, its instance id, its newest life: incarnation and nonce; in the order of
  *                                                 the nodes
  *   checksum ...
@@ -48,10 +49,11 @@
 #include "io/lease.h"
 
 enum {
-    FORMAT_VERSION = 3,
+    FORMAT_VERSION = 4,
     INSTANCE_BYTES = 16,
     INSTANCE_TEXT = 2 * INSTANCE_BYTES + 1,
     TEXT_MAX = 4096, /* 63 peers of 56 bytes and some */
+    SEAL_BYTES = sizeof "checksum 0123456789abcdef\n" - 1,
 };
 
 /* Nothing of a node that was never heard: no incarnation is 0. */
@@ -74,6 +76,7 @@ struct data_folder {
     struct lease lease; /* held, by this guard; without a path: not yet */
     bool lease_left;    /* by somebody before */
     struct identity identity;
+    char governed[GOVERNED_TEXT_MAX];
     struct peer peers[NODE_ID_MAX + 1];
 };
 
@@ -105,13 +108,13 @@ static size_t text_seal(char *text, size_t len)
     return len + (size_t)snprintf(text + len, TEXT_MAX - len, "checksum %016" PRIx64 "\n", checksum(text, len, 0));
 }
 
-static size_t identity_print(const struct identity *id, char *text)
+static size_t identity_print(const struct identity *id, const char *governed, char *text)
 {
     char instance[INSTANCE_TEXT];
     instance_print(id->instance, instance);
     int len = snprintf(text, TEXT_MAX,
-                       "synod-identity %d\ncluster %s\nnode %u\ninstance %s\nincarnation %u\nsegment %" PRIu64 "\n",
-                       FORMAT_VERSION, id->cluster, id->node, instance, id->incarnation, id->newest_segment);
+                       "synod-identity %d\ncluster %s\nnode %u\ninstance %s\nincarnation %u\nsegment %" PRIu64 "\n%s",
+                       FORMAT_VERSION, id->cluster, id->node, instance, id->incarnation, id->newest_segment, governed);
     return text_seal(text, (size_t)len);
 }
 
@@ -129,14 +132,27 @@ static size_t peers_print(const struct peer *peers, char *text)
     return text_seal(text, len);
 }
 
-static bool identity_read(const char *text, size_t len, struct identity *id)
+/* What stands between `at`, the end of the line before, and the seal. */
+static bool governed_read(const char *text, size_t len, size_t at, char governed[GOVERNED_TEXT_MAX])
+{
+    const size_t begin = at + 1;
+    if (len < begin + SEAL_BYTES || len - SEAL_BYTES - begin >= GOVERNED_TEXT_MAX)
+        return false;
+    memcpy(governed, text + begin, len - SEAL_BYTES - begin);
+    governed[len - SEAL_BYTES - begin] = '\0';
+    return true;
+}
+
+static bool identity_read(const char *text, size_t len, struct identity *id, char governed[GOVERNED_TEXT_MAX])
 {
     char instance[INSTANCE_TEXT], again[TEXT_MAX];
+    int at = 0;
     *id = (struct identity){0};
-    if (sscanf(text, "synod-identity %*u\ncluster %63s\nnode %u\ninstance %32s\nincarnation %u\nsegment %" SCNu64 "\n",
-               id->cluster, &id->node, instance, &id->incarnation, &id->newest_segment) != 5)
+    if (sscanf(text, "synod-identity %*u\ncluster %63s\nnode %u\ninstance %32s\nincarnation %u\nsegment %" SCNu64 "%n",
+               id->cluster, &id->node, instance, &id->incarnation, &id->newest_segment, &at) != 5)
         return false;
-    return instance_read(instance, id->instance) && identity_print(id, again) == len && memcmp(again, text, len) == 0;
+    return instance_read(instance, id->instance) && governed_read(text, len, (size_t)at, governed) &&
+           identity_print(id, governed, again) == len && memcmp(again, text, len) == 0;
 }
 
 static bool peers_read(const char *text, size_t len, struct peer *peers)
@@ -222,13 +238,14 @@ static bool read_file(const struct files *f, const char *name, char *text, size_
     return true;
 }
 
-static bool read_identity(const struct files *f, struct identity *id, bool *found, struct problem *problem)
+static bool read_identity(const struct files *f, struct identity *id, char governed[GOVERNED_TEXT_MAX], bool *found,
+                          struct problem *problem)
 {
     char text[TEXT_MAX];
     size_t len;
     if (!read_file(f, "identity", text, &len, found, problem))
         return false;
-    if (*found && !identity_read(text, len, id))
+    if (*found && !identity_read(text, len, id, governed))
         return problem_set(problem, EXIT_DATA, "%s/identity: corrupt", f->path);
     return true;
 }
@@ -313,12 +330,12 @@ static bool check_empty(const struct files *f, struct problem *problem)
 }
 
 static bool format_locked(const struct files *f, const char *cluster, uint32_t node, const uint8_t *instance,
-                          struct problem *problem)
+                          const char *governed, struct problem *problem)
 {
     struct identity id;
     bool found;
-    char text[TEXT_MAX];
-    if (!read_identity(f, &id, &found, problem))
+    char text[TEXT_MAX], before[GOVERNED_TEXT_MAX];
+    if (!read_identity(f, &id, before, &found, problem))
         return false;
     if (found)
         return problem_set(problem, EXIT_DATA, "%s is already formatted, for node %u of cluster '%s'", f->path, id.node,
@@ -331,11 +348,11 @@ static bool format_locked(const struct files *f, const char *cluster, uint32_t n
         memcpy(id.instance, instance, sizeof id.instance);
     else if (!disk_random(f->disk, id.instance, sizeof id.instance))
         return problem_set(problem, EXIT_TROUBLE, "no random bytes for an instance id");
-    return replace_file(f, "identity", text, identity_print(&id, text), problem);
+    return replace_file(f, "identity", text, identity_print(&id, governed != NULL ? governed : "", text), problem);
 }
 
 bool data_folder_format(struct disk *disk, const char *path, const char *cluster, uint32_t node, const uint8_t *instance,
-                        struct problem *problem)
+                        const char *governed, struct problem *problem)
 {
     const struct files files = {.disk = disk, .path = path};
     if (!make_folder(disk, path, problem))
@@ -346,7 +363,7 @@ bool data_folder_format(struct disk *disk, const char *path, const char *cluster
     int lock = lock_folder(&files, problem);
     if (lock < 0)
         return false;
-    const bool ok = format_locked(&files, cluster, node, instance, problem);
+    const bool ok = format_locked(&files, cluster, node, instance, governed, problem);
     disk_unlock(disk, lock);
     return ok;
 }
@@ -381,7 +398,7 @@ static bool count_boot(struct data_folder *f, struct problem *problem)
         next.incarnation++;
     if (!disk_random(f->files.disk, &next.nonce, sizeof next.nonce))
         return problem_set(problem, EXIT_TROUBLE, "no random bytes for a life's nonce");
-    if (!replace_file(&f->files, "identity", text, identity_print(&next, text), problem))
+    if (!replace_file(&f->files, "identity", text, identity_print(&next, f->governed, text), problem))
         return false;
     f->identity = next;
     return true;
@@ -409,19 +426,41 @@ static void expel(struct data_folder *f)
     replace_file(&f->files, "expelled", text, text_seal(text, (size_t)len), &problem);
 }
 
-/* With the folder guarded: whose it is, and the next boot. */
-static bool boot(struct data_folder *f, const char *cluster, uint32_t node, struct problem *problem)
+/* With the folder guarded: the identity of a folder that belongs to this node. */
+static bool read_own_identity(const struct files *f, const char *cluster, uint32_t node, struct identity *id,
+                              char governed[GOVERNED_TEXT_MAX], struct problem *problem)
 {
-    struct identity *id = &f->identity;
     bool found;
-    if (!read_identity(&f->files, id, &found, problem))
+    if (!read_identity(f, id, governed, &found, problem))
         return false;
     if (!found)
         return not_formatted(f->path, node, problem);
-    if (strcmp(id->cluster, cluster) != 0 || id->node != node)
-        return problem_set(problem, EXIT_DATA, "%s belongs to node %u of cluster '%s', not to node %u of cluster '%s'",
-                           f->path, id->node, id->cluster, node, cluster);
-    return check_not_expelled(&f->files, problem) && read_peers(f, problem) && count_boot(f, problem);
+    return (strcmp(id->cluster, cluster) == 0 && id->node == node) ||
+           problem_set(problem, EXIT_DATA, "%s belongs to node %u of cluster '%s', not to node %u of cluster '%s'", f->path,
+                       id->node, id->cluster, node, cluster);
+}
+
+/* Refuses other governed settings than those in the folder. */
+static bool check_governed(const struct files *f, const char *before, const char *now, uint32_t node,
+                           struct problem *problem)
+{
+    struct governed_change c;
+    if (now == NULL || governed_compare(before, now, &c, 1) == 0)
+        return true;
+    return problem_set(
+        problem, EXIT_BAD_INPUT,
+        "%s was formatted with %s %s, and the configuration has %s: that must not change. Give it the old value "
+        "back; or stop all nodes, and accept it for each of them with synod init --regovern --config FILE "
+        "--node %u (see --help for the danger)",
+        f->path, c.key, c.before, c.now, node);
+}
+
+/* With the folder guarded: whose it is, and the next boot. */
+static bool boot(struct data_folder *f, const char *cluster, uint32_t node, const char *governed, struct problem *problem)
+{
+    return read_own_identity(&f->files, cluster, node, &f->identity, f->governed, problem) &&
+           check_not_expelled(&f->files, problem) && check_governed(&f->files, f->governed, governed, node, problem) &&
+           read_peers(f, problem) && count_boot(f, problem);
 }
 
 /* ---- Guards ---- */
@@ -494,17 +533,57 @@ static bool check_formatted(const struct files *f, uint32_t node, struct problem
     return error == 0 || problem_set(problem, EXIT_DATA, "%s: %s", f->path, strerror(-error));
 }
 
-int data_folder_lock(struct disk *disk, const char *path, uint32_t node, const char **notice, struct problem *problem)
+/* Another node's folder is left for the node to refuse. */
+static bool check_governed_in(const struct files *f, uint32_t node, const char *governed, struct problem *problem)
+{
+    struct identity id;
+    char before[GOVERNED_TEXT_MAX];
+    bool found;
+    if (!read_identity(f, &id, before, &found, problem))
+        return false;
+    return !found || id.node != node || check_governed(f, before, governed, node, problem);
+}
+
+int data_folder_lock(struct disk *disk, const char *path, uint32_t node, const char *governed, const char **notice,
+                     struct problem *problem)
 {
     const struct files files = {.disk = disk, .path = path};
     bool lease_left = false;
     int lock = check_formatted(&files, node, problem) ? lock_and_clear(&files, &lease_left, problem) : -1;
     *notice = notice_of(lease_left);
-    return lock;
+    if (lock < 0 || governed == NULL || check_governed_in(&files, node, governed, problem))
+        return lock;
+    disk_unlock(disk, lock);
+    return -1;
+}
+
+static bool regovern_locked(const struct files *f, const char *cluster, uint32_t node, const char *governed,
+                            struct governed_change *changes, size_t *count, struct problem *problem)
+{
+    struct identity id;
+    char before[GOVERNED_TEXT_MAX], text[TEXT_MAX];
+    if (!read_own_identity(f, cluster, node, &id, before, problem))
+        return false;
+    *count = governed_compare(before, governed, changes, GOVERNED_CHANGES_MAX);
+    return *count == 0 || replace_file(f, "identity", text, identity_print(&id, governed, text), problem);
+}
+
+bool data_folder_regovern(struct disk *disk, const char *path, const char *cluster, uint32_t node, const char *governed,
+                          struct governed_change *changes, size_t *count, struct problem *problem)
+{
+    const struct files files = {.disk = disk, .path = path};
+    bool lease_left = false;
+    *count = 0;
+    int lock = check_formatted(&files, node, problem) ? lock_and_clear(&files, &lease_left, problem) : -1;
+    if (lock < 0)
+        return false;
+    const bool ok = regovern_locked(&files, cluster, node, governed, changes, count, problem);
+    disk_unlock(disk, lock);
+    return ok;
 }
 
 bool data_folder_open_guarded(struct data_folder **out, struct disk *disk, const char *path, const char *cluster,
-                              uint32_t node, enum data_folder_guard guard, struct problem *problem)
+                              uint32_t node, enum data_folder_guard guard, const char *governed, struct problem *problem)
 {
     const struct files files = {.disk = disk, .path = path};
     if (!check_formatted(&files, node, problem))
@@ -515,7 +594,7 @@ bool data_folder_open_guarded(struct data_folder **out, struct disk *disk, const
     f->files = (struct files){.disk = disk, .path = f->path};
     f->guard = guard;
     f->lock = -1;
-    if (!take_guard(f, problem) || !boot(f, cluster, node, problem)) {
+    if (!take_guard(f, problem) || !boot(f, cluster, node, governed, problem)) {
         data_folder_close(f);
         return false;
     }
@@ -526,7 +605,7 @@ bool data_folder_open_guarded(struct data_folder **out, struct disk *disk, const
 bool data_folder_open(struct data_folder **out, struct disk *disk, const char *path, const char *cluster, uint32_t node,
                       struct problem *problem)
 {
-    return data_folder_open_guarded(out, disk, path, cluster, node, DATA_FOLDER_LOCK, problem);
+    return data_folder_open_guarded(out, disk, path, cluster, node, DATA_FOLDER_LOCK, NULL, problem);
 }
 
 bool data_folder_reboot(struct data_folder *folder, struct problem *problem) { return count_boot(folder, problem); }
@@ -539,7 +618,7 @@ bool data_folder_newest_segment(void *opened, uint64_t first_lsn, struct problem
     if (next.newest_segment == first_lsn)
         return true;
     next.newest_segment = first_lsn;
-    if (!replace_file(&folder->files, "identity", text, identity_print(&next, text), problem))
+    if (!replace_file(&folder->files, "identity", text, identity_print(&next, folder->governed, text), problem))
         return false;
     folder->identity = next;
     return true;

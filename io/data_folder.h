@@ -7,6 +7,7 @@
 
 #include "core/formats/frame.h"
 #include "io/disk.h"
+#include "io/governed.h"
 #include "io/problem.h"
 
 struct identity {
@@ -26,9 +27,15 @@ struct frame_origin identity_origin(const struct identity *identity);
 struct data_folder;
 
 /* Formats `path` (made with its parents) for a node. An existing identity is never overwritten. `instance` is the node's instance id
- * (16 bytes); NULL: a random one. */
+ * (16 bytes); NULL: a random one. `governed` is what governed_print says of the cluster; NULL: nothing is, and each start that asks
+ * is refused. */
 bool data_folder_format(struct disk *disk, const char *path, const char *cluster, uint32_t node, const uint8_t *instance,
-                        struct problem *problem);
+                        const char *governed, struct problem *problem);
+
+/* Writes other governed settings into a formatted folder that nobody uses, and tells the changes (GOVERNED_CHANGES_MAX at most). Whether
+ * the cluster can bear them is for the operator to know. False: nothing has changed, but for a sync that failed. */
+bool data_folder_regovern(struct disk *disk, const char *path, const char *cluster, uint32_t node, const char *governed,
+                          struct governed_change *changes, size_t *count, struct problem *problem);
 
 /* What keeps others from the folder while it is open. */
 enum data_folder_guard {
@@ -41,9 +48,10 @@ enum data_folder_guard {
  * Blocks for some seconds when a node in a sandbox had the folder before that did not end in good order. */
 bool data_folder_open(struct data_folder **out, struct disk *disk, const char *path, const char *cluster, uint32_t node,
                       struct problem *problem);
-/* The same with any guard. */
+/* The same with any guard. Unless `governed` is NULL, a folder that was formatted with other governed settings is refused, naming the
+ * first that differs, before the boot counts. */
 bool data_folder_open_guarded(struct data_folder **out, struct disk *disk, const char *path, const char *cluster,
-                              uint32_t node, enum data_folder_guard guard, struct problem *problem);
+                              uint32_t node, enum data_folder_guard guard, const char *governed, struct problem *problem);
 /* Another life of the node begins in the folder that stays open: makes its incarnation durable, and names it from then on.
  * False: it may or may not be durable, and the folder still names the old one. */
 bool data_folder_reboot(struct data_folder *folder, struct problem *problem);
@@ -61,9 +69,10 @@ bool data_folder_renew(struct data_folder *folder, struct problem *problem);
 const char *data_folder_notice(const struct data_folder *folder);
 
 /* For a node that opens its data folder from within the sandbox, where there are no locks: locks a formatted folder as
- * data_folder_open does, and leaves all else to the node. Returns a lock for disk_unlock, and `*notice` as data_folder_notice; -1
- * with a problem. */
-int data_folder_lock(struct disk *disk, const char *path, uint32_t node, const char **notice, struct problem *problem);
+ * data_folder_open does, compares its governed settings (NULL: does not), and leaves all else to the node. Returns a lock for
+ * disk_unlock, and `*notice` as data_folder_notice; -1 with a problem. */
+int data_folder_lock(struct disk *disk, const char *path, uint32_t node, const char *governed, const char **notice,
+                     struct problem *problem);
 
 const struct identity *data_folder_identity(const struct data_folder *folder);
 const char *data_folder_path(const struct data_folder *folder);

@@ -40,7 +40,7 @@ void machine_init(struct machine *m, struct world *w, uint32_t id)
     m->disk = disk_sim_new(w->plan.seed, id, &m->faults);
     folder_of(m, path);
     uint8_t instance[16] = {(uint8_t)id};
-    bool formatted = data_folder_format(disk_sim_disk(m->disk), path, cluster_name, id, instance, &m->problem);
+    bool formatted = data_folder_format(disk_sim_disk(m->disk), path, cluster_name, id, instance, NULL, &m->problem);
     invariant(formatted);
     disk_sim_settle(m->disk);
     for (size_t i = 0; i < sizeof of_disk / sizeof of_disk[0]; i++)

@@ -161,7 +161,7 @@ struct disk_sim *sweep_disk_new(struct faults *faults)
     struct disk_sim *sim = disk_sim_new(0, 0, faults);
     struct problem problem;
     disk_sim_calm(sim, true);
-    bool formatted = data_folder_format(disk_sim_disk(sim), SWEEP_FOLDER, "sweep", 1, instance, &problem);
+    bool formatted = data_folder_format(disk_sim_disk(sim), SWEEP_FOLDER, "sweep", 1, instance, NULL, &problem);
     invariant(formatted);
     disk_sim_settle(sim);
     return sim;
@@ -175,7 +175,7 @@ void sweep_segment_path(uint64_t first_lsn, char path[PATH_BYTES])
 bool sweep_node_open(const struct sweep_journal *j, struct disk *disk, struct sweep_node *out, struct problem *problem)
 {
     *out = (struct sweep_node){0};
-    if (!data_folder_open_guarded(&out->folder, disk, SWEEP_FOLDER, "sweep", 1, DATA_FOLDER_UNGUARDED, problem))
+    if (!data_folder_open_guarded(&out->folder, disk, SWEEP_FOLDER, "sweep", 1, DATA_FOLDER_UNGUARDED, NULL, problem))
         return false;
     const struct journal_store_options options = {
         .disk = disk,

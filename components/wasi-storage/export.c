@@ -221,7 +221,10 @@ static bool open_folder(struct problem *problem)
 {
     const struct node_settings *s = &storage.settings;
     enum data_folder_guard guard = s->exclusive ? DATA_FOLDER_UNGUARDED : DATA_FOLDER_LEASE;
-    if (!data_folder_open_guarded(&storage.folder, disk_wasi(), s->folder, s->config.cluster, s->node, guard, problem))
+    char governed[GOVERNED_TEXT_MAX];
+    governed_print(&s->config, governed);
+    if (!data_folder_open_guarded(&storage.folder, disk_wasi(), s->folder, s->config.cluster, s->node, guard, governed,
+                                  problem))
         return false;
     if (data_folder_notice(storage.folder) != NULL)
         logger_log(storage.logger, LOG_WARNING, "storage", "%s: %s", s->folder, data_folder_notice(storage.folder));

@@ -18,7 +18,7 @@ bool exports_synod_paxos_runner_start(exports_synod_paxos_runner_list_packet_t *
     (void)err;
     if (packets->len != 1 || !config_frame_decode((const struct packet *)packets->ptr, &config))
         __builtin_trap();
-    if (config.alpha == BREAK_TRAP_AT_START)
+    if (config.batches_in_flight == BREAK_TRAP_AT_START)
         __builtin_trap();
     exports_synod_paxos_runner_list_packet_free(packets);
     return true;
@@ -73,7 +73,7 @@ uint64_t exports_synod_paxos_runner_turn(uint64_t now)
     turns++;
     if (turns == 1)
         recover();
-    switch (config.alpha) {
+    switch (config.batches_in_flight) {
     case BREAK_TRAP:
         __builtin_trap();
     case BREAK_LOOP:
@@ -109,7 +109,7 @@ uint64_t exports_synod_paxos_runner_turn(uint64_t now)
 
 void exports_synod_paxos_runner_status(exports_synod_paxos_runner_list_packet_t *ret)
 {
-    if (config.alpha == BREAK_STATUS && config.incarnation == 1)
+    if (config.batches_in_flight == BREAK_STATUS && config.incarnation == 1)
         __builtin_trap();
     const struct node_status status = {.node = config.node, .incarnation = config.incarnation};
     uint64_t words[STATUS_FRAME_WORDS];

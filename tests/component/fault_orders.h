@@ -1,4 +1,4 @@
-/* What a test of the host asks of fault_guest.c: `alpha` of the configuration. */
+/* What a test of the host asks of fault_guest.c: `batches_in_flight` of the configuration. */
 #ifndef SYNOD_TESTS_COMPONENT_FAULT_ORDERS_H
 #define SYNOD_TESTS_COMPONENT_FAULT_ORDERS_H
 

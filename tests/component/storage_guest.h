@@ -150,21 +150,25 @@ static inline void find_functions(struct guest *g)
     }
 }
 
+/* The configuration of the cluster. */
+static inline struct config guest_config(struct config_node *node, uint8_t durability)
+{
+    struct config c = {.cluster = "demo", .log_level = 2, .segment_bytes = SEGMENT, .memory_bytes_max = 8 << 20};
+    *node = (struct config_node){.id = 1, .address = {.host = "127.0.0.1", .port = 1}};
+    c.node_config.durability = durability;
+    c.nodes = node;
+    c.node_count = 1;
+    return c;
+}
+
 /* A node in the sandbox that may see `root`; its data folder is `folder` below. Nothing is opened yet. */
 static inline struct guest *guest_new(const char *root, const char *folder, bool exclusive, uint8_t durability)
 {
     struct guest *g = memory_new(1, sizeof *g);
-    struct config_node node = {.id = 1, .address = {.host = "127.0.0.1", .port = 1}};
+    struct config_node node;
     g->settings = (struct node_settings){.node = 1, .exclusive = exclusive};
     strcpy(g->settings.folder, folder);
-    struct config *c = &g->settings.config;
-    strcpy(c->cluster, "demo");
-    c->log_level = 2;
-    c->segment_bytes = SEGMENT;
-    c->memory_bytes_max = 8 << 20;
-    c->node_config.durability = durability;
-    c->nodes = &node;
-    c->node_count = 1;
+    g->settings.config = guest_config(&node, durability);
     g->packet = config_packet_encode(&g->settings);
     const wasmtime_component_t *component;
     if (!engine_component(engine, component_file, &component, &problem))

@@ -57,8 +57,10 @@ static void format(struct fixture *f)
 {
     char path[128];
     struct problem problem;
+    char governed[GOVERNED_TEXT_MAX];
     snprintf(path, sizeof path, "%s/node-1", f->config.data);
-    if (!data_folder_format(disk_posix(), path, f->config.cluster, 1, NULL, &problem))
+    governed_print(&f->config, governed);
+    if (!data_folder_format(disk_posix(), path, f->config.cluster, 1, NULL, governed, &problem))
         fail_msg("%s", problem.text);
 }
 
@@ -260,7 +262,7 @@ static void compose_part(struct fixture *f, const char *name)
 static void order(struct fixture *f, enum fault_order order, uint32_t restarts_max)
 {
     compose_part(f, "fault-guest");
-    f->config.node_config.alpha = order;
+    f->config.node_config.batches_in_flight = order;
     f->config.restarts_max = restarts_max;
     f->config.restart_backoff = 1000;
 }

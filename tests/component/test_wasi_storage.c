@@ -30,7 +30,11 @@ static const char *program;
 
 static void format(const char *folder)
 {
-    if (!data_folder_format(disk_posix(), folder, "demo", 1, instance, &problem))
+    struct config_node node;
+    const struct config config = guest_config(&node, DURABILITY_FSYNC);
+    char governed[GOVERNED_TEXT_MAX];
+    governed_print(&config, governed);
+    if (!data_folder_format(disk_posix(), folder, "demo", 1, instance, governed, &problem))
         fail_msg("%s", problem.text);
 }
 

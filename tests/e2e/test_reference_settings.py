@@ -39,11 +39,11 @@ WRITES = 200
 
 
 def documented():
-    """{key: (type, default, range, meaning)} of the settings, as `synod config` prints them."""
+    """{key: (type, default, range, governed, meaning)} of the settings, as `synod config` prints them."""
     done = run("config")
     assert done.returncode == OK and done.stdout in (ROOT / "docs/configuration.md").read_text()
     rows = done.stdout.split("## Settings")[1]
-    return {row[0]: row[1:] for row in re.findall(r"^\| `(\w+)` \| (.+?) \| (.*?) \| (.*?) \| (.+) \|$", rows, re.MULTILINE)}
+    return {row[0]: row[1:] for row in re.findall(r"^\| `(\w+)` \| (.+?) \| (.*?) \| (.*?) \| (.*?) \| (.+) \|$", rows, re.MULTILINE)}
 
 
 def write_some(cluster, count=WRITES, begin=0):
@@ -73,7 +73,7 @@ def test_every_setting_with_its_default(make_cluster):
     rows = documented()
     chosen = {}
     for key, value in SETTINGS.items():
-        kind, default, bounds, meaning = rows[key]
+        kind, default, bounds, _, meaning = rows[key]
         assert kind and default and meaning
         assert bounds or kind == "list"
         alias = re.fullmatch(r"see `(\w+)`", default)

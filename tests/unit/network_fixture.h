@@ -133,7 +133,7 @@ static inline struct fixture *setup(network_opener *opener, const char *host)
         f->config_nodes[i].id = node->id;
         strcpy(f->config_nodes[i].address.host, host);
         snprintf(node->folder_path, sizeof node->folder_path, "%s/node-%u", f->root, node->id);
-        if (!data_folder_format(disk_posix(), node->folder_path, f->config.cluster, node->id, NULL, &problem))
+        if (!data_folder_format(disk_posix(), node->folder_path, f->config.cluster, node->id, NULL, NULL, &problem))
             fail_msg("%s", problem.text);
     }
     return f;

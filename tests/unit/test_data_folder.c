@@ -51,7 +51,7 @@ static int leave(void **state)
 
 static void format(void)
 {
-    if (!data_folder_format(disk_posix(), NODE, "demo", 1, NULL, &problem))
+    if (!data_folder_format(disk_posix(), NODE, "demo", 1, NULL, "alpha 64\nnode-1 learner\n", &problem))
         fail_msg("%s", problem.text);
 }
 
@@ -148,7 +148,7 @@ static void test_instances_differ(void **state)
 {
     (void)state;
     format();
-    assert_true(data_folder_format(disk_posix(), "other", "demo", 1, NULL, &problem));
+    assert_true(data_folder_format(disk_posix(), "other", "demo", 1, NULL, NULL, &problem));
     struct data_folder *a = open_folder(), *b = NULL;
     assert_true(data_folder_open(&b, disk_posix(), "other", "demo", 1, &problem));
     assert_memory_not_equal(data_folder_identity(a)->instance, data_folder_identity(b)->instance, 16);
@@ -174,7 +174,7 @@ static void test_format_overwrites_nothing(void **state)
     char before[512], after[512];
     format();
     const size_t len = read_all(NODE "/identity", before, sizeof before);
-    assert_false(data_folder_format(disk_posix(), NODE, "demo", 1, NULL, &problem));
+    assert_false(data_folder_format(disk_posix(), NODE, "demo", 1, NULL, NULL, &problem));
     assert_string_equal(problem.text, NODE " is already formatted, for node 1 of cluster 'demo'");
     assert_int_equal(problem.exit_code, EXIT_DATA);
     assert_int_equal(read_all(NODE "/identity", after, sizeof after), len);
@@ -183,7 +183,7 @@ static void test_format_overwrites_nothing(void **state)
     /* A folder that has lost its identity, but nothing else. */
     assert_int_equal(unlink(NODE "/identity"), 0);
     write_all(NODE "/journal-1.log", "x", 1);
-    assert_false(data_folder_format(disk_posix(), NODE, "demo", 1, NULL, &problem));
+    assert_false(data_folder_format(disk_posix(), NODE, "demo", 1, NULL, NULL, &problem));
     assert_string_equal(problem.text, NODE " is not empty (it holds 'journal-1.log') and has no identity");
     assert_int_equal(unlink(NODE "/journal-1.log"), 0);
 
@@ -197,11 +197,11 @@ static void test_format_where_it_cannot(void **state)
 {
     (void)state;
     write_all("a", "x", 1);
-    assert_false(data_folder_format(disk_posix(), NODE, "demo", 1, NULL, &problem));
+    assert_false(data_folder_format(disk_posix(), NODE, "demo", 1, NULL, NULL, &problem));
     assert_string_equal(problem.text, "a/b: Not a directory");
-    assert_false(data_folder_format(disk_posix(), "a", "demo", 1, NULL, &problem));
+    assert_false(data_folder_format(disk_posix(), "a", "demo", 1, NULL, NULL, &problem));
     assert_string_equal(problem.text, "a: Not a directory");
-    assert_false(data_folder_format(disk_posix(), "", "demo", 1, NULL, &problem));
+    assert_false(data_folder_format(disk_posix(), "", "demo", 1, NULL, NULL, &problem));
     assert_string_equal(problem.text, "'': no usable path of a data folder");
 }
 
@@ -281,7 +281,7 @@ static void expect_corruption_found(const char *path, const char *error)
         memcpy(bad, good, len);
         size_t bad_len = len;
         if (i < len)
-            bad[i] = (char)(bad[i] ^ 3);
+            bad[i] = (char)(bad[i] ^ 5);
         else
             bad_len = i - len;
         write_all(path, bad, bad_len);
@@ -328,10 +328,10 @@ static void test_newer_format(void **state)
 {
     (void)state;
     format();
-    write_all(NODE "/identity", "synod-identity 4\nwhatever\n", 26);
-    expect_open("demo", 1, NODE "/identity: format version 4, this program knows up to 3");
-    assert_false(data_folder_format(disk_posix(), NODE, "demo", 1, NULL, &problem));
-    assert_string_equal(problem.text, NODE "/identity: format version 4, this program knows up to 3");
+    write_all(NODE "/identity", "synod-identity 5\nwhatever\n", 26);
+    expect_open("demo", 1, NODE "/identity: format version 5, this program knows up to 4");
+    assert_false(data_folder_format(disk_posix(), NODE, "demo", 1, NULL, NULL, &problem));
+    assert_string_equal(problem.text, NODE "/identity: format version 5, this program knows up to 4");
 }
 
 static void test_no_incarnations_left(void **state)

@@ -63,7 +63,7 @@ static int enter(void **state)
     clock_us = 1000;
     paused_us = 0;
     meanwhile = NULL;
-    return *state == NULL || !data_folder_format(&disk, FOLDER, "demo", 1, NULL, &problem);
+    return *state == NULL || !data_folder_format(&disk, FOLDER, "demo", 1, NULL, NULL, &problem);
 }
 
 static int leave(void **state)
@@ -96,7 +96,7 @@ static bool exists(const char *path) { return access(path, F_OK) == 0; }
 static struct data_folder *open_as(enum data_folder_guard guard)
 {
     struct data_folder *f = NULL;
-    if (!data_folder_open_guarded(&f, &disk, FOLDER, "demo", 1, guard, &problem))
+    if (!data_folder_open_guarded(&f, &disk, FOLDER, "demo", 1, guard, NULL, &problem))
         fail_msg("%s", problem.text);
     return f;
 }
@@ -104,7 +104,7 @@ static struct data_folder *open_as(enum data_folder_guard guard)
 static void expect_refused(enum data_folder_guard guard, const char *text)
 {
     struct data_folder *f = NULL;
-    assert_false(data_folder_open_guarded(&f, &disk, FOLDER, "demo", 1, guard, &problem));
+    assert_false(data_folder_open_guarded(&f, &disk, FOLDER, "demo", 1, guard, NULL, &problem));
     assert_null(f);
     assert_string_equal(problem.text, text);
     assert_int_equal(problem.exit_code, EXIT_DATA);
@@ -345,7 +345,7 @@ static void test_guest_refuses_process(void **state)
     guest = open_as(DATA_FOLDER_LEASE);
     meanwhile = guest_works;
     expect_refused(DATA_FOLDER_LOCK, in_use);
-    assert_int_equal(data_folder_lock(&disk, FOLDER, 1, &notice, &problem), -1);
+    assert_int_equal(data_folder_lock(&disk, FOLDER, 1, NULL, &notice, &problem), -1);
     assert_string_equal(problem.text, in_use);
     assert_int_equal(read_text(FOLDER "/lock", text, sizeof text), 0); /* a refused process leaves no trace */
     data_folder_close(guest);
@@ -381,7 +381,7 @@ static void test_process_comes_at_the_same_time(void **state)
 static void test_unguarded(void **state)
 {
     (void)state;
-    int lock = data_folder_lock(&disk, FOLDER, 1, &notice, &problem);
+    int lock = data_folder_lock(&disk, FOLDER, 1, NULL, &notice, &problem);
     assert_true(lock >= 0);
     assert_null(notice);
     struct data_folder *f = open_as(DATA_FOLDER_UNGUARDED);
@@ -393,10 +393,10 @@ static void test_unguarded(void **state)
     assert_false(data_folder_open(&other, &disk, FOLDER, "demo", 1, &problem));
     disk_unlock(&disk, lock);
     data_folder_close(open_as(DATA_FOLDER_LEASE));
-    assert_int_equal(data_folder_lock(&disk, "nothing", 1, &notice, &problem), -1);
+    assert_int_equal(data_folder_lock(&disk, "nothing", 1, NULL, &notice, &problem), -1);
     assert_string_equal(problem.text, "nothing is not formatted: run synod init --config FILE --node 1");
     guest_killed();
-    lock = data_folder_lock(&disk, FOLDER, 1, &notice, &problem);
+    lock = data_folder_lock(&disk, FOLDER, 1, NULL, &notice, &problem);
     assert_true(lock >= 0);
     assert_non_null(notice);
     disk_unlock(&disk, lock);

@@ -451,7 +451,7 @@ static void life_begin(struct life *l, uint64_t seed, bool harm)
     *l = (struct life){.dice = dice_new(seed, 0)};
     begin(&l->f, seed);
     disk_sim_calm(l->f.sim, true);
-    assert_true(data_folder_format(l->f.disk, "data/node-1", "demo", 1, instance, &l->problem));
+    assert_true(data_folder_format(l->f.disk, "data/node-1", "demo", 1, instance, NULL, &l->problem));
     disk_sim_settle(l->f.sim);
     disk_sim_calm(l->f.sim, false);
     l->segment_bytes = dice_roll(&l->dice, 3) == 0 ? 128 * PAGE : 8 * PAGE;

@@ -81,7 +81,7 @@ static void make_folder(const char *path)
     struct problem problem;
     struct data_folder *folder;
     struct journal_store *store;
-    assert_true(data_folder_format(disk_posix(), path, "demo", 3, NULL, &problem));
+    assert_true(data_folder_format(disk_posix(), path, "demo", 3, NULL, NULL, &problem));
     assert_true(data_folder_open(&folder, disk_posix(), path, "demo", 3, &problem));
     const struct journal_store_options options = {.disk = disk_posix(),
                                                   .folder = path,

@@ -1,0 +1,77 @@
+#include "io/governed.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/base/limits.h"
+#include "core/base/memory.h"
+#include "io/config.h"
+
+static size_t add_number(char *text, size_t len, const char *key, uint64_t value)
+{
+    return len + (size_t)snprintf(text + len, GOVERNED_TEXT_MAX - len, "%s %" PRIu64 "\n", key, value);
+}
+
+/* memory_bytes_max, as far as it lowers what the replies of a batch may take, which decides about commands. */
+static uint64_t governed_memory(const struct config *config)
+{
+    const uint64_t enough = UINT64_C(8) * limits_effective(&(struct limits){0}).replies_bytes;
+    return config->memory_bytes_max < enough ? config->memory_bytes_max : enough;
+}
+
+void governed_print(const struct config *config, char text[GOVERNED_TEXT_MAX])
+{
+    const struct node_config *n = &config->node_config;
+    size_t len = 0;
+    len = add_number(text, len, "alpha", n->alpha);
+    len += (size_t)snprintf(text + len, GOVERNED_TEXT_MAX - len, "acceptors_send_learns %s\n",
+                            n->acceptors_send_learns ? "true" : "false");
+    len = add_number(text, len, "phase1_quorum", n->phase1_quorum);
+    len = add_number(text, len, "phase2_quorum", n->phase2_quorum);
+    len = add_number(text, len, "memory_bytes_max", governed_memory(config));
+    len = add_number(text, len, "state_bytes_max", n->state_bytes_max);
+    for (uint32_t id = 1; id <= NODE_ID_MAX; id++) {
+        const struct config_node *node = config_find(config, id);
+        if (node != NULL)
+            len += (size_t)snprintf(text + len, GOVERNED_TEXT_MAX - len, "node-%u %s\n", id, role_name(node->role));
+    }
+    invariant(len < GOVERNED_TEXT_MAX);
+}
+
+/* Reads a line, and moves on to the next one. False: there is none. */
+static bool next_line(const char **text, char key[GOVERNED_WORD_MAX], char value[GOVERNED_WORD_MAX])
+{
+    if (sscanf(*text, "%31s %31s", key, value) != 2)
+        return false;
+    const char *end = strchr(*text, '\n');
+    *text = end != NULL ? end + 1 : "";
+    return true;
+}
+
+/* The value of a key, or "none". */
+static void look_up(const char *text, const char *wanted, char value[GOVERNED_WORD_MAX])
+{
+    char key[GOVERNED_WORD_MAX];
+    while (next_line(&text, key, value))
+        if (strcmp(key, wanted) == 0)
+            return;
+    strcpy(value, "none");
+}
+
+size_t governed_compare(const char *before, const char *now, struct governed_change *changes, size_t max)
+{
+    size_t count = 0;
+    struct governed_change c;
+    for (const char *at = now; count < max && next_line(&at, c.key, c.now);) {
+        look_up(before, c.key, c.before);
+        if (strcmp(c.before, c.now) != 0)
+            changes[count++] = c;
+    }
+    for (const char *at = before; count < max && next_line(&at, c.key, c.before);) {
+        look_up(now, c.key, c.now);
+        if (strcmp(c.now, "none") == 0)
+            changes[count++] = c;
+    }
+    return count;
+}

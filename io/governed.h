@@ -1,0 +1,28 @@
+/* What a cluster agreed on when its data folders were formatted, and what every start has to find again: the settings that the safety of
+ * the cluster, or the equality of its nodes' states, rests on. docs/decisions/0026-what-is-governed.md says which, and why. */
+#ifndef SYNOD_IO_GOVERNED_H
+#define SYNOD_IO_GOVERNED_H
+
+#include <stddef.h>
+
+struct config; /* io/config.h */
+
+enum {
+    GOVERNED_TEXT_MAX = 2560, /* 63 nodes of 22 bytes, and the settings */
+    GOVERNED_WORD_MAX = 32,
+    GOVERNED_CHANGES_MAX = 72, /* all keys */
+};
+
+/* The governed settings of a complete configuration as text: lines of a key, a space and a value, always in the same order. */
+void governed_print(const struct config *config, char text[GOVERNED_TEXT_MAX]);
+
+struct governed_change {
+    char key[GOVERNED_WORD_MAX];
+    char before[GOVERNED_WORD_MAX], now[GOVERNED_WORD_MAX]; /* "none": that side lacks the key */
+};
+
+/* Compares two such texts. Fills in the first `max` changes, in the order of the text of now, then what only the other one has.
+ * Returns how many it filled in. */
+size_t governed_compare(const char *before, const char *now, struct governed_change *changes, size_t max);
+
+#endif
