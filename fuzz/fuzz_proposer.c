@@ -15,7 +15,7 @@ static struct {
     struct ballot ballot;
 } seen[SEEN];
 
-static void check_window(struct proposer *p, const struct node_config *config)
+static void check_window(struct proposer *p)
 {
     struct proposer_window w = proposer_window_now(p);
     invariant(w.first <= w.chosen && w.chosen <= w.next);
@@ -94,7 +94,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             else
                 proposer_resign(p);
         }
-        check_window(p, &config);
+        check_window(p);
     }
     proposer_free(p);
     return 0;
