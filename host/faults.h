@@ -16,8 +16,8 @@ struct faults {
     uint64_t turn; /* the last part that was chosen in turn */
 };
 
-/* Orders a fault: `part` is a part's name, or "any" for one after the other, `kind` one of "trap", "loop", "memory". Returns NULL, or
- * what is wrong with it. */
+/* Orders a fault: `part` is a part's name, or "any" for one after the other of those that a leader calls; `kind` one of "trap",
+ * "loop", "memory". Returns NULL, or what is wrong with it. */
 const char *faults_order(struct faults *f, const char *part, const char *kind);
 
 /* What the part of this number must do now (enum fault_kind). */
