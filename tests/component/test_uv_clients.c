@@ -214,8 +214,10 @@ static void credit(void **state)
     take(p, 0);
     int fd = dial();
     say(p, fd, "SET k v\r\n", 9);
+    int turns = 0;
     for (int i = 0; i < 50; i++)
-        assert_false(parts_work(p));
+        turns += parts_work(p);
+    assert_true(turns < 25); /* a timer of the port may be due, too; commands would be a reason each time */
     struct typed_call call = {.scalars = {1}};
     parts_call(p, p->commands, &call);
     assert_int_equal(call.result_packets.len, 1);
