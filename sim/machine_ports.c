@@ -2,6 +2,7 @@
  * down between any two of them, and from then on nothing of this turn happens any more. */
 #include "core/base/checksum.h"
 #include "core/base/memory.h"
+#include "core/base/message.h"
 #include "core/formats/record.h"
 #include "core/formats/serializer.h"
 #include "sim/machine_internal.h"
@@ -78,6 +79,9 @@ static void send_frame(struct machine *m, const struct packet *frame)
     }
     const struct message *message = &decoded.messages.ptr[0].message;
     world_trace(w, m->id, TRACE_SEND, frame->id, message->kind, packet_checksum(frame, 0));
+    if (!message_fits(&m->config, m->id, message))
+        checks_fail(w->checks, CHECK_BOUNDS, "node %u sends a message of kind %u that the others must leave out", m->id,
+                    message->kind);
     checks_sent(w->checks, m->id, frame->id, message, frame->len);
     if (world_swallows(w, m, message->kind))
         return;
