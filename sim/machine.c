@@ -167,7 +167,9 @@ bool machine_listens(void *context, uint32_t node, const struct frame_origin *to
     struct world *w = context;
     struct machine *m = &w->machines[node], *sender = &w->machines[to->sender];
     const enum peer_verdict verdict = data_folder_accept_peer(m->folder, to);
-    const bool current = sender->state == MACHINE_UP && to->incarnation == sender->config.incarnation;
+    /* What a stalled reader gets late may be of the life before the copy, which had the same incarnation. */
+    const bool current = sender->state == MACHINE_UP && to->incarnation == sender->config.incarnation &&
+                         to->nonce == data_folder_identity(sender->folder)->nonce;
     if (verdict == PEER_ACCEPTED && to->incarnation > sender->known[node]) {
         sender->known[node] = to->incarnation;
         disk_sim_settle(m->disk); /* the node waits there until the disk has it */
