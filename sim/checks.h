@@ -62,6 +62,7 @@ enum reached {
     REACHED_TORN_TAIL,             /* recovery cut a torn tail */
     REACHED_SEGMENT_ROLLED,        /* a journal grew into another segment */
     REACHED_NO_ROOM,               /* and one could not */
+    REACHED_GOVERNED_REFUSED,      /* a node refused to start with other governed settings */
     REACHED_RECOVERY_REFUSED,      /* a node refused to start on a damaged journal */
     REACHED_DIVERGED,              /* a node stopped because its state is not that of a majority */
     REACHED_OUTCOME_UNKNOWN,       /* a client was told so */
@@ -110,6 +111,8 @@ void checks_down(struct checks *c, uint32_t node);
  * on. */
 void checks_starts(struct checks *c, uint32_t node, uint32_t incarnation);
 void checks_recovered(struct checks *c, uint32_t node, const struct log_record *record);
+/* What `node` may have in flight from now on; options.bytes_in_flight_max until then. */
+void checks_bytes_in_flight(struct checks *c, uint32_t node, uint64_t bytes_max);
 void checks_up(struct checks *c, uint32_t node);
 /* Its disk is beyond what the promises cover: it must not come back, and what it does is not looked at any more. (Who heard
  * what it held cannot know: that goes on to count for TruncationSafe.) */

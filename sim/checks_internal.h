@@ -102,6 +102,7 @@ struct record_state {
 
 struct checked_node {
     uint32_t incarnation;
+    uint64_t bytes_in_flight_max;
     bool up, retired;
     bool unheard; /* it has come back and told nothing of itself yet */
 

@@ -76,7 +76,7 @@ static bool check_leader_word(struct checks *c, uint32_t node, const struct mess
 static void check_bytes(struct checks *c, uint32_t node, uint64_t rank, uint64_t slot, uint64_t bytes_before)
 {
     const struct proposal *p = checks_proposal(c, slot, rank);
-    if (p != NULL && p->next == 0 && p->bytes > 0 && bytes_before >= c->options.bytes_in_flight_max)
+    if (p != NULL && p->next == 0 && p->bytes > 0 && bytes_before >= c->nodes[node].bytes_in_flight_max)
         checks_fail(c, CHECK_BOUNDS, "node %u proposes slot %" PRIu64 " with %" PRIu64 " bytes in flight before it", node,
                     slot, bytes_before);
 }

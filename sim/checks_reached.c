@@ -31,6 +31,7 @@ static const char *const names[REACHED_STATES] = {
     [REACHED_TORN_TAIL] = "torn-tail",
     [REACHED_SEGMENT_ROLLED] = "segment-rolled",
     [REACHED_NO_ROOM] = "no-room",
+    [REACHED_GOVERNED_REFUSED] = "governed-refused",
     [REACHED_RECOVERY_REFUSED] = "recovery-refused",
     [REACHED_DIVERGED] = "diverged",
     [REACHED_OUTCOME_UNKNOWN] = "outcome-unknown",

@@ -64,6 +64,7 @@ struct batch {
 struct port {
     bool up, forwards;
     uint32_t leader;
+    uint32_t batch_commands_max;
     struct origin *queue; /* [queue_from, queue_to) waits for the node to ask */
     size_t queue_from, queue_to, queue_capacity;
     struct batch **in_flight; /* oldest first */
@@ -142,6 +143,8 @@ struct clients *clients_new(const struct clients_options *options)
     c->value = memory_new(options->value_bytes_max, 1);
     for (uint32_t i = 0; i < options->keys; i++)
         renew_key(c, &c->keys[i], &d);
+    for (uint32_t node = 0; node <= NODE_ID_MAX; node++)
+        c->ports[node].batch_commands_max = options->batch_commands_max;
     for (uint32_t i = 0; i < options->count; i++) {
         struct client *client = &c->clients[i];
         client->dice = dice_new(options->seed, (uint64_t)STREAM + 1 + i);
@@ -523,7 +526,7 @@ static struct batch *gather(struct clients *c, struct port *p)
     b->token = ++c->last_token;
     struct bytes args[2] = {{(uint8_t *)(uintptr_t)"GET", 3}, {(uint8_t *)mark, write_name('t', b->token, mark)}};
     batch_add(&b->builder, args, 2);
-    const struct origin *origins = take_waiting(c, p, c->options.batch_commands_max, &b->count);
+    const struct origin *origins = take_waiting(c, p, p->batch_commands_max, &b->count);
     b->origins = memory_reserve(b->origins, &b->capacity, b->count, sizeof *b->origins);
     memcpy(b->origins, origins, b->count * sizeof *origins);
     for (size_t i = 0; i < b->count; i++)
@@ -670,6 +673,12 @@ void clients_leader(struct clients *c, uint32_t node, uint32_t leader)
 }
 
 void clients_forward(struct clients *c, uint32_t node, bool forward) { c->ports[node].forwards = forward; }
+
+void clients_limit_batches(struct clients *c, uint32_t node, uint32_t commands_max)
+{
+    invariant(commands_max > 0);
+    c->ports[node].batch_commands_max = commands_max;
+}
 
 /* All connections to the node's port end. */
 static void port_ends(struct clients *c, uint32_t node)

@@ -53,6 +53,8 @@ void clients_leader(struct clients *c, uint32_t node, uint32_t leader);
 /* The node's port keeps commands for it while another node leads (node_config.forward). False again after clients_node_up.
  */
 void clients_forward(struct clients *c, uint32_t node, bool forward);
+/* The node's port gathers so many commands for a batch at most; options.batch_commands_max until it is told. */
+void clients_limit_batches(struct clients *c, uint32_t node, uint32_t commands_max);
 /* The node is up with an empty client port, or gone: what its clients waited for is unknown (what no batch held yet:
  * refused). */
 void clients_node_up(struct clients *c, uint32_t node, uint64_t now);

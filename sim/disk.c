@@ -390,6 +390,8 @@ uint64_t disk_sim_time(struct disk_sim *d)
 
 void disk_sim_settle(struct disk_sim *d) { files_settle(&d->files); }
 
+void disk_sim_settle_one(struct disk_sim *d, const char *path) { files_settle_one(&d->files, path); }
+
 void disk_sim_power_loss(struct disk_sim *d)
 {
     struct losses losses = {.dice = d->calm ? NULL : &d->dice};

@@ -26,6 +26,8 @@ struct disk *disk_sim_disk(struct disk_sim *d);
 uint64_t disk_sim_time(struct disk_sim *d);
 /* What is pending has had its time: whatever a sync covers is durable now. */
 void disk_sim_settle(struct disk_sim *d);
+/* The same for one file, which was written, synced, named and its name synced: it is durable now, and nothing else. */
+void disk_sim_settle_one(struct disk_sim *d, const char *path);
 /* Power goes: files are what is durable, plus what the faults that are on leave of the rest. */
 void disk_sim_power_loss(struct disk_sim *d);
 

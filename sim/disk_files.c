@@ -399,6 +399,55 @@ void files_settle(struct files *f)
     collect(f);
 }
 
+/* The last sync of `folder` that is pending, which is the one that covers what was called for last; the end when there is none. */
+static size_t last_sync_of(const struct pending *p, uint32_t folder)
+{
+    size_t i = p->count;
+    while (i > 0 && (p->ptr[i - 1].kind != CALL_SYNC_FOLDER || p->ptr[i - 1].file != folder))
+        i--;
+    return i > 0 ? i - 1 : p->count;
+}
+
+static bool same_name(const char *a, const char *b) { return a[0] != '\0' && strcmp(a, b) == 0; }
+
+/* Whether a change of names has to do with a name that the file has or had: it is over before that one's. */
+static bool shares_name(const struct pending *p, const struct call *call, uint32_t file)
+{
+    const struct change *a = &p->changes[call->at];
+    for (size_t i = 0; is_change(call) && i < p->count; i++) {
+        if (p->ptr[i].file != file || !is_change(&p->ptr[i]))
+            continue;
+        const struct change *b = &p->changes[p->ptr[i].at];
+        if (same_name(a->from, b->from) || same_name(a->from, b->to) || same_name(a->to, b->from) || same_name(a->to, b->to))
+            return true;
+    }
+    return false;
+}
+
+void files_settle_one(struct files *f, const char *path)
+{
+    struct pending *p = &f->pending;
+    const uint32_t file = files_find(f, path);
+    const size_t named = last_sync_of(p, files_folder_of(f, path));
+    size_t kept = 0, sectors = 0, changes = 0, settled = 0;
+    for (size_t i = 0; i < p->count; i++)
+        p->ptr[i].covered = p->ptr[i].file == file || i == named || shares_name(p, &p->ptr[i], file);
+    for (size_t i = 0; i < p->count; i++) {
+        struct call call = p->ptr[i];
+        if (call.covered) {
+            apply(f, &call);
+            drop_sectors(f, &call);
+        } else {
+            settled += i < p->settled;
+            keep_call(p, &call, &kept, &sectors, &changes);
+        }
+    }
+    p->count = kept;
+    p->settled = settled;
+    p->sector_count = sectors;
+    p->change_count = changes;
+}
+
 void files_fail_sync(struct files *f, uint32_t file)
 {
     struct pending *p = &f->pending;

@@ -111,6 +111,8 @@ const struct fault_kind fault_kinds[FAULTS] = {
     [FAULT_RECONFIGURED] = {"reconfigured", "process", FAULT_TOLERATED, ANY,
         "settings that may differ between nodes change nothing of what is promised: what one life wrote, the next one "
         "reads"},
+    [FAULT_REGOVERNED] = {"regoverned", "process", FAULT_TOLERATED, ANY,
+        "the start is refused (exit code 2), naming the key; with the old value it comes back as it was (decision 0026)"},
     /* ---- component ---- */
     [FAULT_TRAP] = {"trap", "component", FAULT_TOLERATED, ANY,
         "the node ends with exit code 1 and a log line; what the turn had not handed out yet never leaves it, nor anything "

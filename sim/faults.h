@@ -48,6 +48,7 @@ enum fault {
     FAULT_RESTART_STORM,
     FAULT_LONG_PAUSE,   /* and the first turn after it still has the time of before */
     FAULT_RECONFIGURED, /* comes back with other settings */
+    FAULT_REGOVERNED,   /* its file, or that of all nodes, has other governed settings when it is started again */
     /* component */
     FAULT_TRAP,
     FAULT_ENDLESS_LOOP,

@@ -160,7 +160,7 @@ static void wait_for_service(struct world *w)
         world_happen(w);
     for (uint64_t executed = w->executed; !failed(w) && w->now < until && w->executed == executed;)
         world_happen(w);
-    run_until(w, w->now + w->plan.config.request_timeout);
+    run_until(w, w->now + world_slowest(w).request_timeout);
 }
 
 static bool some_node_prepares(const struct world *w)
@@ -174,9 +174,9 @@ static bool some_node_prepares(const struct world *w)
 /* By when the cluster has to serve: each proposer may have its turn and waste it. */
 static uint64_t begins_within(const struct world *w, bool results)
 {
-    const struct node_config *c = &w->plan.config;
-    uint64_t turns = node_set_count(c->proposers) + 1;
-    return 6 * c->dead_timeout + SECOND + (results ? (turns + 2) * (c->request_timeout + c->dead_timeout) : 0);
+    const struct node_config c = world_slowest(w);
+    uint64_t turns = node_set_count(c.proposers) + 1;
+    return 6 * c.dead_timeout + SECOND + (results ? (turns + 2) * (c.request_timeout + c.dead_timeout) : 0);
 }
 
 /* The longest time without an answer. */
@@ -195,9 +195,9 @@ static uint64_t watch(struct world *w)
 
 static void judge(struct world *w, const struct links *l, bool results)
 {
-    const struct node_config *c = &w->plan.config;
-    bool claims = results && c->leader_rule == LEADER_HIGHEST; /* such a claim wastes its time now and then */
-    uint64_t gap_max = 2 * w->plan.clients.patience_us + SECOND + (claims ? c->request_timeout + c->dead_timeout : 0);
+    const struct node_config c = world_slowest(w);
+    bool claims = results && c.leader_rule == LEADER_HIGHEST; /* such a claim wastes its time now and then */
+    uint64_t gap_max = 2 * w->plan.clients.patience_us + SECOND + (claims ? c.request_timeout + c.dead_timeout : 0);
     run_until(w, w->now + begins_within(w, results));
     w->led = 0;
     uint64_t gap = watch(w);

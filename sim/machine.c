@@ -13,6 +13,7 @@ enum {
     ROOM_MAX_US = 5000000,
     REPAIR_MIN_US = 500000, /* until somebody starts a node again whose disk failed */
     REPAIR_MAX_US = 5000000,
+    OTHER_SETTINGS = 300000,    /* per million starts, in worlds in which they change */
     OPENS_IN_THE_DARK = 150000, /* per million starts: power goes again meanwhile, if it does at all */
 };
 
@@ -31,6 +32,7 @@ void machine_init(struct machine *m, struct world *w, uint32_t id)
     m->id = id;
     m->config = w->plan.config;
     m->config.node = id;
+    m->host = w->plan.host;
     m->dice = dice_new(w->plan.seed, 100 + id);
     m->observer = serializer_new();
     m->alterer = serializer_new();
@@ -40,7 +42,9 @@ void machine_init(struct machine *m, struct world *w, uint32_t id)
     m->disk = disk_sim_new(w->plan.seed, id, &m->faults);
     folder_of(m, path);
     uint8_t instance[16] = {(uint8_t)id};
-    bool formatted = data_folder_format(disk_sim_disk(m->disk), path, cluster_name, id, instance, NULL, &m->problem);
+    char governed[GOVERNED_TEXT_MAX];
+    plan_governed(&w->plan, &m->config, governed);
+    bool formatted = data_folder_format(disk_sim_disk(m->disk), path, cluster_name, id, instance, governed, &m->problem);
     invariant(formatted);
     disk_sim_settle(m->disk);
     for (size_t i = 0; i < sizeof of_disk / sizeof of_disk[0]; i++)
@@ -166,13 +170,15 @@ bool machine_listens(void *context, uint32_t node, const struct frame_origin *to
 {
     struct world *w = context;
     struct machine *m = &w->machines[node], *sender = &w->machines[to->sender];
+    char path[64];
     const enum peer_verdict verdict = data_folder_accept_peer(m->folder, to);
     /* What a stalled reader gets late may be of the life before the copy, which had the same incarnation. */
     const bool current = sender->state == MACHINE_UP && to->incarnation == sender->config.incarnation &&
                          to->nonce == data_folder_identity(sender->folder)->nonce;
     if (verdict == PEER_ACCEPTED && to->incarnation > sender->known[node]) {
         sender->known[node] = to->incarnation;
-        disk_sim_settle(m->disk); /* the node waits there until the disk has it */
+        snprintf(path, sizeof path, "data/node-%u/peers", node);
+        disk_sim_settle_one(m->disk, path); /* the node waits there until the disk has it */
     }
     if (verdict == PEER_ACCEPTED && current && sender->ghost)
         checks_fail(w->checks, CHECK_LIFE_UNIQUE, "node %u listens to node %u, which runs on an older copy of its disk",
@@ -201,10 +207,11 @@ static void on_notice(void *context, const char *text)
 
 static bool open_files(struct machine *m)
 {
-    char path[32];
+    char path[32], governed[GOVERNED_TEXT_MAX];
     folder_of(m, path);
+    plan_governed(&m->world->plan, &m->config, governed);
     struct disk *disk = disk_sim_disk(m->disk);
-    if (!data_folder_open(&m->folder, disk, path, cluster_name, m->id, &m->problem))
+    if (!data_folder_open_guarded(&m->folder, disk, path, cluster_name, m->id, DATA_FOLDER_LOCK, governed, &m->problem))
         return false;
     const struct journal_store_options options = {
         .disk = disk,
@@ -212,11 +219,11 @@ static bool open_files(struct machine *m)
         .identity = *data_folder_identity(m->folder),
         .memory = {data_folder_newest_segment, m->folder},
         .durability = DURABILITY_FSYNC,
-        .segment_bytes = m->world->plan.segment_bytes,
+        .segment_bytes = m->host.segment_bytes,
         .on_notice = on_notice,
         .context = m,
-        .index_bytes = m->world->plan.index_bytes,
-        .recover_bytes = m->world->plan.recover_bytes,
+        .index_bytes = m->host.index_bytes,
+        .recover_bytes = m->host.recover_bytes,
     };
     return journal_store_open(&m->storage.store, &options, &m->problem);
 }
@@ -238,6 +245,11 @@ static void not_opened(struct machine *m, bool disk_failed)
         if (dice_chance(&m->dice, 500000)) /* else the machine stays up, and what was written stays in its memory */
             disk_sim_power_loss(m->disk);
         m->restart_at = w->now + dice_range(&m->dice, REPAIR_MIN_US, REPAIR_MAX_US);
+    } else if (m->regoverned != 0 && m->problem.exit_code == EXIT_BAD_INPUT) { /* its operator looks at the file again */
+        checks_reached(w->checks)[REACHED_GOVERNED_REFUSED]++;
+        plan_govern(&w->plan, &m->config);
+        m->regoverned = 0;
+        m->restart_at = w->now + dice_range(&m->dice, REPAIR_MIN_US, REPAIR_MAX_US);
     } else if (disk_sim_damaged(m->disk)) {
         w->result->refused++;
         checks_reached(w->checks)[REACHED_RECOVERY_REFUSED]++;
@@ -248,9 +260,20 @@ static void not_opened(struct machine *m, bool disk_failed)
     }
 }
 
+/* What its operator has written into its file meanwhile. */
+static void read_file(struct machine *m)
+{
+    const struct world *w = m->world;
+    if (w->faults.rate[FAULT_RECONFIGURED] > 0 && dice_chance(&m->dice, OTHER_SETTINGS))
+        plan_reconfigure(&w->plan, &m->config, &m->host, &m->dice);
+    if (m->regoverned != 0)
+        plan_regovern(&w->plan, &m->config, m->regoverned);
+}
+
 void machine_start(struct machine *m)
 {
     uint64_t before = refusals(m);
+    read_file(m);
     if (!open_files(m)) {
         not_opened(m, refusals(m) > before);
         return;
@@ -296,6 +319,7 @@ void machine_begin(struct machine *m)
     m->config.seed = (struct seed){dice_next(&m->dice), dice_next(&m->dice)};
     world_trace(w, m->id, TRACE_START, m->config.incarnation, 0, 0);
     checks_starts(w->checks, m->id, m->config.incarnation);
+    checks_bytes_in_flight(w->checks, m->id, m->config.bytes_in_flight_max);
     s->appended = s->durable = journal_store_last(s->store);
     s->flying = s->failed = false;
     s->appended_at = w->now;
@@ -316,6 +340,7 @@ void machine_begin(struct machine *m)
     network_sim_start(w->network, m->id, m->config.incarnation, data_folder_identity(m->folder)->nonce, w->now);
     clients_node_up(w->clients, m->id, w->now);
     clients_forward(w->clients, m->id, m->config.forward);
+    clients_limit_batches(w->clients, m->id, m->host.batch_commands_max);
     if (!give_life(m))
         checks_fail(w->checks, CHECK_TRAP, "node %u: %s", m->id, m->problem.text);
 }

@@ -45,6 +45,8 @@ struct machine {
     uint32_t id;
     enum machine_state state;
     struct node_config config;
+    struct host_settings host;
+    uint64_t regoverned; /* of which seed the governed settings in its file are (plan_regovern); 0: they are the cluster's */
     struct node_life *life;
     struct disk_sim *disk;
     struct data_folder *folder;

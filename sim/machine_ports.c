@@ -219,7 +219,7 @@ static void append_records(struct ports *ports, const struct packet *records, si
         const struct packet *p = &records[i];
         const struct journal_group *last = &s->groups[s->group_count - 1];
         bool waits = s->full && s->group_count == 1;                               /* for room, as it is */
-        if (waits || (last->count > 0 && last->len >= m->world->plan.group_bytes)) /* host/journal.c does the same */
+        if (waits || (last->count > 0 && last->len >= m->host.group_bytes)) /* host/journal.c does the same */
             machine_group_begin(m);
         if (p->id != s->appended + 1 || !journal_group_add(&s->groups[s->group_count - 1], p)) {
             checks_fail(m->world->checks, CHECK_BOUNDS, "node %u appends lsn %llu after %llu", m->id,

@@ -291,6 +291,9 @@ const struct mutant_kind mutant_kinds[MUTANTS] = {
     [MUTANT_PEERS_LIFE_NOT_KEPT] = {
         "peers-life-not-kept", "which lives of others were heard is forgotten with one's own",
         "rule 12", CHECK(LIFE_UNIQUE), "a disk that is put back, and restarts"},
+    [MUTANT_GOVERNED_NOT_COMPARED] = {
+        "governed-not-compared", "a node starts with other governed settings than its folder remembers",
+        "decision 0026", CHECK(AGREEMENT) | CHECK(PROMISE_DURABLE) | CHECK(CHOSEN_TRUE) | CHECK(LINEARIZABILITY), "files that are changed"},
 };
 /* clang-format on */
 

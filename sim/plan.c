@@ -1,9 +1,12 @@
 #include "sim/plan.h"
 
+#include <string.h>
+
 #include "core/base/assert.h"
 #include "core/formats/journal.h"
 #include "host/config_check.h"
 #include "host/config_schema.h"
+#include "io/config.h"
 
 const char *const deployment_names[DEPLOYMENTS + 1] = {"any", "coordinator", "standalone", "shared", NULL};
 
@@ -12,15 +15,16 @@ enum { MILLISECOND = 1000, SECOND = 1000 * MILLISECOND, MANY = 6 };
 /* How many of the limits are as they ship, per million. */
 enum { STANDARD = 700000 };
 
-/* Dice of their own, so that they do not move what else a seed decides; and how often nodes handle one message at a time, or some have
- * another state. */
-enum { HANDLING_STREAM = 2, ONE_AT_A_TIME = 40000, STATES_STREAM = 3, STATES_DIFFER = 300000 };
+/* Dice of their own, so that what is added does not move what else a seed decides; how often nodes handle one message at a time; and how
+ * often a kind of faults is on that has such dice. */
+enum { HANDLING_STREAM = 2, ONE_AT_A_TIME = 40000, STATES_STREAM = 3, REGOVERNED_STREAM, ADDED = 300000 };
 
 /* How often a fault happens in worlds in which it is on: per million opportunities. One that the world strikes (sim/strikes.c) has an
  * opportunity every 20 ms, the others with each message or call. */
 static const struct {
     uint32_t from, to;
     bool struck;
+    uint32_t stream; /* of dice; 0: the plan's */
 } rates[FAULTS] = {
     [FAULT_DROP] = {100, 100000, false},
     [FAULT_DELAY] = {100, 30000, false},
@@ -60,12 +64,13 @@ static const struct {
     [FAULT_RESTART_STORM] = {200, 1500, true},
     [FAULT_LONG_PAUSE] = {100, 600, true},
     [FAULT_RECONFIGURED] = {200, 3000, true},
+    [FAULT_REGOVERNED] = {1000, 10000, true, REGOVERNED_STREAM},
     [FAULT_TRAP] = {200, 5000, true},
     [FAULT_ENDLESS_LOOP] = {200, 2500, true},
     [FAULT_MEMORY_LIMIT] = {200, 5000, true},
     [FAULT_GARBAGE] = {500, 20000, true},
     [FAULT_SPARE] = {500, 10000, true},
-    [FAULT_OTHER_STATE] = {500, 10000, true},
+    [FAULT_OTHER_STATE] = {500, 10000, true, STATES_STREAM},
 };
 
 uint32_t plan_rate(struct dice *dice, uint32_t from, uint32_t to)
@@ -147,6 +152,14 @@ static void draw_limits(struct limits *l, struct dice *d)
     l->unsynced = draw_limit(d, 1 << 10, 64 << 10);
 }
 
+static void draw_host(struct host_settings *h, struct dice *d)
+{
+    h->segment_bytes = UINT64_C(8) * JOURNAL_PAGE << dice_roll(d, 6);
+    h->group_bytes = dice_chance(d, STANDARD) ? 4 << 20 : plan_rate(d, 1, 64 << 10);
+    h->index_bytes = draw_limit(d, 1, 256 << 10);
+    h->recover_bytes = draw_limit(d, 1, 64 << 10);
+}
+
 /* What may differ from one life of a node to the next. */
 static void reconfigure(struct node_config *c, struct dice *d)
 {
@@ -165,11 +178,16 @@ static void reconfigure(struct node_config *c, struct dice *d)
     draw_limits(&c->limits, d);
 }
 
-static void draw_settings(struct plan *p, struct dice *d)
+static uint32_t draw_alpha(struct dice *d)
 {
     static const uint32_t alphas[] = {1, 2, 4, 8, 16, 64, 64, 512};
+    return alphas[dice_roll(d, 8)];
+}
+
+static void draw_settings(struct plan *p, struct dice *d)
+{
     struct node_config *c = &p->config;
-    c->alpha = alphas[dice_roll(d, 8)];
+    c->alpha = draw_alpha(d);
     c->leader_rule = dice_chance(d, 300000) ? LEADER_HIGHEST : LEADER_STICKY;
     c->acceptors_send_learns = dice_chance(d, 500000);
     c->learners_send_executed = dice_chance(d, 300000);
@@ -179,10 +197,7 @@ static void draw_settings(struct plan *p, struct dice *d)
                                           << 2 * dice_roll(d, 3); /* the least that a configuration may say, and more */
     reconfigure(c, d);
     p->turn_us = plan_rate(d, 10, 500);
-    p->segment_bytes = UINT64_C(8) * JOURNAL_PAGE << dice_roll(d, 6);
-    p->group_bytes = dice_chance(d, STANDARD) ? 4 << 20 : plan_rate(d, 1, 64 << 10);
-    p->index_bytes = draw_limit(d, 1, 256 << 10);
-    p->recover_bytes = draw_limit(d, 1, 64 << 10);
+    draw_host(&p->host, d);
 }
 
 /* About 120 to 250 operations a second while there is a leader, now and then more. */
@@ -206,6 +221,7 @@ static void draw_clients(struct plan *p, struct dice *d)
         .batch_commands_max = (uint32_t)dice_range(d, 1, 100),
         .ports = p->config.proposers,
     };
+    p->host.batch_commands_max = p->clients.batch_commands_max;
 }
 
 /* The plan as an operator would have to write it down. A batch of clients opens with a command of its own. */
@@ -222,14 +238,113 @@ static struct config settings_of(const struct plan *p, const struct node_config 
     return c;
 }
 
-void plan_reconfigure(const struct plan *p, struct node_config *node, struct dice *d)
+/* Whether an operator could write it down. */
+static bool is_possible(const struct plan *p, const struct node_config *node)
 {
     struct config_conflict conflict;
-    struct config c;
+    const struct config c = settings_of(p, node);
+    return config_check(&c, &conflict);
+}
+
+void plan_reconfigure(const struct plan *p, struct node_config *node, struct host_settings *host, struct dice *d)
+{
     do {
         reconfigure(node, d);
-        c = settings_of(p, node);
-    } while (!config_check(&c, &conflict));
+        node->leader_rule = dice_chance(d, 300000) ? LEADER_HIGHEST : LEADER_STICKY;
+        node->learners_send_executed = dice_chance(d, 300000);
+        node->event_driven = !dice_chance(d, ONE_AT_A_TIME);
+        node->bytes_in_flight_max = dice_chance(d, 300000) ? 1 << 20 : plan_rate(d, 64 << 10, 128 << 10);
+    } while (!is_possible(p, node));
+    draw_host(host, d);
+    host->batch_commands_max = (uint32_t)dice_range(d, 1, p->clients.batch_commands_max);
+}
+
+/* ---- what is governed ---- */
+
+void plan_governed(const struct plan *p, const struct node_config *node, char text[GOVERNED_TEXT_MAX])
+{
+    struct config_node nodes[PLAN_NODES_MAX];
+    struct config c = settings_of(p, node);
+    c.nodes = nodes;
+    for (uint32_t id = 1; id <= p->nodes; id++) {
+        const bool proposes = node_set_has(node->proposers, id), votes = node_set_has(node->acceptors, id);
+        if (!proposes && !votes && !node_set_has(node->learners, id))
+            continue;
+        nodes[c.node_count++] = (struct config_node){.id = id,
+                                                     .role = proposes && votes ? ROLE_COORDINATOR
+                                                             : proposes        ? ROLE_PROPOSER
+                                                             : votes           ? ROLE_ACCEPTOR
+                                                                               : ROLE_LEARNER};
+    }
+    governed_print(&c, text);
+}
+
+void plan_govern(const struct plan *p, struct node_config *node)
+{
+    const struct node_config *c = &p->config;
+    node->proposers = c->proposers;
+    node->acceptors = c->acceptors;
+    node->learners = c->learners;
+    node->phase1_quorum = c->phase1_quorum;
+    node->phase2_quorum = c->phase2_quorum;
+    node->alpha = c->alpha;
+    node->acceptors_send_learns = c->acceptors_send_learns;
+    node->state_bytes_max = c->state_bytes_max;
+}
+
+/* Any two quorums that meet, among the acceptors that there are. */
+static void redraw_quorums(struct node_config *c, struct dice *d)
+{
+    const uint32_t n = node_set_count(c->acceptors);
+    c->phase1_quorum = (uint32_t)dice_range(d, 1, n);
+    c->phase2_quorum = (uint32_t)dice_range(d, n + 1 - c->phase1_quorum, n);
+}
+
+/* The file lacks a node, another one than `c->node`. */
+static void leave_one_out(struct node_config *c, struct dice *d)
+{
+    const node_set all = c->proposers & c->acceptors & c->learners & ~node_set_of(c->node);
+    node_set left = all;
+    for (uint64_t skip = all != 0 ? dice_roll(d, node_set_count(all)) : 0; skip > 0; skip--)
+        left &= left - 1;
+    const node_set one = left & -left;
+    c->proposers &= ~one;
+    c->acceptors &= ~one;
+    c->learners &= ~one;
+    redraw_quorums(c, d);
+}
+
+static void regovern(struct node_config *c, struct dice *d)
+{
+    switch (dice_roll(d, 6)) {
+    case 0:
+        c->alpha = draw_alpha(d);
+        break;
+    case 1:
+        c->acceptors_send_learns = !c->acceptors_send_learns;
+        break;
+    case 2:
+        c->state_bytes_max = UINT64_C(1) << 20;
+        break;
+    case 3:
+        leave_one_out(c, d);
+        break;
+    default:
+        redraw_quorums(c, d);
+        break;
+    }
+}
+
+void plan_regovern(const struct plan *p, struct node_config *node, uint64_t seed)
+{
+    char before[GOVERNED_TEXT_MAX], now[GOVERNED_TEXT_MAX];
+    struct dice d = dice_new(seed, REGOVERNED_STREAM);
+    plan_governed(p, &p->config, before);
+    do {
+        plan_govern(p, node);
+        regovern(node, &d);
+        plan_governed(p, node, now);
+    } while (!is_possible(p, node) || strcmp(before, now) == 0);
 }
 
 static void draw_network(struct plan *p, struct dice *d)
@@ -255,7 +370,9 @@ static void draw_faults(struct plan *p, struct dice *d, uint64_t allowed)
 {
     static const uint32_t often[] = {0, 100000, 300000, 300000, 500000, 900000};
     uint32_t share = often[dice_roll(d, 6)], on = 0;
-    for (uint32_t i = 0; i < FAULT_OTHER_STATE; i++) {
+    for (uint32_t i = 0; i < FAULTS; i++) {
+        if (rates[i].stream != 0)
+            continue;
         uint32_t rate = plan_rate(d, rates[i].from, rates[i].to);
         bool wanted = dice_chance(d, share);
         on += wanted;
@@ -270,6 +387,16 @@ static void draw_faults(struct plan *p, struct dice *d, uint64_t allowed)
         if (on > MANY && rates[i].struck && p->rate[i] > 0)
             p->rate[i] = p->rate[i] * MANY / on + 1;
         p->rate[i] = (allowed >> i & 1) != 0 ? p->rate[i] : 0;
+    }
+}
+
+/* The kinds that have dice of their own. */
+static void draw_added_faults(struct plan *p, uint64_t allowed)
+{
+    for (uint32_t i = 0; i < FAULTS; i++) {
+        struct dice d = dice_new(p->seed, rates[i].stream);
+        if (rates[i].stream != 0 && (allowed >> i & 1) != 0 && dice_chance(&d, ADDED))
+            p->rate[i] = plan_rate(&d, rates[i].from, rates[i].to);
     }
 }
 
@@ -312,9 +439,7 @@ void plan_draw(struct plan *p, const struct plan_options *options)
     draw_clients(p, &d);
     draw_network(p, &d);
     draw_faults(p, &d, options->faults);
-    struct dice states = dice_new(p->seed, STATES_STREAM);
-    if ((options->faults >> FAULT_OTHER_STATE & 1) != 0 && dice_chance(&states, STATES_DIFFER))
-        p->rate[FAULT_OTHER_STATE] = plan_rate(&states, rates[FAULT_OTHER_STATE].from, rates[FAULT_OTHER_STATE].to);
+    draw_added_faults(p, options->faults);
     draw_fragile(p, &d);
     const struct config c = settings_of(p, &p->config);
     struct config_conflict conflict;

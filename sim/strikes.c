@@ -254,12 +254,33 @@ static bool begin_storm(struct world *w, struct machine *m)
     return true;
 }
 
-static bool reconfigure(struct world *w, struct machine *m)
+/* It ends in good order, and is started again. */
+static void restart(struct world *w, struct machine *m)
 {
-    plan_reconfigure(&w->plan, &m->config, &m->dice);
     m->stopping = true;
     m->stop_until = w->now + 2 * SECOND;
     m->wake_at = w->now;
+}
+
+static bool reconfigure(struct world *w, struct machine *m)
+{
+    plan_reconfigure(&w->plan, &m->config, &m->host, &m->dice);
+    restart(w, m);
+    return true;
+}
+
+/* One node's file is changed, or that of all. */
+static bool regovern(struct world *w, struct machine *m)
+{
+    const bool all = dice_chance(&w->dice, 400000);
+    const uint64_t seed = dice_next(&w->dice) | 1;
+    for (uint32_t i = 1; i <= w->plan.nodes; i++) {
+        struct machine *one = &w->machines[i];
+        if (one->state != MACHINE_UP || (one != m && !all))
+            continue;
+        one->regoverned = seed;
+        restart(w, one);
+    }
     return true;
 }
 
@@ -298,6 +319,8 @@ static bool strike_node(struct world *w, struct machine *m, enum fault fault)
         return begin_storm(w, m);
     case FAULT_RECONFIGURED:
         return reconfigure(w, m);
+    case FAULT_REGOVERNED:
+        return regovern(w, m);
     case FAULT_GARBAGE:
         m->garbage = true;
         m->wake_at = w->now;
@@ -332,6 +355,7 @@ void world_strike(struct world *w)
         FAULT_JUMP,         FAULT_PAUSE,        FAULT_CRASH,     FAULT_RESTART_STORM,
         FAULT_LONG_PAUSE,   FAULT_RECONFIGURED, FAULT_TRAP,      FAULT_ENDLESS_LOOP,
         FAULT_MEMORY_LIMIT, FAULT_GARBAGE,      FAULT_SPARE,     FAULT_OTHER_STATE,
+        FAULT_REGOVERNED,
     };
     for (size_t i = 0; i < sizeof struck / sizeof struck[0]; i++)
         if (dice_chance(&w->dice, w->plan.rate[struck[i]]) && w->result->struck < w->options.fault_budget)

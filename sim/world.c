@@ -52,6 +52,18 @@ void world_stop_process(struct world *w, uint32_t node, enum fault fault, uint64
         checks_reached(w->checks)[REACHED_ALL_DOWN]++;
 }
 
+struct node_config world_slowest(const struct world *w)
+{
+    struct node_config c = w->plan.config;
+    for (uint32_t i = 1; i <= w->plan.nodes; i++) {
+        const struct node_config *n = &w->machines[i].config;
+        c.dead_timeout = n->dead_timeout > c.dead_timeout ? n->dead_timeout : c.dead_timeout;
+        c.request_timeout = n->request_timeout > c.request_timeout ? n->request_timeout : c.request_timeout;
+        c.leader_rule = n->leader_rule == LEADER_HIGHEST ? LEADER_HIGHEST : c.leader_rule;
+    }
+    return c;
+}
+
 /* ---- what happens next ---- */
 
 enum happening { NOTHING, STRIKE, CLIENTS, START, BEGIN, POWER_LOSS, FLOWN, TURN };
@@ -119,8 +131,8 @@ static bool has_quorums(const struct world *w)
  * a few elections, and for clients that wait in vain at a node. */
 static void check_gap(struct world *w)
 {
-    const struct node_config *c = &w->plan.config;
-    uint64_t gap_max = 4 * c->dead_timeout + w->plan.clients.patience_us + SECOND;
+    const struct node_config c = world_slowest(w);
+    uint64_t gap_max = 4 * c.dead_timeout + w->plan.clients.patience_us + SECOND;
     if (w->executed != w->gap_executed || w->healing || !has_quorums(w)) {
         w->gap_since = w->now;
         w->gap_executed = w->executed;

@@ -85,6 +85,9 @@ void world_trace(struct world *w, uint32_t node, enum trace_kind kind, uint64_t 
 /* Looks anew when something arrives at these nodes. */
 void world_arrivals(struct world *w, node_set nodes);
 
+/* The configuration that lets the cluster take longest: of its times the longest that any node has now. */
+struct node_config world_slowest(const struct world *w);
+
 /* The earliest thing to happen happens. */
 void world_happen(struct world *w);
 

@@ -685,11 +685,69 @@ static void equal_seeds_give_equal_runs(void **state)
     }
 }
 
+static void replace(struct fixture *f, const char *path, char letter, bool named)
+{
+    int file = make(f, "d/a.tmp");
+    fill(f, file, 0, letter, SECTOR);
+    assert_int_equal(disk_sync(f->disk, file), 0);
+    disk_close(f->disk, file);
+    assert_int_equal(disk_rename(f->disk, "d/a.tmp", path), 0);
+    if (named)
+        assert_int_equal(disk_sync_folder(f->disk, "d"), 0);
+}
+
+/* What another thread has in flight meanwhile stays so: its writes, its sync, its new name. */
+static void one_file_is_settled_and_nothing_else(void **state)
+{
+    struct fixture f;
+    (void)state;
+    begin(&f, 1);
+    disk_sim_calm(f.sim, true);
+    assert_int_equal(disk_make_folder(f.disk, "d"), 0);
+    assert_int_equal(disk_sync_folder(f.disk, "."), 0);
+    int journal = make(&f, "d/j");
+    fill(&f, journal, 0, 'x', SECTOR);
+    assert_int_equal(disk_sync(f.disk, journal), 0);
+    replace(&f, "d/a", 'x', true);
+    disk_sim_settle(f.sim);
+    fill(&f, journal, 0, 'y', 2 * SECTOR);
+    assert_int_equal(disk_sync(f.disk, journal), 0);
+    int segment = make(&f, "d/s.tmp");
+    assert_int_equal(disk_rename(f.disk, "d/s.tmp", "d/s"), 0);
+    replace(&f, "d/a", 'y', false); /* it was not known that this one has its name */
+    replace(&f, "d/a", 'z', true);
+    disk_sim_settle_one(f.sim, "d/a");
+    assert_true(disk_sim_time(f.sim) > 0); /* the rest takes its time */
+    assert_string_equal(letters(&f, "d/j"), "yy");
+    disk_sim_power_loss(f.sim);
+    assert_string_equal(letters(&f, "d/a"), "z");
+    assert_string_equal(letters(&f, "d/a.tmp"), "-");
+    assert_string_equal(letters(&f, "d/j"), "x");
+    assert_string_equal(letters(&f, "d/s"), "-");
+    disk_close(f.disk, segment);
+    disk_close(f.disk, journal);
+
+    journal = disk_open(f.disk, "d/j", DISK_WRITE);
+    fill(&f, journal, 0, 'w', SECTOR);
+    assert_int_equal(disk_sync(f.disk, journal), 0);
+    replace(&f, "d/a", 'y', true);
+    disk_sim_settle_one(f.sim, "d/a");
+    disk_sim_settle(f.sim);
+    replace(&f, "d/a", 'v', false); /* and this one's name is lost */
+    disk_sim_settle(f.sim);
+    disk_close(f.disk, journal);
+    disk_sim_power_loss(f.sim);
+    assert_string_equal(letters(&f, "d/j"), "w");
+    assert_string_equal(letters(&f, "d/a"), "y");
+    disk_sim_free(f.sim);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(synced_writes_survive_and_others_do_not),
         cmocka_unit_test(names_need_a_sync_of_their_folder),
+        cmocka_unit_test(one_file_is_settled_and_nothing_else),
         cmocka_unit_test(writes_are_torn_when_that_is_on),
         cmocka_unit_test(writes_are_reordered_when_that_is_on),
         cmocka_unit_test(renames_are_lost_when_that_is_on),

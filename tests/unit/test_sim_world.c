@@ -71,6 +71,41 @@ static void without_faults_nothing_is_struck(void **state)
     assert_true(result.clients.executed > 100);
 }
 
+/* Decision 0026. Those who refuse come back as they were, and all rules are kept meanwhile. */
+static void other_governed_settings_are_refused(void **state)
+{
+    static struct world_result result;
+    (void)state;
+    uint64_t refused = 0;
+    for (uint64_t seed = 1; seed <= 30; seed++) {
+        struct world_options options = options_of(seed, 3000);
+        options.plan.faults = UINT64_C(1) << FAULT_REGOVERNED;
+        run_clean(&options, &result);
+        refused += result.reached[REACHED_GOVERNED_REFUSED];
+    }
+    assert_true(refused >= 5);
+}
+
+static void governed_settings_are_drawn_apart(void **state)
+{
+    static struct plan plan;
+    (void)state;
+    for (uint64_t seed = 1; seed <= 30; seed++) {
+        char before[GOVERNED_TEXT_MAX], now[GOVERNED_TEXT_MAX];
+        const struct plan_options options = {.seed = seed};
+        plan_draw(&plan, &options);
+        struct node_config node = plan.config;
+        node.node = 1;
+        plan_governed(&plan, &node, before);
+        plan_regovern(&plan, &node, seed);
+        plan_governed(&plan, &node, now);
+        assert_string_not_equal(before, now);
+        plan_govern(&plan, &node);
+        plan_governed(&plan, &node, now);
+        assert_string_equal(before, now);
+    }
+}
+
 static void the_trace_and_the_history_are_written(void **state)
 {
     static struct world_result result;
@@ -93,10 +128,9 @@ static void the_trace_and_the_history_are_written(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_seed_decides_everything),
-        cmocka_unit_test(every_deployment_keeps_the_rules),
-        cmocka_unit_test(without_faults_nothing_is_struck),
-        cmocka_unit_test(the_trace_and_the_history_are_written),
+        cmocka_unit_test(a_seed_decides_everything),         cmocka_unit_test(every_deployment_keeps_the_rules),
+        cmocka_unit_test(without_faults_nothing_is_struck),  cmocka_unit_test(other_governed_settings_are_refused),
+        cmocka_unit_test(governed_settings_are_drawn_apart), cmocka_unit_test(the_trace_and_the_history_are_written),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
