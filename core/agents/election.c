@@ -19,7 +19,9 @@
  *     did, while any of them is fit. Then it asks, and is fit when a quorum answers. So every proposer that looks electable gets its turn, the one
  *     that can lead among them, and then leads for as long as it can.
  *  4. A question without a quorum of answers makes unfit, too. An unfit proposer says so in its heartbeats, and no other waits for it.
- *  5. A leader never gives way to another node because of the rule. Where the rule prefers this node to the one that leads, it asks as a
+ *  5. Time in which this node itself did not run (a turn that was late, a process that was stopped) tells nothing about others: it is left out of
+ *     all waiting for them.
+ *  6. A leader never gives way to another node because of the rule. Where the rule prefers this node to the one that leads, it asks as a
  *     *claim*, and acceptors say "yes" although they hear the leader. Claims that come to nothing are repeated ever less often. */
 #include "core/agents/election.h"
 
@@ -104,8 +106,7 @@ static uint64_t one_turn(const struct election *e)
 static void stand_back(struct election *e, uint64_t since, uint64_t now)
 {
     uint64_t wasted = now - since, least = e->config->prepare_timeout / ASKED_AGAIN;
-    const uint64_t most =
-        e->config->request_timeout + e->config->dead_timeout; /* what lasted longer was a pause, or a clock */
+    const uint64_t most = e->config->request_timeout + e->config->dead_timeout; /* what lasted longer was a disk that hung */
     uint32_t others = other_proposers(e);
     uint32_t lower = node_set_count(e->config->proposers & (node_set_of(e->config->node) - 1));
     if (wasted < least)
@@ -272,7 +273,7 @@ static void on_answer(struct election *e, uint32_t sender, struct ballot ballot,
 
 void election_message(struct election *e, uint32_t sender, const struct message *m, uint64_t now)
 {
-    failure_detector_heard(e->detector, sender, now);
+    failure_detector_heard(e->detector, sender, now - e->late);
     switch (m->kind) {
     case MESSAGE_PROMISE:
         on_promise(e, sender, m, now);
@@ -301,10 +302,37 @@ void election_message(struct election *e, uint32_t sender, const struct message 
 
 /* --- time --------------------------------------------------------------------------------------------------------- */
 
+/* The longest silence of a proposer. One that does not lead is heard half as often, because that only matters once a leader is
+ * lost, and speaks when it is awake anyhow: to wake up for it would cost an idle node more than all else. */
+static uint64_t heartbeat_interval(const struct election *e, bool awake)
+{
+    uint64_t interval = e->config->heartbeat_interval;
+    if (e->state == PROPOSER_LEADING)
+        return interval;
+    return awake ? interval + interval / 2 : interval * 5 / 2;
+}
+
+/* A node sleeps no longer than until its next heartbeat is due. What is beyond that it was late by, and what was waited for was not
+ * waited for then. */
+static void leave_out_late(struct election *e, uint64_t now)
+{
+    const uint64_t slept = now - e->begun_at, longest = heartbeat_interval(e, false);
+    if (e->begun_at == 0 || now <= e->begun_at || slept <= longest)
+        return;
+    const uint64_t late = slept - longest;
+    e->late += late;
+    e->result_at += late;
+    e->got_on_at += late;
+    for (uint32_t n = 0; n <= NODE_ID_MAX; n++)
+        e->answered_at[n] += late;
+}
+
 void election_begin(struct election *e, uint64_t now)
 {
+    leave_out_late(e, now);
+    e->begun_at = now;
     if (e->detector == NULL)
-        e->detector = failure_detector_new(e->config, now);
+        e->detector = failure_detector_new(e->config, now - e->late);
 }
 
 void election_durable(struct election *e, uint64_t lsn, uint64_t now)
@@ -364,7 +392,7 @@ static bool wants_to_ask(struct election *e, node_set fit, uint64_t now)
 void election_watch(struct election *e, uint64_t now, uint64_t lsn)
 {
     const struct node_config *c = e->config;
-    struct health health = failure_detector_check(e->detector, now);
+    struct health health = failure_detector_check(e->detector, now - e->late);
     uint64_t since;
     if (e->durable + 1 >= lsn)
         e->durable_at = now;
@@ -388,16 +416,6 @@ void election_watch(struct election *e, uint64_t now, uint64_t lsn)
         e->state = PROPOSER_FOLLOWING;
     else if (now >= e->ask_again_at)
         ask(e, now);
-}
-
-/* The longest silence of a proposer. One that does not lead is heard half as often, because that only matters once a leader is
- * lost, and speaks when it is awake anyhow: to wake up for it would cost an idle node more than all else. */
-static uint64_t heartbeat_interval(const struct election *e, bool awake)
-{
-    uint64_t interval = e->config->heartbeat_interval;
-    if (e->state == PROPOSER_LEADING)
-        return interval;
-    return awake ? interval + interval / 2 : interval * 5 / 2;
 }
 
 void election_heartbeat(struct election *e, bool awake, uint64_t now)

@@ -22,6 +22,9 @@ struct election {
     struct effects *effects;
     struct failure_detector *detector;
 
+    uint64_t begun_at; /* the last step */
+    uint64_t late;     /* time in which this node should have been awake and was not, all in all */
+
     uint8_t state;        /* enum proposer_state */
     uint32_t leader;      /* 0: none known */
     struct ballot ballot; /* the leader's, else the highest heard of */

@@ -141,9 +141,42 @@ static void who_hears_a_leader_follows(void **state)
     tell(7, (struct message){.kind = MESSAGE_HEARTBEAT, .flags = MESSAGE_LEADING, .ballot = ballot_of(5, 7)});
     assert_int_equal(state_now(), PROPOSER_FOLLOWING);
     assert_int_equal(effect_of(&r, EFFECT_LEADER, 0)->val.leader.leader, 7);
-    pass(config.suspect_timeout, 0x70);
+    pass_awake(config.suspect_timeout, 0x70);
     assert_int_equal(effect_of(&r, EFFECT_LEADER, 0)->val.leader.leader, 0);
     assert_int_equal(state_now(), PROPOSER_ASKING);
+}
+
+/* A step that is late by any time tells nothing about others, before or after the leader is heard again. */
+static void who_was_late_itself_suspects_nobody(void **state)
+{
+    (void)state;
+    tell(7, (struct message){.kind = MESSAGE_HEARTBEAT, .flags = MESSAGE_LEADING, .ballot = ballot_of(5, 7)});
+    const uint64_t sleeps = config.heartbeat_interval * 5 / 2;
+    uint64_t waited = 0;
+    for (; waited + sleeps < config.suspect_timeout; waited += sleeps) {
+        pass(config.dead_timeout * 10, 0x70);
+        assert_int_equal(proposer_agent_status(agent).leader, 7);
+        assert_null(sent(&r, MESSAGE_ASK));
+    }
+    pass_awake(config.suspect_timeout - waited, 0x70);
+    assert_int_equal(proposer_agent_status(agent).leader, 0); /* what it waited while it was awake counts in any case */
+}
+
+/* Nor does a leader give up for what it did not hear while it did not run. */
+static void a_leader_that_was_late_goes_on(void **state)
+{
+    (void)state;
+    struct ballot ballot = lead();
+    submit(1);
+    const uint64_t sent_at = now;
+    now += config.dead_timeout * 10;
+    tell(7, (struct message){.kind = MESSAGE_HEARTBEAT});
+    assert_int_equal(state_now(), PROPOSER_LEADING);
+    for (uint32_t acceptor = 4; acceptor <= 5; acceptor++) /* these lay in the socket */
+        tell(acceptor, (struct message){.kind = MESSAGE_ALIVE, .ballot = ballot, .to = sent_at});
+    assert_int_equal(state_now(), PROPOSER_LEADING);
+    pass_awake(config.dead_timeout, 0);
+    assert_int_equal(state_now(), PROPOSER_FOLLOWING);
 }
 
 /* Someone prepared a higher ballot and died; this node heard of it. Who leads at the lower one leads all the same. */
@@ -174,10 +207,10 @@ static void a_leader_without_a_quorum_steps_down(void **state)
 {
     (void)state;
     lead();
-    pass(900000, 0x70);
-    pass(900000, 0x10);
+    pass_awake(900000, 0x70);
+    pass_awake(900000, 0x10);
     assert_int_equal(state_now(), PROPOSER_LEADING);
-    pass(200000, 0x10);
+    pass_awake(200000, 0x10);
     assert_int_equal(state_now(), PROPOSER_FOLLOWING);
 }
 
@@ -257,11 +290,11 @@ static void preparing_ends_when_it_does_not_get_on(void **state)
     answer_question(4, true);
     answer_question(5, true);
     struct ballot ballot = proposer_agent_status(agent).ballot;
-    pass(900000, 0x180);
+    pass_awake(900000, 0x180);
     promise(4, ballot, 1); /* it got on */
-    pass(900000, 0x180);
+    pass_awake(900000, 0x180);
     assert_int_equal(state_now(), PROPOSER_PREPARING);
-    pass(100000, 0x180);
+    pass_awake(100000, 0x180);
     assert_int_equal(state_now(), PROPOSER_FOLLOWING);
     assert_int_equal(sent(&r, MESSAGE_HEARTBEAT)->message.flags, MESSAGE_RESIGNED);
 }
@@ -488,7 +521,7 @@ static void who_was_paused_does_not_stand_back_as_long(void **state)
     lead();
     submit(1);
     now += hour;
-    step(NULL, 0);
+    pass_awake(config.dead_timeout, 0);
     assert_int_not_equal(state_now(), PROPOSER_LEADING);
     for (int i = 0; i < 300 && state_now() != PROPOSER_ASKING; i++) /* half a minute: six times what requests may take */
         pass(100000, node_set_of(4) | node_set_of(5));
@@ -509,6 +542,8 @@ int main(void)
         TEST(what_was_recovered_is_proposed_again_though_executed_somewhere),
         TEST(a_lost_prepare_is_sent_again),
         TEST(who_hears_a_leader_follows),
+        TEST(who_was_late_itself_suspects_nobody),
+        TEST(a_leader_that_was_late_goes_on),
         TEST(a_leader_below_a_ballot_heard_of_is_taken_when_there_is_no_other),
         TEST(a_higher_ballot_ends_leading),
         TEST(a_leader_without_a_quorum_steps_down),
