@@ -14,6 +14,7 @@ struct acceptor_agent {
     uint64_t held[NODE_ID_MAX + 1]; /* first slot not durably held, as each learner said last */
     uint64_t floor;                 /* in force */
     uint64_t floor_recorded;        /* in the journal */
+    uint64_t answers, answer_bytes; /* of this step, that tell of votes */
     struct effects effects;
 };
 
@@ -54,6 +55,23 @@ static void recover(struct acceptor_agent *agent, const struct record_list *reco
 static bool within_reach(const struct acceptor_agent *agent, struct ballot ballot)
 {
     return ballot.round <= agent->promised.round + ROUND_JUMP_MAX || MUTANT(ROUND_NOT_BOUNDED);
+}
+
+/* Whether one more answer may tell of votes in this step. Who asks waits for one chunk at a time, so there is room for one to each who may
+ * ask. Who asks more often is not heard; an honest one asks again. */
+static bool may_tell_votes(const struct acceptor_agent *agent)
+{
+    const uint64_t askers = node_set_count(agent->config.proposers | agent->config.learners);
+    return agent->answers < askers || agent->answer_bytes < askers * agent->config.chunk_bytes_max;
+}
+
+static struct acceptor_vote_chunk tell_votes(struct acceptor_agent *agent, uint64_t from)
+{
+    struct acceptor_vote_chunk chunk = acceptor_votes(agent->acceptor, from, agent->config.chunk_bytes_max);
+    agent->answers++;
+    for (size_t i = 0; i < chunk.entries.len; i++)
+        agent->answer_bytes += sizeof(struct entry) + chunk.entries.ptr[i].value.len;
+    return chunk;
 }
 
 /* The first slot that a majority of the learners does not hold durably, as far as they themselves have said so. */
@@ -109,6 +127,8 @@ static void refuse(struct acceptor_agent *agent, uint32_t sender, uint64_t slot)
 
 static void on_prepare(struct acceptor_agent *agent, uint32_t sender, const struct message *m, uint64_t now)
 {
+    if (!may_tell_votes(agent))
+        return;
     if (!within_reach(agent, m->ballot)) {
         refuse(agent, sender, 0);
         return;
@@ -123,7 +143,7 @@ static void on_prepare(struct acceptor_agent *agent, uint32_t sender, const stru
         effects_append(&agent->effects, RECORD_PROMISED, &(struct entry){.ballot = r.promised}, 0);
         agent->promised_at = now;
     }
-    struct acceptor_vote_chunk chunk = acceptor_votes(agent->acceptor, m->from, agent->config.chunk_bytes_max);
+    struct acceptor_vote_chunk chunk = tell_votes(agent, m->from);
     struct message promise = {
         .kind = MESSAGE_PROMISE,
         .flags = chunk.last ? MESSAGE_LAST : 0,
@@ -208,7 +228,9 @@ static void on_ask(struct acceptor_agent *agent, uint32_t sender, const struct m
 /* A learner that finds no other learner to ask gets the votes: it counts them itself. */
 static void on_learn_request(struct acceptor_agent *agent, uint32_t sender, const struct message *m)
 {
-    struct acceptor_vote_chunk chunk = acceptor_votes(agent->acceptor, m->from, agent->config.chunk_bytes_max);
+    if (!may_tell_votes(agent))
+        return;
+    struct acceptor_vote_chunk chunk = tell_votes(agent, m->from);
     while (chunk.entries.len > 0 && chunk.entries.ptr[chunk.entries.len - 1].slot >= m->to)
         chunk.entries.len--;
     struct message learn = {.kind = MESSAGE_LEARN, .entries = chunk.entries};
@@ -248,6 +270,7 @@ struct step_result acceptor_agent_step(struct acceptor_agent *agent, uint64_t no
                                        size_t count)
 {
     effects_begin(&agent->effects, lsn);
+    agent->answers = agent->answer_bytes = 0;
     for (size_t i = 0; i < count; i++) {
         if (events[i].tag == EVENT_MESSAGE)
             on_message(agent, events[i].val.message.sender, &events[i].val.message.message, now);

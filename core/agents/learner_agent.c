@@ -59,6 +59,7 @@ struct learner_agent {
     bool progress_wanted;
 
     struct results results;
+    uint64_t results_told; /* bytes of replies in this step's answers to who asked for results */
     struct catch_up catch_up;
     struct agreement agreement;
     bool ending; /* the others were told, and this learner stops */
@@ -305,9 +306,13 @@ static void on_learn(struct learner_agent *agent, uint32_t sender, const struct 
         learner_voted(agent->learner, sender, m->entries.ptr[i].ballot, m->entries.ptr[i].slot, m->entries.ptr[i].slot + 1);
 }
 
+/* An answer copies the replies. Who asks in good faith asks once for what is remembered, and again when no answer comes: so a step
+ * tells about as much as is remembered, at most. */
 static void on_result_request(struct learner_agent *agent, uint32_t sender, const struct message *m)
 {
     if (m->from == 0 || m->from >= agent->executed || agent->agreement.state != AGREEMENT_HOLDS)
+        return;
+    if (agent->results_told >= agent->config.limits.results_bytes)
         return;
     struct message answer = {.kind = MESSAGE_EXECUTED, .from = m->from, .batch = m->batch};
     struct entry entry = {.slot = m->from};
@@ -319,6 +324,7 @@ static void on_result_request(struct learner_agent *agent, uint32_t sender, cons
     else {
         entry.value = r->replies;
         answer.entries = (struct entry_list){&entry, 1};
+        agent->results_told += r->replies.len;
     }
     effects_send(&agent->effects, node_set_of(sender), effects_keep(&agent->effects, &answer));
 }
@@ -446,6 +452,7 @@ struct step_result learner_agent_step(struct learner_agent *agent, uint64_t now,
 {
     bool appending = false;
     effects_begin(&agent->effects, lsn);
+    agent->results_told = 0;
     execution_settle(&agent->execution);
     results_settle(&agent->results);
     catch_up_settle(&agent->catch_up);

@@ -48,7 +48,7 @@ def frame(origin, body=b"", *, magic=MAGIC, version=VERSION, length=None, body_c
     return magic + struct.pack("<IQ", version, checksum) + rest + padded(body)
 
 
-def message(kind, flags=0, version=1, zero=0, entries=(), ballot=(0, 0, 0), start=0, end=0, floor=0, chosen=0, batch=(0, 0, 0), count=None):
+def message(kind, flags=0, version=2, zero=0, entries=(), ballot=(0, 0, 0), start=0, end=0, floor=0, chosen=0, batch=(0, 0, 0), count=None):
     """A message body. An entry: (slot, ballot, kind, value)."""
     data = struct.pack("<BBBBI", kind, flags, version, zero, len(entries) if count is None else count)
     data += struct.pack("<QIIQQQQIIQ", *ballot, start, end, floor, chosen, *batch)

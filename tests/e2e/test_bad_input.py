@@ -110,14 +110,20 @@ def test_client_port_skips_what_is_too_long(watched, what):
         assert client.receive() == what.encode()
 
 
-def test_client_port_closes_at_a_browser(watched):
+HTTP = [b"POST / HTTP/1.1\r\nHost: here", b"post / http/1.0", b"GET / HTTP/1.1\r\nUser-Agent: x", b"X\r\nhost: here", b"PRI * HTTP/2.0"]
+HTTP += [b"%s /path HTTP/1.1\r\nOrigin: x" % method for method in (b"PUT", b"PATCH", b"DELETE", b"OPTIONS", b"PROPFIND", b"set")]
+
+
+@pytest.mark.parametrize("head", HTTP)
+def test_client_port_closes_at_http(watched, head):
     body = b"SET bad-input evil\r\n"
     with resp.Connection(watched.node.client_port) as client:
-        client.send(b"POST / HTTP/1.1\r\nHost: here\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+        client.send(b"%s\r\nContent-Length: %d\r\n\r\n%s" % (head, len(body), body))
         assert client.is_closed_by_server()
     wait_until(lambda: "it speaks HTTP" in watched.logged(), 5, "a line in the log")
     with resp.Connection(watched.node.client_port) as client:
         assert client.command("GET", "bad-input") != b"evil"
+        assert client.command("SET", "bad-input:http", "HTTP/1.1") == "OK"  # as a value it is like any other
 
 
 REFUSED = {
@@ -282,7 +288,7 @@ UNSOUND = {
     "unknown kind": frames.message(frames.MESSAGE_KINDS),
     "largest kind": frames.message(255),
     "unknown flag": frames.message(5, flags=128),
-    "unknown version": frames.message(5, version=2),
+    "unknown version": frames.message(5, version=1),
     "a zero that is none": frames.message(5, zero=1),
     "a ballot of no node": frames.message(0, ballot=(1, 64, 1)),
     "a batch of no node": frames.message(12, batch=(64, 1, 1)),
@@ -291,6 +297,10 @@ UNSOUND = {
     "an entry of unknown kind": frames.message(2, entries=[(1, (1, 1, 1), frames.ENTRY_KINDS, b"")]),
     "a value longer than the rest": frames.message(2, entries=[(1, (1, 1, 1), 1, b"12345678")])[:-8],
 }
+
+
+LARGE = 1_000_000
+NO_MESSAGE = "sound but holds no message"
 
 
 @pytest.mark.parametrize("native", [False, True], ids=["components", "native"])
@@ -347,13 +357,56 @@ def test_peer_sends_anything(make_cluster, deployment, native, seed):
         for node, info in before.items():
             wait_until(lambda: (cluster.info(node) or info)["frames_in"] >= info["frames_in"] + 100, 10, f"100 frames at node {node}")
             assert cluster.info(node)["bad_frames"] == info["bad_frames"]
+            assert NO_MESSAGE not in cluster.log(node)  # else nothing was tried
         cluster.check_alive(*others)
         for peer in peers.values():
             peer.close()
 
 
+def ask_for_votes(origin, cluster, slot, round_number):
+    ballot = (round_number, origin.sender, origin.incarnation)
+    vote = frames.message(ACCEPT, ballot=ballot, entries=[(slot + 20, ballot, 1, b"v" * LARGE)])
+    return [vote] + [frames.message(PREPARE, ballot=ballot, start=1)] * 3000
+
+
+def ask_for_results(origin, cluster, slot, _):
+    batches = [frames.message(RESULT_REQUEST, start=at, batch=(origin.sender, origin.incarnation, number))
+               for at in range(slot - 4, slot) for number in range(1, 20)]
+    return batches * 40
+
+
+@pytest.mark.parametrize("ask", [ask_for_votes, ask_for_results])
+def test_peer_asks_again_and_again(make_cluster, ask):
+    """In place of a leader that is gone: the same question some thousand times, with a large answer. What a node gives in one step is bounded:
+    none breaks, however often it is asked."""
+    cluster = make_cluster(settings={"memory_bytes_max": "256 MiB"})
+    leader = cluster.up()
+    others = [node for node in cluster.nodes if node != leader]
+    with cluster.connect(leader, timeout_s=30) as client:
+        for _ in range(8):
+            assert client.call("APPEND", "large", b"v" * LARGE)
+        assert len(client.call("GET", "large")) == 8 * LARGE
+        slot = cluster.info(leader)["executed"]
+    cluster.kill(leader)
+    now = cluster.info(cluster.wait_leader())
+    origin = frames.Origin.of_folder("test", cluster.node_folder(leader))
+    bodies = ask(origin, cluster, slot, int(now["ballot"].split(".")[0]) + 1)
+    before = {node: cluster.info(node)["frames_in"] for node in others}
+    for node in others:
+        with frames.connect(cluster.nodes[node].port, timeout_s=30) as peer:
+            peer.sendall(b"".join(frames.frame(origin, body) for body in bodies))
+            wait_until(lambda: (cluster.info(node) or {}).get("frames_in", 0) >= before[node] + len(bodies), 60, "all is heard")
+    new_leader = cluster.wait_leader(timeout_s=30)
+    with cluster.connect(new_leader, timeout_s=30) as client:
+        assert client.call("SET", "a", "b") == "OK"
+    for node in others:
+        assert cluster.info(node)["restarts"] == 0, cluster.log(node)[-2000:]
+        assert NO_MESSAGE not in cluster.log(node)
+    cluster.stop()
+
+
 FAR = (1 << 62) - 1  # the highest slot and round that a message can name
-PREPARE, PROMISE, ACCEPT, ACCEPTED, NACK, HEARTBEAT, ALIVE, ASK, LOST, CHOSEN, LEARN_REQUEST, LEARN, _, _, PROGRESS, _ = range(16)
+PREPARE, PROMISE, ACCEPT, ACCEPTED, NACK, HEARTBEAT, ALIVE, ASK, LOST, CHOSEN, LEARN_REQUEST, LEARN, RESULT_REQUEST, _, PROGRESS, _ = range(16)
 LEADING, RESIGNED, YES, LAST = 2, 4, 8, 1
 
 
@@ -406,6 +459,7 @@ def test_peer_names_what_is_far_beyond(make_cluster, deployment, native):
                     peer.shutdown(socket.SHUT_WR)
                     frames.wait_closed(peer)
         cluster.check_alive(*others)
+        assert not any(NO_MESSAGE in cluster.log(node) for node in others)
         load.wait_answers(50)
         cluster.start()
         load.wait_answers(50)

@@ -151,6 +151,40 @@ static void every_promise_of_a_step_has_its_own_votes(void **state)
     assert_true(payload_is(&second->entries.ptr[0].value, "two"));
 }
 
+/* One who asks again and again in one step gets no more than all who may ask together. */
+static void a_step_tells_so_many_votes_at_most(void **state)
+{
+    enum { ASKED = 1000, TEXT = 100 };
+    static struct event events[ASKED];
+    char text[TEXT + 1] = {0};
+    struct node_config config = nine_nodes(4);
+    acceptor_agent_free(agent);
+    config.chunk_bytes_max = 1000;
+    set_up_with(config);
+    const uint64_t askers = node_set_count(config.proposers | config.learners);
+    memset(text, 'v', TEXT);
+    for (uint64_t slot = 1; slot <= 8; slot++)
+        accept(ballot_of(1, 7), slot, text);
+    static const uint8_t asks[] = {MESSAGE_PREPARE, MESSAGE_LEARN_REQUEST};
+    static const uint8_t answers[] = {MESSAGE_PROMISE, MESSAGE_LEARN};
+    for (size_t kind = 0; kind < 2; kind++) {
+        for (size_t i = 0; i < ASKED; i++)
+            events[i] =
+                from(kind == 0 ? 8 : 1, (struct message){.kind = asks[kind], .ballot = ballot_of(2, 8), .from = 1, .to = 9});
+        for (int again = 0; again < 2; again++) { /* in the next step as much again */
+            struct step_result r = step(0, events, ASKED);
+            uint64_t bytes = 0;
+            const struct effect *e;
+            for (size_t n = 0; (e = effect_of(&r, EFFECT_SEND, n)) != NULL; n++)
+                for (size_t i = 0; i < e->val.send.message.entries.len; i++)
+                    bytes += e->val.send.message.entries.ptr[i].value.len;
+            assert_true(count_sent(&r, answers[kind]) >= askers);
+            assert_true(bytes <= askers * (1000 + 8 * TEXT));
+        }
+    }
+    (void)state;
+}
+
 static bool says_lost(uint32_t asker, uint64_t now)
 {
     struct event e = from(asker, (struct message){.kind = MESSAGE_ASK, .from = 77});
@@ -361,6 +395,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(votes_go_to_the_learners_when_configured, set_up_telling_learners, tear_down),
         TEST(a_refusal_names_the_promise),
         TEST(every_promise_of_a_step_has_its_own_votes),
+        TEST(a_step_tells_so_many_votes_at_most),
         TEST(a_leader_that_is_heard_is_not_lost),
         TEST(a_leader_that_resigned_or_was_superseded_is_lost),
         TEST(a_learner_of_the_same_node_is_enough),

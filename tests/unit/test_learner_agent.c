@@ -173,6 +173,26 @@ static void results_tell_what_a_slot_held(void **state)
     assert_int_equal(sent(&r, MESSAGE_EXECUTED)->message.flags, MESSAGE_FORGOTTEN);
 }
 
+/* One who asks again and again in one step gets about as much as is remembered, at most. */
+static void a_step_tells_so_many_results_at_most(void **state)
+{
+    enum { ASKED = 1000, BYTES = 200 };
+    static struct event events[ASKED];
+    (void)state;
+    learner_agent_free(agent);
+    config.limits.results_bytes = BYTES;
+    start();
+    choose(1, b1, 5);
+    for (size_t i = 0; i < ASKED; i++)
+        events[i] = from(8, (struct message){.kind = MESSAGE_RESULT_REQUEST, .from = 1, .batch = {8, 1, 5}});
+    for (int again = 0; again < 2; again++) {
+        struct step_result r = step(events, ASKED);
+        uint64_t one = sent(&r, MESSAGE_EXECUTED)->message.entries.ptr[0].value.len;
+        assert_true(count_sent(&r, MESSAGE_EXECUTED) > 1);
+        assert_true(count_sent(&r, MESSAGE_EXECUTED) * one < BYTES + one);
+    }
+}
+
 static void a_value_that_is_no_batch_changes_nothing(void **state)
 {
     (void)state;
@@ -560,6 +580,7 @@ int main(void)
         TEST(only_the_learner_asked_answers),
         TEST(a_batch_is_executed_at_most_once),
         TEST(results_tell_what_a_slot_held),
+        TEST(a_step_tells_so_many_results_at_most),
         TEST(a_value_that_is_no_batch_changes_nothing),
         TEST(another_alpha_recovers_the_same),
         TEST(a_mark_that_is_not_reached_is_damage),
