@@ -224,7 +224,7 @@ static void release_held(struct client_connection *c)
     while (c->head != c->tail && place(c, c->head)->held != NULL) {
         struct client_pending *p = place(c, c->head);
         resp_raw(&c->out, p->held, p->len);
-        c->held -= p->len;
+        c->held -= p->len + CLIENT_REQUEST_OVERHEAD;
         free(p->held);
         c->head++;
     }
@@ -242,7 +242,7 @@ void client_connection_replied(struct client_connection *c, uint32_t position)
     p->held = memory_new(early->len, 1);
     p->len = early->len;
     memcpy(p->held, early->data, early->len);
-    c->held += p->len;
+    c->held += p->len + CLIENT_REQUEST_OVERHEAD;
     if (early->capacity > CLIENT_READ_SIZE)
         resp_buffer_close(early);
 }

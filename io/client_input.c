@@ -42,18 +42,23 @@ static void too_long(struct client_connection *c, const char *what)
     client_connection_error(c, text);
 }
 
-/* True when a web browser speaks: a page makes it send commands within what is meant for a web server. */
-static bool is_from_browser(const struct bytes *word)
+/* True when HTTP is spoken: a web page makes a browser, or a service that fetches for others, send commands within what is meant for a
+ * web server. Its first line gives it away, whatever the method, or else the header that no request is without. */
+static bool is_http(const struct resp_request *request, bool is_inline)
 {
-    return client_is_word(word, "post") || client_is_word(word, "host:");
+    const struct bytes *words = request->args;
+    if (client_is_word(&words[0], "post") || client_is_word(&words[0], "host:"))
+        return true;
+    const struct bytes start = {words[request->argc - 1].ptr, sizeof "HTTP/" - 1};
+    return is_inline && request->argc >= 3 && words[request->argc - 1].len > start.len && client_is_word(&start, "http/");
 }
 
 /* Takes the request, or lets it wait. False: it waits, or nothing more is taken of this connection. */
-static bool take(struct client_connection *c, const struct resp_request *request)
+static bool take(struct client_connection *c, const struct resp_request *request, bool is_inline)
 {
     if (request->argc == 0)
         return true;
-    if (is_from_browser(&request->args[0])) {
+    if (is_http(request, is_inline)) {
         client_connection_drop(c, "it speaks HTTP; a web page may be trying to have commands executed");
         return false;
     }
@@ -106,7 +111,7 @@ static size_t take_requests(struct client_connection *c, const uint8_t *data, si
         }
         if (result == RESP_TOO_LONG)
             too_long(c, request->error);
-        else if (result == RESP_WHOLE && !take(c, request))
+        else if (result == RESP_WHOLE && !take(c, request, data[at] != '*'))
             break;
         at += request->size;
         *work += REQUEST_WORK + request->size + (client_output_unread(c) - unread);

@@ -20,7 +20,7 @@ enum {
     CLIENT_READ_SIZE = 64 * 1024,
     CLIENT_REST_MAX = 4 * 1024, /* of a request that has not arrived whole, up to which it is read on in the shared buffer */
     CLIENT_LISTENERS_MAX = 4,
-    CLIENT_REQUEST_OVERHEAD = 64, /* what a waiting request costs besides its bytes */
+    CLIENT_REQUEST_OVERHEAD = 64, /* what a waiting request, or a reply that is early, costs besides its bytes */
     CLIENT_BUFFER_KEPT = 16 * 1024,
     CLIENT_ADDRESS_SIZE = 72,
     CLIENT_REDIS_MAJOR = 7,
@@ -117,7 +117,7 @@ struct client_connection {
     uint32_t ring_size;
     uint32_t head;
     uint32_t tail;
-    uint64_t held;     /* bytes held in the ring */
+    uint64_t held;     /* bytes held in the ring, CLIENT_REQUEST_OVERHEAD for each reply among them */
     uint64_t buffered; /* what of this connection is counted in the server's `buffered` */
 
     uint64_t opened_ms;

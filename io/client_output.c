@@ -16,6 +16,7 @@ enum {
     WATCH_MS = 1000,
     PRESSED_MS = 1000, /* what "a while" is, with more than client_bytes_all_max */
     STUCK_MS = 60 * 1000,
+    RING_KEPT = 1024,
 };
 
 uint64_t client_output_unread(const struct client_connection *c)
@@ -53,12 +54,31 @@ static void close_largest(struct client_server *s, uint64_t bytes_max, uint64_t 
         client_connection_drop(c, "it holds more than others, and all clients together more than client_bytes_all_max");
 }
 
+/* Places for replies are given back when many were needed and none is any more. */
+static void shrink_ring(struct client_connection *c)
+{
+    if (c->head != c->tail || c->ring_size <= RING_KEPT)
+        return;
+    free(c->ring);
+    c->ring = NULL;
+    c->ring_size = 0;
+}
+
+/* Memory of places for replies beyond what each waiting request and each held reply is counted with, and what each idle connection keeps. */
+static size_t memory_of_ring(const struct client_connection *c)
+{
+    const size_t spare = c->ring_size - (c->tail - c->head);
+    return c->ring_size > RING_KEPT ? spare * sizeof *c->ring : 0;
+}
+
 /* Brings the server's count of buffered bytes up to date. */
 static void account(struct client_connection *c)
 {
     struct client_server *s = c->server;
     uint64_t limit = s->options.config->client_bytes_all_max;
-    uint64_t now = memory_of(&c->out) + memory_of(&c->sent) + c->held + c->in_capacity;
+    shrink_ring(c);
+    uint64_t now = memory_of(&c->out) + memory_of(&c->sent) + c->held + c->in_capacity + memory_of_ring(c) +
+                   resp_parser_bytes(&c->parser);
     bool more = now > c->buffered;
     s->buffered += now - c->buffered;
     c->buffered = now;

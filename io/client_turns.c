@@ -2,7 +2,8 @@
  *
  * What commands ask for is not known before they are executed: a GET of twenty bytes may be answered with a megabyte. So the
  * port keeps an estimate for each client and command, the largest reply of late, and charges each command that is
- * gathered or in flight with it. A client whose first command of a kind this is gets the estimate of all clients. Then:
+ * gathered or in flight with it. A client whose first command of a kind this is gets the estimate of all clients; its own first
+ * reply takes the place of that, so that nobody waits for long among those who ask for much because others do. Then:
  *
  * 1. A client has commands outstanding whose charges are ASKED_MAX at most, or one command. More of its requests stay where
  *    they are: in its buffer, and behind that in the network. So what a client that goes away has not yet
@@ -41,20 +42,20 @@ static uint32_t charge_of(const struct client_connection *c, uint32_t command)
     return charge > CHARGE_MIN ? charge : CHARGE_MIN;
 }
 
-static void learn(uint32_t *estimate, uint32_t start, size_t bytes)
+static void learn(uint32_t *estimate, size_t bytes)
 {
-    uint32_t before = *estimate > 0 ? *estimate : start;
-    uint32_t faded = before - before / ESTIMATE_FADES;
+    uint32_t faded = *estimate - *estimate / ESTIMATE_FADES;
     uint32_t size = bytes < UINT32_MAX ? (uint32_t)bytes : UINT32_MAX;
     *estimate = size > faded ? size : faded;
 }
 
 void client_turns_learn(struct client_server *s, struct client_connection *c, uint32_t command, size_t bytes)
 {
-    uint32_t all = s->estimates[command] > 0 ? s->estimates[command] : ESTIMATE_START;
     if (c != NULL)
-        learn(&c->estimates[command], all, bytes);
-    learn(&s->estimates[command], ESTIMATE_START, bytes);
+        learn(&c->estimates[command], bytes);
+    if (s->estimates[command] == 0)
+        s->estimates[command] = ESTIMATE_START;
+    learn(&s->estimates[command], bytes);
 }
 
 void client_turns_gathered(struct client_connection *c, const struct client_origin *o)

@@ -370,6 +370,8 @@ enum resp_result resp_parse(struct resp_parser *p, const struct resp_limits *lim
     return parse_line(p, limits, data, len, request);
 }
 
+size_t resp_parser_bytes(const struct resp_parser *p) { return p->spans_capacity * sizeof *p->spans; }
+
 void resp_parser_close(struct resp_parser *p) { start_again(p); }
 
 void resp_request_close(struct resp_request *request)

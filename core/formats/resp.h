@@ -76,6 +76,8 @@ enum resp_result { RESP_WHOLE, RESP_PARTIAL, RESP_SKIPPED, RESP_TOO_LONG, RESP_B
 enum resp_result resp_parse(struct resp_parser *p, const struct resp_limits *limits, const uint8_t *data, size_t len,
                             struct resp_request *request);
 
+/* Memory that is kept for the request under way, beside its bytes. */
+size_t resp_parser_bytes(const struct resp_parser *p);
 void resp_parser_close(struct resp_parser *p);
 void resp_request_close(struct resp_request *request);
 

@@ -278,6 +278,56 @@ static void test_those_that_hold_most_are_closed(void **state)
     node_stop(n);
 }
 
+/* Replies that wait for an earlier one are counted with what keeping them costs, however small they are; and what was kept for many is given
+ * back. */
+static void test_early_replies_are_counted(void **state)
+{
+    (void)state;
+    enum { BYTES = 256 * 1024, ROUNDS = 8, PINGS = 1000 };
+    struct node *n = node_new();
+    n->config.client_bytes_max = BYTES;
+    node_open(n);
+    teach(n, "SET k v\r\n");
+    int fd = dial(n), other = dial(n);
+    n->answers = false;
+    post(fd, "SET k 1\r\n", 1);
+    for (size_t i = 0; i < ROUNDS; i++) {
+        post(fd, "PING\r\n", PINGS);
+        work(n, 20);
+    }
+    take(n, 10);
+    assert_int_equal(n->taken_count, 1);
+    const uint64_t held = ask_number(n, other, "buffered_bytes");
+    assert_in_range(held, BYTES, BYTES * 3 / 2); /* and not the 7 bytes of each reply; the others were not taken yet */
+    answer(n, 0);
+    n->answers = true;
+    hear(n, fd, "+OK\r\n");
+    for (size_t i = 0; i < ROUNDS * PINGS; i++)
+        hear(n, fd, "+PONG\r\n");
+    assert_true(ask_number(n, other, "buffered_bytes") < 1000);
+    close(fd);
+    close(other);
+    node_stop(n);
+}
+
+/* So is what is known of the arguments of a request that has not come whole. */
+static void test_arguments_are_counted(void **state)
+{
+    (void)state;
+    enum { ARGS = 20000 };
+    struct node *n = node_start();
+    int fd = dial(n), other = dial(n);
+    post(fd, "*100000\r\n", 1);
+    for (size_t i = 0; i < ARGS / 1000; i++) {
+        post(fd, "$0\r\n\r\n", 1000);
+        work(n, 20);
+    }
+    assert_true(ask_number(n, other, "buffered_bytes") > ARGS * (strlen("$0\r\n\r\n") + 8));
+    close(fd);
+    close(other);
+    node_stop(n);
+}
+
 static void test_one_that_takes_nothing_for_long_is_closed(void **state)
 {
     (void)state;
@@ -291,6 +341,37 @@ static void test_one_that_takes_nothing_for_long_is_closed(void **state)
     await_connections(n, 1);
     ask(n, other, "PING\r\n", "+PONG\r\n");
     close(fd);
+    close(other);
+    node_stop(n);
+}
+
+/* Who has been answered with little once does not wait among those that ask for much, though they ask with the same command. */
+static void test_ones_own_replies_tell_more_than_others(void **state)
+{
+    (void)state;
+    enum { GREEDY = 20 };
+    struct node *n = start_with_big();
+    int fds[GREEDY], other = dial(n);
+    ask(n, other, "SET a b\r\n", "+OK\r\n");
+    for (size_t i = 0; i < 5; i++) {
+        post(other, get_big, 1); /* by now GETs are known to ask for much */
+        hear_big(n, other);
+    }
+    close(other);
+    other = dial(n);
+    ask(n, other, "GET a\r\n", "$1\r\nb\r\n");
+    n->answers = false;
+    for (size_t i = 0; i < GREEDY; i++) {
+        fds[i] = dial(n);
+        post(fds[i], get_big, 3);
+    }
+    work(n, 20);
+    uint64_t before = commands(n);
+    post(other, "GET a\r\n", 1);
+    await_commands(n, before + 1);
+    n->answers = true;
+    for (size_t i = 0; i < GREEDY; i++)
+        reset(fds[i]);
     close(other);
     node_stop(n);
 }
@@ -333,6 +414,9 @@ static void test_browsers_are_closed(void **state)
         "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 12\r\n\r\nSET evil 1\r\n",
         "PUT / HTTP/1.1\r\nhost: localhost\r\nContent-Length: 12\r\n\r\nSET evil 1\r\n",
         "*1\r\n$4\r\npost\r\n*3\r\n$3\r\nSET\r\n$4\r\nevil\r\n$1\r\n1\r\n",
+        "OPTIONS * HTTP/1.1\r\nOrigin: x\r\n\r\nSET evil 1\r\n",
+        "get /a b http/1.0\r\nSET evil 1\r\n",
+        "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\nSET evil 1\r\n",
     };
     struct node *n = node_start();
     for (size_t i = 0; i < sizeof requests / sizeof requests[0]; i++) {
@@ -419,6 +503,9 @@ int main(void)
         cmocka_unit_test(test_a_client_that_does_not_read),
         cmocka_unit_test(test_the_ports_own_replies_are_bounded),
         cmocka_unit_test(test_those_that_hold_most_are_closed),
+        cmocka_unit_test(test_early_replies_are_counted),
+        cmocka_unit_test(test_arguments_are_counted),
+        cmocka_unit_test(test_ones_own_replies_tell_more_than_others),
         cmocka_unit_test(test_one_that_takes_nothing_for_long_is_closed),
         cmocka_unit_test(test_too_long_requests_keep_the_connection),
         cmocka_unit_test(test_browsers_are_closed),
