@@ -100,6 +100,7 @@ static size_t take_requests(struct client_connection *c, const uint8_t *data, si
     size_t at = 0;
     c->input = INPUT_TAKEN;
     c->charge = 0;
+    c->unproven = false;
     while (at < len && may_go_on(c, *work)) {
         uint64_t unread = client_output_unread(c);
         enum resp_result result = resp_parse(&c->parser, &s->limits, data + at, len - at, request);

@@ -104,6 +104,7 @@ struct client_connection {
     struct client_queue *queue; /* with INPUT_TURN */
     struct client_connection *next, *previous;
     uint32_t charge;     /* of the request that waits; 0: not known, or it is not for the node */
+    bool unproven;       /* the last one looked at has not been answered to this client yet */
     uint32_t in_flight;  /* commands gathered and not answered, */
     uint64_t asked;      /* their charges, */
     uint64_t waiting;    /* and their bytes */

@@ -5,7 +5,9 @@
  * gathered or in flight with it. A client whose first command of a kind this is gets the estimate of all clients; its own first
  * reply takes the place of that, so that nobody waits for long among those who ask for much because others do. Then:
  *
- * 1. A client has commands outstanding whose charges are ASKED_MAX at most, or one command. More of its requests stay where
+ * 1. A client has commands outstanding whose charges are ASKED_MAX at most, or one command; and not more than COMMANDS_MAX of them, or
+ *    UNPROVEN_MAX until it has been answered for the first time: what looks small may be large all the same, because others were
+ *    answered with little, or it was so itself until now. More of its requests stay where
  *    they are: in its buffer, and behind that in the network. So what a client that goes away has not yet
  *    been given is not executed.
  * 2. All clients together have so much outstanding at most, commands that ask for much and those that ask for little counted
@@ -22,6 +24,8 @@ enum {
     CHARGE_MIN = 256,
     LIGHT_MAX = 16 * 1024,
     ASKED_MAX = 1024 * 1024,
+    COMMANDS_MAX = 1024,
+    UNPROVEN_MAX = 4,
     GATHERED_COMMANDS_MIN = 4096,
     GATHERED_BYTES_MIN = 512 * 1024,
     TURNS_MS = 1,           /* with 0 the loop would not look after others in between */
@@ -82,7 +86,8 @@ void client_turns_answered(struct client_server *s, struct client_connection *c,
 
 static bool within_asked_max(const struct client_connection *c, uint32_t charge)
 {
-    return c->in_flight == 0 || c->asked + charge <= ASKED_MAX;
+    const uint32_t commands_max = c->unproven ? UNPROVEN_MAX : COMMANDS_MAX;
+    return c->in_flight == 0 || (c->asked + charge <= ASKED_MAX && c->in_flight < commands_max);
 }
 
 bool client_turns_has_room(const struct client_connection *c)
@@ -109,6 +114,7 @@ enum client_may client_turns_may(struct client_connection *c, uint32_t command, 
 {
     const struct client_server *s = c->server;
     *charge = charge_of(c, command);
+    c->unproven = c->estimates[command] == 0;
     if (!within_asked_max(c, *charge))
         return MUST_WAIT_FOR_ROOM;
     bool others_wait = s->served != c && s->queues[queue_for(*charge)].first != NULL;

@@ -94,8 +94,9 @@ static void test_batches_are_cut_by_bytes(void **state)
     n->config.batch_bytes = 1000;
     node_open(n);
     teach(n, "SET k v\r\n");
-    n->answers = false;
     int fd = dial(n);
+    ask(n, fd, "SET k v\r\n", "+OK\r\n");
+    n->answers = false;
     uint64_t before = client_server_statistics(n->server).commands;
     char line[512];
     memset(line, 'v', sizeof line);
@@ -261,9 +262,10 @@ static void test_outcomes(void **state)
     n->config.batch_size = 2;
     node_open(n);
     teach(n, "GET a\r\n");
+    int fd = dial(n);
+    ask(n, fd, "GET a\r\n", "$-1\r\n");
     uint64_t before = client_server_statistics(n->server).commands;
     n->answers = false;
-    int fd = dial(n);
     say(n, fd, "SET foo 1\r\nDBSIZE\r\nGET a\r\nGET b\r\nGET c\r\nGET d\r\nGET e\r\nGET f\r\nGET g\r\nGET h\r\n");
     await_commands(n, before + 10);
     take(n, 10);
@@ -352,8 +354,9 @@ static void test_a_full_client_is_not_read(void **state)
     n->config.client_bytes_max = 4096;
     node_open(n);
     teach(n, "INCR x\r\n");
-    n->answers = false;
     int fd = dial(n), other = dial(n);
+    ask(n, fd, "INCR x\r\n", ":101\r\n");
+    n->answers = false;
     static const char request[] = "INCR counter-with-a-long-name\r\n";
     size_t len = sizeof request - 1, sent = 0;
     /* As much as the port and the system take. */

@@ -96,6 +96,7 @@ static void test_what_is_gathered_for_a_gone_client_is_dropped(void **state)
     struct node *n = node_start();
     teach(n, "SET k v\r\n");
     int gone = dial(n), fd = dial(n);
+    ask(n, gone, "SET k v\r\n", "+OK\r\n");
     uint64_t before = commands(n);
     n->answers = false;
     post(gone, "SET k gone\r\n", 3);
@@ -169,12 +170,16 @@ static void test_turns_go_round(void **state)
     struct node *n = node_start();
     int fds[CLIENTS], other = dial(n);
     teach(n, "INCR x\r\n");
-    uint64_t before = commands(n);
-    n->answers = false;
     for (size_t i = 0; i < CLIENTS; i++) {
         fds[i] = dial(n);
-        post(fds[i], "INCR x\r\n", REQUESTS);
+        ask(n, fds[i], "DEL x\r\n", ":1\r\n");
+        ask(n, fds[i], "INCR x\r\n", ":1\r\n");
     }
+    uint64_t before = commands(n);
+    n->answers = false;
+    for (size_t i = 0; i < CLIENTS; i++)
+        post(fds[i], "INCR x\r\n", REQUESTS);
+    await_commands(n, before + 4096);
     work(n, 50);
     uint64_t gathered = commands(n) - before;
     assert_in_range(gathered, 4096, 4096 + 4096 / 2); /* ahead of the node */
@@ -376,6 +381,35 @@ static void test_ones_own_replies_tell_more_than_others(void **state)
     node_stop(n);
 }
 
+/* However small all replies were until now, a client that is new may ask for few, and any other one for a bounded number. */
+static void test_a_surprise_is_bounded(void **state)
+{
+    (void)state;
+    enum { CLIENTS = 10 };
+    struct node *n = start_with_big();
+    teach(n, "GET a\r\n");
+    int fds[CLIENTS], other = dial(n);
+    ask(n, other, "GET a\r\n", "$-1\r\n");
+    n->answers = false;
+    uint64_t before = commands(n);
+    for (size_t i = 0; i < CLIENTS; i++) {
+        fds[i] = dial(n);
+        post(fds[i], get_big, 1000);
+    }
+    work(n, 50);
+    assert_in_range(commands(n) - before, CLIENTS, 4 * CLIENTS);
+    before = commands(n);
+    post(other, get_big, 3000);
+    await_commands(n, before + 1024);
+    work(n, 50);
+    assert_int_equal(commands(n) - before, 1024);
+    for (size_t i = 0; i < CLIENTS; i++)
+        reset(fds[i]);
+    reset(other);
+    n->answers = true;
+    node_stop(n);
+}
+
 /* ---- Requests that are too long ---- */
 
 static void test_too_long_requests_keep_the_connection(void **state)
@@ -506,6 +540,7 @@ int main(void)
         cmocka_unit_test(test_early_replies_are_counted),
         cmocka_unit_test(test_arguments_are_counted),
         cmocka_unit_test(test_ones_own_replies_tell_more_than_others),
+        cmocka_unit_test(test_a_surprise_is_bounded),
         cmocka_unit_test(test_one_that_takes_nothing_for_long_is_closed),
         cmocka_unit_test(test_too_long_requests_keep_the_connection),
         cmocka_unit_test(test_browsers_are_closed),
