@@ -659,7 +659,8 @@ static enum peer_verdict judge_life(const struct peer *known, const struct frame
         return PEER_EARLIER_LIFE;
     if (peer->incarnation == known->incarnation)
         return peer->nonce == known->nonce || MUTANT(NONCE_NOT_COMPARED) ? PEER_ACCEPTED : PEER_ANOTHER_LIFE;
-    return peer->incarnation - known->incarnation > PEER_BOOTS_MAX ? PEER_TOO_LATE_LIFE : PEER_ACCEPTED;
+    const bool too_late = peer->incarnation - known->incarnation > PEER_BOOTS_MAX && !MUTANT(LATE_LIFE_TAKEN);
+    return too_late ? PEER_TOO_LATE_LIFE : PEER_ACCEPTED;
 }
 
 enum peer_verdict data_folder_accept_peer(struct data_folder *folder, const struct frame_origin *peer)
@@ -672,7 +673,8 @@ enum peer_verdict data_folder_accept_peer(struct data_folder *folder, const stru
         return PEER_UNKNOWN_WHY;
     struct peer *p = &folder->peers[peer->sender];
     const struct peer before = *p;
-    if (before.incarnation != 0 && memcmp(before.instance, peer->instance, INSTANCE_BYTES) != 0)
+    if (before.incarnation != 0 && memcmp(before.instance, peer->instance, INSTANCE_BYTES) != 0 &&
+        !MUTANT(INSTANCE_NOT_COMPARED))
         return PEER_OTHER_INSTANCE;
     const enum peer_verdict verdict = judge_life(&before, peer);
     if (verdict != PEER_ACCEPTED || before.incarnation == peer->incarnation)

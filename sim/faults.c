@@ -41,6 +41,9 @@ const struct fault_kind fault_kinds[FAULTS] = {
     [FAULT_HOSTILE] = {"hostile", "network", FAULT_TOLERATED, ANY,
         "rounds, slots, floors and ballots beyond all reach, or not the sender's to use, are refused; what else it says is "
         "over with the next true word"},
+    [FAULT_HOSTILE_GREETING] = {"hostile-greeting", "network", FAULT_TOLERATED, ANY,
+        "another folder, an earlier life, another one of the same number and one that is far too late are refused, and change nothing "
+        "of what is known: the true node is heard (decision 0021)"},
     [FAULT_HALF_OPEN] = {"half-open", "network", FAULT_TOLERATED, ANY,
         "what is sent into the dead connection is lost, as by cut-one-way, until there is another one"},
     [FAULT_STALLED_READER] = {"stalled-reader", "network", FAULT_TOLERATED, ANY,

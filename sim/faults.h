@@ -11,18 +11,19 @@ enum fault {
     FAULT_DELAY,
     FAULT_REORDER,
     FAULT_DUPLICATE,
-    FAULT_REPLAY,          /* a message comes once more long after, when ballots have moved on */
-    FAULT_CUT_ONE_WAY,     /* a node is not heard, or does not hear */
-    FAULT_CUT,             /* two groups that do not reach each other */
-    FAULT_BRIDGE,          /* two groups, and one node that reaches both */
-    FAULT_ISOLATED_LEADER, /* the leader reaches nobody */
-    FAULT_SIEVE,           /* two groups, between which only one kind of messages passes */
-    FAULT_HOSTILE,         /* sound messages with absurd contents, in the name of any node */
-    FAULT_HALF_OPEN,       /* one side of a connection is gone and the other does not know */
-    FAULT_STALLED_READER,  /* a node reads nothing for a while, then all at once */
-    FAULT_RESET,           /* a connection ends in the middle of a frame */
-    FAULT_LASTING_CUT,     /* links are gone for good, in one direction or both, in any shape (sim/lasting.c) */
-    FAULT_BLACK_HOLE,      /* links lose proposals for good, and nothing else */
+    FAULT_REPLAY,           /* a message comes once more long after, when ballots have moved on */
+    FAULT_CUT_ONE_WAY,      /* a node is not heard, or does not hear */
+    FAULT_CUT,              /* two groups that do not reach each other */
+    FAULT_BRIDGE,           /* two groups, and one node that reaches both */
+    FAULT_ISOLATED_LEADER,  /* the leader reaches nobody */
+    FAULT_SIEVE,            /* two groups, between which only one kind of messages passes */
+    FAULT_HOSTILE,          /* sound messages with absurd contents, in the name of any node */
+    FAULT_HOSTILE_GREETING, /* somebody says that it is a node, in a life that there is not */
+    FAULT_HALF_OPEN,        /* one side of a connection is gone and the other does not know */
+    FAULT_STALLED_READER,   /* a node reads nothing for a while, then all at once */
+    FAULT_RESET,            /* a connection ends in the middle of a frame */
+    FAULT_LASTING_CUT,      /* links are gone for good, in one direction or both, in any shape (sim/lasting.c) */
+    FAULT_BLACK_HOLE,       /* links lose proposals for good, and nothing else */
     /* disk */
     FAULT_LOST_WRITES,       /* power goes: what was not synced is gone */
     FAULT_TORN_WRITE,        /* ... or there in part */

@@ -91,3 +91,44 @@ bool world_hostile(struct world *w, struct machine *to)
     world_arrivals(w, node_set_of(to->id));
     return true;
 }
+
+/* A number of boots that is no true one: gone by, or beyond what anybody makes (PEER_BOOTS_MAX). What lies between is for who knows the
+ * instance id to say, which is a secret: such a greeting would be believed. */
+static uint32_t no_life(struct dice *d, uint32_t known)
+{
+    const uint64_t beyond = (uint64_t)known + 2 * PEER_BOOTS_MAX;
+    switch (dice_roll(d, 4)) {
+    case 0:
+        return (uint32_t)dice_roll(d, known);
+    case 1:
+        return known; /* with another nonce */
+    case 2:
+        return UINT32_MAX - (uint32_t)dice_roll(d, 2);
+    default:
+        return (uint32_t)(beyond + dice_roll(d, UINT32_MAX - beyond));
+    }
+}
+
+bool world_hostile_greeting(struct world *w, struct machine *to)
+{
+    struct dice *d = &w->dice;
+    struct frame_origin as = {.sender = (uint32_t)dice_range(d, 1, w->plan.nodes), .nonce = (uint32_t)dice_next(d)};
+    const struct machine *sender = &w->machines[as.sender];
+    const uint32_t known = data_folder_known_life(to->folder, as.sender);
+    if (sender == to || known == 0)
+        return false;
+    as.incarnation = no_life(d, known);
+    network_sim_instance(as.sender, as.instance);
+    if (dice_chance(d, 400000)) { /* somebody who does not know the folder may say anything */
+        as.instance[dice_roll(d, sizeof as.instance)] ^= 1;
+        as.incarnation = dice_chance(d, 500000) ? known + (uint32_t)dice_roll(d, 3) : as.incarnation;
+    } else if (dice_chance(d, 200000) && sender->state == MACHINE_UP && sender->config.incarnation == known) {
+        as.incarnation = known; /* the truth */
+        as.nonce = data_folder_identity(sender->folder)->nonce;
+    } else if (dice_chance(d, 100000)) {
+        as.sender = dice_chance(d, 500000) ? to->id : NODE_ID_MAX;
+    }
+    network_sim_greet(w->network, to->id, &as, w->now + dice_range(d, 10, 20000));
+    world_arrivals(w, node_set_of(to->id));
+    return true;
+}

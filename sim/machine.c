@@ -192,6 +192,16 @@ bool machine_listens(void *context, uint32_t node, const struct frame_origin *to
     return verdict == PEER_ACCEPTED;
 }
 
+/* Who was never heard is believed whatever it says of itself, so nobody comes before it. */
+bool machine_greeted(void *context, uint32_t node, const struct frame_origin *as)
+{
+    struct world *w = context;
+    struct machine *m = &w->machines[node];
+    const bool member = as->sender >= 1 && as->sender <= w->plan.nodes && as->sender != node; /* as network_admit asks */
+    return member && data_folder_known_life(m->folder, as->sender) != 0 &&
+           data_folder_accept_peer(m->folder, as) == PEER_ACCEPTED;
+}
+
 bool machine_expelled(const struct machine *m)
 {
     const struct node_config *c = &m->world->plan.config;

@@ -117,6 +117,8 @@ void machine_stop(struct machine *m, enum fault fault, uint64_t delay);
 void machine_retire(struct machine *m);
 /* As struct network_sim_options has it; the context is the world. */
 bool machine_listens(void *context, uint32_t node, const struct frame_origin *to);
+/* The same of a stranger that greets in the name of a node: false, unless it says nothing but what is known of that one. */
+bool machine_greeted(void *context, uint32_t node, const struct frame_origin *as);
 /* So many others refuse to listen to it that it has to end. */
 bool machine_expelled(const struct machine *m);
 

@@ -218,7 +218,7 @@ static void append_records(struct ports *ports, const struct packet *records, si
     for (size_t i = 0; i < count && lives(m); i++) {
         const struct packet *p = &records[i];
         const struct journal_group *last = &s->groups[s->group_count - 1];
-        bool waits = s->full && s->group_count == 1;                               /* for room, as it is */
+        bool waits = s->full && s->group_count == 1;                        /* for room, as it is */
         if (waits || (last->count > 0 && last->len >= m->host.group_bytes)) /* host/journal.c does the same */
             machine_group_begin(m);
         if (p->id != s->appended + 1 || !journal_group_add(&s->groups[s->group_count - 1], p)) {

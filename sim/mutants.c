@@ -294,6 +294,12 @@ const struct mutant_kind mutant_kinds[MUTANTS] = {
     [MUTANT_GOVERNED_NOT_COMPARED] = {
         "governed-not-compared", "a node starts with other governed settings than its folder remembers",
         "decision 0026", CHECK(AGREEMENT) | CHECK(PROMISE_DURABLE) | CHECK(CHOSEN_TRUE) | CHECK(LINEARIZABILITY), "files that are changed"},
+    [MUTANT_INSTANCE_NOT_COMPARED] = {
+        "instance-not-compared", "whoever says that it is a node is believed, whatever its folder",
+        "decision 0021", CHECK(LIFE_UNIQUE), "hostile greetings"},
+    [MUTANT_LATE_LIFE_TAKEN] = {
+        "late-life-taken", "a life is believed however many boots it is beyond the one known",
+        "decision 0021", CHECK(LIFE_UNIQUE), "hostile greetings"},
 };
 /* clang-format on */
 

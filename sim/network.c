@@ -50,6 +50,12 @@ struct frame {
     uint64_t words[];
 };
 
+enum carrier {
+    ON_CONNECTION,
+    OUTSIDE,  /* of all connections: a replay */
+    STRANGER, /* who greets in the name of `from` on a connection of its own, which is not heard of any more */
+};
+
 /* A frame under way to one receiver. */
 struct flight {
     uint64_t arrival;
@@ -58,7 +64,7 @@ struct flight {
     size_t available;    /* bytes that arrive: fewer than the frame has when a reset cuts it */
     uint32_t connection; /* of the stream from `from` */
     uint8_t from;
-    bool replay; /* outside of all connections */
+    uint8_t carrier; /* enum carrier */
 };
 
 struct stream {
@@ -198,7 +204,8 @@ static void lose_top(struct network_sim *n, struct member *m)
 static void settle(struct network_sim *n, uint32_t to)
 {
     struct member *m = &n->members[to];
-    while (m->count > 0 && !m->flights[0].replay && m->flights[0].connection <= stream_of(n, m->flights[0].from, to)->ended)
+    while (m->count > 0 && m->flights[0].carrier == ON_CONNECTION &&
+           m->flights[0].connection <= stream_of(n, m->flights[0].from, to)->ended)
         lose_top(n, m);
 }
 
@@ -210,7 +217,7 @@ static void hold(struct network_sim *n, uint32_t from, uint32_t to, uint64_t unt
         struct flight *f = &m->flights[i];
         if (f->from != from || f->arrival < n->now || f->arrival >= until) {
             i++;
-        } else if (f->replay) {
+        } else if (f->carrier != ON_CONNECTION) {
             frame_release(f->frame);
             n->statistics.lost++;
             *f = m->flights[--m->count];
@@ -281,7 +288,7 @@ void network_sim_start(struct network_sim *n, uint32_t node, uint32_t incarnatio
     invariant(node_set_has(n->all, node) && !m->up);
     advance(n, now);
     while (m->count > 0 && m->flights[0].arrival <= now)
-        lose_top(n, m); /* replays, while nobody was there */
+        lose_top(n, m); /* replays and greetings, while nobody was there */
     settle(n, node);
     m->up = true;
     m->origin.incarnation = incarnation;
@@ -385,7 +392,7 @@ static void replay(struct network_sim *n, uint32_t from, uint32_t to, struct fra
     else
         push(n, to,
              (struct flight){
-                 .arrival = arrival, .frame = frame, .available = frame->size, .from = (uint8_t)from, .replay = true});
+                 .arrival = arrival, .frame = frame, .available = frame->size, .from = (uint8_t)from, .carrier = OUTSIDE});
 }
 
 static void transmit(struct network_sim *n, uint32_t from, uint32_t to, struct frame *frame, uint64_t now)
@@ -442,7 +449,9 @@ static enum judgement judge(struct network_sim *n, uint32_t node, struct stream 
     uint32_t len_max = n->options.queue_bytes_max < UINT32_MAX ? (uint32_t)n->options.queue_bytes_max : UINT32_MAX;
     if (f->available < FRAME_HEADER_SIZE || frame_parse(frame->words, n->cluster, len_max, header) != FRAME_OK)
         return BROKEN;
-    if (!f->replay) {
+    if (f->carrier == STRANGER)
+        return n->options.greeted(n->options.context, node, &header->origin) ? SOUND : EARLIER_LIFE;
+    if (f->carrier == ON_CONNECTION) {
         if (header->origin.incarnation < s->heard)
             return EARLIER_LIFE;
         if (n->options.listens != NULL && !n->options.listens(n->options.context, node, &header->origin))
@@ -464,13 +473,15 @@ static void arrive(struct network_sim *n, uint32_t node, const struct flight *f)
     struct stream *s = stream_of(n, f->from, node);
     struct inbox *inbox = &n->members[node].inbox;
     struct frame_header header;
-    if (!f->replay && f->connection == s->connection)
+    if (f->carrier == ON_CONNECTION && f->connection == s->connection)
         s->bytes -= f->frame->size;
     switch (judge(n, node, s, f, &header)) {
     case SOUND:
         n->statistics.frames_received++;
         if (header.len > 0) /* else it is a greeting */
             inbox_add(inbox, header.origin.sender, f->frame->words + FRAME_HEADER_WORDS, header.len);
+        if (f->carrier == STRANGER) /* taken for the node, which has one connection only */
+            disconnect_stream(n, f->from, node, n->now + dice_roll(&n->timing, RETRY_MAX_US));
         return;
     case EARLIER_LIFE:
         n->statistics.refused++;
@@ -568,7 +579,7 @@ struct network_sim *network_sim_new(const struct network_sim_options *options)
     for (uint32_t id = 1; id <= options->nodes; id++) {
         struct member *m = &n->members[id];
         m->origin = (struct frame_origin){.cluster = n->cluster, .sender = id};
-        memset(m->origin.instance, (int)id, sizeof m->origin.instance);
+        network_sim_instance(id, m->origin.instance);
         n->all |= node_set_of(id);
     }
     return n;
@@ -593,7 +604,7 @@ static void push_outside(struct network_sim *n, uint32_t from, uint32_t to, cons
     struct frame *frame = frame_new(&n->members[from].origin, body);
     push(n, to,
          (struct flight){
-             .arrival = arrival, .frame = frame, .available = frame->size, .from = (uint8_t)from, .replay = true});
+             .arrival = arrival, .frame = frame, .available = frame->size, .from = (uint8_t)from, .carrier = OUTSIDE});
     settle(n, to);
     frame_release(frame);
 }
@@ -611,6 +622,23 @@ void network_sim_slip(struct network_sim *n, uint32_t from, uint32_t to, const s
     if (!is_ghost(&n->members[from]))
         push_outside(n, from, to, body, arrival);
 }
+
+void network_sim_greet(struct network_sim *n, uint32_t to, const struct frame_origin *as, uint64_t arrival)
+{
+    struct frame_origin origin = *as;
+    origin.cluster = n->cluster;
+    struct frame *frame = frame_new(&origin, &(struct packet){0});
+    push(n, to,
+         (struct flight){.arrival = arrival,
+                         .frame = frame,
+                         .available = frame->size,
+                         .from = (uint8_t)(as->sender <= n->options.nodes ? as->sender : 0),
+                         .carrier = STRANGER});
+    settle(n, to);
+    frame_release(frame);
+}
+
+void network_sim_instance(uint32_t node, uint8_t instance[16]) { memset(instance, (int)node, 16); }
 
 struct network_sim_statistics network_sim_statistics(const struct network_sim *n)
 {

@@ -28,6 +28,8 @@ struct network_sim_options {
     /* Whether `node` listens to this life of another one, as it asks its data folder (data_folder_accept_peer); NULL: to any that is
      * not earlier than one that it has heard itself. */
     bool (*listens)(void *context, uint32_t node, const struct frame_origin *to);
+    /* The same of a stranger that greets in the name of a node (network_sim_greet): whether it is taken for that one. */
+    bool (*greeted)(void *context, uint32_t node, const struct frame_origin *as);
     void *context;
 };
 
@@ -57,6 +59,12 @@ void network_sim_replay(struct network_sim *n, uint32_t from, uint32_t to, const
 
 /* The same of a body that is sent just now, past a cut: a partition that lets something through. Not counted. */
 void network_sim_slip(struct network_sim *n, uint32_t from, uint32_t to, const struct packet *body, uint64_t arrival);
+
+/* Somebody dials `to` at `arrival`, says that it is `as` (whose cluster is filled in) and is gone again. Where it is believed, the true
+ * connection ends. Not counted. */
+void network_sim_greet(struct network_sim *n, uint32_t to, const struct frame_origin *as, uint64_t arrival);
+/* The instance id that a node's frames have. */
+void network_sim_instance(uint32_t node, uint8_t instance[16]);
 
 /* --- faults that the world strikes; each lasts from the time that was given last until `until`, or network_sim_heal --- */
 

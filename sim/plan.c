@@ -17,7 +17,7 @@ enum { STANDARD = 700000 };
 
 /* Dice of their own, so that what is added does not move what else a seed decides; how often nodes handle one message at a time; and how
  * often a kind of faults is on that has such dice. */
-enum { HANDLING_STREAM = 2, ONE_AT_A_TIME = 40000, STATES_STREAM = 3, REGOVERNED_STREAM, ADDED = 300000 };
+enum { HANDLING_STREAM = 2, ONE_AT_A_TIME = 40000, STATES_STREAM = 3, REGOVERNED_STREAM, GREETINGS_STREAM, ADDED = 300000 };
 
 /* How often a fault happens in worlds in which it is on: per million opportunities. One that the world strikes (sim/strikes.c) has an
  * opportunity every 20 ms, the others with each message or call. */
@@ -37,6 +37,7 @@ static const struct {
     [FAULT_ISOLATED_LEADER] = {300, 3000, true},
     [FAULT_SIEVE] = {1000, 8000, true},
     [FAULT_HOSTILE] = {3000, 60000, true},
+    [FAULT_HOSTILE_GREETING] = {3000, 60000, true, GREETINGS_STREAM},
     [FAULT_HALF_OPEN] = {500, 5000, true},
     [FAULT_STALLED_READER] = {500, 5000, true},
     [FAULT_RESET] = {10, 3000, false},

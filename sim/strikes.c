@@ -301,6 +301,8 @@ static bool strike_node(struct world *w, struct machine *m, enum fault fault)
         return sieve(w, m);
     case FAULT_HOSTILE:
         return world_hostile(w, m);
+    case FAULT_HOSTILE_GREETING:
+        return world_hostile_greeting(w, m);
     case FAULT_HALF_OPEN:
         return half_open(w, m);
     case FAULT_STALLED_READER:
@@ -349,13 +351,19 @@ static void strike(struct world *w, enum fault fault)
 void world_strike(struct world *w)
 {
     static const enum fault struck[] = {
-        FAULT_CUT_ONE_WAY,  FAULT_CUT,          FAULT_BRIDGE,    FAULT_ISOLATED_LEADER,
-        FAULT_SIEVE,        FAULT_HOSTILE,      FAULT_HALF_OPEN, FAULT_STALLED_READER,
-        FAULT_LOST_WRITES,  FAULT_FLIPPED_BYTE, FAULT_LOST_DISK, FAULT_OLD_DISK,
-        FAULT_JUMP,         FAULT_PAUSE,        FAULT_CRASH,     FAULT_RESTART_STORM,
-        FAULT_LONG_PAUSE,   FAULT_RECONFIGURED, FAULT_TRAP,      FAULT_ENDLESS_LOOP,
-        FAULT_MEMORY_LIMIT, FAULT_GARBAGE,      FAULT_SPARE,     FAULT_OTHER_STATE,
-        FAULT_REGOVERNED,
+        FAULT_CUT_ONE_WAY,  FAULT_CUT,
+        FAULT_BRIDGE,       FAULT_ISOLATED_LEADER,
+        FAULT_SIEVE,        FAULT_HOSTILE,
+        FAULT_HALF_OPEN,    FAULT_STALLED_READER,
+        FAULT_LOST_WRITES,  FAULT_FLIPPED_BYTE,
+        FAULT_LOST_DISK,    FAULT_OLD_DISK,
+        FAULT_JUMP,         FAULT_PAUSE,
+        FAULT_CRASH,        FAULT_RESTART_STORM,
+        FAULT_LONG_PAUSE,   FAULT_RECONFIGURED,
+        FAULT_TRAP,         FAULT_ENDLESS_LOOP,
+        FAULT_MEMORY_LIMIT, FAULT_GARBAGE,
+        FAULT_SPARE,        FAULT_OTHER_STATE,
+        FAULT_REGOVERNED,   FAULT_HOSTILE_GREETING,
     };
     for (size_t i = 0; i < sizeof struck / sizeof struck[0]; i++)
         if (dice_chance(&w->dice, w->plan.rate[struck[i]]) && w->result->struck < w->options.fault_budget)

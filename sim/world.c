@@ -205,6 +205,7 @@ static void create(struct world *w, const struct world_options *options, struct 
     memcpy(w->faults.rate, w->plan.rate, sizeof w->faults.rate);
     w->plan.network.faults = &w->faults;
     w->plan.network.listens = machine_listens;
+    w->plan.network.greeted = machine_greeted;
     w->plan.network.context = w;
     w->network = network_sim_new(&w->plan.network);
     w->history = history_new();

@@ -110,6 +110,8 @@ void world_strike(struct world *w);
 bool world_swallows(struct world *w, struct machine *m, uint8_t message_kind);
 /* Absurd messages for a node, in the name of another (sim/hostile.c). */
 bool world_hostile(struct world *w, struct machine *to);
+/* Somebody greets a node in the name of another (sim/hostile.c). */
+bool world_hostile_greeting(struct world *w, struct machine *to);
 /* What is sent through the holes of a sieve (FAULT_SIEVE) arrives. */
 void world_slip(struct world *w, uint32_t from, uint8_t message_kind, const struct packet *frame);
 /* Old answers come once more to a proposer that prepares or was elected. */

@@ -29,7 +29,6 @@ void catch_up_close(struct catch_up *c)
 
 void catch_up_settle(struct catch_up *c)
 {
-    c->answered = false;
     if (!c->reading)
         drop_found(c);
 }
@@ -79,9 +78,10 @@ static uint32_t peer_with(const struct catch_up *c, uint64_t slot)
     return 0;
 }
 
-void catch_up_ask(struct catch_up *c, struct learner_gap gap, uint64_t now, struct effects *effects)
+void catch_up_ask(struct catch_up *c, struct learner_gap gap, bool executing, uint64_t now, struct effects *effects)
 {
     c->wake_at = UINT64_MAX;
+    c->answered = c->answered && (gap.from != gap.to || executing);
     if (gap.from == gap.to || MUTANT(GAP_NOT_ASKED))
         return;
     if (gap.from != c->gap_from) {
@@ -105,6 +105,7 @@ void catch_up_ask(struct catch_up *c, struct learner_gap gap, uint64_t now, stru
     struct message m = {.kind = MESSAGE_LEARN_REQUEST, .from = gap.from, .to = gap.to};
     effects_send(effects, to, &m);
     c->asked = peer != 0 ? peer : c->asked;
+    c->answered = false;
     c->waiting = true;
     c->asked_from = gap.from;
     c->asked_at = now;

@@ -54,9 +54,10 @@ void catch_up_note_executed(struct catch_up *c, uint64_t slot, uint64_t lsn);
 void catch_up_progress(struct catch_up *c, uint32_t learner, uint64_t executed);
 /* Chosen entries came in; `last`: they end the answer to a request. */
 void catch_up_answered(struct catch_up *c, bool last);
-/* Asks for the gap when it has lasted long enough, is large, or an answer was just used up. An answer that brought nothing new is no
+/* Asks for the gap when it has lasted long enough, is large, or an answer was just used up, however many steps that took (`executing`:
+ * slots that came in are left for the next one). An answer that brought nothing new is no
  * reason: of several answers to one question each would bring another question, and the next ones as many again. */
-void catch_up_ask(struct catch_up *c, struct learner_gap gap, uint64_t now, struct effects *effects);
+void catch_up_ask(struct catch_up *c, struct learner_gap gap, bool executing, uint64_t now, struct effects *effects);
 /* When catch_up_ask or catch_up_serve wants to be called again. */
 uint64_t catch_up_wake_at(const struct catch_up *c);
 

@@ -474,7 +474,7 @@ struct step_result learner_agent_step(struct learner_agent *agent, uint64_t now,
     effects_tell_leader(&agent->effects, &agent->told, (struct leadership){agent->leader_ballot.node, agent->leader_ballot});
     record_chosen(agent, now, appending || agent->effects.lsn != lsn);
     send_progress(agent, now);
-    catch_up_ask(&agent->catch_up, learner_missing(agent->learner), now, &agent->effects);
+    catch_up_ask(&agent->catch_up, learner_missing(agent->learner), more, now, &agent->effects);
     catch_up_serve(&agent->catch_up, &agent->effects);
     return effects_end(&agent->effects, wake_at(agent, now, more), 0);
 }

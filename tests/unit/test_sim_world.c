@@ -86,6 +86,21 @@ static void other_governed_settings_are_refused(void **state)
     assert_true(refused >= 5);
 }
 
+/* Decision 0021: nothing that a stranger says of a node keeps the others from hearing that node (LifeUnique). */
+static void hostile_greetings_lock_nobody_out(void **state)
+{
+    static struct world_result result;
+    (void)state;
+    uint64_t fired = 0;
+    for (uint64_t seed = 1; seed <= 30; seed++) {
+        struct world_options options = options_of(seed, 4000);
+        options.plan.faults = UINT64_C(1) << FAULT_HOSTILE_GREETING | UINT64_C(1) << FAULT_CRASH;
+        run_clean(&options, &result);
+        fired += result.fired[FAULT_HOSTILE_GREETING];
+    }
+    assert_true(fired >= 10);
+}
+
 static void governed_settings_are_drawn_apart(void **state)
 {
     static struct plan plan;
@@ -128,9 +143,13 @@ static void the_trace_and_the_history_are_written(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_seed_decides_everything),         cmocka_unit_test(every_deployment_keeps_the_rules),
-        cmocka_unit_test(without_faults_nothing_is_struck),  cmocka_unit_test(other_governed_settings_are_refused),
-        cmocka_unit_test(governed_settings_are_drawn_apart), cmocka_unit_test(the_trace_and_the_history_are_written),
+        cmocka_unit_test(a_seed_decides_everything),
+        cmocka_unit_test(every_deployment_keeps_the_rules),
+        cmocka_unit_test(without_faults_nothing_is_struck),
+        cmocka_unit_test(other_governed_settings_are_refused),
+        cmocka_unit_test(hostile_greetings_lock_nobody_out),
+        cmocka_unit_test(governed_settings_are_drawn_apart),
+        cmocka_unit_test(the_trace_and_the_history_are_written),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
