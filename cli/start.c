@@ -133,7 +133,8 @@ static bool start_node(struct process *p, uint32_t node, const char *nodes_folde
     int error = uv_async_init(&p->loop, &p->nodes[i].ended, on_ended);
     if (error != 0)
         return problem_set(problem, EXIT_TROUBLE, "node %u: %s", node, uv_strerror(error));
-    const struct node_host_options options = {&p->config, node, p->engine, nodes_folder, on_node_ended, &p->nodes[i].ended};
+    const struct node_host_options options = {&p->config,         node, p->engine, nodes_folder, on_node_ended,
+                                              &p->nodes[i].ended, 0};
     if (!node_host_start(&p->nodes[i].host, &options, problem)) {
         uv_close((uv_handle_t *)&p->nodes[i].ended, NULL);
         return false;

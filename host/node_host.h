@@ -15,6 +15,7 @@ struct node_host_options {
     /* Called on the node's thread as the last thing it does. */
     void (*on_ended)(void *context);
     void *context;
+    uint64_t served_ms; /* after so much service a life has no more time for a turn than usual; 0: half a minute */
 };
 
 /* Starts the node's thread. What goes wrong from then on is logged and is the exit code that node_host_join returns. */

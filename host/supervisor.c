@@ -230,7 +230,7 @@ void supervisor_ready(struct node_host *h)
     s->ready_at = now_us();
     uv_timer_start(&s->timer, on_timer, SPARE_AFTER_MS, 0);
     if (s->turn_timeout > h->options.config->turn_timeout)
-        uv_timer_start(&s->served, on_served, SERVED_US / 1000, 0);
+        uv_timer_start(&s->served, on_served, h->options.served_ms > 0 ? h->options.served_ms : SERVED_US / 1000, 0);
     if (s->restarts == 0)
         return;
     s->restart_us = s->ready_at - s->down_at;

@@ -30,6 +30,7 @@ struct fixture {
     struct config config;
     struct engine *engine;
     uv_sem_t ended;
+    uint64_t served_ms; /* see node_host_options */
 };
 
 static const char *build; /* the binary folder, with the composed nodes */
@@ -107,7 +108,8 @@ static struct node_host *start(struct fixture *f, bool native, const char *nodes
 {
     struct problem problem;
     struct node_host *h;
-    const struct node_host_options options = {&f->config, 1, native ? NULL : f->engine, nodes, on_ended, &f->ended};
+    const struct node_host_options options = {&f->config, 1,           native ? NULL : f->engine, nodes, on_ended,
+                                              &f->ended,  f->served_ms};
     if (!node_host_start(&h, &options, &problem))
         fail_msg("%s", problem.text);
     return h;
@@ -535,6 +537,20 @@ static bool block_thread(const char *name)
     return found;
 }
 
+/* The last life has more time for a turn than the first one had, until it has served for `served_ms`. */
+static void wait_for_time(struct fixture *f, uint16_t port)
+{
+    char text[64] = "";
+    info(port, "synod_turn_timeout_us:", text, sizeof text);
+    if (f->served_ms == 0)
+        assert_true(strtoull(text, NULL, 10) > f->config.turn_timeout);
+    for (int i = 0; f->served_ms != 0 && strtoull(text, NULL, 10) != f->config.turn_timeout; i++) {
+        assert_true(i < 20000);
+        usleep(1000);
+        info(port, "synod_turn_timeout_us:", text, sizeof text);
+    }
+}
+
 /* Each life does again what ended the one before, and has twice the time for it; at some time it is enough. */
 static void needs_more_time(struct fixture *f, const char *fault)
 {
@@ -550,6 +566,7 @@ static void needs_more_time(struct fixture *f, const char *fault)
     }
     info(port, "synod_last_fault:", last_fault, sizeof last_fault);
     assert_string_equal(last_fault, fault);
+    wait_for_time(f, port);
     assert_int_equal(stop(f, h), EXIT_OK);
     assert_in_range(incarnation(f), 2, 20);
 }
@@ -557,6 +574,15 @@ static void needs_more_time(struct fixture *f, const char *fault)
 static void test_a_turn_that_is_long_ends_at_some_time(void **state)
 {
     struct fixture *f = *state;
+    f->config.turn_timeout = 20000;
+    f->config.turn_timeout_max = UINT64_C(3600) * 1000000;
+    needs_more_time(f, "deadline");
+}
+
+static void test_more_time_is_taken_back_after_a_while(void **state)
+{
+    struct fixture *f = *state;
+    f->served_ms = 300;
     f->config.turn_timeout = 20000;
     f->config.turn_timeout_max = UINT64_C(3600) * 1000000;
     needs_more_time(f, "deadline");
@@ -704,6 +730,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(test_crashes_of_the_configuration, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_life_that_hangs_is_interrupted, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_turn_that_is_long_ends_at_some_time, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_more_time_is_taken_back_after_a_while, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_life_that_is_silent_for_long_is_given_time, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_thread_that_is_stuck_ends_the_process, setup, teardown),
         cmocka_unit_test_setup_teardown(test_loop_in_the_sandbox, setup, teardown),
