@@ -91,6 +91,14 @@ static uint64_t replies_bytes(const struct config *c)
     return all > small ? all : small;
 }
 
+/* A value that a command has brought can be read again, whatever else is asked for with it. */
+uint32_t config_replies_bytes_min(const struct config *c)
+{
+    const uint64_t value = (uint64_t)c->command_bytes_max + FRAME_OVERHEAD / 64;
+    const uint64_t least = value + (uint64_t)REPLY_SMALL_MIN * c->batch_size;
+    return (uint32_t)(least + least / 3);
+}
+
 uint64_t config_frame_bytes_min(const struct config *c)
 {
     const uint64_t values = values_bytes(c), replies = replies_bytes(c);
@@ -113,6 +121,17 @@ static bool check_frame(const struct config *c, struct config_conflict *conflict
                  ") must be at least batch_bytes + command_bytes_max + chunk_bytes_max (1 MiB at "
                  "least) + 64 KiB (%" PRIu64 ")",
                  c->frame_bytes_max, values_bytes(c) + FRAME_OVERHEAD);
+    return false;
+}
+
+static bool check_replies(const struct config *c, struct config_conflict *conflict)
+{
+    const uint32_t replies = c->node_config.limits.replies_bytes, least = config_replies_bytes_min(c);
+    if (replies == 0 || replies >= least)
+        return true;
+    *conflict = (struct config_conflict){.keys = {"command_bytes_max", "batch_size"}};
+    snprintf(conflict->text, sizeof conflict->text, "the replies of a batch (%" PRIu32 ") must have room for %" PRIu32,
+             replies, least);
     return false;
 }
 
@@ -140,5 +159,5 @@ static bool check_memory(const struct config *c, struct config_conflict *conflic
 bool config_check(const struct config *c, struct config_conflict *conflict)
 {
     return check_ranges(c, conflict) && check_quorums(c, conflict) && check_order(c, conflict) && check_frame(c, conflict) &&
-           check_memory(c, conflict);
+           check_replies(c, conflict) && check_memory(c, conflict);
 }

@@ -18,6 +18,9 @@ bool config_check(const struct config *config, struct config_conflict *conflict)
 /* What state_bytes_max may be at most, as memory_bytes_max is. */
 uint64_t config_state_bytes_room(const struct config *config);
 
+/* What the replies of a batch (struct limits) must have room for at least, as the other settings are. */
+uint32_t config_replies_bytes_min(const struct config *config);
+
 /* What frame_bytes_max must be at least, as the other settings are. */
 uint64_t config_frame_bytes_min(const struct config *config);
 

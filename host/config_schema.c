@@ -142,7 +142,7 @@ static const struct config_key setting_keys[] = {
           "Size of a journal file"),
     BYTES("memory_bytes_max", memory_bytes_max, 1 * GIB, 48 * MIB, 4 * GIB,
           "Memory of each component; a node that needs more stops", .governed = KEY_GOVERNED_BELOW, .governed_below = 256 * MIB),
-    BYTES("state_bytes_max", node_config.state_bytes_max, 512 * MIB, 1 * MIB, 3 * GIB,
+    BYTES("state_bytes_max", node_config.state_bytes_max, 512 * MIB, 64 * KIB, 3 * GIB,
           "Memory that keys and values may take, the same on all nodes; a write that needs more is answered -OOM. When it is not "
           "given: no more than memory_bytes_max has room for", GOVERNED),
     TIME("turn_timeout_ms", turn_timeout, 1000, 10, 600000,

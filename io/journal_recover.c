@@ -171,7 +171,7 @@ static bool take_over(struct journal_store *s, struct journal_walk *w, struct pr
 static bool recover_segments(struct journal_store *s, struct problem *problem)
 {
     struct reader reader = {.store = s, .opened = {.file = -1}};
-    struct journal_source source = {.read = read_opened, .context = &reader};
+    struct journal_source source = {.read = read_opened, .context = &reader, .scan_bytes = s->options.scan_bytes};
     struct journal_walk w;
     enum journal_step step;
     journal_walk_begin(&w, source, &s->owner, s->files, s->file_count);

@@ -51,6 +51,7 @@ struct journal_store_options {
     /* Bounds of its own making; 0: the standard ones. */
     uint32_t index_bytes;   /* of a segment for which there is one index entry (256 KiB) */
     uint32_t recover_bytes; /* of a chunk of journal_store_recover, about (1 MiB) */
+    uint32_t scan_bytes;    /* of what is looked at a time behind the last sound group (64 pages) */
 };
 
 /* Opens the journal in the folder (makes one where it has not begun), cuts a torn tail, writes the last valid group again and

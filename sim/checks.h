@@ -66,6 +66,8 @@ enum reached {
     REACHED_RECOVERY_REFUSED,      /* a node refused to start on a damaged journal */
     REACHED_DIVERGED,              /* a node stopped because its state is not that of a majority */
     REACHED_OUTCOME_UNKNOWN,       /* a client was told so */
+    REACHED_NO_REPLY_ROOM,         /* the state machine refused a command because of its batch's replies */
+    REACHED_NO_STATE_ROOM,         /* ... because of its value */
     REACHED_BUSY,
     REACHED_MOVED,
     REACHED_STATES

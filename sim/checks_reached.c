@@ -1,5 +1,6 @@
 /* The situations that a simulation should get into, recognized in what goes by the checks anyway. (REACHED_HELD_AT_CRASH,
- * REACHED_ALL_DOWN, REACHED_TORN_TAIL, REACHED_SEGMENT_ROLLED, REACHED_NO_ROOM and REACHED_RECOVERY_REFUSED are the world's to count.) */
+ * REACHED_ALL_DOWN, REACHED_TORN_TAIL, REACHED_SEGMENT_ROLLED, REACHED_NO_ROOM, REACHED_NO_REPLY_ROOM,
+ * REACHED_NO_STATE_ROOM and REACHED_RECOVERY_REFUSED are the world's to count.) */
 #include "sim/checks_internal.h"
 
 static const char *const names[REACHED_STATES] = {
@@ -35,6 +36,8 @@ static const char *const names[REACHED_STATES] = {
     [REACHED_RECOVERY_REFUSED] = "recovery-refused",
     [REACHED_DIVERGED] = "diverged",
     [REACHED_OUTCOME_UNKNOWN] = "outcome-unknown",
+    [REACHED_NO_REPLY_ROOM] = "no-reply-room",
+    [REACHED_NO_STATE_ROOM] = "no-state-room",
     [REACHED_BUSY] = "busy",
     [REACHED_MOVED] = "moved",
 };

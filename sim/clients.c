@@ -25,7 +25,6 @@ enum {
     KEY_OPERATIONS_MIN = 40,
     KEY_OPERATIONS_MAX = 80,
     OLD_KEY_ONCE_IN = 64,
-    LONG_VALUE_ONCE_IN = 6,
     LET_BE_ONCE_IN = 8,
     PORT_COMMANDS_MAX = 256, /* that wait at a port; more are BUSY */
     REDIRECT_US_MIN = 100,   /* until a client has connected to where it was sent */
@@ -135,7 +134,8 @@ struct clients *clients_new(const struct clients_options *options)
 {
     struct clients *c = memory_new(1, sizeof *c);
     struct dice d = dice_new(options->seed, STREAM);
-    invariant(options->ports != 0 && options->keys > 0 && options->pipeline_max > 0 && options->batch_commands_max > 0);
+    invariant(options->long_value_once_in > 0 && options->ports != 0 && options->keys > 0 && options->pipeline_max > 0 &&
+              options->batch_commands_max > 0);
     c->options = *options;
     c->clients = memory_new(options->count, sizeof *c->clients);
     c->wake_at = memory_new(options->count, sizeof *c->wake_at);
@@ -208,7 +208,7 @@ static bool writes_long(const struct clients *c, size_t operation)
 {
     const struct operation *o = history_get(c->options.history, operation);
     return c->options.value_bytes_max > NAME_BYTES && sort_of(o->key) == KEY_REGISTER && o->value[0] != 0 &&
-           operation * UINT64_C(0x9e3779b97f4a7c15) >> 32 < (UINT64_C(1) << 32) / LONG_VALUE_ONCE_IN;
+           operation * UINT64_C(0x9e3779b97f4a7c15) >> 32 < (UINT64_C(1) << 32) / c->options.long_value_once_in;
 }
 
 /* The value that an operation writes; in memory of the clients or of the history. */
@@ -593,9 +593,28 @@ static bool reply_fits(struct clients *c, size_t operation, const struct reply_i
     }
 }
 
-static bool take_reply(struct clients *c, const struct origin *o, const struct reply_item *reply)
+/* What the state machine may say instead of executing a command: that there is no room for its reply beside the others of its batch,
+ * so that it may be sent again; or none for its value. That the command has no effect then, the judge sees. */
+static bool take_refusal(struct clients *c, uint32_t node, const struct origin *o, const struct reply_item *reply)
+{
+    const char *text = (const char *)reply->bytes.ptr;
+    if (reply->tag != REPLY_ERROR || !c->options.may_be_refused || reply->bytes.len < 5)
+        return false;
+    const bool busy = memcmp(text, "BUSY ", 5) == 0, full = memcmp(text, "OOM ", 4) == 0;
+    if (busy)
+        refuse_origin(c, o, (struct refusal){BUSY, node, 0});
+    else if (full)
+        conclude_origin(c, o, OPERATION_REFUSED);
+    c->statistics.no_reply_room += busy;
+    c->statistics.no_state_room += full;
+    return busy || full;
+}
+
+static bool take_reply(struct clients *c, uint32_t node, const struct origin *o, const struct reply_item *reply)
 {
     size_t len;
+    if (take_refusal(c, node, o, reply))
+        return true;
     bool fits = reply_fits(c, o->operation, reply, &len);
     if (fits && waits(c, o) != NULL)
         history_return(c->options.history, o->operation, OPERATION_OK, reply->integer,
@@ -605,7 +624,7 @@ static bool take_reply(struct clients *c, const struct origin *o, const struct r
 }
 
 /* Hands the replies to a batch that was executed to its clients. */
-static bool take_replies(struct clients *c, const struct batch *b, const struct payload *replies)
+static bool take_replies(struct clients *c, uint32_t node, const struct batch *b, const struct payload *replies)
 {
     struct reply_item reply;
     size_t offset = 0;
@@ -613,7 +632,7 @@ static bool take_replies(struct clients *c, const struct batch *b, const struct 
     bool fits = whole && reply.tag == REPLY_NIL; /* nobody has ever set the key that the first command reads */
     for (size_t i = 0; i < b->count; i++) {
         if (whole && replies_next(replies, &offset, &reply))
-            fits &= take_reply(c, &b->origins[i], &reply);
+            fits &= take_reply(c, node, &b->origins[i], &reply);
         else
             conclude_origin(c, &b->origins[i], OPERATION_UNKNOWN);
     }
@@ -624,7 +643,7 @@ static bool take_answer(struct clients *c, uint32_t node, const struct batch *b,
 {
     uint8_t outcome = (uint8_t)answer->kind;
     if (outcome == OUTCOME_EXECUTED)
-        return take_replies(c, b, &(struct payload){.words = answer->words, .len = answer->len});
+        return take_replies(c, node, b, &(struct payload){.words = answer->words, .len = answer->len});
     for (size_t i = 0; i < b->count; i++) {
         if (outcome == OUTCOME_MOVED)
             refuse_origin(c, &b->origins[i], (struct refusal){MOVED, node, answer->kind >> 8});

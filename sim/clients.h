@@ -21,13 +21,15 @@ struct clients;
 
 struct clients_options {
     uint64_t seed;
-    uint32_t count;           /* clients */
-    uint32_t pipeline_max;    /* commands that a client sends at once */
-    uint64_t think_us;        /* on average, between answers and the next commands */
-    uint64_t patience_us;     /* after which a client gives up and calls the outcome unknown */
-    uint32_t keys;            /* in use at a time; after some operations a key is retired and a new one takes its place */
-    uint32_t value_bytes_max; /* some values are padded to this (in the command only: see operation.value) */
+    uint32_t count;              /* clients */
+    uint32_t pipeline_max;       /* commands that a client sends at once */
+    uint64_t think_us;           /* on average, between answers and the next commands */
+    uint64_t patience_us;        /* after which a client gives up and calls the outcome unknown */
+    uint32_t keys;               /* in use at a time; after some operations a key is retired and a new one takes its place */
+    uint32_t value_bytes_max;    /* some values are padded to this (in the command only: see operation.value) */
+    uint32_t long_value_once_in; /* that is, of those that are not read as numbers or appended to */
     uint32_t batch_commands_max;
+    bool may_be_refused;     /* by the state machine: it is small, or the replies of a batch have little room */
     node_set ports;          /* nodes with a client port */
     struct history *history; /* borrowed */
 };
@@ -71,6 +73,7 @@ void clients_resume(struct clients *c, uint64_t now);
 struct clients_statistics {
     uint64_t commands, executed, refused, unknown; /* operations begun, and what became of them */
     uint64_t batches;                              /* handed to nodes */
+    uint64_t no_reply_room, no_state_room;         /* commands that the state machine refused */
     uint64_t moved, busy;                          /* answers of commands that were refused so, perhaps for a while */
 };
 struct clients_statistics clients_statistics(const struct clients *c);

@@ -234,6 +234,7 @@ static bool open_files(struct machine *m)
         .context = m,
         .index_bytes = m->host.index_bytes,
         .recover_bytes = m->host.recover_bytes,
+        .scan_bytes = m->host.scan_bytes,
     };
     return journal_store_open(&m->storage.store, &options, &m->problem);
 }

@@ -17,7 +17,18 @@ enum { STANDARD = 700000 };
 
 /* Dice of their own, so that what is added does not move what else a seed decides; how often nodes handle one message at a time; and how
  * often a kind of faults is on that has such dice. */
-enum { HANDLING_STREAM = 2, ONE_AT_A_TIME = 40000, STATES_STREAM = 3, REGOVERNED_STREAM, GREETINGS_STREAM, ADDED = 300000 };
+enum {
+    HANDLING_STREAM = 2,
+    ONE_AT_A_TIME = 40000,
+    STATES_STREAM = 3,
+    REGOVERNED_STREAM,
+    GOVERNED_STREAM,
+    GREETINGS_STREAM,
+    ADDED = 300000
+};
+
+/* Bytes that the state may take, and how often that is so little that clients hear of it. */
+enum { STATE_BYTES = 64 << 20, SMALL_STATES = 150000 };
 
 /* How often a fault happens in worlds in which it is on: per million opportunities. One that the world strikes (sim/strikes.c) has an
  * opportunity every 20 ms, the others with each message or call. */
@@ -145,6 +156,8 @@ static void draw_limits(struct limits *l, struct dice *d)
     l->release_bytes = draw_limit(d, 1, 64 << 10);
     l->step_work = draw_limit(d, 1, 64 << 10);
     l->apply = draw_limit(d, 1, 64);
+    l->apply_bytes = draw_limit(d, 1, 4 << 10);
+    l->call_work = draw_limit(d, 1, 4 << 10);
     l->results_bytes = draw_limit(d, 1, 64 << 10);
     l->read_bytes = draw_limit(d, 1, 16 << 10);
     l->requests = draw_limit(d, 1, 8);
@@ -159,6 +172,7 @@ static void draw_host(struct host_settings *h, struct dice *d)
     h->group_bytes = dice_chance(d, STANDARD) ? 4 << 20 : plan_rate(d, 1, 64 << 10);
     h->index_bytes = draw_limit(d, 1, 256 << 10);
     h->recover_bytes = draw_limit(d, 1, 64 << 10);
+    h->scan_bytes = draw_limit(d, 1, 64 << 10);
 }
 
 /* What may differ from one life of a node to the next. */
@@ -193,7 +207,7 @@ static void draw_settings(struct plan *p, struct dice *d)
     c->acceptors_send_learns = dice_chance(d, 500000);
     c->learners_send_executed = dice_chance(d, 300000);
     c->durability = DURABILITY_FSYNC;
-    c->state_bytes_max = 64 << 20;
+    c->state_bytes_max = STATE_BYTES;
     c->bytes_in_flight_max = UINT64_C(64) << 10
                                           << 2 * dice_roll(d, 3); /* the least that a configuration may say, and more */
     reconfigure(c, d);
@@ -219,6 +233,7 @@ static void draw_clients(struct plan *p, struct dice *d)
         .patience_us = dice_range(d, 1000, 5000) * MILLISECOND,
         .keys = (uint32_t)dice_range(d, 4, 40),
         .value_bytes_max = value_bytes[dice_roll(d, 10)],
+        .long_value_once_in = 6,
         .batch_commands_max = (uint32_t)dice_range(d, 1, 100),
         .ports = p->config.proposers,
     };
@@ -237,6 +252,21 @@ static struct config settings_of(const struct plan *p, const struct node_config 
     c.frame_bytes_max = p->frame_bytes_max;
     c.peer_queue_bytes_max = p->network.queue_bytes_max;
     return c;
+}
+
+/* What the state machine's clients may be refused by: the same on all nodes, in all lives. */
+static void draw_governed(struct plan *p)
+{
+    const struct config settings = settings_of(p, &p->config);
+    struct dice d = dice_new(p->seed, GOVERNED_STREAM);
+    if (dice_chance(&d, SMALL_STATES))
+        p->config.state_bytes_max = plan_rate(&d, 64 << 10, 1 << 20);
+    const uint32_t least = config_replies_bytes_min(&settings);
+    if (!dice_chance(&d, STANDARD)) {
+        p->config.limits.replies_bytes = plan_rate(&d, least, least * 2);
+        p->clients.long_value_once_in = 2;
+    }
+    p->clients.may_be_refused = p->config.limits.replies_bytes != 0 || p->config.state_bytes_max < STATE_BYTES;
 }
 
 /* Whether an operator could write it down. */
@@ -438,6 +468,7 @@ void plan_draw(struct plan *p, const struct plan_options *options)
     p->config.event_driven = !dice_chance(&handling, ONE_AT_A_TIME);
     p->config.bytes_in_flight_max = dice_chance(&handling, 300000) ? 1 << 20 : plan_rate(&handling, 64 << 10, 128 << 10);
     draw_clients(p, &d);
+    draw_governed(p);
     draw_network(p, &d);
     draw_faults(p, &d, options->faults);
     draw_added_faults(p, options->faults);

@@ -28,9 +28,9 @@ struct plan_options {
 /* What a node's host goes by. */
 struct host_settings {
     uint64_t segment_bytes;
-    uint32_t group_bytes;                /* of a group of the journal that others wait behind, about */
-    uint32_t index_bytes, recover_bytes; /* struct journal_store_options */
-    uint32_t batch_commands_max;         /* of its clients */
+    uint32_t group_bytes;                            /* of a group of the journal that others wait behind, about */
+    uint32_t index_bytes, recover_bytes, scan_bytes; /* struct journal_store_options */
+    uint32_t batch_commands_max;                     /* of its clients */
 };
 
 struct plan {

@@ -348,6 +348,8 @@ static void sum_up(struct world *w)
     r->trace_hash = w->trace.hash;
     r->simulated_us = w->now - BEGIN_US;
     r->clients = clients_statistics(w->clients);
+    checks_reached(w->checks)[REACHED_NO_REPLY_ROOM] = r->clients.no_reply_room;
+    checks_reached(w->checks)[REACHED_NO_STATE_ROOM] = r->clients.no_state_room;
     memcpy(r->reached, checks_reached(w->checks), sizeof r->reached);
     for (uint32_t i = 0; i < FAULTS; i++) {
         r->fired[i] = w->faults.fired[i];

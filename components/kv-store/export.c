@@ -14,9 +14,9 @@ static struct state_machine *machine(void)
     return one;
 }
 
-void exports_synod_paxos_state_machine_start(uint64_t state_bytes_max)
+void exports_synod_paxos_state_machine_start(uint64_t state_bytes_max, uint32_t call_work)
 {
-    state_machine_start(machine(), state_bytes_max);
+    state_machine_start(machine(), state_bytes_max, call_work);
     shim_call_done();
 }
 

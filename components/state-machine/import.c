@@ -19,10 +19,10 @@ struct state_machine *state_machine_new(void) { return &imported; }
 
 void state_machine_free(struct state_machine *m) { (void)m; }
 
-void state_machine_start(struct state_machine *m, uint64_t state_bytes_max)
+void state_machine_start(struct state_machine *m, uint64_t state_bytes_max, uint32_t call_work)
 {
     (void)m;
-    synod_paxos_state_machine_start(state_bytes_max);
+    synod_paxos_state_machine_start(state_bytes_max, call_work);
 }
 
 void state_machine_seed(struct state_machine *m, uint64_t low, uint64_t high)

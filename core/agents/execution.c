@@ -4,9 +4,9 @@
 #include "core/base/memory.h"
 #include "core/base/mutant.h"
 
-/* What the state machine gets at a time: limits.apply commands, and so many bytes (one command at least), each argument worth as
- * much as a small one. When it stops early they are given again, so they must be cheap beside the work after which it stops. */
-enum { APPLY_BYTES_MAX = 64 * 1024, ARGUMENT_BYTES = 32 };
+/* What the state machine gets at a time: limits.apply commands, and limits.apply_bytes (one command at least), each argument worth
+ * as much as a small one. When it stops early they are given again, so they must be cheap beside the work after which it stops. */
+enum { ARGUMENT_BYTES = 32 };
 
 /* All packed replies of a batch have to fit into memory, and into a frame (one reply of the kv-store is a little more than 8 MiB
  * at most): limits.replies_bytes. Each command has its small share, a quarter of that in all; what is left is for longer replies,
@@ -17,7 +17,7 @@ void execution_init(struct execution *x, const struct node_config *config)
 {
     *x = (struct execution){.limits = limits_effective(&config->limits), .machine = state_machine_new()};
     if (config->state_bytes_max != 0)
-        state_machine_start(x->machine, config->state_bytes_max);
+        state_machine_start(x->machine, config->state_bytes_max, x->limits.call_work);
 }
 
 void execution_close(struct execution *x)
@@ -109,9 +109,9 @@ static size_t commands_to_give(const struct execution *x)
     uint64_t bytes = 0;
     while (end < all->count && end - x->applied < x->limits.apply) {
         const struct bytes_list *args = &all->commands[end].args;
-        for (size_t i = 0; i < args->len && bytes <= APPLY_BYTES_MAX; i++)
+        for (size_t i = 0; i < args->len && bytes <= x->limits.apply_bytes; i++)
             bytes += ARGUMENT_BYTES + args->ptr[i].len;
-        if (bytes > APPLY_BYTES_MAX && end > x->applied)
+        if (bytes > x->limits.apply_bytes && end > x->applied)
             break;
         end++;
     }

@@ -16,7 +16,7 @@ struct executed {
 };
 
 struct execution {
-    struct limits limits; /* `step_work`, `apply` and `replies_bytes` */
+    struct limits limits; /* `step_work`, `apply`, `apply_bytes` and `replies_bytes` */
     struct state_machine *machine;
     struct entry *entries; /* copies: [0, first) executed in this step, [first, count) still to be */
     size_t first, count, capacity;

@@ -22,6 +22,8 @@ struct limits {
     uint32_t release_bytes; /* of values taken from the learner at a time, about */
     uint32_t step_work;     /* done by a step: bytes of values and replies, and what the state machine says it has spent */
     uint32_t apply;         /* commands that the state machine gets at a time */
+    uint32_t apply_bytes;   /* and bytes of their arguments, about: one command at least */
+    uint32_t call_work;     /* after which the state machine leaves the rest of them for later; 0: as it says */
     uint32_t results_bytes; /* of recent results that are remembered */
     uint32_t read_bytes;    /* read back from the journal in one step for a peer, however small the messages may be */
     uint32_t requests;      /* of peers that lack slots which wait; beyond that they are dropped, and ask again */
@@ -45,6 +47,8 @@ static inline struct limits limits_effective(const struct limits *l)
         .release_bytes = l->release_bytes != 0 ? l->release_bytes : UINT32_C(4) << 20,
         .step_work = l->step_work != 0 ? l->step_work : UINT32_C(1) << 20,
         .apply = l->apply != 0 ? l->apply : 256,
+        .apply_bytes = l->apply_bytes != 0 ? l->apply_bytes : UINT32_C(64) << 10,
+        .call_work = l->call_work,
         .results_bytes = l->results_bytes != 0 ? l->results_bytes : UINT32_C(16) << 20,
         .read_bytes = l->read_bytes != 0 ? l->read_bytes : UINT32_C(64) << 10,
         .requests = l->requests != 0 ? l->requests : 64,

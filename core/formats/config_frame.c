@@ -1,6 +1,6 @@
 /* node-config and node-status as bytes.
  *
- *     0  magic 4: "SC05" a configuration, "SS01" a status; the digits are the version
+ *     0  magic 4: "SC06" a configuration, "SS01" a status; the digits are the version
  *     4  zero  4
  *     8  the fields in the order of the tables below, 8 bytes each, whatever their width in C
  *        zeros up to CONFIG_FRAME_WORDS, STATUS_FRAME_WORDS
@@ -12,7 +12,7 @@
 
 #include "core/base/cursor.h"
 
-enum { CONFIG_MAGIC = 0x35304353, STATUS_MAGIC = 0x31305353 };
+enum { CONFIG_MAGIC = 0x36304353, STATUS_MAGIC = 0x31305353 };
 
 struct field {
     size_t offset;
@@ -64,6 +64,8 @@ static const struct field config_fields[] = {
     CONFIG_U32(limits.release_bytes),
     CONFIG_U32(limits.step_work),
     CONFIG_U32(limits.apply),
+    CONFIG_U32(limits.apply_bytes),
+    CONFIG_U32(limits.call_work),
     CONFIG_U32(limits.results_bytes),
     CONFIG_U32(limits.read_bytes),
     CONFIG_U32(limits.requests),

@@ -4,13 +4,15 @@
 #include "core/base/memory.h"
 #include "core/base/mutant.h"
 
-enum { SCAN_BYTES = 64 * JOURNAL_PAGE };
+enum { SCAN_BYTES = 64 * JOURNAL_PAGE }; /* what ships of journal_source.scan_bytes */
 
 void journal_walk_begin(struct journal_walk *w, struct journal_source source, const struct journal_owner *owner,
                         struct journal_file *files, size_t count)
 {
     invariant(count > 0);
     *w = (struct journal_walk){.source = source, .owner = owner, .files = files, .count = count};
+    if (source.scan_bytes == 0)
+        w->source.scan_bytes = SCAN_BYTES;
 }
 
 void journal_walk_close(struct journal_walk *w)
@@ -164,9 +166,10 @@ static bool tail_scan(struct journal_walk *w, struct tail *tail)
     const struct journal_file *file = &w->files[w->segment];
     struct journal_group found = {0};
     *tail = (struct tail){.end = w->offset};
-    journal_group_reserve(&w->group, SCAN_BYTES);
-    for (uint64_t at = w->offset; at < file->bytes; at += SCAN_BYTES) {
-        size_t len = file->bytes - at < SCAN_BYTES ? (size_t)(file->bytes - at) : SCAN_BYTES;
+    const size_t piece = (w->source.scan_bytes + JOURNAL_PAGE - 1) / JOURNAL_PAGE * JOURNAL_PAGE;
+    journal_group_reserve(&w->group, piece);
+    for (uint64_t at = w->offset; at < file->bytes; at += piece) {
+        size_t len = file->bytes - at < piece ? (size_t)(file->bytes - at) : piece;
         if (!w->source.read(w->source.context, w->segment, at, w->group.words, len))
             return false;
         for (size_t page = 0; page < len; page += JOURNAL_PAGE) {

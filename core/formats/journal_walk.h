@@ -17,6 +17,7 @@ struct journal_source {
     /* False: they could not be read. The walk asks for nothing past the `bytes` of a file. */
     bool (*read)(void *context, size_t segment, uint64_t offset, void *to, size_t len);
     void *context;
+    uint32_t scan_bytes; /* of a piece in which the rest of a segment is looked through, in whole pages; 0: what ships */
 };
 
 struct journal_file {

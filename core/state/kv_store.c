@@ -54,7 +54,7 @@ struct state_machine *state_machine_new(void)
 {
     struct state_machine *m = memory_new(1, sizeof *m);
     kv_table_init(&m->table);
-    m->state_bytes_max = STATE_BYTES_MAX_STANDARD;
+    state_machine_start(m, STATE_BYTES_MAX_STANDARD, 0);
     for (uint8_t i = 0; i < COMMAND_COUNT; i++) {
         struct bytes name = kv_text(commands[i].name);
         name_table_add(&m->names, command_name(name.ptr, name.len), i);
@@ -62,7 +62,11 @@ struct state_machine *state_machine_new(void)
     return m;
 }
 
-void state_machine_start(struct state_machine *m, uint64_t state_bytes_max) { m->state_bytes_max = state_bytes_max; }
+void state_machine_start(struct state_machine *m, uint64_t state_bytes_max, uint32_t call_work)
+{
+    m->state_bytes_max = state_bytes_max;
+    m->call_work = call_work != 0 && call_work < KV_CALL_WORK_MAX ? call_work : KV_CALL_WORK_MAX;
+}
 
 void state_machine_seed(struct state_machine *m, uint64_t low, uint64_t high)
 {
@@ -259,7 +263,7 @@ static struct applied execute_all(struct state_machine *m, const struct command 
     m->table.work = 0;
     m->room = room;
     m->replies = memory_reserve(m->replies, &m->replies_capacity, count, sizeof *m->replies);
-    while (done < count && m->table.work < KV_CALL_WORK_MAX) {
+    while (done < count && m->table.work < m->call_work) {
         struct reply *r = &m->replies[done];
         m->table.work += arguments_work(&list[done]);
         execute(m, &list[done], read_only, r);

@@ -30,6 +30,7 @@ enum {
 struct state_machine {
     struct kv_table table;
     uint64_t state_bytes_max; /* bound of table.bytes */
+    uint32_t call_work;       /* KV_CALL_WORK_MAX, or less */
     struct name_table names;
     struct reply *replies;
     size_t replies_capacity;

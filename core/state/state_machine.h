@@ -97,9 +97,9 @@ struct state_machine;
 struct state_machine *state_machine_new(void);
 void state_machine_free(struct state_machine *m);
 
-/* What all nodes have alike, before the first command: bytes of memory that keys and values may take. A machine that is not told
- * takes the standard. */
-void state_machine_start(struct state_machine *m, uint64_t state_bytes_max);
+/* Before the first command. What all nodes have alike: bytes of memory that keys and values may take. And what is this node's own:
+ * the work after which apply and query stop early; 0: the machine's own measure. A machine that is not told takes the standard. */
+void state_machine_start(struct state_machine *m, uint64_t state_bytes_max, uint32_t call_work);
 enum { STATE_BYTES_MAX_STANDARD = 512 * 1024 * 1024 };
 
 /* Random bits that the log has agreed on: once, before the first command, unless a snapshot was loaded (which holds them). No

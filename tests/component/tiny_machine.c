@@ -24,10 +24,11 @@ void state_machine_free(struct state_machine *m)
     free(m);
 }
 
-void state_machine_start(struct state_machine *m, uint64_t state_bytes_max)
+void state_machine_start(struct state_machine *m, uint64_t state_bytes_max, uint32_t call_work)
 {
     (void)m;
     (void)state_bytes_max; /* it has eight */
+    (void)call_work;
 }
 
 void state_machine_seed(struct state_machine *m, uint64_t low, uint64_t high)

@@ -61,6 +61,7 @@ static inline struct clients_options options_of(uint32_t count, uint32_t pipelin
                                     .patience_us = SECOND,
                                     .keys = 8,
                                     .value_bytes_max = 100,
+                                    .long_value_once_in = 6,
                                     .batch_commands_max = 10,
                                     .ports = all_nodes};
 }

@@ -618,9 +618,9 @@ static void test_bad_snapshots(void **state)
     refuse(m, copy, good.bytes.len, "out of order");
     /* More than may be, and another key of the hash in the second chunk. */
     const char *error = NULL;
-    state_machine_start(m, kv_cost(1, 1) * 3 - 1);
+    state_machine_start(m, kv_cost(1, 1) * 3 - 1, 0);
     refuse(m, good.bytes.ptr, good.bytes.len, "larger than state_bytes_max");
-    state_machine_start(m, STATE_BYTES_MAX_STANDARD);
+    state_machine_start(m, STATE_BYTES_MAX_STANDARD, 0);
     assert_true(state_machine_snapshot_load(m, good.bytes, true, false, &error));
     memcpy(copy, good.bytes.ptr, good.bytes.len);
     copy[8] ^= 1;
