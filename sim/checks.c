@@ -45,6 +45,7 @@ struct checks *checks_new(const struct checks_options *options)
 {
     struct checks *c = memory_new(1, sizeof *c);
     c->options = *options;
+    c->reference = options->executes != NULL ? reference_new(options->executes) : NULL;
     c->held_capacity = 8;
     while (c->held_capacity < UINT64_C(4) * options->alpha)
         c->held_capacity *= 2;
@@ -70,6 +71,9 @@ void checks_free(struct checks *c)
         free(c->nodes[node].pending);
         free(c->nodes[node].held);
     }
+    for (size_t i = 0; i < c->batch_count; i++)
+        payload_free(&c->batches[i].value);
+    reference_free(c->reference);
     free(c->batch_by_hash.places);
     free(c->batch_by_token.places);
     free(c->batches);
@@ -196,6 +200,8 @@ uint32_t checks_value(struct checks *c, uint32_t node, uint8_t kind, const struc
     else if (header.id.origin != b->node || header.id.incarnation != b->incarnation || header.id.number == 0)
         checks_fail(c, CHECK_VALIDITY, "node %u proposes a batch of node %u in life %u as %u.%u.%" PRIu64, node, b->node,
                     b->incarnation, header.id.origin, header.id.incarnation, header.id.number);
+    if (c->reference != NULL && b->stamped == 0)
+        b->value = payload_copy(value);
     b->stamped = hash.value;
     b->number = header.id.number;
     return number;

@@ -84,7 +84,9 @@ struct checks_options {
     uint32_t alpha;
     uint64_t bytes_in_flight_max;
     uint64_t frame_bytes_max;
-    bool lied_to; /* hostile messages happen: what a node believes of what others say may be false for a while */
+    const struct node_config
+        *executes; /* what is chosen is executed beside, with what is governed here (sim/reference.h); NULL: not */
+    bool lied_to;  /* hostile messages happen: what a node believes of what others say may be false for a while */
 };
 
 struct checks *checks_new(const struct checks_options *options);

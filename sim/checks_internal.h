@@ -7,6 +7,7 @@
 
 #include "core/base/memory.h"
 #include "sim/checks.h"
+#include "sim/reference.h"
 
 /* ---- Ballots as numbers ---- */
 
@@ -70,6 +71,7 @@ struct batch {
     uint64_t stamped;                /* value_hash.value with its header filled in; 0: not seen yet */
     uint64_t number;                 /* of its id, from the stamp */
     uint64_t chosen_in, executed_in; /* slots; 0: none yet */
+    struct payload value;            /* with its header filled in, until learners have executed it or left it out */
     uint32_t node, incarnation;      /* the life it was submitted to */
     uint32_t commands;
     bool forwarded;
@@ -161,6 +163,8 @@ struct checks {
     size_t batch_count, batch_capacity;
     struct key_map batch_by_hash, batch_by_token;
     struct batch_id executed_last[NODE_ID_MAX + 1]; /* by origin */
+    struct reference *reference;                    /* NULL: there is none */
+    uint64_t reference_hash;                        /* before the prefix */
 
     struct checked_node nodes[NODE_ID_MAX + 1];
     uint64_t held_capacity; /* of each node's window of records: a power of two, 4 alpha slots at least */

@@ -163,6 +163,8 @@ static void execute(struct checks *c, uint64_t slot, struct batch *b)
     if (!newer)
         return;
     *last = (struct batch_id){b->node, b->incarnation, b->number};
+    if (c->reference != NULL)
+        c->reference_hash = reference_execute(c->reference, &b->value);
     b->executed_in = slot;
     c->slots[slot + 1].commands += b->commands;
 }
@@ -174,6 +176,11 @@ static void advance_prefix(struct checks *c)
         next->commands = c->slots[c->prefix].commands;
         if (p->batch != 0)
             execute(c, c->prefix, &c->batches[p->batch]);
+        payload_free(&c->batches[p->batch].value); /* that of no batch is empty */
+        if (c->reference != NULL) {
+            c->slots[c->prefix + 1].state_hash = c->reference_hash;
+            c->slots[c->prefix + 1].state_known = true;
+        }
     }
 }
 

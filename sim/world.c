@@ -222,6 +222,7 @@ static void create(struct world *w, const struct world_options *options, struct 
         .alpha = c->alpha,
         .bytes_in_flight_max = c->bytes_in_flight_max,
         .frame_bytes_max = w->plan.frame_bytes_max,
+        .executes = c,
         .lied_to = w->plan.rate[FAULT_HOSTILE] > 0,
     };
     w->checks = checks_new(&checks);

@@ -10,7 +10,9 @@
 #include <unistd.h>
 
 #include "core/runners/ports.h"
+#include "core/state/state_machine.h"
 #include "host/config.h"
+#include "host/config_check.h"
 #include "host/config_schema.h"
 
 /* Lines 1 to 5; what a case adds starts on line 6. */
@@ -612,6 +614,25 @@ static int leave(void **state)
     return chdir("/") != 0 || rmdir(folder) != 0;
 }
 
+/* No file says them, but the simulator does (sim/plan.c). */
+static void replies_have_room_for_a_value(void **state)
+{
+    (void)state;
+    struct config config = {0};
+    struct config_conflict conflict;
+    config_settings_standard(&config);
+    config.node_config.acceptors = 0xe;
+    config.node_config.phase1_quorum = config.node_config.phase2_quorum = 2;
+    assert_true(config_check(&config, &conflict));
+    const uint32_t least = config_replies_bytes_min(&config);
+    assert_true(least > config.command_bytes_max + REPLY_SMALL_MIN * config.batch_size);
+    config.node_config.limits.replies_bytes = least;
+    assert_true(config_check(&config, &conflict));
+    config.node_config.limits.replies_bytes--;
+    assert_false(config_check(&config, &conflict));
+    assert_string_equal(conflict.keys[0], "command_bytes_max");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -627,6 +648,7 @@ int main(void)
         cmocka_unit_test(test_small_memory),
         cmocka_unit_test(test_examples),
         cmocka_unit_test(test_documentation),
+        cmocka_unit_test(replies_have_room_for_a_value),
     };
     return cmocka_run_group_tests(tests, enter, leave);
 }

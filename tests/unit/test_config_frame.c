@@ -10,7 +10,7 @@
 #include "core/formats/config_frame.h"
 #include "tests/unit/random.h"
 
-enum { CONFIG_FIELDS = 41, STATUS_FIELDS = 17 };
+enum { CONFIG_FIELDS = 43, STATUS_FIELDS = 17 };
 
 static struct node_config sample_config(void)
 {
@@ -43,7 +43,7 @@ static struct node_config sample_config(void)
     config.request_timeout = UINT64_MAX;
     config.state_bytes_max = UINT64_MAX - 2;
     config.seed = (struct seed){UINT64_MAX - 3, 35};
-    config.limits = (struct limits){23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, UINT32_MAX};
+    config.limits = (struct limits){23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, UINT32_MAX};
     return config;
 }
 
@@ -104,7 +104,7 @@ static void test_the_order_of_the_fields(void **state)
     struct packet packet;
     config_frame_encode(&config, words, &packet);
     static const uint64_t expected_config[1 + CONFIG_FIELDS] = {
-        0x35304353,
+        0x36304353,
         3,
         UINT32_MAX,
         0x0e,
@@ -145,6 +145,8 @@ static void test_the_order_of_the_fields(void **state)
         32,
         33,
         34,
+        35,
+        36,
         UINT32_MAX,
     };
     assert_memory_equal(words, expected_config, sizeof expected_config);
@@ -166,12 +168,13 @@ static void test_each_field_has_its_range(void **state)
 {
     (void)state;
     static const uint64_t config_max[1 + CONFIG_FIELDS] = {
-        0x35304353, 63,         UINT32_MAX, UINT64_MAX,        UINT64_MAX,     UINT64_MAX, UINT32_MAX,
+        0x36304353, 63,         UINT32_MAX, UINT64_MAX,        UINT64_MAX,     UINT64_MAX, UINT32_MAX,
         UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT64_MAX,        UINT32_MAX,     UINT32_MAX, 1,
         1,          1,          1,          DURABILITY_MEMORY, LEADER_HIGHEST, UINT64_MAX, UINT64_MAX,
         UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX,        UINT64_MAX,     UINT64_MAX, UINT64_MAX,
         UINT64_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX,        UINT32_MAX,     UINT32_MAX, UINT32_MAX,
         UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX,        UINT32_MAX,     UINT32_MAX, UINT32_MAX,
+        UINT32_MAX, UINT32_MAX,
     };
     uint64_t words[CONFIG_FRAME_WORDS];
     struct packet packet;

@@ -312,6 +312,30 @@ static void answers_must_fit(void **state)
 }
 
 /* Long values are words to the history, if every byte is right. */
+/* What the state machine refused for want of room did not happen: for its reply, and then it is sent again; or for its value. */
+static void the_state_machine_may_refuse(void **state)
+{
+    (void)state;
+    for (int way = 0; way < 4; way++) {
+        struct clients_options options = options_of(1, 1);
+        options.may_be_refused = way < 2;
+        struct fake *f = fake_new(&options);
+        struct held h = until_batch(f);
+        size_t number = history_count(f->history) - 1;
+        const char *text = way % 2 == 0 ? "BUSY no room for this one" : "OOM command not allowed";
+        struct reply list[2] = {{.tag = REPLY_NIL}, text_reply(REPLY_ERROR, text)};
+        h.node = 1;
+        assert_true(reply_with(f, &h, list, 2) == (way < 2));
+        const uint8_t outcome = history_get(f->history, number)->outcome;
+        assert_true(way == 0   ? outcome == OPERATION_PENDING || outcome == OPERATION_REFUSED
+                    : way == 1 ? outcome == OPERATION_REFUSED
+                               : outcome == OPERATION_UNKNOWN);
+        assert_int_equal(clients_statistics(f->clients).no_reply_room, way == 0);
+        assert_int_equal(clients_statistics(f->clients).no_state_room, way == 1);
+        fake_free(f);
+    }
+}
+
 static void long_values_are_checked_whole(void **state)
 {
     (void)state;
@@ -604,6 +628,7 @@ int main(void)
         cmocka_unit_test(a_port_says_who_leads),
         cmocka_unit_test(a_port_with_too_much_is_busy),
         cmocka_unit_test(answers_must_fit),
+        cmocka_unit_test(the_state_machine_may_refuse),
         cmocka_unit_test(long_values_are_checked_whole),
         cmocka_unit_test(a_run_is_linearizable),
         cmocka_unit_test(cheating_is_noticed),
