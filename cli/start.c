@@ -275,8 +275,8 @@ int verb_start(int argc, char **argv)
         .option_count = sizeof rows / sizeof rows[0],
         .exit_codes =
             "  0  stopped as asked\n  1  a node failed, and restarting it did not help\n"
-            "  2  wrong command line or configuration, or governed settings that changed; a port in use, a component that\n"
-            "     cannot be used\n"
+            "  2  wrong command line or configuration, or governed settings that changed or are not those of the other nodes;\n"
+            "     a port in use, a component that cannot be used\n"
             "  3  data folder: not formatted, another node's, in use, corrupt\n"
             "  4  a sync to disk failed: final, do not restart the node on this disk\n"
             "  6  a node's state is not that of the others: final, do not restart it\n",

@@ -1,7 +1,6 @@
 /* Datagrams from anybody, as a UDP network takes them: any bytes; frames that are sound, of any node, instance and life;
- * and frames that were sound until one byte changed. Taken are exactly the sound ones of who may speak: a node of the
- * configuration, with the instance that it was first heard with, in no earlier life than the latest heard of. Nothing else
- * changes anything. */
+ * and frames that were sound until one byte changed. In between, nodes greet over TCP, in any life, some with other governed settings.
+ * Taken are exactly the sound datagrams of the life of a node whose greeting was taken last. Nothing else changes anything. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,13 +9,14 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { SELF = 1, NODES = 3, SENDERS = 5, BODY_MAX = 64, QUEUE_MAX = 1024 };
+enum { SELF = 1, NODES = 3, SENDERS = 5, BODY_MAX = 64, QUEUE_MAX = 1024, CLUSTER = 7 };
 
 struct world {
     struct udp_network network;
     struct config config;
     struct config_node nodes[NODES];
-    struct frame_origin known[SENDERS]; /* its latest life; zero: never heard */
+    struct frame_origin known[SENDERS];   /* its latest life; zero: never heard */
+    struct frame_origin greeted[SENDERS]; /* the life that greeted last; zero: never */
     size_t inputs;
 };
 
@@ -60,26 +60,55 @@ static void open_world(struct world *w)
     w->config.peer_queue_bytes_max = QUEUE_MAX;
     const struct network_options options = {
         .config = &w->config,
-        .origin = {.cluster = 7, .sender = SELF},
+        .origin = {.cluster = CLUSTER, .sender = SELF},
         .accept_peer = accept_peer,
         .logger = logger,
         .on_input = on_input,
         .context = w,
     };
     network_init(&w->network.tcp.base, NULL, &loop, &options);
+    for (uint32_t i = 0; i < NODES; i++)
+        w->network.tcp.peers[i + 1].dialer.config = &w->nodes[i];
+    w->network.tcp.base.open = 1; /* so that the last link does not release it */
 }
 
-/* Whether what comes from this origin is to be taken, as far as what was heard before says. */
+/* Whether a datagram of this origin is to be taken. */
 static bool expected(const struct world *w, const struct frame_origin *o)
 {
-    if (o->cluster != 7 || o->sender < 1 || o->sender > NODES || o->sender == SELF)
-        return false;
-    const struct frame_origin *known = &w->known[o->sender];
-    if (known->sender == 0)
-        return true;
-    const bool later = o->incarnation > known->incarnation;
-    return known->instance[0] == o->instance[0] &&
-           (later || (o->incarnation == known->incarnation && o->nonce == known->nonce));
+    return o->cluster == CLUSTER && o->sender != 0 && network_same_origin(o, &w->greeted[o->sender]);
+}
+
+static struct frame_origin any_origin(struct input *in)
+{
+    return (struct frame_origin){.cluster = next(in) % 8 == 0 ? 8 : CLUSTER,
+                                 .sender = next(in) % SENDERS,
+                                 .incarnation = next(in) % 4,
+                                 .nonce = next(in) % 2,
+                                 .instance = {(uint8_t)(1 + next(in) % 2)}};
+}
+
+/* Somebody connects, greets, and hangs up. */
+static void greet(struct world *w, struct input *in)
+{
+    struct tcp_network *n = &w->network.tcp;
+    const struct frame_origin origin = any_origin(in);
+    const struct packet greeting = network_greeting(&n->base, 0);
+    uint64_t words[FRAME_HEADER_WORDS + GOVERNED_TEXT_MAX / 8] = {0};
+    const bool differs = next(in) % 4 == 0;
+    const uint64_t before = n->base.statistics.frames_in;
+    struct link *l = link_new(n);
+    memcpy(words + FRAME_HEADER_WORDS, greeting.words.ptr, greeting.len);
+    if (differs)
+        ((char *)(words + FRAME_HEADER_WORDS))[next(in) % greeting.len] ^= 1;
+    frame_encode(&origin, words + FRAME_HEADER_WORDS, greeting.len, words);
+    memcpy(l->buffer, words, FRAME_HEADER_SIZE + words_for(greeting.len) * 8);
+    link_take(l, FRAME_HEADER_SIZE + words_for(greeting.len) * 8);
+    if (n->base.statistics.frames_in > before) {
+        invariant(!differs);
+        w->greeted[origin.sender] = origin;
+    }
+    link_close(l);
+    uv_run(n->base.loop, UV_RUN_NOWAIT);
 }
 
 static void take(struct world *w, const uint64_t *words, size_t size)
@@ -97,11 +126,7 @@ static void speak(struct world *w, struct input *in)
 {
     struct network *n = &w->network.tcp.base;
     uint64_t words[FRAME_HEADER_WORDS + BODY_MAX / 8] = {0};
-    struct frame_origin origin = {.cluster = next(in) % 8 == 0 ? 8 : 7,
-                                  .sender = next(in) % SENDERS,
-                                  .incarnation = next(in) % 4,
-                                  .nonce = next(in) % 2,
-                                  .instance = {(uint8_t)(1 + next(in) % 2)}};
+    const struct frame_origin origin = any_origin(in);
     uint32_t len = next(in) % (BODY_MAX + 1);
     for (uint32_t i = 0; i < len; i++)
         ((uint8_t *)(words + FRAME_HEADER_WORDS))[i] = next(in);
@@ -110,13 +135,11 @@ static void speak(struct world *w, struct input *in)
     frame_encode(&origin, words + FRAME_HEADER_WORDS, len, words);
     const struct network_statistics was = n->statistics;
     const bool allowed = expected(w, &origin);
-    const bool reborn =
-        allowed && w->known[origin.sender].incarnation != 0 && origin.incarnation > w->known[origin.sender].incarnation;
     take(w, words, size);
     const bool full = n->statistics.dropped != was.dropped && allowed;
     invariant(n->statistics.frames_in == was.frames_in + (allowed && !full));
     invariant(n->statistics.bad_frames + n->statistics.dropped == was.bad_frames + was.dropped + (!allowed || full));
-    invariant(full || reborn || inbox_bytes(&n->inbox) == before + (allowed ? words_for(len) * 8 : 0));
+    invariant(full || inbox_bytes(&n->inbox) == before + (allowed ? words_for(len) * 8 : 0));
 
     const struct network_statistics then = n->statistics;
     ((uint8_t *)words)[damage % size] ^= difference;
@@ -130,7 +153,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct world *w = memory_new(1, sizeof *w);
     open_world(w);
     while (in.at < in.size) {
-        if (next(&in) % 4 != 0) {
+        const uint8_t what = next(&in) % 8;
+        if (what < 2) {
+            greet(w, &in);
+        } else if (what < 6) {
             speak(w, &in);
         } else if (next(&in) % 2 == 0) {
             struct packet_list all = inbox_take(&w->network.tcp.base.inbox);

@@ -90,6 +90,25 @@ static void begin_call(struct said *s, struct input *in)
               s->current, block, len);
 }
 
+/* The greeting of a node that may speak, or of one whose governed settings have one other byte. */
+static void greet(struct said *s, struct input *in)
+{
+    struct config config = {.nodes = (struct config_node[NODES]){{.id = 1}, {.id = 2}, {.id = 3}}, .node_count = NODES};
+    const struct frame_origin origin = {
+        .cluster = 7, .sender = 2 + next(in) % 2, .incarnation = next(in) % 4, .nonce = next(in) % 2, .instance = {1}};
+    uint64_t text[GOVERNED_TEXT_MAX / 8] = {0};
+    uint8_t out[GRPC_HEAD_MAX + GOVERNED_TEXT_MAX];
+    struct grpc_head head;
+    governed_print(&config, (char *)text);
+    const uint32_t len = (uint32_t)strlen((char *)text);
+    if (next(in) % 4 == 0)
+        ((uint8_t *)text)[next(in) % len] ^= next(in);
+    grpc_frame_encode(&origin, text, len, &head);
+    memcpy(out, head.bytes, head.len);
+    memcpy(out + head.len, text, len);
+    add_frame(s, NGHTTP2_DATA, 0, s->current, out, head.len + len);
+}
+
 /* A Frame, and perhaps one of its bytes changed. */
 static void deliver(struct said *s, struct input *in, bool damaged)
 {
@@ -116,7 +135,7 @@ static void deliver(struct said *s, struct input *in, bool damaged)
 
 static void say_something(struct said *s, struct input *in)
 {
-    uint8_t what = next(in) % 8, bytes[256];
+    uint8_t what = next(in) % 9, bytes[256];
     uint8_t type = what == 4 ? next(in) : NGHTTP2_DATA, flags = what == 4 ? next(in) : 0;
     size_t len;
     switch (what) {
@@ -132,6 +151,9 @@ static void say_something(struct said *s, struct input *in)
         break;
     case 5:
         s->current = next(in) % (2 * STREAMS_MAX);
+        break;
+    case 8:
+        greet(s, in);
         break;
     default: /* bytes: as data, in a frame of any kind, or as they are */
         len = next(in);

@@ -23,6 +23,23 @@ const char *grpc_status_name(unsigned status)
     return status < sizeof names / sizeof *names ? names[status] : "an unknown status";
 }
 
+static const enum grpc_status refusals[REFUSALS] = {
+    [REFUSAL_NONE] = GRPC_OK,
+    [REFUSAL_OTHER] = GRPC_PERMISSION_DENIED,
+    [REFUSAL_LIFE] = GRPC_FAILED_PRECONDITION,
+    [REFUSAL_GOVERNED] = GRPC_OUT_OF_RANGE,
+};
+
+enum grpc_status grpc_status_of(enum network_refusal refusal) { return refusals[refusal]; }
+
+enum network_refusal grpc_refusal_of(unsigned status)
+{
+    for (size_t i = REFUSAL_NONE + 1; i < REFUSALS; i++)
+        if (status == refusals[i])
+            return (enum network_refusal)i;
+    return REFUSAL_NONE;
+}
+
 static void write_prefix(uint8_t prefix[GRPC_PREFIX_SIZE], size_t len)
 {
     prefix[0] = 0;

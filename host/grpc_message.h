@@ -15,11 +15,16 @@ enum grpc_status {
     GRPC_RESOURCE_EXHAUSTED = 8,
     GRPC_FAILED_PRECONDITION = 9,
     GRPC_ABORTED = 10,
+    GRPC_OUT_OF_RANGE = 11,
     GRPC_UNIMPLEMENTED = 12,
 };
 
 /* "PERMISSION_DENIED" and the like, for all that gRPC knows. */
 const char *grpc_status_name(unsigned status);
+
+/* How a node is told that it is not listened to, and what it hears in that: REFUSAL_NONE for what says something else. */
+enum grpc_status grpc_status_of(enum network_refusal refusal);
+enum network_refusal grpc_refusal_of(unsigned status);
 
 /* All of a Frame that goes before the bytes of its body, with the prefix. The body itself is never copied. */
 struct grpc_head {

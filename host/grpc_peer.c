@@ -177,10 +177,9 @@ static void pump(struct connection *c)
         return;
     if (!grpc_session_pump(&c->session, stream_of(c), release_given, &why)) {
         dialer_failed(c->dialed.dialer, why);
-    } else if (c->over && (c->status == GRPC_FAILED_PRECONDITION || c->status == GRPC_PERMISSION_DENIED)) {
+    } else if (c->over && grpc_refusal_of(c->status) != REFUSAL_NONE) {
         network_clean_text(text, sizeof text, c->message, strlen(c->message));
-        network_refused_by(c->dialed.dialer->network, c->dialed.dialer->config->id,
-                           c->status == GRPC_FAILED_PRECONDITION ? REFUSAL_LIFE : REFUSAL_OTHER, text);
+        network_refused_by(c->dialed.dialer->network, c->dialed.dialer->config->id, grpc_refusal_of(c->status), text);
         dialer_refused(c->dialed.dialer);
     } else if (c->over ||
                (nghttp2_session_want_read(c->session.h2) == 0 && nghttp2_session_want_write(c->session.h2) == 0)) {
@@ -334,7 +333,7 @@ static nghttp2_session *new_session(struct connection *c)
     return h2;
 }
 
-/* The call of Deliver, and who calls: a greeting, a frame without a body. */
+/* The call of Deliver, and who calls: the greeting. */
 static void begin(struct dialer *d)
 {
     struct connection *c = connection_of(d->connection);
@@ -351,7 +350,7 @@ static void begin(struct dialer *d)
         grpc_header("user-agent", "synod"),
     };
     const nghttp2_data_provider provider = {.source = {.ptr = c}, .read_callback = on_data_wanted};
-    const struct packet greeting = {.id = node_set_of(d->config->id)};
+    const struct packet greeting = network_greeting(d->network, d->config->id);
     struct grpc_head head;
     struct grpc_parcel *parcel = NULL;
     struct grpc_batch batch = {.frames = &greeting, .count = 1, .heads = &head, .parcels = &parcel};
@@ -360,7 +359,7 @@ static void begin(struct dialer *d)
     c->stream = nghttp2_submit_request(c->session.h2, NULL, headers, sizeof headers / sizeof *headers, &provider, NULL);
     invariant(c->stream > 0);
     uv_read_start(stream_of(c), on_alloc, on_read);
-    grpc_frame_encode(&d->network->options.origin, NULL, 0, &head);
+    grpc_frame_encode(&d->network->options.origin, greeting.words.ptr, greeting.len, &head);
     grpc_peer_send((struct grpc_peer *)d, &batch);
     if (parcel != NULL)
         grpc_parcel_release(parcel);

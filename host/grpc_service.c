@@ -137,16 +137,17 @@ static void answer(struct grpc_call *c, uint8_t *reply, size_t len)
 
 /* ---- messages ---- */
 
-/* Who speaks? Asked of the first frame. */
-static bool identify(struct grpc_call *c, const struct frame_origin *origin)
+/* Who speaks? Asked of the first frame, the greeting. */
+static bool identify(struct grpc_call *c, const struct grpc_frame *greeting)
 {
+    const struct frame_origin *origin = &greeting->origin;
     struct grpc_network *n = c->service->network;
     char why[NETWORK_WHY_SIZE];
-    const enum network_refusal refusal = network_admit(&n->base, origin, why, sizeof why);
+    const enum network_refusal refusal = network_admit(&n->base, origin, greeting->body, greeting->len, why, sizeof why);
     if (refusal != REFUSAL_NONE) {
         const bool news = network_is_news(&n->base, origin->sender, why);
         complain_at(news ? LOG_WARNING : LOG_DEBUG, c->service, c, "refused a call from", why);
-        end_call(c, refusal == REFUSAL_LIFE ? GRPC_FAILED_PRECONDITION : GRPC_PERMISSION_DENIED, why);
+        end_call(c, grpc_status_of(refusal), why);
         return false;
     }
     struct grpc_peer *p = &n->peers[origin->sender];
@@ -175,7 +176,8 @@ static void take_frame(struct grpc_call *c, const uint8_t *bytes, size_t len)
         refuse(c, status, "%s", why);
         return;
     }
-    if (!c->admitted && !identify(c, &frame.origin))
+    const bool greets = !c->admitted;
+    if (greets && !identify(c, &frame))
         return;
     if (!network_same_origin(&c->origin, &frame.origin)) {
         refuse(c, GRPC_INVALID_ARGUMENT, "the sender changed within a stream");
@@ -185,7 +187,7 @@ static void take_frame(struct grpc_call *c, const uint8_t *bytes, size_t len)
     base->statistics.bytes_in += GRPC_PREFIX_SIZE + len;
     c->frames++;
     c->bytes += frame.len;
-    if (frame.len > 0)
+    if (!greets && frame.len > 0)
         inbox_add(&base->inbox, frame.origin.sender, frame.body, frame.len);
     if (inbox_bytes(&base->inbox) > base->options.config->peer_queue_bytes_max)
         n->paused = true;

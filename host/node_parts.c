@@ -118,11 +118,11 @@ static void on_commands(void *context)
 
 static struct node_status status_of(void *context) { return host_status(context); }
 
-static void on_expelled(void *context, const char *reason)
+static void on_expelled(void *context, int exit_code, const char *reason)
 {
     struct problem problem;
     struct node_host *h = context;
-    problem_set(&problem, EXIT_DATA, "node %u: %s", h->self->id, reason);
+    problem_set(&problem, exit_code, "node %u: %s", h->self->id, reason);
     host_fail(h, &problem);
 }
 

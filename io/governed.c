@@ -39,14 +39,41 @@ void governed_print(const struct config *config, char text[GOVERNED_TEXT_MAX])
     invariant(len < GOVERNED_TEXT_MAX);
 }
 
+/* Reads a word that `end` follows. Returns what comes after that; NULL: there is no such word. */
+static const char *read_word(const char *text, char end, char word[GOVERNED_WORD_MAX])
+{
+    size_t len = 0;
+    while (len < GOVERNED_WORD_MAX && text[len] > ' ' && text[len] <= '~')
+        len++;
+    if (len == 0 || len == GOVERNED_WORD_MAX || text[len] != end)
+        return NULL;
+    memcpy(word, text, len);
+    word[len] = '\0';
+    return text + len + 1;
+}
+
 /* Reads a line, and moves on to the next one. False: there is none. */
 static bool next_line(const char **text, char key[GOVERNED_WORD_MAX], char value[GOVERNED_WORD_MAX])
 {
-    if (sscanf(*text, "%31s %31s", key, value) != 2)
+    const char *at = read_word(*text, ' ', key);
+    at = at != NULL ? read_word(at, '\n', value) : NULL;
+    if (at != NULL)
+        *text = at;
+    return at != NULL;
+}
+
+bool governed_parse(const void *bytes, size_t len, char text[GOVERNED_TEXT_MAX])
+{
+    char key[GOVERNED_WORD_MAX], value[GOVERNED_WORD_MAX];
+    size_t lines = 0;
+    if (len == 0 || len >= GOVERNED_TEXT_MAX)
         return false;
-    const char *end = strchr(*text, '\n');
-    *text = end != NULL ? end + 1 : "";
-    return true;
+    memcpy(text, bytes, len);
+    text[len] = '\0';
+    const char *at = text;
+    while (lines < GOVERNED_CHANGES_MAX && next_line(&at, key, value))
+        lines++;
+    return at == text + len;
 }
 
 /* The value of a key, or "none". */

@@ -3,6 +3,7 @@
 #ifndef SYNOD_IO_GOVERNED_H
 #define SYNOD_IO_GOVERNED_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct config; /* io/config.h */
@@ -10,11 +11,15 @@ struct config; /* io/config.h */
 enum {
     GOVERNED_TEXT_MAX = 2560, /* 63 nodes of 22 bytes, and the settings */
     GOVERNED_WORD_MAX = 32,
-    GOVERNED_CHANGES_MAX = 72, /* all keys */
+    GOVERNED_CHANGES_MAX = 72, /* all keys, and lines of such a text */
 };
 
 /* The governed settings of a complete configuration as text: lines of a key, a space and a value, always in the same order. */
 void governed_print(const struct config *config, char text[GOVERNED_TEXT_MAX]);
+
+/* Copies such a text that came from outside to `text`. False: the bytes are none. Each line is a key, a space, a value and a newline; keys
+ * and values have 1 to 31 printable characters, so they can stand in a log line. */
+bool governed_parse(const void *bytes, size_t len, char text[GOVERNED_TEXT_MAX]);
 
 struct governed_change {
     char key[GOVERNED_WORD_MAX];

@@ -5,6 +5,8 @@
 
 #include "core/base/checksum.h"
 
+enum { REFUSED_LATELY_MS = 5000 }; /* somebody who is there dials, and is dialled, more often */
+
 /* ---- The face ---- */
 
 struct packet_list network_receive(struct network *n) { return n->operations->receive(n); }
@@ -45,6 +47,8 @@ void network_init(struct network *n, const struct network_operations *operations
     for (size_t i = 0; i < options->config->node_count; i++)
         if (options->config->nodes[i].id != options->origin.sender)
             n->members |= node_set_of(options->config->nodes[i].id);
+    governed_print(options->config, (char *)n->greeting);
+    n->greeting_len = (uint32_t)strlen((char *)n->greeting);
 }
 
 void network_released(struct network *n)
@@ -72,7 +76,34 @@ static void explain_verdict(char *why, size_t size, const struct frame_origin *o
     snprintf(why, size, "node %u in incarnation %u is not listened to: %s", o->sender, o->incarnation, texts[verdict]);
 }
 
-enum network_refusal network_admit(struct network *n, const struct frame_origin *origin, char *why, size_t size)
+struct packet network_greeting(struct network *n, uint32_t peer)
+{
+    return (struct packet){
+        .id = node_set_of(peer), .len = n->greeting_len, .words = {n->greeting, words_for(n->greeting_len)}};
+}
+
+/* Compares a node's governed settings with this one's. The first difference is named in the same words on both sides, whoever greets. */
+static enum network_refusal compare_governed(const struct network *n, uint32_t sender, const void *greeting, size_t len,
+                                             char *why, size_t size)
+{
+    const char *own = (const char *)n->greeting;
+    const uint32_t self = n->options.origin.sender;
+    const bool first = self < sender;
+    char other[GOVERNED_TEXT_MAX];
+    struct governed_change c;
+    if (len == n->greeting_len && memcmp(greeting, own, len) == 0)
+        return REFUSAL_NONE;
+    if (!governed_parse(greeting, len, other) || governed_compare(first ? own : other, first ? other : own, &c, 1) == 0) {
+        snprintf(why, size, "node %u does not begin with its governed settings, in their form", sender);
+        return REFUSAL_OTHER;
+    }
+    snprintf(why, size, "the governed setting %s is %s on node %u and %s on node %u: it must be the same on all nodes",
+             c.key, c.before, first ? self : sender, c.now, first ? sender : self);
+    return REFUSAL_GOVERNED;
+}
+
+enum network_refusal network_admit(struct network *n, const struct frame_origin *origin, const void *greeting, size_t len,
+                                   char *why, size_t size)
 {
     uint32_t sender = origin->sender;
     if (!node_set_has(n->members, sender)) {
@@ -80,6 +111,9 @@ enum network_refusal network_admit(struct network *n, const struct frame_origin 
                  sender == n->options.origin.sender ? "which is this one" : "which is not in the configuration");
         return REFUSAL_OTHER;
     }
+    const enum network_refusal refusal = compare_governed(n, sender, greeting, len, why, size);
+    if (refusal != REFUSAL_NONE)
+        return refusal; /* before its life is remembered */
     const enum peer_verdict verdict = n->options.accept_peer(n->options.context, origin);
     if (verdict != PEER_ACCEPTED) {
         explain_verdict(why, size, origin, verdict);
@@ -108,11 +142,42 @@ bool network_is_news(struct network *n, uint32_t sender, const char *text)
     return news;
 }
 
+static void expelled(struct network *n, int exit_code, const char *reason)
+{
+    if (n->expelled)
+        return;
+    n->expelled = true;
+    n->options.on_expelled(n->options.context, exit_code, reason);
+}
+
+/* This peer's governed settings are others, and it goes on saying so while it is there. Where most of the acceptors do, this node is the
+ * one to be mended; a node that few refuse goes on, since it may be those. */
+static void refused_governed(struct network *n, uint32_t peer, const char *why)
+{
+    const node_set acceptors = n->options.config->node_config.acceptors;
+    char reason[NETWORK_WHY_SIZE + 240];
+    size_t lately = 0;
+    n->refused_governed |= node_set_of(peer);
+    n->refused_governed_at[peer] = uv_now(n->loop);
+    for (node_set all = n->refused_governed & acceptors; all != 0; all &= all - 1)
+        lately += uv_now(n->loop) - n->refused_governed_at[node_set_first(all)] <= REFUSED_LATELY_MS;
+    if (2 * lately <= node_set_count(acceptors))
+        return;
+    snprintf(
+        reason, sizeof reason,
+        "most acceptors do not listen to this node, so it can take part in nothing: %s. Give it the settings of the others; "
+        "if a change was intended, it takes synod init --regovern on every node, with all stopped",
+        why);
+    expelled(n, EXIT_BAD_INPUT, reason);
+}
+
 void network_refused_by(struct network *n, uint32_t peer, enum network_refusal refusal, const char *why)
 {
     logger_log(n->options.logger, network_is_news(n, peer, why) ? LOG_WARNING : LOG_DEBUG, "network",
                "node %u does not listen to this node: %s", peer, why);
     const struct node_config *c = &n->options.config->node_config;
+    if (refusal == REFUSAL_GOVERNED)
+        refused_governed(n, peer, why);
     if (refusal != REFUSAL_LIFE || node_set_has(n->refused_life, peer))
         return;
     n->refused_life |= node_set_of(peer);
@@ -125,7 +190,7 @@ void network_refused_by(struct network *n, uint32_t peer, enum network_refusal r
         "other nodes, without whom there is no quorum, know a life of this node that does not come before this one: its data "
         "folder is an older copy, or is used twice");
     n->options.accept_peer(n->options.context, &n->options.origin); /* so that it is not started again */
-    n->options.on_expelled(n->options.context, reason);
+    expelled(n, EXIT_DATA, reason);
 }
 
 bool network_same_origin(const struct frame_origin *a, const struct frame_origin *b)

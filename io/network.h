@@ -22,9 +22,10 @@ struct network_options {
     bool sends, receives;        /* which halves are wanted; a node whose network is two components has one in each */
     /* As data_folder_accept_peer (rule 12 of the design). */
     enum peer_verdict (*accept_peer)(void *context, const struct frame_origin *peer);
-    /* A phase-1 quorum of acceptors refuses to hear this life, since they know a later one or another one: this node's folder is an
-     * older copy or runs twice, and the node must end. `reason` says so. Called once at most. */
-    void (*on_expelled)(void *context, const char *reason);
+    /* This node must end, since others refuse to hear it: a phase-1 quorum of acceptors knows a later life of it or another one, so its
+     * folder is an older copy or runs twice (EXIT_DATA); or most acceptors have other governed settings (EXIT_BAD_INPUT). `reason`
+     * says so. Called once at most. */
+    void (*on_expelled)(void *context, int exit_code, const char *reason);
     struct logger *logger;
     /* Called on the loop's thread when frames have arrived. */
     void (*on_input)(void *context);

@@ -3,6 +3,7 @@
 #ifndef SYNOD_IO_NETWORK_TRANSPORT_H
 #define SYNOD_IO_NETWORK_TRANSPORT_H
 
+#include "io/governed.h"
 #include "io/inbox.h"
 #include "io/network.h"
 
@@ -32,7 +33,12 @@ struct network {
     node_set members;                 /* all others */
     uint32_t incarnations[PEERS_MAX]; /* of each, the highest heard of */
     struct inbox inbox;
-    node_set refused_life;    /* by whom this node's life was refused */
+    uint64_t greeting[GOVERNED_TEXT_MAX / sizeof(uint64_t)]; /* what each connection begins with: the governed settings */
+    uint32_t greeting_len;
+    node_set refused_life;                   /* by whom this node's life was refused */
+    node_set refused_governed;               /* by whom its governed settings were */
+    uint64_t refused_governed_at[PEERS_MAX]; /* and when the last time, uv_now */
+    bool expelled;
     uint64_t said[PEERS_MAX]; /* checksum of what was said last of each node, or by it, that is refused */
     uint64_t drop_logged;     /* uv_now */
     bool closing;
@@ -50,14 +56,19 @@ void network_released(struct network *n);
 /* Why a node does not listen to another one. It tells that one, which may have to end (network_refused_by). */
 enum network_refusal {
     REFUSAL_NONE,
-    REFUSAL_OTHER, /* for any other reason */
-    REFUSAL_LIFE,  /* another life of it is known that this one is not, and does not come after */
+    REFUSAL_OTHER,    /* for any other reason */
+    REFUSAL_LIFE,     /* another life of it is known that this one is not, and does not come after */
+    REFUSAL_GOVERNED, /* its governed settings differ */
     REFUSALS
 };
 
-/* Whether this sender may be listened to (rule 12 of the design); if not, `why` says what is wrong with it. A later life
- * than the one heard before puts its notice into the inbox (inbox_add_rebirth). */
-enum network_refusal network_admit(struct network *n, const struct frame_origin *origin, char *why, size_t size);
+/* Whether this sender may be listened to (rule 12 of the design), who has greeted with these bytes; if not, `why` says what is wrong with
+ * it. A later life than the one heard before puts its notice into the inbox (inbox_add_rebirth). */
+enum network_refusal network_admit(struct network *n, const struct frame_origin *origin, const void *greeting, size_t len,
+                                   char *why, size_t size);
+
+/* The frame that each connection to `peer` begins with. Its words stay the network's. */
+struct packet network_greeting(struct network *n, uint32_t peer);
 
 /* Another node, which this one dialled, says that it does not listen to it. */
 void network_refused_by(struct network *n, uint32_t peer, enum network_refusal refusal, const char *why);

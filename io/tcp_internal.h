@@ -41,8 +41,9 @@ struct connection {
 
 /* Another node; without a `dialer.config` there is no such node. */
 struct peer {
-    struct dialer dialer; /* of its connection, a struct connection */
-    struct link *link;    /* where it speaks to us */
+    struct dialer dialer;         /* of its connection, a struct connection */
+    struct link *link;            /* where it speaks to us */
+    struct frame_origin admitted; /* who it was when its greeting was taken last; zero: never */
 };
 
 /* A connection that somebody else made. */
@@ -95,6 +96,10 @@ void parcel_release(struct parcel *parcel);
 
 /* ---- tcp_link.c ---- */
 void link_accept(struct tcp_network *n);
+/* A link that nothing is connected to yet, on the network's list. */
+struct link *link_new(struct tcp_network *n);
+/* Takes `len` bytes more, which have been read to where its buffer's first `len` bytes end. It may be closed by that. */
+void link_take(struct link *l, size_t len);
 void link_close(struct link *l);
 void links_pause(struct tcp_network *n, bool pause);
 

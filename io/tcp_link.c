@@ -63,12 +63,13 @@ static void answer_refusal(struct link *l, enum network_refusal refusal, const c
     uv_try_write((uv_stream_t *)&l->tcp, &buffer, 1);
 }
 
-/* Who speaks? Asked of the first frame. */
-static bool identify(struct link *l, const struct frame_origin *origin)
+/* Who speaks? Asked of the first frame, the greeting. */
+static bool identify(struct link *l, const struct frame_header *header, const uint64_t *greeting)
 {
     struct tcp_network *n = l->network;
+    const struct frame_origin *origin = &header->origin;
     char why[NETWORK_WHY_SIZE];
-    const enum network_refusal refusal = network_admit(&n->base, origin, why, sizeof why);
+    const enum network_refusal refusal = network_admit(&n->base, origin, greeting, header->len, why, sizeof why);
     if (refusal != REFUSAL_NONE) {
         answer_refusal(l, refusal, why);
         return refuse_as(l, why, network_is_news(&n->base, origin->sender, why) ? LOG_WARNING : LOG_DEBUG);
@@ -78,7 +79,7 @@ static bool identify(struct link *l, const struct frame_origin *origin)
         link_close(p->link); /* left over from before the peer connected again */
     p->link = l;
     l->peer = p;
-    l->origin = *origin;
+    l->origin = p->admitted = *origin;
     if (n->base.options.sends)
         dialer_retry(&p->dialer);
     return true;
@@ -93,13 +94,13 @@ static size_t take_frame(struct link *l, const uint64_t *words, size_t available
     *need = FRAME_HEADER_SIZE;
     if (available < FRAME_HEADER_SIZE)
         return 0;
-    enum frame_error error =
-        frame_parse(words, n->base.options.origin.cluster, n->base.options.config->frame_bytes_max, &header);
+    const bool greets = l->peer == NULL;
+    const uint32_t len_max = greets ? GOVERNED_TEXT_MAX - 1 : n->base.options.config->frame_bytes_max;
+    enum frame_error error = frame_parse(words, n->base.options.origin.cluster, len_max, &header);
     if (error != FRAME_OK)
-        return refuse(l, frame_error_text(error));
-    if (l->peer == NULL && !identify(l, &header.origin))
-        return 0;
-    if (!network_same_origin(&l->origin, &header.origin))
+        return refuse(l, greets && error == FRAME_BAD_LENGTH ? "it begins with what is too long for a greeting"
+                                                             : frame_error_text(error));
+    if (!greets && !network_same_origin(&l->origin, &header.origin))
         return refuse(l, "the sender changed within a connection");
     *need = FRAME_HEADER_SIZE + words_for(header.len) * sizeof *words;
     if (available < *need)
@@ -107,9 +108,11 @@ static size_t take_frame(struct link *l, const uint64_t *words, size_t available
     error = frame_check_body(&header, words + FRAME_HEADER_WORDS);
     if (error != FRAME_OK)
         return refuse(l, frame_error_text(error));
+    if (greets && !identify(l, &header, words + FRAME_HEADER_WORDS))
+        return 0;
     n->base.statistics.frames_in++;
     n->base.statistics.bytes_in += *need;
-    if (header.len > 0)
+    if (!greets && header.len > 0)
         inbox_add(&n->base.inbox, header.origin.sender, words + FRAME_HEADER_WORDS, header.len);
     return *need;
 }
@@ -147,6 +150,12 @@ static void take_frames(struct link *l)
         n->base.options.on_input(n->base.options.context);
 }
 
+void link_take(struct link *l, size_t len)
+{
+    l->len += len;
+    take_frames(l);
+}
+
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
 {
     struct link *l = handle->data;
@@ -168,8 +177,7 @@ static void on_read(uv_stream_t *stream, ssize_t len, const uv_buf_t *buffer)
         link_close(l);
         return;
     }
-    l->len += (size_t)len;
-    take_frames(l);
+    link_take(l, (size_t)len);
 }
 
 /* Too many connections: the oldest of those that never said who they are goes first. */
@@ -185,7 +193,7 @@ static void make_room(struct tcp_network *n)
         refuse(oldest, "too many connections that do not say who they are");
 }
 
-void link_accept(struct tcp_network *n)
+struct link *link_new(struct tcp_network *n)
 {
     make_room(n);
     struct link *l = memory_new(1, sizeof *l);
@@ -198,13 +206,19 @@ void link_accept(struct tcp_network *n)
     n->links_count++;
     n->base.open++;
     uv_tcp_init(n->base.loop, &l->tcp);
+    fit_buffer(l, RECEIVE_SIZE);
+    return l;
+}
+
+void link_accept(struct tcp_network *n)
+{
+    struct link *l = link_new(n);
     int error = uv_accept((uv_stream_t *)&n->listener, (uv_stream_t *)&l->tcp);
     if (error != 0) {
         refuse(l, uv_strerror(error));
         return;
     }
     network_peer_text(&l->tcp, l->from, sizeof l->from);
-    fit_buffer(l, RECEIVE_SIZE);
     uv_tcp_keepalive(&l->tcp, 1, 10);
     if (!n->paused)
         uv_read_start((uv_stream_t *)&l->tcp, on_alloc, on_read);

@@ -3,7 +3,7 @@
  * Every node dials every other one and sends on the connections it made; it receives on those that others made. Two
  * connections a pair instead of one, but no agreement about which of two to keep, no difference between the sides, and
  * a connection that refuses one direction's frames does not cut off the other. What a peer must know about a
- * connection stands in each frame (core/formats/frame.h); a greeting, a frame without a body, goes first.
+ * connection stands in each frame (core/formats/frame.h); a greeting with the governed settings goes first.
  *
  *   1. A frame is encoded and its checksum computed once, however many nodes it goes to.
  *   2. It is written to each socket at once, straight from the caller's memory. Only what a socket does not take is

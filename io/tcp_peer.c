@@ -231,13 +231,13 @@ static void on_read(uv_stream_t *stream, ssize_t len, const uv_buf_t *buffer)
 
 static void greet(struct dialer *d)
 {
-    const struct packet greeting = {.id = node_set_of(d->config->id)};
+    const struct packet greeting = network_greeting(d->network, d->config->id);
     uint64_t header[1][FRAME_HEADER_WORDS];
     struct parcel *parcel = NULL;
     struct batch batch = {.frames = &greeting, .count = 1, .headers = header, .parcels = &parcel};
     connection_of((struct peer *)d)->write.data = d->connection;
     uv_read_start((uv_stream_t *)&d->connection->tcp, on_alloc, on_read);
-    frame_encode(&d->network->options.origin, NULL, 0, header[0]);
+    frame_encode(&d->network->options.origin, greeting.words.ptr, greeting.len, header[0]);
     peer_send((struct peer *)d, &batch);
     if (parcel != NULL)
         parcel_release(parcel);

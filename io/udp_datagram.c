@@ -1,11 +1,13 @@
 /* Datagrams that arrive. Each is one frame and is judged by itself, since anybody can send one, twice, late or damaged:
  *
  *   1. length, header and checksums are those of a frame, of this cluster;
- *   2. who speaks is admitted (rule 12 of the design). That is asked once for each life of a node, and answered from memory
- *      while nothing has changed: neither the sender's life nor the latest life that any datagram or connection told of;
+ *   2. who speaks is the very life of a node whose greeting was taken last, over TCP (io/tcp_link.c). Greetings are where lives and
+ *      governed settings are compared, and where who is refused is told why, so there is no second way in. The connection itself may
+ *      have ended since. Nothing is lost by it: a node that cannot connect could send no long frames either;
  *   3. there is room: what waits for the node's next turn is bounded, and beyond it datagrams are dropped.
  *
- * A datagram of an earlier life is no fault: it was under way while its sender was started again. It is dropped. */
+ * A datagram of another life is no fault: it was under way while its sender was started again, or it overtook the greeting. It is
+ * dropped. */
 #include <string.h>
 
 #include "io/udp_internal.h"
@@ -58,23 +60,14 @@ void udp_refuse(struct udp_network *n, const struct sockaddr *from, const char *
 static bool admit(struct udp_network *n, const struct frame_origin *origin, const struct sockaddr *from)
 {
     struct network *base = &n->tcp.base;
-    struct udp_peer *p = &n->peers[origin->sender];
-    char why[NETWORK_WHY_SIZE];
-    if (node_set_has(base->members, origin->sender) && origin->incarnation < base->incarnations[origin->sender]) {
-        base->statistics.dropped++;
+    if (!node_set_has(base->members, origin->sender)) {
+        udp_refuse(n, from, "its sender is not another node of the configuration");
         return false;
     }
-    if (network_same_origin(&p->admitted, origin)) /* and therefore the latest life that was heard of */
+    if (network_same_origin(&n->tcp.peers[origin->sender].admitted, origin))
         return true;
-    if (network_admit(base, origin, why, sizeof why) != REFUSAL_NONE) { /* it is told so when it dials */
-        udp_refuse(n, from, why);
-        return false;
-    }
-    p->admitted = *origin;
-    struct link *link = n->tcp.peers[origin->sender].link;
-    if (link != NULL && !network_same_origin(&link->origin, origin))
-        link_close(link); /* of the life before */
-    return true;
+    base->statistics.dropped++;
+    return false;
 }
 
 /* A sound frame of somebody who may speak. */

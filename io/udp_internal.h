@@ -21,9 +21,8 @@ struct udp_address {
 struct udp_peer {
     struct udp_network *network;
     const struct config_node *config;
-    struct udp_address to;        /* where its datagrams go */
-    struct udp_address heard;     /* where its latest one came from */
-    struct frame_origin admitted; /* who it was when it was admitted last */
+    struct udp_address to;    /* where its datagrams go */
+    struct udp_address heard; /* where its latest one came from */
     bool resolving;
     uint32_t lookups;
     uint64_t lookup_due; /* uv_now */

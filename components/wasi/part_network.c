@@ -42,11 +42,11 @@ static enum peer_verdict accept_peer(void *context, const struct frame_origin *p
     return verdict <= PEER_TOO_LATE_LIFE ? (enum peer_verdict)verdict : PEER_UNKNOWN_WHY;
 }
 
-static void on_expelled(void *context, const char *reason)
+static void on_expelled(void *context, int exit_code, const char *reason)
 {
     struct network_part *n = context;
     struct problem problem;
-    problem_set(&problem, EXIT_DATA, "node %u: %s", n->part.settings.node, reason);
+    problem_set(&problem, exit_code, "node %u: %s", n->part.settings.node, reason);
     part_fail(&n->part, &problem);
 }
 

@@ -11,14 +11,14 @@
  * All little-endian. What is zero must be zero: a frame has one encoding.
  *
  *   magic            the bytes "SYNF"
- *   version          2
+ *   version          3
  *   header checksum  XXH64 of bytes 16 to 63, seed FRAME_VERSION
  *   body checksum    XXH64 of the padded body, seed 0
  *   cluster          XXH64 of the cluster's name
  *   instance id      of the sender's data folder (16 random bytes, made by `synod init`)
- *   length           bytes of the body; 0: a greeting, which only says who speaks on this connection. A node that does not
- *                    listen to who dialled it answers with one frame before it hangs up: a word that says why (for
- *                    programs), and the same as text
+ *   length           bytes of the body. The first frame on a connection is a greeting: it says who speaks, and its body is the
+ *                    sender's governed settings as text (io/governed.h). A node that does not listen to who dialled it
+ *                    answers with one frame before it hangs up: a word that says why (for programs), and the same as text
  *   sender           the node's id; incarnation: its durable boot count; nonce: random, of this life (two lives with one
  *                    incarnation are two folders, one of which is a copy)
  *
@@ -31,7 +31,7 @@
 
 #include "core/formats/packet.h"
 
-enum { FRAME_HEADER_SIZE = 64, FRAME_HEADER_WORDS = 8, FRAME_VERSION = 2 };
+enum { FRAME_HEADER_SIZE = 64, FRAME_HEADER_WORDS = 8, FRAME_VERSION = 3 };
 
 /* Who speaks: the same in every frame of one life of a node. */
 struct frame_origin {

@@ -9,7 +9,7 @@ _xxhash = ctypes.CDLL("libxxhash.so.0")
 _xxhash.XXH64.restype = ctypes.c_uint64
 _xxhash.XXH64.argtypes = [ctypes.c_char_p, ctypes.c_size_t, ctypes.c_uint64]
 
-MAGIC, VERSION, MESSAGE_KINDS, ENTRY_KINDS = b"SYNF", 2, 16, 4
+MAGIC, VERSION, MESSAGE_KINDS, ENTRY_KINDS = b"SYNF", 3, 16, 4
 
 
 def xxh64(data, seed=0):
@@ -21,10 +21,15 @@ def padded(data):
 
 
 class Origin:
-    """Who speaks: by default an instance that nobody knows."""
+    """Who speaks: by default an instance that nobody knows, and that tells no governed settings."""
 
-    def __init__(self, cluster, sender, instance=b"\x5a" * 16, incarnation=1, nonce=0x5eed):
+    def __init__(self, cluster, sender, instance=b"\x5a" * 16, incarnation=1, nonce=0x5eed, governed=b""):
         self.cluster, self.sender, self.instance, self.incarnation, self.nonce = cluster, sender, instance, incarnation, nonce
+        self.governed = governed
+
+    def but(self, **changed):
+        """The same, but for what is given."""
+        return Origin(**(vars(self) | changed))
 
     @classmethod
     def of_folder(cls, cluster, folder):
@@ -34,7 +39,8 @@ class Origin:
         known = rf"^{value['node']} {value['instance']} {value['incarnation']} (\w+)$"
         found = [re.search(known, peers.read_text(), re.MULTILINE) for peers in folder.parent.glob("node-*/peers")]
         nonce = next((int(match[1], 16) for match in found if match), 0)
-        return cls(cluster, int(value["node"]), bytes.fromhex(value["instance"]), int(value["incarnation"]), nonce)
+        governed = re.search(r"^segment \d+\n(.*)^checksum ", text, re.MULTILINE | re.DOTALL)[1]
+        return cls(cluster, int(value["node"]), bytes.fromhex(value["instance"]), int(value["incarnation"]), nonce, governed.encode())
 
 
 def frame(origin, body=b"", *, magic=MAGIC, version=VERSION, length=None, body_checksum=None, header_checksum=None):
@@ -46,6 +52,11 @@ def frame(origin, body=b"", *, magic=MAGIC, version=VERSION, length=None, body_c
     rest += struct.pack("<IIII", len(body) if length is None else length, origin.sender, origin.incarnation, origin.nonce)
     checksum = xxh64(rest, VERSION) if header_checksum is None else header_checksum
     return magic + struct.pack("<IQ", version, checksum) + rest + padded(body)
+
+
+def greeting(origin):
+    """What a connection begins with."""
+    return frame(origin, origin.governed)
 
 
 def message(kind, flags=0, version=2, zero=0, entries=(), ballot=(0, 0, 0), start=0, end=0, floor=0, chosen=0, batch=(0, 0, 0), count=None):

@@ -236,27 +236,26 @@ CLOSED = {
     "wrong checksum": (lambda o: frames.frame(o, BODY, header_checksum=1), "wrong checksum"),
     "a flipped bit of the header": (lambda o: flipped(frames.frame(o, BODY), 40), "wrong checksum"),
     "another cluster": (lambda o: frames.frame(frames.Origin("elsewhere", 2), BODY), "another cluster"),
-    "longer than allowed": (lambda o: frames.frame(o, BODY, length=1 << 31), "longer than frame_bytes_max"),
+    "longer than allowed": (lambda o: frames.greeting(o) + frames.frame(o, BODY, length=1 << 31), "longer than frame_bytes_max"),
+    "too long for a greeting": (lambda o: frames.frame(o, BODY, length=2560), "too long for a greeting"),
+    "no governed settings": (lambda o: frames.frame(o, BODY), "does not begin with its governed settings"),
+    "other governed settings": (lambda o: frames.frame(o, b"alpha 7\n"), "the governed setting alpha is"),
+    "control characters": (lambda o: frames.frame(o, b"alpha \x1b[2J\n"), "does not begin with its governed settings"),
     "no possible node": (lambda o: frames.frame(frames.Origin("test", 64), BODY), "no possible node id"),
     "node zero": (lambda o: frames.frame(frames.Origin("test", 0), BODY), "no possible node id"),
     "a node that is not configured": (lambda o: frames.frame(frames.Origin("test", 9), BODY), "which is not in the configuration"),
-    "a node with another folder": (lambda o: frames.frame(frames.Origin("test", o.sender), BODY), "another data folder (instance id)"),
-    "an earlier life": (lambda o: frames.frame(frames.Origin("test", o.sender, o.instance, 0), BODY), "an earlier life"),
-    "another life of the same incarnation": (
-        lambda o: frames.frame(frames.Origin("test", o.sender, o.instance, o.incarnation, o.nonce ^ 1), BODY), "another life"),
-    "a life that nobody comes to": (
-        lambda o: frames.frame(frames.Origin("test", o.sender, o.instance, (1 << 32) - 1), BODY), "no node is started so often"),
+    "a node with another folder": (lambda o: frames.greeting(o.but(instance=b"\x5a" * 16)), "another data folder (instance id)"),
+    "an earlier life": (lambda o: frames.greeting(o.but(incarnation=0)), "an earlier life"),
+    "another life of the same incarnation": (lambda o: frames.greeting(o.but(nonce=o.nonce ^ 1)), "another life"),
+    "a life that nobody comes to": (lambda o: frames.greeting(o.but(incarnation=(1 << 32) - 1)), "no node is started so often"),
     "a flipped bit of the body": (lambda o: flipped(frames.frame(o, BODY), 70), "wrong checksum"),
-    "another sender within a connection": (lambda o: frames.frame(o) + frames.frame(other_of(o)), "the sender changed"),
+    "another sender within a connection": (
+        lambda o: frames.greeting(o) + frames.frame(o.but(incarnation=o.incarnation + 1)), "the sender changed"),
 }
 
 
 def flipped(data, at):
     return data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
-
-
-def other_of(origin):
-    return frames.Origin(origin.cluster, origin.sender, origin.instance, origin.incarnation + 1, origin.nonce)
 
 
 @pytest.mark.parametrize("what", CLOSED)
@@ -275,7 +274,7 @@ def test_peer_port_closes(watched, what):
 
 def test_peer_port_half_a_frame(watched):
     follower = next(node for node in watched.cluster.nodes if node != watched.leader)
-    whole = frames.frame(frames.Origin.of_folder("test", watched.cluster.node_folder(follower)), BODY)
+    whole = frames.greeting(frames.Origin.of_folder("test", watched.cluster.node_folder(follower)))
     for cut in range(1, len(whole), 7):
         with frames.connect(watched.node.port) as peer:
             peer.sendall(whole[:cut])
@@ -319,6 +318,7 @@ def test_peer_sends_nonsense(make_cluster, native):
         meaningless = [frames.message(kind, flags) for kind in range(frames.MESSAGE_KINDS) for flags in (0, 0x7F)]
         for node in others:
             with frames.connect(cluster.nodes[node].port) as peer:
+                peer.sendall(frames.greeting(origin))
                 for body in [*UNSOUND.values(), *meaningless]:
                     peer.sendall(frames.frame(origin, body))
                 load.wait_answers(50)
@@ -351,6 +351,8 @@ def test_peer_sends_anything(make_cluster, deployment, native, seed):
         origin = frames.Origin.of_folder("test", cluster.node_folder(victim))
         before = {node: cluster.info(node) for node in others}
         peers = {node: frames.connect(cluster.nodes[node].port) for node in others}
+        for peer in peers.values():
+            peer.sendall(frames.greeting(origin))
         for _ in range(100):
             for peer in peers.values():
                 peer.sendall(frames.frame(origin, frames.any_message(dice)))
@@ -394,8 +396,8 @@ def test_peer_asks_again_and_again(make_cluster, ask):
     before = {node: cluster.info(node)["frames_in"] for node in others}
     for node in others:
         with frames.connect(cluster.nodes[node].port, timeout_s=30) as peer:
-            peer.sendall(b"".join(frames.frame(origin, body) for body in bodies))
-            wait_until(lambda: (cluster.info(node) or {}).get("frames_in", 0) >= before[node] + len(bodies), 60, "all is heard")
+            peer.sendall(frames.greeting(origin) + b"".join(frames.frame(origin, body) for body in bodies))
+            wait_until(lambda: (cluster.info(node) or {}).get("frames_in", 0) > before[node] + len(bodies), 60, "all is heard")
     new_leader = cluster.wait_leader(timeout_s=30)
     with cluster.connect(new_leader, timeout_s=30) as client:
         assert client.call("SET", "a", "b") == "OK"
@@ -454,6 +456,7 @@ def test_peer_names_what_is_far_beyond(make_cluster, deployment, native):
             origin = frames.Origin.of_folder("test", cluster.node_folder(victim))
             for node in others:
                 with frames.connect(cluster.nodes[node].port) as peer:
+                    peer.sendall(frames.greeting(origin))
                     for body in far_beyond(origin, leader):
                         peer.sendall(frames.frame(origin, body))
                     peer.shutdown(socket.SHUT_WR)

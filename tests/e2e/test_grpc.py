@@ -72,6 +72,9 @@ class Served:
             cluster=cluster, instance=origin.instance, sender=origin.sender, incarnation=origin.incarnation, nonce=origin.nonce,
             checksum=checksum, body=body)  # fmt: skip
 
+    def greeting(self, origin):
+        return self.frame(origin, origin.governed)
+
     def status(self, node):
         with self.channel(node) as channel:
             return self.stub(channel).Status(self.messages.StatusRequest(), timeout=TIMEOUT_S)
@@ -149,20 +152,19 @@ def strangers(served):
     other = next(node for node in served.cluster.nodes if node != served.leader)
     node = served.origin(other)
 
-    def who(cluster="test", sender=node.sender, instance=node.instance, incarnation=node.incarnation, nonce=node.nonce):
-        return frames.Origin(cluster, sender, instance, incarnation, nonce)
-
     return {
         "nobody": (served.messages.Frame(), INVALID, "instance"),
-        "of another cluster": (served.frame(who(cluster="elsewhere")), DENIED, "another cluster"),
-        "of no node": (served.frame(who(sender=0)), INVALID, "no possible node id"),
-        "of an unknown node": (served.frame(who(sender=42)), DENIED, "node 42, which is not in the configuration"),
-        "of the node itself": (served.frame(who(sender=served.leader)), DENIED, "which is this one"),
-        "of another disk": (served.frame(who(instance=bytes(16))), DENIED, "another data folder"),
-        "of an earlier life": (served.frame(who(incarnation=node.incarnation - 1)), COPY, "an earlier life"),
-        "of another life": (served.frame(who(nonce=node.nonce ^ 1)), COPY, "another life of this incarnation"),
-        "damaged": (served.frame(who(), b"body", checksum=1), INVALID, "wrong checksum"),
-        "too long for a stranger": (served.frame(who(sender=42), bytes(10000)), EXHAUSTED, "4096 are allowed"),
+        "of another cluster": (served.greeting(node.but(cluster="elsewhere")), DENIED, "another cluster"),
+        "of no node": (served.greeting(node.but(sender=0)), INVALID, "no possible node id"),
+        "of an unknown node": (served.greeting(node.but(sender=42)), DENIED, "node 42, which is not in the configuration"),
+        "of the node itself": (served.greeting(node.but(sender=served.leader)), DENIED, "which is this one"),
+        "of another disk": (served.greeting(node.but(instance=bytes(16))), DENIED, "another data folder"),
+        "of an earlier life": (served.greeting(node.but(incarnation=node.incarnation - 1)), COPY, "an earlier life"),
+        "of another life": (served.greeting(node.but(nonce=node.nonce ^ 1)), COPY, "another life of this incarnation"),
+        "without settings": (served.frame(node, b"no settings"), DENIED, "does not begin with its governed settings"),
+        "of other settings": (served.frame(node, b"alpha 7\n"), grpc.StatusCode.OUT_OF_RANGE, "the governed setting alpha is"),
+        "damaged": (served.frame(node, b"body", checksum=1), INVALID, "wrong checksum"),
+        "too long for a stranger": (served.frame(node.but(sender=42), bytes(10000)), EXHAUSTED, "4096 are allowed"),
     }
 
 
@@ -182,8 +184,8 @@ def test_stands_in_for_a_node(served):
     other = next(node for node in served.cluster.nodes if node != served.leader)
     origin, body = served.origin(other), b"no message of any kind".ljust(100000)
     with served.channel(served.leader) as channel:
-        delivered = served.stub(channel).Deliver(iter([served.frame(origin)] + 100 * [served.frame(origin, body)]), timeout=TIMEOUT_S)
-        assert (delivered.frames, delivered.bytes) == (101, 100 * len(body))
+        delivered = served.stub(channel).Deliver(iter([served.greeting(origin)] + 100 * [served.frame(origin, body)]), timeout=TIMEOUT_S)
+        assert (delivered.frames, delivered.bytes) == (101, len(origin.governed) + 100 * len(body))
         before = served.status(served.leader).frames_in
         wait_until(lambda: served.status(served.leader).frames_in > before, TIMEOUT_S, "the node speaks again")
 

@@ -29,6 +29,8 @@ static inline void expect_expulsion(struct fixture *f)
     assert_int_equal(network_receive(f->nodes[0].network).len, 0);
     close_node(f, 2);
     assert_int_equal(three->expelled, 1);
+    assert_int_equal(three->exit_code, EXIT_DATA);
+    assert_non_null(strstr(three->reason, "older copy"));
     three->expelled = 0;
 }
 

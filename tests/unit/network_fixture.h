@@ -16,6 +16,7 @@
 #include "core/base/memory.h"
 #include "core/formats/frame.h"
 #include "io/data_folder.h"
+#include "io/governed.h"
 #include "io/network.h"
 #include "tests/unit/rebirth.h"
 
@@ -28,6 +29,9 @@ struct node {
     struct network *network;
     struct logger *logger;
     size_t inputs, reborn, expelled;
+    int exit_code; /* with which it was expelled, and why */
+    char reason[512];
+    const struct config *config; /* NULL: that of all */
     /* What has been received and was copied. */
     struct packet packets[4096];
     size_t count;
@@ -58,17 +62,18 @@ static inline enum peer_verdict accept_peer(void *context, const struct frame_or
     return data_folder_accept_peer(((struct node *)context)->folder, peer);
 }
 
-static inline void on_expelled(void *context, const char *reason)
+static inline void on_expelled(void *context, int exit_code, const char *reason)
 {
     struct node *node = context;
-    assert_non_null(strstr(reason, "older copy"));
     node->expelled++;
+    node->exit_code = exit_code;
+    snprintf(node->reason, sizeof node->reason, "%s", reason);
 }
 
 static inline struct network_options options_of(const struct fixture *f, struct node *node)
 {
     return (struct network_options){
-        .config = &f->config,
+        .config = node->config != NULL ? node->config : &f->config,
         .origin = identity_origin(data_folder_identity(node->folder)),
         .sends = true,
         .receives = true,
@@ -204,19 +209,19 @@ static inline void send_one(struct node *node, uint64_t to, uint32_t number, uin
     free(p.words.ptr); /* borrowed only for the call */
 }
 
-/* Frames to peers that are not connected are dropped: sends until one was not, and sees it arrive. */
+/* Frames to peers that are not connected, and datagrams of who has not greeted, are dropped: sends until one was not, and sees it
+ * arrive. */
 static inline void wait_connected(struct fixture *f, struct node *from, struct node *to, uint32_t number)
 {
-    size_t before = to->count;
-    uint64_t dropped = network_statistics(from->network).dropped;
-    for (send_one(from, node_set_of(to->id), number, 5); network_statistics(from->network).dropped > dropped;
-         send_one(from, node_set_of(to->id), number, 5)) {
-        dropped = network_statistics(from->network).dropped;
-        uv_run(&f->loop, UV_RUN_ONCE);
-    }
+    const size_t before = to->count;
     while (to->count == before) {
-        uv_run(&f->loop, UV_RUN_ONCE);
-        collect(to);
+        const uint64_t unsent = network_statistics(from->network).dropped, unheard = network_statistics(to->network).dropped;
+        send_one(from, node_set_of(to->id), number, 5);
+        do {
+            uv_run(&f->loop, UV_RUN_ONCE);
+            collect(to);
+        } while (to->count == before && network_statistics(from->network).dropped == unsent &&
+                 network_statistics(to->network).dropped == unheard);
     }
     assert_body(&to->packets[before], from->id, number, 5);
     forget(to);
@@ -232,6 +237,14 @@ static inline void collect_until(struct fixture *f, struct node *node, size_t co
 static inline struct frame_origin origin_of(const struct node *node)
 {
     return identity_origin(data_folder_identity(node->folder));
+}
+
+/* What a connection begins with where a node has this configuration. Returns its length. */
+static inline uint32_t greeting_of(const struct config *config, uint64_t words[GOVERNED_TEXT_MAX / 8])
+{
+    memset(words, 0, GOVERNED_TEXT_MAX);
+    governed_print(config, (char *)words);
+    return (uint32_t)strlen((char *)words);
 }
 
 /* ---- What every transport must do ---- */

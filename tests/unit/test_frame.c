@@ -46,7 +46,7 @@ static void test_golden_bytes(void **state)
     uint64_t words[FRAME_HEADER_WORDS];
     frame_encode(&o, NULL, 0, words);
     static const uint8_t expected[FRAME_HEADER_SIZE] = {
-        'S',  'Y',  'N',  'F',  2,    0,    0,    0,    0,    0,    0,    0,    0,    0,    0,    0, /* the checksum is
+        'S',  'Y',  'N',  'F',  3,    0,    0,    0,    0,    0,    0,    0,    0,    0,    0,    0, /* the checksum is
                                                                                                         compared by
                                                                                                         frame_parse */
         0x99, 0xe9, 0xd8, 0x51, 0x37, 0xdb, 0x46, 0xef, 1,    2,    3,    4,    5,    6,    7,    8, /* XXH64 of nothing */

@@ -282,6 +282,7 @@ static void test_it_is_bounded(void **state)
     for (uint32_t i = 0; i < NODE_ID_MAX; i++)
         nodes[i] = (struct config_node){.id = i + 1, .role = ROLE_COORDINATOR};
     governed_print(&config, text);
+    assert_true(governed_parse(text, strlen(text), none));
     format(&config);
     assert_int_equal(start(&config), 0);
     config.node_count = 0;
@@ -291,13 +292,68 @@ static void test_it_is_bounded(void **state)
     assert_int_equal(governed_compare("", text, changes, GOVERNED_CHANGES_MAX), NODE_ID_MAX + 6);
 }
 
+/* A greeting of who does not know, or means it ill. */
+static void test_any_text(void **state)
+{
+    (void)state;
+    static const char *const none[] = {
+        "",
+        "alpha",
+        "alpha\n",
+        "alpha 8",
+        "alpha 8\n\n",
+        "\nalpha 8\n",
+        " alpha 8\n",
+        "alpha 8 ",
+        "alpha  8\n",
+        "alpha 8 9\n",
+        "alpha\t8\n",
+        "alpha 8\nphase1_quorum",
+        "alpha 8\nphase1 ",
+        "alpha \x1b[2J\n",
+        "\xc3\xa4 8\n",
+        "alpha 8\r\n",
+        "alpha \x7f\n",
+        "a2345678901234567890123456789012 8\n",
+        "a a2345678901234567890123456789012\n",
+    };
+    struct governed_change c;
+    char bytes[2 * GOVERNED_TEXT_MAX], text[GOVERNED_TEXT_MAX], again[GOVERNED_TEXT_MAX];
+    for (size_t i = 0; i < sizeof none / sizeof *none; i++)
+        assert_false(governed_parse(none[i], strlen(none[i]), text));
+    assert_false(governed_parse("alpha 8\n\0", 9, text));
+    assert_false(governed_parse("alpha\0 8\n", 9, text));
+    assert_true(governed_parse("a234567890123456789012345678901 ~\n!", 34, text));
+    assert_string_equal(text, "a234567890123456789012345678901 ~\n");
+    for (size_t i = 0; i < sizeof bytes; i++)
+        bytes[i] = "a b\n"[i % 4];
+    assert_true(governed_parse(bytes, (size_t)4 * GOVERNED_CHANGES_MAX, text));
+    assert_false(governed_parse(bytes, (size_t)4 * GOVERNED_CHANGES_MAX + 4, text));
+    memset(bytes, 'a', sizeof bytes);
+    for (size_t len = 1; len < sizeof bytes; len++)
+        assert_false(governed_parse(bytes, len, text));
+
+    struct config config = load("");
+    governed_print(&config, text);
+    assert_true(governed_parse(text, strlen(text), again));
+    assert_string_equal(again, text);
+    for (size_t len = 0; len < strlen(text); len++) /* a part of it is none, or lacks a key that is named */
+        assert_true(!governed_parse(text, len, again) || governed_compare(text, again, &c, 1) == 1);
+    config_close(&config);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, enter, leave)
-        TEST(test_every_setting),       TEST(test_much_memory_is_enough),    TEST(test_every_key_of_the_file),
-        TEST(test_every_key_of_a_node), TEST(test_what_is_said_and_counted), TEST(test_regovern),
+        TEST(test_every_setting),
+        TEST(test_much_memory_is_enough),
+        TEST(test_every_key_of_the_file),
+        TEST(test_every_key_of_a_node),
+        TEST(test_what_is_said_and_counted),
+        TEST(test_regovern),
         TEST(test_it_is_bounded),
+        TEST(test_any_text),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

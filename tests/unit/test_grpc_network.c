@@ -12,6 +12,7 @@
 #include "tests/unit/network_fixture.h"
 
 #include "tests/unit/copies.h"
+#include "tests/unit/other_settings.h"
 
 /* ---- networks ---- */
 
@@ -364,13 +365,27 @@ struct said {
     size_t len;
 };
 
-static void say(struct said *s, const struct frame_origin *origin, uint64_t word, uint32_t len)
+static void say_bytes(struct said *s, const struct frame_origin *origin, const uint64_t *words, uint32_t len)
 {
     struct grpc_head head;
-    grpc_frame_encode(origin, &word, len, &head);
+    grpc_frame_encode(origin, words, len, &head);
     memcpy(s->bytes + s->len, head.bytes, head.len);
-    memcpy(s->bytes + s->len + head.len, &word, len);
+    memcpy(s->bytes + s->len + head.len, words, len);
     s->len += head.len + len;
+}
+
+static void say(struct said *s, const struct frame_origin *origin, uint64_t word, uint32_t len)
+{
+    say_bytes(s, origin, &word, len);
+}
+
+static struct said greet(const struct fixture *f, const struct frame_origin *origin)
+{
+    struct said s = {.len = 0};
+    uint64_t text[GOVERNED_TEXT_MAX / 8];
+    const uint32_t len = greeting_of(&f->config, text);
+    say_bytes(&s, origin, text, len);
+    return s;
 }
 
 static struct request delivery(const struct said *s) { return (struct request){.body = s->bytes, .len = s->len}; }
@@ -393,8 +408,9 @@ static void test_delivered(void **state)
     struct frame_origin two;
     struct fixture *f = setup_with_known_peer(&two);
     struct client *c = client_new(f);
-    struct said s = {.len = 0};
-    say(&s, &two, 0, 0);
+    struct said s = greet(f, &two);
+    uint64_t text[GOVERNED_TEXT_MAX / 8];
+    const size_t bytes = greeting_of(&f->config, text) + 442;
     for (uint64_t i = 0; i < 100; i++)
         say(&s, &two, i, (uint32_t)(i % 8) + 1);
     const struct request first = {.body = s.bytes, .len = s.len - 3, .goes_on = true};
@@ -414,11 +430,11 @@ static void test_delivered(void **state)
     assert_string_equal(c->http, "200");
     assert_string_equal(c->type, "application/grpc");
     assert_string_equal(c->status, "0");
-    const uint8_t expected[] = {0, 0, 0, 0, 5, 1 << 3, 101, 2 << 3, 0xba, 3}; /* frames: 101, bytes: 442 */
+    const uint8_t expected[] = {0, 0, 0, 0, 5, 1 << 3, 101, 2 << 3, (uint8_t)(0x80 | bytes % 128), (uint8_t)(bytes / 128)};
     size_t expected_bytes = 0;
     for (size_t i = 0; i < 100; i++)
         expected_bytes += i % 8 + 1;
-    assert_int_equal(expected_bytes, 3 << 7 | 0x3a);
+    assert_int_equal(expected_bytes, 442);
     assert_int_equal(c->reply_len, sizeof expected);
     assert_memory_equal(c->reply, expected, sizeof expected);
     client_free(c);
@@ -476,7 +492,7 @@ static void test_refused_calls(void **state)
         assert_string_equal(c->http, i == 0 ? "405" : "415");
         assert_string_equal(c->status, "");
     }
-    struct said s = {.len = 0}; /* after all that, on the same connection */
+    struct said s = greet(f, &two); /* after all that, on the same connection */
     say(&s, &two, 5, 1);
     r = delivery(&s);
     r.type = "application/grpc+proto;x=y";
@@ -489,7 +505,7 @@ static void test_refused_calls(void **state)
 
 static void refused_frame(struct client *c, const struct frame_origin *origin, enum grpc_status status, const char *text)
 {
-    struct said s = {.len = 0};
+    struct said s = greet(c->f, origin);
     say(&s, origin, 1234, 8);
     struct request r = delivery(&s);
     expect_refusal(c, &r, status, text);
@@ -523,7 +539,7 @@ static void test_refused_frames(void **state)
     o.nonce++;
     refused_frame(c, &o, GRPC_FAILED_PRECONDITION, "another life of this incarnation");
 
-    struct said s = {.len = 0}, damaged;
+    struct said s = greet(f, &two), damaged;
     say(&s, &two, 1234, 8);
     for (size_t i = 0; i < s.len; i++) { /* every bit matters: of the prefix, of who it is, of the body */
         damaged = s;
@@ -550,6 +566,41 @@ static void test_refused_frames(void **state)
     teardown(f);
 }
 
+/* Whoever does not begin with governed settings is refused, however sound the frame. */
+static void test_hostile_greetings(void **state)
+{
+    (void)state;
+    struct frame_origin two;
+    struct fixture *f = setup_with_known_peer(&two);
+    struct client *c = client_new(f);
+    uint64_t long_one[GOVERNED_TEXT_MAX / 8];
+    const uint32_t len = greeting_of(&f->config, long_one);
+    const uint32_t lens[] = {0, 1, len - 1, len + 1, 2559, 2560, 4000 - FRAME_HEADER_SIZE};
+    for (size_t i = 0; i < sizeof lens / sizeof *lens; i++) {
+        uint64_t text[4000 / 8] = {0};
+        struct said s = {.len = 0};
+        memcpy(text, long_one, sizeof long_one);
+        say_bytes(&s, &two, text, lens[i]);
+        struct request r = delivery(&s);
+        expect_refusal(c, &r, GRPC_PERMISSION_DENIED, "does not begin with its governed settings");
+    }
+    f->config.node_config.alpha = 8;
+    struct said s = greet(f, &two);
+    say(&s, &two, 1234, 8);
+    struct request r = delivery(&s);
+    expect_refusal(c, &r, GRPC_OUT_OF_RANGE, "the governed setting alpha is 0 on node 1 and 8 on node 2: ");
+    client_free(c);
+    teardown(f);
+}
+
+static void test_other_settings(void **state)
+{
+    (void)state;
+    struct fixture *f = setup(grpc_network_open, "127.0.0.1");
+    check_other_settings(f);
+    teardown(f);
+}
+
 /* A sound frame first, and then something wrong: the first arrives, the second ends the call. */
 static void test_refused_later(void **state)
 {
@@ -557,7 +608,7 @@ static void test_refused_later(void **state)
     struct frame_origin two;
     struct fixture *f = setup_with_known_peer(&two);
     struct client *c = client_new(f);
-    struct said s = {.len = 0};
+    struct said s = greet(f, &two);
     struct frame_origin o = two;
     o.incarnation++;
     say(&s, &two, 1, 8);
@@ -570,7 +621,7 @@ static void test_refused_later(void **state)
     forget(&f->nodes[0]);
 
     f->config.frame_bytes_max = 100000;
-    s.len = 0;
+    s = greet(f, &two);
     say(&s, &two, 1, 8);
     const uint8_t long_one[] = {0, 1, 0, 0, 0}; /* 16 MiB */
     memcpy(s.bytes + s.len, long_one, 5);
@@ -591,7 +642,7 @@ static void test_replaced(void **state)
     struct frame_origin two;
     struct fixture *f = setup_with_known_peer(&two);
     struct client *first = client_new(f), *second = client_new(f);
-    struct said s = {.len = 0};
+    struct said s = greet(f, &two);
     say(&s, &two, 1, 8);
     struct request r = delivery(&s);
     r.goes_on = true;
@@ -605,10 +656,10 @@ static void test_replaced(void **state)
     collect_until(f, &f->nodes[0], 2);
 
     two.incarnation++;
-    s.len = 0;
+    s = greet(f, &two);
     say(&s, &two, 1, 8);
-    call_begin(first, &r);
     r.len = s.len;
+    call_begin(first, &r);
     collect_until(f, &f->nodes[0], 3);
     while (!second->over)
         client_step(second);
@@ -725,13 +776,17 @@ static void test_copies(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_copies),        cmocka_unit_test(test_ipv4),           cmocka_unit_test(test_ipv6),
-        cmocka_unit_test(test_name),          cmocka_unit_test(test_fan_out),        cmocka_unit_test(test_full_queue),
-        cmocka_unit_test(test_pause),         cmocka_unit_test(test_reconnect),      cmocka_unit_test(test_reborn),
-        cmocka_unit_test(test_port_in_use),   cmocka_unit_test(test_delivered),      cmocka_unit_test(test_status),
-        cmocka_unit_test(test_refused_calls), cmocka_unit_test(test_refused_frames), cmocka_unit_test(test_refused_later),
-        cmocka_unit_test(test_replaced),      cmocka_unit_test(test_no_http2),       cmocka_unit_test(test_goaway),
-        cmocka_unit_test(test_bad_server),
+        cmocka_unit_test(test_copies),         cmocka_unit_test(test_ipv4),
+        cmocka_unit_test(test_ipv6),           cmocka_unit_test(test_name),
+        cmocka_unit_test(test_fan_out),        cmocka_unit_test(test_full_queue),
+        cmocka_unit_test(test_pause),          cmocka_unit_test(test_reconnect),
+        cmocka_unit_test(test_reborn),         cmocka_unit_test(test_port_in_use),
+        cmocka_unit_test(test_delivered),      cmocka_unit_test(test_status),
+        cmocka_unit_test(test_refused_calls),  cmocka_unit_test(test_refused_frames),
+        cmocka_unit_test(test_refused_later),  cmocka_unit_test(test_replaced),
+        cmocka_unit_test(test_no_http2),       cmocka_unit_test(test_goaway),
+        cmocka_unit_test(test_bad_server),     cmocka_unit_test(test_hostile_greetings),
+        cmocka_unit_test(test_other_settings),
     };
     signal(SIGPIPE, SIG_IGN); /* as `synod start` does */
     return cmocka_run_group_tests(tests, NULL, NULL);

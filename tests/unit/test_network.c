@@ -5,6 +5,7 @@
 #include "tests/unit/network_fixture.h"
 
 #include "tests/unit/copies.h"
+#include "tests/unit/other_settings.h"
 
 static void test_ipv4(void **state)
 {
@@ -84,17 +85,39 @@ static void expect_refusal(struct fixture *f, const void *bytes, size_t len)
     assert_int_equal(network_receive(f->nodes[0].network).len, 0);
 }
 
+/* Frames, one after the other. */
 struct said {
-    uint64_t words[FRAME_HEADER_WORDS + 2];
+    uint64_t words[2 * (FRAME_HEADER_WORDS + GOVERNED_TEXT_MAX / 8)];
+    size_t size;
 };
 
-static struct said say(const struct frame_origin *origin, uint32_t len)
+static void say_bytes(struct said *s, const struct frame_origin *origin, const void *bytes, uint32_t len)
 {
-    struct said said = {{0}};
-    said.words[FRAME_HEADER_WORDS] = 1234;
-    if (len <= 16)
-        frame_encode(origin, said.words + FRAME_HEADER_WORDS, len, said.words);
-    return said;
+    uint64_t *words = s->words + s->size / 8;
+    memcpy(words + FRAME_HEADER_WORDS, bytes, len);
+    frame_encode(origin, words + FRAME_HEADER_WORDS, len, words);
+    s->size += FRAME_HEADER_SIZE + words_for(len) * 8;
+}
+
+static void say(struct said *s, const struct frame_origin *origin, uint32_t len)
+{
+    static const uint64_t body[2] = {1234};
+    say_bytes(s, origin, body, len);
+}
+
+static struct said greet(const struct fixture *f, const struct frame_origin *origin)
+{
+    struct said s = {.size = 0};
+    uint64_t text[GOVERNED_TEXT_MAX / 8];
+    const uint32_t len = greeting_of(&f->config, text);
+    say_bytes(&s, origin, text, len);
+    return s;
+}
+
+static void expect_refused_greeting(struct fixture *f, const struct frame_origin *origin)
+{
+    const struct said said = greet(f, origin);
+    expect_refusal(f, said.words, said.size);
 }
 
 static void test_refusals(void **state)
@@ -110,44 +133,90 @@ static void test_refusals(void **state)
     expect_refusal(f, "GET / HTTP/1.1\r\nHost: localhost\r\nUser-Agent: somebody lost in this network\r\n\r\n", 78);
     struct frame_origin o = two;
     o.cluster = frame_cluster("other", 5);
-    expect_refusal(f, say(&o, 16).words, 80);
+    expect_refused_greeting(f, &o);
     o = two;
     o.sender = 9; /* not in the configuration */
-    expect_refusal(f, say(&o, 16).words, 80);
+    expect_refused_greeting(f, &o);
     o.sender = 1; /* the node itself */
-    expect_refusal(f, say(&o, 16).words, 80);
+    expect_refused_greeting(f, &o);
     o = two;
     o.instance[3] ^= 1;
-    expect_refusal(f, say(&o, 16).words, 80);
+    expect_refused_greeting(f, &o);
     o = two;
     o.incarnation--;
-    expect_refusal(f, say(&o, 16).words, 80);
+    expect_refused_greeting(f, &o);
 
-    struct said said = say(&two, 16);
+    struct said said = greet(f, &two);
     ((uint8_t *)said.words)[30] ^= 1; /* header */
-    expect_refusal(f, said.words, 80);
-    said = say(&two, 16);
-    ((uint8_t *)said.words)[79] ^= 0x80; /* body */
-    expect_refusal(f, said.words, 80);
+    expect_refusal(f, said.words, said.size);
+    said = greet(f, &two);
+    ((uint8_t *)said.words)[FRAME_HEADER_SIZE] ^= 0x80; /* body */
+    expect_refusal(f, said.words, said.size);
 
     f->config.frame_bytes_max = 15;
-    said = say(&two, 16);
-    expect_refusal(f, said.words, 80);
+    said = greet(f, &two);
+    say(&said, &two, 16);
+    expect_refusal(f, said.words, said.size);
     f->config.frame_bytes_max = FRAME_MAX;
 
     /* A sound frame, then one of somebody else on the same connection: the first arrives, the second does not. */
-    struct said both[2] = {say(&two, 16), say(&two, 16)};
+    said = greet(f, &two);
+    say(&said, &two, 16);
     o = two;
     o.incarnation++;
-    both[1] = say(&o, 16);
+    say(&said, &o, 16);
     int fd = connect_to(f->config_nodes[0].address.port);
     uint64_t before = network_statistics(f->nodes[0].network).bad_frames;
-    assert_int_equal(send(fd, both, sizeof both, 0), sizeof both);
+    assert_int_equal(send(fd, said.words, said.size, 0), said.size);
     while (network_statistics(f->nodes[0].network).bad_frames == before)
         uv_run(&f->loop, UV_RUN_ONCE);
     close(fd);
     collect(&f->nodes[0]);
     assert_int_equal(f->nodes[0].count, 1);
+    teardown(f);
+}
+
+/* Whoever does not begin with governed settings is refused before its life is remembered, however sound the frame. */
+static void test_hostile_greetings(void **state)
+{
+    (void)state;
+    struct fixture *f = setup(tcp_network_open, "127.0.0.1");
+    open_node(f, 0);
+    open_node(f, 1);
+    struct frame_origin two = origin_of(&f->nodes[1]);
+    close_node(f, 1);
+    uint64_t text[GOVERNED_TEXT_MAX / 8], long_one[GOVERNED_TEXT_MAX / 8];
+    const uint32_t len = greeting_of(&f->config, text);
+    memset(long_one, 'a', sizeof long_one);
+    const struct {
+        const void *bytes;
+        uint32_t len;
+    } greetings[] = {
+        {"", 0},
+        {"\0\0\0\0\0\0\0", 8},
+        {"alpha 64\n\0", 10},
+        {"alpha \x1b[2J\n", 12},
+        {"alpha 8", 7},
+        {"alpha  8\n", 9},
+        {"alpha 8\n\n", 9},
+        {"another_setting none\n", 21}, /* differs in nothing that has a name */
+        {text, len - 1},
+        {long_one, 2559},
+        {long_one, 2560},
+    };
+    two.incarnation += 1000; /* remembered, it would lock the real node out */
+    for (size_t i = 0; i < sizeof greetings / sizeof *greetings; i++) {
+        struct said said = {.size = 0};
+        say_bytes(&said, &two, greetings[i].bytes, greetings[i].len);
+        expect_refusal(f, said.words, said.size);
+    }
+    struct said said = {.size = 0}; /* a length that nobody would wait for */
+    const struct packet huge = make(0, 1, 1 << 20);
+    frame_encode(&two, huge.words.ptr, huge.len, said.words);
+    free(huge.words.ptr);
+    expect_refusal(f, said.words, FRAME_HEADER_SIZE);
+    open_node(f, 1);
+    wait_connected(f, &f->nodes[1], &f->nodes[0], 1);
     teardown(f);
 }
 
@@ -160,18 +229,20 @@ static void test_slow_sender(void **state)
     open_node(f, 1);
     const struct frame_origin two = origin_of(&f->nodes[1]);
     close_node(f, 1);
-    struct said said = say(&two, 13);
+    struct said said = greet(f, &two);
+    const size_t greeting = said.size;
+    say(&said, &two, 13);
     int fd = connect_to(f->config_nodes[0].address.port);
     int yes = 1;
     setsockopt(fd, IPPROTO_TCP, 1 /* TCP_NODELAY */, &yes, sizeof yes);
-    for (size_t i = 0; i < 80; i++) {
+    for (size_t i = 0; i < said.size; i++) {
         assert_int_equal(send(fd, (char *)said.words + i, 1, 0), 1);
         uv_run(&f->loop, UV_RUN_NOWAIT);
     }
     collect_until(f, &f->nodes[0], 1);
     assert_int_equal(f->nodes[0].packets[0].len, 13);
     assert_int_equal(f->nodes[0].packets[0].words.ptr[0], 1234);
-    assert_int_equal(send(fd, said.words, 70, 0), 70);
+    assert_int_equal(send(fd, (char *)said.words + greeting, 70, 0), 70);
     close(fd);
     for (int i = 0; i < 5; i++)
         uv_run(&f->loop, UV_RUN_NOWAIT);
@@ -335,16 +406,33 @@ static void test_copies(void **state)
     teardown(f);
 }
 
+static void test_other_settings(void **state)
+{
+    (void)state;
+    struct fixture *f = setup(tcp_network_open, "127.0.0.1");
+    check_other_settings(f);
+    teardown(f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_ipv4),        cmocka_unit_test(test_ipv6),
-        cmocka_unit_test(test_name),        cmocka_unit_test(test_fan_out),
-        cmocka_unit_test(test_refusals),    cmocka_unit_test(test_copies),
-        cmocka_unit_test(test_slow_sender), cmocka_unit_test(test_received_stays),
-        cmocka_unit_test(test_reconnect),   cmocka_unit_test(test_port_in_use),
-        cmocka_unit_test(test_full_queue),  cmocka_unit_test(test_pause),
-        cmocka_unit_test(test_reborn),      cmocka_unit_test(test_reborn_before_connecting),
+        cmocka_unit_test(test_ipv4),
+        cmocka_unit_test(test_ipv6),
+        cmocka_unit_test(test_name),
+        cmocka_unit_test(test_fan_out),
+        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_copies),
+        cmocka_unit_test(test_slow_sender),
+        cmocka_unit_test(test_received_stays),
+        cmocka_unit_test(test_reconnect),
+        cmocka_unit_test(test_port_in_use),
+        cmocka_unit_test(test_full_queue),
+        cmocka_unit_test(test_pause),
+        cmocka_unit_test(test_reborn),
+        cmocka_unit_test(test_reborn_before_connecting),
+        cmocka_unit_test(test_hostile_greetings),
+        cmocka_unit_test(test_other_settings),
     };
     signal(SIGPIPE, SIG_IGN); /* as `synod start` does */
     return cmocka_run_group_tests(tests, NULL, NULL);
