@@ -170,6 +170,10 @@ const struct mutant_kind mutant_kinds[MUTANTS] = {
         "lost-always", "an acceptor says that it has lost its leader, whether it has or not",
         "rule 15", CHECK(LIVENESS_WHILE_CUT), "lasting partitions"},
 
+    [MUTANT_NEW_LIFE_STANDS_BACK] = {
+        "new-life-stands-back", "a proposer that is started again stands back as if it had failed, for some time",
+        "rule 15", CHECK(LIVENESS_GAP), "nodes that end one after the other, and nothing else"},
+
     /* learner and its agent */
     [MUTANT_VOTES_MIXED] = {
         "votes-mixed", "votes at different ballots choose together",

@@ -24,7 +24,9 @@ enum {
     REGOVERNED_STREAM,
     GOVERNED_STREAM,
     GREETINGS_STREAM,
-    ADDED = 300000
+    QUIET_STREAM,
+    ADDED = 300000,
+    QUIET = 80000
 };
 
 /* Bytes that the state may take, and how often that is so little that clients hear of it. */
@@ -431,6 +433,19 @@ static void draw_added_faults(struct plan *p, uint64_t allowed)
     }
 }
 
+/* In some worlds nothing happens but that processes end and pause, and clocks are wrong: there LivenessGap judges. */
+static void draw_quiet_world(struct plan *p, uint64_t allowed)
+{
+    struct dice d = dice_new(p->seed, QUIET_STREAM);
+    if (!dice_chance(&d, QUIET))
+        return;
+    for (uint32_t i = 0; i < FAULTS; i++) {
+        const bool judged = strcmp(fault_kinds[i].subject, "process") == 0 || strcmp(fault_kinds[i].subject, "clock") == 0;
+        const uint32_t rate = plan_rate(&d, rates[i].from, rates[i].to);
+        p->rate[i] = dice_chance(&d, 500000) && judged && (allowed >> i & 1) != 0 ? rate : 0;
+    }
+}
+
 /* True when the cluster has every quorum without `gone`. */
 static bool lives_without(const struct node_config *c, node_set gone)
 {
@@ -472,6 +487,7 @@ void plan_draw(struct plan *p, const struct plan_options *options)
     draw_network(p, &d);
     draw_faults(p, &d, options->faults);
     draw_added_faults(p, options->faults);
+    draw_quiet_world(p, options->faults);
     draw_fragile(p, &d);
     const struct config c = settings_of(p, &p->config);
     struct config_conflict conflict;

@@ -333,6 +333,11 @@ void election_begin(struct election *e, uint64_t now)
     e->begun_at = now;
     if (e->detector == NULL)
         e->detector = failure_detector_new(e->config, now - e->late);
+    if (MUTANT(NEW_LIFE_STANDS_BACK) && e->config->incarnation > 1 && e->failed_at == 0) {
+        e->standing = STANDING_BACK;
+        e->failed_at = now;
+        e->back = 10 * e->config->dead_timeout * node_set_count(e->config->proposers);
+    }
 }
 
 void election_durable(struct election *e, uint64_t lsn, uint64_t now)

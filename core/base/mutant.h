@@ -60,6 +60,7 @@ enum mutant {
     MUTANT_RESULTS_NOT_AWAITED,
     MUTANT_UNFIT_FOR_EVER,
     MUTANT_LOST_ALWAYS,
+    MUTANT_NEW_LIFE_STANDS_BACK,
 
     /* learner and its agent */
     MUTANT_VOTES_MIXED,
