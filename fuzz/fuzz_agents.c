@@ -110,6 +110,7 @@ static void step(const struct event *events, size_t count)
     if (w.full || w.stopped)
         return;
     struct step_result r = node_step(w.node, w.now, w.journal_count + 1, events, count);
+    node_audit(w.node);
     size_t appends = 0;
     for (size_t i = 0; i < r.effects.len; i++)
         appends += r.effects.ptr[i].tag == EFFECT_APPEND;

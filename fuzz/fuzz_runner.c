@@ -334,6 +334,7 @@ static struct runner *act(struct runner *r, struct input *in, uint64_t *now)
         ports.command = 1;
     if (what % 4 != 0) {
         runner_turn(r, *now);
+        runner_audit(r);
         hints.status = runner_status(r);
     }
     return r;

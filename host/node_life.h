@@ -24,6 +24,8 @@ struct node_life_operations {
     /* One turn at `now`; *deadline: when the next one is due at the latest. False: the node is broken and only freed. */
     bool (*turn)(struct node_life *life, uint64_t now, uint64_t *deadline, struct problem *problem);
     bool (*status)(struct node_life *life, struct node_status *status, struct problem *problem);
+    /* For tests; NULL: nobody can look into it. Traps unless everything that the node counts is what it holds. */
+    void (*audit)(struct node_life *life);
     /* NULL unless the network is in the sandbox: turns and all, until the node ends as it was told to. `start` is not called
      * then. False: it broke. */
     bool (*run)(struct node_life *life, struct problem *problem);

@@ -32,6 +32,8 @@ static bool native_status(struct node_life *life, struct node_status *status, st
     return true;
 }
 
+static void native_audit(struct node_life *life) { runner_audit(((struct node_native *)life)->runner); }
+
 static void native_free(struct node_life *life)
 {
     struct node_native *native = (struct node_native *)life;
@@ -43,7 +45,7 @@ static void native_free(struct node_life *life)
 bool node_native_new(struct node_life **out, struct ports *ports, struct problem *problem)
 {
     static const struct node_life_operations operations = {
-        .start = native_start, .turn = native_turn, .status = native_status, .free = native_free};
+        .start = native_start, .turn = native_turn, .status = native_status, .audit = native_audit, .free = native_free};
     struct node_native *native = memory_new(1, sizeof *native);
     (void)problem;
     native->life = (struct node_life){&operations, "native", NULL};

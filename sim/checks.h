@@ -9,8 +9,8 @@
 #include "core/base/types.h"
 
 enum check {
-    CHECK_AGREEMENT,            /* no two values are chosen in a slot, and learners release the chosen one */
-    CHECK_VALIDITY,             /* what is chosen was submitted by a client, or is a no-op */
+    CHECK_AGREEMENT, /* no two values are chosen in a slot, and learners release the chosen one */
+    CHECK_VALIDITY,  /* what is chosen was submitted by a client, or is a no-op; what is asked about was proposed */
     CHECK_ONE_VALUE_PER_BALLOT, /* no two values are proposed in a slot at one ballot */
     CHECK_BALLOT_UNIQUE,        /* a ballot is used by one life of the node in it, and names that life */
     CHECK_PROMISE_DURABLE,      /* no promise leaves before its record is durable; they survive restarts and never fall */
@@ -26,6 +26,7 @@ enum check {
     CHECK_LIVENESS_WHILE_CUT,   /* a partition that lasts: the side that has quorums serves, and its leader stays */
     CHECK_LIVENESS_GAP,         /* nodes end and pause: while all quorums are up, clients have answers */
     CHECK_BOUNDS,               /* memory, window, bytes in flight, message size */
+    CHECK_ACCOUNTS,             /* what a node counts is what it holds (core/runners/runner.h, runner_audit) */
     CHECK_TRAP,                 /* no part breaks an invariant of its own */
     CHECKS
 };

@@ -199,6 +199,8 @@ uint32_t checks_propose(struct checks *c, uint32_t node, uint64_t rank, const st
 void checks_vote(struct checks *c, uint32_t node, uint64_t slot, uint32_t number);
 /* The highest ballot below `below` at which `node` has a durable vote in the slot; NULL: it has none. */
 const struct proposal *checks_vote_below(const struct checks *c, uint32_t node, uint64_t slot, uint64_t below);
+/* Somebody has proposed the batch in this slot. */
+bool checks_is_proposed(const struct checks *c, uint64_t slot, struct batch_id batch);
 /* The ballot names a life that a proposer has had. */
 bool checks_ballot_known(const struct checks *c, struct ballot ballot);
 

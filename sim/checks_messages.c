@@ -13,6 +13,8 @@
  *   LEARN of a learner, EXECUTED, PROGRESS       chosen values; the batch that was executed; what is executed and durably
  *                                                held
  *   FORWARD                                      a batch that was submitted to the sender
+ *   RESULT_REQUEST                               of a batch of the sender's, a slot in which somebody has proposed it
+ *   LEARN_REQUEST                                slots that the sender has not executed
  *
  * A promise is put together some time before it leaves, and votes may be cast in between; but only at its ballot or above,
  * for that is what was promised. So of the durable votes those below the ballot are compared. Promises are told in the
@@ -303,6 +305,23 @@ static void check_forward(struct checks *c, uint32_t node, const struct message 
     b->forwarded = true;
 }
 
+static void check_result_request(struct checks *c, uint32_t node, const struct message *m)
+{
+    const struct checked_node *n = &c->nodes[node];
+    bool own = m->batch.origin == node && m->batch.incarnation == n->incarnation && m->batch.number != 0;
+    if (!own || !checks_is_proposed(c, m->from, m->batch))
+        checks_fail(c, CHECK_VALIDITY,
+                    "node %u asks what became of batch %u.%u.%" PRIu64 " in slot %" PRIu64 ", where nobody has proposed it",
+                    node, m->batch.origin, m->batch.incarnation, m->batch.number, m->from);
+}
+
+static void check_learn_request(struct checks *c, uint32_t node, const struct message *m)
+{
+    if (m->from < c->nodes[node].executed || m->from >= m->to)
+        checks_fail(c, CHECK_VALIDITY, "node %u asks for slots %" PRIu64 " to %" PRIu64 ", and has executed %" PRIu64, node,
+                    m->from, m->to, c->nodes[node].executed);
+}
+
 void checks_message(struct checks *c, uint32_t node, const struct message *m)
 {
     switch (m->kind) {
@@ -330,6 +349,12 @@ void checks_message(struct checks *c, uint32_t node, const struct message *m)
         if (rank_of(m->ballot) < c->nodes[node].promise_told)
             checks_fail(c, CHECK_PROMISE_DURABLE, "node %u answers a leader at ballot %s and promised %s before", node,
                         rank_text(rank_of(m->ballot)).text, rank_text(c->nodes[node].promise_told).text);
+        break;
+    case MESSAGE_RESULT_REQUEST:
+        check_result_request(c, node, m);
+        break;
+    case MESSAGE_LEARN_REQUEST:
+        check_learn_request(c, node, m);
         break;
     case MESSAGE_LEARN:
         check_learn(c, node, m);

@@ -57,6 +57,16 @@ const struct proposal *checks_vote_below(const struct checks *c, uint32_t node, 
     return NULL;
 }
 
+bool checks_is_proposed(const struct checks *c, uint64_t slot, struct batch_id batch)
+{
+    for (uint32_t i = first_proposal(c, slot); i != 0; i = c->proposals[i].next) {
+        const struct batch *b = &c->batches[c->proposals[i].batch];
+        if (c->proposals[i].batch != 0 && batch_id_equal(batch, (struct batch_id){b->node, b->incarnation, b->number}))
+            return true;
+    }
+    return false;
+}
+
 bool checks_ballot_known(const struct checks *c, struct ballot ballot)
 {
     return ballot.round > 0 && rank_of(ballot) != RANK_NONE_SUCH && node_set_has(c->options.proposers, ballot.node) &&

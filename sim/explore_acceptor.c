@@ -15,6 +15,8 @@
 #define acceptor_agent_free   explored_acceptor_agent_free
 #define acceptor_agent_step   explored_acceptor_agent_step
 #define acceptor_agent_status explored_acceptor_agent_status
+#define acceptor_audit        explored_acceptor_audit
+#define acceptor_agent_audit  explored_acceptor_agent_audit
 #include "core/agents/acceptor_agent.c" /* NOLINT(bugprone-suspicious-include) */
 #include "core/paxos/acceptor.c"        /* NOLINT(bugprone-suspicious-include) */
 

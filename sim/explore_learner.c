@@ -13,6 +13,7 @@
 #define learner_missing      explored_learner_missing
 #define learner_next         explored_learner_next
 #define learner_known_chosen explored_learner_known_chosen
+#define learner_audit        explored_learner_audit
 #include "core/paxos/learner.c" /* NOLINT(bugprone-suspicious-include) */
 
 #include "sim/explore_part.h"

@@ -24,6 +24,7 @@
 #define proposer_window_now     explored_proposer_window_now
 #define proposer_unanswered     explored_proposer_unanswered
 #define proposer_resign         explored_proposer_resign
+#define proposer_audit          explored_proposer_audit
 #include "core/paxos/proposer.c" /* NOLINT(bugprone-suspicious-include) */
 
 #include "sim/explore_part.h"

@@ -438,14 +438,19 @@ void machine_flown(struct machine *m)
 struct turn {
     struct machine *m;
     uint64_t now, deadline;
-    bool sound;
+    enum { TURN_BROKEN, TURN_NOT_AUDITED, TURN_SOUND } state; /* how far it got */
 };
 
 static void native_turn(void *context)
 {
     struct turn *turn = context;
     struct machine *m = turn->m;
-    turn->sound = m->life->operations->turn(m->life, turn->now, &turn->deadline, &m->problem);
+    if (!m->life->operations->turn(m->life, turn->now, &turn->deadline, &m->problem))
+        return;
+    turn->state = TURN_NOT_AUDITED;
+    if (m->life->operations->audit != NULL)
+        m->life->operations->audit(m->life);
+    turn->state = TURN_SOUND;
 }
 
 /* A life that trapped is in no known state: it is not even freed. It is kept, so that a leak checker does not take it for forgotten. */
@@ -461,13 +466,15 @@ static void abandon(struct machine *m)
 /* False: the node trapped. */
 static bool take_turn(struct machine *m, uint64_t now, uint64_t *deadline)
 {
-    struct turn turn = {m, now, now, false};
+    struct turn turn = {m, now, now, TURN_BROKEN};
     if (m->world->options.engine != NULL)
         native_turn(&turn);
     else if (!guard_call(native_turn, &turn))
         abandon(m);
     *deadline = turn.deadline;
-    return turn.sound;
+    if (turn.state == TURN_NOT_AUDITED)
+        checks_fail(m->world->checks, CHECK_ACCOUNTS, "what node %u counts is not what it holds", m->id);
+    return turn.state == TURN_SOUND;
 }
 
 static void note_status(struct machine *m)

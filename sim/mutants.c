@@ -169,6 +169,24 @@ const struct mutant_kind mutant_kinds[MUTANTS] = {
     [MUTANT_LOST_ALWAYS] = {
         "lost-always", "an acceptor says that it has lost its leader, whether it has or not",
         "rule 15", CHECK(LIVENESS_WHILE_CUT), "lasting partitions"},
+    [MUTANT_OUT_OVERDUE_QUEUED] = {
+        "out-overdue-queued", "learners are asked what became of batches that were never proposed",
+        "decision 0008", CHECK(VALIDITY), ""},
+    [MUTANT_OUT_ANSWER_QUEUED] = {
+        "out-answer-queued", "an answer is taken for a batch that was not proposed yet",
+        "rule 8", CHECK(AT_MOST_ONCE), "hostile messages"},
+    [MUTANT_CREDIT_OF_EARLIER_LEADER] = {
+        "credit-of-earlier-leader", "batches forwarded to a leader that is gone go on to take credit",
+        "decision 0022", CHECK(ACCOUNTS), "changes of leader"},
+    [MUTANT_FORWARDED_BYTES_NOT_FREED] = {
+        "forwarded-bytes-not-freed", "bytes of forwarded batches that were proposed go on to count as waiting",
+        "what one receives is given back", CHECK(ACCOUNTS), "forwarding"},
+    [MUTANT_OUTRUN_BY_ONE] = {
+        "outrun-by-one", "one slot more is given out than a majority of the learners can follow",
+        "rule 16, off by one", CHECK(BOUNDS), ""},
+    [MUTANT_ANSWERED_LONG_AGO] = {
+        "answered-long-ago", "a new leader goes by when acceptors answered its last leadership",
+        "rule 15", CHECK(LIVENESS_AFTER_HEAL), "changes of leader"},
 
     [MUTANT_NEW_LIFE_STANDS_BACK] = {
         "new-life-stands-back", "a proposer that is started again stands back as if it had failed, for some time",
@@ -244,6 +262,41 @@ const struct mutant_kind mutant_kinds[MUTANTS] = {
     [MUTANT_LATER_LIFE_SKIPPED] = {
         "later-life-skipped", "batches of a node that was started again are left out until its numbers get higher than before",
         "rule 8, decision 0008", CHECK(AT_MOST_ONCE), "restarts"},
+    [MUTANT_EARLIER_LIFE_EXECUTED] = {
+        "earlier-life-executed", "a batch of an earlier life is executed after one of a later life",
+        "rule 8, decision 0008", CHECK(AT_MOST_ONCE) | CHECK(PREFIX_EQUALITY), "restarts"},
+    [MUTANT_STUBBORN] = {
+        "stubborn", "a learner always asks the same peer for what it lacks",
+        "catching up", CHECK(LIVENESS_AFTER_HEAL), "lost disks"},
+    [MUTANT_REQUEST_DOUBLE] = {
+        "request-double", "a peer that asks again is served twice, and takes the room of others",
+        "catching up", CHECK(ACCOUNTS), "small limits"},
+    [MUTANT_APPLY_ONCE_MORE] = {
+        "apply-once-more", "a batch that takes several steps has one command executed once more for each",
+        "rule 8", CHECK(PREFIX_EQUALITY) | CHECK(LINEARIZABILITY), "small limits"},
+    [MUTANT_RESULTS_LEAK] = {
+        "results-leak", "results are remembered for ever",
+        "bounded memory", CHECK(ACCOUNTS), ""},
+    [MUTANT_SKIPPED_ANOTHER] = {
+        "skipped-another", "of a batch that learners left out they say that its slot holds another one",
+        "decision 0008", CHECK(CHOSEN_TRUE) | CHECK(AT_MOST_ONCE), ""},
+    [MUTANT_REPLY_ROOM_NOT_KEPT] = {
+        "reply-room-not-kept", "each call to the state machine has all the room of the replies of a batch",
+        "bounded replies", CHECK(PREFIX_EQUALITY), "small limits"},
+    [MUTANT_HELD_TOO_EARLY] = {
+        "held-too-early", "a learner says that it holds a slot one record too early",
+        "rule 4", CHECK(TRUNCATION_SAFE), ""},
+    [MUTANT_MARK_OF_ANOTHER] = {
+        "mark-of-another", "the word of another leader is added to that of the last one",
+        "learner.c", CHECK(AGREEMENT) | CHECK(PREFIX_EQUALITY), "changes of leader"},
+
+    /* state machine */
+    [MUTANT_OOM_REMOVES] = {
+        "oom-removes", "a value for which there is no room takes the one before with it",
+        "a refusal has no effect", CHECK(LINEARIZABILITY), "small states"},
+    [MUTANT_BUSY_CHANGES] = {
+        "busy-changes", "GETSET sets though it cannot answer with what was there",
+        "a refusal has no effect", CHECK(LINEARIZABILITY), "small limits"},
 
     /* what others may say */
     [MUTANT_SENDER_NOT_ASKED] = {
@@ -257,6 +310,15 @@ const struct mutant_kind mutant_kinds[MUTANTS] = {
     [MUTANT_HELD_FULL_LETS_OUT] = {
         "held-full-lets-out", "a message for which there is no room to wait for the disk leaves at once",
         "rule 2", CHECK(PROMISE_DURABLE) | CHECK(VOTE_DURABLE), "small limits"},
+    [MUTANT_HELD_BYTES_NOT_FREED] = {
+        "held-bytes-not-freed", "bytes of messages that have left go on to count as held",
+        "what one takes is given back", CHECK(ACCOUNTS), ""},
+    [MUTANT_UNSYNCED_NOT_FREED] = {
+        "unsynced-not-freed", "bytes of records that are durable go on to count as waiting",
+        "what one takes is given back", CHECK(ACCOUNTS) | CHECK(LIVENESS_AFTER_HEAL), "small limits"},
+    [MUTANT_RELEASED_LATE] = {
+        "released-late", "a message waits for one record more than it tells of",
+        "liveness", CHECK(LIVENESS_AFTER_HEAL), ""},
 
     /* journal and data folder */
     [MUTANT_TORN_GROUP_TAKEN] = {
@@ -265,6 +327,9 @@ const struct mutant_kind mutant_kinds[MUTANTS] = {
     [MUTANT_DAMAGE_CUT] = {
         "damage-cut", "damage in the middle of the journal is cut off as a torn tail would be",
         "rule 2 of core/formats/journal.h; Kafka among others (Ganesan et al. 2017)", CHECK(RECOVERY), "damaged disks"},
+    [MUTANT_ONE_PIECE_SCANNED] = {
+        "one-piece-scanned", "what proves that a damaged place was sound is looked for in one piece of the segment only",
+        "rule 2 of core/formats/journal.h", CHECK(RECOVERY), "damaged disks, small limits"},
     [MUTANT_LAST_GROUP_TRUSTED] = {
         "last-group-trusted", "the last group counts as durable because it can be read",
         "rule 10 of core/formats/journal.h", CHECK(RECOVERY), "failed syncs, power that goes"},

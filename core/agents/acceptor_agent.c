@@ -291,3 +291,11 @@ struct node_status acceptor_agent_status(struct acceptor_agent *agent)
         .promised = agent->promised,
     };
 }
+
+#ifndef __wasm__ /* there, what it calls is in other components */
+void acceptor_agent_audit(const struct acceptor_agent *agent)
+{
+    invariant(agent->floor_recorded <= agent->floor);
+    acceptor_audit(agent->acceptor);
+}
+#endif

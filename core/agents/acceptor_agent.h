@@ -19,4 +19,7 @@ struct step_result acceptor_agent_step(struct acceptor_agent *agent, uint64_t no
 /* What this agent knows of the node; fields of other roles are zero. */
 struct node_status acceptor_agent_status(struct acceptor_agent *agent);
 
+/* For tests: traps unless what it counts is what it holds. */
+void acceptor_agent_audit(const struct acceptor_agent *agent);
+
 #endif

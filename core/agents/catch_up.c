@@ -69,7 +69,7 @@ void catch_up_answered(struct catch_up *c, bool last)
 static uint32_t peer_with(const struct catch_up *c, uint64_t slot)
 {
     node_set peers = c->config.learners & ~node_set_of(c->config.node);
-    uint32_t first = c->waiting ? c->asked + 1 : c->asked;
+    uint32_t first = c->waiting && !MUTANT(STUBBORN) ? c->asked + 1 : c->asked;
     for (uint32_t i = 0; i <= NODE_ID_MAX; i++) {
         uint32_t peer = (first + i) & NODE_ID_MAX;
         if (node_set_has(peers, peer) && c->progress[peer] > slot)
@@ -120,7 +120,7 @@ void catch_up_request(struct catch_up *c, uint32_t sender, uint64_t from, uint64
         return;
     struct catch_up_request wanted = {sender, from, to};
     for (size_t i = 0; i < c->request_count; i++) {
-        if (c->requests[i].sender == sender) {
+        if (c->requests[i].sender == sender && !MUTANT(REQUEST_DOUBLE)) {
             c->requests[i] = wanted;
             return;
         }
@@ -204,4 +204,12 @@ void catch_up_records(struct catch_up *c, const struct record_list *records, str
     }
     c->reading = false;
     answer(c, effects);
+}
+
+void catch_up_audit(const struct catch_up *c)
+{
+    invariant(c->request_count <= c->limits.requests && (!c->reading || c->found != NULL));
+    for (size_t i = 0; i < c->request_count; i++)
+        for (size_t k = 0; k < i; k++)
+            invariant(c->requests[i].sender != c->requests[k].sender);
 }

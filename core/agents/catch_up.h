@@ -68,4 +68,7 @@ void catch_up_records(struct catch_up *c, const struct record_list *records, str
 /* Starts on the next request. */
 void catch_up_serve(struct catch_up *c, struct effects *effects);
 
+/* For tests: traps unless what it counts is what it holds. */
+void catch_up_audit(const struct catch_up *c);
+
 #endif

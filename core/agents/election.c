@@ -221,7 +221,7 @@ static void lead(struct election *e, uint64_t now)
 {
     e->state = PROPOSER_LEADING;
     e->leader = e->config->node;
-    for (uint32_t n = 0; n <= NODE_ID_MAX; n++)
+    for (uint32_t n = 0; n <= NODE_ID_MAX && !MUTANT(ANSWERED_LONG_AGO); n++)
         e->answered_at[n] = now;
     e->result_at = now;
     e->own_from = proposer_window_now(e->proposer).next;

@@ -59,6 +59,8 @@ bool execution_is_fresh(const struct execution *x) { return !x->begun; }
 static bool is_newer_batch(struct batch_id id, struct batch_id last)
 {
     bool other_life = id.incarnation != last.incarnation && !MUTANT(LATER_LIFE_SKIPPED);
+    if (MUTANT(EARLIER_LIFE_EXECUTED) && other_life)
+        return true;
     return other_life ? id.incarnation > last.incarnation : id.number > last.number;
 }
 
@@ -96,7 +98,7 @@ static void add_reply(struct execution *x, const struct reply *r)
     const struct reply too_large = {.tag = REPLY_ERROR, .val.bytes = {(uint8_t *)(uintptr_t)text, sizeof text - 1}};
     uint64_t size = reply_size(r);
     bool large = size > x->room.small, fits = !large || size <= x->room.large;
-    if (large && fits)
+    if (large && fits && !MUTANT(REPLY_ROOM_NOT_KEPT))
         x->room.large -= size;
     replies_add(&x->replies, fits ? r : &too_large);
 }
@@ -122,6 +124,8 @@ static size_t commands_to_give(const struct execution *x)
 static bool apply_batch(struct execution *x)
 {
     const struct batch_commands *all = &x->commands;
+    if (MUTANT(APPLY_ONCE_MORE) && x->applied > 0)
+        state_machine_apply(x->machine, all->commands + x->applied - 1, 1, x->room);
     while (x->applied < all->count && x->work < x->limits.step_work) {
         size_t before = x->replies.len, some = commands_to_give(x);
         struct applied done = state_machine_apply(x->machine, all->commands + x->applied, some, x->room);

@@ -269,7 +269,7 @@ static void on_records(struct learner_agent *agent, const struct record_list *re
 static void on_durable(struct learner_agent *agent, uint64_t lsn)
 {
     size_t done = 0;
-    while (done < agent->holding_count && agent->holdings[done].lsn <= lsn)
+    while (done < agent->holding_count && agent->holdings[done].lsn <= lsn + MUTANT(HELD_TOO_EARLY))
         agent->held_durably = agent->holdings[done++].to;
     if (done == 0)
         return;
@@ -317,7 +317,7 @@ static void on_result_request(struct learner_agent *agent, uint32_t sender, cons
     struct message answer = {.kind = MESSAGE_EXECUTED, .from = m->from, .batch = m->batch};
     struct entry entry = {.slot = m->from};
     const struct result *r = results_find(&agent->results, m->from);
-    if (r == NULL || r->skipped)
+    if (r == NULL || (r->skipped && !MUTANT(SKIPPED_ANOTHER)))
         answer.flags = MESSAGE_FORGOTTEN;
     else if (!batch_id_equal(r->batch, m->batch) && !MUTANT(RESULT_BY_SLOT))
         answer.flags = MESSAGE_ANOTHER;
@@ -493,3 +493,19 @@ struct node_status learner_agent_status(struct learner_agent *agent)
         .commands_executed = agent->execution.commands_executed,
     };
 }
+
+#ifndef __wasm__ /* there, what it calls is in other components */
+void learner_agent_audit(const struct learner_agent *agent)
+{
+    const struct execution *x = &agent->execution;
+    invariant(agent->held.base == agent->executed && agent->results.end == agent->executed);
+    invariant(agent->held_durably <= agent->chosen_recorded);
+    invariant(!agent->recovered || agent->chosen_recorded <= agent->executed);
+    for (size_t i = 0; i < agent->holding_count; i++)
+        invariant(agent->holdings[i].to >= (i > 0 ? agent->holdings[i - 1].to : agent->held_durably));
+    invariant(x->first <= x->count && (!x->begun || (x->first < x->count && x->replies.count == x->applied)));
+    results_audit(&agent->results);
+    catch_up_audit(&agent->catch_up);
+    learner_audit(agent->learner);
+}
+#endif

@@ -18,4 +18,7 @@ struct step_result learner_agent_step(struct learner_agent *agent, uint64_t now,
 /* What this agent knows of the node; fields of other roles are zero. */
 struct node_status learner_agent_status(struct learner_agent *agent);
 
+/* For tests: traps unless what it counts is what it holds. */
+void learner_agent_audit(const struct learner_agent *agent);
+
 #endif

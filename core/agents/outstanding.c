@@ -1,5 +1,7 @@
 #include "core/agents/outstanding.h"
 
+#include "core/base/mutant.h"
+
 void outstanding_init(struct outstanding *o)
 {
     *o = (struct outstanding){.end = 1, .queue = 1};
@@ -73,7 +75,8 @@ static void take_out(struct outstanding *o, uint64_t number)
 bool outstanding_answer(struct outstanding *o, uint64_t number, uint64_t slot, uint8_t outcome, uint64_t *token)
 {
     struct outstanding_batch *b = number < o->end ? slot_ring_at(&o->batches, number) : NULL;
-    if (b == NULL || !b->waiting || b->queued || (outcome != OUTCOME_EXECUTED && b->slot != slot))
+    if (b == NULL || !b->waiting || (b->queued && !MUTANT(OUT_ANSWER_QUEUED)) ||
+        (outcome != OUTCOME_EXECUTED && b->slot != slot))
         return false;
     *token = b->token;
     take_out(o, number);
@@ -109,7 +112,7 @@ bool outstanding_overdue(struct outstanding *o, uint64_t now, uint64_t interval,
 {
     for (; o->scan < o->end; o->scan++) {
         struct outstanding_batch *b = slot_ring_at(&o->batches, o->scan);
-        if (b == NULL || !b->waiting || b->slot == 0 || now - b->asked_at < interval)
+        if (b == NULL || !b->waiting || (b->slot == 0 && !MUTANT(OUT_OVERDUE_QUEUED)) || now - b->asked_at < interval)
             continue;
         b->asked_at = now;
         *batch = (struct outstanding_overdue){.number = o->scan++, .slot = b->slot, .token = b->token};
@@ -121,7 +124,8 @@ bool outstanding_overdue(struct outstanding *o, uint64_t now, uint64_t interval,
 void outstanding_changed(struct outstanding *o)
 {
     o->changed = o->end;
-    o->current = 0;
+    if (!MUTANT(CREDIT_OF_EARLIER_LEADER))
+        o->current = 0;
 }
 
 bool outstanding_orphaned(struct outstanding *o, struct outstanding_overdue *batch)
@@ -139,3 +143,17 @@ bool outstanding_orphaned(struct outstanding *o, struct outstanding_overdue *bat
 
 uint64_t outstanding_count(const struct outstanding *o) { return o->count; }
 uint64_t outstanding_current(const struct outstanding *o) { return o->current; }
+
+void outstanding_audit(const struct outstanding *o)
+{
+    uint64_t waiting = 0, current = 0;
+    for (uint64_t number = o->batches.base; number < o->end; number++) {
+        const struct outstanding_batch *b = slot_ring_at(&o->batches, number);
+        invariant(b != NULL && (b->waiting || number != o->batches.base));
+        invariant(b->queued ? b->waiting && b->slot == 0 && b->value.len > 0 && number >= o->queue
+                            : b->value.words.ptr == NULL);
+        waiting += b->waiting;
+        current += b->waiting && number >= o->changed;
+    }
+    invariant(o->count == waiting && o->current == current);
+}

@@ -64,4 +64,7 @@ uint64_t outstanding_count(const struct outstanding *o);
 /* Those that came since the last change of leader. */
 uint64_t outstanding_current(const struct outstanding *o);
 
+/* For tests: traps unless what it counts is what it holds. */
+void outstanding_audit(const struct outstanding *o);
+
 #endif

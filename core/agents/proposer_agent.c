@@ -181,7 +181,8 @@ static void on_commands(struct proposer_agent *agent, const struct client_batch 
 /* Slots that may still be given out without running further ahead than a majority of learners can follow (rule 16). */
 static bool has_room(const struct proposer_agent *agent, const struct proposer_window *w)
 {
-    bool followed = w->next < progress_executed(&agent->progress) + agent->config.alpha || MUTANT(LEARNERS_OUTRUN);
+    bool followed = w->next < progress_executed(&agent->progress) + agent->config.alpha + MUTANT(OUTRUN_BY_ONE) ||
+                    MUTANT(LEARNERS_OUTRUN);
     return followed && w->next < w->chosen + agent->config.alpha && w->bytes < agent->config.bytes_in_flight_max;
 }
 
@@ -206,7 +207,7 @@ static void propose_waiting(struct proposer_agent *agent)
             break;
         w.next = slot + 1;
         w.bytes += m->entries.ptr[0].value.len;
-        agent->forwarded_bytes -= m->entries.ptr[0].value.len;
+        agent->forwarded_bytes -= MUTANT(FORWARDED_BYTES_NOT_FREED) ? 0 : m->entries.ptr[0].value.len;
         agent->prompt_until = w.next;
         message_free(m);
     }
@@ -417,3 +418,16 @@ struct node_status proposer_agent_status(struct proposer_agent *agent)
         .batches_waiting = outstanding_count(&agent->outstanding),
     };
 }
+
+#ifndef __wasm__ /* there, what it calls is in other components */
+void proposer_agent_audit(const struct proposer_agent *agent)
+{
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < agent->forwarded_count; i++)
+        bytes += agent->forwarded[i].entries.ptr[0].value.len;
+    invariant(agent->forwarded_count <= agent->config.limits.forwarded && agent->forwarded_bytes == bytes);
+    invariant(!agent->recovered || is_leading(agent) || agent->forwarded_count == 0);
+    proposer_audit(agent->proposer);
+    outstanding_audit(&agent->outstanding);
+}
+#endif

@@ -18,4 +18,7 @@ struct step_result proposer_agent_step(struct proposer_agent *agent, uint64_t no
 /* What this agent knows of the node; fields of other roles are zero. */
 struct node_status proposer_agent_status(struct proposer_agent *agent);
 
+/* For tests: traps unless what it counts is what it holds. */
+void proposer_agent_audit(const struct proposer_agent *agent);
+
 #endif

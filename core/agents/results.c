@@ -1,5 +1,7 @@
 #include "core/agents/results.h"
 
+#include "core/base/mutant.h"
+
 void results_init(struct results *r, uint64_t slots_max, uint64_t bytes_max)
 {
     *r = (struct results){.slots_max = slots_max, .bytes_max = bytes_max, .end = 1};
@@ -23,8 +25,10 @@ void results_close(struct results *r)
 
 void results_settle(struct results *r)
 {
-    while (r->ring.base < r->end && (r->end - r->ring.base > r->slots_max || r->bytes > r->bytes_max))
+    while (!MUTANT(RESULTS_LEAK) && r->ring.base < r->end &&
+           (r->end - r->ring.base > r->slots_max || r->bytes > r->bytes_max))
         drop_oldest(r);
+    r->settled = r->end;
 }
 
 struct result *results_add(struct results *r, uint64_t slot)
@@ -45,4 +49,16 @@ void results_set(struct results *r, struct result *result, struct batch_id batch
 const struct result *results_find(const struct results *r, uint64_t slot)
 {
     return slot < r->end ? slot_ring_at(&r->ring, slot) : NULL;
+}
+
+void results_audit(const struct results *r)
+{
+    uint64_t bytes = 0, settled_bytes = 0;
+    for (uint64_t slot = r->ring.base; slot < r->end; slot++) {
+        const struct result *result = slot_ring_at(&r->ring, slot);
+        bytes += result->replies.len;
+        settled_bytes += slot < r->settled ? result->replies.len : 0;
+    }
+    invariant(r->bytes == bytes && settled_bytes <= r->bytes_max);
+    invariant(r->settled <= r->ring.base || r->settled - r->ring.base <= r->slots_max);
 }

@@ -13,6 +13,7 @@ struct result {
 struct results {
     struct slot_ring ring; /* base: the oldest slot remembered */
     uint64_t end;          /* first slot not added */
+    uint64_t settled;      /* and what it was when the bounds were last kept */
     uint64_t slots_max, bytes_max;
     uint64_t bytes;
 };
@@ -29,5 +30,8 @@ struct result *results_add(struct results *r, uint64_t slot);
 void results_set(struct results *r, struct result *result, struct batch_id batch, const struct payload *replies);
 /* The result of a slot, NULL when it is forgotten. */
 const struct result *results_find(const struct results *r, uint64_t slot);
+
+/* For tests: traps unless what it counts is what it holds, and no more than its bounds but for what came since. */
+void results_audit(const struct results *r);
 
 #endif

@@ -168,7 +168,8 @@ static bool tail_scan(struct journal_walk *w, struct tail *tail)
     *tail = (struct tail){.end = w->offset};
     const size_t piece = (w->source.scan_bytes + JOURNAL_PAGE - 1) / JOURNAL_PAGE * JOURNAL_PAGE;
     journal_group_reserve(&w->group, piece);
-    for (uint64_t at = w->offset; at < file->bytes; at += piece) {
+    const uint64_t end = MUTANT(ONE_PIECE_SCANNED) && file->bytes > w->offset + piece ? w->offset + piece : file->bytes;
+    for (uint64_t at = w->offset; at < end; at += piece) {
         size_t len = file->bytes - at < piece ? (size_t)(file->bytes - at) : piece;
         if (!w->source.read(w->source.context, w->segment, at, w->group.words, len))
             return false;

@@ -150,3 +150,13 @@ void acceptor_restore(struct acceptor *a, const struct log_record *record)
         break;
     }
 }
+
+void acceptor_audit(const struct acceptor *a)
+{
+    invariant(a->votes.base <= a->top);
+    for (uint64_t slot = a->votes.base; slot < a->votes.base + a->votes.capacity; slot++) {
+        const struct vote *v = slot_ring_at(&a->votes, slot);
+        const bool voted = ballot_compare(v->ballot, no_ballot) != 0;
+        invariant(voted ? slot < a->top && ballot_compare(v->ballot, a->promised) <= 0 : v->value.words.ptr == NULL);
+    }
+}

@@ -68,4 +68,7 @@ uint64_t acceptor_truncate(struct acceptor *a, uint64_t floor);
 /* Puts back what a record of the journal says; kinds that are not the acceptor's are ignored. */
 void acceptor_restore(struct acceptor *a, const struct log_record *record);
 
+/* For tests: traps unless what it counts is what it holds. */
+void acceptor_audit(const struct acceptor *a);
+
 #endif

@@ -131,7 +131,7 @@ void learner_chosen(struct learner *l, struct ballot ballot, uint64_t from, uint
     bool other = ballot_compare(ballot, l->mark_ballot) != 0;
     if (!other && to < l->mark_from)
         return;
-    bool replaces = other || (from > l->mark_to && !MUTANT(MARK_BRIDGES_GAP));
+    bool replaces = (other && !MUTANT(MARK_OF_ANOTHER)) || (from > l->mark_to && !MUTANT(MARK_BRIDGES_GAP));
     if (other || to > l->known)
         l->known = to;
     if (replaces || from < l->mark_from)
@@ -199,4 +199,14 @@ struct learner_gap learner_missing(struct learner *l)
     while (to < end && !releasable(l, to))
         to++;
     return (struct learner_gap){from, to};
+}
+
+void learner_audit(const struct learner *l)
+{
+    invariant(l->slots.base <= l->next && l->mark_from <= l->mark_to);
+    for (uint64_t slot = l->next; slot < l->slots.base + l->slots.capacity; slot++) {
+        const struct learnable *item = slot_ring_at(&l->slots, slot);
+        invariant(item->has_value || item->value.words.ptr == NULL);
+        invariant(!item->chosen || slot < l->heard);
+    }
 }

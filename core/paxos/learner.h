@@ -47,4 +47,7 @@ uint64_t learner_next(struct learner *l);
 /* Every slot below is known to be chosen (its value may still be missing). */
 uint64_t learner_known_chosen(struct learner *l);
 
+/* For tests: traps unless what it counts is what it holds. */
+void learner_audit(const struct learner *l);
+
 #endif

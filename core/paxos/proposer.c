@@ -279,3 +279,15 @@ struct entry_list proposer_unanswered(struct proposer *p, uint32_t acceptor, uin
     }
     return (struct entry_list){p->entries, count};
 }
+
+void proposer_audit(const struct proposer *p)
+{
+    uint64_t bytes = 0;
+    for (uint64_t slot = p->proposals.base; slot < p->next; slot++) {
+        const struct proposal *item = slot_ring_at(&p->proposals, slot);
+        invariant(item != NULL);
+        bytes += item->value.len;
+    }
+    invariant(p->bytes == bytes && p->first <= p->proposals.base && p->proposals.base <= p->sent && p->sent <= p->next);
+    invariant(p->mode == LEADING || p->sent == p->proposals.base);
+}

@@ -72,4 +72,7 @@ struct entry_list proposer_unanswered(struct proposer *p, uint32_t acceptor, uin
 /* Stops leading or preparing. The rounds it has used stay remembered. */
 void proposer_resign(struct proposer *p);
 
+/* For tests: traps unless what it counts is what it holds. */
+void proposer_audit(const struct proposer *p);
+
 #endif

@@ -259,3 +259,12 @@ struct node_status coordinator_status(struct coordinator *c)
     status.commands_executed = learner.commands_executed;
     return status;
 }
+
+#ifndef __wasm__ /* there, what it calls is in other components */
+void coordinator_audit(const struct coordinator *c)
+{
+    proposer_agent_audit(c->proposer);
+    acceptor_agent_audit(c->acceptor);
+    learner_agent_audit(c->learner);
+}
+#endif

@@ -64,3 +64,15 @@ struct node_status node_status(struct node *node)
         return acceptor_agent_status(node->acceptor);
     return learner_agent_status(node->learner);
 }
+
+void node_audit(const struct node *node)
+{
+    if (node->coordinator != NULL)
+        coordinator_audit(node->coordinator);
+    else if (node->proposer != NULL)
+        proposer_agent_audit(node->proposer);
+    else if (node->acceptor != NULL)
+        acceptor_agent_audit(node->acceptor);
+    else
+        learner_agent_audit(node->learner);
+}

@@ -17,4 +17,7 @@ struct step_result node_step(struct node *node, uint64_t now, uint64_t lsn, cons
 
 struct node_status node_status(struct node *node);
 
+/* For tests: traps unless what it counts is what it holds. */
+void node_audit(const struct node *node);
+
 #endif

@@ -370,7 +370,7 @@ static void look_at_disk(struct runner *r, uint64_t now)
     }
     if (durable >= r->older_lsn) {
         r->older_lsn = r->lsn - 1;
-        r->older_bytes = all ? 0 : r->newer_bytes;
+        r->older_bytes = MUTANT(UNSYNCED_NOT_FREED) ? r->older_bytes + r->newer_bytes : all ? 0 : r->newer_bytes;
         r->newer_bytes = 0;
     }
 }
@@ -514,7 +514,7 @@ static void sort_effects(struct runner *r, const struct effect_list *effects)
 static void release_held(struct runner *r)
 {
     r->released = 0;
-    while (r->released < r->held.count && r->held.items[r->released].after <= r->durable)
+    while (r->released < r->held.count && r->held.items[r->released].after + MUTANT(RELEASED_LATE) <= r->durable)
         add_outgoing(&r->sends, &r->held.items[r->released++]);
 }
 
@@ -523,7 +523,7 @@ static void forget_released(struct runner *r)
     if (r->released == 0)
         return;
     for (size_t i = 0; i < r->released; i++) {
-        r->held_bytes -= value_bytes(&r->held.items[i].message);
+        r->held_bytes -= MUTANT(HELD_BYTES_NOT_FREED) ? 0 : value_bytes(&r->held.items[i].message);
         message_free(&r->held.items[i].message);
     }
     r->held.count -= r->released;
@@ -607,3 +607,15 @@ uint64_t runner_turn(struct runner *r, uint64_t now)
 }
 
 struct node_status runner_status(struct runner *r) { return node_status(r->node); }
+
+#ifndef __wasm__ /* there, what it calls is in other components */
+void runner_audit(const struct runner *r)
+{
+    uint64_t held = 0;
+    for (size_t i = 0; i < r->held.count; i++)
+        held += value_bytes(&r->held.items[i].message);
+    invariant(r->held_bytes == held && r->held.count <= r->config.limits.held && r->released == 0);
+    invariant(r->recovering || r->durable + 1 < r->lsn || r->older_bytes + r->newer_bytes == 0 || r->appends.count > 0);
+    node_audit(r->node);
+}
+#endif

@@ -20,4 +20,8 @@ uint64_t runner_turn(struct runner *r, uint64_t now);
 
 struct node_status runner_status(struct runner *r);
 
+/* For tests: traps unless everything that this node counts, in all its parts, is what it holds: counters, bytes, windows. Between
+ * turns, and not in a component, whose parts cannot be looked into. */
+void runner_audit(const struct runner *r);
+
 #endif

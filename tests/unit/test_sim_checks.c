@@ -389,6 +389,38 @@ static void results_are_of_the_chosen_batch(void **unused)
     breaks(CHECK_CHOSEN_TRUE);
 }
 
+static void questions_make_sense(void **unused)
+{
+    (void)unused;
+    struct message m = {.kind = MESSAGE_RESULT_REQUEST, .from = 1, .batch = {1, 1, 1}};
+    choose_up_to(3);
+    say(1, m);
+    is_sound();
+    m.from = 2;
+    say(1, m);
+    breaks(CHECK_VALIDITY);
+    choose_up_to(2);
+    m.from = 0;
+    say(1, m);
+    breaks(CHECK_VALIDITY);
+    choose_up_to(2);
+    m.from = 1;
+    say(2, m); /* it is not its own */
+    breaks(CHECK_VALIDITY);
+
+    choose_up_to(4);
+    is_at(2, 3, 5, 2);
+    m = (struct message){.kind = MESSAGE_LEARN_REQUEST, .from = 3, .to = 5};
+    say(2, m);
+    is_sound();
+    m.from = 2;
+    say(2, m);
+    breaks(CHECK_VALIDITY);
+    m.from = m.to;
+    say(2, m);
+    breaks(CHECK_VALIDITY);
+}
+
 static void acknowledged_batches_are_executed(void **unused)
 {
     (void)unused;
@@ -534,6 +566,7 @@ int main(void)
         STORY(leaders_know_what_is_chosen),
         STORY(learners_know_what_is_chosen),
         STORY(results_are_of_the_chosen_batch),
+        STORY(questions_make_sense),
         STORY(acknowledged_batches_are_executed),
         STORY(a_batch_is_chosen_once),
         STORY(a_refused_batch_is_never_chosen),
