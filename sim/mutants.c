@@ -172,9 +172,6 @@ const struct mutant_kind mutant_kinds[MUTANTS] = {
     [MUTANT_OUT_OVERDUE_QUEUED] = {
         "out-overdue-queued", "learners are asked what became of batches that were never proposed",
         "decision 0008", CHECK(VALIDITY), ""},
-    [MUTANT_OUT_ANSWER_QUEUED] = {
-        "out-answer-queued", "an answer is taken for a batch that was not proposed yet",
-        "rule 8", CHECK(AT_MOST_ONCE), "hostile messages"},
     [MUTANT_CREDIT_OF_EARLIER_LEADER] = {
         "credit-of-earlier-leader", "batches forwarded to a leader that is gone go on to take credit",
         "decision 0022", CHECK(ACCOUNTS), "changes of leader"},
@@ -262,12 +259,6 @@ const struct mutant_kind mutant_kinds[MUTANTS] = {
     [MUTANT_LATER_LIFE_SKIPPED] = {
         "later-life-skipped", "batches of a node that was started again are left out until its numbers get higher than before",
         "rule 8, decision 0008", CHECK(AT_MOST_ONCE), "restarts"},
-    [MUTANT_EARLIER_LIFE_EXECUTED] = {
-        "earlier-life-executed", "a batch of an earlier life is executed after one of a later life",
-        "rule 8, decision 0008", CHECK(AT_MOST_ONCE) | CHECK(PREFIX_EQUALITY), "restarts"},
-    [MUTANT_STUBBORN] = {
-        "stubborn", "a learner always asks the same peer for what it lacks",
-        "catching up", CHECK(LIVENESS_AFTER_HEAL), "lost disks"},
     [MUTANT_REQUEST_DOUBLE] = {
         "request-double", "a peer that asks again is served twice, and takes the room of others",
         "catching up", CHECK(ACCOUNTS), "small limits"},
@@ -277,9 +268,6 @@ const struct mutant_kind mutant_kinds[MUTANTS] = {
     [MUTANT_RESULTS_LEAK] = {
         "results-leak", "results are remembered for ever",
         "bounded memory", CHECK(ACCOUNTS), ""},
-    [MUTANT_SKIPPED_ANOTHER] = {
-        "skipped-another", "of a batch that learners left out they say that its slot holds another one",
-        "decision 0008", CHECK(CHOSEN_TRUE) | CHECK(AT_MOST_ONCE), ""},
     [MUTANT_REPLY_ROOM_NOT_KEPT] = {
         "reply-room-not-kept", "each call to the state machine has all the room of the replies of a batch",
         "bounded replies", CHECK(PREFIX_EQUALITY), "small limits"},

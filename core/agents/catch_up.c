@@ -69,7 +69,7 @@ void catch_up_answered(struct catch_up *c, bool last)
 static uint32_t peer_with(const struct catch_up *c, uint64_t slot)
 {
     node_set peers = c->config.learners & ~node_set_of(c->config.node);
-    uint32_t first = c->waiting && !MUTANT(STUBBORN) ? c->asked + 1 : c->asked;
+    uint32_t first = c->waiting ? c->asked + 1 : c->asked;
     for (uint32_t i = 0; i <= NODE_ID_MAX; i++) {
         uint32_t peer = (first + i) & NODE_ID_MAX;
         if (node_set_has(peers, peer) && c->progress[peer] > slot)

@@ -59,8 +59,6 @@ bool execution_is_fresh(const struct execution *x) { return !x->begun; }
 static bool is_newer_batch(struct batch_id id, struct batch_id last)
 {
     bool other_life = id.incarnation != last.incarnation && !MUTANT(LATER_LIFE_SKIPPED);
-    if (MUTANT(EARLIER_LIFE_EXECUTED) && other_life)
-        return true;
     return other_life ? id.incarnation > last.incarnation : id.number > last.number;
 }
 

@@ -317,7 +317,7 @@ static void on_result_request(struct learner_agent *agent, uint32_t sender, cons
     struct message answer = {.kind = MESSAGE_EXECUTED, .from = m->from, .batch = m->batch};
     struct entry entry = {.slot = m->from};
     const struct result *r = results_find(&agent->results, m->from);
-    if (r == NULL || (r->skipped && !MUTANT(SKIPPED_ANOTHER)))
+    if (r == NULL || r->skipped)
         answer.flags = MESSAGE_FORGOTTEN;
     else if (!batch_id_equal(r->batch, m->batch) && !MUTANT(RESULT_BY_SLOT))
         answer.flags = MESSAGE_ANOTHER;

@@ -75,8 +75,7 @@ static void take_out(struct outstanding *o, uint64_t number)
 bool outstanding_answer(struct outstanding *o, uint64_t number, uint64_t slot, uint8_t outcome, uint64_t *token)
 {
     struct outstanding_batch *b = number < o->end ? slot_ring_at(&o->batches, number) : NULL;
-    if (b == NULL || !b->waiting || (b->queued && !MUTANT(OUT_ANSWER_QUEUED)) ||
-        (outcome != OUTCOME_EXECUTED && b->slot != slot))
+    if (b == NULL || !b->waiting || b->queued || (outcome != OUTCOME_EXECUTED && b->slot != slot))
         return false;
     *token = b->token;
     take_out(o, number);

@@ -148,6 +148,7 @@ static void batches_reach_states(void **unused)
         submit(1, token);
     say_entry(1, (struct message){.kind = MESSAGE_FORWARD, .batch = {1, 1, 1}}, entry_of(0, (struct ballot){0}, 1));
     reaches(REACHED_FORWARDED, 1);
+    vote(1, 1, b1, 1);
     say(1, (struct message){.kind = MESSAGE_RESULT_REQUEST, .from = 1, .batch = {1, 1, 1}});
     reaches(REACHED_RESULT_REQUESTED, 1);
     checks_received(c, 1, 2, &m);
