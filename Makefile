@@ -57,7 +57,7 @@ fuzz: setup-test  ## runs each fuzzer for SECONDS, a line each; what they find w
 	$(call cmake,fuzz)
 	@fuzz/run.sh build/fuzz $(SECONDS)
 
-mutants: setup  ## puts each fault of sim/mutants.c into the code, which the simulator must find
+mutants: setup  ## plants each bug of mutants/, which the simulator must find
 	$(call cmake,mutants)
 	@build/mutants/bin/synod sim --mutants
 

@@ -49,14 +49,13 @@ static bool read_faults(const char *text, uint64_t *set)
 
 static bool set_mutant(const char *name)
 {
-    enum mutant mutant = mutant_find(name);
-    if (mutant == MUTANTS)
-        fprintf(stderr, "synod sim: '%s' is no mutant\n", name);
-    else if (mutant_choose(mutant))
-        return true;
-    else
+    uint32_t mutant = mutant_find(name);
+    mutant_choose(mutant);
+    if (mutants_count() == 0)
         fprintf(stderr, "synod sim: there are no mutants in this build; see `make mutants`\n");
-    return false;
+    else if (mutant == 0)
+        fprintf(stderr, "synod sim: '%s' is no mutant\n", name);
+    return mutant != 0;
 }
 
 static bool set_up(struct sim *s)

@@ -73,13 +73,13 @@ int sim_sweep(uint64_t seed, const char *folder)
 int sim_mutants(const struct hunt_options *options)
 {
     double began = seconds_now();
-    if (!mutant_choose(MUTANT_NONE + 1)) {
+    if (mutants_count() == 0) {
         fprintf(stderr, "synod sim: there are no mutants in this build; see `make mutants`\n");
         return EXIT_BAD_INPUT;
     }
-    mutant_choose(MUTANT_NONE);
     uint32_t got_away = hunt(options, stdout);
-    printf("%u of %u mutants got away, in %.0f s\n", got_away,
-           options->sample != 0 && options->sample < MUTANTS - 1 ? options->sample : MUTANTS - 1, seconds_now() - began);
+    bool all = options->sample == 0 || options->sample > mutants_count();
+    printf("%u of %u mutants got away, in %.0f s\n", got_away, all ? mutants_count() : options->sample,
+           seconds_now() - began);
     return got_away == 0 ? EXIT_OK : EXIT_CHECK_FAILED;
 }

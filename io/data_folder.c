@@ -45,7 +45,6 @@
 
 #include "core/base/checksum.h"
 #include "core/base/memory.h"
-#include "core/base/mutant.h"
 #include "io/lease.h"
 
 enum {
@@ -188,7 +187,7 @@ static bool write_file(const struct files *f, const char *path, const char *name
         return file_problem(f, EXIT_DATA, name, "", file, problem);
     int error = disk_write(f->disk, file, 0, text, len);
     bool ok = error == 0 || file_problem(f, EXIT_DATA, name, "write: ", error, problem);
-    error = ok && !MUTANT(LIFE_NOT_SYNCED) ? disk_sync(f->disk, file) : 0;
+    error = ok ? disk_sync(f->disk, file) : 0;
     ok = ok && (error == 0 || file_problem(f, EXIT_SYNC_FAILED, name, "sync: ", error, problem));
     disk_close(f->disk, file);
     if (!ok)
@@ -394,8 +393,7 @@ static bool count_boot(struct data_folder *f, struct problem *problem)
     char text[TEXT_MAX];
     if (next.incarnation == UINT32_MAX)
         return problem_set(problem, EXIT_DATA, "%s/identity: no incarnations left", f->path);
-    if (!MUTANT(LIFE_NOT_COUNTED) || next.incarnation == 0)
-        next.incarnation++;
+    next.incarnation++;
     if (!disk_random(f->files.disk, &next.nonce, sizeof next.nonce))
         return problem_set(problem, EXIT_TROUBLE, "no random bytes for a life's nonce");
     if (!replace_file(&f->files, "identity", text, identity_print(&next, f->governed, text), problem))
@@ -445,7 +443,7 @@ static bool check_governed(const struct files *f, const char *before, const char
                            struct problem *problem)
 {
     struct governed_change c;
-    if (now == NULL || MUTANT(GOVERNED_NOT_COMPARED) || governed_compare(before, now, &c, 1) == 0)
+    if (now == NULL || governed_compare(before, now, &c, 1) == 0)
         return true;
     return problem_set(
         problem, EXIT_BAD_INPUT,
@@ -658,8 +656,8 @@ static enum peer_verdict judge_life(const struct peer *known, const struct frame
     if (peer->incarnation == 0 || peer->incarnation < known->incarnation)
         return PEER_EARLIER_LIFE;
     if (peer->incarnation == known->incarnation)
-        return peer->nonce == known->nonce || MUTANT(NONCE_NOT_COMPARED) ? PEER_ACCEPTED : PEER_ANOTHER_LIFE;
-    const bool too_late = peer->incarnation - known->incarnation > PEER_BOOTS_MAX && !MUTANT(LATE_LIFE_TAKEN);
+        return peer->nonce == known->nonce ? PEER_ACCEPTED : PEER_ANOTHER_LIFE;
+    const bool too_late = peer->incarnation - known->incarnation > PEER_BOOTS_MAX;
     return too_late ? PEER_TOO_LATE_LIFE : PEER_ACCEPTED;
 }
 
@@ -673,8 +671,7 @@ enum peer_verdict data_folder_accept_peer(struct data_folder *folder, const stru
         return PEER_UNKNOWN_WHY;
     struct peer *p = &folder->peers[peer->sender];
     const struct peer before = *p;
-    if (before.incarnation != 0 && memcmp(before.instance, peer->instance, INSTANCE_BYTES) != 0 &&
-        !MUTANT(INSTANCE_NOT_COMPARED))
+    if (before.incarnation != 0 && memcmp(before.instance, peer->instance, INSTANCE_BYTES) != 0)
         return PEER_OTHER_INSTANCE;
     const enum peer_verdict verdict = judge_life(&before, peer);
     if (verdict != PEER_ACCEPTED || before.incarnation == peer->incarnation)
@@ -682,8 +679,6 @@ enum peer_verdict data_folder_accept_peer(struct data_folder *folder, const stru
     memcpy(p->instance, peer->instance, INSTANCE_BYTES);
     p->incarnation = peer->incarnation;
     p->nonce = peer->nonce;
-    if (MUTANT(PEERS_LIFE_NOT_KEPT) && before.incarnation != 0)
-        return PEER_ACCEPTED;
     if (replace_file(&folder->files, "peers", text, peers_print(folder->peers, text), &problem))
         return PEER_ACCEPTED;
     *p = before; /* not durable, so not remembered */

@@ -1,6 +1,5 @@
 /* Reading back, through a sparse index: one entry for each 256 KiB, from which the groups are walked. What is read is
  * checked again and copied out, so that it stays valid whatever is written meanwhile. */
-#include "core/base/mutant.h"
 #include "io/journal_store_internal.h"
 
 /* ---- Records that are copied out ---- */
@@ -75,7 +74,7 @@ static struct index_entry locate(const struct journal_store *s, uint64_t lsn)
         else
             high = middle;
     }
-    bool nearer = (s->read_next.lsn <= lsn || MUTANT(READ_FROM_WHERE_IT_STOPPED)) && s->read_next.lsn > s->index[low].lsn;
+    bool nearer = s->read_next.lsn <= lsn && s->read_next.lsn > s->index[low].lsn;
     return nearer ? s->read_next : s->index[low];
 }
 

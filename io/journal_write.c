@@ -5,7 +5,6 @@
  * 0.11 ms on one that had been written before, and 0.39 ms on one that grows. */
 #include <stdio.h>
 
-#include "core/base/mutant.h"
 #include "io/journal_store_internal.h"
 
 enum { STEP_BYTES = 256 << 10 };
@@ -33,8 +32,6 @@ bool journal_write_zeros(struct disk *disk, int file, const char *path, uint64_t
 bool journal_sync_file(struct disk *disk, int file, const char *path, struct problem *problem)
 {
     int error = disk_sync_data(disk, file);
-    if (error != 0 && MUTANT(FAILED_SYNC_REPEATED))
-        error = disk_sync_data(disk, file);
     return error == 0 || problem_set(problem, EXIT_SYNC_FAILED, "journal %s: cannot sync: %s", path, strerror(-error));
 }
 
@@ -145,8 +142,7 @@ bool journal_writer_segment(struct writer *w, uint64_t first_lsn, uint64_t room,
     uint64_t *header = memory_new((size_t)header_bytes, 1);
     char *path = journal_segment_path(w->folder, first_lsn);
     journal_segment_write(header, w->owner, &segment, &w->sticky);
-    bool ok = !MUTANT(SEGMENT_REMEMBERED_EARLY) || remember(w, first_lsn, problem);
-    ok = ok && segment_name(w, file, path, header, &segment, problem);
+    bool ok = segment_name(w, file, path, header, &segment, problem);
     free(header);
     if (!ok) {
         disk_close(w->disk, file);
@@ -167,8 +163,6 @@ bool journal_writer_segment(struct writer *w, uint64_t first_lsn, uint64_t room,
 
 bool journal_writer_finish(struct writer *w, struct problem *problem)
 {
-    if (MUTANT(SEGMENT_NAME_NOT_SYNCED))
-        w->segment_state = SEGMENT_REMEMBERED; /* which would sync the folder, too */
     if (w->segment_state == SEGMENT_NAMED) {
         if (w->sync && !journal_sync_folder(w->disk, w->folder, problem))
             return false;
@@ -216,9 +210,8 @@ bool journal_store_write(struct journal_store *s, struct journal_group *g, struc
     struct journal_place place = {.owner = w->owner, .segment = w->segment.first_lsn, .offset = w->offset};
     uint64_t bytes = journal_group_seal(g, &place, w->previous);
     invariant(w->segment.bytes - w->offset >= bytes);
-    bool sync = w->sync && !MUTANT(GROUP_NOT_SYNCED);
     if (!journal_write_bytes(w->disk, w->file, w->path, w->offset, g->words, (size_t)bytes, problem) ||
-        (sync && !journal_sync_file(w->disk, w->file, w->path, problem)))
+        (w->sync && !journal_sync_file(w->disk, w->file, w->path, problem)))
         return fails(w, problem);
     *written = (struct journal_written){
         .first_lsn = g->first_lsn, .count = g->count, .segment = w->segment, .offset = w->offset, .bytes = bytes};

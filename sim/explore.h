@@ -37,7 +37,7 @@ enum explore_check {
 const char *explore_check_name(enum explore_check check); /* "Agreement", "OneValuePerBallot", ... */
 
 /* Mistakes to plant around the real parts, so that it is seen that each check finds something. (Those of
- * core/base/mutant.h are found, too, where they matter here, but are in no build that ships.) */
+ * mutants/ are found, too, where they matter here, but are in no build that ships.) */
 enum explore_flaw {
     EXPLORE_SOUND,
     EXPLORE_EARLY_ANSWERS,    /* acceptors answer before their records are durable */

@@ -8,7 +8,7 @@
 
 #include "core/base/assert.h"
 
-enum { ROUNDS_MAX = 9, SEEDS_APART = 100000, PATIENCE_S = 120 };
+enum { MUTANTS_MAX = 1000, ROUNDS_MAX = 9, SEEDS_APART = 100000, PATIENCE_S = 120 };
 
 /* A hunt, as the process that goes on it leaves it behind. */
 struct trail {
@@ -18,16 +18,16 @@ struct trail {
 };
 
 struct game {
-    struct trail trails[MUTANTS][ROUNDS_MAX];
+    struct trail trails[MUTANTS_MAX + 1][ROUNDS_MAX]; /* by number of the mutant */
 };
 
 /* One mutant, until a check catches it. */
-static void track(const struct hunt_options *o, enum mutant mutant, uint32_t round, struct trail *trail)
+static void track(const struct hunt_options *o, uint32_t mutant, uint32_t round, struct trail *trail)
 {
     struct world_options world = o->world;
     struct world_result *result = malloc(sizeof *result);
-    bool chosen = mutant_choose(mutant);
-    invariant(chosen && result != NULL);
+    invariant(result != NULL);
+    mutant_choose(mutant);
     world.plan.seed += (uint64_t)round * SEEDS_APART;
     while (trail->seeds < o->seeds_max && !trail->caught) {
         trail->seeds++;
@@ -48,7 +48,7 @@ static int ascending(const void *a, const void *b)
 }
 
 /* False: it got away in every round. */
-static bool tell(const struct hunt_options *o, const struct game *game, enum mutant mutant, FILE *out)
+static bool tell(const struct hunt_options *o, const struct game *game, uint32_t mutant, FILE *out)
 {
     const struct trail *trails = game->trails[mutant];
     uint32_t seeds[ROUNDS_MAX], caught = 0, by = 0;
@@ -59,7 +59,8 @@ static bool tell(const struct hunt_options *o, const struct game *game, enum mut
     }
     qsort(seeds, o->rounds, sizeof seeds[0], ascending);
     uint32_t median = seeds[o->rounds / 2];
-    fprintf(out, "%-32s ", mutant_kinds[mutant].name);
+    const struct mutant_kind *kind = mutant_kind(mutant);
+    fprintf(out, "%-32s ", kind->name);
     if (median == UINT32_MAX)
         fprintf(out, "%7s", "-");
     else
@@ -69,8 +70,8 @@ static bool tell(const struct hunt_options *o, const struct game *game, enum mut
         if ((by >> i & 1) != 0)
             fprintf(out, " %s", check_name((enum check)i));
     if (caught == 0)
-        fprintf(out, " GOT AWAY: %s", mutant_kinds[mutant].what);
-    else if ((by & mutant_kinds[mutant].checks) == 0)
+        fprintf(out, " GOT AWAY: %s", kind->what);
+    else if ((by & kind->checks) == 0)
         fprintf(out, " (others than expected)");
     fputc('\n', out);
     fflush(out);
@@ -78,24 +79,25 @@ static bool tell(const struct hunt_options *o, const struct game *game, enum mut
 }
 
 /* The mutants to hunt, in any order that the seed decides when it is a sample. */
-static uint32_t pick(const struct hunt_options *o, enum mutant picked[MUTANTS])
+static uint32_t pick(const struct hunt_options *o, uint32_t picked[MUTANTS_MAX])
 {
-    uint32_t count = MUTANTS - 1;
+    uint32_t count = mutants_count();
+    invariant(count <= MUTANTS_MAX);
     struct dice dice = dice_new(o->world.plan.seed, 0);
     for (uint32_t i = 0; i < count; i++)
-        picked[i] = (enum mutant)(i + 1);
+        picked[i] = i + 1;
     if (o->sample == 0 || o->sample >= count)
         return count;
     for (uint32_t i = 0; i < o->sample; i++) {
         uint32_t other = i + (uint32_t)dice_roll(&dice, count - i);
-        enum mutant m = picked[i];
+        uint32_t m = picked[i];
         picked[i] = picked[other];
         picked[other] = m;
     }
     return o->sample;
 }
 
-static pid_t send_out(const struct hunt_options *o, struct game *game, enum mutant mutant, uint32_t round)
+static pid_t send_out(const struct hunt_options *o, struct game *game, uint32_t mutant, uint32_t round)
 {
     fflush(NULL);
     pid_t pid = fork();
@@ -108,12 +110,12 @@ static pid_t send_out(const struct hunt_options *o, struct game *game, enum muta
 uint32_t hunt(const struct hunt_options *options, FILE *out)
 {
     struct hunt_options o = *options;
-    enum mutant picked[MUTANTS];
+    uint32_t picked[MUTANTS_MAX];
     struct out {
         pid_t pid;
         uint32_t hunt;
     } away[64] = {0};
-    uint32_t left[MUTANTS], got_away = 0, next = 0, done = 0;
+    uint32_t left[MUTANTS_MAX], got_away = 0, next = 0, done = 0;
     o.rounds = o.rounds < ROUNDS_MAX ? o.rounds : ROUNDS_MAX;
     o.jobs = o.jobs < 64 ? o.jobs : 64;
     uint32_t count = pick(&o, picked), hunts = count * o.rounds;

@@ -54,7 +54,7 @@ static void recover(struct acceptor_agent *agent, const struct record_list *reco
  * is promised, comes up to it in steps. */
 static bool within_reach(const struct acceptor_agent *agent, struct ballot ballot)
 {
-    return ballot.round <= agent->promised.round + ROUND_JUMP_MAX || MUTANT(ROUND_NOT_BOUNDED);
+    return ballot.round <= agent->promised.round + ROUND_JUMP_MAX;
 }
 
 /* Whether one more answer may tell of votes in this step. Who asks waits for one chunk at a time, so there is room for one to each who may
@@ -104,7 +104,7 @@ static void hear_leader(struct acceptor_agent *agent, struct ballot ballot, uint
         return;
     const uint64_t majority = held_by_majority(agent), own = agent->held[agent->config.node];
     const uint64_t held = own > majority && node_set_has(agent->config.learners, agent->config.node) ? own : majority;
-    if (floor > held && !MUTANT(CHOSEN_FORGOTTEN))
+    if (floor > held)
         floor = held;
     if (floor > agent->floor)
         agent->floor = acceptor_truncate(agent->acceptor, floor);
@@ -113,7 +113,7 @@ static void hear_leader(struct acceptor_agent *agent, struct ballot ballot, uint
 /* The floor's record may come late: it only bounds how many votes recovery has to hold. */
 static void record_floor(struct acceptor_agent *agent)
 {
-    if (agent->floor - agent->floor_recorded < agent->config.alpha || MUTANT(FLOOR_NOT_RECORDED))
+    if (agent->floor - agent->floor_recorded < agent->config.alpha)
         return;
     effects_append(&agent->effects, RECORD_FLOOR, &(struct entry){.slot = agent->floor}, 0);
     agent->floor_recorded = agent->floor;
@@ -175,7 +175,7 @@ static size_t append_votes(struct acceptor_agent *agent, const struct message *m
 
 static void on_accept(struct acceptor_agent *agent, uint32_t sender, const struct message *m, uint64_t now)
 {
-    hear_leader(agent, m->ballot, MUTANT(CHOSEN_FORGOTTEN) ? m->chosen : m->floor, now);
+    hear_leader(agent, m->ballot, m->floor, now);
     struct acceptor_accept_result r = {.granted = false};
     if (within_reach(agent, m->ballot)) {
         r = acceptor_accept(agent->acceptor, m->ballot, m->entries.ptr, m->entries.len);
@@ -220,7 +220,7 @@ static void on_ask(struct acceptor_agent *agent, uint32_t sender, const struct m
     bool promised = agent->promised_at != 0 && agent->promised.node != sender &&
                     ballot_compare(agent->promised, agent->leader_ballot) > 0 &&
                     now - agent->promised_at < agent->config.prepare_timeout;
-    bool lost = (!led || (m->flags & MESSAGE_YES) != 0 || MUTANT(LOST_ALWAYS)) && !promised;
+    bool lost = (!led || (m->flags & MESSAGE_YES) != 0) && !promised;
     struct message answer = {.kind = MESSAGE_LOST, .flags = lost ? MESSAGE_YES : 0, .from = m->from};
     effects_send(&agent->effects, node_set_of(sender), &answer);
 }

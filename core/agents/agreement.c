@@ -1,7 +1,5 @@
 #include "core/agents/agreement.h"
 
-#include "core/base/mutant.h"
-
 void agreement_init(struct agreement *a, const struct node_config *config)
 {
     *a = (struct agreement){.node = config->node, .learners = config->learners, .interval = config->exec_interval};
@@ -36,7 +34,7 @@ static void judge(struct agreement *a)
 static void compare(struct agreement *a, struct agreement_peer *peer, const struct state_at *theirs, uint64_t own_hash)
 {
     peer->compared_at = theirs->slot;
-    if (theirs->hash == own_hash || MUTANT(STATES_NOT_COMPARED)) {
+    if (theirs->hash == own_hash) {
         peer->equal_at = theirs->slot;
         peer->differs_from = 0; /* it was started again, and is sound now */
     } else if (peer->differs_from == 0) {

@@ -82,7 +82,7 @@ void catch_up_ask(struct catch_up *c, struct learner_gap gap, bool executing, ui
 {
     c->wake_at = UINT64_MAX;
     c->answered = c->answered && (gap.from != gap.to || executing);
-    if (gap.from == gap.to || MUTANT(GAP_NOT_ASKED))
+    if (gap.from == gap.to)
         return;
     if (gap.from != c->gap_from) {
         c->gap_from = gap.from;
@@ -120,7 +120,7 @@ void catch_up_request(struct catch_up *c, uint32_t sender, uint64_t from, uint64
         return;
     struct catch_up_request wanted = {sender, from, to};
     for (size_t i = 0; i < c->request_count; i++) {
-        if (c->requests[i].sender == sender && !MUTANT(REQUEST_DOUBLE)) {
+        if (c->requests[i].sender == sender) {
             c->requests[i] = wanted;
             return;
         }
@@ -166,7 +166,7 @@ static void keep_found(struct catch_up *c, const struct log_record *r)
     if (!has_value || r->entry.slot < c->serving.from || r->entry.slot >= c->serving.to)
         return;
     struct entry *found = &c->found[r->entry.slot - c->serving.from];
-    if (ballot_compare(r->entry.ballot, found->ballot) <= 0 || (MUTANT(FIRST_RECORD_SERVED) && found->ballot.round != 0))
+    if (ballot_compare(r->entry.ballot, found->ballot) <= 0)
         return;
     payload_free(&found->value);
     *found = r->entry;
@@ -194,10 +194,10 @@ void catch_up_records(struct catch_up *c, const struct record_list *records, str
     if (!c->reading)
         return;
     for (size_t i = 0; i < records->len; i++)
-        if (records->ptr[i].lsn + MUTANT(BLOCK_CUT_SHORT) < c->end)
+        if (records->ptr[i].lsn < c->end)
             keep_found(c, &records->ptr[i]);
     if (records->len > 0)
-        c->cursor = records->ptr[records->len - 1].lsn + 1 + MUTANT(RECORD_BETWEEN_PIECES_LOST);
+        c->cursor = records->ptr[records->len - 1].lsn + 1;
     if (records->len > 0 && c->cursor < c->end) {
         read_more(c, effects);
         return;

@@ -4,7 +4,6 @@
 
 #include "core/base/memory.h"
 #include "core/base/message.h"
-#include "core/base/mutant.h"
 #include "core/base/types.h"
 
 struct effects {
@@ -67,11 +66,7 @@ static inline void effects_send_durable(struct effects *e, node_set to, const st
     if (to == 0)
         return;
     effects_send(e, to, message);
-    bool early = (MUTANT(PROMISE_BEFORE_DURABLE) && message->kind == MESSAGE_PROMISE) ||
-                 (MUTANT(VOTE_BEFORE_DURABLE) && message->kind == MESSAGE_ACCEPTED) ||
-                 (MUTANT(NACK_BEFORE_DURABLE) && message->kind == MESSAGE_NACK);
-    if (!early)
-        e->items[e->count - 1].val.send.after = e->lsn - 1;
+    e->items[e->count - 1].val.send.after = e->lsn - 1;
 }
 
 /* Appends a record and returns its lsn. The value is borrowed until the agent's next step. */

@@ -50,7 +50,7 @@ void election_fill_word(const struct election *e, const struct proposer_window *
 {
     m->ballot = w->ballot;
     m->from = w->first;
-    m->chosen = MUTANT(PROPOSED_IS_CHOSEN) ? w->next : w->chosen;
+    m->chosen = w->chosen;
     m->floor = progress_settled(e->progress);
 }
 
@@ -211,8 +211,7 @@ static void prepare(struct election *e, uint64_t now)
     e->state = PROPOSER_PREPARING;
     e->leader = 0;
     e->got_on_at = now;
-    uint64_t floor =
-        MUTANT(PREPARED_FROM_EXECUTED) ? progress_executed_anywhere(e->progress) : progress_settled(e->progress);
+    uint64_t floor = progress_settled(e->progress);
     e->ballot = proposer_prepare(e->proposer, e->ballot, floor);
     send_prepares(e, e->config->acceptors, now);
 }
@@ -221,7 +220,7 @@ static void lead(struct election *e, uint64_t now)
 {
     e->state = PROPOSER_LEADING;
     e->leader = e->config->node;
-    for (uint32_t n = 0; n <= NODE_ID_MAX && !MUTANT(ANSWERED_LONG_AGO); n++)
+    for (uint32_t n = 0; n <= NODE_ID_MAX; n++)
         e->answered_at[n] = now;
     e->result_at = now;
     e->own_from = proposer_window_now(e->proposer).next;
@@ -286,8 +285,7 @@ void election_message(struct election *e, uint32_t sender, const struct message 
         break;
     case MESSAGE_NACK:
         help_up(e, sender, m->ballot);
-        if (!MUTANT(NACK_IGNORED))
-            hear_ballot(e, m->ballot, now);
+        hear_ballot(e, m->ballot, now);
         break;
     case MESSAGE_HEARTBEAT:
         on_heartbeat(e, sender, m, now);
@@ -333,11 +331,6 @@ void election_begin(struct election *e, uint64_t now)
     e->begun_at = now;
     if (e->detector == NULL)
         e->detector = failure_detector_new(e->config, now - e->late);
-    if (MUTANT(NEW_LIFE_STANDS_BACK) && e->config->incarnation > 1 && e->failed_at == 0) {
-        e->standing = STANDING_BACK;
-        e->failed_at = now;
-        e->back = 10 * e->config->dead_timeout * node_set_count(e->config->proposers);
-    }
 }
 
 void election_durable(struct election *e, uint64_t lsn, uint64_t now)
@@ -367,7 +360,7 @@ static bool leads(struct election *e, uint64_t now, uint64_t *since)
     for (node_set i = c->acceptors; i != 0; i &= i - 1)
         answering += now - e->answered_at[node_set_first(i)] < c->dead_timeout;
     bool answered = answering >= c->phase2_quorum;
-    bool useful = now - e->result_at < c->request_timeout || MUTANT(RESULTS_NOT_AWAITED);
+    bool useful = now - e->result_at < c->request_timeout;
     *since = useful ? now - c->dead_timeout : e->result_at;
     return answered && useful;
 }
@@ -375,8 +368,6 @@ static bool leads(struct election *e, uint64_t now, uint64_t *since)
 /* For how long this node stands back. Where no other is fit, one turn is enough: the others are heard when they are. */
 static uint64_t back_for(const struct election *e, node_set fit)
 {
-    if (MUTANT(UNFIT_FOR_EVER))
-        return UINT64_MAX;
     if (e->leader != 0)
         return e->back << (CLAIM_SHIFT + e->failures);
     return fit == 0 ? one_turn(e) : e->back;
@@ -412,7 +403,7 @@ void election_watch(struct election *e, uint64_t now, uint64_t lsn)
         if (disk_stalled(e, now) || now - e->got_on_at >= c->dead_timeout)
             stand_back(e, e->got_on_at, now);
         else if (now - e->prepared_at >= c->prepare_timeout)
-            send_prepares(e, MUTANT(PREPARE_NOT_REPEATED) ? 0 : c->acceptors, now);
+            send_prepares(e, c->acceptors, now);
     }
     if (e->state >= PROPOSER_PREPARING)
         return;

@@ -2,7 +2,6 @@
 
 #include "core/base/checksum.h"
 #include "core/base/memory.h"
-#include "core/base/mutant.h"
 
 /* What the state machine gets at a time: limits.apply commands, and limits.apply_bytes (one command at least), each argument worth
  * as much as a small one. When it stops early they are given again, so they must be cheap beside the work after which it stops. */
@@ -58,7 +57,7 @@ bool execution_is_fresh(const struct execution *x) { return !x->begun; }
 
 static bool is_newer_batch(struct batch_id id, struct batch_id last)
 {
-    bool other_life = id.incarnation != last.incarnation && !MUTANT(LATER_LIFE_SKIPPED);
+    bool other_life = id.incarnation != last.incarnation;
     return other_life ? id.incarnation > last.incarnation : id.number > last.number;
 }
 
@@ -74,8 +73,7 @@ static struct reply_room room_for(uint64_t replies_bytes, size_t commands)
 static bool begin_batch(struct execution *x, const struct entry *e)
 {
     struct batch_header *h = &x->header;
-    if (!batch_header_read(&e->value, h) || h->id.origin > NODE_ID_MAX ||
-        (!is_newer_batch(h->id, x->last[h->id.origin]) && !MUTANT(BATCH_EXECUTED_TWICE)) ||
+    if (!batch_header_read(&e->value, h) || h->id.origin > NODE_ID_MAX || !is_newer_batch(h->id, x->last[h->id.origin]) ||
         !batch_commands_read(&x->commands, &e->value))
         return false;
     x->last[h->id.origin] = h->id;
@@ -96,7 +94,7 @@ static void add_reply(struct execution *x, const struct reply *r)
     const struct reply too_large = {.tag = REPLY_ERROR, .val.bytes = {(uint8_t *)(uintptr_t)text, sizeof text - 1}};
     uint64_t size = reply_size(r);
     bool large = size > x->room.small, fits = !large || size <= x->room.large;
-    if (large && fits && !MUTANT(REPLY_ROOM_NOT_KEPT))
+    if (large && fits)
         x->room.large -= size;
     replies_add(&x->replies, fits ? r : &too_large);
 }
@@ -122,8 +120,6 @@ static size_t commands_to_give(const struct execution *x)
 static bool apply_batch(struct execution *x)
 {
     const struct batch_commands *all = &x->commands;
-    if (MUTANT(APPLY_ONCE_MORE) && x->applied > 0)
-        state_machine_apply(x->machine, all->commands + x->applied - 1, 1, x->room);
     while (x->applied < all->count && x->work < x->limits.step_work) {
         size_t before = x->replies.len, some = commands_to_give(x);
         struct applied done = state_machine_apply(x->machine, all->commands + x->applied, some, x->room);
@@ -143,8 +139,6 @@ static void end_batch(struct execution *x, const struct entry *e, struct execute
     done->replies = replies_end(&x->replies);
     x->commands_executed += x->commands.count;
     x->state_hash = checksum(payload_bytes(&e->value), e->value.len, x->state_hash);
-    if (MUTANT(STATE_OF_THE_MOMENT))
-        x->state_hash += x->work;
     x->state_hash = checksum(payload_bytes(&done->replies), done->replies.len, x->state_hash);
 }
 

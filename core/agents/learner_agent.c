@@ -124,12 +124,10 @@ static void append_chosen(struct learner_agent *agent)
 
 static void append_if_not_held(struct learner_agent *agent, const struct entry *e)
 {
-    if (e->slot - agent->chosen_recorded >= learner_window(&agent->config) && !MUTANT(MARK_TOO_LATE))
+    if (e->slot - agent->chosen_recorded >= learner_window(&agent->config))
         append_chosen(agent);
     struct held *h = slot_ring_at(&agent->held, e->slot);
-    if (h->ballot.round != 0 && (ballot_compare(h->ballot, e->ballot) >= 0 || MUTANT(RECORD_OF_ANY_BALLOT)))
-        return;
-    if (MUTANT(VALUE_NOT_RECORDED))
+    if (h->ballot.round != 0 && ballot_compare(h->ballot, e->ballot) >= 0)
         return;
     catch_up_note_record(&agent->catch_up, e->slot, effects_append(&agent->effects, RECORD_LEARNED, e, 0));
     h->ballot = e->ballot; /* it may be executed in a later step only */
@@ -269,7 +267,7 @@ static void on_records(struct learner_agent *agent, const struct record_list *re
 static void on_durable(struct learner_agent *agent, uint64_t lsn)
 {
     size_t done = 0;
-    while (done < agent->holding_count && agent->holdings[done].lsn <= lsn + MUTANT(HELD_TOO_EARLY))
+    while (done < agent->holding_count && agent->holdings[done].lsn <= lsn)
         agent->held_durably = agent->holdings[done++].to;
     if (done == 0)
         return;
@@ -296,7 +294,7 @@ static void on_accept(struct learner_agent *agent, const struct message *m)
 
 static void on_learn(struct learner_agent *agent, uint32_t sender, const struct message *m)
 {
-    if (m->flags & MESSAGE_IS_CHOSEN || MUTANT(VOTES_LEARNED_AS_CHOSEN)) {
+    if (m->flags & MESSAGE_IS_CHOSEN) {
         learner_learned(agent->learner, m->entries.ptr, m->entries.len);
         catch_up_answered(&agent->catch_up, (m->flags & MESSAGE_LAST) != 0);
         return;
@@ -319,7 +317,7 @@ static void on_result_request(struct learner_agent *agent, uint32_t sender, cons
     const struct result *r = results_find(&agent->results, m->from);
     if (r == NULL || r->skipped)
         answer.flags = MESSAGE_FORGOTTEN;
-    else if (!batch_id_equal(r->batch, m->batch) && !MUTANT(RESULT_BY_SLOT))
+    else if (!batch_id_equal(r->batch, m->batch))
         answer.flags = MESSAGE_ANOTHER;
     else {
         entry.value = r->replies;
@@ -346,8 +344,7 @@ static void on_message(struct learner_agent *agent, uint32_t sender, const struc
             on_leader_word(agent, m);
         break;
     case MESSAGE_LEARN_REQUEST:
-        catch_up_request(&agent->catch_up, sender, m->from,
-                         m->to < agent->executed || MUTANT(VOTES_SERVED_AS_CHOSEN) ? m->to : agent->executed);
+        catch_up_request(&agent->catch_up, sender, m->from, m->to < agent->executed ? m->to : agent->executed);
         break;
     case MESSAGE_LEARN:
         on_learn(agent, sender, m);
@@ -409,8 +406,6 @@ static void send_progress(struct learner_agent *agent, uint64_t now)
     if (!due && !agent->progress_wanted)
         return;
     struct message m = {.kind = MESSAGE_PROGRESS, .to = agent->executed, .floor = agent->held_durably};
-    if (MUTANT(KNOWN_IS_HELD))
-        m.floor = learner_known_chosen(agent->learner);
     m.from = agent->agreement.last.slot;
     m.batch.number = agent->agreement.last.hash;
     effects_send(&agent->effects, c->proposers | c->acceptors | c->learners, &m);

@@ -1,7 +1,5 @@
 #include "core/agents/outstanding.h"
 
-#include "core/base/mutant.h"
-
 void outstanding_init(struct outstanding *o)
 {
     *o = (struct outstanding){.end = 1, .queue = 1};
@@ -111,7 +109,7 @@ bool outstanding_overdue(struct outstanding *o, uint64_t now, uint64_t interval,
 {
     for (; o->scan < o->end; o->scan++) {
         struct outstanding_batch *b = slot_ring_at(&o->batches, o->scan);
-        if (b == NULL || !b->waiting || (b->slot == 0 && !MUTANT(OUT_OVERDUE_QUEUED)) || now - b->asked_at < interval)
+        if (b == NULL || !b->waiting || b->slot == 0 || now - b->asked_at < interval)
             continue;
         b->asked_at = now;
         *batch = (struct outstanding_overdue){.number = o->scan++, .slot = b->slot, .token = b->token};
@@ -123,8 +121,7 @@ bool outstanding_overdue(struct outstanding *o, uint64_t now, uint64_t interval,
 void outstanding_changed(struct outstanding *o)
 {
     o->changed = o->end;
-    if (!MUTANT(CREDIT_OF_EARLIER_LEADER))
-        o->current = 0;
+    o->current = 0;
 }
 
 bool outstanding_orphaned(struct outstanding *o, struct outstanding_overdue *batch)

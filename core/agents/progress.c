@@ -1,7 +1,5 @@
 #include "core/agents/progress.h"
 
-#include "core/base/mutant.h"
-
 void progress_init(struct progress *p, node_set learners)
 {
     *p = (struct progress){.learners = learners};
@@ -38,11 +36,7 @@ uint64_t progress_executed(const struct progress *p) { return reached_by(p, p->e
 
 uint64_t progress_executed_anywhere(const struct progress *p) { return reached_by(p, p->executed, 1); }
 
-uint64_t progress_settled(const struct progress *p)
-{
-    uint32_t learners = MUTANT(FLOOR_OF_ONE_LEARNER) ? 1 : majority(p);
-    return reached_by(p, MUTANT(FLOOR_NOT_DURABLE) ? p->executed : p->held, learners);
-}
+uint64_t progress_settled(const struct progress *p) { return reached_by(p, p->held, majority(p)); }
 
 node_set progress_knowing(const struct progress *p, uint64_t slot)
 {

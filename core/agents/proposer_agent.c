@@ -97,12 +97,12 @@ static uint32_t choose_answerer(const struct proposer_agent *agent, uint64_t num
 /* A batch's fate, from a learner. */
 static void on_executed(struct proposer_agent *agent, const struct message *m)
 {
-    bool other_life = m->batch.incarnation != agent->config.incarnation && !MUTANT(RESULT_OF_EARLIER_LIFE);
+    bool other_life = m->batch.incarnation != agent->config.incarnation;
     if (m->batch.origin != agent->config.node || other_life)
         return;
     uint8_t outcome = OUTCOME_EXECUTED;
     if (m->flags & MESSAGE_FORGOTTEN)
-        outcome = MUTANT(FORGOTTEN_IS_REFUSED) ? OUTCOME_MOVED : OUTCOME_UNKNOWN;
+        outcome = OUTCOME_UNKNOWN;
     else if (m->flags & MESSAGE_ANOTHER)
         outcome = OUTCOME_MOVED; /* the only slot it was ever proposed in holds another batch */
     else if (m->entries.len != 1)
@@ -181,8 +181,7 @@ static void on_commands(struct proposer_agent *agent, const struct client_batch 
 /* Slots that may still be given out without running further ahead than a majority of learners can follow (rule 16). */
 static bool has_room(const struct proposer_agent *agent, const struct proposer_window *w)
 {
-    bool followed = w->next < progress_executed(&agent->progress) + agent->config.alpha + MUTANT(OUTRUN_BY_ONE) ||
-                    MUTANT(LEARNERS_OUTRUN);
+    bool followed = w->next < progress_executed(&agent->progress) + agent->config.alpha;
     return followed && w->next < w->chosen + agent->config.alpha && w->bytes < agent->config.bytes_in_flight_max;
 }
 
@@ -197,7 +196,7 @@ static void propose_waiting(struct proposer_agent *agent)
             return;
         outstanding_proposed(&agent->outstanding, number, slot); /* which releases the value */
         w.next = slot + 1;
-        w.bytes += MUTANT(BYTES_NOT_COUNTED) ? 0 : bytes;
+        w.bytes += bytes;
     }
     size_t done = 0;
     for (; done < agent->forwarded_count && has_room(agent, &w); done++) {
@@ -207,7 +206,7 @@ static void propose_waiting(struct proposer_agent *agent)
             break;
         w.next = slot + 1;
         w.bytes += m->entries.ptr[0].value.len;
-        agent->forwarded_bytes -= MUTANT(FORWARDED_BYTES_NOT_FREED) ? 0 : m->entries.ptr[0].value.len;
+        agent->forwarded_bytes -= m->entries.ptr[0].value.len;
         agent->prompt_until = w.next;
         message_free(m);
     }
@@ -250,7 +249,7 @@ static bool retransmit(struct proposer_agent *agent, uint64_t now)
     bool stuck = w.chosen == agent->retransmit_chosen && w.chosen < w.next;
     agent->retransmit_at = now + agent->config.retry_interval;
     agent->retransmit_chosen = w.chosen;
-    if (!stuck || MUTANT(ACCEPT_NOT_REPEATED))
+    if (!stuck)
         return false;
     for (node_set i = agent->config.acceptors; i != 0; i &= i - 1) {
         uint32_t acceptor = node_set_first(i);
@@ -307,7 +306,7 @@ static void watch_change(struct proposer_agent *agent, uint64_t now)
     }
     if (e->leader == 0 || now - agent->changed_at < agent->config.dead_timeout / 2)
         return;
-    uint8_t unknown = MUTANT(UNKNOWN_IS_REFUSED) ? OUTCOME_MOVED : OUTCOME_UNKNOWN;
+    uint8_t unknown = OUTCOME_UNKNOWN;
     while (outstanding_orphaned(&agent->outstanding, &orphan))
         answer(agent, orphan.token, unknown);
 }
@@ -318,7 +317,7 @@ static void watch_outstanding(struct proposer_agent *agent, uint64_t now)
 {
     const struct node_config *c = &agent->config;
     struct outstanding_overdue overdue;
-    uint8_t unknown = MUTANT(UNKNOWN_IS_REFUSED) ? OUTCOME_MOVED : OUTCOME_UNKNOWN;
+    uint8_t unknown = OUTCOME_UNKNOWN;
     while (outstanding_expired(&agent->outstanding, now, c->request_timeout, &overdue))
         answer(agent, overdue.token, overdue.queued ? OUTCOME_BUSY : unknown);
     if (!is_leading(agent))

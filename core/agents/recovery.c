@@ -1,7 +1,6 @@
 #include "core/agents/recovery.h"
 
 #include "core/base/message.h"
-#include "core/base/mutant.h"
 
 struct found {
     struct ballot ballot;
@@ -51,7 +50,7 @@ void recovery_found(struct recovery *r, const struct entry *e)
     if (!recovery_is_near(r, e->slot))
         return;
     struct found *f = slot_ring_reach(&r->found, e->slot);
-    if (f->has_value && (ballot_compare(e->ballot, f->ballot) <= 0 || MUTANT(FIRST_VALUE_KEPT)))
+    if (f->has_value && ballot_compare(e->ballot, f->ballot) <= 0)
         return;
     payload_free(&f->value);
     *f = (struct found){.ballot = e->ballot, .value = payload_copy(&e->value), .kind = e->kind, .has_value = true};

@@ -1,7 +1,5 @@
 #include "core/agents/results.h"
 
-#include "core/base/mutant.h"
-
 void results_init(struct results *r, uint64_t slots_max, uint64_t bytes_max)
 {
     *r = (struct results){.slots_max = slots_max, .bytes_max = bytes_max, .end = 1};
@@ -25,8 +23,7 @@ void results_close(struct results *r)
 
 void results_settle(struct results *r)
 {
-    while (!MUTANT(RESULTS_LEAK) && r->ring.base < r->end &&
-           (r->end - r->ring.base > r->slots_max || r->bytes > r->bytes_max))
+    while (r->ring.base < r->end && (r->end - r->ring.base > r->slots_max || r->bytes > r->bytes_max))
         drop_oldest(r);
     r->settled = r->end;
 }

@@ -1,7 +1,6 @@
 #include "core/base/message.h"
 
 #include "core/base/memory.h"
-#include "core/base/mutant.h"
 
 struct message message_copy(const struct message *from)
 {
@@ -73,8 +72,6 @@ static uint8_t roles_of(const struct node_config *config, uint32_t node)
 
 static bool ballot_fits(const struct node_config *config, uint32_t sender, const struct message *m, uint8_t owner)
 {
-    if (MUTANT(SENDER_NOT_ASKED))
-        return m->ballot.round < SLOT_MAX;
     if (owner == A_LEADING_SENDERS)
         owner = m->flags & MESSAGE_LEADING ? THE_SENDERS : ANYBODYS;
     if (m->ballot.round == 0)

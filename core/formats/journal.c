@@ -3,7 +3,6 @@
 
 #include "core/base/checksum.h"
 #include "core/base/memory.h"
-#include "core/base/mutant.h"
 #include "core/formats/record.h"
 
 static const uint64_t SEGMENT_MAGIC = UINT64_C(0x4c4e4a444f4e5953); /* "SYNODJNL" */
@@ -342,7 +341,7 @@ enum journal_fault journal_group_header(const uint64_t *page, const struct journ
 
 enum journal_fault journal_group_check(const struct journal_group *g)
 {
-    if (body_checksum(g) != g->body_checksum && !MUTANT(TORN_GROUP_TAKEN))
+    if (body_checksum(g) != g->body_checksum)
         return JOURNAL_BODY_DAMAGED;
     uint32_t at = JOURNAL_GROUP_HEADER_SIZE;
     for (uint32_t i = 0; i < g->count; i++) {

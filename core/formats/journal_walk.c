@@ -2,7 +2,6 @@
 #include "core/formats/journal_walk.h"
 
 #include "core/base/memory.h"
-#include "core/base/mutant.h"
 
 enum { SCAN_BYTES = 64 * JOURNAL_PAGE }; /* what ships of journal_source.scan_bytes */
 
@@ -168,8 +167,7 @@ static bool tail_scan(struct journal_walk *w, struct tail *tail)
     *tail = (struct tail){.end = w->offset};
     const size_t piece = (w->source.scan_bytes + JOURNAL_PAGE - 1) / JOURNAL_PAGE * JOURNAL_PAGE;
     journal_group_reserve(&w->group, piece);
-    const uint64_t end = MUTANT(ONE_PIECE_SCANNED) && file->bytes > w->offset + piece ? w->offset + piece : file->bytes;
-    for (uint64_t at = w->offset; at < end; at += piece) {
+    for (uint64_t at = w->offset; at < file->bytes; at += piece) {
         size_t len = file->bytes - at < piece ? (size_t)(file->bytes - at) : piece;
         if (!w->source.read(w->source.context, w->segment, at, w->group.words, len))
             return false;
@@ -195,7 +193,7 @@ static enum journal_step no_group(struct journal_walk *w, enum journal_fault fau
     if (!tail_scan(w, &tail))
         return fail(w, JOURNAL_READ_FAILED, w->segment, w->offset);
     bool dirty = tail.end > w->offset;
-    if ((tail.proof > 0 || (dirty && !last)) && !MUTANT(DAMAGE_CUT)) {
+    if (tail.proof > 0 || (dirty && !last)) {
         w->proven = true;
         w->proof_segment = tail.proof > 0 ? w->segment : w->segment + 1;
         w->proof_offset = tail.proof;

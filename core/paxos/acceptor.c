@@ -1,7 +1,6 @@
 #include "core/paxos/acceptor.h"
 
 #include "core/base/memory.h"
-#include "core/base/mutant.h"
 #include "core/base/slot_ring.h"
 
 struct vote {
@@ -43,7 +42,7 @@ void acceptor_free(struct acceptor *a)
 
 struct acceptor_prepare_result acceptor_prepare(struct acceptor *a, struct ballot ballot)
 {
-    int order = MUTANT(PROMISE_FALLS) ? 1 : ballot_compare(ballot, a->promised);
+    int order = ballot_compare(ballot, a->promised);
     if (order > 0)
         a->promised = ballot;
     return (struct acceptor_prepare_result){.granted = order >= 0, .is_new = order > 0, .promised = a->promised};
@@ -54,8 +53,6 @@ struct acceptor_vote_chunk acceptor_votes(struct acceptor *a, uint64_t from, uin
     uint64_t floor = a->votes.base;
     uint64_t slot = from > floor ? from : floor;
     struct acceptor_vote_chunk chunk = {.from = slot, .floor = floor};
-    if (MUTANT(FORGOTTEN_IS_NO_VOTE))
-        chunk.from = chunk.floor = from;
     size_t count = 0;
     uint64_t bytes = 0;
     for (; slot < a->top && (count == 0 || bytes < bytes_max); slot++) {
@@ -96,8 +93,7 @@ struct acceptor_accept_result acceptor_accept(struct acceptor *a, struct ballot 
                                               size_t count)
 {
     size_t runs = 0;
-    if (ballot_compare(ballot, a->promised) < 0 && !MUTANT(ACCEPT_BELOW_PROMISE) &&
-        !(MUTANT(SAME_ROUND_ACCEPTED) && ballot.round == a->promised.round))
+    if (ballot_compare(ballot, a->promised) < 0)
         return (struct acceptor_accept_result){.granted = false, .promised = a->promised};
     for (size_t i = 0; i < count; i++) {
         uint64_t slot = entries[i].slot;
@@ -106,12 +102,10 @@ struct acceptor_accept_result acceptor_accept(struct acceptor *a, struct ballot 
         const struct vote *v = slot_ring_at(&a->votes, slot);
         bool is_new = ballot_compare(v->ballot, ballot) != 0;
         if (is_new) {
-            if (!MUTANT(VOTE_PROMISES_NOTHING))
-                a->promised = ballot; /* only with a vote, whose record carries it */
+            a->promised = ballot; /* only with a vote, whose record carries it */
             keep_vote(a, ballot, &entries[i]);
         }
-        if (is_new || !MUTANT(REVOTE_NOT_ANSWERED))
-            add_to_runs(a, &runs, slot, is_new);
+        add_to_runs(a, &runs, slot, is_new);
     }
     return (struct acceptor_accept_result){.granted = true, .promised = a->promised, .runs = {a->runs, runs}};
 }
@@ -134,13 +128,11 @@ void acceptor_restore(struct acceptor *a, const struct log_record *record)
 {
     switch (record->kind) {
     case RECORD_PROMISED:
-        if (!MUTANT(PROMISE_FORGOTTEN))
-            acceptor_prepare(a, record->entry.ballot);
+        acceptor_prepare(a, record->entry.ballot);
         break;
     case RECORD_ACCEPTED:
-        if (!MUTANT(RESTORED_VOTE_PROMISES_NOTHING))
-            acceptor_prepare(a, record->entry.ballot);
-        if (record->entry.slot >= a->votes.base && !MUTANT(VOTE_FORGOTTEN))
+        acceptor_prepare(a, record->entry.ballot);
+        if (record->entry.slot >= a->votes.base)
             keep_vote(a, record->entry.ballot, &record->entry);
         break;
     case RECORD_FLOOR:

@@ -6,7 +6,6 @@
 #include "core/paxos/learner.h"
 
 #include "core/base/memory.h"
-#include "core/base/mutant.h"
 #include "core/base/slot_ring.h"
 
 struct learnable {
@@ -38,7 +37,7 @@ struct learner *learner_new(const struct node_config *config)
 {
     struct learner *l = memory_new(1, sizeof *l);
     l->acceptors = config->acceptors;
-    l->phase2_quorum = MUTANT(ONE_VOTE_SUFFICES) ? 1 : config->phase2_quorum;
+    l->phase2_quorum = config->phase2_quorum;
     l->window = learner_window(config);
     l->next = l->heard = l->known = l->mark_from = l->mark_to = 1;
     slot_ring_init(&l->slots, sizeof(struct learnable), l->window, 1);
@@ -71,7 +70,7 @@ static struct learnable *item_at(struct learner *l, uint64_t slot)
 
 static void keep_value(struct learnable *item, const struct entry *e)
 {
-    if (item->has_value && (ballot_compare(e->ballot, item->value_ballot) <= 0 || MUTANT(FIRST_VALUE_KEPT)))
+    if (item->has_value && ballot_compare(e->ballot, item->value_ballot) <= 0)
         return;
     payload_free(&item->value);
     item->value = payload_copy(&e->value);
@@ -113,7 +112,7 @@ void learner_voted(struct learner *l, uint32_t sender, struct ballot ballot, uin
             continue;
         if (order > 0) {
             item->vote_ballot = ballot;
-            item->voters = MUTANT(VOTES_MIXED) ? item->voters : 0;
+            item->voters = 0;
         }
         item->voters |= node_set_of(sender);
         if (node_set_count(item->voters) >= l->phase2_quorum)
@@ -131,7 +130,7 @@ void learner_chosen(struct learner *l, struct ballot ballot, uint64_t from, uint
     bool other = ballot_compare(ballot, l->mark_ballot) != 0;
     if (!other && to < l->mark_from)
         return;
-    bool replaces = (other && !MUTANT(MARK_OF_ANOTHER)) || (from > l->mark_to && !MUTANT(MARK_BRIDGES_GAP));
+    bool replaces = other || from > l->mark_to;
     if (other || to > l->known)
         l->known = to;
     if (replaces || from < l->mark_from)
@@ -157,11 +156,7 @@ static bool releasable(const struct learner *l, uint64_t slot)
 {
     const struct learnable *item = slot_ring_at(&l->slots, slot);
     if (item == NULL || !item->has_value)
-        return MUTANT(GAP_SKIPPED) && slot < l->known;
-    if (MUTANT(VALUE_BEFORE_CHOSEN))
-        return true;
-    if (MUTANT(VALUE_OF_ANY_BALLOT) && (item->chosen || slot < l->known))
-        return true;
+        return false;
     if (item->chosen && ballot_compare(item->value_ballot, item->chosen_ballot) >= 0)
         return true;
     return slot >= l->mark_from && slot < l->mark_to && ballot_compare(item->value_ballot, l->mark_ballot) >= 0;

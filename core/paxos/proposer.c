@@ -8,7 +8,6 @@
 #include "core/paxos/proposer.h"
 
 #include "core/base/memory.h"
-#include "core/base/mutant.h"
 #include "core/base/slot_ring.h"
 
 enum proposer_mode { IDLE, PREPARING, LEADING };
@@ -49,8 +48,8 @@ struct proposer *proposer_new(const struct node_config *config)
     p->node = config->node;
     p->incarnation = config->incarnation;
     p->acceptors = config->acceptors;
-    p->phase1_quorum = config->phase1_quorum - MUTANT(PHASE1_QUORUM_SHORT);
-    p->phase2_quorum = config->phase2_quorum - MUTANT(PHASE2_QUORUM_SHORT);
+    p->phase1_quorum = config->phase1_quorum;
+    p->phase2_quorum = config->phase2_quorum;
     p->alpha = config->alpha;
     slot_ring_init(&p->proposals, sizeof(struct proposal), p->alpha, 1);
     p->first = p->sent = p->next = 1;
@@ -93,15 +92,13 @@ struct ballot proposer_prepare(struct proposer *p, struct ballot above, uint64_t
 {
     if (above.round > p->round)
         p->round = above.round - p->round < ROUND_JUMP_MAX ? above.round : p->round + ROUND_JUMP_MAX - 1;
-    if (!MUTANT(ROUND_NOT_RAISED) || p->round == 0)
-        p->round++;
-    p->ballot = (struct ballot){p->round, p->node, MUTANT(BALLOT_WITHOUT_LIFE) ? 1 : p->incarnation};
+    p->round++;
+    p->ballot = (struct ballot){p->round, p->node, p->incarnation};
     p->mode = PREPARING;
     restart_window(p, floor > 0 ? floor : 1);
     p->promised = 0;
     for (uint32_t n = 0; n <= NODE_ID_MAX; n++)
-        if (!MUTANT(PROMISE_PROGRESS_KEPT) || p->wanted[n] < p->first)
-            p->wanted[n] = p->first;
+        p->wanted[n] = p->first;
     return p->ballot;
 }
 
@@ -115,9 +112,7 @@ void proposer_resign(struct proposer *p)
 static void recover(struct proposer *p, const struct entry *e)
 {
     struct proposal *item = slot_ring_reach(&p->proposals, e->slot);
-    if (ballot_compare(e->ballot, item->ballot) <= 0 && !MUTANT(LAST_VOTE_ADOPTED))
-        return;
-    if (MUTANT(FIRST_VOTE_ADOPTED) && item->ballot.round != 0)
+    if (ballot_compare(e->ballot, item->ballot) <= 0)
         return;
     p->bytes = p->bytes - item->value.len + e->value.len;
     payload_free(&item->value);
@@ -131,7 +126,7 @@ static void recover(struct proposer *p, const struct entry *e)
 /* Slots below the truncation floor of an acceptor are chosen and held by learners: nothing to prepare there. */
 static void raise_floor(struct proposer *p, uint64_t floor)
 {
-    if (floor <= p->first || MUTANT(FLOOR_IGNORED))
+    if (floor <= p->first)
         return;
     forget_below(p, floor);
     p->first = p->sent = floor;
@@ -160,16 +155,16 @@ static bool chunk_is_sound(const struct proposer *p, uint32_t sender, const stru
 struct promise_result proposer_promise(struct proposer *p, uint32_t sender, const struct message *chunk)
 {
     struct promise_result ignored = {.outcome = PROMISE_IGNORED};
-    bool other_ballot = ballot_compare(chunk->ballot, p->ballot) != 0 && !MUTANT(PROMISE_OF_ANY_BALLOT);
+    bool other_ballot = ballot_compare(chunk->ballot, p->ballot) != 0;
     if (p->mode != PREPARING || other_ballot || !node_set_has(p->acceptors, sender) || node_set_has(p->promised, sender) ||
         !chunk_is_sound(p, sender, chunk))
         return ignored;
     raise_floor(p, chunk->floor);
     for (size_t i = 0; i < chunk->entries.len; i++)
-        if (chunk->entries.ptr[i].slot >= p->first && !MUTANT(VOTES_NOT_ADOPTED))
+        if (chunk->entries.ptr[i].slot >= p->first)
             recover(p, &chunk->entries.ptr[i]);
     p->wanted[sender] = chunk->to;
-    if ((chunk->flags & MESSAGE_LAST) == 0 && !MUTANT(LAST_CHUNK_NOT_AWAITED))
+    if ((chunk->flags & MESSAGE_LAST) == 0)
         return (struct promise_result){.outcome = PROMISE_MORE, .next = chunk->to};
     p->promised |= node_set_of(sender);
     if (node_set_count(p->promised) < p->phase1_quorum)
@@ -199,8 +194,6 @@ static void add_entry(struct proposer *p, size_t *count, uint64_t slot, const st
 {
     p->entries = memory_reserve(p->entries, &p->entries_capacity, *count + 1, sizeof *p->entries);
     p->entries[(*count)++] = (struct entry){.slot = slot, .ballot = p->ballot, .kind = item->kind, .value = item->value};
-    if (MUTANT(VOTE_BECOMES_NOOP) && item->ballot.round != 0)
-        p->entries[*count - 1] = (struct entry){.slot = slot, .ballot = p->ballot, .kind = ENTRY_NOOP};
 }
 
 struct entry_list proposer_pending(struct proposer *p, uint32_t bytes_max)
@@ -209,8 +202,7 @@ struct entry_list proposer_pending(struct proposer *p, uint32_t bytes_max)
     uint64_t bytes = 0;
     if (p->mode != LEADING)
         return (struct entry_list){0};
-    uint64_t window = MUTANT(WINDOW_NOT_KEPT) ? UINT64_MAX : p->alpha;
-    while (p->sent < p->next && p->sent - p->proposals.base < window && (count == 0 || bytes < bytes_max)) {
+    while (p->sent < p->next && p->sent - p->proposals.base < p->alpha && (count == 0 || bytes < bytes_max)) {
         const struct proposal *item = slot_ring_at(&p->proposals, p->sent);
         add_entry(p, &count, p->sent++, item);
         bytes += item->value.len;
@@ -236,16 +228,15 @@ static void pass_chosen(struct proposer *p)
 struct proposer_window proposer_accepted(struct proposer *p, uint32_t sender, struct ballot ballot, uint64_t from,
                                          uint64_t to)
 {
-    bool other_ballot = ballot_compare(ballot, p->ballot) != 0 && !MUTANT(VOTE_OF_ANY_BALLOT);
+    bool other_ballot = ballot_compare(ballot, p->ballot) != 0;
     if (p->mode != LEADING || other_ballot || !node_set_has(p->acceptors, sender))
         return proposer_window_now(p);
     uint64_t slot = from > p->proposals.base ? from : p->proposals.base;
     uint64_t end = to < p->sent ? to : p->sent;
     for (; slot < end; slot++) {
         struct proposal *item = slot_ring_at(&p->proposals, slot);
-        bool again = MUTANT(VOTE_COUNTED_TWICE) && node_set_has(item->voters, sender);
         item->voters |= node_set_of(sender);
-        item->chosen = node_set_count(item->voters) + again >= p->phase2_quorum;
+        item->chosen = node_set_count(item->voters) >= p->phase2_quorum;
     }
     pass_chosen(p);
     return proposer_window_now(p);
@@ -255,8 +246,7 @@ struct proposer_window proposer_settle(struct proposer *p, uint64_t slot)
 {
     if (p->mode == LEADING && slot > p->proposals.base) {
         forget_below(p, slot);
-        if (!MUTANT(SETTLED_AT_OWN_BALLOT))
-            p->first = slot;
+        p->first = slot;
         if (p->sent < slot)
             p->sent = slot;
         pass_chosen(p); /* slots behind may have been chosen before */

@@ -172,8 +172,6 @@ static bool local_is_due(const struct coordinator *c)
 static void keep_local(struct coordinator *c, uint64_t after, uint8_t agents, const struct message *m)
 {
     c->locals = memory_reserve(c->locals, &c->local_capacity, c->local_count + 1, sizeof *c->locals);
-    if (MUTANT(OWN_VOTE_BEFORE_DURABLE))
-        after = 0;
     c->locals[c->local_count++] = (struct local_message){.after = after, .agents = agents, .message = message_copy(m)};
 }
 

@@ -11,7 +11,6 @@
 
 #include "core/base/memory.h"
 #include "core/base/message.h"
-#include "core/base/mutant.h"
 #include "core/formats/command_table.h"
 #include "core/formats/config_frame.h"
 #include "core/formats/decimal.h"
@@ -370,7 +369,7 @@ static void look_at_disk(struct runner *r, uint64_t now)
     }
     if (durable >= r->older_lsn) {
         r->older_lsn = r->lsn - 1;
-        r->older_bytes = MUTANT(UNSYNCED_NOT_FREED) ? r->older_bytes + r->newer_bytes : all ? 0 : r->newer_bytes;
+        r->older_bytes = all ? 0 : r->newer_bytes;
         r->newer_bytes = 0;
     }
 }
@@ -441,7 +440,7 @@ static void sort_send(struct runner *r, const struct outgoing *send)
     if (out.to == 0)
         return;
     bool full = r->held.count >= r->config.limits.held || r->held_bytes >= r->config.limits.held_bytes;
-    if (out.after <= r->durable || (full && MUTANT(HELD_FULL_LETS_OUT))) {
+    if (out.after <= r->durable) {
         add_outgoing(&r->sends, &out);
         return;
     }
@@ -514,7 +513,7 @@ static void sort_effects(struct runner *r, const struct effect_list *effects)
 static void release_held(struct runner *r)
 {
     r->released = 0;
-    while (r->released < r->held.count && r->held.items[r->released].after + MUTANT(RELEASED_LATE) <= r->durable)
+    while (r->released < r->held.count && r->held.items[r->released].after <= r->durable)
         add_outgoing(&r->sends, &r->held.items[r->released++]);
 }
 
@@ -523,7 +522,7 @@ static void forget_released(struct runner *r)
     if (r->released == 0)
         return;
     for (size_t i = 0; i < r->released; i++) {
-        r->held_bytes -= MUTANT(HELD_BYTES_NOT_FREED) ? 0 : value_bytes(&r->held.items[i].message);
+        r->held_bytes -= value_bytes(&r->held.items[i].message);
         message_free(&r->held.items[i].message);
     }
     r->held.count -= r->released;

@@ -1,6 +1,5 @@
 /* The commands on one value or several: GET, SET and their kin, with Redis' semantics and words. */
 #include "core/base/memory.h"
-#include "core/base/mutant.h"
 #include "core/formats/decimal.h"
 #include "core/state/kv_store.h"
 
@@ -38,8 +37,6 @@ static bool may_store(struct state_machine *m, const struct bytes *key, uint64_t
     uint64_t old = e != NULL ? kv_cost(e->key_len, e->value_len) : 0;
     if (cost <= old || m->table.bytes - old + cost <= m->state_bytes_max)
         return true;
-    if (MUTANT(OOM_REMOVES))
-        kv_table_remove(&m->table, *key);
     return out_of_memory(r);
 }
 
@@ -114,7 +111,7 @@ void kv_getset(struct state_machine *m, const struct bytes *args, size_t argc, s
     (void)argc;
     if (!may_store(m, &args[1], args[2].len, r))
         return;
-    if (reply_value(m, r, kv_table_find(&m->table, args[1])) || MUTANT(BUSY_CHANGES))
+    if (reply_value(m, r, kv_table_find(&m->table, args[1])))
         kv_table_set(&m->table, args[1], args[2]);
 }
 
