@@ -615,7 +615,7 @@ static void complete_memory(struct loader *l)
     const uint64_t memory = l->config->memory_bytes_max;
     const struct limits standard = limits_effective(&(struct limits){0});
     if (setting_line(l, "bytes_in_flight_max") == 0)
-        n->bytes_in_flight_max = smaller(n->bytes_in_flight_max, memory / 4);
+        n->bytes_in_flight_max = smaller(n->bytes_in_flight_max, memory / 16);
     if (setting_line(l, "state_bytes_max") == 0)
         n->state_bytes_max = smaller(n->state_bytes_max, config_state_bytes_room(l->config));
     n->limits.held_bytes = (uint32_t)smaller(standard.held_bytes, memory / 4);

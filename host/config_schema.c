@@ -89,7 +89,8 @@ static const struct config_key setting_keys[] = {
     COUNT("batches_in_flight", node_config.batches_in_flight, 3, 1, 1024,
           "A batch leaves at once while fewer than this many are unanswered; beyond, commands gather in larger ones"),
     BYTES("bytes_in_flight_max", node_config.bytes_in_flight_max, 64 * MIB, 64 * KIB, 4 * GIB,
-          "Bytes of values that a leader has in flight at most"),
+          "Bytes of values that a leader has in flight at most; acceptors and learners keep twice as many. When not given: no more than "
+          "1/16 of memory_bytes_max"),
     BYTES("chunk_bytes_max", node_config.chunk_bytes_max, 256 * KIB, 4 * KIB, 64 * MIB,
           "Size of promise chunks and catch-up answers (one entry at least)"),
     COUNT("learn_max_gap", node_config.learn_gap_max, 50, 1, 1000000,

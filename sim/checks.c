@@ -59,7 +59,7 @@ struct checks *checks_new(const struct checks_options *options)
         struct checked_node *n = &c->nodes[node];
         n->written = n->safe = (struct record_state){.floor = 1, .mark = 1};
         n->executed_most = 1;
-        n->bytes_in_flight_max = options->bytes_in_flight_max;
+        n->bytes_in_flight_max = n->bytes_in_flight_most = options->bytes_in_flight_max;
         n->held = memory_new((size_t)c->held_capacity, sizeof *n->held);
     }
     return c;
@@ -120,7 +120,10 @@ struct checked_node *checks_node(struct checks *c, uint32_t node)
 
 void checks_bytes_in_flight(struct checks *c, uint32_t node, uint64_t bytes_max)
 {
-    c->nodes[node].bytes_in_flight_max = bytes_max;
+    struct checked_node *n = &c->nodes[node];
+    n->bytes_in_flight_max = bytes_max;
+    if (bytes_max > n->bytes_in_flight_most)
+        n->bytes_in_flight_most = bytes_max;
 }
 
 /* ---- Batches ---- */

@@ -104,7 +104,7 @@ struct record_state {
 
 struct checked_node {
     uint32_t incarnation;
-    uint64_t bytes_in_flight_max;
+    uint64_t bytes_in_flight_max, bytes_in_flight_most; /* in this life, and the most of all lives */
     bool up, retired;
     bool unheard; /* it has come back and told nothing of itself yet */
 

@@ -196,12 +196,31 @@ static void hold_marked(struct checks *c, uint32_t node, uint64_t to)
         raise(&c->floor_most, checks_majority(c, mark_of));
 }
 
+/* The votes that recovery would hold have so many bytes at most: twice what a leader may have in flight, a quarter of that for a floor whose
+ * record comes late, and a value in the slot at the floor, however long it is: at the one recorded, at the one in force, and at the one in
+ * force in the life before. */
+static void check_votes_bytes(struct checks *c, uint32_t node)
+{
+    const struct checked_node *n = &c->nodes[node];
+    uint64_t bytes = 0, longest = 0;
+    for (uint64_t slot = n->safe.floor; slot < n->votes_end; slot++) {
+        const struct proposal *vote = checks_vote_below(c, node, slot, UINT64_MAX);
+        const uint64_t len = vote != NULL ? vote->bytes : 0;
+        bytes += len;
+        longest = len > longest ? len : longest;
+    }
+    if (bytes > n->bytes_in_flight_most * 5 / 2 + 3 * longest)
+        checks_fail(c, CHECK_BOUNDS, "node %u keeps votes of %" PRIu64 " bytes in slots from %" PRIu64 " on", node, bytes,
+                    n->safe.floor);
+}
+
 static void become_durable(struct checks *c, uint32_t node, const struct pending_record *p)
 {
     struct checked_node *n = &c->nodes[node];
     if (p->kind == RECORD_ACCEPTED) {
         raise(&n->votes_end, p->slot + 1);
         checks_vote(c, node, p->slot, p->proposal);
+        check_votes_bytes(c, node);
     }
     if (p->kind == RECORD_ACCEPTED || p->kind == RECORD_LEARNED)
         hold(c, n, p);

@@ -3,9 +3,10 @@
  *
  * The code is compiled here once more, under other names, since whether two states are the same is written in private
  * fields. Left out of the comparison is who leads (leader_ballot, leader_heard_at, told): an acceptor tells proposers of
- * it when they ask whether the leader is lost, and here they prepare without asking. */
+ * it when they ask whether the leader is lost, and here they prepare without asking. So are bytes, for all have room here. */
 #define acceptor_new          explored_acceptor_new
 #define acceptor_free         explored_acceptor_free
+#define acceptor_bytes        explored_acceptor_bytes
 #define acceptor_prepare      explored_acceptor_prepare
 #define acceptor_votes        explored_acceptor_votes
 #define acceptor_accept       explored_acceptor_accept

@@ -5,6 +5,7 @@
  * fields. What lies below the first slot that is not released is never read again. */
 #define learner_new          explored_learner_new
 #define learner_free         explored_learner_free
+#define learner_bytes        explored_learner_bytes
 #define learner_proposed     explored_learner_proposed
 #define learner_voted        explored_learner_voted
 #define learner_chosen       explored_learner_chosen

@@ -67,6 +67,7 @@ struct node_config explore_config(const struct explore_options *options, uint32_
         .phase1_quorum = options->flaw == EXPLORE_SMALL_QUORUM ? 1 : quorum,
         .phase2_quorum = quorum,
         .alpha = options->flaw == EXPLORE_NARROW_WINDOW ? 1 : alpha,
+        .bytes_in_flight_max = UINT32_MAX,
         .chunk_bytes_max = options->chunk_bytes_max != 0 ? options->chunk_bytes_max : UINT32_MAX,
         .acceptors_send_learns = true,
     };

@@ -14,6 +14,7 @@ struct acceptor_agent {
     uint64_t held[NODE_ID_MAX + 1]; /* first slot not durably held, as each learner said last */
     uint64_t floor;                 /* in force */
     uint64_t floor_recorded;        /* in the journal */
+    uint64_t voted;                 /* bytes of votes in the journal behind that, or more */
     uint64_t answers, answer_bytes; /* of this step, that tell of votes */
     struct effects effects;
 };
@@ -45,8 +46,11 @@ static void recover(struct acceptor_agent *agent, const struct record_list *reco
         bool has_ballot = r->kind == RECORD_PROMISED || r->kind == RECORD_ACCEPTED;
         if (has_ballot && ballot_compare(r->entry.ballot, agent->promised) > 0)
             agent->promised = r->entry.ballot;
-        if (r->kind == RECORD_FLOOR && r->entry.slot > agent->floor)
+        agent->voted += r->kind == RECORD_ACCEPTED ? r->entry.value.len : 0;
+        if (r->kind == RECORD_FLOOR && r->entry.slot > agent->floor) {
             agent->floor = agent->floor_recorded = r->entry.slot;
+            agent->voted = 0;
+        }
     }
 }
 
@@ -110,13 +114,21 @@ static void hear_leader(struct acceptor_agent *agent, struct ballot ballot, uint
         agent->floor = acceptor_truncate(agent->acceptor, floor);
 }
 
-/* The floor's record may come late: it only bounds how many votes recovery has to hold. */
-static void record_floor(struct acceptor_agent *agent)
+/* The floor's record may come late, but before votes of many bytes: it only bounds how many votes recovery has to hold, and how many bytes
+ * of values they have. */
+static void record_floor(struct acceptor_agent *agent, const struct entry_list *entries)
 {
-    if (agent->floor - agent->floor_recorded < agent->config.alpha)
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < entries->len; i++)
+        bytes += entries->ptr[i].value.len;
+    agent->voted += bytes;
+    const bool near = agent->floor - agent->floor_recorded < agent->config.alpha;
+    const bool small = agent->voted <= acceptor_bytes_max(&agent->config) / 4;
+    if (agent->floor == agent->floor_recorded || (near && small))
         return;
     effects_append(&agent->effects, RECORD_FLOOR, &(struct entry){.slot = agent->floor}, 0);
     agent->floor_recorded = agent->floor;
+    agent->voted = bytes;
 }
 
 static void refuse(struct acceptor_agent *agent, uint32_t sender, uint64_t slot)
@@ -185,7 +197,7 @@ static void on_accept(struct acceptor_agent *agent, uint32_t sender, const struc
         refuse(agent, sender, m->entries.len > 0 ? m->entries.ptr[0].slot : 0);
         return;
     }
-    record_floor(agent);
+    record_floor(agent, &m->entries);
     node_set listeners = agent->config.acceptors_send_learns ? agent->config.learners : 0;
     size_t entry = 0;
     for (size_t i = 0; i < r.runs.len; i++) {

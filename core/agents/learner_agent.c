@@ -32,6 +32,7 @@ struct held {
 struct holding {
     uint64_t to;
     uint64_t lsn;
+    uint64_t bytes; /* of the values that this life has executed before it */
 };
 
 struct learner_agent {
@@ -54,7 +55,9 @@ struct learner_agent {
     size_t holding_count, holding_capacity;
 
     uint64_t progress_sent_at, progress_sent;
-    struct ballot leader_ballot; /* of the leader last heard */
+    uint64_t executed_bytes, held_bytes;           /* of values, in this life */
+    uint64_t executed_bytes_sent, held_bytes_sent; /* as they were at the last PROGRESS */
+    struct ballot leader_ballot;                   /* of the leader last heard */
     struct leadership told;
     bool progress_wanted;
 
@@ -117,7 +120,7 @@ static void append_chosen(struct learner_agent *agent)
     uint64_t lsn = effects_append(&agent->effects, RECORD_CHOSEN, &mark, agent->executed);
     agent->holdings =
         memory_reserve(agent->holdings, &agent->holding_capacity, agent->holding_count + 1, sizeof *agent->holdings);
-    agent->holdings[agent->holding_count++] = (struct holding){agent->executed, lsn};
+    agent->holdings[agent->holding_count++] = (struct holding){agent->executed, lsn, agent->executed_bytes};
     agent->chosen_recorded = agent->executed;
     agent->window_written = agent->window;
 }
@@ -158,6 +161,7 @@ static void note_executed(struct learner_agent *agent, const struct executed *do
     }
     slot_ring_advance(&agent->held);
     agent->executed++;
+    agent->executed_bytes += done->entry->value.len;
     catch_up_note_executed(&agent->catch_up, slot, agent->effects.lsn);
     agreement_executed(&agent->agreement, agent->executed, agent->execution.state_hash);
 }
@@ -216,7 +220,8 @@ static void recover_mark(struct learner_agent *agent, const struct log_record *r
     }
     agent->effects.lsn = r->lsn;
     while (recovery_next(recovery) < r->to) {
-        struct entry_list found = recovery_take(recovery, r->to, learner_window(&agent->config));
+        struct entry_list found =
+            recovery_take(recovery, r->to, learner_window(&agent->config), learner_bytes_max(&agent->config));
         learner_proposed(agent->learner, found.ptr, found.len);
         learner_chosen(agent->learner, (struct ballot){0}, found.ptr[0].slot, recovery_next(recovery));
         while (take_released(agent))
@@ -244,7 +249,8 @@ static void end_recovery(struct learner_agent *agent, uint64_t lsn)
 {
     while (execute_some(agent)) /* nothing is left when the runner waited for it */
         execution_settle(&agent->execution);
-    struct entry_list found = recovery_take(&agent->recovery, UINT64_MAX, learner_window(&agent->config));
+    struct entry_list found =
+        recovery_take(&agent->recovery, UINT64_MAX, learner_window(&agent->config), learner_bytes_max(&agent->config));
     learner_proposed(agent->learner, found.ptr, found.len);
     recovery_close(&agent->recovery);
     recovery_init(&agent->recovery);
@@ -268,9 +274,11 @@ static void on_durable(struct learner_agent *agent, uint64_t lsn)
 {
     size_t done = 0;
     while (done < agent->holding_count && agent->holdings[done].lsn <= lsn)
-        agent->held_durably = agent->holdings[done++].to;
+        done++;
     if (done == 0)
         return;
+    agent->held_durably = agent->holdings[done - 1].to;
+    agent->held_bytes = agent->holdings[done - 1].bytes;
     agent->holding_count -= done;
     memmove(agent->holdings, agent->holdings + done, agent->holding_count * sizeof *agent->holdings);
 }
@@ -395,6 +403,14 @@ static void record_chosen(struct learner_agent *agent, uint64_t now, bool append
     agent->chosen_recorded_at = now;
 }
 
+/* Whether there is news of an eighth of the bytes that a leader may have in flight: acceptors keep their votes until they hear it, and
+ * have no room for much more than that. */
+static bool many_bytes_untold(const struct learner_agent *agent)
+{
+    const uint64_t many = agent->config.bytes_in_flight_max / 8;
+    return agent->executed_bytes - agent->executed_bytes_sent > many || agent->held_bytes - agent->held_bytes_sent > many;
+}
+
 /* Tells all nodes how far this learner is: soon under load, at times when idle. */
 static void send_progress(struct learner_agent *agent, uint64_t now)
 {
@@ -403,13 +419,15 @@ static void send_progress(struct learner_agent *agent, uint64_t now)
     uint64_t silence = now - agent->progress_sent_at;
     bool urgent = news > 0 || agent->agreement.state != AGREEMENT_HOLDS;
     bool due = news >= (c->alpha + 3) / 4 || (urgent && silence >= c->exec_interval) || silence >= 10 * c->exec_interval;
-    if (!due && !agent->progress_wanted)
+    if (!due && !many_bytes_untold(agent) && !agent->progress_wanted)
         return;
     struct message m = {.kind = MESSAGE_PROGRESS, .to = agent->executed, .floor = agent->held_durably};
     m.from = agent->agreement.last.slot;
     m.batch.number = agent->agreement.last.hash;
     effects_send(&agent->effects, c->proposers | c->acceptors | c->learners, &m);
     agent->progress_sent = agent->executed;
+    agent->executed_bytes_sent = agent->executed_bytes;
+    agent->held_bytes_sent = agent->held_bytes;
     agent->progress_sent_at = now;
     agent->progress_wanted = false;
 }

@@ -64,14 +64,18 @@ uint64_t recovery_lacks(const struct recovery *r, uint64_t to)
     return slot < to ? slot : to;
 }
 
-struct entry_list recovery_take(struct recovery *r, uint64_t to, uint64_t slots_max)
+struct entry_list recovery_take(struct recovery *r, uint64_t to, uint64_t slots_max, uint64_t bytes_max)
 {
     size_t count = 0;
+    uint64_t bytes = 0;
     settle(r);
     for (; recovery_next(r) < to && r->given < slots_max; r->given++) {
         const struct found *f = slot_ring_at(&r->found, recovery_next(r));
         if (f == NULL || !f->has_value)
             continue;
+        bytes += f->value.len;
+        if (count > 0 && bytes > bytes_max)
+            break;
         r->entries = memory_reserve(r->entries, &r->entries_capacity, count + 1, sizeof *r->entries);
         r->entries[count++] =
             (struct entry){.slot = recovery_next(r), .ballot = f->ballot, .kind = f->kind, .value = f->value};

@@ -29,7 +29,8 @@ bool recovery_is_near(const struct recovery *r, uint64_t slot);
 void recovery_found(struct recovery *r, const struct entry *e);
 /* The first slot before `to` and not taken of which no value was found; `to`: there is none. */
 uint64_t recovery_lacks(const struct recovery *r, uint64_t to);
-/* Takes the next `slots_max` slots at most, before `to`: what was found of them, in order, valid until the next call. */
-struct entry_list recovery_take(struct recovery *r, uint64_t to, uint64_t slots_max);
+/* Takes the next `slots_max` slots at most, before `to`, and `bytes_max` bytes of values (one value at least): what was found of them,
+ * in order, valid until the next call. */
+struct entry_list recovery_take(struct recovery *r, uint64_t to, uint64_t slots_max, uint64_t bytes_max);
 
 #endif

@@ -11,6 +11,7 @@ struct vote {
 
 struct acceptor {
     uint64_t window;
+    uint64_t bytes, bytes_max; /* of the votes' values */
     struct ballot promised;
     uint64_t top;           /* every vote lies below */
     struct slot_ring votes; /* base: the floor */
@@ -26,6 +27,7 @@ struct acceptor *acceptor_new(const struct node_config *config)
 {
     struct acceptor *a = memory_new(1, sizeof *a);
     a->window = acceptor_window(config);
+    a->bytes_max = acceptor_bytes_max(config);
     a->top = 1;
     slot_ring_init(&a->votes, sizeof(struct vote), a->window, 1);
     return a;
@@ -39,6 +41,8 @@ void acceptor_free(struct acceptor *a)
     free(a->runs);
     free(a);
 }
+
+uint64_t acceptor_bytes(const struct acceptor *a) { return a->bytes; }
 
 struct acceptor_prepare_result acceptor_prepare(struct acceptor *a, struct ballot ballot)
 {
@@ -69,9 +73,17 @@ struct acceptor_vote_chunk acceptor_votes(struct acceptor *a, uint64_t from, uin
     return chunk;
 }
 
+/* Whether a new vote may take the place of what the slot has. */
+static bool has_room(const struct acceptor *a, const struct entry *e, const struct vote *v)
+{
+    return e->slot == a->votes.base || e->value.len <= v->value.len ||
+           a->bytes - v->value.len + e->value.len <= a->bytes_max;
+}
+
 static void keep_vote(struct acceptor *a, struct ballot ballot, const struct entry *e)
 {
     struct vote *v = slot_ring_reach(&a->votes, e->slot);
+    a->bytes = a->bytes - v->value.len + e->value.len;
     payload_free(&v->value);
     *v = (struct vote){.ballot = ballot, .value = payload_copy(&e->value), .kind = e->kind};
     if (e->slot >= a->top)
@@ -101,6 +113,8 @@ struct acceptor_accept_result acceptor_accept(struct acceptor *a, struct ballot 
             continue;
         const struct vote *v = slot_ring_at(&a->votes, slot);
         bool is_new = ballot_compare(v->ballot, ballot) != 0;
+        if (is_new && !has_room(a, &entries[i], v))
+            continue;
         if (is_new) {
             a->promised = ballot; /* only with a vote, whose record carries it */
             keep_vote(a, ballot, &entries[i]);
@@ -114,6 +128,7 @@ uint64_t acceptor_truncate(struct acceptor *a, uint64_t floor)
 {
     while (a->votes.base < floor && a->votes.base < a->top) {
         struct vote *v = slot_ring_at(&a->votes, a->votes.base);
+        a->bytes -= v->value.len;
         payload_free(&v->value);
         slot_ring_advance(&a->votes);
     }
@@ -145,10 +160,13 @@ void acceptor_restore(struct acceptor *a, const struct log_record *record)
 
 void acceptor_audit(const struct acceptor *a)
 {
+    uint64_t bytes = 0;
     invariant(a->votes.base <= a->top);
     for (uint64_t slot = a->votes.base; slot < a->votes.base + a->votes.capacity; slot++) {
         const struct vote *v = slot_ring_at(&a->votes, slot);
         const bool voted = ballot_compare(v->ballot, no_ballot) != 0;
         invariant(voted ? slot < a->top && ballot_compare(v->ballot, a->promised) <= 0 : v->value.words.ptr == NULL);
+        bytes += v->value.len;
     }
+    invariant(bytes == a->bytes);
 }

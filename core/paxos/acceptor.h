@@ -1,7 +1,7 @@
 /* The acceptor: promises and votes (Lamport, "Paxos Made Simple", section 2.2, P1a; "Phase 1 (b)", "Phase 2 (b)").
  *
- * Votes are kept for a window of slots [floor, floor + window); what lies below the floor is held by a majority of the
- * learners. The acceptor decides nothing about durability: it says which promises and votes are new, and its agent
+ * Votes are kept for a window of slots [floor, floor + window), about acceptor_bytes_max() of values; what lies below the floor
+ * is held by a majority of the learners. The acceptor decides nothing about durability: it says which promises and votes are new, and its agent
  * holds the answers back until their records are durable (rule 2 of the design). */
 #ifndef SYNOD_CORE_PAXOS_ACCEPTOR_H
 #define SYNOD_CORE_PAXOS_ACCEPTOR_H
@@ -47,6 +47,13 @@ void acceptor_free(struct acceptor *a);
  * floor follows what is chosen. */
 static inline uint64_t acceptor_window(const struct node_config *config) { return (uint64_t)config->alpha * 4; }
 
+/* Bytes of values beyond which no new vote is cast but in the slot at the floor: enough for what a leader has in flight, and as much
+ * again for the delay with which the floor follows. */
+static inline uint64_t acceptor_bytes_max(const struct node_config *config) { return config->bytes_in_flight_max * 2; }
+
+/* Of the values of all votes. */
+uint64_t acceptor_bytes(const struct acceptor *a);
+
 /* Phase 1b: grants every ballot not below the promised one, and promises it. */
 struct acceptor_prepare_result acceptor_prepare(struct acceptor *a, struct ballot ballot);
 
@@ -57,7 +64,9 @@ struct acceptor_vote_chunk acceptor_votes(struct acceptor *a, uint64_t from, uin
 
 /* Phase 2b: votes for the entries (whose own ballot field is ignored) unless a higher ballot is promised. `runs` says,
  * in the entries' order, which slots now hold a vote at `ballot`; a run is new when its votes were not held before and
- * need records. Slots below the floor or beyond the window are in no run. A new vote raises the promise to `ballot`; its
+ * need records. Slots below the floor or beyond the window are in no run, nor are those for whose values there is no room: a vote
+ * that was cast is never dropped, so a new one has to wait until the floor rises. In the slot at the floor there always is room, so
+ * that it can rise, and for a value no longer than the one it replaces. A new vote raises the promise to `ballot`; its
  * record carries that. */
 struct acceptor_accept_result acceptor_accept(struct acceptor *a, struct ballot ballot, const struct entry *entries,
                                               size_t count);

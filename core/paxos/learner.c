@@ -23,9 +23,11 @@ struct learner {
     node_set acceptors;
     uint32_t phase2_quorum;
     uint64_t window;
-    uint64_t next;  /* first slot not released; what lies below in the ring is freed at the next call */
-    uint64_t heard; /* every slot known to be chosen one by one lies below */
-    uint64_t known; /* every slot below is known to be chosen, at whatever ballot */
+    uint64_t bytes, bytes_max; /* of the values */
+    uint64_t top;              /* every value lies below */
+    uint64_t next;             /* first slot not released; what lies below in the ring is freed at the next call */
+    uint64_t heard;            /* every slot known to be chosen one by one lies below */
+    uint64_t known;            /* every slot below is known to be chosen, at whatever ballot */
     struct ballot mark_ballot;
     uint64_t mark_from, mark_to;
     struct slot_ring slots;
@@ -39,16 +41,26 @@ struct learner *learner_new(const struct node_config *config)
     l->acceptors = config->acceptors;
     l->phase2_quorum = config->phase2_quorum;
     l->window = learner_window(config);
-    l->next = l->heard = l->known = l->mark_from = l->mark_to = 1;
+    l->bytes_max = learner_bytes_max(config);
+    l->top = l->next = l->heard = l->known = l->mark_from = l->mark_to = 1;
     slot_ring_init(&l->slots, sizeof(struct learnable), l->window, 1);
     return l;
+}
+
+uint64_t learner_bytes(const struct learner *l) { return l->bytes; }
+
+static void drop_value(struct learner *l, struct learnable *item)
+{
+    l->bytes -= item->value.len;
+    payload_free(&item->value);
+    item->has_value = false;
 }
 
 /* Frees the values that the last release gave out. */
 static void settle(struct learner *l)
 {
     while (l->slots.base < l->next) {
-        payload_free(&((struct learnable *)slot_ring_at(&l->slots, l->slots.base))->value);
+        drop_value(l, slot_ring_at(&l->slots, l->slots.base));
         slot_ring_advance(&l->slots);
     }
 }
@@ -68,15 +80,26 @@ static struct learnable *item_at(struct learner *l, uint64_t slot)
     return slot >= l->next && slot - l->next < l->window ? slot_ring_reach(&l->slots, slot) : NULL;
 }
 
-static void keep_value(struct learnable *item, const struct entry *e)
+/* Drops the values of the highest slots while there are too many bytes of them, but that of the slot that is released next. */
+static void drop_highest(struct learner *l)
+{
+    while (l->bytes > l->bytes_max && l->top > l->next + 1)
+        drop_value(l, slot_ring_at(&l->slots, --l->top));
+}
+
+static void keep_value(struct learner *l, struct learnable *item, const struct entry *e)
 {
     if (item->has_value && ballot_compare(e->ballot, item->value_ballot) <= 0)
         return;
+    l->bytes = l->bytes - item->value.len + e->value.len;
     payload_free(&item->value);
     item->value = payload_copy(&e->value);
     item->value_ballot = e->ballot;
     item->kind = e->kind;
     item->has_value = true;
+    if (e->slot >= l->top)
+        l->top = e->slot + 1;
+    drop_highest(l);
 }
 
 static void note_chosen(struct learner *l, struct learnable *item, uint64_t slot, struct ballot ballot)
@@ -94,7 +117,7 @@ void learner_proposed(struct learner *l, const struct entry *entries, size_t cou
     for (size_t i = 0; i < count; i++) {
         struct learnable *item = item_at(l, entries[i].slot);
         if (item != NULL)
-            keep_value(item, &entries[i]);
+            keep_value(l, item, &entries[i]);
     }
 }
 
@@ -147,7 +170,7 @@ void learner_learned(struct learner *l, const struct entry *entries, size_t coun
         struct learnable *item = item_at(l, entries[i].slot);
         if (item == NULL)
             continue;
-        keep_value(item, &entries[i]);
+        keep_value(l, item, &entries[i]);
         note_chosen(l, item, entries[i].slot, entries[i].ballot);
     }
 }
@@ -198,10 +221,16 @@ struct learner_gap learner_missing(struct learner *l)
 
 void learner_audit(const struct learner *l)
 {
+    uint64_t bytes = 0, released = 0;
     invariant(l->slots.base <= l->next && l->mark_from <= l->mark_to);
+    for (uint64_t slot = l->slots.base; slot < l->next; slot++)
+        released += ((const struct learnable *)slot_ring_at(&l->slots, slot))->value.len;
     for (uint64_t slot = l->next; slot < l->slots.base + l->slots.capacity; slot++) {
         const struct learnable *item = slot_ring_at(&l->slots, slot);
         invariant(item->has_value || item->value.words.ptr == NULL);
         invariant(!item->chosen || slot < l->heard);
+        invariant(!item->has_value || slot < l->top);
+        bytes += item->value.len;
     }
+    invariant(released + bytes == l->bytes && (bytes <= l->bytes_max || l->top <= l->next + 1));
 }

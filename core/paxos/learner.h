@@ -20,6 +20,13 @@ void learner_free(struct learner *l);
 /* Slots from the first one not released on of which a learner keeps anything. */
 static inline uint64_t learner_window(const struct node_config *config) { return (uint64_t)config->alpha * 4; }
 
+/* Bytes of values beyond which a learner drops those of the highest slots, though never that of the first one not released. It asks
+ * for them when their turn comes. */
+static inline uint64_t learner_bytes_max(const struct node_config *config) { return config->bytes_in_flight_max * 2; }
+
+/* Of all values kept. */
+uint64_t learner_bytes(const struct learner *l);
+
 /* Values proposed at a ballot (each entry's own). They count for nothing until their ballot is known to be chosen. */
 void learner_proposed(struct learner *l, const struct entry *entries, size_t count);
 

@@ -407,6 +407,62 @@ def test_peer_asks_again_and_again(make_cluster, ask):
     cluster.stop()
 
 
+def propose_much(origin, slots, round_number):
+    ballot = (round_number, origin.sender, origin.incarnation)
+    return [frames.message(ACCEPT, ballot=ballot, entries=[(slot, ballot, 1, b"v" * (LARGE // 2))]) for slot in slots]
+
+
+def vote_for_much(origin, slots, round_number):
+    ballot = (round_number, origin.sender, origin.incarnation)
+    return [frames.message(LEARN, entries=[(slot, ballot, 1, b"v" * (LARGE // 2))]) for slot in slots]
+
+
+@pytest.mark.parametrize("tell", [propose_much, vote_for_much])
+def test_peer_tells_long_values(make_cluster, tell):
+    """In place of a leader that is gone: long values for more than half a window of slots, from the highest one down, more than a component's
+    memory. Each node keeps so many bytes of them. None breaks, the cluster elects and serves, and again when all nodes were started anew and
+    found in their journals what they voted for."""
+    cluster = make_cluster(settings={"memory_bytes_max": "64 MiB"})
+    leader = cluster.up()
+    others = [node for node in cluster.nodes if node != leader]
+    with cluster.connect(leader) as client:
+        assert client.call("SET", "a", "before") == "OK"
+    cluster.kill(leader)
+    new_leader = cluster.wait_leader()
+    now = cluster.info(new_leader)
+    origin = frames.Origin.of_folder("test", cluster.node_folder(leader))
+    bodies = tell(origin, range(now["executed"] + 150, now["executed"], -1), int(now["ballot"].split(".")[0]) + 1)
+    before = {node: cluster.info(node) for node in others}
+    for node in others:
+        with frames.connect(cluster.nodes[node].port, timeout_s=30) as peer:
+            peer.sendall(frames.greeting(origin) + b"".join(frames.frame(origin, body) for body in bodies))
+            wait_until(lambda: (cluster.info(node) or {}).get("frames_in", 0) > before[node]["frames_in"] + len(bodies), 60, "all is heard")
+    assert not any(NO_MESSAGE in cluster.log(node) for node in others)
+    set_until_answered(cluster, "forged")
+    for node in others:
+        assert cluster.info(node)["incarnation"] == before[node]["incarnation"], cluster.log(node)[-2000:]
+    cluster.kill_all()
+    cluster.start()
+    set_until_answered(cluster, "again")
+    for node in cluster.nodes:
+        wait_until(lambda: cluster.info(node), 30, f"an answer of node {node}")
+        assert cluster.info(node)["restarts"] == 0, cluster.log(node)[-2000:]
+    with cluster.connect(cluster.wait_leader(timeout_s=30), timeout_s=30) as client:
+        assert client.call("GET", "a") == b"again"
+    cluster.stop()
+
+
+def set_until_answered(cluster, value):
+    def done():
+        try:
+            with cluster.connect(cluster.wait_leader(timeout_s=60), timeout_s=30) as client:
+                return client.command("SET", "a", value) == "OK"
+        except OSError:
+            return False
+
+    wait_until(done, 60, "an answer")
+
+
 FAR = (1 << 62) - 1  # the highest slot and round that a message can name
 PREPARE, PROMISE, ACCEPT, ACCEPTED, NACK, HEARTBEAT, ALIVE, ASK, LOST, CHOSEN, LEARN_REQUEST, LEARN, RESULT_REQUEST, _, PROGRESS, _ = range(16)
 LEADING, RESIGNED, YES, LAST = 2, 4, 8, 1

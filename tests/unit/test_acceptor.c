@@ -120,6 +120,70 @@ static void slots_outside_the_window_get_no_vote(void **state)
     acceptor_free(a);
 }
 
+static const struct acceptor_vote_run *vote_long(struct acceptor *a, struct ballot ballot, uint64_t slot, uint32_t bytes)
+{
+    static uint64_t words[32];
+    const struct entry e = {.slot = slot, .value = {.words = {words, words_for(bytes)}, .len = bytes}};
+    const struct acceptor_accept_result r = acceptor_accept(a, ballot, &e, 1);
+    return r.runs.len > 0 ? r.runs.ptr : NULL;
+}
+
+/* A forged proposer's values are no longer than memory allows; in the slot at the floor there always is room, or it would never rise. */
+static void votes_have_so_many_bytes_at_most(void **state)
+{
+    struct node_config config = three_nodes(1);
+    config.bytes_in_flight_max = 100;
+    struct acceptor *a = acceptor_new(&config);
+    const uint64_t window = acceptor_window(&config);
+    (void)state;
+    for (uint64_t slot = window; slot > 1; slot--)
+        assert_true((vote_long(a, ballot_of(1, 1), slot, 60) != NULL) == (slot > window - 3));
+    assert_int_equal(acceptor_bytes(a), 180);
+    assert_non_null(vote_long(a, ballot_of(1, 1), 2, 20));
+    assert_null(vote_long(a, ballot_of(1, 1), 3, 1));
+    assert_non_null(vote_long(a, ballot_of(1, 1), 3, 0)); /* a new leader fills gaps with no-ops */
+    assert_non_null(vote_long(a, ballot_of(1, 1), 1, 250));
+    assert_int_equal(acceptor_bytes(a), 450);
+    assert_false(vote_long(a, ballot_of(1, 1), window, 60)->is_new); /* what is cast is cast */
+    assert_true(vote_long(a, ballot_of(2, 2), window, 60)->is_new);
+    assert_null(vote_long(a, ballot_of(2, 2), 3, 1));
+    assert_null(vote_long(a, ballot_of(2, 2), window - 1, 61));
+    acceptor_truncate(a, 3);
+    assert_int_equal(acceptor_bytes(a), 180);
+    assert_non_null(vote_long(a, ballot_of(2, 2), 3, 250)); /* the floor's turn has come */
+    acceptor_truncate(a, 1000);
+    assert_int_equal(acceptor_bytes(a), 0);
+    acceptor_free(a);
+}
+
+/* Without a vote nothing is promised: there would be no record of it. */
+static void where_there_is_no_room_nothing_is_promised(void **state)
+{
+    struct node_config config = three_nodes(1);
+    config.bytes_in_flight_max = 0;
+    struct acceptor *a = acceptor_new(&config);
+    (void)state;
+    assert_null(vote_long(a, ballot_of(7, 1), 2, 1));
+    assert_true(acceptor_prepare(a, ballot_of(6, 1)).granted);
+    acceptor_free(a);
+}
+
+/* A vote that was cast is kept, though the next life's settings leave no room for it. */
+static void recovery_keeps_all_votes(void **state)
+{
+    struct node_config config = three_nodes(1);
+    config.bytes_in_flight_max = 0;
+    struct acceptor *a = acceptor_new(&config);
+    (void)state;
+    for (uint64_t slot = 1; slot <= 8; slot++) {
+        struct log_record r = {.lsn = slot, .kind = RECORD_ACCEPTED, .entry = entry_at(slot, ballot_of(3, 1), "ten bytes.")};
+        acceptor_restore(a, &r);
+    }
+    assert_int_equal(acceptor_votes(a, 1, 1000).entries.len, 8);
+    assert_int_equal(acceptor_bytes(a), 80);
+    acceptor_free(a);
+}
+
 static void votes_come_in_contiguous_chunks(void **state)
 {
     struct acceptor *a = fresh();
@@ -221,6 +285,9 @@ int main(void)
         cmocka_unit_test(a_higher_ballot_replaces_the_vote),
         cmocka_unit_test(a_second_value_at_a_ballot_is_not_taken),
         cmocka_unit_test(slots_outside_the_window_get_no_vote),
+        cmocka_unit_test(votes_have_so_many_bytes_at_most),
+        cmocka_unit_test(where_there_is_no_room_nothing_is_promised),
+        cmocka_unit_test(recovery_keeps_all_votes),
         cmocka_unit_test(votes_come_in_contiguous_chunks),
         cmocka_unit_test(one_vote_larger_than_a_chunk_is_told),
         cmocka_unit_test(a_chunk_begins_at_the_floor),

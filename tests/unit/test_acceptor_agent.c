@@ -292,6 +292,38 @@ static void the_leaders_floor_truncates(void **state)
     assert_int_equal(appended(&r, RECORD_FLOOR)->lsn + 1, appended(&r, RECORD_ACCEPTED)->lsn);
 }
 
+static int set_up_with_few_bytes(void **state)
+{
+    struct node_config config = nine_nodes(4);
+    (void)state;
+    config.bytes_in_flight_max = 16; /* votes of 32 bytes, and 8 more until a floor is recorded */
+    return set_up_with(config);
+}
+
+/* Recovery holds again what the journal does not say to be forgotten, so that is bounded in bytes, too. */
+static void the_floor_is_recorded_before_much_is_forgotten(void **state)
+{
+    (void)state;
+    for (uint64_t slot = 1; slot <= 8; slot++)
+        accept(ballot_of(3, 8), slot, "four");
+    struct step_result r = accept(ballot_of(3, 8), 9, "x");
+    assert_null(sent(&r, MESSAGE_ACCEPTED));
+    assert_int_equal(count_effects(&r, EFFECT_APPEND), 0);
+    hold(1, 9);
+    hold(2, 9);
+    beat(ballot_of(3, 8), MESSAGE_LEADING, 2, 0);
+    r = accept(ballot_of(3, 8), 9, "four");
+    assert_int_equal(appended(&r, RECORD_FLOOR)->entry.slot, 2);
+    assert_int_equal(appended(&r, RECORD_FLOOR)->lsn + 1, appended(&r, RECORD_ACCEPTED)->lsn);
+    beat(ballot_of(3, 8), MESSAGE_LEADING, 3, 0);
+    r = accept(ballot_of(3, 8), 10, "four");
+    assert_null(appended(&r, RECORD_FLOOR));
+    assert_non_null(appended(&r, RECORD_ACCEPTED));
+    beat(ballot_of(3, 8), MESSAGE_LEADING, 4, 0);
+    r = accept(ballot_of(3, 8), 11, "four");
+    assert_int_equal(appended(&r, RECORD_FLOOR)->entry.slot, 4);
+}
+
 static void a_restart_remembers_all_that_was_promised(void **state)
 {
     (void)state;
@@ -403,6 +435,7 @@ int main(void)
         TEST(who_was_just_promised_a_ballot_is_not_disturbed),
         TEST(a_claim_is_granted_though_there_is_a_leader),
         TEST(the_leaders_floor_truncates),
+        cmocka_unit_test_setup_teardown(the_floor_is_recorded_before_much_is_forgotten, set_up_with_few_bytes, tear_down),
         TEST(a_restart_remembers_all_that_was_promised),
         TEST(learners_are_told_the_votes_they_ask_for),
         TEST(a_round_that_jumps_is_refused),

@@ -62,6 +62,35 @@ static void a_value_of_a_lower_ballot_does_not_count(void **state)
     learner_free(l);
 }
 
+/* Those of the highest slots go, and are asked for when their turn comes; the next one is kept, however long it is. */
+static void values_have_so_many_bytes_at_most(void **state)
+{
+    struct node_config config = three_nodes(1);
+    config.bytes_in_flight_max = 20;
+    struct learner *l = learner_new(&config);
+    (void)state;
+    for (uint64_t slot = learner_window(&config); slot > 0; slot--)
+        propose(l, slot, ballot_of(1, 1), "ten bytes.");
+    assert_int_equal(learner_bytes(l), 40);
+    learner_chosen(l, ballot_of(1, 1), 1, 20);
+    releases(l, 4, "ten bytes.");
+    struct learner_gap gap = learner_missing(l);
+    assert_true(gap.from == 5 && gap.to == 20);
+    propose(l, 6, ballot_of(1, 1), "ten bytes.");
+    learn(l, 7, ballot_of(1, 1), "ten bytes.");
+    learn(l, 5, ballot_of(1, 1), "a value that is longer than all that may be kept at a time");
+    assert_int_equal(learner_bytes(l), 58);
+    releases(l, 1, "a value that is longer than all that may be kept at a time");
+    gap = learner_missing(l);
+    assert_true(gap.from == 6 && gap.to == 20);
+    learn(l, 6, ballot_of(1, 1), "ten bytes.");
+    learn(l, 7, ballot_of(1, 1), "ten bytes.");
+    releases(l, 2, "ten bytes.");
+    learner_release(l, 1);
+    assert_int_equal(learner_bytes(l), 0);
+    learner_free(l);
+}
+
 static void a_value_of_a_higher_ballot_counts(void **state)
 {
     struct learner *l = fresh();
@@ -196,6 +225,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_quorum_of_votes_at_one_ballot_chooses),
         cmocka_unit_test(a_value_of_a_lower_ballot_does_not_count),
+        cmocka_unit_test(values_have_so_many_bytes_at_most),
         cmocka_unit_test(a_value_of_a_higher_ballot_counts),
         cmocka_unit_test(the_latest_mark_counts),
         cmocka_unit_test(marks_of_one_ballot_add_up),

@@ -305,6 +305,47 @@ static void a_restart_brings_back_all_that_was_held(void **state)
 }
 
 /* The next life, with another alpha. */
+/* The learner takes less at a time than recovery finds between two marks, and than it has from before a restart. */
+static void a_restart_recovers_more_bytes_than_are_kept_at_a_time(void **state)
+{
+    (void)state;
+    arrive(1, 20, true);
+    tell(8, (struct message){.kind = MESSAGE_CHOSEN, .ballot = b1, .from = 1, .chosen = 20});
+    assert_int_equal(learner_agent_status(agent).executed, 20);
+    uint64_t hash = learner_agent_status(agent).state_hash;
+    arrive(20, 30, true);
+    learner_agent_free(agent);
+    config.bytes_in_flight_max = 1;
+    start();
+    assert_int_equal(learner_agent_status(agent).executed, 20);
+    assert_int_equal(learner_agent_status(agent).state_hash, hash);
+    tell(8, (struct message){.kind = MESSAGE_CHOSEN, .ballot = b1, .from = 1, .chosen = 30});
+    assert_int_equal(learner_agent_status(agent).executed, 21);
+    now += config.retry_interval;
+    tell(2, (struct message){.kind = MESSAGE_PROGRESS, .to = 30});
+    step(NULL, 0);
+    now += config.retry_interval;
+    struct step_result r = step(NULL, 0);
+    assert_int_equal(sent(&r, MESSAGE_LEARN_REQUEST)->message.from, 21);
+}
+
+/* Acceptors forget no vote before they hear of it, and have no room for many bytes: they are told early. */
+static void progress_is_told_when_many_bytes_are_executed_and_when_they_are_held(void **state)
+{
+    (void)state;
+    learner_agent_free(agent);
+    config.bytes_in_flight_max = 100;
+    start();
+    struct step_result r = choose(1, b1, 1);
+    assert_int_equal(sent(&r, MESSAGE_PROGRESS)->message.to, 2);
+    assert_int_equal(sent(&r, MESSAGE_PROGRESS)->message.floor, 1);
+    struct event e = durable(lsn - 1);
+    r = step(&e, 1);
+    assert_int_equal(sent(&r, MESSAGE_PROGRESS)->message.floor, 2);
+    r = step(NULL, 0);
+    assert_null(sent(&r, MESSAGE_PROGRESS));
+}
+
 static struct step_result restart_with(uint32_t alpha)
 {
     learner_agent_free(agent);
@@ -455,6 +496,9 @@ static size_t count_learned(const struct step_result *r)
 static void much_is_executed_in_several_steps(void **state)
 {
     (void)state;
+    learner_agent_free(agent);
+    config.bytes_in_flight_max = 8 << 20;
+    start();
     struct payload big = {.words = {calloc(1 << 17, 8), 1 << 17}, .len = 1 << 20};
     struct step_result r = {0};
     for (uint64_t slot = 1; slot <= 6; slot++) {
@@ -588,6 +632,8 @@ int main(void)
         TEST(a_vote_in_the_journal_is_not_recorded_again),
         TEST(a_restart_executes_what_the_journal_holds),
         TEST(a_restart_brings_back_all_that_was_held),
+        TEST(a_restart_recovers_more_bytes_than_are_kept_at_a_time),
+        TEST(progress_is_told_when_many_bytes_are_executed_and_when_they_are_held),
         TEST(peers_get_chosen_slots_from_the_journal),
         TEST(a_gap_is_asked_for),
         TEST(learned_entries_are_executed),

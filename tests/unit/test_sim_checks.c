@@ -50,6 +50,8 @@ static void a_long_run_passes(void **unused)
             is_at(node, slot + 1, slot, slot);
             if (slot % 4 == 0)
                 mark(node, slot - 3, slot + 1);
+            if (slot % 4 == 1 && slot > 1)
+                append(node, RECORD_FLOOR, (struct entry){.slot = slot}, 0);
         }
         say(1, (struct message){
                    .kind = MESSAGE_CHOSEN, .ballot = b1, .from = 1, .chosen = slot + 1, .floor = slot - slot % 4 + 1});

@@ -301,6 +301,8 @@ static void what_is_held_is_on_the_disk(void **unused)
 static void records_beyond_the_window_do_not_count(void **unused)
 {
     (void)unused;
+    for (uint32_t node = 1; node <= NODES; node++)
+        checks_bytes_in_flight(c, node, 10000);
     for (uint64_t slot = 1; slot <= UINT64_C(4) * ALPHA + 1; slot++) {
         if (slot > ALPHA) /* so that more may be proposed, and voted for */
             is_at(1, slot, slot, slot - 1), is_at(2, slot, slot, slot - 1);
@@ -455,6 +457,31 @@ static void bytes_in_flight_are_bounded(void **unused)
     breaks(CHECK_BOUNDS);
 }
 
+/* Twice what may be in flight, a quarter of that, and three values: in slots whose floor is not recorded. */
+static void votes_have_so_many_bytes(void **unused)
+{
+    (void)unused;
+    uint64_t slot = 1, sum = 0, longest = 0;
+    for (;; slot++) {
+        if (slot > ALPHA)
+            is_at(1, slot, slot, slot - 1), is_at(2, slot, slot, slot - 1);
+        submit(1, slot);
+        append(3, RECORD_ACCEPTED, entry_of(slot, b1, slot), 0);
+        sync_disk(3);
+        sum += lengths[slot];
+        longest = lengths[slot] > longest ? lengths[slot] : longest;
+        if (sum > BYTES_MAX * 5 / 2 + 3 * longest)
+            break;
+        is_sound();
+        checks_bytes_in_flight(c, 1, 10000); /* for the votes of others */
+        checks_bytes_in_flight(c, 2, 10000);
+        choose(slot, b1, slot);
+        if (slot == ALPHA)
+            mark(1, 1, ALPHA + 1), mark(2, 1, ALPHA + 1);
+    }
+    breaks(CHECK_BOUNDS);
+}
+
 static void acceptors_keep_a_window(void **unused)
 {
     (void)unused;
@@ -518,6 +545,7 @@ int main(void)
         STORY(who_is_retired_stays_away),
         STORY(windows_are_kept),
         STORY(bytes_in_flight_are_bounded),
+        STORY(votes_have_so_many_bytes),
         STORY(acceptors_keep_a_window),
         STORY(messages_have_a_size),
     };
