@@ -6,6 +6,7 @@
  *    one who sends much, whoever answers it: the node, or the port itself.
  * 3. A connection that waits is read up to READ_AHEAD, and no further.
  * 4. What is no request, and what a browser sends, ends the connection; nothing that follows is taken. */
+#include <poll.h>
 #include <stdio.h>
 
 #include "core/base/memory.h"
@@ -54,7 +55,7 @@ static bool is_http(const struct resp_request *request, bool is_inline)
 }
 
 /* Takes the request, or lets it wait. False: it waits, or nothing more is taken of this connection. */
-static bool take(struct client_connection *c, const struct resp_request *request, bool is_inline)
+static bool take(struct client_connection *c, const struct resp_request *request, bool is_inline, size_t behind)
 {
     if (request->argc == 0)
         return true;
@@ -64,7 +65,7 @@ static bool take(struct client_connection *c, const struct resp_request *request
     }
     if (client_commands_answer(c, request))
         return c->state != CLIENT_CLOSED;
-    switch (client_server_command(c, request)) {
+    switch (client_server_command(c, request, behind)) {
     case MUST_WAIT_ITS_TURN:
         client_turns_wait(c, c->charge);
         return false;
@@ -112,7 +113,7 @@ static size_t take_requests(struct client_connection *c, const uint8_t *data, si
         }
         if (result == RESP_TOO_LONG)
             too_long(c, request->error);
-        else if (result == RESP_WHOLE && !take(c, request, data[at] != '*'))
+        else if (result == RESP_WHOLE && !take(c, request, data[at] != '*', len - at - request->size))
             break;
         at += request->size;
         *work += REQUEST_WORK + request->size + (client_output_unread(c) - unread);
@@ -206,7 +207,7 @@ static void on_bytes(struct client_connection *c, const uint8_t *base, size_t le
     take_from(c, own ? c->in : s->read_buffer, have + len);
     if (s->statistics.commands != commands)
         s->options.on_input(s->options.context);
-    if (s->queues[TURNS_LIGHT].first == c || s->queues[TURNS_HEAVY].first == c)
+    if (c->queue != NULL && c->queue->first == c)
         client_turns_go_on(s);
 }
 
@@ -215,12 +216,24 @@ static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf)
     struct client_connection *c = stream->data;
     if (nread == UV_EOF) { /* what was asked is still answered */
         c->state = c->state == CLIENT_SERVED ? CLIENT_ENDED : c->state;
+        client_turns_ended(c);
         client_connection_settle(c);
     } else if (nread < 0) {
         client_connection_close(c);
     } else if (nread > 0) {
         on_bytes(c, (const uint8_t *)buf->base, (size_t)nread);
     }
+}
+
+enum client_peer client_input_peer(const struct client_connection *c)
+{
+    uv_os_fd_t fd;
+    if (uv_fileno((const uv_handle_t *)&c->tcp, &fd) != 0)
+        return PEER_THERE;
+    struct pollfd peer = {.fd = fd, .events = POLLRDHUP};
+    if (poll(&peer, 1, 0) <= 0)
+        return PEER_THERE;
+    return (peer.revents & (POLLHUP | POLLERR)) != 0 ? PEER_GONE : PEER_SENDS_NO_MORE;
 }
 
 static bool should_read(const struct client_connection *c)

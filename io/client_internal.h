@@ -20,7 +20,8 @@ enum {
     CLIENT_READ_SIZE = 64 * 1024,
     CLIENT_REST_MAX = 4 * 1024, /* of a request that has not arrived whole, up to which it is read on in the shared buffer */
     CLIENT_LISTENERS_MAX = 4,
-    CLIENT_REQUEST_OVERHEAD = 64, /* what a waiting request, or a reply that is early, costs besides its bytes */
+    CLIENT_REQUEST_OVERHEAD = 64,   /* what a waiting request, or a reply that is early, costs besides its bytes */
+    CLIENT_ASKED_MAX = 1024 * 1024, /* of reply bytes that one client has outstanding (client_turns.c) */
     CLIENT_BUFFER_KEPT = 16 * 1024,
     CLIENT_ADDRESS_SIZE = 72,
     CLIENT_REDIS_MAJOR = 7,
@@ -33,7 +34,8 @@ struct client_origin {
     uint32_t generation; /* an index is used again, a generation is not */
     uint32_t position;
     uint32_t bytes;   /* that stop waiting when it is answered */
-    uint32_t charge;  /* the reply bytes it was expected to ask for */
+    uint32_t charge;  /* the reply bytes it was expected to ask for, */
+    uint8_t budget;   /* counted here: an enum turn_queue */
     uint32_t command; /* its index in the server's `estimates` */
 };
 
@@ -73,11 +75,21 @@ enum client_place { PLACE_REGULAR, PLACE_OPERATOR };
 /* After MULTI, which is refused, nothing is executed up to EXEC or DISCARD: clients send all of it at once. */
 enum client_transaction { TRANSACTION_NONE, TRANSACTION_REFUSED };
 
-/* Connections whose next request waits for its turn, oldest first: those that ask for little, and those that ask for much. */
-enum turn_queue { TURNS_LIGHT, TURNS_HEAVY, TURN_QUEUES };
+/* A client that has ended its sending may have gone, or may wait for its replies; one that has been answered since, and is still connected,
+ * has not gone. */
+enum client_presence { PRESENT, PERHAPS_GONE, PRESENT_AFTER_END };
+
+/* Connections whose next request waits for its turn, oldest first (client_turns.c). */
+enum turn_queue {
+    TURNS_LIGHT,  /* it asks for little */
+    TURNS_FIRST,  /* the client's first of a kind, and nothing behind it: large with others, but who knows with this one */
+    TURNS_HEAVY,  /* it asks for much */
+    TURNS_UNSURE, /* the same, of a client that has gone perhaps */
+    TURN_QUEUES
+};
 struct client_queue {
     struct client_connection *first, *last;
-    uint64_t asked; /* reply bytes that commands of this kind are expected to ask for, from gathering to the answer */
+    uint64_t asked; /* reply bytes that commands of this budget are expected to ask for, from gathering to the answer */
 };
 
 struct client_connection {
@@ -91,6 +103,7 @@ struct client_connection {
     enum client_input input;
     enum client_place place;
     enum client_transaction transaction;
+    enum client_presence presence;
     bool reading; /* uv_read_start is in force */
     bool sending; /* a uv_write of `sent` is in flight */
     bool dirty;   /* in the server's list of connections to flush */
@@ -103,12 +116,13 @@ struct client_connection {
 
     struct client_queue *queue; /* with INPUT_TURN */
     struct client_connection *next, *previous;
-    uint32_t charge;     /* of the request that waits; 0: not known, or it is not for the node */
-    bool unproven;       /* the last one looked at has not been answered to this client yet */
-    uint32_t in_flight;  /* commands gathered and not answered, */
-    uint64_t asked;      /* their charges, */
-    uint64_t waiting;    /* and their bytes */
-    uint32_t *estimates; /* reply bytes of this client's commands, by index; 0: not asked yet */
+    uint32_t charge;      /* of the request that waits; 0: not known, or it is not for the node */
+    enum turn_queue kind; /* where it would wait, when its charge is known */
+    bool unproven;        /* the last one looked at has not been answered to this client yet */
+    uint32_t in_flight;   /* commands gathered and not answered, */
+    uint64_t asked;       /* their charges, */
+    uint64_t waiting;     /* and their bytes */
+    uint32_t *estimates;  /* reply bytes of this client's commands, by index; 0: not asked yet */
 
     struct resp_buffer out;  /* to be written */
     struct resp_buffer sent; /* being written, from sent_at on, sent_len of it at a time */
@@ -139,6 +153,7 @@ struct client_server {
     bool closing;
     uv_timer_t patience; /* for clients that do not take their last replies */
     uv_timer_t turns;    /* goes on with requests that have waited for their turn */
+    uv_timer_t unsure;   /* the same for those that have gone perhaps */
     uv_timer_t watch;    /* looks for clients that do not take their replies, while there may be some */
     size_t handles;      /* listeners, timers and connections not yet closed */
     void (*on_closed)(void *context);
@@ -154,6 +169,8 @@ struct client_server {
 
     struct client_queue queues[TURN_QUEUES];
     struct client_connection *served; /* whose turn it is; NULL: nobody's */
+    enum turn_queue serving;          /* and where it waited for it */
+    uint64_t unsure_ms;               /* no turn before that for those that have gone perhaps */
     uint64_t work;                    /* done in turns since the loop has last come round, while some wait */
     uint32_t *estimates;   /* reply bytes by command: what a client that has not yet asked is expected to ask for */
     size_t gathered_count; /* commands that the node has not yet received, */
@@ -233,6 +250,9 @@ const char *client_connection_local_address(struct client_connection *c);
 void client_input_settle(struct client_connection *c);
 /* Takes requests that have been read, as many as one turn allows; returns how much work that was (see client_turns.c). */
 uint64_t client_input_turn(struct client_connection *c);
+/* What is known of the other end, where the system tells: also behind bytes that have not been read. */
+enum client_peer { PEER_THERE, PEER_SENDS_NO_MORE, PEER_GONE };
+enum client_peer client_input_peer(const struct client_connection *c);
 
 /* ---- client_output.c ---- */
 
@@ -249,8 +269,11 @@ bool client_output_pressed(const struct client_server *s);
 
 enum client_may { MAY_GO, MUST_WAIT_ITS_TURN, MUST_WAIT_FOR_ROOM };
 
-/* Whether a command for the node may be gathered now; `charge` becomes what it is expected to ask for. */
-enum client_may client_turns_may(struct client_connection *c, uint32_t command, uint32_t *charge);
+/* Whether a command for the node may be gathered now. Sets the connection's `charge` and `kind` to those of the command. So many bytes
+ * have come `behind` it. */
+enum client_may client_turns_may(struct client_connection *c, uint32_t command, size_t behind);
+/* The budget that a command is counted in which waits there. */
+enum turn_queue client_turns_budget(enum turn_queue kind);
 /* Counts a command that is gathered, and one that is answered. */
 void client_turns_gathered(struct client_connection *c, const struct client_origin *o);
 void client_turns_answered(struct client_server *s, struct client_connection *c, const struct client_origin *o);
@@ -258,6 +281,8 @@ void client_turns_answered(struct client_server *s, struct client_connection *c,
 void client_turns_learn(struct client_server *s, struct client_connection *c, uint32_t command, size_t bytes);
 /* The connection's next request waits for its turn, which is one of `charge` bytes (0: not known). */
 void client_turns_wait(struct client_connection *c, uint32_t charge);
+/* The client sends no more, and may have gone. */
+void client_turns_ended(struct client_connection *c);
 /* It does not wait any more. */
 void client_turns_leave(struct client_connection *c);
 /* True when what the connection itself has outstanding lets its next request go on. */
@@ -272,7 +297,7 @@ void client_turns_on_timer(uv_timer_t *timer);
 
 /* A command for the node: into the batch being gathered, or an error reply (moved, down) at once. What it returns says whether
  * that was done; if not, the request has to wait. */
-enum client_may client_server_command(struct client_connection *c, const struct resp_request *request);
+enum client_may client_server_command(struct client_connection *c, const struct resp_request *request, size_t behind);
 /* True when this node takes commands. */
 bool client_server_takes(const struct client_server *s);
 /* Called when a handle has closed; the last one frees the server once it is closing. */

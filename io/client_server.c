@@ -116,7 +116,7 @@ static struct client_gather *take_wanted(struct client_server *s)
     return g;
 }
 
-static void add_command(struct client_connection *c, const struct resp_request *request, uint32_t command, uint32_t charge)
+static void add_command(struct client_connection *c, const struct resp_request *request, uint32_t command)
 {
     struct client_server *s = c->server;
     const struct config *config = s->options.config;
@@ -135,7 +135,8 @@ static void add_command(struct client_connection *c, const struct resp_request *
                                 .generation = c->generation,
                                 .position = client_connection_expect(c),
                                 .bytes = (uint32_t)request->size + CLIENT_REQUEST_OVERHEAD,
-                                .charge = charge,
+                                .charge = c->charge,
+                                .budget = (uint8_t)client_turns_budget(c->kind),
                                 .command = command};
     client_turns_gathered(c, o);
     s->gathered_count++;
@@ -153,17 +154,17 @@ bool client_server_takes(const struct client_server *s)
     return for_node && !refuses_for_room(s);
 }
 
-enum client_may client_server_command(struct client_connection *c, const struct resp_request *request)
+enum client_may client_server_command(struct client_connection *c, const struct resp_request *request, size_t behind)
 {
     struct client_server *s = c->server;
     if (client_server_takes(s)) {
-        uint32_t command = client_commands_index(s, &request->args[0]), charge;
-        enum client_may may = client_turns_may(c, command, &charge);
-        if (may == MAY_GO)
-            add_command(c, request, command, charge);
-        else
-            c->charge = charge;
-        return may;
+        uint32_t command = client_commands_index(s, &request->args[0]);
+        enum client_may may = client_turns_may(c, command, behind);
+        if (may != MAY_GO)
+            return may;
+        add_command(c, request, command);
+        c->charge = 0;
+        return MAY_GO;
     }
     uint32_t position = client_connection_expect(c);
     struct resp_buffer *out = client_connection_reply(c, position);
@@ -261,6 +262,16 @@ static void encode_reply(struct client_server *s, struct verdict *v, uint32_t in
     }
 }
 
+/* Learns how large the reply was. A command that was not executed because there was no room for its reply asks for much, however short
+ * the error is that says so. */
+static void learn_size(struct client_server *s, struct client_connection *c, uint32_t command, const struct bytes *reply)
+{
+    static const char refused[] = "-BUSY ";
+    const size_t len = sizeof refused - 1;
+    const bool is_refused = reply->len > len && memcmp(reply->ptr, refused, len) == 0;
+    client_turns_learn(s, c, command, is_refused ? CLIENT_ASKED_MAX : reply->len);
+}
+
 /* The reply to one command of a batch. */
 static void answer_one(struct client_server *s, const struct client_origin *o, struct verdict *v, uint32_t index)
 {
@@ -271,7 +282,7 @@ static void answer_one(struct client_server *s, const struct client_origin *o, s
     size_t before = out->len;
     encode_reply(s, v, index, c != NULL ? c->version : 2, out);
     if (v->outcome == OUTCOME_EXECUTED)
-        client_turns_learn(s, c, o->command, out->len - before);
+        learn_size(s, c, o->command, &(struct bytes){out->data + before, out->len - before});
     if (c == NULL)
         return;
     client_connection_replied(c, o->position);
@@ -441,7 +452,7 @@ static bool listen_all(struct client_server *s, const struct endpoint *at, struc
 
 static void init_timers(struct client_server *s)
 {
-    uv_timer_t *const timers[] = {&s->patience, &s->turns, &s->watch};
+    uv_timer_t *const timers[] = {&s->patience, &s->turns, &s->unsure, &s->watch};
     for (size_t i = 0; i < sizeof timers / sizeof timers[0]; i++) {
         uv_timer_init(s->loop, timers[i]);
         uv_unref((uv_handle_t *)timers[i]);
@@ -540,6 +551,7 @@ void client_server_close(struct client_server *s, void (*on_closed)(void *contex
     for (size_t i = 0; i < s->listener_count; i++)
         uv_close((uv_handle_t *)&s->listeners[i], on_handle_closed);
     uv_close((uv_handle_t *)&s->turns, on_handle_closed);
+    uv_close((uv_handle_t *)&s->unsure, on_handle_closed);
     uv_close((uv_handle_t *)&s->watch, on_handle_closed);
     while (client_server_waiting(s))
         answer(s, take_ready(s), &(struct verdict){.outcome = OUTCOME_UNKNOWN});

@@ -5,7 +5,7 @@
  * gathered or in flight with it. A client whose first command of a kind this is gets the estimate of all clients; its own first
  * reply takes the place of that, so that nobody waits for long among those who ask for much because others do. Then:
  *
- * 1. A client has commands outstanding whose charges are ASKED_MAX at most, or one command; and not more than COMMANDS_MAX of them, or
+ * 1. A client has commands outstanding whose charges are CLIENT_ASKED_MAX at most, or one command; and not more than COMMANDS_MAX of them, or
  *    UNPROVEN_MAX until it has been answered for the first time: what looks small may be large all the same, because others were
  *    answered with little, or it was so itself until now. More of its requests stay where
  *    they are: in its buffer, and behind that in the network. So what a client that goes away has not yet
@@ -14,6 +14,13 @@
  *    apart: who asks for little never waits until those who ask for much are served.
  * 3. So many commands are gathered ahead of the node. Beyond, connections wait in a queue (one for those whose next request asks
  *    for much, one for the others), and each gets a turn of TURN_WORK before the first one gets its second.
+ *    a. A client's first command of a kind, when others' are large, has a queue and a budget of its own as long as the client waits for
+ *       its answer (it has sent nothing behind it): a new client of small values does not wait behind pipelines for large ones.
+ *    b. Before one who asks for much gets its turn, the system is asked whether the client is still there, which its bytes do
+ *       not tell while they are not read. Who is gone is closed. Who has only ended its sending may have gone or may wait for
+ *       its replies. Of who has sent more than is read ahead not even that can be seen. Until they have been answered for the
+ *       first time, such connections have a queue of their own, with UNSURE_BYTES_MS of replies: what nobody reads any more
+ *       would take all that the node can do.
  * 4. A client that has not taken its replies waits until it has (client_output.c). */
 #include "core/base/memory.h"
 #include "io/client_internal.h"
@@ -23,18 +30,29 @@ enum {
     ESTIMATE_FADES = 16, /* an estimate loses so much of itself with each smaller reply: 1/16 */
     CHARGE_MIN = 256,
     LIGHT_MAX = 16 * 1024,
-    ASKED_MAX = 1024 * 1024,
     COMMANDS_MAX = 1024,
     UNPROVEN_MAX = 4,
     GATHERED_COMMANDS_MIN = 4096,
     GATHERED_BYTES_MIN = 512 * 1024,
-    TURNS_MS = 1,           /* with 0 the loop would not look after others in between */
-    LOOP_WORK = 256 * 1024, /* in one iteration of the loop: what others wait for takes several */
+    TURNS_MS = 1,                /* with 0 the loop would not look after others in between */
+    LOOK_WORK = 512,             /* what it is worth to ask the system about a client */
+    UNSEEN_MIN = 32 * 1024,      /* with so much unread the end of what a client sent may not have come yet */
+    UNSURE_BYTES_MS = 16 * 1024, /* of replies to those that have gone perhaps */
+    LOOP_WORK = 256 * 1024,      /* in one iteration of the loop: what others wait for takes several */
 };
 
-static const uint64_t asked_max[TURN_QUEUES] = {[TURNS_LIGHT] = 8 << 20, [TURNS_HEAVY] = 1 << 20};
+static const uint64_t asked_max[TURN_QUEUES] = {[TURNS_LIGHT] = 8 << 20, [TURNS_FIRST] = 1 << 20, [TURNS_HEAVY] = 1 << 20};
 
-static enum turn_queue queue_for(uint32_t charge) { return charge > LIGHT_MAX ? TURNS_HEAVY : TURNS_LIGHT; }
+enum turn_queue client_turns_budget(enum turn_queue kind) { return kind == TURNS_UNSURE ? TURNS_HEAVY : kind; }
+
+static enum turn_queue kind_of(const struct client_connection *c, size_t behind)
+{
+    if (c->charge <= LIGHT_MAX)
+        return TURNS_LIGHT;
+    if (c->presence == PERHAPS_GONE || (c->unproven && behind >= UNSEEN_MIN))
+        return TURNS_UNSURE;
+    return c->unproven && behind == 0 ? TURNS_FIRST : TURNS_HEAVY;
+}
 
 /* ---- What commands ask for ---- */
 
@@ -67,17 +85,19 @@ void client_turns_gathered(struct client_connection *c, const struct client_orig
     c->in_flight++;
     c->asked += o->charge;
     c->waiting += o->bytes;
-    c->server->queues[queue_for(o->charge)].asked += o->charge;
+    c->server->queues[o->budget].asked += o->charge;
     c->server->statistics.waiting_bytes += o->bytes;
 }
 
 void client_turns_answered(struct client_server *s, struct client_connection *c, const struct client_origin *o)
 {
-    s->queues[queue_for(o->charge)].asked -= o->charge;
+    s->queues[o->budget].asked -= o->charge;
     s->statistics.waiting_bytes -= o->bytes;
     if (c == NULL)
         return;
     c->in_flight--;
+    if (c->presence == PERHAPS_GONE)
+        c->presence = PRESENT_AFTER_END;
     c->asked -= o->charge;
     c->waiting -= o->bytes;
 }
@@ -87,7 +107,7 @@ void client_turns_answered(struct client_server *s, struct client_connection *c,
 static bool within_asked_max(const struct client_connection *c, uint32_t charge)
 {
     const uint32_t commands_max = c->unproven ? UNPROVEN_MAX : COMMANDS_MAX;
-    return c->in_flight == 0 || (c->asked + charge <= ASKED_MAX && c->in_flight < commands_max);
+    return c->in_flight == 0 || (c->asked + charge <= CLIENT_ASKED_MAX && c->in_flight < commands_max);
 }
 
 bool client_turns_has_room(const struct client_connection *c)
@@ -100,35 +120,49 @@ bool client_turns_has_room(const struct client_connection *c)
 }
 
 /* True when the port as a whole has room for one more command. */
-static bool port_has_room(const struct client_server *s, uint32_t charge)
+static bool port_has_room(const struct client_server *s, enum turn_queue kind, uint32_t charge)
 {
     const struct config *config = s->options.config;
-    enum turn_queue kind = queue_for(charge);
-    uint64_t asked = s->queues[kind].asked;
+    const enum turn_queue budget = client_turns_budget(kind);
+    uint64_t asked = s->queues[budget].asked;
     size_t commands = config->batch_size > GATHERED_COMMANDS_MIN ? config->batch_size : GATHERED_COMMANDS_MIN;
     size_t bytes = config->batch_bytes > GATHERED_BYTES_MIN ? config->batch_bytes : GATHERED_BYTES_MIN;
-    return (asked == 0 || asked + charge <= asked_max[kind]) && s->gathered_count < commands && s->gathered_bytes < bytes;
+    return (asked == 0 || asked + charge <= asked_max[budget]) && s->gathered_count < commands && s->gathered_bytes < bytes;
 }
 
-enum client_may client_turns_may(struct client_connection *c, uint32_t command, uint32_t *charge)
+static bool may_serve_unsure(const struct client_server *s) { return uv_now(s->loop) >= s->unsure_ms; }
+
+/* True when one would pass others that wait for the same. */
+static bool others_wait(const struct client_connection *c)
 {
     const struct client_server *s = c->server;
-    *charge = charge_of(c, command);
+    if (s->served == c && s->serving == c->kind)
+        return false;
+    return s->queues[c->kind].first != NULL || (c->kind == TURNS_UNSURE && !may_serve_unsure(s));
+}
+
+enum client_may client_turns_may(struct client_connection *c, uint32_t command, size_t behind)
+{
+    c->charge = charge_of(c, command);
     c->unproven = c->estimates[command] == 0;
-    if (!within_asked_max(c, *charge))
+    c->kind = kind_of(c, behind);
+    if (!within_asked_max(c, c->charge))
         return MUST_WAIT_FOR_ROOM;
-    bool others_wait = s->served != c && s->queues[queue_for(*charge)].first != NULL;
-    return others_wait || !port_has_room(s, *charge) ? MUST_WAIT_ITS_TURN : MAY_GO;
+    return others_wait(c) || !port_has_room(c->server, c->kind, c->charge) ? MUST_WAIT_ITS_TURN : MAY_GO;
 }
 
 /* ---- Queues ---- */
 
 void client_turns_wait(struct client_connection *c, uint32_t charge)
 {
-    struct client_queue *q = &c->server->queues[queue_for(charge)];
     invariant(c->queue == NULL);
     c->input = INPUT_TURN;
     c->charge = charge;
+    if (charge == 0)
+        c->kind = TURNS_LIGHT;
+    else if (c->kind != TURNS_LIGHT && c->presence == PERHAPS_GONE)
+        c->kind = TURNS_UNSURE;
+    struct client_queue *q = &c->server->queues[c->kind];
     c->queue = q;
     c->next = NULL;
     c->previous = q->last;
@@ -156,19 +190,60 @@ void client_turns_leave(struct client_connection *c)
     c->next = c->previous = NULL;
 }
 
+void client_turns_ended(struct client_connection *c)
+{
+    const uint32_t charge = c->charge;
+    if (c->presence == PRESENT)
+        c->presence = PERHAPS_GONE;
+    if (c->queue == NULL)
+        return;
+    client_turns_leave(c);
+    client_turns_wait(c, charge);
+}
+
+/* Who of those that ask for much: now and then one that has gone perhaps, for it may wait for its replies all the same. */
+static enum turn_queue heavy_or_unsure(const struct client_server *s)
+{
+    return s->queues[TURNS_UNSURE].first != NULL && may_serve_unsure(s) ? TURNS_UNSURE : TURNS_HEAVY;
+}
+
 /* The connection whose turn it is. NULL: none waits, or the node has to answer or receive something first. */
 static struct client_connection *next_turn(const struct client_server *s, enum turn_queue kind)
 {
+    kind = kind == TURNS_HEAVY ? heavy_or_unsure(s) : kind;
     struct client_connection *c = s->queues[kind].first;
-    bool may = c != NULL && (c->charge == 0 || !client_server_takes(s) || port_has_room(s, c->charge));
+    bool may = c != NULL && (c->charge == 0 || !client_server_takes(s) || port_has_room(s, kind, c->charge));
     return may ? c : NULL;
+}
+
+/* True when the client is there, as far as one can tell. If not, it is closed, or waits among those that have gone perhaps. */
+static bool is_there(struct client_connection *c, enum turn_queue kind)
+{
+    if (kind == TURNS_LIGHT)
+        return true;
+    c->server->work += LOOK_WORK;
+    const enum client_peer peer = client_input_peer(c);
+    if (peer == PEER_SENDS_NO_MORE && c->presence == PRESENT)
+        c->presence = PERHAPS_GONE;
+    if (peer == PEER_GONE)
+        client_connection_close(c);
+    else if (c->presence == PERHAPS_GONE && kind != TURNS_UNSURE)
+        client_turns_wait(c, c->charge);
+    else
+        return true;
+    return false;
 }
 
 static void run(struct client_server *s, enum turn_queue kind)
 {
     struct client_connection *c;
     while (s->work < LOOP_WORK && (c = next_turn(s, kind)) != NULL) {
+        s->serving = c->kind;
         client_turns_leave(c);
+        if (!is_there(c, s->serving))
+            continue;
+        if (s->serving == TURNS_UNSURE)
+            s->unsure_ms = uv_now(s->loop) + c->charge / UNSURE_BYTES_MS;
         s->served = c;
         s->work += client_input_turn(c);
         s->served = NULL;
@@ -182,10 +257,14 @@ void client_turns_run(struct client_server *s)
         return;
     if (!pending)
         s->work = 0;
+    run(s, TURNS_FIRST);
     run(s, TURNS_HEAVY);
     run(s, TURNS_LIGHT);
-    if (!pending && (next_turn(s, TURNS_LIGHT) != NULL || next_turn(s, TURNS_HEAVY) != NULL))
+    if (!pending &&
+        (next_turn(s, TURNS_LIGHT) != NULL || next_turn(s, TURNS_FIRST) != NULL || next_turn(s, TURNS_HEAVY) != NULL))
         uv_timer_start(&s->turns, client_turns_on_timer, TURNS_MS, 0);
+    if (s->queues[TURNS_UNSURE].first != NULL && !may_serve_unsure(s))
+        uv_timer_start(&s->unsure, client_turns_on_timer, s->unsure_ms - uv_now(s->loop), 0);
 }
 
 void client_turns_go_on(struct client_server *s)

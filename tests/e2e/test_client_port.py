@@ -149,6 +149,72 @@ def test_others_are_served_meanwhile(make_cluster, network):
     cluster.stop()
 
 
+def first_answers(port, seconds):
+    """How long new clients wait for the reply to their first GET, again and again: the median, and the longest."""
+    waits, until = [], time.monotonic() + seconds
+    while time.monotonic() < until or len(waits) < 5:
+        with resp.Connection(port, timeout_s=60) as client:
+            assert client.command("SET", "small", "value") == "OK"
+            begun = time.monotonic()
+            assert client.command("GET", "small") == b"value"
+            waits.append(time.monotonic() - begun)
+        time.sleep(0.05)  # the pace, not a wait
+    return sorted(waits)[len(waits) // 2], max(waits)
+
+
+def test_new_clients_are_served_beside_those_that_hang_up(make_cluster):
+    settings = {"suspect_timeout_ms": 5000, "dead_timeout_ms": 6000}
+    cluster = make_cluster(settings=settings)
+    leader = cluster.up()
+    port = cluster.nodes[leader].client_port
+    with cluster.connect(leader) as client:
+        for _ in range(8):
+            client.command("APPEND", "huge", b"h" * MB)
+        assert client.command("STRLEN", "huge") == 8 * MB
+
+        def one_after_the_other():
+            assert len(client.command("GET", "huge")) == 8 * MB
+
+        def ask_and_go():
+            """They send more than the node reads of clients that wait, so their end is out of its sight."""
+            gone = [resp.Connection(port, timeout_s=30) for _ in range(20)]
+            for each in gone:
+                each.socket.setblocking(False)
+                each.socket.send(resp.encode("GET", "huge") * 10000)
+            time.sleep(0.05)
+            for each in gone:
+                each.close()
+
+        with repeated(one_after_the_other):
+            alone, alone_slowest = first_answers(port, 3)
+        with repeated(ask_and_go):
+            beside, slowest = first_answers(port, OVERLOAD_S)
+        after, after_slowest = first_answers(port, 1)
+    print(f"first replies: {alone * 1000:.0f} ms (slowest {alone_slowest * 1000:.0f}) beside one client with large values, "
+          f"{beside * 1000:.0f} ({slowest * 1000:.0f}) beside clients that hang up, {after * 1000:.0f} ({after_slowest * 1000:.0f}) then")
+    assert max(beside, after) < max(SERVED_WITHIN_S, SLOWER_MAX * alone)
+    assert max(slowest, after_slowest) < max(SLOWEST_S, SLOWER_MAX * alone_slowest)
+    cluster.check_alive()
+    cluster.stop()
+
+
+def test_half_closed_clients_get_their_replies(make_cluster):
+    """As `nc` does: it sends, ends its sending, and reads."""
+    cluster = make_cluster()
+    leader = cluster.up()
+    with cluster.connect(leader) as client:
+        assert client.command("SET", "big", b"b" * MB) == "OK"
+        clients = [cluster.connect(leader) for _ in range(10)]
+        for each in clients:
+            each.send(resp.encode("GET", "big") * 3)
+            each.socket.shutdown(socket.SHUT_WR)
+        for each in clients:
+            assert [len(each.receive()) for _ in range(3)] == [MB] * 3
+            assert each.is_closed_by_server()
+            each.close()
+    cluster.stop()
+
+
 def test_memory_for_clients_that_never_read(make_cluster):
     cluster = make_cluster(settings={"client_bytes_max": "1 MiB", "client_bytes_all_max": "16 MiB"})
     leader = cluster.up()

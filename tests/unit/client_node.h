@@ -44,8 +44,9 @@ struct node {
     struct taken taken[BATCHES_MAX];
     size_t taken_count;
     size_t inputs;
-    uint64_t stuck_ms; /* see client_server_options */
-    bool answers;      /* execute and answer at once */
+    uint64_t stuck_ms;      /* see client_server_options */
+    struct reply_room room; /* for each batch's replies */
+    bool answers;           /* execute and answer at once */
     bool closed;
 };
 
@@ -100,6 +101,7 @@ static inline struct node *node_new(void)
                                 .node_config.proposers = 6};
     n->logger = logger_new(1, LOG_ERROR);
     n->machine = state_machine_new();
+    n->room = REPLY_ROOM_ANY;
     n->answers = true;
     return n;
 }
@@ -181,7 +183,7 @@ static inline void answer(struct node *n, size_t index)
     replies_begin(&builder);
     for (size_t done = 0; done < commands.count;) { /* it may stop early */
         struct reply_list replies =
-            state_machine_apply(n->machine, commands.commands + done, commands.count - done, REPLY_ROOM_ANY).replies;
+            state_machine_apply(n->machine, commands.commands + done, commands.count - done, n->room).replies;
         for (size_t i = 0; i < replies.len; i++)
             replies_add(&builder, &replies.ptr[i]);
         done += replies.len;

@@ -126,6 +126,136 @@ static void test_what_is_gathered_for_a_gone_client_is_dropped(void **state)
     node_stop(n);
 }
 
+/* ---- Clients that have gone, or have not been answered yet ---- */
+
+/* Sends so many requests that the port does not read all of them before it has answered some. */
+static void post_more_than_is_read(struct node *n, int fd)
+{
+    enum { REQUESTS = 9000 };
+    static char requests[REQUESTS * (sizeof get_big - 1)];
+    for (size_t i = 0; i < REQUESTS; i++)
+        memcpy(requests + i * (sizeof get_big - 1), get_big, sizeof get_big - 1);
+    send_bytes(n, fd, requests, sizeof requests);
+    work(n, 5);
+}
+
+/* GET is known to ask for much, and one is in flight and not answered: whoever asks for much has to wait. */
+static int start_with_one_in_flight(struct node *n)
+{
+    int fd = dial(n);
+    post(fd, get_big, 1);
+    hear_big(n, fd);
+    n->answers = false;
+    const uint64_t before = commands(n);
+    post(fd, get_big, 1);
+    await_commands(n, before + 1);
+    return fd;
+}
+
+/* Also when the port does not read any more of what they sent, so that the end of it is out of its sight. */
+static void test_gone_clients_that_are_not_read_are_dropped(void **state)
+{
+    (void)state;
+    enum { GONE = 20 };
+    struct node *n = start_with_big();
+    int first = start_with_one_in_flight(n), gone[GONE];
+    const uint64_t before = commands(n);
+    for (size_t i = 0; i < GONE; i++) {
+        gone[i] = dial(n);
+        post_more_than_is_read(n, gone[i]);
+    }
+    assert_int_equal(client_server_statistics(n->server).connections, GONE + 1);
+    for (size_t i = 0; i < GONE; i++)
+        reset(gone[i]);
+    n->answers = true;
+    hear_big(n, first);
+    await_connections(n, 1);
+    assert_int_equal(commands(n), before);
+    assert_int_equal(client_server_statistics(n->server).waiting_bytes, 0);
+    close(first);
+    node_stop(n);
+}
+
+/* Who sends no more may wait for replies all the same, and gets them. */
+static void test_half_closed_clients_are_answered(void **state)
+{
+    (void)state;
+    enum { CLIENTS = 3, REQUESTS = 4 };
+    struct node *n = start_with_big();
+    int first = start_with_one_in_flight(n), fds[CLIENTS];
+    for (size_t i = 0; i < CLIENTS; i++) {
+        fds[i] = dial(n);
+        post(fds[i], get_big, REQUESTS);
+        shutdown(fds[i], SHUT_WR);
+    }
+    work(n, 20);
+    n->answers = true;
+    hear_big(n, first);
+    for (size_t i = 0; i < CLIENTS; i++) {
+        for (size_t r = 0; r < REQUESTS; r++)
+            hear_big(n, fds[i]);
+        hear_end(n, fds[i]);
+    }
+    close(first);
+    node_stop(n);
+}
+
+/* What a new client asks for first is not behind what other new clients ask for in long pipelines. */
+static void test_a_new_client_waits_for_nobody(void **state)
+{
+    (void)state;
+    enum { GREEDY = 20 };
+    struct node *n = start_with_big();
+    int first = start_with_one_in_flight(n), fds[GREEDY], other;
+    for (size_t i = 0; i < GREEDY; i++) {
+        fds[i] = dial(n);
+        if (i % 2 == 0)
+            post(fds[i], get_big, 3);
+        else
+            post_more_than_is_read(n, fds[i]);
+    }
+    work(n, 20);
+    const uint64_t before = commands(n);
+    other = dial(n);
+    post(other, "GET a\r\n", 1);
+    await_commands(n, before + 1);
+    take(n, 100);
+    while (n->taken_count > 0)
+        answer(n, n->taken_count - 1);
+    hear(n, other, "$-1\r\n");
+    for (size_t i = 0; i < GREEDY; i++)
+        reset(fds[i]);
+    reset(first);
+    close(other);
+    n->answers = true;
+    node_stop(n);
+}
+
+/* Who may have gone is not served faster than replies of 16 KiB a millisecond are. */
+static void test_those_that_may_have_gone_take_little(void **state)
+{
+    (void)state;
+    enum { CLIENTS = 5, MS = BIG / (16 * 1024) };
+    struct node *n = start_with_big();
+    int first = start_with_one_in_flight(n), fds[CLIENTS];
+    for (size_t i = 0; i < CLIENTS; i++) {
+        fds[i] = dial(n);
+        post(fds[i], get_big, 2);
+        shutdown(fds[i], SHUT_WR);
+    }
+    work(n, 20);
+    n->answers = true;
+    hear_big(n, first);
+    const uint64_t begun = uv_hrtime();
+    for (size_t i = 0; i < CLIENTS; i++)
+        hear_big(n, fds[i]);
+    assert_true((uv_hrtime() - begun) / 1000000 >= (CLIENTS - 2) * MS);
+    for (size_t i = 0; i < CLIENTS; i++)
+        close(fds[i]);
+    close(first);
+    node_stop(n);
+}
+
 /* Who asks for little is not behind those who ask for much, however many they are. */
 static void test_small_requests_overtake_large_ones(void **state)
 {
@@ -381,6 +511,33 @@ static void test_ones_own_replies_tell_more_than_others(void **state)
     node_stop(n);
 }
 
+/* A reply that has no room is large, though the error that says so is short. */
+static void test_a_refusal_is_not_taken_for_a_small_reply(void **state)
+{
+    (void)state;
+    enum { ROUNDS = 10 };
+    struct node *n = start_with_big();
+    teach(n, "GET a\r\n");
+    int fd = dial(n);
+    n->room = (struct reply_room){.large = 0, .small = REPLY_SMALL_MIN};
+    n->answers = false;
+    const uint64_t before = commands(n);
+    post(fd, get_big, 3000);
+    await_commands(n, before + 1);
+    for (size_t i = 0; i < ROUNDS; i++) {
+        work(n, 5);
+        take(n, 10);
+        while (n->taken_count > 0)
+            answer(n, 0);
+    }
+    work(n, 5);
+    assert_in_range(commands(n) - before, ROUNDS, 4 + 2 * ROUNDS);
+    hear(n, fd, "-BUSY ");
+    reset(fd);
+    n->answers = true;
+    node_stop(n);
+}
+
 /* However small all replies were until now, a client that is new may ask for few, and any other one for a bounded number. */
 static void test_a_surprise_is_bounded(void **state)
 {
@@ -532,6 +689,10 @@ int main(void)
         cmocka_unit_test(test_large_replies_are_asked_for_one_by_one),
         cmocka_unit_test(test_what_a_gone_client_asked_for_is_dropped),
         cmocka_unit_test(test_what_is_gathered_for_a_gone_client_is_dropped),
+        cmocka_unit_test(test_gone_clients_that_are_not_read_are_dropped),
+        cmocka_unit_test(test_half_closed_clients_are_answered),
+        cmocka_unit_test(test_a_new_client_waits_for_nobody),
+        cmocka_unit_test(test_those_that_may_have_gone_take_little),
         cmocka_unit_test(test_small_requests_overtake_large_ones),
         cmocka_unit_test(test_turns_go_round),
         cmocka_unit_test(test_a_client_that_does_not_read),
@@ -540,6 +701,7 @@ int main(void)
         cmocka_unit_test(test_early_replies_are_counted),
         cmocka_unit_test(test_arguments_are_counted),
         cmocka_unit_test(test_ones_own_replies_tell_more_than_others),
+        cmocka_unit_test(test_a_refusal_is_not_taken_for_a_small_reply),
         cmocka_unit_test(test_a_surprise_is_bounded),
         cmocka_unit_test(test_one_that_takes_nothing_for_long_is_closed),
         cmocka_unit_test(test_too_long_requests_keep_the_connection),
