@@ -24,6 +24,7 @@ static struct parts *begin(network_opener *opener, wasmtime_component_t *compone
     f->config.datagram_bytes_max = 1400;
     f->config.client_connections_max = 10;
     f->config.peer_queue_bytes_max = queue_max;
+    f->config.node_config = parts_node_config();
     for (size_t i = 0; i < NODES; i++)
         open_node(f, i);
     for (size_t i = 0; i < NODES; i++)

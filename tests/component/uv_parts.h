@@ -106,12 +106,18 @@ static inline void define_identity(struct parts *p)
 
 /* ---- Beginning and end ---- */
 
+/* What guests and native networks have in common: they would refuse each other otherwise. */
+static inline struct node_config parts_node_config(void)
+{
+    return (struct node_config){
+        .proposers = 14, .acceptors = 14, .learners = 14, .phase1_quorum = 2, .phase2_quorum = 2, .alpha = 64};
+}
+
 static inline void parts_configure(struct parts *p)
 {
     struct node_settings settings = {.config = p->fixture->config, .node = p->node->id, .folder = "."};
     settings.config.log_level = LOG_DEBUG;
-    settings.config.node_config = (struct node_config){
-        .proposers = 14, .acceptors = 14, .learners = 14, .phase1_quorum = 2, .phase2_quorum = 2, .alpha = 64};
+    settings.config.node_config = parts_node_config();
     p->settings = config_packet_encode(&settings);
     const struct frame_origin origin = identity_origin(data_folder_identity(p->node->folder));
     p->identity[0] = origin.cluster;
