@@ -33,6 +33,7 @@ struct proposer_agent {
     struct message *forwarded; /* limits.forwarded of them at most */
     size_t forwarded_count;
     uint64_t forwarded_bytes;
+    uint64_t forward_again_at; /* a batch forwarded to this leader got no answer: until then, clients are sent to it */
     struct effects effects;
 };
 
@@ -160,7 +161,8 @@ static void on_commands(struct proposer_agent *agent, const struct client_batch 
     struct batch_id id = {agent->config.node, agent->config.incarnation, number};
     struct payload value = batch->value;
     bool leading = is_leading(agent);
-    if (!batch_header_read(&value, &header) || !(leading || (agent->config.forward && agent->election.leader != 0))) {
+    bool forwards = agent->config.forward && agent->election.leader != 0 && now >= agent->forward_again_at;
+    if (!batch_header_read(&value, &header) || !(leading || forwards)) {
         answer(agent, batch->token, OUTCOME_MOVED);
         return;
     }
@@ -302,6 +304,7 @@ static void watch_change(struct proposer_agent *agent, uint64_t now)
     if (is_news && e->leader != 0 && ballot_compare(e->ballot, agent->served) != 0) {
         agent->served = e->ballot;
         agent->changed_at = now;
+        agent->forward_again_at = 0;
         outstanding_changed(&agent->outstanding);
     }
     if (e->leader == 0 || now - agent->changed_at < agent->config.dead_timeout / 2)
@@ -311,15 +314,18 @@ static void watch_change(struct proposer_agent *agent, uint64_t now)
         answer(agent, orphan.token, unknown);
 }
 
-/* Looks after batches that have waited too long: asks a learner that must know, or gives up: with "busy" while it is still queued, else
- * with "unknown". */
+/* Looks after batches that have waited too long: asks a learner that must know, or gives up: with "busy" while it is still queued,
+ * otherwise with "unknown". Where a leader is heard that what is forwarded does not reach, its clients can still go there themselves. */
 static void watch_outstanding(struct proposer_agent *agent, uint64_t now)
 {
     const struct node_config *c = &agent->config;
     struct outstanding_overdue overdue;
     uint8_t unknown = OUTCOME_UNKNOWN;
-    while (outstanding_expired(&agent->outstanding, now, c->request_timeout, &overdue))
+    while (outstanding_expired(&agent->outstanding, now, c->request_timeout, &overdue)) {
         answer(agent, overdue.token, overdue.queued ? OUTCOME_BUSY : unknown);
+        if (!overdue.queued && !is_leading(agent))
+            agent->forward_again_at = now + c->request_timeout;
+    }
     if (!is_leading(agent))
         while (outstanding_unqueue(&agent->outstanding, &overdue))
             answer(agent, overdue.token, OUTCOME_MOVED); /* it was never proposed */

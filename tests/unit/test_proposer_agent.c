@@ -192,6 +192,32 @@ static void a_change_of_leader_settles_what_was_forwarded(void **state)
     assert_int_equal(r.credit, 4);
 }
 
+/* The leader is heard, and hears nothing of what is forwarded: its clients are sent to it, and some time later it is tried again. */
+static void who_forwards_in_vain_sends_clients_away(void **state)
+{
+    (void)state;
+    struct message beat = {.kind = MESSAGE_HEARTBEAT, .flags = MESSAGE_LEADING, .ballot = ballot_of(5, 7)};
+    tell(7, beat);
+    submit(1);
+    assert_non_null(sent(&r, MESSAGE_FORWARD));
+    for (uint64_t time = 0; time < config.request_timeout; time += 100000) {
+        assert_null(reply());
+        now += 100000;
+        tell(7, beat);
+    }
+    assert_int_equal(reply()->outcome, OUTCOME_UNKNOWN);
+    submit(2);
+    assert_null(sent(&r, MESSAGE_FORWARD));
+    assert_int_equal(reply()->outcome, OUTCOME_MOVED);
+    assert_int_equal(reply()->leader, 7);
+    for (uint64_t time = 0; time < config.request_timeout; time += 100000) {
+        now += 100000;
+        tell(7, beat);
+    }
+    submit(3);
+    assert_non_null(sent(&r, MESSAGE_FORWARD));
+}
+
 /* However often leaders change. */
 static void batches_of_earlier_leaders_are_bounded(void **state)
 {
@@ -368,6 +394,7 @@ int main(void)
         TEST(a_missing_answer_is_asked_for_from_all_who_can_know),
         TEST_OF_8(a_forwarder_sends_a_batch_once),
         TEST_OF_8(a_change_of_leader_settles_what_was_forwarded),
+        TEST_OF_8(who_forwards_in_vain_sends_clients_away),
         TEST_OF_8(batches_of_earlier_leaders_are_bounded),
         TEST(a_leader_proposes_what_others_forward),
         TEST(forwarded_batches_are_bounded),
