@@ -1,6 +1,6 @@
 # The front door. Each target does what it needs first: `make demo` on a fresh Debian 12 installs, builds and runs.
 .DEFAULT_GOAL := build
-.PHONY: help setup setup-test build demo test bench asan native sim fuzz mutants format tidy clean distclean
+.PHONY: help setup setup-test build demo test bench asan native sim fuzz mutants format tidy lint hooks clean distclean
 
 # The demo's knobs, for instance: make demo DEPLOYMENT=standalone CLIENTS=100 PROCESSES=5 REQUESTS=50000
 DEPLOYMENT ?= coordinator
@@ -34,7 +34,7 @@ demo: setup  ## runs a cluster with clients (DEPLOYMENT, CLIENTS, PROCESSES, REQ
 	$(call cmake,release) --target demo-$(DEPLOYMENT)
 	build/bin/synod demo --deployment $(DEPLOYMENT) --clients $(CLIENTS) --processes $(PROCESSES) --requests $(REQUESTS)
 
-test: setup-test build asan  ## builds and runs all tests: unit and component tests under sanitizers first, then everything
+test: setup-test tidy build asan  ## builds and runs all tests: unit and component tests under sanitizers first, then everything
 	$(call cmake,mutants)
 	$(call cmake,fuzz)
 	@ctest --preset release
@@ -64,8 +64,14 @@ mutants: setup  ## plants each bug of mutants/, which the simulator must find
 format: setup-test  ## formats the C sources
 	@git ls-files -co --exclude-standard '*.c' '*.h' | xargs -r clang-format-19 -i
 
-tidy: setup-test build  ## runs the linter over the C sources
+tidy: setup-test  ## looks for what breaks the habits of the house: format, includes, references (seconds)
+	@scripts/tidy
+
+lint: setup-test build  ## runs clang-tidy over the C sources (minutes)
 	@git ls-files -co --exclude-standard 'core/*.c' 'io/*.c' 'host/*.c' 'client/*.c' 'cli/*.c' 'sim/*.c' | xargs -r clang-tidy-19 -quiet -p build
+
+hooks:      ## has git run scripts/tidy before each commit
+	@install -m 755 scripts/pre-commit "$$(git rev-parse --git-path hooks)/pre-commit"
 
 clean:      ## removes what was built; installed tools stay
 	rm -rf build

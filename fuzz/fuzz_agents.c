@@ -1,6 +1,6 @@
 /* A node of each kind (all roles, or one), stepped with arbitrary messages, commands, times, and restarts from its own journal:
  * records are numbered in order; nothing waits for a record that was not written; no promise and no vote leaves before its
- * record (rule 2 of the design); both come back after a restart, and so does what was called durably held; each client
+ * record (P2); both come back after a restart, and so does what was called durably held; each client
  * batch is answered at most once. And whatever was said: once the others are honest again, an acceptor promises a ballot
  * that another proposer can name, and a proposer comes to lead. */
 #include <stdlib.h>

@@ -13,7 +13,7 @@ fuzz() {
   local build=$1 seconds=$2 name=$3 status=0
   local log=$build/$name.log found=$build/corpus/$name kept=fuzz/corpus/$name
   mkdir -p "$found" "$kept"
-  "$build/bin/$name" -max_total_time="$seconds" -timeout=20 -print_final_stats=1 -artifact_prefix="$build/$name-" \
+  "$build/bin/$name" -max_total_time="$seconds" -timeout=60 -print_final_stats=1 -artifact_prefix="$build/$name-" \
     "$found" "$kept" >"$log" 2>&1 || status=$?
   awk -v name="$name" -v inputs="$(find "$found" "$kept" -type f | wc -l)" '
     { for (i = 1; i < NF; i++) if ($i == "cov:") places = $(i + 1) }

@@ -1,9 +1,9 @@
 /* The journal on a loop: everything here runs on the loop's thread but `worker`, the thread that waits for the disk.
  * journal_internal.h draws what goes from one to the other.
  *
- * The worker takes one submitted buffer at a time, so that group n+1 is written only after group n is durable (rule 1 of
- * core/formats/journal.h). While it syncs, the loop goes on with the next turns, whose appends gather in the next buffer:
- * the slower the disk, the larger the groups.
+ * The worker takes one submitted buffer at a time, so that group n+1 is written only after group n is durable (J1). While
+ * it syncs, the loop goes on with the next turns, whose appends gather in the next buffer: the slower the disk, the
+ * larger the groups.
  *
  * A dedicated thread with a condition variable, and not uv_queue_work: the pool's threads are shared with whatever else
  * blocks, and a group must never wait behind a name lookup. */
@@ -218,7 +218,7 @@ static void on_async(uv_async_t *async)
         tell_failure(j);
 }
 
-/* Rule 5 of the format: a mark when nothing was appended for a while. */
+/* J5 of the format: a mark when nothing was appended for a while. */
 static void on_idle(uv_timer_t *timer)
 {
     struct handles *handles = timer->data;

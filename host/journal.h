@@ -22,7 +22,7 @@ struct journal_options {
     uint64_t segment_bytes;
     /* Called on the loop's thread when `journal_durable` has moved, or what `journal_has_room` says has changed. */
     void (*on_durable)(void *context);
-    /* Called on the loop's thread, once, when a write or sync failed: the node must stop (rule 14). */
+    /* Called on the loop's thread, once, when a write or sync failed: the node must stop (P14). */
     void (*on_failure)(void *context, const struct problem *problem);
     /* Something an operator should know, such as a torn tail that was cut, or that there is no room. NULL: not wanted. */
     void (*on_notice)(void *context, const char *text);
@@ -30,7 +30,7 @@ struct journal_options {
 };
 
 /* Opens the journal in `folder` (makes one where there is none), cuts a torn tail, writes the last valid group again and
- * syncs it before anything counts as durable (rule 14). Corruption is an error that names file and offset. */
+ * syncs it before anything counts as durable (P14). Corruption is an error that names file and offset. */
 bool journal_open(struct journal **out, uv_loop_t *loop, const struct journal_options *options, struct problem *problem);
 
 /* The next chunk of what was there when this life began, in lsn order; empty at the end. Valid until the next call. */

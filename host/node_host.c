@@ -12,7 +12,7 @@
  *      RUNNING --stop--> DRAINING --nothing waits, or half of grace_period--> CLOSING --clients closed--> CLOSED
  *         '------------------ a fault that ends the node ----------------------^
  *
- * 3. A failed sync ends the thread at once: nothing is flushed, nothing is answered, no reply leaves (rule 14).
+ * 3. A failed sync ends the thread at once: nothing is flushed, nothing is answered, no reply leaves (P14).
  * 4. A life that breaks is not the end of the node: within RUNNING the next one takes over (supervisor.c), on the same loop,
  *    with the same sockets and the same journal.
  * 5. A node whose network is in the sandbox has the thread, and calls the loop from within, once between two of its turns

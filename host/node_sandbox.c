@@ -9,7 +9,7 @@
  * network is that), at `client` over TCP. Port 0 there, which only tests have, means any port at that address.
  *   2. It may connect and send to the `address` of every other node, and to nobody else.
  *   3. Whoever comes to its ports is let in, as with a network in the host: frames say whom they are from, and that is
- * checked (rule 12 of the design).
+ * checked (P12).
  *   4. A socket may be bound to any port that the system chooses: that is what the system does by itself when a connection
  * is made, and asks here first. Listening on such a socket is refused by 1.
  *

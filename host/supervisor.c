@@ -2,7 +2,7 @@
  *
  * What can break a life, and is then over with it alone: a trap (an invariant, memory used up), a turn that does not end
  * (the epoch deadline), silence (the watch interrupts it). What ends the node instead: a failed sync, for nobody knows what
- * is on the disk (rule 14); a data folder or a component that cannot be used; a part that says so (host-control.fail: a
+ * is on the disk (P14); a data folder or a component that cannot be used; a part that says so (host-control.fail: a
  * state that has diverged, the data folder of a node with its storage in the sandbox); a native life, whose trap is the
  * process's end; more than `restarts_max` restarts in a row.
  *
@@ -14,7 +14,7 @@
  * Why does nothing of the old life reach the new one?
  *
  *   1. Effects that it held were in its memory, which is gone. Frames of its that still wait in the network are dropped;
- *      those that have left were released by rule 2 of the design, and name the old incarnation.
+ *      those that have left were released by P2, and name the old incarnation.
  *   2. Completions of the journal carry no life: what the loop learns is one number, the highest durable lsn. So the next
  *      life begins only when the journal has settled: no write is in flight, and none is waiting. What the dead turn had
  *      appended was not submitted and is dropped, so lsns go on behind the last record that is durable; that one is part of

@@ -27,7 +27,7 @@
  *
  * A file is replaced by writing a temporary one, syncing it, renaming it and syncing the folder: after a crash at any
  * point the folder holds the old file or the new one. A boot counts only when its number is durable, so no two lives of
- * a node share an incarnation (rule 1 of the design).
+ * a node share an incarnation (P1).
  *
  * Two nodes must never use one folder. Processes lock it. A node in a sandbox under a host that is not ours cannot, and keeps
  * a lease. Each sees the other: a process that has the lock looks for a lease and watches it, and a node that wants a lease is

@@ -1,5 +1,5 @@
 /* The folder of one node: identity, boot count, the journal, and what it remembers of its peers.
- * Formatted once by `synod init`; a node never starts on an empty one (rule 12 of the design). */
+ * Formatted once by `synod init`; a node never starts on an empty one (P12). */
 #ifndef SYNOD_IO_DATA_FOLDER_H
 #define SYNOD_IO_DATA_FOLDER_H
 

@@ -23,7 +23,7 @@ void inbox_add(struct inbox *in, uint32_t sender, const uint64_t *body, uint32_t
 
 /* Adds what the first frame of a node's later life says by itself: its earlier life leads no more. As a message this is a heartbeat
  * that resigns; so a leader that is started again at once is replaced at once, and not after the time for which a silent one is
- * waited for. Safety does not depend on it (rule 15 of the design). */
+ * waited for. Safety does not depend on it (P15). */
 void inbox_add_rebirth(struct inbox *in, uint32_t sender);
 
 /* Hands out what was added since the last call, until the next one. */

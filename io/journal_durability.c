@@ -7,8 +7,8 @@
  * Where the boot id is "unknown", it equals no other: the machine may have been started again. With `os` such a node comes back
  * after a good end alone: for that, journal_store_settle makes everything durable and says `fsync`.
  *
- * It is durable before the node says a word. A node that has lost something counts as one that lost its disk (rule 12 of
- * the design), and is refused: without its promises it must not vote.
+ * It is durable before the node says a word. A node that has lost something counts as one that lost its disk (P12),
+ * and is refused: without its promises it must not vote.
  *
  * And are the files there? The data folder's identity names the newest segment. It is written after the segment and this file
  * are durable, and before the first record in that segment is relied on. So at each moment

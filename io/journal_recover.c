@@ -1,6 +1,6 @@
 /* Opening a journal: which segments there are, whether they are sound, and how they end. The decisions are made in
  * core/formats/journal_walk.c; this file gives it bytes, and carries out what it decided before anything that was read
- * counts as durable (rules 3 and 10 of core/formats/journal.h).
+ * counts as durable (J3 and J10).
  *
  * The first pass, here, keeps nothing but the index and the sticky records; journal_store_recover reads all of it a second
  * time in chunks, so that memory is bounded by a chunk and not by history. */
@@ -87,7 +87,7 @@ static bool fault_problem(const struct journal_store *s, const struct journal_wa
     return false;
 }
 
-/* Rule 3. */
+/* J3. */
 static bool cut_tail(struct reader *r, const struct journal_walk *w, struct problem *problem)
 {
     struct journal_store *s = r->store;
@@ -110,7 +110,7 @@ static bool cut_tail(struct reader *r, const struct journal_walk *w, struct prob
     return ok;
 }
 
-/* Rule 10. */
+/* J10. */
 static bool rewrite_last(struct reader *r, const struct journal_walk *w, struct problem *problem)
 {
     struct journal_store *s = r->store;

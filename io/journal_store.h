@@ -55,7 +55,7 @@ struct journal_store_options {
 };
 
 /* Opens the journal in the folder (makes one where it has not begun), cuts a torn tail, writes the last valid group again and
- * syncs everything before it returns (rule 14 of the design). False: corruption, or a file that must be there and is not
+ * syncs everything before it returns (P14). False: corruption, or a file that must be there and is not
  * (EXIT_DATA; the text names file and offset), or a disk that fails; nothing is left open then. */
 bool journal_store_open(struct journal_store **out, const struct journal_store_options *options, struct problem *problem);
 
@@ -80,7 +80,7 @@ bool journal_store_read(struct journal_store *s, uint64_t from, uint64_t bytes_m
 /* The highest lsn written or found. */
 uint64_t journal_store_last(const struct journal_store *s);
 
-/* Whether the last group is a mark, or there is none: then no mark need follow (rule 5 of core/formats/journal.h). */
+/* Whether the last group is a mark, or there is none: then no mark need follow (J5). */
 bool journal_store_ends_in_mark(const struct journal_store *s);
 
 struct journal_store_statistics {
@@ -99,7 +99,7 @@ void journal_store_reborn(struct journal_store *s, uint32_t incarnation);
 /* Seals the group, whose first lsn is the one after the last (a mark, when it holds no record), writes it at the end and
  * syncs it; where it does not fit, into a new segment. The caller keeps the group. False: where the problem is that there is no
  * room, nothing has happened, and the same group may be given again; else the disk failed (EXIT_SYNC_FAILED), which is final
- * (rule 14 of the design): every later call fails as well. */
+ * (P14): every later call fails as well. */
 bool journal_store_group(struct journal_store *s, struct journal_group *g, struct problem *problem);
 
 /* The same in steps, for a journal with a thread that writes: journal_store_room and journal_store_write touch only the end

@@ -1,4 +1,4 @@
-/* Groups and segments to disk: one write and one sync a group (rules 1 and 8 of core/formats/journal.h).
+/* Groups and segments to disk: one write and one sync a group (J1 and J8).
  *
  * Why are segments filled with zeros, when fallocate alone gives a file that reads as zeros? Because its extents are then
  * marked unwritten, and the first write to each must commit metadata: an fdatasync of 4 KiB took 0.18 ms on such a file,
@@ -105,7 +105,7 @@ static int take_spare(const struct writer *w, uint64_t *bytes, struct problem *p
     return w->spares->take(w->spares->context, bytes, &file, problem) ? file : -1;
 }
 
-/* Rule 8: header and sync first, the name second. */
+/* J8: header and sync first, the name second. */
 static bool segment_name(const struct writer *w, int file, const char *path, const uint64_t *header,
                          const struct journal_segment *segment, struct problem *problem)
 {
@@ -134,7 +134,7 @@ bool journal_writer_segment(struct writer *w, uint64_t first_lsn, uint64_t room,
     int file = take_spare(w, &bytes, problem);
     if (file < 0)
         return false;
-    /* The last segment holds no record, and its name is needed: its marks go with it (rule 8). */
+    /* The last segment holds no record, and its name is needed: its marks go with it (J8). */
     bool replaces = w->file >= 0 && w->segment.first_lsn == first_lsn;
     uint64_t previous = replaces ? w->segment_previous : w->previous;
     struct journal_segment segment = {

@@ -16,8 +16,8 @@
  *  4. A holder reads the file before it renews it. Another holder's, or none: it was taken to be dead (its machine slept), and
  *     must not write any more.
  *
- * What this relies on: a holder is never silent for a whole period while it goes on writing (rule 4 is asked before each group
- * of the journal), and between looking and writing in rule 3 nobody loses half a second. A lock has no such conditions, which is
+ * What this relies on: a holder is never silent for a whole period while it goes on writing (point 4 is asked before each group
+ * of the journal), and between looking and writing in point 3 nobody loses half a second. A lock has no such conditions, which is
  * why the host uses one. The file is never synced: after the machine has gone down any state of it is good enough, as nobody
  * holds anything then. */
 #include "io/lease.h"

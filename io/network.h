@@ -20,7 +20,7 @@ struct network_options {
     const struct config *config; /* outlives the network */
     struct frame_origin origin;  /* who this node is: stands in each of its frames */
     bool sends, receives;        /* which halves are wanted; a node whose network is two components has one in each */
-    /* As data_folder_accept_peer (rule 12 of the design). */
+    /* As data_folder_accept_peer (P12). */
     enum peer_verdict (*accept_peer)(void *context, const struct frame_origin *peer);
     /* This node must end, since others refuse to hear it: a phase-1 quorum of acceptors knows a later life of it or another one, so its
      * folder is an older copy or runs twice (EXIT_DATA); or most acceptors have other governed settings (EXIT_BAD_INPUT). `reason`

@@ -62,7 +62,7 @@ enum network_refusal {
     REFUSALS
 };
 
-/* Whether this sender may be listened to (rule 12 of the design), who has greeted with these bytes; if not, `why` says what is wrong with
+/* Whether this sender may be listened to (P12), who has greeted with these bytes; if not, `why` says what is wrong with
  * it. A later life than the one heard before puts its notice into the inbox (inbox_add_rebirth). */
 enum network_refusal network_admit(struct network *n, const struct frame_origin *origin, const void *greeting, size_t len,
                                    char *why, size_t size);

@@ -11,9 +11,9 @@ enum exit_code {
     EXIT_TROUBLE = 1,      /* anything not listed */
     EXIT_BAD_INPUT = 2,    /* command line, configuration, port in use, component */
     EXIT_DATA = 3,         /* data folder: empty, another node's, locked, corrupt */
-    EXIT_SYNC_FAILED = 4,  /* a sync failed: final, no supervisor restarts it (rule 14) */
+    EXIT_SYNC_FAILED = 4,  /* a sync failed: final, no supervisor restarts it (P14) */
     EXIT_CHECK_FAILED = 5, /* demo or bench: the result is not what it must be */
-    EXIT_DIVERGED = 6,     /* the node's state is not that of a majority: final, no supervisor restarts it (rule 13) */
+    EXIT_DIVERGED = 6,     /* the node's state is not that of a majority: final, no supervisor restarts it (P13) */
 };
 
 struct problem {
@@ -27,7 +27,7 @@ bool problem_set(struct problem *p, int exit_code, const char *format, ...) __at
 
 /* The same for a call that failed with `error`, a negative errno, whose words are added to the text. Where the error says that
  * there is no room or no descriptor, `no_room` is set and the exit code is EXIT_TROUBLE: nothing is lost, and it may be tried
- * again. Not for a sync of what is named already, after which an error is final whatever it says (rule 14). */
+ * again. Not for a sync of what is named already, after which an error is final whatever it says (P14). */
 bool problem_set_error(struct problem *p, int exit_code, int64_t error, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 

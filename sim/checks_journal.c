@@ -282,7 +282,7 @@ void checks_recovered(struct checks *c, uint32_t node, const struct log_record *
     n->recovered = lsn;
 }
 
-/* What it found is durable: the journal writes and syncs it again before it gives it out (rule 14 of the design). */
+/* What it found is durable: the journal writes and syncs it again before it gives it out (P14). */
 void checks_up(struct checks *c, uint32_t node)
 {
     if (c->nodes[node].retired && !c->verdict.failed)

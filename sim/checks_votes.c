@@ -15,7 +15,7 @@
  *  - AtMostOnce: no refused batch is chosen; in two slots only a batch that was forwarded (the network doubles messages,
  *    and the leader that gets one twice proposes it twice); and of those two, learners execute one (decision 0008). The log
  *    alone says which, so the checks know how many commands each learner must have executed before each slot;
- *  - Bounds: a new batch lies less than alpha slots beyond what a majority of the learners has executed (rule 16). */
+ *  - Bounds: a new batch lies less than alpha slots beyond what a majority of the learners has executed (P16). */
 #include "sim/checks_internal.h"
 
 struct slot_truth *checks_slot(struct checks *c, uint64_t slot)

@@ -14,7 +14,7 @@
  *     is lost is what is not delivered, and each world is also the last one of some run. A promise goes when its proposer
  *     is past its ballot or elected, once it is seen that it means nothing to it any more.
  *  2. A proposer takes its next ballot at any time, having heard of any other ballot or of none. That covers time-outs,
- *     leader election, heartbeats and NACKs, which safety does not depend on (rule 15 of the design). How many ballots
+ *     leader election, heartbeats and NACKs, which safety does not depend on (P15). How many ballots
  *     are taken in all is bounded, so the search ends.
  *  3. A leader proposes for all slots as soon as it may, one message a slot: a batch that comes later is a message that
  *     is delivered later, and a message with two slots is two that are delivered together.

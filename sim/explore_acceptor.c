@@ -1,5 +1,5 @@
 /* An acceptor to be explored: the real acceptor and its real agent, on a disk whose records become durable one by one, in
- * order. What the agent sends waits for the records before it, as its `after` says (rule 2 of the design).
+ * order. What the agent sends waits for the records before it, as its `after` says (P2).
  *
  * The code is compiled here once more, under other names, since whether two states are the same is written in private
  * fields. Left out of the comparison is who leads (leader_ballot, leader_heard_at, told): an acceptor tells proposers of

@@ -1,7 +1,7 @@
 /* What may become of an acceptor whose disk falls behind and which then crashes: it has got messages, in some order,
  * whose records were lost, and what it has said of them, if anything.
  *
- * An acceptor whose disk is behind and that says nothing of it (rule 2 of the design) makes no difference to anybody
+ * An acceptor whose disk is behind and that says nothing of it (P2) makes no difference to anybody
  * until the disk has caught up, and then it is as if the messages had arrived only then; messages stay in the network, so
  * they can. Therefore in the worlds of an exploration disks are done at once, and all that goes on while a disk is behind
  * is tried here, for each state of an acceptor and each set of messages that may reach it there: every order of every

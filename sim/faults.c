@@ -3,7 +3,7 @@
  *
  * "A minority" of nodes means: so few that the others still have both quorums of acceptors and a majority of learners.
  * What loses no durable record may strike any number of nodes at once: then the cluster may have to wait, but must not
- * err. What takes durable records away from a node counts as a lost disk (rule 12), of which no more than a minority may
+ * err. What takes durable records away from a node counts as a lost disk (P12), of which no more than a minority may
  * ever come about. */
 #include "sim/faults.h"
 
@@ -52,12 +52,12 @@ const struct fault_kind fault_kinds[FAULTS] = {
     [FAULT_RESET] = {"reset", "network", FAULT_TOLERATED, ANY,
         "a part of a frame is never taken for a frame; what was under way is lost, and the sender connects again"},
     [FAULT_LASTING_CUT] = {"lasting-cut", "network", FAULT_TOLERATED, ANY,
-        "while a proposer reaches quorums and they reach it, one such proposer leads, and goes on to (rule 15)"},
+        "while a proposer reaches quorums and they reach it, one such proposer leads, and goes on to (P15)"},
     [FAULT_BLACK_HOLE] = {"black-hole", "network", FAULT_TOLERATED, ANY,
         "a leader whose proposals get lost has no results and resigns; one whose proposals arrive takes its place"},
     /* ---- disk ---- */
     [FAULT_LOST_WRITES] = {"lost-writes", "disk", FAULT_TOLERATED, ANY,
-        "no promise, vote or answer left the node that rested on them (rule 2): it comes back as it was at its last sync"},
+        "no promise, vote or answer left the node that rested on them (P2): it comes back as it was at its last sync"},
     [FAULT_TORN_WRITE] = {"torn-write", "disk", FAULT_TOLERATED, ANY,
         "recovery cuts the torn tail, which nothing rested on: zeroed, synced, logged and counted"},
     [FAULT_REORDERED_WRITES] = {"reordered-writes", "disk", FAULT_TOLERATED, ANY,
@@ -79,18 +79,18 @@ const struct fault_kind fault_kinds[FAULTS] = {
     [FAULT_SLOW_DISK] = {"slow-disk", "disk", FAULT_TOLERATED, ANY,
         "larger groups, later answers: whatever waits for a record waits longer"},
     [FAULT_STALLED_DISK] = {"stalled-disk", "disk", FAULT_TOLERATED, ANY,
-        "a leader whose disk has not synced for dead_timeout_ms resigns (rule 15); others do not vote meanwhile"},
+        "a leader whose disk has not synced for dead_timeout_ms resigns (P15); others do not vote meanwhile"},
     [FAULT_HUNG_DISK] = {"hung-disk", "disk", FAULT_TOLERATED, ANY,
         "as stalled-disk, for minutes or until the node is started again: what was not synced promised nothing; when it comes "
         "back it goes on where it was"},
     [FAULT_FAILED_SYNC] = {"failed-sync", "disk", FAULT_REFUSED, ANY,
-        "final (rule 14): nothing becomes durable after it and the node stops with exit code 4. Started again, it writes "
+        "final (P14): nothing becomes durable after it and the node stops with exit code 4. Started again, it writes "
         "its last group once more and syncs before anything that it read counts"},
     [FAULT_LOST_RENAME] = {"lost-rename", "disk", FAULT_TOLERATED, ANY,
         "the folder is synced after a rename and before anything rests on it, so the old name still has all that was "
         "durable"},
     [FAULT_LOST_DISK] = {"lost-disk", "disk", FAULT_REFUSED, MINORITY,
-        "start refuses a folder that is not formatted (exit code 3): the node never votes again (rule 12), and what it "
+        "start refuses a folder that is not formatted (exit code 3): the node never votes again (P12), and what it "
         "held counts no longer"},
     [FAULT_OLD_DISK] = {"old-disk", "disk", FAULT_OUTSIDE, MINORITY,
         "a node cannot know what it has forgotten, but those who heard a later life of it do (durably, so it does not matter who was "
@@ -108,7 +108,7 @@ const struct fault_kind fault_kinds[FAULTS] = {
         "outcome is unknown"},
     [FAULT_RESTART_STORM] = {"restart-storm", "process", FAULT_TOLERATED, ANY,
         "each start makes its incarnation durable before the node speaks: no two lives share a ballot or a batch number "
-        "(rules 1 and 8)"},
+        "(P1 and P8)"},
     [FAULT_LONG_PAUSE] = {"long-pause", "process", FAULT_TOLERATED, ANY,
         "as pause; the turn that still has the old time may act as if it led, and higher ballots refuse it"},
     [FAULT_RECONFIGURED] = {"reconfigured", "process", FAULT_TOLERATED, ANY,
@@ -133,7 +133,7 @@ const struct fault_kind fault_kinds[FAULTS] = {
         "discarded, and its clients are told that the outcome is unknown"},
     [FAULT_OTHER_STATE] = {"other-state", "component", FAULT_REFUSED, MINORITY,
         "learners compare the hashes of their states: the node stops (exit code 6), naming the slot, and the others go on "
-        "(rule 13)"},
+        "(P13)"},
 };
 /* clang-format on */
 

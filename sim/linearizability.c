@@ -130,7 +130,7 @@ struct item {
     size_t tokens, token_count; /* the words that it shows, where words are told apart */
     bool writes;                /* SET, GETSET, APPEND: it has a word */
     bool shown;                 /* some answer shows this word */
-    uint32_t class;             /* the first of those that could change places with it (rule 5) */
+    uint32_t class;             /* the first of those that could change places with it (point 5) */
     ptrdiff_t before;           /* unknown: the one that goes before this one, or NONE */
 };
 
@@ -154,7 +154,7 @@ struct judge {
     size_t items_capacity;
     uint32_t known, count;
     bool counts, appends; /* some operation is INCR, APPEND */
-    bool distinct;        /* words are told apart: rule 6 holds */
+    bool distinct;        /* words are told apart: point 6 holds */
     struct token *tokens;
     size_t token_count, tokens_capacity;
     uint32_t *first; /* by class: the item that goes first of those that may be next */
@@ -312,7 +312,7 @@ static bool fits(const struct judge *j, uint32_t state, const struct item *o)
     }
 }
 
-/* False when no APPEND and no INCR leads from this state to one that fits (rule 3). */
+/* False when no APPEND and no INCR leads from this state to one that fits (point 3). */
 static bool may_lead(const struct judge *j, uint32_t state, const struct item *o)
 {
     const struct value *v = &j->values[state];
@@ -351,7 +351,7 @@ static void add_move(struct judge *j, uint32_t item, uint32_t state)
     j->chain_count += j->chain_len;
 }
 
-/* True when an answer that is left shows a word that will not be there any more (rule 6). */
+/* True when an answer that is left shows a word that will not be there any more (point 6). */
 static bool is_dead(const struct judge *j, uint32_t low, uint32_t state)
 {
     const struct value *v = &j->values[state];
@@ -370,7 +370,7 @@ static bool is_dead(const struct judge *j, uint32_t low, uint32_t state)
     return false;
 }
 
-/* True when the chain may go on with this unknown item (rules 2 and 5). */
+/* True when the chain may go on with this unknown item (points 2 and 5). */
 static bool may_join(const struct judge *j, uint32_t item)
 {
     const struct item *u = &j->items[item];
@@ -417,7 +417,7 @@ static bool goes_at_once(const struct judge *j, uint32_t state, const struct ite
     return (o->kind == OPERATION_GET || (o->kind == OPERATION_DEL && state == NIL)) && fits(j, state, o);
 }
 
-/* Finds in each class the answered item that goes first (rule 5): which of them may be the next are [low, end), unless done.
+/* Finds in each class the answered item that goes first (point 5): which of them may be the next are [low, end), unless done.
  */
 static void find_first(struct judge *j, uint32_t low, uint32_t end)
 {
@@ -620,7 +620,7 @@ static void find_shown(struct judge *j)
         j->items[i].shown = j->items[i].writes && (j->counts || may_be_shown(j, &j->items[i]));
 }
 
-/* True when two items, both answered or both unknown, could change places wherever both may stand (rule 5). Of words that no
+/* True when two items, both answered or both unknown, could change places wherever both may stand (point 5). Of words that no
  * answer shows the length alone tells; unless there is INCR, to which they could be numbers. */
 static bool alike(const struct item *a, const struct item *b)
 {

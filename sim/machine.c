@@ -415,7 +415,7 @@ void machine_flown(struct machine *m)
     struct world *w = m->world;
     struct storage *s = &m->storage;
     s->flying = false;
-    if (s->failed) { /* rule 14: final. Somebody looks after the machine and starts it again. */
+    if (s->failed) { /* P14: final. Somebody looks after the machine and starts it again. */
         bool rebooted = dice_chance(&m->dice, 500000);
         world_stop_process(w, m->id, FAULT_FAILED_SYNC, dice_range(&m->dice, REPAIR_MIN_US, REPAIR_MAX_US), rebooted);
         return;

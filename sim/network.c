@@ -366,7 +366,7 @@ static bool enqueue(struct network_sim *n, uint32_t from, uint32_t to, struct fr
     return true;
 }
 
-/* Rule 5. The frame's part comes on a connection of its own, so that it alone is left of the one that ends. */
+/* Point 5. The frame's part comes on a connection of its own, so that it alone is left of the one that ends. */
 static void reset(struct network_sim *n, uint32_t from, uint32_t to, struct frame *frame, uint64_t now)
 {
     struct dice *d = &n->fault_dice[FAULT_RESET];
@@ -507,7 +507,7 @@ struct packet_list network_sim_receive(struct network_sim *n, uint32_t node, uin
 
 /* ---- faults that the world strikes ---- */
 
-/* Rule 4. */
+/* Point 4. */
 static void cut_stream(struct network_sim *n, uint32_t from, uint32_t to, uint64_t until)
 {
     struct stream *s = stream_of(n, from, to);

@@ -36,7 +36,7 @@ static void add_group(struct sweep_journal *j, uint32_t count)
 }
 
 /* Groups of all shapes: marks, some pages, and two that are longer than a segment, with a mark between them: the segment
- * that the mark needed is then replaced by a larger one (rule 8 of core/formats/journal.h). The last ones are short, so that
+ * that the mark needed is then replaced by a larger one (J8). The last ones are short, so that
  * some of them share a segment, and no marks. */
 static void make_up(struct sweep_journal *j, struct dice *dice, uint32_t groups)
 {

@@ -4,7 +4,7 @@
  *
  *  1. There is one thread: `append` returns when its records are written and synced (as `durability` says), in groups of
  *     about 4 MiB. So durable is what was appended. Where there is no room, they are kept, and written by a later call.
- *  2. Nothing happens between calls. The mark that an idle journal ends with (rule 5 of core/formats/journal.h) is written by the
+ *  2. Nothing happens between calls. The mark that an idle journal ends with (J5) is written by the
  *     first call after a second without records, and the lease on the folder (io/lease.h) is renewed by calls: `durable`, of which
  *     each turn has one, and every read and write of the journal, for opening a long one takes long.
  *  3. The next segment is made bit by bit: from the middle of a segment on, each append fills as much of the next one with zeros

@@ -223,7 +223,7 @@ static void on_heartbeat(struct acceptor_agent *agent, uint32_t sender, const st
     effects_send_durable(&agent->effects, node_set_of(sender), &alive);
 }
 
-/* Answers without effect whether this acceptor, too, has lost the leader (rule 15 of the design), and has not just promised a ballot to
+/* Answers without effect whether this acceptor, too, has lost the leader (P15), and has not just promised a ballot to
  * a node that may be about to lead. To a claim (flag YES) it does not matter that there is a leader. */
 static void on_ask(struct acceptor_agent *agent, uint32_t sender, const struct message *m, uint64_t now)
 {

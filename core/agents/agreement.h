@@ -1,4 +1,4 @@
-/* Do all learners have the same state (rule 13)? Each tells the others the hash of its state at a slot that is a multiple of
+/* Do all learners have the same state (P13)? Each tells the others the hash of its state at a slot that is a multiple of
  * AGREEMENT_INTERVAL. Since the hash is chained, a learner that differs at one slot differs at all later ones. A part of the learner
  * agent.
  *

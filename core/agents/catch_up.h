@@ -1,5 +1,5 @@
 /* Catching up, both sides: asking peers for chosen slots that this learner lacks, and serving such requests by reading the
- * journal back (rule 7 of the design). A part of the learner agent. */
+ * journal back (P7). A part of the learner agent. */
 #ifndef SYNOD_CORE_AGENTS_CATCH_UP_H
 #define SYNOD_CORE_AGENTS_CATCH_UP_H
 

@@ -60,7 +60,7 @@ static inline void effects_send(struct effects *e, node_set to, const struct mes
     added->val.send.message = *message;
 }
 
-/* A message that tells of what was appended so far: it leaves when all of that is durable (rule 2 of the design). */
+/* A message that tells of what was appended so far: it leaves when all of that is durable (P2). */
 static inline void effects_send_durable(struct effects *e, node_set to, const struct message *message)
 {
     if (to == 0)

@@ -6,7 +6,7 @@
  *       |  a leader is heard                    |  the attempt comes to nothing                | a quorum of promises
  *       +---------------------------------------+-------------------------- LEADING <----------+
  *
- * Rule 15 of the design, as it is kept here:
+ * P15, as it is kept here:
  *
  *  1. Asking has no effect on the acceptors, so a node that was merely cut off disturbs no other. An acceptor says "no" while it hears a
  *     leader. A leader that a phase-2 quorum answers cannot be replaced by a node that does not hear it, since the two quorums meet.

@@ -1,5 +1,5 @@
-/* Who leads, and whether this node should: the part of the proposer agent that asks, prepares, leads and resigns (rule 15 of the
- * design; election.c has it in words). */
+/* Who leads, and whether this node should: the part of the proposer agent that asks, prepares, leads and resigns (P15; election.c has
+ * it in words). */
 #ifndef SYNOD_CORE_AGENTS_ELECTION_H
 #define SYNOD_CORE_AGENTS_ELECTION_H
 

@@ -289,7 +289,7 @@ static void on_leader_word(struct learner_agent *agent, const struct message *m)
         return; /* nobody leads at no ballot; to the learner it stands for "any" */
     if (ballot_compare(m->ballot, agent->leader_ballot) != 0) {
         agent->leader_ballot = m->ballot;
-        agent->progress_wanted = true; /* a new leader has to know how far the learners are (rule 16 of the design) */
+        agent->progress_wanted = true; /* a new leader has to know how far the learners are (P16) */
     }
     learner_chosen(agent->learner, m->ballot, m->from, m->chosen);
 }
@@ -446,7 +446,7 @@ static uint64_t wake_at(const struct learner_agent *agent, uint64_t now, bool mo
     return judge < wake ? judge : wake;
 }
 
-/* This learner's state is not that of a majority (rule 13). It answers nobody any more: it tells the others what its state is, for they
+/* This learner's state is not that of a majority (P13). It answers nobody any more: it tells the others what its state is, for they
  * may need that to see where they stand, and in the next step that it has to stop. */
 static struct step_result end(struct learner_agent *agent, uint64_t now, uint64_t lsn)
 {

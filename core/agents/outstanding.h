@@ -1,5 +1,5 @@
 /* Client batches of one proposer between arrival and answer, by number. A batch is queued (has its value, no slot),
- * proposed (has a slot), or forwarded (has neither). It is never proposed twice (rule 8 of the design). A part of the
+ * proposed (has a slot), or forwarded (has neither). It is never proposed twice (P8). A part of the
  * proposer agent. */
 #ifndef SYNOD_CORE_AGENTS_OUTSTANDING_H
 #define SYNOD_CORE_AGENTS_OUTSTANDING_H

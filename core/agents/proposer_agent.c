@@ -180,7 +180,7 @@ static void on_commands(struct proposer_agent *agent, const struct client_batch 
 
 /* --- the leader's work -------------------------------------------------------------------------------------------- */
 
-/* Slots that may still be given out without running further ahead than a majority of learners can follow (rule 16). */
+/* Slots that may still be given out without running further ahead than a majority of learners can follow (P16). */
 static bool has_room(const struct proposer_agent *agent, const struct proposer_window *w)
 {
     bool followed = w->next < progress_executed(&agent->progress) + agent->config.alpha;

@@ -30,7 +30,7 @@ static inline uint32_t node_set_count(node_set set) { return (uint32_t)__builtin
 /* The lowest member of a set that is not empty. */
 static inline uint32_t node_set_first(node_set set) { return (uint32_t)__builtin_ctzll(set); }
 
-/* Ordered by round, node, incarnation (rule 1 of the design); all zero is "none". */
+/* Ordered by round, node, incarnation (P1); all zero is "none". */
 struct ballot {
     uint64_t round;
     uint32_t node;

@@ -288,7 +288,7 @@ bool journal_group_add(struct journal_group *g, const struct packet *record)
     return true;
 }
 
-/* Rule 6: a group's checksum is good in one place only. */
+/* J6: a group's checksum is good in one place only. */
 static uint64_t place_seed(const struct journal_place *place)
 {
     uint64_t words[4] = {place->segment, place->offset, 0, 0};

@@ -33,29 +33,29 @@
  *   40  checksum             8     XXH64 of bytes 0 to 39, seeded with the place (segment's first lsn, offset, instance id)
  *   48  records: each  kind 4, length 4, then `length` bytes padded with zeros to 8; zeros to the end of the page
  *
- * The rules:
+ * The rules (docs/rules.md says which file keeps each):
  *
- *  1. Group n+1 is written only after group n is durable. So at most one group is ever in doubt, and it is the last.
- *  2. Therefore a bad group that any valid group header follows (on any later page of the segment, or in a later segment) was
+ *  J1. Group n+1 is written only after group n is durable. So at most one group is ever in doubt, and it is the last.
+ *  J2. Therefore a bad group that any valid group header follows (on any later page of the segment, or in a later segment) was
  *     durable once and has been damaged since: *corruption*. It stops the node, with file and offset.
- *  3. A bad group that nothing follows is a *torn tail*: the write that the crash interrupted. Nothing depended on it. It
+ *  J3. A bad group that nothing follows is a *torn tail*: the write that the crash interrupted. Nothing depended on it. It
  *     is overwritten with zeros, and these are synced, before the next group is written; else its remains could follow
  *     a later, shorter group.
- *  4. A page of zeros where a group is expected is the end. Pages may reach the disk in any order, so what lies behind it
- *     decides as in rules 2 and 3.
- *  5. A *mark* is a group without records. It is written when the journal has been idle for a while and at close:
+ *  J4. A page of zeros where a group is expected is the end. Pages may reach the disk in any order, so what lies behind it
+ *     decides as in J2 and J3.
+ *  J5. A *mark* is a group without records. It is written when the journal has been idle for a while and at close:
  *     damage to the group before it is then corruption instead of a silent cut.
- *  6. A checksum covers the place. A sound group read from a wrong offset, segment or node fails like a damaged one.
- *  7. Lsns are contiguous over groups and segments, each group names the checksum of the one before it, and a segment
+ *  J6. A checksum covers the place. A sound group read from a wrong offset, segment or node fails like a damaged one.
+ *  J7. Lsns are contiguous over groups and segments, each group names the checksum of the one before it, and a segment
  *     that of the last group before it. Incarnations never fall.
- *  8. A segment is made under another name, filled with zeros, given its header and synced; then renamed, and the folder
+ *  J8. A segment is made under another name, filled with zeros, given its header and synced; then renamed, and the folder
  *     synced. So a segment that is short, long, or has a bad header is corruption, never an accident of a crash; and that a
  *     later segment exists proves that all groups of the earlier ones were durable. A segment that holds no record yet (none at
  *     all, or marks) and is too small for the next group is replaced by a larger one of the same name, which continues
  *     where the replaced one did.
- *  9. A segment opens with the latest record of each *sticky* kind (RECORD_PACKET_STICKY and above) from before it, with its
+ *  J9. A segment opens with the latest record of each *sticky* kind (RECORD_PACKET_STICKY and above) from before it, with its
  *     own lsn. Hence older segments can be removed without losing them.
- * 10. What recovery reads may be page cache that a failed sync left behind. So the last valid group is written once more and
+ * J10. What recovery reads may be page cache that a failed sync left behind. So the last valid group is written once more and
  *     synced before anything that was read counts as durable. */
 #ifndef SYNOD_CORE_FORMATS_JOURNAL_H
 #define SYNOD_CORE_FORMATS_JOURNAL_H

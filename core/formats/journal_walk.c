@@ -53,7 +53,7 @@ enum journal_fault journal_group_load(struct journal_group *g, struct journal_so
     return journal_group_check(g);
 }
 
-/* Rules 7 and 9: what the header of a segment must say, given the groups before it. */
+/* J7 and J9: what the header of a segment must say, given the groups before it. */
 static enum journal_fault segment_follows(struct journal_walk *w, const struct journal_segment *header)
 {
     if (w->segment == 0) {
@@ -113,7 +113,7 @@ static enum journal_fault segment_enter(struct journal_walk *w)
     return JOURNAL_SOUND;
 }
 
-/* Rule 7. */
+/* J7. */
 static enum journal_fault group_follows(const struct journal_walk *w)
 {
     const struct journal_group *g = &w->group;
@@ -158,7 +158,7 @@ static bool page_is_zero(const uint64_t *page)
     return any == 0;
 }
 
-/* Rules 2 and 4: looks at every page from w->offset to the end of the segment. A sound header is proof enough: its group was
+/* J2 and J4: looks at every page from w->offset to the end of the segment. A sound header is proof enough: its group was
  * started only when those before were durable. False: it could not be read. */
 static bool tail_scan(struct journal_walk *w, struct tail *tail)
 {

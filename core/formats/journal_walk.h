@@ -1,6 +1,6 @@
 /* Recovery of a journal: walks all groups of all segments in order, and decides what the end of them is: clean, a torn
- * tail, or corruption (rules 1 to 9 in formats/journal.h). Sans-IO: bytes come through a function of the caller, and
- * cutting the tail and rewriting the last group (rules 3 and 10) are the caller's to do.
+ * tail, or corruption (J1 to J9). Sans-IO: bytes come through a function of the caller, and
+ * cutting the tail and rewriting the last group (J3 and J10) are the caller's to do.
  *
  *   walk_begin; while walk_next gives JOURNAL_STEP_GROUP: use w.group; then
  *   JOURNAL_STEP_END:    overwrite [w.offset, w.torn_to) of the last segment with zeros and sync, if torn_to > offset;

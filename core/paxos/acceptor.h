@@ -2,7 +2,7 @@
  *
  * Votes are kept for a window of slots [floor, floor + window), about acceptor_bytes_max() of values; what lies below the floor
  * is held by a majority of the learners. The acceptor decides nothing about durability: it says which promises and votes are new, and its agent
- * holds the answers back until their records are durable (rule 2 of the design). */
+ * holds the answers back until their records are durable (P2). */
 #ifndef SYNOD_CORE_PAXOS_ACCEPTOR_H
 #define SYNOD_CORE_PAXOS_ACCEPTOR_H
 

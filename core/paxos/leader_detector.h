@@ -1,4 +1,4 @@
-/* The leader detector: who should lead. Two rules; safety never depends on the answer (rule 15 of the design).
+/* The leader detector: who should lead. Two rules; safety never depends on the answer (P15).
  *
  *   sticky   (default) stays with the current leader while it is alive, else takes the highest id
  *   highest  always takes the highest id that is alive

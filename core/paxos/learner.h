@@ -1,6 +1,6 @@
 /* The learner: finds out what was chosen and releases it in slot order (Lamport, "Paxos Made Simple", section 2.3).
  *
- * Chosen is known by (slot, ballot), never by slot alone (rule 6 of the design): a value counts when it was proposed at
+ * Chosen is known by (slot, ballot), never by slot alone (P6): a value counts when it was proposed at
  * the ballot known to be chosen, or at a higher one (which can only carry the same value). */
 #ifndef SYNOD_CORE_PAXOS_LEARNER_H
 #define SYNOD_CORE_PAXOS_LEARNER_H

@@ -2,7 +2,7 @@
  * (Lamport, "Paxos Made Simple", sections 2.2 and 3; van Renesse and Altinbuken, "Paxos Made Moderately Complex", section 2).
  *
  * Slots [first, chosen) were chosen at the current ballot, [chosen, next) are in flight. A slot is given out only below
- * chosen + alpha (rule 11 of the design). */
+ * chosen + alpha (P11). */
 #ifndef SYNOD_CORE_PAXOS_PROPOSER_H
 #define SYNOD_CORE_PAXOS_PROPOSER_H
 
@@ -39,7 +39,7 @@ void proposer_free(struct proposer *p);
 struct ballot proposer_prepare(struct proposer *p, struct ballot above, uint64_t floor);
 
 /* Phase 1b: takes one promise chunk. An acceptor counts once contiguous chunks cover floor to last. Per slot the value
- * of the highest ballot wins. A truncation floor above ours raises ours (rule 4 of the design). */
+ * of the highest ballot wins. A truncation floor above ours raises ours (P4). */
 struct promise_result proposer_promise(struct proposer *p, uint32_t sender, const struct message *chunk);
 
 /* First slot of the chunk that `acceptor` still owes, 0 when it owes none (or nothing is being prepared). */

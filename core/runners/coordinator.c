@@ -1,7 +1,7 @@
 /* One step calls the proposer, then the acceptor, then the learner agent, each once and only if there is something for it
  * (or its time has come). What an agent says to its own node goes to the agents called after it in the same step, and to
  * the others in the next. Messages that wait for a record to be durable wait here, exactly as the runner lets sent ones
- * wait (rule 2 of the design). */
+ * wait (P2). */
 #include "core/runners/coordinator.h"
 
 #include "core/agents/acceptor_agent.h"

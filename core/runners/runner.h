@@ -2,7 +2,7 @@
  *
  * Order of a turn: what has become durable is released first, then everything that arrived since the last turn is one
  * batch of events for the node (or one thing of it: node_config.event_driven); its appends become one group, its messages leave
- * when the records behind them are durable (rule 2 of the design). */
+ * when the records behind them are durable (P2). */
 #ifndef SYNOD_CORE_RUNNERS_RUNNER_H
 #define SYNOD_CORE_RUNNERS_RUNNER_H
 

@@ -26,7 +26,7 @@ static void a_promise_never_goes_down(void **state)
     assert_int_equal(r.promised.node, 2);
     r = acceptor_prepare(a, ballot_of(5, 2)); /* asked again: nothing new to write */
     assert_true(r.granted && !r.is_new);
-    r = acceptor_prepare(a, (struct ballot){5, 2, 2}); /* rule 1: the next life has another ballot */
+    r = acceptor_prepare(a, (struct ballot){5, 2, 2}); /* P1: the next life has another ballot */
     assert_true(r.granted && r.is_new);
     acceptor_free(a);
 }
@@ -53,7 +53,7 @@ static void a_vote_raises_the_promise(void **state)
     acceptor_free(a);
 }
 
-/* Rule 2: a promise without a record would be forgotten at a crash, though someone may have been told of it. */
+/* P2: a promise without a record would be forgotten at a crash, though someone may have been told of it. */
 static void without_a_new_vote_nothing_is_promised(void **state)
 {
     struct acceptor *a = fresh();
@@ -222,7 +222,7 @@ static void one_vote_larger_than_a_chunk_is_told(void **state)
     acceptor_free(a);
 }
 
-/* Rule 4: below the truncation floor there is no "no vote"; the chunk says where the floor is. */
+/* P4: below the truncation floor there is no "no vote"; the chunk says where the floor is. */
 static void a_chunk_begins_at_the_floor(void **state)
 {
     struct acceptor *a = fresh();

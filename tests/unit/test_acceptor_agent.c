@@ -1,4 +1,4 @@
-/* core/agents/acceptor_agent.c: what is recorded before what is said (rule 2), and the other answers of an acceptor. */
+/* core/agents/acceptor_agent.c: what is recorded before what is said (P2), and the other answers of an acceptor. */
 #include "core/agents/acceptor_agent.h"
 
 #include "tests/unit/protocol.h"
@@ -60,7 +60,7 @@ static struct step_result accept(struct ballot ballot, uint64_t slot, const char
     return tell(ballot.node, (struct message){.kind = MESSAGE_ACCEPT, .ballot = ballot, .floor = 1, .entries = {&e, 1}});
 }
 
-/* Rule 2, PromiseDurable. */
+/* P2, PromiseDurable. */
 static void a_promise_waits_for_its_record(void **state)
 {
     (void)state;
@@ -76,7 +76,7 @@ static void a_promise_waits_for_its_record(void **state)
     assert_int_equal(sent(&r, MESSAGE_PROMISE)->after, 1);
 }
 
-/* Rule 2, VoteDurable. */
+/* P2, VoteDurable. */
 static void a_vote_waits_for_its_record(void **state)
 {
     (void)state;
@@ -210,7 +210,7 @@ static void hold(uint32_t learner, uint64_t floor)
     tell(learner, (struct message){.kind = MESSAGE_PROGRESS, .to = floor, .floor = floor});
 }
 
-/* Rule 15. */
+/* P15. */
 static void a_leader_that_is_heard_is_not_lost(void **state)
 {
     (void)state;
@@ -273,7 +273,7 @@ static void a_claim_is_granted_though_there_is_a_leader(void **state)
     assert_false(says_lost(9, 1000000));
 }
 
-/* Rule 10: votes below what a majority of learners holds are forgotten; the journal hears of it now and then. */
+/* P10: votes below what a majority of learners holds are forgotten; the journal hears of it now and then. */
 static void the_leaders_floor_truncates(void **state)
 {
     (void)state;
@@ -358,7 +358,7 @@ static void learners_are_told_the_votes_they_ask_for(void **state)
     assert_int_equal(learn->message.flags, 0); /* votes, not chosen ones */
     assert_int_equal(learn->message.entries.len, 2);
     assert_int_equal(learn->message.entries.ptr[0].slot, 3);
-    assert_int_equal(learn->after, 6); /* rule 2 */
+    assert_int_equal(learn->after, 6); /* P2 */
     r = tell(2, (struct message){.kind = MESSAGE_LEARN_REQUEST, .from = 7, .to = 9});
     assert_int_equal(r.effects.len, 0);
 }

@@ -1,4 +1,4 @@
-/* core/agents/agreement.c: rule 13, who stops when states differ. */
+/* core/agents/agreement.c: P13, who stops when states differ. */
 #include "core/agents/agreement.h"
 
 #include "tests/unit/protocol.h"

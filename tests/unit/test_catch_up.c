@@ -1,4 +1,4 @@
-/* core/agents/catch_up.c: when and whom a learner asks for what it lacks, and how it serves others (rule 7). */
+/* core/agents/catch_up.c: when and whom a learner asks for what it lacks, and how it serves others (P7). */
 #include "core/agents/catch_up.h"
 
 #include "tests/unit/protocol.h"

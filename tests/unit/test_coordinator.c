@@ -1,4 +1,4 @@
-/* core/runners/coordinator.c: what a node says to itself goes the same way as what it says to others, and no faster (rule 2). */
+/* core/runners/coordinator.c: what a node says to itself goes the same way as what it says to others, and no faster (P2). */
 #include "core/runners/coordinator.h"
 
 #include "core/formats/batch.h"
@@ -112,7 +112,7 @@ static void lead(void)
     settle();
 }
 
-/* Rule 2: the short-cut is held exactly like a message. */
+/* P2: the short-cut is held exactly like a message. */
 static void the_own_promise_counts_when_it_is_durable(void **state)
 {
     (void)state;
@@ -221,7 +221,7 @@ static void votes_reach_the_learner_only_when_configured(void **state)
     }
 }
 
-/* Rule 2 again: the own learner, too, hears of a vote no sooner than others. */
+/* P2 again: the own learner, too, hears of a vote no sooner than others. */
 static void the_own_learner_counts_durable_votes(void **state)
 {
     (void)state;
@@ -240,7 +240,7 @@ static void the_own_learner_counts_durable_votes(void **state)
     assert_int_equal(coordinator_status(node).executed, 2);
 }
 
-/* Rule 13 comes through. */
+/* P13 comes through. */
 static void a_state_that_differs_is_told(void **state)
 {
     (void)state;

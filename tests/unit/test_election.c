@@ -1,4 +1,4 @@
-/* core/agents/election.c: how a node comes to lead and when it stops (rule 15), seen through its proposer agent. */
+/* core/agents/election.c: how a node comes to lead and when it stops (P15), seen through its proposer agent. */
 #include "tests/unit/proposer_agent_fixture.h"
 
 /* --- the rule "sticky" --- */
@@ -89,7 +89,7 @@ static void a_quorum_of_promises_elects(void **state)
     assert_int_equal(beat->to, 0x3fe);
 }
 
-/* Rule 4: what only some learner has executed is prepared again, for that learner may be lost with the values. */
+/* P4: what only some learner has executed is prepared again, for that learner may be lost with the values. */
 static void phase_1_begins_where_a_majority_holds_all(void **state)
 {
     (void)state;

@@ -1,4 +1,4 @@
-/* core/paxos/learner.c: what counts as chosen (rules 3 and 6), and its release in order (rule 7). */
+/* core/paxos/learner.c: what counts as chosen (P3 and P6), and its release in order (P7). */
 #include "core/paxos/learner.h"
 
 #include "tests/unit/protocol.h"
@@ -47,7 +47,7 @@ static void a_quorum_of_votes_at_one_ballot_chooses(void **state)
     learner_free(l);
 }
 
-/* Rule 6: a value proposed below the ballot that the slot was chosen at may be another one. */
+/* P6: a value proposed below the ballot that the slot was chosen at may be another one. */
 static void a_value_of_a_lower_ballot_does_not_count(void **state)
 {
     struct learner *l = fresh();

@@ -120,7 +120,7 @@ static void a_chosen_batch_is_executed_and_answered(void **state)
     assert_int_equal(learner_agent_status(agent).executed, 2);
 }
 
-/* Rule 8: only the learner that the batch names sends its results. */
+/* P8: only the learner that the batch names sends its results. */
 static void only_the_learner_asked_answers(void **state)
 {
     (void)state;
@@ -133,7 +133,7 @@ static void only_the_learner_asked_answers(void **state)
     assert_int_equal(reply_in(sent(&r, MESSAGE_EXECUTED)), 1);
 }
 
-/* Rule 8, AtMostOnce: the log may hold a batch twice, or an older one behind it. */
+/* P8, AtMostOnce: the log may hold a batch twice, or an older one behind it. */
 static void a_batch_is_executed_at_most_once(void **state)
 {
     (void)state;
@@ -202,7 +202,7 @@ static void a_value_that_is_no_batch_changes_nothing(void **state)
     assert_int_equal(learner_agent_status(agent).state_hash, 0);
 }
 
-/* Rule 7: what is executed here has its value in this journal. */
+/* P7: what is executed here has its value in this journal. */
 static void an_executed_slot_is_recorded(void **state)
 {
     (void)state;
@@ -534,7 +534,7 @@ static void votes_far_ahead_take_no_memory(void **state)
     assert_int_equal(learner_agent_status(agent).executed, 1);
 }
 
-/* Rule 13. */
+/* P13. */
 static void progress_tells_a_hash_that_others_can_compare(void **state)
 {
     (void)state;
@@ -554,7 +554,7 @@ static void progress_tells_a_hash_that_others_can_compare(void **state)
     assert_int_equal(progress->message.batch.number, hash);
 }
 
-/* Rule 13: the last thing that leaves a learner that differs from the others is the hash of its state. */
+/* P13: the last thing that leaves a learner that differs from the others is the hash of its state. */
 static void who_differs_from_the_others_says_so_and_nothing_else(void **state)
 {
     (void)state;
@@ -571,7 +571,7 @@ static void who_differs_from_the_others_says_so_and_nothing_else(void **state)
     assert_int_equal(effect_of(&r, EFFECT_DIVERGED, 0)->val.diverged, 64);
 }
 
-/* Rule 13: who has heard of another state answers nobody until a majority has said the same as it. */
+/* P13: who has heard of another state answers nobody until a majority has said the same as it. */
 static void in_doubt_nobody_is_answered(void **state)
 {
     (void)state;

@@ -136,7 +136,7 @@ static void entries_and_flags_are_those_of_the_kind(void **state)
     }
 }
 
-/* Rule 1: an acceptor answers a PREPARE only of the node that the ballot names, and so with all that a leader says. */
+/* P1: an acceptor answers a PREPARE only of the node that the ballot names, and so with all that a leader says. */
 static void a_ballot_is_its_senders(void **state)
 {
     (void)state;

@@ -55,7 +55,7 @@ static void an_answer_is_given_once(void **state)
     outstanding_close(&o);
 }
 
-/* Rule 8: "another batch" counts only for the slot that the batch was proposed in, and never for one without a slot. */
+/* P8: "another batch" counts only for the slot that the batch was proposed in, and never for one without a slot. */
 static void a_refusal_must_be_about_the_slot(void **state)
 {
     struct outstanding o;

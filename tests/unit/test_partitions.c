@@ -1,4 +1,4 @@
-/* Rule 15 under partitions that last: wherever some proposer reaches its quorums, and they reach it, the cluster serves, keeps serving and
+/* P15 under partitions that last: wherever some proposer reaches its quorums, and they reach it, the cluster serves, keeps serving and
  * does not change its leader over and over. Every shape of lost links between three nodes, many between five and between nodes with
  * one role each; links that lose nothing but ACCEPTs. */
 #include "tests/unit/partition_cluster.h"

@@ -48,7 +48,7 @@ static uint64_t propose(struct proposer *p, const char *text)
     return proposer_propose(p, ENTRY_COMMANDS, &value);
 }
 
-/* Rule 1. */
+/* P1. */
 static void every_ballot_is_new_and_above(void **state)
 {
     struct proposer *p = fresh();
@@ -77,7 +77,7 @@ static void a_quorum_elects(void **state)
     proposer_free(p);
 }
 
-/* Rule 4: per slot the value of the highest ballot wins; gaps become no-ops. */
+/* P4: per slot the value of the highest ballot wins; gaps become no-ops. */
 static void the_highest_vote_wins_and_gaps_are_filled(void **state)
 {
     struct proposer *p = fresh();
@@ -130,7 +130,7 @@ static void a_chunk_that_came_before_asks_for_nothing(void **state)
     proposer_free(p);
 }
 
-/* Rule 4: a truncation floor raises ours; it is never "no vote". */
+/* P4: a truncation floor raises ours; it is never "no vote". */
 static void a_truncation_floor_raises_ours(void **state)
 {
     struct proposer *p = fresh();
@@ -166,7 +166,7 @@ static void unsound_chunks_are_ignored(void **state)
     proposer_free(p);
 }
 
-/* Rule 5. */
+/* P5. */
 static void the_window_is_alpha_slots(void **state)
 {
     struct proposer *p = fresh();

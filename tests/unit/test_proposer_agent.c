@@ -1,7 +1,7 @@
 /* core/agents/proposer_agent.c: every client batch has one answer, and the window. */
 #include "tests/unit/proposer_agent_fixture.h"
 
-/* --- batches (rule 8) --- */
+/* --- batches (P8) --- */
 
 static void a_leader_proposes_and_answers(void **state)
 {
@@ -275,7 +275,7 @@ static void a_forwarder_that_stops_takes_no_more(void **state)
 
 /* --- the window --- */
 
-/* Rule 16. */
+/* P16. */
 static void nobody_runs_ahead_of_a_majority_of_learners(void **state)
 {
     (void)state;

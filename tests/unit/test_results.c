@@ -1,4 +1,4 @@
-/* core/agents/results.c: recent results are found by slot, and only so many are kept (rule 8). */
+/* core/agents/results.c: recent results are found by slot, and only so many are kept (P8). */
 #include "core/agents/results.h"
 
 #include "tests/unit/protocol.h"

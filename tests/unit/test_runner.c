@@ -292,7 +292,7 @@ static void who_leads_is_known_while_it_recovers(void **state)
     assert_int_equal(runner_status(runner).promised.round, 3);
 }
 
-/* Rule 2. */
+/* P2. */
 static void a_message_waits_until_its_record_is_durable(void **state)
 {
     (void)state;
@@ -553,7 +553,7 @@ static void two_peers_differ(void)
     runner_turn(runner, now);
 }
 
-/* Rule 13: the node says from which slot it differs, and stops. */
+/* P13: the node says from which slot it differs, and stops. */
 static void a_state_that_differs_is_logged_and_stops_the_node(void **state)
 {
     char said[300];

@@ -44,8 +44,8 @@ static void subjects_follow_the_enum(void **state)
         const char *subject;
         int from, to;
     } ranges[] = {
-        {"network", FAULT_DROP, FAULT_BLACK_HOLE}, {"disk", FAULT_LOST_WRITES, FAULT_OLD_DISK},
-        {"clock", FAULT_DRIFT, FAULT_PAUSE},    {"process", FAULT_CRASH, FAULT_REGOVERNED},
+        {"network", FAULT_DROP, FAULT_BLACK_HOLE},    {"disk", FAULT_LOST_WRITES, FAULT_OLD_DISK},
+        {"clock", FAULT_DRIFT, FAULT_PAUSE},          {"process", FAULT_CRASH, FAULT_REGOVERNED},
         {"component", FAULT_TRAP, FAULT_OTHER_STATE},
     };
     int next = 0;

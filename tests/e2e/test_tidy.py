@@ -1,0 +1,70 @@
+"""scripts/tidy: the project keeps its habits, and a fault of each kind that it looks for is found."""
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def tidy(root, *checks):
+    return subprocess.run([root / "scripts/tidy", *checks], capture_output=True, text=True, timeout=120)
+
+
+def listed(root):
+    done = subprocess.run(["git", "-C", root, "ls-files", "-co", "--exclude-standard"], capture_output=True, text=True, check=True)
+    return [name for name in done.stdout.splitlines() if (root / name).is_file()]
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory):
+    root = tmp_path_factory.mktemp("tidy")
+    for name in listed(ROOT):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, root / name)
+    subprocess.run(["git", "-C", root, "init", "-q"], check=True)
+    return root
+
+
+def test_the_project_keeps_its_habits():
+    done = tidy(ROOT)
+    assert done.returncode == 0, done.stdout
+
+
+def test_a_check_that_does_not_exist_is_an_error():
+    done = tidy(ROOT, "spelling")
+    assert done.returncode == 1 and "spelling" in done.stderr
+
+
+ACCEPTOR = "core/paxos/acceptor.h"
+
+# check, file, text that is added at its end (or the whole file, where it is new), what is said
+FAULTS = [
+    ("format", "core/paxos/acceptor.c", "int  unformatted ;\n", "core/paxos/acceptor.c:"),
+    ("arrows", "core/base/arena.c", '#include "host/engine.h"\n', "core/ includes host/engine.h"),
+    ("arrows", "core/base/arena.c", f'#include "{ACCEPTOR}"\n', f"core/base includes {ACCEPTOR}"),
+    ("circles", "core/base/arena.h", '#include "core/base/arena.h"\n', "includes itself"),
+    ("rules", "core/base/arena.c", "/* P77 says so. */\n", "no rule P77"),
+    ("rules", "core/base/arena.c", "/* See P2. */\n", "cite a rule by its name"),
+    ("rules", "mutants/runner.txt", "\nnew-mutant\n", "new-mutant"),
+    ("files", "core/base/arena.c", "/* As core/base/arenas.c has it. */\n", "there is no core/base/arenas.c"),
+    ("files", "docs/glossary.md", "[there](nowhere.md)\n", "links to nowhere.md"),
+    ("dead", "io/lonely.h", "/* Nothing. */\n", "io/lonely.h: is included nowhere"),
+    ("dead", "docs/lonely.md", "# Nothing\n", "docs/lonely.md: no document links to it"),
+    ("mutants", "mutants/runner.txt", "\nlost\n  it is\n  breaks: P2\n  check: Trap\n  in: core/base/arena.c\n  - gone();\n  + here();\n", "gone();"),
+]
+
+
+@pytest.mark.parametrize("check, name, text, said", FAULTS, ids=[f"{f[0]}-{i}" for i, f in enumerate(FAULTS)])
+def test_a_planted_fault_is_found(copy, check, name, text, said):
+    path = copy / name
+    before = path.read_text() if path.exists() else None
+    assert said not in tidy(copy, check).stdout
+    path.write_text((before or "") + text)
+    try:
+        done = tidy(copy, check)
+    finally:
+        path.write_text(before) if before is not None else path.unlink()
+    assert done.returncode == 1
+    assert said in done.stdout
