@@ -197,8 +197,8 @@ static void hold_marked(struct checks *c, uint32_t node, uint64_t to)
 }
 
 /* The votes that recovery would hold have so many bytes at most: twice what a leader may have in flight, a quarter of that for a floor whose
- * record comes late, and a value in the slot at the floor, however long it is: at the one recorded, at the one in force, and at the one in
- * force in the life before. */
+ * record comes late, and a value however long it is: one that crosses the bound, one in the slot at the floor that is recorded, at the one in
+ * force, and at the one in force in the life before. */
 static void check_votes_bytes(struct checks *c, uint32_t node)
 {
     const struct checked_node *n = &c->nodes[node];
@@ -209,7 +209,7 @@ static void check_votes_bytes(struct checks *c, uint32_t node)
         bytes += len;
         longest = len > longest ? len : longest;
     }
-    if (bytes > n->bytes_in_flight_most * 5 / 2 + 3 * longest)
+    if (bytes > n->bytes_in_flight_most * 5 / 2 + 4 * longest)
         checks_fail(c, CHECK_BOUNDS, "node %u keeps votes of %" PRIu64 " bytes in slots from %" PRIu64 " on", node, bytes,
                     n->safe.floor);
 }

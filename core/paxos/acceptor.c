@@ -73,11 +73,11 @@ struct acceptor_vote_chunk acceptor_votes(struct acceptor *a, uint64_t from, uin
     return chunk;
 }
 
-/* Whether a new vote may take the place of what the slot has. */
+/* Whether a new vote may take the place of what the slot has. One value may cross the bound, as a leader lets one cross its own: a value
+ * can be longer than all that a leader may have in flight. */
 static bool has_room(const struct acceptor *a, const struct entry *e, const struct vote *v)
 {
-    return e->slot == a->votes.base || e->value.len <= v->value.len ||
-           a->bytes - v->value.len + e->value.len <= a->bytes_max;
+    return e->slot == a->votes.base || e->value.len <= v->value.len || a->bytes - v->value.len < a->bytes_max;
 }
 
 static void keep_vote(struct acceptor *a, struct ballot ballot, const struct entry *e)

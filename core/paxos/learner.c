@@ -80,11 +80,17 @@ static struct learnable *item_at(struct learner *l, uint64_t slot)
     return slot >= l->next && slot - l->next < l->window ? slot_ring_reach(&l->slots, slot) : NULL;
 }
 
-/* Drops the values of the highest slots while there are too many bytes of them, but that of the slot that is released next. */
+/* Drops the values of the highest slots while those below them fill the bound (one value may cross it, however long it is), but never that
+ * of the slot that is released next. */
 static void drop_highest(struct learner *l)
 {
-    while (l->bytes > l->bytes_max && l->top > l->next + 1)
-        drop_value(l, slot_ring_at(&l->slots, --l->top));
+    while (l->top > l->next + 1) {
+        struct learnable *item = slot_ring_at(&l->slots, l->top - 1);
+        if (l->bytes - item->value.len < l->bytes_max)
+            break;
+        drop_value(l, item);
+        l->top--;
+    }
 }
 
 static void keep_value(struct learner *l, struct learnable *item, const struct entry *e)
@@ -221,7 +227,7 @@ struct learner_gap learner_missing(struct learner *l)
 
 void learner_audit(const struct learner *l)
 {
-    uint64_t bytes = 0, released = 0;
+    uint64_t bytes = 0, released = 0, highest = 0;
     invariant(l->slots.base <= l->next && l->mark_from <= l->mark_to);
     for (uint64_t slot = l->slots.base; slot < l->next; slot++)
         released += ((const struct learnable *)slot_ring_at(&l->slots, slot))->value.len;
@@ -231,6 +237,7 @@ void learner_audit(const struct learner *l)
         invariant(!item->chosen || slot < l->heard);
         invariant(!item->has_value || slot < l->top);
         bytes += item->value.len;
+        highest = slot + 1 == l->top ? item->value.len : highest;
     }
-    invariant(released + bytes == l->bytes && (bytes <= l->bytes_max || l->top <= l->next + 1));
+    invariant(released + bytes == l->bytes && (bytes <= highest + l->bytes_max || l->top <= l->next + 1));
 }

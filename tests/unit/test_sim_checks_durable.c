@@ -457,7 +457,7 @@ static void bytes_in_flight_are_bounded(void **unused)
     breaks(CHECK_BOUNDS);
 }
 
-/* Twice what may be in flight, a quarter of that, and three values: in slots whose floor is not recorded. */
+/* Twice what may be in flight, a quarter of that, and four values: in slots whose floor is not recorded. */
 static void votes_have_so_many_bytes(void **unused)
 {
     (void)unused;
@@ -470,7 +470,7 @@ static void votes_have_so_many_bytes(void **unused)
         sync_disk(3);
         sum += lengths[slot];
         longest = lengths[slot] > longest ? lengths[slot] : longest;
-        if (sum > BYTES_MAX * 5 / 2 + 3 * longest)
+        if (sum > BYTES_MAX * 5 / 2 + 4 * longest)
             break;
         is_sound();
         checks_bytes_in_flight(c, 1, 10000); /* for the votes of others */
