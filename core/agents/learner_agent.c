@@ -99,14 +99,17 @@ void learner_agent_free(struct learner_agent *agent)
     free(agent);
 }
 
-/* The journal has, at `lsn`, a record of the slot's value at `ballot`. */
+/* The journal has, at `lsn`, a record of the slot's value at `ballot`. Where it lies beyond the window of the next mark, it does not count
+ * as held, and is written again: before the first mark, recovery takes more than that. */
 static void note_held(struct learner_agent *agent, uint64_t slot, struct ballot ballot, uint64_t lsn)
 {
-    const bool near = agent->recovered ? slot - agent->chosen_recorded < learner_window(&agent->config)
-                                       : recovery_is_near(&agent->recovery, slot);
-    if (slot < agent->executed || !near)
+    const uint64_t mark = agent->recovered ? agent->chosen_recorded : recovery_next(&agent->recovery);
+    const bool near = slot - mark < learner_window(&agent->config);
+    if (slot < agent->executed || !(agent->recovered ? near : recovery_is_near(&agent->recovery, slot)))
         return;
     catch_up_note_record(&agent->catch_up, slot, lsn);
+    if (!near)
+        return;
     struct held *h = slot_ring_reach(&agent->held, slot);
     if (ballot_compare(ballot, h->ballot) > 0)
         h->ballot = ballot;

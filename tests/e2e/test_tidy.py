@@ -46,7 +46,7 @@ FAULTS = [
     ("arrows", "core/base/arena.c", f'#include "{ACCEPTOR}"\n', f"core/base includes {ACCEPTOR}"),
     ("circles", "core/base/arena.h", '#include "core/base/arena.h"\n', "includes itself"),
     ("rules", "core/base/arena.c", "/* P77 says so. */\n", "no rule P77"),
-    ("rules", "core/base/arena.c", "/* See P2. */\n", "cite a rule by its name"),
+    ("rules", "core/base/arena.c", "/* See rule 2 of the design. */\n", "cite a rule by its name"),
     ("rules", "mutants/runner.txt", "\nnew-mutant\n", "new-mutant"),
     ("files", "core/base/arena.c", "/* As core/base/arenas.c has it. */\n", "there is no core/base/arenas.c"),
     ("files", "docs/glossary.md", "[there](nowhere.md)\n", "links to nowhere.md"),

@@ -234,6 +234,24 @@ static void a_vote_in_the_journal_is_not_recorded_again(void **state)
     assert_int_equal(appended(&r, RECORD_LEARNED)->entry.slot, 2);
 }
 
+/* The acceptor has voted far beyond what the learner has executed, in a life that wrote no mark: the marks that follow say how far recovery
+ * looks, and that is less. */
+static void a_vote_beyond_the_next_marks_window_is_recorded_again(void **state)
+{
+    (void)state;
+    const uint64_t far = 2 + learner_window(&config);
+    journal[0] = (struct log_record){
+        .lsn = 1, .kind = RECORD_ACCEPTED, .entry = {.slot = far, .ballot = b1, .value = incr("n", far, 1)}};
+    journal_count = 1;
+    learner_agent_free(agent);
+    start();
+    for (uint64_t slot = 1; slot < far; slot++)
+        choose(slot, b1, slot);
+    struct step_result r = choose(far, b1, far);
+    assert_int_equal(learner_agent_status(agent).executed, far + 1);
+    assert_int_equal(appended(&r, RECORD_LEARNED)->entry.slot, far);
+}
+
 static void a_restart_executes_what_the_journal_holds(void **state)
 {
     (void)state;
@@ -630,6 +648,7 @@ int main(void)
         TEST(a_mark_that_is_not_reached_is_damage),
         TEST(an_executed_slot_is_recorded),
         TEST(a_vote_in_the_journal_is_not_recorded_again),
+        TEST(a_vote_beyond_the_next_marks_window_is_recorded_again),
         TEST(a_restart_executes_what_the_journal_holds),
         TEST(a_restart_brings_back_all_that_was_held),
         TEST(a_restart_recovers_more_bytes_than_are_kept_at_a_time),
