@@ -367,6 +367,7 @@ void machine_recovered(struct machine *m)
     if (m->ghost)
         return;
     if (m->recovered_to >= s->durable_ever) {
+        s->durable_ever = m->recovered_to; /* also what a failed sync had left: it was written and synced once more (J10) */
         checks_up(w->checks, m->id);
     } else if (disk_sim_damaged(m->disk) && m->recovered_to + 1 >= s->group_first) {
         w->result->cut_silently++;
