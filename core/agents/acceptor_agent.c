@@ -96,18 +96,20 @@ static uint64_t held_by_majority(const struct acceptor_agent *agent)
 
 /* The leader at `ballot` is alive, and every slot below `floor` is held durably by a majority of the learners. Votes that are forgotten do
  * not come back, and below its floor an acceptor votes no more: so no other node's word alone is taken for what others hold. A majority of
- * the learners must have said it, too, or this node's own learner: an acceptor that hears few others in a partition hears no majority, and
- * without a floor that rises it would vote no more. */
+ * the learners must have said it, too; or this node's own learner, where the word comes at a ballot that this acceptor could vote at: one
+ * that hears few others in a partition hears no majority, and without a floor that rises it would vote no more. */
 static void hear_leader(struct acceptor_agent *agent, struct ballot ballot, uint64_t floor, uint64_t now)
 {
-    if (ballot_compare(ballot, agent->promised) >= 0 && within_reach(agent, ballot)) {
+    const bool leads = ballot_compare(ballot, agent->promised) >= 0 && within_reach(agent, ballot);
+    if (leads) {
         agent->leader_ballot = ballot;
         agent->leader_heard_at = now;
     }
     if (floor <= agent->floor)
         return;
     const uint64_t majority = held_by_majority(agent), own = agent->held[agent->config.node];
-    const uint64_t held = own > majority && node_set_has(agent->config.learners, agent->config.node) ? own : majority;
+    const bool own_counts = leads && node_set_has(agent->config.learners, agent->config.node);
+    const uint64_t held = own_counts && own > majority ? own : majority;
     if (floor > held)
         floor = held;
     if (floor > agent->floor)

@@ -404,16 +404,20 @@ static void nobody_says_what_others_hold(void **state)
 static void a_learner_of_the_same_node_is_enough(void **state)
 {
     (void)state;
+    struct step_result r;
     struct node_config config = three_nodes(2);
     acceptor_agent_free(agent);
     agent = acceptor_agent_new(&config);
     for (uint64_t slot = 1; slot <= 6; slot++)
         accept(ballot_of(3, 3), slot, "x");
-    hold(1, SLOT_MAX - 1);
     hold(2, 4);
-    beat(ballot_of(3, 3), MESSAGE_LEADING, SLOT_MAX - 1, 0);
-    struct step_result r = prepare(ballot_of(4, 3), 1);
-    assert_int_equal(sent(&r, MESSAGE_PROMISE)->message.floor, 4);
+    const struct ballot b4 = ballot_of(4, 3), absurd = ballot_of(SLOT_MAX - 1, 3);
+    prepare(b4, 1);
+    beat(ballot_of(3, 3), MESSAGE_LEADING, SLOT_MAX - 1, 0); /* not the word of whom it would not vote for */
+    beat(absurd, MESSAGE_LEADING, SLOT_MAX - 1, 0);
+    assert_int_equal(sent((r = prepare(b4, 1), &r), MESSAGE_PROMISE)->message.floor, 1);
+    beat(b4, MESSAGE_LEADING, SLOT_MAX - 1, 0);
+    assert_int_equal(sent((r = prepare(b4, 1), &r), MESSAGE_PROMISE)->message.floor, 4);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
