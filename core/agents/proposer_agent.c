@@ -309,9 +309,8 @@ static void watch_change(struct proposer_agent *agent, uint64_t now)
     }
     if (e->leader == 0 || now - agent->changed_at < agent->config.dead_timeout / 2)
         return;
-    uint8_t unknown = OUTCOME_UNKNOWN;
     while (outstanding_orphaned(&agent->outstanding, &orphan))
-        answer(agent, orphan.token, unknown);
+        answer(agent, orphan.token, OUTCOME_UNKNOWN);
 }
 
 /* Looks after batches that have waited too long: asks a learner that must know, or gives up: with "busy" while it is still queued,
@@ -320,9 +319,8 @@ static void watch_outstanding(struct proposer_agent *agent, uint64_t now)
 {
     const struct node_config *c = &agent->config;
     struct outstanding_overdue overdue;
-    uint8_t unknown = OUTCOME_UNKNOWN;
     while (outstanding_expired(&agent->outstanding, now, c->request_timeout, &overdue)) {
-        answer(agent, overdue.token, overdue.queued ? OUTCOME_BUSY : unknown);
+        answer(agent, overdue.token, overdue.queued ? OUTCOME_BUSY : OUTCOME_UNKNOWN);
         if (!overdue.queued && !is_leading(agent))
             agent->forward_again_at = now + c->request_timeout;
     }
