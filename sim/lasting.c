@@ -171,12 +171,18 @@ static bool some_node_prepares(const struct world *w)
     return false;
 }
 
+/* How long an attempt to lead may take that only its results show to be in vain. */
+static uint64_t attempt(const struct world *w)
+{
+    const struct node_config c = world_slowest(w);
+    return c.request_timeout + c.dead_timeout;
+}
+
 /* By when the cluster has to serve: each proposer may have its turn and waste it. */
 static uint64_t begins_within(const struct world *w, bool results)
 {
-    const struct node_config c = world_slowest(w);
-    uint64_t turns = node_set_count(c.proposers) + 1;
-    return 6 * c.dead_timeout + SECOND + (results ? (turns + 2) * (c.request_timeout + c.dead_timeout) : 0);
+    uint64_t turns = node_set_count(w->plan.config.proposers) + 1;
+    return 6 * world_slowest(w).dead_timeout + SECOND + (results ? (turns + 2) * attempt(w) : 0);
 }
 
 /* The longest time without an answer. */
@@ -193,15 +199,22 @@ static uint64_t watch(struct world *w)
     return longest;
 }
 
+/* Under `highest` a node that cannot get results claims to lead now and then. Its claim is an attempt in vain, and then each other
+ * proposer may have its turn before the one that serves has it again. */
+static uint64_t turns_wasted(const struct world *w, bool results)
+{
+    bool claims = results && world_slowest(w).leader_rule == LEADER_HIGHEST;
+    return claims ? node_set_count(w->plan.config.proposers) - 1 : 0;
+}
+
 static void judge(struct world *w, const struct links *l, bool results)
 {
-    const struct node_config c = world_slowest(w);
-    bool claims = results && c.leader_rule == LEADER_HIGHEST; /* such a claim wastes its time now and then */
-    uint64_t gap_max = 2 * w->plan.clients.patience_us + SECOND + (claims ? c.request_timeout + c.dead_timeout : 0);
+    uint64_t wasted = turns_wasted(w, results);
+    uint64_t gap_max = 2 * w->plan.clients.patience_us + SECOND + wasted * attempt(w);
     run_until(w, w->now + begins_within(w, results));
     w->led = 0;
     uint64_t gap = watch(w);
-    if (failed(w) || !can_serve(w, l) || (gap <= gap_max && w->led <= LED_MAX))
+    if (failed(w) || !can_serve(w, l) || (gap <= gap_max && w->led <= LED_MAX + wasted))
         return; /* a node whose disk was harmed before may have gone meanwhile */
     checks_fail(w->checks, CHECK_LIVENESS_WHILE_CUT,
                 "with quorums in reach: %llu ms without an answer, %llu leaderships in %d s", (unsigned long long)gap / 1000,
