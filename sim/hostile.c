@@ -11,14 +11,17 @@ static uint64_t absurd(struct dice *d)
     return dice_chance(d, 500000) ? edges[dice_roll(d, 8)] : dice_next(d) | UINT64_C(1) << 50;
 }
 
-/* Whatever can be true or absurd. */
-static uint64_t any(struct dice *d) { return dice_chance(d, 500000) ? dice_roll(d, 1000) : absurd(d); }
+/* Whatever can be true, or now and then absurd: one absurd number is enough for a message to be refused. */
+static uint64_t any(struct dice *d) { return dice_chance(d, 850000) ? dice_roll(d, 1000) : absurd(d); }
 
 /* One that is refused, whoever sends it: so far beyond all others, or not the sender's own. */
 static struct ballot ballot_beyond(struct dice *d, const struct node_config *c, uint32_t from)
 {
-    struct ballot b = {absurd(d), dice_chance(d, 700000) ? from : (uint32_t)dice_roll(d, NODE_ID_MAX + 1),
-                       dice_chance(d, 500000) ? 1 : (uint32_t)dice_next(d)};
+    const uint32_t nodes = node_set_count(c->proposers | c->acceptors | c->learners);
+    uint32_t node = from;
+    if (dice_chance(d, 500000))
+        node = (uint32_t)(dice_chance(d, 700000) ? dice_range(d, 1, nodes) : dice_roll(d, NODE_ID_MAX + 1));
+    struct ballot b = {absurd(d), node, dice_chance(d, 500000) ? 1 : (uint32_t)dice_next(d)};
     if (b.node != from && node_set_has(c->proposers, b.node) && dice_chance(d, 500000))
         b.round = dice_roll(d, 1000);
     return b;
