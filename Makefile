@@ -11,6 +11,9 @@ REQUESTS   ?= 1000000
 # How many seeds of the simulator.
 SEEDS ?= 2000
 
+# How many times each planted bug is hunted, each time with other seeds.
+ROUNDS ?= 1
+
 # How long each fuzzer runs.
 SECONDS ?= 10
 
@@ -57,9 +60,9 @@ fuzz: setup-test  ## runs each fuzzer for SECONDS, a line each; what they find w
 	$(call cmake,fuzz)
 	@fuzz/run.sh build/fuzz $(SECONDS)
 
-mutants: setup  ## plants each bug of mutants/, which the simulator must find
+mutants: setup  ## plants each bug of mutants/, which the simulator must find (ROUNDS times)
 	$(call cmake,mutants)
-	@build/mutants/bin/synod sim --mutants
+	@build/mutants/bin/synod sim --mutants --rounds $(ROUNDS)
 
 format: setup-test  ## formats the C sources
 	@git ls-files -co --exclude-standard '*.c' '*.h' | xargs -r clang-format-19 -i

@@ -11,12 +11,13 @@
 #include "sim/campaign.h"
 #include "sim/shrink.h"
 
-enum { SHRINK_RUNS = 400, HUNT_ROUNDS = 5, HUNT_SEEDS_MAX = 2000 };
+enum { SHRINK_RUNS = 400, HUNT_SEEDS_MAX = 2000 };
 
 struct sim {
     uint64_t seed, seeds, jobs, events, strikes;
     uint32_t deployment;
     uint64_t sample;
+    uint64_t rounds;
     const char *only, *without, *trace_file, *history_file, *mutant, *folder;
     bool wasm, both, shrink, explore, sweep, mutants;
     char nodes_folder[4096];
@@ -218,7 +219,7 @@ static int hunt_mutants(const struct sim *s)
     const struct hunt_options options = {
         .world = s->campaign.world,
         .jobs = (uint32_t)s->jobs,
-        .rounds = HUNT_ROUNDS,
+        .rounds = (uint32_t)s->rounds,
         .seeds_max = HUNT_SEEDS_MAX,
         .sample = (uint32_t)s->sample,
     };
@@ -227,7 +228,7 @@ static int hunt_mutants(const struct sim *s)
 
 int verb_sim(int argc, char **argv)
 {
-    static struct sim s = {.seed = 1, .seeds = 1, .strikes = UINT64_MAX};
+    static struct sim s = {.seed = 1, .seeds = 1, .strikes = UINT64_MAX, .rounds = 1};
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
     s.jobs = cores > 0 ? (uint64_t)cores : 1;
     const struct option_row options[] = {
@@ -256,6 +257,8 @@ int verb_sim(int argc, char **argv)
         {"mutants", 0, OPTION_FLAG, .target = &s.mutants, .text = "instead: look for each mutant, until it is caught"},
         {"sample", 0, OPTION_NUMBER, .value = "N", .target = &s.sample, .max = 1000,
          .text = "only so many mutants (0: all)"},
+        {"rounds", 0, OPTION_NUMBER, .value = "N", .target = &s.rounds, .min = 1, .max = HUNT_ROUNDS_MAX,
+         .text = "hunts for each mutant; the median of the seeds they take is printed"},
         {"mutant", 0, OPTION_TEXT, .value = "NAME", .target = &s.mutant, .text = "switch this mutant on"},
         {"shrink", 0, OPTION_FLAG, .target = &s.shrink, .text = "make a failure smaller (of one seed)"},
     };

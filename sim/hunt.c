@@ -8,7 +8,7 @@
 
 #include "core/base/assert.h"
 
-enum { MUTANTS_MAX = 1000, ROUNDS_MAX = 9, SEEDS_APART = 100000, PATIENCE_S = 120 };
+enum { MUTANTS_MAX = 1000, SEEDS_APART = 100000, PATIENCE_S = 120 };
 
 /* A hunt, as the process that goes on it leaves it behind. */
 struct trail {
@@ -18,7 +18,7 @@ struct trail {
 };
 
 struct game {
-    struct trail trails[MUTANTS_MAX + 1][ROUNDS_MAX]; /* by number of the mutant */
+    struct trail trails[MUTANTS_MAX + 1][HUNT_ROUNDS_MAX]; /* by number of the mutant */
 };
 
 /* One mutant, until a check catches it. */
@@ -51,7 +51,7 @@ static int ascending(const void *a, const void *b)
 static bool tell(const struct hunt_options *o, const struct game *game, uint32_t mutant, FILE *out)
 {
     const struct trail *trails = game->trails[mutant];
-    uint32_t seeds[ROUNDS_MAX], caught = 0, by = 0;
+    uint32_t seeds[HUNT_ROUNDS_MAX], caught = 0, by = 0;
     for (uint32_t i = 0; i < o->rounds; i++) {
         seeds[i] = trails[i].caught ? trails[i].seeds : UINT32_MAX;
         caught += trails[i].caught;
@@ -116,7 +116,7 @@ uint32_t hunt(const struct hunt_options *options, FILE *out)
         uint32_t hunt;
     } away[64] = {0};
     uint32_t left[MUTANTS_MAX], got_away = 0, next = 0, done = 0;
-    o.rounds = o.rounds < ROUNDS_MAX ? o.rounds : ROUNDS_MAX;
+    invariant(o.rounds >= 1 && o.rounds <= HUNT_ROUNDS_MAX);
     o.jobs = o.jobs < 64 ? o.jobs : 64;
     uint32_t count = pick(&o, picked), hunts = count * o.rounds;
     struct game *game = mmap(NULL, sizeof *game, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);

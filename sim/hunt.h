@@ -7,10 +7,12 @@
 #include "sim/mutants.h"
 #include "sim/world.h"
 
+enum { HUNT_ROUNDS_MAX = 9 };
+
 struct hunt_options {
     struct world_options world; /* its seed is the first one of the first hunt */
     uint32_t jobs;
-    uint32_t rounds;    /* hunts for each mutant, each with seeds of its own; the median is told */
+    uint32_t rounds;    /* 1 to HUNT_ROUNDS_MAX hunts for each mutant, each with seeds of its own; the median is told */
     uint32_t seeds_max; /* of one hunt */
     uint32_t sample;    /* only so many mutants, which the seed picks; 0: all */
 };
