@@ -6,9 +6,9 @@
 
 #include <sys/types.h>
 
-#include "client/info.h"
-#include "client/load.h"
 #include "host/config.h"
+#include "load/info.h"
+#include "load/load.h"
 
 struct cluster_plan {
     const char *deployment; /* "coordinator", "standalone" or "shared" */

@@ -3,7 +3,7 @@
 #define SYNOD_CLI_DEMO_CHECK_H
 
 #include "cli/cluster.h"
-#include "client/load.h"
+#include "load/load.h"
 
 struct demo_expectation {
     uint64_t requests;

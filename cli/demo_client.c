@@ -13,7 +13,7 @@
 
 #include "cli/cluster.h"
 #include "cli/load_report.h"
-#include "client/info.h"
+#include "load/info.h"
 
 enum { CONNECTIONS = 50, LOOK_INTERVAL_MS = 100, LOOK_TIMEOUT_MS = 1000 };
 

@@ -6,10 +6,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "client/load_packet.h"
 #include "host/engine.h"
 #include "host/node_host.h"
 #include "host/wasmtime_typed.h"
+#include "load/load_packet.h"
 
 #define CLIENT "synod:paxos/client@0.1.0"
 

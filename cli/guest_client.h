@@ -1,10 +1,10 @@
-/* The load generator in the sandbox: each process of client/load.h runs an instance of the client component (wit/client.wit,
+/* The load generator in the sandbox: each process of load/load.h runs an instance of the client component (wit/client.wit,
  * nodes/guest-client.wasm), which reaches the addresses of the options and nothing else. */
 #ifndef SYNOD_CLI_GUEST_CLIENT_H
 #define SYNOD_CLI_GUEST_CLIENT_H
 
-#include "client/load.h"
 #include "io/problem.h"
+#include "load/load.h"
 
 /* Makes `options` run the component. False: it is not there, or cannot do what they ask; `problem` says which. */
 bool guest_client_use(struct load_options *options, struct problem *problem);

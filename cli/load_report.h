@@ -2,7 +2,7 @@
 #ifndef SYNOD_CLI_LOAD_REPORT_H
 #define SYNOD_CLI_LOAD_REPORT_H
 
-#include "client/load.h"
+#include "load/load.h"
 
 /* Progress goes to standard error: on a terminal one line that is rewritten, else a line every few seconds. */
 struct load_progress_line {

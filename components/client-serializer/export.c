@@ -1,11 +1,11 @@
-/* `interface client-serializer`: requests by core/formats/resp.h, answers by client/protocol.h. */
+/* `interface client-serializer`: requests by core/formats/resp.h, answers by load/protocol.h. */
 #include <string.h>
 
-#include "client/protocol_internal.h"
 #include "components/packet.h"
 #include "core/base/memory.h"
 #include "core/formats/batch.h"
 #include "core/formats/resp.h"
+#include "load/protocol_internal.h"
 
 typedef exports_synod_paxos_client_serializer_list_packet_t packets;
 SAME_LIST(struct packet_list, packets);

@@ -1,11 +1,11 @@
-/* What the load generator's worker calls of client/protocol.h, by the import of `interface client-serializer`. Keys and
+/* What the load generator's worker calls of load/protocol.h, by the import of `interface client-serializer`. Keys and
  * values are made here, bytes there. */
 #include <string.h>
 
-#include "client/protocol_internal.h"
 #include "components/packet.h"
 #include "core/base/memory.h"
 #include "core/formats/batch.h"
+#include "load/protocol_internal.h"
 
 typedef synod_paxos_client_serializer_list_packet_t packets;
 SAME_LIST(struct packet_list, packets);

@@ -1,7 +1,7 @@
-/* `interface client`: the load generator's worker (client/load_worker.c) between the sockets of WASI (sockets.c) and the
- * client-serializer. What native processes share (client/load_worker.h), it has for itself: the job says which requests are
+/* `interface client`: the load generator's worker (load/load_worker.c) between the sockets of WASI (sockets.c) and the
+ * client-serializer. What native processes share (load/load_worker.h), it has for itself: the job says which requests are
  * its own. */
-#include "client/load_packet.h"
+#include "load/load_packet.h"
 
 #include "components/packet.h"
 #include "core/base/memory.h"

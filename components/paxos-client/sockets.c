@@ -1,6 +1,6 @@
-/* client/load_sockets.h over the sockets of WASI. A socket's resources are dropped children first: pollables, streams,
+/* load/load_sockets.h over the sockets of WASI. A socket's resources are dropped children first: pollables, streams,
  * socket. */
-#include "client/load_sockets.h"
+#include "load/load_sockets.h"
 
 #include <string.h>
 

@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "client/histogram.h"
+#include "load/histogram.h"
 
 static struct histogram *empty(void)
 {

@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-#include "client/info.h"
+#include "load/info.h"
 
 static bool parse(const char *text, struct node_info *out, char error[256])
 {

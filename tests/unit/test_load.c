@@ -24,7 +24,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "client/load.h"
+#include "load/load.h"
 
 enum { REQUESTS_MAX = 20000, CONNECTIONS_MAX = 64, BUFFER = 64 * 1024 };
 

@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "client/load_packet.h"
 #include "core/base/memory.h"
+#include "load/load_packet.h"
 
 static const struct load_target targets[] = {{"node.example", 6001}, {"2001:db8::1", 6002}};
 static const struct load_address addresses[] = {

@@ -1,11 +1,11 @@
-/* One process of the load generator, beneath client/load.c; or one instance of the client component. */
-#ifndef SYNOD_CLIENT_LOAD_WORKER_H
-#define SYNOD_CLIENT_LOAD_WORKER_H
+/* One process of the load generator, beneath load/load.c; or one instance of the client component. */
+#ifndef SYNOD_LOAD_LOAD_WORKER_H
+#define SYNOD_LOAD_LOAD_WORKER_H
 
 #include <stdatomic.h>
 
-#include "client/load.h"
-#include "client/load_sockets.h"
+#include "load/load.h"
+#include "load/load_sockets.h"
 
 enum { LOAD_PROCESSES_MAX = 256 };
 

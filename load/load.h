@@ -9,11 +9,11 @@
  *                             and counted as unknown
  *   any other error           final: counted as an error
  * A request's latency runs from when it was first sent (mode oneshot: from when its connection was begun). */
-#ifndef SYNOD_CLIENT_LOAD_H
-#define SYNOD_CLIENT_LOAD_H
+#ifndef SYNOD_LOAD_LOAD_H
+#define SYNOD_LOAD_LOAD_H
 
-#include "client/histogram.h"
-#include "client/protocol.h"
+#include "load/histogram.h"
+#include "load/protocol.h"
 
 struct load_target {
     char host[256];
@@ -25,7 +25,7 @@ struct load_address;
 struct load_shared;
 struct load_share;
 
-/* Does the work of process `number` of the load generator, with so many of the connections: client/load_worker.h. */
+/* Does the work of process `number` of the load generator, with so many of the connections: load/load_worker.h. */
 typedef void load_runner(const struct load_options *options, const struct load_address *addresses, uint32_t number,
                          uint32_t connections, struct load_shared *shared, struct load_share *share);
 

@@ -1,4 +1,4 @@
-#include "client/info.h"
+#include "load/info.h"
 
 #include <errno.h>
 #include <hiredis/hiredis.h>

@@ -1,7 +1,7 @@
 /* What a node says about itself: `INFO` on its client port, read back into a struct.
  * Lines are `synod_<name>:<value>`; every other line of the reply is skipped. */
-#ifndef SYNOD_CLIENT_INFO_H
-#define SYNOD_CLIENT_INFO_H
+#ifndef SYNOD_LOAD_INFO_H
+#define SYNOD_LOAD_INFO_H
 
 #include "core/base/types.h"
 

@@ -1,5 +1,5 @@
-/* client/load_sockets.h over epoll. */
-#include "client/load_sockets.h"
+/* load/load_sockets.h over epoll. */
+#include "load/load_sockets.h"
 
 #include <errno.h>
 #include <netdb.h>

@@ -1,4 +1,4 @@
-#include "client/histogram.h"
+#include "load/histogram.h"
 
 static const uint64_t half = UINT64_C(1) << HISTOGRAM_HALF_BITS;
 

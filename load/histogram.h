@@ -12,8 +12,8 @@
  * so that what comes out is at most 1/128 (0.8 %) above what went in. Larger values count as the largest. Minimum,
  * maximum, sum and count are exact. The struct has no pointers: it may live in memory shared between processes, each
  * filling its own, merged at the end. The unit is the caller's; the load generator's is the microsecond. */
-#ifndef SYNOD_CLIENT_HISTOGRAM_H
-#define SYNOD_CLIENT_HISTOGRAM_H
+#ifndef SYNOD_LOAD_HISTOGRAM_H
+#define SYNOD_LOAD_HISTOGRAM_H
 
 #include <stdint.h>
 

@@ -7,8 +7,8 @@
  *
  * Request `n` has the key "key:" and twelve decimal digits of n (modulo the key space when there is one); the value of a
  * SET is the same digits, cut or filled up with 'x' to the size asked for, so that anybody can tell what a key holds. */
-#ifndef SYNOD_CLIENT_PROTOCOL_H
-#define SYNOD_CLIENT_PROTOCOL_H
+#ifndef SYNOD_LOAD_PROTOCOL_H
+#define SYNOD_LOAD_PROTOCOL_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,8 +1,8 @@
-/* What the files of client/protocol.h share. */
-#ifndef SYNOD_CLIENT_PROTOCOL_INTERNAL_H
-#define SYNOD_CLIENT_PROTOCOL_INTERNAL_H
+/* What the files of load/protocol.h share. */
+#ifndef SYNOD_LOAD_PROTOCOL_INTERNAL_H
+#define SYNOD_LOAD_PROTOCOL_INTERNAL_H
 
-#include "client/protocol.h"
+#include "load/protocol.h"
 
 enum {
     KEY_DIGITS = 12,

@@ -1,4 +1,4 @@
-#include "client/load.h"
+#include "load/load.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,7 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "client/load_worker.h"
+#include "load/load_worker.h"
 
 struct load {
     const struct load_options *options;

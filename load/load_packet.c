@@ -1,4 +1,4 @@
-#include "client/load_packet.h"
+#include "load/load_packet.h"
 
 #include "core/base/cursor.h"
 #include "core/base/memory.h"

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "client/protocol_internal.h"
+#include "load/protocol_internal.h"
 
 /* etcd's gateway takes key and value in Base64: nothing to patch, so the template is the head of the request only. */
 bool etcd_template(struct request_maker *m)

@@ -13,11 +13,11 @@
  *         there was none): 8 each
  *     64  the histogram of latencies: its fields in order, 8 each
  *         the first error, the problem: texts of 160 and 256, with zeros behind */
-#ifndef SYNOD_CLIENT_LOAD_PACKET_H
-#define SYNOD_CLIENT_LOAD_PACKET_H
+#ifndef SYNOD_LOAD_LOAD_PACKET_H
+#define SYNOD_LOAD_LOAD_PACKET_H
 
-#include "client/load_worker.h"
 #include "core/formats/packet.h"
+#include "load/load_worker.h"
 
 /* What one instance of the component does: requests [first, options.requests) over so many connections, of a load whose
  * protocol is RESP. */

@@ -1,10 +1,10 @@
-/* The sockets of one process of the load generator: what client/load_worker.c needs of the system it runs on. There are two
- * lives: epoll (client/load_sockets.c) and the sockets of WASI (components/paxos-client/sockets.c).
+/* The sockets of one process of the load generator: what load/load_worker.c needs of the system it runs on. There are two
+ * lives: epoll (load/load_sockets.c) and the sockets of WASI (components/paxos-client/sockets.c).
  *
  * Sockets are numbered, as the connections that they belong to. Nothing here waits but load_sockets_wait, from within which
  * the worker is told what has happened; it may call anything but load_sockets_wait and load_sockets_free then. */
-#ifndef SYNOD_CLIENT_LOAD_SOCKETS_H
-#define SYNOD_CLIENT_LOAD_SOCKETS_H
+#ifndef SYNOD_LOAD_LOAD_SOCKETS_H
+#define SYNOD_LOAD_LOAD_SOCKETS_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,4 +1,4 @@
-#include "client/protocol_internal.h"
+#include "load/protocol_internal.h"
 
 #include <stdio.h>
 #include <stdlib.h>

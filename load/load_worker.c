@@ -8,9 +8,9 @@
  *               Both together never exceed the pipeline. While `moving`, `blocked` or paused it sends nothing new.
  *   DONE        closed, no request left for it
  *
- * It makes no system call and knows no format: sockets are those of client/load_sockets.h, bytes those of client/protocol.h,
+ * It makes no system call and knows no format: sockets are those of load/load_sockets.h, bytes those of load/protocol.h,
  * and both have a second life, so that the client component is this same file (components/paxos-client). */
-#include "client/load_worker.h"
+#include "load/load_worker.h"
 
 #include <stdarg.h>
 #include <stdlib.h>

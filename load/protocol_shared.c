@@ -1,8 +1,8 @@
-/* What native code and the client component share of client/protocol.h: keys, values, and RESP's answers. No system call,
+/* What native code and the client component share of load/protocol.h: keys, values, and RESP's answers. No system call,
  * and nothing formatted. */
 #include <string.h>
 
-#include "client/protocol_internal.h"
+#include "load/protocol_internal.h"
 
 enum { ANSWER_ELEMENTS_MAX = 1024 * 1024 };
 
