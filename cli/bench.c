@@ -7,9 +7,9 @@
 #include "cli/bench.h"
 #include "cli/guest_client.h"
 #include "cli/load_report.h"
-#include "cli/options.h"
 #include "cli/verbs.h"
 #include "host/config.h"
+#include "host/options.h"
 
 enum { TARGETS_MAX = 64 };
 
@@ -193,8 +193,8 @@ int verb_bench(int argc, char **argv)
         {"json", 0, OPTION_FLAG, .target = &b.json, .text = "print the statistics as JSON"},
         {"quiet", 'q', OPTION_FLAG, .target = &b.quiet, .text = "no progress"},
     };
-    const struct verb_help help = {
-        .name = "bench",
+    const struct command_help help = {
+        .command = "synod bench",
         .description =
             "Puts load on a cluster that runs, in a closed loop: every connection keeps --pipeline requests outstanding.\n"
             "Follows -MOVED to the leader; waits and sends again when there is none. Prints count, min, max, mean,\n"

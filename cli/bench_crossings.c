@@ -275,8 +275,8 @@ int bench_crossings(int argc, char **argv)
          .text = "how long each boundary is crossed in a round, at each size"},
         BENCH_OUTPUT_OPTIONS(x.output),
     };
-    const struct verb_help help = {
-        .name = "bench crossings",
+    const struct command_help help = {
+        .command = "synod bench crossings",
         .description =
             "Measures what a call costs across each boundary of a node, with 0 to 262144 bytes: between host and\n"
             "components, between components, into the host's serializer and WASI; for comparison a native function, which\n"

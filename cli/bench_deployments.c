@@ -89,8 +89,8 @@ int bench_deployments(int argc, char **argv)
          .text = "interleaved repetitions, whose median counts"},
         BENCH_OUTPUT_OPTIONS(o.output),
     };
-    const struct verb_help help = {
-        .name = "bench deployments",
+    const struct command_help help = {
+        .command = "synod bench deployments",
         .description =
             "Puts the same load on three clusters of three proposers, three acceptors and three learners: one role a\n"
             "process (standalone: nine processes), one node of each role a process (shared: three), all roles in each\n"

@@ -138,8 +138,8 @@ int bench_overhead(int argc, char **argv)
          .text = "only these: native, host, host-serializer, guest-storage, guest-tcp, guest-udp, all-guest"},
         BENCH_OUTPUT_OPTIONS(o.output),
     };
-    const struct verb_help help = {
-        .name = "bench overhead",
+    const struct command_help help = {
+        .command = "synod bench overhead",
         .description =
             "Puts the same load on clusters of three coordinators that are composed differently: as native code; as\n"
             "components with network and storage in the host (host), then with the serializer in the host, too, or with\n"

@@ -456,8 +456,8 @@ int bench_restarts(int argc, char **argv)
         {"part", 0, OPTION_TEXT, .value = "NAME", .target = &r.part, .text = "which part breaks; any: each in turn"},
         BENCH_OUTPUT_OPTIONS(r.output),
     };
-    const struct verb_help help = {
-        .name = "bench restarts",
+    const struct command_help help = {
+        .command = "synod bench restarts",
         .description =
             "Starts three coordinators that are made of parts which break on demand (../faulty/nodes beside the composed\n"
             "nodes), sets keys, and makes one node break again and again while one client sets more. Prints how long that\n"

@@ -5,8 +5,8 @@
 
 #include <stdint.h>
 
-#include "cli/options.h"
 #include "cli/plot.h"
+#include "host/options.h"
 
 enum { BENCH_COLUMNS_MAX = 16, BENCH_ROWS_MAX = 16, BENCH_PARAMETERS_MAX = 8 };
 

@@ -97,8 +97,8 @@ int bench_waiting(int argc, char **argv)
          .text = "interleaved repetitions, whose median counts"},
         BENCH_OUTPUT_OPTIONS(o.output),
     };
-    const struct verb_help help = {
-        .name = "bench waiting",
+    const struct command_help help = {
+        .command = "synod bench waiting",
         .description =
             "Compares nodes that sleep until something happens with nodes that look for it every millisecond and every 100\n"
             "microseconds (`waiting: polling`, `tick_micros`): processor time of three idle coordinators together, and\n"

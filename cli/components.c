@@ -7,12 +7,12 @@
 
 #include <openssl/evp.h>
 
-#include "cli/options.h"
 #include "cli/verbs.h"
 #include "host/component_names.h"
 #include "host/component_types.h"
 #include "host/engine.h"
 #include "host/node_host.h"
+#include "host/options.h"
 
 struct listing {
     struct engine *engine; /* NULL: names are enough */
@@ -134,8 +134,8 @@ int verb_components(int argc, char **argv)
         {"all", 'a', OPTION_FLAG, .target = &listing.all,
          .text = "show the functions and types of each interface, too (compiles what has not been compiled yet)"},
     };
-    const struct verb_help help = {
-        .name = "components",
+    const struct command_help help = {
+        .command = "synod components",
         .operands = "[FILE...]",
         .operands_max = 1000,
         .description =

@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/options.h"
 #include "cli/verbs.h"
 #include "host/config.h"
+#include "host/options.h"
 #include "io/config_packet.h"
 
 static int list_keys(void)
@@ -82,8 +82,8 @@ static int verb_export(int argc, char **argv)
          .text = "its data, below the one folder that it is given; `.` is that folder itself (default node-ID)"},
         {"output", 'o', OPTION_TEXT, .required = true, .value = "FILE", .target = &output, .text = "the file to write"},
     };
-    const struct verb_help help = {
-        .name = "config export",
+    const struct command_help help = {
+        .command = "synod config export",
         .description =
             "Writes the settings of one node as it reads them when its network and storage are in the sandbox: for running\n"
             "it under any WASI host.\n",
@@ -118,8 +118,8 @@ int verb_config(int argc, char **argv)
     const struct option_row rows[] = {
         {"config", 'c', OPTION_TEXT, .value = "FILE", .target = &file, .text = "configuration to check"},
     };
-    const struct verb_help help = {
-        .name = "config",
+    const struct command_help help = {
+        .command = "synod config",
         .description =
             "Checks a configuration file and says in one line what is wrong with it. Without a file: lists every\n"
             "key with type, default, range and meaning (Markdown, as in docs/configuration.md).\n"

@@ -16,8 +16,8 @@
 #include "cli/cluster.h"
 #include "cli/demo_check.h"
 #include "cli/load_report.h"
-#include "cli/options.h"
 #include "cli/verbs.h"
+#include "host/options.h"
 
 enum {
     READY_TIMEOUT_MS = 60000,
@@ -265,8 +265,8 @@ int verb_demo(int argc, char **argv)
          .text = "run the native build of the nodes instead of the components"},
         {"keep", 'k', OPTION_FLAG, .target = &d.keep, .text = "keep the folder with configuration, data and logs"},
     };
-    const struct verb_help help = {
-        .name = "demo",
+    const struct command_help help = {
+        .command = "synod demo",
         .description =
             "Starts a cluster on this machine in a folder of its own (in $TMPDIR, else /var/tmp), puts load on it,\n"
             "prints the statistics, checks that all nodes have the same state and that nothing was lost, and\n"

@@ -3,10 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/options.h"
 #include "cli/verbs.h"
 #include "core/base/memory.h"
 #include "host/config.h"
+#include "host/options.h"
 #include "io/data_folder.h"
 
 static bool format_node(const struct config *config, uint32_t node, const char *path, const char *governed,
@@ -91,8 +91,8 @@ int verb_init(int argc, char **argv)
         {"regovern", 0, OPTION_FLAG, .target = &regovern,
          .text = "accept the configuration's governed settings for a folder that is formatted"},
     };
-    const struct verb_help help = {
-        .name = "init",
+    const struct command_help help = {
+        .command = "synod init",
         .description =
             "Formats the data folder of a node: makes <data>/node-<ID> and gives it a random instance id. Done once in a\n"
             "node's life; a folder that holds anything is never touched. A node that lost its disk must not simply be\n"

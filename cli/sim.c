@@ -4,10 +4,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cli/options.h"
 #include "cli/sim_studies.h"
 #include "cli/verbs.h"
 #include "host/node_host.h"
+#include "host/options.h"
 #include "sim/campaign.h"
 #include "sim/shrink.h"
 
@@ -262,8 +262,8 @@ int verb_sim(int argc, char **argv)
         {"mutant", 0, OPTION_TEXT, .value = "NAME", .target = &s.mutant, .text = "switch this mutant on"},
         {"shrink", 0, OPTION_FLAG, .target = &s.shrink, .text = "make a failure smaller (of one seed)"},
     };
-    const struct verb_help help = {
-        .name = "sim",
+    const struct command_help help = {
+        .command = "synod sim",
         .description =
             "Runs whole clusters in a simulated world, with faulty networks, disks, clocks, processes and components, and\n"
             "checks every rule they must keep. A seed decides everything: the same seed gives the same run.\n",

@@ -8,13 +8,13 @@
 #include <uv.h>
 
 #include "cli/demo_client.h"
-#include "cli/options.h"
 #include "cli/verbs.h"
 #include "host/descriptors.h"
 #include "host/engine.h"
 #include "host/limits.h"
 #include "host/logger.h"
 #include "host/node_host.h"
+#include "host/options.h"
 
 /* Signals that end the nodes in good order. */
 static const struct stop_signal {
@@ -257,8 +257,8 @@ int verb_start(int argc, char **argv)
          .text = "the group to run, counted from 1 in the order of the configuration"},
         {"native", 0, OPTION_FLAG, .target = &native, .text = "run the same parts as native code instead of WebAssembly"},
     };
-    const struct verb_help help = {
-        .name = "start",
+    const struct command_help help = {
+        .command = "synod start",
         .description =
             "Runs a node, and in the same process all nodes of its group, until SIGINT or SIGTERM (once: in good order, within\n"
             "grace_period_ms; twice: at once) or until one of them fails, which ends them all. SIGHUP ends them in good order,\n"

@@ -7,10 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/options.h"
 #include "cli/verbs.h"
 #include "core/base/memory.h"
 #include "host/config.h"
+#include "host/options.h"
 
 enum { VALUE_MAX = 96 };
 
@@ -266,8 +266,8 @@ int verb_status(int argc, char **argv)
          .text = "how long to wait for a node"},
         {"json", 'j', OPTION_FLAG, .target = &json, .text = "print JSON instead of a table"},
     };
-    const struct verb_help help = {
-        .name = "status",
+    const struct command_help help = {
+        .command = "synod status",
         .description =
             "Asks every node on its client port how it is and prints a line each. CHOSEN, EXECUTED and HELD are the first\n"
             "slots that are not chosen, executed, durably held. Nodes that executed as much have the same state hash.\n",

@@ -4,8 +4,8 @@
 #include <wasmtime.h>
 #endif
 
-#include "cli/options.h"
 #include "cli/verbs.h"
+#include "host/options.h"
 #include "io/problem.h"
 
 /* The build passes the text of the file VERSION. */
@@ -29,8 +29,8 @@
 
 int verb_version(int argc, char **argv)
 {
-    static const struct verb_help help = {
-        .name = "version",
+    static const struct command_help help = {
+        .command = "synod version",
         .description = "Shows the version of this program, of the WebAssembly runtime in it, and how it was built.\n",
         .examples = "  synod version\n",
     };

@@ -5,7 +5,7 @@
 
 #include <cmocka.h>
 
-#include "cli/options.c" /* the command is no library */
+#include "host/options.c" /* the command is no library */
 
 #include <unistd.h>
 
@@ -21,8 +21,8 @@ static const struct option_row rows[] = {
     {"number", 'n', OPTION_NUMBER, .value = "N", .target = &number, .min = 2, .max = 64, .text = "a number"},
     {"colour", 0, OPTION_CHOICE, .value = "COLOUR", .target = &colour, .choices = colours, .text = "a colour"},
 };
-static struct verb_help help = {
-    .name = "try",
+static struct command_help help = {
+    .command = "synod try",
     .operands = "FILE...",
     .operands_max = 2,
     .description = "Tries.\n",

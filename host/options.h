@@ -1,6 +1,7 @@
-/* Options of the verbs: a table each, from which both the parsing and the help text come. */
-#ifndef SYNOD_CLI_OPTIONS_H
-#define SYNOD_CLI_OPTIONS_H
+/* Options of a command: a table, from which both the parsing and the help text come. A command is a program with its verb, if it
+ * has verbs: `synod init`, `synod-sim`. */
+#ifndef SYNOD_HOST_OPTIONS_H
+#define SYNOD_HOST_OPTIONS_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -26,9 +27,9 @@ struct option_row {
     const char *text;
 };
 
-/* All that a verb says of itself. `--help` (and -h) is understood by every verb. */
-struct verb_help {
-    const char *name;     /* "init" */
+/* All that a command says of itself. Every command understands `--help` and `-h`. */
+struct command_help {
+    const char *command;  /* "synod init" */
     const char *operands; /* "FILE...", or NULL: none */
     size_t operands_min;
     size_t operands_max;
@@ -39,12 +40,12 @@ struct verb_help {
     const char *examples;   /* lines "  synod init ...\n" */
 };
 
-/* Parses a verb's arguments (argv[0] is the verb). Returns OPTIONS_GO_ON, with *first_operand (which may be NULL) the index
- * in argv of the first operand; otherwise the help or one line of error has been printed and the verb returns that code. */
+/* Parses the arguments that follow argv[0], whatever that is. Returns OPTIONS_GO_ON, with *first_operand (which may be NULL) the
+ * index in argv of the first operand; otherwise the help or one line of error has been printed and the command returns that code. */
 enum { OPTIONS_GO_ON = -1 };
-int options_parse(const struct verb_help *help, int argc, char **argv, int *first_operand);
+int options_parse(const struct command_help *help, int argc, char **argv, int *first_operand);
 
-/* Writes the help of a verb to standard output. */
-void options_help(const struct verb_help *help);
+/* Writes the help of a command to standard output. */
+void options_help(const struct command_help *help);
 
 #endif

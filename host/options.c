@@ -1,4 +1,4 @@
-#include "cli/options.h"
+#include "host/options.h"
 
 #include <getopt.h>
 #include <inttypes.h>
@@ -38,10 +38,10 @@ static void print_default(const struct option_row *row)
     printf("%s\n", row->required ? " (required)" : "");
 }
 
-void options_help(const struct verb_help *help)
+void options_help(const struct command_help *help)
 {
     char left[COLUMN_MAX];
-    printf("synod %s%s%s%s\n\n%s\noptions:\n", help->name, help->option_count > 0 ? " [options]" : "",
+    printf("%s%s%s%s\n\n%s\noptions:\n", help->command, help->option_count > 0 ? " [options]" : "",
            help->operands != NULL ? " " : "", help->operands != NULL ? help->operands : "", help->description);
     for (size_t i = 0; i < help->option_count; i++) {
         const struct option_row *row = &help->options[i];
@@ -61,28 +61,28 @@ void options_help(const struct verb_help *help)
 
 /* ---- Parsing ---- */
 
-static int refuse(const struct verb_help *help, const char *what, const char *which)
+static int refuse(const struct command_help *help, const char *what, const char *which)
 {
-    fprintf(stderr, "synod %s: %s%s; see synod %s --help\n", help->name, what, which, help->name);
+    fprintf(stderr, "%s: %s%s; see %s --help\n", help->command, what, which, help->command);
     return EXIT_BAD_INPUT;
 }
 
-static int read_number(const struct verb_help *help, const struct option_row *row, const char *text)
+static int read_number(const struct command_help *help, const struct option_row *row, const char *text)
 {
     uint64_t sum = 0;
     bool fits = text[0] != '\0' && text[strspn(text, "0123456789")] == '\0';
     for (const char *p = text; fits && *p != '\0'; p++)
         fits = !__builtin_mul_overflow(sum, UINT64_C(10), &sum) && !__builtin_add_overflow(sum, (uint64_t)(*p - '0'), &sum);
     if (!fits || sum < row->min || sum > row->max) {
-        fprintf(stderr, "synod %s: --%s: '%s' is not a whole number in %" PRIu64 "..%" PRIu64 "\n", help->name, row->name,
-                text, row->min, row->max);
+        fprintf(stderr, "%s: --%s: '%s' is not a whole number in %" PRIu64 "..%" PRIu64 "\n", help->command, row->name, text,
+                row->min, row->max);
         return EXIT_BAD_INPUT;
     }
     *(uint64_t *)row->target = sum;
     return OPTIONS_GO_ON;
 }
 
-static int read_choice(const struct verb_help *help, const struct option_row *row, const char *text)
+static int read_choice(const struct command_help *help, const struct option_row *row, const char *text)
 {
     for (uint32_t i = 0; row->choices[i] != NULL; i++) {
         if (strcmp(row->choices[i], text) == 0) {
@@ -90,14 +90,14 @@ static int read_choice(const struct verb_help *help, const struct option_row *ro
             return OPTIONS_GO_ON;
         }
     }
-    fprintf(stderr, "synod %s: --%s: '%s' is not one of:", help->name, row->name, text);
+    fprintf(stderr, "%s: --%s: '%s' is not one of:", help->command, row->name, text);
     for (size_t i = 0; row->choices[i] != NULL; i++)
         fprintf(stderr, "%s %s", i > 0 ? "," : "", row->choices[i]);
     fputc('\n', stderr);
     return EXIT_BAD_INPUT;
 }
 
-static int read_value(const struct verb_help *help, const struct option_row *row, const char *text)
+static int read_value(const struct command_help *help, const struct option_row *row, const char *text)
 {
     switch (row->kind) {
     case OPTION_FLAG:
@@ -114,7 +114,7 @@ static int read_value(const struct verb_help *help, const struct option_row *row
 }
 
 /* Fills in what getopt_long wants to know. The leading ':' makes it silent and tells a missing value apart. */
-static void getopt_tables(const struct verb_help *help, struct option *longs, char *letters)
+static void getopt_tables(const struct command_help *help, struct option *longs, char *letters)
 {
     *letters++ = ':';
     *letters++ = HELP_VALUE;
@@ -135,7 +135,7 @@ static void getopt_tables(const struct verb_help *help, struct option *longs, ch
 }
 
 /* The row that getopt_long's answer means; NULL: none. */
-static const struct option_row *row_of(const struct verb_help *help, int value)
+static const struct option_row *row_of(const struct command_help *help, int value)
 {
     for (size_t i = 0; i < help->option_count; i++)
         if (value == LONG_BASE + (int)i || (help->options[i].letter != 0 && value == help->options[i].letter))
@@ -144,7 +144,7 @@ static const struct option_row *row_of(const struct verb_help *help, int value)
 }
 
 /* The tables are the program's own: every help text has all its words, or no verb works. */
-static void check_table(const struct verb_help *help)
+static void check_table(const struct command_help *help)
 {
     if (help->option_count > ROWS_MAX || help->description == NULL)
         abort();
@@ -156,7 +156,7 @@ static void check_table(const struct verb_help *help)
     }
 }
 
-int options_parse(const struct verb_help *help, int argc, char **argv, int *first_operand)
+int options_parse(const struct command_help *help, int argc, char **argv, int *first_operand)
 {
     struct option longs[ROWS_MAX + 2];
     char letters[2 * ROWS_MAX + 3];
