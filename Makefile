@@ -54,7 +54,7 @@ native: setup  ## everything that needs no WebAssembly component, with its unit 
 	@ctest --preset native
 
 sim: build  ## runs SEEDS seeds of the simulator on all cores; prints what happened and what was reached
-	build/bin/synod sim --seeds $(SEEDS)
+	build/bin/synod-sim --seeds $(SEEDS)
 
 fuzz: setup-test  ## runs each fuzzer for SECONDS, a line each; what they find worth keeping goes to build/fuzz/corpus/
 	$(call cmake,fuzz)
@@ -62,7 +62,7 @@ fuzz: setup-test  ## runs each fuzzer for SECONDS, a line each; what they find w
 
 mutants: setup  ## plants each bug of mutants/, which the simulator must find (ROUNDS times)
 	$(call cmake,mutants)
-	@build/mutants/bin/synod sim --mutants --rounds $(ROUNDS)
+	@build/mutants/bin/synod-sim --mutants --rounds $(ROUNDS)
 
 format: setup-test  ## formats the C sources
 	@git ls-files -co --exclude-standard '*.c' '*.h' | xargs -r clang-format-19 -i

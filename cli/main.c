@@ -12,7 +12,6 @@ int main(int argc, char **argv)
         {"components", verb_components, "show the components a node is made of"},
         {"demo", verb_demo, "run a cluster with clients on this machine and check the result"},
         {"bench", verb_bench, "put load on a cluster and measure"},
-        {"sim", verb_sim, "run clusters in a simulated world and check every rule"},
         {"version", verb_version, "show the versions of this program and its runtime"},
     };
     static const struct program synod = {
@@ -25,7 +24,7 @@ int main(int argc, char **argv)
                       "  2  wrong command line or configuration, a port in use, a component that cannot be used\n"
                       "  3  data folder: not formatted, another node's, in use, corrupt\n"
                       "  4  a sync to disk failed: final, do not restart the node on this disk\n"
-                      "  5  demo, bench or sim: the result is not what it must be\n"
+                      "  5  demo or bench: the result is not what it must be\n"
                       "  6  the node's state is not that of a majority: final, it must not go on\n",
     };
     return program_run(&synod, argc, argv);

@@ -10,7 +10,6 @@ int verb_config(int argc, char **argv);
 int verb_components(int argc, char **argv);
 int verb_demo(int argc, char **argv);
 int verb_bench(int argc, char **argv);
-int verb_sim(int argc, char **argv);
 int verb_version(int argc, char **argv);
 
 #endif

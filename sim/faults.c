@@ -1,4 +1,4 @@
-/* The table of faults: what each must lead to. It is what `synod sim` is judged by, so it says no more than the design
+/* The table of faults: what each must lead to. It is what `synod-sim` is judged by, so it says no more than the design
  * promises (sections 4 and 5 there; docs/disk-format.md says what recovery can and cannot notice).
  *
  * "A minority" of nodes means: so few that the others still have both quorums of acceptors and a majority of learners.

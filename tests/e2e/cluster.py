@@ -40,10 +40,15 @@ def wait_until(condition, timeout_s, what):
     return result
 
 
-def run(*arguments, timeout_s=60, **more):
+def program(name):
+    """The path of another program of this project, which lies beside the command."""
+    return str(Path(SYNOD).parent / name)
+
+
+def run(*arguments, command=SYNOD, timeout_s=60, **more):
     """Runs the command to its end, and returns what subprocess.run does."""
     return subprocess.run(
-        [SYNOD, *map(str, arguments)], capture_output=True, text=True, timeout=timeout_s, stdin=subprocess.DEVNULL, **more
+        [command, *map(str, arguments)], capture_output=True, text=True, timeout=timeout_s, stdin=subprocess.DEVNULL, **more
     )
 
 

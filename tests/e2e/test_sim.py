@@ -1,4 +1,4 @@
-"""`synod sim` as a user runs it: seeds, both lives, failures, files; and what its clients were told, judged by somebody else.
+"""`synod-sim` as a user runs it: seeds, both lives, failures, files; and what its clients were told, judged by somebody else.
 
 The judge of the simulator is C (sim/linearizability.c). This one shares nothing with it but the file: for each key it tries the
 operations that may come next (those called before any other one that is left returned), remembers where it has been, and goes back
@@ -10,11 +10,13 @@ from collections import defaultdict
 
 import pytest
 
-from cluster import BAD_INPUT, OK, run
+from cluster import BAD_INPUT, OK, program, run
+
+SIM = program("synod-sim")
 
 
 def sim(*arguments):
-    done = run("sim", *arguments, timeout_s=300)
+    done = run(*arguments, command=SIM, timeout_s=300)
     assert done.returncode == OK, done.stdout + done.stderr
     return done.stdout
 
@@ -140,5 +142,5 @@ def test_bad_options():
         (["--mutants"], "no mutants in this build"),
         (["--trace", "/nowhere/at/all"], "cannot write /nowhere/at/all"),
     ]:
-        done = run("sim", *arguments)
+        done = run(*arguments, command=SIM)
         assert done.returncode == BAD_INPUT and error in done.stderr and done.stderr.count("\n") == 1, done.stderr

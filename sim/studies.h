@@ -1,6 +1,6 @@
-/* What `synod sim` does besides running seeds. Each prints what it finds and returns the exit code. */
-#ifndef SYNOD_CLI_SIM_STUDIES_H
-#define SYNOD_CLI_SIM_STUDIES_H
+/* What `synod-sim` does besides running seeds. Each prints what it finds and returns the exit code. */
+#ifndef SYNOD_SIM_STUDIES_H
+#define SYNOD_SIM_STUDIES_H
 
 #include "sim/hunt.h"
 

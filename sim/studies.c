@@ -1,4 +1,4 @@
-#include "cli/sim_studies.h"
+#include "sim/studies.h"
 
 #include <stdio.h>
 #include <time.h>
@@ -51,7 +51,7 @@ int sim_sweep(uint64_t seed, const char *folder)
     double began = seconds_now();
     bool sound = sweep_run(&options, &r, why, sizeof why);
     if (!sound && r.calls == 0) {
-        fprintf(stderr, "synod sim: %s\n", why);
+        fprintf(stderr, "synod-sim: %s\n", why);
         return EXIT_BAD_INPUT;
     }
     printf("a journal of %llu records in %llu groups and %llu segments, %llu bytes, written by %llu calls; %.1f s\n",
@@ -74,7 +74,7 @@ int sim_mutants(const struct hunt_options *options)
 {
     double began = seconds_now();
     if (mutants_count() == 0) {
-        fprintf(stderr, "synod sim: there are no mutants in this build; see `make mutants`\n");
+        fprintf(stderr, "synod-sim: there are no mutants in this build; see `make mutants`\n");
         return EXIT_BAD_INPUT;
     }
     uint32_t got_away = hunt(options, stdout);

@@ -1,15 +1,15 @@
-/* `synod sim`: whole clusters in a simulated world that a seed decides. */
+/* `synod-sim`: whole clusters in a simulated world that a seed decides. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "cli/sim_studies.h"
-#include "cli/verbs.h"
 #include "host/node_host.h"
 #include "host/options.h"
+#include "host/program.h"
 #include "sim/campaign.h"
 #include "sim/shrink.h"
+#include "sim/studies.h"
 
 enum { SHRINK_RUNS = 400, HUNT_SEEDS_MAX = 2000 };
 
@@ -40,7 +40,7 @@ static bool read_faults(const char *text, uint64_t *set)
                 *set |= UINT64_C(1) << i;
         }
         if (*set == before && !(len == 4 && memcmp(at, "none", 4) == 0)) {
-            fprintf(stderr, "synod sim: '%.*s' is no fault; every run of several seeds lists them\n", (int)len, at);
+            fprintf(stderr, "synod-sim: '%.*s' is no fault; every run of several seeds lists them\n", (int)len, at);
             return false;
         }
         at += at[len] == ',' ? len + 1 : len;
@@ -53,9 +53,9 @@ static bool set_mutant(const char *name)
     uint32_t mutant = mutant_find(name);
     mutant_choose(mutant);
     if (mutants_count() == 0)
-        fprintf(stderr, "synod sim: there are no mutants in this build; see `make mutants`\n");
+        fprintf(stderr, "synod-sim: there are no mutants in this build; see `make mutants`\n");
     else if (mutant == 0)
-        fprintf(stderr, "synod sim: '%s' is no mutant\n", name);
+        fprintf(stderr, "synod-sim: '%s' is no mutant\n", name);
     return mutant != 0;
 }
 
@@ -79,7 +79,7 @@ static bool set_up(struct sim *s)
     node_host_file(file, sizeof file, s->nodes_folder,
                    &(struct config_node){.role = ROLE_COORDINATOR, .serializer = PLACE_GUEST}, LEADER_STICKY);
     if ((s->wasm || s->both) && access(file, R_OK) != 0) {
-        fprintf(stderr, "synod sim: there is no %s; build the components, or set SYNOD_NODES\n", file);
+        fprintf(stderr, "synod-sim: there is no %s; build the components, or set SYNOD_NODES\n", file);
         return false;
     }
     s->campaign.wasm = s->wasm;
@@ -95,7 +95,7 @@ static FILE *open_file(const char *path)
         return NULL;
     FILE *file = fopen(path, "w");
     if (file == NULL)
-        fprintf(stderr, "synod sim: cannot write %s\n", path);
+        fprintf(stderr, "synod-sim: cannot write %s\n", path);
     return file;
 }
 
@@ -104,7 +104,7 @@ static FILE *open_file(const char *path)
 /* The one command that shows this failure again. */
 static void print_command(const struct sim *s, const struct world_options *w)
 {
-    printf("replay: synod sim --seed %llu", (unsigned long long)w->plan.seed);
+    printf("replay: synod-sim --seed %llu", (unsigned long long)w->plan.seed);
     if (w->plan.deployment != DEPLOYMENT_ANY)
         printf(" --deployment %s", deployment_names[w->plan.deployment]);
     if (w->plan.events != 0 && w->plan.events != PLAN_EVENTS)
@@ -163,7 +163,7 @@ static int run_one(struct sim *s)
     if (s->wasm) {
         const struct engine_options options = {.turn_timeout = WORLD_TURN_TIMEOUT_US};
         if (!engine_open(&w.engine, &options, &problem)) {
-            fprintf(stderr, "synod sim: %s\n", problem.text);
+            fprintf(stderr, "synod-sim: %s\n", problem.text);
             return problem.exit_code;
         }
     }
@@ -195,7 +195,7 @@ static int run_many(struct sim *s)
     struct problem problem;
     s->campaign.progress = stderr;
     if (!campaign_run(&s->campaign, &result, &problem)) {
-        fprintf(stderr, "synod sim: %s\n", problem.text);
+        fprintf(stderr, "synod-sim: %s\n", problem.text);
         return problem.exit_code;
     }
     campaign_print(&result, stdout);
@@ -226,8 +226,9 @@ static int hunt_mutants(const struct sim *s)
     return sim_mutants(&options);
 }
 
-int verb_sim(int argc, char **argv)
+int main(int argc, char **argv)
 {
+    program_prepare();
     static struct sim s = {.seed = 1, .seeds = 1, .strikes = UINT64_MAX, .rounds = 1};
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
     s.jobs = cores > 0 ? (uint64_t)cores : 1;
@@ -263,7 +264,7 @@ int verb_sim(int argc, char **argv)
         {"shrink", 0, OPTION_FLAG, .target = &s.shrink, .text = "make a failure smaller (of one seed)"},
     };
     const struct command_help help = {
-        .command = "synod sim",
+        .command = "synod-sim",
         .description =
             "Runs whole clusters in a simulated world, with faulty networks, disks, clocks, processes and components, and\n"
             "checks every rule they must keep. A seed decides everything: the same seed gives the same run.\n",
@@ -271,8 +272,8 @@ int verb_sim(int argc, char **argv)
         .option_count = sizeof options / sizeof options[0],
         .exit_codes =
             "  0  every rule was kept\n  1  something else failed\n  2  wrong command line\n  5  a rule was broken\n",
-        .examples = "  synod sim --seeds 1000\n  synod sim --seed 17 --trace trace.txt\n  synod sim --seed 17 --shrink\n"
-                    "  synod sim --seeds 50 --both\n",
+        .examples = "  synod-sim --seeds 1000\n  synod-sim --seed 17 --trace trace.txt\n  synod-sim --seed 17 --shrink\n"
+                    "  synod-sim --seeds 50 --both\n",
     };
     int code = options_parse(&help, argc, argv, NULL);
     if (code != OPTIONS_GO_ON)
@@ -287,7 +288,7 @@ int verb_sim(int argc, char **argv)
         return hunt_mutants(&s);
     bool one = s.seeds == 1 && !s.both;
     if (!one && (s.trace_file != NULL || s.history_file != NULL || s.shrink)) {
-        fprintf(stderr, "synod sim: --trace, --history and --shrink are of one seed, in one life\n");
+        fprintf(stderr, "synod-sim: --trace, --history and --shrink are of one seed, in one life\n");
         return EXIT_BAD_INPUT;
     }
     return one ? run_one(&s) : run_many(&s);
