@@ -5,11 +5,11 @@
 #include <string.h>
 
 #include "cli/bench.h"
-#include "cli/guest_client.h"
-#include "cli/load_report.h"
 #include "cli/verbs.h"
 #include "host/config.h"
 #include "host/options.h"
+#include "local/guest_client.h"
+#include "local/load_report.h"
 
 enum { TARGETS_MAX = 64 };
 

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/load_report.h"
+#include "local/load_report.h"
 
 enum { READY_TIMEOUT_MS = 60000, STOP_GRACE_MS = 15000 };
 

@@ -5,7 +5,7 @@
 #define SYNOD_CLI_BENCH_CLUSTER_H
 
 #include "cli/bench_table.h"
-#include "cli/cluster.h"
+#include "local/cluster.h"
 
 enum { BENCH_ROUNDS_MAX = 99 };
 

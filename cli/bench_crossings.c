@@ -14,8 +14,8 @@
 #include "cli/bench.h"
 #include "cli/bench_guest.h"
 #include "cli/bench_table.h"
-#include "cli/load_report.h"
 #include "core/base/memory.h"
+#include "local/load_report.h"
 
 enum { SIZES = 5, ROUNDS_MAX = 99 };
 

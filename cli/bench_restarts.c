@@ -18,9 +18,9 @@
 
 #include "cli/bench.h"
 #include "cli/bench_cluster.h"
-#include "cli/load_report.h"
 #include "core/base/memory.h"
 #include "host/node_host.h"
+#include "local/load_report.h"
 
 enum {
     NODES = 3,

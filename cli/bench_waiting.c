@@ -6,7 +6,7 @@
 
 #include "cli/bench.h"
 #include "cli/bench_cluster.h"
-#include "cli/load_report.h"
+#include "local/load_report.h"
 
 enum { NODES = 3, SETTLE_MS = 1000, NAP_MS = 50 };
 

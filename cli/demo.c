@@ -13,11 +13,11 @@
 #include <string.h>
 #include <time.h>
 
-#include "cli/cluster.h"
-#include "cli/demo_check.h"
-#include "cli/load_report.h"
 #include "cli/verbs.h"
 #include "host/options.h"
+#include "local/cluster.h"
+#include "local/demo_check.h"
+#include "local/load_report.h"
 
 enum {
     READY_TIMEOUT_MS = 60000,

@@ -7,7 +7,6 @@
 
 #include <uv.h>
 
-#include "cli/demo_client.h"
 #include "cli/verbs.h"
 #include "host/descriptors.h"
 #include "host/engine.h"
@@ -15,6 +14,7 @@
 #include "host/logger.h"
 #include "host/node_host.h"
 #include "host/options.h"
+#include "local/demo_client.h"
 
 /* Signals that end the nodes in good order. */
 static const struct stop_signal {

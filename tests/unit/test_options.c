@@ -5,9 +5,12 @@
 
 #include <cmocka.h>
 
-#include "host/options.c" /* the command is no library */
-
+#include <stdio.h>
+#include <string.h>
 #include <unistd.h>
+
+#include "host/options.h"
+#include "io/problem.h"
 
 static const char *const colours[] = {"red", "green", NULL};
 static bool flag;

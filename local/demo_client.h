@@ -1,6 +1,6 @@
 /* The client that `demo_client: true` asks for: once a cluster, a process beside a node that takes commands sends it some. */
-#ifndef SYNOD_CLI_DEMO_CLIENT_H
-#define SYNOD_CLI_DEMO_CLIENT_H
+#ifndef SYNOD_LOCAL_DEMO_CLIENT_H
+#define SYNOD_LOCAL_DEMO_CLIENT_H
 
 #include <sys/types.h>
 

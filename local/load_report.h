@@ -1,6 +1,6 @@
 /* What the load generator's user sees: progress while it runs, statistics at the end. */
-#ifndef SYNOD_CLI_LOAD_REPORT_H
-#define SYNOD_CLI_LOAD_REPORT_H
+#ifndef SYNOD_LOCAL_LOAD_REPORT_H
+#define SYNOD_LOCAL_LOAD_REPORT_H
 
 #include "load/load.h"
 

@@ -1,9 +1,9 @@
 /* What must hold when the demo's load is done. */
-#ifndef SYNOD_CLI_DEMO_CHECK_H
-#define SYNOD_CLI_DEMO_CHECK_H
+#ifndef SYNOD_LOCAL_DEMO_CHECK_H
+#define SYNOD_LOCAL_DEMO_CHECK_H
 
-#include "cli/cluster.h"
 #include "load/load.h"
+#include "local/cluster.h"
 
 struct demo_expectation {
     uint64_t requests;

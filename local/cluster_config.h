@@ -1,8 +1,8 @@
-/* The folder, the ports and the configuration file of a local cluster; internal to cli/cluster.c. */
-#ifndef SYNOD_CLI_CLUSTER_CONFIG_H
-#define SYNOD_CLI_CLUSTER_CONFIG_H
+/* The folder, the ports and the configuration file of a local cluster; internal to local/cluster.c. */
+#ifndef SYNOD_LOCAL_CLUSTER_CONFIG_H
+#define SYNOD_LOCAL_CLUSTER_CONFIG_H
 
-#include "cli/cluster.h"
+#include "local/cluster.h"
 
 enum { PORTS_MAX = 2 * (NODE_ID_MAX + 1) };
 

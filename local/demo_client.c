@@ -1,4 +1,4 @@
-#include "cli/demo_client.h"
+#include "local/demo_client.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -11,9 +11,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "cli/cluster.h"
-#include "cli/load_report.h"
 #include "load/info.h"
+#include "local/cluster.h"
+#include "local/load_report.h"
 
 enum { CONNECTIONS = 50, LOOK_INTERVAL_MS = 100, LOOK_TIMEOUT_MS = 1000 };
 

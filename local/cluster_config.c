@@ -1,4 +1,4 @@
-#include "cli/cluster_config.h"
+#include "local/cluster_config.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

@@ -1,4 +1,4 @@
-#include "cli/cluster.h"
+#include "local/cluster.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,7 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "cli/cluster_config.h"
+#include "local/cluster_config.h"
 
 enum { POLL_MS = 50, LOOK_TIMEOUT_MS = 500, STABLE_LOOKS = 4, LOG_TAIL_BYTES = 700 };
 
@@ -32,7 +32,7 @@ static uint64_t now_ms(void)
 
 /* ---- Processes ---- */
 
-/* Forks and runs this executable with `argv`, its output into `log` and its signals apart from the terminal's. */
+/* Forks and runs `synod` with `argv`, its output into `log` and its signals apart from the terminal's. */
 static pid_t spawn(const struct cluster *c, char *const argv[], const char *log)
 {
     fflush(NULL); /* or what is buffered would be written by both */
@@ -389,12 +389,23 @@ static void plan_processes(struct cluster *c, bool by_group)
     }
 }
 
+/* The program `synod` in the folder of this executable, which may be that program itself or one beside it. */
+static bool find_synod(struct cluster *c, struct problem *problem)
+{
+    static const char name[] = "synod";
+    ssize_t n = readlink("/proc/self/exe", c->executable, sizeof c->executable - sizeof name);
+    if (n <= 0)
+        return problem_set(problem, EXIT_TROUBLE, "cannot find this executable: %s", strerror(errno));
+    c->executable[n] = '\0';
+    memcpy(strrchr(c->executable, '/') + 1, name, sizeof name);
+    return true;
+}
+
 bool cluster_create(struct cluster *c, const struct cluster_plan *plan, struct problem *problem)
 {
     *c = (struct cluster){.native = plan->native, .nodes_folder = plan->nodes_folder};
-    ssize_t n = readlink("/proc/self/exe", c->executable, sizeof c->executable - 1);
-    if (n <= 0)
-        return problem_set(problem, EXIT_TROUBLE, "cannot find this executable: %s", strerror(errno));
+    if (!find_synod(c, problem))
+        return false;
     if (plan_node_count(plan) > NODE_ID_MAX)
         return problem_set(problem, EXIT_BAD_INPUT, "%u nodes are too many: at most %u in all",
                            (unsigned)plan_node_count(plan), NODE_ID_MAX);

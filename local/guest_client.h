@@ -1,7 +1,7 @@
 /* The load generator in the sandbox: each process of load/load.h runs an instance of the client component (wit/client.wit,
  * nodes/guest-client.wasm), which reaches the addresses of the options and nothing else. */
-#ifndef SYNOD_CLI_GUEST_CLIENT_H
-#define SYNOD_CLI_GUEST_CLIENT_H
+#ifndef SYNOD_LOCAL_GUEST_CLIENT_H
+#define SYNOD_LOCAL_GUEST_CLIENT_H
 
 #include "io/problem.h"
 #include "load/load.h"

@@ -1,4 +1,4 @@
-#include "cli/load_report.h"
+#include "local/load_report.h"
 
 #include <inttypes.h>
 #include <jansson.h>

@@ -1,4 +1,4 @@
-#include "cli/guest_client.h"
+#include "local/guest_client.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -1,4 +1,4 @@
-#include "cli/demo_check.h"
+#include "local/demo_check.h"
 
 #include <hiredis/hiredis.h>
 #include <inttypes.h>

@@ -1,8 +1,8 @@
-/* A local cluster for `synod demo` and the experiments of `synod bench`: configuration and data in a folder of its own, one
- * child process a group of nodes, each started from this very executable. Only these children are ever signalled, by their
- * process id. */
-#ifndef SYNOD_CLI_CLUSTER_H
-#define SYNOD_CLI_CLUSTER_H
+/* A local cluster for `synod demo` and the experiments of `synod-lab`: configuration and data in a folder of its own, one
+ * child process a group of nodes. Each runs the program `synod` beside this executable, or this executable itself. Only these
+ * children are ever signalled, by their process id. */
+#ifndef SYNOD_LOCAL_CLUSTER_H
+#define SYNOD_LOCAL_CLUSTER_H
 
 #include <sys/types.h>
 
