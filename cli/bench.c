@@ -1,10 +1,8 @@
-/* `synod bench`: the load generator alone, against a cluster that runs (or any server that speaks RESP); or one of the
- * experiments of cli/bench.h. */
+/* `synod bench`: the load generator alone, against a cluster that runs (or any server that speaks RESP). */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/bench.h"
 #include "cli/verbs.h"
 #include "host/config.h"
 #include "host/options.h"
@@ -139,27 +137,8 @@ static int run(struct bench *b)
     return result.counts.answered == o.requests ? EXIT_OK : EXIT_CHECK_FAILED;
 }
 
-static const struct experiment {
-    const char *name;
-    int (*run)(int argc, char **argv);
-} experiments[] = {
-    {"overhead", bench_overhead},       {"crossings", bench_crossings}, {"waiting", bench_waiting},
-    {"deployments", bench_deployments}, {"restarts", bench_restarts},
-};
-
-static int run_experiment(int argc, char **argv)
-{
-    for (size_t i = 0; i < sizeof experiments / sizeof experiments[0]; i++)
-        if (strcmp(experiments[i].name, argv[0]) == 0)
-            return experiments[i].run(argc, argv);
-    fprintf(stderr, "synod bench: there is no experiment '%s'; see synod bench --help\n", argv[0]);
-    return EXIT_BAD_INPUT;
-}
-
 int verb_bench(int argc, char **argv)
 {
-    if (argc > 1 && argv[1][0] != '-')
-        return run_experiment(argc - 1, argv + 1);
     struct bench b = {
         .requests = 100000, .connections = 50, .processes = 1, .pipeline = 1, .value_size = 64, .timeout_ms = 5000};
     const struct option_row rows[] = {
@@ -198,21 +177,13 @@ int verb_bench(int argc, char **argv)
         .description =
             "Puts load on a cluster that runs, in a closed loop: every connection keeps --pipeline requests outstanding.\n"
             "Follows -MOVED to the leader; waits and sends again when there is none. Prints count, min, max, mean,\n"
-            "median, P95, P99 and P99.9 of the latency, and the throughput.\n"
-            "\n"
-            "Or an experiment, `synod bench EXPERIMENT`, each with options and a --help of its own:\n"
-            "  overhead     what each composition costs a cluster\n"
-            "  crossings    what a call and a byte cost across each boundary of a node\n"
-            "  waiting      sleeping until something happens, or looking at intervals\n"
-            "  deployments  one role a process, several, or all in each node\n"
-            "  restarts     parts that break again and again, and what a client sees of it\n",
+            "median, P95, P99 and P99.9 of the latency, and the throughput.\n",
         .options = rows,
         .option_count = sizeof rows / sizeof rows[0],
         .exit_codes = "  0  every request was answered\n  1  stopped (Ctrl-C), or no answers any more\n"
                       "  2  wrong command line or configuration\n  5  errors, or requests of unknown outcome\n",
         .examples = "  synod bench --config examples/coordinator.yaml --requests 1000000 --connections 500 --processes 10\n"
-                    "  synod bench --address 127.0.0.1:6001 --command mixed --keyspace 1000 --json\n"
-                    "  synod bench overhead --plot overhead.svg\n",
+                    "  synod bench --address 127.0.0.1:6001 --command mixed --keyspace 1000 --json\n",
     };
     int code = options_parse(&help, argc, argv, NULL);
     if (code != OPTIONS_GO_ON)

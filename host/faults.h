@@ -1,4 +1,4 @@
-/* Faults on demand, for tests and `synod bench restarts`: DEBUG FAULT at a client port orders one, and the part it is for, if it is
+/* Faults on demand, for tests and `synod-lab restarts`: DEBUG FAULT at a client port orders one, and the part it is for, if it is
  * one that asks (wit/faults.wit, components/faults/faults.c), breaks at its next call. */
 #ifndef SYNOD_HOST_FAULTS_H
 #define SYNOD_HOST_FAULTS_H

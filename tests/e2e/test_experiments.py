@@ -1,4 +1,4 @@
-"""The experiments of `synod bench`, with counts so small that the figures mean nothing: tables, JSON and pictures are there."""
+"""The experiments of `synod-lab`, with counts so small that the figures mean nothing: tables, JSON and pictures are there."""
 
 import json
 import os
@@ -8,8 +8,9 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
-from cluster import BAD_INPUT, CHECK_FAILED, OK, SYNOD, TROUBLE, run, wait_until
+from cluster import BAD_INPUT, CHECK_FAILED, OK, TROUBLE, program, run, wait_until
 
+LAB = program("synod-lab")
 SVG = "{http://www.w3.org/2000/svg}"
 
 COMPOSITIONS = ["native", "host", "host-serializer", "guest-storage", "guest-tcp", "guest-udp", "all-guest"]
@@ -40,7 +41,7 @@ def bench(tmp_path):
     clusters.mkdir()
 
     def run_bench(*arguments, code=OK, environment=None):
-        done = run("bench", *arguments, timeout_s=300, env=os.environ | {"TMPDIR": str(clusters)} | (environment or {}))
+        done = run(*arguments, command=LAB, timeout_s=300, env=os.environ | {"TMPDIR": str(clusters)} | (environment or {}))
         print(done.stdout, done.stderr)
         assert done.returncode == code
         assert list(clusters.iterdir()) == []
@@ -131,7 +132,7 @@ def test_a_composition_that_is_not_there_is_an_error(bench, tmp_path):
 
 
 @pytest.mark.parametrize("arguments, text", [
-    (["nonsense"], "no experiment 'nonsense'"),
+    (["nonsense"], "unknown verb 'nonsense'"),
     (["overhead", "--compositions", "native,quantum"], "'native,quantum' is not a list of"),
     (["overhead", "--rounds", 0], "--rounds"),
     (["waiting", "--role", "any"], "unknown option"),
@@ -153,7 +154,7 @@ def test_a_picture_that_cannot_be_written(bench):
 
 
 def test_an_interruption_leaves_nothing_behind(bench):
-    process = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", SYNOD, "bench", "overhead", "--rounds", "50"],
+    process = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", LAB, "overhead", "--rounds", "50"],
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True,
                                env=os.environ | {"TMPDIR": str(bench.clusters)})
     wait_until(lambda: list(bench.clusters.glob("*/node-3.log")), 30, "a cluster that starts")

@@ -22,7 +22,7 @@ SETTINGS = {
     "turn_timeout_max_ms": 100,  # the loops have no end
     "memory_bytes_max": "64 MiB",
 }
-SERVED_AGAIN_S = 5  # any of them; what is usual is measured by `synod bench restarts`
+SERVED_AGAIN_S = 5  # any of them; what is usual is measured by `synod-lab restarts`
 
 
 def restarts(cluster, node):

@@ -7,10 +7,10 @@
 
 #include <cmocka.h>
 
-#include "cli/plot.c" /* the command is no library */
-
 #include <stdlib.h>
 #include <unistd.h>
+
+#include "lab/plot.c" /* its axes and widths are tested, too */
 
 enum { TEXTS_MAX = 400 };
 

@@ -1,4 +1,4 @@
-#include "cli/bench_cluster.h"
+#include "lab/runs.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -21,8 +21,8 @@ static bool go_on(void *context, struct load *load, const struct load_counts *co
     return !interrupted;
 }
 
-bool bench_load(struct cluster *c, const struct bench_load *load, struct load_result *result, double *cpu_us,
-                struct problem *problem)
+bool lab_load(struct cluster *c, const struct lab_load *load, struct load_result *result, double *cpu_us,
+              struct problem *problem)
 {
     struct load_target targets[NODE_ID_MAX];
     struct load_options o;
@@ -51,7 +51,7 @@ bool bench_load(struct cluster *c, const struct bench_load *load, struct load_re
     return true;
 }
 
-double bench_percentile_ms(const struct load_result *r, double percent)
+double lab_percentile_ms(const struct load_result *r, double percent)
 {
     return (double)histogram_percentile(&r->latency, percent) / 1000;
 }
@@ -59,7 +59,7 @@ double bench_percentile_ms(const struct load_result *r, double percent)
 /* ---- Rounds ---- */
 
 /* One case of one round, from nothing to nothing. */
-static bool run_case(const struct bench_run *run, const struct bench_case *one, double *values, struct problem *problem)
+static bool run_case(const struct lab_run *run, const struct lab_case *one, double *values, struct problem *problem)
 {
     static struct cluster c; /* large */
     struct problem stopping;
@@ -85,12 +85,12 @@ static double median(double *values, size_t count)
 }
 
 /* All that the rounds gave, by row, column and round. */
-typedef double samples[BENCH_ROWS_MAX][BENCH_COLUMNS_MAX][BENCH_ROUNDS_MAX];
+typedef double samples[LAB_ROWS_MAX][LAB_COLUMNS_MAX][LAB_ROUNDS_MAX];
 
-static void run_round(const struct bench_run *run, struct bench_table *table, size_t first, size_t round, samples all)
+static void run_round(const struct lab_run *run, struct lab_table *table, size_t first, size_t round, samples all)
 {
     for (size_t i = 0; i < run->case_count && !interrupted; i++) {
-        double values[BENCH_COLUMNS_MAX];
+        double values[LAB_COLUMNS_MAX];
         struct problem problem;
         if (table->problems[first + i].exit_code != EXIT_OK)
             continue;
@@ -105,14 +105,14 @@ static void run_round(const struct bench_run *run, struct bench_table *table, si
     }
 }
 
-void bench_run(const struct bench_run *run, struct bench_table *table)
+void lab_run(const struct lab_run *run, struct lab_table *table)
 {
     static samples all;
     size_t first = table->row_count;
     catch_interrupts();
     for (size_t i = 0; i < run->case_count; i++)
-        bench_table_row(table, run->cases[i].name);
-    bench_table_parameter(table, "rounds", run->rounds);
+        lab_table_row(table, run->cases[i].name);
+    lab_table_parameter(table, "rounds", run->rounds);
     for (size_t round = 0; round < run->rounds; round++)
         run_round(run, table, first, round, all);
     for (size_t i = 0; i < run->case_count; i++) {
@@ -124,7 +124,7 @@ void bench_run(const struct bench_run *run, struct bench_table *table)
     }
 }
 
-void bench_ratio(struct bench_table *t, size_t from, size_t to, size_t row)
+void lab_ratio(struct lab_table *t, size_t from, size_t to, size_t row)
 {
     for (size_t r = 0; r < t->row_count; r++)
         t->values[to][r] = t->values[from][row] > 0 ? t->values[from][r] / t->values[from][row] : NAN;

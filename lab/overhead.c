@@ -1,17 +1,17 @@
-/* `synod bench overhead`: what each boundary of the sandbox costs a whole cluster. The same load on three coordinators,
+/* `synod-lab overhead`: what each boundary of the sandbox costs a whole cluster. The same load on three coordinators,
  * composed in every way: natively, as components between the host's network and disk, and with one after the other moved
  * into the sandbox. */
 #include <stdio.h>
 #include <string.h>
 
-#include "cli/bench.h"
-#include "cli/bench_cluster.h"
+#include "lab/lab.h"
+#include "lab/runs.h"
 
 enum { NODES = 3 };
 
 #define COORDINATORS .deployment = "coordinator", .nodes = NODES
 
-static const struct bench_case compositions[] = {
+static const struct lab_case compositions[] = {
     {"native", {COORDINATORS, .native = true}},
     {"host", {COORDINATORS}},
     {"host-serializer", {COORDINATORS, .serializer = "host"}},
@@ -24,7 +24,7 @@ enum { COMPOSITIONS = sizeof compositions / sizeof compositions[0] };
 
 enum column { THROUGHPUT, MEAN, MEDIAN, P99, CPU, ONE_MEDIAN, ONE_P99, THROUGHPUT_RATIO, CPU_RATIO, ONE_RATIO, COLUMNS };
 
-static const struct bench_column columns[COLUMNS] = {
+static const struct lab_column columns[COLUMNS] = {
     [THROUGHPUT] = {"throughput", "requests/s", "throughput", 0},
     [MEAN] = {"mean", "ms", "mean_ms", 3},
     [MEDIAN] = {"median", "ms", "median_ms", 3},
@@ -39,9 +39,9 @@ static const struct bench_column columns[COLUMNS] = {
 
 struct overhead {
     uint64_t rounds, one_requests;
-    struct bench_load load;
+    struct lab_load load;
     const char *only; /* compositions, separated by commas; NULL: all */
-    struct bench_output output;
+    struct lab_output output;
 };
 
 /* One connection first: it warms up the nodes, too. */
@@ -49,17 +49,17 @@ static bool measure(void *context, struct cluster *c, double *values, struct pro
 {
     const struct overhead *o = context;
     static struct load_result result; /* holds a histogram: large */
-    const struct bench_load one = {o->one_requests, 1, o->load.value_size};
-    if (!bench_load(c, &one, &result, NULL, problem))
+    const struct lab_load one = {o->one_requests, 1, o->load.value_size};
+    if (!lab_load(c, &one, &result, NULL, problem))
         return false;
-    values[ONE_MEDIAN] = bench_percentile_ms(&result, 50);
-    values[ONE_P99] = bench_percentile_ms(&result, 99);
-    if (!bench_load(c, &o->load, &result, &values[CPU], problem))
+    values[ONE_MEDIAN] = lab_percentile_ms(&result, 50);
+    values[ONE_P99] = lab_percentile_ms(&result, 99);
+    if (!lab_load(c, &o->load, &result, &values[CPU], problem))
         return false;
     values[THROUGHPUT] = load_throughput(&result);
     values[MEAN] = histogram_mean(&result.latency) / 1000;
-    values[MEDIAN] = bench_percentile_ms(&result, 50);
-    values[P99] = bench_percentile_ms(&result, 99);
+    values[MEDIAN] = lab_percentile_ms(&result, 50);
+    values[P99] = lab_percentile_ms(&result, 99);
     return true;
 }
 
@@ -75,7 +75,7 @@ static bool listed(const char *list, const char *name)
 }
 
 /* The compositions that are wanted. Returns 0 when the list names one that is not there. */
-static size_t choose(const struct overhead *o, struct bench_case *out)
+static size_t choose(const struct overhead *o, struct lab_case *out)
 {
     size_t count = 0, wanted = 1;
     for (size_t i = 0; i < COMPOSITIONS; i++)
@@ -88,39 +88,39 @@ static size_t choose(const struct overhead *o, struct bench_case *out)
 
 static int run(struct overhead *o)
 {
-    static struct bench_table table;
-    struct bench_case cases[COMPOSITIONS];
+    static struct lab_table table;
+    struct lab_case cases[COMPOSITIONS];
     struct plot_series series[4];
     size_t count = choose(o, cases);
     if (count == 0) {
-        fprintf(stderr, "synod bench overhead: --compositions: '%s' is not a list of different ones of:", o->only);
+        fprintf(stderr, "synod-lab overhead: --compositions: '%s' is not a list of different ones of:", o->only);
         for (size_t i = 0; i < COMPOSITIONS; i++)
             fprintf(stderr, "%s %s", i > 0 ? "," : "", compositions[i].name);
         fputc('\n', stderr);
         return EXIT_BAD_INPUT;
     }
-    bench_table_init(&table, "overhead", "composition", columns, COLUMNS);
-    bench_table_parameter(&table, "requests", o->load.requests);
-    bench_table_parameter(&table, "connections", o->load.connections);
-    bench_table_parameter(&table, "value_size", o->load.value_size);
-    bench_table_parameter(&table, "one_requests", o->one_requests);
-    const struct bench_run all = {cases, count, o->rounds, measure, o, o->output.quiet};
-    bench_run(&all, &table);
+    lab_table_init(&table, "overhead", "composition", columns, COLUMNS);
+    lab_table_parameter(&table, "requests", o->load.requests);
+    lab_table_parameter(&table, "connections", o->load.connections);
+    lab_table_parameter(&table, "value_size", o->load.value_size);
+    lab_table_parameter(&table, "one_requests", o->one_requests);
+    const struct lab_run all = {cases, count, o->rounds, measure, o, o->output.quiet};
+    lab_run(&all, &table);
     if (strcmp(cases[0].name, "native") == 0) {
-        bench_ratio(&table, THROUGHPUT, THROUGHPUT_RATIO, 0);
-        bench_ratio(&table, CPU, CPU_RATIO, 0);
-        bench_ratio(&table, ONE_MEDIAN, ONE_RATIO, 0);
+        lab_ratio(&table, THROUGHPUT, THROUGHPUT_RATIO, 0);
+        lab_ratio(&table, CPU, CPU_RATIO, 0);
+        lab_ratio(&table, ONE_MEDIAN, ONE_RATIO, 0);
     }
     const struct plot_panel panels[] = {
-        bench_table_bars(&table, "Processor time of all nodes a request (us)", CPU, 1, &series[0]),
-        bench_table_bars(&table, "Throughput (requests/s)", THROUGHPUT, 1, &series[1]),
-        bench_table_bars(&table, "Latency of one connection alone (ms)", ONE_MEDIAN, 2, &series[2]),
+        lab_table_bars(&table, "Processor time of all nodes a request (us)", CPU, 1, &series[0]),
+        lab_table_bars(&table, "Throughput (requests/s)", THROUGHPUT, 1, &series[1]),
+        lab_table_bars(&table, "Latency of one connection alone (ms)", ONE_MEDIAN, 2, &series[2]),
     };
-    return bench_report(&table, &o->output, "What a composition costs a cluster of three coordinators", panels,
-                        sizeof panels / sizeof panels[0]);
+    return lab_report(&table, &o->output, "What a composition costs a cluster of three coordinators", panels,
+                      sizeof panels / sizeof panels[0]);
 }
 
-int bench_overhead(int argc, char **argv)
+int lab_overhead(int argc, char **argv)
 {
     struct overhead o = {.rounds = 3, .one_requests = 1000, .load = {30000, 50, 64}};
     const struct option_row rows[] = {
@@ -132,14 +132,14 @@ int bench_overhead(int argc, char **argv)
          .text = "requests of the run with one connection"},
         {"value-size", 0, OPTION_NUMBER, .value = "BYTES", .target = &o.load.value_size, .min = 0, .max = 1024 * 1024 - 1024,
          .text = "size of the values"},
-        {"rounds", 0, OPTION_NUMBER, .value = "N", .target = &o.rounds, .min = 1, .max = BENCH_ROUNDS_MAX,
+        {"rounds", 0, OPTION_NUMBER, .value = "N", .target = &o.rounds, .min = 1, .max = LAB_ROUNDS_MAX,
          .text = "interleaved repetitions, whose median counts"},
         {"compositions", 0, OPTION_TEXT, .value = "NAME,...", .target = &o.only,
          .text = "only these: native, host, host-serializer, guest-storage, guest-tcp, guest-udp, all-guest"},
-        BENCH_OUTPUT_OPTIONS(o.output),
+        LAB_OUTPUT_OPTIONS(o.output),
     };
     const struct command_help help = {
-        .command = "synod bench overhead",
+        .command = "synod-lab overhead",
         .description =
             "Puts the same load on clusters of three coordinators that are composed differently: as native code; as\n"
             "components with network and storage in the host (host), then with the serializer in the host, too, or with\n"
@@ -149,8 +149,8 @@ int bench_overhead(int argc, char **argv)
         .exit_codes = "  0  all were measured\n  1  interrupted, or a cluster could not be run\n"
                       "  2  wrong command line, or no ports free\n"
                       "  5  requests were not answered, or a node failed (a composition that is not there, too)\n",
-        .examples = "  synod bench overhead --plot overhead.svg\n"
-                    "  synod bench overhead --compositions native,host,all-guest --rounds 5 --json\n",
+        .examples = "  synod-lab overhead --plot overhead.svg\n"
+                    "  synod-lab overhead --compositions native,host,all-guest --rounds 5 --json\n",
     };
     int code = options_parse(&help, argc, argv, NULL);
     return code != OPTIONS_GO_ON ? code : run(&o);

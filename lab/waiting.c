@@ -1,11 +1,11 @@
-/* `synod bench waiting`: what it costs to look for work at fixed intervals instead of sleeping until there is some, and what
+/* `synod-lab waiting`: what it costs to look for work at fixed intervals instead of sleeping until there is some, and what
  * it does to the latency of a client. Both with the loop in the host and with the loop in the sandbox. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <time.h>
 
-#include "cli/bench.h"
-#include "cli/bench_cluster.h"
+#include "lab/lab.h"
+#include "lab/runs.h"
 #include "local/load_report.h"
 
 enum { NODES = 3, SETTLE_MS = 1000, NAP_MS = 50 };
@@ -14,7 +14,7 @@ enum { NODES = 3, SETTLE_MS = 1000, NAP_MS = 50 };
 #define CLUSTER(network_, settings_)                                                                                        \
     {.deployment = "coordinator", .nodes = NODES, .network = (network_), .settings = (settings_)}
 
-static const struct bench_case ways[] = {
+static const struct lab_case ways[] = {
     {"host-tcp, events", CLUSTER("host-tcp", NULL)},
     {"host-tcp, every 1 ms", CLUSTER("host-tcp", EVERY(1000))},
     {"host-tcp, every 100 us", CLUSTER("host-tcp", EVERY(100))},
@@ -25,7 +25,7 @@ static const struct bench_case ways[] = {
 
 enum column { IDLE_CPU, MEDIAN, P99, COLUMNS };
 
-static const struct bench_column columns[COLUMNS] = {
+static const struct lab_column columns[COLUMNS] = {
     [IDLE_CPU] = {"idle CPU", "% of a core", "idle_cpu_percent", 2},
     [MEDIAN] = {"median", "ms", "median_ms", 3},
     [P99] = {"P99", "ms", "p99_ms", 3},
@@ -33,7 +33,7 @@ static const struct bench_column columns[COLUMNS] = {
 
 struct comparison {
     uint64_t rounds, requests, idle_ms;
-    struct bench_output output;
+    struct lab_output output;
 };
 
 static double now_s(void)
@@ -56,36 +56,36 @@ static bool measure(void *context, struct cluster *c, double *values, struct pro
 {
     const struct comparison *o = context;
     static struct load_result result; /* holds a histogram: large */
-    const struct bench_load one = {o->requests, 1, 64};
+    const struct lab_load one = {o->requests, 1, 64};
     sleep_ms(SETTLE_MS);
     double cpu = cluster_cpu_seconds(c), begin = now_s();
     sleep_ms(o->idle_ms);
     values[IDLE_CPU] = 100 * (cluster_cpu_seconds(c) - cpu) / (now_s() - begin);
-    if (!bench_load(c, &one, &result, NULL, problem))
+    if (!lab_load(c, &one, &result, NULL, problem))
         return false;
-    values[MEDIAN] = bench_percentile_ms(&result, 50);
-    values[P99] = bench_percentile_ms(&result, 99);
+    values[MEDIAN] = lab_percentile_ms(&result, 50);
+    values[P99] = lab_percentile_ms(&result, 99);
     return true;
 }
 
 static int run(struct comparison *o)
 {
-    static struct bench_table table;
+    static struct lab_table table;
     struct plot_series series[3];
-    bench_table_init(&table, "waiting", "loop", columns, COLUMNS);
-    bench_table_parameter(&table, "requests", o->requests);
-    bench_table_parameter(&table, "idle_ms", o->idle_ms);
-    const struct bench_run all = {ways, sizeof ways / sizeof ways[0], o->rounds, measure, o, o->output.quiet};
-    bench_run(&all, &table);
+    lab_table_init(&table, "waiting", "loop", columns, COLUMNS);
+    lab_table_parameter(&table, "requests", o->requests);
+    lab_table_parameter(&table, "idle_ms", o->idle_ms);
+    const struct lab_run all = {ways, sizeof ways / sizeof ways[0], o->rounds, measure, o, o->output.quiet};
+    lab_run(&all, &table);
     const struct plot_panel panels[] = {
-        bench_table_bars(&table, "Processor time of three idle nodes together (% of a core)", IDLE_CPU, 1, &series[0]),
-        bench_table_bars(&table, "Latency of one connection alone (ms)", MEDIAN, 2, &series[1]),
+        lab_table_bars(&table, "Processor time of three idle nodes together (% of a core)", IDLE_CPU, 1, &series[0]),
+        lab_table_bars(&table, "Latency of one connection alone (ms)", MEDIAN, 2, &series[1]),
     };
-    return bench_report(&table, &o->output, "Sleeping until something happens, or looking at intervals", panels,
-                        sizeof panels / sizeof panels[0]);
+    return lab_report(&table, &o->output, "Sleeping until something happens, or looking at intervals", panels,
+                      sizeof panels / sizeof panels[0]);
 }
 
-int bench_waiting(int argc, char **argv)
+int lab_waiting(int argc, char **argv)
 {
     struct comparison o = {.rounds = 3, .requests = 1000, .idle_ms = 5000};
     const struct option_row rows[] = {
@@ -93,12 +93,12 @@ int bench_waiting(int argc, char **argv)
          .text = "SET requests of one connection"},
         {"idle-ms", 0, OPTION_NUMBER, .value = "MS", .target = &o.idle_ms, .min = 100, .max = 3600000,
          .text = "how long the idle cluster is watched"},
-        {"rounds", 0, OPTION_NUMBER, .value = "N", .target = &o.rounds, .min = 1, .max = BENCH_ROUNDS_MAX,
+        {"rounds", 0, OPTION_NUMBER, .value = "N", .target = &o.rounds, .min = 1, .max = LAB_ROUNDS_MAX,
          .text = "interleaved repetitions, whose median counts"},
-        BENCH_OUTPUT_OPTIONS(o.output),
+        LAB_OUTPUT_OPTIONS(o.output),
     };
     const struct command_help help = {
-        .command = "synod bench waiting",
+        .command = "synod-lab waiting",
         .description =
             "Compares nodes that sleep until something happens with nodes that look for it every millisecond and every 100\n"
             "microseconds (`waiting: polling`, `tick_micros`): processor time of three idle coordinators together, and\n"
@@ -108,7 +108,7 @@ int bench_waiting(int argc, char **argv)
         .exit_codes = "  0  all were measured\n  1  interrupted, or a cluster could not be run\n"
                       "  2  wrong command line, or no ports free\n"
                       "  5  requests were not answered, or a node failed (a composition that is not there, too)\n",
-        .examples = "  synod bench waiting --plot waiting.svg\n",
+        .examples = "  synod-lab waiting --plot waiting.svg\n",
     };
     int code = options_parse(&help, argc, argv, NULL);
     return code != OPTIONS_GO_ON ? code : run(&o);

@@ -1,4 +1,4 @@
-/* `synod bench restarts`: a part of a node breaks again and again while a client is at work.
+/* `synod-lab restarts`: a part of a node breaks again and again while a client is at work.
  *
  *   1. A cluster of three coordinators whose parts break on demand (faulty/nodes), with keys set beforehand: a node that
  *      restarts executes its journal again.
@@ -16,10 +16,10 @@
 #include <string.h>
 #include <time.h>
 
-#include "cli/bench.h"
-#include "cli/bench_cluster.h"
 #include "core/base/memory.h"
 #include "host/node_host.h"
+#include "lab/lab.h"
+#include "lab/runs.h"
 #include "local/load_report.h"
 
 enum {
@@ -43,7 +43,7 @@ struct restarts {
     uint64_t keys, count, requests, value_size;
     uint32_t role, fault;
     const char *part;
-    struct bench_output output;
+    struct lab_output output;
 
     struct cluster cluster;
     struct load_target targets[NODE_ID_MAX];
@@ -313,11 +313,11 @@ static bool read_back(struct restarts *r, struct problem *problem)
 static bool prepare(struct restarts *r, struct problem *problem)
 {
     static struct load_result result; /* holds a histogram: large */
-    const struct bench_load load = {r->keys, r->keys < 50 ? r->keys : 50, r->value_size};
+    const struct lab_load load = {r->keys, r->keys < 50 ? r->keys : 50, r->value_size};
     if (!cluster_start(&r->cluster, problem) || !cluster_wait_ready(&r->cluster, READY_TIMEOUT_MS, &interrupted, problem))
         return false;
     r->target_count = cluster_targets(&r->cluster, r->targets);
-    if (r->keys > 0 && !bench_load(&r->cluster, &load, &result, NULL, problem))
+    if (r->keys > 0 && !lab_load(&r->cluster, &load, &result, NULL, problem))
         return false;
     r->next = r->keys;
     r->last_answer_us = now_us();
@@ -363,7 +363,7 @@ static bool measure(struct restarts *r, struct problem *problem)
 
 enum { COUNT, MIN, MEDIAN, P95, P99, MAX, COLUMNS };
 
-static const struct bench_column columns[COLUMNS] = {
+static const struct lab_column columns[COLUMNS] = {
     [COUNT] = {"count", "", "count", 0}, [MIN] = {"min", "ms", "min_ms", 3}, [MEDIAN] = {"median", "ms", "median_ms", 3},
     [P95] = {"P95", "ms", "p95_ms", 3},  [P99] = {"P99", "ms", "p99_ms", 3}, [MAX] = {"max", "ms", "max_ms", 3},
 };
@@ -381,9 +381,9 @@ static double percentile(const double *sorted, uint64_t count, uint64_t percent)
     return sorted[at == 0 ? 0 : at - 1];
 }
 
-static void fill_row(struct bench_table *t, const char *name, double *values, uint64_t count)
+static void fill_row(struct lab_table *t, const char *name, double *values, uint64_t count)
 {
-    size_t row = bench_table_row(t, name);
+    size_t row = lab_table_row(t, name);
     t->values[COUNT][row] = (double)count;
     if (count == 0)
         return;
@@ -397,17 +397,17 @@ static void fill_row(struct bench_table *t, const char *name, double *values, ui
 
 static int report(struct restarts *r, const struct problem *problem)
 {
-    static struct bench_table table;
+    static struct lab_table table;
     static const char *const points[] = {"min", "median", "P95", "P99", "max"};
     enum { POINTS = sizeof points / sizeof points[0] };
     double values[2][POINTS];
-    bench_table_init(&table, "restarts", "time", columns, COLUMNS);
-    bench_table_parameter(&table, "keys", r->keys);
-    bench_table_parameter(&table, "restarts", r->count);
-    bench_table_parameter(&table, "value_size", r->value_size);
-    bench_table_parameter(&table, "acknowledged", r->answered);
-    bench_table_parameter(&table, "unknown", r->unknown);
-    bench_table_parameter(&table, "lost", r->lost);
+    lab_table_init(&table, "restarts", "time", columns, COLUMNS);
+    lab_table_parameter(&table, "keys", r->keys);
+    lab_table_parameter(&table, "restarts", r->count);
+    lab_table_parameter(&table, "value_size", r->value_size);
+    lab_table_parameter(&table, "acknowledged", r->answered);
+    lab_table_parameter(&table, "unknown", r->unknown);
+    lab_table_parameter(&table, "lost", r->lost);
     fill_row(&table, "service interruption", r->interruptions_ms, r->done);
     fill_row(&table, "fault to node ready", r->restarts_ms, r->done);
     if (r->done == 0)
@@ -425,9 +425,9 @@ static int report(struct restarts *r, const struct problem *problem)
                                      .series = series,
                                      .series_count = 2,
                                      .logarithmic = true};
-    int code = bench_report(&table, &r->output, "Restarts under supervision", &panel, 1);
+    int code = lab_report(&table, &r->output, "Restarts under supervision", &panel, 1);
     if (problem->exit_code != EXIT_OK && r->done > 0) { /* what was measured until then is shown */
-        fprintf(stderr, "synod bench restarts: after %" PRIu64 " faults: %s\n", r->done, problem->text);
+        fprintf(stderr, "synod-lab restarts: after %" PRIu64 " faults: %s\n", r->done, problem->text);
         code = problem->exit_code;
     }
     if (!r->output.json && problem->exit_code == EXIT_OK)
@@ -437,7 +437,7 @@ static int report(struct restarts *r, const struct problem *problem)
     return code;
 }
 
-int bench_restarts(int argc, char **argv)
+int lab_restarts(int argc, char **argv)
 {
     static struct restarts r; /* holds a cluster: large */
     r = (struct restarts){.keys = 100000, .count = 1000, .requests = 20, .value_size = 64, .part = "any"};
@@ -454,10 +454,10 @@ int bench_restarts(int argc, char **argv)
         {"fault", 0, OPTION_CHOICE, .value = "KIND", .target = &r.fault, .choices = faults,
          .text = "what the part does: a trap, no end of computing, no end of taking memory"},
         {"part", 0, OPTION_TEXT, .value = "NAME", .target = &r.part, .text = "which part breaks; any: each in turn"},
-        BENCH_OUTPUT_OPTIONS(r.output),
+        LAB_OUTPUT_OPTIONS(r.output),
     };
     const struct command_help help = {
-        .command = "synod bench restarts",
+        .command = "synod-lab restarts",
         .description =
             "Starts three coordinators that are made of parts which break on demand (../faulty/nodes beside the composed\n"
             "nodes), sets keys, and makes one node break again and again while one client sets more. Prints how long that\n"
@@ -468,8 +468,8 @@ int bench_restarts(int argc, char **argv)
         .exit_codes = "  0  done, and nothing was lost\n  1  interrupted, or it could not be run\n"
                       "  2  wrong command line, or no ports free\n"
                       "  5  an acknowledged write was lost, or a node failed or did not restart\n",
-        .examples = "  synod bench restarts --plot restarts.svg\n"
-                    "  synod bench restarts --restarts 50 --fault loop --role any --part acceptor\n",
+        .examples = "  synod-lab restarts --plot restarts.svg\n"
+                    "  synod-lab restarts --restarts 50 --fault loop --role any --part acceptor\n",
     };
     int code = options_parse(&help, argc, argv, NULL);
     if (code != OPTIONS_GO_ON)

@@ -1,4 +1,4 @@
-#include "cli/bench_table.h"
+#include "lab/table.h"
 
 #include <jansson.h>
 #include <math.h>
@@ -8,14 +8,14 @@
 
 enum { COLUMN_GAP = 2, COLUMN_WIDTH_MIN = 8, CELL_MAX = 48 };
 
-void bench_table_init(struct bench_table *t, const char *experiment, const char *row_title,
-                      const struct bench_column *columns, size_t column_count)
+void lab_table_init(struct lab_table *t, const char *experiment, const char *row_title, const struct lab_column *columns,
+                    size_t column_count)
 {
-    *t = (struct bench_table){
+    *t = (struct lab_table){
         .experiment = experiment, .row_title = row_title, .columns = columns, .column_count = column_count};
 }
 
-size_t bench_table_row(struct bench_table *t, const char *name)
+size_t lab_table_row(struct lab_table *t, const char *name)
 {
     t->rows[t->row_count] = name;
     for (size_t c = 0; c < t->column_count; c++)
@@ -23,14 +23,14 @@ size_t bench_table_row(struct bench_table *t, const char *name)
     return t->row_count++;
 }
 
-void bench_table_parameter(struct bench_table *t, const char *json, uint64_t value)
+void lab_table_parameter(struct lab_table *t, const char *json, uint64_t value)
 {
     t->parameters[t->parameter_count].json = json;
     t->parameters[t->parameter_count++].value = value;
 }
 
-struct plot_panel bench_table_bars(const struct bench_table *t, const char *title, size_t first, size_t count,
-                                   struct plot_series *series)
+struct plot_panel lab_table_bars(const struct lab_table *t, const char *title, size_t first, size_t count,
+                                 struct plot_series *series)
 {
     for (size_t i = 0; i < count; i++)
         series[i] = (struct plot_series){t->columns[first + i].name, t->values[first + i]};
@@ -46,7 +46,7 @@ struct plot_panel bench_table_bars(const struct bench_table *t, const char *titl
 
 /* ---- Text ---- */
 
-static void print_cell(char out[CELL_MAX], const struct bench_column *column, double value)
+static void print_cell(char out[CELL_MAX], const struct lab_column *column, double value)
 {
     if (isnan(value))
         snprintf(out, CELL_MAX, "-");
@@ -54,9 +54,9 @@ static void print_cell(char out[CELL_MAX], const struct bench_column *column, do
         snprintf(out, CELL_MAX, "%.*f", column->decimals, fabs(value) < pow(10, -column->decimals) / 2 ? 0 : value);
 }
 
-static int width_of(const struct bench_table *t, size_t column)
+static int width_of(const struct lab_table *t, size_t column)
 {
-    const struct bench_column *c = &t->columns[column];
+    const struct lab_column *c = &t->columns[column];
     size_t width = COLUMN_WIDTH_MIN;
     char cell[CELL_MAX];
     for (size_t r = 0; r < t->row_count; r++) {
@@ -68,9 +68,9 @@ static int width_of(const struct bench_table *t, size_t column)
     return (int)width + COLUMN_GAP;
 }
 
-static void print_text(const struct bench_table *t)
+static void print_text(const struct lab_table *t)
 {
-    int first = (int)strlen(t->row_title), widths[BENCH_COLUMNS_MAX];
+    int first = (int)strlen(t->row_title), widths[LAB_COLUMNS_MAX];
     for (size_t r = 0; r < t->row_count; r++)
         first = (int)strlen(t->rows[r]) > first ? (int)strlen(t->rows[r]) : first;
     printf("%-*s", first, t->row_title);
@@ -97,7 +97,7 @@ static void print_text(const struct bench_table *t)
 
 /* ---- JSON ---- */
 
-static json_t *json_row(const struct bench_table *t, size_t row)
+static json_t *json_row(const struct lab_table *t, size_t row)
 {
     json_t *out = json_object();
     bool bad = t->problems[row].exit_code != EXIT_OK;
@@ -110,7 +110,7 @@ static json_t *json_row(const struct bench_table *t, size_t row)
     return out;
 }
 
-static bool print_json(const struct bench_table *t)
+static bool print_json(const struct lab_table *t)
 {
     json_t *out = json_object(), *parameters = json_object(), *rows = json_array();
     for (size_t i = 0; i < t->parameter_count; i++)
@@ -130,8 +130,8 @@ static bool print_json(const struct bench_table *t)
 
 /* ---- The report ---- */
 
-int bench_report(const struct bench_table *t, const struct bench_output *output, const char *title,
-                 const struct plot_panel *panels, size_t panel_count)
+int lab_report(const struct lab_table *t, const struct lab_output *output, const char *title,
+               const struct plot_panel *panels, size_t panel_count)
 {
     struct problem problem;
     int code = EXIT_OK;
@@ -143,11 +143,11 @@ int bench_report(const struct bench_table *t, const struct bench_output *output,
     for (size_t r = 0; r < t->row_count; r++) {
         if (t->problems[r].exit_code == EXIT_OK)
             continue;
-        fprintf(stderr, "synod bench %s: %s: %s\n", t->experiment, t->rows[r], t->problems[r].text);
+        fprintf(stderr, "synod-lab %s: %s: %s\n", t->experiment, t->rows[r], t->problems[r].text);
         code = code == EXIT_OK ? t->problems[r].exit_code : code;
     }
     if (output->plot != NULL && !plot_write(output->plot, title, panels, panel_count, &problem)) {
-        fprintf(stderr, "synod bench %s: %s\n", t->experiment, problem.text);
+        fprintf(stderr, "synod-lab %s: %s\n", t->experiment, problem.text);
         code = code == EXIT_OK ? problem.exit_code : code;
     }
     return code;

@@ -1,4 +1,4 @@
-/* `synod bench crossings`: the cost of one call, and of one byte, across each boundary there is in a node. In this process,
+/* `synod-lab crossings`: the cost of one call, and of one byte, across each boundary there is in a node. In this process,
  * on one thread.
  *
  *   1. A crossing is repeated until that takes long enough for the clock; the loop runs on the side that calls.
@@ -11,10 +11,10 @@
 #include <string.h>
 #include <time.h>
 
-#include "cli/bench.h"
-#include "cli/bench_guest.h"
-#include "cli/bench_table.h"
 #include "core/base/memory.h"
+#include "lab/guest.h"
+#include "lab/lab.h"
+#include "lab/table.h"
 #include "local/load_report.h"
 
 enum { SIZES = 5, ROUNDS_MAX = 99 };
@@ -22,7 +22,7 @@ enum { SIZES = 5, ROUNDS_MAX = 99 };
 static const uint32_t sizes[SIZES] = {0, 64, 1024, 16 * 1024, 256 * 1024};
 static const char *const size_names[SIZES] = {"0", "64", "1 KiB", "16 KiB", "256 KiB"};
 
-static const struct bench_column columns[SIZES + 2] = {
+static const struct lab_column columns[SIZES + 2] = {
     {"0 B", "ns", "bytes_0_ns", 1},         {"64 B", "ns", "bytes_64_ns", 1},        {"1 KiB", "ns", "bytes_1024_ns", 1},
     {"16 KiB", "ns", "bytes_16384_ns", 1},  {"256 KiB", "ns", "bytes_262144_ns", 1}, {"fixed", "ns/call", "fixed_ns", 1},
     {"each byte", "ns/byte", "byte_ns", 4},
@@ -32,12 +32,12 @@ enum { FIXED = SIZES, A_BYTE };
 /* ---- The boundaries ---- */
 
 struct crossings {
-    struct bench_guest *guest;
-    struct bench_idle *idle_native, *idle_wasm;
+    struct lab_guest *guest;
+    struct lab_idle *idle_native, *idle_wasm;
     uint64_t *words; /* of the largest size */
     struct packet packet;
     uint64_t rounds, millis;
-    struct bench_output output;
+    struct lab_output output;
 };
 
 /* Crosses `count` times with x->packet. */
@@ -76,13 +76,13 @@ static bool cross_native_copy(struct crossings *x, uint64_t count, struct proble
 
 static bool cross_to_guest(struct crossings *x, uint64_t count, struct problem *problem)
 {
-    return bench_guest_take(x->guest, count, &x->packet, problem);
+    return lab_guest_take(x->guest, count, &x->packet, problem);
 }
 
 #define THROUGH_GUEST(name, function)                                                                                       \
     static bool name(struct crossings *x, uint64_t count, struct problem *problem)                                          \
     {                                                                                                                       \
-        return bench_guest_loop(x->guest, function, count, x->packet.len, problem);                                         \
+        return lab_guest_loop(x->guest, function, count, x->packet.len, problem);                                           \
     }
 THROUGH_GUEST(cross_to_host, GUEST_TO_HOST)
 THROUGH_GUEST(cross_bytes, GUEST_TO_SINK_BYTES)
@@ -92,12 +92,12 @@ THROUGH_GUEST(cross_clock, GUEST_TO_CLOCK)
 
 static bool cross_idle_native(struct crossings *x, uint64_t count, struct problem *problem)
 {
-    return bench_idle_turns(x->idle_native, count, problem);
+    return lab_idle_turns(x->idle_native, count, problem);
 }
 
 static bool cross_idle_wasm(struct crossings *x, uint64_t count, struct problem *problem)
 {
-    return bench_idle_turns(x->idle_wasm, count, problem);
+    return lab_idle_turns(x->idle_wasm, count, problem);
 }
 
 static const struct boundary {
@@ -168,7 +168,7 @@ static void fit(const double values[SIZES], double *fixed, double *a_byte)
 }
 
 /* One boundary at one size in one round. */
-static void measure_into(struct crossings *x, struct bench_table *t, size_t row, size_t size, double *ns)
+static void measure_into(struct crossings *x, struct lab_table *t, size_t row, size_t size, double *ns)
 {
     struct problem problem;
     x->packet = (struct packet){.len = sizes[size], .words = {x->words, words_for(sizes[size])}};
@@ -179,7 +179,7 @@ static void measure_into(struct crossings *x, struct bench_table *t, size_t row,
         t->problems[row] = problem;
 }
 
-static void measure_all(struct crossings *x, struct bench_table *t)
+static void measure_all(struct crossings *x, struct lab_table *t)
 {
     static double all[BOUNDARIES][SIZES][ROUNDS_MAX];
     for (size_t round = 0; round < x->rounds; round++) {
@@ -206,7 +206,7 @@ static void measure_all(struct crossings *x, struct bench_table *t)
 
 /* ---- The report ---- */
 
-static int report(const struct crossings *x, const struct bench_table *t)
+static int report(const struct crossings *x, const struct lab_table *t)
 {
     static double values[BOUNDARIES][SIZES];
     struct plot_series lines[BOUNDARIES], bars[1];
@@ -226,12 +226,12 @@ static int report(const struct crossings *x, const struct bench_table *t)
          .series = lines,
          .series_count = count,
          .logarithmic = true},
-        bench_table_bars(t, "Fixed cost of one crossing (ns)", FIXED, 1, bars),
+        lab_table_bars(t, "Fixed cost of one crossing (ns)", FIXED, 1, bars),
     };
-    return bench_report(t, &x->output, "What it costs to cross a boundary", panels, sizeof panels / sizeof panels[0]);
+    return lab_report(t, &x->output, "What it costs to cross a boundary", panels, sizeof panels / sizeof panels[0]);
 }
 
-static void refuse(struct bench_table *t, size_t first, size_t last, const struct problem *problem)
+static void refuse(struct lab_table *t, size_t first, size_t last, const struct problem *problem)
 {
     for (size_t row = first; row <= last; row++)
         t->problems[row] = *problem;
@@ -239,33 +239,33 @@ static void refuse(struct bench_table *t, size_t first, size_t last, const struc
 
 static int run(struct crossings *x)
 {
-    static struct bench_table table;
+    static struct lab_table table;
     struct problem problem = {0};
     x->words = memory_new(sizes[SIZES - 1] / 8, sizeof *x->words);
-    bench_table_init(&table, "crossings", "boundary", columns, sizeof columns / sizeof columns[0]);
-    bench_table_parameter(&table, "rounds", x->rounds);
-    bench_table_parameter(&table, "millis", x->millis);
+    lab_table_init(&table, "crossings", "boundary", columns, sizeof columns / sizeof columns[0]);
+    lab_table_parameter(&table, "rounds", x->rounds);
+    lab_table_parameter(&table, "millis", x->millis);
     for (size_t i = 0; i < BOUNDARIES; i++)
-        bench_table_row(&table, boundaries[i].name);
-    if (!bench_guest_open(&x->guest, &problem))
+        lab_table_row(&table, boundaries[i].name);
+    if (!lab_guest_open(&x->guest, &problem))
         refuse(&table, 2, 7, &problem);
-    if (!bench_idle_open(&x->idle_native, NULL, &problem))
+    if (!lab_idle_open(&x->idle_native, NULL, &problem))
         refuse(&table, 8, 8, &problem);
-    if (x->guest == NULL || !bench_idle_open(&x->idle_wasm, bench_guest_engine(x->guest), &problem))
+    if (x->guest == NULL || !lab_idle_open(&x->idle_wasm, lab_guest_engine(x->guest), &problem))
         refuse(&table, 9, 9, &problem);
     catch_interrupts();
     measure_all(x, &table);
     if (x->idle_wasm != NULL)
-        bench_idle_close(x->idle_wasm);
+        lab_idle_close(x->idle_wasm);
     if (x->idle_native != NULL)
-        bench_idle_close(x->idle_native);
+        lab_idle_close(x->idle_native);
     if (x->guest != NULL)
-        bench_guest_close(x->guest);
+        lab_guest_close(x->guest);
     free(x->words);
     return report(x, &table);
 }
 
-int bench_crossings(int argc, char **argv)
+int lab_crossings(int argc, char **argv)
 {
     struct crossings x = {.rounds = 5, .millis = 20};
     const struct option_row rows[] = {
@@ -273,10 +273,10 @@ int bench_crossings(int argc, char **argv)
          .text = "interleaved repetitions, whose median counts"},
         {"millis", 0, OPTION_NUMBER, .value = "MS", .target = &x.millis, .min = 1, .max = 10000,
          .text = "how long each boundary is crossed in a round, at each size"},
-        BENCH_OUTPUT_OPTIONS(x.output),
+        LAB_OUTPUT_OPTIONS(x.output),
     };
     const struct command_help help = {
-        .command = "synod bench crossings",
+        .command = "synod-lab crossings",
         .description =
             "Measures what a call costs across each boundary of a node, with 0 to 262144 bytes: between host and\n"
             "components, between components, into the host's serializer and WASI; for comparison a native function, which\n"
@@ -287,7 +287,7 @@ int bench_crossings(int argc, char **argv)
         .exit_codes =
             "  0  all were measured\n  1  interrupted, or a component broke\n  2  wrong command line, or a component\n"
             "     that is not there or cannot be used\n",
-        .examples = "  synod bench crossings --plot crossings.svg\n",
+        .examples = "  synod-lab crossings --plot crossings.svg\n",
     };
     int code = options_parse(&help, argc, argv, NULL);
     return code != OPTIONS_GO_ON ? code : run(&x);

@@ -1,7 +1,7 @@
-/* Charts as SVG: what `synod bench` measured, for a document or a browser. A picture is a title and panels, one below the
+/* Charts as SVG: what `synod-lab` measured, for a document or a browser. A picture is a title and panels, one below the
  * other, each with axes of its own. No library of Debian's draws charts from C, and the little that is wanted is small. */
-#ifndef SYNOD_CLI_PLOT_H
-#define SYNOD_CLI_PLOT_H
+#ifndef SYNOD_LAB_PLOT_H
+#define SYNOD_LAB_PLOT_H
 
 #include <stddef.h>
 

@@ -1,4 +1,4 @@
-#include "cli/bench_guest.h"
+#include "lab/guest.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,7 +19,7 @@ static const uint64_t memory_bytes_max = UINT64_C(256) << 20;
 
 /* ---- nodes/crossings.wasm ---- */
 
-struct bench_guest {
+struct lab_guest {
     struct engine *engine;
     struct serializer *serializer;
     wasmtime_component_linker_t *linker;
@@ -47,7 +47,7 @@ static int32_t take_import(void *env, wasmtime_context_t *context, struct typed_
 
 static int32_t encode_import(void *env, const struct outgoing *messages, size_t count, struct typed_call *call)
 {
-    call->result_packets = serializer_encode(((struct bench_guest *)env)->serializer, messages, count);
+    call->result_packets = serializer_encode(((struct lab_guest *)env)->serializer, messages, count);
     return 0;
 }
 
@@ -59,7 +59,7 @@ static int32_t decode_import(void *env, struct typed_call *call, struct decoded 
     return 0;
 }
 
-static bool define_imports(struct bench_guest *g, struct problem *problem)
+static bool define_imports(struct lab_guest *g, struct problem *problem)
 {
     static const struct typed_shape shape = {0, true, TYPED_GIVES_U64};
     static const char host[] = SYNOD("crossing-host"), serializer[] = SYNOD("serializer");
@@ -98,7 +98,7 @@ static bool no_sockets(void *env, const struct typed_socket *socket, bool may_wa
 
 static void nothing_to_release(void *env) { (void)env; }
 
-static bool instantiate(struct bench_guest *g, const char *file, struct problem *problem)
+static bool instantiate(struct lab_guest *g, const char *file, struct problem *problem)
 {
     const struct typed_wasi wasi = {.check = no_sockets, .release = nothing_to_release}; /* it wants the clock */
     const wasmtime_component_t *component;
@@ -115,7 +115,7 @@ static bool instantiate(struct bench_guest *g, const char *file, struct problem 
     return error == NULL || engine_problem(problem, EXIT_BAD_INPUT, file, error);
 }
 
-static bool find(struct bench_guest *g, const char *function, struct typed_shape shape, struct typed_func **out,
+static bool find(struct lab_guest *g, const char *function, struct typed_shape shape, struct typed_func **out,
                  struct problem *problem)
 {
     char *message = NULL;
@@ -123,11 +123,11 @@ static bool find(struct bench_guest *g, const char *function, struct typed_shape
     return *out != NULL || typed_problem(problem, function, message);
 }
 
-bool bench_guest_open(struct bench_guest **out, struct problem *problem)
+bool lab_guest_open(struct lab_guest **out, struct problem *problem)
 {
     static const char *const names[GUEST_LOOPS] = {"to-host", "to-sink-bytes", "to-sink-words", "to-serializer", "to-clock"};
     const struct engine_options options = {.turn_timeout = TURN_TIMEOUT_US};
-    struct bench_guest *g = memory_new(1, sizeof *g);
+    struct lab_guest *g = memory_new(1, sizeof *g);
     char folder[4000], file[4096];
     node_host_default_folder(folder, sizeof folder);
     snprintf(file, sizeof file, "%s/crossings.wasm", folder);
@@ -138,11 +138,11 @@ bool bench_guest_open(struct bench_guest **out, struct problem *problem)
         opened = find(g, names[i], (struct typed_shape){2, false, TYPED_GIVES_U64}, &g->loops[i], problem);
     *out = opened ? g : NULL;
     if (!opened)
-        bench_guest_close(g);
+        lab_guest_close(g);
     return opened;
 }
 
-void bench_guest_close(struct bench_guest *g)
+void lab_guest_close(struct lab_guest *g)
 {
     typed_func_free(g->take);
     for (size_t i = 0; i < GUEST_LOOPS; i++)
@@ -157,9 +157,9 @@ void bench_guest_close(struct bench_guest *g)
     free(g);
 }
 
-struct engine *bench_guest_engine(const struct bench_guest *g) { return g->engine; }
+struct engine *lab_guest_engine(const struct lab_guest *g) { return g->engine; }
 
-bool bench_guest_take(struct bench_guest *g, uint64_t count, const struct packet *packet, struct problem *problem)
+bool lab_guest_take(struct lab_guest *g, uint64_t count, const struct packet *packet, struct problem *problem)
 {
     char *message = NULL;
     for (uint64_t i = 0; i < count; i++) {
@@ -170,7 +170,7 @@ bool bench_guest_take(struct bench_guest *g, uint64_t count, const struct packet
     return true;
 }
 
-bool bench_guest_loop(struct bench_guest *g, enum guest_loop loop, uint64_t count, uint64_t len, struct problem *problem)
+bool lab_guest_loop(struct lab_guest *g, enum guest_loop loop, uint64_t count, uint64_t len, struct problem *problem)
 {
     char *message = NULL;
     struct typed_call call = {.scalars = {count, len}};
@@ -182,7 +182,7 @@ bool bench_guest_loop(struct bench_guest *g, enum guest_loop loop, uint64_t coun
 
 enum { SETTLING_TURNS = 3000, SETTLING_STEP_US = 1000 };
 
-struct bench_idle {
+struct lab_idle {
     struct ports ports;
     struct node_life *life;
     uint64_t now, durable;
@@ -232,9 +232,9 @@ static void drop_log(struct ports *p, uint32_t level, const char *text, size_t l
 static void append(struct ports *p, const struct packet *records, size_t count)
 {
     if (count > 0)
-        ((struct bench_idle *)p)->durable = records[count - 1].id;
+        ((struct lab_idle *)p)->durable = records[count - 1].id;
 }
-static uint64_t durable(struct ports *p) { return ((struct bench_idle *)p)->durable; }
+static uint64_t durable(struct ports *p) { return ((struct lab_idle *)p)->durable; }
 static bool room(struct ports *p)
 {
     (void)p;
@@ -292,7 +292,7 @@ static const struct node_config idle_config = {
     .request_timeout = 5000000,
 };
 
-static bool open_life(struct bench_idle *idle, struct engine *engine, struct problem *problem)
+static bool open_life(struct lab_idle *idle, struct engine *engine, struct problem *problem)
 {
     static const struct config_node node = {.id = 1, .role = ROLE_COORDINATOR, .serializer = PLACE_GUEST};
     char folder[4000], file[4096];
@@ -306,7 +306,7 @@ static bool open_life(struct bench_idle *idle, struct engine *engine, struct pro
 }
 
 /* Turns it with time passing until it leads and has nothing left to do. */
-static bool settle(struct bench_idle *idle, struct problem *problem)
+static bool settle(struct lab_idle *idle, struct problem *problem)
 {
     struct node_status status;
     uint64_t deadline;
@@ -320,19 +320,19 @@ static bool settle(struct bench_idle *idle, struct problem *problem)
     return status.leader == 1 || problem_set(problem, EXIT_TROUBLE, "the idle node does not lead itself");
 }
 
-bool bench_idle_open(struct bench_idle **out, struct engine *engine, struct problem *problem)
+bool lab_idle_open(struct lab_idle **out, struct engine *engine, struct problem *problem)
 {
-    struct bench_idle *idle = memory_new(1, sizeof *idle);
+    struct lab_idle *idle = memory_new(1, sizeof *idle);
     idle->ports.operations = &idle_ports;
     bool opened = open_life(idle, engine, problem) && idle->life->operations->start(idle->life, &idle_config, problem) &&
                   settle(idle, problem);
     *out = opened ? idle : NULL;
     if (!opened)
-        bench_idle_close(idle);
+        lab_idle_close(idle);
     return opened;
 }
 
-void bench_idle_close(struct bench_idle *idle)
+void lab_idle_close(struct lab_idle *idle)
 {
     if (idle->life != NULL)
         idle->life->operations->free(idle->life);
@@ -340,7 +340,7 @@ void bench_idle_close(struct bench_idle *idle)
 }
 
 /* Its time stands still: nothing becomes due. */
-bool bench_idle_turns(struct bench_idle *idle, uint64_t count, struct problem *problem)
+bool lab_idle_turns(struct lab_idle *idle, uint64_t count, struct problem *problem)
 {
     uint64_t deadline;
     for (uint64_t i = 0; i < count; i++)

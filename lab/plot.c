@@ -10,7 +10,7 @@
  *              +----|----|----|--                       64   1 KiB
  *              0    5    10   15                       category title
  *        bars: categories downwards               lines: categories to the right */
-#include "cli/plot.h"
+#include "lab/plot.h"
 
 #include <errno.h>
 #include <math.h>
