@@ -146,23 +146,28 @@ static uint16_t free_port(int *fd)
     return ntohs(address.sin_port);
 }
 
+/* Between two looks at a condition that has been waited for since `began`. After a minute the test has failed. */
+static void wait_a_little(uint64_t began, const char *what, const char *seen)
+{
+    if (uv_hrtime() - began > UINT64_C(60000000000))
+        fail_msg("waited for a minute: %s; last seen: \"%s\"", what, seen);
+    usleep(1000);
+}
+
 /* Asks until the answer is `expected`: at first nobody listens, then nobody leads. */
 static void ask_until(uint16_t port, const char *command, const char *expected)
 {
     struct sockaddr_in address;
     char answer[256] = "";
-    int fd = -1;
     uv_ip4_addr("127.0.0.1", port, &address);
-    while (strcmp(answer, expected) != 0) {
-        if (fd < 0)
-            fd = socket(AF_INET, SOCK_STREAM, 0);
+    for (uint64_t began = uv_hrtime(); strcmp(answer, expected) != 0; wait_a_little(began, command, answer)) {
+        int fd = socket(AF_INET, SOCK_STREAM, 0);
         ssize_t len = -1;
         if (connect(fd, (struct sockaddr *)&address, sizeof address) == 0 &&
             send(fd, command, strlen(command), MSG_NOSIGNAL) == (ssize_t)strlen(command))
             len = recv(fd, answer, sizeof answer - 1, 0);
         answer[len > 0 ? len : 0] = '\0';
         close(fd);
-        fd = -1;
     }
 }
 
@@ -236,6 +241,12 @@ static unsigned incarnation(const struct fixture *f)
     const char *line = strstr(text, "incarnation ");
     assert_true(line != NULL && sscanf(line, "incarnation %u", &number) == 1);
     return number;
+}
+
+static void incarnation_until(const struct fixture *f, unsigned expected)
+{
+    for (uint64_t began = uv_hrtime(); incarnation(f) < expected;)
+        wait_a_little(began, "another incarnation", "");
 }
 
 /* These bytes are the node's component from now on. */
@@ -359,8 +370,9 @@ static void info(uint16_t port, const char *key, char *value, size_t size)
 static void info_until(uint16_t port, const char *key, const char *expected)
 {
     char value[64] = "";
+    uint64_t began = uv_hrtime();
     for (info(port, key, value, sizeof value); strcmp(value, expected) != 0; info(port, key, value, sizeof value))
-        usleep(1000);
+        wait_a_little(began, key, value);
 }
 
 static uint16_t with_client_port(struct fixture *f)
@@ -544,9 +556,9 @@ static void wait_for_time(struct fixture *f, uint16_t port)
     info(port, "synod_turn_timeout_us:", text, sizeof text);
     if (f->served_ms == 0)
         assert_true(strtoull(text, NULL, 10) > f->config.turn_timeout);
-    for (int i = 0; f->served_ms != 0 && strtoull(text, NULL, 10) != f->config.turn_timeout; i++) {
-        assert_true(i < 20000);
-        usleep(1000);
+    uint64_t began = uv_hrtime();
+    while (f->served_ms != 0 && strtoull(text, NULL, 10) != f->config.turn_timeout) {
+        wait_a_little(began, "turn_timeout as at first", text);
         info(port, "synod_turn_timeout_us:", text, sizeof text);
     }
 }
@@ -559,10 +571,10 @@ static void needs_more_time(struct fixture *f, const char *fault)
     format(f);
     order(f, BREAK_LONG, 20);
     struct node_host *h = start(f, false, f->nodes);
-    while (atoi(turns) < 1000) { /* before, each life has three */
+    for (uint64_t began = uv_hrtime(); atoi(turns) < 1000;
+         wait_a_little(began, "turns", turns)) { /* before, each life has three */
         assert_int_not_equal(uv_sem_trywait(&f->ended), 0);
         info(port, "synod_turns:", turns, sizeof turns);
-        usleep(1000);
     }
     info(port, "synod_last_fault:", last_fault, sizeof last_fault);
     assert_string_equal(last_fault, fault);
@@ -639,8 +651,7 @@ static void test_loop_in_the_sandbox(void **state)
     struct fixture *f = *state;
     with_loop(f);
     struct node_host *h = start(f, false, f->nodes);
-    while (incarnation(f) < 4)
-        usleep(1000);
+    incarnation_until(f, 4);
     assert_int_equal(stop(f, h), EXIT_OK);
     assert_int_equal(incarnation(f), 4);
 }
@@ -659,8 +670,7 @@ static void test_loop_that_does_not_end_is_ended(void **state)
     data_folder_close(folder);
     f->config.grace_period = 200000;
     struct node_host *h = start(f, false, f->nodes);
-    while (incarnation(f) < 5)
-        usleep(1000);
+    incarnation_until(f, 5);
     assert_int_equal(stop(f, h), EXIT_OK);
     assert_int_equal(incarnation(f), 5);
 }
