@@ -60,7 +60,7 @@ static int32_t storage_recover(void *env, wasmtime_context_t *context, struct ty
     struct node_wasm *w = env;
     (void)context;
     call->result_packets = ports_storage_recover(w->ports);
-    node_wasm_allow(w, w->options.turn_timeout);
+    node_deadline_allow(w, w->options.turn_timeout);
     return 0;
 }
 
@@ -90,7 +90,7 @@ static int32_t storage_read(void *env, wasmtime_context_t *context, struct typed
     struct node_wasm *w = env;
     (void)context;
     call->result_packets = ports_storage_read(w->ports, call->scalars[0], call->scalars[1]);
-    node_wasm_allow(w, w->options.turn_timeout);
+    node_deadline_allow(w, w->options.turn_timeout);
     return 0;
 }
 
@@ -179,7 +179,7 @@ static int32_t loop_run(void *env, wasmtime_context_t *context, struct typed_cal
     struct surroundings *s = w->options.surroundings;
     (void)context;
     call->result = s->operations->loop_run(s);
-    node_wasm_allow(w, w->options.turn_timeout);
+    node_deadline_allow(w, w->options.turn_timeout);
     if (!atomic_load(&w->interrupted))
         return 0;
     call->error = "interrupted";

@@ -2,15 +2,10 @@
  * wasi:cli/run.
  *
  *   1. Everything that crosses is a few numbers and a list of packets, through host/wasmtime_typed.h.
- *   2. A store is one node. After a trap or an interruption it is only freed: its memory is in no known state.
- *   3. What is limited is computing: the time that the thread spends on the processor. A guest that waits, be it for its
- * sockets or for the disk, is not cut off for that, and neither is one on a loaded machine. The epoch deadline
- * (host/engine.h) comes at every tick; then it is looked at how much has been computed since the call began, or since the
- * guest last gave a sign of life. */
+ *   2. A store is one node. After a trap or an interruption it is only freed: its memory is in no known state. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <wasmtime.h>
 
@@ -23,27 +18,7 @@
 /* Opening a data folder takes its journal to be read from end to end: it may compute as long as so many turns. */
 enum { OPENING_TURNS = 600 };
 
-/* ---- deadlines ---- */
-
-static uint64_t computed_us(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
-}
-
-void node_wasm_allow(struct node_wasm *w, uint64_t allowed)
-{
-    w->allowed = allowed;
-    w->computed_since = computed_us();
-    wasmtime_context_set_epoch_deadline(w->context, 1);
-}
-
-static uint64_t on_tick(void *context)
-{
-    struct node_wasm *w = context;
-    return !atomic_load(&w->interrupted) && computed_us() - w->computed_since < w->allowed;
-}
+/* ---- from other threads, or between calls ---- */
 
 static void wasm_allow(struct node_life *life, uint64_t turn_timeout)
 {
@@ -118,10 +93,10 @@ static bool instantiate(struct node_wasm *w, struct problem *problem)
     w->store = wasmtime_store_new(engine_wasm(engine), NULL, NULL);
     w->context = wasmtime_store_context(w->store);
     wasmtime_store_limiter(w->store, (int64_t)w->options.memory_bytes_max, -1, -1, -1, -1);
-    typed_on_deadline(w->store, on_tick, w);
+    typed_on_deadline(w->store, node_deadline_on_tick, w);
     if ((w->imports.wasi && !node_sandbox_open(w, problem)) || !node_imports_define(w, problem))
         return false;
-    node_wasm_allow(w, w->options.turn_timeout);
+    node_deadline_allow(w, w->options.turn_timeout);
     wasmtime_error_t *error = wasmtime_component_linker_instantiate(w->linker, w->context, component, &w->instance);
     return error == NULL || engine_problem(problem, EXIT_BAD_INPUT, w->options.file, error);
 }
@@ -138,7 +113,7 @@ static bool call_guest(struct node_wasm *w, struct typed_func *func, const char 
                        struct typed_call *call, struct problem *problem)
 {
     char *message = NULL;
-    node_wasm_allow(w, allowed);
+    node_deadline_allow(w, allowed);
     int32_t status = typed_func_call(func, w->context, call, &message);
     return status == TYPED_OK || typed_problem(w, EXIT_TROUBLE, what, status, message, problem);
 }

@@ -1,9 +1,10 @@
-/* What the files of a node as a component share. Nobody else includes this.
+/* What the files of a node as a component share. Nobody else includes this. Each calls only those below it:
  *
- *   node_wasm.c        the life: instance, calls, deadlines
+ *   node_wasm.c        the life: instance, calls
  *   node_imports.c     what its component may import, and who serves that
  *   node_sandbox.c     WASI for it: one folder, and sockets to and for the nodes of the configuration
- *   node_serializer.c  the serializer, where that is the host's */
+ *   node_serializer.c  the serializer, where that is the host's
+ *   node_deadline.c    how long it may compute */
 #ifndef SYNOD_HOST_NODE_WASM_INTERNAL_H
 #define SYNOD_HOST_NODE_WASM_INTERNAL_H
 
@@ -43,10 +44,12 @@ struct node_wasm {
     struct packet identity;
 };
 
-/* ---- node_wasm.c ---- */
+/* ---- node_deadline.c ---- */
 
 /* The guest may compute for `allowed` microseconds from now on. */
-void node_wasm_allow(struct node_wasm *w, uint64_t allowed);
+void node_deadline_allow(struct node_wasm *w, uint64_t allowed);
+/* At each tick of the engine: the guest goes on for so many ticks more; 0: its call is ended. */
+uint64_t node_deadline_on_tick(void *node_wasm);
 
 /* ---- node_imports.c ---- */
 

@@ -1,0 +1,30 @@
+/* How long a node's component may compute in one call.
+ *
+ * What is limited is the time that the thread spends on the processor. A guest that waits, be it for its sockets or for the
+ * disk, is not cut off for that, and neither is one on a loaded machine. The epoch deadline (host/engine.h) comes at every
+ * tick; then it is looked at how much has been computed since the call began, or since the guest last gave a sign of life. */
+#include <time.h>
+
+#include <wasmtime.h>
+
+#include "host/node_wasm_internal.h"
+
+static uint64_t computed_us(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+void node_deadline_allow(struct node_wasm *w, uint64_t allowed)
+{
+    w->allowed = allowed;
+    w->computed_since = computed_us();
+    wasmtime_context_set_epoch_deadline(w->context, 1);
+}
+
+uint64_t node_deadline_on_tick(void *node_wasm)
+{
+    struct node_wasm *w = node_wasm;
+    return !atomic_load(&w->interrupted) && computed_us() - w->computed_since < w->allowed;
+}
