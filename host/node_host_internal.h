@@ -1,51 +1,33 @@
-/* What the files of a node's host share. Nobody else includes this.
+/* What the files of a node's host share. Nobody else includes this. Each calls only those below it:
  *
- *   node_host.c          the thread, the loop, turns, the end
+ *   node_host.c          the thread, the loop, the end
  *   node_parts.c         what is opened for a node, and how a life of it begins
+ *   node_info.c          what INFO says of all this
  *   node_surroundings.c  what a life asks of its host when its network or storage is in the sandbox
- *   supervisor.c         a life breaks, and the next one takes over
- *   node_info.c          what INFO says of all this */
+ *   node_drivers.c       calls into the life: turns, and the two ways in which the loop and the life share the thread
+ *   supervisor.c         a life breaks, and the next one takes over; it knows nothing of those above, and calls them back
+ *   node_events.c        what happens to the node, for the loop to act on */
 #ifndef SYNOD_HOST_NODE_HOST_INTERNAL_H
 #define SYNOD_HOST_NODE_HOST_INTERNAL_H
 
-#include <pthread.h>
-
 #include "host/faults.h"
 #include "host/node_host.h"
-#include "host/node_life.h"
-#include "host/node_ports.h"
-#include "host/watch.h"
+#include "host/supervisor.h"
 #include "io/data_folder.h"
 
-enum phase { RUNNING, DRAINING, CLOSING, CLOSED };
+/* How far the node's end has come. */
+enum phase { RUNNING, DRAINING, CLOSING, CLIENTS_CLOSED, CLOSED };
 
-struct supervisor {
-    struct node_life *spare; /* NULL: there is none */
-    bool spare_refused;      /* the log has the reason */
-    bool broken;             /* the life is; the next check looks after that */
-    bool restarting;         /* there is no life; the next begins when the journal has settled and the backoff is over */
-    struct problem problem;
-    /* Microseconds: of the last fault; of the one after which the node was not ready any more; of the end of the backoff; of
-     * when this life was ready, 0: it was not. */
-    uint64_t fault_at, down_at, begins_at, ready_at;
-    uint64_t turn_timeout; /* microseconds that lives may compute in a turn now */
-    uint32_t in_row;       /* restarts since a life last served for a while */
-    uint64_t restarts, restart_us, restart_us_max;
-    const char *last_fault;
-    bool *crashed;     /* of each of the configuration's crashes: it has happened */
-    uv_timer_t timer;  /* the end of the backoff; the time to make a spare */
-    uv_timer_t served; /* the life has served for long enough to have no more time than usual */
-};
+/* How much of grace_period is over. GRACE_OVER, also after a failed sync: it ends by force. */
+enum grace { GRACE_NOT_BEGUN, GRACE_FIRST_HALF, GRACE_SECOND_HALF, GRACE_OVER };
 
 struct node_host {
     struct node_host_options options;
     const struct config_node *self;
     pthread_t thread;
-    pthread_mutex_t lock; /* guards `reachable`, `stop_wanted`, `watched`, `hung` */
+    pthread_mutex_t lock; /* guards `reachable`, `stop_wanted` */
     bool reachable;       /* the loop can be woken through `wake` */
     bool stop_wanted;
-    struct node_life *watched; /* what the watch may interrupt */
-    bool hung;                 /* it has done so */
     int exit_code;
 
     uv_loop_t loop;
@@ -53,87 +35,94 @@ struct node_host {
     uv_check_t check;
     uv_idle_t idle;   /* active: the next poll does not wait */
     uv_timer_t timer; /* the node's deadline */
-    uv_timer_t grace;
+    uv_timer_t grace_timer;
     uv_timer_t ping; /* so that the loop gives signs of life when nothing happens */
     struct watch *watch;
     enum phase phase;
-    bool due, in_turn, ready, clients_closed;
-    bool announced;       /* it was ready once */
-    bool hurried, forced; /* half of the grace period, and all of it, is over */
-    bool runs;            /* the life has the thread, and calls the loop from within (node_surroundings.c) */
-    bool over;            /* it has come back as it should */
-    bool failed;          /* `problem` ends the node */
-    struct problem problem;
+    enum grace grace;
+    bool due;               /* a turn, or a change of phase */
+    struct problem problem; /* what ends the node; exit code EXIT_OK: nothing does */
+
+    const struct loop_driver *driver;
+    struct supervisor supervisor; /* has the life */
+    bool entered;                 /* a call into the life is under way: a guest may not be entered again */
+    bool announced;               /* it was ready once */
+    struct surroundings surroundings;
+    struct faults faults;   /* that clients have ordered */
+    struct packet settings; /* for the life; no words: not packed yet */
 
     char path[4096];            /* of the data folder */
     struct data_folder *folder; /* NULL: storage is in the sandbox */
     int folder_lock;            /* then; -1: not held */
     struct frame_origin origin;
     struct node_ports ports;
-    struct node_life *life;
-    struct supervisor supervisor;
-    struct surroundings surroundings;
-    struct faults faults;   /* that clients have ordered */
-    struct packet settings; /* for the life; no words: not packed yet */
-    char file[4096];
+    char file[4096];           /* the component; empty: the node is native code */
     struct node_status status; /* as of turn `status_turn` */
     uint64_t status_turn;
     uint64_t turns, turn_us_max, turn_us_total, started_us;
 };
 
 static inline uint64_t now_us(void) { return uv_hrtime() / 1000; }
-static inline bool host_network(const struct node_host *h) { return !config_network_in_guest(h->self); }
-static inline bool host_storage(const struct node_host *h) { return h->self->storage == PLACE_HOST; }
+static inline bool is_network_in_host(const struct node_host *h) { return !config_network_in_guest(h->self); }
+static inline bool is_storage_in_host(const struct node_host *h) { return h->self->storage == PLACE_HOST; }
 
-/* ---- node_host.c ---- */
+/* ---- node_events.c ---- */
 
 /* There is something to do: a turn, or a change of phase. */
 void host_make_due(struct node_host *h);
 /* Ends the node; the first problem counts. */
 void host_fail(struct node_host *h, const struct problem *problem);
+bool host_has_failed(const struct node_host *h);
+
+/* ---- node_drivers.c ---- */
+
+/* How the host's loop and the life share the thread. */
+struct loop_driver {
+    /* Whether the life is a component of the kind that is driven so. */
+    bool (*fits)(const struct node_host *h);
+    /* The life's first words. False: nothing may call it. */
+    bool (*begin)(struct node_host *h, struct problem *problem);
+    /* From the loop's check: the turn that is due. Precondition: the life may be called. */
+    void (*turn)(struct node_host *h);
+    /* Once round the loop. False: nothing keeps it alive any more. */
+    bool (*go_round)(struct node_host *h);
+    /* Whether nobody waits any more for a node that has been told to stop. */
+    bool (*is_drained)(struct node_host *h);
+    /* The node has ended in good order: closes what the life has opened. */
+    bool (*end)(struct node_host *h, struct problem *problem);
+    /* A life that recovers asks at most so often in a turn what is wanted of it; one that has recovered asks once more. */
+    uint32_t asked_in_recovery;
+};
+
+/* Where its network is, decides. */
+const struct loop_driver *driver_choose(const struct config_node *self);
+/* The life is sound, nobody is calling it, and nothing ends the node: it may be called. */
+bool driver_may_call(const struct node_host *h);
 /* The node's status, asked of it at most once a turn; the last one known where it cannot be asked. */
-struct node_status host_status(struct node_host *h);
-/* The life in `h->life` has been told to begin. */
-void host_begin(struct node_host *h);
-/* What follows each turn, but the next one. */
-void host_after_turn(struct node_host *h);
-/* Ends the call that the life is in, if it can be ended. */
-void host_interrupt(struct node_host *h);
-
-/* ---- node_parts.c ---- */
-
-/* Opens everything, and begins the first life. False: what was opened is the caller's to close. */
-bool parts_open(struct node_host *h, struct problem *problem);
-/* Another life on the same parts: the next incarnation, and `h->life` (which is new) begins with it. */
-bool parts_reborn(struct node_host *h, struct problem *problem);
-/* Makes a life that has not begun. */
-bool parts_make_life(struct node_host *h, struct node_life **out, struct problem *problem);
+struct node_status driver_status(struct node_host *h);
+/* As network_options.accept_peer: asks whoever has the data folder. While nobody has, everybody has to come again. */
+enum peer_verdict driver_accept_peer(void *node_host, const struct frame_origin *peer);
+/* From within a life that has the thread: the host's loop goes round once, without waiting. Within how many microseconds it
+ * must go round again. */
+uint64_t driver_come_round(struct node_host *h);
 
 /* ---- node_surroundings.c ---- */
 
 void surroundings_init(struct node_host *h);
 void surroundings_close(struct node_host *h);
-enum peer_verdict surroundings_accept_peer(void *node_host, const struct frame_origin *peer);
-
-/* ---- supervisor.c ---- */
-
-void supervisor_init(struct node_host *h);
-/* A call into the life has failed: nothing may call it again. */
-void supervisor_broke(struct node_host *h, const struct problem *problem);
-/* From the loop's check: buries a broken life, begins the next when the time has come. */
-void supervisor_step(struct node_host *h);
-/* The life has recovered. */
-void supervisor_ready(struct node_host *h);
-/* After each turn: has the node got to a slot at which it is to crash? */
-void supervisor_look_for_crash(struct node_host *h);
-/* Closes the timers. */
-void supervisor_close(struct node_host *h);
-/* Frees what is left, once the loop is done. */
-void supervisor_free(struct node_host *h);
 
 /* ---- node_info.c ---- */
 
 /* Lines for INFO. `context` is the node's host. */
 size_t info_of(void *context, char *out, size_t size);
+
+/* ---- node_parts.c ---- */
+
+/* Opens everything, and tells the first life to begin. False: what was opened is the caller's to close. */
+bool parts_open(struct node_host *h, struct problem *problem);
+/* Another life on the same parts: the next incarnation, and the supervisor's life (which is new) is told to begin with it. */
+bool parts_reborn(struct node_host *h, struct problem *problem);
+/* Makes a life that has not begun. */
+bool parts_make_life(struct node_host *h, struct node_life **out, struct problem *problem);
 
 #endif

@@ -26,8 +26,8 @@ size_t info_of(void *context, char *out, size_t size)
     add(out, size, &len,
         "synod_life:%s\r\nsynod_turns:%llu\r\nsynod_turn_us_total:%llu\r\nsynod_turn_us_max:%llu\r\n"
         "synod_turn_timeout_us:%llu\r\n",
-        h->life != NULL ? h->life->name : "none", (number)h->turns, (number)h->turn_us_total, (number)h->turn_us_max,
-        (number)h->supervisor.turn_timeout);
+        s->life != NULL ? s->life->name : "none", (number)h->turns, (number)h->turn_us_total, (number)h->turn_us_max,
+        (number)s->turn_timeout);
     add(out, size, &len,
         "synod_restarts:%llu\r\nsynod_last_restart_us:%llu\r\nsynod_restart_us_max:%llu\r\nsynod_spare:%d\r\n"
         "synod_last_fault:%s\r\n",

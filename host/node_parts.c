@@ -7,7 +7,6 @@
  *   sandbox  host      as the first, and the life asks here who it is and whom it may listen to
  *   sandbox  sandbox   the data folder is locked here, and that is all */
 #include <stdio.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -64,7 +63,7 @@ static void warn_about_crashes(struct node_host *h)
 {
     const struct config *config = h->options.config;
     for (size_t i = 0; i < config->crash_count; i++)
-        if (config->crashes[i].node == h->self->id && !host_network(h) && !host_storage(h)) {
+        if (config->crashes[i].node == h->self->id && !is_network_in_host(h) && !is_storage_in_host(h)) {
             logger_log(h->ports.logger, LOG_WARNING, "node",
                        "crashes: nobody outside of the sandbox sees this node's slots; it will not crash");
             return;
@@ -82,7 +81,7 @@ static bool open_storage(struct node_host *h, struct problem *problem)
     const char *notice;
     char governed[GOVERNED_TEXT_MAX];
     governed_print(config, governed);
-    if (!host_storage(h)) {
+    if (!is_storage_in_host(h)) {
         h->folder_lock = data_folder_lock(disk_posix(), h->path, h->self->id, governed, &notice, problem);
         tell_notice(h, notice);
         return h->folder_lock >= 0;
@@ -116,7 +115,7 @@ static void on_commands(void *context)
         host_make_due(h);
 }
 
-static struct node_status status_of(void *context) { return host_status(context); }
+static struct node_status status_of(void *context) { return driver_status(context); }
 
 static void on_expelled(void *context, int exit_code, const char *reason)
 {
@@ -135,7 +134,7 @@ static bool open_network(struct node_host *h, struct problem *problem)
         .origin = h->origin,
         .sends = true,
         .receives = true,
-        .accept_peer = surroundings_accept_peer,
+        .accept_peer = driver_accept_peer,
         .on_expelled = on_expelled,
         .logger = h->ports.logger,
         .on_input = on_input,
@@ -155,7 +154,7 @@ static const char *order_fault(void *context, const char *part, const char *kind
 
 static bool open_sockets(struct node_host *h, struct problem *problem)
 {
-    if (!host_network(h))
+    if (!is_network_in_host(h))
         return true;
     if (!open_network(h, problem))
         return false;
@@ -178,10 +177,9 @@ static bool open_sockets(struct node_host *h, struct problem *problem)
 
 static const char *const place_names[] = {"host", "guest"};
 
-static bool find_composition(struct node_host *h, struct problem *problem)
+static bool find_composition(const struct node_host *h, struct problem *problem)
 {
     uint8_t rule = h->options.config->node_config.leader_rule;
-    node_host_file(h->file, sizeof h->file, h->options.nodes_folder, h->self, rule);
     if (access(h->file, R_OK) == 0)
         return true;
     return problem_set(problem, EXIT_BAD_INPUT,
@@ -202,7 +200,7 @@ bool parts_make_life(struct node_host *h, struct node_life **out, struct problem
         .turn_timeout = config->turn_timeout,
         .config = config,
         .node = h->self->id,
-        .folder = host_storage(h) ? NULL : h->path,
+        .folder = is_storage_in_host(h) ? NULL : h->path,
         .surroundings = &h->surroundings,
     };
     if (!node_wasm_new(out, &options, &h->ports.ports, problem))
@@ -214,28 +212,20 @@ bool parts_make_life(struct node_host *h, struct node_life **out, struct problem
     return false;
 }
 
-/* Who the node is now, and its first words, unless it brings its own loop: then that comes to it. */
+/* Who the node is now, and its first words. */
 static bool begin_life(struct node_host *h, struct problem *problem)
 {
-    const struct node_life_operations *life = h->life->operations;
-    struct node_config config = h->options.config->node_config;
-    if (host_network(h) ? life->start == NULL || (!host_storage(h) && life->open_identity == NULL) : life->run == NULL)
+    if (!h->driver->fits(h))
         return problem_set(problem, EXIT_BAD_INPUT, "%s is composed of other parts than its name says", h->file);
-    if (host_storage(h))
+    if (is_storage_in_host(h))
         h->origin = identity_origin(data_folder_identity(h->folder));
-    else if (host_network(h) && !life->open_identity(h->life, &h->origin, problem))
-        return false;
-    config.node = h->self->id;
-    config.incarnation = h->origin.incarnation;
-    if (getrandom(&config.seed, sizeof config.seed, 0) != sizeof config.seed)
-        return problem_set(problem, EXIT_TROUBLE, "no random bytes for the seed of node %u", h->self->id);
-    return !host_network(h) || life->start(h->life, &config, problem);
+    return h->driver->begin(h, problem);
 }
 
 /* The native life is all one: whatever is not in the host is linked in, and has no sandbox to be in. */
 static bool check_native(const struct node_host *h, struct problem *problem)
 {
-    if (h->options.engine != NULL || (host_network(h) && host_storage(h)))
+    if (h->options.engine != NULL || (is_network_in_host(h) && is_storage_in_host(h)))
         return true;
     return problem_set(problem, EXIT_BAD_INPUT, "node %u: with --native, network and storage are the host's", h->self->id);
 }
@@ -243,13 +233,13 @@ static bool check_native(const struct node_host *h, struct problem *problem)
 bool parts_open(struct node_host *h, struct problem *problem)
 {
     return check_native(h, problem) && (h->options.engine == NULL || find_composition(h, problem)) &&
-           open_storage(h, problem) && parts_make_life(h, &h->life, problem) && begin_life(h, problem) &&
+           open_storage(h, problem) && parts_make_life(h, &h->supervisor.life, problem) && begin_life(h, problem) &&
            open_sockets(h, problem);
 }
 
 bool parts_reborn(struct node_host *h, struct problem *problem)
 {
-    if (host_storage(h)) {
+    if (is_storage_in_host(h)) {
         if (!data_folder_reboot(h->folder, problem))
             return false;
         journal_reborn(h->ports.journal, data_folder_identity(h->folder)->incarnation);

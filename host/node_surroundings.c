@@ -1,9 +1,4 @@
-/* What a life in the sandbox asks of its host (host/node_life.h).
- *
- * A node whose network is in the sandbox has the thread: it waits in there, for its sockets and for `loop_fd`, and calls
- * `loop_run` once between two turns. That is where the host's loop goes on, and it must not call back into the life. So the
- * host does in between what it otherwise does around a turn: hands what was appended to the journal's thread, lets
- * completions and requests come in. What ends the life is only noted, and it is interrupted. */
+/* What a life in the sandbox asks of its host (host/node_life.h). */
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,37 +25,12 @@ static const struct frame_origin *origin(struct surroundings *s) { return &host_
 
 static enum peer_verdict accept_peer(struct surroundings *s, const struct frame_origin *peer)
 {
-    return surroundings_accept_peer(host_of(s), peer);
-}
-
-/* Asked by networks, here and in the sandbox. Where the life has the data folder, it is asked; while there is none,
- * everybody has to come again. */
-enum peer_verdict surroundings_accept_peer(void *node_host, const struct frame_origin *peer)
-{
-    struct node_host *h = node_host;
-    if (h->folder != NULL)
-        return data_folder_accept_peer(h->folder, peer);
-    if (!host_network(h) || h->life == NULL || h->in_turn || h->failed || h->supervisor.broken)
-        return PEER_UNKNOWN_WHY;
-    h->in_turn = true;
-    enum peer_verdict verdict = h->life->operations->accept_peer(h->life, peer);
-    h->in_turn = false;
-    return verdict;
+    return driver_accept_peer(host_of(s), peer);
 }
 
 static int loop_fd(struct surroundings *s) { return uv_backend_fd(&host_of(s)->loop); }
 
-static uint64_t loop_run(struct surroundings *s)
-{
-    struct node_host *h = host_of(s);
-    watch_expect(h->watch, true);
-    host_after_turn(h);
-    uv_run(&h->loop, UV_RUN_NOWAIT);
-    if (h->failed || h->forced || h->hurried || h->ports.exit_code != EXIT_OK)
-        host_interrupt(h);
-    int timeout_ms = uv_backend_timeout(&h->loop);
-    return timeout_ms < 0 ? UINT64_MAX : (uint64_t)timeout_ms * 1000;
-}
+static uint64_t loop_run(struct surroundings *s) { return driver_come_round(host_of(s)); }
 
 static uint64_t fault(struct surroundings *s, uint64_t part) { return faults_next(&host_of(s)->faults, part); }
 

@@ -32,11 +32,13 @@
  *
  * The spare is made when the node is ready and has had time for what was waiting: linked and instantiated, without a word to
  * it. Nothing in it is of the life before it. */
+#include "host/supervisor.h"
+
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/base/memory.h"
-#include "host/node_host_internal.h"
 
 enum {
     SPARE_AFTER_MS = 10,
@@ -44,46 +46,60 @@ enum {
     BACKOFF_MAX_US = 10 * 1000 * 1000,
 };
 
+static uint64_t now_us(void) { return uv_hrtime() / 1000; }
+
+static bool make_life(struct supervisor *s, struct node_life **out, struct problem *problem)
+{
+    *out = NULL;
+    return s->options.operations->make_life(s->options.host, out, problem);
+}
+
+static bool may_follow(const struct supervisor *s) { return s->options.operations->may_follow(s->options.host); }
+
+static void fail(struct supervisor *s, const struct problem *problem)
+{
+    s->options.operations->on_failure(s->options.host, problem);
+}
+
+static void make_due(struct supervisor *s) { s->options.operations->on_due(s->options.host); }
+
 /* ---- The spare ---- */
 
-static void make_spare(struct node_host *h)
+static void make_spare(struct supervisor *s)
 {
-    struct supervisor *s = &h->supervisor;
     struct problem problem;
-    if (s->spare != NULL || h->options.engine == NULL || parts_make_life(h, &s->spare, &problem))
+    if (s->spare != NULL || !s->options.sandboxed || make_life(s, &s->spare, &problem))
         return;
-    s->spare = NULL;
     if (!s->spare_refused)
-        logger_log(h->ports.logger, LOG_WARNING, "supervisor", "no spare could be made: %s", problem.text);
+        logger_log(s->options.ports->logger, LOG_WARNING, "supervisor", "no spare could be made: %s", problem.text);
     s->spare_refused = true;
 }
 
 static void on_timer(uv_timer_t *timer)
 {
-    struct node_host *h = timer->data;
-    if (h->supervisor.restarting)
-        host_make_due(h);
-    else if (h->ready && !h->failed)
-        make_spare(h);
+    struct supervisor *s = timer->data;
+    if (s->state == LIFE_BURIED)
+        make_due(s);
+    else if (s->state == LIFE_READY && may_follow(s))
+        make_spare(s);
 }
 
 /* ---- The time that a life has ---- */
 
 /* The silence that counts as hung grows with the time that a turn may take. */
-static void allow(struct node_host *h, uint64_t turn_timeout)
+static void allow(struct supervisor *s, uint64_t turn_timeout)
 {
-    const struct config *config = h->options.config;
-    h->supervisor.turn_timeout = turn_timeout;
-    watch_allow(h->watch, config->ping_timeout * turn_timeout / config->turn_timeout);
-    if (h->life != NULL && h->life->operations->allow != NULL)
-        h->life->operations->allow(h->life, turn_timeout);
+    const struct config *config = s->options.config;
+    s->turn_timeout = turn_timeout;
+    watch_allow(s->options.watch, config->ping_timeout * turn_timeout / config->turn_timeout);
+    if (s->life != NULL && s->life->operations->allow != NULL)
+        s->life->operations->allow(s->life, turn_timeout);
 }
 
 /* The next life has more time, if this one had too little. Returns whether it has. */
-static bool allow_more(struct node_host *h)
+static bool allow_more(struct supervisor *s)
 {
-    struct supervisor *s = &h->supervisor;
-    const uint64_t max = h->options.config->turn_timeout_max;
+    const uint64_t max = s->options.config->turn_timeout_max;
     if ((strcmp(s->last_fault, "deadline") != 0 && strcmp(s->last_fault, "hung") != 0) || s->turn_timeout >= max)
         return false;
     s->turn_timeout = s->turn_timeout < max / 2 ? 2 * s->turn_timeout : max;
@@ -92,49 +108,63 @@ static bool allow_more(struct node_host *h)
 
 static void on_served(uv_timer_t *timer)
 {
-    struct node_host *h = timer->data;
-    if (!h->ready || h->failed || h->supervisor.broken)
+    struct supervisor *s = timer->data;
+    if (s->state != LIFE_READY || !may_follow(s))
         return;
-    logger_log(h->ports.logger, LOG_INFO, "supervisor", "a turn may take turn_timeout_ms again, and no longer");
-    allow(h, h->options.config->turn_timeout);
+    logger_log(s->options.ports->logger, LOG_INFO, "supervisor", "a turn may take turn_timeout_ms again, and no longer");
+    allow(s, s->options.config->turn_timeout);
 }
 
 /* ---- The fault ---- */
 
-void supervisor_broke(struct node_host *h, const struct problem *problem)
+void supervisor_interrupt(struct supervisor *s)
 {
-    struct supervisor *s = &h->supervisor;
-    if (s->broken)
+    if (s->life->operations->interrupt != NULL)
+        s->life->operations->interrupt(s->life);
+}
+
+void supervisor_interrupt_hung(struct supervisor *s)
+{
+    pthread_mutex_lock(&s->lock);
+    if (s->watched != NULL && s->watched->operations->interrupt != NULL) {
+        s->hung = true;
+        s->watched->operations->interrupt(s->watched);
+    }
+    pthread_mutex_unlock(&s->lock);
+}
+
+void supervisor_broke(struct supervisor *s, const struct problem *problem)
+{
+    if (s->state == LIFE_BROKEN)
         return;
-    s->broken = true;
     s->problem = *problem;
     s->fault_at = now_us();
-    if (h->ready || s->down_at == 0)
+    if (s->state == LIFE_READY || s->down_at == 0)
         s->down_at = s->fault_at;
-    host_make_due(h);
+    life_state_enter(&s->state, LIFE_BROKEN);
+    make_due(s);
 }
 
 /* Takes the life out of the watch's reach. */
-static const char *fault_of(struct node_host *h)
+static const char *fault_of(struct supervisor *s)
 {
-    pthread_mutex_lock(&h->lock);
-    bool hung = h->hung;
-    h->watched = NULL;
-    h->hung = false;
-    pthread_mutex_unlock(&h->lock);
-    return h->ports.crash ? "crash" : hung ? "hung" : h->life->fault != NULL ? h->life->fault : "error";
+    pthread_mutex_lock(&s->lock);
+    bool hung = s->hung;
+    s->watched = NULL;
+    s->hung = false;
+    pthread_mutex_unlock(&s->lock);
+    return s->options.ports->crash ? "crash" : hung ? "hung" : s->life->fault != NULL ? s->life->fault : "error";
 }
 
 /* False: the node ends, for the reason that stands in s->problem then. */
-static bool may_restart(struct node_host *h)
+static bool may_restart(struct supervisor *s)
 {
-    struct supervisor *s = &h->supervisor;
-    const uint32_t restarts_max = h->options.config->restarts_max;
-    if (h->ports.exit_code != EXIT_OK) {
-        s->problem.exit_code = h->ports.exit_code;
+    const uint32_t restarts_max = s->options.config->restarts_max;
+    if (s->options.ports->exit_code != EXIT_OK) {
+        s->problem.exit_code = s->options.ports->exit_code;
         return false;
     }
-    if (s->problem.exit_code != EXIT_TROUBLE || h->phase != RUNNING || h->failed || h->options.engine == NULL)
+    if (s->problem.exit_code != EXIT_TROUBLE || !may_follow(s) || !s->options.sandboxed)
         return false;
     if (s->ready_at != 0 && s->fault_at - s->ready_at >= SERVED_US)
         s->in_row = 0;
@@ -146,141 +176,159 @@ static bool may_restart(struct node_host *h)
     return false;
 }
 
-static uint64_t backoff(const struct node_host *h)
+static uint64_t backoff(const struct supervisor *s)
 {
-    uint64_t delay = h->options.config->restart_backoff;
-    if (h->supervisor.in_row == 0)
+    uint64_t delay = s->options.config->restart_backoff;
+    if (s->in_row == 0)
         return 0;
-    for (uint32_t i = 1; i < h->supervisor.in_row && delay < BACKOFF_MAX_US; i++)
+    for (uint32_t i = 1; i < s->in_row && delay < BACKOFF_MAX_US; i++)
         delay *= 2;
     return delay < BACKOFF_MAX_US ? delay : BACKOFF_MAX_US;
 }
 
-static void bury(struct node_host *h)
+/* What the life had asked for, or been given, goes with it. */
+static void forsake(struct supervisor *s)
 {
-    struct supervisor *s = &h->supervisor;
-    s->broken = false;
-    s->last_fault = fault_of(h);
-    if (!may_restart(h)) {
-        host_fail(h, &s->problem);
+    struct node_ports *ports = s->options.ports;
+    s->life->operations->free(s->life);
+    s->life = NULL;
+    s->options.operations->on_buried(s->options.host);
+    uv_timer_stop(&s->served);
+    node_ports_reset(ports);
+    if (ports->journal != NULL)
+        journal_forsake(ports->journal);
+    if (ports->clients != NULL)
+        client_server_lost(ports->clients);
+}
+
+static void bury(struct supervisor *s)
+{
+    s->last_fault = fault_of(s);
+    if (!may_restart(s)) {
+        life_state_enter(&s->state, LIFE_DEAD);
+        fail(s, &s->problem);
         return;
     }
-    uint64_t delay = backoff(h);
-    const bool more = allow_more(h);
+    uint64_t delay = backoff(s);
+    const bool more = allow_more(s);
     s->in_row++;
-    s->restarting = true;
     s->begins_at = s->fault_at + delay;
-    logger_log(h->ports.logger, LOG_ERROR, "supervisor", "broke (%s) at slot %llu; restart %u of at most %u in a row%s: %s",
-               s->last_fault, (unsigned long long)h->ports.slot, s->in_row, h->options.config->restarts_max,
+    logger_log(s->options.ports->logger, LOG_ERROR, "supervisor",
+               "broke (%s) at slot %llu; restart %u of at most %u in a row%s: %s", s->last_fault,
+               (unsigned long long)s->options.ports->slot, s->in_row, s->options.config->restarts_max,
                delay > 0 ? ", after a pause" : "", s->problem.text);
     if (more)
-        logger_log(h->ports.logger, LOG_WARNING, "supervisor",
+        logger_log(s->options.ports->logger, LOG_WARNING, "supervisor",
                    "the next life may compute for %llu ms in a turn, since this one needed more than it had",
                    (unsigned long long)s->turn_timeout / 1000);
-    h->life->operations->free(h->life);
-    h->life = NULL;
-    h->ready = h->due = false;
-    uv_timer_stop(&h->timer);
-    uv_timer_stop(&s->served);
-    node_ports_reset(&h->ports);
-    if (h->ports.journal != NULL)
-        journal_forsake(h->ports.journal);
-    if (h->ports.clients != NULL)
-        client_server_lost(h->ports.clients);
+    forsake(s);
+    life_state_enter(&s->state, LIFE_BURIED);
     if (delay > 0)
         uv_timer_start(&s->timer, on_timer, delay / 1000 + 1, 0);
 }
 
 /* ---- The next life ---- */
 
-static void restart(struct node_host *h)
+void supervisor_begun(struct supervisor *s)
 {
-    struct supervisor *s = &h->supervisor;
+    life_state_enter(&s->state, LIFE_RECOVERING);
+    pthread_mutex_lock(&s->lock);
+    s->watched = s->life;
+    pthread_mutex_unlock(&s->lock);
+    make_due(s);
+}
+
+static void restart(struct supervisor *s)
+{
     struct problem problem;
-    s->restarting = false;
     s->ready_at = 0;
     s->restarts++;
-    watch_expect(h->watch, false); /* a boot waits for the disk */
-    h->life = s->spare;
+    watch_expect(s->options.watch, false); /* a boot waits for the disk */
+    s->life = s->spare;
     s->spare = NULL;
-    bool sound = h->life != NULL || parts_make_life(h, &h->life, &problem);
-    allow(h, s->turn_timeout);
-    if (sound && parts_reborn(h, &problem))
-        host_begin(h);
-    else if (h->life != NULL)
-        supervisor_broke(h, &problem);
+    bool made = s->life != NULL || make_life(s, &s->life, &problem);
+    allow(s, s->turn_timeout);
+    if (!made)
+        fail(s, &problem);
+    else if (s->options.operations->begin_life(s->options.host, &problem))
+        supervisor_begun(s);
     else
-        host_fail(h, &problem);
-    watch_expect(h->watch, true);
+        supervisor_broke(s, &problem);
+    watch_expect(s->options.watch, true);
 }
 
-void supervisor_step(struct node_host *h)
+static bool journal_is_settled(const struct supervisor *s)
 {
-    struct supervisor *s = &h->supervisor;
-    if (s->broken)
-        bury(h);
-    if (s->restarting && h->phase == RUNNING && !h->failed && now_us() >= s->begins_at &&
-        (h->ports.journal == NULL || journal_settled(h->ports.journal)))
-        restart(h);
+    return s->options.ports->journal == NULL || journal_settled(s->options.ports->journal);
 }
 
-void supervisor_ready(struct node_host *h)
+void supervisor_step(struct supervisor *s)
 {
-    struct supervisor *s = &h->supervisor;
+    if (s->state == LIFE_BROKEN)
+        bury(s);
+    if (s->state == LIFE_BURIED && may_follow(s) && now_us() >= s->begins_at && journal_is_settled(s))
+        restart(s);
+}
+
+void supervisor_ready(struct supervisor *s)
+{
+    life_state_enter(&s->state, LIFE_READY);
     s->ready_at = now_us();
     uv_timer_start(&s->timer, on_timer, SPARE_AFTER_MS, 0);
-    if (s->turn_timeout > h->options.config->turn_timeout)
-        uv_timer_start(&s->served, on_served, h->options.served_ms > 0 ? h->options.served_ms : SERVED_US / 1000, 0);
+    if (s->turn_timeout > s->options.config->turn_timeout)
+        uv_timer_start(&s->served, on_served, s->options.served_ms > 0 ? s->options.served_ms : SERVED_US / 1000, 0);
     if (s->restarts == 0)
         return;
     s->restart_us = s->ready_at - s->down_at;
     if (s->restart_us > s->restart_us_max)
         s->restart_us_max = s->restart_us;
-    logger_log(h->ports.logger, LOG_INFO, "supervisor",
+    logger_log(s->options.ports->logger, LOG_INFO, "supervisor",
                "ready again %.1f ms after the fault (restart %u of at most %u in a row)", (double)s->restart_us / 1000.0,
-               s->in_row, h->options.config->restarts_max);
+               s->in_row, s->options.config->restarts_max);
 }
+
+void supervisor_over(struct supervisor *s) { life_state_enter(&s->state, LIFE_OVER); }
 
 /* ---- Crashes that the configuration asks for ---- */
 
-void supervisor_look_for_crash(struct node_host *h)
+void supervisor_look_for_crash(struct supervisor *s)
 {
-    struct supervisor *s = &h->supervisor;
-    const struct config *config = h->options.config;
+    const struct config *config = s->options.config;
+    struct node_ports *ports = s->options.ports;
     for (size_t i = 0; i < config->crash_count; i++) {
-        if (config->crashes[i].node != h->self->id || s->crashed[i] || h->ports.slot < config->crashes[i].slot)
+        if (config->crashes[i].node != s->options.node || s->crashed[i] || ports->slot < config->crashes[i].slot)
             continue;
-        s->crashed[i] = h->ports.crash = true;
-        host_make_due(h);
-        logger_log(h->ports.logger, LOG_WARNING, "supervisor", "crashes: the node is told to crash at slot %llu",
+        s->crashed[i] = ports->crash = true;
+        make_due(s);
+        logger_log(ports->logger, LOG_WARNING, "supervisor", "crashes: the node is told to crash at slot %llu",
                    (unsigned long long)config->crashes[i].slot);
     }
 }
 
 /* ---- Beginning and end ---- */
 
-void supervisor_init(struct node_host *h)
+void supervisor_init(struct supervisor *s, const struct supervisor_options *options)
 {
-    struct supervisor *s = &h->supervisor;
-    s->last_fault = "none";
-    s->crashed = memory_new(h->options.config->crash_count, sizeof *s->crashed);
-    s->turn_timeout = h->options.config->turn_timeout;
-    s->timer.data = s->served.data = h;
-    uv_timer_init(&h->loop, &s->timer);
-    uv_timer_init(&h->loop, &s->served);
+    *s = (struct supervisor){.options = *options, .last_fault = "none", .turn_timeout = options->config->turn_timeout};
+    s->crashed = memory_new(options->config->crash_count, sizeof *s->crashed);
+    s->timer.data = s->served.data = s;
+    uv_timer_init(options->loop, &s->timer);
+    uv_timer_init(options->loop, &s->served);
+    pthread_mutex_init(&s->lock, NULL);
 }
 
-void supervisor_close(struct node_host *h)
+void supervisor_close(struct supervisor *s)
 {
-    uv_close((uv_handle_t *)&h->supervisor.timer, NULL);
-    uv_close((uv_handle_t *)&h->supervisor.served, NULL);
+    uv_close((uv_handle_t *)&s->timer, NULL);
+    uv_close((uv_handle_t *)&s->served, NULL);
 }
 
-void supervisor_free(struct node_host *h)
+void supervisor_free(struct supervisor *s)
 {
-    struct supervisor *s = &h->supervisor;
-    if (s->spare != NULL)
-        s->spare->operations->free(s->spare);
-    s->spare = NULL;
+    struct node_life *const lives[] = {s->life, s->spare};
+    for (size_t i = 0; i < 2; i++)
+        if (lives[i] != NULL)
+            lives[i]->operations->free(lives[i]);
     free(s->crashed);
+    pthread_mutex_destroy(&s->lock);
 }
