@@ -26,7 +26,7 @@ SAME_LAYOUT(struct effect, synod_paxos_types_effect_t, tag, val.send, val.append
 SAME_LIST(struct effect_list, synod_paxos_types_list_effect_t);
 SAME_LAYOUT(struct step_result, synod_paxos_types_step_result_t, effects, wake_at, credit);
 SAME_LAYOUT(struct limits, synod_paxos_types_limits_t, chunk_bytes, accept_bytes, forwarded, release_bytes, step_work, apply,
-            apply_bytes, call_work, results_bytes, read_bytes, requests, held, held_bytes, unsynced, replies_bytes);
+            apply_bytes, call_work, results_bytes, read_bytes, requests, withheld, withheld_bytes, unsynced, replies_bytes);
 SAME_LAYOUT(struct seed, synod_paxos_types_seed_t, low, high);
 SAME_LAYOUT(struct node_config, synod_paxos_types_node_config_t, node, incarnation, proposers, acceptors, learners,
             phase1_quorum, phase2_quorum, alpha, batches_in_flight, bytes_in_flight_max, chunk_bytes_max, learn_gap_max,

@@ -78,9 +78,9 @@ static void learner_look(void *part, struct explore_sight *sight, struct explore
     explore_key_add(key, l->next);
     explore_key_add(key, l->heard);
     explore_key_add(key, l->known);
-    explore_key_add(key, explore_ballot(node->words, l->mark_ballot));
-    explore_key_add(key, l->mark_from);
-    explore_key_add(key, l->mark_to);
+    explore_key_add(key, explore_ballot(node->words, l->told_ballot));
+    explore_key_add(key, l->told_from);
+    explore_key_add(key, l->told_to);
     for (uint64_t slot = l->next; slot <= node->words->options->slots; slot++) {
         const struct learnable *item = slot_ring_at(&l->slots, slot);
         struct entry e = {.kind = item->kind, .value = item->value};

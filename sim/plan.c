@@ -163,8 +163,8 @@ static void draw_limits(struct limits *l, struct dice *d)
     l->results_bytes = draw_limit(d, 1, 64 << 10);
     l->read_bytes = draw_limit(d, 1, 16 << 10);
     l->requests = draw_limit(d, 1, 8);
-    l->held = draw_limit(d, 1, 64);
-    l->held_bytes = draw_limit(d, 1, 4 << 10);
+    l->withheld = draw_limit(d, 1, 64);
+    l->withheld_bytes = draw_limit(d, 1, 4 << 10);
     l->unsynced = draw_limit(d, 1 << 10, 64 << 10);
 }
 

@@ -14,8 +14,8 @@ struct acceptor_agent {
     uint64_t held[NODE_ID_MAX + 1]; /* first slot not durably held, as each learner said last */
     uint64_t floor;                 /* in force */
     uint64_t floor_recorded;        /* in the journal */
-    uint64_t voted;                 /* bytes of votes in the journal behind that, or more */
-    uint64_t answers, answer_bytes; /* of this step, that tell of votes */
+    uint64_t voted;                 /* bytes of votes that the journal has since that record, or more */
+    uint64_t answers, answer_bytes; /* of this step, in answers that contain votes */
     struct effects effects;
 };
 
@@ -54,15 +54,15 @@ static void recover(struct acceptor_agent *agent, const struct record_list *reco
     }
 }
 
-/* Whether the ballot is not so far above what was promised that promising it might leave too few above it. Its proposer, told of what
- * is promised, comes up to it in steps. */
+/* Whether the ballot is close enough to what was promised, so that promising it leaves enough rounds above it. A proposer
+ * that is further above is told what was promised, and comes up to it in steps. */
 static bool within_reach(const struct acceptor_agent *agent, struct ballot ballot)
 {
     return ballot.round <= agent->promised.round + ROUND_JUMP_MAX;
 }
 
-/* Whether one more answer may tell of votes in this step. Who asks waits for one chunk at a time, so there is room for one to each who may
- * ask. Who asks more often is not heard; an honest one asks again. */
+/* Whether one more answer may contain votes in this step. A proposer or learner waits for one chunk at a time, so there is
+ * room for one chunk to each. A node that asks more often is ignored; an honest one asks again. */
 static bool may_tell_votes(const struct acceptor_agent *agent)
 {
     const uint64_t askers = node_set_count(agent->config.proposers | agent->config.learners);
@@ -78,7 +78,7 @@ static struct acceptor_vote_chunk tell_votes(struct acceptor_agent *agent, uint6
     return chunk;
 }
 
-/* The first slot that a majority of the learners does not hold durably, as far as they themselves have said so. */
+/* The first slot that a majority of the learners does not hold durably, by their own words. */
 static uint64_t held_by_majority(const struct acceptor_agent *agent)
 {
     const node_set learners = agent->config.learners;
@@ -94,10 +94,12 @@ static uint64_t held_by_majority(const struct acceptor_agent *agent)
     return best;
 }
 
-/* The leader at `ballot` is alive, and every slot below `floor` is held durably by a majority of the learners. Votes that are forgotten do
- * not come back, and below its floor an acceptor votes no more: so no other node's word alone is taken for what others hold. A majority of
- * the learners must have said it, too; or this node's own learner, where the word comes at a ballot that this acceptor could vote at: one
- * that hears few others in a partition hears no majority, and without a floor that rises it would vote no more. */
+/* The leader at `ballot` is alive, and says that a majority of the learners durably holds every slot below `floor`.
+ *
+ * Votes that are forgotten do not come back, and below its floor an acceptor votes no more. So the word of one other node is
+ * not enough to forget. Either a majority of the learners must have said the same. Or this node's own learner must have said
+ * it, and `ballot` must be one that this acceptor could vote at. The second way is for a node that hears few others in a
+ * partition: it hears no majority, and without a rising floor it would have no room to vote. */
 static void hear_leader(struct acceptor_agent *agent, struct ballot ballot, uint64_t floor, uint64_t now)
 {
     const bool leads = ballot_compare(ballot, agent->promised) >= 0 && within_reach(agent, ballot);
@@ -116,8 +118,8 @@ static void hear_leader(struct acceptor_agent *agent, struct ballot ballot, uint
         agent->floor = acceptor_truncate(agent->acceptor, floor);
 }
 
-/* The floor's record may come late, but before votes of many bytes: it only bounds how many votes recovery has to hold, and how many bytes
- * of values they have. */
+/* The floor's record may come late, because it only bounds how many votes recovery has to keep. But it must come before many
+ * bytes of votes, because it also bounds their values. */
 static void record_floor(struct acceptor_agent *agent, const struct entry_list *entries)
 {
     uint64_t bytes = 0;
@@ -170,8 +172,8 @@ static void on_prepare(struct acceptor_agent *agent, uint32_t sender, const stru
     effects_send_durable(&agent->effects, node_set_of(sender), effects_keep(&agent->effects, &promise));
 }
 
-/* Appends the votes of a run, the first of which is at or after the entry number `i`; returns the number of the entry behind
- * them. Runs are in the entries' order. */
+/* Appends the votes of a run, which begins at or after the entry number `i`; returns the number of the entry after them.
+ * Runs are in the entries' order. */
 static size_t append_votes(struct acceptor_agent *agent, const struct message *m, const struct acceptor_vote_run *run,
                            size_t i)
 {
@@ -225,8 +227,8 @@ static void on_heartbeat(struct acceptor_agent *agent, uint32_t sender, const st
     effects_send_durable(&agent->effects, node_set_of(sender), &alive);
 }
 
-/* Answers without effect whether this acceptor, too, has lost the leader (P15), and has not just promised a ballot to
- * a node that may be about to lead. To a claim (flag YES) it does not matter that there is a leader. */
+/* Answers whether this acceptor, too, has lost the leader, and has not just promised a ballot to a node that may be about to
+ * lead (P15). Answering has no effect here. A claim (flag YES) is answered even if there is a leader. */
 static void on_ask(struct acceptor_agent *agent, uint32_t sender, const struct message *m, uint64_t now)
 {
     bool led = agent->leader_ballot.round != 0 && agent->leader_ballot.node != sender &&
@@ -239,7 +241,7 @@ static void on_ask(struct acceptor_agent *agent, uint32_t sender, const struct m
     effects_send(&agent->effects, node_set_of(sender), &answer);
 }
 
-/* A learner that finds no other learner to ask gets the votes: it counts them itself. */
+/* A learner that finds no other learner to ask gets the votes, and counts them itself. */
 static void on_learn_request(struct acceptor_agent *agent, uint32_t sender, const struct message *m)
 {
     if (!may_tell_votes(agent))
@@ -306,7 +308,7 @@ struct node_status acceptor_agent_status(struct acceptor_agent *agent)
     };
 }
 
-#ifndef __wasm__ /* there, what it calls is in other components */
+#ifndef __wasm__ /* as a component, what it calls is in other components */
 void acceptor_agent_audit(const struct acceptor_agent *agent)
 {
     invariant(agent->floor_recorded <= agent->floor);

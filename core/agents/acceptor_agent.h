@@ -1,5 +1,5 @@
-/* The agent around an acceptor: messages to calls, records before answers, votes to the proposer and, when configured,
- * straight to the learners. */
+/* The agent around an acceptor. It turns messages into calls, has records made before it answers, and sends votes to the
+ * proposer and, when configured, also to the learners. */
 #ifndef SYNOD_CORE_AGENTS_ACCEPTOR_AGENT_H
 #define SYNOD_CORE_AGENTS_ACCEPTOR_AGENT_H
 
@@ -7,7 +7,7 @@
 
 struct acceptor_agent;
 
-/* An agent with its parts, before anything was recovered. */
+/* An agent with its parts, before recovery. */
 struct acceptor_agent *acceptor_agent_new(const struct node_config *config);
 void acceptor_agent_free(struct acceptor_agent *agent);
 
@@ -19,7 +19,7 @@ struct step_result acceptor_agent_step(struct acceptor_agent *agent, uint64_t no
 /* What this agent knows of the node; fields of other roles are zero. */
 struct node_status acceptor_agent_status(struct acceptor_agent *agent);
 
-/* For tests: traps unless what it counts is what it holds. */
+/* For tests: traps unless its counters agree with its contents. */
 void acceptor_agent_audit(const struct acceptor_agent *agent);
 
 #endif

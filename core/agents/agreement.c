@@ -5,7 +5,7 @@ void agreement_init(struct agreement *a, const struct node_config *config)
     *a = (struct agreement){.node = config->node, .learners = config->learners, .interval = config->exec_interval};
 }
 
-/* Looks again at what is known of the others. A loss is for good. */
+/* Judges again by what is known of the others. A verdict of "lost" is final. */
 static void judge(struct agreement *a)
 {
     uint32_t learners = node_set_count(a->learners), majority = learners / 2 + 1, differ = 0, agree = 1;
@@ -36,7 +36,7 @@ static void compare(struct agreement *a, struct agreement_peer *peer, const stru
     peer->compared_at = theirs->slot;
     if (theirs->hash == own_hash) {
         peer->equal_at = theirs->slot;
-        peer->differs_from = 0; /* it was started again, and is sound now */
+        peer->differs_from = 0; /* it was restarted, and agrees now */
     } else if (peer->differs_from == 0) {
         peer->differs_from = theirs->slot;
     }

@@ -1,14 +1,13 @@
-/* Do all learners have the same state (P13)? Each tells the others the hash of its state at a slot that is a multiple of
- * AGREEMENT_INTERVAL. Since the hash is chained, a learner that differs at one slot differs at all later ones. A part of the learner
- * agent.
+/* Do all learners have the same state (P13)? Each tells the others the hash of its state at slots that are multiples of
+ * AGREEMENT_INTERVAL. The hash is chained: a learner that differs at one slot differs at all later ones. A part of the
+ * learner agent.
  *
- *  1. A learner that never heard of another state goes on.
- *  2. Once it has heard of one, it needs to be shown that it is on the side of a majority: so many learners, itself among them, said
- *     the same as it did at the slot where another one was found to differ, or later. It is not enough that a majority may agree:
- *     a learner whose word is missing may have stopped because it differs, too.
- *  3. Until it is shown a majority it is in doubt: it executes and tells its hash, but answers nobody.
- *  4. It stops when so many differ that no majority can agree with it, or when it was in doubt for AGREEMENT_PATIENCE intervals.
- *  5. What a learner said counts until it says something else, whether it is still there or not. */
+ * 1. A learner that has never heard of a different state goes on. 2. Once it has heard of one, it needs evidence that it is
+ *    with a majority: enough learners, including itself, that had the same hash at the slot where the difference was found,
+ *    or later. That a majority might still agree is not enough: a learner that has not spoken may have stopped because it
+ *    differs, too. 3. Until it has that evidence it is in doubt: it executes and tells its hash, but answers no client. 4.
+ *    It stops when so many differ that no majority can agree with it, or when it has been in doubt for AGREEMENT_PATIENCE
+ *    intervals. 5. What a learner said counts until it says something else, even if it has gone. */
 #ifndef SYNOD_CORE_AGENTS_AGREEMENT_H
 #define SYNOD_CORE_AGENTS_AGREEMENT_H
 
@@ -17,7 +16,7 @@
 enum {
     AGREEMENT_INTERVAL = 64, /* slots */
     AGREEMENT_KEPT = 64,
-    AGREEMENT_PATIENCE = 50, /* times exec_interval: an idle learner speaks every ten of them */
+    AGREEMENT_PATIENCE = 50, /* in units of exec_interval; an idle learner tells its hash every ten of them */
 };
 
 struct state_at {
@@ -27,10 +26,10 @@ struct state_at {
 
 /* What this learner knows of another one. Slots; 0: none. */
 struct agreement_peer {
-    struct state_at early; /* it said this of a slot that is not executed here yet */
-    uint64_t compared_at;  /* where it was last compared with this one */
-    uint64_t equal_at;     /* where it was last found to be equal */
-    uint64_t differs_from; /* where it was first found to differ, if it does */
+    struct state_at early; /* what it said of a slot that is not executed here yet */
+    uint64_t compared_at;  /* where it was last compared with this learner */
+    uint64_t equal_at;     /* where the two were last equal */
+    uint64_t differs_from; /* where the two were first found to differ, if they do */
 };
 
 enum agreement_state { AGREEMENT_HOLDS, AGREEMENT_DOUBTED, AGREEMENT_LOST };
@@ -40,7 +39,7 @@ struct agreement {
     node_set learners;
     uint64_t interval;                   /* exec_interval */
     struct state_at last;                /* this learner's latest */
-    struct state_at own[AGREEMENT_KEPT]; /* and those before, by slot / AGREEMENT_INTERVAL */
+    struct state_at own[AGREEMENT_KEPT]; /* and earlier ones, by slot / AGREEMENT_INTERVAL */
     struct agreement_peer peers[NODE_ID_MAX + 1];
     uint8_t state;       /* enum agreement_state */
     uint64_t lost_at;    /* when lost: the first slot at which another learner was found to differ */
@@ -56,8 +55,9 @@ void agreement_executed(struct agreement *a, uint64_t executed, uint64_t hash);
 /* A learner says what the hash of its state at `slot` is. */
 void agreement_heard(struct agreement *a, uint32_t learner, uint64_t slot, uint64_t hash);
 
-/* Counts the time that passes in doubt, once a step. It gives up no earlier than after AGREEMENT_PATIENCE calls, so that neither a clock
- * that jumps nor a process that was stopped for a while ends it: others may have said by then what it needs to hear. */
+/* Counts the time that passes in doubt; called once a step. It gives up after AGREEMENT_PATIENCE calls at the earliest. So
+ * neither a clock that jumps nor a process that was stopped for a while ends it, before it has heard what the others said
+ * meanwhile. */
 void agreement_wait(struct agreement *a, uint64_t now);
 
 /* When agreement_wait wants to be called next; UINT64_MAX: not before something is heard. */

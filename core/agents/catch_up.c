@@ -27,7 +27,7 @@ void catch_up_close(struct catch_up *c)
     free(c->requests);
 }
 
-void catch_up_settle(struct catch_up *c)
+void catch_up_begin(struct catch_up *c)
 {
     if (!c->reading)
         drop_found(c);
@@ -65,7 +65,7 @@ void catch_up_answered(struct catch_up *c, bool last)
     c->waiting = false;
 }
 
-/* The learner asked last if it answered, else the next in turn, that has executed `slot`; 0 when none is known. */
+/* The learner asked last, if it answered; otherwise the next one in turn that has executed `slot`. 0 when none is known. */
 static uint32_t peer_with(const struct catch_up *c, uint64_t slot)
 {
     node_set peers = c->config.learners & ~node_set_of(c->config.node);
@@ -100,7 +100,8 @@ void catch_up_ask(struct catch_up *c, struct learner_gap gap, bool executing, ui
     }
     uint32_t peer = peer_with(c, gap.from);
     node_set to = peer != 0 ? node_set_of(peer) : 0;
-    if (peer == 0 || c->waiting) /* who is known to have it may be gone: the votes tell, too */
+    /* the learners known to have it may be gone, so acceptors are asked, too, for their votes */
+    if (peer == 0 || c->waiting)
         to |= c->config.acceptors & ~node_set_of(c->config.node);
     struct message m = {.kind = MESSAGE_LEARN_REQUEST, .from = gap.from, .to = gap.to};
     effects_send(effects, to, &m);
@@ -129,8 +130,9 @@ void catch_up_request(struct catch_up *c, uint32_t sender, uint64_t from, uint64
         c->requests[c->request_count++] = wanted;
 }
 
-/* However small the messages may be: a block of slots lies among all that was written meanwhile, and with a step for each few
- * records of that a learner would catch up slower than the others go on. */
+/* Reads at least limits.read_bytes in a step, even if messages are smaller. The records of a block of slots lie among all
+ * that was written at the time. With one step for each few of them, a learner would catch up more slowly than the others go
+ * on. */
 static void read_more(struct catch_up *c, struct effects *effects)
 {
     uint32_t least = c->limits.read_bytes, bytes = c->config.chunk_bytes_max > least ? c->config.chunk_bytes_max : least;
@@ -140,7 +142,7 @@ static void read_more(struct catch_up *c, struct effects *effects)
 
 void catch_up_serve(struct catch_up *c, struct effects *effects)
 {
-    bool just_answered = c->found != NULL; /* and the answer's effects point there until the next step */
+    bool just_answered = c->found != NULL; /* the answer's effects point there until the next step */
     if (c->reading || c->request_count == 0 || just_answered)
         return;
     c->serving = c->requests[0];
@@ -159,7 +161,7 @@ void catch_up_serve(struct catch_up *c, struct effects *effects)
     read_more(c, effects);
 }
 
-/* Of a slot's records the one with the highest ballot carries the chosen value (see learner_agent.c). */
+/* Among a slot's records, the one with the highest ballot carries the chosen value (see learner_agent.c). */
 static void keep_found(struct catch_up *c, const struct log_record *r)
 {
     bool has_value = r->kind == RECORD_ACCEPTED || r->kind == RECORD_LEARNED;
@@ -173,7 +175,8 @@ static void keep_found(struct catch_up *c, const struct log_record *r)
     found->value = payload_copy(&r->entry.value);
 }
 
-/* Sends what was found as messages of bounded size; the last one says so. A slot without a record ends the answer. */
+/* Sends what was found in messages of bounded size. The last one says so. The answer ends before the first slot without a
+ * record. */
 static void answer(struct catch_up *c, struct effects *effects)
 {
     size_t count = 0;

@@ -26,49 +26,49 @@ struct catch_up {
     /* Asking. */
     uint64_t progress[NODE_ID_MAX + 1]; /* first slot each learner has not executed */
     uint64_t gap_from, gap_since, asked_from, asked_at, wake_at;
-    uint32_t asked; /* the learner asked last */
-    bool answered;  /* the last request was answered in full: the next one need not wait */
-    bool waiting;   /* the last request was not answered at all yet */
+    uint32_t asked; /* the learner that was asked last */
+    bool answered;  /* the last request was answered completely, so the next one need not wait */
+    bool waiting;   /* the last request has had no answer yet */
 
-    /* Serving: one request at a time, the others wait. */
+    /* Serving: one request at a time; the others wait. */
     struct catch_up_request *requests;
     size_t request_count;
     bool reading;
     struct catch_up_request serving;
-    uint64_t cursor, end; /* lsns still to be read */
-    struct entry *found;  /* by slot - serving.from; ballot none: nothing found */
+    uint64_t cursor, end; /* lsns that are still to be read */
+    struct entry *found;  /* by slot - serving.from; ballot none: not found */
     size_t found_capacity;
 };
 
 void catch_up_init(struct catch_up *c, const struct node_config *config);
 void catch_up_close(struct catch_up *c);
 /* Begins a step. */
-void catch_up_settle(struct catch_up *c);
+void catch_up_begin(struct catch_up *c);
 
 /* The journal has a record of this slot's value at `lsn`. */
 void catch_up_note_record(struct catch_up *c, uint64_t slot, uint64_t lsn);
 /* The slot is executed; every record it needs lies below `lsn`. */
 void catch_up_note_executed(struct catch_up *c, uint64_t slot, uint64_t lsn);
 
-/* A learner says how far it is. */
+/* A learner says how far it has executed. */
 void catch_up_progress(struct catch_up *c, uint32_t learner, uint64_t executed);
 /* Chosen entries came in; `last`: they end the answer to a request. */
 void catch_up_answered(struct catch_up *c, bool last);
-/* Asks for the gap when it has lasted long enough, is large, or an answer was just used up, however many steps that took (`executing`:
- * slots that came in are left for the next one). An answer that brought nothing new is no
- * reason: of several answers to one question each would bring another question, and the next ones as many again. */
+/* Asks for the gap when it has lasted long enough, when it is large, or when an answer has been used up (`executing`: slots
+ * that came in are left for the next step). An answer that brought nothing new is no reason to ask at once. Otherwise, where
+ * one question gets several answers, each of them would lead to another question. */
 void catch_up_ask(struct catch_up *c, struct learner_gap gap, bool executing, uint64_t now, struct effects *effects);
 /* When catch_up_ask or catch_up_serve wants to be called again. */
 uint64_t catch_up_wake_at(const struct catch_up *c);
 
-/* `sender` wants slots [from, to), all of them executed here. */
+/* `sender` wants slots [from, to). All of them are executed here. */
 void catch_up_request(struct catch_up *c, uint32_t sender, uint64_t from, uint64_t to);
-/* Records that were read back; sends the answer when they are all there. */
+/* Takes records that were read back. When all are there, it sends the answer. */
 void catch_up_records(struct catch_up *c, const struct record_list *records, struct effects *effects);
 /* Starts on the next request. */
 void catch_up_serve(struct catch_up *c, struct effects *effects);
 
-/* For tests: traps unless what it counts is what it holds. */
+/* For tests: traps unless its counters agree with its contents. */
 void catch_up_audit(const struct catch_up *c);
 
 #endif

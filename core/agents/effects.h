@@ -33,7 +33,7 @@ static inline void effects_close(struct effects *e)
     free(e->kept);
 }
 
-/* A copy of a message whose entries would not live until the step's end. */
+/* A copy of a message, for entries that would not live until the step's end. */
 static inline const struct message *effects_keep(struct effects *e, const struct message *message)
 {
     e->kept = memory_reserve(e->kept, &e->kept_capacity, e->kept_count + 1, sizeof *e->kept);
@@ -60,7 +60,7 @@ static inline void effects_send(struct effects *e, node_set to, const struct mes
     added->val.send.message = *message;
 }
 
-/* A message that tells of what was appended so far: it leaves when all of that is durable (P2). */
+/* A message that depends on what was appended so far. It leaves when all of that is durable (P2). */
 static inline void effects_send_durable(struct effects *e, node_set to, const struct message *message)
 {
     if (to == 0)
@@ -77,7 +77,7 @@ static inline uint64_t effects_append(struct effects *e, uint8_t kind, const str
     return e->lsn++;
 }
 
-/* Says who leads when that is news; `told` is what was said last. */
+/* Says who leads, if that has changed; `told` is what was said last. */
 static inline void effects_tell_leader(struct effects *e, struct leadership *told, struct leadership now)
 {
     if (now.leader == told->leader && (now.leader == 0 || ballot_compare(now.ballot, told->ballot) == 0))

@@ -3,35 +3,36 @@
  *              elected by the leader detector             a quorum has lost the leader, too
  *   FOLLOWING ------------------------------> ASKING ------------------------------------> PREPARING
  *       ^                                       |                                              |
- *       |  a leader is heard                    |  the attempt comes to nothing                | a quorum of promises
+ *       |  a leader is heard                    |  the attempt fails                           | a quorum of promises
  *       +---------------------------------------+-------------------------- LEADING <----------+
  *
- * P15, as it is kept here:
+ * How it keeps P15:
  *
- *  1. Asking has no effect on the acceptors, so a node that was merely cut off disturbs no other. An acceptor says "no" while it hears a
- *     leader. A leader that a phase-2 quorum answers cannot be replaced by a node that does not hear it, since the two quorums meet.
- *  2. An attempt *comes to nothing* when phase 1 does not get on for dead_timeout; when a higher ballot is promised; when this node's own
- *     disk stalls; when no phase-2 quorum answers the leader for dead_timeout, at its own ballot (ALIVE names the heartbeat that it
- *     answers, ACCEPTED the ballot; nothing overheard counts); and when there is something to execute and a majority of the learners
- *     has executed nothing more for request_timeout. That last one finds proposals that never arrive, votes that are never cast and
- *     learners that hear nothing: a leader that gives no result for as long as its clients wait is none.
- *  3. A proposer whose attempt came to nothing resigns, says so, and stands back until each of the others can have wasted as much time as it
- *     did, while any of them is fit. Then it asks, and is fit when a quorum answers. So every proposer that looks electable gets its turn, the one
- *     that can lead among them, and then leads for as long as it can.
- *  4. A question without a quorum of answers makes unfit, too. An unfit proposer says so in its heartbeats, and no other waits for it.
- *  5. Time in which this node itself did not run (a turn that was late, a process that was stopped) tells nothing about others: it is left out of
- *     all waiting for them.
- *  6. A leader never gives way to another node because of the rule. Where the rule prefers this node to the one that leads, it asks as a
- *     *claim*, and acceptors say "yes" although they hear the leader. Claims that come to nothing are repeated ever less often. */
+ * 1. Asking has no effect on the acceptors, so a node that was only cut off does not disturb the others. An acceptor says
+ *    "no" while it hears a leader. A leader that a phase-2 quorum answers cannot be replaced by a node that does not hear
+ *    it, because the two quorums meet. 2. An attempt *fails* when phase 1 makes no progress for dead_timeout; when a higher
+ *    ballot is promised; when this node's own disk stalls; when for dead_timeout no phase-2 quorum answers the leader at its
+ *    own ballot (ALIVE names the heartbeat that it answers, ACCEPTED the ballot; nothing overheard counts); and when there
+ *    is something to execute but a majority of the learners has executed nothing more for request_timeout. The last case
+ *    covers proposals that never arrive, votes that are never cast, and learners that hear nothing: a leader without results
+ *    for as long as its clients wait is not a leader. 3. A proposer whose attempt failed resigns and says so. Then it stands
+ *    back, until each of the others has had as much time as it wasted, while any of them is fit. Then it asks, and is fit
+ *    again when a quorum answers. So every proposer that seems electable gets its turn. One that can lead gets it, too, and
+ *    then leads as long as it can. 4. A question that no quorum answers also makes a proposer unfit. An unfit proposer says
+ *    so in its heartbeats, and the others do not wait for it. 5. Time in which this node itself did not run (a late turn, a
+ *    stopped process) says nothing about others. It is subtracted from every wait for them. 6. A leader never gives way
+ *    because of the rule. Where the rule prefers this node to the one that leads, this node asks with a *claim*: acceptors
+ *    say "yes" to it even if they hear the leader. Claims that fail are repeated more and more rarely. */
 #include "core/agents/election.h"
 
 #include "core/paxos/leader_detector.h"
 
-/* Questions in a prepare_timeout, at first, while they are answered; and the share of it that an attempt wastes at least. */
+/* A question that was answered "no" is repeated after this share of prepare_timeout, at first. An attempt counts as having
+ * wasted at least as much. */
 enum { ASKED_AGAIN = 16 };
 
-/* A claim waits longer than an attempt without a leader, and twice as long after each attempt in a row that came to nothing, this many
- * times. */
+/* While there is a leader, a node that stands back waits 2^CLAIM_SHIFT times as long, and twice as long again for each
+ * attempt in a row that failed, FAILURES_MAX at most. */
 enum { CLAIM_SHIFT = 2, FAILURES_MAX = 10 };
 
 void election_init(struct election *e, const struct node_config *config, struct proposer *proposer,
@@ -56,7 +57,7 @@ void election_fill_word(const struct election *e, const struct proposer_window *
 
 /* --- this node's own state ---------------------------------------------------------------------------------------- */
 
-/* True when records have been waiting for this node's own disk for too long. */
+/* True when records have waited too long for this node's own disk. */
 static bool disk_stalled(const struct election *e, uint64_t now) { return now - e->durable_at >= e->config->dead_timeout; }
 
 /* True while this node may ask, prepare and lead. */
@@ -69,7 +70,7 @@ static bool unfit(const struct election *e, uint64_t now)
 
 static void send_heartbeat(struct election *e, uint64_t now, uint8_t flags)
 {
-    /* `to` tells acceptors' answers to one heartbeat from those to another. */
+    /* `to` tells the answers to different heartbeats apart. */
     struct message m = {.kind = MESSAGE_HEARTBEAT, .flags = flags, .ballot = e->ballot, .to = now};
     node_set to = e->config->proposers & ~node_set_of(e->config->node);
     if (flags & MESSAGE_LEADING) {
@@ -95,18 +96,18 @@ static void follow(struct election *e)
 
 static uint32_t other_proposers(const struct election *e) { return node_set_count(e->config->proposers) - 1; }
 
-/* How long one turn of another proposer may take; a lone one has nobody to wait for. */
+/* How long one turn of another proposer may take. A lone proposer has no other to wait for. */
 static uint64_t one_turn(const struct election *e)
 {
     uint32_t others = other_proposers(e);
     return others > 0 ? e->back / others : 0;
 }
 
-/* What was attempted came to nothing, and has since `since`. */
+/* An attempt has failed: since `since` it made no progress. */
 static void stand_back(struct election *e, uint64_t since, uint64_t now)
 {
     uint64_t wasted = now - since, least = e->config->prepare_timeout / ASKED_AGAIN;
-    const uint64_t most = e->config->request_timeout + e->config->dead_timeout; /* what lasted longer was a disk that hung */
+    const uint64_t most = e->config->request_timeout + e->config->dead_timeout; /* if it lasted longer, a disk hung */
     uint32_t others = other_proposers(e);
     uint32_t lower = node_set_count(e->config->proposers & (node_set_of(e->config->node) - 1));
     if (wasted < least)
@@ -116,14 +117,15 @@ static void stand_back(struct election *e, uint64_t since, uint64_t now)
     follow(e);
     e->standing = STANDING_BACK;
     e->failed_at = now;
-    e->back = wasted * others + wasted * lower / (others + 1); /* no two for the same time */
+    /* different for each node, so that two do not come back at the same time */
+    e->back = wasted * others + wasted * lower / (others + 1);
     e->failures += e->failures < FAILURES_MAX;
     send_heartbeat(e, now, MESSAGE_RESIGNED);
 }
 
 /* --- ballots and leaders that are heard of ------------------------------------------------------------------------ */
 
-/* Someone holds a promise for, or leads at, a ballot above ours. */
+/* A node has promised a ballot above ours, or leads at one. */
 static void hear_ballot(struct election *e, struct ballot ballot, uint64_t now)
 {
     if (ballot_compare(ballot, e->ballot) <= 0)
@@ -137,7 +139,7 @@ static void hear_ballot(struct election *e, struct ballot ballot, uint64_t now)
 
 static void hear_leader(struct election *e, uint32_t sender, struct ballot ballot, uint64_t now)
 {
-    /* Someone may have prepared a higher ballot and never led: who leads at a lower one is better than no leader. */
+    /* A node may have prepared the higher ballot and never led. Then a leader at a lower one is better than none. */
     bool late = ballot_compare(ballot, e->ballot) < 0;
     if ((late && (e->leader != 0 || e->state >= PROPOSER_PREPARING)) || ballot.node != sender || sender == e->config->node)
         return;
@@ -157,7 +159,7 @@ static void on_heartbeat(struct election *e, uint32_t sender, const struct messa
     if (m->flags & MESSAGE_LEADING)
         hear_leader(e, sender, m->ballot, now);
     else if (e->leader == sender && sender != e->config->node)
-        e->leader = 0; /* it resigned, or started anew */
+        e->leader = 0; /* it resigned, or started again */
     if (ballot_compare(m->ballot, e->ballot) > 0 && e->state < PROPOSER_PREPARING)
         e->ballot = m->ballot;
 }
@@ -190,8 +192,9 @@ static void send_prepares(struct election *e, node_set acceptors, uint64_t now)
     e->prepared_at = now;
 }
 
-/* An acceptor refuses since our ballot is too far above what it has promised (ROUND_JUMP_MAX). It is helped up by ballots between, which
- * it promises and no node ever proposes at: what it answers to them is ignored, because it names another ballot than ours. */
+/* An acceptor refuses because our ballot is too far above what it has promised (ROUND_JUMP_MAX). Ballots in between help it
+ * up. It promises them, but no node ever proposes at them, and its answers to them are ignored because they name another
+ * ballot than ours. */
 static void help_up(struct election *e, uint32_t acceptor, struct ballot promised)
 {
     if (e->state < PROPOSER_PREPARING || promised.round + ROUND_JUMP_MAX >= e->ballot.round)
@@ -201,7 +204,7 @@ static void help_up(struct election *e, uint32_t acceptor, struct ballot promise
     effects_send(e->effects, node_set_of(acceptor), &m);
     m.ballot = e->ballot;
     m.from = proposer_promise_wanted(e->proposer, acceptor);
-    if (m.from == 0) /* we lead already: its answer to the ballot counts for nothing, but tells how far it got */
+    if (m.from == 0) /* we lead already, so its promise is not needed, but its answer tells how far it got */
         m.from = SLOT_MAX - 1;
     effects_send(e->effects, node_set_of(acceptor), &m);
 }
@@ -238,7 +241,7 @@ static void on_lost(struct election *e, uint32_t sender, const struct message *m
     if (node_set_count(e->answered) < quorum)
         return;
     if (first && !e->claim) {
-        /* Too few have lost the leader yet, or the others do not know yet that this node is fit: it is soon asked again. */
+        /* Too few have lost the leader yet, or the others do not know yet that this node is fit. It asks again soon. */
         uint64_t soon = e->config->prepare_timeout / ASKED_AGAIN << (e->asked < FAILURES_MAX ? e->asked : FAILURES_MAX);
         e->asked++;
         e->ask_again_at = e->asked_at + (soon < e->config->suspect_timeout ? soon : e->config->suspect_timeout);
@@ -262,7 +265,7 @@ static void on_promise(struct election *e, uint32_t sender, const struct message
         lead(e, now);
 }
 
-/* An acceptor answers at this leader's ballot, something that was sent at `sent_at`. */
+/* An acceptor answers, at this leader's ballot, a message that was sent at `sent_at`. */
 static void on_answer(struct election *e, uint32_t sender, struct ballot ballot, uint64_t sent_at, uint64_t now)
 {
     bool ours = ballot_compare(ballot, e->ballot) == 0;
@@ -300,8 +303,9 @@ void election_message(struct election *e, uint32_t sender, const struct message 
 
 /* --- time --------------------------------------------------------------------------------------------------------- */
 
-/* The longest silence of a proposer. One that does not lead is heard half as often, because that only matters once a leader is
- * lost, and speaks when it is awake anyhow: to wake up for it would cost an idle node more than all else. */
+/* The longest silence of a proposer. One that does not lead speaks half as often, because its heartbeats only matter once a
+ * leader is lost. It speaks when it is awake anyway: waking up for a heartbeat would cost an idle node more than all its
+ * other work. */
 static uint64_t heartbeat_interval(const struct election *e, bool awake)
 {
     uint64_t interval = e->config->heartbeat_interval;
@@ -310,8 +314,8 @@ static uint64_t heartbeat_interval(const struct election *e, bool awake)
     return awake ? interval + interval / 2 : interval * 5 / 2;
 }
 
-/* A node sleeps no longer than until its next heartbeat is due. What is beyond that it was late by, and what was waited for was not
- * waited for then. */
+/* A node should wake up when its next heartbeat is due. If it woke up later than that, the excess does not count as waiting
+ * for others. */
 static void leave_out_late(struct election *e, uint64_t now)
 {
     const uint64_t slept = now - e->begun_at, longest = heartbeat_interval(e, false);
@@ -346,7 +350,7 @@ void election_stop(struct election *e, uint64_t now)
     send_heartbeat(e, now, MESSAGE_RESIGNED);
 }
 
-/* Whether this leader is one still (point 2 above); else since when it is none. */
+/* Whether this leader still counts as one (point 2 above). If not, `*since` is when it stopped. */
 static bool leads(struct election *e, uint64_t now, uint64_t *since)
 {
     const struct node_config *c = e->config;
@@ -365,7 +369,7 @@ static bool leads(struct election *e, uint64_t now, uint64_t *since)
     return answered && useful;
 }
 
-/* For how long this node stands back. Where no other is fit, one turn is enough: the others are heard when they are. */
+/* How long this node stands back. If no other is fit, one turn is enough. */
 static uint64_t back_for(const struct election *e, node_set fit)
 {
     if (e->leader != 0)
@@ -373,7 +377,7 @@ static uint64_t back_for(const struct election *e, node_set fit)
     return fit == 0 ? one_turn(e) : e->back;
 }
 
-/* Whether a question should be under way. `fit`: the others that may lead. */
+/* Whether a question should be open. `fit`: the others that may lead. */
 static bool wants_to_ask(struct election *e, node_set fit, uint64_t now)
 {
     const struct node_config *c = e->config;

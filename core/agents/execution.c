@@ -3,13 +3,14 @@
 #include "core/base/checksum.h"
 #include "core/base/memory.h"
 
-/* What the state machine gets at a time: limits.apply commands, and limits.apply_bytes (one command at least), each argument worth
- * as much as a small one. When it stops early they are given again, so they must be cheap beside the work after which it stops. */
+/* What the state machine gets at a time: limits.apply commands, and limits.apply_bytes of arguments (one command at least).
+ * Each argument counts at least ARGUMENT_BYTES. When the machine stops early it gets the rest again. So giving must be cheap
+ * compared with the work after which it stops. */
 enum { ARGUMENT_BYTES = 32 };
 
-/* All packed replies of a batch have to fit into memory, and into a frame (one reply of the kv-store is a little more than 8 MiB
- * at most): limits.replies_bytes. Each command has its small share, a quarter of that in all; what is left is for longer replies,
- * in order. A command whose reply would go beyond is not executed. */
+/* All packed replies of a batch must fit into memory and into a frame: limits.replies_bytes. (One reply of the kv-store has
+ * a little more than 8 MiB at most.) Each command has a small share, a quarter of the limit in all. The rest is for longer
+ * replies, in order. A command whose reply would go beyond is not executed. */
 enum { SMALL_MAX = 1024 };
 
 void execution_init(struct execution *x, const struct node_config *config)
@@ -29,7 +30,7 @@ void execution_close(struct execution *x)
     state_machine_free(x->machine);
 }
 
-void execution_settle(struct execution *x)
+void execution_begin(struct execution *x)
 {
     x->work = 0;
     if (x->first == 0)
@@ -69,7 +70,8 @@ static struct reply_room room_for(uint64_t replies_bytes, size_t commands)
     return (struct reply_room){.large = reserved < replies_bytes ? replies_bytes - reserved : 0, .small = (uint32_t)small};
 }
 
-/* Begins a batch. False: it is none, or was executed before; it changes nothing, on every learner alike. */
+/* Begins a batch. False: the entry is no batch, or it was executed before. Then it changes nothing, on all learners
+ * alike. */
 static bool begin_batch(struct execution *x, const struct entry *e)
 {
     struct batch_header *h = &x->header;
@@ -87,7 +89,8 @@ static bool begin_batch(struct execution *x, const struct entry *e)
     return true;
 }
 
-/* Packs a reply. A state machine that went beyond its room has executed what cannot be told: that is said, at least. */
+/* Packs a reply. If a state machine went beyond its room, the command is executed but cannot be answered; the reply says
+ * so. */
 static void add_reply(struct execution *x, const struct reply *r)
 {
     static const char text[] = "ERR executed, but the state machine's reply is larger than it may be";
@@ -99,7 +102,7 @@ static void add_reply(struct execution *x, const struct reply *r)
     replies_add(&x->replies, fits ? r : &too_large);
 }
 
-/* How many of the commands left the state machine gets now. */
+/* How many of the remaining commands the state machine gets now. */
 static size_t commands_to_give(const struct execution *x)
 {
     const struct batch_commands *all = &x->commands;

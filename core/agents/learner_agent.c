@@ -1,17 +1,17 @@
-/* Where a learner's values are kept. Every executed slot has a record of its value in this node's journal, and of all its
- * records there the one with the highest ballot carries the chosen value. A coordinator node gets most of these records
- * from its acceptor (which tells through EVENT_APPENDED); what is missing the learner appends itself (RECORD_LEARNED). A
- * RECORD_CHOSEN says up to where that holds. So recovery executes again what the journal holds, and slots long executed
- * are read back from the journal for peers that lack them; memory holds only the window and a sparse index.
+/* Where a learner's values are kept. Every executed slot has a record of its value in this node's journal; of all its
+ * records there, the one with the highest ballot carries the chosen value. A coordinator node gets most of these records
+ * from its acceptor (EVENT_APPENDED). The learner appends the missing ones itself (RECORD_LEARNED). A RECORD_CHOSEN says up
+ * to which slot this holds. So recovery executes again what the journal contains, and peers that lack slots get them read
+ * back from the journal. Memory holds only the window and a sparse index.
  *
- * Recovery comes to a record having executed what the RECORD_CHOSEN before it says, and holds records of a window of slots from
- * there on (recovery.h). So a record counts only when it lies in that window, and a new RECORD_CHOSEN is written before one
- * would not. A RECORD_CHOSEN carries the window that holds from it on, since the next life may have another setting; a life that does
- * begins with one. Where recovery has not found all that a RECORD_CHOSEN says, records are missing, and the node must not go
- * on as if it had executed less.
+ * When recovery comes to a record, it has executed what the last RECORD_CHOSEN says, and keeps records of a window of slots
+ * from there on (recovery.h). So a record counts only if it is in that window, and a new RECORD_CHOSEN is written before one
+ * would not be. A RECORD_CHOSEN carries the window that is valid after it, because the next life may have another setting;
+ * then that life begins with a RECORD_CHOSEN. If recovery does not find all that a RECORD_CHOSEN says, records are missing.
+ * The node must not go on as if it had executed less.
  *
  * At most once: a batch is executed only if its number is above the last executed one of its origin (same or later life).
- * That is decided by the log alone, so every learner decides alike. */
+ * The log alone decides that, so all learners decide alike. */
 #include "core/agents/learner_agent.h"
 
 #include "core/agents/agreement.h"
@@ -23,16 +23,16 @@
 #include "core/base/slot_ring.h"
 #include "core/paxos/learner.h"
 
-/* What the journal holds of a slot that is not executed yet. */
+/* What the journal has for a slot that is not executed yet. */
 struct held {
     struct ballot ballot;
 };
 
-/* [.., to) is durably held once `lsn` is durable. */
+/* Slots below `to` are held durably once `lsn` is durable. */
 struct holding {
     uint64_t to;
     uint64_t lsn;
-    uint64_t bytes; /* of the values that this life has executed before it */
+    uint64_t bytes; /* of the values that this life executed before `to` */
 };
 
 struct learner_agent {
@@ -40,10 +40,10 @@ struct learner_agent {
     struct learner *learner;
     bool recovered;
     struct recovery recovery;
-    uint64_t window;         /* packed: the value of RECORD_CHOSEN */
-    uint64_t window_written; /* as the last one has it; 0: there is none */
+    uint64_t window;         /* packed: the value of a RECORD_CHOSEN */
+    uint64_t window_written; /* the window in the last RECORD_CHOSEN; 0: there is none */
     bool found_records;
-    uint64_t damaged_at; /* slot; 0: the journal is sound */
+    uint64_t damaged_at; /* the slot whose value is missing; 0: the journal is sound */
 
     struct execution execution;
     uint64_t executed; /* first slot not executed */
@@ -62,10 +62,10 @@ struct learner_agent {
     bool progress_wanted;
 
     struct results results;
-    uint64_t results_told; /* bytes of replies in this step's answers to who asked for results */
+    uint64_t results_told; /* bytes of replies in this step's answers to RESULT_REQUEST */
     struct catch_up catch_up;
     struct agreement agreement;
-    bool ending; /* the others were told, and this learner stops */
+    bool ending; /* the others have been told; now this learner stops */
     struct effects effects;
 };
 
@@ -99,12 +99,13 @@ void learner_agent_free(struct learner_agent *agent)
     free(agent);
 }
 
-/* The journal has, at `lsn`, a record of the slot's value at `ballot`. Where it lies beyond the window of the next mark, it does not count
- * as held, and is written again: before the first mark, recovery takes more than that. */
+/* The journal has a record, at `lsn`, of the slot's value at `ballot`. If the slot is beyond the window of the next
+ * RECORD_CHOSEN, the record does not count, and the value is written again: before the first RECORD_CHOSEN, recovery keeps a
+ * larger window than that. */
 static void note_held(struct learner_agent *agent, uint64_t slot, struct ballot ballot, uint64_t lsn)
 {
-    const uint64_t mark = agent->recovered ? agent->chosen_recorded : recovery_next(&agent->recovery);
-    const bool near = slot - mark < learner_window(&agent->config);
+    const uint64_t base = agent->recovered ? agent->chosen_recorded : recovery_next(&agent->recovery);
+    const bool near = slot - base < learner_window(&agent->config);
     if (slot < agent->executed || !(agent->recovered ? near : recovery_is_near(&agent->recovery, slot)))
         return;
     catch_up_note_record(&agent->catch_up, slot, lsn);
@@ -115,12 +116,12 @@ static void note_held(struct learner_agent *agent, uint64_t slot, struct ballot 
         h->ballot = ballot;
 }
 
-/* Records that every slot below the first one not executed is chosen, and its value recorded. */
+/* Records that every slot below the first one not executed is chosen and has its value in the journal. */
 static void append_chosen(struct learner_agent *agent)
 {
-    const struct entry mark = {.slot = agent->chosen_recorded,
-                               .value = {.words = {&agent->window, 1}, .len = sizeof agent->window}};
-    uint64_t lsn = effects_append(&agent->effects, RECORD_CHOSEN, &mark, agent->executed);
+    const struct entry chosen = {.slot = agent->chosen_recorded,
+                                 .value = {.words = {&agent->window, 1}, .len = sizeof agent->window}};
+    uint64_t lsn = effects_append(&agent->effects, RECORD_CHOSEN, &chosen, agent->executed);
     agent->holdings =
         memory_reserve(agent->holdings, &agent->holding_capacity, agent->holding_count + 1, sizeof *agent->holdings);
     agent->holdings[agent->holding_count++] = (struct holding){agent->executed, lsn, agent->executed_bytes};
@@ -136,7 +137,7 @@ static void append_if_not_held(struct learner_agent *agent, const struct entry *
     if (h->ballot.round != 0 && ballot_compare(h->ballot, e->ballot) >= 0)
         return;
     catch_up_note_record(&agent->catch_up, e->slot, effects_append(&agent->effects, RECORD_LEARNED, e, 0));
-    h->ballot = e->ballot; /* it may be executed in a later step only */
+    h->ballot = e->ballot; /* in case it is executed in a later step only */
 }
 
 static void send_executed(struct learner_agent *agent, uint64_t slot, const struct batch_header *header,
@@ -152,7 +153,7 @@ static void send_executed(struct learner_agent *agent, uint64_t slot, const stru
     effects_send(&agent->effects, to, effects_keep(&agent->effects, &m));
 }
 
-/* What follows from an executed entry: its result for whoever asks, now or later, and what the node knows of the slot. */
+/* Follows up on an executed entry: its result, for those who ask now or later, and what the node knows of the slot. */
 static void note_executed(struct learner_agent *agent, const struct executed *done)
 {
     uint64_t slot = done->entry->slot;
@@ -169,7 +170,7 @@ static void note_executed(struct learner_agent *agent, const struct executed *do
     agreement_executed(&agent->agreement, agent->executed, agent->execution.state_hash);
 }
 
-/* Takes what the learner releases, about limits.release_bytes; false when it has nothing. */
+/* Takes what the learner releases, about limits.release_bytes. False when it has nothing. */
 static bool take_released(struct learner_agent *agent)
 {
     struct entry_list released = learner_release(agent->learner, agent->config.limits.release_bytes);
@@ -193,7 +194,7 @@ static bool execute_taken(struct learner_agent *agent)
     return false;
 }
 
-/* The same, and takes more while there is more. In recovery only RECORD_CHOSEN lets anything be taken. */
+/* The same, and takes more while there is more. In recovery only a RECORD_CHOSEN lets it take anything. */
 static bool execute_some(struct learner_agent *agent)
 {
     do {
@@ -203,7 +204,7 @@ static bool execute_some(struct learner_agent *agent)
     return false;
 }
 
-/* The window that a RECORD_CHOSEN carries; 0: none that can be. */
+/* The window in a RECORD_CHOSEN; 0: not one that can be. */
 static uint64_t window_of(const struct log_record *r)
 {
     const struct payload *value = &r->entry.value;
@@ -211,9 +212,9 @@ static uint64_t window_of(const struct log_record *r)
     return window <= RECOVERY_SLOTS_MAX ? window : 0;
 }
 
-/* Everything that was found up to the mark's end is chosen: at whatever ballot, since of each slot's records so far the highest
- * ballot's is the chosen one. */
-static void recover_mark(struct learner_agent *agent, const struct log_record *r)
+/* Hands over for execution all that was found up to the end of the RECORD_CHOSEN. Its ballots do not matter: of each slot's
+ * records so far, the one with the highest ballot has the chosen value. */
+static void recover_chosen(struct learner_agent *agent, const struct log_record *r)
 {
     struct recovery *recovery = &agent->recovery;
     const uint64_t window = window_of(r), lacks = recovery_lacks(recovery, r->to);
@@ -243,22 +244,23 @@ static void recover_record(struct learner_agent *agent, const struct log_record 
         note_held(agent, r->entry.slot, r->entry.ballot, r->lsn);
         recovery_found(&agent->recovery, &r->entry);
     } else if (r->kind == RECORD_CHOSEN) {
-        recover_mark(agent, r);
+        recover_chosen(agent, r);
     }
 }
 
-/* The journal has been given. What lies beyond the last mark may yet be learned to be chosen, like all that is heard from now on. */
+/* The end of the journal. Slots beyond the last RECORD_CHOSEN may still turn out to be chosen, like any slot that is heard
+ * of from now on. */
 static void end_recovery(struct learner_agent *agent, uint64_t lsn)
 {
-    while (execute_some(agent)) /* nothing is left when the runner waited for it */
-        execution_settle(&agent->execution);
+    while (execute_some(agent)) /* nothing is left if the runner waited for it */
+        execution_begin(&agent->execution);
     struct entry_list found =
         recovery_take(&agent->recovery, UINT64_MAX, learner_window(&agent->config), learner_bytes_max(&agent->config));
     learner_proposed(agent->learner, found.ptr, found.len);
     recovery_close(&agent->recovery);
     recovery_init(&agent->recovery);
     agent->recovered = agent->progress_wanted = true;
-    agent->effects.lsn = lsn; /* of the first append of this life; until here it was that of what was recovered */
+    agent->effects.lsn = lsn; /* of the first append of this life; until now, that of records being recovered */
     if (agent->found_records && agent->window_written != agent->window)
         append_chosen(agent);
 }
@@ -289,10 +291,10 @@ static void on_durable(struct learner_agent *agent, uint64_t lsn)
 static void on_leader_word(struct learner_agent *agent, const struct message *m)
 {
     if (m->ballot.round == 0)
-        return; /* nobody leads at no ballot; to the learner it stands for "any" */
+        return; /* no node leads at ballot "none"; to the learner it means "any" */
     if (ballot_compare(m->ballot, agent->leader_ballot) != 0) {
         agent->leader_ballot = m->ballot;
-        agent->progress_wanted = true; /* a new leader has to know how far the learners are (P16) */
+        agent->progress_wanted = true; /* a new leader must know how far the learners have executed (P16) */
     }
     learner_chosen(agent->learner, m->ballot, m->from, m->chosen);
 }
@@ -315,8 +317,8 @@ static void on_learn(struct learner_agent *agent, uint32_t sender, const struct 
         learner_voted(agent->learner, sender, m->entries.ptr[i].ballot, m->entries.ptr[i].slot, m->entries.ptr[i].slot + 1);
 }
 
-/* An answer copies the replies. Who asks in good faith asks once for what is remembered, and again when no answer comes: so a step
- * tells about as much as is remembered, at most. */
+/* An answer copies the replies. An honest node asks once for each result that is remembered, and again if no answer comes.
+ * So in one step the answers contain at most about as much as is remembered. */
 static void on_result_request(struct learner_agent *agent, uint32_t sender, const struct message *m)
 {
     if (m->from == 0 || m->from >= agent->executed || agent->agreement.state != AGREEMENT_HOLDS)
@@ -406,15 +408,15 @@ static void record_chosen(struct learner_agent *agent, uint64_t now, bool append
     agent->chosen_recorded_at = now;
 }
 
-/* Whether there is news of an eighth of the bytes that a leader may have in flight: acceptors keep their votes until they hear it, and
- * have no room for much more than that. */
+/* Whether an eighth of the bytes that a leader may have in flight is held since the last PROGRESS. Acceptors keep their
+ * votes until they hear of it, and have room for little more than that. */
 static bool many_bytes_untold(const struct learner_agent *agent)
 {
     const uint64_t many = agent->config.bytes_in_flight_max / 8;
     return agent->executed_bytes - agent->executed_bytes_sent > many || agent->held_bytes - agent->held_bytes_sent > many;
 }
 
-/* Tells all nodes how far this learner is: soon under load, at times when idle. */
+/* Tells all nodes how far this learner has executed: soon under load, from time to time when idle. */
 static void send_progress(struct learner_agent *agent, uint64_t now)
 {
     const struct node_config *c = &agent->config;
@@ -449,8 +451,8 @@ static uint64_t wake_at(const struct learner_agent *agent, uint64_t now, bool mo
     return judge < wake ? judge : wake;
 }
 
-/* This learner's state is not that of a majority (P13). It answers nobody any more: it tells the others what its state is, for they
- * may need that to see where they stand, and in the next step that it has to stop. */
+/* This learner's state is not that of a majority (P13). It stops answering. In this step it tells the others its hash, which
+ * they may need to see which side they are on. In the next step it says that it has to stop. */
 static struct step_result end(struct learner_agent *agent, uint64_t now, uint64_t lsn)
 {
     effects_begin(&agent->effects, lsn); /* nothing else of this step leaves the node */
@@ -469,9 +471,9 @@ struct step_result learner_agent_step(struct learner_agent *agent, uint64_t now,
     bool appending = false;
     effects_begin(&agent->effects, lsn);
     agent->results_told = 0;
-    execution_settle(&agent->execution);
-    results_settle(&agent->results);
-    catch_up_settle(&agent->catch_up);
+    execution_begin(&agent->execution);
+    results_trim(&agent->results);
+    catch_up_begin(&agent->catch_up);
     for (size_t i = 0; i < count; i++) {
         appending = appending || events[i].tag == EVENT_APPENDED;
         on_event(agent, &events[i], lsn);
@@ -510,7 +512,7 @@ struct node_status learner_agent_status(struct learner_agent *agent)
     };
 }
 
-#ifndef __wasm__ /* there, what it calls is in other components */
+#ifndef __wasm__ /* as a component, what it calls is in other components */
 void learner_agent_audit(const struct learner_agent *agent)
 {
     const struct execution *x = &agent->execution;

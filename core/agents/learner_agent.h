@@ -1,4 +1,5 @@
-/* The agent around a learner and a state machine: learning, catching up, executing, and results to who asked. */
+/* The agent around a learner and a state machine: learning, catching up, executing, and sending results to those that
+ * ask. */
 #ifndef SYNOD_CORE_AGENTS_LEARNER_AGENT_H
 #define SYNOD_CORE_AGENTS_LEARNER_AGENT_H
 
@@ -6,7 +7,7 @@
 
 struct learner_agent;
 
-/* An agent with its parts, before anything was recovered. */
+/* An agent with its parts, before recovery. */
 struct learner_agent *learner_agent_new(const struct node_config *config);
 void learner_agent_free(struct learner_agent *agent);
 
@@ -18,7 +19,7 @@ struct step_result learner_agent_step(struct learner_agent *agent, uint64_t now,
 /* What this agent knows of the node; fields of other roles are zero. */
 struct node_status learner_agent_status(struct learner_agent *agent);
 
-/* For tests: traps unless what it counts is what it holds. */
+/* For tests: traps unless its counters agree with its contents. */
 void learner_agent_audit(const struct learner_agent *agent);
 
 #endif

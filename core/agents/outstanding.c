@@ -30,7 +30,7 @@ void outstanding_queue(struct outstanding *o, uint64_t number, const struct payl
     b->value = payload_copy(value);
 }
 
-/* The first queued batch, NULL when none is. */
+/* The first queued batch; NULL when there is none. */
 static struct outstanding_batch *first_queued(struct outstanding *o)
 {
     if (o->queue < o->batches.base)
@@ -58,7 +58,7 @@ void outstanding_proposed(struct outstanding *o, uint64_t number, uint64_t slot)
     payload_free(&b->value);
 }
 
-/* The batch has its answer. */
+/* Removes a batch that has its answer. */
 static void take_out(struct outstanding *o, uint64_t number)
 {
     struct outstanding_batch *b = slot_ring_at(&o->batches, number);

@@ -11,7 +11,7 @@ void progress_heard(struct progress *p, uint32_t learner, uint64_t executed, uin
 {
     if (!node_set_has(p->learners, learner))
         return;
-    p->executed[learner] = executed; /* its latest word: what was wrong with an earlier one is over */
+    p->executed[learner] = executed; /* only its latest word counts, even if it is lower */
     p->held[learner] = held;
 }
 

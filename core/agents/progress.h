@@ -1,4 +1,4 @@
-/* How far the learners are, as a proposer has heard. A part of the proposer agent. */
+/* How far the learners have executed and hold slots, as a proposer has heard. A part of the proposer agent. */
 #ifndef SYNOD_CORE_AGENTS_PROGRESS_H
 #define SYNOD_CORE_AGENTS_PROGRESS_H
 
@@ -18,11 +18,12 @@ void progress_heard(struct progress *p, uint32_t learner, uint64_t executed, uin
 /* The first slot that a majority of the learners has not executed. */
 uint64_t progress_executed(const struct progress *p);
 
-/* The first slot that no learner is known to have executed: all below are chosen. */
+/* The first slot that no learner is known to have executed. All slots below are chosen. */
 uint64_t progress_executed_anywhere(const struct progress *p);
 
-/* Every slot below is chosen and held by so many learners that the others get it from them. What lies above has to be proposed
- * again by a new leader, although a learner may have executed it: if that one is lost, no other one need have the values. */
+/* The first slot that is not settled. Every slot below is chosen, and so many learners hold it that the others can get it
+ * from them. A new leader must propose the slots from here on again, even those that one learner has executed: if that
+ * learner is lost, no other may have the values. */
 uint64_t progress_settled(const struct progress *p);
 
 /* The learners that have executed `slot`. */

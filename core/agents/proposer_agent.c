@@ -1,5 +1,5 @@
-/* Around an election (election.c) the rest of a proposer's work: client batches, which live in `outstanding.c` from their arrival to
- * their answer, whoever leads by then; and while this node leads, the window of slots and what is sent again. */
+/* The work of a proposer apart from elections (election.c): client batches, which `outstanding.c` keeps from arrival to
+ * answer, whichever node leads by then; and while this node leads, the window of slots and what is sent again. */
 #include "core/agents/proposer_agent.h"
 
 #include "core/agents/effects.h"
@@ -8,7 +8,7 @@
 #include "core/agents/progress.h"
 #include "core/formats/batch.h"
 
-/* Batches without an answer are at most so many times batches_in_flight, however often the leader changes meanwhile. */
+/* At most so many times batches_in_flight batches are without an answer, however often the leader changes meanwhile. */
 enum { LEADERS_AWAITED = 4 };
 
 struct proposer_agent {
@@ -20,20 +20,21 @@ struct proposer_agent {
     struct leadership told;
     uint64_t leader_changes;
 
-    bool in_flight;             /* slots were, at the end of the last step */
+    bool in_flight;             /* at the end of the last step, some slots were */
     uint64_t retransmit_at;     /* next look at what is in flight */
-    uint64_t retransmit_chosen; /* the window's state at the last look */
-    uint64_t prompt_until;      /* slots below are awaited by other nodes: tell at once */
+    uint64_t retransmit_chosen; /* the window at that look */
+    uint64_t prompt_until;      /* other nodes wait for slots below this one: tell at once when they are chosen */
 
     uint64_t overdue_at;  /* next look for batches to ask about */
-    uint32_t followed;    /* leader, at the last look */
-    struct ballot served; /* of the leader that batches are meant for; none: none was known yet */
+    uint32_t followed;    /* the leader at the last look */
+    struct ballot served; /* of the leader that batches are now meant for; none: no leader was known yet */
     uint64_t changed_at;  /* when it last changed */
     struct outstanding outstanding;
     struct message *forwarded; /* limits.forwarded of them at most */
     size_t forwarded_count;
     uint64_t forwarded_bytes;
-    uint64_t forward_again_at; /* a batch forwarded to this leader got no answer: until then, clients are sent to it */
+    /* a batch forwarded to this leader got no answer: until then, clients are sent to it directly */
+    uint64_t forward_again_at;
     struct effects effects;
 };
 
@@ -81,7 +82,8 @@ static void tell_leadership(struct proposer_agent *agent)
 
 /* --- messages ----------------------------------------------------------------------------------------------------- */
 
-/* The learner that a batch of this proposer asks for its results: its own node, else in turn one that keeps up. */
+/* The learner that a batch of this proposer asks for its results: the one of its own node, otherwise one that keeps up, by
+ * turns. */
 static uint32_t choose_answerer(const struct proposer_agent *agent, uint64_t number)
 {
     if (node_set_has(agent->config.learners, agent->config.node))
@@ -95,7 +97,7 @@ static uint32_t choose_answerer(const struct proposer_agent *agent, uint64_t num
     return node_set_first(among);
 }
 
-/* A batch's fate, from a learner. */
+/* A learner tells what became of a batch. */
 static void on_executed(struct proposer_agent *agent, const struct message *m)
 {
     bool other_life = m->batch.incarnation != agent->config.incarnation;
@@ -105,7 +107,7 @@ static void on_executed(struct proposer_agent *agent, const struct message *m)
     if (m->flags & MESSAGE_FORGOTTEN)
         outcome = OUTCOME_UNKNOWN;
     else if (m->flags & MESSAGE_ANOTHER)
-        outcome = OUTCOME_MOVED; /* the only slot it was ever proposed in holds another batch */
+        outcome = OUTCOME_MOVED; /* its only slot holds another batch */
     else if (m->entries.len != 1)
         return;
     struct client_reply reply = {.outcome = outcome, .leader = agent->election.leader};
@@ -196,7 +198,7 @@ static void propose_waiting(struct proposer_agent *agent)
         uint64_t bytes = value->len, slot = proposer_propose(agent->proposer, ENTRY_COMMANDS, value);
         if (slot == 0)
             return;
-        outstanding_proposed(&agent->outstanding, number, slot); /* which releases the value */
+        outstanding_proposed(&agent->outstanding, number, slot); /* this frees the value */
         w.next = slot + 1;
         w.bytes += bytes;
     }
@@ -215,7 +217,7 @@ static void propose_waiting(struct proposer_agent *agent)
     agent->forwarded_count -= done;
     memmove(agent->forwarded, agent->forwarded + done, agent->forwarded_count * sizeof *agent->forwarded);
     if (outstanding_first(&agent->outstanding, &number) != NULL)
-        agent->prompt_until = w.next; /* the window is full: others must execute before it moves */
+        agent->prompt_until = w.next; /* the window is full: it moves only when others have executed */
 }
 
 /* Who hears of values: acceptors to vote, learners to have them when they are chosen. */
@@ -227,7 +229,7 @@ static void send_accepts(struct proposer_agent *agent, const struct proposer_win
     effects_send(&agent->effects, to, &m);
 }
 
-/* Tells who waits for it that more is chosen; the others hear it with the next values or the next heartbeat. */
+/* Tells the nodes that wait for it that more is chosen. The others hear it with the next values or the next heartbeat. */
 static void send_chosen(struct proposer_agent *agent)
 {
     struct proposer_window w = proposer_window_now(agent->proposer);
@@ -242,7 +244,7 @@ static void send_chosen(struct proposer_agent *agent)
     agent->election.chosen_told = w.chosen;
 }
 
-/* Sends again what nobody answered when nothing was chosen for a whole interval. True when it did. */
+/* Sends unanswered entries again when nothing was chosen for a whole interval. True when it did. */
 static bool retransmit(struct proposer_agent *agent, uint64_t now)
 {
     if (now < agent->retransmit_at)
@@ -270,7 +272,7 @@ static bool lead_on(struct proposer_agent *agent, uint64_t now)
 {
     const struct proposer_window before = proposer_window_now(agent->proposer);
     const uint64_t floor = progress_settled(&agent->progress);
-    if (floor > before.chosen && floor <= before.next) /* nobody holds what was never proposed */
+    if (floor > before.chosen && floor <= before.next) /* a slot that was never proposed is held nowhere */
         proposer_settle(agent->proposer, floor);
     if (!agent->in_flight)
         agent->retransmit_at = now + agent->config.retry_interval;
@@ -279,7 +281,7 @@ static bool lead_on(struct proposer_agent *agent, uint64_t now)
     send_chosen(agent);
     if (retransmit(agent, now))
         return true;
-    /* The last call to the proposer in a step: its entries live until the next one. */
+    /* This is the last call to the proposer in a step: its entries are valid until the next call. */
     struct proposer_window w = proposer_window_now(agent->proposer);
     agent->in_flight = w.chosen < w.next;
     struct entry_list pending = proposer_pending(agent->proposer, agent->config.limits.accept_bytes);
@@ -292,9 +294,10 @@ static bool lead_on(struct proposer_agent *agent, uint64_t now)
 
 /* --- time --------------------------------------------------------------------------------------------------------- */
 
-/* Clients of another leader than before do not wait for what was forwarded to that one: such batches take no credit any more. If it proposed
- * them, the new leader, which proposes again what it finds, brings their results about within a moment. If not, they have got lost with
- * it; but it, too, may come back and propose them still, so that nothing better than "unknown" can be said of them. */
+/* Clients of a new leader do not wait for what was forwarded to the last one: those batches no longer count against the
+ * credit. If the last leader proposed them, the new one proposes again what it finds, and results come within a moment. If
+ * it did not, they are lost with it. But the old leader may also come back and still propose them. So the answer can only be
+ * "unknown". */
 static void watch_change(struct proposer_agent *agent, uint64_t now)
 {
     const struct election *e = &agent->election;
@@ -313,8 +316,9 @@ static void watch_change(struct proposer_agent *agent, uint64_t now)
         answer(agent, orphan.token, OUTCOME_UNKNOWN);
 }
 
-/* Looks after batches that have waited too long: asks a learner that must know, or gives up: with "busy" while it is still queued,
- * otherwise with "unknown". Where a leader is heard that what is forwarded does not reach, its clients can still go there themselves. */
+/* Looks after batches that have waited too long. It asks a learner that must know about a proposed one, or gives up: "busy"
+ * for a batch that is still queued, otherwise "unknown". If forwarded batches do not reach a leader that is heard, clients
+ * may still reach it themselves. */
 static void watch_outstanding(struct proposer_agent *agent, uint64_t now)
 {
     const struct node_config *c = &agent->config;
@@ -338,7 +342,7 @@ static void watch_outstanding(struct proposer_agent *agent, uint64_t now)
         node_set own = knowing & node_set_of(c->node);
         struct message m = {.kind = MESSAGE_RESULT_REQUEST, .from = overdue.slot};
         m.batch = (struct batch_id){c->node, c->incarnation, overdue.number};
-        effects_send(&agent->effects, own != 0 ? own : knowing, &m); /* one of them may be gone */
+        effects_send(&agent->effects, own != 0 ? own : knowing, &m); /* more than one, as one of them may be gone */
     }
 }
 
@@ -350,7 +354,7 @@ static uint64_t wake_at(const struct proposer_agent *agent, uint64_t now, bool m
     return is_leading(agent) && agent->in_flight && agent->retransmit_at < wake ? agent->retransmit_at : wake;
 }
 
-/* How many more client batches to take: few while some are unanswered, so that commands gather into large batches. */
+/* How many more client batches to take. Few while some are unanswered, so that commands gather into large batches. */
 static uint32_t credit(const struct proposer_agent *agent)
 {
     uint64_t waiting = outstanding_current(&agent->outstanding), all = outstanding_count(&agent->outstanding);
@@ -422,7 +426,7 @@ struct node_status proposer_agent_status(struct proposer_agent *agent)
     };
 }
 
-#ifndef __wasm__ /* there, what it calls is in other components */
+#ifndef __wasm__ /* as a component, what it calls is in other components */
 void proposer_agent_audit(const struct proposer_agent *agent)
 {
     uint64_t bytes = 0;

@@ -6,7 +6,7 @@
 
 struct proposer_agent;
 
-/* An agent with its parts, before anything was recovered. */
+/* An agent with its parts, before recovery. */
 struct proposer_agent *proposer_agent_new(const struct node_config *config);
 void proposer_agent_free(struct proposer_agent *agent);
 
@@ -18,7 +18,7 @@ struct step_result proposer_agent_step(struct proposer_agent *agent, uint64_t no
 /* What this agent knows of the node; fields of other roles are zero. */
 struct node_status proposer_agent_status(struct proposer_agent *agent);
 
-/* For tests: traps unless what it counts is what it holds. */
+/* For tests: traps unless its counters agree with its contents. */
 void proposer_agent_audit(const struct proposer_agent *agent);
 
 #endif

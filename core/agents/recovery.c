@@ -16,7 +16,7 @@ void recovery_init(struct recovery *r)
 }
 
 /* Frees what was given out. */
-static void settle(struct recovery *r)
+static void free_given(struct recovery *r)
 {
     for (; r->given > 0; r->given--) {
         struct found *f = slot_ring_at(&r->found, r->found.base);
@@ -32,7 +32,7 @@ static void settle(struct recovery *r)
 void recovery_close(struct recovery *r)
 {
     r->given += r->found.capacity;
-    settle(r);
+    free_given(r);
     slot_ring_close(&r->found);
     free(r->entries);
 }
@@ -46,7 +46,7 @@ bool recovery_is_near(const struct recovery *r, uint64_t slot)
 
 void recovery_found(struct recovery *r, const struct entry *e)
 {
-    settle(r);
+    free_given(r);
     if (!recovery_is_near(r, e->slot))
         return;
     struct found *f = slot_ring_reach(&r->found, e->slot);
@@ -68,7 +68,7 @@ struct entry_list recovery_take(struct recovery *r, uint64_t to, uint64_t slots_
 {
     size_t count = 0;
     uint64_t bytes = 0;
-    settle(r);
+    free_given(r);
     for (; recovery_next(r) < to && r->given < slots_max; r->given++) {
         const struct found *f = slot_ring_at(&r->found, recovery_next(r));
         if (f == NULL || !f->has_value)

@@ -21,11 +21,11 @@ void results_close(struct results *r)
     slot_ring_close(&r->ring);
 }
 
-void results_settle(struct results *r)
+void results_trim(struct results *r)
 {
     while (r->ring.base < r->end && (r->end - r->ring.base > r->slots_max || r->bytes > r->bytes_max))
         drop_oldest(r);
-    r->settled = r->end;
+    r->trimmed_end = r->end;
 }
 
 struct result *results_add(struct results *r, uint64_t slot)
@@ -50,12 +50,12 @@ const struct result *results_find(const struct results *r, uint64_t slot)
 
 void results_audit(const struct results *r)
 {
-    uint64_t bytes = 0, settled_bytes = 0;
+    uint64_t bytes = 0, trimmed_bytes = 0;
     for (uint64_t slot = r->ring.base; slot < r->end; slot++) {
         const struct result *result = slot_ring_at(&r->ring, slot);
         bytes += result->replies.len;
-        settled_bytes += slot < r->settled ? result->replies.len : 0;
+        trimmed_bytes += slot < r->trimmed_end ? result->replies.len : 0;
     }
-    invariant(r->bytes == bytes && settled_bytes <= r->bytes_max);
-    invariant(r->settled <= r->ring.base || r->settled - r->ring.base <= r->slots_max);
+    invariant(r->bytes == bytes && trimmed_bytes <= r->bytes_max);
+    invariant(r->trimmed_end <= r->ring.base || r->trimmed_end - r->ring.base <= r->slots_max);
 }

@@ -1,5 +1,5 @@
-/* An assertion that costs no I/O: a broken invariant traps (the host drops the instance), input from outside never
- * reaches one. Kept in release builds. */
+/* An assertion that does no I/O. A broken invariant traps, and the host drops the instance. Input from outside never reaches
+ * one. Invariants stay in release builds. */
 #ifndef SYNOD_CORE_BASE_ASSERT_H
 #define SYNOD_CORE_BASE_ASSERT_H
 

@@ -1,9 +1,9 @@
 /* One cursor for reading bytes and one for writing them: the only code that moves through a format by hand.
  *
- * Both are bounded by the length they were made with, and both are sticky: the first access that does not fit moves
- * nothing, sets `failed` and exhausts the cursor; reads give zeros from then on and writes do nothing. So a format reads
- * all its fields in a row and asks once, at the end, whether the bytes were there. A count read from outside is still to
- * be held against cursor_left() before memory is reserved for it.
+ * Both are bounded by the length they were made with, and both are sticky: the first access that does not fit moves nothing,
+ * sets `failed` and exhausts the cursor. From then on reads give zeros and writes do nothing. So a format reads all its
+ * fields in a row and asks once, at the end, whether the bytes were there. A count that was read from outside must still be
+ * compared with cursor_left() before memory is reserved for it.
  *
  * Numbers are little-endian, at any alignment. */
 #ifndef SYNOD_CORE_BASE_CURSOR_H
@@ -69,14 +69,14 @@ static inline size_t cursor_left(const struct read_cursor *c) { return c->len - 
 /* True when everything was there and nothing is left. */
 static inline bool cursor_finished(const struct read_cursor *c) { return !c->failed && c->at == c->len; }
 
-/* What was read makes no sense: exhausts the cursor. */
+/* Exhausts the cursor, because what was read makes no sense. */
 static inline void cursor_fail(struct read_cursor *c)
 {
     c->failed = true;
     c->at = c->len;
 }
 
-/* The next `len` bytes in place, NULL when there are not so many. */
+/* The next `len` bytes in place; NULL when fewer are left. */
 static inline const uint8_t *cursor_take(struct read_cursor *c, size_t len)
 {
     if (__builtin_expect(len > cursor_left(c), 0)) {
@@ -123,7 +123,7 @@ static inline void cursor_read_padding(struct read_cursor *c, size_t alignment)
     cursor_read_zeros(c, (0 - c->at) & (alignment - 1));
 }
 
-/* A number below `limit`, in one byte; anything else fails and gives 0. For kinds, which become discriminants. */
+/* A number below `limit`, in one byte; anything else fails and gives 0. Meant for kinds, which become discriminants. */
 static inline uint8_t cursor_read_kind(struct read_cursor *c, unsigned limit)
 {
     uint8_t kind = cursor_read_u8(c);
@@ -133,7 +133,7 @@ static inline uint8_t cursor_read_kind(struct read_cursor *c, unsigned limit)
     return 0;
 }
 
-/* A node number; beyond NODE_ID_MAX it would fall out of every node set, so that fails and gives 0. */
+/* A node number. One above NODE_ID_MAX fits no node set: it fails and gives 0. */
 static inline uint32_t cursor_read_node(struct read_cursor *c)
 {
     uint32_t node = cursor_read_u32(c);
@@ -151,8 +151,8 @@ static inline struct ballot cursor_read_ballot(struct read_cursor *c)
     return ballot;
 }
 
-/* `len` bytes and zeros up to the next multiple of 8, as a payload that points to them in place. The bytes must lie
- * 8-aligned in memory; empty after a failure. */
+/* `len` bytes and zeros up to the next multiple of 8, as a payload that points to them in place. The bytes must be 8-aligned
+ * in memory. After a failure the payload is empty. */
 static inline struct payload cursor_read_payload(struct read_cursor *c, uint32_t len)
 {
     struct payload payload = {.words = {NULL, 0}, .len = 0};
@@ -185,7 +185,7 @@ static inline struct write_cursor cursor_into(void *bytes, size_t len)
     return (struct write_cursor){.bytes = bytes, .len = bytes ? len : 0, .failed = !bytes && len > 0};
 }
 
-/* True when exactly the bytes it was made for are written. */
+/* True when exactly the bytes that the cursor was made for are written. */
 static inline bool cursor_full(const struct write_cursor *c) { return !c->failed && c->at == c->len; }
 
 /* Room for the next `len` bytes, to be filled by the caller; NULL when there is none (or nothing is asked for). */

@@ -1,8 +1,8 @@
-/* Bounds of a node's own making: how much it takes on at once, holds, or remembers. They are no settings: what ships has the
- * standard ones, and a field that is 0 stands for that, so who has nothing to say of a limit leaves it out. The simulator
- * draws them, tiny ones too (sim/plan.c): whatever they are, nothing may go wrong but speed.
+/* Bounds that a node sets itself: how much it takes on at once, keeps, or remembers. They are no settings. A field that is 0
+ * stands for the standard value, which is what ships. The simulator draws other values, tiny ones too (sim/plan.c): they may
+ * change how fast a node is, never what it does right.
  *
- * Those under "governed" decide what the state machine's clients are answered: they must be the same on all learners. */
+ * Those under "governed" decide what clients of the state machine are answered: they must be the same on all learners. */
 #ifndef SYNOD_CORE_BASE_LIMITS_H
 #define SYNOD_CORE_BASE_LIMITS_H
 
@@ -11,33 +11,33 @@
 /* wit/types.wit, core/formats/config_frame.c and components/types.h list the same. */
 struct limits {
     /* acceptor agent, learner agent */
-    uint32_t
-        chunk_bytes; /* of a promise or of an answer to who lacks slots, below the setting chunk_bytes_max; 0: as that says */
+    uint32_t chunk_bytes; /* of a promise or an answer to a LEARN_REQUEST; at most the setting chunk_bytes_max; 0: as that */
 
     /* proposer agent */
-    uint32_t accept_bytes; /* of values in one ACCEPT, about: one value at least */
-    uint32_t forwarded;    /* batches from other nodes that wait for room; beyond that they are dropped: "unknown" */
+    uint32_t accept_bytes; /* of values in one ACCEPT, about; one value at least */
+    /* batches from other nodes that wait for room; more are dropped, and their clients hear "unknown" */
+    uint32_t forwarded;
 
     /* learner agent */
     uint32_t release_bytes; /* of values taken from the learner at a time, about */
     uint32_t step_work;     /* done by a step: bytes of values and replies, and what the state machine says it has spent */
     uint32_t apply;         /* commands that the state machine gets at a time */
-    uint32_t apply_bytes;   /* and bytes of their arguments, about: one command at least */
-    uint32_t call_work;     /* after which the state machine leaves the rest of them for later; 0: as it says */
+    uint32_t apply_bytes;   /* of their arguments, about; one command at least */
+    uint32_t call_work;     /* after this much work the state machine leaves the rest for later; 0: its own measure */
     uint32_t results_bytes; /* of recent results that are remembered */
-    uint32_t read_bytes;    /* read back from the journal in one step for a peer, however small the messages may be */
-    uint32_t requests;      /* of peers that lack slots which wait; beyond that they are dropped, and ask again */
+    uint32_t read_bytes;    /* read back from the journal for a peer in one step, even if messages are smaller */
+    uint32_t requests;      /* from peers that lack slots, waiting; more are dropped, and the peer asks again */
 
     /* runner */
-    uint32_t held;       /* messages that wait for the disk; beyond that they are dropped, as a network might */
-    uint32_t held_bytes; /* of their values */
-    uint32_t unsynced;   /* bytes of records that wait for the disk, about; beyond that only who leads is heard */
+    uint32_t withheld;       /* messages that wait for the disk; more are dropped, as a network might */
+    uint32_t withheld_bytes; /* of their values */
+    uint32_t unsynced;       /* bytes of records that wait for the disk, about; beyond, the node hears only who leads */
 
     /* governed */
-    uint32_t replies_bytes; /* of a batch; a command whose reply would go beyond is not executed */
+    uint32_t replies_bytes; /* of a batch; a command whose reply would not fit is not executed */
 };
 
-/* The limits with the standard ones in the place of zeros. */
+/* The limits, with standard values for the zeros. */
 static inline struct limits limits_effective(const struct limits *l)
 {
     return (struct limits){
@@ -52,14 +52,14 @@ static inline struct limits limits_effective(const struct limits *l)
         .results_bytes = l->results_bytes != 0 ? l->results_bytes : UINT32_C(16) << 20,
         .read_bytes = l->read_bytes != 0 ? l->read_bytes : UINT32_C(64) << 10,
         .requests = l->requests != 0 ? l->requests : 64,
-        .held = l->held != 0 ? l->held : UINT32_C(1) << 16,
-        .held_bytes = l->held_bytes != 0 ? l->held_bytes : UINT32_C(64) << 20,
+        .withheld = l->withheld != 0 ? l->withheld : UINT32_C(1) << 16,
+        .withheld_bytes = l->withheld_bytes != 0 ? l->withheld_bytes : UINT32_C(64) << 20,
         .unsynced = l->unsynced != 0 ? l->unsynced : UINT32_C(64) << 20,
         .replies_bytes = l->replies_bytes != 0 ? l->replies_bytes : UINT32_C(32) << 20,
     };
 }
 
-/* How large a chunk may be that the setting allows `setting` bytes. */
+/* The size of a chunk where the setting allows `setting` bytes. */
 static inline uint32_t limits_chunk_bytes(const struct limits *l, uint32_t setting)
 {
     return l->chunk_bytes != 0 && l->chunk_bytes < setting ? l->chunk_bytes : setting;

@@ -1,4 +1,4 @@
-/* Allocation that cannot fail: out of memory is a trap, since no part can go on without what it has to remember. */
+/* Allocation that cannot fail. Out of memory is a trap, because no part can go on without what it has to remember. */
 #ifndef SYNOD_CORE_BASE_MEMORY_H
 #define SYNOD_CORE_BASE_MEMORY_H
 
@@ -24,7 +24,7 @@ static inline void *memory_reserve(void *items, size_t *capacity, size_t need, s
     size_t grown = *capacity + *capacity / 2 + 8;
     if (grown < need)
         grown = need;
-    invariant(grown <= SIZE_MAX / item_size); /* on 32-bit machines sizes are soon too large */
+    invariant(grown <= SIZE_MAX / item_size); /* 32-bit sizes overflow early */
     void *p = realloc(items, grown * item_size);
     invariant(p != NULL);
     *capacity = grown;

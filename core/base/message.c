@@ -28,20 +28,20 @@ void message_free(struct message *m)
 
 enum role { PROPOSER = 1, ACCEPTOR = 2, LEARNER = 4 };
 
-/* Whose the ballot of a message is. */
+/* Which node the ballot of a message must belong to. */
 enum ballot_owner {
-    ANYBODYS,         /* or none at all */
-    SOMEBODYS,        /* not none */
-    THE_SENDERS,      /* not none */
-    A_LEADING_SENDERS /* the sender's if the message says that it leads, else anybody's */
+    ANYBODYS,         /* any, or no ballot */
+    SOMEBODYS,        /* any, but a ballot */
+    THE_SENDERS,      /* the sender's */
+    A_LEADING_SENDERS /* the sender's if the message says that it leads, otherwise any */
 };
 
 struct rule {
-    uint8_t senders; /* of enum role */
+    uint8_t senders; /* bits of enum role */
     uint8_t ballot;  /* enum ballot_owner */
-    uint8_t flags;   /* that it may have */
-    bool entries;    /* whether it may have some */
-    bool own_batch;  /* its batch is one of the sender's */
+    uint8_t flags;   /* the flags that it may have */
+    bool entries;    /* may have entries */
+    bool own_batch;  /* the batch is one of the sender's */
 };
 
 static const struct rule rules[MESSAGE_KINDS] = {
@@ -100,7 +100,7 @@ bool message_fits(const struct node_config *config, uint32_t sender, const struc
     const struct rule *rule = &rules[m->kind];
     uint8_t senders = rule->senders;
     if (m->kind == MESSAGE_LEARN && (m->flags & MESSAGE_IS_CHOSEN) != 0)
-        senders = LEARNER; /* an acceptor knows its votes only */
+        senders = LEARNER; /* an acceptor knows votes only, not what is chosen */
     if ((roles_of(config, sender) & senders) == 0 || (m->flags & ~rule->flags) != 0)
         return false;
     if ((m->entries.len > 0 && !rule->entries) || (rule->own_batch && m->batch.origin != sender))

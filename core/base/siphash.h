@@ -1,4 +1,4 @@
-/* SipHash (Aumasson, Bernstein 2012): a hash of bytes that nobody can aim without its key. */
+/* SipHash (Aumasson, Bernstein 2012): a keyed hash. Without the key, inputs that collide cannot be found. */
 #ifndef SYNOD_CORE_BASE_SIPHASH_H
 #define SYNOD_CORE_BASE_SIPHASH_H
 

@@ -5,7 +5,7 @@
 
 #include "core/base/memory.h"
 
-/* More than any window: whoever asks for it has forgotten to bound what came from outside. */
+/* More than any window. A request beyond it means that a caller did not bound what came from outside. */
 #define SLOT_RING_SLOTS_MAX (UINT64_C(1) << 30)
 
 struct slot_ring {
@@ -28,7 +28,7 @@ static inline void slot_ring_init(struct slot_ring *r, size_t item_size, uint64_
 
 static inline void slot_ring_close(struct slot_ring *r) { free(r->items); }
 
-/* The item of a slot, NULL outside the window. */
+/* The item of a slot; NULL outside the window. */
 static inline void *slot_ring_at(const struct slot_ring *r, uint64_t slot)
 {
     if (slot < r->base || slot - r->base >= r->capacity)
@@ -51,14 +51,14 @@ static inline void *slot_ring_reach(struct slot_ring *r, uint64_t slot)
     return slot_ring_at(r, slot);
 }
 
-/* Moves the window's base up by one slot; what the item owned must have been released. */
+/* Moves the window's base up by one slot. The caller has released what the item owned. */
 static inline void slot_ring_advance(struct slot_ring *r)
 {
     memset(slot_ring_at(r, r->base), 0, r->item_size);
     r->base++;
 }
 
-/* Moves the window's base up to `base` when no item in the window owns anything. */
+/* Moves the window's base up to `base`. No item in the window owns anything. */
 static inline void slot_ring_jump(struct slot_ring *r, uint64_t base)
 {
     invariant(base >= r->base);

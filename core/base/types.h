@@ -14,12 +14,12 @@
 
 #define NODE_ID_MAX 63u
 
-/* No slot and no round gets so far in the life of a cluster. A runner leaves out messages that speak of one beyond
- * (message_fits), so that no sum of a slot and a window overflows. */
+/* No cluster lives long enough to reach this slot or round. A runner drops messages that name a larger one (message_fits),
+ * so no sum of a slot and a window overflows. */
 #define SLOT_MAX (UINT64_C(1) << 62)
 
-/* What others say may raise an acceptor's promise, or a proposer's next ballot, by this many rounds at a time: however high a
- * round a message names, there are always enough left. */
+/* How many rounds one message may raise an acceptor's promise, or a proposer's next ballot. So enough rounds are left above,
+ * whatever round a message names. */
 #define ROUND_JUMP_MAX (UINT64_C(1) << 32)
 
 typedef uint64_t node_set; /* bit n stands for node n */
@@ -94,10 +94,10 @@ static inline bool batch_id_equal(struct batch_id a, struct batch_id b)
  * NACK            A -> P       ballot: the promise that forbids it; from: 0, or the slot refused
  * HEARTBEAT       P -> all     ballot: highest heard of; flag LEADING: ballot is mine, and as CHOSEN; flag RESIGNED: not to
  *                              be elected, until a heartbeat says otherwise; to: when it was sent, by the sender's clock
- * ALIVE           A -> P       answer to a leader's heartbeat, when no higher ballot is promised (else: NACK); ballot, to: those of
- *                              the heartbeat
- * ASK             P -> A       from: number of the question. "Have you, too, lost the leader?"; flag YES: a claim, although there is
- *                              a leader
+ * ALIVE           A -> P       answer to a leader's heartbeat, when no higher ballot is promised (else: NACK); ballot, to:
+ *                              those of the heartbeat
+ * ASK             P -> A       from: number of the question. "Have you, too, lost the leader?"; flag YES: a claim, although
+ *                              there is a leader
  * LOST            A -> P       from: number of the question; flag YES
  * CHOSEN          P -> L       ballot; slots [from, chosen) were chosen at it, all before at some ballot; floor: every
  *                              slot below is held durably by a majority of learners
@@ -230,8 +230,8 @@ struct effect {
         struct read_range read;
         struct client_reply reply;
         struct leadership leader;
-        uint64_t damaged;  /* slot of which the journal lacks a value that it says it has */
-        uint64_t diverged; /* slot before which this node's state came to differ from that of a majority */
+        uint64_t damaged;  /* slot whose value the journal should have and does not */
+        uint64_t diverged; /* slot before whose execution this node's state differs from that of a majority */
     } val;
 };
 struct effect_list {
@@ -241,7 +241,7 @@ struct effect_list {
 
 struct step_result {
     struct effect_list effects;
-    uint64_t wake_at; /* UINT64_MAX: no need */
+    uint64_t wake_at; /* UINT64_MAX: never */
     uint32_t credit;
 };
 
@@ -284,7 +284,7 @@ struct node_config {
     uint64_t request_timeout;
     uint64_t state_bytes_max;
     struct seed seed;
-    struct limits limits; /* zeros: what ships */
+    struct limits limits; /* zeros: standard values */
 };
 
 enum proposer_state { PROPOSER_FOLLOWING, PROPOSER_ASKING, PROPOSER_PREPARING, PROPOSER_LEADING };

@@ -1,9 +1,9 @@
 /* Batches and packed replies; batch.h draws their bytes.
  *
- * Everything in them starts at a multiple of 4, and both end with zeros up to the last whole word. Reading accepts
- * exactly what writing makes: magic, padding of zeros, counts that fit, at least one argument a command, nothing left
- * over. Every node runs this over every command, so a batch is unpacked in one pass and no byte of an argument is
- * touched: arguments point into the value. */
+ * Everything in them starts at a multiple of 4, and both end with zeros up to the last whole word. Reading accepts exactly
+ * what writing makes: the magic, padding of zeros, counts that fit, at least one argument in each command, no bytes left
+ * over. Every node reads every command. So a batch is unpacked in one pass that touches no byte of an argument: arguments
+ * point into the value. */
 #include "core/formats/batch.h"
 
 #include "core/base/cursor.h"
@@ -22,7 +22,7 @@ static size_t padded(size_t len) { return (len + 3) & ~(size_t)3; }
 
 /* ---- The builder ---- */
 
-/* Room for `len` more bytes, to be written by the caller before anything else happens to the builder. */
+/* Room for `len` more bytes. The caller fills it before it calls the builder again. */
 static uint8_t *builder_room(struct batch_builder *b, size_t len)
 {
     invariant(len <= UINT32_MAX - 8 - b->len);
@@ -47,11 +47,11 @@ static struct payload builder_end(struct batch_builder *b)
     size_t words = words_for(b->len);
     cursor_store_u32(bytes + COUNT_AT, b->count);
     if (b->len % 8 != 0)
-        cursor_store_u32(bytes + b->len, 0); /* all that is written is a multiple of 4 */
+        cursor_store_u32(bytes + b->len, 0); /* lengths are multiples of 4 */
     return (struct payload){.words = {b->words, words}, .len = (uint32_t)b->len};
 }
 
-/* Copies `bytes` to `to` and zeros behind them up to a multiple of 4; returns where that ends. */
+/* Copies `bytes` to `to`, pads them with zeros to a multiple of 4, and returns the end. */
 static uint8_t *put_padded(uint8_t *to, struct bytes bytes)
 {
     size_t room = padded(bytes.len);
@@ -75,7 +75,7 @@ void batch_add(struct batch_builder *b, const struct bytes *args, size_t argc)
         batch_begin(b);
     uint8_t *at = builder_room(b, padded((size_t)size));
 
-    cursor_store_u32(at + padded((size_t)size) - 4, 0); /* padding; what is not padding is written over */
+    cursor_store_u32(at + padded((size_t)size) - 4, 0); /* padding, if there is any; argument bytes overwrite the rest */
     cursor_store_u32(at, (uint32_t)argc);
     at += 4;
     for (size_t i = 0; i < argc; i++, at += 4)
@@ -103,7 +103,7 @@ void batch_builder_free(struct batch_builder *b)
 
 /* ---- Reading batches ---- */
 
-/* Reads the bytes of a header and leaves the cursor behind them. */
+/* Reads the bytes of a header; the cursor is then after it. */
 static bool header_read(struct read_cursor *c, struct batch_header *header)
 {
     uint32_t magic = cursor_read_u32(c);
@@ -145,7 +145,8 @@ void batch_seed_stamp(struct payload *value, struct seed seed)
     cursor_store_u64(payload_bytes(value) + SEED_AT + 8, seed.high);
 }
 
-/* Reads one command behind the arguments in use. Its own list of arguments stays unset: the array may still move. */
+/* Reads one command; its arguments follow those in use. Its list of arguments is not set yet, because the array may still
+ * move. */
 static bool command_read(struct read_cursor *c, struct batch_commands *commands, size_t *args_used)
 {
     uint32_t argc = cursor_read_u32(c);
@@ -263,7 +264,7 @@ struct payload replies_pack(struct batch_builder *b, const struct reply *replies
     return replies_end(b);
 }
 
-/* Reads one item, of an array only its head. */
+/* Reads one item; of an array, only its head. */
 static bool item_read(struct read_cursor *c, struct reply_item *item)
 {
     *item = (struct reply_item){0};
@@ -285,7 +286,7 @@ static bool item_read(struct read_cursor *c, struct reply_item *item)
     return !c->failed && (tag != REPLY_NIL || len == 0);
 }
 
-/* Skips the elements of an array: whoever reads its head may rely on so many scalars behind it. */
+/* Skips the elements of an array. A reader of its head may then rely on that many scalars after it. */
 static bool elements_skip(struct read_cursor *c, uint32_t elements)
 {
     struct reply_item element;
@@ -295,7 +296,7 @@ static bool elements_skip(struct read_cursor *c, uint32_t elements)
     return true;
 }
 
-/* A cursor behind the header; failed if there is none. */
+/* A cursor after the header; failed if there is no header. */
 static struct read_cursor replies_open(const struct payload *replies, uint32_t *count)
 {
     struct read_cursor c = cursor_over_words(replies->words, replies->len);

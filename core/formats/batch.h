@@ -1,17 +1,17 @@
-/* Batches of client commands, and of their replies: what a slot's value and an answer are made of.
+/* Batches of client commands, and of their replies: the value of a slot, and the answer to it.
  *
  * A batch (a value of kind ENTRY_COMMANDS), little-endian:
  *
  *    0  magic "SB02"    4      4  count of commands   4
  *    8  origin node     4     12  incarnation         4
- *   16  number          8     the batch id: the proposer that made it, its life, counted from 1
+ *   16  number          8     the batch id: the proposer that made it, its life, a count from 1
  *   24  answerer        4     the learner asked to send the results; 0: the origin's own node
  *   28  zero            4
  *   32  time            8     the leader's monotonic microseconds (for sessions)
  *   40  seed           16     random bits of the origin's life: those of the first batch executed are the state machine's
  *   56  commands: each  argc 4, then argc lengths of 4 each, then the bytes of all arguments, padded with zeros to 4
  *
- * Whoever collects commands leaves the header's fields from 8 on zero; the proposer agent fills them in.
+ * The client port, which collects commands, leaves the header's fields from 8 on zero; the proposer agent fills them in.
  *
  * Packed replies:
  *
@@ -37,20 +37,20 @@ struct batch_header {
 /* A growing buffer of 8-aligned bytes; zero-initialized is empty. */
 struct batch_builder {
     uint64_t *words;
-    size_t capacity; /* words */
-    size_t len;      /* bytes */
+    size_t capacity; /* in words */
+    size_t len;      /* in bytes */
     uint32_t count;
 };
 
 /* Starts an empty batch in `b`, keeping its memory. */
 void batch_begin(struct batch_builder *b);
-/* Adds a command (copied). Preconditions: one argument at least, and the batch stays below 4 GiB. */
+/* Adds a command (copied). Preconditions: it has at least one argument, and the batch stays below 4 GiB. */
 void batch_add(struct batch_builder *b, const struct bytes *args, size_t argc);
 /* The batch so far: points into the builder, valid until its next call. */
 struct payload batch_end(struct batch_builder *b);
 void batch_builder_free(struct batch_builder *b);
 
-/* Reads the header. False: no batch. */
+/* Reads the header. False: this is no batch. */
 bool batch_header_read(const struct payload *value, struct batch_header *header);
 /* Fills in id, answerer and time of a batch in place (precondition: it is one). */
 void batch_header_stamp(struct payload *value, struct batch_id id, uint32_t answerer, uint64_t time);
@@ -65,7 +65,7 @@ struct batch_commands {
     struct bytes *args;
     size_t args_capacity;
 };
-/* Unpacks all commands. False: the bytes are not a sound batch (nothing is kept then). */
+/* Unpacks all commands. False: the bytes are not a well-formed batch, and nothing is kept. */
 bool batch_commands_read(struct batch_commands *c, const struct payload *value);
 void batch_commands_free(struct batch_commands *c);
 
@@ -77,8 +77,8 @@ struct payload replies_end(struct batch_builder *b);
 /* The same for an array of replies. */
 struct payload replies_pack(struct batch_builder *b, const struct reply *replies, size_t count);
 
-/* Walks packed replies: one call a reply, scalars inside an array included. Start with *offset = 0.
- * False: the end, or unsound bytes. `bytes` point into the payload. After a REPLY_ARRAY its elements are sure to follow. */
+/* Walks packed replies: one call for each reply, scalars inside an array included. Start with *offset = 0. False: the end,
+ * or malformed bytes. `bytes` points into the payload. The elements of a REPLY_ARRAY are sure to follow it. */
 struct reply_item {
     uint8_t tag;        /* enum reply_tag */
     uint32_t elements;  /* REPLY_ARRAY */
@@ -86,7 +86,7 @@ struct reply_item {
     struct bytes bytes; /* the others */
 };
 bool replies_next(const struct payload *replies, size_t *offset, struct reply_item *item);
-/* The number of replies packed, 0 for unsound bytes. */
+/* The number of replies packed; 0 for malformed bytes. */
 uint32_t replies_count(const struct payload *replies);
 
 #endif

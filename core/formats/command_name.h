@@ -1,8 +1,8 @@
-/* Command names as numbers, so that finding a command is one probe and no string comparison.
+/* Command names as numbers: finding a command is one probe and no string comparison.
  *
- * A name of at most nine 7-bit characters, its letters made small, becomes the 63-bit number of its characters; different
- * names give different numbers. Anything else gives 0, which is no name. A name_table maps such numbers to small indices:
- * open addressing over NAME_TABLE_SLOTS places, at most half full. */
+ * A name of at most nine 7-bit characters, its letters made small, becomes the 63-bit number of its characters. Different
+ * names give different numbers. Anything else gives 0, which is no name. A name_table maps such numbers to small indices by
+ * open addressing over NAME_TABLE_SLOTS places, at most half of them in use. */
 #ifndef SYNOD_CORE_FORMATS_COMMAND_NAME_H
 #define SYNOD_CORE_FORMATS_COMMAND_NAME_H
 
@@ -33,10 +33,10 @@ struct name_table {
 
 static inline uint32_t name_table_home(uint64_t name)
 {
-    return (uint32_t)(name * UINT64_C(0x9E3779B97F4A7C15) >> 57); /* the top bits, log2 NAME_TABLE_SLOTS of them */
+    return (uint32_t)(name * UINT64_C(0x9E3779B97F4A7C15) >> 57); /* the top log2(NAME_TABLE_SLOTS) bits */
 }
 
-/* Adds a name that is a valid one and not yet there. */
+/* Adds a valid name that is not in the table yet. */
 static inline void name_table_add(struct name_table *t, uint64_t name, uint8_t index)
 {
     invariant(name != 0 && t->count < NAME_TABLE_SLOTS / 2);
@@ -48,7 +48,7 @@ static inline void name_table_add(struct name_table *t, uint64_t name, uint8_t i
     t->count++;
 }
 
-/* The index added with `name`, -1 when there is none. */
+/* The index that was added with `name`; -1 when it was not added. */
 static inline int name_table_find(const struct name_table *t, uint64_t name)
 {
     for (uint32_t at = name_table_home(name); t->names[at] != 0; at = (at + 1) % NAME_TABLE_SLOTS)

@@ -1,6 +1,6 @@
 /* version: u32, count: u32, then for each command
- *   arity: u32, flags: u32 (1: read-only), first key: u32, last key: u32, step: u32, len: u32, the name's bytes, zeros up to a
- *   multiple of 8
+ *   arity: u32, flags: u32 (1: read-only), first key: u32, last key: u32, step: u32, len: u32, the name's bytes, zeros up to
+ *   a multiple of 8
  * Signed numbers as they lie in memory. */
 #include "core/formats/command_table.h"
 

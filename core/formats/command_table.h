@@ -1,11 +1,12 @@
-/* The commands of a state machine (`describe`) as bytes, for the one packet in which a node tells them to its client port. */
+/* The commands of a state machine (`describe`) as bytes: the packet in which a node tells its client port about them. */
 #ifndef SYNOD_CORE_FORMATS_COMMAND_TABLE_H
 #define SYNOD_CORE_FORMATS_COMMAND_TABLE_H
 
 #include "core/formats/config_frame.h"
 #include "core/state/state_machine.h"
 
-/* More commands, and those with longer names, are left out: they are executed, and nothing is known of them before. */
+/* Commands beyond this number, and those with longer names, are left out. They are executed all the same; the client port
+ * just does not know them in advance. */
 enum { COMMAND_TABLE_MAX = 60 };
 
 /* Packs the commands. `*words` is grown as needed (memory_reserve); the packet points there. */
@@ -17,7 +18,7 @@ struct command_table {
     size_t count;
 };
 
-/* False: not such a packet. Names point into it. */
+/* False: not such a packet. The names point into the packet. */
 bool command_table_decode(const struct packet *packet, struct command_table *table);
 
 #endif

@@ -5,7 +5,7 @@
  *     8  the fields in the order of the tables below, 8 bytes each, whatever their width in C
  *        zeros up to CONFIG_FRAME_WORDS, STATUS_FRAME_WORDS
  *
- * Host and guest have different pointers, not different fields: the tables are the one place that lists them. */
+ * Pointers differ between host and guest; the fields do not. The tables are the one place that lists them. */
 #include "core/formats/config_frame.h"
 
 #include <string.h>
@@ -69,8 +69,8 @@ static const struct field config_fields[] = {
     CONFIG_U32(limits.results_bytes),
     CONFIG_U32(limits.read_bytes),
     CONFIG_U32(limits.requests),
-    CONFIG_U32(limits.held),
-    CONFIG_U32(limits.held_bytes),
+    CONFIG_U32(limits.withheld),
+    CONFIG_U32(limits.withheld_bytes),
     CONFIG_U32(limits.unsynced),
     CONFIG_U32(limits.replies_bytes),
 };
@@ -146,19 +146,17 @@ static bool frame_decode(const struct frame *frame, const struct packet *packet,
     return true;
 }
 
-/* Packs a configuration into `words`, which are the caller's and which the packet points to. */
 void config_frame_encode(const struct node_config *config, uint64_t *words, struct packet *packet)
 {
     frame_encode(&config_frame, config, words, packet);
 }
 
-/* Packs a status into `words`, which are the caller's and which the packet points to. */
 void status_frame_encode(const struct node_status *status, uint64_t *words, struct packet *packet)
 {
     frame_encode(&status_frame, status, words, packet);
 }
 
-/* Unpacks a configuration. Whether its fields make sense together is not looked at. False: `*config` is zero. */
+/* It does not check whether the fields make sense together. False: `*config` is zero. */
 bool config_frame_decode(const struct packet *packet, struct node_config *config)
 {
     *config = (struct node_config){0};
@@ -168,7 +166,7 @@ bool config_frame_decode(const struct packet *packet, struct node_config *config
     return false;
 }
 
-/* Unpacks a status. False: `*status` is zero. */
+/* False: `*status` is zero. */
 bool status_frame_decode(const struct packet *packet, struct node_status *status)
 {
     *status = (struct node_status){0};

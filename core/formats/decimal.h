@@ -1,10 +1,10 @@
-/* Whole numbers as text, exactly as Redis reads and writes them: no sign but '-', no leading zeros, no blanks. */
+/* Whole numbers as text, exactly as Redis reads and writes them: '-' is the only sign, no leading zeros, no blanks. */
 #ifndef SYNOD_CORE_FORMATS_DECIMAL_H
 #define SYNOD_CORE_FORMATS_DECIMAL_H
 
 #include "core/base/types.h"
 
-enum { DECIMAL_MAX = 20 }; /* characters of the longest one */
+enum { DECIMAL_MAX = 20 }; /* characters of the longest number */
 
 /* Writes `value` to `out` (DECIMAL_MAX bytes, no terminator); returns its length. */
 static inline size_t decimal_write_unsigned(uint64_t value, uint8_t *out)
@@ -28,7 +28,7 @@ static inline size_t decimal_write(int64_t value, uint8_t *out)
     return 1 + decimal_write_unsigned(-(uint64_t)value, out + 1);
 }
 
-/* Reads all `len` bytes as a number. False: not one, or beyond 64 bits. */
+/* Reads all `len` bytes as a number. False: they are not one, or it is beyond 64 bits. */
 static inline bool decimal_read_unsigned(const uint8_t *text, size_t len, uint64_t *value)
 {
     if (len == 0 || len > DECIMAL_MAX || (text[0] == '0' && len > 1))

@@ -16,14 +16,14 @@
  *   body checksum    XXH64 of the padded body, seed 0
  *   cluster          XXH64 of the cluster's name
  *   instance id      of the sender's data folder (16 random bytes, made by `synod init`)
- *   length           bytes of the body. The first frame on a connection is a greeting: it says who speaks, and its body is the
- *                    sender's governed settings as text (io/governed.h). A node that does not listen to who dialled it
- *                    answers with one frame before it hangs up: a word that says why (for programs), and the same as text
+ *   length           bytes of the body. The first frame on a connection is a greeting: it says who speaks, and its body is
+ *                    the sender's governed settings as text (io/governed.h). A node that refuses the one that
+ *                    dialled answers with one frame before it hangs up: a number that says why, and the same as text
  *   sender           the node's id; incarnation: its durable boot count; nonce: random, of this life (two lives with one
- *                    incarnation are two folders, one of which is a copy)
+ *                    incarnation come from two folders, one of which is a copy)
  *
- * Why two checksums: the header's is checked as soon as 64 bytes are there, so that a damaged length never makes a receiver
- * wait for megabytes that will not come; it covers the body's checksum, and with it the body. The header names no
+ * Why two checksums: the header's is checked as soon as 64 bytes are there. So a damaged length never makes a receiver wait
+ * for megabytes that will not come. It covers the body's checksum, and so the body. The header names no
  * receiver, so that one frame, encoded once, goes to many. Header and padding are multiples of 8: bodies in a stream
  * that starts on 8 bytes stay on 8 bytes, and are read in place as 64-bit words. */
 #ifndef SYNOD_CORE_FORMATS_FRAME_H
@@ -68,15 +68,15 @@ uint64_t frame_cluster(const char *name, size_t len);
 void frame_encode(const struct frame_origin *origin, const uint64_t *body, uint32_t len,
                   uint64_t header[FRAME_HEADER_WORDS]);
 
-/* Reads a header that came from outside: anything may be in it. What is found bad first is what is returned, in the order
- * of enum frame_error; `header` is filled in as far as its checksum holds (from FRAME_BAD_LENGTH on). */
+/* Reads a header that came from outside, so it may contain anything. Returns the first fault in the order of enum
+ * frame_error. `header` is filled in as far as its checksum vouches for it (from FRAME_BAD_LENGTH on). */
 enum frame_error frame_parse(const uint64_t words[FRAME_HEADER_WORDS], uint64_t cluster, uint32_t len_max,
                              struct frame_header *header);
 
-/* FRAME_OK when `body` is the one that the header was made for, else FRAME_BAD_CHECKSUM or FRAME_BAD_PADDING. */
+/* FRAME_OK when `body` is the one that the header was made for; otherwise FRAME_BAD_CHECKSUM or FRAME_BAD_PADDING. */
 enum frame_error frame_check_body(const struct frame_header *header, const uint64_t *body);
 
-/* "wrong checksum" and the like. */
+/* What is wrong, in words: "wrong checksum" for instance. */
 const char *frame_error_text(enum frame_error error);
 
 #endif

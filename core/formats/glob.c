@@ -1,10 +1,10 @@
-/* Only the last star met ever needs another try: whatever an earlier one could still swallow, the last one can as well.
- * So matching backtracks to one place instead of recursing, and no pattern takes exponential time. What it does take, pattern
- * times text, is still a lot when both are long: so steps are counted, and the caller says how many there may be. */
+/* Only the last star needs a second try: any text that an earlier star could still take, the last one can take as well. So
+ * matching backtracks to one place and does not recurse, and no pattern takes exponential time. The time that is left,
+ * pattern times text, is still a lot when both are long. So steps are counted, and the caller says how many there may be. */
 #include "core/formats/glob.h"
 
-/* Matches `c` against the class whose '[' is at pattern[0]; `*taken` becomes the pattern bytes it spans. A class that is
- * not closed ends with the pattern. */
+/* Matches `c` against the class whose '[' is at pattern[0]; `*taken` becomes the number of pattern bytes in the class. A
+ * class that is not closed ends with the pattern. */
 static bool class_match(const uint8_t *pattern, size_t len, uint8_t c, size_t *taken)
 {
     size_t at = 1;
@@ -30,7 +30,7 @@ static bool class_match(const uint8_t *pattern, size_t len, uint8_t c, size_t *t
     return found != negated;
 }
 
-/* Matches one character against what stands at pattern[0], which is no star. */
+/* Matches one character against the start of the pattern, which is not a star. */
 static bool one_match(const uint8_t *pattern, size_t len, uint8_t c, size_t *taken)
 {
     *taken = 1;
@@ -50,7 +50,7 @@ enum glob_result glob_match(const uint8_t *pattern, size_t pattern_len, const ui
 {
     size_t p = 0, t = 0;
     bool starred = false;
-    size_t star_p = 0, star_t = 0; /* where to go on when the last star swallows one more */
+    size_t star_p = 0, star_t = 0; /* where to go on when the last star takes one character more */
     while (t < text_len) {
         size_t taken = 1;
         bool star = p < pattern_len && pattern[p] == '*';

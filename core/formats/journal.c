@@ -139,7 +139,7 @@ static uint64_t segment_length(const struct journal_sticky *sticky)
 
 uint64_t journal_segment_header_bytes(const struct journal_sticky *sticky) { return journal_pages(segment_length(sticky)); }
 
-/* The checksum of a header: its own field counts as zero, so it is hashed around it. */
+/* The checksum of a header. Its own field counts as zero. */
 static uint64_t segment_checksum(const uint64_t *words, uint32_t header_bytes)
 {
     uint64_t head = checksum(words, SEGMENT_AT_CHECKSUM, 0);
@@ -288,7 +288,7 @@ bool journal_group_add(struct journal_group *g, const struct packet *record)
     return true;
 }
 
-/* J6: a group's checksum is good in one place only. */
+/* J6: the place is in the seed, so a group's checksum holds in one place only. */
 static uint64_t place_seed(const struct journal_place *place)
 {
     uint64_t words[4] = {place->segment, place->offset, 0, 0};

@@ -1,7 +1,7 @@
-/* The journal of a node, as bytes. Pure: whoever does the I/O (host/journal.c, the guest storage component) builds and
- * checks its bytes here, so that all of them write one format. Recovery is in formats/journal_walk.h.
+/* The journal of a node, as bytes. Pure: the code that does the I/O (io/journal_store.h, used by host and guest) builds and
+ * checks its bytes here, so that there is one format. Recovery is in formats/journal_walk.h.
  *
- * What is this for? A promise or a vote may leave a node only when it would survive the loss of power. So everything a
+ * A promise or a vote may leave a node only when it would survive the loss of power. So everything a
  * node must remember is a *record*, records get consecutive numbers (lsn, from 1), and all records of one turn of the
  * node are one *group*, which costs one write and one sync. Groups follow each other in *segments*: files named
  * `journal-<first lsn, 20 digits>.log`, filled with zeros from the start, so that a sync need not touch metadata.
@@ -36,27 +36,27 @@
  * The rules (docs/rules.md says which file keeps each):
  *
  *  J1. Group n+1 is written only after group n is durable. So at most one group is ever in doubt, and it is the last.
- *  J2. Therefore a bad group that any valid group header follows (on any later page of the segment, or in a later segment) was
- *     durable once and has been damaged since: *corruption*. It stops the node, with file and offset.
+ *  J2. Therefore a bad group that any valid group header follows (on any later page of the segment, or in a later segment)
+ *     was durable once and has been damaged since: *corruption*. It stops the node, with file and offset.
  *  J3. A bad group that nothing follows is a *torn tail*: the write that the crash interrupted. Nothing depended on it. It
- *     is overwritten with zeros, and these are synced, before the next group is written; else its remains could follow
- *     a later, shorter group.
- *  J4. A page of zeros where a group is expected is the end. Pages may reach the disk in any order, so what lies behind it
+ *     is overwritten with zeros, and these are synced, before the next group is written. Otherwise its remains could
+ *     follow a later, shorter group.
+ *  J4. A page of zeros where a group is expected is the end. Pages may reach the disk in any order, so what comes after it
  *     decides as in J2 and J3.
  *  J5. A *mark* is a group without records. It is written when the journal has been idle for a while and at close:
  *     damage to the group before it is then corruption instead of a silent cut.
  *  J6. A checksum covers the place. A sound group read from a wrong offset, segment or node fails like a damaged one.
  *  J7. Lsns are contiguous over groups and segments, each group names the checksum of the one before it, and a segment
  *     that of the last group before it. Incarnations never fall.
- *  J8. A segment is made under another name, filled with zeros, given its header and synced; then renamed, and the folder
- *     synced. So a segment that is short, long, or has a bad header is corruption, never an accident of a crash; and that a
- *     later segment exists proves that all groups of the earlier ones were durable. A segment that holds no record yet (none at
- *     all, or marks) and is too small for the next group is replaced by a larger one of the same name, which continues
+ *  J8. A segment is made under another name, filled with zeros, given its header and synced; then it is renamed, and the
+ *     folder is synced. So a segment that is short, long, or has a bad header is corruption, never a trace of a crash. A
+ *     later segment proves that all groups of the earlier ones were durable. A segment that holds no record yet (none
+ *     at all, or marks) and is too small for the next group is replaced by a larger one of the same name, which continues
  *     where the replaced one did.
- *  J9. A segment opens with the latest record of each *sticky* kind (RECORD_PACKET_STICKY and above) from before it, with its
- *     own lsn. Hence older segments can be removed without losing them.
- * J10. What recovery reads may be page cache that a failed sync left behind. So the last valid group is written once more and
- *     synced before anything that was read counts as durable. */
+ *  J9. A segment opens with the latest record of each *sticky* kind (RECORD_PACKET_STICKY and above) from before it, with
+ *     its own lsn. Hence older segments can be removed without losing them.
+ * J10. What recovery reads may be page cache that a failed sync left behind. So the last valid group is written once more
+ *     and synced before anything that was read counts as durable. */
 #ifndef SYNOD_CORE_FORMATS_JOURNAL_H
 #define SYNOD_CORE_FORMATS_JOURNAL_H
 
@@ -100,10 +100,10 @@ enum journal_fault {
     JOURNAL_FAULTS
 };
 
-/* What is wrong, in words. Constant. */
+/* What is wrong, in words. A constant text. */
 const char *journal_fault_text(enum journal_fault fault);
 
-/* Whose journal it is, and which life of it writes. */
+/* The node that a journal belongs to, and the life that writes. */
 struct journal_owner {
     uint64_t cluster; /* journal_cluster_hash */
     uint32_t node;
@@ -126,8 +126,8 @@ struct journal_sticky {
     size_t capacity;
 };
 
-/* Remembers a copy of `record` in place of an earlier one of its kind; ignores kinds that are not sticky. Precondition:
- * its lsn is above those kept. */
+/* Keeps a copy of `record` in place of an earlier one of its kind; ignores kinds that are not sticky. Precondition: its lsn
+ * is above those kept. */
 void journal_sticky_keep(struct journal_sticky *s, const struct packet *record);
 void journal_sticky_free(struct journal_sticky *s);
 
@@ -146,15 +146,15 @@ struct journal_segment {
 /* The bytes, in whole pages, that a header with these records takes. */
 uint64_t journal_segment_header_bytes(const struct journal_sticky *sticky);
 
-/* Writes the header of a segment of `owner` into `words`, which have room for journal_segment_header_bytes. Of `segment`, bytes,
- * first_lsn, oldest_lsn and previous are read; the others are filled in. */
+/* Writes the header of a segment of `owner` into `words`, which have room for journal_segment_header_bytes. Reads bytes,
+ * first_lsn, oldest_lsn and previous of `segment`, and fills in its other fields. */
 void journal_segment_write(uint64_t *words, const struct journal_owner *owner, struct journal_segment *segment,
                            const struct journal_sticky *sticky);
 
 /* Reads from the first page of a file of `file_bytes` how many bytes (whole pages) its header takes. */
 enum journal_fault journal_segment_peek(const uint64_t *page, uint64_t file_bytes, uint32_t *header_bytes);
 
-/* Checks a whole header (`header_bytes` of it, from journal_segment_peek) and reads it. The file's name says `first_lsn`. */
+/* Checks a whole header and reads it. `header_bytes` comes from journal_segment_peek, `first_lsn` from the file's name. */
 enum journal_fault journal_segment_read(const uint64_t *words, uint32_t header_bytes, const struct journal_owner *owner,
                                         uint64_t first_lsn, uint64_t file_bytes, struct journal_segment *segment);
 
@@ -163,14 +163,14 @@ void journal_segment_sticky(const uint64_t *words, const struct journal_segment 
 
 /* ---- Groups ---- */
 
-/* Where a group lies. */
+/* The place of a group. */
 struct journal_place {
     const struct journal_owner *owner;
     uint64_t segment; /* its first lsn */
     uint64_t offset;
 };
 
-/* A group being built, or one that was read; zero-initialized has no memory yet. */
+/* A group being built, or one that was read. Zero-initialized, it has no memory yet. */
 struct journal_group {
     uint64_t *words; /* the group's bytes, with room for whole pages */
     size_t capacity; /* words */
@@ -183,27 +183,28 @@ struct journal_group {
     uint64_t checksum;
 };
 
-/* Starts an empty group (a mark, if nothing is added) whose first record gets `first_lsn`. Keeps the memory. */
+/* Starts an empty group whose first record gets `first_lsn`. If nothing is added, it is a mark. Keeps the memory. */
 void journal_group_begin(struct journal_group *g, uint64_t first_lsn);
 
-/* Adds a copy of a record; its lsn is the group's next one, whatever its id. False: the group would be too long, or the packet
- * has fewer words than its length says. Nothing is added then. */
+/* Adds a copy of a record; its lsn is the group's next one, whatever its id says. False: the group would be too long, or the
+ * packet has fewer words than its length says; then nothing is added. */
 bool journal_group_add(struct journal_group *g, const struct packet *record);
 
-/* Finishes the bytes of a group for its place: padding, header, checksums. Touches no record and allocates nothing, so
- * records may be read by another thread meanwhile. Returns the bytes to write. */
+/* Finishes the bytes of a group for its place: padding, header, checksums. It reads no record and allocates nothing, so
+ * another thread may read records meanwhile. Returns the number of bytes to write. */
 uint64_t journal_group_seal(struct journal_group *g, const struct journal_place *place, uint64_t previous);
 
 /* Makes room for `bytes` in `g->words`. */
 void journal_group_reserve(struct journal_group *g, uint64_t bytes);
 
-/* Reads the header at the start of a page into `g`. The body is not looked at. */
+/* Reads the header at the start of a page into `g`. Does not look at the body. */
 enum journal_fault journal_group_header(const uint64_t *page, const struct journal_place *place, struct journal_group *g);
 
 /* Checks body and records of a group whose header was read and whose pages are all in `g->words`. */
 enum journal_fault journal_group_check(const struct journal_group *g);
 
-/* The next record of a sound group; `*offset` starts at 0 and `*index` too. The packet points into the group. False: the end. */
+/* The next record of a well-formed group; `*offset` and `*index` start at 0. The packet points into the group. False: the
+ * end. */
 bool journal_group_next(const struct journal_group *g, uint32_t *offset, uint32_t *index, struct packet *record);
 
 void journal_group_free(struct journal_group *g);

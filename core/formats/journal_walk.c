@@ -1,9 +1,9 @@
-/* The decisions of a recovery. The rules are in formats/journal.h; each function names the one it carries out. */
+/* The decisions of a recovery. The rules are in formats/journal.h; each function names the rule that it carries out. */
 #include "core/formats/journal_walk.h"
 
 #include "core/base/memory.h"
 
-enum { SCAN_BYTES = 64 * JOURNAL_PAGE }; /* what ships of journal_source.scan_bytes */
+enum { SCAN_BYTES = 64 * JOURNAL_PAGE }; /* the standard for journal_source.scan_bytes */
 
 void journal_walk_begin(struct journal_walk *w, struct journal_source source, const struct journal_owner *owner,
                         struct journal_file *files, size_t count)
@@ -146,8 +146,8 @@ static void group_taken(struct journal_walk *w)
 }
 
 struct tail {
-    uint64_t end;   /* after the last page that is not zero; where the scan began when all are */
-    uint64_t proof; /* of the first valid group header behind the first page; 0: none */
+    uint64_t end;   /* after the last page that is not zero; where the scan began when all are zero */
+    uint64_t proof; /* of the first valid group header after the first page; 0: none */
 };
 
 static bool page_is_zero(const uint64_t *page)
@@ -158,8 +158,8 @@ static bool page_is_zero(const uint64_t *page)
     return any == 0;
 }
 
-/* J2 and J4: looks at every page from w->offset to the end of the segment. A sound header is proof enough: its group was
- * started only when those before were durable. False: it could not be read. */
+/* J2 and J4: looks at every page from w->offset to the end of the segment. One valid header is proof: its group was started
+ * only when those before it were durable. False: the segment could not be read. */
 static bool tail_scan(struct journal_walk *w, struct tail *tail)
 {
     const struct journal_file *file = &w->files[w->segment];
@@ -184,8 +184,8 @@ static bool tail_scan(struct journal_walk *w, struct tail *tail)
     return true;
 }
 
-/* There is no sound group at w->offset, for the reason given: is this the end, a torn tail, or corruption? Sound groups never
- * come here, so JOURNAL_STEP_GROUP stands for "go on with the next segment". */
+/* There is no valid group at w->offset, for the reason given. Decides: the end, a torn tail, or corruption? Valid groups
+ * never come here, so JOURNAL_STEP_GROUP means "go on with the next segment". */
 static enum journal_step no_group(struct journal_walk *w, enum journal_fault fault)
 {
     struct tail tail;
@@ -228,7 +228,7 @@ enum journal_step journal_walk_next(struct journal_walk *w)
             group_taken(w);
             return JOURNAL_STEP_GROUP;
         }
-        /* A sound header does not come from an interrupted write. */
+        /* An interrupted write does not leave a valid header. */
         if (fault == JOURNAL_GROUP_TOO_LONG || fault == JOURNAL_GROUP_UNSOUND)
             return fail(w, fault, w->segment, w->offset);
         enum journal_step step = no_group(w, fault);

@@ -1,6 +1,6 @@
-/* Recovery of a journal: walks all groups of all segments in order, and decides what the end of them is: clean, a torn
- * tail, or corruption (J1 to J9). Sans-IO: bytes come through a function of the caller, and
- * cutting the tail and rewriting the last group (J3 and J10) are the caller's to do.
+/* Recovery of a journal: walks all groups of all segments in order, and decides what its end is: clean, a torn tail, or
+ * corruption (J1 to J9). It does no I/O: bytes come through a function of the caller. The caller also cuts the tail and
+ * rewrites the last group (J3 and J10).
  *
  *   walk_begin; while walk_next gives JOURNAL_STEP_GROUP: use w.group; then
  *   JOURNAL_STEP_END:    overwrite [w.offset, w.torn_to) of the last segment with zeros and sync, if torn_to > offset;
@@ -14,10 +14,10 @@
 
 /* Reads bytes of a file; `segment` is its index in the files given to walk_begin. */
 struct journal_source {
-    /* False: they could not be read. The walk asks for nothing past the `bytes` of a file. */
+    /* False: the bytes could not be read. The walk never asks for bytes beyond the `bytes` of a file. */
     bool (*read)(void *context, size_t segment, uint64_t offset, void *to, size_t len);
     void *context;
-    uint32_t scan_bytes; /* of a piece in which the rest of a segment is looked through, in whole pages; 0: what ships */
+    uint32_t scan_bytes; /* size of the pieces in which the rest of a segment is scanned, in whole pages; 0: the standard */
 };
 
 struct journal_file {
@@ -44,12 +44,12 @@ struct journal_walk {
     bool entered; /* the header of `segment` was read */
 
     struct journal_group group; /* after JOURNAL_STEP_GROUP */
-    size_t last_segment;        /* where the last sound group lies; last_bytes 0: there is none */
+    size_t last_segment;        /* where the last valid group is; last_bytes 0: there is none */
     uint64_t last_offset;
     uint64_t last_bytes; /* whole pages */
     bool last_is_mark;
 
-    struct journal_sticky inherited; /* from before the first file: what its header carries */
+    struct journal_sticky inherited; /* sticky records from before the first file, out of its header */
     struct journal_sticky sticky;    /* the latest of each kind */
     uint64_t oldest_lsn;             /* as the last segment says */
 
@@ -58,12 +58,12 @@ struct journal_walk {
     enum journal_fault fault; /* after JOURNAL_STEP_FAULT */
     size_t fault_segment;
     uint64_t fault_offset;
-    bool proven; /* a later group or segment proves that the place was once sound: */
+    bool proven; /* a later group or segment proves that this place was valid once: */
     size_t proof_segment;
     uint64_t proof_offset;
 };
 
-/* Starts a walk. `owner` and `files` are borrowed for as long as it takes. */
+/* Starts a walk. `owner` and `files` are borrowed until journal_walk_close. */
 void journal_walk_begin(struct journal_walk *w, struct journal_source source, const struct journal_owner *owner,
                         struct journal_file *files, size_t count);
 
@@ -72,7 +72,7 @@ enum journal_step journal_walk_next(struct journal_walk *w);
 
 void journal_walk_close(struct journal_walk *w);
 
-/* Reads the group at `offset` of a file into `g` and checks all of it, but not what it follows. */
+/* Reads the group at `offset` of a file into `g` and checks all of it, except which group it follows. */
 enum journal_fault journal_group_load(struct journal_group *g, struct journal_source source,
                                       const struct journal_owner *owner, const struct journal_file *files, size_t segment,
                                       uint64_t offset);

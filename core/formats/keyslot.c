@@ -1,6 +1,6 @@
 #include "core/formats/keyslot.h"
 
-/* Bit by bit: slots are computed for redirections only, never for a command that is executed. */
+/* Bit by bit is fast enough: slots are computed for redirections only, never for a command that is executed. */
 static uint32_t crc16(const uint8_t *bytes, size_t len)
 {
     uint32_t crc = 0;

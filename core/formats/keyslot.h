@@ -7,7 +7,7 @@
 
 enum { KEYSLOT_COUNT = 16384 };
 
-/* CRC16 (XMODEM) modulo 16384 of the key, or of what stands between its first '{' and the next '}' unless that is empty. */
+/* CRC16 (XMODEM) of the key, modulo 16384; or of the part between its first '{' and the next '}', unless that is empty. */
 uint32_t keyslot(const uint8_t *key, size_t len);
 
 #endif

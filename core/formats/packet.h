@@ -1,4 +1,4 @@
-/* What the seams to the outside carry: the C face of wit/io.wit. */
+/* The data that cross between a node and the outside: the C face of wit/io.wit. */
 #ifndef SYNOD_CORE_FORMATS_PACKET_H
 #define SYNOD_CORE_FORMATS_PACKET_H
 

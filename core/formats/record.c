@@ -3,8 +3,8 @@
 #include "core/base/assert.h"
 #include "core/base/cursor.h"
 
-/* The packet kind of each record kind. What an acceptor promised and where its votes begin must be found again when older
- * segments are gone, so those are sticky; everything else is either below the floor by then or repeated by its slot. */
+/* The packet kind of each record kind. Two kinds are sticky, because they must be found when older segments are gone: what
+ * an acceptor promised, and where its votes begin. All else is below the floor by then, or is repeated for its slot. */
 static const uint8_t packet_kinds[RECORD_KINDS] = {
     [RECORD_PROMISED] = RECORD_PACKET_STICKY + RECORD_PROMISED,
     [RECORD_ACCEPTED] = RECORD_ACCEPTED,
@@ -13,7 +13,7 @@ static const uint8_t packet_kinds[RECORD_KINDS] = {
     [RECORD_FLOOR] = RECORD_PACKET_STICKY + RECORD_FLOOR,
 };
 
-/* The record kind behind a packet kind, RECORD_KINDS for none. */
+/* The record kind of a packet kind; RECORD_KINDS if there is none. */
 static uint8_t kind_of_packet(uint32_t packet_kind)
 {
     uint8_t kind = 0;
@@ -22,14 +22,13 @@ static uint8_t kind_of_packet(uint32_t packet_kind)
     return kind;
 }
 
-/* The bytes that a record takes, always a multiple of 8. */
 size_t record_size(const struct log_record *record)
 {
     return RECORD_HEADER_SIZE + words_for(record->entry.value.len) * sizeof(uint64_t);
 }
 
-/* Writes a record. Precondition: it is well formed (known kinds, a value with the words that its length takes, less than
- * 4 GiB in all). `words` is the caller's and the packet points there. */
+/* Precondition: the record is well formed (known kinds, a value with the words that its length takes, less than 4 GiB in
+ * all). */
 void record_encode(const struct log_record *record, uint64_t *words, struct packet *packet)
 {
     const struct entry *entry = &record->entry;
@@ -54,8 +53,8 @@ void record_encode(const struct log_record *record, uint64_t *words, struct pack
     };
 }
 
-/* Reads a record; its value points into the packet. False, with `*record` undefined, for a packet kind that no record
- * has, an unknown entry kind, a node number that no node has, padding that is not zero, bytes missing or left over. */
+/* False, with `*record` undefined: a packet kind that no record has, an unknown entry kind, a node number that no node has,
+ * padding that is not zero, bytes missing or left over. */
 bool record_decode(const struct packet *packet, struct log_record *record)
 {
     struct entry *entry = &record->entry;

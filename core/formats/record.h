@@ -18,10 +18,11 @@ enum { RECORD_HEADER_SIZE = 40 };
 /* Packet kinds of records; those from RECORD_PACKET_STICKY on are carried over into each new journal segment. */
 enum { RECORD_PACKET_STICKY = 128 };
 
-/* Bytes that `record` takes. */
+/* Bytes that `record` takes: always a multiple of 8. */
 size_t record_size(const struct log_record *record);
 
-/* Writes `record` into `words` (words_for(record_size()) of them) and describes it in `*packet`, which points there. */
+/* Writes `record` into `words` (words_for(record_size()) of them, the caller's) and describes it in `*packet`, which points
+ * there. */
 void record_encode(const struct log_record *record, uint64_t *words, struct packet *packet);
 
 /* Reads a record whose value points into the packet. False: these bytes are no record. */

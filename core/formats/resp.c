@@ -1,9 +1,9 @@
-/* The parser understands a request once, however many pieces it comes in: `at` is where it goes on, and what it has found is
- * kept as offsets, since the bytes may have moved by the next call. An argument is expected whole (its length is known
- * by then), a line is searched for its end only beyond what was searched before.
+/* The parser understands each part of a request once, in however many pieces the request comes: `at` is where it goes on.
+ * What it has found is kept as offsets, because the bytes may have moved by the next call. It waits for the whole of an
+ * argument, whose length it knows. It searches a line for its end only beyond what it searched before.
  *
- * A request that is too long is skipped: its lengths tell where the next one begins, so that nothing of it has to be kept
- * and the connection does not lose its place. */
+ * A request that is too long is skipped: its lengths tell where the next one begins. So none of it has to be kept, and the
+ * connection does not lose its place. */
 #include "core/formats/resp.h"
 
 #include "core/base/memory.h"
@@ -71,7 +71,8 @@ static enum resp_result whole(struct resp_parser *p, const uint8_t *data, struct
     return RESP_WHOLE;
 }
 
-/* The line "<mark><number>\r\n" at `p->at`: reads the number and moves behind it. `what` is said of a number that is none. */
+/* Reads the number of the line "<mark><number>\r\n" at `p->at`, and moves after it. `what` is the error for a number that is
+ * not one. */
 static enum resp_result length_line(struct resp_parser *p, const uint8_t *data, size_t len, int64_t *value, const char *what,
                                     struct resp_request *request)
 {
@@ -132,7 +133,7 @@ static enum resp_result argument_length(struct resp_parser *p, const struct resp
 
 /* ---- Skipping ---- */
 
-/* What has been skipped so far need not be given again. */
+/* What has been skipped so far does not have to be given again. */
 static enum resp_result skipped(struct resp_parser *p, struct resp_request *request)
 {
     if (p->at == 0)
@@ -285,8 +286,8 @@ static uint8_t quoted_character(const uint8_t *line, size_t len, size_t *in)
 
 static bool is_blank(uint8_t c) { return c == ' ' || (c >= '\t' && c <= '\r') || c == 0; }
 
-/* Takes the argument at line[*in], writing it to text[*out] and on (never ahead of `*in`). False: its quotes do not close,
- * or something follows them directly. */
+/* Takes the argument at line[*in] and writes it to text[*out] and on (never ahead of `*in`). False: its quotes are not
+ * closed, or something follows them directly. */
 static bool take_word(const uint8_t *line, size_t len, size_t *in, uint8_t *text, size_t *out)
 {
     uint8_t quote = 0;

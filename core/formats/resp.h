@@ -24,8 +24,9 @@
 
 struct resp_limits {
     uint32_t args_max;
-    uint32_t bytes_max; /* of one request, all told; a longer one is skipped, not kept */
-    uint32_t skip_max;  /* of one request that is skipped; a longer one, and with 0 any that is not kept, is an error */
+    uint32_t bytes_max; /* of one request in all; a longer one is skipped, not kept */
+    /* of one request that is skipped; a longer one is an error. 0: so is any request that is too long to be kept */
+    uint32_t skip_max;
 };
 
 struct resp_span {
@@ -35,48 +36,48 @@ struct resp_span {
 
 enum { RESP_SPANS_INSIDE = 6, RESP_ERROR_MAX = 96 };
 
-/* What the parser does with the request it is in, and what comes next of one that it skips. */
+/* What the parser does with the current request, and, if it skips it, what comes next. */
 enum resp_mode { RESP_KEEPS, RESP_SKIPS_LENGTH, RESP_SKIPS_BYTES, RESP_SKIPS_END, RESP_SKIPS_LINE };
 
-/* How far the parser has come with a request that has not arrived whole; zero-initialized is "at the beginning". */
+/* How far the parser is with a request that has not arrived completely. Zero-initialized: at the beginning. */
 struct resp_parser {
     enum resp_mode mode;
-    uint32_t expected; /* arguments of the array begun; 0: none begun */
+    uint32_t expected; /* arguments of the array begun; 0: no array begun */
     uint32_t done;
-    uint32_t at;      /* bytes understood, or for a line: searched; of what is skipped: since the last RESP_SKIPPED */
-    uint32_t wanted;  /* bytes that the request will take at least, as far as lengths have told */
-    uint64_t skipped; /* of a request that is too long: bytes given back by RESP_SKIPPED */
+    uint32_t at;      /* bytes understood (of a line: searched); while skipping: since the last RESP_SKIPPED */
+    uint32_t wanted;  /* bytes that the request will take at least, by the lengths read so far */
+    uint64_t skipped; /* of a request that is too long: bytes returned by RESP_SKIPPED */
     uint64_t left;    /* of the argument being skipped */
     uint32_t spans_capacity;
-    struct resp_span *spans; /* beyond those inside; NULL: none */
+    struct resp_span *spans; /* those that do not fit `inside`; NULL: none */
     struct resp_span inside[RESP_SPANS_INSIDE];
 };
 
-/* A parsed request, one for any number of parsers: its memory is used again and again. */
+/* A parsed request. One serves any number of parsers: its memory is used again. */
 struct resp_request {
-    struct bytes *args; /* point into the bytes given, those of an inline command into `text` */
+    struct bytes *args; /* point into the bytes given; those of an inline command into `text` */
     size_t argc;        /* 0: an empty request, to be ignored */
     size_t capacity;
     uint8_t *text; /* an inline command without its quotes */
     size_t text_capacity;
-    size_t size;                /* bytes it took, or of RESP_SKIPPED: that are done with */
-    char error[RESP_ERROR_MAX]; /* of RESP_BAD: what is wrong, without "ERR Protocol error: " */
+    size_t size;                /* bytes of the request; for RESP_SKIPPED: bytes that are done with */
+    char error[RESP_ERROR_MAX]; /* for RESP_BAD: what is wrong, without "ERR Protocol error: " */
 };
 
 enum resp_result { RESP_WHOLE, RESP_PARTIAL, RESP_SKIPPED, RESP_TOO_LONG, RESP_BAD };
 
 /* Parses the request that begins at data[0].
- *   RESP_WHOLE     `request` holds it, and the parser stands at the beginning again. The same bytes may be parsed again.
- *   RESP_PARTIAL   call again with the same bytes, wherever they are by then, and more behind them
- *   RESP_SKIPPED   the request is longer than bytes_max: its first request->size bytes are done with, call again with those
+ *   RESP_WHOLE     `request` has it, and the parser is at the beginning again. The same bytes may be parsed again.
+ *   RESP_PARTIAL   call again with the same bytes (at any address) and more after them
+ *   RESP_SKIPPED   the request is longer than bytes_max: its first request->size bytes are done with; call again with those
  *                  that follow
  *   RESP_TOO_LONG  the request that is longer than bytes_max ends after request->size bytes; `error` says so, and the parser
- *                  stands at the beginning again
- *   RESP_BAD       the connection has lost its place and is to be closed */
+ *                  is at the beginning again
+ *   RESP_BAD       the parser cannot find the next request; the connection must be closed */
 enum resp_result resp_parse(struct resp_parser *p, const struct resp_limits *limits, const uint8_t *data, size_t len,
                             struct resp_request *request);
 
-/* Memory that is kept for the request under way, beside its bytes. */
+/* Memory that the parser keeps for the current request, beside its bytes. */
 size_t resp_parser_bytes(const struct resp_parser *p);
 void resp_parser_close(struct resp_parser *p);
 void resp_request_close(struct resp_request *request);
@@ -105,8 +106,8 @@ void resp_status_text(struct resp_buffer *b, const char *text);
 void resp_error_text(struct resp_buffer *b, const char *text);
 void resp_string(struct resp_buffer *b, const char *text);
 
-/* Encodes the next packed reply (core/formats/batch.h), elements of an array included, and moves `*offset` behind it.
- * False: there is none, or its bytes are unsound; nothing is added then. */
+/* Encodes the next packed reply (core/formats/batch.h) with all elements of an array, and moves `*offset` after it. False:
+ * there is none, or its bytes are malformed; then nothing is added. */
 bool resp_reply(struct resp_buffer *b, int version, const struct payload *replies, size_t *offset);
 
 void resp_buffer_close(struct resp_buffer *b);

@@ -16,13 +16,13 @@
  *         32  value, then zeros up to a multiple of 8
  *
  * What makes a body sound:
- *  1. The version is ours. Another one is refused whole: there is nothing in a header to be guessed at.
+ *  1. The version is ours. Bodies of another version are refused; nothing is guessed.
  *  2. Kinds are known ones, because they become discriminants on the way to the next component, where an unknown one
  *     would trap. Flags are known ones. Node numbers fit a node set.
- *  3. The count of entries fits the bytes that follow, before a single one of them is looked at or makes room for itself.
+ *  3. The count of entries fits the bytes that follow. That is checked before any entry is read or memory is reserved for it.
  *  4. What is called zero is zero and nothing follows the last entry. So a message has one encoding only: encoding what
  *     was decoded gives the same bytes.
- * What a kind does with its fields is its receiver's business; a field that a kind does not use is carried all the same. */
+ * The serializer does not know which fields a kind uses: it carries them all. */
 #include "core/formats/serializer.h"
 
 #include "core/base/cursor.h"
@@ -35,7 +35,7 @@ enum {
                   MESSAGE_FORGOTTEN
 };
 
-/* What the last results are made of; kept from call to call so that a steady load allocates nothing. */
+/* Memory of the last results; kept from call to call, so that a steady load allocates nothing. */
 struct serializer {
     uint64_t *words;
     size_t words_capacity;
@@ -49,10 +49,8 @@ struct serializer {
     size_t bad_capacity;
 };
 
-/* A serializer with nothing in it; freed with serializer_free. */
 struct serializer *serializer_new(void) { return memory_new(1, sizeof(struct serializer)); }
 
-/* Releases the serializer and all it has returned. */
 void serializer_free(struct serializer *s)
 {
     if (!s)
@@ -108,11 +106,11 @@ static void write_message(struct write_cursor *c, const struct message *message)
     invariant(cursor_full(c));
 }
 
-/* Encodes every message. Precondition: they are well formed (known kinds, values with the words that their length takes,
- * less than 4 GiB a message). Messages are borrowed; the packets are the serializer's, valid until its next call. */
+/* Precondition: the messages are well formed (known kinds, values with the words that their length takes, less than 4 GiB
+ * each). They are borrowed. */
 struct packet_list serializer_encode(struct serializer *s, const struct outgoing *messages, size_t count)
 {
-    /* The packets point into one buffer: it must have its full size before the first of them does. */
+    /* The packets point into one buffer, so it gets its full size before the first packet is made. */
     uint64_t total = 0;
     s->packets = memory_reserve(s->packets, &s->packets_capacity, count, sizeof *s->packets);
     for (size_t i = 0; i < count; i++) {
@@ -136,7 +134,7 @@ struct packet_list serializer_encode(struct serializer *s, const struct outgoing
 
 /* ---- Decoding ---- */
 
-/* The number of entries that a body announces, 0 where it cannot hold so many. */
+/* The number of entries that a body announces; 0 if it cannot contain that many. */
 static size_t entries_announced(const struct packet *body)
 {
     struct read_cursor c = cursor_over_words(body->words, body->len);
@@ -157,8 +155,8 @@ static void read_entry(struct read_cursor *c, struct entry *entry)
     entry->value = cursor_read_payload(c, len);
 }
 
-/* Reads the message in `body`, its entries into those of the serializer from `used` on: there is room for as many as
- * entries_announced says. */
+/* Reads the message in `body`. Its entries go into the serializer's from `used` on, where entries_announced has made sure of
+ * room. */
 static bool read_message(struct serializer *s, size_t used, const struct packet *body, struct message *message)
 {
     struct read_cursor c = cursor_over_words(body->words, body->len);
@@ -186,11 +184,10 @@ static bool read_message(struct serializer *s, size_t used, const struct packet 
 
 static bool is_node(uint64_t id) { return id >= 1 && id <= NODE_ID_MAX; }
 
-/* Decodes every body. Anything may be in them; a body that is unsound, or comes from no node, costs its sender an entry
- * in `bad` (0: no node) and nothing else. Values point into the bodies, all else is the serializer's until its next call. */
+/* A body that is malformed, or comes from no node, adds its sender to `bad` (0: no node) and has no other effect. */
 struct decoded serializer_decode(struct serializer *s, const struct packet *bodies, size_t count)
 {
-    /* Messages point into the entries: those must have their place before the first message does. */
+    /* Messages point into the array of entries, so it gets its full size before the first message is read. */
     size_t entries = 0;
     for (size_t i = 0; i < count; i++)
         entries += entries_announced(&bodies[i]);

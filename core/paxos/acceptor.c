@@ -73,8 +73,8 @@ struct acceptor_vote_chunk acceptor_votes(struct acceptor *a, uint64_t from, uin
     return chunk;
 }
 
-/* Whether a new vote may take the place of what the slot has. One value may cross the bound, as a leader lets one cross its own: a value
- * can be longer than all that a leader may have in flight. */
+/* Whether there is room for a new vote in the slot. One value may cross the bound, just as a leader lets one cross its own:
+ * a value can be longer than all that a leader may have in flight. */
 static bool has_room(const struct acceptor *a, const struct entry *e, const struct vote *v)
 {
     return e->slot == a->votes.base || e->value.len <= v->value.len || a->bytes - v->value.len < a->bytes_max;
@@ -90,7 +90,7 @@ static void keep_vote(struct acceptor *a, struct ballot ballot, const struct ent
         a->top = e->slot + 1;
 }
 
-/* Adds a slot to the last run if it continues it, else opens a new one. */
+/* Adds a slot to the last run if it continues it, otherwise opens a new run. */
 static void add_to_runs(struct acceptor *a, size_t *count, uint64_t slot, bool is_new)
 {
     if (*count > 0 && a->runs[*count - 1].to == slot && a->runs[*count - 1].is_new == is_new) {
@@ -116,7 +116,7 @@ struct acceptor_accept_result acceptor_accept(struct acceptor *a, struct ballot 
         if (is_new && !has_room(a, &entries[i], v))
             continue;
         if (is_new) {
-            a->promised = ballot; /* only with a vote, whose record carries it */
+            a->promised = ballot; /* only together with a vote, whose record carries it */
             keep_vote(a, ballot, &entries[i]);
         }
         add_to_runs(a, &runs, slot, is_new);

@@ -1,8 +1,8 @@
 /* The acceptor: promises and votes (Lamport, "Paxos Made Simple", section 2.2, P1a; "Phase 1 (b)", "Phase 2 (b)").
  *
- * Votes are kept for a window of slots [floor, floor + window), about acceptor_bytes_max() of values; what lies below the floor
- * is held by a majority of the learners. The acceptor decides nothing about durability: it says which promises and votes are new, and its agent
- * holds the answers back until their records are durable (P2). */
+ * Votes are kept for a window of slots [floor, floor + window) and for about acceptor_bytes_max() bytes of values. A
+ * majority of the learners holds what is below the floor. The acceptor does not wait for disks: it says which promises and
+ * votes are new, and its agent withholds the answers until their records are durable (P2). */
 #ifndef SYNOD_CORE_PAXOS_ACCEPTOR_H
 #define SYNOD_CORE_PAXOS_ACCEPTOR_H
 
@@ -43,41 +43,43 @@ struct acceptor_accept_result {
 struct acceptor *acceptor_new(const struct node_config *config);
 void acceptor_free(struct acceptor *a);
 
-/* Slots above the floor for which votes are taken: enough for alpha slots in flight and for the delay with which the
- * floor follows what is chosen. */
+/* Slots above the floor in which votes are taken. That is enough for the alpha slots in flight, and for the delay with which
+ * the floor follows what is chosen. */
 static inline uint64_t acceptor_window(const struct node_config *config) { return (uint64_t)config->alpha * 4; }
 
-/* Bytes of values beyond which no new vote is cast but in the slot at the floor: enough for what a leader has in flight, and as much
- * again for the delay with which the floor follows. */
+/* Bytes of values beyond which a new vote is cast only in the slot at the floor. That is what a leader may have in flight,
+ * and as much again for the delay with which the floor follows. */
 static inline uint64_t acceptor_bytes_max(const struct node_config *config) { return config->bytes_in_flight_max * 2; }
 
-/* Of the values of all votes. */
+/* Bytes of the values of all votes. */
 uint64_t acceptor_bytes(const struct acceptor *a);
 
 /* Phase 1b: grants every ballot not below the promised one, and promises it. */
 struct acceptor_prepare_result acceptor_prepare(struct acceptor *a, struct ballot ballot);
 
-/* The votes from slot `from` on, in slot order, about `bytes_max` bytes of values and one entry at least. The chunk
- * covers [from, to); where `from` lies below the floor it starts at the floor instead, and says so. `last` when no vote
- * lies at or beyond `to`. */
+/* The votes from slot `from` on, in slot order: about `bytes_max` bytes of values, one entry at least. The chunk covers
+ * [from, to). If `from` is below the floor, the chunk starts at the floor and says so. `last` is true when no vote is at or
+ * beyond `to`. */
 struct acceptor_vote_chunk acceptor_votes(struct acceptor *a, uint64_t from, uint32_t bytes_max);
 
-/* Phase 2b: votes for the entries (whose own ballot field is ignored) unless a higher ballot is promised. `runs` says,
- * in the entries' order, which slots now hold a vote at `ballot`; a run is new when its votes were not held before and
- * need records. Slots below the floor or beyond the window are in no run, nor are those for whose values there is no room: a vote
- * that was cast is never dropped, so a new one has to wait until the floor rises. In the slot at the floor there always is room, so
- * that it can rise, and for a value no longer than the one it replaces. A new vote raises the promise to `ballot`; its
- * record carries that. */
+/* Phase 2b: votes for the entries (whose own ballot field is ignored) unless a higher ballot is promised.
+ *
+ * `runs` says, in the entries' order, which slots now have a vote at `ballot`. A run is new when its votes were not there
+ * before; those need records. A new vote raises the promise to `ballot`, and its record carries that.
+ *
+ * Some slots are in no run: those below the floor, those beyond the window, and those for whose values there is no room. A
+ * vote that was cast is never dropped, so a new one waits until the floor rises. The slot at the floor always has room, so
+ * that the floor can rise; and so has a value that is no longer than the one it replaces. */
 struct acceptor_accept_result acceptor_accept(struct acceptor *a, struct ballot ballot, const struct entry *entries,
                                               size_t count);
 
-/* Forgets the votes below `floor` (never goes back); returns the floor in force. */
+/* Forgets the votes below `floor`, which never goes back. Returns the floor in force. */
 uint64_t acceptor_truncate(struct acceptor *a, uint64_t floor);
 
-/* Puts back what a record of the journal says; kinds that are not the acceptor's are ignored. */
+/* Puts back what a record of the journal says. Kinds that belong to other roles are ignored. */
 void acceptor_restore(struct acceptor *a, const struct log_record *record);
 
-/* For tests: traps unless what it counts is what it holds. */
+/* For tests: traps unless its counters agree with its contents. */
 void acceptor_audit(const struct acceptor *a);
 
 #endif

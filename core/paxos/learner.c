@@ -1,7 +1,7 @@
-/* Of each slot in the window the learner keeps the value proposed at the highest ballot it has seen, the votes at the
- * highest ballot it has seen votes for, and the ballot the slot is known to be chosen at. Besides it keeps one *mark*, the
- * leader's word that slots [from, to) were chosen at its ballot, which is consulted only when a slot is about to be
- * released. A slot may be released when its value was proposed at a ballot not below the one it was chosen at: a value
+/* For each slot in the window the learner keeps the value proposed at the highest ballot it has seen, the votes at the
+ * highest ballot it has seen votes for, and the ballot at which the slot is known to be chosen. It also keeps what a
+ * leader told last: slots [from, to) were chosen at its ballot. That is consulted only when a slot is about to be released.
+ * A slot may be released when its value was proposed at the ballot that was chosen, or at a higher one: a value
  * proposed at a higher ballot is the same value (Paxos Made Simple, section 2.2, P2b). */
 #include "core/paxos/learner.h"
 
@@ -24,12 +24,12 @@ struct learner {
     uint32_t phase2_quorum;
     uint64_t window;
     uint64_t bytes, bytes_max; /* of the values */
-    uint64_t top;              /* every value lies below */
-    uint64_t next;             /* first slot not released; what lies below in the ring is freed at the next call */
-    uint64_t heard;            /* every slot known to be chosen one by one lies below */
-    uint64_t known;            /* every slot below is known to be chosen, at whatever ballot */
-    struct ballot mark_ballot;
-    uint64_t mark_from, mark_to;
+    uint64_t top;              /* no value is at or above this slot */
+    uint64_t next;             /* first slot not released; ring items below it are freed at the next call */
+    uint64_t heard;            /* no slot at or above it is known, by itself, to be chosen */
+    uint64_t known;            /* every slot below is known to be chosen, at some ballot */
+    struct ballot told_ballot;
+    uint64_t told_from, told_to;
     struct slot_ring slots;
     struct entry *entries;
     size_t entries_capacity;
@@ -42,7 +42,7 @@ struct learner *learner_new(const struct node_config *config)
     l->phase2_quorum = config->phase2_quorum;
     l->window = learner_window(config);
     l->bytes_max = learner_bytes_max(config);
-    l->top = l->next = l->heard = l->known = l->mark_from = l->mark_to = 1;
+    l->top = l->next = l->heard = l->known = l->told_from = l->told_to = 1;
     slot_ring_init(&l->slots, sizeof(struct learnable), l->window, 1);
     return l;
 }
@@ -57,7 +57,7 @@ static void drop_value(struct learner *l, struct learnable *item)
 }
 
 /* Frees the values that the last release gave out. */
-static void settle(struct learner *l)
+static void free_released(struct learner *l)
 {
     while (l->slots.base < l->next) {
         drop_value(l, slot_ring_at(&l->slots, l->slots.base));
@@ -68,20 +68,20 @@ static void settle(struct learner *l)
 void learner_free(struct learner *l)
 {
     l->next = l->slots.base + l->slots.capacity;
-    settle(l);
+    free_released(l);
     slot_ring_close(&l->slots);
     free(l->entries);
     free(l);
 }
 
-/* The slot's item if it still matters and lies within the window. */
+/* The item of a slot that is not released yet and is within the window; otherwise NULL. */
 static struct learnable *item_at(struct learner *l, uint64_t slot)
 {
     return slot >= l->next && slot - l->next < l->window ? slot_ring_reach(&l->slots, slot) : NULL;
 }
 
-/* Drops the values of the highest slots while those below them fill the bound (one value may cross it, however long it is), but never that
- * of the slot that is released next. */
+/* Drops the values of the highest slots while those below them fill the bound. One value may cross the bound, however long
+ * it is. The value of the slot that is released next is never dropped. */
 static void drop_highest(struct learner *l)
 {
     while (l->top > l->next + 1) {
@@ -111,7 +111,7 @@ static void keep_value(struct learner *l, struct learnable *item, const struct e
 static void note_chosen(struct learner *l, struct learnable *item, uint64_t slot, struct ballot ballot)
 {
     if (!item->chosen || ballot_compare(ballot, item->chosen_ballot) < 0)
-        item->chosen_ballot = ballot; /* the lower of two is the earlier choice, and asks less of the value */
+        item->chosen_ballot = ballot; /* the lower of two is the earlier choice, and admits more values */
     item->chosen = true;
     if (slot >= l->heard)
         l->heard = slot + 1;
@@ -119,7 +119,7 @@ static void note_chosen(struct learner *l, struct learnable *item, uint64_t slot
 
 void learner_proposed(struct learner *l, const struct entry *entries, size_t count)
 {
-    settle(l);
+    free_released(l);
     for (size_t i = 0; i < count; i++) {
         struct learnable *item = item_at(l, entries[i].slot);
         if (item != NULL)
@@ -129,7 +129,7 @@ void learner_proposed(struct learner *l, const struct entry *entries, size_t cou
 
 void learner_voted(struct learner *l, uint32_t sender, struct ballot ballot, uint64_t from, uint64_t to)
 {
-    settle(l);
+    free_released(l);
     if (!node_set_has(l->acceptors, sender))
         return;
     uint64_t slot = from > l->next ? from : l->next;
@@ -151,27 +151,28 @@ void learner_voted(struct learner *l, uint32_t sender, struct ballot ballot, uin
 
 void learner_chosen(struct learner *l, struct ballot ballot, uint64_t from, uint64_t to)
 {
-    settle(l);
+    free_released(l);
     if (from > to)
         return;
-    /* Another leader's word takes the place of the last one, whatever their order is: both are true, but only one is kept. Where
-     * a mark replaces another, the other's slots are only known to be chosen from now on: peers tell them. */
-    bool other = ballot_compare(ballot, l->mark_ballot) != 0;
-    if (!other && to < l->mark_from)
+    /* What another leader tells replaces what is kept, whatever the order of the two ballots: both are true, but only one
+     * is kept. The slots of the replaced one are still known to be chosen, but not at which ballot. Peers tell their values.
+     * */
+    bool other = ballot_compare(ballot, l->told_ballot) != 0;
+    if (!other && to < l->told_from)
         return;
-    bool replaces = other || from > l->mark_to;
+    bool replaces = other || from > l->told_to;
     if (other || to > l->known)
         l->known = to;
-    if (replaces || from < l->mark_from)
-        l->mark_from = from;
-    if (replaces || to > l->mark_to)
-        l->mark_to = to;
-    l->mark_ballot = ballot;
+    if (replaces || from < l->told_from)
+        l->told_from = from;
+    if (replaces || to > l->told_to)
+        l->told_to = to;
+    l->told_ballot = ballot;
 }
 
 void learner_learned(struct learner *l, const struct entry *entries, size_t count)
 {
-    settle(l);
+    free_released(l);
     for (size_t i = 0; i < count; i++) {
         struct learnable *item = item_at(l, entries[i].slot);
         if (item == NULL)
@@ -188,14 +189,14 @@ static bool releasable(const struct learner *l, uint64_t slot)
         return false;
     if (item->chosen && ballot_compare(item->value_ballot, item->chosen_ballot) >= 0)
         return true;
-    return slot >= l->mark_from && slot < l->mark_to && ballot_compare(item->value_ballot, l->mark_ballot) >= 0;
+    return slot >= l->told_from && slot < l->told_to && ballot_compare(item->value_ballot, l->told_ballot) >= 0;
 }
 
 struct entry_list learner_release(struct learner *l, uint32_t bytes_max)
 {
     size_t count = 0;
     uint64_t bytes = 0;
-    settle(l);
+    free_released(l);
     while ((count == 0 || bytes < bytes_max) && releasable(l, l->next)) {
         const struct learnable *item = slot_ring_at(&l->slots, l->next);
         l->entries = memory_reserve(l->entries, &l->entries_capacity, count + 1, sizeof *l->entries);
@@ -228,7 +229,7 @@ struct learner_gap learner_missing(struct learner *l)
 void learner_audit(const struct learner *l)
 {
     uint64_t bytes = 0, released = 0, highest = 0;
-    invariant(l->slots.base <= l->next && l->mark_from <= l->mark_to);
+    invariant(l->slots.base <= l->next && l->told_from <= l->told_to);
     for (uint64_t slot = l->slots.base; slot < l->next; slot++)
         released += ((const struct learnable *)slot_ring_at(&l->slots, slot))->value.len;
     for (uint64_t slot = l->next; slot < l->slots.base + l->slots.capacity; slot++) {

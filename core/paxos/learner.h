@@ -1,7 +1,7 @@
 /* The learner: finds out what was chosen and releases it in slot order (Lamport, "Paxos Made Simple", section 2.3).
  *
- * Chosen is known by (slot, ballot), never by slot alone (P6): a value counts when it was proposed at
- * the ballot known to be chosen, or at a higher one (which can only carry the same value). */
+ * Chosen is known by (slot, ballot), never by slot alone (P6): a value counts when it was proposed at the ballot known to be
+ * chosen, or at a higher one, which can only carry the same value. */
 #ifndef SYNOD_CORE_PAXOS_LEARNER_H
 #define SYNOD_CORE_PAXOS_LEARNER_H
 
@@ -17,35 +17,35 @@ struct learner_gap {
 struct learner *learner_new(const struct node_config *config);
 void learner_free(struct learner *l);
 
-/* Slots from the first one not released on of which a learner keeps anything. */
+/* How many slots a learner keeps, from the first one not released on. */
 static inline uint64_t learner_window(const struct node_config *config) { return (uint64_t)config->alpha * 4; }
 
-/* Bytes of values beyond which a learner drops those of the highest slots, though never that of the first one not released. It asks
- * for them when their turn comes. */
+/* Beyond so many bytes a learner drops the values of the highest slots, though never that of the first one not released. It
+ * asks for the dropped ones when their turn comes. */
 static inline uint64_t learner_bytes_max(const struct node_config *config) { return config->bytes_in_flight_max * 2; }
 
-/* Of all values kept. */
+/* Bytes of all values kept. */
 uint64_t learner_bytes(const struct learner *l);
 
-/* Values proposed at a ballot (each entry's own). They count for nothing until their ballot is known to be chosen. */
+/* Values proposed at a ballot (each entry's own). They have no effect until their ballot is known to be chosen. */
 void learner_proposed(struct learner *l, const struct entry *entries, size_t count);
 
 /* `sender` voted at `ballot` for slots [from, to). A phase-2 quorum of votes at one ballot makes a slot chosen. */
 void learner_voted(struct learner *l, uint32_t sender, struct ballot ballot, uint64_t from, uint64_t to);
 
-/* The leader of `ballot` says: slots [from, to) were chosen at it, all slots before `from` at some ballot. */
+/* The leader of `ballot` says: slots [from, to) were chosen at it, and all slots before `from` at some ballot. */
 void learner_chosen(struct learner *l, struct ballot ballot, uint64_t from, uint64_t to);
 
 /* Entries that a learner says are chosen. */
 void learner_learned(struct learner *l, const struct entry *entries, size_t count);
 
-/* The next chosen entries in slot order, each given once, about `bytes_max` bytes of values (one at least if there are
- * any). An entry's ballot is one at which its value was proposed and that is not below the ballot it was chosen at.
- * Owned by the learner, valid until its next call. */
+/* The next chosen entries in slot order, each given once: about `bytes_max` bytes of values, one at least if there are any.
+ * An entry's ballot is one at which its value was proposed, and not below the ballot at which it was chosen. The entries are
+ * the learner's, valid until its next call. */
 struct entry_list learner_release(struct learner *l, uint32_t bytes_max);
 
-/* The first run of slots that cannot be released though they, or slots behind them, are known to be chosen or voted
- * for; from = to when there is none. */
+/* The first run of slots that cannot be released although they, or later slots, are known to be chosen or were voted for.
+ * from = to when there is none. */
 struct learner_gap learner_missing(struct learner *l);
 
 /* First slot not yet released. */
@@ -54,7 +54,7 @@ uint64_t learner_next(struct learner *l);
 /* Every slot below is known to be chosen (its value may still be missing). */
 uint64_t learner_known_chosen(struct learner *l);
 
-/* For tests: traps unless what it counts is what it holds. */
+/* For tests: traps unless its counters agree with its contents. */
 void learner_audit(const struct learner *l);
 
 #endif

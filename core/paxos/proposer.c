@@ -108,7 +108,7 @@ void proposer_resign(struct proposer *p)
     p->mode = IDLE;
 }
 
-/* Keeps a recovered vote if no higher one is known for its slot. */
+/* Keeps a recovered vote unless its slot has one at a higher ballot. */
 static void recover(struct proposer *p, const struct entry *e)
 {
     struct proposal *item = slot_ring_reach(&p->proposals, e->slot);
@@ -123,7 +123,7 @@ static void recover(struct proposer *p, const struct entry *e)
         p->next = e->slot + 1;
 }
 
-/* Slots below the truncation floor of an acceptor are chosen and held by learners: nothing to prepare there. */
+/* Slots below an acceptor's truncation floor are chosen, and learners hold them: there is nothing to prepare there. */
 static void raise_floor(struct proposer *p, uint64_t floor)
 {
     if (floor <= p->first)
@@ -132,13 +132,13 @@ static void raise_floor(struct proposer *p, uint64_t floor)
     p->first = p->sent = floor;
 }
 
-/* True when the chunk continues what `sender` has told so far and makes sense in itself. */
+/* True when the chunk continues what `sender` has told so far and is consistent in itself. */
 static bool chunk_is_sound(const struct proposer *p, uint32_t sender, const struct message *chunk)
 {
     uint64_t wanted = p->wanted[sender] > p->first ? p->wanted[sender] : p->first;
     bool contiguous = chunk->from <= wanted || (chunk->from == chunk->floor && chunk->floor > wanted);
     bool last = (chunk->flags & MESSAGE_LAST) != 0;
-    bool tells_more = chunk->to > wanted || (last && chunk->to == wanted); /* else it is a double */
+    bool tells_more = chunk->to > wanted || (last && chunk->to == wanted); /* otherwise it is a duplicate */
     if (!contiguous || chunk->from < chunk->floor || chunk->to < chunk->from || !tells_more)
         return false;
     uint64_t floor = chunk->floor > p->first ? chunk->floor : p->first;
@@ -249,7 +249,7 @@ struct proposer_window proposer_settle(struct proposer *p, uint64_t slot)
         p->first = slot;
         if (p->sent < slot)
             p->sent = slot;
-        pass_chosen(p); /* slots behind may have been chosen before */
+        pass_chosen(p); /* later slots may have been chosen before this one */
     }
     return proposer_window_now(p);
 }

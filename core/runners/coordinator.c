@@ -1,7 +1,7 @@
-/* One step calls the proposer, then the acceptor, then the learner agent, each once and only if there is something for it
- * (or its time has come). What an agent says to its own node goes to the agents called after it in the same step, and to
- * the others in the next. Messages that wait for a record to be durable wait here, exactly as the runner lets sent ones
- * wait (P2). */
+/* One step calls the proposer agent, then the acceptor agent, then the learner agent. Each is called once, and only if there
+ * is an event for it or its time has come. A message of an agent to its own node reaches the agents called later in the same
+ * step, and the others in the next step. Messages that wait for a record to be durable wait here, exactly as sent ones wait
+ * in the runner (P2). */
 #include "core/runners/coordinator.h"
 
 #include "core/agents/acceptor_agent.h"
@@ -41,7 +41,7 @@ struct event_buffer {
 /* A message of this node to itself. */
 struct local_message {
     uint64_t after;
-    uint8_t agents; /* those who have still to hear it */
+    uint8_t agents; /* those that have not heard it yet */
     bool heard;     /* in this step: effects may point into it until the next one */
     struct message message;
 };
@@ -99,7 +99,8 @@ static void put(struct coordinator *c, uint8_t agents, const struct event *event
 static uint8_t agents_for(const struct coordinator *c, const struct message *m)
 {
     uint8_t agents = hears[m->kind];
-    /* Unless acceptors tell the learners, votes are the proposer's alone: a learner would count those it happens to get. */
+    /* A learner would count the few votes that it happens to get. So only the proposer hears votes, unless acceptors send
+     * them to all learners. */
     if (m->kind == MESSAGE_ACCEPTED && !c->config.acceptors_send_learns)
         agents = TO_PROPOSER;
     return agents;
@@ -137,7 +138,7 @@ static void distribute(struct coordinator *c, const struct event *event)
     }
 }
 
-/* Hears what this node said to itself in earlier steps, as far as its records are durable by now. */
+/* Hears what this node said to itself in earlier steps, if its records are durable by now. */
 static void hear_locals(struct coordinator *c)
 {
     for (size_t i = 0; i < c->local_count; i++) {
@@ -175,14 +176,14 @@ static void keep_local(struct coordinator *c, uint64_t after, uint8_t agents, co
     c->locals[c->local_count++] = (struct local_message){.after = after, .agents = agents, .message = message_copy(m)};
 }
 
-/* Takes one effect of the agent number `from` over: the part that concerns this node goes into inboxes. */
+/* Takes over one effect of the agent number `from`; the part that concerns this node goes into inboxes. */
 static void take_effect(struct coordinator *c, int from, const struct effect *effect)
 {
     node_set self = node_set_of(c->config.node);
     if (effect->tag == EFFECT_SEND && (effect->val.send.to & self) != 0) {
         const struct outgoing *out = &effect->val.send;
         uint8_t agents = agents_for(c, &out->message);
-        uint8_t later = (uint8_t)(TO_ALL << (from + 1)) & agents; /* agents still to be called in this step */
+        uint8_t later = (uint8_t)(TO_ALL << (from + 1)) & agents; /* agents not called yet in this step */
         if (out->after > c->durable)
             later = 0;
         put_message(c, later, c->config.node, &out->message);
@@ -192,7 +193,7 @@ static void take_effect(struct coordinator *c, int from, const struct effect *ef
             return;
     }
     if (effect->tag == EFFECT_LEADER && from != 0)
-        return; /* the proposer knows best: it notices silence, too */
+        return; /* the proposer agent knows best, because it also notices silence */
     struct effect *taken = effects_add(&c->effects, effect->tag);
     *taken = *effect;
     if (effect->tag == EFFECT_SEND)
@@ -258,7 +259,7 @@ struct node_status coordinator_status(struct coordinator *c)
     return status;
 }
 
-#ifndef __wasm__ /* there, what it calls is in other components */
+#ifndef __wasm__ /* as a component, what it calls is in other components */
 void coordinator_audit(const struct coordinator *c)
 {
     proposer_agent_audit(c->proposer);

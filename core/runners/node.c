@@ -1,5 +1,5 @@
-/* A node as native code: the coordinator, or one agent, by the roles that the configuration gives this node. As a
- * component a node is composed instead (compositions/). */
+/* A node as native code: the coordinator, or one agent, by the roles that the configuration gives this node. A node made of
+ * components is composed instead (compositions/). */
 #include "core/runners/node.h"
 #include "core/agents/acceptor_agent.h"
 #include "core/agents/learner_agent.h"

@@ -7,7 +7,7 @@
 
 struct node;
 
-/* A node of the configured role(s), before anything was recovered. */
+/* A node of the configured roles, before recovery. */
 struct node *node_new(const struct node_config *config);
 void node_free(struct node *node);
 
@@ -17,7 +17,7 @@ struct step_result node_step(struct node *node, uint64_t now, uint64_t lsn, cons
 
 struct node_status node_status(struct node *node);
 
-/* For tests: traps unless what it counts is what it holds. */
+/* For tests: traps unless its counters agree with its contents. */
 void node_audit(const struct node *node);
 
 #endif

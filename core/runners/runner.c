@@ -1,12 +1,14 @@
-/* Handling is event-driven, or one at a time (node_config.event_driven).
+/* Events are handled together, or one at a time (node_config.event_driven).
  *
- * Event-driven, everything that arrived since the last turn is one step's events, and what is not durable yet does not keep
- * the node from going on: its answers wait here.
+ * Event-driven: everything that arrived since the last turn is one step's events. A record that is not durable yet does not
+ * stop the node; only the answers that depend on it wait here.
  *
- * One at a time, a step gets one message or one batch of commands, and the next one is taken only when all that came of it is done:
- * records durable, messages gone, nothing to be read back, no further step wanted. Messages and commands take turns, so that neither
- * waits for ever. Frames stay where the network gave them until all of them were taken; more are fetched only then. Time, what
- * has become durable, and the host's wishes are told in every turn either way. */
+ * One at a time: a step gets one message or one batch of commands. The next one is taken only when all that came of the last
+ * is done: records are durable, messages are sent, nothing is to be read back, no further step is wanted. Messages and
+ * commands take turns, so neither waits for ever. Frames stay in the list that the network returned until all of them are
+ * taken; only then are more fetched.
+ *
+ * In both, every turn tells the time, what has become durable, and what the host asks. */
 #include "core/runners/runner.h"
 
 #include "core/base/memory.h"
@@ -18,13 +20,13 @@
 #include "core/formats/serializer.h"
 #include "core/runners/node.h"
 
-/* Client batches are numbered packets; the outcome and the leader share a packet's kind (wit/io.wit). */
+/* Client batches are numbered packets. A packet's kind carries both the outcome and the leader (wit/io.wit). */
 enum { REPLY_LEADER_SHIFT = 8 };
 
-/* Storage is asked whether it has room when nothing has become durable for so long. */
+/* After so long without anything becoming durable, storage is asked whether it has room. */
 enum { ROOM_ASKED_AFTER_US = 50000 };
 
-/* The client port hears of the node's status at most this often, and not while nothing happens. */
+/* The client port is told the node's status at most this often, and not while nothing happens. */
 enum { STATUS_INTERVAL_US = 20000 };
 
 struct event_buffer {
@@ -62,29 +64,29 @@ struct runner {
     bool stopping;
     bool busy;        /* the node wants another step at once */
     uint64_t lsn;     /* of the next record */
-    uint64_t durable; /* as the node was told */
+    uint64_t durable; /* as the node was told last */
     uint32_t credit;
 
-    /* Records that wait for the disk: about how many bytes of them, in those up to an lsn and those after it; and for how long
-     * nothing has become durable. */
+    /* Records that wait for the disk: about how many bytes they are, separately for those up to an lsn and those after it;
+     * and since when nothing has become durable. */
     uint64_t older_lsn, older_bytes, newer_bytes;
     uint64_t waits_since;
     bool no_room;
 
-    bool commands_told; /* to the client port: which there are */
-    bool commands_left; /* the client port gave all that it was allowed to: it may have more */
+    bool commands_told; /* the client port knows which commands there are */
+    bool commands_left; /* the client port gave as many as it was allowed to, so it may have more */
     bool has_read;
-    struct read_range read; /* what the node wants read back */
+    struct read_range read; /* what the node wants read back from the journal */
 
     /* One at a time. */
-    struct packet_list frames; /* the network's: those from `next_frame` on were not taken yet */
+    struct packet_list frames; /* the network's; those from `next_frame` on are not taken yet */
     size_t next_frame;
     bool commands_first;
-    bool idle; /* in this turn there was nothing to take */
+    bool idle; /* there was nothing to take in this turn */
 
-    uint64_t left_out; /* messages that their senders may not say */
+    uint64_t left_out; /* messages dropped because their senders may not say them */
 
-    bool status_due; /* something happened since the client port was told */
+    bool status_due; /* something happened since the client port was last told */
     uint64_t status_told_at;
 
     struct event_buffer events;
@@ -92,10 +94,10 @@ struct runner {
     struct packet_buffer appends; /* of this turn, encoded */
     struct word_buffer append_words;
     struct packet_buffer replies;
-    struct outgoing_buffer sends; /* that may leave in this turn */
-    struct outgoing_buffer held;  /* copies that wait for their records */
-    uint64_t held_bytes;          /* of their values */
-    size_t released;              /* the first of them leave in this turn */
+    struct outgoing_buffer sends;    /* that may leave in this turn */
+    struct outgoing_buffer withheld; /* copies that wait for their records */
+    uint64_t withheld_bytes;         /* of their values */
+    size_t released;                 /* the first so many of them leave in this turn */
 };
 
 struct runner *runner_new(const struct node_config *config, struct ports *ports)
@@ -115,9 +117,9 @@ void runner_free(struct runner *r)
 {
     node_free(r->node);
     serializer_free(r->serializer);
-    for (size_t i = 0; i < r->held.count; i++)
-        message_free(&r->held.items[i].message);
-    free(r->held.items);
+    for (size_t i = 0; i < r->withheld.count; i++)
+        message_free(&r->withheld.items[i].message);
+    free(r->withheld.items);
     free(r->sends.items);
     free(r->replies.items);
     free(r->appends.items);
@@ -137,7 +139,7 @@ static struct event *add_event(struct runner *r, uint8_t tag)
 
 static void log_text(struct runner *r, uint32_t level, const char *text) { ports_log(r->ports, level, text, strlen(text)); }
 
-/* The log has the reason already. */
+/* The reason is in the log already. */
 static void cannot_go_on(struct runner *r, enum control_failure code)
 {
     ports_control_fail(r->ports, code);
@@ -146,7 +148,7 @@ static void cannot_go_on(struct runner *r, enum control_failure code)
 
 /* --- in ------------------------------------------------------------------------------------------------------------ */
 
-/* The packets as records for the node; false when one is none. */
+/* The packets as records for the node; false when one of them is not a record. */
 static bool decode_records(struct runner *r, const struct packet_list *packets)
 {
     struct record_buffer *b = &r->records;
@@ -158,8 +160,8 @@ static bool decode_records(struct runner *r, const struct packet_list *packets)
     return true;
 }
 
-/* Nothing that is heard before the node has recovered may have an effect on it, and so it is dropped, as a network might. But who leads
- * meanwhile, clients may know: they need not wait until this node has read its journal. */
+/* A message that comes before the node has recovered must have no effect on it. So it is dropped, as a network might drop
+ * it. But clients may know who leads meanwhile: they need not wait until this node has read its journal. */
 static void hear_leader(struct runner *r)
 {
     struct packet_list frames = ports_network_receive(r->ports);
@@ -175,7 +177,7 @@ static void hear_leader(struct runner *r)
     }
 }
 
-/* One chunk of what the journal held at start; after the last one the node may speak. */
+/* Hears one chunk of what was in the journal at start. After the last one the node may speak. */
 static void recover(struct runner *r)
 {
     struct packet_list packets = ports_storage_recover(r->ports);
@@ -187,7 +189,7 @@ static void recover(struct runner *r)
         return;
     }
     if (!decode_records(r, &packets)) {
-        /* Its checksum held, so another version wrote it: going on would forget what was promised. */
+        /* Its checksum holds, so another version wrote it. Going on would forget what was promised. */
         log_text(r, LOG_ERROR, "the journal holds a record that this version cannot read");
         cannot_go_on(r, CONTROL_FAIL_DATA);
     }
@@ -195,7 +197,7 @@ static void recover(struct runner *r)
     add_event(r, EVENT_RECORDS)->val.records = (struct record_list){r->records.items, r->records.count};
 }
 
-/* A message that its sender may not say is left out. Logged the first time, and each time when there are twice as many. */
+/* Drops a message that its sender may not say. Logs the first one, and again each time that their number has doubled. */
 static void leave_out(struct runner *r, const struct delivery *d)
 {
     static const char head[] = "left out messages that their senders may not say, ",
@@ -233,7 +235,7 @@ static void add_messages(struct runner *r, const struct packet *frames, size_t c
         log_text(r, LOG_WARNING, "a frame from another node is sound but holds no message; it was left out");
 }
 
-/* Asked even without credit: so the client port knows whether commands that arrive are worth a turn. */
+/* Asks without credit, too, so that the client port knows whether commands that arrive are worth a turn. */
 static void receive_commands(struct runner *r, uint32_t credit)
 {
     struct packet_list batches = ports_client_receive(r->ports, credit);
@@ -259,11 +261,11 @@ static void read_back(struct runner *r)
     add_event(r, EVENT_RECORDS)->val.records = (struct record_list){r->records.items, r->records.count};
 }
 
-/* True when so many records wait for the disk that no more must come to that. */
+/* True when so many bytes of records wait for the disk that no more may be added. */
 static bool is_full(const struct runner *r) { return r->older_bytes + r->newer_bytes >= r->config.limits.unsynced; }
 
-/* What arrives while the node is full is dropped, as a network might. Else a disk that is slower than the others', or has no room,
- * would have this node gather in memory all that the others go on to choose. */
+/* What arrives while the node is full is dropped, as a network might drop it. Otherwise a node whose disk is slow or full
+ * would gather in memory all that the others go on to choose. */
 static void receive_all(struct runner *r)
 {
     if (is_full(r)) {
@@ -277,10 +279,10 @@ static void receive_all(struct runner *r)
     receive_commands(r, r->credit);
 }
 
-/* True when all that came of what the node was given is done. */
+/* True when all that came of the last event is done. */
 static bool is_quiet(const struct runner *r)
 {
-    return r->durable + 1 >= r->lsn && r->held.count == 0 && !r->has_read && !r->busy;
+    return r->durable + 1 >= r->lsn && r->withheld.count == 0 && !r->has_read && !r->busy;
 }
 
 /* One message as an event. False: there is none. */
@@ -308,7 +310,7 @@ static void receive_one(struct runner *r)
 {
     bool taken = false;
     r->idle = false;
-    if (!is_quiet(r) || r->events.count > 0) { /* what has just become durable comes first, and what comes of it */
+    if (!is_quiet(r) || r->events.count > 0) { /* what has just become durable is handled first, with all that comes of it */
         receive_commands(r, 0);
         return;
     }
@@ -324,7 +326,7 @@ static void receive_one(struct runner *r)
     r->idle = !taken;
 }
 
-/* An experiment of the host's: what becomes of a cluster whose node breaks now. */
+/* Breaks the node, as an experiment asked for by the host. */
 static void crash(struct runner *r)
 {
     log_text(r, LOG_WARNING, "crashing, as the host wants it");
@@ -342,7 +344,7 @@ static void hear_command(struct runner *r)
     add_event(r, EVENT_STOP);
 }
 
-/* The client port is told at once. */
+/* Tells the client port at once. */
 static void set_room(struct runner *r, bool room)
 {
     if (r->no_room != room)
@@ -352,7 +354,7 @@ static void set_room(struct runner *r, bool room)
     r->status_told_at = 0;
 }
 
-/* What has become durable, and whether anything can. */
+/* Asks what has become durable, and whether there is room for more. */
 static void look_at_disk(struct runner *r, uint64_t now)
 {
     uint64_t durable = ports_storage_durable(r->ports);
@@ -400,7 +402,7 @@ static void add_outgoing(struct outgoing_buffer *b, const struct outgoing *out)
     b->items[b->count++] = *out;
 }
 
-/* Room for all records' bytes is made first: packets point into the buffer. */
+/* Makes room for the bytes of all records first, because packets point into the buffer. */
 static void encode_appends(struct runner *r, const struct effect_list *effects)
 {
     size_t words = 0, count = 0;
@@ -439,16 +441,16 @@ static void sort_send(struct runner *r, const struct outgoing *send)
     out.to &= ~node_set_of(r->config.node);
     if (out.to == 0)
         return;
-    bool full = r->held.count >= r->config.limits.held || r->held_bytes >= r->config.limits.held_bytes;
+    bool full = r->withheld.count >= r->config.limits.withheld || r->withheld_bytes >= r->config.limits.withheld_bytes;
     if (out.after <= r->durable) {
         add_outgoing(&r->sends, &out);
         return;
     }
     if (full)
-        return; /* as if the network had lost it: whoever sent the question asks again */
+        return; /* as if the network had lost it: the node that asked will ask again */
     out.message = message_copy(&send->message);
-    add_outgoing(&r->held, &out);
-    r->held_bytes += value_bytes(&out.message);
+    add_outgoing(&r->withheld, &out);
+    r->withheld_bytes += value_bytes(&out.message);
 }
 
 static void add_reply(struct runner *r, const struct client_reply *reply)
@@ -463,7 +465,7 @@ static void add_reply(struct runner *r, const struct client_reply *reply)
     };
 }
 
-/* Nothing of this turn may leave the node. The log says why: at `slot`, between two texts. */
+/* Ends the node. Nothing of this turn may leave it. Logs why: `slot`, between two texts. */
 static void stop_at(struct runner *r, const char *head, uint64_t slot, const char *tail, enum control_failure code)
 {
     char text[256];
@@ -509,12 +511,12 @@ static void sort_effects(struct runner *r, const struct effect_list *effects)
     }
 }
 
-/* Lets go what waited for records that are durable by now; it waited longest, so it leaves first. */
-static void release_held(struct runner *r)
+/* Lets the messages leave that waited for records which are durable by now. They waited longest, so they leave first. */
+static void release_withheld(struct runner *r)
 {
     r->released = 0;
-    while (r->released < r->held.count && r->held.items[r->released].after <= r->durable)
-        add_outgoing(&r->sends, &r->held.items[r->released++]);
+    while (r->released < r->withheld.count && r->withheld.items[r->released].after <= r->durable)
+        add_outgoing(&r->sends, &r->withheld.items[r->released++]);
 }
 
 static void forget_released(struct runner *r)
@@ -522,11 +524,11 @@ static void forget_released(struct runner *r)
     if (r->released == 0)
         return;
     for (size_t i = 0; i < r->released; i++) {
-        r->held_bytes -= value_bytes(&r->held.items[i].message);
-        message_free(&r->held.items[i].message);
+        r->withheld_bytes -= value_bytes(&r->withheld.items[i].message);
+        message_free(&r->withheld.items[i].message);
     }
-    r->held.count -= r->released;
-    memmove(r->held.items, r->held.items + r->released, r->held.count * sizeof *r->held.items);
+    r->withheld.count -= r->released;
+    memmove(r->withheld.items, r->withheld.items + r->released, r->withheld.count * sizeof *r->withheld.items);
     r->released = 0;
 }
 
@@ -540,7 +542,7 @@ static void send_out(struct runner *r)
         ports_client_reply(r->ports, r->replies.items, r->replies.count);
 }
 
-/* True when storage is synchronous, and what it was given in this turn is durable already. */
+/* True when storage is synchronous and has already made this turn's records durable. */
 static bool append(struct runner *r)
 {
     if (r->appends.count == 0)
@@ -565,7 +567,7 @@ static void tell_status(struct runner *r, uint64_t now)
     ports_client_status(r->ports, &packet);
 }
 
-/* The machine that executes is the node's own; this one is only described. */
+/* A machine made only to be described. The one that executes is inside the node. */
 static void tell_commands(struct runner *r)
 {
     struct state_machine *machine = state_machine_new();
@@ -590,7 +592,7 @@ uint64_t runner_turn(struct runner *r, uint64_t now)
     r->credit = result.credit;
     r->busy = result.wake_at <= now;
     r->sends.count = r->replies.count = 0;
-    release_held(r);
+    release_withheld(r);
     encode_appends(r, &result.effects);
     sort_effects(r, &result.effects);
     bool durable_at_once = append(r);
@@ -599,7 +601,7 @@ uint64_t runner_turn(struct runner *r, uint64_t now)
     r->status_due |= r->events.count > 0 || result.effects.len > 0;
     tell_status(r, now);
     bool left = r->commands_left && r->credit > 0 && !is_full(r);
-    if (!r->config.event_driven) /* nobody else knows of what was left where it is */
+    if (!r->config.event_driven) /* only the runner knows of the frames that it did not take yet */
         left = is_quiet(r) && (left || !r->idle);
     bool more = was_recovering || r->has_read || durable_at_once || left;
     return more ? now : result.wake_at;
@@ -607,13 +609,13 @@ uint64_t runner_turn(struct runner *r, uint64_t now)
 
 struct node_status runner_status(struct runner *r) { return node_status(r->node); }
 
-#ifndef __wasm__ /* there, what it calls is in other components */
+#ifndef __wasm__ /* as a component, what it calls is in other components */
 void runner_audit(const struct runner *r)
 {
-    uint64_t held = 0;
-    for (size_t i = 0; i < r->held.count; i++)
-        held += value_bytes(&r->held.items[i].message);
-    invariant(r->held_bytes == held && r->held.count <= r->config.limits.held && r->released == 0);
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < r->withheld.count; i++)
+        bytes += value_bytes(&r->withheld.items[i].message);
+    invariant(r->withheld_bytes == bytes && r->withheld.count <= r->config.limits.withheld && r->released == 0);
     invariant(r->recovering || r->durable + 1 < r->lsn || r->older_bytes + r->newer_bytes == 0 || r->appends.count > 0);
     node_audit(r->node);
 }

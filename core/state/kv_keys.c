@@ -1,4 +1,4 @@
-/* The commands on keys as such, and on all of them. */
+/* The commands on single keys and on all keys. */
 #include "core/base/memory.h"
 #include "core/formats/decimal.h"
 #include "core/formats/glob.h"
@@ -12,7 +12,7 @@ void kv_del(struct state_machine *m, const struct bytes *args, size_t argc, stru
     reply_integer(r, removed);
 }
 
-/* The reference system's remove: gives the value that was there. */
+/* The reference system's remove: replies with the value that was there. */
 void kv_remove(struct state_machine *m, const struct bytes *args, size_t argc, struct reply *r)
 {
     kv_getdel(m, args, argc, r);
@@ -60,16 +60,17 @@ void kv_clear(struct state_machine *m, const struct bytes *args, size_t argc, st
 
 /* ---- KEYS and SCAN ---- */
 
-/* What a command that visits keys has left to spend, the same on every node: a function of the keys and the pattern. */
+/* What a command that visits keys may still spend. It depends only on the keys and the pattern, so it is the same on every
+ * node. */
 struct visit {
     const struct bytes *pattern; /* NULL: all */
     uint64_t left;
-    uint64_t key_max; /* what one key may take */
+    uint64_t key_max; /* work that one key may take */
     size_t picked;    /* keys that match, in m->picked */
-    uint64_t size;    /* of a reply that names them */
+    uint64_t size;    /* bytes of a reply that names them */
 };
 
-/* Looks at one key and picks it when it matches. False: there is too little left to spend. */
+/* Looks at one key and picks it when it matches. False: not enough is left to spend. */
 static bool visit_key(struct state_machine *m, struct visit *v, struct kv_entry *e)
 {
     if (v->left < KV_VISIT_WORK)
@@ -125,7 +126,7 @@ void kv_keys(struct state_machine *m, const struct bytes *args, size_t argc, str
 struct scan_options {
     const struct bytes *pattern; /* NULL: all */
     int64_t count;
-    bool none; /* TYPE asks for something that no key is */
+    bool none; /* TYPE asks for a type that no key has */
 };
 
 static bool read_scan_options(const struct bytes *args, size_t argc, struct scan_options *o, struct reply *r)
@@ -151,9 +152,9 @@ static bool read_scan_options(const struct bytes *args, size_t argc, struct scan
     return true;
 }
 
-/* Visits keys from hash `*cursor` on until enough are seen, or enough is spent. Moves the cursor to the hash of the first key
- * not seen, 0 when there is none: never to where a bucket begins, which would depend on the size of the table. Keys of one
- * hash stay together. False: what is to be looked at first is too costly already. */
+/* Visits keys from hash `*cursor` on until it has seen or spent enough. Moves the cursor to the hash of the first key not
+ * seen; to 0 when there is none. The cursor is never the beginning of a bucket, which would depend on the size of the table.
+ * Keys of one hash stay together. False: the next keys alone are too costly. */
 static bool scan(struct state_machine *m, const struct scan_options *o, uint64_t *cursor, struct visit *v)
 {
     int64_t seen = 0;
@@ -193,7 +194,7 @@ static uint8_t *write_bulk(uint8_t *out, struct bytes bytes)
     return out + bytes.len + 2;
 }
 
-/* The one reply that is a list in a list, so it is encoded here: [cursor, [key...]]. */
+/* The only reply with a list in a list, so it is encoded here: [cursor, [key...]]. */
 void kv_scan(struct state_machine *m, const struct bytes *args, size_t argc, struct reply *r)
 {
     enum { LENGTH_MAX = 1 + DECIMAL_MAX + 2, BULK_MAX = LENGTH_MAX + 2 };
@@ -205,7 +206,7 @@ void kv_scan(struct state_machine *m, const struct bytes *args, size_t argc, str
     }
     if (!read_scan_options(args, argc, &o, r))
         return;
-    /* A key that may be looked at as the first one may be so as the last one, too. */
+    /* If the first key may be looked at, so may the last. */
     struct visit v = {.pattern = o.pattern,
                       .left = KV_COMMAND_WORK_MAX,
                       .key_max = KV_COMMAND_WORK_MAX - KV_SCAN_WORK_MAX - KV_VISIT_WORK};

@@ -1,11 +1,12 @@
 /* The kv-store: Redis' string commands as a deterministic state machine.
  *
- * State and replies are functions of the commands alone, on every machine and also after a start from a snapshot:
- * 1. Whatever visits all keys (KEYS, SCAN, snapshots) does so in order of (hash, key), see kv_table.c. The hash has a key,
- *    which comes with the first batch of the log and is part of the state: so nodes agree, and clients cannot know it.
- * 2. Limits count blocks of memory that the contents need (kv_cost), and work by arguments and contents (kv_store.h): never what
- *    depends on history.
- * 3. Nothing asks for time or randomness: no expiry, no RANDOMKEY.
+ * State and replies depend on the commands alone, on every machine, and also after a start from a snapshot:
+ * 1. Commands that visit all keys (KEYS, SCAN), and snapshots, do so in order of (hash, key), see kv_table.c. The hash is
+ *    keyed. Its key comes with the first batch of the log and is part of the state: so nodes agree, and clients cannot know
+ *    it.
+ * 2. Limits count the blocks of memory that the contents need (kv_cost), and work by arguments and contents (kv_store.h).
+ *    Neither depends on history.
+ * 3. No command asks for time or randomness: there is no expiry and no RANDOMKEY.
  *
  * A snapshot is a sequence of chunks, each as follows, little-endian:
  *
@@ -13,8 +14,8 @@
  *    8  key of the hash 16
  *   24  entries: each  key length 4, value length 4, key, value
  *
- * Entries come in strictly rising order of (SipHash-1-3 of the key, key), also from chunk to chunk; entries of one hash are never
- * parted. All chunks have the same key of the hash. The cursor is the hash at which the next chunk begins. */
+ * Entries come in strictly rising order of (SipHash-1-3 of the key, key), also from chunk to chunk. Entries of one hash are
+ * in one chunk. All chunks have the same key of the hash. The cursor is the hash at which the next chunk begins. */
 #include "core/state/kv_store.h"
 
 #include "core/base/cursor.h"
@@ -91,7 +92,7 @@ void state_machine_free(struct state_machine *m)
 struct bytes kv_result(struct state_machine *m, const uint8_t *bytes, size_t len)
 {
     struct bytes copy = {.ptr = arena_new(&m->results, len), .len = len};
-    m->table.work += 1 + len; /* it is copied again on its way to the client */
+    m->table.work += 1 + len; /* it is copied once more on its way to the client */
     if (len > 0)
         memcpy(copy.ptr, bytes, len);
     return copy;
@@ -139,7 +140,7 @@ bool reply_value(struct state_machine *m, struct reply *r, struct kv_entry *e)
     return true;
 }
 
-/* Appends what fits; control characters become blanks, since an error is one line. */
+/* Appends what fits. Control characters become blanks, because an error is one line. */
 static void error_add(struct bytes *error, size_t capacity, const uint8_t *text, size_t len)
 {
     for (size_t i = 0; i < len && error->len < capacity; i++)
@@ -163,7 +164,7 @@ void reply_arity(struct state_machine *m, struct reply *r, const char *name)
     r->val.bytes = error;
 }
 
-/* Bytes of an argument before its first zero, at most `max`: how Redis prints arguments in errors. */
+/* Bytes of an argument before its first zero, at most `max`: Redis prints arguments in errors like this. */
 static size_t printed_len(const struct bytes *arg, size_t max)
 {
     size_t len = 0;
@@ -172,7 +173,7 @@ static size_t printed_len(const struct bytes *arg, size_t max)
     return len;
 }
 
-/* Redis' words: the name and the first arguments, 128 characters of each. */
+/* The same text as Redis: the name and the first arguments, 128 characters of each. */
 static void reply_unknown(struct state_machine *m, const struct bytes *args, size_t argc, struct reply *r)
 {
     enum { CAPACITY = 512 };
@@ -216,7 +217,8 @@ bool kv_word(const struct bytes *arg, const char *word)
 
 /* ---- Executing ---- */
 
-/* What a command costs before anything is looked for: its arguments have come, most are compared, hashed or copied. */
+/* What a command costs before anything is looked up: its arguments were received, and most are compared, hashed or
+ * copied. */
 static uint64_t arguments_work(const struct command *c)
 {
     uint64_t work = KV_COMMAND_WORK + (uint64_t)c->args.len * KV_ARGUMENT_WORK;
@@ -225,7 +227,7 @@ static uint64_t arguments_work(const struct command *c)
     return work;
 }
 
-/* The keys of a command, and the work that they are. */
+/* The work that the keys of a command cost. */
 static uint64_t keys_work(const struct kv_command *command, const struct bytes *args, size_t argc)
 {
     uint64_t work = 0;
@@ -335,8 +337,9 @@ struct snapshot_chunk state_machine_snapshot_save(struct state_machine *m, uint6
         size_t count;
         struct kv_entry *const *list = kv_table_visit(&m->table, next, &count, &next);
         for (size_t i = 0; i < count; i++) {
-            /* Full: the next chunk begins with this entry, unless that would part entries of one hash. Only an entry ends a
-             * chunk, never the end of a bucket: the number of chunks must not depend on the size of the table. */
+            /* The chunk is full: the next one begins with this entry, unless that would separate entries of one hash. Only
+             * an entry ends a chunk, never the end of a bucket, because the number of chunks must not depend on the size of
+             * the table. */
             if (len >= CHUNK_BYTES && (i == 0 || list[i]->hash != list[i - 1]->hash))
                 return finish_chunk(m, len, entries, list[i]->hash);
             save_entry(m, len, list[i]);
@@ -354,7 +357,7 @@ static bool key_before(struct bytes a, struct bytes b)
     return order != 0 ? order < 0 : a.len < b.len;
 }
 
-/* True when `key` comes after `*last`, the last one of this chunk (NULL: none yet) and of those before. */
+/* True when `key` comes after `*last`, the last key of this chunk (NULL: none yet), and after all earlier chunks. */
 static bool load_in_order(struct state_machine *m, struct bytes key, struct bytes *last)
 {
     uint64_t hash = kv_table_hash(&m->table, key);
@@ -366,7 +369,7 @@ static bool load_in_order(struct state_machine *m, struct bytes key, struct byte
     return true;
 }
 
-/* Adds a chunk's entries; NULL, or what is wrong with it. */
+/* Adds a chunk's entries. NULL, or what is wrong with the chunk. */
 static const char *load_chunk(struct state_machine *m, struct bytes chunk, bool first)
 {
     struct read_cursor c = cursor_over(chunk.ptr, chunk.len);

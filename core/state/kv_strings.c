@@ -25,7 +25,7 @@ static bool may_be_long(uint64_t len, struct reply *r)
     return false;
 }
 
-/* True when a value of this length may be stored under `key`, which may have another one; else the error is in `*r`. */
+/* True when a value of this length may be stored under `key`, which may have one already; otherwise the error is in `*r`. */
 static bool may_store(struct state_machine *m, const struct bytes *key, uint64_t value_len, struct reply *r)
 {
     if (!may_be_key(key, r) || !may_be_long(value_len, r))
@@ -151,7 +151,7 @@ static bool may_store_pairs(struct state_machine *m, const struct bytes *args, s
     for (size_t i = 1; i < argc; i += 2) {
         if (!may_be_key(&args[i], r) || !may_be_long(args[i + 1].len, r))
             return false;
-        total += kv_cost(args[i].len, args[i + 1].len); /* as if all were new, which only matters at the limit */
+        total += kv_cost(args[i].len, args[i + 1].len); /* as if all keys were new; that matters only near the limit */
     }
     return m->table.bytes + total <= m->state_bytes_max || out_of_memory(r);
 }
@@ -214,7 +214,8 @@ static void add(struct state_machine *m, const struct bytes *key, int64_t delta,
     struct kv_entry *e = kv_table_find(&m->table, *key);
     int64_t value = 0;
     uint8_t text[DECIMAL_MAX];
-    struct bytes old = {text, e != NULL && e->value_len <= DECIMAL_MAX ? e->value_len : 0}; /* what is longer is no number */
+    /* anything longer is not a number */
+    struct bytes old = {text, e != NULL && e->value_len <= DECIMAL_MAX ? e->value_len : 0};
     if (e != NULL) {
         kv_table_read(&m->table, e, 0, old.len, text);
         if (!kv_integer(&old, &value, r))
@@ -308,7 +309,7 @@ void kv_setrange(struct state_machine *m, const struct bytes *args, size_t argc,
         return;
     size_t within = (size_t)offset >= old ? 0
                     : end < old           ? args[3].len
-                                          : old - (size_t)offset; /* overwrites, the rest is added */
+                                          : old - (size_t)offset; /* overwrites these bytes; the rest is appended */
     if (within > 0)
         kv_table_overwrite(&m->table, e, (size_t)offset, (struct bytes){args[3].ptr, within});
     if ((size_t)offset > old)

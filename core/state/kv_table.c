@@ -1,28 +1,29 @@
-/* A hash table whose bucket is the *top* bits of the hash, so that walking the buckets is walking the hashes in
- * order. What that buys:
+/* A hash table in which the *top* bits of the hash choose the bucket. So visiting the buckets in order visits the hashes in
+ * order. The gains:
  *
- * 1. KEYS, SCAN and snapshots come in order of (hash, key): the same on every node whatever the history of its table,
- *    also on one that started from a snapshot. A SCAN cursor is simply the next hash; it survives resizing.
- * 2. Doubling splits bucket b into 2b and 2b+1, halving joins them. A resize goes on in order of hash too, a few buckets
- *    at each change, so one comparison tells in which of the two arrays a hash is to be looked for, and no command
- *    ever waits for a whole table to move:
+ * 1. KEYS, SCAN and snapshots come in order of (hash, key). That order is the same on every node, whatever the history of
+ *    its table, and also on a node that started from a snapshot. A SCAN cursor is simply the next hash, and it survives
+ *    resizing.
+ * 2. Doubling splits bucket b into 2b and 2b+1; halving joins them. A resize also goes in order of hash, a few buckets at
+ *    each change. One comparison tells which of the two arrays a hash is in, and no command ever waits for a whole table to
+ *    move:
  *
  *      hash  0 .................... frontier ......................... 2^64
  *            entries are in target | entries are still in buckets
  *
  * 3. The new array need not be cleared: each of its buckets is written when the frontier passes it.
  *
- * The entries of a bucket are no chain but a digital search tree: below an entry, those whose next bit of the hash is 0 are to the
- * left, the others to the right. As a rule there is one entry, or two. But SCAN shows clients the order of hashes, so they can
- * find out keys whose hashes begin alike, twice as many tries for each bit. In a chain those would make one another slow, one by one;
- * in the tree a way down is never longer than the bits of the hash (entries of one whole hash aside, which nobody finds more
- * than a few of). And splitting, joining and removing are ways down, too:
+ * The entries of a bucket are not a chain but a digital search tree: below an entry, those whose next bit of the hash is 0
+ * are on the left, the others on the right. Usually there are one or two entries. But SCAN shows clients the order of
+ * hashes, so clients can find keys whose hashes begin alike, with twice as many tries for each bit. In a chain such keys
+ * would make every search longer. In the tree a search is never longer than the bits of the hash, except for entries of one
+ * whole hash, of which clients can find only a few. Splitting, joining and removing are searches, too:
  *
- *      split: the two subtrees are the new buckets, the root is hung into its one
- *      join:  a leaf of either becomes the root of both
- *      remove: a leaf from below takes the place
+ *      split:  the two subtrees are the new buckets; the root is hung into one of them
+ *      join:   a leaf of either tree becomes the root of both
+ *      remove: a leaf from below takes the place of the entry
  *
- * Blocks, buckets and what links them are counted and bounded, see kv_cost. */
+ * Blocks, buckets and their links are counted and bounded, see kv_cost. */
 #include "core/state/kv_table.h"
 
 #include "core/base/memory.h"
@@ -39,7 +40,7 @@ _Static_assert(KV_BUCKETS_A_SEGMENT == 1 << 16, "segments_of and bucket_at know 
 
 static uint32_t *bucket_at(const struct kv_buckets *a, uint64_t index) { return &a->segments[index >> 16][index & 0xffff]; }
 
-/* The same, in a segment that may not be there yet. */
+/* The same, for a segment that may not be allocated yet. */
 static uint32_t *bucket_made(struct kv_table *t, struct kv_buckets *a, uint64_t index)
 {
     uint32_t **segment = &a->segments[index >> 16];
@@ -78,7 +79,7 @@ static const struct kv_buckets *array_of(const struct kv_table *t, uint64_t hash
 
 /* ---- Trees ---- */
 
-/* Bits of the hash that are behind us; the next one leads on. Entries of one whole hash hang to the right. */
+/* Whether the next bit of the hash, after `depth` bits, leads to the right. Entries of one whole hash hang to the right. */
 static bool goes_right(uint64_t hash, uint32_t depth) { return depth >= 64 || (hash >> (63 - depth) & 1) != 0; }
 
 /* Takes a leaf out of the tree at `*root`, which is not empty. */
@@ -100,7 +101,7 @@ static uint32_t take_leaf(struct kv_table *t, uint32_t *root)
     }
 }
 
-/* Hangs an entry without children into a tree whose root is at `depth`. */
+/* Hangs an entry without children into the tree at `*link`, whose root is at `depth`. */
 static void hang(struct kv_table *t, uint32_t *link, uint32_t depth, uint32_t number)
 {
     uint64_t hash = entry_at(t, number)->hash;
@@ -162,7 +163,7 @@ static void move_some(struct kv_table *t)
     }
 }
 
-/* The share of a change in the work that is spread over all changes. Entries stay where they are, buckets do not. */
+/* Does a change's share of the work of resizing. It moves buckets, not entries. */
 static void resize_some(struct kv_table *t)
 {
     if (t->target.bits == 0) {
@@ -220,14 +221,14 @@ void kv_table_close(struct kv_table *t)
 
 /* ---- The bytes of an entry ---- */
 
-/* Where bytes are, and how many of them in a row; the link leads to the rest. */
+/* A place in the bytes of an entry: how many follow it without a break, and the link to the rest. */
 struct place {
     uint8_t *at;
     size_t left;
     const uint32_t *link;
 };
 
-/* Further blocks that so many bytes of key and value need. */
+/* How many further blocks `len` bytes of key and value need. */
 static size_t further(size_t len) { return len > FIRST ? (len - FIRST + FURTHER - 1) / FURTHER : 0; }
 
 static size_t length(const struct kv_entry *e) { return (size_t)e->key_len + e->value_len; }
@@ -243,7 +244,7 @@ static struct place place_of(struct kv_table *t, const struct kv_entry *e, size_
     struct place p = {(uint8_t *)(uintptr_t)e->bytes, FIRST, &e->rest};
     while (offset > p.left) {
         offset -= p.left;
-        t->work += KV_TOUCH_WORK / 4; /* blocks that were taken in a row lie in a row, as a rule */
+        t->work += KV_TOUCH_WORK / 4; /* blocks taken one after the other are usually neighbours in memory */
         p = place_in(t, *p.link, 0);
     }
     p.at += offset;
@@ -251,7 +252,7 @@ static struct place place_of(struct kv_table *t, const struct kv_entry *e, size_
     return p;
 }
 
-/* The place behind the last byte. */
+/* The place after the last byte. */
 static struct place place_at_end(const struct kv_table *t, struct kv_entry *e)
 {
     size_t len = length(e);
@@ -291,7 +292,8 @@ static int transfer(struct kv_table *t, struct place p, enum transfer how, uint8
     return 0;
 }
 
-/* Cuts key and value to `len` bytes in all; blocks that are not needed are given back. The caller changes the lengths. */
+/* Cuts key and value to `len` bytes in all and gives back the blocks that are no longer needed. The caller changes the
+ * lengths. */
 static void cut(struct kv_table *t, struct kv_entry *e, size_t len)
 {
     size_t keep = further(len);
@@ -311,7 +313,7 @@ static void cut(struct kv_table *t, struct kv_entry *e, size_t len)
     e->last = kept;
 }
 
-/* Adds bytes (zeros when `bytes` is NULL) behind the last one. The caller changes the lengths. */
+/* Adds bytes (zeros when `bytes` is NULL) after the last one. The caller changes the lengths. */
 static void extend(struct kv_table *t, struct kv_entry *e, const uint8_t *bytes, size_t len)
 {
     struct place end = place_at_end(t, e);
@@ -341,7 +343,7 @@ static bool key_is(struct kv_table *t, const struct kv_entry *e, struct bytes ke
     return transfer(t, place_of(t, e, 0), TRANSFER_COMPARE, key.ptr, key.len) == 0;
 }
 
-/* The link to the entry of a key, or the end of the way where it would be. */
+/* The link to the entry of a key; if there is none, the link where it would hang. */
 static uint32_t *link_of(struct kv_table *t, struct bytes key, uint64_t hash)
 {
     const struct kv_buckets *array = array_of(t, hash);
@@ -364,7 +366,7 @@ struct kv_entry *kv_table_find(struct kv_table *t, struct bytes key)
     return number != 0 ? entry_at(t, number) : NULL;
 }
 
-/* The entry of a key; a new one has an empty value. */
+/* The entry of a key. A new entry has an empty value. */
 static struct kv_entry *find_or_add(struct kv_table *t, struct bytes key)
 {
     resize_some(t);
@@ -395,7 +397,7 @@ void kv_table_set(struct kv_table *t, struct bytes key, struct bytes value)
 {
     invariant(key.len <= INT32_MAX && value.len <= INT32_MAX - key.len);
     struct kv_entry *e = find_or_add(t, key);
-    size_t within = value.len < e->value_len ? value.len : e->value_len; /* overwrites, the rest is added */
+    size_t within = value.len < e->value_len ? value.len : e->value_len; /* overwrites these bytes; the rest is appended */
     if (within < e->value_len) {
         cut(t, e, key.len + within);
         set_length(t, e, within);
@@ -486,7 +488,7 @@ static void sift_down(struct kv_table *t, struct kv_entry **heap, size_t at, siz
     heap[at] = sinking;
 }
 
-/* Heapsort: as good with many of them as with few, whoever chose them. */
+/* Heapsort: its time is bounded whatever the keys are, which clients choose. */
 static void sort(struct kv_table *t, struct kv_entry **list, size_t count)
 {
     for (size_t i = count / 2; i-- > 0;)

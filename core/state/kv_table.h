@@ -1,4 +1,4 @@
-/* The hash table of the kv-store: keys and values as byte strings, visited in an order that depends on nothing but them and the
+/* The hash table of the kv-store. Keys and values are byte strings. The order of a visit depends only on the keys and on the
  * key of the hash. */
 #ifndef SYNOD_CORE_STATE_KV_TABLE_H
 #define SYNOD_CORE_STATE_KV_TABLE_H
@@ -7,11 +7,11 @@
 #include "core/state/kv_pool.h"
 #include "core/state/state_machine.h"
 
-/* The first block of an entry. Its bytes are the key, then the value; what does not fit here is in further blocks. */
+/* The first block of an entry. Its bytes are the key, then the value. What does not fit is in further blocks. */
 struct kv_entry {
     uint64_t hash;
     uint32_t left, right; /* blocks of entries in the same bucket, see kv_table.c */
-    uint32_t rest, last;  /* the first and the last of its further blocks, 0 and 0 without any */
+    uint32_t rest, last;  /* the first and the last further block; both 0 if there is none */
     uint32_t key_len;
     uint32_t value_len;
     uint8_t bytes[KV_BLOCK - 32];
@@ -24,7 +24,7 @@ enum {
     KV_SEGMENTS = (1 << KV_BITS_MAX) / KV_BUCKETS_A_SEGMENT
 };
 
-/* 2^bits buckets in segments: each bucket is the number of an entry's block, or 0. */
+/* 2^bits buckets in segments. A bucket is the number of an entry's block, or 0. */
 struct kv_buckets {
     uint32_t *segments[KV_SEGMENTS];
     uint32_t bits;
@@ -37,19 +37,20 @@ struct kv_table {
     /* While resizing: entries whose hash is below the frontier are in `target`. */
     struct kv_buckets target; /* bits 0: not resizing */
     uint64_t moved;           /* buckets of the smaller array that are done */
-    uint32_t *spare;          /* segments not in use, linked through their first bytes */
+    uint32_t *spare;          /* unused segments, linked through their first bytes */
     uint64_t count;
     uint64_t bytes;            /* sum of kv_cost: a function of the contents alone */
-    uint64_t work;             /* counts up with every loop over keys, values, links and buckets, see KV_COMMAND_WORK_MAX */
+    uint64_t work;             /* counts every loop over keys, values, links and buckets, see KV_COMMAND_WORK_MAX */
     struct kv_entry **visited; /* result of kv_table_visit */
     size_t visited_capacity;
     uint8_t *text; /* result of kv_table_key */
     size_t text_capacity;
 };
 
-/* Memory that an entry takes: its blocks, and its share of the buckets, of which there are at most three an entry while the table
- * grows, in four bytes each. So the memory of a table is at most the most that `bytes` ever was, an eighth more (buckets, when
- * blocks and entries were most at different times), and 1 MiB for what slabs and segments round up. */
+/* Memory that an entry takes: its blocks, and its share of the buckets. While the table grows there are at most three
+ * buckets for each entry, of four bytes each. So a table takes at most the highest value that `bytes` ever had, an eighth
+ * more (because blocks and entries may have been most at different times), and 1 MiB for rounding up to slabs and
+ * segments. */
 static inline uint64_t kv_cost(uint64_t key_len, uint64_t value_len)
 {
     enum { FIRST = sizeof((struct kv_entry *)0)->bytes, FURTHER = KV_BLOCK - sizeof(uint32_t), BUCKETS = 16 };
@@ -57,41 +58,41 @@ static inline uint64_t kv_cost(uint64_t key_len, uint64_t value_len)
     return BUCKETS + KV_BLOCK * (1 + (len > FIRST ? (len - FIRST + FURTHER - 1) / FURTHER : 0));
 }
 
-/* Work, in units of about a nanosecond: something looked at anywhere in memory, something next to what was looked at before, and
- * bytes that are hashed, copied, compared or zeroed. */
+/* Work in units of about a nanosecond, for three things: reading memory at any place, reading memory next to the last place,
+ * and hashing, copying, comparing or zeroing bytes. */
 enum { KV_TOUCH_WORK = 64, KV_NEXT_WORK = 1 };
 static inline uint64_t kv_hash_work(size_t len) { return len / 4 + 1; }
 static inline uint64_t kv_copy_work(size_t len) { return len / 8 + 1; }
 
-/* The key of the hash is zero until it is set, while the table is empty. */
+/* Until it is set, the key of the hash is zero. It may be set only while the table is empty. */
 void kv_table_init(struct kv_table *t);
 void kv_table_close(struct kv_table *t);
 
 uint64_t kv_table_hash(const struct kv_table *t, struct bytes key);
 
-/* The entry of a key, NULL when there is none; valid until the table is changed. */
+/* The entry of a key; NULL when there is none. Valid until the table is changed. */
 struct kv_entry *kv_table_find(struct kv_table *t, struct bytes key);
 
-/* Sets the value of a key, new or not. Precondition: both lengths together fit 31 bits. */
+/* Sets the value of a key, new or not. Precondition: the sum of both lengths fits 31 bits. */
 void kv_table_set(struct kv_table *t, struct bytes key, struct bytes value);
-/* Appends `len` bytes, zeros when `bytes` is NULL, to the value of a key, which is empty when there was none. */
+/* Appends `len` bytes, or zeros when `bytes` is NULL, to the value of a key. A key that is not there is added first. */
 struct kv_entry *kv_table_append(struct kv_table *t, struct bytes key, const uint8_t *bytes, size_t len);
-/* Overwrites a part of a value. Precondition: it is there. */
+/* Overwrites a part of a value. Precondition: the value has that part. */
 void kv_table_overwrite(struct kv_table *t, struct kv_entry *e, size_t offset, struct bytes bytes);
 
-/* Copies a part of a value. Precondition: it is there. */
+/* Copies a part of a value. Precondition: the value has that part. */
 void kv_table_read(struct kv_table *t, const struct kv_entry *e, size_t offset, size_t len, uint8_t *out);
-/* The key of an entry, in one piece; valid until the table is changed or the next call. */
+/* The key of an entry, in one piece. Valid until the next call or until the table is changed. */
 struct bytes kv_table_key(struct kv_table *t, const struct kv_entry *e);
 
 /* Removes a key; false when it was not there. */
 bool kv_table_remove(struct kv_table *t, struct bytes key);
 
-/* Removes everything, in constant time (and one for each 65,536 buckets). */
+/* Removes everything, in constant time (plus a little for each 65,536 buckets). */
 void kv_table_clear(struct kv_table *t);
 
-/* Some entries with hashes from `from` on, in order of hash and key: all with a hash below `*next`, where the next visit
- * goes on; 0 when these were the last. Valid until the table is changed or visited again. */
+/* Entries with hashes from `from` on, in order of hash and key: all whose hash is below `*next`, where the next visit
+ * begins. `*next` is 0 when these were the last. Valid until the table is changed or visited again. */
 struct kv_entry *const *kv_table_visit(struct kv_table *t, uint64_t from, size_t *count, uint64_t *next);
 
 #endif

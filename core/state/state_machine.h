@@ -1,5 +1,5 @@
-/* The contract of a state machine: the C face of `interface state-machine` in wit/parts.wit. The kv-store
- * (state/kv_store.c) implements it; any component with world state-machine takes its place. */
+/* The contract of a state machine: the C face of `interface state-machine` in wit/parts.wit. The kv-store (state/kv_store.c)
+ * implements it. Any component with world state-machine can take its place. */
 #ifndef SYNOD_CORE_STATE_STATE_MACHINE_H
 #define SYNOD_CORE_STATE_STATE_MACHINE_H
 
@@ -44,14 +44,14 @@ struct reply_list {
     size_t len;
 };
 
-/* Bytes that the replies of one call may take, as they are packed (reply_size). A reply of at most `small` always has room;
+/* Bytes that the replies of one call may take when packed (reply_size). A reply of at most `small` bytes always has room;
  * longer ones share `large`. A command whose reply has no room is not executed: it gets the error reply_no_room. */
 struct reply_room {
     uint64_t large;
     uint32_t small;
 };
 #define REPLY_ROOM_ANY ((struct reply_room){.large = UINT64_MAX, .small = UINT32_MAX})
-enum { REPLY_SMALL_MIN = 128 }; /* `small` is never less, so that every command can be answered */
+enum { REPLY_SMALL_MIN = 128 }; /* the least value of `small`, so that every command can be answered */
 
 struct applied {
     struct reply_list replies;
@@ -66,7 +66,8 @@ struct command_info {
     int32_t last_key;
     uint32_t key_step;
 };
-/* Bytes that a scalar takes among packed replies (core/formats/batch.h): tag, length, the bytes up to a multiple of 4. */
+/* Bytes that a scalar takes among packed replies (core/formats/batch.h): tag, length, and its bytes padded to a multiple of
+ * 4. */
 static inline uint64_t scalar_size(uint8_t tag, const struct bytes *bytes)
 {
     return 8 + (tag == REPLY_INTEGER ? 8 : tag == REPLY_NIL ? 0 : ((uint64_t)bytes->len + 3) / 4 * 4);
@@ -88,7 +89,7 @@ struct command_info_list {
 };
 
 struct snapshot_chunk {
-    uint64_t cursor; /* for the next call; 0: this was the last chunk */
+    uint64_t cursor; /* for the next call; 0: this is the last chunk */
     struct bytes bytes;
 };
 
@@ -97,18 +98,19 @@ struct state_machine;
 struct state_machine *state_machine_new(void);
 void state_machine_free(struct state_machine *m);
 
-/* Before the first command. What all nodes have alike: bytes of memory that keys and values may take. And what is this node's own:
- * the work after which apply and query stop early; 0: the machine's own measure. A machine that is not told takes the standard. */
+/* To be called before the first command. `state_bytes_max` is equal on all nodes: bytes of memory that keys and values may
+ * take. `call_work` is this node's own: the work after which apply and query stop early; 0: the machine's own measure.
+ * Without this call a machine takes standard values. */
 void state_machine_start(struct state_machine *m, uint64_t state_bytes_max, uint32_t call_work);
 enum { STATE_BYTES_MAX_STANDARD = 512 * 1024 * 1024 };
 
-/* Random bits that the log has agreed on: once, before the first command, unless a snapshot was loaded (which holds them). No
- * reply may tell them. Precondition: the state is empty. */
+/* Random bits that the log has agreed on. To be called once, before the first command, unless a snapshot was loaded (which
+ * contains them). No reply may reveal them. Precondition: the state is empty. */
 void state_machine_seed(struct state_machine *m, uint64_t low, uint64_t high);
 
-/* Executes commands in order, one reply each. After much work it may stop early: then there are fewer replies than commands
- * (one at least), the rest has not been executed and is given again. The work of one command is bounded: one that would take
- * more gets an error and changes nothing. Results are the machine's, valid until its next call. */
+/* Executes commands in order and gives one reply for each. After much work it may stop early: then there are fewer replies
+ * than commands, but at least one. The rest was not executed and must be given again. The work of one command is bounded: a
+ * command that would take more gets an error and changes nothing. Results are the machine's, valid until its next call. */
 struct applied state_machine_apply(struct state_machine *m, const struct command *commands, size_t count,
                                    struct reply_room room);
 
@@ -116,13 +118,14 @@ struct applied state_machine_apply(struct state_machine *m, const struct command
 struct applied state_machine_query(struct state_machine *m, const struct command *commands, size_t count,
                                    struct reply_room room);
 
-/* All commands the machine knows; constant. */
+/* All commands that the machine knows. Constant. */
 struct command_info_list state_machine_describe(struct state_machine *m);
 
-/* The state as chunks; equal states give equal bytes. Cursor 0 begins. */
+/* The state as chunks. Equal states give equal bytes. Cursor 0 begins. */
 struct snapshot_chunk state_machine_snapshot_save(struct state_machine *m, uint64_t cursor);
 
-/* Loads chunks in order; the first replaces all state. False: bad bytes; `*error` is a constant text. */
+/* Loads chunks in order; the first one replaces all state. False: the bytes are malformed, and `*error` is a constant
+ * text. */
 bool state_machine_snapshot_load(struct state_machine *m, struct bytes chunk, bool first, bool last, const char **error);
 
 #endif

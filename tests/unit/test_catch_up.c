@@ -28,7 +28,7 @@ static struct step_result now_effects(void) { return effects_end(&effects, 0, 0)
 static void begin(void)
 {
     effects_begin(&effects, 1);
-    catch_up_settle(&c);
+    catch_up_begin(&c);
 }
 
 /* Who is asked for [from, to) at `now`; 0: nobody. */

@@ -562,7 +562,7 @@ static void test_small_memory(void **state)
     const struct node_config *n = &c.node_config;
     assert_true(n->state_bytes_max >= 14 << 20 && n->state_bytes_max + n->state_bytes_max / 8 <= 16 << 20);
     assert_int_equal(n->bytes_in_flight_max, 3 << 20);
-    assert_int_equal(n->limits.held_bytes, 12 << 20);
+    assert_int_equal(n->limits.withheld_bytes, 12 << 20);
     assert_int_equal(n->limits.replies_bytes, 6 << 20);
     assert_int_equal(n->limits.results_bytes, 6 << 20);
     config_close(&c);

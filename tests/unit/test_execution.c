@@ -51,7 +51,7 @@ static void set_large(const char *key, size_t len)
     add(number, number, (const char *const[]){"SET", key, value}, 3, 1);
     struct executed done;
     assert_true(execution_run(&x, &done));
-    execution_settle(&x);
+    execution_begin(&x);
     free(value);
 }
 
@@ -91,7 +91,7 @@ static void large_replies_take_many_steps(void **state)
     for (; !execution_run(&x, &done); steps++) {
         assert_true(steps < 1000);
         assert_true(x.replies.len <= (size_t)steps * (2 << 20));
-        execution_settle(&x);
+        execution_begin(&x);
     }
     assert_true(steps > 10);
     assert_int_equal(replies_count(&done.replies), 200);
@@ -119,7 +119,7 @@ static void what_cannot_be_answered_is_not_executed(void **state)
     execution_add(&x, &e, 1);
     struct executed done;
     while (!execution_run(&x, &done))
-        execution_settle(&x);
+        execution_begin(&x);
     assert_true(done.replies.len <= 32 << 20);
     size_t offset = 0, integers = 0, delivered = 0, refused = 0;
     bool kept[VALUES];
@@ -147,7 +147,7 @@ static void what_cannot_be_answered_is_not_executed(void **state)
         offset = 0;
         assert_true(replies_next(&done.replies, &offset, &item));
         assert_int_equal(item.integer, kept[i]);
-        execution_settle(&x);
+        execution_begin(&x);
     }
     batch_builder_free(&b);
 }
@@ -175,7 +175,7 @@ static void work_without_replies_ends_a_step(void **state)
     batch_builder_free(&b);
     int steps = 1;
     for (; !execution_run(&x, &done); steps++)
-        execution_settle(&x);
+        execution_begin(&x);
     assert_true(steps >= 250); /* two at most in each */
 }
 
@@ -191,7 +191,7 @@ static void keys_in_order(uint64_t first_seed, uint64_t second_seed, char *out, 
         add(number, number, (const char *const[]){"SET", names[i], "1"}, 3, 1);
         batch_seed_stamp(&x.entries[x.count - 1].value, (struct seed){i == 0 ? first_seed : second_seed, 2});
         assert_true(execution_run(&x, &done));
-        execution_settle(&x);
+        execution_begin(&x);
     }
     number++;
     add(number, number, (const char *const[]){"KEYS", "*"}, 2, 1);
@@ -203,7 +203,7 @@ static void keys_in_order(uint64_t first_seed, uint64_t second_seed, char *out, 
             out[len++] = (char)item.bytes.ptr[0];
     out[len] = 0;
     assert_int_equal(len, sizeof names / sizeof names[0]);
-    execution_settle(&x);
+    execution_begin(&x);
 }
 
 /* The key of the state machine's hash is that of the first batch executed, whatever comes later, so all nodes have it. */
@@ -237,7 +237,7 @@ static void the_state_is_bounded(void **state)
     assert_true(execution_run(&x, &done));
     assert_true(replies_next(&done.replies, &offset, &item));
     assert_int_equal(item.tag, REPLY_INTEGER);
-    execution_settle(&x);
+    execution_begin(&x);
     number = 3;
     char *value = memory_new(900 * 1000, 1);
     memset(value, 'v', 900 * 1000 - 1);
@@ -284,7 +284,7 @@ static void tiny_limits_make_more_steps_of_it(void **state)
         struct executed done;
         add(1, 1, (const char *const[]){"INCR", "n"}, 2, 60);
         for (steps[i] = 1; !execution_run(&x, &done); steps[i]++)
-            execution_settle(&x);
+            execution_begin(&x);
         hashes[i] = x.state_hash;
     }
     assert_int_equal(hashes[0], hashes[1]);

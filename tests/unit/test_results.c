@@ -36,7 +36,7 @@ static void the_oldest_are_forgotten_at_the_next_settle(void **state)
     for (uint64_t slot = 1; slot <= 100; slot++)
         add(&r, slot, "x");
     assert_non_null(results_find(&r, 1)); /* valid until then */
-    results_settle(&r);
+    results_trim(&r);
     assert_null(results_find(&r, 96));
     assert_non_null(results_find(&r, 97));
     assert_non_null(results_find(&r, 100));
@@ -52,7 +52,7 @@ static void large_results_are_bounded_by_their_bytes(void **state)
     results_init(&r, 1000, 16 << 20);
     for (uint64_t slot = 1; slot <= 40; slot++) {
         results_set(&r, results_add(&r, slot), batch(slot), &big);
-        results_settle(&r);
+        results_trim(&r);
     }
     assert_true(r.bytes <= 16 << 20);
     assert_null(results_find(&r, 24));

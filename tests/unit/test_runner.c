@@ -354,7 +354,7 @@ static void what_finds_no_room_is_dropped(void **state)
 {
     (void)state;
     struct node_config with = nine_nodes(4);
-    with.limits.held = 2;
+    with.limits.withheld = 2;
     begin(with);
     runner_turn(runner, now); /* nothing to recover */
     struct outgoing messages[5];

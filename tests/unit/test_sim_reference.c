@@ -54,8 +54,8 @@ static void learners_come_to_the_same(void **state)
             const struct entry e = {.slot = number, .kind = ENTRY_COMMANDS, .value = batch_of(&b, number)};
             execution_add(&x, &e, 1);
             while (!execution_run(&x, &done))
-                execution_settle(&x);
-            execution_settle(&x);
+                execution_begin(&x);
+            execution_begin(&x);
             hash = reference_execute(r, &e.value);
         }
         assert_true((x.state_hash == hash) == (i < 4));
