@@ -1,4 +1,4 @@
-/* The cluster as Redis clients see it: one shard, all slots, whose master is the leader and whose replicas are the other nodes
+/* The cluster as Redis clients see it: one shard with all slots. Its master is the leader; its replicas are the other nodes
  * with a client port. So `redis-cli -c` and cluster clients find the leader by themselves. */
 #include <stdio.h>
 #include <string.h>
@@ -13,7 +13,8 @@ enum { NODE_NAME_SIZE = 41 };
 
 static bool is_wildcard(const char *host) { return strcmp(host, "0.0.0.0") == 0 || strcmp(host, "::") == 0; }
 
-/* Where clients reach a node. A wildcard is no place to go: the host under which nodes reach it stands in. */
+/* Where clients reach a node. A wildcard is not an address to connect to; the host under which nodes reach the node is used
+ * instead. */
 static const char *client_host(const struct config_node *n)
 {
     if (!is_wildcard(n->client.host))
@@ -21,7 +22,7 @@ static const char *client_host(const struct config_node *n)
     return is_wildcard(n->address.host) ? "" : n->address.host;
 }
 
-/* The port of a node; this one's may have been chosen by the system. */
+/* The port of a node. This node's may have been chosen by the system. */
 static uint16_t client_port(const struct client_server *s, const struct config_node *n)
 {
     return n->id == s->options.node ? s->port : n->client.port;
@@ -29,14 +30,15 @@ static uint16_t client_port(const struct client_server *s, const struct config_n
 
 static bool has_port(const struct config_node *n) { return n->client.host[0] != 0; }
 
-/* The node that leads, NULL when there is none that clients can reach. */
+/* The node that leads; NULL when there is none that clients can reach. */
 static const struct config_node *leader_of(const struct client_server *s)
 {
     const struct config_node *n = s->leader != 0 ? config_find(s->options.config, s->leader) : NULL;
     return n != NULL && has_port(n) ? n : NULL;
 }
 
-/* The slot of a command's first key, 0 for one without. What this state machine does not know has its key first. */
+/* The slot of a command's first key; 0 if it has none. A command that the state machine did not describe is taken to have
+ * its key first. */
 static uint32_t slot_of(const struct client_server *s, const struct bytes *args, size_t argc)
 {
     if (argc == 0)

@@ -1,4 +1,4 @@
-/* Commands that the port answers itself: those about the connection and about the server. Everything else is for the node. */
+/* Commands that the port answers itself: those about the connection and the server. All others are for the node. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -81,7 +81,7 @@ static void auth(struct client_connection *c, const struct bytes *args, size_t a
         resp_error_text(out, no_password);
 }
 
-/* Names have no blanks or control characters, so that CLIENT LIST can be read. */
+/* Names must not contain blanks or control characters, so that CLIENT LIST stays readable. */
 static bool set_word(char *to, size_t size, const struct bytes *arg, const char *what, struct resp_buffer *out)
 {
     char text[128];
@@ -185,9 +185,9 @@ static void reset(struct client_connection *c, const struct bytes *args, size_t 
 
 /* ---- Transactions ----
  *
- * There are none. But clients send MULTI, their commands and EXEC without waiting for what is said to MULTI: commands after it
- * that were executed would be half a transaction. So none is, up to EXEC or DISCARD, and these say what they say in Redis
- * after a transaction that could not be queued. */
+ * There are none. But clients send MULTI, their commands and EXEC without waiting for the reply to MULTI. If the commands
+ * after it were executed, that would be half a transaction. So none is executed up to EXEC or DISCARD, and those reply as in
+ * Redis after a transaction that could not be queued. */
 
 static void multi(struct client_connection *c, const struct bytes *args, size_t argc, struct resp_buffer *out)
 {
@@ -321,9 +321,9 @@ static void debug(struct client_connection *c, const struct bytes *args, size_t 
 
 static client_command_handler command;
 
-/* Who may ask, beyond the usual. */
+/* Which connections may use a command, beyond the usual ones. */
 enum {
-    FOR_OPERATORS = 1, /* also on a connection that was let in for operators */
+    FOR_OPERATORS = 1, /* also a connection that was let in for operators */
     ENDS_MULTI = 2,    /* also after a MULTI that was refused */
 };
 
@@ -375,7 +375,7 @@ uint32_t client_commands_index(const struct client_server *s, const struct bytes
     return index < 0 ? COMMAND_TABLE_MAX : (uint32_t)index;
 }
 
-/* Whether something forbids the command, `p` or (NULL) one for the node. If so, that is the answer. */
+/* Whether something forbids the command: `p`, or a command for the node if `p` is NULL. If so, that is the answer. */
 static bool is_refused(struct client_connection *c, const struct port_command *p)
 {
     unsigned may = p != NULL ? p->may : 0;
@@ -411,7 +411,7 @@ bool client_commands_answer(struct client_connection *c, const struct resp_reque
 
 /* ---- COMMAND ---- */
 
-/* Each name is answered with much more bytes than it has. */
+/* The reply to a name is much longer than the name. */
 enum { NAMES_MAX = 1024 };
 
 /* All commands in one numbering: those of the state machine, then those of the port. */
@@ -426,7 +426,7 @@ static struct command_info info_at(const struct client_server *s, size_t index)
 
 static size_t info_count(const struct client_server *s) { return s->machine_commands.len + PORT_COMMAND_COUNT; }
 
-/* The number of a command, -1 when there is none of this name. */
+/* The number of a command; -1 when no command has this name. */
 static int info_find(const struct client_server *s, const struct bytes *name)
 {
     uint64_t number = command_name(name->ptr, name->len);

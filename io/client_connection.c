@@ -1,9 +1,9 @@
 /* One client connection.
  *
- * Replies leave in the order of the requests. Each request takes a place in a ring; a reply whose turn it is goes straight
- * to the output, one that is early (a PING behind a SET) is held at its place.
+ * Replies leave in the order of the requests. Each request takes a place in a ring. A reply whose turn it is goes directly
+ * to the output. One that is early (a PING after a SET) waits in its place.
  *
- * An event (bytes were read, commands answered, output written) does its own part, and then client_connection_settle decides
+ * An event (bytes were read, commands answered, output written) does its own work. Then client_connection_update decides
  * what follows for the connection: whether it is read, whether its next request gets a turn, whether it is closed. */
 #include <stdio.h>
 
@@ -79,7 +79,7 @@ bool client_connection_promote(struct client_connection *c)
     return true;
 }
 
-/* Makes room for one more operator: whoever has been silent for longest goes. */
+/* Makes room for one more operator: the connection that has been silent for longest is closed. */
 static void refuse_oldest_operator(struct client_server *s)
 {
     struct client_connection *oldest = s->operators[0];
@@ -109,7 +109,7 @@ static void on_closed(uv_handle_t *handle)
     struct client_connection *c = handle->data;
     struct client_server *s = c->server;
     for (; c->head != c->tail; c->head++)
-        free(c->ring[c->head & (c->ring_size - 1)].held);
+        free(c->ring[c->head & (c->ring_size - 1)].early);
     free(c->ring);
     free(c->in);
     free(c->estimates);
@@ -148,13 +148,13 @@ struct client_connection *client_connection_find(const struct client_server *s, 
     return c != NULL && c->generation == generation ? c : NULL;
 }
 
-void client_connection_settle(struct client_connection *c)
+void client_connection_update(struct client_connection *c)
 {
     if (c->state == CLIENT_CLOSED)
         return;
     if (c->input == INPUT_ROOM && client_turns_has_room(c))
         client_turns_wait(c, c->charge);
-    client_input_settle(c);
+    client_input_update(c);
     bool over = c->state == CLIENT_FINISHING || (c->state == CLIENT_ENDED && c->input == INPUT_TAKEN);
     if (over && c->head == c->tail && c->out.len == 0 && !c->sending)
         client_connection_close(c);
@@ -167,7 +167,7 @@ void client_connection_finish(struct client_connection *c)
     c->state = CLIENT_FINISHING;
     client_turns_leave(c);
     c->input = INPUT_TAKEN;
-    client_connection_settle(c);
+    client_connection_update(c);
 }
 
 static void take_index(struct client_server *s, struct client_connection *c)
@@ -218,14 +218,14 @@ struct resp_buffer *client_connection_reply(struct client_connection *c, uint32_
     return &c->server->scratch;
 }
 
-/* Moves replies that have been held to the output, up to the next one that is missing. */
-static void release_held(struct client_connection *c)
+/* Moves early replies to the output, up to the next one that is missing. */
+static void release_early(struct client_connection *c)
 {
-    while (c->head != c->tail && place(c, c->head)->held != NULL) {
+    while (c->head != c->tail && place(c, c->head)->early != NULL) {
         struct client_pending *p = place(c, c->head);
-        resp_raw(&c->out, p->held, p->len);
-        c->held -= p->len + CLIENT_REQUEST_OVERHEAD;
-        free(p->held);
+        resp_raw(&c->out, p->early, p->len);
+        c->early -= p->len + CLIENT_REQUEST_OVERHEAD;
+        free(p->early);
         c->head++;
     }
 }
@@ -234,15 +234,15 @@ void client_connection_replied(struct client_connection *c, uint32_t position)
 {
     if (position == c->head) {
         c->head++;
-        release_held(c);
+        release_early(c);
         return;
     }
     struct resp_buffer *early = &c->server->scratch;
     struct client_pending *p = place(c, position);
-    p->held = memory_new(early->len, 1);
+    p->early = memory_new(early->len, 1);
     p->len = early->len;
-    memcpy(p->held, early->data, early->len);
-    c->held += p->len + CLIENT_REQUEST_OVERHEAD;
+    memcpy(p->early, early->data, early->len);
+    c->early += p->len + CLIENT_REQUEST_OVERHEAD;
     if (early->capacity > CLIENT_READ_SIZE)
         resp_buffer_close(early);
 }
@@ -255,7 +255,7 @@ void client_connection_error(struct client_connection *c, const char *what)
     c->server->statistics.errors++;
 }
 
-/* ---- What has happened to many ---- */
+/* ---- Events of many connections ---- */
 
 void client_connection_touch(struct client_connection *c)
 {
@@ -272,7 +272,7 @@ void client_connection_flush_all(struct client_server *s)
     for (size_t i = 0; i < s->dirty_count; i++) {
         s->dirty[i]->dirty = false;
         client_output_flush(s->dirty[i]);
-        client_connection_settle(s->dirty[i]);
+        client_connection_update(s->dirty[i]);
     }
     s->dirty_count = 0;
     client_turns_go_on(s);
@@ -307,5 +307,5 @@ void client_connection_accept(struct client_server *s, uv_stream_t *listener)
     }
     uv_tcp_nodelay(&c->tcp, 1);
     uv_tcp_keepalive(&c->tcp, 1, KEEPALIVE_S);
-    client_connection_settle(c);
+    client_connection_update(c);
 }

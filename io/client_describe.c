@@ -1,5 +1,5 @@
-/* What the client port knows of the commands of the state machine: what the node told it in its first turn. Before that, and of what
- * is not in the table, it takes a command to have its key first, and asks the node. */
+/* What the client port knows about the commands of the state machine: what the node told it in its first turn. Of other
+ * commands, and before that, it assumes that the key comes first, and asks the node. */
 #include <string.h>
 
 #include "core/formats/command_table.h"
@@ -9,7 +9,7 @@ static void take(struct client_server *s, const struct command_info *info)
 {
     uint64_t number = command_name(info->name.ptr, info->name.len);
     if (name_table_find(&s->machine_names, number) >= 0)
-        return; /* told twice */
+        return; /* the node told twice */
     size_t index = s->machine_commands.len++;
     struct command_info *known = &s->machine_infos[index];
     *known = *info;

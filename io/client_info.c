@@ -1,4 +1,4 @@
-/* INFO: sections of "key:value" lines as Redis has them, and one of our own; and the few CONFIG parameters that tools ask for. */
+/* INFO: sections of "key:value" lines as in Redis, and one of our own; and the few CONFIG parameters that tools ask for. */
 #include <stdio.h>
 #include <string.h>
 
@@ -15,7 +15,7 @@ static void server_section(struct client_server *s, struct resp_buffer *text)
                  (unsigned)sizeof(void *) * 8, (int)uv_os_getpid(), s->port);
 }
 
-/* Connections that are not read, because too much of theirs is waiting. */
+/* Connections that are not read because too much of their data is waiting. */
 static size_t count_paused(const struct client_server *s)
 {
     size_t paused = 0;
@@ -137,7 +137,7 @@ static size_t list_parameters(const struct client_server *s, struct parameter li
 
 static bool is_asked(const char *name, const struct bytes *patterns, size_t count)
 {
-    uint64_t steps = 16 * 1024; /* for all patterns: who asks with longer ones gets nothing */
+    uint64_t steps = 16 * 1024; /* for all patterns together; longer ones get an empty answer */
     for (size_t i = 0; i < count; i++)
         if (glob_match(patterns[i].ptr, patterns[i].len, (const uint8_t *)name, strlen(name), &steps) == GLOB_MATCHES)
             return true;

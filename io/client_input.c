@@ -1,11 +1,11 @@
 /* What clients send: reading, and taking requests from what was read.
  *
  * 1. All connections read into one buffer of the server. Only what is not taken is kept: the beginning of a request that has
- *    not arrived whole, and requests that have to wait (client_turns.c).
- * 2. Requests are taken as far as one turn allows. Then the connection waits for its next turn, so that nobody waits long for
- *    one who sends much, whoever answers it: the node, or the port itself.
+ *    not arrived completely, and requests that have to wait (client_turns.c).
+ * 2. Requests are taken as far as one turn allows. Then the connection waits for its next turn. So a client that sends much
+ *    does not keep others waiting, whether its requests go to the node or to the port itself.
  * 3. A connection that waits is read up to READ_AHEAD, and no further.
- * 4. What is no request, and what a browser sends, ends the connection; nothing that follows is taken. */
+ * 4. Bytes that are no request, and what a browser sends, end the connection. What follows them is not taken. */
 #include <poll.h>
 #include <stdio.h>
 
@@ -15,8 +15,7 @@
 enum {
     READ_AHEAD = 64 * 1024,
     READ_MIN = 16 * 1024,
-    TURN_WORK =
-        64 * 1024, /* of a turn: bytes of requests and replies, and for each request as much as a small one is worth */
+    TURN_WORK = 64 * 1024, /* of requests and replies in one turn; each request counts at least as much as a small one */
     REQUEST_WORK = 64,
 };
 
@@ -43,8 +42,9 @@ static void too_long(struct client_connection *c, const char *what)
     client_connection_error(c, text);
 }
 
-/* True when HTTP is spoken: a web page makes a browser, or a service that fetches for others, send commands within what is meant for a
- * web server. Its first line gives it away, whatever the method, or else the header that no request is without. */
+/* True when the client speaks HTTP: a web page can make a browser (or a service that fetches for others) send commands
+ * inside a request to a web server. The first line gives it away, whatever the method; or else the header that every request
+ * has. */
 static bool is_http(const struct resp_request *request, bool is_inline)
 {
     const struct bytes *words = request->args;
@@ -54,7 +54,7 @@ static bool is_http(const struct resp_request *request, bool is_inline)
     return is_inline && request->argc >= 3 && words[request->argc - 1].len > start.len && client_is_word(&start, "http/");
 }
 
-/* Takes the request, or lets it wait. False: it waits, or nothing more is taken of this connection. */
+/* Takes the request, or lets it wait. False: it waits, or nothing more is taken from this connection. */
 static bool take(struct client_connection *c, const struct resp_request *request, bool is_inline, size_t behind)
 {
     if (request->argc == 0)
@@ -93,7 +93,7 @@ static bool may_go_on(struct client_connection *c, uint64_t work)
     return true;
 }
 
-/* Takes requests one after the other; returns the bytes they took, and adds to `work`. */
+/* Takes requests one after the other. Returns the bytes that they had, and adds to `work`. */
 static size_t take_requests(struct client_connection *c, const uint8_t *data, size_t len, uint64_t *work)
 {
     struct client_server *s = c->server;
@@ -121,12 +121,12 @@ static size_t take_requests(struct client_connection *c, const uint8_t *data, si
     return at;
 }
 
-/* Keeps what is not taken, at the beginning of the connection's own buffer. */
+/* Keeps what was not taken, at the beginning of the connection's own buffer. */
 static void keep(struct client_connection *c, const uint8_t *rest, size_t len)
 {
     if (len > 0) {
         if (c->in_capacity < len) {
-            /* Never with bytes of c->in itself: those fit. */
+            /* Bytes of c->in itself never get here: they fit. */
             c->in = realloc(c->in, len);
             invariant(c->in != NULL);
             c->in_capacity = len;
@@ -141,18 +141,18 @@ static void keep(struct client_connection *c, const uint8_t *rest, size_t len)
     c->in_end = len;
 }
 
-/* Takes from `data`, which may be the connection's own buffer. */
+/* Takes requests from `data`, which may be the connection's own buffer. */
 static uint64_t take_from(struct client_connection *c, const uint8_t *data, size_t len)
 {
     uint64_t work = 0;
     size_t taken = take_requests(c, data, len, &work);
     bool over = c->state == CLIENT_FINISHING || c->state == CLIENT_CLOSED;
     if (!over && c->input != INPUT_TAKEN && c->in != NULL && data == c->in + c->in_at)
-        c->in_at += taken; /* it is moved when more is read */
+        c->in_at += taken; /* the rest is moved when more is read */
     else
         keep(c, data + taken, over ? 0 : len - taken);
     client_output_flush(c);
-    client_connection_settle(c);
+    client_connection_update(c);
     return work;
 }
 
@@ -172,7 +172,8 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
         *buf = uv_buf_init((char *)s->read_buffer + have, CLIENT_READ_SIZE);
         return;
     }
-    /* Room for the rest of the request, but not on the client's word alone: at most as much again as has come. */
+    /* Room for the rest of the request. But the client's word for its length is not trusted: at most as much again as has
+     * come. */
     size_t room = c->parser.wanted > have ? c->parser.wanted - have : have;
     room = room < have ? room : have;
     room = room > READ_MIN ? room : READ_MIN;
@@ -199,8 +200,8 @@ static void on_bytes(struct client_connection *c, const uint8_t *base, size_t le
         c->in_end += len;
     if (c->input != INPUT_TAKEN) {
         invariant(own);
-        client_output_flush(c); /* counts what was read */
-        client_connection_settle(c);
+        client_output_flush(c); /* updates the count of buffered bytes */
+        client_connection_update(c);
         return;
     }
     uint64_t commands = s->statistics.commands;
@@ -214,10 +215,10 @@ static void on_bytes(struct client_connection *c, const uint8_t *base, size_t le
 static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf)
 {
     struct client_connection *c = stream->data;
-    if (nread == UV_EOF) { /* what was asked is still answered */
+    if (nread == UV_EOF) { /* earlier requests are still answered */
         c->state = c->state == CLIENT_SERVED ? CLIENT_ENDED : c->state;
         client_turns_ended(c);
-        client_connection_settle(c);
+        client_connection_update(c);
     } else if (nread < 0) {
         client_connection_close(c);
     } else if (nread > 0) {
@@ -243,7 +244,7 @@ static bool should_read(const struct client_connection *c)
     return c->input == INPUT_TAKEN || (kept(c) < READ_AHEAD && !client_output_pressed(c->server));
 }
 
-void client_input_settle(struct client_connection *c)
+void client_input_update(struct client_connection *c)
 {
     bool read = should_read(c);
     if (read == c->reading)

@@ -1,6 +1,6 @@
-/* The inside of the client port, shared by its files:
+/* Declarations shared by the files of the client port:
  *   client_server.c       listening, batches in, answers out, closing
- *   client_turns.c        whose request is taken next, and what each client may have asked for
+ *   client_turns.c        whose request is taken next, and how much each client may have outstanding
  *   client_connection.c   one connection: its life, the order of its replies
  *   client_input.c        reading, and taking requests from what was read
  *   client_output.c       writing; clients that do not take their replies
@@ -18,10 +18,10 @@
 
 enum {
     CLIENT_READ_SIZE = 64 * 1024,
-    CLIENT_REST_MAX = 4 * 1024, /* of a request that has not arrived whole, up to which it is read on in the shared buffer */
+    CLIENT_REST_MAX = 4 * 1024, /* bytes of an incomplete request up to which reading goes on in the shared buffer */
     CLIENT_LISTENERS_MAX = 4,
-    CLIENT_REQUEST_OVERHEAD = 64,   /* what a waiting request, or a reply that is early, costs besides its bytes */
-    CLIENT_ASKED_MAX = 1024 * 1024, /* of reply bytes that one client has outstanding (client_turns.c) */
+    CLIENT_REQUEST_OVERHEAD = 64,   /* what a waiting request or an early reply costs beside its bytes */
+    CLIENT_ASKED_MAX = 1024 * 1024, /* reply bytes that one client may have outstanding (client_turns.c) */
     CLIENT_BUFFER_KEPT = 16 * 1024,
     CLIENT_ADDRESS_SIZE = 72,
     CLIENT_REDIS_MAJOR = 7,
@@ -33,9 +33,9 @@ struct client_origin {
     uint32_t connection;
     uint32_t generation; /* an index is used again, a generation is not */
     uint32_t position;
-    uint32_t bytes;   /* that stop waiting when it is answered */
-    uint32_t charge;  /* the reply bytes it was expected to ask for, */
-    uint8_t budget;   /* counted here: an enum turn_queue */
+    uint32_t bytes;   /* of the command; they stop waiting when it is answered */
+    uint32_t charge;  /* reply bytes that the command was expected to cause */
+    uint8_t budget;   /* where the charge is counted: an enum turn_queue */
     uint32_t command; /* its index in the server's `estimates` */
 };
 
@@ -51,45 +51,46 @@ struct client_gather {
 
 /* A reply's place in the order. */
 struct client_pending {
-    uint8_t *held; /* the encoded reply, when it came before its turn; NULL: not there yet */
+    uint8_t *early; /* the encoded reply, if it came before its turn; NULL: not there yet */
     size_t len;
 };
 
 enum client_state {
     CLIENT_SERVED,
-    CLIENT_ENDED,     /* it sends nothing more; what has come is still taken and answered */
+    CLIENT_ENDED,     /* it will send nothing more; what has come is still taken and answered */
     CLIENT_FINISHING, /* nothing more is taken; it is closed when all is answered and written */
     CLIENT_CLOSED,    /* uv_close has been called */
 };
 
-/* Where a connection is with the requests that have arrived. */
+/* What a connection's next request waits for. */
 enum client_input {
-    INPUT_TAKEN, /* all that are whole are taken */
-    INPUT_TURN,  /* the next one waits for its turn, in a queue of the server */
-    INPUT_ROOM,  /* the next one waits until this client's earlier ones are answered, or their replies taken */
+    INPUT_TAKEN, /* nothing: all complete requests are taken */
+    INPUT_TURN,  /* its turn, in a queue of the server */
+    INPUT_ROOM,  /* that this client's earlier requests are answered, or their replies taken */
 };
 
-/* Connections beyond client_connections_max are there for operators (client_server.h). */
+/* Connections beyond client_connections_max are for operators (client_server.h). */
 enum client_place { PLACE_REGULAR, PLACE_OPERATOR };
 
-/* After MULTI, which is refused, nothing is executed up to EXEC or DISCARD: clients send all of it at once. */
+/* After MULTI, which is refused, no command is executed up to EXEC or DISCARD: clients send all of them at once. */
 enum client_transaction { TRANSACTION_NONE, TRANSACTION_REFUSED };
 
-/* A client that has ended its sending may have gone, or may wait for its replies; one that has been answered since, and is still connected,
- * has not gone. */
+/* A client that has ended its sending may have gone, or may be waiting for its replies. One that was answered after that,
+ * and is still connected, has not gone. */
 enum client_presence { PRESENT, PERHAPS_GONE, PRESENT_AFTER_END };
 
-/* Connections whose next request waits for its turn, oldest first (client_turns.c). */
+/* Queues of connections whose next request waits for its turn, oldest first (client_turns.c). */
 enum turn_queue {
-    TURNS_LIGHT,  /* it asks for little */
-    TURNS_FIRST,  /* the client's first of a kind, and nothing behind it: large with others, but who knows with this one */
-    TURNS_HEAVY,  /* it asks for much */
-    TURNS_UNSURE, /* the same, of a client that has gone perhaps */
+    TURNS_LIGHT, /* the request asks for little */
+    /* the client's first request of a kind, with nothing after it: others' are large, this client's may not be */
+    TURNS_FIRST,
+    TURNS_HEAVY,  /* the request asks for much */
+    TURNS_UNSURE, /* the same, but the client may have gone */
     TURN_QUEUES
 };
 struct client_queue {
     struct client_connection *first, *last;
-    uint64_t asked; /* reply bytes that commands of this budget are expected to ask for, from gathering to the answer */
+    uint64_t asked; /* reply bytes that commands of this budget are expected to cause, from gathering to the answer */
 };
 
 struct client_connection {
@@ -98,7 +99,7 @@ struct client_connection {
     struct client_server *server;
     uint32_t index;
     uint32_t generation;
-    int version; /* of RESP */
+    int version; /* RESP version */
     enum client_state state;
     enum client_input input;
     enum client_place place;
@@ -109,20 +110,20 @@ struct client_connection {
     bool dirty;   /* in the server's list of connections to flush */
 
     struct resp_parser parser;
-    uint8_t *in; /* what has been read and not yet taken: bytes in_at to in_end */
+    uint8_t *in; /* bytes in_at to in_end have been read and not taken yet */
     size_t in_at;
     size_t in_end;
     size_t in_capacity;
 
-    struct client_queue *queue; /* with INPUT_TURN */
+    struct client_queue *queue; /* while the state is INPUT_TURN */
     struct client_connection *next, *previous;
     uint32_t charge;      /* of the request that waits; 0: not known, or it is not for the node */
-    enum turn_queue kind; /* where it would wait, when its charge is known */
-    bool unproven;        /* the last one looked at has not been answered to this client yet */
-    uint32_t in_flight;   /* commands gathered and not answered, */
-    uint64_t asked;       /* their charges, */
-    uint64_t waiting;     /* and their bytes */
-    uint32_t *estimates;  /* reply bytes of this client's commands, by index; 0: not asked yet */
+    enum turn_queue kind; /* the queue it would wait in, once its charge is known */
+    bool unproven;        /* no reply to the command looked at last has come to this client yet */
+    uint32_t in_flight;   /* commands gathered and not answered */
+    uint64_t asked;       /* the sum of their charges */
+    uint64_t waiting;     /* the sum of their bytes */
+    uint32_t *estimates;  /* reply bytes of this client's commands, by index; 0: not used yet */
 
     struct resp_buffer out;  /* to be written */
     struct resp_buffer sent; /* being written, from sent_at on, sent_len of it at a time */
@@ -132,13 +133,13 @@ struct client_connection {
     uint32_t ring_size;
     uint32_t head;
     uint32_t tail;
-    uint64_t held;     /* bytes held in the ring, CLIENT_REQUEST_OVERHEAD for each reply among them */
-    uint64_t buffered; /* what of this connection is counted in the server's `buffered` */
+    uint64_t early;    /* bytes of early replies in the ring, with CLIENT_REQUEST_OVERHEAD for each */
+    uint64_t buffered; /* how much of this connection is counted in the server's `buffered` */
 
     uint64_t opened_ms;
     uint64_t active_ms;
-    uint64_t moved_ms;                                                     /* when it last took some of what is `sent` */
-    char address[CLIENT_ADDRESS_SIZE], local_address[CLIENT_ADDRESS_SIZE]; /* once they are asked for */
+    uint64_t moved_ms;                                                     /* when it last took some of `sent` */
+    char address[CLIENT_ADDRESS_SIZE], local_address[CLIENT_ADDRESS_SIZE]; /* filled in when asked for */
     char name[64];
     char library_name[32];
     char library_version[32];
@@ -153,9 +154,9 @@ struct client_server {
     bool closing;
     uv_timer_t patience; /* for clients that do not take their last replies */
     uv_timer_t turns;    /* goes on with requests that have waited for their turn */
-    uv_timer_t unsure;   /* the same for those that have gone perhaps */
+    uv_timer_t unsure;   /* the same for clients that may have gone */
     uv_timer_t watch;    /* looks for clients that do not take their replies, while there may be some */
-    size_t handles;      /* listeners, timers and connections not yet closed */
+    size_t handles;      /* listeners, timers and connections that are not closed yet */
     void (*on_closed)(void *context);
     void *closed_context;
 
@@ -168,18 +169,18 @@ struct client_server {
     size_t operator_count;
 
     struct client_queue queues[TURN_QUEUES];
-    struct client_connection *served; /* whose turn it is; NULL: nobody's */
-    enum turn_queue serving;          /* and where it waited for it */
-    uint64_t unsure_ms;               /* no turn before that for those that have gone perhaps */
-    uint64_t work;                    /* done in turns since the loop has last come round, while some wait */
-    uint32_t *estimates;   /* reply bytes by command: what a client that has not yet asked is expected to ask for */
-    size_t gathered_count; /* commands that the node has not yet received, */
-    size_t gathered_bytes; /* and their bytes */
+    struct client_connection *served; /* the connection that has its turn; NULL: none */
+    enum turn_queue serving;          /* the queue in which it waited */
+    uint64_t unsure_ms;               /* before this time, clients that may have gone get no turn */
+    uint64_t work;                    /* done in turns in this iteration of the loop, while others wait */
+    uint32_t *estimates;   /* reply bytes by command: the estimate for a client that has not used the command yet */
+    size_t gathered_count; /* commands that the node has not received yet */
+    size_t gathered_bytes; /* the sum of their bytes */
     bool has_gone;         /* some of them may be of clients that have gone */
 
     struct client_gather *ready; /* full batches, oldest first */
     struct client_gather **ready_end;
-    struct client_gather *open; /* the one being filled; NULL: none */
+    struct client_gather *open; /* the batch being filled; NULL: none */
     struct client_gather *spare;
     size_t spare_count;
     struct client_gather **in_flight; /* NULL: a free place */
@@ -192,9 +193,9 @@ struct client_server {
 
     uint32_t leader;
     bool no_room;
-    bool forwards;      /* commands are the node's even while another leads */
-    uint64_t buffered;  /* bytes of requests that are not taken and of unread replies */
-    uint64_t logged_ms; /* when a connection could last not be accepted */
+    bool forwards;      /* the node takes commands even while another one leads */
+    uint64_t buffered;  /* bytes of requests not taken and of replies not read */
+    uint64_t logged_ms; /* when the log last said that a connection could not be accepted */
     struct client_server_statistics statistics;
 
     struct name_table port_names;
@@ -214,43 +215,43 @@ struct client_server {
 
 /* ---- client_connection.c ---- */
 
-/* Takes over a connection waiting at `listener`. */
+/* Takes over a connection that waits at `listener`. */
 void client_connection_accept(struct client_server *s, uv_stream_t *listener);
-/* The connection at an index if it is still the one of this generation, else NULL. */
+/* The connection at an index if it still has this generation; otherwise NULL. */
 struct client_connection *client_connection_find(const struct client_server *s, uint32_t index, uint32_t generation);
-/* The place of a request in the order of replies. */
+/* Takes the next place in the order of replies, and returns it. */
 uint32_t client_connection_expect(struct client_connection *c);
-/* Where to encode the reply for `position`; client_connection_replied must follow at once. */
+/* Where to encode the reply for `position`. client_connection_replied must follow directly. */
 struct resp_buffer *client_connection_reply(struct client_connection *c, uint32_t position);
 void client_connection_replied(struct client_connection *c, uint32_t position);
-/* An error as the reply to the request being taken: "ERR what". */
+/* Replies with an error, "ERR what", to the request being taken. */
 void client_connection_error(struct client_connection *c, const char *what);
 /* Puts a connection on the server's list for client_connection_flush_all. */
 void client_connection_touch(struct client_connection *c);
-/* Writes what is ready on all connections on the list; closes those that are done; takes requests that may go on. */
+/* Writes what is ready on all connections of the list, closes those that are done, and takes requests that may go on. */
 void client_connection_flush_all(struct client_server *s);
-/* Reads on or not, waits for its turn or not, closes or not: as is right after something has happened. */
-void client_connection_settle(struct client_connection *c);
-/* No more is taken: closes when everything is answered and written. */
+/* Decides, after an event, whether the connection is read, waits for its turn, or is closed. */
+void client_connection_update(struct client_connection *c);
+/* Takes nothing more, and closes when everything is answered and written. */
 void client_connection_finish(struct client_connection *c);
 /* Closes at once. */
 void client_connection_close(struct client_connection *c);
-/* Closes at once, and the log says why. */
+/* Closes at once; the log says why. */
 void client_connection_drop(struct client_connection *c, const char *why);
-/* A place among the regular connections for one that was let in for operators. False: there is none. */
+/* Gives a regular place to a connection that was let in for operators. False: there is none. */
 bool client_connection_promote(struct client_connection *c);
 /* "address:port" of the client; valid as long as the connection. */
 const char *client_connection_address(struct client_connection *c);
-/* The same of this end. */
+/* The same for this end. */
 const char *client_connection_local_address(struct client_connection *c);
 
 /* ---- client_input.c ---- */
 
-/* Starts or stops reading, whichever is right now. */
-void client_input_settle(struct client_connection *c);
-/* Takes requests that have been read, as many as one turn allows; returns how much work that was (see client_turns.c). */
+/* Starts or stops reading, as the connection's state requires. */
+void client_input_update(struct client_connection *c);
+/* Takes requests that have been read, as many as one turn allows. Returns the work that this was (see client_turns.c). */
 uint64_t client_input_turn(struct client_connection *c);
-/* What is known of the other end, where the system tells: also behind bytes that have not been read. */
+/* What the system knows of the other end, even if there are bytes that have not been read. */
 enum client_peer { PEER_THERE, PEER_SENDS_NO_MORE, PEER_GONE };
 enum client_peer client_input_peer(const struct client_connection *c);
 
@@ -258,61 +259,61 @@ enum client_peer client_input_peer(const struct client_connection *c);
 
 /* Reply bytes that the client has not taken. */
 uint64_t client_output_unread(const struct client_connection *c);
-/* Writes what is ready; brings the count of buffered bytes up to date. The connection may be closed afterwards. */
+/* Writes what is ready, and updates the count of buffered bytes. The connection may be closed afterwards. */
 void client_output_flush(struct client_connection *c);
 /* Called each second while `watch` runs. */
 void client_output_watch(uv_timer_t *watch);
-/* True when all that clients have waiting is more than client_bytes_all_max. */
+/* True when more than client_bytes_all_max is kept for all clients. */
 bool client_output_pressed(const struct client_server *s);
 
 /* ---- client_turns.c ---- */
 
 enum client_may { MAY_GO, MUST_WAIT_ITS_TURN, MUST_WAIT_FOR_ROOM };
 
-/* Whether a command for the node may be gathered now. Sets the connection's `charge` and `kind` to those of the command. So many bytes
- * have come `behind` it. */
+/* Whether a command for the node may be gathered now. Sets the connection's `charge` and `kind` to those of the command.
+ * `behind` is the number of bytes that have come after it. */
 enum client_may client_turns_may(struct client_connection *c, uint32_t command, size_t behind);
-/* The budget that a command is counted in which waits there. */
+/* The budget for a command that waits in this queue. */
 enum turn_queue client_turns_budget(enum turn_queue kind);
-/* Counts a command that is gathered, and one that is answered. */
+/* Count a command that is gathered, and one that is answered. */
 void client_turns_gathered(struct client_connection *c, const struct client_origin *o);
 void client_turns_answered(struct client_server *s, struct client_connection *c, const struct client_origin *o);
-/* Learns that a command was answered with so many bytes. `c` may be NULL. */
+/* Notes that a command was answered with so many bytes. `c` may be NULL. */
 void client_turns_learn(struct client_server *s, struct client_connection *c, uint32_t command, size_t bytes);
-/* The connection's next request waits for its turn, which is one of `charge` bytes (0: not known). */
+/* Queues the connection until its turn. Its next request costs `charge` bytes (0: not known). */
 void client_turns_wait(struct client_connection *c, uint32_t charge);
-/* The client sends no more, and may have gone. */
+/* The client will send nothing more, and may have gone. */
 void client_turns_ended(struct client_connection *c);
-/* It does not wait any more. */
+/* Removes the connection from its queue. */
 void client_turns_leave(struct client_connection *c);
-/* True when what the connection itself has outstanding lets its next request go on. */
+/* True when the connection's own outstanding commands leave room for its next request. */
 bool client_turns_has_room(const struct client_connection *c);
-/* Gives turns to connections that wait for one, as far as that goes now; what is left goes on by itself. */
+/* Gives turns to waiting connections, as many as possible now. A timer goes on with the rest. */
 void client_turns_run(struct client_server *s);
-/* The same, and the node hears when commands have been gathered. */
+/* The same, and tells the node when commands have been gathered. */
 void client_turns_go_on(struct client_server *s);
 void client_turns_on_timer(uv_timer_t *timer);
 
 /* ---- client_server.c ---- */
 
-/* A command for the node: into the batch being gathered, or an error reply (moved, down) at once. What it returns says whether
- * that was done; if not, the request has to wait. */
+/* A command for the node: it goes into the batch being gathered, or is answered at once with an error (moved, down). The
+ * result says whether that was done; if not, the request has to wait. */
 enum client_may client_server_command(struct client_connection *c, const struct resp_request *request, size_t behind);
 /* True when this node takes commands. */
 bool client_server_takes(const struct client_server *s);
-/* Called when a handle has closed; the last one frees the server once it is closing. */
+/* Called when a handle has closed. If the server is closing, the last one frees it. */
 void client_server_handle_closed(struct client_server *s);
 
 /* ---- client_commands.c ---- */
 
 void client_commands_init(struct client_server *s);
-/* The index of a command in `estimates`, which have room for a whole table and one more, for those that the state machine does not tell of:
- * connections are there before it has told of any. */
+/* The index of a command in `estimates`. They have room for a whole table, and one entry more for commands that the state
+ * machine has not described: connections may come before it has described any. */
 uint32_t client_commands_index(const struct client_server *s, const struct bytes *name);
-/* Answers the request if it is one of the port's own; false if it is for the node. The connection may be closed afterwards. */
+/* Answers the request if it is for the port itself; false if it is for the node. The connection may be closed afterwards. */
 bool client_commands_answer(struct client_connection *c, const struct resp_request *request);
 bool client_is_word(const struct bytes *arg, const char *word);
-/* "ERR unknown subcommand ..." in Redis' words. */
+/* "ERR unknown subcommand ...", with the same text as Redis. */
 void client_unknown_subcommand(struct resp_buffer *out, const char *command, const struct bytes *subcommand);
 /* printf to the end of a buffer, for texts of up to 1 KiB. */
 void client_print(struct resp_buffer *out, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -323,7 +324,7 @@ typedef void client_command_handler(struct client_connection *c, const struct by
                                     struct resp_buffer *out);
 client_command_handler client_info, client_config, client_cluster;
 
-/* The reply to a command that another node (0: nobody) has to execute. */
+/* The reply to a command that another node (0: none) has to execute. */
 void client_no_room(struct resp_buffer *out);
 void client_moved(struct client_server *s, const struct bytes *args, size_t argc, uint32_t leader, struct resp_buffer *out);
 

@@ -1,27 +1,27 @@
-/* What clients are sent, and what becomes of those that do not take it.
+/* What clients are sent, and what happens to those that do not take it.
  *
- * 1. What an event has added to the output is written with one system call. Only what the socket does not take then is left
- *    to libuv, a piece at a time, so that it shows whether the client takes any.
- * 2. A client with client_bytes_max of untaken replies is not served until it has taken some (client_turns.c): what it may
- *    hold beyond is what it had asked for by then.
- * 3. All that is kept for clients, requests and replies, is client_bytes_all_max. Beyond, only those are served who have
- *    nothing outstanding, and the client that holds most is closed if it has taken nothing for a while; a quarter beyond, at
- *    once.
+ * 1. What an event has added to the output is written with one system call. Only what the socket does not take is left to
+ *    libuv, in pieces, so that one can see whether the client takes any.
+ * 2. A client with client_bytes_max of untaken replies is not served until it has taken some (client_turns.c). It can have
+ *    more than that only by what it had already asked for.
+ * 3. All that is kept for clients, requests and replies, is client_bytes_all_max. Above that, only clients without
+ *    outstanding commands are served, and the client that has most is closed if it has taken nothing for a while. Above that
+ *    and a quarter, it is closed at once.
  * 4. A client that takes nothing for a minute is closed. */
 #include "core/base/memory.h"
 #include "io/client_internal.h"
 
 enum {
-    WRITE_MAX = 256 * 1024, /* in one write of libuv's */
+    WRITE_MAX = 256 * 1024, /* in one write of libuv */
     WATCH_MS = 1000,
-    PRESSED_MS = 1000, /* what "a while" is, with more than client_bytes_all_max */
+    PRESSED_MS = 1000, /* "a while" in 3. */
     STUCK_MS = 60 * 1000,
     RING_KEPT = 1024,
 };
 
 uint64_t client_output_unread(const struct client_connection *c)
 {
-    return c->out.len + (c->sent.len - c->sent_at) + c->held;
+    return c->out.len + (c->sent.len - c->sent_at) + c->early;
 }
 
 /* ---- What is kept for clients ---- */
@@ -30,10 +30,10 @@ static uint64_t all_bytes(const struct client_server *s) { return s->statistics.
 
 bool client_output_pressed(const struct client_server *s) { return all_bytes(s) >= s->options.config->client_bytes_all_max; }
 
-/* Memory of a buffer; what each idle connection keeps is not counted. */
+/* Memory of a buffer, without what every idle connection keeps. */
 static size_t memory_of(const struct resp_buffer *b) { return b->capacity > CLIENT_BUFFER_KEPT ? b->capacity : b->len; }
 
-/* The connection that holds most, of those of which nothing has been taken or has come since `idle_ms`. */
+/* The connection that has most, among those that have taken and sent nothing since `idle_ms`. */
 static struct client_connection *largest(const struct client_server *s, uint64_t idle_ms)
 {
     struct client_connection *found = NULL;
@@ -54,7 +54,7 @@ static void close_largest(struct client_server *s, uint64_t bytes_max, uint64_t 
         client_connection_drop(c, "it holds more than others, and all clients together more than client_bytes_all_max");
 }
 
-/* Places for replies are given back when many were needed and none is any more. */
+/* Frees places for replies when many were needed and none is any more. */
 static void shrink_ring(struct client_connection *c)
 {
     if (c->head != c->tail || c->ring_size <= RING_KEPT)
@@ -64,20 +64,21 @@ static void shrink_ring(struct client_connection *c)
     c->ring_size = 0;
 }
 
-/* Memory of places for replies beyond what each waiting request and each held reply is counted with, and what each idle connection keeps. */
+/* Memory of places for replies, without what is already counted for each waiting request and early reply, and without what
+ * every idle connection keeps. */
 static size_t memory_of_ring(const struct client_connection *c)
 {
     const size_t spare = c->ring_size - (c->tail - c->head);
     return c->ring_size > RING_KEPT ? spare * sizeof *c->ring : 0;
 }
 
-/* Brings the server's count of buffered bytes up to date. */
+/* Updates the server's count of buffered bytes. */
 static void account(struct client_connection *c)
 {
     struct client_server *s = c->server;
     uint64_t limit = s->options.config->client_bytes_all_max;
     shrink_ring(c);
-    uint64_t now = memory_of(&c->out) + memory_of(&c->sent) + c->held + c->in_capacity + memory_of_ring(c) +
+    uint64_t now = memory_of(&c->out) + memory_of(&c->sent) + c->early + c->in_capacity + memory_of_ring(c) +
                    resp_parser_bytes(&c->parser);
     bool more = now > c->buffered;
     s->buffered += now - c->buffered;
@@ -139,7 +140,7 @@ static void on_written(uv_write_t *write, int status)
         empty(&c->sent);
     }
     client_output_flush(c);
-    client_connection_settle(c);
+    client_connection_update(c);
     client_turns_go_on(c->server);
 }
 

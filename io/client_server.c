@@ -2,11 +2,11 @@
  *
  *   connections --turns--> open batch --full--> ready batches --receive--> in flight --reply--> connections
  *
- * A command is copied once, into the batch being gathered; beside it the batch notes where its reply goes. Few are gathered
- * ahead of the node; the others wait where they were read (client_turns.c). A batch is full at
- * batch_size commands or batch_bytes bytes, else it is cut when the node asks for it, so that load makes batches
- * large and idleness makes them prompt. A token names a place in the table of batches in flight, and a serial number that
- * tells an answer that comes twice. */
+ * A command is copied once, into the batch being gathered. Beside it the batch notes where its reply goes. Few commands are
+ * gathered ahead of the node; the others wait where they were read (client_turns.c). A batch is full at batch_size commands
+ * or batch_bytes bytes. Otherwise it ends when the node asks for it. So batches are large under load, and quick when there
+ * is little. A token names a place in the table of batches in flight, and a serial number by which an answer that comes
+ * twice is recognized. */
 #include "io/client_server.h"
 
 #include <netdb.h>
@@ -53,7 +53,7 @@ static void gather_release(struct client_server *s, struct client_gather *g)
     s->spare_count++;
 }
 
-/* The batch being gathered is full. */
+/* Closes the batch being gathered, which is full. */
 static void seal(struct client_server *s)
 {
     *s->ready_end = s->open;
@@ -78,7 +78,7 @@ static struct client_gather *take_ready(struct client_server *s)
     return g;
 }
 
-/* Takes out of a batch what was asked for by clients that have gone. */
+/* Removes from a batch the commands of clients that have gone. */
 static void drop_gone(struct client_server *s, struct client_gather *g)
 {
     struct batch_builder kept = {0};
@@ -100,7 +100,7 @@ static void drop_gone(struct client_server *s, struct client_gather *g)
     g->count = count;
 }
 
-/* The oldest batch that the node has not received, without what nobody waits for any more; NULL when there is none. */
+/* The oldest batch that the node has not received, without commands of clients that have gone. NULL when there is none. */
 static struct client_gather *take_wanted(struct client_server *s)
 {
     struct client_gather *g;
@@ -112,7 +112,7 @@ static struct client_gather *take_wanted(struct client_server *s)
         gather_release(s, g);
     }
     if (!client_server_waiting(s))
-        s->has_gone = false; /* nothing of theirs is left */
+        s->has_gone = false; /* none of their commands are left */
     return g;
 }
 
@@ -231,7 +231,7 @@ struct packet_list client_server_receive(struct client_server *s, uint64_t credi
 
 static void reply_unknown(struct resp_buffer *out) { resp_error_text(out, "UNKNOWN outcome"); }
 
-/* What an answer says to each command of its batch. */
+/* How the commands of one batch are answered. */
 struct verdict {
     uint8_t outcome;
     uint32_t leader;
@@ -239,7 +239,7 @@ struct verdict {
     size_t offset; /* of the next reply */
 };
 
-/* Encodes the reply to command number `index`. It is called for each in turn, also where nobody listens any more. */
+/* Encodes the reply to command number `index`. It must be called for each in turn, even if its client has gone. */
 static void encode_reply(struct client_server *s, struct verdict *v, uint32_t index, int version, struct resp_buffer *out)
 {
     switch (v->outcome) {
@@ -262,8 +262,8 @@ static void encode_reply(struct client_server *s, struct verdict *v, uint32_t in
     }
 }
 
-/* Learns how large the reply was. A command that was not executed because there was no room for its reply asks for much, however short
- * the error is that says so. */
+/* Notes how large the reply was. A command that was not executed because its reply had no room asks for much, however short
+ * its error is. */
 static void learn_size(struct client_server *s, struct client_connection *c, uint32_t command, const struct bytes *reply)
 {
     static const char refused[] = "-BUSY ";
@@ -344,7 +344,7 @@ void client_server_leader(struct client_server *s, uint64_t node, uint64_t round
     s->leader = node <= NODE_ID_MAX ? (uint32_t)node : 0;
     if (s->leader == s->options.node || (s->leader != 0 && s->forwards))
         return;
-    /* The node has not seen these yet: somebody else may have them. */
+    /* The node has not seen these yet: another life of it may still get them. */
     while (client_server_waiting(s))
         answer(s, take_ready(s), &(struct verdict){.outcome = OUTCOME_MOVED, .leader = s->leader});
     client_connection_flush_all(s);
@@ -375,7 +375,7 @@ static void on_connection(uv_stream_t *listener, int status)
 
 static void on_handle_closed(uv_handle_t *handle) { client_server_handle_closed(handle->data); }
 
-/* Where the system chose a port, the further addresses of the same name take the same one. */
+/* Where the system chose a port, further addresses of the same name take the same one. */
 static int listen_on(struct client_server *s, struct sockaddr *address)
 {
     uint16_t *port = address->sa_family == AF_INET6 ? &((struct sockaddr_in6 *)address)->sin6_port
@@ -411,7 +411,7 @@ static bool same_host(const struct sockaddr *a, const struct sockaddr *b)
     return ((const struct sockaddr_in *)a)->sin_addr.s_addr == ((const struct sockaddr_in *)b)->sin_addr.s_addr;
 }
 
-/* True when the lookup gave this address before: some give 127.0.0.1 twice for localhost. */
+/* True when the lookup gave this address before: some systems give 127.0.0.1 twice for localhost. */
 static bool listed_before(const struct addrinfo *list, const struct addrinfo *a)
 {
     for (; list != a; list = list->ai_next)
@@ -420,8 +420,8 @@ static bool listed_before(const struct addrinfo *list, const struct addrinfo *a)
     return false;
 }
 
-/* Listens on every address that the name has. One that this machine does not have is no error as long as another works;
- * a port in use always is. */
+/* Listens on every address of the name. An address that this machine does not have is no error as long as another one works.
+ * A port in use is always an error. */
 static bool listen_all(struct client_server *s, const struct endpoint *at, struct problem *problem)
 {
     char place[512];
@@ -514,7 +514,7 @@ static void server_free(struct client_server *s)
     free(s);
 }
 
-/* This timer stays as long as there are connections to wait for. */
+/* Closes a timer, unless there are connections to wait for. */
 static void close_timer_if_idle(struct client_server *s)
 {
     if (s->closing && s->statistics.connections == 0 && !uv_is_closing((uv_handle_t *)&s->patience))
@@ -534,7 +534,7 @@ void client_server_handle_closed(struct client_server *s)
         on_closed(context);
 }
 
-/* Clients have had their time to take the last replies. */
+/* Clients have had enough time to take their last replies. */
 static void on_patience_over(uv_timer_t *timer)
 {
     struct client_server *s = timer->data;

@@ -1,5 +1,5 @@
-/* The client port: RESP 2 and 3 over TCP (design section 6). Collects commands of all connections into batches, so that
- * nothing per command crosses into the node, and hands the replies out again. */
+/* The client port: RESP 2 and 3 over TCP. It collects commands of all connections into batches, so that the node is called
+ * for each batch and not for each command; and it hands out the replies. */
 #ifndef SYNOD_IO_CLIENT_SERVER_H
 #define SYNOD_IO_CLIENT_SERVER_H
 
@@ -11,9 +11,9 @@
 
 struct client_server;
 
-/* So many connections are accepted beyond client_connections_max. They are for operators: they may ask how the node is (INFO,
- * CLUSTER, CLIENT, COMMAND), and are closed with an error when they ask for anything else. When all of them are taken, the one
- * that has been silent for longest makes room. */
+/* How many connections are accepted beyond client_connections_max. They are for operators, who may ask about the node (INFO,
+ * CLUSTER, CLIENT, COMMAND). A connection that asks for anything else gets an error and is closed. When all are taken, the
+ * one that has been silent for longest is closed. */
 enum { CLIENT_CONNECTIONS_RESERVED = 8 };
 
 struct client_server_options {
@@ -22,48 +22,48 @@ struct client_server_options {
     struct logger *logger;
     /* Called on the loop's thread when commands have arrived. */
     void (*on_input)(void *context);
-    /* DEBUG FAULT PART KIND: NULL, or what is wrong with it (host/faults.h). NULL: DEBUG is refused. */
+    /* DEBUG FAULT PART KIND. Returns NULL, or what is wrong with it (host/faults.h). If this is NULL, DEBUG is refused. */
     const char *(*fault)(void *context, const char *part, const char *kind);
     /* The node's status, for INFO. */
     struct node_status (*status)(void *context);
     /* More INFO lines ("key:value\r\n"), or nothing; returns the bytes written. NULL: none. */
     size_t (*info)(void *context, char *out, size_t size);
-    /* After this time a client that takes nothing of what is written to it is closed. 0: a minute. */
+    /* A client that takes nothing for so long is closed. 0: a minute. */
     uint64_t stuck_ms;
     void *context;
 };
 
-/* Listens on the node's client address. Port in use is an error that says so. */
+/* Listens on the node's client address. A port in use is an error that says so. */
 bool client_server_open(struct client_server **out, uv_loop_t *loop, const struct client_server_options *options,
                         struct problem *problem);
 
-/* The port it listens on: the configured one, or the one the system chose where that is 0. */
+/* The port that it listens on: the configured one, or the one that the system chose if that is 0. */
 uint16_t client_server_port(const struct client_server *s);
 
-/* At most `credit` batches of what has arrived: id is the token to answer to, kind the number of commands, the words a
- * batch (core/formats/batch.h, header fields from 8 on zero). Valid until the next call. */
+/* At most `credit` of the batches that have arrived: id is the token to answer to, kind the number of commands, the words
+ * are a batch (core/formats/batch.h, header fields from 8 on zero). Valid until the next call. */
 struct packet_list client_server_receive(struct client_server *s, uint64_t credit);
-/* True when receive would give something. */
+/* True when client_server_receive would return something. */
 bool client_server_waiting(const struct client_server *s);
 
-/* Answers (wit/io.wit, client-server.reply): id the token, kind the outcome in the low byte and the leader above it,
- * the words packed replies. Replies to each connection leave in the order of its requests. */
+/* Answers (wit/io.wit, client-server.reply): id is the token, kind has the outcome in the low byte and the leader above it,
+ * the words are packed replies. Replies to each connection leave in the order of its requests. */
 void client_server_reply(struct client_server *s, const struct packet *answers, size_t count);
 
-/* Whoever received batches is gone: what it has not answered is answered with -UNKNOWN outcome. What it has not received
- * waits for the next one. */
+/* The life that received batches is gone. What it has not answered is answered with -UNKNOWN outcome. What it has not
+ * received waits for the next life. */
 void client_server_lost(struct client_server *s);
 
-/* The commands of the state machine, as the node tells them in its first turn (core/formats/command_table.h): what COMMAND answers, and
- * where a command has its key. False: not such a packet. */
+/* The commands of the state machine, as the node tells them in its first turn (core/formats/command_table.h): the basis of
+ * COMMAND, and of where a command has its key. False: not such a packet. */
 bool client_server_describe(struct client_server *s, const struct packet *commands);
 
-/* Who leads (0: nobody). While another node leads, commands are answered with -MOVED (or kept for the node when
- * `forward` is set); while nobody does, with -CLUSTERDOWN. */
+/* Tells which node leads (0: none). While another node leads, commands are answered with -MOVED, or kept for the node when
+ * `forward` is set. While none leads, they are answered with -CLUSTERDOWN. */
 void client_server_leader(struct client_server *s, uint64_t node, uint64_t round);
 
-/* Whether the node has room for records. While it has none, commands that it would have to propose itself are answered with -NOROOM,
- * and nothing of them is executed; another leader's commands go where they always go. */
+/* Tells whether the node has room for records. While it has none, commands that it would propose itself are answered with
+ * -NOROOM and not executed. Commands for another leader go where they always go. */
 void client_server_room(struct client_server *s, bool room);
 
 struct client_server_statistics {
@@ -71,7 +71,7 @@ struct client_server_statistics {
 };
 struct client_server_statistics client_server_statistics(const struct client_server *s);
 
-/* Stops accepting, answers what is still unanswered with -UNKNOWN outcome, flushes, closes; `on_closed` when done. */
+/* Stops accepting, answers with -UNKNOWN outcome what is still unanswered, flushes, and closes; then calls `on_closed`. */
 void client_server_close(struct client_server *s, void (*on_closed)(void *context), void *context);
 
 #endif

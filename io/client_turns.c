@@ -1,44 +1,43 @@
-/* Whose request is taken next, and how much each client may have asked for.
+/* Whose request is taken next, and how much each client may have outstanding.
  *
- * What commands ask for is not known before they are executed: a GET of twenty bytes may be answered with a megabyte. So the
- * port keeps an estimate for each client and command, the largest reply of late, and charges each command that is
- * gathered or in flight with it. A client whose first command of a kind this is gets the estimate of all clients; its own first
- * reply takes the place of that, so that nobody waits for long among those who ask for much because others do. Then:
+ * How much a command asks for is not known before it is executed: a GET of twenty bytes may be answered with a megabyte. So
+ * the port keeps an estimate for each client and command, the largest recent reply, and charges that to each command that is
+ * gathered or in flight. For a client's first command of a kind it uses the estimate over all clients. The client's own
+ * first reply replaces that, so that it does not wait for long in a heavy queue only because others ask for much. Then:
  *
- * 1. A client has commands outstanding whose charges are CLIENT_ASKED_MAX at most, or one command; and not more than COMMANDS_MAX of them, or
- *    UNPROVEN_MAX until it has been answered for the first time: what looks small may be large all the same, because others were
- *    answered with little, or it was so itself until now. More of its requests stay where
- *    they are: in its buffer, and behind that in the network. So what a client that goes away has not yet
- *    been given is not executed.
- * 2. All clients together have so much outstanding at most, commands that ask for much and those that ask for little counted
- *    apart: who asks for little never waits until those who ask for much are served.
- * 3. So many commands are gathered ahead of the node. Beyond, connections wait in a queue (one for those whose next request asks
- *    for much, one for the others), and each gets a turn of TURN_WORK before the first one gets its second.
- *    a. A client's first command of a kind, when others' are large, has a queue and a budget of its own as long as the client waits for
- *       its answer (it has sent nothing behind it): a new client of small values does not wait behind pipelines for large ones.
- *    b. Before one who asks for much gets its turn, the system is asked whether the client is still there, which its bytes do
- *       not tell while they are not read. Who is gone is closed. Who has only ended its sending may have gone or may wait for
- *       its replies. Of who has sent more than is read ahead not even that can be seen. Until they have been answered for the
- *       first time, such connections have a queue of their own, with UNSURE_BYTES_MS of replies: what nobody reads any more
- *       would take all that the node can do.
+ * 1. A client may have commands outstanding whose charges come to CLIENT_ASKED_MAX, or one command. There may be
+ *    COMMANDS_MAX of them, or UNPROVEN_MAX until it is answered for the first time: a command that looks small may still be
+ *    large, because the estimate comes from others or is out of date. Further requests stay where they are: in its buffer,
+ *    and then in the network. So if a client goes away, few of its commands have been executed for nothing.
+ * 2. All clients together may have a bounded amount outstanding. Commands that ask for much and those that ask for little
+ *    are counted separately, so a light command never waits for heavy ones.
+ * 3. A bounded number of commands is gathered ahead of the node. Beyond that, connections wait in a queue, one for heavy
+ *    requests and one for light ones. Each gets a turn of TURN_WORK before any gets a second one.
+ *    a. A client's first command of a kind, where those of others are large, has its own queue and budget, as long as the
+ *       client has sent nothing after it. So a new client of small values does not wait for pipelines of large ones.
+ *    b. Before a heavy request gets its turn, the system is asked whether the client is still there. Its bytes do not
+ *       tell, while they are not read. A client that has gone is closed. A client that has only ended its sending may
+ *       have gone, or may be waiting for its replies. If a client has sent more than is read ahead, not even that can be
+ *       seen. Until they are answered for the first time, such connections have a queue of their own, with
+ *       UNSURE_BYTES_MS of replies. Otherwise replies that no client reads would use up the node.
  * 4. A client that has not taken its replies waits until it has (client_output.c). */
 #include "core/base/memory.h"
 #include "io/client_internal.h"
 
 enum {
     ESTIMATE_START = 256 * 1024,
-    ESTIMATE_FADES = 16, /* an estimate loses so much of itself with each smaller reply: 1/16 */
+    ESTIMATE_FADES = 16, /* an estimate falls by 1/16 with each smaller reply */
     CHARGE_MIN = 256,
     LIGHT_MAX = 16 * 1024,
     COMMANDS_MAX = 1024,
     UNPROVEN_MAX = 4,
     GATHERED_COMMANDS_MIN = 4096,
     GATHERED_BYTES_MIN = 512 * 1024,
-    TURNS_MS = 1,                /* with 0 the loop would not look after others in between */
-    LOOK_WORK = 512,             /* what it is worth to ask the system about a client */
-    UNSEEN_MIN = 32 * 1024,      /* with so much unread the end of what a client sent may not have come yet */
-    UNSURE_BYTES_MS = 16 * 1024, /* of replies to those that have gone perhaps */
-    LOOP_WORK = 256 * 1024,      /* in one iteration of the loop: what others wait for takes several */
+    TURNS_MS = 1,                /* with 0 the loop would not serve others in between */
+    LOOK_WORK = 512,             /* what asking the system about a client counts as */
+    UNSEEN_MIN = 32 * 1024,      /* with so much unread, the end of a client's sending may not have arrived yet */
+    UNSURE_BYTES_MS = 16 * 1024, /* of replies to clients that may have gone */
+    LOOP_WORK = 256 * 1024,      /* in one iteration of the loop; what others wait for takes several iterations */
 };
 
 static const uint64_t asked_max[TURN_QUEUES] = {[TURNS_LIGHT] = 8 << 20, [TURNS_FIRST] = 1 << 20, [TURNS_HEAVY] = 1 << 20};
@@ -132,7 +131,7 @@ static bool port_has_room(const struct client_server *s, enum turn_queue kind, u
 
 static bool may_serve_unsure(const struct client_server *s) { return uv_now(s->loop) >= s->unsure_ms; }
 
-/* True when one would pass others that wait for the same. */
+/* True when this connection would overtake others that wait for the same. */
 static bool others_wait(const struct client_connection *c)
 {
     const struct client_server *s = c->server;
@@ -201,13 +200,14 @@ void client_turns_ended(struct client_connection *c)
     client_turns_wait(c, charge);
 }
 
-/* Who of those that ask for much: now and then one that has gone perhaps, for it may wait for its replies all the same. */
+/* Which heavy queue is next: now and then that of clients that may have gone, because they may still wait for their
+ * replies. */
 static enum turn_queue heavy_or_unsure(const struct client_server *s)
 {
     return s->queues[TURNS_UNSURE].first != NULL && may_serve_unsure(s) ? TURNS_UNSURE : TURNS_HEAVY;
 }
 
-/* The connection whose turn it is. NULL: none waits, or the node has to answer or receive something first. */
+/* The connection whose turn it is. NULL: none waits, or the node must answer or receive something first. */
 static struct client_connection *next_turn(const struct client_server *s, enum turn_queue kind)
 {
     kind = kind == TURNS_HEAVY ? heavy_or_unsure(s) : kind;
@@ -216,7 +216,7 @@ static struct client_connection *next_turn(const struct client_server *s, enum t
     return may ? c : NULL;
 }
 
-/* True when the client is there, as far as one can tell. If not, it is closed, or waits among those that have gone perhaps. */
+/* True when the client is there, as far as one can tell. If not, it is closed, or moved to those that may have gone. */
 static bool is_there(struct client_connection *c, enum turn_queue kind)
 {
     if (kind == TURNS_LIGHT)

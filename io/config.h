@@ -1,5 +1,5 @@
-/* The configuration of a cluster, as every node has it. host/config.h reads it from a file; io/config_packet.h passes it on to a
- * node in the sandbox. */
+/* The configuration of a cluster, as every node has it. host/config.h reads it from a file; io/config_packet.h passes it to
+ * a node in the sandbox. */
 #ifndef SYNOD_IO_CONFIG_H
 #define SYNOD_IO_CONFIG_H
 
@@ -10,7 +10,7 @@
 
 enum role { ROLE_COORDINATOR, ROLE_PROPOSER, ROLE_ACCEPTOR, ROLE_LEARNER };
 
-/* Which network a node has: who moves its frames, and over what. */
+/* Which network a node has: in the host or the guest, and over which protocol. */
 enum network_kind { NETWORK_HOST_TCP, NETWORK_HOST_UDP, NETWORK_GRPC, NETWORK_GUEST_TCP, NETWORK_GUEST_UDP };
 /* Where a part of a node runs: in the host, or in the sandbox with the node. */
 enum place { PLACE_HOST, PLACE_GUEST };
@@ -20,8 +20,8 @@ enum waiting { WAITING_EVENTS, WAITING_POLLING };
 struct endpoint {
     char host[256]; /* name or numeric address, IPv6 without brackets; empty: none */
     uint16_t port;
-    uint32_t line; /* of the file that it stands in; 0: in none */
-    char key[48];  /* there: "nodes[0].address" */
+    uint32_t line; /* of the file in which it is configured; 0: none */
+    char key[48];  /* its key there: "nodes[0].address" */
 };
 
 struct config_node {
@@ -34,7 +34,7 @@ struct config_node {
     uint8_t serializer;      /* enum place */
 };
 
-/* A node crashes when it gets to a slot: an experiment. */
+/* A slot at which a node crashes, for an experiment. */
 struct config_crash {
     uint32_t node;
     uint64_t slot;
@@ -49,33 +49,33 @@ struct config {
     char *file;
     char cluster[64];
     uint32_t log_level; /* enum log_level of core/runners/ports.h */
-    char *data;         /* absolute; node N lives in <data>/node-N */
+    char *data;         /* absolute; node N has <data>/node-N */
     struct config_node *nodes;
     size_t node_count;
     struct config_group *groups; /* every node is in exactly one */
     size_t group_count;
-    /* Everything of `settings:` that the node itself needs; node and incarnation are zero here. */
+    /* What the node itself needs of `settings:`; node and incarnation are zero here. */
     struct node_config node_config;
-    uint32_t batch_size;        /* commands a batch at most */
-    uint32_t batch_bytes;       /* bytes after which a batch is full */
-    uint32_t command_bytes_max; /* a single command at most */
+    uint32_t batch_size;        /* commands in a batch, at most */
+    uint32_t batch_bytes;       /* a batch of so many bytes is full */
+    uint32_t command_bytes_max; /* of a single command, at most */
     uint32_t frame_bytes_max;
     uint32_t client_connections_max;
-    uint64_t client_bytes_max;     /* of requests waiting, one client */
-    uint64_t client_bytes_all_max; /* of requests waiting, all clients */
+    uint64_t client_bytes_max;     /* of waiting requests, for one client */
+    uint64_t client_bytes_all_max; /* of waiting requests, for all clients */
     uint64_t peer_queue_bytes_max;
     uint64_t segment_bytes;
     uint64_t memory_bytes_max;   /* each component's linear memory */
     uint64_t turn_timeout;       /* microseconds of guest time a turn may take */
-    uint64_t turn_timeout_max;   /* microseconds up to which it is doubled after a life that needed longer */
+    uint64_t turn_timeout_max;   /* microseconds up to which it is doubled, after a life that needed more */
     uint64_t grace_period;       /* microseconds for a graceful stop */
-    uint32_t datagram_bytes_max; /* of a frame that UDP takes; longer ones go over TCP */
-    uint32_t restarts_max;       /* in a row, of a node that breaks, before its process ends; 0: none */
-    uint64_t restart_backoff;    /* microseconds before the second restart in a row; doubles, up to ten seconds */
+    uint32_t datagram_bytes_max; /* of a frame, for UDP; longer ones go over TCP */
+    uint32_t restarts_max;       /* restarts in a row of a node that breaks, until its process ends; 0: none */
+    uint64_t restart_backoff;    /* microseconds before the second restart in a row; doubles up to ten seconds */
     uint64_t ping_timeout;       /* microseconds without a sign of life after which a node counts as hung */
     uint8_t waiting;             /* enum waiting */
     uint64_t tick;               /* microseconds between turns of a node that polls */
-    bool debug_commands;         /* clients may order faults */
+    bool debug_commands;         /* clients may cause faults */
     bool demo_client;            /* the process of a node that takes commands sends it some */
     uint64_t demo_client_requests;
     struct config_crash *crashes;
@@ -85,16 +85,17 @@ struct config {
 /* Releases what the fields point to. */
 void config_close(struct config *config);
 
-/* The node with this id, NULL when there is none. */
+/* The node with this id; NULL when there is none. */
 const struct config_node *config_find(const struct config *config, uint32_t id);
-/* Where an endpoint of node `id` was configured, as errors begin: "FILE:LINE: key 'nodes[0].address'", or "node ID". */
+/* Where an endpoint of node `id` was configured, as the beginning of an error: "FILE:LINE: key 'nodes[0].address'", or "node
+ * ID". */
 void config_place(const struct config *config, uint32_t id, const struct endpoint *endpoint, char *out, size_t size);
 /* The group that hosts this node. */
 const struct config_group *config_group_of(const struct config *config, uint32_t id);
 const char *role_name(uint8_t role);
-/* "host-tcp" and the like. */
+/* The name in the configuration, "host-tcp" for instance. */
 const char *network_name(uint8_t network);
-/* Whether the node brings its own loop, for its network is in the sandbox. */
+/* Whether the node runs its own loop, because its network is in the sandbox. */
 static inline bool config_network_in_guest(const struct config_node *node)
 {
     return node->network == NETWORK_GUEST_TCP || node->network == NETWORK_GUEST_UDP;

@@ -1,7 +1,8 @@
 /* A node's settings as bytes.
  *
  *     magic          8  "SN01" and zeros; the digits are the version
- *     configuration     CONFIG_FRAME_WORDS words, as core/formats/config_frame.h packs them; its node is the one that is told
+ *     configuration     CONFIG_FRAME_WORDS words, as core/formats/config_frame.h packs them; its node is the one that is
+ *     told
  *     numbers           one word each, in the order of the table below
  *     exclusive      8  0 or 1
  *     cluster, data, folder
@@ -12,8 +13,8 @@
  *     crashes        8  how many there are; for each the slot, one word
  *     checksum       8  XXH64 of all bytes before it
  *
- * Everything is a multiple of 8 bytes long, so that the words alone tell the length: a file holds just them. Where in which file an
- * endpoint was configured stays behind, for the node does not see that file. */
+ * Everything is a multiple of 8 bytes long, so the words alone tell the length: a file contains only them. The file and line
+ * of an endpoint are not included, because the node does not see that file. */
 #include "io/config_packet.h"
 
 #include "core/base/checksum.h"
@@ -157,7 +158,7 @@ struct packet config_packet_encode(const struct node_settings *settings)
 
 /* ---- Unpacking ---- */
 
-/* A number that is at most `max`; a larger one fails and gives 0. */
+/* A number that is at most `max`. A larger one fails and gives 0. */
 static uint64_t read_number(struct read_cursor *in, uint64_t max)
 {
     const uint64_t value = cursor_read_u64(in);
@@ -167,7 +168,7 @@ static uint64_t read_number(struct read_cursor *in, uint64_t max)
     return 0;
 }
 
-/* A text of at most `max` bytes, none of them zero, in place; NULL when there is none such. */
+/* A text of at most `max` bytes, none of them zero, in place. NULL: there is none. */
 static const uint8_t *read_text(struct read_cursor *in, size_t max, size_t *len)
 {
     *len = (size_t)read_number(in, max);
@@ -178,7 +179,7 @@ static const uint8_t *read_text(struct read_cursor *in, size_t max, size_t *len)
     return in->failed ? NULL : text;
 }
 
-/* A text into `size` bytes that are zero. */
+/* A text into `size` bytes that are zero beforehand. */
 static void read_text_into(struct read_cursor *in, char *to, size_t size)
 {
     size_t len;
@@ -187,7 +188,7 @@ static void read_text_into(struct read_cursor *in, char *to, size_t size)
         memcpy(to, text, len);
 }
 
-/* A text of any length, allocated; NULL: it is empty, or there is none. */
+/* A text of any length, allocated. NULL: it is empty, or there is none. */
 static char *read_text_new(struct read_cursor *in)
 {
     size_t len;
@@ -220,7 +221,7 @@ static void read_node(struct read_cursor *in, struct config_node *node)
         cursor_fail(in);
 }
 
-/* The nodes, whose ids must differ; `self` must be one of them. */
+/* The nodes. Their ids must differ, and `self` must be one of them. */
 static void read_nodes(struct read_cursor *in, struct config *config, uint32_t self)
 {
     node_set ids = 0;
@@ -245,7 +246,7 @@ static void read_crashes(struct read_cursor *in, struct config *config, uint32_t
         config->crashes[i] = (struct config_crash){.node = node, .slot = cursor_read_u64(in)};
 }
 
-/* Returns the node that is told. */
+/* Returns the node that the packet is for. */
 static uint32_t read_node_config(struct read_cursor *in, struct node_config *node_config)
 {
     uint64_t words[CONFIG_FRAME_WORDS];

@@ -2,13 +2,13 @@
  *
  *   lock       held exclusively while a process uses the folder; its text is that process' id, and empty after a good end
  *   lease      there while a node in a sandbox uses the folder, see io/lease.c
- *   identity   whose folder this is, and how often it was opened; rewritten by each open
+ *   identity   which node's folder this is, and how often it was opened; rewritten by each open
  *   peers      the instance id that each other node had when it was first heard of, and the newest of its lives
- *   expelled   there if other nodes said that this folder is an older copy, or is used twice: it is opened no more
+ *   expelled   there if other nodes said that this folder is an older copy, or is used twice: then it cannot be opened
  *   journal-*  see io/journal_store.h
  *
- * identity and peers are text, so that an operator can read them, and end with the XXH64 of all bytes before the line
- * `checksum`. A reader writes what it understood again and compares: a file with one byte changed, added or missing is
+ * identity and peers are text, so that an operator can read them. They end with the XXH64 of all bytes before the line
+ * `checksum`. A reader writes again what it understood, and compares: a file with one byte changed, added or missing is
  * corrupt.
  *
  *   synod-identity 4                              the 4 is the version of the format
@@ -21,19 +21,19 @@
  *   checksum 8d1f5a0c33e29b74
  *
  *   synod-peers 4
- *   1 6b1c... 7 90ab12cd                          node, its instance id, its newest life: incarnation and nonce; in the order of
- *                                                 the nodes
+ *   1 6b1c... 7 90ab12cd                          node, its instance id, its newest life: incarnation and nonce; in the
+ *                                                 order of the nodes
  *   checksum ...
  *
  * A file is replaced by writing a temporary one, syncing it, renaming it and syncing the folder: after a crash at any
  * point the folder holds the old file or the new one. A boot counts only when its number is durable, so no two lives of
  * a node share an incarnation (P1).
  *
- * Two nodes must never use one folder. Processes lock it. A node in a sandbox under a host that is not ours cannot, and keeps
- * a lease. Each sees the other: a process that has the lock looks for a lease and watches it, and a node that wants a lease is
- * refused where the lock's text is not empty, and looks again after it has written its lease. Whoever is second sees the
- * first; should they come at the same time, the process stays. A process that was killed leaves the text, and nobody in a
- * sandbox can know that it is dead: that node is refused, and told what to do. Processes need no text, for they ask
+ * Two nodes must never use one folder. Processes lock it. A node in a sandbox under another host than ours cannot lock, and
+ * keeps a lease. Each sees the other. A process that has the lock looks for a lease and watches it. A node that wants a
+ * lease is refused if the lock's text is not empty, and looks again after it has written its lease. So the second one sees
+ * the first. If both come at the same time, the process stays. A process that was killed leaves its text, and a node in a
+ * sandbox cannot tell that it is dead: the node is refused, and told what to do. Processes ignore the text, because they ask
  * the lock. */
 #include "io/data_folder.h"
 
@@ -51,11 +51,11 @@ enum {
     FORMAT_VERSION = 4,
     INSTANCE_BYTES = 16,
     INSTANCE_TEXT = 2 * INSTANCE_BYTES + 1,
-    TEXT_MAX = 4096, /* 63 peers of 56 bytes and some */
+    TEXT_MAX = 4096, /* 63 peers of 56 bytes, and a little */
     SEAL_BYTES = sizeof "checksum 0123456789abcdef\n" - 1,
 };
 
-/* Nothing of a node that was never heard: no incarnation is 0. */
+/* A peer that was never heard is all zero: no incarnation is 0. */
 struct peer {
     uint8_t instance[INSTANCE_BYTES];
     uint32_t incarnation, nonce;
@@ -71,9 +71,9 @@ struct data_folder {
     char *path;
     struct files files; /* with `path` */
     enum data_folder_guard guard;
-    int lock;           /* held, by this guard; -1: not yet */
-    struct lease lease; /* held, by this guard; without a path: not yet */
-    bool lease_left;    /* by somebody before */
+    int lock;           /* held by this guard; -1: not yet */
+    struct lease lease; /* held by this guard; without a path: not yet */
+    bool lease_left;    /* by an earlier holder */
     struct identity identity;
     char governed[GOVERNED_TEXT_MAX];
     struct peer peers[NODE_ID_MAX + 1];
@@ -101,7 +101,7 @@ static bool instance_read(const char *text, uint8_t instance[INSTANCE_BYTES])
     return true;
 }
 
-/* Adds the last line. Returns the length of the whole. */
+/* Adds the last line. Returns the length of the whole text. */
 static size_t text_seal(char *text, size_t len)
 {
     return len + (size_t)snprintf(text + len, TEXT_MAX - len, "checksum %016" PRIx64 "\n", checksum(text, len, 0));
@@ -131,7 +131,7 @@ static size_t peers_print(const struct peer *peers, char *text)
     return text_seal(text, len);
 }
 
-/* What stands between `at`, the end of the line before, and the seal. */
+/* The lines between `at`, the end of the line before, and the checksum. */
 static bool governed_read(const char *text, size_t len, size_t at, char governed[GOVERNED_TEXT_MAX])
 {
     const size_t begin = at + 1;
@@ -195,7 +195,7 @@ static bool write_file(const struct files *f, const char *path, const char *name
     return ok;
 }
 
-/* Replaces file `name` in the folder so that it holds `text` whatever happens; see the top. */
+/* Replaces the file `name` of the folder, so that at any moment it has the old text or `text`; see the top. */
 static bool replace_file(const struct files *f, const char *name, const char *text, size_t len, struct problem *problem)
 {
     char temporary[64];
@@ -212,8 +212,8 @@ static bool replace_file(const struct files *f, const char *name, const char *te
     return ok;
 }
 
-/* Reads a file of the folder into `text` (TEXT_MAX bytes, zero-terminated) and checks its format's name and version.
- * `*found` is false, without an error, where there is none. */
+/* Reads a file of the folder into `text` (TEXT_MAX bytes, zero-terminated) and checks the name and version of its format. If
+ * there is no file, `*found` is false without an error. */
 static bool read_file(const struct files *f, const char *name, char *text, size_t *len, bool *found, struct problem *problem)
 {
     char pattern[64];
@@ -258,7 +258,7 @@ static int look_for_identity(const struct files *f)
     return size < 0 ? (int)size : 0;
 }
 
-/* Locks the folder until the lock is given back; -1 with a problem. */
+/* Locks the folder until the lock is given back. -1: a problem. */
 static int lock_folder(const struct files *f, struct problem *problem)
 {
     char holder[32] = "";
@@ -317,7 +317,7 @@ static void look_for_stranger(void *context, const char *name)
     snprintf(s->name, sizeof s->name, "%s", name);
 }
 
-/* Refuses a folder that holds anything but the remains of a formatting that was cut short. */
+/* Refuses a folder that contains anything except the remains of a formatting that was cut short. */
 static bool check_empty(const struct files *f, struct problem *problem)
 {
     struct stranger stranger = {0};
@@ -386,7 +386,7 @@ static bool not_formatted(const char *path, uint32_t node, struct problem *probl
     return problem_set(problem, EXIT_DATA, "%s is not formatted: run synod init --config FILE --node %u", path, node);
 }
 
-/* Makes one boot more durable. */
+/* Counts one boot more, durably. */
 static bool count_boot(struct data_folder *f, struct problem *problem)
 {
     struct identity next = f->identity;
@@ -415,7 +415,7 @@ static bool check_not_expelled(const struct files *f, struct problem *problem)
                f->path, f->path);
 }
 
-/* Others know a life of this node that the folder knows nothing of: it is a copy. Should this not get to the disk, they say it again. */
+/* Others know a life of this node that the folder does not: it is a copy. If this is not written, they will say it again. */
 static void expel(struct data_folder *f)
 {
     struct problem problem;
@@ -424,7 +424,7 @@ static void expel(struct data_folder *f)
     replace_file(&f->files, "expelled", text, text_seal(text, (size_t)len), &problem);
 }
 
-/* With the folder guarded: the identity of a folder that belongs to this node. */
+/* Reads the identity of a folder that must belong to this node. The folder is guarded. */
 static bool read_own_identity(const struct files *f, const char *cluster, uint32_t node, struct identity *id,
                               char governed[GOVERNED_TEXT_MAX], struct problem *problem)
 {
@@ -438,7 +438,7 @@ static bool read_own_identity(const struct files *f, const char *cluster, uint32
                        id->node, id->cluster, node, cluster);
 }
 
-/* Refuses other governed settings than those in the folder. */
+/* Refuses governed settings that differ from those in the folder. */
 static bool check_governed(const struct files *f, const char *before, const char *now, uint32_t node,
                            struct problem *problem)
 {
@@ -453,7 +453,7 @@ static bool check_governed(const struct files *f, const char *before, const char
         f->path, c.key, c.before, c.now, node);
 }
 
-/* With the folder guarded: whose it is, and the next boot. */
+/* Checks whose folder it is, and counts the next boot. The folder is guarded. */
 static bool boot(struct data_folder *f, const char *cluster, uint32_t node, const char *governed, struct problem *problem)
 {
     return read_own_identity(&f->files, cluster, node, &f->identity, f->governed, problem) &&
@@ -463,7 +463,7 @@ static bool boot(struct data_folder *f, const char *cluster, uint32_t node, cons
 
 /* ---- Guards ---- */
 
-/* Locks the folder, and sees to it that no node in a sandbox has it. -1 with a problem. */
+/* Locks the folder, and makes sure that no node in a sandbox has it. -1: a problem. */
 static int lock_and_clear(const struct files *f, bool *lease_left, struct problem *problem)
 {
     int lock = lock_folder(f, problem);
@@ -473,7 +473,7 @@ static int lock_and_clear(const struct files *f, bool *lease_left, struct proble
     return -1;
 }
 
-/* Refuses when the lock's text is that of a process. */
+/* Refuses when the lock's text names a process. */
 static bool check_unlocked(const struct files *f, struct problem *problem)
 {
     char holder[32] = "";
@@ -522,7 +522,7 @@ const char *data_folder_notice(const struct data_folder *folder) { return notice
 
 /* ---- Opening and closing ---- */
 
-/* Asked before anything is guarded, so that nothing is left in a folder that is not ours. */
+/* To be called before anything is guarded, so that nothing is left in a folder that is not ours. */
 static bool check_formatted(const struct files *f, uint32_t node, struct problem *problem)
 {
     int error = look_for_identity(f);
@@ -531,7 +531,7 @@ static bool check_formatted(const struct files *f, uint32_t node, struct problem
     return error == 0 || problem_set(problem, EXIT_DATA, "%s: %s", f->path, strerror(-error));
 }
 
-/* Another node's folder is left for the node to refuse. */
+/* If the folder is another node's, the node will refuse it, so that is not checked here. */
 static bool check_governed_in(const struct files *f, uint32_t node, const char *governed, struct problem *problem)
 {
     struct identity id;
@@ -650,7 +650,7 @@ const struct identity *data_folder_identity(const struct data_folder *folder) { 
 
 const char *data_folder_path(const struct data_folder *folder) { return folder->path; }
 
-/* Of a life that is not the one known. */
+/* Judges a life that is not the one known. */
 static enum peer_verdict judge_life(const struct peer *known, const struct frame_origin *peer)
 {
     if (peer->incarnation == 0 || peer->incarnation < known->incarnation)

@@ -10,10 +10,10 @@ enum {
     RETRY_MIN_MS = 50,
     RETRY_MAX_MS = 1000,
     CONNECT_PATIENCE_MS = 2000,
-    REDIAL_AFTER_MS = 200,        /* a dial this old is begun anew when the peer shows up */
-    STABLE_AFTER_MS = 1000,       /* a connection that lasted this long starts the backoff again from its minimum */
-    UNACKNOWLEDGED_MAX_MS = 5000, /* sent and never acknowledged: the connection is dead */
-    QUIET_ATTEMPTS = 4, /* dials before a log line says that a peer is out of reach: it may just be starting, too */
+    REDIAL_AFTER_MS = 200,        /* when the peer shows up, a dial older than this is begun again */
+    STABLE_AFTER_MS = 1000,       /* after a connection that lasted so long, the backoff starts again at its minimum */
+    UNACKNOWLEDGED_MAX_MS = 5000, /* unacknowledged for so long: the connection is dead */
+    QUIET_ATTEMPTS = 4,           /* dials before the log says that a peer is out of reach: it may just be starting */
 };
 
 static void dial(struct dialer *d);
@@ -134,7 +134,7 @@ static void on_resolved(uv_getaddrinfo_t *resolve, int status, struct addrinfo *
     if (!n->closing && status != 0)
         dialer_failed(d, uv_strerror(status));
     if (!n->closing && status == 0) {
-        /* A name with several addresses: another one each time. */
+        /* A name may have several addresses: another one each time. */
         uint32_t count = 0;
         for (const struct addrinfo *a = found; a != NULL; a = a->ai_next)
             count++;
@@ -150,7 +150,7 @@ static void on_resolved(uv_getaddrinfo_t *resolve, int status, struct addrinfo *
     network_released(n);
 }
 
-/* Addresses are looked up again at each dial: a name may have moved. Numeric ones cost no thread. */
+/* Looks addresses up again at each dial, because a name may have moved. Numeric ones cost no thread. */
 static void dial(struct dialer *d)
 {
     struct network *n = d->network;
@@ -186,7 +186,7 @@ void dialer_open(struct dialer *d, const struct dialer_operations *operations, s
     uv_timer_init(network->loop, &d->timer);
     network->open++;
     if (network->options.sends)
-        uv_timer_start(&d->timer, on_retry, 0, 0); /* the first dial belongs to the loop's first iteration */
+        uv_timer_start(&d->timer, on_retry, 0, 0); /* the first dial is made in the loop's first iteration */
 }
 
 void dialer_retry(struct dialer *d)

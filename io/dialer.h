@@ -1,10 +1,10 @@
-/* A TCP connection that this node keeps trying to have to another node, to send on.
+/* A TCP connection to another node, to send on, which this node makes again whenever it ends.
  *
  *   WAITING --timer, or the peer dials us--> RESOLVING --address--> CONNECTING --connected--> CONNECTED
  *      ^------------- any failure; 50 ms doubling to 1 s, and up to a quarter more ---------------'
  *
- * The extra quarter is a hash of who dials whom for the how-manieth time: nodes that lost each other at one moment do not
- * come back at one moment, and yet the same run gives the same times. */
+ * The extra quarter is a hash of the two nodes and the number of the attempt. So nodes that lost each other at the same
+ * moment do not come back at the same moment, and still the same run gives the same times. */
 #ifndef SYNOD_IO_DIALER_H
 #define SYNOD_IO_DIALER_H
 
@@ -12,8 +12,8 @@
 
 struct dialer;
 
-/* A part of the owner's struct for a connection. It outlives its dialer's interest in it until libuv has called everything
- * back. */
+/* The first part of the owner's struct for a connection. It stays until libuv has made all its callbacks, which may be later
+ * than its dialer needs it. */
 struct dialed {
     uv_tcp_t tcp; /* its `data` is this struct */
     uv_connect_t connect;
@@ -25,9 +25,9 @@ struct dialed {
 struct dialer_operations {
     /* Memory for a connection, zeroed. */
     struct dialed *(*make)(void);
-    /* The dialer's connection can be used. */
+    /* The dialer's connection is ready for use. */
     void (*connected)(struct dialer *d);
-    /* Frees the connection, with which libuv is done. */
+    /* Frees the connection; libuv is done with it. */
     void (*release)(struct dialed *c);
 };
 
@@ -37,26 +37,26 @@ enum dialer_state { DIALER_WAITING, DIALER_RESOLVING, DIALER_CONNECTING, DIALER_
 struct dialer {
     const struct dialer_operations *operations;
     struct network *network;
-    const struct config_node *config; /* whom it dials */
+    const struct config_node *config; /* the node that it dials */
     enum dialer_state state;
-    uint32_t attempt; /* dials in a row that came to nothing */
+    uint32_t attempt; /* dials in a row that failed */
     bool was_connected;
-    bool refused; /* the last time, by the peer: going on trying is no news */
+    bool refused; /* by the peer, the last time: further attempts are not logged */
     struct dialed *connection;
-    uv_timer_t timer; /* WAITING: until the next dial; CONNECTING: patience */
+    uv_timer_t timer; /* WAITING: until the next dial; CONNECTING: the time-out */
     uv_getaddrinfo_t resolve;
 };
 
-/* The dialer of this node; it dials if the network sends. */
+/* Opens a dialer to this node. It dials only if the network sends. */
 void dialer_open(struct dialer *d, const struct dialer_operations *operations, struct network *network,
                  const struct config_node *config);
-/* The connection came to an end that this node did not want. */
+/* The connection ended, and this node did not want that. */
 void dialer_failed(struct dialer *d, const char *why);
-/* The same, since the peer does not listen to this node; that is logged already. */
+/* The same, because the peer refuses this node; that is logged already. */
 void dialer_refused(struct dialer *d);
-/* The peer has just connected to us: it is there, so dial now instead of waiting. */
+/* The peer has just connected to us, so it is there: dials now instead of waiting. */
 void dialer_retry(struct dialer *d);
-/* Gives the connection up if there is one, and dials anew at once. */
+/* Ends the connection if there is one, and dials again at once. */
 void dialer_again(struct dialer *d);
 void dialer_close(struct dialer *d);
 

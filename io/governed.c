@@ -39,7 +39,7 @@ void governed_print(const struct config *config, char text[GOVERNED_TEXT_MAX])
     invariant(len < GOVERNED_TEXT_MAX);
 }
 
-/* Reads a word that `end` follows. Returns what comes after that; NULL: there is no such word. */
+/* Reads a word that `end` follows. Returns what comes after `end`; NULL: there is no such word. */
 static const char *read_word(const char *text, char end, char word[GOVERNED_WORD_MAX])
 {
     size_t len = 0;
@@ -52,7 +52,7 @@ static const char *read_word(const char *text, char end, char word[GOVERNED_WORD
     return text + len + 1;
 }
 
-/* Reads a line, and moves on to the next one. False: there is none. */
+/* Reads a line, and moves to the next one. False: there is none. */
 static bool next_line(const char **text, char key[GOVERNED_WORD_MAX], char value[GOVERNED_WORD_MAX])
 {
     const char *at = read_word(*text, ' ', key);

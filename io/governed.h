@@ -1,5 +1,6 @@
-/* What a cluster agreed on when its data folders were formatted, and what every start has to find again: the settings that the safety of
- * the cluster, or the equality of its nodes' states, rests on. docs/decisions/0026-what-is-governed.md says which, and why. */
+/* The settings that a cluster agreed on when its data folders were formatted, and that every start must find again: the
+ * safety of the cluster, or the equality of its nodes' states, rests on them. docs/decisions/0026-what-is-governed.md says
+ * which, and why. */
 #ifndef SYNOD_IO_GOVERNED_H
 #define SYNOD_IO_GOVERNED_H
 
@@ -11,22 +12,23 @@ struct config; /* io/config.h */
 enum {
     GOVERNED_TEXT_MAX = 2560, /* 63 nodes of 22 bytes, and the settings */
     GOVERNED_WORD_MAX = 32,
-    GOVERNED_CHANGES_MAX = 72, /* all keys, and lines of such a text */
+    GOVERNED_CHANGES_MAX = 72, /* all keys of such a text, and its nodes */
 };
 
-/* The governed settings of a complete configuration as text: lines of a key, a space and a value, always in the same order. */
+/* The governed settings of a complete configuration as text: lines of a key, a space and a value, always in the same
+ * order. */
 void governed_print(const struct config *config, char text[GOVERNED_TEXT_MAX]);
 
-/* Copies such a text that came from outside to `text`. False: the bytes are none. Each line is a key, a space, a value and a newline; keys
- * and values have 1 to 31 printable characters, so they can stand in a log line. */
+/* Copies such a text, which came from outside, to `text`. False: it is not one. Each line is a key, a space, a value and a
+ * newline. Keys and values have 1 to 31 printable characters, so they can stand in a log line. */
 bool governed_parse(const void *bytes, size_t len, char text[GOVERNED_TEXT_MAX]);
 
 struct governed_change {
     char key[GOVERNED_WORD_MAX];
-    char before[GOVERNED_WORD_MAX], now[GOVERNED_WORD_MAX]; /* "none": that side lacks the key */
+    char before[GOVERNED_WORD_MAX], now[GOVERNED_WORD_MAX]; /* "none": that side does not have the key */
 };
 
-/* Compares two such texts. Fills in the first `max` changes, in the order of the text of now, then what only the other one has.
+/* Compares two such texts. Fills in the first `max` changes: first in the order of `now`, then what only `before` has.
  * Returns how many it filled in. */
 size_t governed_compare(const char *before, const char *now, struct governed_change *changes, size_t max);
 

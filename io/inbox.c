@@ -43,7 +43,7 @@ static void box_empty(struct box *box)
 struct packet_list inbox_take(struct inbox *in)
 {
     struct box *full = &in->boxes[in->filling];
-    box_empty(&in->boxes[1 - in->filling]); /* what the last call handed out is over now */
+    box_empty(&in->boxes[1 - in->filling]); /* the result of the last call is no longer valid */
     if (full->count == 0)
         return (struct packet_list){NULL, 0};
     for (size_t i = 0; i < full->count; i++)

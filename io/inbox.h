@@ -6,11 +6,11 @@
 
 enum { KEPT_BYTES_MAX = 4 << 20 /* larger buffers are given back when they are empty */ };
 
-/* Two boxes take turns: one is filled, the other belongs to the caller of inbox_take. Nothing is allocated for a frame once
+/* Two boxes alternate: one is filled, the other belongs to the caller of inbox_take. Nothing is allocated for a frame once
  * they have grown to what the load needs. Zero is empty. */
 struct inbox {
     struct box {
-        struct packet *packets; /* while it is filled, words.ptr is unset and `offsets` says where a body begins */
+        struct packet *packets; /* while the box is filled, words.ptr is unset and `offsets` says where a body begins */
         size_t *offsets;
         uint64_t *words;
         size_t count, packets_capacity, offsets_capacity, words_used, words_capacity;
@@ -21,12 +21,12 @@ struct inbox {
 /* Adds a copy of a body of `len` bytes. */
 void inbox_add(struct inbox *in, uint32_t sender, const uint64_t *body, uint32_t len);
 
-/* Adds what the first frame of a node's later life says by itself: its earlier life leads no more. As a message this is a heartbeat
- * that resigns; so a leader that is started again at once is replaced at once, and not after the time for which a silent one is
- * waited for. Safety does not depend on it (P15). */
+/* Adds what the first frame of a node's later life implies: its earlier life leads no more. As a message this is a heartbeat
+ * that resigns. So a leader that is restarted at once is also replaced at once, without waiting for suspect_timeout. Safety
+ * does not depend on it (P15). */
 void inbox_add_rebirth(struct inbox *in, uint32_t sender);
 
-/* Hands out what was added since the last call, until the next one. */
+/* Gives what was added since the last call; valid until the next one. */
 struct packet_list inbox_take(struct inbox *in);
 
 /* Bytes of the bodies that wait to be taken. */

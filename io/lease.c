@@ -7,19 +7,19 @@
  *
  *  1. The file is there while a node in the sandbox uses the folder, and is removed when that ends in good order. So no file
  *     means that the folder is free, and a start does not wait.
- *  2. Who finds a file reads it again and again for longer than its period. Any change: somebody is there, and the newcomer
- *     leaves. None: the holder was killed, and the newcomer takes the folder over. Only the bytes are compared, and the time is
- *     counted in pauses of the newcomer: no clocks are compared, and a newcomer that was stopped for a while has not
- *     watched meanwhile.
- *  3. Who takes a free folder writes its own file, waits, and looks whether it is still there: of two that come at
- *     the same time, the one that wrote last stays.
- *  4. A holder reads the file before it renews it. Another holder's, or none: it was taken to be dead (its machine slept), and
- *     must not write any more.
+ *  2. A newcomer that finds a file reads it again and again for longer than its period. If it changes, the holder is alive,
+ *     and the newcomer leaves. If not, the holder was killed, and the newcomer takes the folder over. Only the bytes are
+ *     compared, and time is counted in pauses of the newcomer. So no clocks are compared, and time in which the newcomer was
+ *     stopped does not count as watching.
+ *  3. A newcomer that takes a free folder writes its own file, waits, and looks whether the file is still there. Of two that
+ *     come at the same time, the one that wrote last stays.
+ *  4. A holder reads the file before it renews it. If the file is another holder's, or gone, the holder counted as dead (its
+ *     machine slept), and must not write any more.
  *
- * What this relies on: a holder is never silent for a whole period while it goes on writing (point 4 is asked before each group
- * of the journal), and between looking and writing in point 3 nobody loses half a second. A lock has no such conditions, which is
- * why the host uses one. The file is never synced: after the machine has gone down any state of it is good enough, as nobody
- * holds anything then. */
+ * Two conditions must hold. A holder is never silent for a whole period while it goes on writing (it checks point 4 before
+ * each group of the journal). And in point 3 no newcomer loses half a second between looking and writing. A lock has no such
+ * conditions, so the host uses one. The file is never synced: after the machine has gone down, no node holds the folder, and
+ * any state of the file is good enough. */
 #include "io/lease.h"
 
 #include <errno.h>
@@ -28,12 +28,12 @@
 
 enum {
     TEXT_SIZE = 256,
-    LOOK_US = 250000, /* between two looks of one who watches */
+    LOOK_US = 250000, /* between two looks of a node that watches */
     CLAIM_US = 500000,
-    PERIOD_MAX_S = 60, /* that anybody is waited for, whatever the file says */
+    PERIOD_MAX_S = 60, /* longest watch, whatever the file says */
 };
 
-/* The file as it is now; zero-initialized: there is none. */
+/* The file as last read; zero-initialized: there is none. */
 struct seen {
     char text[TEXT_SIZE];
     size_t len;
@@ -65,7 +65,7 @@ static bool changed(const struct seen *a, const struct seen *b)
     return a->found != b->found || a->len != b->len || memcmp(a->text, b->text, a->len) != 0;
 }
 
-/* How long to watch; a file of which only a part was written, or of a later version, gets the usual period. */
+/* How long to watch. A file that is incomplete, or of a later version, gets the usual period. */
 static uint32_t period_of(const struct seen *seen)
 {
     uint32_t period;
@@ -74,7 +74,7 @@ static uint32_t period_of(const struct seen *seen)
     return period < PERIOD_MAX_S ? period : PERIOD_MAX_S;
 }
 
-/* Whether the file stays as it is for longer than its period. */
+/* Whether the file stays unchanged for longer than its period. */
 static bool watch(struct disk *disk, const char *folder, const char *path, const struct seen *before, bool *silent,
                   struct problem *problem)
 {

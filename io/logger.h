@@ -1,5 +1,6 @@
-/* Log lines: readable on a terminal, one JSON object a line otherwise; to standard error. Safe from any thread. Nobody who
- * logs waits for whoever reads it: lines that come too fast, or are too many of a kind, are counted instead (host/logger.c). */
+/* Log lines: readable on a terminal, otherwise one JSON object for each line; to standard error. Safe from any thread.
+ * Logging never waits for the reader of the log: lines that come too fast, or too many of one kind, are counted instead
+ * (host/logger.c). */
 #ifndef SYNOD_IO_LOGGER_H
 #define SYNOD_IO_LOGGER_H
 
@@ -14,7 +15,7 @@ struct logger;
 struct logger *logger_new(uint32_t node, uint32_t level);
 void logger_free(struct logger *l);
 
-/* One line, printf-like; `part`, a literal, says who speaks ("network", "journal", ...). */
+/* One line, printf-like; `part`, a literal, names the part that logs ("network", "journal", ...). */
 void logger_log(struct logger *l, uint32_t level, const char *part, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 

@@ -5,7 +5,7 @@
 
 #include "core/base/checksum.h"
 
-enum { REFUSED_LATELY_MS = 5000 }; /* somebody who is there dials, and is dialled, more often */
+enum { REFUSED_LATELY_MS = 5000 }; /* a node that is there dials, and is dialled, more often */
 
 /* ---- The face ---- */
 
@@ -36,7 +36,7 @@ void network_close(struct network *n, void (*on_closed)(void *context), void *co
     n->operations->close(n);
 }
 
-/* ---- What transports share ---- */
+/* ---- Shared by the transports ---- */
 
 void network_init(struct network *n, const struct network_operations *operations, uv_loop_t *loop,
                   const struct network_options *options)
@@ -82,7 +82,8 @@ struct packet network_greeting(struct network *n, uint32_t peer)
         .id = node_set_of(peer), .len = n->greeting_len, .words = {n->greeting, words_for(n->greeting_len)}};
 }
 
-/* Compares a node's governed settings with this one's. The first difference is named in the same words on both sides, whoever greets. */
+/* Compares a node's governed settings with this one's. The first difference has the same words on both sides, whichever side
+ * greets. */
 static enum network_refusal compare_governed(const struct network *n, uint32_t sender, const void *greeting, size_t len,
                                              char *why, size_t size)
 {
@@ -150,8 +151,8 @@ static void expelled(struct network *n, int exit_code, const char *reason)
     n->options.on_expelled(n->options.context, exit_code, reason);
 }
 
-/* This peer's governed settings are others, and it goes on saying so while it is there. Where most of the acceptors do, this node is the
- * one to be mended; a node that few refuse goes on, since it may be those. */
+/* This peer has other governed settings, and says so as long as it is there. If most of the acceptors do, this node is the
+ * one to correct. A node that few others refuse goes on, because those few may be the ones to correct. */
 static void refused_governed(struct network *n, uint32_t peer, const char *why)
 {
     const node_set acceptors = n->options.config->node_config.acceptors;
@@ -183,7 +184,7 @@ void network_refused_by(struct network *n, uint32_t peer, enum network_refusal r
     n->refused_life |= node_set_of(peer);
     const node_set listening = c->acceptors & ~n->refused_life;
     if (!node_set_has(c->acceptors, peer) || node_set_count(listening) != c->phase1_quorum - 1)
-        return; /* there is a quorum yet, or there was none before */
+        return; /* a quorum is still there, or there was none before */
     char reason[240];
     snprintf(
         reason, sizeof reason,
@@ -254,7 +255,7 @@ bool network_listen(struct network *n, uv_tcp_t *listener, uv_connection_cb on_c
     return true;
 }
 
-/* 0 for what has no port. */
+/* 0 for an address that has no port. */
 static uint16_t port_of(const struct sockaddr *address)
 {
     switch (address->sa_family) {

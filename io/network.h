@@ -1,8 +1,8 @@
-/* Frames between nodes, by one of several transports (docs/wire-format.md): TCP, UDP or gRPC. All of them are lossy as far
- * as the protocol goes: queues are bounded and drop, what matters is sent again.
+/* Frames between nodes, by one of several transports (docs/wire-format.md): TCP, UDP or gRPC. The protocol treats all of
+ * them as lossy: queues are bounded and drop; what matters is sent again.
  *
- * TCP and UDP are written against libuv's API, of which components/wasi has its own for WASI: the same files are the host's
- * network and that of a node whose network is in the sandbox. */
+ * TCP and UDP are written against libuv's API, of which components/wasi has an implementation for WASI. So the same files
+ * are the host's network and that of a node whose network is in the sandbox. */
 #ifndef SYNOD_IO_NETWORK_H
 #define SYNOD_IO_NETWORK_H
 
@@ -18,13 +18,13 @@ struct network;
 
 struct network_options {
     const struct config *config; /* outlives the network */
-    struct frame_origin origin;  /* who this node is: stands in each of its frames */
+    struct frame_origin origin;  /* which node this is; in each of its frames */
     bool sends, receives;        /* which halves are wanted; a node whose network is two components has one in each */
     /* As data_folder_accept_peer (P12). */
     enum peer_verdict (*accept_peer)(void *context, const struct frame_origin *peer);
-    /* This node must end, since others refuse to hear it: a phase-1 quorum of acceptors knows a later life of it or another one, so its
-     * folder is an older copy or runs twice (EXIT_DATA); or most acceptors have other governed settings (EXIT_BAD_INPUT). `reason`
-     * says so. Called once at most. */
+    /* This node must end, because others refuse to hear it. Either a phase-1 quorum of acceptors knows a later life of it or
+     * another one, so its folder is an older copy or runs twice (EXIT_DATA). Or most acceptors have other governed settings
+     * (EXIT_BAD_INPUT). `reason` says which. Called once at most. */
     void (*on_expelled)(void *context, int exit_code, const char *reason);
     struct logger *logger;
     /* Called on the loop's thread when frames have arrived. */
@@ -32,8 +32,8 @@ struct network_options {
     void *context;
 };
 
-/* Open a network: what receives listens on the node's address, what sends keeps trying to reach every other node. Port in
- * use is an error that says so. */
+/* Opens a network. One that receives listens on the node's address; one that sends keeps trying to reach every other node. A
+ * port in use is an error that says so. */
 typedef bool network_opener(struct network **out, uv_loop_t *loop, const struct network_options *options,
                             struct problem *problem);
 network_opener tcp_network_open;
@@ -45,8 +45,9 @@ struct packet_list network_receive(struct network *n);
 /* Sends each body to the nodes of its set (packet id); checksums once, never blocks. */
 void network_send(struct network *n, const struct packet *frames, size_t count);
 
-/* The node begins another life: frames carry `origin` from now on, what is still queued for other nodes is dropped (the effects
- * of the old life died with it), and they are greeted anew at once. What has arrived stays. Never from within another call. */
+/* The node begins another life. From now on frames carry `origin`. What is still queued for other nodes is dropped, because
+ * the effects of the old life died with it. The nodes are greeted again at once. What has arrived stays. Never to be called
+ * from inside another call. */
 void network_reborn(struct network *n, const struct frame_origin *origin);
 
 struct network_statistics {
@@ -54,10 +55,10 @@ struct network_statistics {
 };
 struct network_statistics network_statistics(const struct network *n);
 
-/* The port that it listens on: tests ask for port 0, which means any. */
+/* The port that it listens on. Tests ask for port 0, which means any. */
 uint16_t network_port(const struct network *n);
 
-/* Closes everything; the memory is released when the loop has run its close callbacks (`on_closed` then). */
+/* Closes everything. The memory is released when the loop has run its close callbacks; then `on_closed` is called. */
 void network_close(struct network *n, void (*on_closed)(void *context), void *context);
 
 #endif

@@ -1,5 +1,5 @@
-/* What every transport begins with (its struct has a struct network as its first field): who may speak, what has arrived,
- * what is counted, what libuv has yet to be done with. Only transports include this. */
+/* The common part of every transport (the first field of its struct is a struct network): which nodes may speak, what has
+ * arrived, what is counted, and which handles libuv still uses. Only transports include this. */
 #ifndef SYNOD_IO_NETWORK_TRANSPORT_H
 #define SYNOD_IO_NETWORK_TRANSPORT_H
 
@@ -10,18 +10,18 @@
 enum {
     PEERS_MAX = NODE_ID_MAX + 1,
     NETWORK_WHY_SIZE = 240,
-    REFUSAL_WORDS = 1 + NETWORK_WHY_SIZE / 8, /* of the frame that says why a node is not listened to */
+    REFUSAL_WORDS = 1 + NETWORK_WHY_SIZE / 8, /* of the frame that says why a node is refused */
 };
 
 /* As the functions of the same names in io/network.h. */
 struct network_operations {
     struct packet_list (*receive)(struct network *n);
     void (*send)(struct network *n, const struct packet *frames, size_t count);
-    /* The new origin stands in `options` already. */
+    /* `options` has the new origin already. */
     void (*reborn)(struct network *n);
     uint16_t (*port)(const struct network *n);
     void (*close)(struct network *n);
-    /* Frees what is the transport's and the network itself: libuv is done with all of it. */
+    /* Frees the transport and the network itself: libuv is done with all of it. */
     void (*release)(struct network *n);
 };
 
@@ -30,19 +30,19 @@ struct network {
     uv_loop_t *loop;
     struct network_options options;
     struct network_statistics statistics;
-    node_set members;                 /* all others */
+    node_set members;                 /* all other nodes */
     uint32_t incarnations[PEERS_MAX]; /* of each, the highest heard of */
     struct inbox inbox;
-    uint64_t greeting[GOVERNED_TEXT_MAX / sizeof(uint64_t)]; /* what each connection begins with: the governed settings */
+    uint64_t greeting[GOVERNED_TEXT_MAX / sizeof(uint64_t)]; /* the beginning of each connection: the governed settings */
     uint32_t greeting_len;
-    node_set refused_life;                   /* by whom this node's life was refused */
-    node_set refused_governed;               /* by whom its governed settings were */
-    uint64_t refused_governed_at[PEERS_MAX]; /* and when the last time, uv_now */
+    node_set refused_life;                   /* nodes that refused this node's life */
+    node_set refused_governed;               /* nodes that refused its governed settings */
+    uint64_t refused_governed_at[PEERS_MAX]; /* and when they last did, uv_now */
     bool expelled;
-    uint64_t said[PEERS_MAX]; /* checksum of what was said last of each node, or by it, that is refused */
+    uint64_t said[PEERS_MAX]; /* checksum of what was last logged about each node */
     uint64_t drop_logged;     /* uv_now */
     bool closing;
-    size_t open; /* handles and requests that libuv has yet to call back about */
+    size_t open; /* handles and requests that libuv still has to call back about */
     void (*on_closed)(void *context);
     void *closed_context;
 };
@@ -50,53 +50,53 @@ struct network {
 void network_init(struct network *n, const struct network_operations *operations, uv_loop_t *loop,
                   const struct network_options *options);
 
-/* Counts one handle or request less; the last one of a closing network releases it. */
+/* Counts one handle or request less. The last one of a closing network releases it. */
 void network_released(struct network *n);
 
-/* Why a node does not listen to another one. It tells that one, which may have to end (network_refused_by). */
+/* Why a node refuses another one. It tells that node, which may have to end (network_refused_by). */
 enum network_refusal {
     REFUSAL_NONE,
     REFUSAL_OTHER,    /* for any other reason */
-    REFUSAL_LIFE,     /* another life of it is known that this one is not, and does not come after */
+    REFUSAL_LIFE,     /* a life of it is known that this one is not, and does not come after */
     REFUSAL_GOVERNED, /* its governed settings differ */
     REFUSALS
 };
 
-/* Whether this sender may be listened to (P12), who has greeted with these bytes; if not, `why` says what is wrong with
- * it. A later life than the one heard before puts its notice into the inbox (inbox_add_rebirth). */
+/* Whether this sender, which has greeted with these bytes, may be listened to (P12). If not, `why` says what is wrong with
+ * it. If its life is later than the one heard before, that is noted in the inbox (inbox_add_rebirth). */
 enum network_refusal network_admit(struct network *n, const struct frame_origin *origin, const void *greeting, size_t len,
                                    char *why, size_t size);
 
-/* The frame that each connection to `peer` begins with. Its words stay the network's. */
+/* The first frame of each connection to `peer`. Its words stay the network's. */
 struct packet network_greeting(struct network *n, uint32_t peer);
 
-/* Another node, which this one dialled, says that it does not listen to it. */
+/* Another node, which this one dialled, refuses to listen to it. */
 void network_refused_by(struct network *n, uint32_t peer, enum network_refusal refusal, const char *why);
 
-/* Text that came from outside, as it may stand in a log line. */
+/* Copies text that came from outside so that it may stand in a log line. */
 void network_clean_text(char *out, size_t size, const char *text, size_t len);
 
-/* Whether this was not what was said of `sender` last. A node that is refused comes again and again. */
+/* Whether this is different from what was logged last about `sender`. A node that is refused comes again and again. */
 bool network_is_news(struct network *n, uint32_t sender, const char *text);
 
-/* A frame that is longer than anybody would take is not sent: counts and logs it, and returns true. */
+/* Checks for a frame that is longer than any node takes. It must not be sent: counts it, logs it, and returns true. */
 bool network_too_long(struct network *n, const struct packet *frame);
 
-/* A frame for this node is dropped, for what waits for it has reached peer_queue_bytes_max: counts it, and says so once a
- * second. */
+/* A frame for this node is dropped, because what waits for it has reached peer_queue_bytes_max: counts it, and logs it once
+ * a second. */
 void network_queue_full(struct network *n, uint32_t peer);
 
-/* "key 'address' of node 3" and the like, for errors about this node's own address. */
+/* Where this node's own address was configured, for errors: "key 'address' of node 3" for instance. */
 void network_place(const struct network *n, char *out, size_t size);
 
-/* Listens for connections on the first of this node's addresses that can be had. */
+/* Listens for connections on the first usable one of this node's addresses. */
 bool network_listen(struct network *n, uv_tcp_t *listener, uv_connection_cb on_connection, struct problem *problem);
 /* The port that it listens on. */
 uint16_t network_listener_port(const uv_tcp_t *listener);
 
 /* "192.0.2.7 port 4711". */
 void network_address_text(const struct sockaddr *address, char *out, size_t size);
-/* The same of who is at the other end. */
+/* The same for the other end of a connection. */
 void network_peer_text(const uv_tcp_t *tcp, char *out, size_t size);
 
 /* Whether two frames come from the same life of the same node. */

@@ -7,7 +7,7 @@
 
 #include "core/runners/ports.h"
 
-/* What core calls by its own names. */
+/* The names of core for the same codes. */
 _Static_assert(CONTROL_FAIL_DATA == (int)EXIT_DATA, "exit codes");
 _Static_assert(CONTROL_FAIL_DIVERGED == (int)EXIT_DIVERGED, "exit codes");
 
@@ -22,13 +22,14 @@ bool problem_set(struct problem *p, int exit_code, const char *format, ...)
     return false;
 }
 
-/* No space, no quota, longer than the process or the file system allows; no descriptors, of the process or of the machine. */
+/* No space, no quota, longer than the process or the file system allows; or no descriptors, of the process or of the
+ * machine. */
 static bool says_no_room(int64_t error)
 {
     return error == -ENOSPC || error == -EDQUOT || error == -EFBIG || error == -EMFILE || error == -ENFILE;
 }
 
-/* Two that the disk gives with a meaning of its own (io/disk.h). */
+/* Two errors for which the disk has a meaning of its own (io/disk.h). */
 static const char *words_of(int64_t error)
 {
     return error == -ELOOP   ? "a link, and links are not followed"

@@ -1,4 +1,4 @@
-/* One clear error: a line that says what and where, and the exit code it deserves. */
+/* One clear error: a line that says what is wrong and where, and the exit code for it. */
 #ifndef SYNOD_IO_PROBLEM_H
 #define SYNOD_IO_PROBLEM_H
 
@@ -8,7 +8,7 @@
 /* Exit codes of the command (documented in --help and docs/configuration.md). */
 enum exit_code {
     EXIT_OK = 0,
-    EXIT_TROUBLE = 1,      /* anything not listed */
+    EXIT_TROUBLE = 1,      /* all other troubles */
     EXIT_BAD_INPUT = 2,    /* command line, configuration, port in use, component */
     EXIT_DATA = 3,         /* data folder: empty, another node's, locked, corrupt */
     EXIT_SYNC_FAILED = 4,  /* a sync failed: final, no supervisor restarts it (P14) */
@@ -18,21 +18,21 @@ enum exit_code {
 
 struct problem {
     int exit_code;
-    bool no_room; /* it may pass: problem_set_error */
+    bool no_room; /* it may pass: see problem_set_error */
     char text[1024];
 };
 
 /* Fills in `p`, printf-like. Returns false, so that a failing function can return it. */
 bool problem_set(struct problem *p, int exit_code, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
-/* The same for a call that failed with `error`, a negative errno, whose words are added to the text. Where the error says that
- * there is no room or no descriptor, `no_room` is set and the exit code is EXIT_TROUBLE: nothing is lost, and it may be tried
- * again. Not for a sync of what is named already, after which an error is final whatever it says (P14). */
+/* The same for a call that failed with `error`, a negative errno, whose text is added. If there was no room or no
+ * descriptor, `no_room` is set and the exit code is EXIT_TROUBLE: nothing is lost, and the call may be tried again. Not for
+ * a sync of data that counts already: every error of that is final (P14). */
 bool problem_set_error(struct problem *p, int exit_code, int64_t error, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
-/* The same for a sync of `folder`. It takes a descriptor, and without one nothing was begun: that may be tried again. Every other
- * error is final. */
+/* The same for a sync of `folder`. That needs a descriptor; without one nothing was begun, and it may be tried again. Every
+ * other error is final. */
 bool problem_set_folder_sync(struct problem *p, const char *folder, int64_t error);
 
 #endif

@@ -1,5 +1,5 @@
-/* What the files of the TCP network share: tcp_network.c (the face), tcp_peer.c (connections that this node made, to send
- * on), tcp_link.c (connections that others made, to receive from); and what udp_network.c takes over from it. */
+/* Declarations shared by the files of the TCP network: tcp_network.c (the face), tcp_peer.c (connections that this node
+ * made, to send on), tcp_link.c (connections that others made, to receive from). udp_network.c uses some of it. */
 #ifndef SYNOD_IO_TCP_INTERNAL_H
 #define SYNOD_IO_TCP_INTERNAL_H
 
@@ -17,7 +17,7 @@ struct parcel {
     uint64_t words[];
 };
 
-/* Frames of one network_send: headers are made once, parcels only when somebody's socket is full. */
+/* Frames of one network_send. Headers are made once, parcels only when some socket is full. */
 struct batch {
     const struct packet *frames;
     size_t count;
@@ -32,30 +32,30 @@ struct connection {
     uv_write_t write;
     struct parcel **queue;
     size_t head, count, capacity; /* the queue is queue[head .. head + count) */
-    size_t written;               /* bytes of the first one that are gone */
-    size_t writing;               /* how many of the first are with libuv */
+    size_t written;               /* bytes of the first one that are written */
+    size_t writing;               /* how many of the first ones libuv has */
     uint64_t bytes;
-    uint64_t said[FRAME_HEADER_WORDS + REFUSAL_WORDS]; /* what the other side answers: why it does not listen */
+    uint64_t said[FRAME_HEADER_WORDS + REFUSAL_WORDS]; /* what the other side answers: why it refuses this node */
     size_t said_len;
 };
 
 /* Another node; without a `dialer.config` there is no such node. */
 struct peer {
     struct dialer dialer;         /* of its connection, a struct connection */
-    struct link *link;            /* where it speaks to us */
-    struct frame_origin admitted; /* who it was when its greeting was taken last; zero: never */
+    struct link *link;            /* the connection on which it sends to us */
+    struct frame_origin admitted; /* its origin when its greeting was last accepted; zero: never */
 };
 
-/* A connection that somebody else made. */
+/* A connection that another node made. */
 struct link {
     uv_tcp_t tcp;
     struct tcp_network *network;
     struct link *next, *previous;
-    struct peer *peer; /* NULL until the first frame says who it is */
+    struct peer *peer; /* NULL until the first frame names the peer */
     struct frame_origin origin;
     bool closing;
     char from[80];
-    uint64_t *buffer;     /* a frame begins at its start, therefore on 8 bytes */
+    uint64_t *buffer;     /* begins with a frame, so frames are 8-aligned */
     size_t capacity, len; /* bytes */
 };
 
@@ -73,10 +73,10 @@ struct tcp_network {
 /* Opens the zeroed network at `n`, which operations->release frees. False: it is closed again. */
 bool tcp_open(struct tcp_network *n, const struct network_operations *operations, uv_loop_t *loop,
               const struct network_options *options, struct problem *problem);
-/* Sets the batch up: with the headers of all frames, but zero for one too long to be sent at all; peers leave a frame out
- * whose header begins with zero. Returns whom it goes to. */
+/* Sets the batch up with the headers of all frames. A frame that is too long to be sent gets zeros, and peers leave out
+ * frames whose header begins with zero. Returns the nodes that it goes to. */
 node_set tcp_batch_prepare(struct tcp_network *n, const struct packet *frames, size_t count);
-/* Sends the batch, which has no more use then. */
+/* Sends the batch, which is not needed afterwards. */
 void tcp_batch_send(struct tcp_network *n, node_set to);
 /* The operations. */
 struct packet_list tcp_receive(struct network *base);
@@ -86,11 +86,12 @@ void tcp_close(struct network *base);
 void tcp_release(struct network *base);
 
 /* ---- tcp_peer.c ---- */
-/* The peer of this configuration; dialed if the network sends. */
+/* Opens the peer of this configuration; it is dialled if the network sends. */
 void peer_open(struct tcp_network *n, const struct config_node *config);
 /* Sends the frames of the batch that are for this peer. */
 void peer_send(struct peer *p, struct batch *batch);
-/* A frame names its sender's life, which does not change within a connection: ends this one, and dials anew at once. */
+/* Ends the connection and dials again at once, because frames name their sender's life, and that does not change within a
+ * connection. */
 void peer_reborn(struct peer *p);
 void parcel_release(struct parcel *parcel);
 
@@ -98,7 +99,7 @@ void parcel_release(struct parcel *parcel);
 void link_accept(struct tcp_network *n);
 /* A link that nothing is connected to yet, on the network's list. */
 struct link *link_new(struct tcp_network *n);
-/* Takes `len` bytes more, which have been read to where its buffer's first `len` bytes end. It may be closed by that. */
+/* Takes `len` bytes more, which were read to the end of its buffer's first `len` bytes. That may close the link. */
 void link_take(struct link *l, size_t len);
 void link_close(struct link *l);
 void links_pause(struct tcp_network *n, bool pause);

@@ -1,5 +1,5 @@
-/* Connections that other nodes make, to receive from. A link's buffer begins with a frame; since headers and bodies are
- * multiples of 8 bytes, every body in it lies on 8 bytes too. */
+/* Connections that other nodes make, to receive from. A link's buffer begins with a frame. Headers and bodies are multiples
+ * of 8 bytes, so every body in it is 8-aligned, too. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -33,7 +33,7 @@ void link_close(struct link *l)
     uv_close((uv_handle_t *)&l->tcp, on_link_closed);
 }
 
-/* The one line that says what was wrong with a connection, and its end. Returns false. */
+/* Logs what was wrong with a connection, in one line, and closes it. Returns false. */
 static bool refuse_as(struct link *l, const char *why, uint32_t level)
 {
     struct tcp_network *n = l->network;
@@ -49,7 +49,7 @@ static bool refuse_as(struct link *l, const char *why, uint32_t level)
 
 static bool refuse(struct link *l, const char *why) { return refuse_as(l, why, LOG_WARNING); }
 
-/* Tells who dialled why it is not listened to. If the socket does not take it at once, it will be told when it comes again. */
+/* Tells the node that dialled why it is refused. If the socket does not take it at once, it is told when it comes again. */
 static void answer_refusal(struct link *l, enum network_refusal refusal, const char *why)
 {
     uint64_t words[FRAME_HEADER_WORDS + REFUSAL_WORDS] = {0};
@@ -63,7 +63,7 @@ static void answer_refusal(struct link *l, enum network_refusal refusal, const c
     uv_try_write((uv_stream_t *)&l->tcp, &buffer, 1);
 }
 
-/* Who speaks? Asked of the first frame, the greeting. */
+/* Finds out which node speaks, from the first frame, the greeting. */
 static bool identify(struct link *l, const struct frame_header *header, const uint64_t *greeting)
 {
     struct tcp_network *n = l->network;
@@ -85,7 +85,7 @@ static bool identify(struct link *l, const struct frame_header *header, const ui
     return true;
 }
 
-/* Takes the frame at `words` of which `available` bytes are there. Returns its size; 0: more bytes are needed, `*need` in
+/* Takes the frame at `words`, of which `available` bytes are there. Returns its size. 0: more bytes are needed, `*need` in
  * all, or the link was closed. */
 static size_t take_frame(struct link *l, const uint64_t *words, size_t available, size_t *need)
 {
@@ -117,7 +117,7 @@ static size_t take_frame(struct link *l, const uint64_t *words, size_t available
     return *need;
 }
 
-/* Room for a frame of `need` bytes, and not much more than that once the buffer is empty. */
+/* Makes room for a frame of `need` bytes, and shrinks an empty buffer to little more than that. */
 static void fit_buffer(struct link *l, size_t need)
 {
     size_t capacity = l->capacity;
@@ -180,7 +180,7 @@ static void on_read(uv_stream_t *stream, ssize_t len, const uv_buf_t *buffer)
     link_take(l, (size_t)len);
 }
 
-/* Too many connections: the oldest of those that never said who they are goes first. */
+/* There are too many connections: closes the oldest of those that have not said which node they are. */
 static void make_room(struct tcp_network *n)
 {
     struct link *oldest = NULL;

@@ -1,17 +1,17 @@
 /* TCP between nodes: the face of the network.
  *
- * Every node dials every other one and sends on the connections it made; it receives on those that others made. Two
- * connections a pair instead of one, but no agreement about which of two to keep, no difference between the sides, and
- * a connection that refuses one direction's frames does not cut off the other. What a peer must know about a
- * connection stands in each frame (core/formats/frame.h); a greeting with the governed settings goes first.
+ * Every node dials every other one. It sends on the connections that it made, and receives on those that others made. That
+ * takes two connections for each pair instead of one. But the nodes need not agree about which one to keep, both sides work
+ * alike, and a connection that fails in one direction does not cut off the other. What a peer must know about a connection
+ * is in each frame (core/formats/frame.h). A greeting with the governed settings comes first.
  *
  *   1. A frame is encoded and its checksum computed once, however many nodes it goes to.
- *   2. It is written to each socket at once, straight from the caller's memory. Only what a socket does not take is
- *      copied, once for all peers, and queued up to `peer_queue_bytes_max` a peer; beyond, frames are dropped and counted.
- * To a peer that is not connected nothing is queued: the protocol retransmits.
- *   3. Frames that arrive are copied out of their connection's buffer into an inbox; `network_receive` hands one inbox out
- *      and lets the other be filled. Nothing is allocated for a frame once buffers have grown to what the load needs.
- *   4. Any fault in a frame closes its connection with one log line that says what and from where. */
+ *   2. It is written to each socket at once, directly from the caller's memory. Only what a socket does not take is
+ *      copied, once for all peers, and queued up to `peer_queue_bytes_max` for each peer. Beyond that frames are dropped
+ *      and counted. Nothing is queued for a peer that is not connected: the protocol retransmits.
+ *   3. Frames that arrive are copied out of their connection's buffer into an inbox. `network_receive` hands out one inbox
+ *      while the other is filled. Nothing is allocated for a frame once buffers have grown to what the load needs.
+ *   4. Any fault in a frame closes its connection, with one log line that says what and from where. */
 #include <stdlib.h>
 #include <string.h>
 

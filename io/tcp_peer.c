@@ -18,7 +18,7 @@ void parcel_release(struct parcel *parcel)
         free(parcel);
 }
 
-/* The frame as a parcel of its own memory; the batch holds one reference, the caller gets another. */
+/* The frame as a parcel with memory of its own. The batch has one reference, the caller gets another. */
 static struct parcel *parcel_of(struct batch *b, size_t i)
 {
     if (b->parcels[i] == NULL) {
@@ -108,7 +108,7 @@ static void write_queue(struct connection *c)
     }
 }
 
-/* Up to FRAMES_A_WRITE frames for this peer from `*i` on, as buffers; moves `*i` behind them. */
+/* Up to FRAMES_A_WRITE frames for this peer from `*i` on, as buffers; moves `*i` after them. */
 static unsigned gather(const struct peer *p, const struct batch *b, size_t *i, uv_buf_t *buffers, size_t *frames,
                        size_t *bytes)
 {
@@ -184,7 +184,8 @@ static void release_connection(struct dialed *dialed)
     free(c);
 }
 
-/* Nothing is said on a connection that we made but why we are not listened to; and reading tells that it has ended. */
+/* On a connection that we made, the other side says only why it refuses us. Reading also tells when the connection has
+ * ended. */
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
 {
     struct connection *c = handle->data;
@@ -192,7 +193,7 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
     *buffer = uv_buf_init((char *)c->said + c->said_len, (unsigned)(sizeof c->said - c->said_len));
 }
 
-/* Reads what the other side says, if it is there as a whole. False: it is nothing that it may say. */
+/* Reads what the other side says, once it is complete. False: it is not something that it may say. */
 static bool hear_refusal(struct connection *c)
 {
     struct dialer *d = c->dialed.dialer;
@@ -251,6 +252,7 @@ void peer_open(struct tcp_network *n, const struct config_node *config)
 
 void peer_reborn(struct peer *p)
 {
-    if (p->dialer.state == DIALER_CONNECTED) /* else nothing has been said yet, and the greeting will be the new life's */
+    /* A connection that is not there yet has sent nothing: its greeting will be the new life's. */
+    if (p->dialer.state == DIALER_CONNECTED)
         dialer_again(&p->dialer);
 }

@@ -1,13 +1,15 @@
-/* Datagrams that arrive. Each is one frame and is judged by itself, since anybody can send one, twice, late or damaged:
+/* Datagrams that arrive. Each is one frame, and each is judged by itself, because anyone can send one, twice, late or
+ * damaged:
  *
- *   1. length, header and checksums are those of a frame, of this cluster;
- *   2. who speaks is the very life of a node whose greeting was taken last, over TCP (io/tcp_link.c). Greetings are where lives and
- *      governed settings are compared, and where who is refused is told why, so there is no second way in. The connection itself may
- *      have ended since. Nothing is lost by it: a node that cannot connect could send no long frames either;
- *   3. there is room: what waits for the node's next turn is bounded, and beyond it datagrams are dropped.
+ *   1. Its length, header and checksums are those of a frame of this cluster.
+ *   2. Its sender is exactly the life of a node whose greeting was last accepted, over TCP (io/tcp_link.c). Greetings are
+ *      where lives and governed settings are compared and where a refused node is told why, so there is no second way in.
+ *      The connection itself may have ended since. That loses nothing: a node that cannot connect cannot send long frames
+ *      either.
+ *   3. There is room: what waits for the node's next turn is bounded, and beyond that datagrams are dropped.
  *
- * A datagram of another life is no fault: it was under way while its sender was started again, or it overtook the greeting. It is
- * dropped. */
+ * A datagram of another life is not a fault: it was on its way while its sender was restarted, or it overtook the greeting.
+ * It is dropped. */
 #include <string.h>
 
 #include "io/udp_internal.h"
@@ -35,7 +37,7 @@ bool udp_same_address(const struct udp_address *a, const struct udp_address *b)
            memcmp(&a->at.v6.sin6_addr, &b->at.v6.sin6_addr, sizeof a->at.v6.sin6_addr) == 0;
 }
 
-/* Whether a second has passed since `*logged`, which is now then. */
+/* Whether a second has passed since `*logged`. If so, sets `*logged` to now. */
 static bool may_log(struct udp_network *n, uint64_t *logged)
 {
     uint64_t now = uv_now(n->tcp.base.loop);
@@ -70,7 +72,7 @@ static bool admit(struct udp_network *n, const struct frame_origin *origin, cons
     return false;
 }
 
-/* A sound frame of somebody who may speak. */
+/* A valid frame from a node that may speak. */
 static void take_body(struct udp_network *n, const struct frame_header *header, const uint64_t *body,
                       const struct sockaddr *from)
 {

@@ -1,14 +1,14 @@
 /* UDP between nodes. A datagram is one frame, the same bytes as on TCP.
  *
- *   1. A UDP network is a TCP network (io/tcp_network.c) that sends short frames as datagrams: it listens on one port number
- *      for both, and frames longer than `datagram_bytes_max` go over the connections. Who may speak, what has arrived and
- *      what is counted is the same for both.
- *   2. Datagrams are lost, doubled and overtaken, and frames that go over TCP are overtaken by datagrams. All of that is
- *      harmless: the protocol orders its messages by what stands in them, and retransmits.
- *   3. Whether a peer is there is not known, and does not matter: a datagram is sent to its address, and lost if nobody is
- *      there. Nothing is queued. What the socket does not take at once is dropped and counted.
- *   4. Names are looked up again now and then. Of several addresses that one is taken from which the peer was heard last,
- *      else another one each time. */
+ *   1. A UDP network is a TCP network (io/tcp_network.c) that sends short frames as datagrams. It listens on one port number
+ *      for both, and frames longer than `datagram_bytes_max` go over the connections. Which nodes may speak, what has
+ *      arrived and what is counted is shared.
+ *   2. Datagrams may be lost, doubled and reordered, and may overtake frames that go over TCP. All of that is harmless: the
+ *      protocol orders its messages by what they contain, and retransmits.
+ *   3. A node does not know whether a peer is there, and does not need to. A datagram is sent to the peer's address, and is
+ *      lost if the peer is not there. Nothing is queued. What the socket does not take at once is dropped and counted.
+ *   4. Names are looked up again now and then. If a name has several addresses, the one is taken from which the peer was
+ *      heard last; otherwise another one each time. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -52,7 +52,7 @@ static enum family family_of(const struct sockaddr *address)
     return address->sa_family == AF_INET6 ? FAMILY_IPV6 : FAMILY_IPV4;
 }
 
-/* Opens the socket of the address's family there. Returns an error of libuv. */
+/* Opens a socket of the address's family, bound to it. Returns an error of libuv. */
 static int open_socket(struct udp_network *n, const struct sockaddr *address)
 {
     struct udp_socket *s = &n->sockets[family_of(address)];
@@ -64,13 +64,13 @@ static int open_socket(struct udp_network *n, const struct sockaddr *address)
     int error = uv_udp_bind(&s->udp, address, 0);
     if (error != 0)
         return error;
-    uv_recv_buffer_size((uv_handle_t *)&s->udp, &size); /* less, or none of it, will do */
+    uv_recv_buffer_size((uv_handle_t *)&s->udp, &size); /* less is enough, or even none */
     size = BUFFER_SIZE;
     uv_send_buffer_size((uv_handle_t *)&s->udp, &size);
     return uv_udp_recv_start(&s->udp, on_alloc, on_datagram);
 }
 
-/* The socket to send to this address from. One that could not be opened says so when it is used. */
+/* The socket for sending to this address. If it could not be opened, sending says so. */
 static uv_udp_t *socket_for(struct udp_network *n, const struct sockaddr *address)
 {
     enum family family = family_of(address);
@@ -87,8 +87,8 @@ static uv_udp_t *socket_for(struct udp_network *n, const struct sockaddr *addres
 
 /* ---- addresses of the others ---- */
 
-/* Of what was found, the address that the peer was heard from, else another one each time, if possible of the family that
- * this node listens with. */
+/* Chooses among the addresses found: the one that the peer was heard from; otherwise another one each time, if possible of
+ * the family that this node listens with. */
 static struct udp_address choose(const struct udp_peer *p, const struct addrinfo *found)
 {
     struct udp_address chosen = {0};
@@ -113,7 +113,7 @@ static void on_resolved(uv_getaddrinfo_t *resolve, int status, struct addrinfo *
     const struct udp_address to = status == 0 ? choose(p, found) : (struct udp_address){0};
     p->resolving = false;
     if (to.known && !base->closing) {
-        p->to = to; /* the old one goes on being used when nothing is found */
+        p->to = to; /* if nothing is found, the old one stays in use */
         p->lookup_due = uv_now(base->loop) + LOOKUP_MS;
     }
     p->lookups++;
@@ -129,7 +129,7 @@ static void look_up(struct udp_peer *p)
     const struct addrinfo hints = {.ai_socktype = SOCK_DGRAM};
     p->resolve.data = p;
     if (uv_getaddrinfo(base->loop, &p->resolve, on_resolved, p->config->address.host, port, &hints) != 0)
-        return; /* and again with the next tick of the timer */
+        return; /* the timer's next tick tries again */
     p->resolving = true;
     base->open++;
 }
@@ -144,7 +144,7 @@ static void on_timer(uv_timer_t *timer)
     }
 }
 
-/* Returns whether its address has to be looked up. */
+/* Returns whether its address must be looked up. */
 static bool open_peer(struct udp_network *n, const struct config_node *config)
 {
     struct udp_peer *p = &n->peers[config->id];
@@ -172,7 +172,7 @@ static void send_datagram(struct udp_network *n, const struct udp_peer *p, uint6
     statistics->bytes_out += FRAME_HEADER_SIZE + size;
 }
 
-/* Short frames go as datagrams, and are left out of the batch that then goes over TCP. */
+/* Sends short frames as datagrams, and leaves them out of the batch that then goes over TCP. */
 static void send_frames(struct network *base, const struct packet *frames, size_t count)
 {
     struct udp_network *n = (struct udp_network *)base;
@@ -204,7 +204,7 @@ static void close_all(struct network *base)
             uv_close((uv_handle_t *)&n->sockets[f].udp, on_closed);
     for (size_t i = 0; i < PEERS_MAX; i++)
         if (n->peers[i].resolving)
-            uv_cancel((uv_req_t *)&n->peers[i].resolve); /* if it cannot be cancelled, it finds the network closing */
+            uv_cancel((uv_req_t *)&n->peers[i].resolve); /* if it cannot be cancelled, it sees that the network is closing */
     if (n->timer.data != NULL)
         uv_close((uv_handle_t *)&n->timer, on_closed);
     tcp_close(base);
@@ -216,7 +216,7 @@ static void release(struct network *base)
     tcp_release(base);
 }
 
-/* Where TCP listens, for datagrams too. */
+/* Listens for datagrams where TCP listens. */
 static bool listen_for_datagrams(struct udp_network *n, struct problem *problem)
 {
     struct network *base = &n->tcp.base;

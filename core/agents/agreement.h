@@ -2,12 +2,14 @@
  * AGREEMENT_INTERVAL. The hash is chained: a learner that differs at one slot differs at all later ones. A part of the
  * learner agent.
  *
- * 1. A learner that has never heard of a different state goes on. 2. Once it has heard of one, it needs evidence that it is
- *    with a majority: enough learners, including itself, that had the same hash at the slot where the difference was found,
- *    or later. That a majority might still agree is not enough: a learner that has not spoken may have stopped because it
- *    differs, too. 3. Until it has that evidence it is in doubt: it executes and tells its hash, but answers no client. 4.
- *    It stops when so many differ that no majority can agree with it, or when it has been in doubt for AGREEMENT_PATIENCE
- *    intervals. 5. What a learner said counts until it says something else, even if it has gone. */
+ *  1. A learner that has never heard of a different state goes on.
+ *  2. Once it has heard of one, it needs evidence that it is with a majority: enough learners, including itself, that had
+ *     the same hash at the slot where the difference was found, or later. That a majority might still agree is not enough: a
+ *     learner that has not spoken may have stopped because it differs, too.
+ *  3. Until it has that evidence it is in doubt: it executes and tells its hash, but answers no client.
+ *  4. It stops when so many differ that no majority can agree with it, or when it has been in doubt for AGREEMENT_PATIENCE
+ *     intervals.
+ *  5. What a learner said counts until it says something else, even if it has gone. */
 #ifndef SYNOD_CORE_AGENTS_AGREEMENT_H
 #define SYNOD_CORE_AGENTS_AGREEMENT_H
 

@@ -8,21 +8,25 @@
  *
  * How it keeps P15:
  *
- * 1. Asking has no effect on the acceptors, so a node that was only cut off does not disturb the others. An acceptor says
- *    "no" while it hears a leader. A leader that a phase-2 quorum answers cannot be replaced by a node that does not hear
- *    it, because the two quorums meet. 2. An attempt *fails* when phase 1 makes no progress for dead_timeout; when a higher
- *    ballot is promised; when this node's own disk stalls; when for dead_timeout no phase-2 quorum answers the leader at its
- *    own ballot (ALIVE names the heartbeat that it answers, ACCEPTED the ballot; nothing overheard counts); and when there
- *    is something to execute but a majority of the learners has executed nothing more for request_timeout. The last case
- *    covers proposals that never arrive, votes that are never cast, and learners that hear nothing: a leader without results
- *    for as long as its clients wait is not a leader. 3. A proposer whose attempt failed resigns and says so. Then it stands
- *    back, until each of the others has had as much time as it wasted, while any of them is fit. Then it asks, and is fit
- *    again when a quorum answers. So every proposer that seems electable gets its turn. One that can lead gets it, too, and
- *    then leads as long as it can. 4. A question that no quorum answers also makes a proposer unfit. An unfit proposer says
- *    so in its heartbeats, and the others do not wait for it. 5. Time in which this node itself did not run (a late turn, a
- *    stopped process) says nothing about others. It is subtracted from every wait for them. 6. A leader never gives way
- *    because of the rule. Where the rule prefers this node to the one that leads, this node asks with a *claim*: acceptors
- *    say "yes" to it even if they hear the leader. Claims that fail are repeated more and more rarely. */
+ *  1. Asking has no effect on the acceptors, so a node that was only cut off does not disturb the others. An acceptor says
+ *     "no" while it hears a leader. A leader that a phase-2 quorum answers cannot be replaced by a node that does not hear
+ *     it, because the two quorums meet.
+ *  2. An attempt *fails* when phase 1 makes no progress for dead_timeout; when a higher ballot is promised; when this node's
+ *     own disk stalls; when for dead_timeout no phase-2 quorum answers the leader at its own ballot (ALIVE names the
+ *     heartbeat that it answers, ACCEPTED the ballot; nothing overheard counts); and when there is something to execute but
+ *     a majority of the learners has executed nothing more for request_timeout. The last case covers proposals that never
+ *     arrive, votes that are never cast, and learners that hear nothing: a leader without results for as long as its clients
+ *     wait is not a leader.
+ *  3. A proposer whose attempt failed resigns and says so. Then, while any other is fit, it stands back: for each of
+ *     the others as long as its own attempt lasted. After that it asks, and is fit again when a quorum answers. So every
+ *     proposer that seems electable gets its turn. One that can lead gets it, too, and then leads as long as it can.
+ *  4. A question that no quorum answers also makes a proposer unfit. An unfit proposer says so in its heartbeats, and the
+ *     others do not wait for it.
+ *  5. Time in which this node itself did not run (a late turn, a stopped process) says nothing about others. It is
+ *     subtracted from every wait for them.
+ *  6. A leader never gives way because of the rule. Where the rule prefers this node to the one that leads, this node
+ *     asks with a *claim*: acceptors say "yes" to it even if they hear the leader. Claims that fail are repeated more and
+ *     more rarely. */
 #include "core/agents/election.h"
 
 #include "core/paxos/leader_detector.h"

@@ -30,10 +30,10 @@ enum role { PROPOSER = 1, ACCEPTOR = 2, LEARNER = 4 };
 
 /* Which node the ballot of a message must belong to. */
 enum ballot_owner {
-    ANYBODYS,         /* any, or no ballot */
-    SOMEBODYS,        /* any, but a ballot */
-    THE_SENDERS,      /* the sender's */
-    A_LEADING_SENDERS /* the sender's if the message says that it leads, otherwise any */
+    BALLOT_ANY_OR_NONE,      /* any, or no ballot */
+    BALLOT_ANY,              /* any, but a ballot */
+    BALLOT_OF_SENDER,        /* the sender's */
+    BALLOT_OF_LEADING_SENDER /* the sender's if the message says that it leads, otherwise any */
 };
 
 struct rule {
@@ -45,22 +45,22 @@ struct rule {
 };
 
 static const struct rule rules[MESSAGE_KINDS] = {
-    [MESSAGE_PREPARE] = {PROPOSER, THE_SENDERS, 0, false, false},
-    [MESSAGE_PROMISE] = {ACCEPTOR, SOMEBODYS, MESSAGE_LAST, true, false},
-    [MESSAGE_ACCEPT] = {PROPOSER, THE_SENDERS, 0, true, false},
-    [MESSAGE_ACCEPTED] = {ACCEPTOR, SOMEBODYS, 0, false, false},
-    [MESSAGE_NACK] = {ACCEPTOR, ANYBODYS, 0, false, false},
-    [MESSAGE_HEARTBEAT] = {PROPOSER, A_LEADING_SENDERS, MESSAGE_LEADING | MESSAGE_RESIGNED, false, false},
-    [MESSAGE_ALIVE] = {ACCEPTOR, ANYBODYS, 0, false, false},
-    [MESSAGE_ASK] = {PROPOSER, ANYBODYS, MESSAGE_YES, false, false},
-    [MESSAGE_LOST] = {ACCEPTOR, ANYBODYS, MESSAGE_YES, false, false},
-    [MESSAGE_CHOSEN] = {PROPOSER, THE_SENDERS, 0, false, false},
-    [MESSAGE_LEARN_REQUEST] = {LEARNER, ANYBODYS, 0, false, false},
-    [MESSAGE_LEARN] = {ACCEPTOR | LEARNER, ANYBODYS, MESSAGE_IS_CHOSEN | MESSAGE_LAST, true, false},
-    [MESSAGE_RESULT_REQUEST] = {PROPOSER, ANYBODYS, 0, false, true},
-    [MESSAGE_EXECUTED] = {LEARNER, ANYBODYS, MESSAGE_ANOTHER | MESSAGE_FORGOTTEN, true, false},
-    [MESSAGE_PROGRESS] = {LEARNER, ANYBODYS, 0, false, false},
-    [MESSAGE_FORWARD] = {PROPOSER, ANYBODYS, 0, true, true},
+    [MESSAGE_PREPARE] = {PROPOSER, BALLOT_OF_SENDER, 0, false, false},
+    [MESSAGE_PROMISE] = {ACCEPTOR, BALLOT_ANY, MESSAGE_LAST, true, false},
+    [MESSAGE_ACCEPT] = {PROPOSER, BALLOT_OF_SENDER, 0, true, false},
+    [MESSAGE_ACCEPTED] = {ACCEPTOR, BALLOT_ANY, 0, false, false},
+    [MESSAGE_NACK] = {ACCEPTOR, BALLOT_ANY_OR_NONE, 0, false, false},
+    [MESSAGE_HEARTBEAT] = {PROPOSER, BALLOT_OF_LEADING_SENDER, MESSAGE_LEADING | MESSAGE_RESIGNED, false, false},
+    [MESSAGE_ALIVE] = {ACCEPTOR, BALLOT_ANY_OR_NONE, 0, false, false},
+    [MESSAGE_ASK] = {PROPOSER, BALLOT_ANY_OR_NONE, MESSAGE_YES, false, false},
+    [MESSAGE_LOST] = {ACCEPTOR, BALLOT_ANY_OR_NONE, MESSAGE_YES, false, false},
+    [MESSAGE_CHOSEN] = {PROPOSER, BALLOT_OF_SENDER, 0, false, false},
+    [MESSAGE_LEARN_REQUEST] = {LEARNER, BALLOT_ANY_OR_NONE, 0, false, false},
+    [MESSAGE_LEARN] = {ACCEPTOR | LEARNER, BALLOT_ANY_OR_NONE, MESSAGE_IS_CHOSEN | MESSAGE_LAST, true, false},
+    [MESSAGE_RESULT_REQUEST] = {PROPOSER, BALLOT_ANY_OR_NONE, 0, false, true},
+    [MESSAGE_EXECUTED] = {LEARNER, BALLOT_ANY_OR_NONE, MESSAGE_ANOTHER | MESSAGE_FORGOTTEN, true, false},
+    [MESSAGE_PROGRESS] = {LEARNER, BALLOT_ANY_OR_NONE, 0, false, false},
+    [MESSAGE_FORWARD] = {PROPOSER, BALLOT_ANY_OR_NONE, 0, true, true},
 };
 
 static uint8_t roles_of(const struct node_config *config, uint32_t node)
@@ -72,13 +72,13 @@ static uint8_t roles_of(const struct node_config *config, uint32_t node)
 
 static bool ballot_fits(const struct node_config *config, uint32_t sender, const struct message *m, uint8_t owner)
 {
-    if (owner == A_LEADING_SENDERS)
-        owner = m->flags & MESSAGE_LEADING ? THE_SENDERS : ANYBODYS;
+    if (owner == BALLOT_OF_LEADING_SENDER)
+        owner = m->flags & MESSAGE_LEADING ? BALLOT_OF_SENDER : BALLOT_ANY_OR_NONE;
     if (m->ballot.round == 0)
-        return owner == ANYBODYS;
+        return owner == BALLOT_ANY_OR_NONE;
     if (m->ballot.round >= SLOT_MAX || !node_set_has(config->proposers, m->ballot.node))
         return false;
-    return owner != THE_SENDERS || m->ballot.node == sender;
+    return owner != BALLOT_OF_SENDER || m->ballot.node == sender;
 }
 
 static bool entries_fit(const struct message *m)
