@@ -2,7 +2,7 @@
 #include "core/base/memory.h"
 #include "core/formats/decimal.h"
 #include "core/formats/glob.h"
-#include "core/state/kv_store.h"
+#include "core/state/kv_reply.h"
 
 void kv_del(struct state_machine *m, const struct bytes *args, size_t argc, struct reply *r)
 {

@@ -1,4 +1,5 @@
-/* Declarations shared by the kv-store's files: kv_store.c (the contract), kv_strings.c and kv_keys.c (the commands). */
+/* Declarations shared by the files of the kv-store: kv_reply.c (what all commands answer with), above it
+ * kv_strings.c and kv_keys.c (the commands), above them kv_store.c (the contract). */
 #ifndef SYNOD_CORE_STATE_KV_STORE_H
 #define SYNOD_CORE_STATE_KV_STORE_H
 
@@ -52,50 +53,5 @@ kv_handler kv_get, kv_set, kv_setnx, kv_getset, kv_getdel, kv_mget, kv_mset, kv_
     kv_decr, kv_incrby, kv_decrby, kv_getrange, kv_setrange;
 /* kv_keys.c */
 kv_handler kv_del, kv_exists, kv_type, kv_keys, kv_scan, kv_dbsize, kv_flush, kv_remove, kv_clear;
-
-/* ---- Replies ---- */
-
-static inline struct bytes kv_text(const char *text)
-{
-    return (struct bytes){.ptr = (uint8_t *)(uintptr_t)text, .len = __builtin_strlen(text)};
-}
-static inline void reply_nil(struct reply *r) { r->tag = REPLY_NIL; }
-static inline void reply_integer(struct reply *r, int64_t value)
-{
-    r->tag = REPLY_INTEGER;
-    r->val.integer = value;
-}
-static inline void reply_status(struct reply *r, const char *text)
-{
-    r->tag = REPLY_STATUS;
-    r->val.bytes = kv_text(text);
-}
-static inline void reply_error(struct reply *r, const char *text)
-{
-    r->tag = REPLY_ERROR;
-    r->val.bytes = kv_text(text);
-}
-
-/* A copy of bytes that lives as long as the replies do. */
-struct bytes kv_result(struct state_machine *m, const uint8_t *bytes, size_t len);
-/* A copy of a part of a value that lives as long. */
-struct bytes kv_value_part(struct state_machine *m, const struct kv_entry *e, size_t offset, size_t len);
-/* Replies with a copy of an entry's value, or nil if there is no entry. False: the reply has no room, so nothing may be
- * changed. */
-bool reply_value(struct state_machine *m, struct reply *r, struct kv_entry *e);
-/* "ERR wrong number of arguments for '<name>' command" */
-void reply_arity(struct state_machine *m, struct reply *r, const char *name);
-
-/* True when a reply of this size may be given; otherwise `*r` becomes reply_no_room. To be asked before anything is
- * changed. */
-bool kv_has_room(const struct state_machine *m, uint64_t size, struct reply *r);
-/* True when a command may cost so much; otherwise the error is in `*r`. */
-bool kv_affordable(uint64_t work, struct reply *r);
-void reply_too_costly(struct reply *r);
-
-/* Reads an argument as Redis reads integers; false with the error in `*r`. */
-bool kv_integer(const struct bytes *arg, int64_t *value, struct reply *r);
-/* True when an argument is this word. `word` is in lower case; the argument may be in any case. */
-bool kv_word(const struct bytes *arg, const char *word);
 
 #endif

@@ -1,7 +1,7 @@
 /* The commands on one value or several: GET, SET and their kin, with Redis' semantics and words. */
 #include "core/base/memory.h"
 #include "core/formats/decimal.h"
-#include "core/state/kv_store.h"
+#include "core/state/kv_reply.h"
 
 static bool out_of_memory(struct reply *r)
 {

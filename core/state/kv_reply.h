@@ -1,0 +1,52 @@
+/* What the commands of the kv-store read their arguments and give their replies with. */
+#ifndef SYNOD_CORE_STATE_KV_REPLY_H
+#define SYNOD_CORE_STATE_KV_REPLY_H
+
+#include "core/state/kv_store.h"
+
+static inline struct bytes kv_text(const char *text)
+{
+    return (struct bytes){.ptr = (uint8_t *)(uintptr_t)text, .len = __builtin_strlen(text)};
+}
+static inline void reply_nil(struct reply *r) { r->tag = REPLY_NIL; }
+static inline void reply_integer(struct reply *r, int64_t value)
+{
+    r->tag = REPLY_INTEGER;
+    r->val.integer = value;
+}
+static inline void reply_status(struct reply *r, const char *text)
+{
+    r->tag = REPLY_STATUS;
+    r->val.bytes = kv_text(text);
+}
+static inline void reply_error(struct reply *r, const char *text)
+{
+    r->tag = REPLY_ERROR;
+    r->val.bytes = kv_text(text);
+}
+
+/* A copy of bytes that lives as long as the replies do. */
+struct bytes kv_result(struct state_machine *m, const uint8_t *bytes, size_t len);
+/* A copy of a part of a value that lives as long. */
+struct bytes kv_value_part(struct state_machine *m, const struct kv_entry *e, size_t offset, size_t len);
+/* Replies with a copy of an entry's value, or nil if there is no entry. False: the reply has no room, so nothing may be
+ * changed. */
+bool reply_value(struct state_machine *m, struct reply *r, struct kv_entry *e);
+/* "ERR wrong number of arguments for '<name>' command" */
+void reply_arity(struct state_machine *m, struct reply *r, const char *name);
+/* "ERR unknown command ...", the same text as Redis: the name and the first arguments, 128 characters of each. */
+void reply_unknown(struct state_machine *m, const struct bytes *args, size_t argc, struct reply *r);
+
+/* True when a reply of this size may be given; otherwise `*r` becomes reply_no_room. To be asked before anything is
+ * changed. */
+bool kv_has_room(const struct state_machine *m, uint64_t size, struct reply *r);
+/* True when a command may cost so much; otherwise the error is in `*r`. */
+bool kv_affordable(uint64_t work, struct reply *r);
+void reply_too_costly(struct reply *r);
+
+/* Reads an argument as Redis reads integers; false with the error in `*r`. */
+bool kv_integer(const struct bytes *arg, int64_t *value, struct reply *r);
+/* True when an argument is this word. `word` is in lower case; the argument may be in any case. */
+bool kv_word(const struct bytes *arg, const char *word);
+
+#endif
