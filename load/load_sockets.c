@@ -24,7 +24,8 @@ struct load_socket {
 };
 
 struct load_sockets {
-    struct load_worker *worker;
+    const struct load_socket_events *events;
+    void *owner;
     int epoll;
     uint32_t count;
     char *in; /* READ_BYTES */
@@ -58,13 +59,14 @@ bool load_resolve(const char *host, uint16_t port, struct load_address *out, cha
     return true;
 }
 
-struct load_sockets *load_sockets_new(struct load_worker *worker, uint32_t count)
+struct load_sockets *load_sockets_new(const struct load_socket_events *events, void *owner, uint32_t count)
 {
     int epoll = epoll_create1(EPOLL_CLOEXEC);
     if (epoll < 0)
         return NULL;
     struct load_sockets *s = memory_new(1, sizeof *s + count * sizeof s->sockets[0]);
-    s->worker = worker;
+    s->events = events;
+    s->owner = owner;
     s->epoll = epoll;
     s->count = count;
     s->in = memory_new(1, READ_BYTES);
@@ -161,9 +163,9 @@ static void on_connected(struct load_sockets *s, uint32_t i)
     if (error == 0 && !watch(s, i, EPOLL_CTL_MOD, EPOLLIN))
         error = errno;
     if (error == 0)
-        load_worker_connected(s->worker, i);
+        s->events->connected(s->owner, i);
     else
-        load_worker_lost(s->worker, i, strerror(error));
+        s->events->lost(s->owner, i, strerror(error));
 }
 
 static void on_writable(struct load_sockets *s, uint32_t i)
@@ -175,18 +177,18 @@ static void on_writable(struct load_sockets *s, uint32_t i)
         to->out_len -= (size_t)n;
     }
     if (to->out_len == 0 && watch(s, i, EPOLL_CTL_MOD, EPOLLIN))
-        load_worker_sent(s->worker, i);
+        s->events->sent(s->owner, i);
 }
 
 static void on_readable(struct load_sockets *s, uint32_t i)
 {
     ssize_t n = recv(s->sockets[i].fd, s->in, READ_BYTES, 0);
     if (n > 0)
-        load_worker_received(s->worker, i, s->in, (size_t)n);
+        s->events->received(s->owner, i, s->in, (size_t)n);
     else if (n == 0)
-        load_worker_lost(s->worker, i, "connection closed by the server");
+        s->events->lost(s->owner, i, "connection closed by the server");
     else if (errno != EAGAIN && errno != EINTR)
-        load_worker_lost(s->worker, i, strerror(errno));
+        s->events->lost(s->owner, i, strerror(errno));
 }
 
 void load_sockets_wait(struct load_sockets *s, uint32_t timeout_ms)

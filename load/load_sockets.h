@@ -2,7 +2,7 @@
  * lives: epoll (load/load_sockets.c) and the sockets of WASI (components/paxos-client/sockets.c).
  *
  * Sockets are numbered, as the connections that they belong to. Nothing here waits but load_sockets_wait, from within which
- * the worker is told what has happened; it may call anything but load_sockets_wait and load_sockets_free then. */
+ * their owner is told what has happened; it may call anything but load_sockets_wait and load_sockets_free then. */
 #ifndef SYNOD_LOAD_LOAD_SOCKETS_H
 #define SYNOD_LOAD_LOAD_SOCKETS_H
 
@@ -24,40 +24,40 @@ bool load_resolve(const char *host, uint16_t port, struct load_address *out, cha
 /* Monotonic microseconds. */
 uint64_t load_now_us(void);
 
-struct load_worker;
+/* What the owner of sockets is told of socket `i`, while it waits. */
+struct load_socket_events {
+    void (*connected)(void *owner, uint32_t i);
+    /* The bytes that were kept have left. */
+    void (*sent)(void *owner, uint32_t i);
+    /* `bytes` are valid for the call. */
+    void (*received)(void *owner, uint32_t i, const char *bytes, size_t len);
+    /* It has failed, or was closed at the other end. */
+    void (*lost)(void *owner, uint32_t i, const char *why);
+};
+
 struct load_sockets;
 
-/* For `count` connections of a worker. NULL: the system refuses. */
-struct load_sockets *load_sockets_new(struct load_worker *worker, uint32_t count);
+/* For `count` connections. NULL: the system refuses. */
+struct load_sockets *load_sockets_new(const struct load_socket_events *events, void *owner, uint32_t count);
 void load_sockets_free(struct load_sockets *s);
 
 enum load_socket_result {
     SOCKET_DONE,
-    SOCKET_LATER,  /* the worker will be told */
+    SOCKET_LATER,  /* the owner will be told */
     SOCKET_FAILED, /* *why: a text that stays valid until the next call */
 };
 
 /* Makes socket `i`, which is closed, connect. */
 enum load_socket_result load_sockets_connect(struct load_sockets *s, uint32_t i, const struct load_address *address,
                                              const char **why);
-/* Sends bytes. SOCKET_LATER: some are kept and leave when they can; nothing may be sent until the worker is told that they
+/* Sends bytes. SOCKET_LATER: some are kept and leave when they can; nothing may be sent until the owner is told that they
  * have. */
 enum load_socket_result load_sockets_send(struct load_sockets *s, uint32_t i, const char *bytes, size_t size,
                                           const char **why);
 /* Closes it, with whatever is kept; one that is closed stays so. */
 void load_sockets_close(struct load_sockets *s, uint32_t i);
 
-/* Waits until something happens, `timeout_ms` at most, and tells the worker. */
+/* Waits until something happens, `timeout_ms` at most, and tells the owner. */
 void load_sockets_wait(struct load_sockets *s, uint32_t timeout_ms);
-
-/* ---- What the worker is told ---- */
-
-void load_worker_connected(struct load_worker *w, uint32_t i);
-/* The bytes that were kept have left. */
-void load_worker_sent(struct load_worker *w, uint32_t i);
-/* `bytes` are valid for the call. */
-void load_worker_received(struct load_worker *w, uint32_t i, const char *bytes, size_t len);
-/* It has failed, or was closed at the other end. */
-void load_worker_lost(struct load_worker *w, uint32_t i, const char *why);
 
 #endif

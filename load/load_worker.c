@@ -389,18 +389,28 @@ static bool handle_bytes(struct load_worker *w, struct connection *c, const char
 
 /* ---- What the sockets tell ---- */
 
-void load_worker_connected(struct load_worker *w, uint32_t i) { connection_opened(w, &w->connections[i]); }
-
-void load_worker_sent(struct load_worker *w, uint32_t i)
+static void on_connected(void *owner, uint32_t i)
 {
+    struct load_worker *w = owner;
+    connection_opened(w, &w->connections[i]);
+}
+
+static void on_sent(void *owner, uint32_t i)
+{
+    struct load_worker *w = owner;
     w->connections[i].blocked = false;
     connection_fill(w, &w->connections[i]);
 }
 
-void load_worker_lost(struct load_worker *w, uint32_t i, const char *why) { connection_lost(w, &w->connections[i], why); }
-
-void load_worker_received(struct load_worker *w, uint32_t i, const char *bytes, size_t len)
+static void on_lost(void *owner, uint32_t i, const char *why)
 {
+    struct load_worker *w = owner;
+    connection_lost(w, &w->connections[i], why);
+}
+
+static void on_received(void *owner, uint32_t i, const char *bytes, size_t len)
+{
+    struct load_worker *w = owner;
     struct connection *c = &w->connections[i];
     if (c->in_len > 0) {
         c->in = memory_reserve(c->in, &c->in_capacity, c->in_len + len, 1);
@@ -497,6 +507,8 @@ static void open_all(struct load_worker *w)
     }
 }
 
+static const struct load_socket_events socket_events = {on_connected, on_sent, on_received, on_lost};
+
 void load_worker_run(const struct load_options *options, const struct load_address *addresses, uint32_t connections,
                      struct load_shared *shared, struct load_share *share)
 {
@@ -509,7 +521,7 @@ void load_worker_run(const struct load_options *options, const struct load_addre
     memcpy(w->names, options->targets, w->address_count * sizeof *options->targets);
     w->count = connections;
     w->connections = memory_new(connections, sizeof *w->connections);
-    w->sockets = load_sockets_new(w, connections);
+    w->sockets = load_sockets_new(&socket_events, w, connections);
     w->last_answer_us = load_now_us();
     if (w->sockets == NULL ||
         !request_maker_init(&w->maker, options->protocol, options->command, options->value_size, options->keyspace)) {

@@ -23,7 +23,8 @@ struct load_socket {
 };
 
 struct load_sockets {
-    struct load_worker *worker;
+    const struct load_socket_events *events;
+    void *owner;
     wasi_sockets_network_own_network_t network;
     uint32_t count;
     wasi_io_poll_borrow_pollable_t *polled; /* two a socket, and the timer */
@@ -45,10 +46,11 @@ bool load_resolve(const char *host, uint16_t port, struct load_address *out, cha
     return false;
 }
 
-struct load_sockets *load_sockets_new(struct load_worker *worker, uint32_t count)
+struct load_sockets *load_sockets_new(const struct load_socket_events *events, void *owner, uint32_t count)
 {
     struct load_sockets *s = memory_new(1, sizeof *s + count * sizeof s->sockets[0]);
-    s->worker = worker;
+    s->events = events;
+    s->owner = owner;
     s->count = count;
     s->network = wasi_sockets_instance_network_instance_network();
     s->polled = memory_new(2 * (size_t)count + 1, sizeof *s->polled);
@@ -212,13 +214,13 @@ static void on_connected(struct load_sockets *s, uint32_t i)
         if (code == WASI_SOCKETS_NETWORK_ERROR_CODE_WOULD_BLOCK)
             return;
         failed(code, &why);
-        load_worker_lost(s->worker, i, why);
+        s->events->lost(s->owner, i, why);
         return;
     }
     wasi_io_poll_pollable_drop_own(of->input);
     of->input = wasi_io_streams_method_input_stream_subscribe(wasi_io_streams_borrow_input_stream(of->streams.f0));
     of->state = STATE_OPEN;
-    load_worker_connected(s->worker, i);
+    s->events->connected(s->owner, i);
 }
 
 static void on_writable(struct load_sockets *s, uint32_t i)
@@ -226,7 +228,7 @@ static void on_writable(struct load_sockets *s, uint32_t i)
     struct load_socket *to = &s->sockets[i];
     size_t taken;
     if (!write_some(to, to->out + to->out_at, to->out_len, &taken)) {
-        load_worker_lost(s->worker, i, "Connection reset by peer");
+        s->events->lost(s->owner, i, "Connection reset by peer");
         return;
     }
     to->out_at += taken;
@@ -234,7 +236,7 @@ static void on_writable(struct load_sockets *s, uint32_t i)
     if (to->out_len > 0)
         return;
     unblock(to);
-    load_worker_sent(s->worker, i);
+    s->events->sent(s->owner, i);
 }
 
 static void on_readable(struct load_sockets *s, uint32_t i)
@@ -247,10 +249,9 @@ static void on_readable(struct load_sockets *s, uint32_t i)
     bool sound = wasi_io_streams_method_input_stream_read(stream, READ_BYTES, &bytes, &error);
     shim_results_end();
     if (!sound)
-        load_worker_lost(s->worker, i,
-                         stream_closed(&error) ? "connection closed by the server" : "Connection reset by peer");
+        s->events->lost(s->owner, i, stream_closed(&error) ? "connection closed by the server" : "Connection reset by peer");
     else if (bytes.len > 0)
-        load_worker_received(s->worker, i, (const char *)bytes.ptr, bytes.len);
+        s->events->received(s->owner, i, (const char *)bytes.ptr, bytes.len);
 }
 
 /* All that is waited for, in the order of the sockets: its input, then its output when it is blocked. */
