@@ -75,8 +75,8 @@ void checks_free(struct checks *c)
     for (size_t i = 0; i < c->batch_count; i++)
         payload_free(&c->batches[i].value);
     reference_free(c->reference);
-    free(c->batch_by_hash.places);
-    free(c->batch_by_token.places);
+    hash_index_close(&c->batch_by_hash);
+    hash_index_close(&c->batch_by_token);
     free(c->batches);
     free(c->proposals);
     free(c->slots);
@@ -128,34 +128,20 @@ void checks_bytes_in_flight(struct checks *c, uint32_t node, uint64_t bytes_max)
 
 /* ---- Batches ---- */
 
-/* Where a key is, or would be. Precondition: a place is free. */
-static struct key_place *find_place(const struct key_map *map, uint64_t key)
+static uint32_t batch_by_hash(const struct checks *c, uint64_t hash)
 {
-    size_t at = (size_t)(key * UINT64_C(0x9e3779b97f4a7c15) >> 32) & (map->capacity - 1);
-    while (map->places[at].number != 0 && map->places[at].key != key)
-        at = (at + 1) & (map->capacity - 1);
-    return &map->places[at];
+    for (uint32_t number, at = 0; (number = hash_index_next(&c->batch_by_hash, hash, &at)) != 0;)
+        if (c->batches[number].hash == hash)
+            return number;
+    return 0;
 }
 
-static uint32_t map_get(const struct key_map *map, uint64_t key)
+static uint32_t batch_by_token(const struct checks *c, uint64_t token)
 {
-    return map->capacity > 0 ? find_place(map, key)->number : 0;
-}
-
-/* Precondition: the key is new. */
-static void map_put(struct key_map *map, uint64_t key, uint32_t number)
-{
-    if (map->count * 2 >= map->capacity) {
-        struct key_map grown = {.capacity = map->capacity > 0 ? map->capacity * 2 : 256, .count = map->count};
-        grown.places = memory_new(grown.capacity, sizeof *grown.places);
-        for (size_t i = 0; i < map->capacity; i++)
-            if (map->places[i].number != 0)
-                *find_place(&grown, map->places[i].key) = map->places[i];
-        free(map->places);
-        *map = grown;
-    }
-    *find_place(map, key) = (struct key_place){key, number};
-    map->count++;
+    for (uint32_t number, at = 0; (number = hash_index_next(&c->batch_by_token, hash_of_number(token), &at)) != 0;)
+        if (c->batches[number].token == token)
+            return number;
+    return 0;
 }
 
 struct value_hash checks_hash(uint8_t kind, const struct payload *value)
@@ -177,12 +163,13 @@ void checks_submitted(struct checks *c, uint32_t node, uint64_t token, const str
     struct batch_header header;
     struct value_hash hash = checks_hash(ENTRY_COMMANDS, value);
     invariant(batch_header_read(value, &header) && header.count > 0);
-    invariant(map_get(&c->batch_by_hash, hash.batch) == 0 && map_get(&c->batch_by_token, token) == 0);
+    invariant(batch_by_hash(c, hash.batch) == 0 && batch_by_token(c, token) == 0);
     uint32_t number = (uint32_t)c->batch_count++;
     c->batches = memory_reserve(c->batches, &c->batch_capacity, c->batch_count, sizeof *c->batches);
-    c->batches[number] = (struct batch){.node = node, .incarnation = n->incarnation, .commands = header.count};
-    map_put(&c->batch_by_hash, hash.batch, number);
-    map_put(&c->batch_by_token, token, number);
+    c->batches[number] = (struct batch){
+        .hash = hash.batch, .token = token, .node = node, .incarnation = n->incarnation, .commands = header.count};
+    hash_index_add(&c->batch_by_hash, hash.batch, number);
+    hash_index_add(&c->batch_by_token, hash_of_number(token), number);
 }
 
 uint32_t checks_value(struct checks *c, uint32_t node, uint8_t kind, const struct payload *value, struct value_hash hash)
@@ -190,7 +177,7 @@ uint32_t checks_value(struct checks *c, uint32_t node, uint8_t kind, const struc
     struct batch_header header;
     if (kind == ENTRY_NOOP && value->len == 0)
         return 0;
-    uint32_t number = kind == ENTRY_COMMANDS ? map_get(&c->batch_by_hash, hash.batch) : 0;
+    uint32_t number = kind == ENTRY_COMMANDS ? batch_by_hash(c, hash.batch) : 0;
     if (number == 0 || !batch_header_read(value, &header)) {
         checks_fail(c, CHECK_VALIDITY, "node %u proposes %u bytes that no client submitted", node, value->len);
         return 0;
@@ -213,7 +200,7 @@ uint32_t checks_value(struct checks *c, uint32_t node, uint8_t kind, const struc
 
 void checks_answered(struct checks *c, uint64_t token, uint8_t outcome)
 {
-    uint32_t number = map_get(&c->batch_by_token, token);
+    uint32_t number = batch_by_token(c, token);
     if (c->verdict.failed || number == 0)
         return;
     struct batch *b = &c->batches[number];

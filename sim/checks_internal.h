@@ -7,6 +7,7 @@
 
 #include "core/base/memory.h"
 #include "sim/checks.h"
+#include "sim/hash_index.h"
 #include "sim/reference.h"
 
 /* ---- Ballots as numbers ---- */
@@ -68,6 +69,7 @@ struct slot_truth {
 
 /* What clients submitted at once. */
 struct batch {
+    uint64_t hash, token;            /* value_hash.batch; the client port's */
     uint64_t stamped;                /* value_hash.value with its header filled in; 0: not seen yet */
     uint64_t number;                 /* of its id, from the stamp */
     uint64_t chosen_in, executed_in; /* slots; 0: none yet */
@@ -137,15 +139,6 @@ struct checked_node {
     bool has_read;
 };
 
-/* From 64-bit keys to numbers above 0: open addressing, in a power of two of places. */
-struct key_map {
-    struct key_place {
-        uint64_t key;
-        uint32_t number; /* 0: the place is free */
-    } *places;
-    size_t capacity, count;
-};
-
 struct checks {
     struct checks_options options;
     struct checks_verdict verdict;
@@ -161,7 +154,7 @@ struct checks {
 
     struct batch *batches; /* the first one is none */
     size_t batch_count, batch_capacity;
-    struct key_map batch_by_hash, batch_by_token;
+    struct hash_index batch_by_hash, batch_by_token;
     struct batch_id executed_last[NODE_ID_MAX + 1]; /* by origin */
     struct reference *reference;                    /* NULL: there is none */
     uint64_t reference_hash;                        /* before the prefix */

@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "sim/hash_index.h"
+
 #define EXPLORE_NONE UINT32_MAX
 
 enum { EXPLORE_TABLE_CHUNK = 4096 }; /* strings; a power of two */
@@ -15,8 +17,7 @@ struct explore_table {
     uint32_t count;
     uint8_t **chunks; /* of EXPLORE_TABLE_CHUNK strings each: what is in never moves */
     size_t chunk_count, chunk_capacity;
-    uint64_t *places; /* open addressing: the upper half of the hash, and below it the number + 1; 0: free */
-    size_t place_count;
+    struct hash_index index; /* each string's number + 1 */
 };
 
 void explore_table_init(struct explore_table *t, size_t width);

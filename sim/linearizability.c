@@ -44,66 +44,9 @@
 #include "core/base/checksum.h"
 #include "core/base/memory.h"
 #include "core/formats/decimal.h"
+#include "sim/hash_index.h"
 
-enum { TABLE_MIN = 256, NIL = 0, NONE = -1, SHOWN_BYTES_MAX = 64 };
-
-/* ---- A hash table of numbers, whose keys are elsewhere ---- */
-
-struct slot {
-    uint64_t hash;
-    size_t number; /* counted from 1; 0: free */
-};
-
-struct table {
-    struct slot *slots;
-    size_t capacity; /* slots there are */
-    size_t size;     /* slots in use, a power of two, so that a small table stays quick to clear */
-    size_t count;
-};
-
-static void table_resize(struct table *t, size_t size)
-{
-    t->slots = memory_reserve(t->slots, &t->capacity, size, sizeof *t->slots);
-    memset(t->slots, 0, size * sizeof *t->slots);
-    t->size = size;
-    t->count = 0;
-}
-
-/* The next number under `hash`, from `*at` on, which starts as the hash; 0: no more. */
-static size_t table_next(const struct table *t, uint64_t hash, uint64_t *at)
-{
-    for (const struct slot *s; (s = &t->slots[*at & (t->size - 1)])->number != 0;) {
-        (*at)++;
-        if (s->hash == hash)
-            return s->number;
-    }
-    return 0;
-}
-
-static void table_put(struct table *t, uint64_t hash, size_t number)
-{
-    uint64_t at = hash;
-    while (t->slots[at & (t->size - 1)].number != 0)
-        at++;
-    t->slots[at & (t->size - 1)] = (struct slot){hash, number};
-    t->count++;
-}
-
-static void table_add(struct table *t, uint64_t hash, size_t number)
-{
-    if (2 * (t->count + 1) > t->size) {
-        size_t count = 0, size = t->size;
-        struct slot *old = memory_new(size / 2, sizeof *old);
-        for (size_t i = 0; i < size; i++)
-            if (t->slots[i].number != 0)
-                old[count++] = t->slots[i];
-        table_resize(t, 2 * size);
-        for (size_t i = 0; i < count; i++)
-            table_put(t, old[i].hash, old[i].number);
-        free(old);
-    }
-    table_put(t, hash, number);
-}
+enum { NIL = 0, NONE = -1, SHOWN_BYTES_MAX = 64 };
 
 /* ---- The judge ---- */
 
@@ -164,13 +107,13 @@ struct judge {
     size_t value_count, values_capacity;
     uint8_t *bytes; /* of all values */
     size_t bytes_len, bytes_capacity;
-    struct table value_table;
+    struct hash_index value_index;
 
     uint64_t *done; /* a bit an item */
     size_t words, done_capacity;
     uint64_t *memory; /* positions: `words` words of done and the state */
     size_t memory_count, memory_capacity;
-    struct table memory_table;
+    struct hash_index memory_index;
 
     struct frame *frames;
     size_t depth, frames_capacity;
@@ -198,10 +141,10 @@ void judge_free(struct judge *j)
     free(j->first);
     free(j->values);
     free(j->bytes);
-    free(j->value_table.slots);
+    hash_index_close(&j->value_index);
     free(j->done);
     free(j->memory);
-    free(j->memory_table.slots);
+    hash_index_close(&j->memory_index);
     free(j->frames);
     free(j->moves);
     free(j->chains);
@@ -227,16 +170,16 @@ static uint8_t *value_room(struct judge *j, size_t len)
 static uint32_t state_of(struct judge *j, size_t len)
 {
     const uint8_t *bytes = j->bytes + j->bytes_len;
-    uint64_t hash = checksum(bytes, len, 0), at = hash;
-    for (size_t number; (number = table_next(&j->value_table, hash, &at)) != 0;)
+    uint64_t hash = checksum(bytes, len, 0);
+    for (uint32_t number, at = 0; (number = hash_index_next(&j->value_index, hash, &at)) != 0;)
         if (j->values[number].len == len && memcmp(j->bytes + j->values[number].at, bytes, len) == 0)
-            return (uint32_t)number;
+            return number;
     j->values = memory_reserve(j->values, &j->values_capacity, j->value_count + 1, sizeof *j->values);
     struct value *v = &j->values[j->value_count];
     *v = (struct value){.at = j->bytes_len, .len = len};
     v->is_number = decimal_read(bytes, len, &v->number);
     j->bytes_len += len;
-    table_add(&j->value_table, hash, j->value_count);
+    hash_index_add(&j->value_index, hash, (uint32_t)j->value_count);
     return (uint32_t)j->value_count++;
 }
 
@@ -250,7 +193,7 @@ static uint32_t state_of_text(struct judge *j, const char *text, size_t len)
 
 static void states_reset(struct judge *j)
 {
-    table_resize(&j->value_table, TABLE_MIN);
+    hash_index_clear(&j->value_index);
     j->values = memory_reserve(j->values, &j->values_capacity, 1, sizeof *j->values);
     j->values[NIL] = (struct value){.is_number = true};
     j->value_count = 1;
@@ -468,11 +411,11 @@ static bool remember(struct judge *j, uint32_t state)
     uint64_t *position = j->memory + j->memory_count * size;
     memcpy(position, j->done, j->words * sizeof *position);
     position[j->words] = state;
-    uint64_t hash = checksum(position, size * sizeof *position, 0), at = hash;
-    for (size_t number; (number = table_next(&j->memory_table, hash, &at)) != 0;)
+    uint64_t hash = checksum(position, size * sizeof *position, 0);
+    for (uint32_t number, at = 0; (number = hash_index_next(&j->memory_index, hash, &at)) != 0;)
         if (memcmp(j->memory + (number - 1) * size, position, size * sizeof *position) == 0)
             return false;
-    table_add(&j->memory_table, hash, ++j->memory_count);
+    hash_index_add(&j->memory_index, hash, (uint32_t)++j->memory_count);
     return true;
 }
 
@@ -665,7 +608,7 @@ static void take_in(struct judge *j, const struct operation *const *operations, 
     memset(j->done, 0, (j->words + 1) * sizeof *j->done);
     j->first = memory_reserve(j->first, &j->first_capacity, j->count, sizeof *j->first);
     j->deepest = memory_reserve(j->deepest, &j->deepest_capacity, j->words + 1, sizeof *j->deepest);
-    table_resize(&j->memory_table, TABLE_MIN);
+    hash_index_clear(&j->memory_index);
     j->memory_count = j->depth = j->deepest_depth = j->move_count = j->chain_count = j->chain_len = 0;
     j->steps = 0;
     j->steps_max = steps_max;
