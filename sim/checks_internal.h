@@ -163,19 +163,16 @@ struct checks {
     uint64_t held_capacity; /* of each node's window of records: a power of two, 4 alpha slots at least */
 };
 
-/* ---- checks.c ---- */
+/* ---- checks_verdict.c ---- */
 
 /* The node, when what it does is still to be checked: it exists, no rule is broken yet, and it is not retired. Else NULL. */
 struct checked_node *checks_node(struct checks *c, uint32_t node);
+
+/* ---- checks_batches.c ---- */
+
 /* The number of the batch in a value that a node proposes or forwards: it was submitted, and is stamped once for the life
  * that got it. 0: a no-op; or a rule is broken. */
 uint32_t checks_value(struct checks *c, uint32_t node, uint8_t kind, const struct payload *value, struct value_hash hash);
-/* `node` says that its state before `slot` has this hash. */
-void checks_state(struct checks *c, uint32_t node, uint64_t slot, uint64_t hash);
-/* `node` has executed all slots below `executed` at some time. */
-void checks_executed(struct checks *c, uint32_t node, uint64_t executed);
-/* The highest number that a majority of the learners has reached. */
-uint64_t checks_majority(const struct checks *c, uint64_t (*reached)(const struct checked_node *n));
 
 /* ---- checks_votes.c: the ground truth ---- */
 
@@ -196,6 +193,15 @@ const struct proposal *checks_vote_below(const struct checks *c, uint32_t node, 
 bool checks_is_proposed(const struct checks *c, uint64_t slot, struct batch_id batch);
 /* The ballot names a life that a proposer has had. */
 bool checks_ballot_known(const struct checks *c, struct ballot ballot);
+
+/* ---- checks_states.c ---- */
+
+/* `node` says that its state before `slot` has this hash. */
+void checks_state(struct checks *c, uint32_t node, uint64_t slot, uint64_t hash);
+/* `node` has executed all slots below `executed` at some time. */
+void checks_executed(struct checks *c, uint32_t node, uint64_t executed);
+/* The highest number that a majority of the learners has reached. */
+uint64_t checks_majority(const struct checks *c, uint64_t (*reached)(const struct checked_node *n));
 
 /* ---- checks_messages.c ---- */
 

@@ -1,0 +1,59 @@
+/* What all checks need: to fail, and to say of which ballot. */
+#include <stdio.h>
+
+#include "sim/checks_internal.h"
+
+static const char *const names[CHECKS] = {
+    [CHECK_AGREEMENT] = "Agreement",
+    [CHECK_VALIDITY] = "Validity",
+    [CHECK_ONE_VALUE_PER_BALLOT] = "OneValuePerBallot",
+    [CHECK_BALLOT_UNIQUE] = "BallotUnique",
+    [CHECK_PROMISE_DURABLE] = "PromiseDurable",
+    [CHECK_VOTE_DURABLE] = "VoteDurable",
+    [CHECK_CHOSEN_TRUE] = "ChosenTrue",
+    [CHECK_AT_MOST_ONCE] = "AtMostOnce",
+    [CHECK_PREFIX_EQUALITY] = "PrefixEquality",
+    [CHECK_LINEARIZABILITY] = "Linearizability",
+    [CHECK_TRUNCATION_SAFE] = "TruncationSafe",
+    [CHECK_RECOVERY] = "Recovery",
+    [CHECK_LIFE_UNIQUE] = "LifeUnique",
+    [CHECK_LIVENESS_AFTER_HEAL] = "LivenessAfterHeal",
+    [CHECK_LIVENESS_WHILE_CUT] = "LivenessWhileCut",
+    [CHECK_LIVENESS_GAP] = "LivenessGap",
+    [CHECK_BOUNDS] = "Bounds",
+    [CHECK_ACCOUNTS] = "Accounts",
+    [CHECK_TRAP] = "Trap",
+};
+
+const char *check_name(enum check check) { return names[check]; }
+
+void checks_fail(struct checks *c, enum check check, const char *format, ...)
+{
+    if (c->verdict.failed)
+        return;
+    va_list args;
+    va_start(args, format);
+    c->verdict.failed = true;
+    c->verdict.check = check;
+    vsnprintf(c->verdict.text, sizeof c->verdict.text, format, args);
+    va_end(args);
+}
+
+struct rank_text rank_text(uint64_t rank)
+{
+    struct rank_text t;
+    uint64_t round = rank >> (RANK_NODE_BITS + RANK_INCARNATION_BITS);
+    uint64_t incarnation = rank & ((UINT64_C(1) << RANK_INCARNATION_BITS) - 1);
+    if (rank == RANK_NONE_SUCH)
+        snprintf(t.text, sizeof t.text, "of no node");
+    else
+        snprintf(t.text, sizeof t.text, "%" PRIu64 ".%u.%" PRIu64, round, rank_node(rank), incarnation);
+    return t;
+}
+
+struct checked_node *checks_node(struct checks *c, uint32_t node)
+{
+    invariant(node >= 1 && node <= c->options.nodes);
+    struct checked_node *n = &c->nodes[node];
+    return c->verdict.failed || n->retired ? NULL : n;
+}
