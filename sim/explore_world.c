@@ -368,17 +368,6 @@ static void proposer_moves(struct moves *it, uint8_t proposer)
     }
 }
 
-uint8_t explore_world_wanted(const struct explore_model *m, const struct explore_world *world, uint8_t ballot,
-                             uint32_t acceptor)
-{
-    for (uint32_t p = 0; p < m->options->proposers; p++) {
-        const struct explore_sight *sight = explore_part_sight(&m->proposers, world->proposers[p]);
-        if (sight->ballot == ballot && sight->mode == EXPLORE_PREPARING && sight->wanted[acceptor] != 0)
-            return sight->wanted[acceptor];
-    }
-    return 1;
-}
-
 /* An acceptor gets a message, and its disk is done at once. */
 static void move_acceptor(struct moves *it, uint8_t kind, uint8_t acceptor, struct explore_event message)
 {

@@ -96,8 +96,16 @@ static inline uint8_t explore_renamed_set(uint8_t set, const uint8_t *names)
 }
 
 /* The first slot that the PREPARE of this ballot asks an acceptor for. */
-uint8_t explore_world_wanted(const struct explore_model *m, const struct explore_world *world, uint8_t ballot,
-                             uint32_t acceptor);
+static inline uint8_t explore_world_wanted(const struct explore_model *m, const struct explore_world *world, uint8_t ballot,
+                                           uint32_t acceptor)
+{
+    for (uint32_t p = 0; p < m->options->proposers; p++) {
+        const struct explore_sight *sight = explore_part_sight(&m->proposers, world->proposers[p]);
+        if (sight->ballot == ballot && sight->mode == EXPLORE_PREPARING && sight->wanted[acceptor] != 0)
+            return sight->wanted[acceptor];
+    }
+    return 1;
+}
 
 /* True when nothing that a leader hears from acceptors can make it propose more: see sim/explore_listen.h. */
 static inline bool explore_votes_are_apart(const struct explore_options *o) { return o->alpha == 0 || o->alpha >= o->slots; }
