@@ -43,6 +43,8 @@ struct cluster {
     uint64_t longest_gap;       /* since the last cluster_watch */
     uint64_t led;               /* leaderships that began since then */
     struct ballot last_led[MEMBERS_MAX + 1];
+    uint32_t clients;                                                             /* of each node that takes requests */
+    void (*tell)(const struct cluster *c, uint32_t node, const struct effect *e); /* may be NULL: each effect of a step */
 };
 
 static inline struct step_result member_step(struct member *m, uint64_t now, const struct event *events, size_t count)
@@ -83,6 +85,7 @@ static inline void cluster_init(struct cluster *c, uint32_t count, const struct 
 {
     memset(c, 0, sizeof *c);
     c->count = count;
+    c->clients = CLIENTS;
     c->now = SECOND_US;
     for (uint32_t i = 1; i <= count; i++) {
         struct member *m = &c->members[i];
@@ -133,6 +136,8 @@ static inline void cluster_close(struct cluster *c)
 static inline void member_take_effect(struct cluster *c, uint32_t node, const struct effect *e)
 {
     struct member *m = &c->members[node];
+    if (c->tell != NULL)
+        c->tell(c, node, e);
     if (e->tag == EFFECT_SEND) {
         m->held = memory_reserve(m->held, &m->held_capacity, m->held_count + 1, sizeof *m->held);
         m->held[m->held_count] = e->val.send;
@@ -158,7 +163,7 @@ static inline void member_submit(struct cluster *c, uint32_t node)
 {
     struct member *m = &c->members[node];
     struct bytes arg = {(uint8_t *)(uintptr_t)"DBSIZE", 6};
-    while (c->now % ASK_EVERY_US == 0 && m->waiting < CLIENTS && m->credit > 0) {
+    while (c->now % ASK_EVERY_US == 0 && m->waiting < c->clients && m->credit > 0) {
         static struct batch_builder builders[CLIENTS];
         struct batch_builder *b = &builders[m->waiting];
         batch_begin(b);

@@ -1,0 +1,427 @@
+/* Five stories of the protocol, told by what the agents decide: who asks, promises, votes, leads. Each is compared with its text in
+ * tests/stories, which is also there to be read. After a change that is meant to change them, write them anew and read the difference:
+ *
+ *   WRITE_STORIES=1 build/native/tests/unit/test_stories && git diff tests/stories
+ *
+ * Left out are heartbeats, their answers, what learners tell of their progress, and what is sent again within the same part. */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "tests/unit/partition_cluster.h"
+
+enum { STORY_BYTES_MAX = 64 << 10 };
+
+static struct cluster cluster;
+
+/* The story so far, as its file has it; its last part begins with what the test did to the cluster. */
+static char story[STORY_BYTES_MAX];
+static size_t story_length, part_at;
+static uint64_t told_at;
+
+static void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+static void say(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    int length = vsnprintf(story + story_length, sizeof story - story_length, format, args);
+    va_end(args);
+    assert_true(length >= 0 && (size_t)length < sizeof story - story_length);
+    story_length += (size_t)length;
+}
+
+/* ---- Telling an effect ---- */
+
+static const char *const message_names[MESSAGE_KINDS] = {
+    [MESSAGE_PREPARE] = "PREPARE",   [MESSAGE_PROMISE] = "PROMISE",
+    [MESSAGE_ACCEPT] = "ACCEPT",     [MESSAGE_ACCEPTED] = "ACCEPTED",
+    [MESSAGE_NACK] = "NACK",         [MESSAGE_HEARTBEAT] = "HEARTBEAT",
+    [MESSAGE_ASK] = "ASK",           [MESSAGE_LOST] = "LOST",
+    [MESSAGE_CHOSEN] = "CHOSEN",     [MESSAGE_LEARN_REQUEST] = "LEARN_REQUEST",
+    [MESSAGE_LEARN] = "LEARN",       [MESSAGE_RESULT_REQUEST] = "RESULT_REQUEST",
+    [MESSAGE_EXECUTED] = "EXECUTED", [MESSAGE_FORWARD] = "FORWARD",
+};
+
+static const char *const record_names[RECORD_KINDS] = {
+    [RECORD_PROMISED] = "PROMISED", [RECORD_ACCEPTED] = "ACCEPTED", [RECORD_LEARNED] = "LEARNED",
+    [RECORD_CHOSEN] = "CHOSEN",     [RECORD_FLOOR] = "FLOOR",
+};
+
+/* Heartbeats are told when they say that their sender does not stand for election. */
+static bool is_told(const struct message *m)
+{
+    return m->kind == MESSAGE_HEARTBEAT ? (m->flags & MESSAGE_RESIGNED) != 0 : message_names[m->kind] != NULL;
+}
+
+static void say_nodes(node_set set)
+{
+    for (const char *between = ""; set != 0; set &= set - 1, between = ",")
+        say("%s%u", between, node_set_first(set));
+}
+
+static void say_ballot(struct ballot b)
+{
+    if (b.round == 0)
+        say(" no ballot");
+    else
+        say(" %" PRIu64 ".%u", b.round, b.node);
+}
+
+static void say_entry(const struct entry *e)
+{
+    struct batch_header header;
+    say(", slot %" PRIu64 ":", e->slot);
+    if (e->kind == ENTRY_NOOP)
+        say(" nothing");
+    else if (batch_header_read(&e->value, &header))
+        say(" batch %" PRIu64 " of %u", header.id.number, header.id.origin);
+    else
+        say(" (its value is elsewhere)");
+}
+
+static void say_range(const char *what, uint64_t from, uint64_t to)
+{
+    say(", %s [%" PRIu64 ", %" PRIu64 ")", what, from, to);
+}
+
+static void say_fields(const struct message *m)
+{
+    switch (m->kind) {
+    case MESSAGE_PREPARE:
+        say(", from slot %" PRIu64 " on", m->from);
+        break;
+    case MESSAGE_PROMISE:
+        say_range("votes in", m->from, m->to);
+        say("%s", m->entries.len == 0 ? ": none" : "");
+        break;
+    case MESSAGE_ACCEPTED:
+        say_range("slots", m->from, m->to);
+        break;
+    case MESSAGE_CHOSEN:
+        say_range("slots", m->from, m->chosen);
+        break;
+    case MESSAGE_LEARN_REQUEST:
+        say_range("slots", m->from, m->to);
+        break;
+    case MESSAGE_ASK:
+        say("%s", (m->flags & MESSAGE_YES) != 0 ? ", a claim" : "");
+        break;
+    case MESSAGE_LOST:
+        say("%s", (m->flags & MESSAGE_YES) != 0 ? ": yes" : ": no");
+        break;
+    case MESSAGE_HEARTBEAT:
+        say(": not to be elected");
+        break;
+    case MESSAGE_EXECUTED:
+        say(" batch %" PRIu64 " of %u", m->batch.number, m->batch.origin);
+        return; /* its entry are the replies */
+    default:
+        break;
+    }
+    for (size_t i = 0; i < m->entries.len; i++)
+        say_entry(&m->entries.ptr[i]);
+}
+
+static bool has_ballot(const struct message *m)
+{
+    return m->kind == MESSAGE_PREPARE || m->kind == MESSAGE_PROMISE || m->kind == MESSAGE_ACCEPT ||
+           m->kind == MESSAGE_ACCEPTED || m->kind == MESSAGE_NACK || m->kind == MESSAGE_CHOSEN;
+}
+
+static void say_sent(const struct cluster *c, uint32_t node, const struct outgoing *out)
+{
+    node_set lost = out->to & (c->cut[node] | (out->message.kind == MESSAGE_ACCEPT ? c->black_hole[node] : 0));
+    say("%u -> ", node);
+    say_nodes(out->to);
+    say(": %s", message_names[out->message.kind]);
+    if (has_ballot(&out->message))
+        say_ballot(out->message.ballot);
+    say_fields(&out->message);
+    if (out->after > c->members[node].durable)
+        say("; as soon as record %" PRIu64 " is durable", out->after);
+    if (lost != 0) {
+        say("; lost on the way to ");
+        say_nodes(lost);
+    }
+}
+
+static void say_record(uint32_t node, const struct log_record *r)
+{
+    say("%u writes record %" PRIu64 ": %s", node, r->lsn, record_names[r->kind]);
+    if (r->kind == RECORD_FLOOR)
+        say(" %" PRIu64, r->entry.slot);
+    else if (r->kind == RECORD_CHOSEN)
+        say(" slots [%" PRIu64 ", %" PRIu64 ")", r->entry.slot, r->to);
+    else
+        say_ballot(r->entry.ballot);
+    if (r->kind == RECORD_ACCEPTED || r->kind == RECORD_LEARNED)
+        say_entry(&r->entry);
+}
+
+static void say_leader(uint32_t node, const struct leadership *l)
+{
+    if (l->leader == 0) {
+        say("%u knows of no leader", node);
+        return;
+    }
+    say("%u knows that %u leads, at", node, l->leader);
+    say_ballot(l->ballot);
+}
+
+static void say_effect(const struct cluster *c, uint32_t node, const struct effect *e)
+{
+    static const char *const outcomes[] = {"executed", "sent to the leader", "busy", "of unknown outcome"};
+    switch (e->tag) {
+    case EFFECT_SEND:
+        say_sent(c, node, &e->val.send);
+        break;
+    case EFFECT_APPEND:
+        say_record(node, &e->val.append);
+        break;
+    case EFFECT_REPLY:
+        say("%u tells its client: %s", node, outcomes[e->val.reply.outcome]);
+        break;
+    case EFFECT_LEADER:
+        say_leader(node, &e->val.leader);
+        break;
+    default:
+        fail_msg("node %u: effect %u is in no story", node, e->tag);
+    }
+    say("\n");
+}
+
+static bool may_be_repeated(const struct effect *e)
+{
+    uint8_t kind = e->val.send.message.kind;
+    return e->tag == EFFECT_SEND &&
+           (kind == MESSAGE_ACCEPT || kind == MESSAGE_HEARTBEAT || kind == MESSAGE_ASK || kind == MESSAGE_LOST);
+}
+
+/* Takes the last line back, from `at` on, if this part of the story has it already. */
+static bool take_back_repeated(size_t at, size_t line)
+{
+    char text[1000];
+    snprintf(text, sizeof text, "%s", story + line);
+    const char *first = strstr(story + part_at, text);
+    bool repeated = first < story + line;
+    if (repeated)
+        story_length = at;
+    return repeated;
+}
+
+static void tell(const struct cluster *c, uint32_t node, const struct effect *e)
+{
+    if (e->tag == EFFECT_READ || (e->tag == EFFECT_SEND && !is_told(&e->val.send.message)))
+        return;
+    size_t at = story_length;
+    if (c->now == told_at)
+        say("             ");
+    else
+        say("%9.3f s  ", (double)(c->now - SECOND_US) / SECOND_US);
+    size_t line = story_length;
+    say_effect(c, node, e);
+    if (may_be_repeated(e) && take_back_repeated(at, line))
+        return;
+    told_at = c->now;
+}
+
+/* ---- The stories ---- */
+
+/* What the test does to the cluster. */
+#define THEN(text, ...) (part_at = story_length, told_at = 0, say("\n# " text "\n\n", ##__VA_ARGS__))
+
+static int begin_with(const struct node_config *config)
+{
+    story_length = part_at = 0;
+    cluster_init(&cluster, 3, config);
+    cluster.tell = tell;
+    cluster.clients = 0;
+    return 0;
+}
+
+static int begin(void **state)
+{
+    (void)state;
+    const struct node_config config = three_nodes(1);
+    return begin_with(&config);
+}
+
+static int begin_two_proposers(void **state)
+{
+    (void)state;
+    struct node_config config = three_nodes(1);
+    config.proposers = config.learners = node_set_of(1) | node_set_of(2);
+    return begin_with(&config);
+}
+
+static int end(void **state)
+{
+    (void)state;
+    cluster_close(&cluster);
+    return 0;
+}
+
+/* One command for each node that takes some. */
+static void ask_once(void)
+{
+    while ((cluster.now + TICK_US) % ASK_EVERY_US != 0)
+        cluster_run(&cluster, TICK_US);
+    cluster.clients = 1;
+    cluster_run(&cluster, TICK_US);
+    cluster.clients = 0;
+}
+
+static uint32_t leader(void)
+{
+    uint32_t found = 0;
+    for (uint32_t i = 1; i <= cluster.count; i++)
+        if (!cluster.members[i].down && cluster.members[i].status.proposer_state == PROPOSER_LEADING)
+            found = i;
+    return found;
+}
+
+/* Cuts a node off, in both directions, or ends that. */
+static void isolate(uint32_t node, bool cut)
+{
+    for (uint32_t i = 1; i <= cluster.count; i++) {
+        if (i == node)
+            continue;
+        cluster.cut[i] = cut ? cluster.cut[i] | node_set_of(node) : cluster.cut[i] & ~node_set_of(node);
+        cluster.cut[node] = cut ? cluster.cut[node] | node_set_of(i) : cluster.cut[node] & ~node_set_of(i);
+    }
+}
+
+/* As long as it takes, and it takes no longer than so long, until some node leads that is none of `not_these`. */
+static uint32_t await_leader(node_set not_these, uint64_t within_us)
+{
+    for (uint64_t until = cluster.now + within_us; cluster.now < until; cluster_run(&cluster, TICK_US))
+        if (leader() != 0 && !node_set_has(not_these, leader()))
+            return leader();
+    fail_msg("nobody leads within %" PRIu64 " us; the story so far:\n%s", within_us, story);
+    return 0;
+}
+
+static void compare(const char *name)
+{
+    char path[100];
+    static char expected[STORY_BYTES_MAX];
+    snprintf(path, sizeof path, "tests/stories/%s.txt", name);
+    bool write = getenv("WRITE_STORIES") != NULL;
+    FILE *file = fopen(path, write ? "w" : "r");
+    assert_non_null(file);
+    if (write) {
+        assert_int_equal(fwrite(story, 1, story_length, file), story_length);
+    } else {
+        size_t length = fread(expected, 1, sizeof expected - 1, file);
+        expected[length] = 0;
+        assert_string_equal(story, expected);
+    }
+    assert_int_equal(fclose(file), 0);
+}
+
+static void first_election(void **state)
+{
+    (void)state;
+    say("# Three nodes begin; each is proposer, acceptor and learner. Nobody leads.\n\n");
+    await_leader(0, SECOND_US);
+    THEN("A client has a command.");
+    ask_once();
+    cluster_run(&cluster, SECOND_US / 5);
+    assert_int_equal(cluster.served, 1);
+    compare("first-election");
+}
+
+static void leader_killed(void **state)
+{
+    (void)state;
+    uint32_t first = await_leader(0, SECOND_US);
+    ask_once();
+    cluster_run(&cluster, SECOND_US / 5);
+    story_length = part_at = 0;
+    say("# Node %u leads, and slot 1 is chosen. It is killed while a command is on its way.\n", first);
+    THEN("A client has a command.");
+    ask_once();
+    THEN("Node %u is killed.", first);
+    cluster.members[first].down = true;
+    await_leader(node_set_of(first), 3 * SECOND_US);
+    cluster_run(&cluster, SECOND_US / 10);
+    THEN("A client has a command.");
+    ask_once();
+    cluster_run(&cluster, SECOND_US / 5);
+    assert_true(cluster.served >= 2);
+    compare("leader-killed");
+}
+
+static void one_way_cut(void **state)
+{
+    (void)state;
+    uint32_t deaf = await_leader(0, SECOND_US);
+    cluster_run(&cluster, SECOND_US / 2);
+    story_length = part_at = 0;
+    say("# Node %u leads, and hears nothing any more; what it says still arrives (P15).\n\n", deaf);
+    for (uint32_t i = 1; i <= cluster.count; i++)
+        cluster.cut[i] |= i == deaf ? 0 : node_set_of(deaf);
+    await_leader(node_set_of(deaf), 3 * SECOND_US);
+    THEN("A client has a command.");
+    ask_once();
+    cluster_run(&cluster, SECOND_US / 5);
+    assert_true(cluster.served >= 1);
+    compare("one-way-cut");
+}
+
+static void two_candidates(void **state)
+{
+    (void)state;
+    say("# Nodes 1 and 2 may lead and do not hear each other. Node 3, an acceptor, is not there yet.\n\n");
+    cluster.cut[1] = node_set_of(2);
+    cluster.cut[2] = node_set_of(1);
+    cluster.members[3].down = true;
+    cluster_run(&cluster, 2 * SECOND_US);
+    THEN("Node 3 begins. Both reach it.");
+    cluster.members[3].down = false;
+    await_leader(0, 3 * SECOND_US);
+    THEN("They hear each other again.");
+    cluster.cut[1] = cluster.cut[2] = 0;
+    cluster_run(&cluster, SECOND_US);
+    THEN("A client has a command.");
+    ask_once();
+    cluster_run(&cluster, SECOND_US / 5);
+    assert_int_equal(cluster.served, 1);
+    compare("two-candidates");
+}
+
+static void differing_ballots(void **state)
+{
+    (void)state;
+    uint32_t first = await_leader(0, SECOND_US);
+    story_length = part_at = 0;
+    say("# Node %u leads. Its next ACCEPT is lost, so its value is in its own journal only.\n", first);
+    cluster.black_hole[first] = 0xe & ~node_set_of(first);
+    THEN("A client has a command.");
+    ask_once();
+    THEN("Node %u is cut off.", first);
+    isolate(first, true);
+    uint32_t second = await_leader(node_set_of(first), 3 * SECOND_US);
+    uint32_t third = 6 - first - second;
+    cluster.black_hole[second] = 0xe & ~node_set_of(second);
+    THEN("Node %u leads. Its ACCEPTs are lost, too. A client has a command.", second);
+    ask_once();
+    THEN("Node %u is killed, node %u is back: each of the two has another value in slot 1.", third, first);
+    cluster.members[third].down = true;
+    isolate(first, false);
+    cluster.black_hole[first] = 0;
+    await_leader(node_set_of(second), 20 * SECOND_US);
+    cluster_run(&cluster, SECOND_US / 5);
+    compare("differing-ballots");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(first_election, begin, end),
+        cmocka_unit_test_setup_teardown(leader_killed, begin, end),
+        cmocka_unit_test_setup_teardown(one_way_cut, begin, end),
+        cmocka_unit_test_setup_teardown(two_candidates, begin_two_proposers, end),
+        cmocka_unit_test_setup_teardown(differing_ballots, begin, end),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
