@@ -46,8 +46,8 @@ static uint64_t value_of(const struct config_key *key, const struct config *c)
 
 static void check_settings(const struct config *c)
 {
-    for (size_t i = 0; i < config_setting_section.count; i++) {
-        const struct config_key *key = &config_setting_section.keys[i];
+    const struct config_key *key;
+    for (size_t i = 0; (key = config_key_at(&config_setting_section, i)) != NULL; i++) {
         bool number = key->kind == VALUE_COUNT || key->kind == VALUE_BYTES || key->kind == VALUE_TIME_MS;
         if (number && key->size > 0 && strstr(key->name, "_quorum") == NULL)
             invariant(value_of(key, c) >= key->min && value_of(key, c) <= key->max);

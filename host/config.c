@@ -249,6 +249,7 @@ static bool read_value(struct loader *l, const char *path, const struct config_k
 static bool read_map(struct loader *l, yaml_node_t *map, const char *prefix, const struct config_section *section,
                      void *base, size_t *lines)
 {
+    const struct config_key *key;
     char path[PATH_TEXT_MAX + 64];
     if (map->type != YAML_MAPPING_NODE) {
         snprintf(path, sizeof path, "%.*s", (int)strcspn(prefix, "."), prefix);
@@ -262,15 +263,14 @@ static bool read_map(struct loader *l, yaml_node_t *map, const char *prefix, con
         int row = name != NULL ? config_key_find(section, name) : -1;
         if (row < 0)
             return fail(l, line_of(name_node), path, "unknown key");
-        const struct config_key *key = &section->keys[row];
+        key = config_key_at(section, (size_t)row);
         if (lines[row] != 0)
             return fail(l, line_of(name_node), path, "given twice, first on line %zu", lines[row]);
         lines[row] = line_of(name_node);
         if (!read_value(l, path, key, value, base))
             return false;
     }
-    for (size_t i = 0; i < section->count; i++) {
-        const struct config_key *key = &section->keys[i];
+    for (size_t i = 0; (key = config_key_at(section, i)) != NULL; i++) {
         snprintf(path, sizeof path, "%s%s", prefix, key->name);
         if (key->use == KEY_REQUIRED && lines[i] == 0)
             return fail(l, line_of(map), path, "missing");

@@ -11,7 +11,7 @@ enum { FRAME_OVERHEAD = 64 << 10 };
 
 static const struct config_key *key_of(const char *name)
 {
-    return &config_setting_section.keys[config_key_find(&config_setting_section, name)];
+    return config_key_at(&config_setting_section, (size_t)config_key_find(&config_setting_section, name));
 }
 
 static bool is_number(const struct config_key *key)
@@ -22,8 +22,8 @@ static bool is_number(const struct config_key *key)
 
 static bool check_ranges(const struct config *c, struct config_conflict *conflict)
 {
-    for (size_t i = 0; i < config_setting_section.count; i++) {
-        const struct config_key *key = &config_setting_section.keys[i];
+    const struct config_key *key;
+    for (size_t i = 0; (key = config_key_at(&config_setting_section, i)) != NULL; i++) {
         const uint64_t value = is_number(key) ? config_field_load(key, c) : key->min;
         if (!is_number(key) || (value >= key->min && value <= key->max))
             continue;

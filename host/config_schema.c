@@ -165,26 +165,30 @@ static const struct config_key setting_keys[] = {
          "Time before the second restart in a row (the first is at once); doubles each time, up to ten seconds"),
     TIME("ping_timeout_ms", ping_timeout, 3000, 11, 3600000,
          "Silence of a node after which its supervisor counts it as hung"),
+    BOOL("debug_commands", debug_commands, false,
+         "For tests: clients may make parts break with DEBUG FAULT, if the node is made of parts that can"),
+};
+
+/* Settings that only imitate the reference system (docs/reference-rows.md): experiments, other names, and what is accepted
+ * without effect. They are keys of the same map. */
+static const struct config_key compat_keys[] = {
+    BOOL("is_event_driven", node_config.event_driven, true,
+         "Nodes handle all that has arrived. Otherwise (an experiment, slow by design) they take one message at a "
+         "time, the next when all that came of it is durable and sent"),
     {"waiting", VALUE_CHOICE, KEY_OPTIONAL, IN_CONFIG(waiting), .standard = WAITING_EVENTS, .choices = waiting_names,
      .text = "A node sleeps until something happens (events), or looks every `tick_micros` (polling: an experiment)"},
     COUNT("tick_micros", tick, 100, 1, 1000000,
           "Microseconds between the turns of a node with `waiting: polling`"),
     {"crashes", VALUE_CRASHES, KEY_OPTIONAL,
      .text = "An experiment: lists of a node id and slots; the node crashes when it reaches such a slot, once for each"},
-
     {"client_server_port", VALUE_COUNT, KEY_OPTIONAL, .standard = 0, .max = 65535,
      .text = "Client port of each node that names no `client`, on the host of its address; 0: none"},
     {"prepare_timeout", VALUE_TIME_MS, KEY_OPTIONAL, IN_CONFIG(node_config.prepare_timeout), .standard = 100, .min = 1,
      .max = 60000, .alias = "prepare_timeout_ms", .text = "Another name"},
     {"persistent_storage", VALUE_CHOICE, KEY_OPTIONAL, IN_CONFIG(node_config.durability), .standard = DURABILITY_FSYNC,
      .choices = persistence_names, .alias = "durability", .text = "Another name: true is fsync, false is memory"},
-    BOOL("is_event_driven", node_config.event_driven, true,
-         "Nodes handle all that has arrived. Otherwise (an experiment, slow by design) they take one message at a "
-         "time, the next when all that came of it is durable and sent"),
     FIXED("heartbeats", VALUE_BOOL, true, 1, "a cluster without heartbeats would never replace its leader",
           "Proposers send heartbeats"),
-    BOOL("debug_commands", debug_commands, false,
-         "For tests: clients may make parts break with DEBUG FAULT, if the node is made of parts that can"),
     BOOL("demo_client", demo_client, false,
          "When the cluster serves, the process of the lowest node that takes commands sends it `demo_client_requests` "
          "commands, and reports like `synod bench`"),
@@ -209,17 +213,29 @@ static const struct config_key setting_keys[] = {
 };
 /* clang-format on */
 
-#define SECTION(title_, keys_) {title_, keys_, sizeof(keys_) / sizeof(keys_)[0]}
-const struct config_section config_top_section = SECTION("The file", top_keys);
-const struct config_section config_node_section = SECTION("A node", node_keys);
-const struct config_section config_setting_section = SECTION("Settings", setting_keys);
+#define SECTION(title_, keys_, more_) {title_, keys_, sizeof(keys_) / sizeof(keys_)[0], more_}
+const struct config_section config_top_section = SECTION("The file", top_keys, NULL);
+const struct config_section config_node_section = SECTION("A node", node_keys, NULL);
+static const struct config_section compat_section = SECTION(CONFIG_COMPAT_TITLE, compat_keys, NULL);
+const struct config_section config_setting_section = SECTION("Settings", setting_keys, &compat_section);
 
-_Static_assert(sizeof setting_keys / sizeof setting_keys[0] <= CONFIG_KEYS_MAX, "raise CONFIG_KEYS_MAX");
+_Static_assert((sizeof setting_keys + sizeof compat_keys) / sizeof setting_keys[0] <= CONFIG_KEYS_MAX,
+               "raise CONFIG_KEYS_MAX");
+
+const struct config_key *config_key_at(const struct config_section *section, size_t i)
+{
+    while (section != NULL && i >= section->count) {
+        i -= section->count;
+        section = section->more;
+    }
+    return section != NULL ? &section->keys[i] : NULL;
+}
 
 int config_key_find(const struct config_section *section, const char *name)
 {
-    for (size_t i = 0; i < section->count; i++)
-        if (strcmp(section->keys[i].name, name) == 0)
+    const struct config_key *key;
+    for (size_t i = 0; (key = config_key_at(section, i)) != NULL; i++)
+        if (strcmp(key->name, name) == 0)
             return (int)i;
     return -1;
 }
@@ -386,8 +402,8 @@ uint64_t config_field_load(const struct config_key *key, const void *base)
 
 void config_settings_standard(struct config *config)
 {
-    for (size_t i = 0; i < config_setting_section.count; i++) {
-        const struct config_key *key = &config_setting_section.keys[i];
+    const struct config_key *key;
+    for (size_t i = 0; (key = config_key_at(&config_setting_section, i)) != NULL; i++) {
         if (key->kind == VALUE_CHOICE || key->kind == VALUE_BOOL || key->kind == VALUE_COUNT || key->kind == VALUE_BYTES ||
             key->kind == VALUE_TIME_MS)
             config_field_store(key, config, key->standard);
@@ -459,7 +475,7 @@ static void describe_governed(FILE *out, const struct config_key *key)
 char *config_describe(void)
 {
     static const struct config_section *const sections[] = {&config_top_section, &config_node_section,
-                                                            &config_setting_section};
+                                                            &config_setting_section, &compat_section};
     char *text = NULL;
     size_t len = 0;
     FILE *out = open_memstream(&text, &len);

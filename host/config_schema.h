@@ -1,5 +1,6 @@
 /* The keys of the configuration file as tables: one row a key. The reader (host/config.c), the documentation
- * (docs/configuration.md, `synod config`) and the tests all work from these rows, so they cannot drift apart. */
+ * (docs/configuration.md, docs/reference-rows.md, `synod config`) and the tests all work from these rows, so they cannot
+ * drift apart. */
 #ifndef SYNOD_HOST_CONFIG_SCHEMA_H
 #define SYNOD_HOST_CONFIG_SCHEMA_H
 
@@ -59,13 +60,20 @@ struct config_section {
     const char *title; /* heading in the documentation */
     const struct config_key *keys;
     size_t count;
+    const struct config_section *more; /* keys of the same map in a table of their own; NULL: none */
 };
+
+/* The table of settings that only imitate the reference system. */
+#define CONFIG_COMPAT_TITLE "Settings for compatibility"
 
 enum { CONFIG_KEYS_MAX = 72 };
 
 extern const struct config_section config_top_section;     /* fields of struct config, but for KEY_FOR_NODES */
 extern const struct config_section config_node_section;    /* fields of struct config_node */
 extern const struct config_section config_setting_section; /* fields of struct config */
+
+/* The rows of a section by their index, those of its `more` after its own; NULL: there are no more. */
+const struct config_key *config_key_at(const struct config_section *section, size_t i);
 
 /* The row of a key in a section, its index; -1 when there is none. */
 int config_key_find(const struct config_section *section, const char *name);

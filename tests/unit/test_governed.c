@@ -129,8 +129,8 @@ static void test_every_setting(void **state)
     struct config config = load("");
     size_t governed = 0;
     format(&config);
-    for (size_t i = 0; i < config_setting_section.count; i++) {
-        const struct config_key *key = &config_setting_section.keys[i];
+    const struct config_key *key;
+    for (size_t i = 0; (key = config_key_at(&config_setting_section, i)) != NULL; i++) {
         if (key->size == 0)
             assert_int_equal(key->governed, KEY_FREE); /* what is nowhere stored */
         else
@@ -147,7 +147,7 @@ static void test_much_memory_is_enough(void **state)
     (void)state;
     struct config config = load("");
     const struct config_key *key =
-        &config_setting_section.keys[config_key_find(&config_setting_section, "memory_bytes_max")];
+        config_key_at(&config_setting_section, (size_t)config_key_find(&config_setting_section, "memory_bytes_max"));
     format(&config);
     config.memory_bytes_max = key->governed_below;
     assert_int_equal(start(&config), 0);
