@@ -1,6 +1,6 @@
 # The front door. Each target does what it needs first: `make demo` on a fresh Debian 12 installs, builds and runs.
 .DEFAULT_GOAL := build
-.PHONY: help setup setup-test build demo test bench asan native sim fuzz mutants format tidy lint hooks clean distclean
+.PHONY: help setup setup-test build demo test bench asan native sim fuzz mutants format pictures tidy lint hooks clean distclean
 
 # The demo's knobs, for instance: make demo DEPLOYMENT=standalone CLIENTS=100 PROCESSES=5 REQUESTS=50000
 DEPLOYMENT ?= coordinator
@@ -66,6 +66,9 @@ mutants: setup  ## plants each bug of mutants/, which the simulator must find (R
 
 format: setup-test  ## formats the C sources
 	@git ls-files -co --exclude-standard '*.c' '*.h' | xargs -r clang-format-19 -i
+
+pictures:   ## draws the pictures of the documentation anew (needs graphviz)
+	@scripts/pictures
 
 tidy: setup-test  ## looks for what breaks the habits of the house: format, includes, references (seconds)
 	@scripts/tidy

@@ -52,6 +52,9 @@ FAULTS = [
     ("files", "docs/glossary.md", "[there](nowhere.md)\n", "links to nowhere.md"),
     ("dead", "io/lonely.h", "/* Nothing. */\n", "io/lonely.h: is included nowhere"),
     ("dead", "docs/lonely.md", "# Nothing\n", "docs/lonely.md: no document links to it"),
+    ("pictures", "docs/pictures/parts.dot", "// Another text.\n", "is not drawn from it"),
+    ("pictures", "docs/pictures/parts.dot", '"flux-capacitor"\n', "flux-capacitor, which is no component"),
+    ("pictures", "components/CMakeLists.txt", "\nsynod_part(flux-capacitor USES learner)\n", "flux-capacitor -> learner is not drawn"),
     ("mutants", "mutants/runner.txt", "\nlost\n  it is\n  breaks: P2\n  check: Trap\n  in: core/base/arena.c\n  - gone();\n  + here();\n", "gone();"),
 ]
 
