@@ -55,6 +55,12 @@ FAULTS = [
     ("pictures", "docs/pictures/parts.dot", "// Another text.\n", "is not drawn from it"),
     ("pictures", "docs/pictures/parts.dot", '"flux-capacitor"\n', "flux-capacitor, which is no component"),
     ("pictures", "components/CMakeLists.txt", "\nsynod_part(flux-capacitor USES learner)\n", "flux-capacitor -> learner is not drawn"),
+    ("versions", "VERSION", "1.0.0\n", "is not one line with a version"),
+    ("versions", "CMakeLists.txt", "project(another VERSION 9.9.9)\n", "CMakeLists.txt:"),
+    ("versions", "scripts/wasm-build/Cargo.toml", 'version = "9.9.9"\n', "has version 9.9.9: VERSION says"),
+    ("versions", "host/wasmtime-typed/Cargo.lock", '\nname = "wasmtime-typed"\nversion = "9.9.9"\n', "has version 9.9.9: VERSION says"),
+    ("versions", "CHANGELOG.md", "\n## [9.9.9]\n", "has 9.9.9 as the latest release"),
+    ("versions", "core/base/arena.c", "/* In synod:paxos/runner@" + "9.9.9. */\n", "the contracts of wit/types.wit are of version"),
     ("mutants", "mutants/runner.txt", "\nlost\n  it is\n  breaks: P2\n  check: Trap\n  in: core/base/arena.c\n  - gone();\n  + here();\n", "gone();"),
 ]
 
