@@ -254,7 +254,7 @@ static void encode_reply(struct client_server *s, struct verdict *v, uint32_t in
         return;
     }
     case OUTCOME_BUSY:
-        resp_error_text(out, "BUSY too many requests are waiting, try again later");
+        resp_error_text(out, REPLY_BUSY "too many requests are waiting, try again later");
         return;
     default:
         reply_unknown(out);
@@ -266,7 +266,7 @@ static void encode_reply(struct client_server *s, struct verdict *v, uint32_t in
  * its error is. */
 static void learn_size(struct client_server *s, struct client_connection *c, uint32_t command, const struct bytes *reply)
 {
-    static const char refused[] = "-BUSY ";
+    static const char refused[] = "-" REPLY_BUSY;
     const size_t len = sizeof refused - 1;
     const bool is_refused = reply->len > len && memcmp(reply->ptr, refused, len) == 0;
     client_turns_learn(s, c, command, is_refused ? CLIENT_ASKED_MAX : reply->len);

@@ -600,7 +600,7 @@ static bool take_refusal(struct clients *c, uint32_t node, const struct origin *
     const char *text = (const char *)reply->bytes.ptr;
     if (reply->tag != REPLY_ERROR || !c->options.may_be_refused || reply->bytes.len < 5)
         return false;
-    const bool busy = memcmp(text, "BUSY ", 5) == 0, full = memcmp(text, "OOM ", 4) == 0;
+    const bool busy = memcmp(text, REPLY_BUSY, strlen(REPLY_BUSY)) == 0, full = memcmp(text, "OOM ", 4) == 0;
     if (busy)
         refuse_origin(c, o, (struct refusal){BUSY, node, 0});
     else if (full)

@@ -26,7 +26,7 @@ bool kv_has_room(const struct state_machine *m, uint64_t size, struct reply *r)
 {
     if (size <= m->room.small || size <= m->room.large)
         return true;
-    reply_error(r, "BUSY the replies of this batch leave no room for this one: not executed, send it again");
+    reply_error(r, REPLY_NO_ROOM);
     return false;
 }
 

@@ -37,7 +37,7 @@ void reply_arity(struct state_machine *m, struct reply *r, const char *name);
 /* "ERR unknown command ...", the same text as Redis: the name and the first arguments, 128 characters of each. */
 void reply_unknown(struct state_machine *m, const struct bytes *args, size_t argc, struct reply *r);
 
-/* True when a reply of this size may be given; otherwise `*r` becomes reply_no_room. To be asked before anything is
+/* True when a reply of this size may be given; otherwise `*r` becomes REPLY_NO_ROOM. To be asked before anything is
  * changed. */
 bool kv_has_room(const struct state_machine *m, uint64_t size, struct reply *r);
 /* True when a command may cost so much; otherwise the error is in `*r`. */

@@ -45,12 +45,15 @@ struct reply_list {
 };
 
 /* Bytes that the replies of one call may take when packed (reply_size). A reply of at most `small` bytes always has room;
- * longer ones share `large`. A command whose reply has no room is not executed: it gets the error reply_no_room. */
+ * longer ones share `large`. A command whose reply has no room is not executed: it gets the error REPLY_NO_ROOM. */
 struct reply_room {
     uint64_t large;
     uint32_t small;
 };
 #define REPLY_ROOM_ANY ((struct reply_room){.large = UINT64_MAX, .small = UINT32_MAX})
+/* The first word of that error: who reads it knows that the command was not executed and may be sent again. */
+#define REPLY_BUSY    "BUSY "
+#define REPLY_NO_ROOM REPLY_BUSY "the replies of this batch leave no room for this one: not executed, send it again"
 enum { REPLY_SMALL_MIN = 128 }; /* the least value of `small`, so that every command can be answered */
 
 struct applied {
