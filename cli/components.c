@@ -10,8 +10,8 @@
 #include "cli/verbs.h"
 #include "host/component_names.h"
 #include "host/component_types.h"
+#include "host/composition.h"
 #include "host/engine.h"
-#include "host/node_host.h"
 #include "host/options.h"
 
 struct listing {
@@ -114,7 +114,7 @@ static bool show_all(struct listing *listing, struct problem *problem)
 {
     char nodes[3500], parts[4096], resolved[4096];
     size_t shown = 0;
-    node_host_default_folder(nodes, sizeof nodes);
+    composition_folder(nodes, sizeof nodes);
     if (realpath(nodes, resolved) != NULL)
         snprintf(nodes, sizeof nodes, "%.*s", (int)sizeof nodes - 1, resolved);
     snprintf(parts, sizeof parts, "%s/../components", nodes);

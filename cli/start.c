@@ -8,6 +8,7 @@
 #include <uv.h>
 
 #include "cli/verbs.h"
+#include "host/composition.h"
 #include "host/descriptors.h"
 #include "host/engine.h"
 #include "host/limits.h"
@@ -168,7 +169,7 @@ static void run_nodes(struct process *p, const struct config_group *group, bool 
 {
     struct problem problem = {0};
     char nodes_folder[4096];
-    node_host_default_folder(nodes_folder, sizeof nodes_folder);
+    composition_folder(nodes_folder, sizeof nodes_folder);
     bool started = native || start_engine(p, &problem);
     for (size_t i = 0; started && i < group->count; i++)
         started = start_node(p, group->nodes[i], nodes_folder, &problem);

@@ -27,6 +27,7 @@
 
 #include "core/base/assert.h"
 #include "core/base/memory.h"
+#include "host/composition.h"
 #include "host/logger.h"
 #include "host/node_host_internal.h"
 
@@ -329,7 +330,7 @@ bool node_host_start(struct node_host **out, const struct node_host_options *opt
     h->self = config_find(options->config, options->node);
     h->driver = driver_choose(h->self);
     if (options->engine != NULL)
-        node_host_file(h->file, sizeof h->file, options->nodes_folder, h->self, options->config->node_config.leader_rule);
+        composition_file(h->file, sizeof h->file, options->nodes_folder, h->self, options->config->node_config.leader_rule);
     h->status_turn = UINT64_MAX;
     h->folder_lock = -1;
     node_ports_init(&h->ports, h->self->role);
@@ -372,28 +373,4 @@ int node_host_join(struct node_host *h)
     if (h->grace != GRACE_OVER)
         free_host(h);
     return exit_code;
-}
-
-void node_host_file(char *out, size_t size, const char *nodes_folder, const struct config_node *node, uint8_t leader_rule)
-{
-    bool elects = node->role == ROLE_COORDINATOR || node->role == ROLE_PROPOSER;
-    snprintf(out, size, "%s/%s-node%s%s%s%s%s.wasm", nodes_folder, role_name(node->role),
-             config_network_in_guest(node) ? "-" : "", config_network_in_guest(node) ? network_name(node->network) : "",
-             node->storage == PLACE_GUEST ? "-guest-storage" : "", node->serializer == PLACE_HOST ? "-host-serializer" : "",
-             elects && leader_rule == LEADER_HIGHEST ? "-highest" : "");
-}
-
-void node_host_default_folder(char *out, size_t size)
-{
-    const char *given = getenv("SYNOD_NODES");
-    char executable[4000];
-    ssize_t len = readlink("/proc/self/exe", executable, sizeof executable - 1);
-    executable[len > 0 ? len : 0] = '\0';
-    char *slash = strrchr(executable, '/');
-    if (slash != NULL)
-        *slash = '\0';
-    if (given != NULL && given[0] != '\0')
-        snprintf(out, size, "%s", given);
-    else
-        snprintf(out, size, "%s/../nodes", slash != NULL ? executable : ".");
 }

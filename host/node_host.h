@@ -28,10 +28,4 @@ void node_host_stop(struct node_host *h);
 /* Waits until the node has ended and releases it. Returns its exit code: EXIT_OK when it was asked to stop. */
 int node_host_join(struct node_host *h);
 
-/* The file of the composition for a node and a leader rule, as compositions/compose.sh names it. */
-void node_host_file(char *out, size_t size, const char *nodes_folder, const struct config_node *node, uint8_t leader_rule);
-
-/* The folder of the composed nodes: $SYNOD_NODES, else ../nodes beside the folder of the running executable. */
-void node_host_default_folder(char *out, size_t size);
-
 #endif

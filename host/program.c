@@ -33,6 +33,16 @@ void program_prepare(void)
     signal(SIGXFSZ, SIG_IGN);
 }
 
+bool program_folder(char *out, size_t size)
+{
+    ssize_t len = readlink("/proc/self/exe", out, size - 1);
+    if (len <= 0 || (size_t)len == size - 1)
+        return false;
+    out[len] = '\0';
+    *strrchr(out, '/') = '\0';
+    return true;
+}
+
 int program_run(const struct program *p, int argc, char **argv)
 {
     program_prepare();

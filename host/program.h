@@ -2,6 +2,7 @@
 #ifndef SYNOD_HOST_PROGRAM_H
 #define SYNOD_HOST_PROGRAM_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* `<program> <name> ...` calls run(argc, argv) with argv[0] the verb. It returns the exit code (enum exit_code of io/problem.h)
@@ -23,6 +24,9 @@ struct program {
 /* What every program of this project does first: it opens the standard streams that its parent has closed, and has a file that may
  * not grow (ulimit -f) be an error of the write. */
 void program_prepare(void);
+
+/* The folder of the running executable, in which the other programs are, too. False: it cannot be told, or is too long. */
+bool program_folder(char *out, size_t size);
 
 /* Prepares, then runs the verb that the arguments name; or prints help, or one line of error. Returns the exit code. */
 int program_run(const struct program *p, int argc, char **argv);

@@ -8,7 +8,7 @@
 
 #include "core/base/memory.h"
 #include "core/formats/serializer.h"
-#include "host/node_host.h"
+#include "host/composition.h"
 #include "host/node_life.h"
 #include "host/wasmtime_typed.h"
 
@@ -129,7 +129,7 @@ bool lab_guest_open(struct lab_guest **out, struct problem *problem)
     const struct engine_options options = {.turn_timeout = TURN_TIMEOUT_US};
     struct lab_guest *g = memory_new(1, sizeof *g);
     char folder[4000], file[4096];
-    node_host_default_folder(folder, sizeof folder);
+    composition_folder(folder, sizeof folder);
     snprintf(file, sizeof file, "%s/crossings.wasm", folder);
     g->serializer = serializer_new();
     bool opened = engine_open(&g->engine, &options, problem) && instantiate(g, file, problem) &&
@@ -298,8 +298,8 @@ static bool open_life(struct lab_idle *idle, struct engine *engine, struct probl
     char folder[4000], file[4096];
     if (engine == NULL)
         return node_native_new(&idle->life, &idle->ports, problem);
-    node_host_default_folder(folder, sizeof folder);
-    node_host_file(file, sizeof file, folder, &node, LEADER_STICKY);
+    composition_folder(folder, sizeof folder);
+    composition_file(file, sizeof file, folder, &node, LEADER_STICKY);
     const struct node_wasm_options options = {
         .engine = engine, .file = file, .memory_bytes_max = memory_bytes_max, .turn_timeout = TURN_TIMEOUT_US, .node = 1};
     return node_wasm_new(&idle->life, &options, &idle->ports, problem);

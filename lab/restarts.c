@@ -17,7 +17,7 @@
 #include <time.h>
 
 #include "core/base/memory.h"
-#include "host/node_host.h"
+#include "host/composition.h"
 #include "lab/lab.h"
 #include "lab/runs.h"
 #include "local/load_report.h"
@@ -344,7 +344,7 @@ static bool measure(struct restarts *r, struct problem *problem)
         "  turn_timeout_max_ms: 50\n  memory_bytes_max: 128 MiB\n";
     char nodes[4000], faulty[4096];
     struct problem stopping;
-    node_host_default_folder(nodes, sizeof nodes);
+    composition_folder(nodes, sizeof nodes);
     snprintf(faulty, sizeof faulty, "%s/../faulty/nodes", nodes);
     const struct cluster_plan plan = {
         .deployment = "coordinator", .nodes = NODES, .settings = settings, .nodes_folder = faulty};

@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "host/program.h"
 #include "local/cluster_config.h"
 
 enum { POLL_MS = 50, LOOK_TIMEOUT_MS = 500, STABLE_LOOKS = 4, LOG_TAIL_BYTES = 700 };
@@ -392,12 +393,10 @@ static void plan_processes(struct cluster *c, bool by_group)
 /* The program `synod` in the folder of this executable, which may be that program itself or one beside it. */
 static bool find_synod(struct cluster *c, struct problem *problem)
 {
-    static const char name[] = "synod";
-    ssize_t n = readlink("/proc/self/exe", c->executable, sizeof c->executable - sizeof name);
-    if (n <= 0)
-        return problem_set(problem, EXIT_TROUBLE, "cannot find this executable: %s", strerror(errno));
-    c->executable[n] = '\0';
-    memcpy(strrchr(c->executable, '/') + 1, name, sizeof name);
+    char folder[sizeof c->executable - sizeof "/synod"];
+    if (!program_folder(folder, sizeof folder))
+        return problem_set(problem, EXIT_TROUBLE, "cannot find the folder of this executable");
+    snprintf(c->executable, sizeof c->executable, "%s/synod", folder);
     return true;
 }
 

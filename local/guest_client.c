@@ -6,8 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "host/composition.h"
 #include "host/engine.h"
-#include "host/node_host.h"
 #include "host/wasmtime_typed.h"
 #include "load/load_packet.h"
 
@@ -30,7 +30,7 @@ struct guest {
 static void component_file(char *out, size_t size)
 {
     char folder[4000];
-    node_host_default_folder(folder, sizeof folder);
+    composition_folder(folder, sizeof folder);
     snprintf(out, size, "%s/guest-client.wasm", folder);
 }
 

@@ -2,6 +2,7 @@
 
 #include "core/base/memory.h"
 #include "core/formats/serializer.h"
+#include "host/composition.h"
 #include "sim/guard.h"
 #include "sim/machine_internal.h"
 #include "sim/world.h"
@@ -302,15 +303,12 @@ static bool give_life(struct machine *m)
     if (w->options.engine == NULL)
         return node_native_new(&m->life, &m->ports, &m->problem) &&
                m->life->operations->start(m->life, &m->config, &m->problem);
-    static const char *const roles[] = {"coordinator", "proposer", "acceptor", "learner"};
     const struct node_config *c = &m->config;
     bool elects = node_set_has(c->proposers, m->id), votes = node_set_has(c->acceptors, m->id);
+    const uint8_t with_votes = elects ? ROLE_COORDINATOR : ROLE_ACCEPTOR, without = elects ? ROLE_PROPOSER : ROLE_LEARNER;
+    const struct config_node node = {.role = votes ? with_votes : without, .serializer = PLACE_GUEST};
     char file[4096];
-    snprintf(file, sizeof file, "%s/%s-node%s.wasm", w->options.nodes_folder,
-             roles[elects  ? (votes ? 0 : 1)
-                   : votes ? 2
-                           : 3],
-             elects && c->leader_rule == LEADER_HIGHEST ? "-highest" : "");
+    composition_file(file, sizeof file, w->options.nodes_folder, &node, c->leader_rule);
     const struct node_wasm_options options = {
         .engine = w->options.engine,
         .file = file,

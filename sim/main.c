@@ -4,7 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "host/node_host.h"
+#include "host/composition.h"
 #include "host/options.h"
 #include "host/program.h"
 #include "sim/campaign.h"
@@ -73,11 +73,11 @@ static bool set_up(struct sim *s)
     w->fault_budget = s->strikes;
     if (s->mutant != NULL && !set_mutant(s->mutant))
         return false;
-    node_host_default_folder(s->nodes_folder, sizeof s->nodes_folder);
+    composition_folder(s->nodes_folder, sizeof s->nodes_folder);
     w->nodes_folder = s->nodes_folder;
     char file[sizeof s->nodes_folder + 32];
-    node_host_file(file, sizeof file, s->nodes_folder,
-                   &(struct config_node){.role = ROLE_COORDINATOR, .serializer = PLACE_GUEST}, LEADER_STICKY);
+    composition_file(file, sizeof file, s->nodes_folder,
+                     &(struct config_node){.role = ROLE_COORDINATOR, .serializer = PLACE_GUEST}, LEADER_STICKY);
     if ((s->wasm || s->both) && access(file, R_OK) != 0) {
         fprintf(stderr, "synod-sim: there is no %s; build the components, or set SYNOD_NODES\n", file);
         return false;

@@ -18,6 +18,7 @@
 #include <uv.h>
 
 #include "core/runners/ports.h"
+#include "host/composition.h"
 #include "host/node_host.h"
 #include "io/data_folder.h"
 #include "tests/component/broken_files.h"
@@ -254,7 +255,7 @@ static void compose(struct fixture *f, const void *bytes, size_t len)
 {
     char file[128];
     wasm_signals_restore();
-    node_host_file(file, sizeof file, f->nodes, &f->config.nodes[0], f->config.node_config.leader_rule);
+    composition_file(file, sizeof file, f->nodes, &f->config.nodes[0], f->config.node_config.leader_rule);
     write_file(file, bytes, len);
 }
 
@@ -705,17 +706,17 @@ static void test_file_names(void **state)
 {
     char file[64];
     (void)state;
-    node_host_file(file, sizeof file, "n", &(struct config_node){.role = ROLE_COORDINATOR, .serializer = PLACE_GUEST},
-                   LEADER_STICKY);
+    composition_file(file, sizeof file, "n", &(struct config_node){.role = ROLE_COORDINATOR, .serializer = PLACE_GUEST},
+                     LEADER_STICKY);
     assert_string_equal(file, "n/coordinator-node.wasm");
-    node_host_file(file, sizeof file, "n", &(struct config_node){.role = ROLE_PROPOSER, .serializer = PLACE_GUEST},
-                   LEADER_HIGHEST);
+    composition_file(file, sizeof file, "n", &(struct config_node){.role = ROLE_PROPOSER, .serializer = PLACE_GUEST},
+                     LEADER_HIGHEST);
     assert_string_equal(file, "n/proposer-node-highest.wasm");
-    node_host_file(file, sizeof file, "n", &(struct config_node){.role = ROLE_LEARNER, .serializer = PLACE_GUEST},
-                   LEADER_HIGHEST); /* elects nobody */
+    composition_file(file, sizeof file, "n", &(struct config_node){.role = ROLE_LEARNER, .serializer = PLACE_GUEST},
+                     LEADER_HIGHEST); /* elects nobody */
     assert_string_equal(file, "n/learner-node.wasm");
-    node_host_file(file, sizeof file, "n", &(struct config_node){.network = NETWORK_GUEST_UDP, .storage = PLACE_GUEST},
-                   LEADER_STICKY);
+    composition_file(file, sizeof file, "n", &(struct config_node){.network = NETWORK_GUEST_UDP, .storage = PLACE_GUEST},
+                     LEADER_STICKY);
     assert_string_equal(file, "n/coordinator-node-guest-udp-guest-storage-host-serializer.wasm");
 }
 
