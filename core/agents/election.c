@@ -110,6 +110,7 @@ static uint64_t one_turn(const struct election *e)
 /* An attempt has failed: since `since` it made no progress. */
 static void stand_back(struct election *e, uint64_t since, uint64_t now)
 {
+    invariant(e->state >= PROPOSER_PREPARING);
     uint64_t wasted = now - since, least = e->config->prepare_timeout / ASKED_AGAIN;
     const uint64_t most = e->config->request_timeout + e->config->dead_timeout; /* if it lasted longer, a disk hung */
     uint32_t others = other_proposers(e);
@@ -172,6 +173,7 @@ static void on_heartbeat(struct election *e, uint32_t sender, const struct messa
 
 static void ask(struct election *e, uint64_t now)
 {
+    invariant(e->state < PROPOSER_PREPARING && !e->stopping);
     uint32_t quorum = e->config->phase1_quorum;
     if (e->state == PROPOSER_ASKING && node_set_count(e->answered) < quorum)
         e->standing = STANDING_UNHEARD;
@@ -215,6 +217,7 @@ static void help_up(struct election *e, uint32_t acceptor, struct ballot promise
 
 static void prepare(struct election *e, uint64_t now)
 {
+    invariant(e->state == PROPOSER_ASKING && e->standing == STANDING_READY);
     e->state = PROPOSER_PREPARING;
     e->leader = 0;
     e->got_on_at = now;
@@ -225,6 +228,7 @@ static void prepare(struct election *e, uint64_t now)
 
 static void lead(struct election *e, uint64_t now)
 {
+    invariant(e->state == PROPOSER_PREPARING && e->ballot.node == e->config->node);
     e->state = PROPOSER_LEADING;
     e->leader = e->config->node;
     for (uint32_t n = 0; n <= NODE_ID_MAX; n++)

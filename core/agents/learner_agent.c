@@ -157,6 +157,7 @@ static void send_executed(struct learner_agent *agent, uint64_t slot, const stru
 static void note_executed(struct learner_agent *agent, const struct executed *done)
 {
     uint64_t slot = done->entry->slot;
+    invariant(slot == agent->executed && slot == agent->held.base);
     struct result *result = results_add(&agent->results, slot);
     result->skipped = done->skipped;
     if (done->batch.id.number != 0) {
@@ -282,6 +283,7 @@ static void on_durable(struct learner_agent *agent, uint64_t lsn)
         done++;
     if (done == 0)
         return;
+    invariant(agent->holdings[done - 1].to >= agent->held_durably);
     agent->held_durably = agent->holdings[done - 1].to;
     agent->held_bytes = agent->holdings[done - 1].bytes;
     agent->holding_count -= done;

@@ -26,6 +26,7 @@ void outstanding_add(struct outstanding *o, uint64_t token, uint64_t now)
 void outstanding_queue(struct outstanding *o, uint64_t number, const struct payload *value)
 {
     struct outstanding_batch *b = slot_ring_at(&o->batches, number);
+    invariant(b != NULL && b->waiting && !b->queued && b->slot == 0);
     b->queued = true;
     b->value = payload_copy(value);
 }
@@ -53,6 +54,7 @@ struct payload *outstanding_first(struct outstanding *o, uint64_t *number)
 void outstanding_proposed(struct outstanding *o, uint64_t number, uint64_t slot)
 {
     struct outstanding_batch *b = slot_ring_at(&o->batches, number);
+    invariant(b != NULL && b->queued && slot > 0);
     b->slot = slot;
     b->queued = false;
     payload_free(&b->value);
@@ -62,6 +64,7 @@ void outstanding_proposed(struct outstanding *o, uint64_t number, uint64_t slot)
 static void take_out(struct outstanding *o, uint64_t number)
 {
     struct outstanding_batch *b = slot_ring_at(&o->batches, number);
+    invariant(b->waiting && o->count > 0); /* a token is answered once */
     b->waiting = b->queued = false;
     payload_free(&b->value);
     o->count--;

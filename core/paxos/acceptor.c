@@ -112,6 +112,7 @@ struct acceptor_accept_result acceptor_accept(struct acceptor *a, struct ballot 
         if (slot < a->votes.base || slot - a->votes.base >= a->window)
             continue;
         const struct vote *v = slot_ring_at(&a->votes, slot);
+        invariant(ballot_compare(v->ballot, ballot) <= 0); /* no vote is above the promise */
         bool is_new = ballot_compare(v->ballot, ballot) != 0;
         if (is_new && !has_room(a, &entries[i], v))
             continue;
@@ -136,6 +137,7 @@ uint64_t acceptor_truncate(struct acceptor *a, uint64_t floor)
         slot_ring_jump(&a->votes, floor);
         a->top = floor;
     }
+    invariant(a->votes.base <= a->top && a->votes.base >= floor);
     return a->votes.base;
 }
 

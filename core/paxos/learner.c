@@ -42,6 +42,7 @@ struct learner *learner_new(const struct node_config *config)
     l->phase2_quorum = config->phase2_quorum;
     l->window = learner_window(config);
     l->bytes_max = learner_bytes_max(config);
+    invariant(l->phase2_quorum > 0 && l->phase2_quorum <= node_set_count(l->acceptors));
     l->top = l->next = l->heard = l->known = l->told_from = l->told_to = 1;
     slot_ring_init(&l->slots, sizeof(struct learnable), l->window, 1);
     return l;

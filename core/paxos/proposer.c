@@ -51,6 +51,7 @@ struct proposer *proposer_new(const struct node_config *config)
     p->phase1_quorum = config->phase1_quorum;
     p->phase2_quorum = config->phase2_quorum;
     p->alpha = config->alpha;
+    invariant(p->phase1_quorum + p->phase2_quorum > node_set_count(p->acceptors)); /* any two of them meet */
     slot_ring_init(&p->proposals, sizeof(struct proposal), p->alpha, 1);
     p->first = p->sent = p->next = 1;
     return p;
@@ -112,6 +113,7 @@ void proposer_resign(struct proposer *p)
 static void recover(struct proposer *p, const struct entry *e)
 {
     struct proposal *item = slot_ring_reach(&p->proposals, e->slot);
+    invariant(ballot_compare(e->ballot, p->ballot) < 0);
     if (ballot_compare(e->ballot, item->ballot) <= 0)
         return;
     p->bytes = p->bytes - item->value.len + e->value.len;
@@ -169,6 +171,7 @@ struct promise_result proposer_promise(struct proposer *p, uint32_t sender, cons
     p->promised |= node_set_of(sender);
     if (node_set_count(p->promised) < p->phase1_quorum)
         return (struct promise_result){.outcome = PROMISE_WAITING};
+    invariant(p->first == p->proposals.base && p->sent == p->first); /* nothing was proposed in phase 1 */
     p->mode = LEADING;
     return (struct promise_result){.outcome = PROMISE_ELECTED};
 }
@@ -185,6 +188,7 @@ uint64_t proposer_propose(struct proposer *p, uint8_t kind, const struct payload
     if (p->mode != LEADING || p->next - p->proposals.base >= p->alpha)
         return 0;
     struct proposal *item = slot_ring_reach(&p->proposals, p->next);
+    invariant(item->value.words.ptr == NULL && item->voters == 0);
     *item = (struct proposal){.value = payload_copy(value), .kind = kind};
     p->bytes += value->len;
     return p->next++;
