@@ -39,7 +39,8 @@ struct packet_list journal_recover(struct journal *j);
 /* Adds records (copied) to the group being gathered; their lsns (packet id) follow the last one without a gap. */
 void journal_append(struct journal *j, const struct packet *records, size_t count);
 
-/* Starts writing what was gathered, unless a group is in flight (then it goes when that one is durable). Call after each turn. */
+/* Starts writing what was gathered, unless a group is in flight (then it goes when that one is durable). Call after each
+ * turn. */
 void journal_submit(struct journal *j);
 
 /* ---- Another life of the node ----
@@ -54,8 +55,8 @@ bool journal_settled(const struct journal *j);
 /* The next life, of this incarnation, begins: journal_recover starts anew and gives all there is. The journal is settled. */
 void journal_reborn(struct journal *j, uint32_t incarnation);
 
-/* Whether there was room the last time that something was written. Without room, what is appended is kept, and tried again until it
- * is written: nothing is lost, but nothing more becomes durable meanwhile. */
+/* Whether there was room the last time that something was written. Without room, what is appended is kept, and tried again
+ * until it is written: nothing is lost, but nothing more becomes durable meanwhile. */
 bool journal_has_room(const struct journal *j);
 
 /* The highest lsn that is durable. */

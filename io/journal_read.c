@@ -118,15 +118,6 @@ bool journal_store_collect(struct journal_store *s, struct journal_result *r, ui
     return true;
 }
 
-bool journal_store_read(struct journal_store *s, uint64_t from, uint64_t bytes_max, struct packet_list *out,
-                        struct problem *problem)
-{
-    journal_result_clear(&s->read);
-    bool ok = journal_store_collect(s, &s->read, &from, bytes_max, problem);
-    *out = journal_result_packets(&s->read);
-    return ok;
-}
-
 bool journal_store_recover(struct journal_store *s, struct packet_list *out, struct problem *problem)
 {
     struct journal_result *r = &s->recovered;

@@ -1,17 +1,6 @@
 /* The store as a whole: opening and closing, what there is, and where. journal_store_internal.h says which file does the
  * rest. */
-#include "io/journal_store.h"
-
-#include <stdio.h>
-
 #include "io/journal_store_internal.h"
-
-char *journal_segment_path(const char *folder, uint64_t first_lsn)
-{
-    char name[64];
-    snprintf(name, sizeof name, "journal-%020llu.log", (unsigned long long)first_lsn);
-    return disk_path(folder, name);
-}
 
 int journal_store_segment(const struct journal_store *s, struct opened *o, size_t segment)
 {
@@ -87,7 +76,6 @@ void journal_store_close(struct journal_store *s)
     journal_sticky_free(&s->writer.sticky);
     journal_sticky_free(&s->inherited);
     journal_result_free(&s->recovered);
-    journal_result_free(&s->read);
     journal_group_free(&s->read_group);
     free(s->files);
     free(s->index);
@@ -141,12 +129,12 @@ void journal_store_note(struct journal_store *s, const struct journal_written *w
     s->statistics.syncs += s->writer.sync;
 }
 
-bool journal_store_group(struct journal_store *s, struct journal_group *g, struct problem *problem)
+bool journal_store_group(struct journal_store *s, struct journal_group *g, struct journal_written *written,
+                         struct problem *problem)
 {
-    struct journal_written written;
-    if (!journal_store_room(s, g, problem) || !journal_store_write(s, g, &written, problem))
+    if (!journal_store_room(s, g, problem) || !journal_store_write(s, g, written, problem))
         return false;
-    journal_store_note(s, &written);
+    journal_store_note(s, written);
     return true;
 }
 

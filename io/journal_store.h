@@ -1,6 +1,7 @@
 /* The files of a journal, driven by plain calls on one thread: opening with recovery, groups at the end, reading back. There
- * is no loop, no clock and no thread in it. host/journal.h is the asynchronous journal over this store; the simulator calls
- * it directly. The bytes are drawn in core/formats/journal.h and docs/disk-format.md.
+ * is no loop, no clock and no thread in it. io/journal_front.h stands in front of it, with what is on its way to these
+ * files; the sweeps of the simulator call it directly. The bytes are drawn in core/formats/journal.h and
+ * docs/disk-format.md.
  *
  *   journal_store_open; journal_store_recover until it gives nothing; then, as often as needed,
  *       journal_group_begin(&g, journal_store_last(s) + 1); journal_group_add ...; journal_store_group(s, &g, ...);
@@ -18,18 +19,18 @@
 
 struct journal_store;
 
-/* Where segments come from that were made ahead: by another thread (host/journal_spare.c), or bit by bit
- * (components/wasi-storage). */
+/* Where segments come from that were made ahead (io/journal_spare.h): by another thread (host/journal_spare.c), or bit by
+ * bit (components/wasi-storage). */
 struct journal_spares {
-    /* Hands over a file as journal_spare_make makes it, that has at least `*bytes` bytes, and sets `*bytes` to what it has. */
+    /* As journal_spare_take. */
     bool (*take)(void *context, uint64_t *bytes, int *file, struct problem *problem);
     /* A segment of `bytes` bytes will be needed soon. Returns at once. */
     void (*want)(void *context, uint64_t bytes);
     void *context;
 };
 
-/* Who remembers, durably and outside of the journal's own files, that the journal has begun, and its newest segment: so that a
- * folder from which they were removed is not taken for a new one. For a node that is its data folder. */
+/* Who remembers, durably and outside of the journal's own files, that the journal has begun, and its newest segment: so that
+ * a folder from which they were removed is not taken for a new one. For a node that is its data folder. */
 struct journal_memory {
     /* Makes durable that the newest segment begins with `first_lsn`. On the thread that writes. */
     bool (*remember)(void *context, uint64_t first_lsn, struct problem *problem);
@@ -54,13 +55,13 @@ struct journal_store_options {
     uint32_t scan_bytes;    /* of what is looked at a time behind the last sound group (64 pages) */
 };
 
-/* Opens the journal in the folder (makes one where it has not begun), cuts a torn tail, writes the last valid group again and
- * syncs everything before it returns (P14). False: corruption, or a file that must be there and is not
- * (EXIT_DATA; the text names file and offset), or a disk that fails; nothing is left open then. */
+/* Opens the journal in the folder (makes one where it has not begun), cuts a torn tail, writes the last valid group again
+ * and syncs everything before it returns (P14). False: corruption, or a file that must be there and is not (EXIT_DATA; the
+ * text names file and offset), or a disk that fails; nothing is left open then. */
 bool journal_store_open(struct journal_store **out, const struct journal_store_options *options, struct problem *problem);
 
-/* For a good end of a node with `durability: os`, after its last group: makes all of the journal durable, so that the node may
- * come back whatever becomes of the machine. Nothing to do for the others. False: it may not; the problem says why. */
+/* For a good end of a node with `durability: os`, after its last group: makes all of the journal durable, so that the node
+ * may come back whatever becomes of the machine. Nothing to do for the others. False: it may not; the problem says why. */
 bool journal_store_settle(struct journal_store *s, struct problem *problem);
 
 /* Closes the files. Writes nothing: what a crash would find is what it leaves. */
@@ -68,14 +69,9 @@ void journal_store_close(struct journal_store *s);
 
 /* ---- What was found ---- */
 
-/* The next chunk of what was found at opening, in lsn order: about `recover_bytes`, one record at least; empty at the end. Valid
- * until the next call. False: it cannot be read any more, or is damaged (EXIT_DATA). */
+/* The next chunk of what was found at opening, in lsn order: about `recover_bytes`, one record at least; empty at the end.
+ * Valid until the next call. False: it cannot be read any more, or is damaged (EXIT_DATA). */
 bool journal_store_recover(struct journal_store *s, struct packet_list *out, struct problem *problem);
-
-/* Records from lsn `from` on, about `bytes_max` bytes and one at least; empty past the end and before the oldest one. Valid
- * until the next call. False: as above; `out` has what came before. */
-bool journal_store_read(struct journal_store *s, uint64_t from, uint64_t bytes_max, struct packet_list *out,
-                        struct problem *problem);
 
 /* The highest lsn written or found. */
 uint64_t journal_store_last(const struct journal_store *s);
@@ -90,21 +86,11 @@ struct journal_store_statistics {
 };
 struct journal_store_statistics journal_store_statistics(const struct journal_store *s);
 
-/* Another life of the node, of this incarnation, goes on with the journal that is open: what is written from now on is its own,
- * and journal_store_recover begins anew with the first record there is. Nothing may be on its way to the disk. */
+/* Another life of the node, of this incarnation, goes on with the journal that is open: what is written from now on is its
+ * own, and journal_store_recover begins anew with the first record there is. Nothing may be on its way to the disk. */
 void journal_store_reborn(struct journal_store *s, uint32_t incarnation);
 
 /* ---- Writing ---- */
-
-/* Seals the group, whose first lsn is the one after the last (a mark, when it holds no record), writes it at the end and
- * syncs it; where it does not fit, into a new segment. The caller keeps the group. False: where the problem is that there is no
- * room, nothing has happened, and the same group may be given again; else the disk failed (EXIT_SYNC_FAILED), which is final
- * (P14): every later call fails as well. */
-bool journal_store_group(struct journal_store *s, struct journal_group *g, struct problem *problem);
-
-/* The same in steps, for a journal with a thread that writes: journal_store_room and journal_store_write touch only the end
- * of the journal and may run on that thread, journal_store_note everything else; journal_store_last and what is read follow
- * the notes, which come in the order of the writes. */
 
 /* Where a group was written. */
 struct journal_written {
@@ -115,22 +101,25 @@ struct journal_written {
     uint64_t bytes;
 };
 
-/* Sees to it that the group fits at the end of the last segment: makes a new one if it does not. What was done of that when there
- * is no room for the rest is not done again by the next call. */
+/* Seals the group, whose first lsn is the one after the last (a mark, when it holds no record), writes it at the end and
+ * syncs it; where it does not fit, into a new segment. The caller keeps the group. False: where the problem is that there is
+ * no room, nothing has happened, and the same group may be given again; else the disk failed (EXIT_SYNC_FAILED), which is
+ * final (P14): every later call fails as well. */
+bool journal_store_group(struct journal_store *s, struct journal_group *g, struct journal_written *written,
+                         struct problem *problem);
+
+/* The same in steps, for a journal with a thread that writes: journal_store_room and journal_store_write touch only the end
+ * of the journal and may run on that thread, journal_store_note everything else; journal_store_last and what is read follow
+ * the notes, which come in the order of the writes. */
+
+/* Sees to it that the group fits at the end of the last segment: makes a new one if it does not. What was done of that when
+ * there is no room for the rest is not done again by the next call. */
 bool journal_store_room(struct journal_store *s, const struct journal_group *g, struct problem *problem);
 /* Seals, writes and syncs a group for which there is room. A file system may lack it all the same (one that never writes in
  * place): then nothing was synced, and the same group is written to the same place by the next call. */
 bool journal_store_write(struct journal_store *s, struct journal_group *g, struct journal_written *written,
                          struct problem *problem);
 void journal_store_note(struct journal_store *s, const struct journal_written *written);
-
-/* Makes the file out of which the next segment becomes: named journal-spare.tmp in `folder`, `bytes` zeros, synced if
- * `sync`. Asks `stop` (NULL: never) now and then whether to give up. Returns the open file, or -1 with a problem; then there
- * is none. */
-int journal_spare_make(struct disk *disk, const char *folder, uint64_t bytes, bool sync, bool (*stop)(void *context),
-                       void *context, struct problem *problem);
-/* Removes what may have been left of one. */
-void journal_spare_remove(struct disk *disk, const char *folder);
 
 /* ---- Records that are copied out ---- */
 
@@ -151,7 +140,8 @@ void journal_result_add(struct journal_result *r, const struct packet *record);
 /* Adds records of a group from lsn `*from` on, until there are `bytes_max` bytes (one record at least); moves `*from` behind
  * them. */
 void journal_result_take(struct journal_result *r, const struct journal_group *g, uint64_t *from, uint64_t bytes_max);
-/* Adds what journal_store_read would return; moves `*from` behind it. */
+/* Adds records from lsn `*from` on, about `bytes_max` bytes and one at least, none past the end or before the oldest one;
+ * moves `*from` behind them. False: they cannot be read any more, or are damaged (EXIT_DATA). */
 bool journal_store_collect(struct journal_store *s, struct journal_result *r, uint64_t *from, uint64_t bytes_max,
                            struct problem *problem);
 /* What was gathered; valid until the result is cleared or freed. */

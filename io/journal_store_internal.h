@@ -6,10 +6,14 @@
  *   journal_write.c       segments and groups to disk
  *   journal_read.c        reading back
  *
+ * Below them are journal_spare.c and journal_file.c, above them is journal_front.c.
+ *
  * With a thread that writes (host/journal.c), `writer` is that thread's, and all else the loop's. */
 #ifndef SYNOD_IO_JOURNAL_STORE_INTERNAL_H
 #define SYNOD_IO_JOURNAL_STORE_INTERNAL_H
 
+#include "io/journal_file.h"
+#include "io/journal_spare.h"
 #include "io/journal_store.h"
 
 enum {
@@ -75,14 +79,13 @@ struct journal_store {
     struct journal_sticky inherited;
     uint64_t recover_next, recover_end; /* lsns for journal_store_recover */
     bool recover_began;
-    struct journal_result recovered, read;
+    struct journal_result recovered;
     struct journal_group read_group;
     struct opened reading;
     struct index_entry read_next; /* where sequential reading goes on; lsn 0: nowhere */
 };
 
 /* journal_store.c */
-char *journal_segment_path(const char *folder, uint64_t first_lsn);
 /* Opens a segment for reading and writing. Returns the file, or a negative errno. */
 int journal_store_segment(const struct journal_store *s, struct opened *o, size_t segment);
 void journal_store_segment_close(const struct journal_store *s, struct opened *o);
@@ -99,12 +102,6 @@ bool journal_durability_check(const struct journal_store *s, struct problem *pro
 bool journal_durability_note(const struct journal_store *s, uint8_t durability, struct problem *problem);
 
 /* journal_write.c */
-bool journal_write_bytes(struct disk *disk, int file, const char *path, uint64_t offset, const void *from, size_t len,
-                         struct problem *problem);
-bool journal_write_zeros(struct disk *disk, int file, const char *path, uint64_t offset, uint64_t len,
-                         struct problem *problem);
-bool journal_sync_file(struct disk *disk, int file, const char *path, struct problem *problem);
-bool journal_sync_folder(struct disk *disk, const char *folder, struct problem *problem);
 /* Makes the segment that begins with `first_lsn` and has room for `room` bytes of groups, and closes the one before. It is
  * SEGMENT_NAMED then. */
 bool journal_writer_segment(struct writer *w, uint64_t first_lsn, uint64_t room, struct problem *problem);

@@ -1,108 +1,16 @@
-/* Groups and segments to disk: one write and one sync a group (J1 and J8).
- *
- * Why are segments filled with zeros, when fallocate alone gives a file that reads as zeros? Because its extents are then
- * marked unwritten, and the first write to each must commit metadata: an fdatasync of 4 KiB took 0.18 ms on such a file,
- * 0.11 ms on one that had been written before, and 0.39 ms on one that grows. */
-#include <stdio.h>
-
+/* Groups and segments to disk: one write and one sync a group (J1 and J8). */
 #include "io/journal_store_internal.h"
 
-enum { STEP_BYTES = 256 << 10 };
-
-static bool write_problem(const char *path, uint64_t offset, uint64_t len, int error, struct problem *problem)
-{
-    return problem_set_error(problem, EXIT_SYNC_FAILED, error, "journal %s: offset %llu: cannot write %llu bytes: ", path,
-                             (unsigned long long)offset, (unsigned long long)len);
-}
-
-bool journal_write_bytes(struct disk *disk, int file, const char *path, uint64_t offset, const void *from, size_t len,
-                         struct problem *problem)
-{
-    int error = disk_write(disk, file, offset, from, len);
-    return error == 0 || write_problem(path, offset, len, error, problem);
-}
-
-bool journal_write_zeros(struct disk *disk, int file, const char *path, uint64_t offset, uint64_t len,
-                         struct problem *problem)
-{
-    int error = disk_zero(disk, file, offset, len);
-    return error == 0 || write_problem(path, offset, len, error, problem);
-}
-
-bool journal_sync_file(struct disk *disk, int file, const char *path, struct problem *problem)
-{
-    int error = disk_sync_data(disk, file);
-    return error == 0 || problem_set(problem, EXIT_SYNC_FAILED, "journal %s: cannot sync: %s", path, strerror(-error));
-}
-
-bool journal_sync_folder(struct disk *disk, const char *folder, struct problem *problem)
-{
-    int error = disk_sync_folder(disk, folder);
-    return error == 0 || problem_set_folder_sync(problem, folder, error);
-}
-
 /* ---- Segments ---- */
-
-static char *spare_path(const char *folder) { return disk_path(folder, "journal-spare.tmp"); }
-
-static bool spare_problem(const char *path, uint64_t bytes, int error, struct problem *problem)
-{
-    return problem_set_error(problem, EXIT_SYNC_FAILED, error, "journal %s: cannot make a segment of %llu bytes: ", path,
-                             (unsigned long long)bytes);
-}
-
-/* In small steps, each of which is waited for, so that the disk never has more than one queued in front of a group. */
-static bool spare_fill(struct disk *disk, int file, const char *path, uint64_t bytes, bool sync, bool (*stop)(void *context),
-                       void *context, struct problem *problem)
-{
-    int error = disk_allocate(disk, file, bytes);
-    if (error != 0)
-        return spare_problem(path, bytes, error, problem);
-    for (uint64_t at = 0; at < bytes; at += STEP_BYTES) {
-        uint64_t len = bytes - at < STEP_BYTES ? bytes - at : STEP_BYTES;
-        if (stop != NULL && stop(context))
-            return problem_set(problem, EXIT_TROUBLE, "journal %s: stopped", path);
-        if (!journal_write_zeros(disk, file, path, at, len, problem))
-            return false;
-        if (sync)
-            disk_write_out(disk, file, at, len);
-    }
-    /* The sync that counts: the steps above only spread the work. */
-    error = sync ? disk_sync(disk, file) : 0;
-    return error == 0 || spare_problem(path, bytes, error, problem);
-}
-
-int journal_spare_make(struct disk *disk, const char *folder, uint64_t bytes, bool sync, bool (*stop)(void *context),
-                       void *context, struct problem *problem)
-{
-    char *path = spare_path(folder);
-    int file = disk_open(disk, path, DISK_MAKE);
-    if (file < 0) {
-        spare_problem(path, bytes, file, problem);
-        file = -1;
-    } else if (!spare_fill(disk, file, path, bytes, sync, stop, context, problem)) {
-        disk_close(disk, file);
-        disk_remove(disk, path);
-        file = -1;
-    }
-    free(path);
-    return file;
-}
-
-void journal_spare_remove(struct disk *disk, const char *folder)
-{
-    char *path = spare_path(folder);
-    disk_remove(disk, path);
-    free(path);
-}
 
 /* An open file of at least `*bytes` zeros, whose length then is `*bytes`; -1: there is none. */
 static int take_spare(const struct writer *w, uint64_t *bytes, struct problem *problem)
 {
+    struct journal_spare spare = {.disk = w->disk, .folder = w->folder, .sync = w->sync ? SPARE_SYNCED : SPARE_NOT_SYNCED};
     int file = -1;
-    if (w->spares == NULL)
-        return journal_spare_make(w->disk, w->folder, *bytes, w->sync, NULL, NULL, problem);
-    return w->spares->take(w->spares->context, bytes, &file, problem) ? file : -1;
+    bool ok = w->spares != NULL ? w->spares->take(w->spares->context, bytes, &file, problem)
+                                : journal_spare_take(&spare, journal_spare_finish, bytes, &file, problem);
+    return ok ? file : -1;
 }
 
 /* J8: header and sync first, the name second. */
@@ -111,8 +19,8 @@ static bool segment_name(const struct writer *w, int file, const char *path, con
 {
     bool ok = journal_write_bytes(w->disk, file, path, 0, header, segment->header_bytes, problem);
     int error = ok && w->sync ? disk_sync_data(w->disk, file) : 0;
-    ok = ok && (error == 0 || spare_problem(path, segment->bytes, error, problem));
-    char *spare = spare_path(w->folder);
+    ok = ok && (error == 0 || journal_spare_problem(path, segment->bytes, error, problem));
+    char *spare = journal_spare_path(w->folder);
     error = ok ? disk_rename(w->disk, spare, path) : 0;
     if (error != 0)
         ok = problem_set_error(problem, EXIT_SYNC_FAILED, error, "journal %s: cannot rename %s to it: ", path, spare);

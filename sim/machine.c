@@ -9,7 +9,6 @@
 
 enum {
     MEMORY_BYTES_MAX = 256 << 20, /* of a component */
-    MARK_AFTER_US = 1000000,      /* without appends (host/journal.c does the same) */
     ROOM_MIN_US = 1000,           /* until there is room on a full disk */
     ROOM_MAX_US = 5000000,
     REPAIR_MIN_US = 500000, /* until somebody starts a node again whose disk failed */
@@ -54,41 +53,22 @@ void machine_init(struct machine *m, struct world *w, uint32_t id)
         m->faults.rate[FAULT_MISDIRECTED_WRITE] = w->plan.rate[FAULT_MISDIRECTED_WRITE];
 }
 
-void machine_group_begin(struct machine *m)
+static void close_files(struct machine *m)
 {
-    struct storage *s = &m->storage;
-    s->groups = memory_reserve(s->groups, &s->group_capacity, s->group_count + 1, sizeof *s->groups);
-    s->groups[s->group_count] = (struct journal_group){0};
-    journal_group_begin(&s->groups[s->group_count++], s->appended + 1);
-}
-
-static void forget_groups(struct storage *s)
-{
-    while (s->group_count > 0)
-        journal_group_free(&s->groups[--s->group_count]);
-}
-
-/* The oldest group is written. */
-static void forget_group(struct machine *m)
-{
-    struct storage *s = &m->storage;
-    journal_group_free(&s->groups[0]);
-    memmove(s->groups, s->groups + 1, --s->group_count * sizeof *s->groups);
-    if (s->group_count == 0)
-        machine_group_begin(m);
+    if (m->storage.front != NULL)
+        journal_front_close(m->storage.front);
+    if (m->folder != NULL)
+        data_folder_close(m->folder);
+    m->storage.front = NULL;
+    m->storage.flight = FLIGHT_NONE;
+    m->folder = NULL;
 }
 
 void machine_close(struct machine *m)
 {
     if (m->life != NULL)
         m->life->operations->free(m->life);
-    if (m->storage.store != NULL)
-        journal_store_close(m->storage.store);
-    if (m->folder != NULL)
-        data_folder_close(m->folder);
-    forget_groups(&m->storage);
-    free(m->storage.groups);
-    journal_result_free(&m->storage.result);
+    close_files(m);
     serializer_free(m->observer);
     serializer_free(m->alterer);
     free(m->altered);
@@ -121,16 +101,6 @@ uint64_t machine_turn_at(const struct machine *m)
 
 /* ---- down and up ---- */
 
-static void close_files(struct machine *m)
-{
-    if (m->storage.store != NULL)
-        journal_store_close(m->storage.store);
-    if (m->folder != NULL)
-        data_folder_close(m->folder);
-    m->storage.store = NULL;
-    m->folder = NULL;
-}
-
 void machine_stop(struct machine *m, enum fault fault, uint64_t delay)
 {
     struct world *w = m->world;
@@ -138,7 +108,7 @@ void machine_stop(struct machine *m, enum fault fault, uint64_t delay)
         return;
     world_trace(w, m->id, TRACE_STOP, fault, 0, 0);
     if (m->state == MACHINE_UP) {
-        if (m->storage.flying || m->storage.groups[0].count > 0)
+        if (!journal_front_settled(m->storage.front))
             checks_reached(w->checks)[REACHED_HELD_AT_CRASH]++;
         if (m->life != NULL)
             m->life->operations->free(m->life);
@@ -224,20 +194,21 @@ static bool open_files(struct machine *m)
     struct disk *disk = disk_sim_disk(m->disk);
     if (!data_folder_open_guarded(&m->folder, disk, path, cluster_name, m->id, DATA_FOLDER_LOCK, governed, &m->problem))
         return false;
-    const struct journal_store_options options = {
-        .disk = disk,
-        .folder = path,
-        .identity = *data_folder_identity(m->folder),
-        .memory = {data_folder_newest_segment, m->folder},
-        .durability = DURABILITY_FSYNC,
-        .segment_bytes = m->host.segment_bytes,
-        .on_notice = on_notice,
-        .context = m,
-        .index_bytes = m->host.index_bytes,
-        .recover_bytes = m->host.recover_bytes,
-        .scan_bytes = m->host.scan_bytes,
+    const struct journal_front_options options = {
+        .store.disk = disk,
+        .store.folder = path,
+        .store.identity = *data_folder_identity(m->folder),
+        .store.memory = {data_folder_newest_segment, m->folder},
+        .store.durability = DURABILITY_FSYNC,
+        .store.segment_bytes = m->host.segment_bytes,
+        .store.on_notice = on_notice,
+        .store.context = m,
+        .store.index_bytes = m->host.index_bytes,
+        .store.recover_bytes = m->host.recover_bytes,
+        .store.scan_bytes = m->host.scan_bytes,
+        .group_bytes = m->host.group_bytes,
     };
-    return journal_store_open(&m->storage.store, &options, &m->problem);
+    return journal_front_open(&m->storage.front, &options, m->world->now, &m->problem);
 }
 
 /* How often the disk refused a call: such a start may be tried again. */
@@ -329,12 +300,8 @@ void machine_begin(struct machine *m)
     world_trace(w, m->id, TRACE_START, m->config.incarnation, 0, 0);
     checks_starts(w->checks, m->id, m->config.incarnation);
     checks_bytes_in_flight(w->checks, m->id, m->config.bytes_in_flight_max);
-    s->appended = s->durable = journal_store_last(s->store);
-    s->flying = s->failed = false;
-    s->appended_at = w->now;
-    s->segments = journal_store_statistics(s->store).segments;
-    forget_groups(s);
-    machine_group_begin(m);
+    journal_front_reborn(s->front, m->config.incarnation, w->now); /* what opening took is no idle time */
+    s->segments = journal_front_statistics(s->front).segments;
     m->recovered = m->resumes = false;
     m->recovered_to = 0;
     m->credit = 0;
@@ -379,57 +346,64 @@ void machine_recovered(struct machine *m)
 
 /* ---- turns ---- */
 
-/* What was appended becomes a group, unless one is in flight; when nothing was for a while, a mark. */
+/* What was appended is on its way, unless a group is already; when nothing was written for a while, a mark. */
 static void submit(struct machine *m)
 {
     struct world *w = m->world;
     struct storage *s = &m->storage;
-    if (s->flying || !m->recovered)
+    if (s->flight != FLIGHT_NONE || !m->recovered)
         return;
-    struct journal_group *group = &s->groups[0];
-    if (group->count > 0)
-        s->appended_at = w->now;
-    else if (w->now - s->appended_at < MARK_AFTER_US || journal_store_ends_in_mark(s->store))
+    journal_front_submit(s->front);
+    journal_front_idle(s->front, w->now);
+    s->group = journal_front_next(s->front, w->now);
+    if (s->group == NULL)
         return;
-    s->flying_first = group->count > 0 ? group->first_lsn : s->group_first;
-    s->flying_to = group->count > 0 ? group->first_lsn + group->count - 1 : s->durable;
-    bool written = journal_store_group(s->store, group, &m->problem);
-    s->full = !written && m->problem.no_room;
-    s->failed = !written && !s->full;
-    s->flying = true;
-    s->flying_until = w->now + (s->full ? dice_range(&m->dice, ROOM_MIN_US, ROOM_MAX_US) : disk_sim_time(m->disk));
+    bool written = journal_front_write(s->front, s->group, &m->problem);
+    s->flight = written ? FLIGHT_WRITTEN : m->problem.no_room ? FLIGHT_NO_ROOM : FLIGHT_FAILED;
+    if (s->flight == FLIGHT_NO_ROOM) {
+        journal_front_written(s->front, s->group, &m->problem, w->now);
+        /* Somebody makes room at some time, and the journal sees it when it looks for it the next time. */
+        const uint64_t room_at = w->now + dice_range(&m->dice, ROOM_MIN_US, ROOM_MAX_US);
+        const uint64_t retry_at = journal_front_retry_at(s->front);
+        s->flying_until = room_at > retry_at ? room_at : retry_at;
+        checks_reached(w->checks)[REACHED_NO_ROOM]++;
+    } else {
+        s->flying_until = w->now + disk_sim_time(m->disk);
+    }
     if (m->power_fails)
         m->power_at = w->now + dice_roll(&m->dice, s->flying_until - w->now + 1);
-    checks_reached(w->checks)[REACHED_NO_ROOM] += s->full;
-    if (s->full) /* the group stays as it is */
-        return;
-    forget_group(m);
-    uint64_t segments = journal_store_statistics(s->store).segments;
+}
+
+/* The group in flight is durable. */
+static void landed(struct machine *m)
+{
+    struct world *w = m->world;
+    struct storage *s = &m->storage;
+    disk_sim_settle(m->disk);
+    if (s->group->group.count > 0)
+        s->group_first = s->group->group.first_lsn;
+    journal_front_written(s->front, s->group, NULL, w->now);
+    journal_front_retire(s->front);
+    s->durable_ever = journal_front_durable(s->front);
+    uint64_t segments = journal_front_statistics(s->front).segments;
     checks_reached(w->checks)[REACHED_SEGMENT_ROLLED] += segments - s->segments;
     s->segments = segments;
+    world_trace(w, m->id, TRACE_DURABLE, 0, s->durable_ever, 0);
+    checks_durable(w->checks, m->id, s->durable_ever);
 }
 
 void machine_flown(struct machine *m)
 {
     struct world *w = m->world;
-    struct storage *s = &m->storage;
-    s->flying = false;
-    if (s->failed) { /* P14: final. Somebody looks after the machine and starts it again. */
+    const uint8_t flight = m->storage.flight;
+    m->storage.flight = FLIGHT_NONE;
+    if (flight == FLIGHT_FAILED) { /* P14: final. Somebody looks after the machine and starts it again. */
         bool rebooted = dice_chance(&m->dice, 500000);
         world_stop_process(w, m->id, FAULT_FAILED_SYNC, dice_range(&m->dice, REPAIR_MIN_US, REPAIR_MAX_US), rebooted);
         return;
     }
-    if (s->full) {
-        s->full = false;
-        m->wake_at = w->now;
-        submit(m);
-        return;
-    }
-    disk_sim_settle(m->disk);
-    s->durable = s->durable_ever = s->flying_to;
-    s->group_first = s->flying_first;
-    world_trace(w, m->id, TRACE_DURABLE, 0, s->durable, 0);
-    checks_durable(w->checks, m->id, s->durable);
+    if (flight == FLIGHT_WRITTEN)
+        landed(m);
     m->wake_at = w->now;
     submit(m);
 }

@@ -1,19 +1,20 @@
-/* One node of a simulated world, on a machine of its own: the node as it ships (host/node_life.h, native or component) between
- * simulated ports; the data folder and the journal as they ship on a simulated disk; a clock that may be wrong; and a process
- * that can stop at any point.
+/* One node of a simulated world, on a machine of its own: the node as it ships (host/node_life.h, native or component)
+ * between simulated ports; the data folder and the journal as they ship on a simulated disk; a clock that may be wrong; and
+ * a process that can stop at any point.
  *
  *   DOWN --start--> OPENING (folder and journal; what they write takes the disk's time) --> UP
  *    ^                 |                                                                     |
  *    '-----------------'<------------------------ machine_stop -----------------------------'    RETIRED: for good
  *
- * In between turns the machine does what the host's loop does (host/node_host.c): a turn when something arrived, something became
- * durable or the node asked for it; after each turn what was appended becomes one group, one group in flight at a time. */
+ * In between turns the machine does what the host's loop does (host/node_host.c): a turn when something arrived, something
+ * became durable or the node asked for it; after each turn it submits what was appended, and takes the next group to the
+ * disk, as the journal's front has it (io/journal_front.h). */
 #ifndef SYNOD_SIM_MACHINE_H
 #define SYNOD_SIM_MACHINE_H
 
 #include "host/node_life.h"
 #include "io/data_folder.h"
-#include "io/journal_store.h"
+#include "io/journal_front.h"
 #include "sim/disk.h"
 #include "sim/plan.h"
 
@@ -21,22 +22,23 @@ struct world;
 
 enum machine_state { MACHINE_DOWN, MACHINE_OPENING, MACHINE_UP, MACHINE_RETIRED };
 
-/* The journal between turns: what is gathered, what is in flight. */
+/* What is on its way to the disk. */
+enum flight {
+    FLIGHT_NONE,
+    FLIGHT_WRITTEN, /* the group was written, and when its time is over it is durable */
+    FLIGHT_FAILED,  /* it has failed, and when its time is over the process will know */
+    FLIGHT_NO_ROOM, /* there was none for it, and when its time is over it is tried again */
+};
+
+/* The journal, to which the world gives its time. */
 struct storage {
-    struct journal_store *store;
-    struct journal_group *groups; /* of records appended and not written, the oldest first; the last one gathers */
-    size_t group_count, group_capacity;
-    struct journal_result result; /* what the node read back */
-    uint64_t appended;            /* the last lsn, gathered ones included */
-    uint64_t durable;             /* as the node is told */
-    uint64_t durable_ever;        /* in whichever life: what must come back */
-    uint64_t group_first;         /* the first lsn of the last durable group that held records */
-    uint64_t flying_first, flying_to, flying_until;
+    struct journal_front *front;
+    struct journal_front_group *group; /* in flight */
+    uint8_t flight;                    /* enum flight */
+    uint64_t flying_until;
+    uint64_t durable_ever; /* in whichever life: what must come back */
+    uint64_t group_first;  /* the first lsn of the last durable group that held records */
     uint64_t segments;
-    uint64_t appended_at;
-    bool flying;
-    bool failed; /* what flies has failed, and when its time is over the process will know */
-    bool full;   /* there was no room for it, and when its time is over it is tried again */
 };
 
 struct machine {

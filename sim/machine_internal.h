@@ -12,7 +12,5 @@ void machine_send_garbage(struct machine *m);
 /* ---- machine.c ---- */
 /* The node was given all records that the journal held. */
 void machine_recovered(struct machine *m);
-/* The group that gathers is closed, another one begins. */
-void machine_group_begin(struct machine *m);
 
 #endif

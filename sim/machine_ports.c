@@ -200,7 +200,7 @@ static struct packet_list recover_records(struct ports *ports)
     struct machine *m = of(ports);
     struct packet_list records = {NULL, 0};
     uint64_t refused = m->faults.fired[FAULT_READ_ERROR];
-    if (m->dead || !journal_store_recover(m->storage.store, &records, &m->problem))
+    if (m->dead || !journal_front_recover(m->storage.front, &records, &m->problem))
         return stop_reading(m, refused);
     for (size_t i = 0; i < records.len; i++)
         check_record(m, &records.ptr[i], checks_recovered);
@@ -214,42 +214,34 @@ static struct packet_list recover_records(struct ports *ports)
 static void append_records(struct ports *ports, const struct packet *records, size_t count)
 {
     struct machine *m = of(ports);
-    struct storage *s = &m->storage;
+    struct journal_front *front = m->storage.front;
+    struct problem problem;
     for (size_t i = 0; i < count && lives(m); i++) {
         const struct packet *p = &records[i];
-        const struct journal_group *last = &s->groups[s->group_count - 1];
-        bool waits = s->full && s->group_count == 1;                        /* for room, as it is */
-        if (waits || (last->count > 0 && last->len >= m->host.group_bytes)) /* host/journal.c does the same */
-            machine_group_begin(m);
-        if (p->id != s->appended + 1 || !journal_group_add(&s->groups[s->group_count - 1], p)) {
+        if (p->id != journal_front_last(front) + 1 || !journal_front_append(front, p, &problem)) {
             checks_fail(m->world->checks, CHECK_BOUNDS, "node %u appends lsn %llu after %llu", m->id,
-                        (unsigned long long)p->id, (unsigned long long)s->appended);
+                        (unsigned long long)p->id, (unsigned long long)journal_front_last(front));
             return;
         }
-        s->appended = p->id;
         world_trace(m->world, m->id, TRACE_APPEND, p->kind, p->id, packet_checksum(p, 0));
         check_record(m, p, checks_appended);
     }
 }
 
-static uint64_t durable_lsn(struct ports *ports) { return of(ports)->storage.durable; }
+static uint64_t durable_lsn(struct ports *ports) { return journal_front_durable(of(ports)->storage.front); }
 
-static bool has_room(struct ports *ports) { return !of(ports)->storage.full; }
+static bool has_room(struct ports *ports) { return journal_front_has_room(of(ports)->storage.front); }
 
-/* From the files, and from what is gathered for them. */
 static struct packet_list read_records(struct ports *ports, uint64_t from, uint64_t bytes_max)
 {
     struct machine *m = of(ports);
-    struct storage *s = &m->storage;
-    uint64_t next = from, refused = m->faults.fired[FAULT_READ_ERROR];
-    journal_result_clear(&s->result);
-    if (m->dead || !journal_store_collect(s->store, &s->result, &next, bytes_max, &m->problem))
+    struct packet_list records;
+    uint64_t refused = m->faults.fired[FAULT_READ_ERROR];
+    if (m->dead || !journal_front_read(m->storage.front, from, bytes_max, &records, &m->problem))
         return stop_reading(m, refused);
-    for (size_t i = 0; i < s->group_count && next > journal_store_last(s->store); i++)
-        journal_result_take(&s->result, &s->groups[i], &next, bytes_max);
-    world_trace(m->world, m->id, TRACE_READ, 0, from, next);
+    world_trace(m->world, m->id, TRACE_READ, 0, from, from + records.len);
     checks_read(m->world->checks, m->id);
-    return journal_result_packets(&s->result);
+    return records;
 }
 
 /* ---- the rest ---- */

@@ -227,11 +227,10 @@ static bool write_group(struct sweep_journal *j, struct journal_store *store, ui
     for (uint32_t i = 0; i < count; i++)
         journal_group_add(&g, &j->list.ptr[last + i]);
     r->written = last + count;
-    bool ok = journal_store_room(store, &g, problem) && journal_store_write(store, &g, &written, problem);
+    bool ok = journal_store_group(store, &g, &written, problem);
     journal_group_free(&g);
     if (!ok)
         return false;
-    journal_store_note(store, &written);
     note_placed(j, &written);
     r->acked = r->written;
     return true;

@@ -89,7 +89,7 @@ static struct next find_next(struct world *w)
         struct machine *m = &w->machines[i];
         if (m->state == MACHINE_UP) {
             sooner(&next, m->power_at, POWER_LOSS, m);
-            if (m->storage.flying)
+            if (m->storage.flight != FLIGHT_NONE)
                 sooner(&next, m->storage.flying_until, FLOWN, m);
             sooner(&next, machine_turn_at(m), TURN, m);
         } else if (m->state == MACHINE_OPENING) {
@@ -291,7 +291,7 @@ static void calm(struct world *w)
         m->power_fails = false;
         m->power_at = UINT64_MAX;
         m->storm = 0;
-        if (m->storage.flying && m->storage.flying_until > w->now + SECOND)
+        if (m->storage.flight != FLIGHT_NONE && m->storage.flying_until > w->now + SECOND)
             m->storage.flying_until = w->now + SECOND;
         if (m->opening_until > w->now + SECOND)
             m->opening_until = w->now + SECOND;

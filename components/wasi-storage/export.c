@@ -1,14 +1,14 @@
 /* `interface storage` and `interface identity` over files that the node opens itself (WASI): io/data_folder.h and
- * io/journal_store.h. The bytes are those that the host writes (host/journal.c), so a node that was stopped under one starts
+ * io/journal_front.h, under which the host runs, too (host/journal.c): a node that was stopped under one starts
  * under the other. What differs is when:
  *
  *  1. There is one thread: `append` returns when its records are written and synced (as `durability` says), in groups of
  *     about 4 MiB. So durable is what was appended. Where there is no room, they are kept, and written by a later call.
- *  2. Nothing happens between calls. The mark that an idle journal ends with (J5) is written by the
- *     first call after a second without records, and the lease on the folder (io/lease.h) is renewed by calls: `durable`, of which
- *     each turn has one, and every read and write of the journal, for opening a long one takes long.
- *  3. The next segment is made bit by bit: from the middle of a segment on, each append fills as much of the next one with zeros
- *     as keeps it ahead. Made at once, it would hold up a leader for longer than the others wait for it.
+ *  2. Nothing happens between calls. The mark that an idle journal ends with (J5) is written by the first call after a second
+ *     without records, and the lease on the folder (io/lease.h) is renewed by calls: `durable`, of which each turn has one, and
+ *     every read and write of the journal, because opening a long one takes long.
+ *  3. The next segment is made bit by bit: from the middle of a segment on, each append fills as much of the next one with
+ *     zeros as keeps it ahead. Made at once, it would hold up a leader for longer than the others wait for it.
  *  4. A failure is final: it is logged, host-control.fail tells what the process should end with, and the part traps. But that
  *     the folder cannot be used at all is what identity.open returns; its caller says so.
  *
@@ -20,7 +20,8 @@
 #include "core/base/memory.h"
 #include "io/config_packet.h"
 #include "io/data_folder.h"
-#include "io/journal_store.h"
+#include "io/journal_front.h"
+#include "io/journal_spare.h"
 #include "io/logger.h"
 
 SAME_LIST(struct packet_list, exports_synod_paxos_storage_list_packet_t);
@@ -28,26 +29,8 @@ SAME_LIST(struct packet_list, exports_synod_paxos_identity_list_packet_t);
 SAME_LIST(struct packet_list, synod_paxos_settings_list_packet_t);
 
 enum {
-    GROUP_BYTES = 4 << 20,        /* a group that has grown beyond this is written, the next one begins */
-    MEMORY_GROUP_BYTES = 1 << 20, /* the same of `durability: memory`, which forgets whole groups */
-    IDLE_US = 1000000,            /* without records: a mark follows */
-    ROOM_RETRY_MIN_US = 20000,    /* until what there was no room for is tried again: first, */
-    ROOM_RETRY_MAX_US = 1000000,  /* and after doubling at most */
-    STEP_BYTES = 256 << 10,       /* of the next segment, synced one by one: no sync is long */
-};
-
-/* The next segment while it is made. */
-struct spare {
-    bool begun;
-    int file;
-    uint64_t bytes, filled;
-};
-
-/* A group that is in memory: it waits to be written, or this is `durability: memory`. */
-struct kept {
-    struct kept *next;
-    struct journal_group group;
-    bool closed; /* some of it may be written: what is written again has to be the same */
+    WRITE_BYTES = 4 << 20,      /* of the records of one call: they are written before more are gathered */
+    MEMORY_BYTES_MAX = 1 << 30, /* kept for reading back by `durability: memory`; but half of all memory at most */
 };
 
 static struct {
@@ -57,16 +40,11 @@ static struct {
     struct node_settings settings;
     struct logger *logger;
     struct data_folder *folder;
-    struct journal_store *store;
-    struct spare spare;
-    uint64_t last; /* lsn */
-    uint64_t appended_at;
-    struct kept *first, *newest;  /* oldest first; there is one when the folder is open */
-    uint64_t kept_bytes;          /* of those that are complete, with `durability: memory` */
-    struct journal_result result; /* read from them */
-    uint64_t no_room_since;       /* 0: there is room */
-    uint64_t retry_at, retry_after;
+    struct journal_front *front;
+    struct journal_spare spare;
 } storage;
+
+static uint64_t now(void) { return disk_now(disk_wasi()); }
 
 /* ---- Failure ---- */
 
@@ -120,81 +98,24 @@ static struct disk *journal_disk(void)
 
 /* ---- The next segment ---- */
 
-static bool syncs(void) { return storage.settings.config.node_config.durability == DURABILITY_FSYNC; }
-
-/* What goes wrong here is no failure yet: it is made again when it is needed. */
-static void spare_drop(void)
-{
-    if (storage.spare.begun)
-        disk_close(journal_disk(), storage.spare.file);
-    journal_spare_remove(journal_disk(), data_folder_path(storage.folder));
-    storage.spare = (struct spare){0};
-}
-
 static void spare_want(void *context, uint64_t bytes)
 {
     (void)context;
-    if (storage.spare.begun)
-        return;
-    char *path = disk_path(data_folder_path(storage.folder), "journal-spare.tmp");
-    int file = disk_open(journal_disk(), path, DISK_MAKE);
-    free(path);
-    if (file >= 0)
-        storage.spare = (struct spare){.begun = true, .file = file, .bytes = bytes};
-}
-
-static void spare_fill(uint64_t bytes)
-{
-    struct spare *s = &storage.spare;
-    for (uint64_t done = 0; s->begun && s->filled < s->bytes && done < bytes; done += STEP_BYTES) {
-        uint64_t step = s->bytes - s->filled < STEP_BYTES ? s->bytes - s->filled : STEP_BYTES;
-        int error = disk_zero(journal_disk(), s->file, s->filled, step);
-        if (error == 0 && syncs())
-            error = disk_sync_data(journal_disk(), s->file);
-        s->filled += step;
-        if (error != 0)
-            spare_drop();
-    }
+    journal_spare_want(&storage.spare, bytes);
 }
 
 static bool spare_take(void *context, uint64_t *bytes, int *file, struct problem *problem)
 {
     (void)context;
-    spare_fill(UINT64_MAX);
-    if (storage.spare.begun &&
-        (storage.spare.bytes < *bytes || (syncs() && disk_sync(journal_disk(), storage.spare.file) != 0)))
-        spare_drop();
-    if (storage.spare.begun) {
-        *bytes = storage.spare.bytes;
-        *file = storage.spare.file;
-        storage.spare = (struct spare){0};
-        return true;
-    }
-    *file = journal_spare_make(journal_disk(), data_folder_path(storage.folder), *bytes, syncs(), NULL, NULL, problem);
-    return *file >= 0;
+    return journal_spare_take(&storage.spare, journal_spare_finish, bytes, file, problem);
 }
 
-/* ---- Groups in memory ---- */
-
-/* Another group, for the next record. */
-static void keep_group(void)
+/* As many steps as fill `bytes` bytes. */
+static void spare_fill(uint64_t bytes)
 {
-    struct kept *k = memory_new(1, sizeof *k);
-    journal_group_begin(&k->group, storage.last + 1);
-    if (storage.newest != NULL)
-        storage.newest->next = k;
-    else
-        storage.first = k;
-    storage.newest = k;
-}
-
-/* The oldest of several. */
-static void drop_oldest(void)
-{
-    struct kept *oldest = storage.first;
-    storage.first = oldest->next;
-    journal_group_free(&oldest->group);
-    free(oldest);
+    struct journal_spare *s = &storage.spare;
+    for (uint64_t done = 0; s->state == SPARE_WANTED && done < bytes; done += SPARE_STEP_BYTES)
+        s->state = journal_spare_step(s);
 }
 
 /* ---- Opening ---- */
@@ -231,20 +152,33 @@ static bool open_folder(struct problem *problem)
     return true;
 }
 
+static uint64_t memory_bytes_max(void)
+{
+    uint64_t half = storage.settings.config.memory_bytes_max / 2;
+    return half < MEMORY_BYTES_MAX ? half : MEMORY_BYTES_MAX;
+}
+
 static bool open_journal(struct problem *problem)
 {
     static struct journal_spares spares = {.take = spare_take, .want = spare_want};
-    const struct journal_store_options options = {
-        .disk = journal_disk(),
-        .folder = data_folder_path(storage.folder),
-        .identity = *data_folder_identity(storage.folder),
-        .memory = {data_folder_newest_segment, storage.folder},
-        .durability = storage.settings.config.node_config.durability,
-        .segment_bytes = storage.settings.config.segment_bytes,
-        .spares = &spares,
-        .on_notice = on_notice,
+    const uint8_t durability = storage.settings.config.node_config.durability;
+    const struct journal_front_options options = {
+        .store.disk = journal_disk(),
+        .store.folder = data_folder_path(storage.folder),
+        .store.identity = *data_folder_identity(storage.folder),
+        .store.memory = {data_folder_newest_segment, storage.folder},
+        .store.durability = durability,
+        .store.segment_bytes = storage.settings.config.segment_bytes,
+        .store.spares = &spares,
+        .store.on_notice = on_notice,
+        .memory_bytes_max = memory_bytes_max(),
     };
-    return journal_store_open(&storage.store, &options, problem);
+    storage.spare = (struct journal_spare){
+        .disk = options.store.disk,
+        .folder = options.store.folder,
+        .sync = durability == DURABILITY_FSYNC ? SPARE_SYNCED_STEPWISE : SPARE_NOT_SYNCED,
+    };
+    return journal_front_open(&storage.front, &options, now(), problem);
 }
 
 static void warn(void)
@@ -279,8 +213,6 @@ static bool open_once(void)
     storage.open = storage.open && open_folder(&storage.problem) && open_journal(&storage.problem);
     if (storage.open) {
         warn();
-        storage.last = journal_store_last(storage.store);
-        keep_group();
     } else {
         data_folder_close(storage.folder);
         storage.folder = NULL;
@@ -296,124 +228,47 @@ static void need_open(void)
     invariant(storage.folder != NULL); /* not closed */
 }
 
-static bool in_memory(void) { return storage.settings.config.node_config.durability == DURABILITY_MEMORY; }
+/* ---- Writing ---- */
 
-/* ---- Records in memory ---- */
-
-static uint64_t memory_bytes_max(void)
+static void tell_notices(void)
 {
-    uint64_t half = storage.settings.config.memory_bytes_max / 2;
-    return half < 1 << 30 ? half : 1 << 30;
+    const struct problem *spare = storage.spare.state == SPARE_FAILED ? &storage.spare.problem : NULL;
+    char text[sizeof spare->text + 128];
+    while (journal_front_notice(storage.front, spare, now(), text, sizeof text) != JOURNAL_NOTICE_NONE)
+        on_notice(NULL, text);
 }
-
-static void keep_record(const struct packet *record)
-{
-    const uint64_t full = in_memory() ? MEMORY_GROUP_BYTES : GROUP_BYTES;
-    struct problem problem;
-    if (storage.newest->closed || storage.newest->group.len >= full) {
-        storage.kept_bytes += storage.newest->group.len;
-        keep_group();
-    }
-    while (in_memory() && storage.kept_bytes > memory_bytes_max() && storage.first != storage.newest) {
-        storage.kept_bytes -= storage.first->group.len;
-        drop_oldest();
-    }
-    if (!journal_group_add(&storage.newest->group, record)) {
-        problem_set(&problem, EXIT_TROUBLE, "record after lsn %llu: too long, or shorter than it says",
-                    (unsigned long long)storage.last);
-        fail(&problem);
-    }
-    storage.last++;
-}
-
-static struct packet_list read_kept(uint64_t from, uint64_t bytes_max)
-{
-    struct journal_result *r = &storage.result;
-    struct problem problem;
-    journal_result_clear(r);
-    if (from == 0 || from > storage.last)
-        return journal_result_packets(r);
-    if (from < storage.first->group.first_lsn) {
-        problem_set(&problem, EXIT_DATA, "lsn %llu is no longer kept: durability memory keeps %llu bytes",
-                    (unsigned long long)from, (unsigned long long)memory_bytes_max());
-        fail(&problem);
-    }
-    for (const struct kept *k = storage.first; k != NULL && (r->count == 0 || r->bytes < bytes_max); k = k->next)
-        if (from >= k->group.first_lsn && from < k->group.first_lsn + k->group.count)
-            journal_result_take(r, &k->group, &from, bytes_max);
-    return journal_result_packets(r);
-}
-
-/* ---- On disk ---- */
-
-static void no_room(const struct problem *problem)
-{
-    uint64_t now = disk_now(disk_wasi());
-    if (storage.no_room_since == 0) {
-        storage.no_room_since = now;
-        storage.retry_after = ROOM_RETRY_MIN_US;
-        logger_log(storage.logger, LOG_WARNING, "journal",
-                   "%s; no record becomes durable until there is room, which is looked for again and again", problem->text);
-    }
-    storage.retry_at = now + storage.retry_after;
-    storage.retry_after = storage.retry_after * 2 < ROOM_RETRY_MAX_US ? storage.retry_after * 2 : ROOM_RETRY_MAX_US;
-}
-
-static void room_again(void)
-{
-    if (storage.no_room_since != 0)
-        logger_log(storage.logger, LOG_WARNING, "journal", "there is room again, after %llu ms",
-                   (unsigned long long)(disk_now(disk_wasi()) - storage.no_room_since) / 1000);
-    storage.no_room_since = 0;
-}
-
-/* Writes the oldest group, a mark when there is nothing in it. False: there is no room. */
-static bool write_group(void)
-{
-    struct journal_group *g = &storage.first->group;
-    struct problem problem;
-    if (!journal_store_group(storage.store, g, &problem)) {
-        if (!problem.no_room)
-            fail(&problem);
-        storage.first->closed = true;
-        no_room(&problem);
-        return false;
-    }
-    room_again();
-    spare_fill(2 * journal_pages(g->len) + STEP_BYTES); /* half a segment is left, a whole one is to be made */
-    storage.first->closed = false;
-    if (storage.first != storage.newest)
-        drop_oldest();
-    else
-        journal_group_begin(g, storage.last + 1);
-    return true;
-}
-
-static bool all_written(void) { return storage.first == storage.newest && storage.first->group.count == 0; }
 
 /* Writes what waits for that. */
 static void write_groups(void)
 {
-    bool due = storage.no_room_since == 0 || disk_now(disk_wasi()) >= storage.retry_at;
-    while (!in_memory() && due && (storage.first->closed || !all_written()))
-        due = write_group();
-}
-
-static void write_mark(void)
-{
-    if (!in_memory() && all_written() && !storage.first->closed && !journal_store_ends_in_mark(storage.store))
-        write_group();
+    struct journal_front_group *g;
+    struct problem problem;
+    while ((g = journal_front_next(storage.front, now())) != NULL) {
+        bool ok = journal_front_write(storage.front, g, &problem);
+        if (!ok && !problem.no_room)
+            fail(&problem);
+        journal_front_written(storage.front, g, ok ? NULL : &problem, now());
+        if (ok)
+            spare_fill(2 * g->written.bytes + SPARE_STEP_BYTES); /* half a segment is left, a whole one is to be made */
+        journal_front_retire(storage.front);
+        tell_notices();
+    }
 }
 
 static void append(const struct packet *records, size_t count)
 {
+    struct problem problem;
+    uint64_t bytes = 0;
     for (size_t i = 0; i < count; i++) {
-        keep_record(&records[i]);
-        if (storage.newest->group.len >= GROUP_BYTES)
-            write_groups();
+        if (!journal_front_append(storage.front, &records[i], &problem))
+            fail(&problem);
+        bytes += records[i].len;
+        if (bytes < WRITE_BYTES && i + 1 < count)
+            continue;
+        bytes = 0;
+        journal_front_submit(storage.front);
+        write_groups();
     }
-    write_groups();
-    storage.appended_at = disk_now(disk_wasi());
 }
 
 /* ---- interface storage ---- */
@@ -422,7 +277,7 @@ void exports_synod_paxos_storage_recover(exports_synod_paxos_storage_list_packet
 {
     struct problem problem;
     need_open();
-    if (!journal_store_recover(storage.store, (struct packet_list *)ret, &problem))
+    if (!journal_front_recover(storage.front, (struct packet_list *)ret, &problem))
         fail(&problem);
 }
 SHIM_POST(storage_recover, "storage@0.1.0#recover");
@@ -438,22 +293,22 @@ uint64_t exports_synod_paxos_storage_durable(void)
 {
     need_open();
     renew();
+    journal_front_idle(storage.front, now());
     write_groups();
-    if (disk_now(disk_wasi()) - storage.appended_at >= IDLE_US)
-        write_mark();
-    return in_memory() ? storage.last : journal_store_last(storage.store);
+    return journal_front_durable(storage.front);
 }
 
-uint64_t exports_synod_paxos_storage_room(void) { return storage.no_room_since == 0; }
+uint64_t exports_synod_paxos_storage_room(void)
+{
+    need_open();
+    return journal_front_has_room(storage.front);
+}
 
 void exports_synod_paxos_storage_read(uint64_t from, uint64_t bytes_max, exports_synod_paxos_storage_list_packet_t *ret)
 {
-    struct packet_list *list = (struct packet_list *)ret;
     struct problem problem;
     need_open();
-    if (in_memory() || from > journal_store_last(storage.store))
-        *list = read_kept(from, bytes_max);
-    else if (!journal_store_read(storage.store, from, bytes_max, list, &problem))
+    if (!journal_front_read(storage.front, from, bytes_max, (struct packet_list *)ret, &problem))
         fail(&problem);
 }
 SHIM_POST(storage_read, "storage@0.1.0#read");
@@ -505,13 +360,13 @@ void exports_synod_paxos_identity_close(void)
     struct problem problem;
     if (storage.folder == NULL)
         return; /* it could not be opened */
+    journal_front_finish(storage.front);
     write_groups();
-    write_mark();
-    if (!journal_store_settle(storage.store, &problem))
+    if (!journal_store_settle(journal_front_store(storage.front), &problem))
         fail(&problem);
-    journal_store_close(storage.store);
-    spare_drop();
+    journal_front_close(storage.front);
+    journal_spare_drop(&storage.spare);
     data_folder_close(storage.folder);
-    storage.store = NULL;
+    storage.front = NULL;
     storage.folder = NULL;
 }

@@ -317,6 +317,7 @@ static inline struct native *native_open(const char *folder)
 static inline void native_append(struct native *n, uint64_t first, uint32_t count)
 {
     struct journal_group group = {0};
+    struct journal_written written;
     assert_int_equal(journal_store_last(n->store) + 1, first);
     journal_group_begin(&group, first);
     for (uint32_t i = 0; i < count; i++) {
@@ -324,7 +325,7 @@ static inline void native_append(struct native *n, uint64_t first, uint32_t coun
         assert_true(journal_group_add(&group, &record));
         free(record.words.ptr);
     }
-    if (!journal_store_group(n->store, &group, &problem))
+    if (!journal_store_group(n->store, &group, &written, &problem))
         fail_msg("%s", problem.text);
     journal_group_free(&group);
 }

@@ -12,6 +12,7 @@
 
 #include "core/base/checksum.h"
 #include "core/base/memory.h"
+#include "io/journal_spare.h"
 #include "io/journal_store.h"
 #include "sim/disk.h"
 
@@ -408,8 +409,10 @@ static void zeros_take_no_memory(void **state)
     (void)state;
     begin(&f, 1);
     uint64_t before = disk_sim_bytes(f.sim);
-    int file = journal_spare_make(f.disk, ".", 64 << 20, true, NULL, NULL, &problem);
-    assert_true(file >= 0);
+    struct journal_spare spare = {.disk = f.disk, .folder = ".", .sync = SPARE_SYNCED};
+    uint64_t bytes = 64 << 20;
+    int file;
+    assert_true(journal_spare_take(&spare, journal_spare_finish, &bytes, &file, &problem));
     disk_sim_settle(f.sim);
     assert_int_equal(disk_size(f.disk, "./journal-spare.tmp"), 64 << 20);
     assert_true(disk_sim_bytes(f.sim) - before < 3 << 20);
@@ -428,6 +431,8 @@ struct life {
     struct data_folder *folder;
     struct journal_store *store;
     struct journal_group group;
+    struct journal_written placed; /* it */
+    struct journal_result read;
     struct problem problem;
     uint64_t segment_bytes;
     uint32_t version[RECORDS_MAX]; /* of the record with this lsn, as it was written last */
@@ -478,6 +483,7 @@ static void life_end(struct life *l)
 {
     life_stop(l, false);
     journal_group_free(&l->group);
+    journal_result_free(&l->read);
     disk_sim_free(l->f.sim);
 }
 
@@ -542,7 +548,7 @@ static bool write_group(struct life *l)
     l->group_first = l->written + 1;
     for (uint64_t n = dice_roll(&l->dice, 12); n > 0; n--)
         append(l);
-    return journal_store_group(l->store, &l->group, &l->problem);
+    return journal_store_group(l->store, &l->group, &l->placed, &l->problem);
 }
 
 static void settle(struct life *l)
@@ -556,13 +562,15 @@ static void settle(struct life *l)
 /* Any record, read back. */
 static void read_back(struct life *l)
 {
-    struct packet_list found;
-    uint64_t from = 1 + dice_roll(&l->dice, l->written + 1), before = faults_of_calls(l);
-    if (!journal_store_read(l->store, from, dice_roll(&l->dice, 5000), &found, &l->problem)) {
+    uint64_t from = 1 + dice_roll(&l->dice, l->written + 1), next = from, before = faults_of_calls(l);
+    journal_result_clear(&l->read);
+    if (!journal_store_collect(l->store, &l->read, &next, dice_roll(&l->dice, 5000), &l->problem)) {
         assert_true(disk_sim_damaged(l->f.sim) || faults_of_calls(l) > before);
         return;
     }
+    const struct packet_list found = journal_result_packets(&l->read);
     assert_int_equal(found.len == 0, from > l->written);
+    assert_int_equal(found.len, next - from);
     for (size_t i = 0; i < found.len; i++)
         check_record(l, &found.ptr[i], from + i);
 }
@@ -613,9 +621,9 @@ static void life_run(struct life *l)
         if (!ok)
             assert_true(faults_of_calls(l) > before);
         while (!ok && l->problem.no_room && dice_roll(&l->dice, 8) != 0) /* nothing has happened */
-            ok = journal_store_group(l->store, &l->group, &l->problem);
+            ok = journal_store_group(l->store, &l->group, &l->placed, &l->problem);
         if (!ok && !l->problem.no_room)
-            assert_false(journal_store_group(l->store, &l->group, &l->problem)); /* it is final */
+            assert_false(journal_store_group(l->store, &l->group, &l->placed, &l->problem)); /* it is final */
         if (ok && dice_roll(&l->dice, 16) != 0)
             settle(l);
         else

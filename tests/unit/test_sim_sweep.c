@@ -92,6 +92,7 @@ static void make_folder(const char *path)
     for (uint64_t lsn = 1; lsn <= 40; lsn++) {
         uint64_t words[100];
         struct journal_group group = {0};
+        struct journal_written written;
         for (size_t i = 0; i < 100; i++)
             words[i] = lsn * i;
         const struct packet record = {.kind = 1, .len = (uint32_t)lsn * 20, .words = {words, words_for((uint32_t)lsn * 20)}};
@@ -99,7 +100,7 @@ static void make_folder(const char *path)
             words[record.words.len - 1] &= UINT32_MAX;
         journal_group_begin(&group, lsn);
         assert_true(journal_group_add(&group, &record));
-        assert_true(journal_store_group(store, &group, &problem));
+        assert_true(journal_store_group(store, &group, &written, &problem));
         journal_group_free(&group);
     }
     journal_store_close(store);
