@@ -1,12 +1,14 @@
 /* What the files of the journal's store share. Nobody else includes this.
  *
- *   journal_store.c       opening and closing, the index, what is asked about it
+ *   journal_store.c       opening and closing, what is asked about it
  *   journal_recover.c     opening: finds the segments, walks them, cuts and rewrites the end
  *   journal_durability.c  whether what the node promised before is still there
  *   journal_write.c       segments and groups to disk
  *   journal_read.c        reading back
+ *   journal_index.c       which segments there are, and where groups are in them
  *
- * Below them are journal_spare.c and journal_file.c, above them is journal_front.c.
+ * Each calls only files that come later here. Below them are journal_spare.c and journal_file.c, above them is
+ * journal_front.c.
  *
  * With a thread that writes (host/journal.c), `writer` is that thread's, and all else the loop's. */
 #ifndef SYNOD_IO_JOURNAL_STORE_INTERNAL_H
@@ -85,7 +87,7 @@ struct journal_store {
     struct index_entry read_next; /* where sequential reading goes on; lsn 0: nowhere */
 };
 
-/* journal_store.c */
+/* journal_index.c */
 /* Opens a segment for reading and writing. Returns the file, or a negative errno. */
 int journal_store_segment(const struct journal_store *s, struct opened *o, size_t segment);
 void journal_store_segment_close(const struct journal_store *s, struct opened *o);
