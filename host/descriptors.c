@@ -32,13 +32,13 @@ static uint64_t count_open(void)
 
 static uint64_t needed_by(const struct config *config, const struct config_node *node, bool native)
 {
-    bool in_guest = config_network_in_guest(node) || node->storage == PLACE_GUEST;
+    bool in_guest = config_network_is_in_guest(node) || node->storage == PLACE_GUEST;
     uint64_t needed = OF_NODE + OF_PEER * (config->node_count - 1);
     if (!native)
         needed += OF_IMAGES;
     if (in_guest)
         needed += OF_IMAGES_IN_GUEST;
-    if (config_network_in_guest(node))
+    if (config_network_is_in_guest(node))
         needed += OF_GUEST_NETWORK;
     if (node->network == NETWORK_GRPC)
         needed += OF_GRPC;

@@ -57,7 +57,7 @@ void grpc_session_goodbye(struct grpc_session *s, uv_stream_t *stream);
 void grpc_session_add(struct grpc_session *s, const void *bytes, size_t len);
 void grpc_session_add_elsewhere(struct grpc_session *s, const void *bytes, size_t len);
 /* Whether enough has been gathered for one write. */
-bool grpc_session_full(const struct grpc_session *s);
+bool grpc_session_is_full(const struct grpc_session *s);
 void grpc_session_close(struct grpc_session *s);
 
 /* A header whose name and value stay where they are until it has been sent, which nghttp2 copies. */

@@ -135,7 +135,7 @@ static int on_data_given(nghttp2_session *h2, nghttp2_frame *frame, const uint8_
     (void)h2;
     (void)frame;
     (void)source;
-    if (grpc_session_full(&c->session))
+    if (grpc_session_is_full(&c->session))
         return NGHTTP2_ERR_WOULDBLOCK;
     enum { DATA_HEAD_SIZE = 9 };
     grpc_session_add(&c->session, head, DATA_HEAD_SIZE);

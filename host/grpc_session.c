@@ -48,7 +48,7 @@ void grpc_session_add_elsewhere(struct grpc_session *s, const void *bytes, size_
         add_piece(s, bytes, len);
 }
 
-bool grpc_session_full(const struct grpc_session *s) { return s->total >= WRITE_SIZE || s->count >= PIECES_MAX; }
+bool grpc_session_is_full(const struct grpc_session *s) { return s->total >= WRITE_SIZE || s->count >= PIECES_MAX; }
 
 static void empty(struct grpc_session *s) { s->len = s->count = s->total = 0; }
 
@@ -166,7 +166,7 @@ static ssize_t on_send(nghttp2_session *h2, const uint8_t *bytes, size_t len, in
     struct grpc_session *s = context;
     (void)h2;
     (void)flags;
-    if (grpc_session_full(s))
+    if (grpc_session_is_full(s))
         return NGHTTP2_ERR_WOULDBLOCK;
     grpc_session_add(s, bytes, len);
     return (ssize_t)len;

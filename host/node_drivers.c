@@ -271,5 +271,5 @@ const struct loop_driver *driver_choose(const struct config_node *self)
         .end = end_run,
         .asked_in_recovery = 1,
     };
-    return config_network_in_guest(self) ? &life_drives : &host_drives;
+    return config_network_is_in_guest(self) ? &life_drives : &host_drives;
 }

@@ -63,7 +63,7 @@ struct node_host {
 };
 
 static inline uint64_t now_us(void) { return uv_hrtime() / 1000; }
-static inline bool is_network_in_host(const struct node_host *h) { return !config_network_in_guest(h->self); }
+static inline bool is_network_in_host(const struct node_host *h) { return !config_network_is_in_guest(h->self); }
 static inline bool is_storage_in_host(const struct node_host *h) { return h->self->storage == PLACE_HOST; }
 
 /* ---- node_events.c ---- */

@@ -277,7 +277,7 @@ static bool is_wasi(const char *interface)
 static bool has_wasi(const struct node_wasm *w)
 {
     const struct config_node *self = w->options.config != NULL ? config_find(w->options.config, w->options.node) : NULL;
-    return self != NULL && (config_network_in_guest(self) || self->storage == PLACE_GUEST);
+    return self != NULL && (config_network_is_in_guest(self) || self->storage == PLACE_GUEST);
 }
 
 struct import_check {

@@ -241,7 +241,7 @@ bool node_sandbox_open(struct node_wasm *w, struct problem *problem)
     pthread_mutex_init(&s->lock, NULL);
     s->surroundings = w->options.surroundings;
     s->refs = 2; /* the life, and the checks */
-    bool sockets = self != NULL && config_network_in_guest(self);
+    bool sockets = self != NULL && config_network_is_in_guest(self);
     if (sockets)
         add_sites(s, w->options.config, self);
     const struct typed_wasi wasi = {

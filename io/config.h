@@ -96,7 +96,7 @@ const char *role_name(uint8_t role);
 /* The name in the configuration, "host-tcp" for instance. */
 const char *network_name(uint8_t network);
 /* Whether the node runs its own loop, because its network is in the sandbox. */
-static inline bool config_network_in_guest(const struct config_node *node)
+static inline bool config_network_is_in_guest(const struct config_node *node)
 {
     return node->network == NETWORK_GUEST_TCP || node->network == NETWORK_GUEST_UDP;
 }

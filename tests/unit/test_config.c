@@ -476,7 +476,7 @@ static void test_choices_of_nodes(void **state)
         load(&c, text);
         assert_int_equal(c.nodes[2].network, i);
         assert_string_equal(network_name(i), names[i]);
-        assert_int_equal(config_network_in_guest(&c.nodes[2]), strncmp(names[i], "guest", 5) == 0);
+        assert_int_equal(config_network_is_in_guest(&c.nodes[2]), strncmp(names[i], "guest", 5) == 0);
         config_close(&c);
     }
 }
