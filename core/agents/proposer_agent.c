@@ -41,6 +41,7 @@ struct proposer_agent {
 struct proposer_agent *proposer_agent_new(const struct node_config *config)
 {
     struct proposer_agent *agent = memory_new(1, sizeof *agent);
+    invariant(config->phase1_quorum + config->phase2_quorum > node_set_count(config->acceptors)); /* any two of them meet */
     agent->config = *config;
     agent->config.limits = limits_effective(&config->limits);
     agent->forwarded = memory_new(agent->config.limits.forwarded, sizeof *agent->forwarded);

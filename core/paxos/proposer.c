@@ -51,7 +51,6 @@ struct proposer *proposer_new(const struct node_config *config)
     p->phase1_quorum = config->phase1_quorum;
     p->phase2_quorum = config->phase2_quorum;
     p->alpha = config->alpha;
-    invariant(p->phase1_quorum + p->phase2_quorum > node_set_count(p->acceptors)); /* any two of them meet */
     slot_ring_init(&p->proposals, sizeof(struct proposal), p->alpha, 1);
     p->first = p->sent = p->next = 1;
     return p;
