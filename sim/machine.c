@@ -4,7 +4,6 @@
 #include "core/formats/serializer.h"
 #include "host/composition.h"
 #include "sim/guard.h"
-#include "sim/machine_internal.h"
 #include "sim/world.h"
 
 enum {
@@ -21,13 +20,13 @@ static const char cluster_name[] = "simulated";
 
 static void folder_of(const struct machine *m, char path[32]) { snprintf(path, 32, "data/node-%u", m->id); }
 
-void machine_init(struct machine *m, struct world *w, uint32_t id)
+void machine_init(struct machine *m, struct world *w, uint32_t id, const struct ports_operations *ports)
 {
     static const enum fault of_disk[] = {FAULT_TORN_WRITE,  FAULT_REORDERED_WRITES, FAULT_READ_ERROR,   FAULT_WRITE_ERROR,
                                          FAULT_FULL_DISK,   FAULT_SLOW_DISK,        FAULT_STALLED_DISK, FAULT_HUNG_DISK,
                                          FAULT_FAILED_SYNC, FAULT_LOST_RENAME};
     char path[32];
-    m->ports.operations = &machine_ports;
+    m->ports.operations = ports;
     m->world = w;
     m->id = id;
     m->config = w->plan.config;
@@ -126,6 +125,22 @@ void machine_stop(struct machine *m, enum fault fault, uint64_t delay)
     m->dead = m->stopping = m->power_fails = m->diverged = m->refuses = false;
     m->leader = 0;
     m->proposer_state = PROPOSER_FOLLOWING;
+}
+
+void machine_stop_process(struct world *w, uint32_t node, enum fault fault, uint64_t delay, bool power)
+{
+    bool any_up = false;
+    for (uint32_t i = 1; i <= w->plan.nodes; i++) {
+        struct machine *m = &w->machines[i];
+        if (w->plan.process[i] == w->plan.process[node] && m->state != MACHINE_RETIRED) {
+            machine_stop(m, fault, delay);
+            if (power)
+                disk_sim_power_loss(m->disk);
+        }
+        any_up = any_up || m->state == MACHINE_UP;
+    }
+    if (!any_up)
+        checks_reached(w->checks)[REACHED_ALL_DOWN]++;
 }
 
 void machine_retire(struct machine *m)
@@ -399,7 +414,7 @@ void machine_flown(struct machine *m)
     m->storage.flight = FLIGHT_NONE;
     if (flight == FLIGHT_FAILED) { /* P14: final. Somebody looks after the machine and starts it again. */
         bool rebooted = dice_chance(&m->dice, 500000);
-        world_stop_process(w, m->id, FAULT_FAILED_SYNC, dice_range(&m->dice, REPAIR_MIN_US, REPAIR_MAX_US), rebooted);
+        machine_stop_process(w, m->id, FAULT_FAILED_SYNC, dice_range(&m->dice, REPAIR_MIN_US, REPAIR_MAX_US), rebooted);
         return;
     }
     if (flight == FLIGHT_WRITTEN)
@@ -492,7 +507,7 @@ static void burnt(struct machine *m)
     }
     if (fault != FAULT_READ_ERROR && fault != FAULT_RESTART_STORM)
         fault_fired(&w->faults, fault); /* the others are counted where they begin */
-    world_stop_process(w, m->id, fault, delay, false);
+    machine_stop_process(w, m->id, fault, delay, false);
 }
 
 /* The others did without this node or, where they could not be reached, it did not know any more whether it is with them: then its
@@ -534,7 +549,7 @@ void machine_turn(struct machine *m)
     w->result->events++;
     world_trace(w, m->id, TRACE_TURN, now, 0, 0);
     if (m->garbage)
-        machine_send_garbage(m);
+        world_garbage(w, m);
     m->garbage = false;
     bool sound = take_turn(m, now, &deadline);
     m->busy_until = w->now + dice_range(&m->dice, w->plan.turn_us / 2, w->plan.turn_us * 3 / 2);

@@ -101,8 +101,11 @@ struct machine {
     struct problem problem; /* the last thing it complained about */
 };
 
-/* A machine that is down, with a formatted data folder. */
-void machine_init(struct machine *m, struct world *w, uint32_t id);
+/* What a node reaches outside (sim/machine_ports.c). */
+extern const struct ports_operations machine_ports;
+
+/* A machine that is down, with a formatted data folder. Its node reaches `ports`: machine_ports. */
+void machine_init(struct machine *m, struct world *w, uint32_t id, const struct ports_operations *ports);
 void machine_close(struct machine *m);
 
 /* Opens folder and journal. When that is refused the machine stays down, or is retired where its disk was harmed. */
@@ -113,8 +116,13 @@ void machine_begin(struct machine *m);
 void machine_turn(struct machine *m);
 /* The group in flight is durable, or has failed. */
 void machine_flown(struct machine *m);
+/* The node was given all records that the journal held. */
+void machine_recovered(struct machine *m);
 /* Ends the process of this node at once, because of `fault`; it starts again after `delay` microseconds. */
 void machine_stop(struct machine *m, enum fault fault, uint64_t delay);
+/* Ends the process in which `node` runs, with all its nodes; it starts again `delay` microseconds later. With `power` its disks
+ * lose what is not durable. */
+void machine_stop_process(struct world *w, uint32_t node, enum fault fault, uint64_t delay, bool power);
 /* It never comes back. */
 void machine_retire(struct machine *m);
 /* As struct network_sim_options has it; the context is the world. */

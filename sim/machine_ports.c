@@ -5,7 +5,7 @@
 #include "core/base/message.h"
 #include "core/formats/record.h"
 #include "core/formats/serializer.h"
-#include "sim/machine_internal.h"
+#include "sim/machine.h"
 #include "sim/world.h"
 
 static struct machine *of(struct ports *ports) { return (struct machine *)ports; }
@@ -102,22 +102,6 @@ static void send_frames(struct ports *ports, const struct packet *frames, size_t
     struct machine *m = of(ports);
     for (size_t i = 0; i < count && lives(m); i++)
         send_frame(m, &frames[i]);
-}
-
-/* A component out of its mind sends bytes. */
-void machine_send_garbage(struct machine *m)
-{
-    struct world *w = m->world;
-    uint64_t words[32];
-    uint32_t len = (uint32_t)dice_range(&m->dice, 1, sizeof words);
-    for (size_t i = 0; i < 32; i++)
-        words[i] = i < words_for(len) ? dice_next(&m->dice) : 0;
-    if (len % 8 != 0) /* what is unused of the last word is zero in any packet */
-        words[words_for(len) - 1] &= (UINT64_C(1) << len % 8 * 8) - 1;
-    struct packet garbage = {
-        .id = ((UINT64_C(2) << w->plan.nodes) - 2) & ~node_set_of(m->id), .len = len, .words = {words, words_for(len)}};
-    network_sim_send(w->network, m->id, &garbage, 1, w->now);
-    world_arrivals(w, garbage.id);
 }
 
 /* ---- clients ---- */

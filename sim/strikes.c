@@ -78,16 +78,6 @@ static bool sieve(struct world *w, struct machine *m)
     return true;
 }
 
-void world_slip(struct world *w, uint32_t from, uint8_t message_kind, const struct packet *frame)
-{
-    if (w->now >= w->sieve.until || message_kind != w->sieve.kind)
-        return;
-    node_set all = (UINT64_C(2) << w->plan.nodes) - 2;
-    node_set to = frame->id & all & (node_set_has(w->sieve.left, from) ? ~w->sieve.left : w->sieve.left);
-    for (; to != 0; to &= to - 1)
-        network_sim_slip(w->network, from, node_set_first(to), frame, w->now + dice_range(&w->dice, 100, 2000));
-}
-
 static bool half_open(struct world *w, struct machine *m)
 {
     uint32_t other = (uint32_t)dice_range(&w->dice, 1, w->plan.nodes);
@@ -103,31 +93,6 @@ static bool stall_reader(struct world *w, struct machine *m)
     return true;
 }
 
-bool world_swallows(struct world *w, struct machine *m, uint8_t message_kind)
-{
-    if (!dice_chance(&w->dice, w->faults.rate[FAULT_DROP] / 2))
-        return false;
-    fault_fired(&w->faults, FAULT_DROP);
-    if (message_kind == MESSAGE_ACCEPT && w->faults.rate[FAULT_CRASH] > 0 && m->fuse < 0 && dice_chance(&w->dice, 500000)) {
-        m->fuse = (int64_t)dice_range(&w->dice, 2, 40);
-        m->fuse_fault = FAULT_CRASH;
-    }
-    return true;
-}
-
-void world_replay(struct world *w, struct machine *m)
-{
-    enum { LETTERS_MAX = 6, SOON_US = 20000 };
-    if (w->faults.rate[FAULT_REPLAY] == 0 || !dice_chance(&w->dice, 500000))
-        return;
-    for (uint64_t i = dice_range(&w->dice, 1, LETTERS_MAX); i > 0; i--) {
-        const struct letter *letter = letters_pick(&w->letters, m->id, &w->dice);
-        if (letter != NULL)
-            network_sim_replay(w->network, letter->from, m->id, &letter->body, w->now + dice_range(&w->dice, 10, SOON_US));
-    }
-    world_arrivals(w, node_set_of(m->id));
-}
-
 /* ---- disk ---- */
 
 /* Mostly while one machine writes; sometimes everywhere at once. */
@@ -138,7 +103,7 @@ static void lose_power(struct world *w, struct machine *m)
         return;
     }
     for (uint32_t i = 1; i <= w->plan.nodes; i++)
-        world_stop_process(w, i, FAULT_LOST_WRITES, dice_range(&w->dice, MILLISECOND, SECOND), true);
+        machine_stop_process(w, i, FAULT_LOST_WRITES, dice_range(&w->dice, MILLISECOND, SECOND), true);
 }
 
 /* Every other node knows this life of it, or a later one: durably, so that it does not matter whether it is up. */
@@ -186,7 +151,7 @@ static bool harm(struct world *w, enum fault fault)
     }
     if (fault == FAULT_OLD_DISK && !known_to_all(w, m, m->kept + 1))
         return false;
-    world_stop_process(w, m->id, fault, dice_range(&w->dice, MILLISECOND, 2 * SECOND), fault != FAULT_FLIPPED_BYTE);
+    machine_stop_process(w, m->id, fault, dice_range(&w->dice, MILLISECOND, 2 * SECOND), fault != FAULT_FLIPPED_BYTE);
     if (fault == FAULT_FLIPPED_BYTE)
         return disk_sim_flip(m->disk);
     if (fault == FAULT_LOST_DISK)
@@ -210,7 +175,7 @@ static void uncover_harm(struct world *w)
         if (m->ghost)
             machine_retire(m);
         else
-            world_stop_process(w, i, FAULT_CRASH, dice_range(&w->dice, MILLISECOND, SECOND), false);
+            machine_stop_process(w, i, FAULT_CRASH, dice_range(&w->dice, MILLISECOND, SECOND), false);
     }
 }
 

@@ -17,6 +17,7 @@
 
 /* A component may take so long for a turn, by the real clock: much, since a slow machine must not change what happens. */
 enum { WORLD_TURN_TIMEOUT_US = 60 * 1000000 };
+enum { WORLD_STRIKE_EVERY_US = 20000 };
 
 struct world_options {
     struct plan_options plan;
@@ -78,7 +79,10 @@ struct world {
 /* Runs the world of a seed to its end, or to the first broken rule. */
 void world_run(const struct world_options *options, struct world_result *result);
 
-/* --- for the machines --- */
+/* The files of a world, each above those before it: world_base.c, strikes_messages.c and hostile.c, machine.c, machine_ports.c,
+ * strikes.c, world_events.c, lasting.c, world.c. */
+
+/* --- sim/world_base.c --- */
 
 void world_trace(struct world *w, uint32_t node, enum trace_kind kind, uint64_t a, uint64_t b, uint64_t c);
 
@@ -88,35 +92,41 @@ void world_arrivals(struct world *w, node_set nodes);
 /* The configuration that lets the cluster take longest: of its times the longest that any node has now. */
 struct node_config world_slowest(const struct world *w);
 
+/* --- sim/strikes_messages.c --- */
+
+/* A message that nobody gets (FAULT_DROP). Some leaders end soon after one of their proposals was lost like that: the next leader finds a
+ * gap. */
+bool world_swallows(struct world *w, struct machine *m, uint8_t message_kind);
+/* What is sent through the holes of a sieve (FAULT_SIEVE) arrives. */
+void world_slip(struct world *w, uint32_t from, uint8_t message_kind, const struct packet *frame);
+/* Old answers come once more to a proposer that prepares or was elected. */
+void world_replay(struct world *w, struct machine *m);
+/* A component out of its mind sends bytes to all others (FAULT_GARBAGE). */
+void world_garbage(struct world *w, struct machine *m);
+
+/* --- sim/hostile.c --- */
+
+/* Absurd messages for a node, in the name of another. */
+bool world_hostile(struct world *w, struct machine *to);
+/* Somebody greets a node in the name of another. */
+bool world_hostile_greeting(struct world *w, struct machine *to);
+
+/* --- sim/strikes.c --- */
+
+/* An opportunity for each kind of fault that the world strikes. */
+void world_strike(struct world *w);
+/* Clocks that go wrong go wrong from the beginning. */
+void world_drift(struct world *w);
+
+/* --- sim/world_events.c --- */
+
 /* The earliest thing to happen happens. */
 void world_happen(struct world *w);
-
-/* Ends the process in which `node` runs because of `fault`, with all its nodes; it starts again `delay` microseconds later. With
- * `power` its disks lose what is not durable. */
-void world_stop_process(struct world *w, uint32_t node, enum fault fault, uint64_t delay, bool power);
 
 /* --- sim/lasting.c --- */
 
 /* With all other faults over: links are lost for good, and the side that has quorums has to serve while they are. Ends with all links
  * as before. */
 void world_last(struct world *w);
-
-/* --- sim/strikes.c --- */
-
-/* An opportunity for each kind of fault that the world strikes. */
-void world_strike(struct world *w);
-/* A message that nobody gets (FAULT_DROP). Some leaders end soon after one of their proposals was lost like that: the next leader finds a
- * gap. */
-bool world_swallows(struct world *w, struct machine *m, uint8_t message_kind);
-/* Absurd messages for a node, in the name of another (sim/hostile.c). */
-bool world_hostile(struct world *w, struct machine *to);
-/* Somebody greets a node in the name of another (sim/hostile.c). */
-bool world_hostile_greeting(struct world *w, struct machine *to);
-/* What is sent through the holes of a sieve (FAULT_SIEVE) arrives. */
-void world_slip(struct world *w, uint32_t from, uint8_t message_kind, const struct packet *frame);
-/* Old answers come once more to a proposer that prepares or was elected. */
-void world_replay(struct world *w, struct machine *m);
-/* Clocks that go wrong go wrong from the beginning. */
-void world_drift(struct world *w);
 
 #endif
