@@ -13,13 +13,13 @@
 
 enum { JOBS_MAX = 64, PROGRESS_S = 5, BUSY_PER_SECOND = 100 };
 
-/* What processes share. */
+/* Shared by the processes. */
 struct job {
     struct campaign_totals totals;
     uint64_t seed; /* at work */
     bool failed;
     struct world_result failure;
-    struct problem problem; /* why there is no engine */
+    struct problem problem; /* why it has no engine */
     bool broken;
 };
 struct shared {
@@ -71,7 +71,7 @@ static void merge(struct campaign_totals *into, const struct campaign_totals *t)
 
 /* ---- a process ---- */
 
-/* One seed, in one life or both. */
+/* One seed, natively or as components, or both. */
 static void run_seed(const struct campaign_options *o, struct engine *engine, uint64_t seed, struct job *job)
 {
     struct world_options world = o->world;
@@ -85,7 +85,7 @@ static void run_seed(const struct campaign_options *o, struct engine *engine, ui
         if (!r[1].failed && r[0].trace_hash != r[1].trace_hash) {
             r[1].failed = true;
             r[1].check = CHECK_TRAP;
-            snprintf(r[1].why, sizeof r[1].why, "the traces of both lives differ: native %016llx, wasm %016llx",
+            snprintf(r[1].why, sizeof r[1].why, "the traces differ: native %016llx, wasm %016llx",
                      (unsigned long long)r[0].trace_hash, (unsigned long long)r[1].trace_hash);
         }
     }
@@ -174,7 +174,7 @@ static bool start_jobs(const struct campaign_options *o, struct shared *shared, 
     return true;
 }
 
-/* `ends`: SIGCHLD, which is blocked, so that no end is missed between looking and waiting. */
+/* `ends` is SIGCHLD. It is blocked, so that no end is missed between looking and waiting. */
 static void wait_for_jobs(const struct campaign_options *o, struct shared *shared, const pid_t *pids, uint32_t jobs,
                           const sigset_t *ends, struct campaign_result *result)
 {
@@ -250,6 +250,6 @@ void campaign_print(const struct campaign_result *result, FILE *out)
         (double)t->simulated_us / 3600e6, (double)t->simulated_us / 3600e6 / minutes, (double)t->busy_us / 3600e6 / minutes);
     fprintf(
         out,
-        "%llu nodes refused to go on with a harmed disk; harm to a last group that was cut: %llu; keys left undecided: %llu\n",
+        "%llu nodes refused to go on with a harmed disk; harm to a last group that was cut: %llu; keys undecided: %llu\n",
         (unsigned long long)t->refused, (unsigned long long)t->cut_silently, (unsigned long long)t->undecided);
 }

@@ -1,4 +1,4 @@
-/* Many worlds, one a seed, over all cores: a process a core, each taking the next seed. */
+/* Many worlds, one for each seed, on all cores: one process for each core, each taking the next seed. */
 #ifndef SYNOD_SIM_CAMPAIGN_H
 #define SYNOD_SIM_CAMPAIGN_H
 
@@ -8,7 +8,7 @@
 struct campaign_totals {
     uint64_t seeds;
     uint64_t events, simulated_us, operations;
-    uint64_t busy_us; /* simulated time of worlds with 100 or more client operations a simulated second */
+    uint64_t busy_us; /* simulated time of worlds with 100 or more client operations in a simulated second */
     uint64_t fired[FAULTS];
     uint64_t reached[REACHED_STATES];
     uint64_t refused, cut_silently, undecided; /* as in struct world_result */
@@ -19,7 +19,7 @@ struct campaign_options {
     uint64_t seeds;
     uint32_t jobs;
     bool wasm;      /* each process makes an engine of its own for world.nodes_folder */
-    bool both;      /* each seed in both lives, whose traces must be equal (implies wasm) */
+    bool both;      /* each seed natively and as components; the traces must be equal (implies wasm) */
     FILE *progress; /* a line every few seconds; NULL: none */
 };
 
@@ -28,11 +28,11 @@ struct campaign_result {
     double seconds;
     bool failed;
     uint64_t failed_seed;
-    bool died;                   /* the process itself, which `failure` says then */
+    bool died;                   /* the process itself died; `failure` says so */
     struct world_result failure; /* of that seed */
 };
 
-/* Runs all seeds, or as far as the first failure. False: a problem that is none of the worlds'. */
+/* Runs all seeds, or up to the first failure. False: a problem that is not a world's. */
 bool campaign_run(const struct campaign_options *options, struct campaign_result *result, struct problem *problem);
 
 /* The tables of faults and of reached states. */

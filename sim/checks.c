@@ -1,4 +1,4 @@
-/* What goes by the checks, and where it is checked:
+/* What passes through the checks, and where it is checked:
  *
  *   batches and answers             checks_batches.c
  *   proposals, votes, the chosen    checks_votes.c
@@ -8,8 +8,8 @@
  *   situations reached              checks_reached.c
  *   a broken rule                   checks_verdict.c
  *
- * All is done as it goes by: nothing is ever searched through, except a slot's few proposals and, when a new leader asks,
- * the slots in a promise. After the first broken rule nothing is looked at any more. */
+ * All checks are done at once. Nothing is ever searched, except a slot's few proposals and, when a new leader asks, the
+ * slots in a promise. After the first broken rule nothing more is checked. */
 #include "sim/checks_internal.h"
 
 /* ---- Beginning and end ---- */

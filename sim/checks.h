@@ -1,6 +1,6 @@
-/* The rules of the design (section 4), checked while a world runs. The checks see what no node sees: all messages as they
- * leave, all records as they are appended and as they become durable, every answer, every state. What is chosen they know
- * for themselves: a value for which a phase-2 quorum of acceptors has durable votes at one ballot. */
+/* The rules (docs/rules.md), checked while a world runs. The checks see what no node sees: all messages as they leave, all
+ * records as they are appended and as they become durable, every answer, every state. They find out by themselves what is
+ * chosen: a value for which a phase-2 quorum of acceptors has durable votes at one ballot. */
 #ifndef SYNOD_SIM_CHECKS_H
 #define SYNOD_SIM_CHECKS_H
 
@@ -13,27 +13,28 @@ enum check {
     CHECK_VALIDITY,  /* what is chosen was submitted by a client, or is a no-op; what is asked about was proposed */
     CHECK_ONE_VALUE_PER_BALLOT, /* no two values are proposed in a slot at one ballot */
     CHECK_BALLOT_UNIQUE,        /* a ballot is used by one life of the node in it, and names that life */
-    CHECK_PROMISE_DURABLE,      /* no promise leaves before its record is durable; they survive restarts and never fall */
-    CHECK_VOTE_DURABLE,         /* the same of votes */
-    CHECK_CHOSEN_TRUE,          /* who says that a slot is chosen (at a ballot) is right */
-    CHECK_AT_MOST_ONCE,         /* no batch is executed twice, or chosen though its clients heard that it was refused */
-    CHECK_PREFIX_EQUALITY,      /* equal state hashes before equal slots */
-    CHECK_LINEARIZABILITY,      /* of what clients were told (sim/history.h) */
-    CHECK_TRUNCATION_SAFE,      /* what acceptors forget, a majority of learners holds durably */
-    CHECK_RECOVERY,             /* a node comes back with all that was durable, or refuses */
-    CHECK_LIFE_UNIQUE,          /* nobody listens to a life on an older copy of a disk; a life on a sound disk is heard */
-    CHECK_LIVENESS_AFTER_HEAL,  /* when faults stop, all is answered, survivors converge, and the cluster serves */
-    CHECK_LIVENESS_WHILE_CUT,   /* a partition that lasts: the side that has quorums serves, and its leader stays */
-    CHECK_LIVENESS_GAP,         /* nodes end and pause: while all quorums are up, clients have answers */
-    CHECK_BOUNDS,               /* memory, window, bytes in flight, message size */
-    CHECK_ACCOUNTS,             /* what a node counts is what it holds (core/runners/runner.h, runner_audit) */
-    CHECK_TRAP,                 /* no part breaks an invariant of its own */
+    /* no promise leaves before its record is durable; promises survive restarts and never fall */
+    CHECK_PROMISE_DURABLE,
+    CHECK_VOTE_DURABLE,        /* the same for votes */
+    CHECK_CHOSEN_TRUE,         /* a node that says that a slot is chosen (at a ballot) is right */
+    CHECK_AT_MOST_ONCE,        /* no batch is executed twice, or chosen after its clients heard that it was refused */
+    CHECK_PREFIX_EQUALITY,     /* equal state hashes before equal slots */
+    CHECK_LINEARIZABILITY,     /* of what clients were told (sim/history.h) */
+    CHECK_TRUNCATION_SAFE,     /* a majority of the learners durably holds what acceptors forget */
+    CHECK_RECOVERY,            /* a node comes back with all that was durable, or refuses */
+    CHECK_LIFE_UNIQUE,         /* a life on an older copy of a disk is not listened to; a life on a sound disk is heard */
+    CHECK_LIVENESS_AFTER_HEAL, /* when faults stop, all is answered, survivors converge, and the cluster serves */
+    CHECK_LIVENESS_WHILE_CUT,  /* in a partition that lasts, the side that has quorums serves, and its leader stays */
+    CHECK_LIVENESS_GAP,        /* where nodes only end and pause: while all quorums are up, clients get answers */
+    CHECK_BOUNDS,              /* memory, window, bytes in flight, message size */
+    CHECK_ACCOUNTS,            /* what a node counts is what it has (core/runners/runner.h, runner_audit) */
+    CHECK_TRAP,                /* no part breaks an invariant of its own */
     CHECKS
 };
 
 const char *check_name(enum check check); /* "Agreement", "OneValuePerBallot", ... */
 
-/* Situations worth getting into: a simulation that never reaches one does not test it. */
+/* Situations that a simulation must reach: one that it never reaches is not tested. */
 enum reached {
     REACHED_DIFFERING_BALLOTS,     /* durable votes at different ballots in one slot */
     REACHED_DIFFERING_VALUES,      /* ... for different values */
@@ -53,16 +54,16 @@ enum reached {
     REACHED_RESULT_REQUESTED,      /* an origin asks a learner for results that it missed */
     REACHED_EXECUTED_ANOTHER,      /* ... and hears that the slot holds another batch */
     REACHED_TRUNCATED,             /* acceptors forgot votes */
-    REACHED_FLOOR_RAISED,          /* a promise's truncation floor lies above where the proposer began */
-    REACHED_RESIGNED,              /* a leader gives up by itself */
+    REACHED_FLOOR_RAISED,          /* a promise's truncation floor is above the slot where the proposer began */
+    REACHED_RESIGNED,              /* a leader resigns by itself */
     REACHED_WINDOW_FULL,           /* alpha slots are in flight */
-    REACHED_HELD_AT_CRASH,         /* a node crashes while messages wait for the disk */
-    REACHED_PROMISE_AFTER_RESTART, /* an acceptor comes back and refuses a ballot that an earlier life promised away */
+    REACHED_HELD_AT_CRASH,         /* a node crashes while messages are withheld */
+    REACHED_PROMISE_AFTER_RESTART, /* an acceptor comes back and refuses a ballot below a promise of an earlier life */
     REACHED_LEADER_RESTARTED,      /* a node that led leads again in a later life */
     REACHED_ALL_DOWN,              /* no node is up */
     REACHED_TORN_TAIL,             /* recovery cut a torn tail */
     REACHED_SEGMENT_ROLLED,        /* a journal grew into another segment */
-    REACHED_NO_ROOM,               /* and one could not */
+    REACHED_NO_ROOM,               /* a journal had no room for another segment */
     REACHED_GOVERNED_REFUSED,      /* a node refused to start with other governed settings */
     REACHED_RECOVERY_REFUSED,      /* a node refused to start on a damaged journal */
     REACHED_DIVERGED,              /* a node stopped because its state is not that of a majority */
@@ -86,19 +87,20 @@ struct checks_options {
     uint64_t bytes_in_flight_max;
     uint64_t frame_bytes_max;
     const struct node_config
-        *executes; /* what is chosen is executed beside, with what is governed here (sim/reference.h); NULL: not */
-    bool lied_to;  /* hostile messages happen: what a node believes of what others say may be false for a while */
+        /* executes what is chosen, with the governed settings in here (sim/reference.h); NULL: nothing is executed */
+        *executes;
+    bool lied_to; /* there are hostile messages, so what a node believes about others may be false for a while */
 };
 
 struct checks *checks_new(const struct checks_options *options);
 void checks_free(struct checks *c);
 
-/* --- what the world tells, in the order in which it happens --- */
+/* --- what the world reports, in order --- */
 
-/* A client port hands the node a batch; `value` as the node gets it (its header is not stamped yet). No two have the same
+/* A client port hands the node a batch; `value` is as the node gets it (its header is not stamped yet). No two have the same
  * bytes or the same token. */
 void checks_submitted(struct checks *c, uint32_t node, uint64_t token, const struct payload *value);
-/* What its clients were told. */
+/* Clients of a batch were told this. */
 void checks_answered(struct checks *c, uint64_t token, uint8_t outcome);
 /* `node` hands a message to the network. */
 void checks_sent(struct checks *c, uint32_t node, node_set to, const struct message *m, uint32_t body_bytes);
@@ -109,25 +111,24 @@ void checks_appended(struct checks *c, uint32_t node, const struct log_record *r
 void checks_durable(struct checks *c, uint32_t node, uint64_t lsn);
 /* `node` reads records back from its journal for a peer. */
 void checks_read(struct checks *c, uint32_t node);
-/* `node` is gone. */
+/* `node` is down. */
 void checks_down(struct checks *c, uint32_t node);
-/* `node` begins a life; the records that recovery found follow by checks_recovered, in order, then checks_up: before the
- * node sends or appends anything, and before its first status with all of them. What was found counts as durable from then
- * on. */
+/* `node` begins a life. The records that recovery found follow by checks_recovered, in order, then checks_up: before the
+ * node sends or appends anything, and before its first status. With checks_up all of them count as durable. */
 void checks_starts(struct checks *c, uint32_t node, uint32_t incarnation);
 void checks_recovered(struct checks *c, uint32_t node, const struct log_record *record);
-/* What `node` may have in flight from now on; options.bytes_in_flight_max until then. */
+/* The bytes that `node` may have in flight from now on; until then options.bytes_in_flight_max. */
 void checks_bytes_in_flight(struct checks *c, uint32_t node, uint64_t bytes_max);
 void checks_up(struct checks *c, uint32_t node);
-/* Its disk is beyond what the promises cover: it must not come back, and what it does is not looked at any more. (Who heard
- * what it held cannot know: that goes on to count for TruncationSafe.) */
+/* Its disk is worse than the promises cover: it must not come back, and what it does is no longer checked. (Nodes that heard
+ * what it held cannot know that: for TruncationSafe it still counts.) */
 void checks_retired(struct checks *c, uint32_t node);
 /* After each turn of `node`. */
 void checks_status(struct checks *c, uint32_t node, const struct node_status *status);
 
 /* --- results --- */
 
-/* A rule is broken, as somebody found; the first one counts. */
+/* A rule is broken. The first one counts. */
 void checks_fail(struct checks *c, enum check check, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 struct checks_verdict {
@@ -137,10 +138,10 @@ struct checks_verdict {
 };
 const struct checks_verdict *checks_verdict(const struct checks *c);
 
-/* How often each state was reached, by enum reached; the world adds what only it sees. */
+/* How often each situation was reached, by enum reached. The world adds those that only it sees. */
 uint64_t *checks_reached(struct checks *c);
 
-/* The end of the contiguous prefix of slots known to be chosen (the first slot that is not). */
+/* The first slot that is not known to be chosen. */
 uint64_t checks_chosen_prefix(const struct checks *c);
 
 #endif

@@ -1,4 +1,4 @@
-/* Batches: that what nodes propose was submitted by clients, and what clients hear of it. */
+/* Batches: what nodes propose was submitted by clients, and clients are told the truth about it. */
 #include "core/base/checksum.h"
 #include "core/formats/batch.h"
 #include "sim/checks_internal.h"

@@ -1,5 +1,5 @@
-/* What the files of the checks share: the ground truth (what is chosen, by whose durable votes), what each node has said and
- * written so far, and the batches that clients submitted. */
+/* Declarations shared by the files of the checks: the ground truth (what is chosen, and by which durable votes), what each
+ * node has said and written so far, and the batches that clients submitted. */
 #ifndef SYNOD_SIM_CHECKS_INTERNAL_H
 #define SYNOD_SIM_CHECKS_INTERNAL_H
 
@@ -14,8 +14,8 @@
 
 enum { RANK_INCARNATION_BITS = 12, RANK_NODE_BITS = 6 };
 
-/* A ballot as one number in the order of ballots: 46 bits of round, then node, then incarnation. 0: none. A ballot that
- * does not fit is RANK_NONE_SUCH, which no node ever had. */
+/* A ballot as one number in the order of ballots: 46 bits of round, then node, then incarnation. 0: none. A ballot that does
+ * not fit becomes RANK_NONE_SUCH, which no node ever had. */
 #define RANK_NONE_SUCH UINT64_MAX
 
 static inline uint64_t rank_of(struct ballot b)
@@ -28,7 +28,7 @@ static inline uint64_t rank_of(struct ballot b)
 
 static inline uint32_t rank_node(uint64_t rank) { return (uint32_t)(rank >> RANK_INCARNATION_BITS & NODE_ID_MAX); }
 
-/* "round.node.incarnation", for a message: rank_text(rank).text lives as long as the expression it is in. */
+/* "round.node.incarnation", for a message. rank_text(rank).text is valid as long as the expression that it is in. */
 struct rank_text {
     char text[48];
 };
@@ -38,7 +38,7 @@ struct rank_text rank_text(uint64_t rank);
 
 struct value_hash {
     uint64_t value; /* of kind and bytes */
-    uint64_t batch; /* of what a client port put together: all but the stamp in the header; 0: it is no batch */
+    uint64_t batch; /* of what a client port collected: all but the stamp in the header; 0: it is no batch */
 };
 struct value_hash checks_hash(uint8_t kind, const struct payload *value);
 
@@ -59,21 +59,21 @@ struct proposal {
 
 struct slot_truth {
     uint32_t proposals; /* the one at the highest ballot; 0: none */
-    uint32_t chosen;    /* of those chosen the one at the lowest ballot; 0: none */
+    uint32_t chosen;    /* the chosen one at the lowest ballot; 0: none */
     /* Before this slot is executed: */
     uint64_t state_hash;
     uint64_t commands; /* executed so far, valid up to the prefix */
     bool state_known;
-    bool ballots_differed, values_differed; /* of its votes: counted once */
+    bool ballots_differed, values_differed; /* of its votes; each is counted once */
 };
 
-/* What clients submitted at once. */
+/* Commands that clients submitted together. */
 struct batch {
     uint64_t hash, token;            /* value_hash.batch; the client port's */
     uint64_t stamped;                /* value_hash.value with its header filled in; 0: not seen yet */
     uint64_t number;                 /* of its id, from the stamp */
     uint64_t chosen_in, executed_in; /* slots; 0: none yet */
-    struct payload value;            /* with its header filled in, until learners have executed it or left it out */
+    struct payload value;            /* with its header filled in, until learners have executed it or skipped it */
     uint32_t node, incarnation;      /* the life it was submitted to */
     uint32_t commands;
     bool forwarded;
@@ -83,7 +83,7 @@ struct batch {
 
 /* ---- Nodes ---- */
 
-/* A record that is appended and not durable yet. */
+/* A record that is appended but not durable yet. */
 struct pending_record {
     uint8_t kind; /* enum record_kind */
     uint64_t slot, to;
@@ -92,12 +92,12 @@ struct pending_record {
     uint32_t proposal; /* RECORD_ACCEPTED */
 };
 
-/* Of the records of a slot that recovery would find in its window, the one with the highest ballot. */
+/* Of the records that recovery would find in its window for a slot, the one with the highest ballot. */
 struct held_record {
     uint64_t slot, rank, hash;
 };
 
-/* What the records say: those appended, and those durable. */
+/* What the records say, for those appended and for those durable. */
 struct record_state {
     uint64_t promise; /* the highest rank */
     uint64_t floor;   /* the highest RECORD_FLOOR */
@@ -108,7 +108,7 @@ struct checked_node {
     uint32_t incarnation;
     uint64_t bytes_in_flight_max, bytes_in_flight_most; /* in this life, and the most of all lives */
     bool up, retired;
-    bool unheard; /* it has come back and told nothing of itself yet */
+    bool unheard; /* it has come back and said nothing about itself yet */
 
     /* journal */
     uint64_t *records; /* a hash of each, by lsn - 1 */
@@ -118,24 +118,24 @@ struct checked_node {
     uint64_t pending_capacity;
     struct record_state written, safe; /* of (0, appended], of (0, durable] */
     struct held_record *held;          /* by slot, modulo checks.held_capacity */
-    uint64_t votes_end;                /* durable votes lie below this slot */
+    uint64_t votes_end;                /* no durable vote is at or above this slot */
 
     /* messages */
     uint64_t promise_told;                     /* the last promise that others know of, in any life */
     uint64_t promise_found;                    /* the promise that recovery found */
     uint64_t elected_rank;                     /* of the ballot at which a quorum was seen to have elected it */
-    uint64_t claim_rank, claim_from, claim_to; /* slots told to be chosen at this ballot, and found to be so */
+    uint64_t claim_rank, claim_from, claim_to; /* slots that it said were chosen at this ballot, and that are */
 
     /* learner */
     uint64_t executed;      /* in this life */
-    uint64_t executed_most; /* in any */
+    uint64_t executed_most; /* in any life */
 
     /* for the reached states (sim/checks_reached.c) */
     uint8_t proposer_state;
     uint64_t leading_rank;
-    uint32_t led_in; /* the incarnation in which it led last */
+    uint32_t led_in; /* the incarnation in which it last led */
     uint64_t prepare_rank, prepare_from;
-    uint64_t chunk_rank, chunk_to; /* of a promise of which the last chunk has not been sent, and how far it got; 0: none */
+    uint64_t chunk_rank, chunk_to; /* of a promise whose last chunk has not been sent, and how far it got; 0: none */
     bool has_read;
 };
 
@@ -144,15 +144,15 @@ struct checks {
     struct checks_verdict verdict;
     uint64_t reached[REACHED_STATES];
 
-    struct slot_truth *slots; /* by slot; zero beyond what was ever asked for */
+    struct slot_truth *slots; /* by slot; zero beyond what was ever needed */
     size_t slot_count, slot_capacity;
-    struct proposal *proposals; /* the first one is none */
+    struct proposal *proposals; /* the first one stands for "none" */
     size_t proposal_count, proposal_capacity;
     uint64_t prefix;               /* the first slot that is not chosen */
-    uint64_t floor_most;           /* every slot below was held durably by a majority of the learners at some time */
+    uint64_t floor_most;           /* a majority of the learners durably held every slot below at some time */
     uint64_t executed_by_majority; /* by learners' executed_most */
 
-    struct batch *batches; /* the first one is none */
+    struct batch *batches; /* the first one stands for "none" */
     size_t batch_count, batch_capacity;
     struct hash_index batch_by_hash, batch_by_token;
     struct batch_id executed_last[NODE_ID_MAX + 1]; /* by origin */
@@ -165,13 +165,13 @@ struct checks {
 
 /* ---- checks_verdict.c ---- */
 
-/* The node, when what it does is still to be checked: it exists, no rule is broken yet, and it is not retired. Else NULL. */
+/* The node, if what it does is still checked: it exists, no rule is broken yet, and it is not retired. Otherwise NULL. */
 struct checked_node *checks_node(struct checks *c, uint32_t node);
 
 /* ---- checks_batches.c ---- */
 
-/* The number of the batch in a value that a node proposes or forwards: it was submitted, and is stamped once for the life
- * that got it. 0: a no-op; or a rule is broken. */
+/* The number of the batch in a value that a node proposes or forwards. It must have been submitted, and be stamped once, for
+ * the life that got it. 0: a no-op; or a rule is broken. */
 uint32_t checks_value(struct checks *c, uint32_t node, uint8_t kind, const struct payload *value, struct value_hash hash);
 
 /* ---- checks_votes.c: the ground truth ---- */
@@ -182,16 +182,15 @@ struct slot_truth *checks_slot(struct checks *c, uint64_t slot);
 struct proposal *checks_proposal(struct checks *c, uint64_t slot, uint64_t rank);
 /* What is chosen in a slot, at the lowest ballot; NULL: nothing yet. */
 const struct proposal *checks_chosen(const struct checks *c, uint64_t slot);
-/* `node` proposes, or votes for, a value in a slot at a ballot. Returns the number of the proposal, or 0 when that breaks a
- * rule. */
+/* `node` proposes, or votes for, a value in a slot at a ballot. Returns the number of the proposal; 0: it breaks a rule. */
 uint32_t checks_propose(struct checks *c, uint32_t node, uint64_t rank, const struct entry *entry, struct value_hash hash);
 /* The vote of `node` for a proposal in `slot` is durable. */
 void checks_vote(struct checks *c, uint32_t node, uint64_t slot, uint32_t number);
 /* The highest ballot below `below` at which `node` has a durable vote in the slot; NULL: it has none. */
 const struct proposal *checks_vote_below(const struct checks *c, uint32_t node, uint64_t slot, uint64_t below);
-/* Somebody has proposed the batch in this slot. */
+/* Whether the batch was proposed in this slot. */
 bool checks_is_proposed(const struct checks *c, uint64_t slot, struct batch_id batch);
-/* The ballot names a life that a proposer has had. */
+/* Whether the ballot names a life that a proposer has had. */
 bool checks_ballot_known(const struct checks *c, struct ballot ballot);
 
 /* ---- checks_states.c ---- */
@@ -205,7 +204,7 @@ uint64_t checks_majority(const struct checks *c, uint64_t (*reached)(const struc
 
 /* ---- checks_messages.c ---- */
 
-/* What a message claims is true. */
+/* Checks what a message claims. */
 void checks_message(struct checks *c, uint32_t node, const struct message *m);
 
 /* ---- checks_reached.c ---- */

@@ -1,15 +1,16 @@
 /* Journals: what a node appends, what of it is durable, and what it comes back with.
  *
- * A record counts when the disk has it, and not before: then a vote is a vote, a promise is one, and a slot is held. Until
- * then its effect waits in `pending`. After a crash the node comes back with everything that was durable and perhaps some
- * of what was not. Hence a hash of each record, by lsn.
+ * A record counts when the disk has it, and not before: only then a vote is a vote, a promise is a promise, and a slot is
+ * held. Until then its effect waits in `pending`. After a crash the node comes back with everything that was durable and
+ * perhaps some of the rest. So a hash of each record is kept, by lsn.
  *
- * When a learner *holds* a slot durably (decision 0006): its journal has a RECORD_CHOSEN that covers the slot, and before
- * that, within the window of 4 alpha slots that recovery can take from the mark before on, a record of the slot's value, of
- * which the one with the highest ballot carries what was chosen. So the checks replay what recovery would: a window of the
- * best record of each slot, looked through whenever a mark becomes durable. The slots that a majority of the learners held
- * at one time or another bound what acceptors may forget. A retired node goes on to count there for what it held when it
- * was retired: whoever heard of that cannot know better, and a lost disk is one of those that the majority outweighs. */
+ * When does a learner *hold* a slot durably (decision 0006)? Its journal has a RECORD_CHOSEN that covers the slot. Before
+ * that, within the window of 4 alpha slots that recovery keeps after the last RECORD_CHOSEN, it has records of the slot's
+ * value, and the one with the highest ballot carries what was chosen. So the checks repeat what recovery would do: they keep
+ * the best record of each slot in a window, and look through it whenever a RECORD_CHOSEN becomes durable. The slots that a
+ * majority of the learners held at some time bound what acceptors may forget. A retired node still counts there for what it
+ * held when it was retired: nodes that heard of that cannot know better, and a lost disk is one of those that the majority
+ * outweighs. */
 #include "core/base/checksum.h"
 #include "sim/checks_internal.h"
 
@@ -108,7 +109,7 @@ static uint64_t hash_record(const struct log_record *r, uint64_t value)
     return checksum(words, sizeof words, 0);
 }
 
-/* Room for one more record that is not durable. */
+/* Room for one more record that is not durable yet. */
 static struct pending_record *add_pending(struct checked_node *n)
 {
     if (n->appended - n->durable >= n->pending_capacity) {
@@ -130,7 +131,7 @@ static void raise(uint64_t *to, uint64_t value)
         *to = value;
 }
 
-/* What a record says, as part of `s`. */
+/* Applies a record to `s`. */
 static void take_record(struct record_state *s, const struct pending_record *p)
 {
     if (p->kind == RECORD_PROMISED || p->kind == RECORD_ACCEPTED)
@@ -167,7 +168,7 @@ void checks_appended(struct checks *c, uint32_t node, const struct log_record *r
 
 static uint64_t mark_of(const struct checked_node *n) { return n->safe.mark; }
 
-/* Remembers a record of a slot's value, if recovery would: it lies in the window behind the last mark. */
+/* Keeps a record of a slot's value, if recovery would: the slot is in the window after the last RECORD_CHOSEN. */
 static void hold(const struct checks *c, struct checked_node *n, const struct pending_record *p)
 {
     if (p->slot < n->safe.mark || p->slot - n->safe.mark >= UINT64_C(4) * c->options.alpha)
@@ -196,9 +197,9 @@ static void hold_marked(struct checks *c, uint32_t node, uint64_t to)
         raise(&c->floor_most, checks_majority(c, mark_of));
 }
 
-/* The votes that recovery would hold have so many bytes at most: twice what a leader may have in flight, a quarter of that for a floor whose
- * record comes late, and a value however long it is: one that crosses the bound, one in the slot at the floor that is recorded, at the one in
- * force, and at the one in force in the life before. */
+/* The votes that recovery would keep have at most so many bytes: twice what a leader may have in flight, and a quarter of
+ * that for a floor whose record comes late. Added to that are values of any length: one that crosses the bound, and those in
+ * the slots at three floors, the recorded one, the one in force, and the one in force in the life before. */
 static void check_votes_bytes(struct checks *c, uint32_t node)
 {
     const struct checked_node *n = &c->nodes[node];
@@ -282,7 +283,7 @@ void checks_recovered(struct checks *c, uint32_t node, const struct log_record *
     n->recovered = lsn;
 }
 
-/* What it found is durable: the journal writes and syncs it again before it gives it out (P14). */
+/* What it found is durable, because the journal writes and syncs it again before it gives it out (J10). */
 void checks_up(struct checks *c, uint32_t node)
 {
     if (c->nodes[node].retired && !c->verdict.failed)

@@ -3,8 +3,8 @@
  *   PREPARE, ACCEPT, CHOSEN, leading HEARTBEAT   the ballot is the sender's own, in this life
  *   ACCEPT, CHOSEN, leading HEARTBEAT            slots [from, chosen) are chosen at the ballot, all before are chosen;
  *                                                learners hold everything below the floor
- *   ACCEPT                                       one value for a slot and ballot; a window of alpha slots; no more is proposed
- *                                                when bytes_in_flight_max are in flight
+ *   ACCEPT                                       one value for a slot and ballot; a window of alpha slots; no more is
+ *                                                proposed when bytes_in_flight_max are in flight
  *   PROMISE, NACK, ACCEPTED                      the promise is durable, and not below one that was told before, in any life
  *   ALIVE                                        at a ballot that is not below a promise told before
  *   PROMISE                                      in [from, to), and beyond if it is the last chunk, exactly the durable
@@ -13,12 +13,12 @@
  *   LEARN of a learner, EXECUTED, PROGRESS       chosen values; the batch that was executed; what is executed and durably
  *                                                held
  *   FORWARD                                      a batch that was submitted to the sender
- *   RESULT_REQUEST                               of a batch of the sender's, a slot in which somebody has proposed it
+ *   RESULT_REQUEST                               a batch of the sender's, and a slot in which it was proposed
  *   LEARN_REQUEST                                slots that the sender has not executed
  *
  * A promise is put together some time before it leaves, and votes may be cast in between; but only at its ballot or above,
- * for that is what was promised. So of the durable votes those below the ballot are compared. Promises are told in the
- * order in which they are made (decision 0009), so that a lower one after a higher one was forgotten in between. */
+ * because that was promised. So only durable votes below the ballot are compared. Promises are told in the order in which
+ * they are made (decision 0009). So if a lower one comes after a higher one, the higher one was forgotten in between. */
 #include "sim/checks_internal.h"
 
 static bool check_own_ballot(struct checks *c, uint32_t node, struct ballot b)
@@ -47,7 +47,7 @@ static bool check_chosen_at(struct checks *c, uint32_t node, uint64_t rank, uint
     return true;
 }
 
-/* What a leader says of the slots behind its window. What it said before of the same ballot is not looked at again. */
+/* What a leader says about the slots before its window. What it said before of the same ballot is not checked again. */
 static bool check_leader_word(struct checks *c, uint32_t node, const struct message *m)
 {
     struct checked_node *n = &c->nodes[node];
@@ -74,7 +74,7 @@ static bool check_leader_word(struct checks *c, uint32_t node, const struct mess
     return check_chosen_at(c, node, rank, from, m->chosen);
 }
 
-/* A slot that only this leader has proposed a value for: the bytes before it in the window left room for it. */
+/* Only this leader has proposed a value for the slot: the bytes before it in the window left room for it. */
 static void check_bytes(struct checks *c, uint32_t node, uint64_t rank, uint64_t slot, uint64_t bytes_before)
 {
     const struct proposal *p = checks_proposal(c, slot, rank);
@@ -106,7 +106,8 @@ static void check_accept(struct checks *c, uint32_t node, const struct message *
     }
 }
 
-/* Who leads has been elected: a phase-1 quorum has promised its ballot, on disk (Paxos Made Simple, section 2.2, phase 2a). */
+/* A leader has been elected: a phase-1 quorum has promised its ballot, on disk (Paxos Made Simple, section 2.2, phase
+ * 2a). */
 static bool check_elected(struct checks *c, uint32_t node, struct ballot ballot)
 {
     struct checked_node *n = &c->nodes[node];
@@ -147,7 +148,7 @@ static bool check_told_promise(struct checks *c, uint32_t node, struct ballot ba
     return !c->verdict.failed;
 }
 
-/* The vote that an entry tells of is durable, and is no other than that. */
+/* The entry is exactly a durable vote. */
 static bool check_vote(struct checks *c, uint32_t node, const struct entry *e)
 {
     uint64_t rank = rank_of(e->ballot);
@@ -254,17 +255,18 @@ static void check_learn(struct checks *c, uint32_t node, const struct message *m
             return;
 }
 
-/* The slot holds the batch and it was executed there; or the slot holds another one. */
+/* The slot has the batch, and it was executed there; or the slot has another one. */
 static void check_executed(struct checks *c, uint32_t node, const struct message *m)
 {
     if (m->flags & MESSAGE_FORGOTTEN)
         return;
     const struct proposal *chosen = m->from < c->prefix ? checks_chosen(c, m->from) : NULL;
     if (chosen == NULL) {
-        checks_fail(c, CHECK_CHOSEN_TRUE, "node %u tells what came of slot %" PRIu64 ", which is not chosen", node, m->from);
+        checks_fail(c, CHECK_CHOSEN_TRUE, "node %u tells the result of slot %" PRIu64 ", which is not chosen", node,
+                    m->from);
         return;
     }
-    const struct batch *b = &c->batches[chosen->batch]; /* a no-op's has no number */
+    const struct batch *b = &c->batches[chosen->batch]; /* a no-op's number is 0 */
     bool holds = b->number != 0 && batch_id_equal(m->batch, (struct batch_id){b->node, b->incarnation, b->number});
     bool another = (m->flags & MESSAGE_ANOTHER) != 0;
     if (another ? holds : !holds || b->executed_in != m->from)
@@ -311,7 +313,7 @@ static void check_result_request(struct checks *c, uint32_t node, const struct m
     bool own = m->batch.origin == node && m->batch.incarnation == n->incarnation && m->batch.number != 0;
     if (!own || !checks_is_proposed(c, m->from, m->batch))
         checks_fail(c, CHECK_VALIDITY,
-                    "node %u asks what became of batch %u.%u.%" PRIu64 " in slot %" PRIu64 ", where nobody has proposed it",
+                    "node %u asks for the result of batch %u.%u.%" PRIu64 " in slot %" PRIu64 ", where it was not proposed",
                     node, m->batch.origin, m->batch.incarnation, m->batch.number, m->from);
 }
 

@@ -1,6 +1,6 @@
-/* The situations that a simulation should get into, recognized in what goes by the checks anyway. (REACHED_HELD_AT_CRASH,
- * REACHED_ALL_DOWN, REACHED_TORN_TAIL, REACHED_SEGMENT_ROLLED, REACHED_NO_ROOM, REACHED_NO_REPLY_ROOM,
- * REACHED_NO_STATE_ROOM and REACHED_RECOVERY_REFUSED are the world's to count.) */
+/* The situations that a simulation should reach, recognized in what passes through the checks anyway. (The world counts
+ * REACHED_HELD_AT_CRASH, REACHED_ALL_DOWN, REACHED_TORN_TAIL, REACHED_SEGMENT_ROLLED, REACHED_NO_ROOM,
+ * REACHED_NO_REPLY_ROOM, REACHED_NO_STATE_ROOM and REACHED_RECOVERY_REFUSED.) */
 #include "sim/checks_internal.h"
 
 static const char *const names[REACHED_STATES] = {
@@ -90,7 +90,7 @@ void reached_chosen(struct checks *c, const struct proposal *p, bool again)
     if (again)
         count(c, REACHED_CHOSEN_AT_TWO_BALLOTS);
     else if (p->kind == ENTRY_NOOP)
-        count(c, REACHED_GAP_NOOP); /* nothing else makes one */
+        count(c, REACHED_GAP_NOOP); /* only a gap makes one */
 }
 
 /* ---- Records and messages ---- */
@@ -229,7 +229,7 @@ void reached_status(struct checks *c, uint32_t node, const struct node_status *s
     if (s->proposer_state == n->proposer_state)
         return;
     if (n->proposer_state == PROPOSER_LEADING && rank_of(s->ballot) == n->leading_rank)
-        count(c, REACHED_RESIGNED); /* else a higher ballot made it follow */
+        count(c, REACHED_RESIGNED); /* otherwise a higher ballot made it follow */
     n->proposer_state = s->proposer_state;
     if (s->proposer_state == PROPOSER_LEADING)
         began_to_lead(c, node, s);

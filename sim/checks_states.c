@@ -1,4 +1,4 @@
-/* States: what learners have executed, and what each node says of itself. */
+/* States: what learners have executed, and what each node says about itself. */
 #include "sim/checks_internal.h"
 
 void checks_state(struct checks *c, uint32_t node, uint64_t slot, uint64_t hash)

@@ -1,4 +1,4 @@
-/* What all checks need: to fail, and to say of which ballot. */
+/* Used by all checks: how to fail, and texts for ballots. */
 #include <stdio.h>
 
 #include "sim/checks_internal.h"

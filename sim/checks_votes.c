@@ -1,5 +1,6 @@
-/* The ground truth: per slot what was proposed at which ballot, and which acceptors have durable votes for it. What has
- * those of a phase-2 quorum is chosen, whether a node knows it or not (Lamport, "Paxos Made Simple", section 2.2).
+/* The ground truth: for each slot, what was proposed at which ballot, and which acceptors have durable votes for it. What
+ * has durable votes of a phase-2 quorum is chosen, whether a node knows it or not (Lamport, "Paxos Made Simple", section
+ * 2.2).
  *
  *   slots:      1     2     3     4     5 ...          prefix: the first slot in which nothing is chosen
  *               |     |     |
@@ -10,12 +11,12 @@
  * Checked here, for every proposal and every durable vote:
  *  - OneValuePerBallot: a slot has one value at one ballot;
  *  - Agreement: what is chosen in a slot at two ballots is the same. More than that: once a value is chosen, every proposal
- *    at a higher ballot carries it (P2b, and it holds for proposals, not only for votes). A broken P2b is the bug, two
- *    chosen values are what may come of it;
- *  - AtMostOnce: no refused batch is chosen; in two slots only a batch that was forwarded (the network doubles messages,
- *    and the leader that gets one twice proposes it twice); and of those two, learners execute one (decision 0008). The log
- *    alone says which, so the checks know how many commands each learner must have executed before each slot;
- *  - Bounds: a new batch lies less than alpha slots beyond what a majority of the learners has executed (P16). */
+ *    at a higher ballot carries it (P2b, which holds for proposals, not only for votes). A broken P2b is the bug; two chosen
+ *    values may be the result;
+ *  - AtMostOnce: no refused batch is chosen. In two slots only a batch is chosen that was forwarded (the network doubles
+ *    messages, and a leader that gets one twice proposes it twice). Of those two, learners execute one (decision 0008). The
+ *    log alone says which, so the checks know how many commands each learner must have executed before each slot;
+ *  - Bounds: a new batch is less than alpha slots beyond what a majority of the learners has executed (P16). */
 #include "sim/checks_internal.h"
 
 struct slot_truth *checks_slot(struct checks *c, uint64_t slot)
@@ -29,7 +30,7 @@ struct slot_truth *checks_slot(struct checks *c, uint64_t slot)
     return &c->slots[slot];
 }
 
-/* The first proposal of a slot that is known of. */
+/* The first proposal of a slot that is known. */
 static uint32_t first_proposal(const struct checks *c, uint64_t slot)
 {
     return slot < c->slot_count ? c->slots[slot].proposals : 0;
@@ -75,7 +76,7 @@ bool checks_ballot_known(const struct checks *c, struct ballot ballot)
 
 /* ---- Proposals ---- */
 
-/* What was first proposed in this slot is no recovered value: its leader had to see that a majority of the learners
+/* The first proposal in this slot is not a recovered value: its leader must have seen that a majority of the learners
  * follows. */
 static bool is_followed(struct checks *c, uint32_t node, const struct entry *e)
 {
@@ -88,7 +89,7 @@ static bool is_followed(struct checks *c, uint32_t node, const struct entry *e)
     return false;
 }
 
-/* The number of the proposal's batch, which is that of another proposal in the slot when that has the same value. */
+/* The number of the proposal's batch. If another proposal in the slot has the same value, it is that one's. */
 static uint32_t batch_of(struct checks *c, uint32_t node, const struct entry *e, struct value_hash hash)
 {
     for (uint32_t i = first_proposal(c, e->slot); i != 0; i = c->proposals[i].next)
@@ -97,7 +98,7 @@ static uint32_t batch_of(struct checks *c, uint32_t node, const struct entry *e,
     return checks_value(c, node, e->kind, &e->value, hash);
 }
 
-/* Puts a proposal into its slot behind the proposal number `before` (0: as the first one). */
+/* Puts a proposal into its slot after the proposal number `before` (0: as the first one). */
 static uint32_t insert(struct checks *c, struct slot_truth *s, uint32_t before, const struct proposal *p)
 {
     uint32_t number = (uint32_t)c->proposal_count++;
@@ -109,13 +110,13 @@ static uint32_t insert(struct checks *c, struct slot_truth *s, uint32_t before, 
     return number;
 }
 
-/* Whether a value may be proposed in a slot at `rank` ("Paxos Made Simple", P2c): there is a phase-1 quorum of acceptors that have promised
- * the ballot, of whose votes below it the one at the highest ballot is for this value, or who have no such vote at all. Votes below a
- * promise are settled, so it does not matter when this is asked. */
+/* Whether a value may be proposed in a slot at `rank` ("Paxos Made Simple", P2c). There must be a phase-1 quorum of
+ * acceptors that have promised the ballot, and either none of them has a vote below it, or the one of these votes at the
+ * highest ballot is for this value. Votes below a promise do not change, so it does not matter when this is asked. */
 static bool is_safe(const struct checks *c, uint64_t slot, uint64_t rank, uint64_t hash)
 {
     uint32_t quorum = c->options.phase1_quorum;
-    node_set left = 0; /* those who promised, without those who voted at a higher ballot than the one looked at */
+    node_set left = 0; /* those that promised, without those that voted at a higher ballot than the one looked at */
     for (node_set i = c->options.acceptors; i != 0; i &= i - 1)
         left |= c->nodes[node_set_first(i)].safe.promise >= rank ? i & -i : 0;
     for (uint32_t i = first_proposal(c, slot); i != 0 && node_set_count(left) >= quorum; i = c->proposals[i].next) {
@@ -165,7 +166,8 @@ uint32_t checks_propose(struct checks *c, uint32_t node, uint64_t rank, const st
 
 /* ---- What is chosen ---- */
 
-/* Whether learners execute the batch in `slot`: at most once, by origin, life and number (core/agents/execution.c). */
+/* Decides whether learners execute the batch in `slot`: at most once, by origin, life and number
+ * (core/agents/execution.c). */
 static void execute(struct checks *c, uint64_t slot, struct batch *b)
 {
     struct batch_id *last = &c->executed_last[b->node];
@@ -182,11 +184,11 @@ static void execute(struct checks *c, uint64_t slot, struct batch *b)
 static void advance_prefix(struct checks *c)
 {
     for (const struct proposal *p; (p = checks_chosen(c, c->prefix)) != NULL; c->prefix++) {
-        struct slot_truth *next = checks_slot(c, c->prefix + 1); /* which may move them all */
+        struct slot_truth *next = checks_slot(c, c->prefix + 1); /* this may move all slots */
         next->commands = c->slots[c->prefix].commands;
         if (p->batch != 0)
             execute(c, c->prefix, &c->batches[p->batch]);
-        payload_free(&c->batches[p->batch].value); /* that of no batch is empty */
+        payload_free(&c->batches[p->batch].value); /* a no-op has an empty one */
         if (c->reference != NULL) {
             c->slots[c->prefix + 1].state_hash = c->reference_hash;
             c->slots[c->prefix + 1].state_known = true;
@@ -207,8 +209,8 @@ static void choose_batch(struct checks *c, uint64_t slot, struct batch *b)
         b->chosen_in = slot;
 }
 
-/* A quorum has voted for a proposal: it is chosen at its ballot. What is proposed above it has to be the same; what was
- * chosen below it, was looked at when it was proposed. */
+/* A quorum has voted for a proposal: it is chosen at its ballot. Proposals above it must be the same. Those below it were
+ * checked when they were proposed. */
 static void choose(struct checks *c, uint64_t slot, uint32_t number)
 {
     struct slot_truth *s = &c->slots[slot];

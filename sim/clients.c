@@ -2,16 +2,15 @@
  *
  *   client --commands--> port's queue --receive--> batch in flight --reply--> client, history
  *
- * A client goes through rounds: it thinks, sends some commands at once, and waits until each has its answer. Those that were
- * refused it sends again after a while, to the node that is said to lead or to any other, until its patience with the round
- * is over. A command that is, or may be, in a batch that some node holds is never sent again.
+ * A client works in rounds: it thinks, sends some commands at once, and waits until each has its answer. It sends refused
+ * ones again after a while, to the node that is said to lead or to any other, until its patience with the round is over. A
+ * command that is, or may be, in a batch that a node has is never sent again.
  *
  * The number of a key decides what is done with it: keys are counters (INCR), registers (SET, GETSET; some values are long)
- * or texts (APPEND as well). A key is retired after some dozens of operations, so that each one's history stays short enough
- * for the judge; a few reads go to keys of long ago, of which nothing may have got lost.
+ * or texts (APPEND as well). A key is retired after some dozens of operations, so that its history stays short enough for
+ * the judge. A few reads go to long retired keys, which must not have lost anything.
  *
- * All that a client rolls comes from dice of its own. Memory is used again: in the long run nothing is allocated but the
- * history. */
+ * A client's chance comes from dice of its own. Memory is used again: in the long run only the history grows. */
 #include "sim/clients.h"
 
 #include <string.h>
@@ -21,13 +20,13 @@
 #include "core/formats/decimal.h"
 
 enum {
-    STREAM = 0x11e47000, /* of the dice: the world's other parts may have the same seed */
+    STREAM = 0x11e47000, /* of the dice; other parts of the world may have the same seed */
     KEY_OPERATIONS_MIN = 40,
     KEY_OPERATIONS_MAX = 80,
     OLD_KEY_ONCE_IN = 64,
     LET_BE_ONCE_IN = 8,
-    PORT_COMMANDS_MAX = 256, /* that wait at a port; more are BUSY */
-    REDIRECT_US_MIN = 100,   /* until a client has connected to where it was sent */
+    PORT_COMMANDS_MAX = 256, /* that wait at a port; further ones are BUSY */
+    REDIRECT_US_MIN = 100,   /* until a client has connected to the node that it was sent to */
     REDIRECT_US_MAX = 500,
     BACK_OFF_US_MIN = 5000,
     BACK_OFF_US_MAX = 50000,
@@ -81,14 +80,14 @@ struct command_sent {
 struct client {
     struct dice dice;
     uint32_t index;
-    uint32_t node;  /* to which it is connected */
-    uint32_t round; /* so that answers to an earlier one are known */
+    uint32_t node;  /* the node it is connected to */
+    uint32_t round; /* to recognize answers to an earlier one */
     bool reads;     /* this round was begun by clients_resume */
     struct command_sent *commands;
     uint32_t count;         /* commands of the round; 0: it thinks */
     uint32_t sent, refused; /* of them in that state */
     uint64_t deadline;      /* of the round */
-    uint64_t delay_us;      /* before it sends again what was refused */
+    uint64_t delay_us;      /* before it sends refused commands again */
 };
 
 struct clients {
@@ -104,8 +103,8 @@ struct clients {
     size_t waiting, in_flight; /* commands at ports; batches */
     struct packet *packets;
     size_t packets_capacity;
-    uint8_t *value; /* value_bytes_max bytes, to make long values in */
-    uint64_t now;   /* as last heard */
+    uint8_t *value; /* value_bytes_max bytes, to build long values in */
+    uint64_t now;   /* as last told */
     bool stopped;
     uint32_t *to_read; /* keys, after clients_resume */
     size_t to_read_count, to_read_capacity;
@@ -203,7 +202,7 @@ static size_t write_name(char initial, uint64_t number, char *out)
     return len + 1;
 }
 
-/* True when what the operation writes is a long value: its word, and letters up to value_bytes_max. */
+/* True when the operation writes a long value: its word, and letters up to value_bytes_max. */
 static bool writes_long(const struct clients *c, size_t operation)
 {
     const struct operation *o = history_get(c->options.history, operation);
@@ -211,7 +210,7 @@ static bool writes_long(const struct clients *c, size_t operation)
            operation * UINT64_C(0x9e3779b97f4a7c15) >> 32 < (UINT64_C(1) << 32) / c->options.long_value_once_in;
 }
 
-/* The value that an operation writes; in memory of the clients or of the history. */
+/* The value that an operation writes. Its memory belongs to the clients or to the history. */
 static struct bytes value_of(struct clients *c, size_t operation)
 {
     const struct operation *o = history_get(c->options.history, operation);
@@ -224,8 +223,8 @@ static struct bytes value_of(struct clients *c, size_t operation)
     return (struct bytes){c->value, c->options.value_bytes_max};
 }
 
-/* Finds the word in a value that was read: `*len` is its length, or that of the whole when it is none that somebody wrote,
- * as the judge will see. False: it is the word of a long value with something else behind it. */
+/* Finds the word in a value that was read. `*len` is its length; if the value is no word that was written, the length of the
+ * whole, as the judge will see. False: it is the word of a long value, followed by something else. */
 static bool read_word(struct clients *c, struct bytes value, size_t *len)
 {
     size_t digits = 0;
@@ -241,10 +240,10 @@ static bool read_word(struct clients *c, struct bytes value, size_t *len)
     return written.len == value.len && memcmp(written.ptr, value.ptr, value.len) == 0;
 }
 
-/* ---- What becomes of a command ---- */
+/* ---- The outcome of a command ---- */
 
-/* Over, with this outcome; an answer is in the history already. What clients_resume wants to have read stays on its list
- * until it is. */
+/* The command is over, with this outcome; an answer is in the history already. A read that clients_resume wants stays on its
+ * list until it is done. */
 static void conclude(struct clients *c, struct client *client, struct command_sent *command, enum operation_outcome outcome)
 {
     if (command->state == COMMAND_SENT)
@@ -265,8 +264,8 @@ static void conclude(struct clients *c, struct client *client, struct command_se
     }
 }
 
-/* A round goes on, or is over. */
-static void settle(struct clients *c, struct client *client)
+/* Sets the time at which the client acts next. Ends its round if that is over. */
+static void schedule(struct clients *c, struct client *client)
 {
     uint64_t *wake_at = &c->wake_at[client->index];
     if (client->sent > 0) {
@@ -285,10 +284,10 @@ static void settle(struct clients *c, struct client *client)
 struct refusal {
     enum { MOVED, BUSY, GONE } why;
     uint32_t node;
-    uint32_t leader; /* MOVED: who leads; 0: nobody knows */
+    uint32_t leader; /* MOVED: which node leads; 0: not known */
 };
 
-/* Refused: the command will be sent again, or its client lets it be. */
+/* The command is refused: it will be sent again, or its client drops it. */
 static void refuse(struct clients *c, struct client *client, struct command_sent *command, struct refusal r)
 {
     struct dice *d = &client->dice;
@@ -324,7 +323,7 @@ static void refuse_origin(struct clients *c, const struct origin *o, struct refu
     if (client == NULL)
         return;
     refuse(c, client, &client->commands[o->index], r);
-    settle(c, client);
+    schedule(c, client);
 }
 
 static void conclude_origin(struct clients *c, const struct origin *o, enum operation_outcome outcome)
@@ -333,7 +332,7 @@ static void conclude_origin(struct clients *c, const struct origin *o, enum oper
     if (client == NULL)
         return;
     conclude(c, client, &client->commands[o->index], outcome);
-    settle(c, client);
+    schedule(c, client);
 }
 
 /* ---- Rounds ---- */
@@ -356,7 +355,7 @@ static uint8_t roll_kind(struct dice *d, uint32_t key)
     return kinds[sort_of(key)][dice_roll(d, 10)];
 }
 
-/* What a client does next. The first keys are used more often than the last ones. */
+/* The next operation of a client. The first keys are used more often than the last ones. */
 static struct operation roll_operation(struct clients *c, struct client *client)
 {
     struct dice *d = &client->dice;
@@ -395,7 +394,7 @@ static bool takes_commands(const struct port *p, uint32_t node)
     return p->up && (p->leader == node || (p->leader != 0 && p->forwards));
 }
 
-/* Sends what is not at a node to the one to which the client is connected. */
+/* Sends the commands that no node has to the node that the client is connected to. */
 static void send_commands(struct clients *c, struct client *client)
 {
     uint32_t node = client->node;
@@ -415,7 +414,7 @@ static void send_commands(struct clients *c, struct client *client)
             client->sent++;
         }
     }
-    settle(c, client);
+    schedule(c, client);
 }
 
 static void begin_round(struct clients *c, struct client *client)
@@ -440,7 +439,7 @@ static void begin_round(struct clients *c, struct client *client)
     send_commands(c, client);
 }
 
-/* The client's patience is over. What is at a node may still be executed. */
+/* The client's patience is over. Commands that a node has may still be executed. */
 static void give_up(struct clients *c, struct client *client)
 {
     for (uint32_t i = 0; i < client->count; i++) {
@@ -449,7 +448,7 @@ static void give_up(struct clients *c, struct client *client)
             conclude(c, client, command, command->state == COMMAND_SENT ? OPERATION_UNKNOWN : OPERATION_REFUSED);
     }
     client->node = any_port(c, &client->dice, node_set_of(client->node));
-    settle(c, client);
+    schedule(c, client);
 }
 
 uint64_t clients_next(const struct clients *c)
@@ -494,7 +493,7 @@ bool clients_waiting(const struct clients *c, uint32_t node)
     return node <= NODE_ID_MAX && c->ports[node].queue_from < c->ports[node].queue_to;
 }
 
-/* Takes up to `max` of what waits out of the queue: `*count` origins, valid until something is sent. */
+/* Takes up to `max` waiting commands out of the queue: `*count` origins, valid until something is sent. */
 static const struct origin *take_waiting(struct clients *c, struct port *p, size_t max, size_t *count)
 {
     const struct origin *first = p->queue + p->queue_from;
@@ -574,8 +573,7 @@ static struct batch *take_in_flight(struct port *p, uint64_t token)
 
 /* ---- Answers ---- */
 
-/* True when a reply is one that this operation may have; `*len` of its bytes are the answer (of those that answer a value).
- */
+/* True when this operation may have this reply. `*len` of its bytes are the answer (for operations that answer a value). */
 static bool reply_fits(struct clients *c, size_t operation, const struct reply_item *reply, size_t *len)
 {
     const struct operation *o = history_get(c->options.history, operation);
@@ -593,8 +591,8 @@ static bool reply_fits(struct clients *c, size_t operation, const struct reply_i
     }
 }
 
-/* What the state machine may say instead of executing a command: that there is no room for its reply beside the others of its batch,
- * so that it may be sent again; or none for its value. That the command has no effect then, the judge sees. */
+/* What the state machine may say instead of executing a command: that its reply has no room beside the others of its batch,
+ * so that it may be sent again; or that its value has no room. The judge sees that the command has no effect then. */
 static bool take_refusal(struct clients *c, uint32_t node, const struct origin *o, const struct reply_item *reply)
 {
     const char *text = (const char *)reply->bytes.ptr;
@@ -623,13 +621,13 @@ static bool take_reply(struct clients *c, uint32_t node, const struct origin *o,
     return fits;
 }
 
-/* Hands the replies to a batch that was executed to its clients. */
+/* Hands the replies to an executed batch to its clients. */
 static bool take_replies(struct clients *c, uint32_t node, const struct batch *b, const struct payload *replies)
 {
     struct reply_item reply;
     size_t offset = 0;
     bool whole = replies_count(replies) == b->count + 1 && replies_next(replies, &offset, &reply);
-    bool fits = whole && reply.tag == REPLY_NIL; /* nobody has ever set the key that the first command reads */
+    bool fits = whole && reply.tag == REPLY_NIL; /* the key that the first command reads was never set */
     for (size_t i = 0; i < b->count; i++) {
         if (whole && replies_next(replies, &offset, &reply))
             fits &= take_reply(c, node, &b->origins[i], &reply);

@@ -1,14 +1,14 @@
-/* The clients of a simulated world: each keeps a connection to some node, sends some commands at once, waits for all
- * answers, and goes on; it follows -MOVED, backs off after -BUSY, goes elsewhere when its node is gone, and never repeats a
+/* The clients of a simulated world. Each keeps a connection to some node, sends some commands at once, waits for all
+ * answers, and goes on. It follows -MOVED, backs off after -BUSY, goes elsewhere when its node is gone, and never repeats a
  * command that may have been executed.
  *
- * A node's client port gathers what its clients sent into batches, as io/client_server.c does. What was sent and answered
- * is a history (sim/history.h) for the judge. Tokens never come twice, and every batch opens with a command of its own (GET
- * of a key that names the token), so that no two batches have the same bytes.
+ * A node's client port gathers what its clients sent into batches, as io/client_server.c does. What was sent and answered is
+ * a history (sim/history.h) for the judge. Tokens never repeat, and every batch begins with a command of its own (GET of a
+ * key that names the token), so no two batches have the same bytes.
  *
- * A command that was refused is sent again, as the same operation; now and then its client lets it be, and then the history
- * says that it never happened. While all goes well a client's round of 1 to pipeline_max commands takes think_us and the
- * latency L of an answer, so clients make count * (1 + pipeline_max) / 2 operations every think_us + L. */
+ * A refused command is sent again, as the same operation. Now and then its client drops it, and then the history says that
+ * it never happened. While all is well, a client's round of 1 to pipeline_max commands takes think_us and the latency L of
+ * an answer. So clients make count * (1 + pipeline_max) / 2 operations every think_us + L. */
 #ifndef SYNOD_SIM_CLIENTS_H
 #define SYNOD_SIM_CLIENTS_H
 
@@ -24,10 +24,10 @@ struct clients_options {
     uint32_t count;              /* clients */
     uint32_t pipeline_max;       /* commands that a client sends at once */
     uint64_t think_us;           /* on average, between answers and the next commands */
-    uint64_t patience_us;        /* after which a client gives up and calls the outcome unknown */
-    uint32_t keys;               /* in use at a time; after some operations a key is retired and a new one takes its place */
+    uint64_t patience_us;        /* after which a client gives up, with the outcome unknown */
+    uint32_t keys;               /* in use at a time; after some operations a new key replaces an old one */
     uint32_t value_bytes_max;    /* some values are padded to this (in the command only: see operation.value) */
-    uint32_t long_value_once_in; /* that is, of those that are not read as numbers or appended to */
+    uint32_t long_value_once_in; /* one of so many, of the values that are not read as numbers or appended to */
     uint32_t batch_commands_max;
     bool may_be_refused;     /* by the state machine: it is small, or the replies of a batch have little room */
     node_set ports;          /* nodes with a client port */
@@ -37,9 +37,9 @@ struct clients_options {
 struct clients *clients_new(const struct clients_options *options);
 void clients_free(struct clients *c);
 
-/* When some client wants to do something; UINT64_MAX: when an answer comes. */
+/* When a client wants to do something next; UINT64_MAX: when an answer comes. */
 uint64_t clients_next(const struct clients *c);
-/* Does what they want by now. Returns the nodes at which commands wait now that did not before. */
+/* Does what clients want to do by now. Returns the nodes at which commands wait now that did not before. */
 node_set clients_run(struct clients *c, uint64_t now);
 /* True when commands wait at `node`. */
 bool clients_waiting(const struct clients *c, uint32_t node);
@@ -47,34 +47,34 @@ bool clients_waiting(const struct clients *c, uint32_t node);
 /* The node's client port: at most `credit` batches (packet id: token, kind: number of commands). Valid until the next call.
  */
 struct packet_list clients_receive(struct clients *c, uint32_t node, uint64_t credit, uint64_t now);
-/* Answers (wit/io.wit, client-server.reply). False: a token that is not waited for, or replies that do not fit the commands.
- */
+/* Answers (wit/io.wit, client-server.reply). False: a token that is not waited for, or replies that do not fit the
+ * commands. */
 bool clients_reply(struct clients *c, uint32_t node, const struct packet *answers, size_t count, uint64_t now);
-/* Hears who leads (0: nobody), as the node's port does: while another node leads, its clients are told at once. */
+/* Hears which node leads (0: none), as the node's port does. While another node leads, its clients are told at once. */
 void clients_leader(struct clients *c, uint32_t node, uint32_t leader);
-/* The node's port keeps commands for it while another node leads (node_config.forward). False again after clients_node_up.
- */
+/* The node's port keeps commands for it while another node leads (node_config.forward). False again after
+ * clients_node_up. */
 void clients_forward(struct clients *c, uint32_t node, bool forward);
-/* The node's port gathers so many commands for a batch at most; options.batch_commands_max until it is told. */
+/* The node's port gathers at most so many commands in a batch; until it is told, options.batch_commands_max. */
 void clients_limit_batches(struct clients *c, uint32_t node, uint32_t commands_max);
-/* The node is up with an empty client port, or gone: what its clients waited for is unknown (what no batch held yet:
- * refused). */
+/* The node is up with an empty client port, or gone. What its clients waited for is unknown; what no batch had yet is
+ * refused. */
 void clients_node_up(struct clients *c, uint32_t node, uint64_t now);
 void clients_node_down(struct clients *c, uint32_t node, uint64_t now);
 
-/* No client begins anything new any more. */
+/* No client begins anything new from now on. */
 void clients_stop(struct clients *c);
-/* Every command has its answer, and every batch; after clients_resume: and every key in use was read. */
+/* Every command has its answer, and every batch. After clients_resume: and every key in use was read. */
 bool clients_done(const struct clients *c);
-/* Begins again after clients_stop: one read of each key in use, through any node, to see that the cluster serves. Reads that
- * fail are repeated. */
+/* Begins again after clients_stop: one read of each key in use, through any node, to see that the cluster serves. Failed
+ * reads are repeated. */
 void clients_resume(struct clients *c, uint64_t now);
 
 struct clients_statistics {
-    uint64_t commands, executed, refused, unknown; /* operations begun, and what became of them */
+    uint64_t commands, executed, refused, unknown; /* operations begun, and their outcomes */
     uint64_t batches;                              /* handed to nodes */
     uint64_t no_reply_room, no_state_room;         /* commands that the state machine refused */
-    uint64_t moved, busy;                          /* answers of commands that were refused so, perhaps for a while */
+    uint64_t moved, busy;                          /* answers of commands that were refused so, perhaps only for a while */
 };
 struct clients_statistics clients_statistics(const struct clients *c);
 

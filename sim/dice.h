@@ -1,5 +1,5 @@
 /* The only source of chance in a simulated world: numbers that a seed decides (xorshift64*, Vigna 2016). Every subsystem has
- * dice of its own, so that what one of them rolls does not depend on how often another one did. */
+ * dice of its own, so its numbers do not depend on how often another one rolls. */
 #ifndef SYNOD_SIM_DICE_H
 #define SYNOD_SIM_DICE_H
 
@@ -34,7 +34,7 @@ static inline uint64_t dice_roll(struct dice *d, uint64_t below) { return (dice_
 /* A number of [from, to]. */
 static inline uint64_t dice_range(struct dice *d, uint64_t from, uint64_t to) { return from + dice_roll(d, to - from + 1); }
 
-/* True so often in a million. */
+/* True with a chance of so many in a million. */
 static inline bool dice_chance(struct dice *d, uint32_t per_million)
 {
     return per_million > 0 && dice_roll(d, 1000000) < per_million;

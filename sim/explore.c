@@ -1,36 +1,36 @@
 /* The search, and what it leaves out.
  *
- * A *world* is a state of each acceptor and each proposer, and what is in the network between them. From the world in
- * which nothing has happened yet the search goes breadth first: worlds are numbered as they are met, for each in turn all
- * its moves are tried, and each world is met once. So the way back to where a rule was found broken is a shortest one.
+ * A *world* is a state of each acceptor and each proposer, and what is in the network between them. The search begins with
+ * the world in which nothing has happened yet, and goes breadth first: worlds are numbered as they are met, all moves of
+ * each are tried in turn, and each world is met once. So the path to a broken rule is a shortest one.
  *
- * The parts are the real ones. Their code runs once for each step that a part may take in some world
- * (sim/explore_part.h); a world is a few numbers, and a move looks up what the parts concerned do.
+ * The parts are the real ones. Their code runs once for each step that a part may take in some world (sim/explore_part.h). A
+ * world is a few numbers, and a move looks up what its parts do.
  *
- * Nothing is lost by what follows. What it takes for granted of the parts is itself seen to, as check *Premise*; save that
- * they tell acceptors apart by name alone, ballots by their order, and values not at all.
+ * The following loses nothing. Its assumptions about the parts are checked, too, as check *Premise*. The exceptions: that
+ * parts tell acceptors apart by name alone, that they use only the order of ballots, and that they do not look into values.
  *
- *  1. Messages stay in the network. So every order, delay, repetition and loss is tried without a move of its own: what
- *     is lost is what is not delivered, and each world is also the last one of some run. A promise goes when its proposer
- *     is past its ballot or elected, once it is seen that it means nothing to it any more.
+ *  1. Messages stay in the network. So every order, delay, repetition and loss is tried without a move of its own: a lost
+ *     message is one that is not delivered, and each world is also the last one of some run. A promise is removed when its
+ *     proposer is past its ballot or elected, after a check that it no longer has an effect there.
  *  2. A proposer takes its next ballot at any time, having heard of any other ballot or of none. That covers time-outs,
- *     leader election, heartbeats and NACKs, which safety does not depend on (P15). How many ballots
- *     are taken in all is bounded, so the search ends.
- *  3. A leader proposes for all slots as soon as it may, one message a slot: a batch that comes later is a message that
- *     is delivered later, and a message with two slots is two that are delivered together.
- *  4. Acceptors are alike. Worlds that differ in their names only are one: of all ways to name them the one is kept that
- *     puts their states in order (and is the least of several such).
- *  5. Disks are done at once; all that may happen while one is behind, with a crash in between or not, is tried apart:
+ *     leader election, heartbeats and NACKs, on which safety does not depend (P15). The number of ballots that are taken is
+ *     bounded, so the search ends.
+ *  3. A leader proposes for all slots as soon as it may, in one message for each slot. A batch that comes later is a message
+ *     that is delivered later; a message with two slots is two that are delivered together.
+ *  4. Acceptors are alike. Worlds that differ only in their names are one. Of all ways to name them, the one is kept that
+ *     puts their states in order (and is the least of several such ways).
+ *  5. Disks are done at once. All that may happen while one is behind, with a crash in between or not, is tried separately:
  *     sim/explore_disk.h.
- *  6. A proposer that crashes forgets everything, and is silent until it takes its next ballot, in its next life. Before,
- *     it was free to be silent, too: crash and ballot are one move.
- *  7. A world with fewer crashes to come is not gone on from when the same one was met with more to come. That is how a
- *     crash that an acceptor survives as it should ends: nothing was lost that anybody knew of.
- *  8. Leaders that count votes, and learners, have no effect on the others: they are taken through all that they may hear
- *     apart: sim/explore_listen.h.
+ *  6. A proposer that crashes forgets everything, and is silent until it takes its next ballot, in its next life. It might
+ *     have been silent before, too. So crash and ballot are one move.
+ *  7. If a world was met with more crashes to come, the search does not go on from the same world with fewer. That is how a
+ *     crash ends that an acceptor survives as it should: it lost nothing that others knew of.
+ *  8. Leaders that count votes, and learners, have no effect on the others. They are taken separately through all that they
+ *     may hear: sim/explore_listen.h.
  *
- * What is not in these worlds: truncation and floors above 1, snapshots, catching up by slots and windows smaller than
- * the slots explored (but see explore_options.alpha), and everything about time. The simulator's random worlds have them. */
+ * These worlds do not have: truncation and floors above 1, snapshots, catching up by slots and windows smaller than the
+ * slots explored (but see explore_options.alpha), and everything about time. The simulator's random worlds have them. */
 #include "sim/explore.h"
 
 #include <stdio.h>
@@ -49,7 +49,7 @@ struct search {
     struct explore_boards boards;
     struct explore_result *result;
 
-    uint32_t at; /* the world whose moves are tried */
+    uint32_t at; /* the world whose moves are being tried */
     struct explore_world world;
     struct explore_move failing; /* the move that broke a rule there */
 };
@@ -81,7 +81,8 @@ const char *explore_problem(const struct explore_options *o)
 
 /* --- breadth first ------------------------------------------------------------------------------------------------ */
 
-/* True when the world was met before; with more crashes to come will do, for that leads to all that this one leads to. */
+/* True when the world was met before. One with more crashes to come counts, because it leads to all that this one leads
+ * to. */
 static bool was_met(struct search *s, uint8_t *bytes)
 {
     uint8_t *crashes = &bytes[s->worlds.width - 1];
@@ -132,7 +133,7 @@ static void tell_progress(const struct search *s)
         s->options.progress(s->options.context, &progress);
 }
 
-/* Meets every world that can be got into. True when that was all, and no rule was broken. */
+/* Meets every reachable world. True when that was all of them, and no rule was broken. */
 static bool search_worlds(struct search *s)
 {
     struct explore_world first;
@@ -157,7 +158,7 @@ static bool search_worlds(struct search *s)
     return true;
 }
 
-/* --- the way there ------------------------------------------------------------------------------------------------ */
+/* --- the path there -------------------------------------------------------------------------------------------------- */
 
 struct text {
     char *bytes;
@@ -173,7 +174,7 @@ static void add_line(void *context, const char *line)
     t->len += (size_t)snprintf(t->bytes + t->len, room, "%3u  %s\n", ++t->lines, line);
 }
 
-/* Looks for the move that leads from a world to the one with the bytes that are sought. */
+/* Looks for the move that leads from a world to the one with the wanted bytes. */
 struct retrace {
     struct search *search;
     const uint8_t *sought;
@@ -192,8 +193,8 @@ static bool on_retraced(void *context, const struct explore_move *move, const st
     return !r->found;
 }
 
-/* Writes the moves that lead to world `number`. Worlds are kept with the acceptors in the order of their states: `names`,
- * at first as they are, follows them. */
+/* Writes the moves that lead to world `number`. Worlds are stored with the acceptors in the order of their states: `names`
+ * follows them, and begins with their own names. */
 static void retrace(struct search *s, uint32_t number, struct text *text, uint8_t *names)
 {
     uint32_t way[UINT8_MAX];
@@ -216,7 +217,7 @@ static void retrace(struct search *s, uint32_t number, struct text *text, uint8_
     }
 }
 
-/* Writes the way to the rule that was broken: by a move of the last world, or on a board. */
+/* Writes the path to the rule that was broken: by a move of the last world, or on a board. */
 static void tell_path(struct search *s, uint32_t board)
 {
     struct text text = {0};

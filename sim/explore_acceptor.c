@@ -1,9 +1,9 @@
 /* An acceptor to be explored: the real acceptor and its real agent, on a disk whose records become durable one by one, in
  * order. What the agent sends waits for the records before it, as its `after` says (P2).
  *
- * The code is compiled here once more, under other names, since whether two states are the same is written in private
- * fields. Left out of the comparison is who leads (leader_ballot, leader_heard_at, told): an acceptor tells proposers of
- * it when they ask whether the leader is lost, and here they prepare without asking. So are bytes, for all have room here. */
+ * The code is compiled here once more, under other names, because the comparison of two states needs private fields. The
+ * comparison leaves out who leads (leader_ballot, leader_heard_at, told): an acceptor tells proposers that when they ask
+ * whether the leader is lost, and here they prepare without asking. It also leaves out bytes, because all have room here. */
 #define acceptor_new          explored_acceptor_new
 #define acceptor_free         explored_acceptor_free
 #define acceptor_bytes        explored_acceptor_bytes
@@ -33,17 +33,17 @@ struct acceptor_node {
     struct explore_words *words;
     struct node_config config;
     struct acceptor_agent *agent;
-    struct acceptor_agent *heir;            /* gets the records as they become durable: what a crash would leave */
+    struct acceptor_agent *heir;            /* gets the records as they become durable: the state that a crash would leave */
     struct log_record journal[RECORDS_MAX]; /* record n has lsn n + 1 */
     uint64_t appended, durable;
     struct answer {
         uint64_t after;
         struct explore_event said;
-    } answers[ANSWERS_MAX]; /* that wait for the disk */
+    } answers[ANSWERS_MAX]; /* they wait for the disk */
     size_t answer_count;
 };
 
-/* Promise and votes as a state's key shows them. */
+/* Promise and votes as in a state's key. */
 struct promised {
     struct ballot ballot;
     struct ballot votes[EXPLORE_SLOTS_MAX + 1];
@@ -112,12 +112,12 @@ static void say_when_durable(struct acceptor_node *node, uint64_t after, struct 
     }
     for (size_t i = 0; i < node->answer_count; i++)
         if (explore_pack(node->answers[i].said) == explore_pack(said))
-            return; /* any message may come twice: to say it twice adds nothing */
+            return; /* any message may come twice: saying it again adds nothing */
     invariant(node->answer_count < ANSWERS_MAX);
     node->answers[node->answer_count++] = (struct answer){after, said};
 }
 
-/* NACKs are not said: proposers are free to have heard of any ballot at any time. */
+/* NACKs are not said: proposers may have heard of any ballot at any time. */
 static void on_send(struct acceptor_node *node, const struct outgoing *send, struct explore_saying *saying)
 {
     const struct message *m = &send->message;

@@ -3,13 +3,13 @@
 #include "core/base/memory.h"
 #include "sim/explore_world.h"
 
-/* An acceptor's state in the company of these ballots. */
+/* An acceptor's state, and the ballots of its world. */
 struct labelling {
     uint32_t state;
     uint8_t ballots[EXPLORE_BALLOTS_MAX];
 };
 
-/* An acceptor, and what it may get. */
+/* An acceptor, and the messages that it may get. */
 struct inbox {
     uint32_t state; /* of m->lagging */
     struct letters {
@@ -20,7 +20,7 @@ struct inbox {
     } letters[EXPLORE_BALLOTS_MAX];
 };
 
-/* The states that an acceptor gets into while its disk is behind, and how. Number 0 is the one before that. */
+/* The states that an acceptor may reach while its disk is behind, and how. Number 0 is the one before that. */
 struct falling {
     struct inbox inbox;
     struct explore_table states;
@@ -50,7 +50,7 @@ void explore_disks_close(struct explore_disks *d)
 
 /* --- labels ------------------------------------------------------------------------------------------------------- */
 
-/* The state of m->lagging that an acceptor's state is when ballots have these labels. */
+/* The state of m->lagging for an acceptor's state when ballots have these labels. */
 static uint32_t label_state(struct explore_model *m, uint32_t state, const uint8_t *labels)
 {
     struct explore_origin origin = m->acceptors.origins[state];
@@ -63,7 +63,7 @@ static uint32_t label_state(struct explore_model *m, uint32_t state, const uint8
     return explore_part_step(&m->lagging, label_state(m, origin.before, labels), input).next;
 }
 
-/* Labels for the ballots of the world, and those that the acceptor went through on its way, in their order. */
+/* Labels for the ballots of the world and for those that led to the acceptor's state, in their order. */
 static struct explore_labelled label(struct explore_model *m, const struct explore_world *w, uint32_t acceptor)
 {
     struct labelling key = {.state = w->acceptors[acceptor]};
@@ -108,7 +108,7 @@ static struct inbox inbox_of(struct explore_model *m, const struct explore_world
     return inbox;
 }
 
-/* What may be got, as events. Returns how many there are. */
+/* The messages that it may get, as events. Returns their number. */
 static uint32_t messages_of(const struct explore_model *m, const struct inbox *inbox, struct explore_event *messages)
 {
     uint32_t count = 0;
@@ -129,7 +129,7 @@ static uint32_t state_at(const struct falling *f, uint32_t number)
     return *(const uint32_t *)explore_table_at(&f->states, number);
 }
 
-/* The messages that led to a state, in their order. Each left a record at least. */
+/* The messages that led to a state, in their order. Each left at least one record. */
 static uint32_t way_to(const struct falling *f, uint32_t number, struct explore_event *messages)
 {
     uint32_t len = 0;
@@ -174,7 +174,7 @@ static void check_catching_up(struct explore_model *m, const struct falling *f, 
                      "an acceptor whose disk catches up is not where it would be had that been done at once");
 }
 
-/* The acceptor gets into a state that is behind; at first (number 0) into the one before that. */
+/* The acceptor reaches a state in which it is behind; at first (number 0) the one before that. */
 static void fall(struct explore_model *m, struct falling *f, uint32_t before, struct explore_event message,
                  const struct explore_step *step)
 {
@@ -192,7 +192,7 @@ static void fall(struct explore_model *m, struct falling *f, uint32_t before, st
     check_catching_up(m, f, number);
 }
 
-/* Tries every order of messages, until a rule is broken: at the last state then. */
+/* Tries every order of messages, until a rule is broken; then the last state breaks it. */
 static void fall_behind(struct explore_model *m, struct falling *f)
 {
     struct explore_event messages[EXPLORE_MESSAGES_MAX];
@@ -208,7 +208,7 @@ static void fall_behind(struct explore_model *m, struct falling *f)
     }
 }
 
-/* True when a crash in this state is not as if nothing had happened. */
+/* True when a crash in this state is different from nothing having happened. */
 static bool matters(struct explore_model *m, const struct falling *f, uint32_t number)
 {
     if (m->failed != NULL)

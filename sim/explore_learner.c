@@ -1,8 +1,8 @@
-/* A learner to be explored: the real learner, which is told of values, votes and what is chosen, and releases what it can
- * after each message, as its agent does (core/agents/learner_agent.c).
+/* A learner to be explored: the real learner. It is told of values, votes and what is chosen, and releases what it can after
+ * each message, as its agent does (core/agents/learner_agent.c).
  *
- * The code is compiled here once more, under other names, since whether two states are the same is written in private
- * fields. What lies below the first slot that is not released is never read again. */
+ * The code is compiled here once more, under other names, because the comparison of two states needs private fields. What is
+ * below the first slot that is not released is never read again. */
 #define learner_new          explored_learner_new
 #define learner_free         explored_learner_free
 #define learner_bytes        explored_learner_bytes

@@ -6,13 +6,13 @@
 
 /* --- a leader hears votes ----------------------------------------------------------------------------------------- */
 
-/* A leader's state, and the votes that it has heard on the way there. */
+/* A leader's state, and the votes that it has heard until then. */
 struct hearing {
     uint32_t state;
     uint8_t voters[4]; /* by slot - 1 */
 };
 
-/* CHOSEN true: what a leader says is chosen has a quorum of the votes that it has heard. */
+/* ChosenTrue: for what a leader says is chosen, it has heard a quorum of votes. */
 static void check_claim(struct explore_model *m, const struct hearing *h)
 {
     const struct explore_sight *sight = explore_part_sight(&m->proposers, h->state);
@@ -35,7 +35,7 @@ static uint32_t taking_over(struct explore_model *m, uint32_t state)
     return explore_part_step(&m->proposers, state, (struct explore_event){.kind = EXPLORE_PREPARE}).next;
 }
 
-/* What a leader has heard is nothing any more once it takes another ballot, whether it resigned before or not. */
+/* What a leader has heard has no effect once it takes another ballot, whether it resigned before or not. */
 static void check_nothing_is_left(struct explore_model *m, const struct hearing *h, uint32_t elected)
 {
     uint32_t expected = taking_over(m, elected);
@@ -67,7 +67,7 @@ static void hear_vote(struct explore_model *m, const struct hearing *h, struct e
     explore_table_put(seen, &next, NULL);
 }
 
-/* CHOSEN true: votes at other ballots that this proposer has had are nothing to the leader. */
+/* ChosenTrue: votes at other ballots of this proposer have no effect on the leader. */
 static void check_other_ballots(struct explore_model *m, const struct hearing *h, const struct explore_sight *sight)
 {
     for (uint32_t b = 1; b < m->words.ballot_count; b++) {
@@ -78,7 +78,7 @@ static void check_other_ballots(struct explore_model *m, const struct hearing *h
                 struct explore_event vote = explore_accepted_event(a, (uint8_t)b, slot);
                 struct explore_step step = explore_part_step(&m->proposers, h->state, vote);
                 if (!explore_step_is_idle(&step, h->state))
-                    explore_fail(m, EXPLORE_CHOSEN_TRUE, "the leader at ballot %s heeds a vote at ballot %s",
+                    explore_fail(m, EXPLORE_CHOSEN_TRUE, "the leader at ballot %s counts a vote at ballot %s",
                                  explore_ballot_text(&m->words, sight->ballot), explore_ballot_text(&m->words, (uint8_t)b));
             }
         }
@@ -137,7 +137,7 @@ static struct board board_of(const struct explore_model *m, const struct explore
     return board;
 }
 
-/* The same board for all names of the acceptors: the one that comes first. */
+/* The same board for all names of the acceptors: the one that comes first in order. */
 static struct board nameless(const struct explore_model *m, const struct board *board)
 {
     struct board best = *board;
@@ -157,7 +157,7 @@ static bool is_chosen(const struct explore_model *m, const struct board *board, 
     return node_set_count(board->voters[rank][slot - 1]) > m->options->acceptors / 2;
 }
 
-/* The value that is chosen in a slot, EXPLORE_NO_VALUE: none is. */
+/* The value that is chosen in a slot; EXPLORE_NO_VALUE: none. */
 static uint8_t chosen_value(const struct explore_model *m, const struct board *board, uint32_t slot)
 {
     for (uint32_t r = 0; r < m->options->ballots; r++)
@@ -218,7 +218,7 @@ static struct explore_event chosen_event(uint8_t ballot, uint32_t slot)
     return (struct explore_event){.kind = EXPLORE_CHOSEN, .slot = (uint8_t)slot, .ballot = ballot};
 }
 
-/* Everything that may be heard of a board. Returns how many messages that is. */
+/* Everything that may be heard from a board. Returns the number of messages. */
 static uint32_t messages_of(const struct explore_model *m, const struct board *board, struct explore_event *messages)
 {
     uint32_t count = 0;
@@ -249,8 +249,8 @@ static uint32_t messages_of(const struct explore_model *m, const struct board *b
     return count;
 }
 
-/* To a learner values are bytes: it matters which ballot proposed one, not which it is. So boards that differ in their
- * values only are heard once, with a value of its own for each ballot. */
+/* To a learner values are bytes: it matters which ballot proposed a value, not which value it is. So boards that differ only
+ * in their values are heard once, with a value of its own for each ballot. */
 static struct board own_values(const struct explore_model *m, const struct board *board)
 {
     struct board own = *board;
@@ -263,13 +263,13 @@ static struct board own_values(const struct explore_model *m, const struct board
 
 enum { MADE_UP = 7 };
 
-/* What a learner may come to, at boards that differ in their values only. */
+/* What a learner may conclude, at boards that differ only in their values. */
 struct upshot {
     uint8_t released[EXPLORE_SLOTS_MAX]; /* bit n: the value of the ballot of rank n; bit MADE_UP: what no ballot proposed */
-    uint8_t known;                       /* the most it calls chosen: every slot below */
+    uint8_t known;                       /* the most that it calls chosen: every slot below */
 };
 
-/* A learner's states at a board, in the order in which they were met, and how it got there. */
+/* A learner's states at a board, in the order in which they were met, and how it reached them. */
 struct listening {
     struct heard {
         uint32_t state;
@@ -283,7 +283,7 @@ struct listening {
     struct upshot upshot;
 };
 
-/* Agreement: a learner releases what is chosen; CHOSEN true: what it calls chosen is. */
+/* Agreement: a learner releases what is chosen. ChosenTrue: what it calls chosen is chosen. */
 static void check_upshot(struct explore_model *m, const struct board *board, const struct upshot *upshot)
 {
     for (uint32_t slot = 1; slot <= m->options->slots; slot++) {
@@ -323,7 +323,7 @@ static void listening_close(struct listening *l)
     free(l->met);
 }
 
-/* A learner gets into a state, perhaps for the first time at this board. */
+/* A learner reaches a state, perhaps for the first time at this board. */
 static void get_into(struct explore_model *m, struct listening *l, uint32_t state, uint32_t before,
                      struct explore_event message)
 {
@@ -343,7 +343,7 @@ static void get_into(struct explore_model *m, struct listening *l, uint32_t stat
     l->heard[l->count++] = (struct heard){state, before, message};
 }
 
-/* The messages that lead to the state number `n`. Returns how many they are. */
+/* The messages that lead to state number `n`. Returns their number. */
 static uint32_t way_to(const struct listening *l, uint32_t n, struct explore_event *way)
 {
     uint32_t len = 0;
@@ -355,7 +355,7 @@ static uint32_t way_to(const struct listening *l, uint32_t n, struct explore_eve
     return len;
 }
 
-/* Takes a learner through a board with own values, until a rule is broken at `judged`, unless that is NULL. Returns the
+/* Takes a learner through a board with own values, until a rule is broken at `judged` (unless that is NULL). Returns the
  * number of messages in `way` that lead there. */
 static uint32_t hear_board(struct explore_model *m, const struct board *board, const struct board *judged,
                            struct listening *l, struct explore_event *way)
@@ -415,7 +415,7 @@ uint32_t explore_boards_hear(struct explore_model *m, struct explore_boards *b)
     return m->failed != NULL ? n - 1 : EXPLORE_NONE;
 }
 
-/* A line on a message that a learner hears; ballots are those of the world. */
+/* A line about a message that a learner hears; ballots are those of the world. */
 static void message_text(const struct explore_model *m, const struct explore_world *w, struct explore_event e,
                          const uint8_t *names, char *text, size_t size)
 {

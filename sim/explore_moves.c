@@ -3,7 +3,7 @@
 
 #include "sim/explore_world.h"
 
-/* An acceptor's messages are told one by one, for its disk is behind. */
+/* An acceptor's messages are told one by one, because its disk is behind. */
 static void crash_text(struct explore_model *m, const struct explore_world *world, const struct explore_move *move,
                        const uint8_t *names, explore_line *line, void *context)
 {

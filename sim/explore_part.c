@@ -8,7 +8,7 @@ void explore_words_init(struct explore_words *w, const struct explore_options *o
 {
     *w = (struct explore_words){.options = options, .ballot_count = 1};
     explore_table_init(&w->promises, sizeof(struct explore_promise));
-    explore_table_put(&w->promises, &(struct explore_promise){0}, NULL); /* number 0 is none */
+    explore_table_put(&w->promises, &(struct explore_promise){0}, NULL); /* number 0 stands for "none" */
     for (uint32_t i = 0; i <= UINT8_MAX; i++)
         w->payloads[i] = i;
 }
@@ -117,8 +117,8 @@ void explore_part_close(struct explore_part *part)
     free(part->said);
 }
 
-/* The number of the state that `node` is in, which ends here. A new state notes where it comes from. */
-static uint32_t settle(struct explore_part *part, void *node, struct explore_origin origin)
+/* The number of the state that `node` is in. Frees `node`. A new state notes where it comes from. */
+static uint32_t number_of_state(struct explore_part *part, void *node, struct explore_origin origin)
 {
     struct explore_key key = {.size = part->kind->key_bytes};
     struct explore_sight sight = {0};
@@ -137,10 +137,10 @@ static uint32_t settle(struct explore_part *part, void *node, struct explore_ori
 
 uint32_t explore_part_root(struct explore_part *part, uint32_t root)
 {
-    return settle(part, part->kind->make(part->words, root), (struct explore_origin){EXPLORE_NONE, root});
+    return number_of_state(part, part->kind->make(part->words, root), (struct explore_origin){EXPLORE_NONE, root});
 }
 
-/* A part that was led to `state` once more. */
+/* A part that was led to `state` again. */
 static void *lead_to(struct explore_part *part, uint32_t state)
 {
     uint32_t way[UINT8_MAX];
@@ -157,7 +157,7 @@ static void *lead_to(struct explore_part *part, uint32_t state)
     return node;
 }
 
-/* The state that the same steps lead to when acceptors have other names on the way. */
+/* The state that the same steps lead to when acceptors have other names. */
 static uint32_t renamed(struct explore_part *part, uint32_t state, struct explore_event rename)
 {
     struct explore_origin origin = part->origins[state];
@@ -169,7 +169,7 @@ static uint32_t renamed(struct explore_part *part, uint32_t state, struct explor
     return explore_part_step(part, explore_part_step(part, origin.before, rename).next, input).next;
 }
 
-/* The place of a step, or the free one where it belongs. */
+/* The place of a step, or the free place for it. */
 static size_t place_of(const struct explore_known_step *steps, size_t places, uint32_t state, uint32_t input)
 {
     uint64_t near = state * UINT64_C(0x9e3779b97f4a7c15) >> 20;
@@ -221,7 +221,7 @@ struct explore_step explore_part_step(struct explore_part *part, uint32_t state,
             struct explore_saying saying = {.broken = EXPLORE_CHECKS};
             void *node = lead_to(part, state);
             part->kind->apply(node, input, &saying);
-            step.next = settle(part, node, (struct explore_origin){state, step.input});
+            step.next = number_of_state(part, node, (struct explore_origin){state, step.input});
             step.loud = keep_saying(part, step.next, &saying);
         }
         keep_step(part, &step);

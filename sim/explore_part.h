@@ -1,13 +1,12 @@
 /* The parts of an explored cluster, each as a table of what the real code does: its states, numbered, and its steps from
- * state to state. A step is run once, by the real code, however many worlds take it.
+ * state to state. The real code runs a step once, however many worlds take it.
  *
- * A part cannot be copied, for its fields are its own. What is kept of a state is the steps that first led to it; to go
- * on from there a fresh part is led through them again, then takes the one more step. Two states are the same when all
- * fields that the part may ever read again are the same: explore_<part>.c writes them down, the only place that knows
- * them.
+ * A part cannot be copied, because its fields are private. Of a state, the steps that first led to it are kept. To go on
+ * from there, a fresh part is led through them again and then takes one more step. Two states are the same when all fields
+ * that the part may ever read again are the same. explore_<part>.c writes these down, the only place that knows them.
  *
- * What a part hears in a step, and what it says, are events; ballots, values and promises go by small numbers in them
- * (struct explore_words). */
+ * What a part hears in a step, and what it says, are events. In them ballots, values and promises are small numbers (struct
+ * explore_words). */
 #ifndef SYNOD_SIM_EXPLORE_PART_H
 #define SYNOD_SIM_EXPLORE_PART_H
 
@@ -19,7 +18,7 @@
 
 enum { EXPLORE_BALLOT_NAMES = 64, EXPLORE_LABELS = 12 };
 
-/* Values are named after the ballot and the slot in which they were proposed first. */
+/* Values are named after the ballot and slot in which they were first proposed. */
 enum { EXPLORE_NO_VALUE = 0, EXPLORE_NOOP = 1, EXPLORE_VALUES = 2, EXPLORE_FOREIGN_VALUE = UINT8_MAX };
 
 struct explore_vote {
@@ -54,13 +53,13 @@ static inline uint8_t explore_value(const struct explore_words *w, uint8_t ballo
 {
     return (uint8_t)(EXPLORE_VALUES + (ballot - 1u) * w->options->slots + slot - 1);
 }
-/* The ballot after which a client's value is named. */
+/* The ballot that a client's value is named after. */
 static inline uint8_t explore_value_ballot(const struct explore_words *w, uint8_t value)
 {
     return (uint8_t)((value - EXPLORE_VALUES) / w->options->slots + 1);
 }
 
-/* The entry that carries a value, and the value that an entry carries: EXPLORE_FOREIGN_VALUE when nobody ever made it. */
+/* The entry that carries a value, and the value that an entry carries: EXPLORE_FOREIGN_VALUE if it was never made. */
 struct entry explore_entry(struct explore_words *w, uint8_t ballot, uint8_t slot, uint8_t value);
 uint8_t explore_entry_value(const struct explore_words *w, const struct entry *entry);
 
@@ -75,14 +74,15 @@ enum explore_event_kind {
     /* what a part hears */
     EXPLORE_PREPARE,  /* acceptor: ballot, slot: first one wanted. Proposer, to take a ballot: ballot: highest it heard of */
     EXPLORE_ACCEPT,   /* acceptor, learner: ballot, slot, value */
-    EXPLORE_DURABLE,  /* acceptor: one more record is */
-    EXPLORE_CRASH,    /* acceptor, proposer: and it comes back */
+    EXPLORE_DURABLE,  /* acceptor: one more record is durable */
+    EXPLORE_CRASH,    /* acceptor, proposer: it crashes and comes back */
     EXPLORE_PROMISE,  /* proposer: who, number */
     EXPLORE_ACCEPTED, /* proposer, learner: who, ballot, slot */
     EXPLORE_RESIGN,   /* proposer */
     EXPLORE_CHOSEN,   /* learner: ballot, slot: the first one not chosen at it */
     EXPLORE_LEARN,    /* learner: ballot, slot, value */
-    EXPLORE_RENAME,   /* any: who: number of a permutation. To the state that it were in if acceptors were named so */
+    /* any: who: number of a permutation. Leads to the state in which it would be if acceptors had these names */
+    EXPLORE_RENAME,
     /* what a part says, besides EXPLORE_ACCEPT (proposer), EXPLORE_PROMISE and EXPLORE_ACCEPTED (acceptor) */
     EXPLORE_TAKEN,    /* proposer: ballot */
     EXPLORE_RELEASED, /* learner: slot, value */
@@ -91,7 +91,7 @@ enum explore_event_kind {
 struct explore_event {
     uint8_t kind;
     uint8_t slot;
-    uint8_t who;           /* an acceptor, counted from 0; heard by an acceptor 1: the disk is done at once */
+    uint8_t who;           /* an acceptor, counted from 0; heard by an acceptor, 1: the disk is done at once */
     uint8_t ballot, value; /* EXPLORE_PROMISE: the lower and the upper half of its number */
 };
 
@@ -138,15 +138,15 @@ struct explore_saying {
     uint8_t broken;
 };
 
-/* What the search has to see of a state. */
+/* What the search must see of a state. */
 struct explore_sight {
     uint8_t mode;                          /* proposer: enum explore_mode */
     uint8_t ballot;                        /* proposer: its latest */
-    uint8_t first;                         /* proposer that leads: [first, chosen) is chosen, as it says */
+    uint8_t first;                         /* proposer that leads: it says that [first, chosen) is chosen */
     uint8_t chosen;                        /* ... learner: everything below */
     uint8_t sent;                          /* proposer that leads: it has sent everything below */
     uint8_t behind;                        /* acceptor: records that are not durable */
-    uint8_t wanted[EXPLORE_ACCEPTORS_MAX]; /* proposer that prepares: first slot each acceptor owes it, 0: none */
+    uint8_t wanted[EXPLORE_ACCEPTORS_MAX]; /* proposer that prepares: first slot that each acceptor owes it; 0: none */
 };
 enum explore_mode { EXPLORE_IDLE, EXPLORE_PREPARING, EXPLORE_LEADING };
 
@@ -158,13 +158,13 @@ struct explore_key {
 void explore_key_add(struct explore_key *key, uint64_t number); /* below 256 */
 void explore_say(struct explore_saying *saying, struct explore_event said);
 
-/* A kind of part. `root` tells parts of a kind apart from the start (which proposer). */
+/* A kind of part. `root` tells parts of one kind apart from the start (which proposer). */
 struct explore_part_kind {
     size_t key_bytes; /* at most */
     void *(*make)(struct explore_words *words, uint32_t root);
     void (*drop)(void *node);
     void (*apply)(void *node, struct explore_event input, struct explore_saying *saying);
-    /* The last call before drop: may change the node. */
+    /* The last call before drop; it may change the node. */
     void (*look)(void *node, struct explore_sight *sight, struct explore_key *key);
 };
 extern const struct explore_part_kind explore_acceptor, explore_proposer, explore_learner;
@@ -189,8 +189,8 @@ struct explore_part {
     struct explore_known_step {
         uint32_t state, input; /* EXPLORE_NONE: free */
         uint32_t next;
-        uint32_t loud; /* number in loud_steps, if it says or breaks anything; else EXPLORE_NONE */
-    } *steps;          /* open addressing; the steps of a state lie close together */
+        uint32_t loud; /* number in loud_steps, if it says or breaks anything; otherwise EXPLORE_NONE */
+    } *steps;          /* open addressing; the steps of a state are close together */
     size_t step_places, step_count;
     struct explore_step *loud_steps;
     size_t loud_count, loud_capacity;
@@ -202,7 +202,7 @@ struct explore_part {
 void explore_part_init(struct explore_part *part, const struct explore_part_kind *kind, struct explore_words *words);
 void explore_part_close(struct explore_part *part);
 
-/* The state in which the part number `root` begins. */
+/* The state in which part number `root` begins. */
 uint32_t explore_part_root(struct explore_part *part, uint32_t root);
 
 struct explore_step explore_part_step(struct explore_part *part, uint32_t state, struct explore_event input);

@@ -2,16 +2,15 @@
  * for:
  *
  *  - it takes a ballot above one it has heard of, whenever its time is up (prepare);
- *  - elected, it proposes again what the promises tell, and gives every slot that is left a client's batch (lead,
- *    lead_on): batches that come later only reach the acceptors later, which the network sees to;
- *  - each slot goes in a message of its own: one with several slots does at once what several messages do one after the
- *    other;
- *  - it counts votes until it takes another ballot. That it resigns first, when it hears of a higher ballot, only means
- *    that it hears nothing in between.
+ *  - when elected, it proposes again what the promises contain, and gives every remaining slot a client's batch (lead,
+ *    lead_on). Batches that come later only reach the acceptors later, and the network covers that;
+ *  - each slot goes in a message of its own: one message with several slots has the effect of several messages in a row;
+ *  - it counts votes until it takes another ballot. That it resigns first, when it hears of a higher ballot, only means that
+ *    it hears nothing in between.
  *
- * The code is compiled here once more, under other names, since whether two states are the same is written in private
- * fields. Left out of the comparison is what the code reads in another mode only: who promised and what they have still
- * to tell, once elected; the ballots of recovered votes, too; all of phase 1 and 2, once it has resigned. */
+ * The code is compiled here once more, under other names, because the comparison of two states needs private fields. The
+ * comparison leaves out what the code reads only in another mode: once elected, which acceptors promised and what they still
+ * owe, and the ballots of recovered votes; after it has resigned, all of phases 1 and 2. */
 #define proposer_new            explored_proposer_new
 #define proposer_free           explored_proposer_free
 #define proposer_prepare        explored_proposer_prepare

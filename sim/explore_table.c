@@ -14,7 +14,7 @@ void explore_table_close(struct explore_table *t)
     *t = (struct explore_table){0};
 }
 
-/* The number of a string with this hash, EXPLORE_NONE when it is not there. */
+/* The number of a string with this hash; EXPLORE_NONE when it is not there. */
 static uint32_t find(const struct explore_table *t, const void *string, uint64_t hash)
 {
     for (uint32_t number, at = 0; (number = hash_index_next(&t->index, hash, &at)) != 0;)

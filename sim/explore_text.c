@@ -1,4 +1,4 @@
-/* What is wrong in an exploration, and the words for it. */
+/* Errors of an exploration, and their words. */
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -28,7 +28,7 @@ void explore_fail(struct explore_model *m, uint8_t check, const char *format, ..
     m->failed = check_names[check];
 }
 
-/* One of some buffers that are used in turn. */
+/* One of several buffers, used in turn. */
 static char *text_buffer(size_t *size)
 {
     static char buffers[8][64];

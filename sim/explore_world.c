@@ -91,7 +91,7 @@ static void pack_renamed(struct explore_model *m, const struct explore_world *w,
     *bytes = (uint8_t)w->crashes;
 }
 
-/* True when these names bring the acceptors in the order of their states. */
+/* True when these names put the acceptors into the order of their states. */
 static bool sorts(const struct explore_model *m, const struct explore_world *w, const uint8_t *names)
 {
     uint32_t sorted[EXPLORE_ACCEPTORS_MAX];
@@ -208,8 +208,8 @@ static void propose(struct explore_model *m, struct explore_world *w, uint8_t le
     *value = said.value;
 }
 
-/* A promise gets into the network when its proposer may still make something of it. Another one of the same acceptor's
- * that is still there came before it, or never will. */
+/* A promise gets into the network if its proposer can still use it. Another one of the same acceptor's that is still there
+ * came before it, or never will. */
 static void promise(struct explore_model *m, struct explore_world *w, uint32_t acceptor, uint16_t number)
 {
     uint8_t ballot = explore_promise_at(&m->words, number)->ballot;
@@ -239,7 +239,7 @@ static void answer(struct explore_model *m, struct explore_world *w, uint32_t ac
     }
 }
 
-/* Takes promises to a proposer that can make nothing of them any more out of the network, having seen that it is so. */
+/* Removes promises from the network that their proposer can no longer use, after checking that. */
 static void drop_promises(struct explore_model *m, struct explore_world *w, uint32_t proposer)
 {
     uint32_t state = w->proposers[proposer];
@@ -249,7 +249,7 @@ static void drop_promises(struct explore_model *m, struct explore_world *w, uint
             continue;
         struct explore_step step = explore_part_step(&m->proposers, state, explore_promise_event(a, number));
         if (!explore_step_is_idle(&step, state))
-            explore_fail(m, EXPLORE_PREMISE, "P%u heeds a promise that should be nothing to it any more", proposer + 1);
+            explore_fail(m, EXPLORE_PREMISE, "P%u uses a promise that should have no effect any more", proposer + 1);
         w->promises[proposer][a] = 0;
     }
 }
@@ -300,9 +300,8 @@ static void move_proposer(struct moves *it, const struct explore_move *move, con
     offer(it, move, &next);
 }
 
-/* A proposer may take a ballot at any time, having heard of any other ballot or none; those that come to the same are
- * tried once. A crash means that it forgets all that it had; it comes to nothing before the proposer takes its next
- * ballot. */
+/* A proposer may take a ballot at any time, having heard of any other ballot or none; those with the same result are tried
+ * once. A crash means that it forgets everything; it has no effect before the proposer takes its next ballot. */
 static void take_ballots(struct moves *it, uint8_t proposer, bool crashes)
 {
     struct explore_part *part = &it->m->proposers;
@@ -328,7 +327,7 @@ static void take_ballots(struct moves *it, uint8_t proposer, bool crashes)
     }
 }
 
-/* A leader gets the votes of an acceptor. Only when it may propose more for having heard them: see sim/explore_listen.h. */
+/* A leader gets the votes of an acceptor. Only if that lets it propose more: see sim/explore_listen.h. */
 static void get_votes(struct moves *it, uint8_t proposer, uint8_t acceptor, uint8_t ballot)
 {
     struct explore_move move = {.kind = MOVE_ACCEPTED, .proposer = proposer, .acceptor = acceptor, .ballot = ballot};

@@ -1,10 +1,10 @@
-/* The worlds of an exploration: one state of every part, and what is in the network between them; and the moves from
- * world to world. What is in the network:
+/* The worlds of an exploration: one state of every part, and what is in the network between them; and the moves from world
+ * to world. In the network are:
  *
  *   PREPARE   of each ballot that was taken (sent), to each acceptor, from then on for ever
  *   ACCEPT    of each ballot and slot that a leader proposed a value in (sent.values), likewise
  *   ACCEPTED  of each vote (sent.voters), likewise
- *   PROMISE   to a proposer that still prepares its ballot: until it takes it
+ *   PROMISE   to a proposer that still prepares its ballot, until it takes it
  *
  * So any message may be late, come twice, or never, and overtake any other. */
 #ifndef SYNOD_SIM_EXPLORE_WORLD_H
@@ -49,14 +49,14 @@ enum { EXPLORE_PERMUTATIONS_MAX = 120 };
 struct explore_model {
     const struct explore_options *options;
     struct explore_words words;
-    struct explore_words labels; /* ballots by their rank, for what cares for no more */
+    struct explore_words labels; /* ballots by their rank, where only that matters */
     struct explore_part acceptors, proposers;
     struct explore_part learners, lagging; /* in labels; lagging: acceptors whose disks fall behind */
     uint8_t permutations[EXPLORE_PERMUTATIONS_MAX][EXPLORE_ACCEPTORS_MAX]; /* the new name of each acceptor */
     uint32_t permutation_count;
     struct explore_disks disks;
-    struct explore_table leaders; /* states of proposers that explore_leader_check has seen to */
-    const char *failed;           /* the first rule that was found broken, and how */
+    struct explore_table leaders; /* states of proposers that explore_leader_check has checked */
+    const char *failed;           /* the first broken rule, and how */
     char text[512];
 };
 
@@ -66,7 +66,7 @@ void explore_model_close(struct explore_model *m);
 /* What is wrong when PromiseDurable or VoteDurable is broken. */
 #define EXPLORE_NOT_DURABLE "what a crash would leave does not hold all that was answered"
 
-/* A rule is broken, unless the options say not to look. */
+/* A rule is broken, unless the options say not to check it. */
 void explore_fail(struct explore_model *m, uint8_t check, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 /* "1.P2": round 1 of proposer 2; with its incarnation unless that is 1. One of some buffers that are used in turn. */
@@ -76,7 +76,7 @@ const char *explore_value_text(const struct explore_words *words, uint8_t value)
 void explore_world_init(struct explore_model *m, struct explore_world *world);
 
 /* Calls `visit` for every move that changes something, with the world that it leads to, until that returns false. A move
- * that breaks a rule is visited as well: m->failed says so. */
+ * that breaks a rule is visited, too: m->failed says so. */
 typedef bool explore_visit(void *context, const struct explore_move *move, const struct explore_world *next);
 void explore_world_moves(struct explore_model *m, const struct explore_world *world, explore_visit *visit, void *context);
 

@@ -1,5 +1,5 @@
-/* A trap of the compiler is an illegal instruction (x86) or a breakpoint (ARM). Wasmtime listens to the same signals: what comes
- * while no guarded call runs goes to whoever listened before. */
+/* A trap of the compiler is an illegal instruction (x86) or a breakpoint (ARM). Wasmtime handles the same signals: a signal
+ * that comes while no guarded call runs goes to the handler from before. */
 #include "sim/guard.h"
 
 #include <setjmp.h>
@@ -23,7 +23,7 @@ static void on_trap(int number, siginfo_t *info, void *context)
         if ((before[i].sa_flags & SA_SIGINFO) != 0 && before[i].sa_sigaction != NULL)
             before[i].sa_sigaction(number, info, context);
         else
-            sigaction(number, &before[i], NULL); /* and it happens again */
+            sigaction(number, &before[i], NULL); /* it happens again, to that handler */
     }
 }
 
@@ -41,7 +41,7 @@ void guard_install(void)
 
 bool guard_call(void (*function)(void *context), void *context)
 {
-    if (sigsetjmp(back, 0) != 0) { /* SA_NODEFER: there is no signal mask to put back */
+    if (sigsetjmp(back, 0) != 0) { /* SA_NODEFER: there is no signal mask to restore */
         guarded = 0;
         return false;
     }

@@ -1,15 +1,16 @@
-/* Runs native code that may trap (core/base/assert.h), as a component may: a broken invariant ends the call, not the process. */
+/* Runs native code that may trap (core/base/assert.h) as if it were a component: a broken invariant ends the call, not the
+ * process. */
 #ifndef SYNOD_SIM_GUARD_H
 #define SYNOD_SIM_GUARD_H
 
 #include <stdbool.h>
 
-/* Listens to the signals of traps from here on; called before the first guarded call, and again where somebody else may have begun to
- * listen to them. */
+/* Handles the signals of traps from now on. To be called before the first guarded call, and again after other code may have
+ * installed handlers. */
 void guard_install(void);
 
-/* Calls `function`. False: it trapped; what it was working on is in no known state and must be left alone. Not reentrant; one
- * thread. */
+/* Calls `function`. False: it trapped; what it was working on is in an unknown state and must be left alone. Not reentrant;
+ * for one thread. */
 bool guard_call(void (*function)(void *context), void *context);
 
 #endif

@@ -1,4 +1,4 @@
-/* Histories: what clients did and were told, as flat arrays, judged a key at a time (sim/linearizability.h). */
+/* Histories: what clients did and were told, as flat arrays, judged one key at a time (sim/linearizability.h). */
 #include "sim/history.h"
 
 #include <inttypes.h>
@@ -78,7 +78,7 @@ struct place {
     size_t number;
 };
 
-/* By key, and in the order of the calls. */
+/* By key, then in the order of the calls. */
 static int place_compare(const void *left, const void *right)
 {
     const struct place *a = left, *b = right;
@@ -120,7 +120,7 @@ bool history_check(const struct history *h, uint64_t steps_max, size_t *undecide
 
 /* ---- Exporting ---- */
 
-/* A string of JSON. Bytes that are no plain ASCII are written as the code points of their numbers. */
+/* A string of JSON. Bytes that are not plain ASCII are written as code points. */
 static void export_text(const char *text, size_t len, FILE *out)
 {
     fputc('"', out);

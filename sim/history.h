@@ -14,18 +14,18 @@
 enum operation_kind {
     OPERATION_GET,    /* answers the value, or nil */
     OPERATION_SET,    /* value */
-    OPERATION_INCR,   /* answers an integer; the value of a key that is only ever incremented, deleted and read */
+    OPERATION_INCR,   /* answers an integer, the value of a key that is only incremented, deleted and read */
     OPERATION_APPEND, /* value; answers the length */
     OPERATION_DEL,    /* answers 1 or 0 */
-    OPERATION_GETSET, /* value; answers the value before, or nil */
+    OPERATION_GETSET, /* value; answers the previous value, or nil */
     OPERATION_KINDS
 };
 
 enum operation_outcome {
-    OPERATION_PENDING, /* no answer (yet): may have happened, or may happen later */
+    OPERATION_PENDING, /* no answer (yet): it may have happened, or may happen later */
     OPERATION_OK,      /* happened, with this answer */
     OPERATION_REFUSED, /* never happened */
-    OPERATION_UNKNOWN, /* as pending, but the client knows that no answer comes */
+    OPERATION_UNKNOWN, /* as pending, but the client knows that no answer will come */
 };
 
 struct operation {
@@ -34,10 +34,10 @@ struct operation {
     uint8_t kind;      /* enum operation_kind */
     uint8_t outcome;   /* enum operation_outcome */
     bool nil;          /* OK: the answer was nil */
-    int64_t integer;   /* OK: the answer, of kinds that answer an integer */
-    char value[24];    /* SET, APPEND, GETSET: what was written (a word of letters and digits); "" otherwise */
-    char *answer;      /* OK: of GET and GETSET, when not nil; the history's */
-    size_t answer_len; /* it may hold any bytes, though only words were written */
+    int64_t integer;   /* OK: the answer, for kinds that answer an integer */
+    char value[24];    /* SET, APPEND, GETSET: what was written (a word of letters and digits); otherwise "" */
+    char *answer;      /* OK: of GET and GETSET, when not nil; belongs to the history */
+    size_t answer_len; /* it may contain any bytes, though only words were written */
     uint64_t call_us;
     uint64_t return_us; /* UINT64_MAX while pending or unknown */
 };
@@ -47,21 +47,20 @@ struct history;
 struct history *history_new(void);
 void history_free(struct history *h);
 
-/* A client calls: a copy of what `operation` says of client, key, kind, value and call_us. Returns its number, counted from
- * 0. */
+/* A client calls: copies client, key, kind, value and call_us of `operation`. Returns its number, counted from 0. */
 size_t history_call(struct history *h, const struct operation *operation);
-/* The answer to operation `number`: `answer` (`len` bytes) is copied, NULL is nil. */
+/* The answer to operation `number`: `answer` (`len` bytes) is copied; NULL is nil. */
 void history_return(struct history *h, size_t number, enum operation_outcome outcome, int64_t integer, const char *answer,
                     size_t len, uint64_t now_us);
 
 size_t history_count(const struct history *h);
 const struct operation *history_get(const struct history *h, size_t number);
 
-/* False: no order explains the answers of some key; `why` says of which, and shows the operations of it that could not be
+/* False: no order explains the answers of some key; `why` names the key and shows which of its operations could not be
  * placed. A key whose search exceeds `steps_max` steps is counted in `*undecided` and left out. */
 bool history_check(const struct history *h, uint64_t steps_max, size_t *undecided, char *why, size_t why_size);
 
-/* One JSON object a line and operation: client, kind, key, value, call, return (null: none), outcome, result. */
+/* One JSON object and line for each operation: client, kind, key, value, call, return (null: none), outcome, result. */
 void history_export(const struct history *h, FILE *out);
 
 #endif

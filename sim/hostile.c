@@ -3,7 +3,7 @@
 #include "core/formats/serializer.h"
 #include "sim/world.h"
 
-/* A number that nothing in a cluster's life comes near. */
+/* A number far from all that occur in a cluster's life. */
 static uint64_t absurd(struct dice *d)
 {
     static const uint64_t edges[] = {UINT64_C(1) << 50,       SLOT_MAX - 1,      SLOT_MAX,       SLOT_MAX + 1,
@@ -11,10 +11,10 @@ static uint64_t absurd(struct dice *d)
     return dice_chance(d, 500000) ? edges[dice_roll(d, 8)] : dice_next(d) | UINT64_C(1) << 50;
 }
 
-/* Whatever can be true, or now and then absurd: one absurd number is enough for a message to be refused. */
+/* Any number that can be true, now and then an absurd one: one absurd number is enough for a message to be refused. */
 static uint64_t any(struct dice *d) { return dice_chance(d, 850000) ? dice_roll(d, 1000) : absurd(d); }
 
-/* One that is refused, whoever sends it: so far beyond all others, or not the sender's own. */
+/* A ballot that is refused from any sender: far above all others, or not the sender's own. */
 static struct ballot ballot_beyond(struct dice *d, const struct node_config *c, uint32_t from)
 {
     const uint32_t nodes = node_set_count(c->proposers | c->acceptors | c->learners);
@@ -35,14 +35,14 @@ static void fill_ranges(struct dice *d, struct message *m, uint64_t (*number)(st
     m->chosen = number(d);
 }
 
-/* None, one, or any. */
+/* No flag, one, or any. */
 static uint8_t flags_of(struct dice *d)
 {
     uint64_t how = dice_roll(d, 10);
     return how < 5 ? 0 : how < 9 ? (uint8_t)(1 << dice_roll(d, 8)) : (uint8_t)dice_next(d);
 }
 
-/* What only somebody whose word counts could do harm with is absurd throughout; the rest may say anything. */
+/* Fields in which only a sender whose word counts could do harm are absurd; the others may say anything. */
 void hostile_message(struct dice *d, const struct node_config *c, uint32_t from, struct message *m, struct entry *entries)
 {
     static const uint8_t often[] = {MESSAGE_PREPARE, MESSAGE_PREPARE, MESSAGE_ACCEPT, MESSAGE_HEARTBEAT, MESSAGE_NACK};
@@ -62,7 +62,7 @@ void hostile_message(struct dice *d, const struct node_config *c, uint32_t from,
     case MESSAGE_PREPARE:
         fill_ranges(d, m, any);
         break;
-    case MESSAGE_PROGRESS: /* a learner that claims to have all counts as one that has */
+    case MESSAGE_PROGRESS: /* a learner that claims to have everything counts as one that has */
         if (node_set_has(c->learners, from))
             m->to = m->floor = dice_roll(d, 2);
         break;
@@ -95,8 +95,8 @@ bool world_hostile(struct world *w, struct machine *to)
     return true;
 }
 
-/* A number of boots that is no true one: gone by, or beyond what anybody makes (PEER_BOOTS_MAX). What lies between is for who knows the
- * instance id to say, which is a secret: such a greeting would be believed. */
+/* A number of boots that is not true: a past one, or one beyond what can be (PEER_BOOTS_MAX). The numbers in between may be
+ * said only by a node that knows the instance id, which is a secret: such a greeting would be believed. */
 static uint32_t no_life(struct dice *d, uint32_t known)
 {
     const uint64_t beyond = (uint64_t)known + 2 * PEER_BOOTS_MAX;
@@ -122,7 +122,7 @@ bool world_hostile_greeting(struct world *w, struct machine *to)
         return false;
     as.incarnation = no_life(d, known);
     network_sim_instance(as.sender, as.instance);
-    if (dice_chance(d, 400000)) { /* somebody who does not know the folder may say anything */
+    if (dice_chance(d, 400000)) { /* a stranger that does not know the folder may say anything */
         as.instance[dice_roll(d, sizeof as.instance)] ^= 1;
         as.incarnation = dice_chance(d, 500000) ? known + (uint32_t)dice_roll(d, 3) : as.incarnation;
     } else if (dice_chance(d, 200000) && sender->state == MACHINE_UP && sender->config.incarnation == known) {

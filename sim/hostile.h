@@ -1,6 +1,7 @@
-/* Well-formed messages with absurd contents, in the name of any node (FAULT_HOSTILE). No protocol of this kind stands acceptors that
- * lie about votes, or learners about what they hold: so the sender is one outside the arithmetic of quorums, and whatever it says
- * under the name of another is beyond what that one could say. None of it may have an effect that lasts. */
+/* Well-formed messages with absurd contents, in the name of any node (FAULT_HOSTILE). No protocol of this kind tolerates
+ * acceptors that lie about votes, or learners that lie about what they hold. So the sender is outside the arithmetic of
+ * quorums, and what it says in the name of another is beyond what that one could say. None of it may have a lasting
+ * effect. */
 #ifndef SYNOD_SIM_HOSTILE_H
 #define SYNOD_SIM_HOSTILE_H
 

@@ -10,9 +10,9 @@
 
 enum { MUTANTS_MAX = 1000, SEEDS_APART = 100000, PATIENCE_S = 120 };
 
-/* A hunt, as the process that goes on it leaves it behind. */
+/* What the process of a hunt leaves behind. */
 struct trail {
-    uint32_t seeds; /* that it took, the last one included */
+    uint32_t seeds; /* seeds that it took, including the last one */
     bool caught;
     enum check check;
 };
@@ -21,7 +21,7 @@ struct game {
     struct trail trails[MUTANTS_MAX + 1][HUNT_ROUNDS_MAX]; /* by number of the mutant */
 };
 
-/* One mutant, until a check catches it. */
+/* Hunts one mutant until a check catches it. */
 static void track(const struct hunt_options *o, uint32_t mutant, uint32_t round, struct trail *trail)
 {
     struct world_options world = o->world;
@@ -31,8 +31,8 @@ static void track(const struct hunt_options *o, uint32_t mutant, uint32_t round,
     world.plan.seed += (uint64_t)round * SEEDS_APART;
     while (trail->seeds < o->seeds_max && !trail->caught) {
         trail->seeds++;
-        trail->check = CHECK_TRAP; /* if it should end the process */
-        alarm(PATIENCE_S);         /* or never return; a world takes much less than that */
+        trail->check = CHECK_TRAP; /* in case it ends the process */
+        alarm(PATIENCE_S);         /* or never returns; a world takes much less than that */
         world_run(&world, result);
         trail->caught = result->failed;
         trail->check = result->check;
@@ -47,7 +47,7 @@ static int ascending(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-/* False: it got away in every round. */
+/* False: it was not caught in any round. */
 static bool tell(const struct hunt_options *o, const struct game *game, uint32_t mutant, FILE *out)
 {
     const struct trail *trails = game->trails[mutant];
@@ -78,7 +78,7 @@ static bool tell(const struct hunt_options *o, const struct game *game, uint32_t
     return caught > 0;
 }
 
-/* The mutants to hunt, in any order that the seed decides when it is a sample. */
+/* The mutants to hunt. The seed decides the order when it is a sample. */
 static uint32_t pick(const struct hunt_options *o, uint32_t picked[MUTANTS_MAX])
 {
     uint32_t count = mutants_count();

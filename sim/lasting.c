@@ -1,10 +1,12 @@
-/* Partitions that last. All other faults are over, and the cluster serves; then links between nodes are cut, each direction by itself, or
- * lose all proposals (ACCEPT) and nothing else; some at once, some when a node has begun to prepare; and so they stay. Somewhere there may be a proposer that has all it needs: acceptors for both quorums and a
- * majority of the learners, which it reaches and which reach it. Then clients have to be served before long, and from then on all the
- * time, by leaders that stay. (Clients reach all nodes.)
+/* Partitions that last. All other faults are over, and the cluster serves. Then links between nodes are cut, each direction
+ * by itself, or lose all proposals (ACCEPT) and nothing else; some at once, some when a node has begun to prepare. They stay
+ * like that. There may be a proposer that has all it needs: acceptors for both quorums and a majority of the learners, which
+ * it reaches and which reach it. Then clients must be served before long, and from then on all the time, by leaders that
+ * stay. (Clients reach all nodes.)
  *
- * Learners fetch what they lack from each other and from acceptors. So where roles are apart, those that the proposer needs have to reach
- * each other, too. A coordinator has a learner of its own, which has what the others lack, or gets it from its quorum. */
+ * Learners fetch what they lack from each other and from acceptors. So where roles are separate, those that the proposer
+ * needs must reach each other, too. A coordinator has a learner of its own, which has what the others lack, or gets it from
+ * its quorum. */
 #include <string.h>
 
 #include "sim/world.h"
@@ -14,12 +16,12 @@ enum {
     FOR_EVER_US = 1000 * SECOND,
     UP_WITHIN_US = 20 * SECOND,
     WATCHED_US = 12 * SECOND,
-    SPARED = 200000, /* per million links: by the least shape of a random partition */
+    SPARED = 200000, /* per million links: spared by the smallest random partition */
     LED_MAX = 2,
 };
 
 struct links {
-    node_set cut[PLAN_NODES_MAX + 1]; /* by sender: who does not hear it */
+    node_set cut[PLAN_NODES_MAX + 1]; /* by sender: the nodes that do not hear it */
 };
 
 static node_set all_nodes(const struct world *w) { return (UINT64_C(2) << w->plan.nodes) - 2; }
@@ -31,7 +33,7 @@ static bool is_up(const struct world *w, uint32_t node)
 
 /* --- shapes --- */
 
-/* Each direction of each link is lost by itself. */
+/* Loses each direction of each link by itself. */
 static void lose_some(struct world *w, struct links *l)
 {
     uint32_t share = (uint32_t)dice_range(&w->dice, SPARED / 2, 3 * SPARED);
@@ -54,7 +56,7 @@ static void star(struct world *w, struct links *l)
     }
 }
 
-/* One group does not hear the other; nor does the other hear it, unless it is one-way. */
+/* One group does not hear the other. The other does not hear it either, unless it is one-way. */
 static void groups(struct world *w, struct links *l, bool one_way)
 {
     node_set left = dice_next(&w->dice) & all_nodes(w);
@@ -85,7 +87,7 @@ static void draw(struct world *w, struct links *l)
     }
 }
 
-/* --- who can serve --- */
+/* --- which nodes can serve --- */
 
 static bool both_ways(const struct links *l, uint32_t a, uint32_t b)
 {
@@ -104,7 +106,7 @@ static node_set reached(const struct world *w, const struct links *l, uint32_t n
     return set;
 }
 
-/* Of `members` those that reach each of `others`, both ways. */
+/* Those of `members` that reach each of `others`, both ways. */
 static node_set reach_all(const struct links *l, node_set members, node_set others)
 {
     node_set set = members;
@@ -152,7 +154,7 @@ static bool all_up(const struct world *w)
     return true;
 }
 
-/* Until clients are served and old failures are forgotten. */
+/* Waits until clients are served and old failures are forgotten. */
 static void wait_for_service(struct world *w)
 {
     uint64_t until = w->now + UP_WITHIN_US;
@@ -171,21 +173,21 @@ static bool some_node_prepares(const struct world *w)
     return false;
 }
 
-/* How long an attempt to lead may take that only its results show to be in vain. */
+/* How long an attempt to lead may take that only missing results show to be useless. */
 static uint64_t attempt(const struct world *w)
 {
     const struct node_config c = world_slowest(w);
     return c.request_timeout + c.dead_timeout;
 }
 
-/* By when the cluster has to serve: each proposer may have its turn and waste it. */
+/* By when the cluster must serve: each proposer may have its turn and waste it. */
 static uint64_t begins_within(const struct world *w, bool results)
 {
     uint64_t turns = node_set_count(w->plan.config.proposers) + 1;
     return 6 * world_slowest(w).dead_timeout + SECOND + (results ? (turns + 2) * attempt(w) : 0);
 }
 
-/* The longest time without an answer. */
+/* Watches, and returns the longest time without an answer. */
 static uint64_t watch(struct world *w)
 {
     uint64_t since = w->now, until = w->now + WATCHED_US, longest = 0;
@@ -199,8 +201,8 @@ static uint64_t watch(struct world *w)
     return longest;
 }
 
-/* Under `highest` a node that cannot get results claims to lead now and then. Its claim is an attempt in vain, and then each other
- * proposer may have its turn before the one that serves has it again. */
+/* Under `highest` a node that cannot get results claims to lead now and then. Its claim is a wasted attempt, and then each
+ * other proposer may have its turn before the one that serves leads again. */
 static uint64_t turns_wasted(const struct world *w, bool results)
 {
     bool claims = results && world_slowest(w).leader_rule == LEADER_HIGHEST;

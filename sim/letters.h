@@ -1,16 +1,17 @@
-/* Answers of acceptors, kept to be delivered once more at the worst moment: when the proposer that they went to prepares, or has just
- * been elected. That is when an answer to an older ballot could be taken for one to the present ballot. A part of FAULT_REPLAY. */
+/* Answers of acceptors, kept to be delivered once more at the worst moment: when the proposer that they went to prepares, or
+ * has just been elected. Then an answer to an older ballot could be taken for one to the present ballot. A part of
+ * FAULT_REPLAY. */
 #ifndef SYNOD_SIM_LETTERS_H
 #define SYNOD_SIM_LETTERS_H
 
 #include "core/formats/packet.h"
 #include "sim/dice.h"
 
-enum { LETTERS_KEPT = 32 }; /* of each kind and receiver: the last ones */
+enum { LETTERS_KEPT = 32 }; /* the last ones, of each kind and receiver */
 
 struct letter {
     uint32_t from;
-    struct packet body; /* its words are the letter's */
+    struct packet body; /* its words belong to the letter */
 };
 
 /* By receiver; zero-initialized is empty. */
@@ -21,7 +22,7 @@ struct letters {
     } of[NODE_ID_MAX + 1];
 };
 
-/* Keeps a copy for each of `to`; ignores other messages than PROMISE and ACCEPTED. */
+/* Keeps a copy for each of `to`. Ignores messages other than PROMISE and ACCEPTED. */
 void letters_keep(struct letters *l, uint32_t from, node_set to, uint8_t message_kind, const struct packet *body);
 
 /* Any letter that went to `to`; NULL: there is none. */

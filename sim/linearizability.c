@@ -1,38 +1,38 @@
 /* Linearizability of one key's history: is there an order of the operations, each at one moment between its call and its
  * return, in which a store with this one key gives the answers that were given?
  *
- * Operations with an answer must all have a place; those whose outcome is unknown may have one any time after their call, or
+ * Operations with an answer must all have a place. Those with unknown outcome may have one at any time after their call, or
  * none. Refused ones must have none, so they are left out. The search is that of Wing and Gong ("Testing and verifying
  * concurrent objects", 1993): the next in order may be any operation that was called before the first return of those left.
- * It goes on from the state that this one leaves, and goes back where none fits. With Lowe's memory ("Testing for
- * linearizability", 2017) it never goes on twice from the same operations done and the same state.
+ * It goes on from the state that this operation leaves, and goes back when none fits. With Lowe's memory ("Testing for
+ * linearizability", 2017) it never goes on twice from the same set of done operations and the same state.
  *
- * Of all orders that explain a history some leave out as many of the unknown operations as can be. Only these are searched,
- * and that is what keeps unknown operations cheap:
+ * Of all orders that explain a history, some leave out as many unknown operations as possible. Only these are searched.
+ * That keeps unknown operations cheap:
  *
- * 1. What comes behind an unknown operation asks for the state: else it could be left out. Therefore unknown operations
- *    stand in chains, each right before an answered operation whose answer it explains (never before a SET, nor at the
- *    end), and a chain and the operation behind it are one move of the search.
- * 2. For the same reason SET, GETSET and DEL stand first in a chain only, behind them APPEND and INCR alone; no member
- *    leaves the state as it was; GET never is a member; and there is no chain where the answer fits without, unless it
- *    tells a length only, as APPEND's does.
- * 3. A chain before GET makes exactly the value that was read, so what is no beginning of it is given up at once; the
- *    same with the numbers and lengths that other answers tell.
+ * 1. What comes after an unknown operation must need the state that it leaves, or the operation could be left out. So
+ *    unknown operations form chains. A chain is right before an answered operation and explains its answer (never before a
+ *    SET, nor at the end). A chain and the operation after it are one move of the search.
+ * 2. For the same reason SET, GETSET and DEL can only be first in a chain, and only APPEND and INCR follow them. No member
+ *    leaves the state as it was. GET is never a member. There is no chain where the answer fits without one, unless the
+ *    answer tells only a length, as APPEND's does.
+ * 3. A chain before GET makes exactly the value that was read. So a chain is given up as soon as its value is no beginning
+ *    of that; likewise with the numbers and lengths in other answers.
  *
- * Clients that do many things at once are kept cheap by these:
+ * These keep clients cheap that do many things at once:
  *
- * 4. An answered operation that changes nothing and whose answer fits goes at once (GET, or a DEL that found nothing):
- *    whatever order there is for the rest, it stays one.
- * 5. Of operations that could change places one goes first: of answered ones that which returned first, of unknown ones
- *    that which was called first. Such are two DEL, or two INCR, with the same answer or none, and two writes of one
- *    length whose words no answer shows, if they are alike otherwise. For the order of such writes in a chain, too, one
- *    will do.
- * 6. Every value is a word of its own, so an answer shows whose words it is made of, and what was overwritten never comes
- *    back. So a position is given up when an answer that is left shows a word that was written before and is not where it
- *    belongs in the state. (It holds where each word is a letter with digits behind it, and none is written twice;
- *    elsewhere the search does without, and is slower.)
+ * 4. An answered operation that changes nothing and whose answer fits is placed at once (GET, or a DEL that found nothing):
+ *    any order of the rest remains possible.
+ * 5. If operations could change places, only one order is tried: among answered ones, the one that returned first goes
+ *    first; among unknown ones, the one that was called first. That concerns two DEL, or two INCR, with the same answer or
+ *    none. It also concerns two writes of one length whose words no answer shows, if they are otherwise alike; inside a
+ *    chain, too, only one order of such writes is tried.
+ * 6. Every value is a word of its own. So an answer shows whose words it is made of, and what was overwritten never comes
+ *    back. A position is given up when a remaining answer shows a word that was written before and is not in its place in
+ *    the state. (This needs words that are a letter followed by digits, each written once. Otherwise the search does without
+ *    it, and is slower.)
  *
- * INCR of what is no number is an error, and so no answer of INCR: such an operation has no effect. */
+ * INCR of a value that is no number is an error, so it is no answer of INCR: such an operation has no effect. */
 #include "sim/linearizability.h"
 
 #include <ctype.h>
@@ -53,14 +53,14 @@ enum { NIL = 0, NONE = -1, SHOWN_BYTES_MAX = 64 };
 /* A value that the key may have. */
 struct value {
     size_t at, len; /* its bytes */
-    size_t writer;  /* the item whose word it is, counted from 1; 0: none */
+    size_t writer;  /* the item that wrote its word, counted from 1; 0: none */
     bool is_number; /* as INCR reads it; nil is 0 */
     int64_t number;
 };
 
-/* Where a word stands in an answer. */
+/* Where a word is in an answer. */
 struct token {
-    size_t writer, at; /* the item that writes it */
+    size_t writer, at; /* the item that writes the word; the place */
 };
 
 struct item {
@@ -68,23 +68,23 @@ struct item {
     uint8_t kind;
     uint64_t call, end;
     size_t len;                 /* of the word written */
-    uint32_t written;           /* SET, GETSET: the state behind it */
+    uint32_t written;           /* SET, GETSET: the state after it */
     uint32_t seen;              /* GET, GETSET with an answer: the state before it */
-    size_t tokens, token_count; /* the words that it shows, where words are told apart */
+    size_t tokens, token_count; /* the words that it shows, if words are told apart */
     bool writes;                /* SET, GETSET, APPEND: it has a word */
     bool shown;                 /* some answer shows this word */
     uint32_t class;             /* the first of those that could change places with it (point 5) */
-    ptrdiff_t before;           /* unknown: the one that goes before this one, or NONE */
+    ptrdiff_t before;           /* unknown: the one that goes before it, or NONE */
 };
 
 /* An answered operation, with the unknown ones right before it. */
 struct move {
     uint32_t item;
-    uint32_t state; /* behind it */
+    uint32_t state; /* after it */
     size_t chain, chain_len;
 };
 
-/* Where the search stands: moves [next, end) are left to be tried. */
+/* A position of the search: moves [next, end) are still to be tried. */
 struct frame {
     uint32_t low; /* all answered items before are done */
     uint32_t state;
@@ -100,7 +100,7 @@ struct judge {
     bool distinct;        /* words are told apart: point 6 holds */
     struct token *tokens;
     size_t token_count, tokens_capacity;
-    uint32_t *first; /* by class: the item that goes first of those that may be next */
+    uint32_t *first; /* by class: the item that goes first, of those that may be next */
     size_t first_capacity;
 
     struct value *values; /* by state; nil is the first */
@@ -123,7 +123,7 @@ struct judge {
     size_t chain_count, chains_capacity;
     uint32_t *chain; /* the one being made */
     size_t chain_len, chain_capacity;
-    uint64_t bound; /* the first return of what is left */
+    uint64_t bound; /* the first return of the remaining operations */
 
     uint64_t steps, steps_max;
     uint64_t *deepest; /* `done` and the state when most had been placed */
@@ -159,14 +159,14 @@ static void clear_done(struct judge *j, size_t item) { j->done[item / 64] &= ~(U
 
 /* ---- States ---- */
 
-/* `len` bytes behind those of all values, for the next one. */
+/* `len` bytes after those of all values, for the next one. */
 static uint8_t *value_room(struct judge *j, size_t len)
 {
     j->bytes = memory_reserve(j->bytes, &j->bytes_capacity, j->bytes_len + len, 1);
     return j->bytes + j->bytes_len;
 }
 
-/* The state whose value has been put into that room. */
+/* The state whose value is in that room. */
 static uint32_t state_of(struct judge *j, size_t len)
 {
     const uint8_t *bytes = j->bytes + j->bytes_len;
@@ -277,7 +277,7 @@ static bool may_lead(const struct judge *j, uint32_t state, const struct item *o
     case OPERATION_APPEND:
         return integer >= 0 && v->len + o->len <= (uint64_t)integer;
     default:
-        return false; /* what makes a DEL fit does so at once */
+        return false; /* if a DEL helped, it would have fitted at once */
     }
 }
 
@@ -294,7 +294,7 @@ static void add_move(struct judge *j, uint32_t item, uint32_t state)
     j->chain_count += j->chain_len;
 }
 
-/* True when an answer that is left shows a word that will not be there any more (point 6). */
+/* True when a remaining answer shows a word that can no longer be there (point 6). */
 static bool is_dead(const struct judge *j, uint32_t low, uint32_t state)
 {
     const struct value *v = &j->values[state];
@@ -313,7 +313,7 @@ static bool is_dead(const struct judge *j, uint32_t low, uint32_t state)
     return false;
 }
 
-/* True when the chain may go on with this unknown item (points 2 and 5). */
+/* True when the chain may continue with this unknown item (points 2 and 5). */
 static bool may_join(const struct judge *j, uint32_t item)
 {
     const struct item *u = &j->items[item];
@@ -326,7 +326,7 @@ static bool may_join(const struct judge *j, uint32_t item)
     return j->items[last].kind != OPERATION_APPEND || last < item;
 }
 
-/* Adds all moves that place `item` behind a chain which goes on from `state`. */
+/* Adds all moves that place `item` after a chain that continues from `state`. */
 static void add_chains(struct judge *j, uint32_t low, uint32_t item, uint32_t state)
 {
     const struct item *o = &j->items[item];
@@ -360,8 +360,8 @@ static bool goes_at_once(const struct judge *j, uint32_t state, const struct ite
     return (o->kind == OPERATION_GET || (o->kind == OPERATION_DEL && state == NIL)) && fits(j, state, o);
 }
 
-/* Finds in each class the answered item that goes first (point 5): which of them may be the next are [low, end), unless done.
- */
+/* Finds in each class the answered item that goes first (point 5): those that may be the next are [low, end), unless
+ * done. */
 static void find_first(struct judge *j, uint32_t low, uint32_t end)
 {
     for (uint32_t i = low; i < end; i++)
@@ -403,7 +403,7 @@ static void add_moves(struct judge *j, uint32_t low, uint32_t state)
 
 /* ---- The search ---- */
 
-/* Remembers the position; false: it has been there before. */
+/* Remembers the position. False: it was met before. */
 static bool remember(struct judge *j, uint32_t state)
 {
     size_t size = j->words + 1;
@@ -486,7 +486,7 @@ static enum verdict search(struct judge *j)
     return j->steps <= j->steps_max ? NOT_LINEARIZABLE : UNDECIDED;
 }
 
-/* ---- Taking a history in ---- */
+/* ---- Reading a history ---- */
 
 static bool is_unknown(const struct operation *o)
 {
@@ -506,7 +506,7 @@ static void add_item(struct judge *j, const struct operation *o)
     j->appends |= o->kind == OPERATION_APPEND;
 }
 
-/* Finds out who writes which word; false: words are not told apart. */
+/* Finds out which item writes which word. False: words are not told apart. */
 static bool find_writers(struct judge *j)
 {
     for (uint32_t i = 0; i < j->count; i++) {
@@ -522,8 +522,8 @@ static bool find_writers(struct judge *j)
     return !j->counts;
 }
 
-/* Takes an answer apart into words: a letter with digits behind it. What is no word that somebody writes is left out; no
- * state will be such an answer. */
+/* Takes an answer apart into words: a letter followed by digits. Words that no item writes are left out; no state will be
+ * such an answer. */
 static void find_tokens(struct judge *j, struct item *o)
 {
     o->tokens = j->token_count;
@@ -541,7 +541,7 @@ static void find_tokens(struct judge *j, struct item *o)
     }
 }
 
-/* True when some answer may show the word of `u`, where words are not told apart. */
+/* True when some answer may show the word of `u`, if words are not told apart. */
 static bool may_be_shown(const struct judge *j, const struct item *u)
 {
     for (uint32_t i = 0; i < j->known; i++) {
@@ -563,8 +563,8 @@ static void find_shown(struct judge *j)
         j->items[i].shown = j->items[i].writes && (j->counts || may_be_shown(j, &j->items[i]));
 }
 
-/* True when two items, both answered or both unknown, could change places wherever both may stand (point 5). Of words that no
- * answer shows the length alone tells; unless there is INCR, to which they could be numbers. */
+/* True when two items, both answered or both unknown, could change places wherever both may be (point 5). Of words that no
+ * answer shows, only the length counts; but with INCR, they could be numbers. */
 static bool alike(const struct item *a, const struct item *b)
 {
     if (a->writes != b->writes || a->shown || b->shown || a->len != b->len)
@@ -638,7 +638,7 @@ static void say(struct text *t, const char *format, ...)
         t->len = t->size - 1;
 }
 
-/* Any bytes, in quotes; long ones in part. */
+/* Any bytes, in quotes; only the beginning and end of long ones. */
 static void say_bytes(struct text *t, const void *bytes, size_t len)
 {
     say(t, "\"");
@@ -669,7 +669,7 @@ static void say_operation(struct text *t, const struct operation *o)
     say(t, "\n");
 }
 
-/* Shows where the search stood when it had placed most: what might have been next, and what of unknown outcome was left. */
+/* Shows the position where most had been placed: what might have been next, and which unknown operations were left. */
 static void explain(struct judge *j, char *why, size_t why_size)
 {
     struct text t = {.out = why, .size = why_size};

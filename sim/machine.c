@@ -8,12 +8,12 @@
 
 enum {
     MEMORY_BYTES_MAX = 256 << 20, /* of a component */
-    ROOM_MIN_US = 1000,           /* until there is room on a full disk */
+    ROOM_MIN_US = 1000,           /* at least so long until there is room on a full disk */
     ROOM_MAX_US = 5000000,
-    REPAIR_MIN_US = 500000, /* until somebody starts a node again whose disk failed */
+    REPAIR_MIN_US = 500000, /* at least so long until a node is restarted whose disk failed */
     REPAIR_MAX_US = 5000000,
-    OTHER_SETTINGS = 300000,    /* per million starts, in worlds in which they change */
-    OPENS_IN_THE_DARK = 150000, /* per million starts: power goes again meanwhile, if it does at all */
+    OTHER_SETTINGS = 300000,    /* per million starts, in worlds in which settings change */
+    OPENS_IN_THE_DARK = 150000, /* per million starts: power fails again meanwhile, if it fails at all */
 };
 
 static const char cluster_name[] = "simulated";
@@ -79,7 +79,7 @@ uint64_t machine_clock(const struct machine *m, uint64_t now)
     return m->offset + now + (uint64_t)((int64_t)now * m->drift / 1000000);
 }
 
-/* When, in the world's time, the clock shows `local`; never early. */
+/* The world's time at which the clock shows `local`; never early. */
 static uint64_t world_time(const struct machine *m, uint64_t now, uint64_t local)
 {
     uint64_t shown = machine_clock(m, now);
@@ -117,7 +117,7 @@ void machine_stop(struct machine *m, enum fault fault, uint64_t delay)
         clients_node_down(w->clients, m->id, w->now);
     }
     close_files(m);
-    bool over = m->ghost; /* it is not started again */
+    bool over = m->ghost; /* it is not restarted */
     m->state = over ? MACHINE_RETIRED : MACHINE_DOWN;
     m->restart_at = over ? UINT64_MAX : w->now + delay;
     m->arrival_at = m->wake_at = m->power_at = UINT64_MAX;
@@ -158,7 +158,7 @@ bool machine_listens(void *context, uint32_t node, const struct frame_origin *to
     struct machine *m = &w->machines[node], *sender = &w->machines[to->sender];
     char path[64];
     const enum peer_verdict verdict = data_folder_accept_peer(m->folder, to);
-    /* What a stalled reader gets late may be of the life before the copy, which had the same incarnation. */
+    /* What a stalled reader gets late may be from the life before the copy, which had the same incarnation. */
     const bool current = sender->state == MACHINE_UP && to->incarnation == sender->config.incarnation &&
                          to->nonce == data_folder_identity(sender->folder)->nonce;
     if (verdict == PEER_ACCEPTED && to->incarnation > sender->known[node]) {
@@ -178,12 +178,13 @@ bool machine_listens(void *context, uint32_t node, const struct frame_origin *to
     return verdict == PEER_ACCEPTED;
 }
 
-/* Who was never heard is believed whatever it says of itself, so nobody comes before it. */
+/* A node that was never heard is believed whatever it says about itself, so no life of it is too early. */
 bool machine_greeted(void *context, uint32_t node, const struct frame_origin *as)
 {
     struct world *w = context;
     struct machine *m = &w->machines[node];
-    const bool member = as->sender >= 1 && as->sender <= w->plan.nodes && as->sender != node; /* as network_admit asks */
+    /* the same condition as in network_admit */
+    const bool member = as->sender >= 1 && as->sender <= w->plan.nodes && as->sender != node;
     return member && data_folder_known_life(m->folder, as->sender) != 0 &&
            data_folder_accept_peer(m->folder, as) == PEER_ACCEPTED;
 }
@@ -226,7 +227,7 @@ static bool open_files(struct machine *m)
     return journal_front_open(&m->storage.front, &options, m->world->now, &m->problem);
 }
 
-/* How often the disk refused a call: such a start may be tried again. */
+/* How often the disk refused a call: after that, the start may be tried again. */
 static uint64_t refusals(const struct machine *m)
 {
     const uint64_t *fired = m->faults.fired;
@@ -240,7 +241,7 @@ static void not_opened(struct machine *m, bool disk_failed)
     if (disk_failed && m->ghost) {
         machine_retire(m); /* one boot more, and its life would have a number that others have heard */
     } else if (disk_failed) {
-        if (dice_chance(&m->dice, 500000)) /* else the machine stays up, and what was written stays in its memory */
+        if (dice_chance(&m->dice, 500000)) /* otherwise the machine stays up, and what was written stays in its memory */
             disk_sim_power_loss(m->disk);
         m->restart_at = w->now + dice_range(&m->dice, REPAIR_MIN_US, REPAIR_MAX_US);
     } else if (m->regoverned != 0 && m->problem.exit_code == EXIT_BAD_INPUT) { /* its operator looks at the file again */
@@ -258,7 +259,7 @@ static void not_opened(struct machine *m, bool disk_failed)
     }
 }
 
-/* What its operator has written into its file meanwhile. */
+/* Reads the file, which its operator may have changed. */
 static void read_file(struct machine *m)
 {
     const struct world *w = m->world;
@@ -336,8 +337,8 @@ void machine_begin(struct machine *m)
         checks_fail(w->checks, CHECK_TRAP, "node %u: %s", m->id, m->problem.text);
 }
 
-/* Everything that was ever durable must have come back. Where the disk was harmed, only the last group may be missing, since nobody can
- * tell that from a write that was torn; and a node that forgets must not go on. */
+/* Everything that was ever durable must have come back. If the disk was harmed, only the last group may be missing, because
+ * that looks like a torn write; and a node that forgets must not go on. */
 void machine_recovered(struct machine *m)
 {
     struct world *w = m->world;
@@ -347,7 +348,8 @@ void machine_recovered(struct machine *m)
     if (m->ghost)
         return;
     if (m->recovered_to >= s->durable_ever) {
-        s->durable_ever = m->recovered_to; /* also what a failed sync had left: it was written and synced once more (J10) */
+        /* including what a failed sync left, since it was written and synced once more (J10) */
+        s->durable_ever = m->recovered_to;
         checks_up(w->checks, m->id);
     } else if (disk_sim_damaged(m->disk) && m->recovered_to + 1 >= s->group_first) {
         w->result->cut_silently++;
@@ -412,7 +414,7 @@ void machine_flown(struct machine *m)
     struct world *w = m->world;
     const uint8_t flight = m->storage.flight;
     m->storage.flight = FLIGHT_NONE;
-    if (flight == FLIGHT_FAILED) { /* P14: final. Somebody looks after the machine and starts it again. */
+    if (flight == FLIGHT_FAILED) { /* P14: final. After a while the machine is repaired and restarted. */
         bool rebooted = dice_chance(&m->dice, 500000);
         machine_stop_process(w, m->id, FAULT_FAILED_SYNC, dice_range(&m->dice, REPAIR_MIN_US, REPAIR_MAX_US), rebooted);
         return;
@@ -426,7 +428,7 @@ void machine_flown(struct machine *m)
 struct turn {
     struct machine *m;
     uint64_t now, deadline;
-    enum { TURN_BROKEN, TURN_NOT_AUDITED, TURN_SOUND } state; /* how far it got */
+    enum { TURN_BROKEN, TURN_NOT_AUDITED, TURN_SOUND } state; /* how far the turn got */
 };
 
 static void native_turn(void *context)
@@ -441,7 +443,8 @@ static void native_turn(void *context)
     turn->state = TURN_SOUND;
 }
 
-/* A life that trapped is in no known state: it is not even freed. It is kept, so that a leak checker does not take it for forgotten. */
+/* A life that trapped is in an unknown state, so it is not even freed. It is kept, so that a leak checker does not report
+ * it. */
 static void abandon(struct machine *m)
 {
     static struct node_life **abandoned;
@@ -485,7 +488,7 @@ static void note_status(struct machine *m)
         machine_stop(m, FAULTS, dice_range(&m->dice, 1000, 500000));
 }
 
-/* What became of a process that stopped in the middle of a turn. */
+/* Decides what becomes of a process that stopped in the middle of a turn. */
 static void burnt(struct machine *m)
 {
     struct world *w = m->world;
@@ -510,8 +513,8 @@ static void burnt(struct machine *m)
     machine_stop_process(w, m->id, fault, delay, false);
 }
 
-/* The others did without this node or, where they could not be reached, it did not know any more whether it is with them: then its
- * operator starts it again. */
+/* The others went on without this node, or it could not reach them and no longer knew whether it agrees with them. Its
+ * operator restarts it. */
 static void diverged(struct machine *m)
 {
     struct world *w = m->world;
@@ -528,7 +531,7 @@ static void diverged(struct machine *m)
     }
 }
 
-/* A journal whose checksums are sound and whose marks are not reached. */
+/* The journal's checksums hold, but a RECORD_CHOSEN in it is not reached. */
 static void refuses(struct machine *m)
 {
     struct world *w = m->world;

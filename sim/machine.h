@@ -36,28 +36,28 @@ struct storage {
     struct journal_front_group *group; /* in flight */
     uint8_t flight;                    /* enum flight */
     uint64_t flying_until;
-    uint64_t durable_ever; /* in whichever life: what must come back */
-    uint64_t group_first;  /* the first lsn of the last durable group that held records */
+    uint64_t durable_ever; /* in any life: what must come back */
+    uint64_t group_first;  /* the first lsn of the last durable group that had records */
     uint64_t segments;
 };
 
 struct machine {
-    struct ports ports; /* first: the node's ports lead here */
+    struct ports ports; /* first, so that the node's ports lead here */
     struct world *world;
     uint32_t id;
     enum machine_state state;
     struct node_config config;
     struct host_settings host;
-    uint64_t regoverned; /* of which seed the governed settings in its file are (plan_regovern); 0: they are the cluster's */
+    uint64_t regoverned; /* the seed of the governed settings in its file (plan_regovern); 0: they are the cluster's */
     struct node_life *life;
     struct disk_sim *disk;
     struct data_folder *folder;
     struct storage storage;
-    struct serializer *observer; /* reads what leaves and arrives, for the checks */
+    struct serializer *observer; /* decodes what leaves and arrives, for the checks */
     struct faults faults;        /* of its disk */
     struct dice dice;
 
-    /* When what happens; UINT64_MAX: never. The world's time. */
+    /* Times of what happens next; UINT64_MAX: never. The world's time. */
     uint64_t arrival_at; /* of the next frame */
     uint64_t wake_at;
     uint64_t busy_until;
@@ -70,35 +70,35 @@ struct machine {
     int64_t drift;
     bool resumes; /* the next turn still has the time of `paused_at` */
 
-    uint64_t credit;        /* batches the node would take */
-    uint32_t leader;        /* that it heard of */
+    uint64_t credit;        /* batches that the node would take */
+    uint32_t leader;        /* the leader that it has heard of */
     uint8_t proposer_state; /* enum proposer_state, after its last turn */
     uint64_t executed;      /* the first slot that it has not executed, after its last turn */
-    bool recovered;         /* the node was given all that the journal held */
-    uint64_t recovered_to;  /* the last lsn of it */
-    bool stopping;          /* was asked to finish, and is stopped at `stop_until` in any case */
+    bool recovered;         /* the node was given all records of the journal */
+    uint64_t recovered_to;  /* their last lsn */
+    bool stopping;          /* it was asked to finish, and is stopped at `stop_until` in any case */
     uint64_t stop_until;
 
     bool power_fails;  /* while the next group is being written */
-    uint64_t power_at; /* then */
+    uint64_t power_at; /* at this time */
 
-    int64_t fuse; /* effects until it stops in the middle of a turn; negative: none is lit */
+    int64_t fuse; /* effects until it stops in the middle of a turn; negative: not lit */
     enum fault fuse_fault;
     bool dead;                       /* the fuse has burnt down in this turn */
-    bool garbage;                    /* its next turn also hands out bytes that mean nothing */
+    bool garbage;                    /* in its next turn it also hands out meaningless bytes */
     uint32_t storm;                  /* crashes that are still to come */
     uint32_t kept;                   /* the incarnation of which there is a copy of its disk; 0: none */
-    bool ghost;                      /* it runs on that copy: nobody must listen to it */
-    node_set refused_by;             /* who has refused to listen to the life that it is in */
+    bool ghost;                      /* it runs on that copy: no node must listen to it */
+    node_set refused_by;             /* nodes that have refused to listen to its current life */
     uint32_t known[NODE_ID_MAX + 1]; /* the newest incarnation that each other machine knows of it, durably */
-    uint64_t other_state; /* what its state's hash differs by, before slots from `other_from` on; 0: it does not differ */
+    uint64_t other_state;            /* the difference of its state's hash, before slots from `other_from` on; 0: none */
     uint64_t other_from;
     bool diverged;              /* it says that its state is not that of a majority */
     bool refuses;               /* it says that its journal is damaged */
-    struct serializer *alterer; /* writes messages again in which others hear of that state, or it of theirs */
+    struct serializer *alterer; /* rewrites messages in which others hear of that state, or it of theirs */
     struct outgoing *altered;
     size_t altered_capacity;
-    struct problem problem; /* the last thing it complained about */
+    struct problem problem; /* its last complaint */
 };
 
 /* What a node reaches outside (sim/machine_ports.c). */
@@ -108,7 +108,7 @@ extern const struct ports_operations machine_ports;
 void machine_init(struct machine *m, struct world *w, uint32_t id, const struct ports_operations *ports);
 void machine_close(struct machine *m);
 
-/* Opens folder and journal. When that is refused the machine stays down, or is retired where its disk was harmed. */
+/* Opens folder and journal. If that is refused, the machine stays down, or is retired if its disk was harmed. */
 void machine_start(struct machine *m);
 /* What it opened is durable: the node begins. */
 void machine_begin(struct machine *m);
@@ -116,20 +116,20 @@ void machine_begin(struct machine *m);
 void machine_turn(struct machine *m);
 /* The group in flight is durable, or has failed. */
 void machine_flown(struct machine *m);
-/* The node was given all records that the journal held. */
+/* The node was given all records of the journal. */
 void machine_recovered(struct machine *m);
-/* Ends the process of this node at once, because of `fault`; it starts again after `delay` microseconds. */
+/* Ends the process of this node at once, because of `fault`. It starts again after `delay` microseconds. */
 void machine_stop(struct machine *m, enum fault fault, uint64_t delay);
-/* Ends the process in which `node` runs, with all its nodes; it starts again `delay` microseconds later. With `power` its disks
- * lose what is not durable. */
+/* Ends the process in which `node` runs, with all its nodes; it starts again `delay` microseconds later. With `power` its
+ * disks lose what is not durable. */
 void machine_stop_process(struct world *w, uint32_t node, enum fault fault, uint64_t delay, bool power);
 /* It never comes back. */
 void machine_retire(struct machine *m);
-/* As struct network_sim_options has it; the context is the world. */
+/* As in struct network_sim_options; the context is the world. */
 bool machine_listens(void *context, uint32_t node, const struct frame_origin *to);
-/* The same of a stranger that greets in the name of a node: false, unless it says nothing but what is known of that one. */
+/* The same for a stranger that greets in the name of a node: false, unless it says only what is known of that node. */
 bool machine_greeted(void *context, uint32_t node, const struct frame_origin *as);
-/* So many others refuse to listen to it that it has to end. */
+/* So many others refuse to listen to it that it must end. */
 bool machine_expelled(const struct machine *m);
 
 /* When the machine wants a turn (not when something else happens to it). */

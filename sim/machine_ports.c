@@ -1,5 +1,5 @@
-/* What a simulated node reaches outside. Whatever leaves it passes the checks and the trace, effect by effect: a lit fuse may burn
- * down between any two of them, and from then on nothing of this turn happens any more. */
+/* The outside of a simulated node. All that leaves it passes the checks and the trace, effect by effect. A lit fuse may burn
+ * down between any two of them, and from then on nothing more happens in this turn. */
 #include "core/base/checksum.h"
 #include "core/base/memory.h"
 #include "core/base/message.h"
@@ -10,7 +10,7 @@
 
 static struct machine *of(struct ports *ports) { return (struct machine *)ports; }
 
-/* One more effect. False: the process is not there any more to make it. */
+/* One more effect. False: the process is no longer there to make it. */
 static bool lives(struct machine *m)
 {
     if (m->fuse >= 0 && m->fuse-- == 0)
@@ -25,7 +25,7 @@ static uint64_t packet_checksum(const struct packet *p, uint64_t seed)
 
 /* ---- network ---- */
 
-/* What a learner says of its state, as a node hears or says it whose own state differs: to the node it is the others that differ. */
+/* Alters what learners say about their states, for a node whose own state differs: to that node, the others differ. */
 static bool alter(struct machine *m, struct message *message)
 {
     if (m->other_state == 0 || message->kind != MESSAGE_PROGRESS || message->from < m->other_from)
@@ -34,7 +34,7 @@ static bool alter(struct machine *m, struct message *message)
     return true;
 }
 
-/* The same bodies as this node is to hear them. Those that are no messages are left out, as it would do itself. */
+/* The same bodies as this node must hear them. Those that are no messages are left out, as the node would do itself. */
 static struct packet_list altered(struct machine *m, const struct decoded *decoded)
 {
     m->altered = memory_reserve(m->altered, &m->altered_capacity, decoded->messages.len, sizeof *m->altered);
@@ -150,7 +150,7 @@ static void tell_leader(struct ports *ports, uint64_t node, uint64_t round)
     clients_leader(m->world->clients, m->id, m->leader);
 }
 
-/* The world looks for itself (note_status in sim/machine.c). */
+/* The world looks by itself (note_status in sim/machine.c). */
 static void take_status(struct ports *ports, const struct packet *status)
 {
     (void)ports;
@@ -169,7 +169,7 @@ static void check_record(struct machine *m, const struct packet *p,
         checks_fail(m->world->checks, CHECK_BOUNDS, "node %u: lsn %llu is no record", m->id, (unsigned long long)p->id);
 }
 
-/* A journal that cannot be read (any more) ends the process, as in the host. A sound one can be. */
+/* A journal that cannot be read (any more) ends the process, as in the host. A sound one can be read. */
 static struct packet_list stop_reading(struct machine *m, uint64_t refused)
 {
     if (!m->dead && m->faults.fired[FAULT_READ_ERROR] == refused && !disk_sim_damaged(m->disk))
@@ -240,7 +240,7 @@ static void log_text(struct ports *ports, uint32_t level, const char *text, size
 
 static uint64_t command(struct ports *ports) { return of(ports)->stopping ? CONTROL_STOP : CONTROL_RUN; }
 
-/* The trap that follows is what is judged; the reason was logged. */
+/* The trap that follows is judged; the reason was logged. */
 static void cannot_go_on(struct ports *ports, uint64_t code)
 {
     of(ports)->diverged = code == CONTROL_FAIL_DIVERGED;

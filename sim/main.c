@@ -26,7 +26,7 @@ struct sim {
 
 /* ---- options ---- */
 
-/* A list of faults, or of their subjects (network, disk, ...), with commas between. */
+/* A list of faults, or of their subjects (network, disk, ...), separated by commas. */
 static bool read_faults(const char *text, uint64_t *set)
 {
     *set = 0;
@@ -40,7 +40,7 @@ static bool read_faults(const char *text, uint64_t *set)
                 *set |= UINT64_C(1) << i;
         }
         if (*set == before && !(len == 4 && memcmp(at, "none", 4) == 0)) {
-            fprintf(stderr, "synod-sim: '%.*s' is no fault; every run of several seeds lists them\n", (int)len, at);
+            fprintf(stderr, "synod-sim: '%.*s' is not a fault; every run of several seeds lists them\n", (int)len, at);
             return false;
         }
         at += at[len] == ',' ? len + 1 : len;
@@ -133,11 +133,11 @@ static void print_failure(const struct world_result *r) { printf("FAILED %s: %s\
 
 static void print_result(const struct world_result *r)
 {
-    printf(
-        "trace %016llx, %llu events, %.1f s simulated, %llu operations (%llu refused, %llu of unknown outcome), %llu strikes\n",
-        (unsigned long long)r->trace_hash, (unsigned long long)r->events, (double)r->simulated_us / 1e6,
-        (unsigned long long)r->clients.executed, (unsigned long long)r->clients.refused,
-        (unsigned long long)r->clients.unknown, (unsigned long long)r->struck);
+    printf("trace %016llx, %llu events, %.1f s simulated, %llu operations (%llu refused, %llu of unknown outcome), "
+           "%llu strikes\n",
+           (unsigned long long)r->trace_hash, (unsigned long long)r->events, (double)r->simulated_us / 1e6,
+           (unsigned long long)r->clients.executed, (unsigned long long)r->clients.refused,
+           (unsigned long long)r->clients.unknown, (unsigned long long)r->struck);
 }
 
 static void show_failure(struct sim *s, struct world_options *w, struct world_result *r)
@@ -203,7 +203,7 @@ static int run_many(struct sim *s)
         return EXIT_OK;
     struct world_options w = s->campaign.world;
     w.plan.seed = result.failed_seed;
-    if (!result.died) { /* natively: the same events, whichever life it was */
+    if (!result.died) { /* natively: the events are the same as those of components */
         static struct world_result again;
         w.report = stdout;
         world_run(&w, &again);
@@ -244,22 +244,23 @@ int main(int argc, char **argv)
          .text = "no other faults than these (names or subjects; none)"},
         {"without", 0, OPTION_TEXT, .value = "LIST", .target = &s.without, .text = "none of these faults"},
         {"strikes", 0, OPTION_NUMBER, .value = "N", .target = &s.strikes, .max = UINT64_MAX,
-         .text = "faults struck at most (not those of single messages and disk calls)"},
+         .text = "most faults that the world starts (without those of single messages and disk calls)"},
         {"wasm", 0, OPTION_FLAG, .target = &s.wasm, .text = "run the components instead of native nodes"},
-        {"both", 0, OPTION_FLAG, .target = &s.both, .text = "run each seed in both lives: their traces must be equal"},
+        {"both", 0, OPTION_FLAG, .target = &s.both,
+         .text = "run each seed natively and as components: the traces must be equal"},
         {"trace", 0, OPTION_TEXT, .value = "FILE", .target = &s.trace_file, .text = "write every event (of one seed)"},
         {"history", 0, OPTION_TEXT, .value = "FILE", .target = &s.history_file,
-         .text = "write what clients did, a JSON object a line (of one seed)"},
+         .text = "write what clients did, one JSON object for each line (of one seed)"},
         {"explore", 0, OPTION_FLAG, .target = &s.explore,
          .text = "instead: every order of everything that can happen to a small cluster"},
         {"sweep", 0, OPTION_FLAG, .target = &s.sweep, .text = "instead: every damage to a small journal"},
         {"folder", 0, OPTION_TEXT, .value = "FOLDER", .target = &s.folder,
          .text = "with --sweep: the records of this node's journal"},
-        {"mutants", 0, OPTION_FLAG, .target = &s.mutants, .text = "instead: look for each mutant, until it is caught"},
+        {"mutants", 0, OPTION_FLAG, .target = &s.mutants, .text = "instead: hunt each mutant until it is caught"},
         {"sample", 0, OPTION_NUMBER, .value = "N", .target = &s.sample, .max = 1000,
          .text = "only so many mutants (0: all)"},
         {"rounds", 0, OPTION_NUMBER, .value = "N", .target = &s.rounds, .min = 1, .max = HUNT_ROUNDS_MAX,
-         .text = "hunts for each mutant; the median of the seeds they take is printed"},
+         .text = "hunts for each mutant; the median of their seeds is printed"},
         {"mutant", 0, OPTION_TEXT, .value = "NAME", .target = &s.mutant, .text = "switch this mutant on"},
         {"shrink", 0, OPTION_FLAG, .target = &s.shrink, .text = "make a failure smaller (of one seed)"},
     };

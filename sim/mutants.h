@@ -1,5 +1,6 @@
-/* Planted bugs (mutants/): what goes wrong in each, which rule that breaks or who had such a fault, and which checks must catch it. A
- * mutant that no check catches says that the simulator would miss such a bug. Only the build of the preset `mutants` has any. */
+/* Planted bugs (mutants/): what goes wrong in each, which rule that breaks or which system had it, and which checks must
+ * catch it. If no check catches a mutant, the simulator would miss such a bug. Only the build of the preset `mutants` has
+ * any. */
 #ifndef SYNOD_SIM_MUTANTS_H
 #define SYNOD_SIM_MUTANTS_H
 
@@ -8,9 +9,9 @@
 #include "sim/checks.h"
 
 struct mutant_kind {
-    const char *name;   /* as --mutant takes it */
-    const char *what;   /* goes wrong */
-    const char *breaks; /* which rule (docs/rules.md), or who had it */
+    const char *name;   /* as given to --mutant */
+    const char *what;   /* what goes wrong */
+    const char *breaks; /* which rule (docs/rules.md), or which system had it */
     uint32_t checks;    /* bit set of enum check: one of these must catch it */
     const char *needs;  /* what must happen for it to show; "": nothing in particular */
 };
@@ -19,10 +20,10 @@ struct mutant_kind {
 const struct mutant_kind *mutant_kind(uint32_t mutant);
 uint32_t mutants_count(void);
 
-/* 0 when none has this name. */
+/* 0 when no mutant has this name. */
 uint32_t mutant_find(const char *name);
 
-/* Switches this one on and all others off, for the whole process; 0: all are off. */
+/* Switches this one on and all others off, for the whole process. 0: all are off. */
 void mutant_choose(uint32_t mutant);
 
 #endif

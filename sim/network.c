@@ -1,29 +1,29 @@
 /* How the simulated network works.
  *
- * A *stream* leads from one node to another, and is one TCP connection after the other (io/dialer.c makes them). A
- * frame is encoded once, and is under way to each of its receivers as a *flight*; flights share the frame's bytes. The
- * flights to a node are a binary heap, ordered by arrival and then by the order in which they were sent.
+ * A *stream* leads from one node to another, and is a sequence of TCP connections (io/dialer.c makes them). A frame is
+ * encoded once, and is on its way to each of its receivers as a *flight*; flights share the frame's bytes. The flights to a
+ * node are a binary heap, ordered by arrival and then by the order in which they were sent.
  *
- *   1. Order. No frame of a stream arrives before an earlier one, since none arrives before the stream's `floor`. What is
- *      sent on a stream at one moment travels together, as what is written at once does. A frame that REORDER strikes is
- *      outside of that order: it neither waits for others nor lets others wait.
- *   2. Connections of a stream are numbered. Those up to `ended` are dead, and with them all flights that they carry: a
- *      flight is dropped when it gets to the top of its heap (`settle`), so that ending a connection costs nothing. Of the
- *      others the last one is in use. Those in between belong to earlier lives of the sender, whose machine still sends
- *      what they have written; they end when the receiver, having heard a later life, refuses what they bring.
- *   3. A stream whose connection is not made yet (`up_at`) loses what is sent, as the host drops it, and so does one that
- *      carries as many bytes as its queue may hold: the protocol sends again.
- *   4. A cut that ends before the host gives up (UNACKNOWLEDGED_MAX_US) does not end a connection: TCP sends again, and
- *      what would have arrived in the meantime arrives at the end of the cut. A longer cut ends the connection, and the
- *      next one is made some time after it.
+ *   1. Order. No frame of a stream arrives before an earlier one, because none arrives before the stream's `floor`. What is
+ *      sent on a stream at the same moment travels together, as what is written at once does. A reordered frame is outside
+ *      of that order: it neither waits for others nor makes others wait.
+ *   2. Connections of a stream are numbered. Those up to `ended` are dead, and so are all flights that they carry: a flight
+ *      is dropped when it gets to the top of its heap (drop_dead), so that ending a connection costs nothing. Of the others,
+ *      the last one is in use. Those in between belong to earlier lives of the sender; its machine still sends what they
+ *      have written. They end when the receiver has heard a later life and refuses what they bring.
+ *   3. A stream loses what is sent while its connection is not made yet (`up_at`), as the host drops it; and also while it
+ *      carries as many bytes as its queue may have: the protocol sends again.
+ *   4. A cut that ends before the host gives up (UNACKNOWLEDGED_MAX_US) does not end a connection: TCP sends again, and what
+ *      would have arrived in the meantime arrives at the end of the cut. A longer cut ends the connection, and the next one
+ *      is made some time after it.
  *   5. RESET ends the connection in the middle of a frame: the receiver gets its first bytes, which must not pass for a
  *      frame.
- *   6. REPLAY puts a copy of a frame outside all connections, as if it were a datagram: it arrives 1 to 30 s later at
- *      whoever is there then, unless a cut lies between. The receiver does not ask which life sent it.
+ *   6. REPLAY puts a copy of a frame outside all connections, as if it were a datagram. It arrives 1 to 30 s later at the
+ *      life that is there then, unless there is a cut in between. The receiver does not ask which life sent it.
  *
- * The top of every heap is therefore always a flight that will arrive, and when the next one does costs nothing to say. A
- * receiver checks frames as io/tcp_link.c does, but the body's checksum only once for all receivers, as nobody can
- * change the bytes in between. It gets copies of the bodies, to read and to write. */
+ * So the top of every heap is always a flight that will arrive, and the time of the next arrival costs nothing to find. A
+ * receiver checks frames as io/tcp_link.c does, but it checks a body's checksum only once for all receivers, because nothing
+ * changes the bytes in between. It gets copies of the bodies, to read and to write. */
 #include "sim/network.h"
 #include "io/inbox.h"
 
@@ -32,10 +32,10 @@
 
 enum {
     DELAY_MAX_US = 300000,
-    STRAY_MAX_US = 100000, /* how much later a frame may come that REORDER strikes */
+    STRAY_MAX_US = 100000, /* how much later a reordered frame may come */
     REPLAY_MIN_US = 1000000,
     REPLAY_MAX_US = 30000000,
-    RESET_MIN_US = 1000, /* until there is another connection */
+    RESET_MIN_US = 1000, /* until there is another connection, at least */
     RESET_MAX_US = 200000,
     UNACKNOWLEDGED_MAX_US = 5000000, /* as in io/dialer.c */
     RETRY_MAX_US = 1250000,          /* the longest time between two dials there */
@@ -53,15 +53,15 @@ struct frame {
 enum carrier {
     ON_CONNECTION,
     OUTSIDE,  /* of all connections: a replay */
-    STRANGER, /* who greets in the name of `from` on a connection of its own, which is not heard of any more */
+    STRANGER, /* of a stranger that greets in the name of `from`, on a connection of its own that is not heard again */
 };
 
-/* A frame under way to one receiver. */
+/* A frame on its way to one receiver. */
 struct flight {
     uint64_t arrival;
     uint64_t sequence; /* of all flights */
     struct frame *frame;
-    size_t available;    /* bytes that arrive: fewer than the frame has when a reset cuts it */
+    size_t available;    /* bytes that arrive: fewer than the frame has if a reset cuts it */
     uint32_t connection; /* of the stream from `from` */
     uint8_t from;
     uint8_t carrier; /* enum carrier */
@@ -70,11 +70,11 @@ struct flight {
 struct stream {
     uint64_t up_at;                /* when its connection is made */
     uint64_t floor;                /* nothing arrives before this */
-    uint64_t bytes;                /* under way on the connection */
+    uint64_t bytes;                /* on their way on the connection */
     uint64_t burst_at, latency;    /* what is sent at this time takes so long */
-    uint64_t cut_since, cut_until; /* nothing gets through in between */
+    uint64_t cut_since, cut_until; /* nothing gets through between these times */
     uint32_t connection;           /* the one in use */
-    uint32_t ended;                /* this connection and those before it are dead */
+    uint32_t ended;                /* this connection and earlier ones are dead */
     uint32_t heard;                /* the highest incarnation of the sender that the receiver has heard */
 };
 
@@ -83,16 +83,16 @@ struct member {
     uint64_t stalled_until;
     struct frame_origin origin;
     uint32_t latest;        /* of its incarnations */
-    bool copy;              /* it is in no later one: it runs on a copy of its disk */
+    bool copy;              /* it runs on a copy of its disk, and no later incarnation is on the true disk */
     struct flight *flights; /* to it: a heap */
     size_t count, capacity;
-    struct inbox inbox; /* of its own: what it was given stays until it asks again */
+    struct inbox inbox; /* what the node was given stays valid until it asks again */
 };
 
 struct network_sim {
     struct network_sim_options options;
     uint64_t cluster;
-    uint64_t now; /* the latest time that was heard of */
+    uint64_t now; /* the latest time that was told */
     uint64_t sequence;
     node_set all;
     bool healed;
@@ -174,7 +174,7 @@ static void sift_down(struct member *m, size_t i, struct flight f)
     m->flights[i] = f;
 }
 
-/* The flight has a reference to its frame from here on. */
+/* Takes over a reference to the flight's frame. */
 static void push(struct network_sim *n, uint32_t to, struct flight f)
 {
     struct member *m = &n->members[to];
@@ -184,7 +184,7 @@ static void push(struct network_sim *n, uint32_t to, struct flight f)
     sift_up(m, m->count++, f);
 }
 
-/* The caller has the flight's reference then. */
+/* Gives the flight's reference to the caller. */
 static struct flight pop(struct member *m)
 {
     struct flight top = m->flights[0];
@@ -200,8 +200,8 @@ static void lose_top(struct network_sim *n, struct member *m)
     n->statistics.lost++;
 }
 
-/* Brings a flight that will arrive to the top. */
-static void settle(struct network_sim *n, uint32_t to)
+/* Drops dead flights from the top, so that one is there that will arrive. */
+static void drop_dead(struct network_sim *n, uint32_t to)
 {
     struct member *m = &n->members[to];
     while (m->count > 0 && m->flights[0].carrier == ON_CONNECTION &&
@@ -209,7 +209,8 @@ static void settle(struct network_sim *n, uint32_t to)
         lose_top(n, m);
 }
 
-/* What would arrive before `until` arrives then; replays are lost. Looks at all that is under way to `to`: cuts are rare. */
+/* What would arrive before `until` arrives then; replays are lost. Looks at all that is on its way to `to`: cuts are
+ * rare. */
 static void hold(struct network_sim *n, uint32_t from, uint32_t to, uint64_t until)
 {
     struct member *m = &n->members[to];
@@ -237,7 +238,7 @@ static uint64_t one_way(struct network_sim *n)
     return n->options.latency_us + dice_roll(&n->timing, n->options.latency_spread_us + 1);
 }
 
-/* The next connection of a stream; the one before it is not dead yet. No connection is made during a cut. */
+/* Makes the next connection of a stream; the one before it is not dead yet. No connection is made during a cut. */
 static void connect_stream(struct stream *s, uint64_t up_at)
 {
     s->connection++;
@@ -247,16 +248,16 @@ static void connect_stream(struct stream *s, uint64_t up_at)
     s->burst_at = UINT64_MAX;
 }
 
-/* Connections of a stream end, all that there are, and with them what is under way. */
+/* Ends all connections of a stream, and loses what is on its way there. */
 static void disconnect_stream(struct network_sim *n, uint32_t from, uint32_t to, uint64_t up_at)
 {
     struct stream *s = stream_of(n, from, to);
     s->ended = s->connection;
     connect_stream(s, up_at);
-    settle(n, to);
+    drop_dead(n, to);
 }
 
-/* The receiver ends the connection that a flight came on. */
+/* The receiver ends the connection on which a flight came. */
 static void hang_up(struct network_sim *n, const struct flight *f, uint32_t to)
 {
     struct stream *s = stream_of(n, f->from, to);
@@ -266,7 +267,7 @@ static void hang_up(struct network_sim *n, const struct flight *f, uint32_t to)
         s->ended = f->connection;
 }
 
-/* The first that is said on a connection, so that whoever begins anew is known for it at once. */
+/* Sends the first frame of a connection, so that a node that begins a life is recognized at once. */
 static void greet(struct network_sim *n, uint32_t from, uint32_t to, struct frame *greeting, uint64_t arrival)
 {
     struct stream *s = stream_of(n, from, to);
@@ -288,8 +289,8 @@ void network_sim_start(struct network_sim *n, uint32_t node, uint32_t incarnatio
     invariant(node_set_has(n->all, node) && !m->up);
     advance(n, now);
     while (m->count > 0 && m->flights[0].arrival <= now)
-        lose_top(n, m); /* replays and greetings, while nobody was there */
-    settle(n, node);
+        lose_top(n, m); /* replays and greetings, while the node was down */
+    drop_dead(n, node);
     m->up = true;
     m->origin.incarnation = incarnation;
     m->origin.nonce = nonce;
@@ -300,7 +301,7 @@ void network_sim_start(struct network_sim *n, uint32_t node, uint32_t incarnatio
     for (node_set others = n->all & ~node_set_of(node); others != 0; others &= others - 1) {
         uint32_t other = node_set_first(others);
         struct stream *out = stream_of(n, node, other), *in = stream_of(n, other, node);
-        /* It dials the others; they dial it when they hear it, or find it by themselves. */
+        /* The node dials the others. They dial it when they hear it, or find it by themselves. */
         connect_stream(out, later(now, out->cut_until) + one_way(n) + one_way(n));
         uint64_t greeted = out->up_at + one_way(n), tried = now + dice_roll(&n->timing, RETRY_MAX_US);
         uint64_t dialled = later(greeted < tried ? greeted : tried, in->cut_until);
@@ -326,7 +327,7 @@ void network_sim_stop(struct network_sim *n, uint32_t node, bool flush)
 
 /* ---- sending ---- */
 
-/* A frame that is out of order is late, so that others overtake it, or is not, so that it may overtake others. */
+/* A reordered frame is late, so that others overtake it; or it is not, so that it may overtake others. */
 static uint64_t stray(struct network_sim *n)
 {
     struct dice *d = &n->fault_dice[FAULT_REORDER];
@@ -366,7 +367,7 @@ static bool enqueue(struct network_sim *n, uint32_t from, uint32_t to, struct fr
     return true;
 }
 
-/* Point 5. The frame's part comes on a connection of its own, so that it alone is left of the one that ends. */
+/* Point 5. The frame's part comes on a connection of its own, because only that is left of the one that ends. */
 static void reset(struct network_sim *n, uint32_t from, uint32_t to, struct frame *frame, uint64_t now)
 {
     struct dice *d = &n->fault_dice[FAULT_RESET];
@@ -381,7 +382,7 @@ static void reset(struct network_sim *n, uint32_t from, uint32_t to, struct fram
     connect_stream(s, now + dice_range(d, RESET_MIN_US, RESET_MAX_US));
 }
 
-/* A life that runs on an old disk: a replay would get around those who refuse to hear it. */
+/* A life that runs on an old disk. A replay would bypass nodes that refuse to hear it. */
 static bool is_ghost(const struct member *m) { return m->copy; }
 
 static void replay(struct network_sim *n, uint32_t from, uint32_t to, struct frame *frame, uint64_t now)
@@ -411,7 +412,7 @@ static void transmit(struct network_sim *n, uint32_t from, uint32_t to, struct f
         if (!is_ghost(&n->members[from]) && strikes(n, FAULT_REPLAY))
             replay(n, from, to, frame, now);
     }
-    settle(n, to);
+    drop_dead(n, to);
 }
 
 void network_sim_send(struct network_sim *n, uint32_t node, const struct packet *bodies, size_t count, uint64_t now)
@@ -441,7 +442,7 @@ uint64_t network_sim_next(const struct network_sim *n, uint32_t node)
 
 enum judgement { SOUND, BROKEN, EARLIER_LIFE };
 
-/* What the host would say of these bytes (io/tcp_link.c, network_admit). */
+/* The host's judgement of these bytes (io/tcp_link.c, network_admit). */
 static enum judgement judge(struct network_sim *n, uint32_t node, struct stream *s, const struct flight *f,
                             struct frame_header *header)
 {
@@ -478,9 +479,9 @@ static void arrive(struct network_sim *n, uint32_t node, const struct flight *f)
     switch (judge(n, node, s, f, &header)) {
     case SOUND:
         n->statistics.frames_received++;
-        if (header.len > 0) /* else it is a greeting */
+        if (header.len > 0) /* otherwise it is a greeting */
             inbox_add(inbox, header.origin.sender, f->frame->words + FRAME_HEADER_WORDS, header.len);
-        if (f->carrier == STRANGER) /* taken for the node, which has one connection only */
+        if (f->carrier == STRANGER) /* it is taken for the node, which has only one connection */
             disconnect_stream(n, f->from, node, n->now + dice_roll(&n->timing, RETRY_MAX_US));
         return;
     case EARLIER_LIFE:
@@ -500,7 +501,7 @@ struct packet_list network_sim_receive(struct network_sim *n, uint32_t node, uin
         struct flight f = pop(&n->members[node]);
         arrive(n, node, &f);
         frame_release(f.frame);
-        settle(n, node);
+        drop_dead(n, node);
     }
     return inbox_take(&n->members[node].inbox);
 }
@@ -522,7 +523,7 @@ static void cut_stream(struct network_sim *n, uint32_t from, uint32_t to, uint64
         s->up_at = later(up_at, retried);
     s->floor = later(s->floor, s->cut_until);
     hold(n, from, to, s->cut_until);
-    settle(n, to);
+    drop_dead(n, to);
 }
 
 void network_sim_cut(struct network_sim *n, node_set from, node_set to, uint64_t until)
@@ -605,7 +606,7 @@ static void push_outside(struct network_sim *n, uint32_t from, uint32_t to, cons
     push(n, to,
          (struct flight){
              .arrival = arrival, .frame = frame, .available = frame->size, .from = (uint8_t)from, .carrier = OUTSIDE});
-    settle(n, to);
+    drop_dead(n, to);
     frame_release(frame);
 }
 
@@ -634,7 +635,7 @@ void network_sim_greet(struct network_sim *n, uint32_t to, const struct frame_or
                          .available = frame->size,
                          .from = (uint8_t)(as->sender <= n->options.nodes ? as->sender : 0),
                          .carrier = STRANGER});
-    settle(n, to);
+    drop_dead(n, to);
     frame_release(frame);
 }
 

@@ -12,11 +12,11 @@ const char *const deployment_names[DEPLOYMENTS + 1] = {"any", "coordinator", "st
 
 enum { MILLISECOND = 1000, SECOND = 1000 * MILLISECOND, MANY = 6 };
 
-/* How many of the limits are as they ship, per million. */
+/* How many of the limits have standard values, per million. */
 enum { STANDARD = 700000 };
 
-/* Dice of their own, so that what is added does not move what else a seed decides; how often nodes handle one message at a time; and how
- * often a kind of faults is on that has such dice. */
+/* Dice of their own, so that additions do not change what else a seed decides; how often nodes handle one message at a time;
+ * and how often a kind of faults with such dice is on. */
 enum {
     HANDLING_STREAM = 2,
     ONE_AT_A_TIME = 40000,
@@ -29,15 +29,15 @@ enum {
     QUIET = 80000
 };
 
-/* Bytes that the state may take, and how often that is so little that clients hear of it. */
+/* Bytes that the state may take, and how often that is so little that clients notice. */
 enum { STATE_BYTES = 64 << 20, SMALL_STATES = 150000 };
 
-/* How often a fault happens in worlds in which it is on: per million opportunities. One that the world strikes (sim/strikes.c) has an
- * opportunity every 20 ms, the others with each message or call. */
+/* How often a fault happens in worlds in which it is on: per million opportunities. One that the world starts
+ * (sim/strikes.c) has an opportunity every 20 ms, the others at each message or call. */
 static const struct {
     uint32_t from, to;
     bool struck;
-    uint32_t stream; /* of dice; 0: the plan's */
+    uint32_t stream; /* number of its dice; 0: the plan's */
 } rates[FAULTS] = {
     [FAULT_DROP] = {100, 100000, false, 0},
     [FAULT_DELAY] = {100, 30000, false, 0},
@@ -107,7 +107,7 @@ static node_set nodes_between(uint32_t from, uint32_t to)
     return set;
 }
 
-/* Who is what, and which nodes share a process. */
+/* The roles, and which nodes share a process. */
 static void draw_members(struct plan *p, struct dice *d)
 {
     struct node_config *c = &p->config;
@@ -133,7 +133,7 @@ static void draw_members(struct plan *p, struct dice *d)
         p->process[i] = p->deployment == DEPLOYMENT_SHARED ? (i - 1) % 3 + 1 : i;
 }
 
-/* Majorities mostly; else any two sizes whose quorums meet. */
+/* Mostly majorities; otherwise any two sizes whose quorums meet. */
 static void draw_quorums(struct plan *p, struct dice *d)
 {
     uint32_t n = node_set_count(p->config.acceptors), majority = n / 2 + 1;
@@ -144,7 +144,7 @@ static void draw_quorums(struct plan *p, struct dice *d)
     }
 }
 
-/* A bound of a node's own making: the standard one, or one that is soon reached. */
+/* A limit of a node: the standard one, or one that is soon reached. */
 static uint32_t draw_limit(struct dice *d, uint32_t least, uint32_t most)
 {
     return dice_chance(d, STANDARD) ? 0 : plan_rate(d, least, most);
@@ -177,7 +177,7 @@ static void draw_host(struct host_settings *h, struct dice *d)
     h->scan_bytes = draw_limit(d, 1, 64 << 10);
 }
 
-/* What may differ from one life of a node to the next. */
+/* Draws what may differ from one life of a node to the next. */
 static void reconfigure(struct node_config *c, struct dice *d)
 {
     static const uint32_t chunks[] = {4096, 16 << 10, 64 << 10, 256 << 10};
@@ -210,14 +210,13 @@ static void draw_settings(struct plan *p, struct dice *d)
     c->learners_send_executed = dice_chance(d, 300000);
     c->durability = DURABILITY_FSYNC;
     c->state_bytes_max = STATE_BYTES;
-    c->bytes_in_flight_max = UINT64_C(64) << 10
-                                          << 2 * dice_roll(d, 3); /* the least that a configuration may say, and more */
+    c->bytes_in_flight_max = UINT64_C(64) << 10 << 2 * dice_roll(d, 3); /* the least that a configuration may say, or more */
     reconfigure(c, d);
     p->turn_us = plan_rate(d, 10, 500);
     draw_host(&p->host, d);
 }
 
-/* About 120 to 250 operations a second while there is a leader, now and then more. */
+/* About 120 to 250 operations a second while there is a leader, sometimes more. */
 static void draw_clients(struct plan *p, struct dice *d)
 {
     uint32_t count = (uint32_t)dice_range(d, 3, 12), pipeline = (uint32_t)dice_range(d, 8, 40);
@@ -242,7 +241,7 @@ static void draw_clients(struct plan *p, struct dice *d)
     p->host.batch_commands_max = p->clients.batch_commands_max;
 }
 
-/* The plan as an operator would have to write it down. A batch of clients opens with a command of its own. */
+/* The plan as an operator would have to write it down. A batch of clients begins with a command of its own. */
 static struct config settings_of(const struct plan *p, const struct node_config *node)
 {
     struct config c = {0};
@@ -256,7 +255,7 @@ static struct config settings_of(const struct plan *p, const struct node_config 
     return c;
 }
 
-/* What the state machine's clients may be refused by: the same on all nodes, in all lives. */
+/* What decides about refusals of the state machine: the same on all nodes, in all lives. */
 static void draw_governed(struct plan *p)
 {
     const struct config settings = settings_of(p, &p->config);
@@ -325,7 +324,7 @@ void plan_govern(const struct plan *p, struct node_config *node)
     node->state_bytes_max = c->state_bytes_max;
 }
 
-/* Any two quorums that meet, among the acceptors that there are. */
+/* Any two quorums that meet, among the acceptors. */
 static void redraw_quorums(struct node_config *c, struct dice *d)
 {
     const uint32_t n = node_set_count(c->acceptors);
@@ -333,7 +332,7 @@ static void redraw_quorums(struct node_config *c, struct dice *d)
     c->phase2_quorum = (uint32_t)dice_range(d, n + 1 - c->phase1_quorum, n);
 }
 
-/* The file lacks a node, another one than `c->node`. */
+/* Leaves one node out of the file, but not `c->node`. */
 static void leave_one_out(struct node_config *c, struct dice *d)
 {
     const node_set all = c->proposers & c->acceptors & c->learners & ~node_set_of(c->node);
@@ -388,7 +387,7 @@ static void draw_network(struct plan *p, struct dice *d)
         .latency_us = dice_range(d, 20, 200),
         .latency_spread_us = plan_rate(d, 20, 5000),
     };
-    /* As small as all else allows, now and then. */
+    /* Sometimes as small as all else allows. */
     const struct config c = settings_of(p, &p->config);
     uint64_t frame = config_frame_bytes_min(&c), least = UINT64_C(256) << 10;
     p->frame_bytes_max = (uint32_t)(frame > least ? frame : least);
@@ -397,8 +396,8 @@ static void draw_network(struct plan *p, struct dice *d)
     p->network.queue_bytes_max = dice_chance(d, 800000) ? UINT64_C(64) << 20 : p->frame_bytes_max;
 }
 
-/* A third of all kinds on average; in some worlds none, in some nearly all. The more there are, the rarer is each: a cluster that is
- * always down shows nothing. */
+/* A third of all kinds on average; in some worlds none, in some nearly all. The more kinds there are, the rarer each is: a
+ * cluster that is always down shows nothing. */
 static void draw_faults(struct plan *p, struct dice *d, uint64_t allowed)
 {
     static const uint32_t often[] = {0, 100000, 300000, 300000, 500000, 900000};
@@ -411,7 +410,7 @@ static void draw_faults(struct plan *p, struct dice *d, uint64_t allowed)
         on += wanted;
         p->rate[i] = wanted ? rate : 0;
     }
-    for (uint32_t i = FAULT_TORN_WRITE; i <= FAULT_LOST_RENAME; i++) { /* what a loss of power does more than lose writes */
+    for (uint32_t i = FAULT_TORN_WRITE; i <= FAULT_LOST_RENAME; i++) { /* what a loss of power does beyond losing writes */
         bool of_power = i == FAULT_TORN_WRITE || i == FAULT_REORDERED_WRITES || i == FAULT_LOST_RENAME;
         if (of_power && p->rate[FAULT_LOST_WRITES] > 0 && dice_chance(d, 800000))
             p->rate[i] = rates[i].to;
@@ -433,7 +432,7 @@ static void draw_added_faults(struct plan *p, uint64_t allowed)
     }
 }
 
-/* In some worlds nothing happens but that processes end and pause, and clocks are wrong: there LivenessGap judges. */
+/* In some worlds only processes end and pause, and clocks are wrong: there LivenessGap judges. */
 static void draw_quiet_world(struct plan *p, uint64_t allowed)
 {
     struct dice d = dice_new(p->seed, QUIET_STREAM);
@@ -454,7 +453,7 @@ static bool lives_without(const struct node_config *c, node_set gone)
            node_set_count(c->learners & ~gone) > learners / 2;
 }
 
-/* The nodes whose disks may come to harm: whole processes, as many as the cluster can do without. */
+/* The nodes whose disks may be harmed: whole processes, as many as the cluster can do without. */
 static void draw_fragile(struct plan *p, struct dice *d)
 {
     p->fragile_return = dice_chance(d, 500000);

@@ -4,8 +4,8 @@
 #include "core/base/memory.h"
 #include "core/formats/batch.h"
 
-/* Of the room for a batch's replies, a quarter is shared out evenly, to each command as much as small replies need; what is left is for
- * the larger ones, in order. */
+/* A quarter of the room for a batch's replies is shared evenly: each command gets as much as small replies need. The rest is
+ * for larger ones, in order. */
 enum { SHARED_PART = 4, SMALL_MOST = 1024 };
 
 struct reference {

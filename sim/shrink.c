@@ -8,7 +8,7 @@ struct search {
     uint32_t runs, runs_max;
 };
 
-/* Runs `candidate`; when it fails as the best one does, it is the best one now. */
+/* Runs `candidate`. If it fails as the best one does, it becomes the best one. */
 static bool fails(struct search *s, const struct world_options *candidate)
 {
     if (s->runs == s->runs_max)
@@ -35,8 +35,8 @@ static void without_each_fault(struct search *s)
     }
 }
 
-/* The least number in [0, high] with which it still fails, where `set` puts the number into the options; as if failing were monotone,
- * which it is not quite. */
+/* The least number in [0, high] with which it still fails; `set` puts the number into the options. It assumes that failing
+ * is monotone, which is nearly true. */
 static void bisect(struct search *s, uint64_t high, void (*set)(struct world_options *options, uint64_t number))
 {
     uint64_t low = 0;

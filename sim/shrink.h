@@ -4,8 +4,8 @@
 
 #include "sim/world.h"
 
-/* `options` is a world that fails (files in it are not used), and becomes the smallest one found that does; `result` its failure. Runs
- * at most `runs_max` worlds. Returns how many it ran. */
+/* `options` is a world that fails (its files are not used), and becomes the smallest failing one that was found; `result` is
+ * its failure. Runs at most `runs_max` worlds. Returns how many it ran. */
 uint32_t shrink(struct world_options *options, struct world_result *result, uint32_t runs_max);
 
 #endif

@@ -1,11 +1,11 @@
-/* The faults that the world strikes (those of single messages and disk calls are rolled where they happen: sim/network.h,
- * sim/disk.h). Leaders are the more interesting victims. */
+/* The faults that the world starts. (Those of single messages and disk calls are rolled where they happen: sim/network.h,
+ * sim/disk.h.) Leaders are chosen more often. */
 #include "core/base/assert.h"
 #include "sim/world.h"
 
 enum { MILLISECOND = 1000, SECOND = 1000 * MILLISECOND, DRIFT_MAX = 50000 /* per million */ };
 
-/* ---- whom ---- */
+/* ---- the victim ---- */
 
 static struct machine *any_leader(struct world *w)
 {
@@ -24,7 +24,7 @@ static struct machine *victim(struct world *w)
     return m->state == MACHINE_UP ? m : NULL;
 }
 
-/* One whose disk may come to harm, and has not yet. */
+/* One whose disk may be harmed, and has not been yet. */
 static struct machine *fragile_victim(struct world *w)
 {
     node_set candidates = w->plan.fragile;
@@ -53,7 +53,7 @@ static bool cut_one_way(struct world *w, struct machine *m)
     return others != 0;
 }
 
-/* Two groups; those of `both` reach either. */
+/* Cuts two groups from each other; nodes of `both` reach either. */
 static bool cut(struct world *w, node_set left, node_set both, uint64_t until)
 {
     node_set right = ((UINT64_C(2) << w->plan.nodes) - 2) & ~left & ~both;
@@ -65,7 +65,7 @@ static bool cut(struct world *w, node_set left, node_set both, uint64_t until)
     return true;
 }
 
-/* Mostly around a leader, and mostly what learners say of their progress passes: that is what a leader goes by. */
+/* Mostly around a leader; and mostly what learners say of their progress passes, because a leader depends on that. */
 static bool sieve(struct world *w, struct machine *m)
 {
     node_set left = dice_chance(&w->dice, 700000) ? node_set_of(m->id) : some_nodes(w) | node_set_of(m->id);
@@ -106,7 +106,7 @@ static void lose_power(struct world *w, struct machine *m)
         machine_stop_process(w, i, FAULT_LOST_WRITES, dice_range(&w->dice, MILLISECOND, SECOND), true);
 }
 
-/* Every other node knows this life of it, or a later one: durably, so that it does not matter whether it is up. */
+/* Every other node knows this life of it, or a later one: durably, so it does not matter whether they are up. */
 static bool known_to_all(const struct world *w, const struct machine *m, uint32_t incarnation)
 {
     for (uint32_t i = 1; i <= w->plan.nodes; i++) {
@@ -117,7 +117,8 @@ static bool known_to_all(const struct world *w, const struct machine *m, uint32_
     return true;
 }
 
-/* What it promised since is forgotten. Those who know its later life do not listen to it. */
+/* Brings back an old copy of its disk, so that what it promised since is forgotten. Nodes that know its later life do not
+ * listen to it. */
 static void make_ghost(struct world *w, struct machine *m)
 {
     bool back = disk_sim_put_back(m->disk);
@@ -126,7 +127,7 @@ static void make_ghost(struct world *w, struct machine *m)
     checks_retired(w->checks, m->id);
 }
 
-/* Of two such nodes some have the same state. */
+/* Whether it has become a node with a different state. Of two such nodes some have the same state. */
 static bool differ(struct world *w, struct machine *m)
 {
     if (!node_set_has(w->plan.config.learners, m->id) || m->other_state != 0)
@@ -161,7 +162,7 @@ static bool harm(struct world *w, enum fault fault)
     return true;
 }
 
-/* A node whose disk has come to harm unnoticed is started again some time. */
+/* Restarts a node some time after its disk was harmed unnoticed. */
 static void uncover_harm(struct world *w)
 {
     for (uint32_t i = 1; i <= w->plan.nodes; i++) {
@@ -219,7 +220,7 @@ static bool begin_storm(struct world *w, struct machine *m)
     return true;
 }
 
-/* It ends in good order, and is started again. */
+/* It ends gracefully, and is restarted. */
 static void restart(struct world *w, struct machine *m)
 {
     m->stopping = true;
@@ -234,7 +235,7 @@ static bool reconfigure(struct world *w, struct machine *m)
     return true;
 }
 
-/* One node's file is changed, or that of all. */
+/* Changes one node's file, or that of all. */
 static bool regovern(struct world *w, struct machine *m)
 {
     const bool all = dice_chance(&w->dice, 400000);

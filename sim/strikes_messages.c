@@ -37,14 +37,14 @@ void world_replay(struct world *w, struct machine *m)
     world_arrivals(w, node_set_of(m->id));
 }
 
-/* A component out of its mind sends bytes. */
+/* A broken component sends bytes. */
 void world_garbage(struct world *w, struct machine *m)
 {
     uint64_t words[32];
     uint32_t len = (uint32_t)dice_range(&m->dice, 1, sizeof words);
     for (size_t i = 0; i < 32; i++)
         words[i] = i < words_for(len) ? dice_next(&m->dice) : 0;
-    if (len % 8 != 0) /* what is unused of the last word is zero in any packet */
+    if (len % 8 != 0) /* unused bytes of the last word are zero in any packet */
         words[words_for(len) - 1] &= (UINT64_C(1) << len % 8 * 8) - 1;
     struct packet garbage = {
         .id = ((UINT64_C(2) << w->plan.nodes) - 2) & ~node_set_of(m->id), .len = len, .words = {words, words_for(len)}};

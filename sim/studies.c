@@ -63,7 +63,7 @@ int sim_sweep(uint64_t seed, const char *folder)
         printf("%-12s %12llu %12llu %12llu %12llu\n", sweep_name((enum sweep_kind)i), (unsigned long long)c->cases,
                (unsigned long long)c->whole, (unsigned long long)c->refused, (unsigned long long)c->cut);
     }
-    printf("syncs before which not all subsets of the waiting sectors were tried, but some by lot: %llu\n",
+    printf("syncs before which not all subsets of the waiting sectors were tried, but a random sample: %llu\n",
            (unsigned long long)r.syncs_sampled);
     if (!sound)
         printf("FAILED %s\n", why);
@@ -79,7 +79,7 @@ int sim_mutants(const struct hunt_options *options)
     }
     uint32_t got_away = hunt(options, stdout);
     bool all = options->sample == 0 || options->sample > mutants_count();
-    printf("%u of %u mutants got away, in %.0f s\n", got_away, all ? mutants_count() : options->sample,
+    printf("%u of %u mutants were not caught, in %.0f s\n", got_away, all ? mutants_count() : options->sample,
            seconds_now() - began);
     return got_away == 0 ? EXIT_OK : EXIT_CHECK_FAILED;
 }

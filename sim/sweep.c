@@ -1,15 +1,15 @@
 /* The sweeps.
  *
- * Damage (flips, zeros, truncation) strikes the finished journal. Its groups' places are known, so it is known which group a
- * byte belongs to, and with it the offset that a refusal must name: that of the group; 0 in a header; the end of the groups
- * behind them.
+ * Damage (flips, zeros, truncation) is done to the finished journal. The places of its groups are known. So it is known
+ * which group a byte belongs to, and which offset a refusal must name: that of the group; 0 in a header; the end of the
+ * groups for bytes after them.
  *
- * A loss of power strikes while the journal is written. The calls that wrote it are known (sweep_recorder.c); what each sync
- * has covered is durable, and of what waits for the next sync any part may be: of the writes any of their sectors, of the
- * names the first ones. For each sync a disk is made on which all before is durable, and then, for each choice, what was
- * chosen is written to it. Sectors that were written with the bytes that were there already make no choice.
+ * Power fails while the journal is written. The calls that wrote it are known (sweep_recorder.c). What a sync has covered is
+ * durable. Of what waits for the next sync, any part may be: any sectors of the writes, the first ones of the names. For
+ * each sync a disk is made on which everything before is durable; for each choice, the chosen part is then written to it.
+ * Sectors that were written with the bytes that were there already are no choice.
  *
- * After each case the disk is put back, which costs no more than copying the numbers of its sectors (disk_internal.h). */
+ * After each case the disk is restored. That only copies the numbers of its sectors (disk_internal.h). */
 #include "sim/sweep.h"
 
 #include <stdarg.h>
@@ -29,7 +29,7 @@ struct sweep {
     struct sweep_journal journal;
     const struct sweep_options *options;
     struct sweep_result *result;
-    struct disk_sim *sim; /* of the cases at hand; put back after each */
+    struct disk_sim *sim; /* of the current cases; restored after each */
     struct faults faults;
     struct dice dice;
     char *why;
@@ -49,8 +49,8 @@ static bool wrong(struct sweep *s, const char *format, ...)
 
 /* ---- One case ---- */
 
-/* Opens the journal. False: refused, with a problem. Else `*last` is the last lsn of the records that came back, all of
- * which are as they were written; UINT64_MAX: they are not. */
+/* Opens the journal. False: refused, with a problem. Otherwise `*last` is the last lsn of the records that came back, if all
+ * of them are as they were written; UINT64_MAX: they are not. */
 static bool open_case(struct sweep *s, uint64_t *last, struct problem *problem)
 {
     const struct sweep_journal *j = &s->journal;
@@ -74,7 +74,7 @@ static bool open_case(struct sweep *s, uint64_t *last, struct problem *problem)
 
 /* ---- Damage ---- */
 
-/* The group at an offset of a segment; NULL: there is none. `*end` is where the groups of the segment end. */
+/* The group at an offset of a segment; NULL: there is none. `*end` is the end of the segment's groups. */
 static const struct placed *group_at(const struct sweep_journal *j, uint64_t segment, uint64_t offset, uint64_t *end)
 {
     const struct placed *found = NULL;
@@ -89,10 +89,10 @@ static const struct placed *group_at(const struct sweep_journal *j, uint64_t seg
     return found;
 }
 
-/* Where damage to a byte must be found, and whether it may cost the last group. */
+/* Where damage to a byte must be found, and whether the last group may be lost. */
 struct expected {
     uint64_t offset;
-    uint64_t last; /* what may come back at least */
+    uint64_t last; /* the least that may come back */
 };
 
 static struct expected expect(const struct sweep_journal *j, const struct journal_file *segment, uint64_t offset)
@@ -108,7 +108,7 @@ static struct expected expect(const struct sweep_journal *j, const struct journa
     return e;
 }
 
-/* Judges a case of damage, and puts the disk back. */
+/* Judges a case of damage, and restores the disk. */
 static bool judge_damage(struct sweep *s, enum sweep_kind kind, const struct journal_file *segment, uint64_t offset,
                          struct expected e)
 {
@@ -190,7 +190,7 @@ static bool damage_all(struct sweep *s)
 
 /* ---- Loss of power ---- */
 
-/* Judges a state that a loss of power leaves, in which `call` was not over yet. */
+/* Judges a state that a loss of power leaves; `call` was not over yet. */
 static bool judge_loss(struct sweep *s, enum sweep_kind kind, size_t call)
 {
     const struct recorded *c = &s->journal.recorder.ptr[call];
@@ -211,7 +211,7 @@ static bool judge_loss(struct sweep *s, enum sweep_kind kind, size_t call)
     return true;
 }
 
-/* ---- Files that somebody removes ---- */
+/* ---- Removed files ---- */
 
 enum { FILES_MAX = 64 };
 
@@ -227,7 +227,7 @@ static void note_file(void *context, const char *name)
     snprintf(files->names[files->count++], PATH_BYTES, "%s", name);
 }
 
-/* Judges the state after `call` without the files whose names begin with `prefix`. What is of no value may be missing. */
+/* Judges the state after `call`, without the files whose names begin with `prefix`. Files of no value may be missing. */
 static bool remove_case(struct sweep *s, const struct file_names *files, const char *prefix, size_t call)
 {
     const struct recorded *c = &s->journal.recorder.ptr[call];
@@ -255,7 +255,7 @@ static bool remove_case(struct sweep *s, const struct file_names *files, const c
     return true;
 }
 
-/* Each file of the state after `call`, and all those of the journal. */
+/* Removes each file of the state after `call`, and all those of the journal. */
 static bool remove_files(struct sweep *s, size_t call)
 {
     struct file_names files = {0};
@@ -292,7 +292,7 @@ static bool is_name(const struct recorded *call)
     return call->kind == RECORDED_MAKE || call->kind == RECORDED_RENAME || call->kind == RECORDED_REMOVE;
 }
 
-/* The first call whose change of a name is not durable when the `named` first of those that wait are. */
+/* The first call whose change of a name is not durable, when the `named` first of the waiting ones are. */
 static size_t names_until(const struct recorder *r, size_t call, size_t named)
 {
     size_t from = 0, waiting = 0;
@@ -304,7 +304,7 @@ static size_t names_until(const struct recorder *r, size_t call, size_t named)
     return call;
 }
 
-/* A disk on which the calls before `call` are durable as far as syncs say, and names up to `until`. */
+/* Makes a disk on which the calls before `call` are durable as far as syncs say, and names up to `until`. */
 static void make_disk(struct sweep *s, size_t call, size_t until)
 {
     const struct recorder *r = &s->journal.recorder;
@@ -327,7 +327,7 @@ static void make_disk(struct sweep *s, size_t call, size_t until)
 /* A sector that waits for a sync. */
 struct waiting {
     const struct recorded *call;
-    const char *path; /* of its file, as the disk at hand has it */
+    const char *path; /* of its file, on the current disk */
     uint64_t at;      /* in the call's bytes */
     size_t len;
 };
@@ -337,8 +337,8 @@ struct window {
     size_t count, capacity;
 };
 
-/* The name, as of the names before `until`, of the file to which call `at` writes, if that still waits for a sync when
- * `call` is made; NULL: it does not. */
+/* The name of the file to which call `at` writes, as of the names before `until`, if that still waits for a sync at `call`.
+ * NULL: it does not. */
 static const char *waits(const struct recorder *r, size_t at, size_t call, size_t until)
 {
     const char *path = r->ptr[at].path, *durable = path;
@@ -348,7 +348,7 @@ static const char *waits(const struct recorder *r, size_t at, size_t call, size_
             path = c->to;
             durable = i < until ? c->to : durable;
         } else if (is_name(c) && (strcmp(c->path, path) == 0 || strcmp(c->to, path) == 0)) {
-            return NULL; /* another file has its name, or none */
+            return NULL; /* another file has its name, or it has none */
         } else if (c->kind == RECORDED_SYNC && strcmp(c->path, path) == 0) {
             return NULL;
         }
@@ -372,7 +372,7 @@ static bool write_waiting(struct sweep *s, const struct waiting *w)
     return changes;
 }
 
-/* The sectors that wait for a sync when `call` is made, and would change something on the disk at hand. */
+/* The sectors that wait for a sync at `call`, and would change something on the current disk. */
 static void find_waiting(struct sweep *s, size_t call, size_t until, struct window *window)
 {
     const struct recorder *r = &s->journal.recorder;
@@ -392,7 +392,7 @@ static void find_waiting(struct sweep *s, size_t call, size_t until, struct wind
     disk_sim_put_back(s->sim);
 }
 
-/* The case in which those sectors arrived whose bit is set (`chosen`: of 64; the others by lot). */
+/* The case in which the sectors arrived whose bit is set (`chosen`: for the first 64; the others are drawn). */
 static bool reorder_case(struct sweep *s, const struct window *window, size_t call, uint64_t chosen, bool by_lot)
 {
     for (size_t i = 0; i < window->count; i++) {

@@ -1,8 +1,8 @@
-/* What the files of the sweeps share.
+/* Declarations shared by the files of the sweeps.
  *
  *   sweep.c           the sweeps
- *   sweep_journal.c   the journal that they damage: its records, how it is written, and where its groups lie
- *   sweep_recorder.c  a disk that notes what is called for, and does it again */
+ *   sweep_journal.c   the journal that they damage: its records, how it is written, and where its groups are
+ *   sweep_recorder.c  a disk that notes the calls on it, and can repeat them */
 #ifndef SYNOD_SIM_SWEEP_INTERNAL_H
 #define SYNOD_SIM_SWEEP_INTERNAL_H
 
@@ -31,28 +31,28 @@ struct recorded {
     char to[PATH_BYTES];
     uint64_t offset, len;
     uint8_t *bytes;          /* WRITE */
-    uint64_t acked, written; /* lsns: acknowledged by then; those on the way included */
+    uint64_t acked, written; /* lsns: acknowledged by then; including those on their way */
 };
 
 struct recorder {
-    struct disk disk; /* first: the calls get it back */
+    struct disk disk; /* first, because the calls get it back */
     struct disk *under;
     struct recorded *ptr;
     size_t count, capacity;
     char (*paths)[PATH_BYTES]; /* of the open files */
     size_t path_count, path_capacity;
-    uint64_t acked, written; /* as the next call is to note them */
+    uint64_t acked, written; /* for the next call to note */
 };
 
 /* Notes the calls made on it, and makes them on `under`. */
 void recorder_init(struct recorder *r, struct disk *under);
 void recorder_close(struct recorder *r);
-/* Makes a call again, on another disk. */
+/* Repeats a call on another disk. */
 void recorder_repeat(const struct recorded *call, struct disk_sim *sim);
 
 /* ---- sweep_journal.c ---- */
 
-/* Where a group lies. */
+/* The place of a group. */
 struct placed {
     uint64_t segment; /* its first lsn */
     uint64_t offset, bytes;
@@ -84,7 +84,7 @@ struct sweep_node {
 /* Opens them on a disk, in a life after those that wrote there. False: nothing is open. */
 bool sweep_node_open(const struct sweep_journal *j, struct disk *disk, struct sweep_node *out, struct problem *problem);
 void sweep_node_close(struct sweep_node *node);
-/* A disk with the data folder in which the journal is written, formatted, and nothing more in it. */
+/* A disk with only the formatted data folder in which the journal will be written. */
 struct disk_sim *sweep_disk_new(struct faults *faults);
 void sweep_segment_path(uint64_t first_lsn, char path[PATH_BYTES]);
 

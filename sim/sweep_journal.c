@@ -1,4 +1,4 @@
-/* The journal of the sweeps. It is written in two lives, with a torn write between them: so that the calls that a sweep cuts
+/* The journal of the sweeps. It is written in two lives, with a torn write between them. So the calls that a sweep cuts
  * short include those of a recovery that cuts, and of one that goes on. */
 #include <stdio.h>
 #include <string.h>
@@ -20,7 +20,7 @@ static void add_record(struct sweep_journal *j, struct dice *dice, uint32_t len)
     uint64_t *words = memory_new(words_for(len), sizeof *words);
     for (size_t i = 0; i < words_for(len); i++)
         words[i] = dice_next(dice);
-    if (len % 8 != 0) /* what is unused of the last word is zero in any packet */
+    if (len % 8 != 0) /* unused bytes of the last word are zero in any packet */
         words[words_for(len) - 1] &= (UINT64_C(1) << len % 8 * 8) - 1;
     const struct packet record = {.kind = dice_roll(dice, 6) == 0 ? 128 + (uint32_t)dice_roll(dice, 2) : 1,
                                   .len = len,
@@ -35,9 +35,9 @@ static void add_group(struct sweep_journal *j, uint32_t count)
     j->groups[j->group_count++] = count;
 }
 
-/* Groups of all shapes: marks, some pages, and two that are longer than a segment, with a mark between them: the segment
- * that the mark needed is then replaced by a larger one (J8). The last ones are short, so that
- * some of them share a segment, and no marks. */
+/* Groups of all shapes: marks, some pages, and two that are longer than a segment, with a mark between them. The segment
+ * that the mark needed is then replaced by a larger one (J8). The last groups are short, so that some of them share a
+ * segment, and no marks. */
 static void make_up(struct sweep_journal *j, struct dice *dice, uint32_t groups)
 {
     const uint32_t first_large = groups / 3, last_ones = groups - groups / 4;
@@ -85,7 +85,7 @@ static void copy_file(void *context, const char *name)
     disk_close(c->to, to);
 }
 
-/* The store of the copy, as the next life of its node would open it. */
+/* Opens the store of the copy, as the next life of its node would. */
 static bool open_copy(struct disk *disk, struct data_folder **folder, struct journal_store **store, struct problem *problem)
 {
     char text[256] = "", cluster[64];
@@ -108,7 +108,7 @@ static bool open_copy(struct disk *disk, struct data_folder **folder, struct jou
     return journal_store_open(store, &options, problem);
 }
 
-/* Its first records, in groups that the seed decides. */
+/* Takes its first records, in groups that the seed decides. */
 static bool take_records(struct sweep_journal *j, struct dice *dice, uint32_t groups, struct journal_store *store,
                          struct problem *problem)
 {
@@ -197,7 +197,7 @@ void sweep_node_close(struct sweep_node *node)
     data_folder_close(node->folder);
 }
 
-/* Notes where a group lies. A segment that replaces another takes the place of all that was in that one. */
+/* Notes the place of a group. A segment that replaces another one replaces all that was in that. */
 static void note_placed(struct sweep_journal *j, const struct journal_written *w)
 {
     struct journal_file *last = j->segment_count > 0 ? &j->segments[j->segment_count - 1] : NULL;
@@ -248,8 +248,8 @@ static bool write_life(struct sweep_journal *j, size_t from, size_t to, struct p
     return ok;
 }
 
-/* What is left of a write that power interrupted: a sector of each of its pages, from the last group to the end of the
- * segment. */
+/* Leaves the traces of a write that a loss of power interrupted: a sector of each of its pages, from the last group to the
+ * end of the segment. */
 static void tear(struct sweep_journal *j)
 {
     const struct placed *last = &j->placed[j->placed_count - 1];

@@ -1,5 +1,5 @@
-/* A disk in front of another one, which notes every call that changes it. Files are noted by name, so that a call can be
- * made again on a disk on which nothing is open. */
+/* A disk in front of another one, which notes every call that changes it. Files are noted by name, so a call can be repeated
+ * on a disk on which nothing is open. */
 #include "core/base/memory.h"
 #include "sim/sweep_internal.h"
 

@@ -1,5 +1,5 @@
-/* The trace of a simulated world: everything that nodes do and that happens to them, as one hash (equal runs have equal hashes,
- * whichever life the nodes live), as lines in a file for who wants to read it, and the last of them for the report of a failure. */
+/* The trace of a simulated world: everything that nodes do and that happens to them. It is one hash (equal runs have equal
+ * hashes, natively or as components), lines in a file if wanted, and the last events for the report of a failure. */
 #ifndef SYNOD_SIM_TRACE_H
 #define SYNOD_SIM_TRACE_H
 
@@ -19,7 +19,7 @@ enum trace_kind {
     TRACE_STATE,     /* before slot b, hash c */
     TRACE_START,     /* incarnation a */
     TRACE_RECOVERED, /* up to lsn b */
-    TRACE_STOP,      /* why: a (enum fault, or FAULTS) */
+    TRACE_STOP,      /* a: why (enum fault, or FAULTS) */
     TRACE_FAULT,     /* a (enum fault) */
     TRACE_HEAL,
     TRACE_KINDS
@@ -38,7 +38,7 @@ struct trace {
     uint64_t hash;
     uint64_t count;
     struct trace_event last[TRACE_LAST];
-    FILE *out; /* every event is written here too; NULL: not wanted */
+    FILE *out; /* every event is also written here; NULL: none is */
 };
 
 void trace_add(struct trace *t, const struct trace_event *event);

@@ -18,7 +18,7 @@ static node_set all_nodes(const struct world *w) { return (UINT64_C(2) << w->pla
 
 static bool failed(const struct world *w) { return checks_verdict(w->checks)->failed; }
 
-/* Whether nothing happens in this world but that processes end and pause, and clocks are wrong. */
+/* Whether in this world only processes end and pause, and clocks are wrong. */
 static bool only_nodes_fail(const struct plan *p)
 {
     bool only = true;
@@ -83,13 +83,13 @@ static void destroy(struct world *w)
     checks_free(w->checks);
 }
 
-/* The others have heard of a state that is not theirs, and this node of theirs. */
+/* The others have heard of its different state, and it has heard of theirs. */
 static bool differs_openly(const struct machine *m)
 {
     return m->other_state != 0 && m->executed / AGREEMENT_INTERVAL * AGREEMENT_INTERVAL >= m->other_from;
 }
 
-/* Every node that is to come back is up and has heard all, every learner has executed the same, and no client waits. */
+/* Every node that must come back is up and has heard all, every learner has executed the same, and no client waits. */
 static bool converged(const struct world *w)
 {
     uint64_t executed = 0;
@@ -122,7 +122,7 @@ static void calm(struct world *w)
         memset(m->faults.rate, 0, sizeof m->faults.rate);
         disk_sim_calm(m->disk, true);
         m->paused_until = 0;
-        m->offset = machine_clock(m, w->now) - w->now; /* it goes right from here on */
+        m->offset = machine_clock(m, w->now) - w->now; /* it runs correctly from here on */
         m->drift = 0;
         m->fuse = -1;
         m->power_fails = false;

@@ -1,9 +1,10 @@
-/* A simulated world: some machines, a network, clients, virtual time, and everything that goes wrong. One seed decides all of it.
+/* A simulated world: some machines, a network, clients, virtual time, and everything that goes wrong. One seed decides all
+ * of it.
  *
- * Time jumps to whatever happens next. A run has three parts, or four: *faults*, for as many turns as the plan says; a *partition that
- * lasts* in some worlds, after all other faults have stopped (sim/lasting.c); *healing*, in which
- * all faults stop and everything that was asked must be answered and all survivors agree; and *service*, in which every key in use
- * is read once more. Everything that happens goes by the checks (sim/checks.h). */
+ * Time jumps to the next event. A run has three parts, or four. *Faults*: for as many turns as the plan says. In some worlds
+ * a *partition that lasts*, after all other faults have stopped (sim/lasting.c). *Healing*: all faults stop, everything that
+ * was asked must be answered, and all survivors must agree. *Service*: every key in use is read once more. Everything that
+ * happens passes through the checks (sim/checks.h). */
 #ifndef SYNOD_SIM_WORLD_H
 #define SYNOD_SIM_WORLD_H
 
@@ -15,7 +16,7 @@
 #include "sim/plan.h"
 #include "sim/trace.h"
 
-/* A component may take so long for a turn, by the real clock: much, since a slow machine must not change what happens. */
+/* Real time that a component may take for a turn: much, because a slow machine must not change what happens. */
 enum { WORLD_TURN_TIMEOUT_US = 60 * 1000000 };
 enum { WORLD_STRIKE_EVERY_US = 20000 };
 
@@ -23,13 +24,13 @@ struct world_options {
     struct plan_options plan;
     struct engine *engine;    /* nodes run as components; NULL: natively */
     const char *nodes_folder; /* where the components are */
-    FILE *trace;              /* every event as a line; NULL: not wanted */
-    FILE *history;            /* what clients did, at the end (sim/history.h); NULL: not wanted */
-    FILE *report;             /* of a failure: the plan and the last events; NULL: not wanted */
-    uint64_t fault_budget;    /* faults struck by the world after which it strikes no more; UINT64_MAX: no such end */
+    FILE *trace;              /* every event as a line; NULL: none */
+    FILE *history;            /* what clients did, at the end (sim/history.h); NULL: none */
+    FILE *report;             /* about a failure: the plan and the last events; NULL: none */
+    uint64_t fault_budget;    /* faults started by the world after which it starts no more; UINT64_MAX: unlimited */
 };
 
-/* What a run comes to. */
+/* The result of a run. */
 struct world_result {
     bool failed;
     enum check check;
@@ -37,13 +38,13 @@ struct world_result {
     uint64_t trace_hash;
     uint64_t events; /* turns */
     uint64_t simulated_us;
-    uint64_t struck; /* faults struck by the world (the others are rolled where they happen) */
+    uint64_t struck; /* faults started by the world (the others are rolled where they happen) */
     uint64_t fired[FAULTS];
     uint64_t refused;      /* nodes that refused to start on a harmed disk */
-    uint64_t cut_silently; /* harm to the last group that recovery could not tell from a torn write */
+    uint64_t cut_silently; /* harm to the last group that looked like a torn write to recovery */
     uint64_t reached[REACHED_STATES];
     struct clients_statistics clients;
-    uint64_t undecided; /* keys whose history the judge gave up on */
+    uint64_t undecided; /* keys whose history could not be judged within the steps */
 };
 
 struct world {
@@ -51,19 +52,19 @@ struct world {
     struct plan plan;
     uint64_t now;
     struct dice dice;                            /* of strikes */
-    struct faults faults;                        /* of the network and of what the world strikes */
+    struct faults faults;                        /* of the network, and those that the world starts */
     struct machine machines[PLAN_NODES_MAX + 1]; /* by node */
     struct network_sim *network;
     struct clients *clients;
     struct history *history;
     struct checks *checks;
     struct letters letters;
-    node_set black_hole[PLAN_NODES_MAX + 1]; /* by sender: who gets none of its proposals */
-    uint64_t lasted_us;                      /* a partition did, while whoever was cut off fell behind */
-    bool judges_gaps;                        /* only nodes fail, so that quorums can be told by looking */
-    uint64_t gap_since, gap_executed;        /* since when no batch was executed though quorums are up */
-    uint64_t led;                            /* times that a node began to lead */
-    uint64_t executed;                       /* batches that were answered so */
+    node_set black_hole[PLAN_NODES_MAX + 1]; /* by sender: the nodes that get none of its proposals */
+    uint64_t lasted_us;                      /* how long a partition lasted, in which nodes that were cut off fell back */
+    bool judges_gaps;                        /* only nodes fail, so one can see whether quorums are up */
+    uint64_t gap_since, gap_executed;        /* since when no batch was executed although quorums are up */
+    uint64_t led;                            /* how often a node began to lead */
+    uint64_t executed;                       /* batches that were answered as executed */
     struct trace trace;
     struct {
         node_set left; /* between these and the others */
@@ -79,23 +80,23 @@ struct world {
 /* Runs the world of a seed to its end, or to the first broken rule. */
 void world_run(const struct world_options *options, struct world_result *result);
 
-/* The files of a world, each above those before it: world_base.c, strikes_messages.c and hostile.c, machine.c, machine_ports.c,
- * strikes.c, world_events.c, lasting.c, world.c. */
+/* The files of a world, each above those before it: world_base.c, strikes_messages.c and hostile.c, machine.c,
+ * machine_ports.c, strikes.c, world_events.c, lasting.c, world.c. */
 
 /* --- sim/world_base.c --- */
 
 void world_trace(struct world *w, uint32_t node, enum trace_kind kind, uint64_t a, uint64_t b, uint64_t c);
 
-/* Looks anew when something arrives at these nodes. */
+/* Looks again when something arrives at these nodes. */
 void world_arrivals(struct world *w, node_set nodes);
 
-/* The configuration that lets the cluster take longest: of its times the longest that any node has now. */
+/* The configuration under which the cluster takes longest: the longest of each time that any node has now. */
 struct node_config world_slowest(const struct world *w);
 
 /* --- sim/strikes_messages.c --- */
 
-/* A message that nobody gets (FAULT_DROP). Some leaders end soon after one of their proposals was lost like that: the next leader finds a
- * gap. */
+/* Whether a message is lost (FAULT_DROP). Some leaders end soon after one of their proposals was lost like that: the next
+ * leader finds a gap. */
 bool world_swallows(struct world *w, struct machine *m, uint8_t message_kind);
 /* What is sent through the holes of a sieve (FAULT_SIEVE) arrives. */
 void world_slip(struct world *w, uint32_t from, uint8_t message_kind, const struct packet *frame);
@@ -113,9 +114,9 @@ bool world_hostile_greeting(struct world *w, struct machine *to);
 
 /* --- sim/strikes.c --- */
 
-/* An opportunity for each kind of fault that the world strikes. */
+/* An opportunity for each kind of fault that the world starts. */
 void world_strike(struct world *w);
-/* Clocks that go wrong go wrong from the beginning. */
+/* Clocks that are wrong are wrong from the beginning. */
 void world_drift(struct world *w);
 
 /* --- sim/world_events.c --- */
@@ -125,7 +126,7 @@ void world_happen(struct world *w);
 
 /* --- sim/lasting.c --- */
 
-/* With all other faults over: links are lost for good, and the side that has quorums has to serve while they are. Ends with all links
+/* After all other faults: links are lost for good, and meanwhile the side that has quorums must serve. Ends with all links
  * as before. */
 void world_last(struct world *w);
 

@@ -1,4 +1,5 @@
-/* What every file of a world may call, the machines first of all. It looks at the state of the world and at nothing above it. */
+/* What every file of a world may call, the machines first of all. It looks at the state of the world and at nothing above
+ * it. */
 #include "sim/world.h"
 
 void world_trace(struct world *w, uint32_t node, enum trace_kind kind, uint64_t a, uint64_t b, uint64_t c)

@@ -9,7 +9,7 @@ enum {
     MEMORY_EVERY = 8192, /* turns */
 };
 
-/* What the world may hold in memory beyond what its nodes wrote to their disks. */
+/* Memory that the world may use beyond what its nodes wrote to their disks. */
 static const uint64_t memory_bytes_max = UINT64_C(512) << 20;
 
 enum happening { NOTHING, STRIKE, CLIENTS, START, BEGIN, POWER_LOSS, FLOWN, TURN };
@@ -73,8 +73,8 @@ static bool has_quorums(const struct world *w)
            node_set_count(c->learners & up) > node_set_count(c->learners) / 2;
 }
 
-/* While every quorum is there, and nodes at most end or pause one after the other, clients have an answer now and then: there is time for
- * a few elections, and for clients that wait in vain at a node. */
+/* While every quorum is there, and nodes only end or pause one after the other, clients get answers from time to time: there
+ * is time for a few elections, and for clients that wait in vain at a node. */
 static void check_gap(struct world *w)
 {
     const struct node_config c = world_slowest(w);
