@@ -1,4 +1,4 @@
-/* `synod bench`: the load generator alone, against a cluster that runs (or any server that speaks RESP). */
+/* `synod bench`: only the load generator, against a running cluster (or any server that speaks RESP). */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -95,7 +95,7 @@ static bool on_progress(void *context, struct load *load, const struct load_coun
 static int run(struct bench *b)
 {
     struct load_options o;
-    static struct load_result result; /* holds a histogram: large */
+    static struct load_result result; /* has a histogram: large */
     struct problem problem = {0};
     char error[512] = "";
     if (!(b->address != NULL ? parse_addresses(b, &problem) : targets_of_config(b, &problem))) {

@@ -1,5 +1,5 @@
-/* Shows what a node is made of: every component file with its size, digest, imports and exports. These are read from the bytes; only
- * for what is in an interface (--all) Wasmtime has to know the component, and to compile it. */
+/* Shows what a node is made of: every component file with its size, digest, imports and exports. These are read from the
+ * bytes. Only the contents of interfaces (--all) need Wasmtime, which compiles the component. */
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -92,7 +92,7 @@ static int is_wasm(const struct dirent *entry)
     return len > 5 && strcmp(entry->d_name + len - 5, ".wasm") == 0;
 }
 
-/* Every component of a folder, by name. A folder that is not there holds none. */
+/* Shows every component of a folder, by name. A folder that does not exist has none. */
 static bool show_folder(struct listing *listing, const char *folder, size_t *shown, struct problem *problem)
 {
     struct dirent **entries;

@@ -1,4 +1,4 @@
-/* Checks a configuration file, lists all keys there are, or writes what a node in the sandbox is told. */
+/* Checks a configuration file, lists all keys, or writes the settings of a node in the sandbox. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -36,7 +36,7 @@ static bool write_words(const char *path, const struct packet *packet, struct pr
     return ok || problem_set(problem, EXIT_TROUBLE, "cannot write %s: %s", path, strerror(error));
 }
 
-/* True when `folder` names nothing outside the folder that it starts from. */
+/* True when `folder` names nothing outside of the folder that it starts from. */
 static bool is_below(const char *folder)
 {
     const char *part = folder;

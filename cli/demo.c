@@ -1,11 +1,11 @@
-/* `synod demo`: a whole cluster on this machine, load on it, and a check of what came of it.
+/* `synod demo`: a whole cluster on this machine, load on it, and a check of the result.
  *
  *   1. Writes a configuration with free ports into a folder of its own, formats the nodes, starts the processes.
  *   2. Waits for a leader and notes its ballot.
- *   3. Runs the load: SET requests, each with a key of its own. With --kill-leader-at, kills the leader's process on the
- *      way, measures how long nobody is answered, and starts the process again.
- *   4. Checks: every request answered; all nodes that execute have executed the same slots and have the same state; the
- *      leader was the same all the time (unless killed); values can be read back.
+ *   3. Runs the load: SET requests, each with a key of its own. With --kill-leader-at, kills the leader's process meanwhile,
+ *      measures how long no request is answered, and restarts the process.
+ *   4. Checks: every request was answered; all nodes that execute have executed the same slots and have the same state; the
+ *      leader never changed (unless killed); values can be read back.
  *   5. Stops the processes and removes the folder. */
 #include <inttypes.h>
 #include <stdio.h>
@@ -28,7 +28,7 @@ enum {
     ALIVE_EVERY = 10, /* progress calls */
 };
 
-/* The killed process: long enough that another node leads by then. */
+/* For the killed process: long enough that another node leads by then. */
 static const double restart_after_seconds = 3;
 
 static const char *const deployments[] = {"coordinator", "standalone", "shared", NULL};
@@ -48,7 +48,7 @@ struct demo {
     struct ballot ballot; /* of the leader at the start */
     double server_cpu_seconds;
     struct load_result result;
-    bool failed; /* a process died, or could not be started again: `problem` says how */
+    bool failed; /* a process died, or could not be restarted: `problem` says how */
     struct problem problem;
 };
 
@@ -66,7 +66,7 @@ static void kill_leader(struct demo *d, struct load *load, double seconds)
     cluster_look(&d->cluster, LOOK_TIMEOUT_MS);
     const struct config_node *leader = cluster_leader(&d->cluster);
     if (leader == NULL)
-        return; /* an election goes on: at the next call */
+        return; /* there is an election: at the next call */
     d->killed = leader->id;
     d->killed_seconds = seconds;
     load_mark(load);
@@ -102,7 +102,7 @@ static bool run_load(struct demo *d)
     o.processes = (uint32_t)(d->processes < d->clients ? d->processes : d->clients);
     o.requests = d->requests;
     o.value_size = d->value_size;
-    o.resend = true; /* each key gets one value only, so setting it twice does no harm */
+    o.resend = true; /* each key gets only one value, so setting it twice does no harm */
     o.progress_interval_ms = d->kill_at > 0 ? PROGRESS_KILL_MS : PROGRESS_MS;
     printf("load: %" PRIu64 " SET requests with values of %" PRIu64 " bytes, %u clients in %u processes\n", d->requests,
            d->value_size, (unsigned)o.connections, (unsigned)o.processes);
@@ -244,7 +244,7 @@ static int run(struct demo *d)
 
 int verb_demo(int argc, char **argv)
 {
-    static struct demo d; /* holds a histogram: large */
+    static struct demo d; /* has a histogram: large */
     d = (struct demo){.nodes = 3, .clients = 500, .processes = 10, .requests = 1000000, .value_size = 64};
     const struct option_row rows[] = {
         {"deployment", 'd', OPTION_CHOICE, .value = "KIND", .target = &d.deployment, .choices = deployments,

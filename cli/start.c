@@ -17,20 +17,20 @@
 #include "host/options.h"
 #include "local/demo_client.h"
 
-/* Signals that end the nodes in good order. */
+/* Signals that end the nodes gracefully. */
 static const struct stop_signal {
     int number;
-    bool forces;      /* while they are ending already: at once, because somebody insists */
-    bool may_be_kept; /* as it is, where the process was started with it ignored (nohup) */
+    bool forces;      /* when they are ending already: ends them at once, because the operator insists */
+    bool may_be_kept; /* stays ignored if it was ignored when the process was started (nohup) */
 } stop_signals[] = {
     {SIGINT, true, false},
     {SIGTERM, true, false},
-    {SIGHUP, false, true},   /* the terminal is gone; shell and kernel may both say so */
+    {SIGHUP, false, true},   /* the terminal is gone; shell and kernel may both send it */
     {SIGXCPU, false, false}, /* ulimit -t: the soft limit, and again each second up to the hard one */
 };
 enum {
     STOP_SIGNALS = sizeof stop_signals / sizeof stop_signals[0],
-    /* One that comes sooner is the same one: to the process, and to its group (timeout(1) sends both). */
+    /* One that comes sooner counts as the same one: to the process, and to its group (timeout(1) sends both). */
     INSISTS_AFTER_MS = 200,
 };
 
@@ -121,7 +121,7 @@ static void on_ended(uv_async_t *handle)
             p->exit_code = exit_code;
         uv_close((uv_handle_t *)handle, NULL);
         if (!p->stopping)
-            stop_all(p); /* a process hosts its whole group or nothing: what watches over it sees one exit code */
+            stop_all(p); /* a process hosts its whole group or nothing, so that its supervisor sees one exit code */
     }
     if (p->running == 0)
         close_signals(p);
@@ -230,7 +230,8 @@ static int start(const char *file, uint64_t node, uint64_t number, bool native)
     const struct config_group *group = find_group(&process.config, node, number);
     int code = EXIT_BAD_INPUT;
     if (group != NULL) {
-        signal(SIGPIPE, SIG_IGN);                                 /* a peer that hung up is an error of the write */
+        /* Writing to a peer that hung up is an error of the write. */
+        signal(SIGPIPE, SIG_IGN);
         pid_t client = demo_client_start(&process.config, group); /* before there are threads */
         if (logger_start(&problem)) {
             code = run_group(&process, group, native);

@@ -1,4 +1,4 @@
-/* Asks every node of a cluster how it is: INFO on its client port, all nodes at once. */
+/* Asks every node of a cluster for its state: INFO on its client port, all nodes at once. */
 #include <errno.h>
 #include <hiredis/hiredis.h>
 #include <jansson.h>
@@ -14,7 +14,7 @@
 
 enum { VALUE_MAX = 96 };
 
-/* What INFO says as `synod_<name>:<value>`, in the order of the table's columns. */
+/* The lines `synod_<name>:<value>` of INFO, in the order of the table's columns. */
 enum field {
     FIELD_NODE,
     FIELD_STATE,
@@ -54,7 +54,7 @@ struct probe {
     const struct config_node *node;
     struct timeval timeout;
     enum answer answer;
-    char error[160]; /* why not */
+    char error[160]; /* why there is no answer */
     char values[FIELDS][VALUE_MAX];
 };
 
@@ -73,7 +73,7 @@ static void read_line(struct probe *p, const char *line, size_t len)
             snprintf(p->values[i], VALUE_MAX, "%.*s", (int)(len - (size_t)(colon + 1 - line)), colon + 1);
 }
 
-/* Takes the text of INFO apart and checks that it is the node that was asked for. */
+/* Reads the text of INFO and checks that it is from the node that was asked. */
 static void read_info(struct probe *p, const char *text, size_t len)
 {
     const char *end = text + len;
@@ -96,7 +96,7 @@ static void read_info(struct probe *p, const char *text, size_t len)
         snprintf(p->error, sizeof p->error, "it is node %.16s", p->values[FIELD_NODE]);
 }
 
-/* The node has said that it does not answer this, or something that is no answer. */
+/* The node has refused to answer, or its reply is not an answer. */
 static void read_refusal(struct probe *p, const redisReply *reply)
 {
     static const char full[] = "ERR max number of clients";
@@ -137,7 +137,7 @@ static void *probe_run(void *argument)
     return NULL;
 }
 
-/* Each node in a thread of its own, so that silent ones cost one timeout in all. */
+/* Asks each node in a thread of its own, so that silent ones cost one timeout altogether. */
 static void probe_all(struct probe *probes, size_t count)
 {
     pthread_t threads[NODE_ID_MAX];

@@ -1,5 +1,5 @@
 /* The verbs of the command: `synod <verb> ...` calls verb_<verb>(argc, argv) with argv[0] the verb. Each returns the exit
- * code (enum exit_code of io/problem.h) and answers --help. cli/main.c holds the table. */
+ * code (enum exit_code of io/problem.h) and answers --help. cli/main.c has the table. */
 #ifndef SYNOD_CLI_VERBS_H
 #define SYNOD_CLI_VERBS_H
 

@@ -1,5 +1,5 @@
-/* Both sides of the four interfaces of one shape: node, proposer-agent, acceptor-agent, learner-agent. Each has a core
- * header of that shape too, so one text serves all of them: `part` is the interface in C, `name` the same in wit/. */
+/* Both sides of four interfaces of the same shape: node, proposer-agent, acceptor-agent, learner-agent. Their core headers
+ * have that shape, too, so one text serves all of them. `part` is the interface in C, `name` the same in wit/. */
 #ifndef SYNOD_COMPONENTS_AGENT_H
 #define SYNOD_COMPONENTS_AGENT_H
 
@@ -35,7 +35,7 @@
     }                                                                                                                       \
     _Static_assert(1, "")
 
-/* The core header by the import of `interface part`: one instance, whose state is over there. */
+/* The core header by the import of `interface part`: one instance, which has the state. */
 #define AGENT_IMPORT(part)                                                                                                  \
     SAME_LIST(struct event_list, synod_paxos_##part##_list_event_t);                                                        \
                                                                                                                             \

@@ -28,7 +28,7 @@
 
 /* ---- Layouts ---- */
 
-/* A macro cannot name itself; the preprocessor has to be asked to look again, once a field. */
+/* A macro cannot name itself, so the preprocessor must be asked to look again, once for each field. */
 #define SHIM_EXPAND(...)  SHIM_EXPAND3(SHIM_EXPAND3(SHIM_EXPAND3(__VA_ARGS__)))
 #define SHIM_EXPAND3(...) SHIM_EXPAND2(SHIM_EXPAND2(SHIM_EXPAND2(__VA_ARGS__)))
 #define SHIM_EXPAND2(...) SHIM_EXPAND1(SHIM_EXPAND1(SHIM_EXPAND1(__VA_ARGS__)))
@@ -58,14 +58,14 @@
 /* The running call of an export is over; its arguments may be dropped. */
 void shim_call_done(void);
 
-/* Drops what is in `results` and lets the lists that the next import returns land there, until shim_results_end. */
+/* Drops what is in `results`. The lists that the next import returns go there, until shim_results_end. */
 void shim_results_begin(struct arena *results);
 void shim_results_end(void);
 
-/* Stands in for free() in the generated bindings: nothing there is freed piece by piece. */
+/* Replaces free() in the generated bindings: nothing there is freed piece by piece. */
 void shim_free(void *unused);
 
-/* The post-return function of an export whose result holds lists: `part` as in C, `name` as in "acceptor@0.1.0#votes". The
+/* The post-return function of an export whose result has lists: `part` as in C, `name` as in "acceptor@0.1.0#votes". The
  * weak one of the bindings would walk over the result; without the export name the component would have none. */
 #define SHIM_POST(part_function, name)                                                                                      \
     __attribute__((__export_name__("cabi_post_synod:paxos/" name), no_instrument_function)) void                            \

@@ -1,10 +1,10 @@
-/* `synod-lab crossings`: the cost of one call, and of one byte, across each boundary there is in a node. In this process,
- * on one thread.
+/* `synod-lab crossings`: the cost of one call, and of one byte, across each boundary in a node. In this process, on one
+ * thread.
  *
  *   1. A crossing is repeated until that takes long enough for the clock; the loop runs on the side that calls.
- *   2. Boundaries and sizes take turns, several rounds of them; the median of the rounds counts.
- *   3. Through the sizes of a boundary goes a straight line, fixed cost + bytes * cost a byte, for which the squares of the
- *      *relative* errors are least: or the largest size alone would decide about both. */
+ *   2. Boundaries and sizes alternate, in several rounds; the median of the rounds counts.
+ *   3. A straight line is fitted to the sizes of a boundary: fixed cost + bytes * cost of a byte. It minimizes the squares
+ *      of the *relative* errors; otherwise the largest size alone would decide about both. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -50,7 +50,7 @@ static uint64_t take(const struct packet *packets, size_t count)
         len += packets[i].len;
     return len;
 }
-/* Through a pointer that might change, or the compiler would see that nothing happens. */
+/* Called through a pointer that might change, because otherwise the compiler would remove the call. */
 static uint64_t (*volatile take_native)(const struct packet *packets, size_t count) = take;
 static volatile uint64_t result;
 
@@ -103,7 +103,7 @@ static bool cross_idle_wasm(struct crossings *x, uint64_t count, struct problem 
 static const struct boundary {
     const char *name;
     cross *cross;
-    bool sized; /* else it is crossed without bytes only */
+    bool sized; /* otherwise it is crossed without bytes only */
 } boundaries[] = {
     {"native function", cross_native, true},
     {"native function, copied bytes", cross_native_copy, true},
@@ -120,7 +120,7 @@ enum { BOUNDARIES = sizeof boundaries / sizeof boundaries[0] };
 
 /* ---- Measuring ---- */
 
-/* Of computing, on this thread: others that want the processor do not count. */
+/* Processor time of this thread: other processes do not count. */
 static double now_ns(void)
 {
     struct timespec t;
@@ -128,7 +128,7 @@ static double now_ns(void)
     return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
 }
 
-/* Nanoseconds of one crossing, from as many as take at least half of the time that is wanted. */
+/* Nanoseconds of one crossing, measured over at least half of the wanted time. */
 static bool measure(struct crossings *x, const struct boundary *b, double *ns, struct problem *problem)
 {
     double wanted = (double)x->millis * 1e6;

@@ -1,5 +1,5 @@
-/* `synod-lab deployments`: the same load on one role a process, on one node of each role a process, and on all roles in
- * each node. */
+/* `synod-lab deployments`: the same load on one role in each process, on one node of each role in each process, and on all
+ * roles in each node. */
 #include <stdio.h>
 
 #include "lab/lab.h"
@@ -35,7 +35,7 @@ struct comparison {
 static bool measure(void *context, struct cluster *c, double *values, struct problem *problem)
 {
     const struct comparison *o = context;
-    static struct load_result result; /* holds a histogram: large */
+    static struct load_result result; /* has a histogram: large */
     const struct lab_load one = {o->one_requests, 1, o->load.value_size};
     if (!lab_load(c, &one, &result, NULL, problem))
         return false;

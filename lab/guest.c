@@ -100,7 +100,7 @@ static void nothing_to_release(void *env) { (void)env; }
 
 static bool instantiate(struct lab_guest *g, const char *file, struct problem *problem)
 {
-    const struct typed_wasi wasi = {.check = no_sockets, .release = nothing_to_release}; /* it wants the clock */
+    const struct typed_wasi wasi = {.check = no_sockets, .release = nothing_to_release}; /* it needs the clock */
     const wasmtime_component_t *component;
     char *message = NULL;
     if (!engine_component(g->engine, file, &component, problem) || !define_imports(g, problem))
@@ -228,7 +228,7 @@ static void drop_log(struct ports *p, uint32_t level, const char *text, size_t l
     (void)text;
     (void)len;
 }
-/* A disk that is always done. */
+/* A disk that is done at once. */
 static void append(struct ports *p, const struct packet *records, size_t count)
 {
     if (count > 0)
@@ -305,8 +305,8 @@ static bool open_life(struct lab_idle *idle, struct engine *engine, struct probl
     return node_wasm_new(&idle->life, &options, &idle->ports, problem);
 }
 
-/* Turns it with time passing until it leads and has nothing left to do. */
-static bool settle(struct lab_idle *idle, struct problem *problem)
+/* Turns it, with time passing, until it leads and has nothing left to do. */
+static bool become_idle(struct lab_idle *idle, struct problem *problem)
 {
     struct node_status status;
     uint64_t deadline;
@@ -325,7 +325,7 @@ bool lab_idle_open(struct lab_idle **out, struct engine *engine, struct problem 
     struct lab_idle *idle = memory_new(1, sizeof *idle);
     idle->ports.operations = &idle_ports;
     bool opened = open_life(idle, engine, problem) && idle->life->operations->start(idle->life, &idle_config, problem) &&
-                  settle(idle, problem);
+                  become_idle(idle, problem);
     *out = opened ? idle : NULL;
     if (!opened)
         lab_idle_close(idle);
@@ -339,7 +339,7 @@ void lab_idle_close(struct lab_idle *idle)
     free(idle);
 }
 
-/* Its time stands still: nothing becomes due. */
+/* Time stands still, so nothing becomes due. */
 bool lab_idle_turns(struct lab_idle *idle, uint64_t count, struct problem *problem)
 {
     uint64_t deadline;

@@ -1,5 +1,5 @@
-/* What `synod-lab crossings` calls: the components of components/crossings, and a node that is a cluster of its own and
- * idle. */
+/* What `synod-lab crossings` calls: the components of components/crossings, and an idle node that is a cluster of its
+ * own. */
 #ifndef SYNOD_LAB_GUEST_H
 #define SYNOD_LAB_GUEST_H
 
@@ -33,7 +33,7 @@ bool lab_guest_loop(struct lab_guest *g, enum guest_loop loop, uint64_t count, u
 
 struct lab_idle;
 
-/* A coordinator that leads itself and has nothing to do; with an engine as a component, with NULL natively. False: *out is
+/* A coordinator that leads itself and has nothing to do: as a component with an engine, natively with NULL. False: *out is
  * NULL. */
 bool lab_idle_open(struct lab_idle **out, struct engine *engine, struct problem *problem);
 void lab_idle_close(struct lab_idle *idle);

@@ -1,5 +1,5 @@
-/* `synod-lab`: the experiments. Each is a verb in a file of its own and prints a table (lab/table.h); most start clusters for it
- * (lab/runs.h). */
+/* `synod-lab`: the experiments. Each is a verb in a file of its own and prints a table (lab/table.h); most start clusters
+ * for it (lab/runs.h). */
 #ifndef SYNOD_LAB_LAB_H
 #define SYNOD_LAB_LAB_H
 

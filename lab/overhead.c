@@ -44,11 +44,11 @@ struct overhead {
     struct lab_output output;
 };
 
-/* One connection first: it warms up the nodes, too. */
+/* One connection comes first, because it also warms up the nodes. */
 static bool measure(void *context, struct cluster *c, double *values, struct problem *problem)
 {
     const struct overhead *o = context;
-    static struct load_result result; /* holds a histogram: large */
+    static struct load_result result; /* has a histogram: large */
     const struct lab_load one = {o->one_requests, 1, o->load.value_size};
     if (!lab_load(c, &one, &result, NULL, problem))
         return false;
@@ -74,7 +74,7 @@ static bool listed(const char *list, const char *name)
     return false;
 }
 
-/* The compositions that are wanted. Returns 0 when the list names one that is not there. */
+/* The compositions asked for. Returns 0 when the list names one that does not exist. */
 static size_t choose(const struct overhead *o, struct lab_case *out)
 {
     size_t count = 0, wanted = 1;

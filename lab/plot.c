@@ -19,8 +19,8 @@
 #include <string.h>
 
 static const double picture_width = 900, margin = 20, title_height = 30, panel_title_height = 26, panel_gap = 22;
-static const double legend_line = 20, swatch = 22; /* of a legend: a line, and a colour with the space behind it */
-static const double bar = 14, bar_gap = 2, group_gap = 12, value_width = 74; /* the last: of what stands behind a bar */
+static const double legend_line = 20, swatch = 22; /* of a legend: a line, and a colour with the space after it */
+static const double bar = 14, bar_gap = 2, group_gap = 12, value_width = 74; /* the last: of what is after a bar */
 static const double axis_height = 26, lines_area = 300, tick_label_width = 78, axis_title_height = 20;
 static const double character = 7.2; /* width, at a font size of 12 */
 static const double ticks_wanted = 6;
@@ -44,7 +44,7 @@ static double text_width(const char *text)
 {
     size_t characters = 0;
     for (; *text != '\0'; text++)
-        characters += ((unsigned char)*text & 0xc0) != 0x80; /* not counting what continues a character */
+        characters += ((unsigned char)*text & 0xc0) != 0x80; /* without bytes that continue a character */
     return (double)characters * character;
 }
 
@@ -75,7 +75,7 @@ static void put_label(FILE *out, double x, double y, const char *anchor, const c
     fputs("</text>\n", out);
 }
 
-/* The value with so many decimals, thousands set off by commas. */
+/* The value with so many decimals, and commas between thousands. */
 static void print_number(char *out, size_t size, double value, int decimals)
 {
     char digits[64];
@@ -119,7 +119,7 @@ static void value_range(const struct plot_panel *p, double *low, double *high)
             *high = fmax(*high, value);
         }
     }
-    if (*high <= 0) /* nothing above 0: any axis will do */
+    if (*high <= 0) /* nothing above 0: any axis is right */
         *low = *high = 1;
 }
 
@@ -171,7 +171,7 @@ static double axis_tick(const struct axis *a, size_t i, char *label, size_t size
 
 /* ---- Legends ---- */
 
-/* Places the series' names in lines below one another. Returns the height; draws only when there is an `out`. */
+/* Places the series' names in lines below one another. Returns the height; draws only if there is an `out`. */
 static double bars_legend(FILE *out, const struct plot_panel *p, double y)
 {
     double x = margin, line = y;

@@ -1,11 +1,11 @@
 /* `synod-lab restarts`: a part of a node breaks again and again while a client is at work.
  *
- *   1. A cluster of three coordinators whose parts break on demand (faulty/nodes), with keys set beforehand: a node that
- *      restarts executes its journal again.
- *   2. One client sets keys, one request after the other, each key once. After some requests a fault is ordered, and the
- *      client goes on until the node has restarted, has a spare for the next time, and a request was answered after that.
- *   3. Two times count. The interruption, as the client sees it: the longest time from one answer to the next, from the last
- *      answer before the fault on. And from the fault to the node being ready, as the node says itself.
+ *   1. A cluster of three coordinators with parts that break on demand (faulty/nodes), and with keys set beforehand: a node
+ *      that restarts executes its journal again.
+ *   2. One client sets keys, one request after the other, each key once. After some requests a fault is ordered. The client
+ *      goes on until the node has restarted and has a spare for the next time, and a request was answered afterwards.
+ *   3. Two times count. The interruption as the client sees it: the longest time from one answer to the next, beginning with
+ *      the last answer before the fault. And the time from the fault until the node is ready, as the node says itself.
  *   4. In the end every value whose request was answered is read back. A request of unknown outcome may have been executed
  *      or not. */
 #include <errno.h>
@@ -119,7 +119,7 @@ static bool connect_to_target(struct restarts *r)
     return false;
 }
 
-/* "MOVED <slot> <host>:<port>": to that node; to the next one when it is none of the cluster's. */
+/* "MOVED <slot> <host>:<port>": goes to that node, or to the next one if it is not in the cluster. */
 static void follow(struct restarts *r, const char *moved)
 {
     const char *address = strrchr(moved, ' '), *colon = strrchr(moved, ':');
@@ -141,7 +141,7 @@ static void note_answer(struct restarts *r, uint64_t number)
     r->last_answer_us = now;
 }
 
-/* A request that is not executed is sent again; any other goes by its number once. */
+/* A request that was not executed is sent again. All others are sent once. */
 static void note_error(struct restarts *r, const char *error)
 {
     if (strncmp(error, "MOVED ", 6) == 0) {
@@ -154,7 +154,7 @@ static void note_error(struct restarts *r, const char *error)
     }
 }
 
-/* Sends one request and handles what comes of it. */
+/* Sends one request and handles its result. */
 static void request(struct restarts *r)
 {
     char key[KEY_SIZE + 1];
@@ -204,7 +204,7 @@ static bool warm_up(struct restarts *r, struct problem *problem)
     return true;
 }
 
-/* The node that is to break: the leader, or each in turn. Waits for a leader, with requests going on. */
+/* The node that will break: the leader, or each in turn. Waits for a leader, while requests go on. */
 static bool choose_node(struct restarts *r, uint32_t *node, struct problem *problem)
 {
     uint64_t since = now_us();
@@ -222,7 +222,7 @@ static bool choose_node(struct restarts *r, uint32_t *node, struct problem *prob
     }
 }
 
-/* Requests until the node has restarted and is prepared to do so again, and one was answered after that. */
+/* Sends requests until the node has restarted and is prepared to do so again, and one was answered afterwards. */
 static bool ride_out(struct restarts *r, uint32_t node, uint64_t restarts_before, struct problem *problem)
 {
     const struct endpoint *at = &config_find(&r->cluster.config, node)->client;
@@ -253,7 +253,7 @@ static bool one_fault(struct restarts *r, struct problem *problem)
     if (!warm_up(r, problem) || !choose_node(r, &node, problem))
         return false;
     uint64_t restarts_before = r->cluster.info[node].restarts;
-    if (!warm_up(r, problem)) /* looking took time, which is no interruption */
+    if (!warm_up(r, problem)) /* looking took time, which is not an interruption */
         return false;
     r->gap_us = 0;
     return break_node(r, node, problem) && ride_out(r, node, restarts_before, problem);
@@ -312,7 +312,7 @@ static bool read_back(struct restarts *r, struct problem *problem)
 
 static bool prepare(struct restarts *r, struct problem *problem)
 {
-    static struct load_result result; /* holds a histogram: large */
+    static struct load_result result; /* has a histogram: large */
     const struct lab_load load = {r->keys, r->keys < 50 ? r->keys : 50, r->value_size};
     if (!cluster_start(&r->cluster, problem) || !cluster_wait_ready(&r->cluster, READY_TIMEOUT_MS, &interrupted, problem))
         return false;
@@ -374,7 +374,7 @@ static int compare(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* The smallest of `count` sorted values that so many percent do not exceed. */
+/* The smallest of `count` sorted values that at least so many percent do not exceed. */
 static double percentile(const double *sorted, uint64_t count, uint64_t percent)
 {
     uint64_t at = (count * percent + 99) / 100;
@@ -439,7 +439,7 @@ static int report(struct restarts *r, const struct problem *problem)
 
 int lab_restarts(int argc, char **argv)
 {
-    static struct restarts r; /* holds a cluster: large */
+    static struct restarts r; /* has a cluster: large */
     r = (struct restarts){.keys = 100000, .count = 1000, .requests = 20, .value_size = 64, .part = "any"};
     const struct option_row rows[] = {
         {"keys", 0, OPTION_NUMBER, .value = "N", .target = &r.keys, .min = 0, .max = 100000000,

@@ -58,7 +58,7 @@ double lab_percentile_ms(const struct load_result *r, double percent)
 
 /* ---- Rounds ---- */
 
-/* One case of one round, from nothing to nothing. */
+/* One case of one round, with setup and removal. */
 static bool run_case(const struct lab_run *run, const struct lab_case *one, double *values, struct problem *problem)
 {
     static struct cluster c; /* large */
@@ -84,7 +84,7 @@ static double median(double *values, size_t count)
     return count % 2 == 1 ? values[count / 2] : (values[count / 2 - 1] + values[count / 2]) / 2;
 }
 
-/* All that the rounds gave, by row, column and round. */
+/* The results of all rounds, by row, column and round. */
 typedef double samples[LAB_ROWS_MAX][LAB_COLUMNS_MAX][LAB_ROUNDS_MAX];
 
 static void run_round(const struct lab_run *run, struct lab_table *table, size_t first, size_t round, samples all)

@@ -1,6 +1,6 @@
-/* Experiments that compare clusters: each case is a cluster of its own in a temporary folder, measured and removed; rounds
- * are interleaved (A B C A B C ...), and the table gets the median of the rounds, since machines are noisy and grow slower
- * or faster while one measures. */
+/* Experiments that compare clusters. Each case is a cluster of its own in a temporary folder, measured and removed. Rounds
+ * are interleaved (A B C A B C ...), and the table gets the median of the rounds, because machines are noisy and change
+ * their speed during the measurement. */
 #ifndef SYNOD_LAB_RUNS_H
 #define SYNOD_LAB_RUNS_H
 
@@ -27,11 +27,11 @@ struct lab_run {
     bool quiet;
 };
 
-/* Adds a row a case to the table. A case that cannot be measured has its problem there, and is not tried again. */
+/* Adds a row to the table for each case. A case that cannot be measured has its problem there, and is not tried again. */
 void lab_run(const struct lab_run *run, struct lab_table *table);
 
-/* One load on a cluster, with values of 64 bytes or as many as it says; every request must be answered. `cpu_us` (NULL: not
- * wanted): processor time of the nodes a request. */
+/* One load on a cluster, with values of 64 bytes or as many as it says. Every request must be answered. `cpu_us` (NULL: not
+ * wanted): processor time of the nodes for each request. */
 struct lab_load {
     uint64_t requests, connections, value_size;
 };
@@ -40,7 +40,7 @@ bool lab_load(struct cluster *c, const struct lab_load *load, struct load_result
 
 double lab_percentile_ms(const struct load_result *r, double percent);
 
-/* Fills column `to` with what column `from` is as a ratio to its value in a row. */
+/* Fills column `to` with the ratios of column `from` to its value in a row. */
 void lab_ratio(struct lab_table *t, size_t from, size_t to, size_t row);
 
 #endif

@@ -12,7 +12,7 @@ enum { LAB_COLUMNS_MAX = 16, LAB_ROWS_MAX = 16, LAB_PARAMETERS_MAX = 8 };
 
 struct lab_column {
     const char *name;
-    const char *unit; /* stands below the name */
+    const char *unit; /* printed below the name */
     const char *json; /* key, with the unit in it */
     int decimals;
 };
@@ -26,7 +26,7 @@ struct lab_table {
     double values[LAB_COLUMNS_MAX][LAB_ROWS_MAX]; /* NAN: not measured */
     struct problem problems[LAB_ROWS_MAX];        /* why a row could not be measured; exit code 0: it was */
     size_t row_count;
-    /* What it was measured with, for the JSON. */
+    /* The parameters of the measurement, for the JSON. */
     struct {
         const char *json;
         uint64_t value;
@@ -56,7 +56,7 @@ struct lab_output {
         {"plot", 0, OPTION_TEXT, .value = "FILE.svg", .target = &(output).plot, .text = "draw the table"},                  \
         {"quiet", 'q', OPTION_FLAG, .target = &(output).quiet, .text = "no progress"}
 
-/* Prints the table on standard output and draws the panels, if the output says so; what rows lack goes to standard error.
+/* Prints the table on standard output and draws the panels, if the output says so. Problems of rows go to standard error.
  * Returns the exit code: that of the first row with a problem, if there is one. */
 int lab_report(const struct lab_table *t, const struct lab_output *output, const char *title,
                const struct plot_panel *panels, size_t panel_count);

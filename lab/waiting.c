@@ -1,5 +1,5 @@
-/* `synod-lab waiting`: what it costs to look for work at fixed intervals instead of sleeping until there is some, and what
- * it does to the latency of a client. Both with the loop in the host and with the loop in the sandbox. */
+/* `synod-lab waiting`: what it costs to look for work at fixed intervals instead of sleeping until there is some, and the
+ * effect on a client's latency. Both with the loop in the host and with the loop in the sandbox. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <time.h>
@@ -43,7 +43,7 @@ static double now_s(void)
     return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
-/* Sleeps, in naps: an interruption ends it soon. */
+/* Sleeps in short pieces, so that an interruption ends it soon. */
 static void sleep_ms(uint64_t ms)
 {
     for (double end = now_s() + (double)ms / 1000; now_s() < end && !interrupted;) {
@@ -55,7 +55,7 @@ static void sleep_ms(uint64_t ms)
 static bool measure(void *context, struct cluster *c, double *values, struct problem *problem)
 {
     const struct comparison *o = context;
-    static struct load_result result; /* holds a histogram: large */
+    static struct load_result result; /* has a histogram: large */
     const struct lab_load one = {o->requests, 1, 64};
     sleep_ms(SETTLE_MS);
     double cpu = cluster_cpu_seconds(c), begin = now_s();

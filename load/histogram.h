@@ -38,7 +38,7 @@ void histogram_record(struct histogram *h, uint64_t value);
 /* Adds all that `from` has counted. */
 void histogram_merge(struct histogram *h, const struct histogram *from);
 
-/* The mean, 0 while empty. */
+/* The mean; 0 while empty. */
 double histogram_mean(const struct histogram *h);
 
 /* The smallest value that at least `percent` (0 to 100) of the values do not exceed, rounded up to the end of its

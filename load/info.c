@@ -34,7 +34,7 @@ static const struct field {
     {"spare", FIELD_U32, offsetof(struct node_info, spare), 0},
 };
 
-/* A decimal number of at most `max` from *text on, which moves past it. */
+/* Reads a decimal number of at most `max` at *text, and moves after it. */
 static bool parse_number(const char **text, uint64_t max, uint64_t *value)
 {
     char *end;
@@ -93,7 +93,7 @@ static bool parse_value(const struct field *field, const char *value, struct nod
     return false;
 }
 
-/* One line without its end; false when it is one of ours with a bad value. */
+/* One line without its end. False: it is one of ours with a bad value. */
 static bool parse_line(const char *line, struct node_info *out, bool *seen_node)
 {
     static const char prefix[] = "synod_";

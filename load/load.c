@@ -22,7 +22,7 @@ struct load {
     struct load_address *addresses;
     pid_t *pids;
     uint32_t started; /* processes */
-    int alive[2];     /* a pipe that every process holds the writing end of: its end is the end of all */
+    int alive[2];     /* a pipe; every process has its writing end open, so it ends when all have ended */
 };
 
 void load_defaults(struct load_options *options)
@@ -63,7 +63,7 @@ static bool check_options(const struct load_options *o, char *error, size_t erro
     return wrong == NULL;
 }
 
-/* Each process needs a file descriptor a connection; the usual soft limit of 1024 is soon too low. */
+/* Each process needs a file descriptor for each connection; the usual soft limit of 1024 is too low. */
 static void raise_file_limit(void)
 {
     struct rlimit limit;
@@ -107,7 +107,7 @@ static void release(struct load *load)
     free(load->pids);
 }
 
-/* Never returns: the process that generates. Signals from the terminal are the parent's business. */
+/* Never returns: the process that generates load. The parent handles signals from the terminal. */
 static _Noreturn void child(struct load *load, uint32_t number, pid_t parent)
 {
     const struct load_options *o = load->options;
@@ -133,7 +133,7 @@ static _Noreturn void child(struct load *load, uint32_t number, pid_t parent)
 static bool start_all(struct load *load, char *error, size_t error_size)
 {
     pid_t parent = getpid();
-    fflush(NULL); /* or what is buffered would be written by each */
+    fflush(NULL); /* otherwise each process would write what is buffered */
     for (uint32_t i = 0; i < load->options->processes; i++) {
         pid_t pid = fork();
         if (pid == 0)
@@ -178,7 +178,7 @@ static bool follow(struct load *load, load_progress on_progress, void *context)
     return go_on;
 }
 
-/* Puts the shares together. False: a process gave up or died. */
+/* Adds the shares. False: a process gave up or died. */
 static bool collect(struct load *load, struct load_result *result, char *error, size_t error_size)
 {
     uint64_t first = UINT64_MAX, last = 0, recovered = UINT64_MAX;

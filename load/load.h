@@ -30,17 +30,17 @@ typedef void load_runner(const struct load_options *options, const struct load_a
                          uint32_t connections, struct load_shared *shared, struct load_share *share);
 
 struct load_options {
-    const struct load_target *targets; /* where to connect; the first one first, the others when it is no use */
+    const struct load_target *targets; /* where to connect: first the first one, the others when it fails */
     size_t target_count;
     uint32_t processes;
     uint32_t connections; /* in all processes together */
     uint32_t pipeline;    /* requests outstanding on a connection */
-    bool oneshot;         /* a connection a request; pipeline must be 1 then */
+    bool oneshot;         /* a connection for each request; pipeline must then be 1 */
     bool resend;          /* send a request of unknown outcome again (it must be idempotent) */
     uint8_t protocol;     /* enum load_protocol */
     uint8_t command;      /* enum load_command */
     uint64_t requests;
-    uint64_t keyspace; /* 0: a key of its own for each request */
+    uint64_t keyspace; /* 0: each request has a key of its own */
     size_t value_size;
     uint32_t request_timeout_ms;
     uint32_t stall_timeout_ms;     /* a process that gets no answer for so long gives up */
@@ -60,13 +60,13 @@ struct load_result {
     struct load_counts counts;
     struct histogram latency; /* microseconds, of the answered ones */
     double seconds;           /* from the first request sent to the last answer */
-    double cpu_seconds;       /* that the generator's own processes used */
+    double cpu_seconds;       /* used by the generator's own processes */
     uint64_t recovery_us;     /* from load_mark to the first answer on a connection made after it; 0: none */
     char first_error[160];    /* text of the first error answer, or empty */
     bool stopped;             /* on_progress asked to stop */
 };
 
-/* Requests answered a second. */
+/* Requests answered in a second. */
 double load_throughput(const struct load_result *result);
 
 struct load;
@@ -74,15 +74,15 @@ struct load;
 /* Called from load_run about every progress_interval_ms. False: stop now. */
 typedef bool (*load_progress)(void *context, struct load *load, const struct load_counts *counts, double seconds);
 
-/* Runs the load; blocks until it is done, stopped or given up. The caller's thread must be the only one of its process
- * (it forks). False: nothing could be run, or a process gave up or died; `error` says why, and `result` holds what there is. */
+/* Runs the load; blocks until it is done, stopped or given up. The caller's thread must be the only one of its process (it
+ * forks). False: nothing could be run, or a process gave up or died; `error` says why, and `result` has what there is. */
 bool load_run(const struct load_options *options, load_progress on_progress, void *context, struct load_result *result,
               char *error, size_t error_size);
 
-/* From within on_progress: notes that a fault has just been caused, for recovery_us. */
+/* To be called within on_progress: notes that a fault was just caused, for recovery_us. */
 void load_mark(struct load *load);
 
-/* The usual setting of everything but targets, processes, connections and requests. */
+/* Default values for everything but targets, processes, connections and requests. */
 void load_defaults(struct load_options *options);
 
 #endif

@@ -117,7 +117,7 @@ void load_job_close(struct load_job *job)
 
 /* ---- Results ---- */
 
-/* A time of the worker's as one of the result, and back: 0 stays 0, and nothing else becomes it. */
+/* Converts a time of the worker to one in the result, and back: 0 stays 0, and nothing else becomes 0. */
 static uint64_t relative(uint64_t at_us, uint64_t start_us) { return at_us == 0 ? 0 : at_us - start_us + 1; }
 static uint64_t absolute(uint64_t after_us, uint64_t start_us) { return after_us == 0 ? 0 : after_us + start_us - 1; }
 

@@ -19,18 +19,18 @@
 #include "core/formats/packet.h"
 #include "load/load_worker.h"
 
-/* What one instance of the component does: requests [first, options.requests) over so many connections, of a load whose
- * protocol is RESP. */
+/* The work of one instance of the component: requests [first, options.requests) over so many connections, of a load with
+ * protocol RESP. */
 struct load_job {
     struct load_options options;
-    const struct load_address *addresses; /* one a target of the options */
+    const struct load_address *addresses; /* one for each target of the options */
     uint32_t connections;
     uint64_t first;
 };
 
-/* Packs a job. The words are allocated, and the caller's to free. */
+/* Packs a job. The words are allocated, and the caller frees them. */
 struct packet load_job_encode(const struct load_job *job);
-/* Unpacks it; targets and addresses are allocated then. False: it is no such packet. */
+/* Unpacks it; allocates targets and addresses. False: it is not such a packet. */
 bool load_job_decode(const struct packet *packet, struct load_job *job);
 void load_job_close(struct load_job *job);
 

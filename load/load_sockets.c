@@ -19,7 +19,7 @@ enum { EVENTS_MAX = 128, READ_BYTES = 64 * 1024 };
 struct load_socket {
     int fd; /* -1: closed */
     bool connecting;
-    char *out; /* what the system did not take */
+    char *out; /* what the system has not taken */
     size_t out_at, out_len, out_capacity;
 };
 
@@ -146,7 +146,7 @@ void load_sockets_close(struct load_sockets *s, uint32_t i)
 {
     struct load_socket *of = &s->sockets[i];
     if (of->fd >= 0)
-        close(of->fd); /* leaves the epoll by that */
+        close(of->fd); /* that also removes it from the epoll */
     of->fd = -1;
     of->connecting = false;
     of->out_len = 0;

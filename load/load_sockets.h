@@ -1,8 +1,8 @@
-/* The sockets of one process of the load generator: what load/load_worker.c needs of the system it runs on. There are two
- * lives: epoll (load/load_sockets.c) and the sockets of WASI (components/paxos-client/sockets.c).
+/* The sockets of one process of the load generator: what load/load_worker.c needs of its system. There are two
+ * implementations: epoll (load/load_sockets.c) and the sockets of WASI (components/paxos-client/sockets.c).
  *
- * Sockets are numbered, as the connections that they belong to. Nothing here waits but load_sockets_wait, from within which
- * their owner is told what has happened; it may call anything but load_sockets_wait and load_sockets_free then. */
+ * Sockets have the numbers of their connections. Only load_sockets_wait waits, and it tells their owner what has happened. The
+ * owner may then call anything except load_sockets_wait and load_sockets_free. */
 #ifndef SYNOD_LOAD_LOAD_SOCKETS_H
 #define SYNOD_LOAD_LOAD_SOCKETS_H
 
@@ -12,7 +12,7 @@
 
 /* An address that has been looked up. */
 struct load_address {
-    uint8_t bytes[16]; /* in the order of the network; IPv4 has the first four */
+    uint8_t bytes[16]; /* in network byte order; IPv4 has the first four */
     uint32_t scope;    /* of a link-local IPv6 address */
     uint16_t port;
     bool is_ipv6;
@@ -31,7 +31,7 @@ struct load_socket_events {
     void (*sent)(void *owner, uint32_t i);
     /* `bytes` are valid for the call. */
     void (*received)(void *owner, uint32_t i, const char *bytes, size_t len);
-    /* It has failed, or was closed at the other end. */
+    /* The connection failed, or was closed at the other end. */
     void (*lost)(void *owner, uint32_t i, const char *why);
 };
 
@@ -47,14 +47,14 @@ enum load_socket_result {
     SOCKET_FAILED, /* *why: a text that stays valid until the next call */
 };
 
-/* Makes socket `i`, which is closed, connect. */
+/* Connects socket `i`, which is closed. */
 enum load_socket_result load_sockets_connect(struct load_sockets *s, uint32_t i, const struct load_address *address,
                                              const char **why);
-/* Sends bytes. SOCKET_LATER: some are kept and leave when they can; nothing may be sent until the owner is told that they
- * have. */
+/* Sends bytes. SOCKET_LATER: some are kept and leave when possible; nothing more may be sent until the owner is told that
+ * they have. */
 enum load_socket_result load_sockets_send(struct load_sockets *s, uint32_t i, const char *bytes, size_t size,
                                           const char **why);
-/* Closes it, with whatever is kept; one that is closed stays so. */
+/* Closes it, and drops the bytes that were kept. It may be closed already. */
 void load_sockets_close(struct load_sockets *s, uint32_t i);
 
 /* Waits until something happens, `timeout_ms` at most, and tells the owner. */

@@ -23,7 +23,7 @@ enum {
     ADDRESSES_MAX = 64,
     PAUSE_MIN_US = 5000,
     PAUSE_MAX_US = 100000,
-    TICK_MS = 100,       /* looks at time-outs and the stop flag */
+    TICK_MS = 100,       /* between checks of time-outs and the stop flag */
     TICK_WAITING_MS = 5, /* the same, while a connection pauses */
     REFUSALS_BEFORE_ANOTHER = 8,
 };
@@ -72,7 +72,7 @@ struct load_worker {
     char trouble[192]; /* the last thing that went wrong */
 };
 
-/* Puts texts one behind the other, cut at `size`; NULL ends them. (Formatted output would bring files into the sandbox.) */
+/* Joins texts, cut at `size`; NULL ends them. (Formatted output would bring files into the sandbox.) */
 static void say(char *out, size_t size, ...)
 {
     size_t used = 0;
@@ -132,7 +132,7 @@ static void end_pause(struct load_worker *w, struct connection *c)
 
 /* ---- Requests ---- */
 
-/* The next request for this connection: one to be sent again, else a new one. False: there is none. */
+/* The next request for this connection: one that must be sent again, otherwise a new one. False: there is none. */
 static bool take_request(struct load_worker *w, struct connection *c, uint64_t now, struct request *out)
 {
     if (c->again_count > 0) {
@@ -161,7 +161,7 @@ static void push_sent(const struct load_worker *w, struct connection *c, struct 
     c->sent[at >= w->options->pipeline ? at - w->options->pipeline : at] = r;
 }
 
-/* Nobody can tell whether this one was executed. */
+/* It is unknown whether this one was executed. */
 static void request_unknown(struct load_worker *w, struct connection *c, struct request r)
 {
     if (w->options->resend) {
@@ -191,8 +191,8 @@ static void connection_done(struct load_worker *w, struct connection *c)
     w->active--;
 }
 
-/* Closes after a failure; what was outstanding is of unknown outcome. Tries again after a pause: where the leader was
- * last seen, or if that was here, at the next address. */
+/* Closes after a failure; the outcome of what was outstanding is unknown. Tries again after a pause: where the leader was
+ * last seen, or, if that was here, at the next address. */
 static void connection_lost(struct load_worker *w, struct connection *c, const char *why)
 {
     note_trouble(w, c, why);
@@ -242,7 +242,7 @@ static void connection_opened(struct load_worker *w, struct connection *c)
     connection_fill(w, c);
 }
 
-/* Starts connecting. In mode oneshot the request is taken now, since its latency includes the connecting. */
+/* Starts connecting. In mode oneshot the request is taken now, because its latency includes connecting. */
 static void connection_open(struct load_worker *w, struct connection *c)
 {
     uint64_t now = load_now_us();
@@ -274,7 +274,7 @@ static void connection_reopen(struct load_worker *w, struct connection *c)
 
 /* ---- Answers ---- */
 
-/* The index of host:port among the addresses, looked up and added when it is new. False: it is none. */
+/* The index of host:port among the addresses; looked up and added when it is new. False: it is not an address. */
 static bool find_address(struct load_worker *w, const char *text, size_t len, uint32_t *index)
 {
     struct load_target t = {0};
@@ -338,7 +338,7 @@ static void not_executed(struct load_worker *w, struct connection *c, struct req
             c->address = (c->address + 1) % w->address_count;
         }
     }
-    /* Two nodes may name each other for a while: only the first hop goes without a pause. */
+    /* Two nodes may name each other for a while, so only the first hop goes without a pause. */
     if (answer->kind != ANSWER_MOVED || c->refusals > 2)
         pause_connection(w, c);
 }
@@ -370,7 +370,7 @@ static void handle_answer(struct load_worker *w, struct connection *c, const str
     }
 }
 
-/* Handles all complete answers in `bytes`; keeps what is left. False: not the protocol's bytes. */
+/* Handles all complete answers in `bytes`; keeps the rest. False: the bytes are not the protocol's. */
 static bool handle_bytes(struct load_worker *w, struct connection *c, const char *bytes, size_t len)
 {
     uint64_t now = load_now_us();

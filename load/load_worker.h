@@ -9,7 +9,8 @@
 
 enum { LOAD_PROCESSES_MAX = 256 };
 
-/* What one process tells the parent. It alone writes here; counters are read while it runs, the rest when it has ended. */
+/* What one process tells the parent. Only that process writes here. Counters are read while it runs, the rest when it has
+ * ended. */
 struct load_share {
     _Alignas(128) atomic_uint_fast64_t answered;
     atomic_uint_fast64_t errors, unknown, retried, moved;
@@ -31,7 +32,7 @@ struct load_shared {
     struct load_share shares[];
 };
 
-/* Runs `connections` connections until no request is left; the result is in `share` (all but the processor's time). There is
+/* Runs `connections` connections until no request is left. The result is in `share` (all but the processor time). There is
  * an address for each of the options' targets. */
 void load_worker_run(const struct load_options *options, const struct load_address *addresses, uint32_t connections,
                      struct load_shared *shared, struct load_share *share);

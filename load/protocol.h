@@ -1,12 +1,12 @@
-/* The bytes of the load generator's requests and answers. Requests are prebuilt: a request is a copy of a template with
- * the digits of its number patched in. Two protocols: RESP (Synod, Redis) and the JSON gateway of etcd over HTTP/1.1,
- * which is there to put the same load on a peer.
+/* The bytes of the load generator's requests and answers. Requests are prebuilt: a request is a copy of a template with the
+ * digits of its number filled in. Two protocols: RESP (Synod, Redis), and the JSON gateway of etcd over HTTP/1.1, to put the
+ * same load on a peer.
  *
- * What the load generator's worker calls (request_maker_*, requests_make, answers_read) has a second life: in the client
- * component it is done by another component (components/client-serializer).
+ * The functions that the load generator's worker calls (request_maker_*, requests_make, answers_read) have a second
+ * implementation: in the client component another component does their work (components/client-serializer).
  *
- * Request `n` has the key "key:" and twelve decimal digits of n (modulo the key space when there is one); the value of a
- * SET is the same digits, cut or filled up with 'x' to the size asked for, so that anybody can tell what a key holds. */
+ * Request `n` has the key "key:" and twelve decimal digits of n (modulo the key space when there is one). The value of a SET
+ * is the same digits, cut or filled up with 'x' to the size asked for. So the value that a key must have is known. */
 #ifndef SYNOD_LOAD_PROTOCOL_H
 #define SYNOD_LOAD_PROTOCOL_H
 
@@ -15,7 +15,7 @@
 #include <stdint.h>
 
 enum load_protocol { PROTOCOL_RESP, PROTOCOL_ETCD_HTTP };
-enum load_command { COMMAND_SET, COMMAND_GET, COMMAND_INCR, COMMAND_MIXED /* SET, GET in turn */ };
+enum load_command { COMMAND_SET, COMMAND_GET, COMMAND_INCR, COMMAND_MIXED /* SET and GET alternate */ };
 
 enum { KEY_SIZE = 16 };
 
@@ -43,22 +43,22 @@ struct request_maker {
     char *scratch;
 };
 
-/* Prepares the templates. False: out of memory, or a command that the protocol does not have. `keyspace` 0: every
- * request has a key of its own. */
+/* Prepares the templates. False: out of memory, or a command that the protocol does not have. `keyspace` 0: every request
+ * has a key of its own. */
 bool request_maker_init(struct request_maker *m, uint8_t protocol, uint8_t command, size_t value_size, uint64_t keyspace);
 void request_maker_close(struct request_maker *m);
 
 /* Writes request `number`, at most size_max bytes. Returns its size. */
 size_t request_make(const struct request_maker *m, uint64_t number, char *out);
-/* The same for several, one behind the other. */
+/* The same for several, one after the other. */
 size_t requests_make(const struct request_maker *m, const uint64_t *numbers, size_t count, char *out);
 
 enum answer_kind {
     ANSWER_OK,
     ANSWER_ERROR,   /* final */
-    ANSWER_MOVED,   /* not executed; `text` is host:port of who leads */
+    ANSWER_MOVED,   /* not executed; `text` is host:port of the leader */
     ANSWER_BUSY,    /* not executed; try again later */
-    ANSWER_UNKNOWN, /* executed or not, nobody can tell */
+    ANSWER_UNKNOWN, /* it is unknown whether it was executed */
 };
 
 struct answer {
@@ -68,15 +68,15 @@ struct answer {
     size_t text_len;
 };
 
-/* Reads one answer. Returns its size, 0 while it is incomplete, -1 when the bytes are not the protocol's. */
+/* Reads one answer. Returns its size; 0 while it is incomplete, -1 when the bytes are not the protocol's. */
 ptrdiff_t answer_read(uint8_t protocol, const char *bytes, size_t len, struct answer *answer);
 
-/* A growing list, whose memory is used again and again; zero-initialized is empty. */
+/* A growing list with memory that is used again; zero-initialized is empty. */
 struct answer_list {
     struct answer *ptr;
     size_t len, capacity;
 };
-/* Reads all complete answers, in place of what the list holds. Returns the size of them all, -1 when the bytes are not the
+/* Reads all complete answers; they replace what the list has. Returns the size of them all; -1 when the bytes are not the
  * protocol's. The texts stay valid as long as the bytes, and until the next call. */
 ptrdiff_t answers_read(uint8_t protocol, const char *bytes, size_t len, struct answer_list *answers);
 

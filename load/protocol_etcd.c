@@ -1,4 +1,4 @@
-/* etcd's JSON gateway over HTTP/1.1: requests and answers of the load generator when it is put on a peer. */
+/* etcd's JSON gateway over HTTP/1.1: requests and answers of the load generator when it runs against a peer. */
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,7 +7,8 @@
 
 #include "load/protocol_internal.h"
 
-/* etcd's gateway takes key and value in Base64: nothing to patch, so the template is the head of the request only. */
+/* etcd's gateway takes key and value in Base64. So nothing can be filled in, and the template is only the head of the
+ * request. */
 bool etcd_template(struct request_maker *m)
 {
     size_t key_len = 4 * ((KEY_SIZE + 2) / 3), value_len = 4 * ((m->value_size + 2) / 3);
@@ -40,7 +41,7 @@ size_t etcd_make(const struct request_maker *m, uint64_t number, char *out)
     return (size_t)(at - out);
 }
 
-/* The value of a header line when it has this name. */
+/* The value of a header line if it has this name. */
 static const char *header_value(const char *line, const char *end, const char *name)
 {
     size_t size = strlen(name);

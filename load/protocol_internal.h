@@ -1,4 +1,4 @@
-/* What the files of load/protocol.h share. */
+/* Declarations shared by the files of load/protocol.h. */
 #ifndef SYNOD_LOAD_PROTOCOL_INTERNAL_H
 #define SYNOD_LOAD_PROTOCOL_INTERNAL_H
 
@@ -10,7 +10,7 @@ enum {
     ANSWER_BYTES_MAX = 512 * 1024 * 1024, /* of one string */
 };
 
-/* What request `number` is about, and whether it sets that. */
+/* The key number of request `number`, and whether it sets it. */
 static inline uint64_t request_key(const struct request_maker *m, uint64_t number)
 {
     return m->keyspace > 0 ? number % m->keyspace : number;
@@ -23,7 +23,7 @@ static inline bool request_sets(const struct request_maker *m, uint64_t number)
 /* The last `count` decimal digits of a number. */
 void digits_write(uint64_t number, char *out, size_t count);
 
-/* The decimal number of `len` bytes, -1 for RESP's "none", -2 when it is no number. */
+/* The decimal number of `len` bytes; -1 for RESP's "none", -2 when it is not a number. */
 int64_t length_read(const char *text, size_t len);
 
 /* answer_read for each protocol; *answer has been set to a plain ANSWER_OK. */

@@ -1,5 +1,5 @@
-/* What native code and the client component share of load/protocol.h: keys, values, and RESP's answers. No system call,
- * and nothing formatted. */
+/* The part of load/protocol.h that native code and the client component share: keys, values, and RESP's answers. No system
+ * call, and no formatting. */
 #include <string.h>
 
 #include "load/protocol_internal.h"
@@ -41,7 +41,7 @@ int64_t length_read(const char *text, size_t len)
     return value;
 }
 
-/* The size of the line at `bytes` with its end, 0 while incomplete, -1 when it is too long. */
+/* The size of the line at `bytes` with its end; 0 while it is incomplete, -1 when it is too long. */
 static ptrdiff_t line_size(const char *bytes, size_t len)
 {
     const char *end = memchr(bytes, '\n', len);
@@ -50,7 +50,7 @@ static ptrdiff_t line_size(const char *bytes, size_t len)
     return end > bytes && end[-1] == '\r' ? end - bytes + 1 : -1;
 }
 
-/* The size of one RESP value with all its elements, 0 while incomplete, -1 when unsound. */
+/* The size of one RESP value with all its elements; 0 while it is incomplete, -1 when it is malformed. */
 static ptrdiff_t resp_size(const char *bytes, size_t len)
 {
     size_t at = 0;

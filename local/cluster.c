@@ -33,15 +33,15 @@ static uint64_t now_ms(void)
 
 /* ---- Processes ---- */
 
-/* Forks and runs `synod` with `argv`, its output into `log` and its signals apart from the terminal's. */
+/* Forks and runs `synod` with `argv`. Its output goes into `log`; it does not get the terminal's signals. */
 static pid_t spawn(const struct cluster *c, char *const argv[], const char *log)
 {
-    fflush(NULL); /* or what is buffered would be written by both */
+    fflush(NULL); /* otherwise both would write what is buffered */
     pid_t parent = getpid(), pid = fork();
     if (pid != 0)
         return pid;
     setpgid(0, 0);
-    prctl(PR_SET_PDEATHSIG, SIGTERM); /* a demo that is killed leaves nothing behind */
+    prctl(PR_SET_PDEATHSIG, SIGTERM); /* a killed demo leaves no process running */
     if (getppid() != parent)
         _exit(EXIT_TROUBLE);
     signal(SIGINT, SIG_DFL);
@@ -89,7 +89,7 @@ static void describe_end(int status, char *out, size_t size)
         snprintf(out, size, "ended with exit code %d", WEXITSTATUS(status));
 }
 
-/* Waits for a child (`flags` as waitpid's) and counts its processor time. False: it still runs. */
+/* Waits for a child (`flags` as in waitpid) and counts its processor time. False: it still runs. */
 static bool reap(struct cluster *c, struct cluster_process *p, int flags, int *status)
 {
     struct rusage usage;
@@ -199,7 +199,7 @@ uint64_t cluster_resident_bytes(const struct cluster *c)
     return sum;
 }
 
-/* Notes how a process ended that had been asked to. */
+/* Notes how a process ended that had been asked to end. */
 static bool check_end(struct cluster_process *p, int status, struct problem *problem)
 {
     char how[128], tail[700];
@@ -302,7 +302,7 @@ size_t cluster_targets(const struct cluster *c, struct load_target *out)
     return count;
 }
 
-/* The leader, when all nodes answer and all that propose know it. */
+/* The leader, if all nodes answer and all proposers agree on it. */
 static const struct config_node *agreed_leader(struct cluster *c)
 {
     if (cluster_look(c, LOOK_TIMEOUT_MS) < c->config.node_count)
@@ -377,7 +377,7 @@ static bool format_nodes(struct cluster *c, struct problem *problem)
     return problem_set(problem, EXIT_TROUBLE, "synod init --config %s --all failed:%s", c->config_file, tail);
 }
 
-/* One process a group of the configuration. */
+/* One process for each group of the configuration. */
 static void plan_processes(struct cluster *c, bool by_group)
 {
     c->process_count = c->config.group_count;

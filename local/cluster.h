@@ -1,6 +1,6 @@
 /* A local cluster for `synod demo` and the experiments of `synod-lab`: configuration and data in a folder of its own, one
- * child process a group of nodes. Each runs the program `synod` beside this executable, or this executable itself. Only these
- * children are ever signalled, by their process id. */
+ * child process for each group of nodes. Each runs the program `synod` beside this executable, or this executable itself.
+ * Only these children are ever signalled, by their process id. */
 #ifndef SYNOD_LOCAL_CLUSTER_H
 #define SYNOD_LOCAL_CLUSTER_H
 
@@ -16,17 +16,17 @@ struct cluster_plan {
     bool native;            /* nodes run the native build of the core */
     /* As in the configuration; NULL: its default. */
     const char *network, *storage, *serializer, *leader_rule;
-    const char *settings;     /* more lines of the map of that name, each with its line feed; NULL: none */
+    const char *settings;     /* more lines of the map `settings`, each with its line feed; NULL: none */
     const char *nodes_folder; /* where the composed nodes are; NULL: where `synod start` looks */
 };
 
 struct cluster_process {
-    pid_t pid;       /* 0: does not run */
-    bool by_group;   /* started with --group, else with --node */
+    pid_t pid;       /* 0: it does not run */
+    bool by_group;   /* started with --group, otherwise with --node */
     uint32_t number; /* of the group or node */
     char name[32];   /* "node 3" or "group 2" */
     char log[512];   /* file that its output goes to */
-    char died[160];  /* how it ended, unasked; empty: it did not */
+    char died[160];  /* how it ended without being asked to; empty: it did not */
 };
 
 struct cluster {
@@ -43,14 +43,14 @@ struct cluster {
     double cpu_seconds_ended; /* of processes that have ended */
 };
 
-/* Makes the folder (in $TMPDIR, else /var/tmp, else /tmp), writes the configuration with free ports, and formats every
- * node's folder with `synod init`. False: `problem` says why; what was made is removed. */
+/* Makes the folder (in $TMPDIR, otherwise /var/tmp, otherwise /tmp), writes the configuration with free ports, and formats
+ * every node's folder with `synod init`. False: `problem` says why; what was made is removed. */
 bool cluster_create(struct cluster *c, const struct cluster_plan *plan, struct problem *problem);
 
 /* Starts every process that does not run. */
 bool cluster_start(struct cluster *c, struct problem *problem);
 
-/* Waits until every node answers and all that propose agree on a leader that leads. Gives up when a process dies, when
+/* Waits until every node answers and all proposers agree on a leader that leads. Gives up when a process dies, when
  * `*interrupted` becomes true, or at the deadline. */
 bool cluster_wait_ready(struct cluster *c, uint32_t timeout_ms, const volatile int *interrupted, struct problem *problem);
 
@@ -68,7 +68,7 @@ bool cluster_executes(const struct config_node *node);
 /* True when the node takes commands from clients. */
 bool cluster_proposes(const struct config_node *node);
 
-/* False when a process has ended that nobody asked to; `problem` holds how, and the last lines of its log. */
+/* False when a process has ended that was not asked to; `problem` says how, with the last lines of its log. */
 bool cluster_alive(struct cluster *c, struct problem *problem);
 
 /* Kills the process that hosts a node with SIGKILL and waits for its end. */
@@ -76,10 +76,10 @@ void cluster_kill(struct cluster *c, uint32_t node);
 
 /* Processor time of all processes since they were started. */
 double cluster_cpu_seconds(const struct cluster *c);
-/* Memory that is resident, of all processes that run. What they share counts for each. */
+/* Resident memory of all processes that run. Shared memory counts for each. */
 uint64_t cluster_resident_bytes(const struct cluster *c);
 
-/* Ends all processes: SIGTERM, then after `grace_ms` SIGKILL. False: one had to be killed, or said it had failed. */
+/* Ends all processes: SIGTERM, then SIGKILL after `grace_ms`. False: one had to be killed, or said that it had failed. */
 bool cluster_stop(struct cluster *c, uint32_t grace_ms, struct problem *problem);
 
 /* Releases memory; removes the folder unless `keep`. Processes must have been stopped. */

@@ -45,8 +45,8 @@ bool folder_in_memory(const char *path)
     return statfs(path, &fs) == 0 && (fs.f_type == TMPFS_MAGIC || fs.f_type == RAMFS_MAGIC);
 }
 
-/* The last port below those that the kernel gives to outgoing connections: a node that is started again must find its
- * port free, which the demo's own clients could have taken in the meantime. */
+/* The last port below those that the kernel gives to outgoing connections. A restarted node must find its port free; the
+ * demo's own clients could have taken it in the meantime. */
 static uint16_t port_last(void)
 {
     unsigned low = 0;
@@ -59,7 +59,7 @@ static uint16_t port_last(void)
     return low > PORT_FIRST + 1000 && low <= UINT16_MAX ? (uint16_t)(low - 1) : PORT_LAST_FALLBACK;
 }
 
-/* A socket bound to a port of 127.0.0.1, -1 when somebody has it. */
+/* A socket bound to a port of 127.0.0.1; -1 when the port is taken. */
 static int bind_port(uint16_t port)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
@@ -83,7 +83,7 @@ bool ports_find(uint16_t *ports, size_t count, struct problem *problem)
     for (uint32_t i = 0; i < span && found < count && found < PORTS_MAX; i++) {
         uint16_t port = (uint16_t)(PORT_FIRST + (start + i) % span);
         int fd = bind_port(port);
-        if (fd >= 0) { /* held until all are found, so that none is found twice */
+        if (fd >= 0) { /* kept open until all are found, so that none is found twice */
             held[found] = fd;
             ports[found++] = port;
         }
@@ -114,7 +114,7 @@ static void write_nodes(FILE *file, const struct cluster_plan *plan, const uint1
         write_node(file, i + 1, roles[i / plan->nodes], ports + 2 * i);
     if (strcmp(plan->deployment, "shared") != 0)
         return;
-    fputs("\ngroups:\n", file); /* one node of each role a process */
+    fputs("\ngroups:\n", file); /* one node of each role in each process */
     for (uint32_t i = 1; i <= plan->nodes; i++)
         fprintf(file, "  - [%u, %u, %u]\n", (unsigned)i, (unsigned)(plan->nodes + i), (unsigned)(2 * plan->nodes + i));
 }

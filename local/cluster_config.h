@@ -13,7 +13,7 @@ void folder_remove(const char *path);
 /* True when it is on a file system in memory. */
 bool folder_in_memory(const char *path);
 
-/* Finds `count` different ports that nobody listens on. */
+/* Finds `count` different ports that are free. */
 bool ports_find(uint16_t *ports, size_t count, struct problem *problem);
 
 /* The number of nodes that the plan makes. */

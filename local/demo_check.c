@@ -26,8 +26,8 @@ static const struct config_node *first_executor(const struct cluster *c)
     return NULL;
 }
 
-/* True when all answer and all that execute stand at the same slot, and know of no chosen slot beyond it. */
-static bool settled(const struct cluster *c)
+/* True when all nodes answer, and all that execute are at the same slot and know of no chosen slot beyond it. */
+static bool at_same_slot(const struct cluster *c)
 {
     const struct config_node *first = first_executor(c);
     for (size_t i = 0; i < c->config.node_count; i++) {
@@ -41,7 +41,7 @@ static bool settled(const struct cluster *c)
     return cluster_leader(c) != NULL;
 }
 
-/* Which node is where, for the message that they do not agree. */
+/* The slots of all nodes, for the message that they do not agree. */
 static void describe(const struct cluster *c, char *out, size_t size)
 {
     size_t used = 0;
@@ -61,7 +61,7 @@ static void describe(const struct cluster *c, char *out, size_t size)
     }
 }
 
-static bool wait_settled(struct cluster *c, const volatile int *interrupted, struct problem *problem)
+static bool wait_for_same_slot(struct cluster *c, const volatile int *interrupted, struct problem *problem)
 {
     const struct timespec pause = {.tv_nsec = LOOK_EVERY_MS * 1000000};
     uint64_t deadline = now_ms() + SETTLE_TIMEOUT_MS;
@@ -69,14 +69,14 @@ static bool wait_settled(struct cluster *c, const volatile int *interrupted, str
         if (!cluster_alive(c, problem))
             return false;
         cluster_look(c, LOOK_TIMEOUT_MS);
-        if (settled(c))
+        if (at_same_slot(c))
             return true;
         if (*interrupted)
             return problem_set(problem, EXIT_TROUBLE, "interrupted");
         if (now_ms() > deadline) {
             char where[800];
             describe(c, where, sizeof where);
-            return problem_set(problem, EXIT_CHECK_FAILED, "the nodes do not come to the same slot%s%s",
+            return problem_set(problem, EXIT_CHECK_FAILED, "the nodes do not reach the same slot%s%s",
                                cluster_leader(c) == NULL ? "; nobody leads" : "", where);
         }
         nanosleep(&pause, NULL);
@@ -192,6 +192,6 @@ static bool check_values(const struct cluster *c, const struct demo_expectation 
 bool demo_check(struct cluster *c, const struct demo_expectation *expected, const volatile int *interrupted,
                 struct problem *problem)
 {
-    return check_counts(expected, problem) && wait_settled(c, interrupted, problem) && check_states(c, expected, problem) &&
-           check_ballot(c, expected, problem) && check_values(c, expected, problem);
+    return check_counts(expected, problem) && wait_for_same_slot(c, interrupted, problem) &&
+           check_states(c, expected, problem) && check_ballot(c, expected, problem) && check_values(c, expected, problem);
 }

@@ -14,8 +14,8 @@ struct demo_expectation {
     const struct load_result *result;
 };
 
-/* Waits until all nodes answer and those that execute stand at the same slot; then checks counts, states, ballot and a
- * sample of values. Prints a line a check. False: `problem` says which failed first. */
+/* Waits until all nodes answer and those that execute are at the same slot. Then checks counts, states, ballot and a sample
+ * of values. Prints a line for each check. False: `problem` says which failed first. */
 bool demo_check(struct cluster *c, const struct demo_expectation *expected, const volatile int *interrupted,
                 struct problem *problem);
 

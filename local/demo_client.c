@@ -33,7 +33,7 @@ static size_t find_targets(const struct config *config, struct load_target *out)
     return count;
 }
 
-/* Who starts the client of the cluster; 0: nobody. */
+/* The node whose process starts the cluster's client; 0: none. */
 static uint32_t lowest_server(const struct config *config)
 {
     uint32_t lowest = 0;
@@ -67,7 +67,7 @@ static bool go_on(void *context, struct load *load, const struct load_counts *co
 static void run(const struct config *config)
 {
     static struct load_target targets[NODE_ID_MAX];
-    static struct load_result result; /* holds a histogram: large */
+    static struct load_result result; /* has a histogram: large */
     const struct timespec pause = {.tv_nsec = LOOK_INTERVAL_MS * 1000000L};
     struct load_options options;
     char error[512] = "";
@@ -93,7 +93,7 @@ pid_t demo_client_start(const struct config *config, const struct config_group *
     const uint32_t starter = config->demo_client && config->demo_client_requests > 0 ? lowest_server(config) : 0;
     if (starter == 0 || config_group_of(config, starter) != group)
         return 0;
-    fflush(NULL); /* or what is buffered would be written by both */
+    fflush(NULL); /* otherwise both would write what is buffered */
     const pid_t parent = getpid(), pid = fork();
     if (pid < 0) {
         fprintf(stderr, "demo client: cannot start: %s\n", strerror(errno));

@@ -13,7 +13,7 @@
 
 #define CLIENT "synod:paxos/client@0.1.0"
 
-enum { STOP_LOOK_US = 1000000 }; /* a guest that computes is asked four times in this long whether it shall end */
+enum { STOP_LOOK_US = 1000000 }; /* a guest that computes is asked to stop four times in this long */
 static const int64_t memory_bytes_max = INT64_C(1) << 30;
 
 struct guest {
@@ -48,7 +48,7 @@ static bool check_socket(void *env, const struct typed_socket *socket, bool may_
     const struct guest *g = env;
     (void)may_wait;
     if (socket->wish == TYPED_TCP_BIND)
-        return socket->port == 0; /* which connecting does */
+        return socket->port == 0; /* as connecting does */
     if (socket->wish != TYPED_TCP_CONNECT)
         return false;
     for (size_t i = 0; i < g->options->target_count; i++) {
@@ -94,7 +94,7 @@ static bool instantiate(struct guest *g, struct problem *problem)
     return error == NULL || engine_problem(problem, EXIT_BAD_INPUT, file, error);
 }
 
-/* Calls the guest, whose result lands in `share`. One that was stopped has none. */
+/* Calls the guest, and puts its result into `share`. A guest that was stopped has no result. */
 static bool call(struct guest *g, const struct load_job *job, struct load_share *share, struct problem *problem)
 {
     static const struct typed_shape shape = {0, true, TYPED_GIVES_PACKETS};

@@ -1,10 +1,10 @@
-/* What the load generator's user sees: progress while it runs, statistics at the end. */
+/* What the user of the load generator sees: progress while it runs, statistics at the end. */
 #ifndef SYNOD_LOCAL_LOAD_REPORT_H
 #define SYNOD_LOCAL_LOAD_REPORT_H
 
 #include "load/load.h"
 
-/* Progress goes to standard error: on a terminal one line that is rewritten, else a line every few seconds. */
+/* Progress goes to standard error: on a terminal one line that is rewritten, otherwise a line every few seconds. */
 struct load_progress_line {
     uint64_t requests;
     bool terminal;
@@ -18,7 +18,7 @@ void progress_update(struct load_progress_line *line, const struct load_counts *
 /* Removes the line from a terminal. */
 void progress_end(struct load_progress_line *line);
 
-/* Count, Min, Max, Mean, Median, P95, P99, P99.9 in milliseconds, throughput, and what did not go straight. */
+/* Count, Min, Max, Mean, Median, P95, P99, P99.9 in milliseconds, throughput, errors and retries. */
 void report_statistics(const struct load_result *result);
 
 /* The same as one JSON object on standard output. False: out of memory. */

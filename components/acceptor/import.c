@@ -1,4 +1,4 @@
-/* core/paxos/acceptor.h by the import of `interface acceptor`: one instance, whose state is over there. */
+/* core/paxos/acceptor.h by the import of `interface acceptor`: one instance, which has the state. */
 #include "core/paxos/acceptor.h"
 
 #include "components/types.h"

@@ -18,7 +18,8 @@ struct output {
     size_t words_capacity;
 };
 
-/* Adds a packet with a copy of the bytes. Its words are found when all are there, since the buffer may move until then. */
+/* Adds a packet with a copy of the bytes. Its words are filled in when all packets are there, because the buffer may move
+ * until then. */
 static void output_add(struct output *o, uint64_t id, uint32_t kind, const void *bytes, size_t len)
 {
     const struct packet packet = {id, kind, (uint32_t)len, {NULL, words_for((uint32_t)len)}};
@@ -27,7 +28,7 @@ static void output_add(struct output *o, uint64_t id, uint32_t kind, const void 
     if (len == 0)
         return;
     o->words.ptr = memory_reserve(o->words.ptr, &o->words_capacity, o->words.len + packet.words.len, sizeof *o->words.ptr);
-    o->words.ptr[o->words.len + packet.words.len - 1] = 0; /* what the bytes leave of the last word */
+    o->words.ptr[o->words.len + packet.words.len - 1] = 0; /* zeros the unused bytes of the last word */
     memcpy(&o->words.ptr[o->words.len], bytes, len);
     o->words.len += packet.words.len;
 }
@@ -69,7 +70,7 @@ void exports_synod_paxos_client_serializer_encode(packets *batches, packets *ret
 }
 SHIM_POST(client_serializer_encode, "client-serializer@0.1.0#encode");
 
-/* Returns how many bytes were whole answers. */
+/* Returns how many bytes were complete answers. */
 static uint32_t decode_bytes(struct output *o, const struct packet *received)
 {
     const char *bytes = (const char *)received->words.ptr;

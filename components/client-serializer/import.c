@@ -1,5 +1,5 @@
-/* What the load generator's worker calls of load/protocol.h, by the import of `interface client-serializer`. Keys and
- * values are made here, bytes there. */
+/* The functions of load/protocol.h that the load generator's worker calls, by the import of `interface client-serializer`.
+ * Keys and values are made here, bytes there. */
 #include <string.h>
 
 #include "components/packet.h"

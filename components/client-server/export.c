@@ -10,7 +10,7 @@ SAME_LAYOUT(struct waits, exports_synod_paxos_client_server_waits_waits_t, polla
 
 static struct part part;
 static struct client_server *server; /* NULL: a node without a client port */
-static uint64_t credit;              /* as last given: what it would not take yet is no reason for a turn */
+static uint64_t credit;              /* as last given; more input than that is no reason for a turn */
 static struct node_status status;    /* as last told */
 
 static void on_input(void *context) { (void)context; }
@@ -114,7 +114,7 @@ void exports_synod_paxos_client_server_status(exports_synod_paxos_client_server_
 void exports_synod_paxos_client_server_waits_wait_for(exports_synod_paxos_client_server_waits_waits_t *ret)
 {
     open_server();
-    part_settle(&part);
+    part_run_once(&part);
     *(struct waits *)ret = part_waits(&part, credit > 0 && server != NULL && client_server_waiting(server));
 }
 SHIM_POST(client_server_waits_wait_for, "client-server-waits@0.1.0#wait-for");

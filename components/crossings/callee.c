@@ -1,4 +1,4 @@
-/* `interface crossing-sink`: what arrives is counted and forgotten. */
+/* `interface crossing-sink`: what arrives is counted and dropped. */
 #include "components/shim.h"
 
 uint64_t exports_synod_paxos_crossing_sink_bytes(crossing_callee_world_list_u8_t *bytes)

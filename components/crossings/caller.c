@@ -1,4 +1,4 @@
-/* `interface crossing-guest`: loops around one call each. What they return is what the calls returned, added up. */
+/* `interface crossing-guest`: loops around one call each. They return the sum of what the calls returned. */
 #include "components/packet.h"
 #include "core/base/memory.h"
 #include "core/formats/serializer.h"

@@ -1,4 +1,4 @@
-/* core/paxos/failure_detector.h by the import of `interface failure-detector`: one instance, whose state is over there. */
+/* core/paxos/failure_detector.h by the import of `interface failure-detector`: one instance, which has the state. */
 #include "core/paxos/failure_detector.h"
 
 #include "components/types.h"

@@ -1,5 +1,6 @@
 /* Makes a part break on demand. The part's export.c is compiled so that every function of it begins with a call of
- * __cyg_profile_func_enter_bare (-finstrument-function-entry-bare), which asks the host (wit/faults.wit) whether it should. */
+ * __cyg_profile_func_enter_bare (-finstrument-function-entry-bare), which asks the host (wit/faults.wit) whether it should.
+ * */
 #include <stdint.h>
 #include <stdlib.h>
 
@@ -11,7 +12,7 @@ enum { GO_ON, TRAP, LOOP, TAKE_MEMORY, BLOCK_BYTES = 1 << 20 };
 
 NOT_INSTRUMENTED void __cyg_profile_func_enter_bare(void);
 
-/* Until there is none: then the component does what it does when it runs out of memory. */
+/* Takes all memory; then the component does what it does when it runs out. */
 NOT_INSTRUMENTED static void take_memory(void)
 {
     for (volatile uint8_t *block; (block = malloc(BLOCK_BYTES)) != NULL;)

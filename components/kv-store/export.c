@@ -5,7 +5,7 @@
 STATE_MACHINE_LAYOUT(exports_synod_paxos_state_machine);
 STATE_MACHINE_TAGS(EXPORTS_SYNOD_PAXOS_STATE_MACHINE);
 
-/* The machine, from its first use on: what it is asked to describe may be asked before `start`. */
+/* The machine, made at its first use: `describe` may be called before `start`. */
 static struct state_machine *machine(void)
 {
     static struct state_machine *one;

@@ -1,4 +1,4 @@
-/* core/paxos/leader_detector.h by the import of `interface leader-detector`: the rule is that of the component behind it. */
+/* core/paxos/leader_detector.h by the import of `interface leader-detector`: the component there decides the rule. */
 #include "core/paxos/leader_detector.h"
 
 #include "components/shim.h"

@@ -1,4 +1,4 @@
-/* core/paxos/learner.h by the import of `interface learner`: one instance, whose state is over there. */
+/* core/paxos/learner.h by the import of `interface learner`: one instance, which has the state. */
 #include "core/paxos/learner.h"
 
 #include "components/types.h"

@@ -1,4 +1,4 @@
-/* core/runners/node.h by the import of `interface node`: a coordinator, or an agent alone that a composition puts there. */
+/* core/runners/node.h by the import of `interface node`: a coordinator, or a single agent, as composed. */
 #include "core/runners/node.h"
 
 #include "components/agent.h"

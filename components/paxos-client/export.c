@@ -1,6 +1,6 @@
 /* `interface client`: the load generator's worker (load/load_worker.c) between the sockets of WASI (sockets.c) and the
- * client-serializer. What native processes share (load/load_worker.h), it has for itself: the job says which requests are
- * its own. */
+ * client-serializer. It has for itself what native processes share (load/load_worker.h): the job says which requests are its
+ * own. */
 #include "load/load_packet.h"
 
 #include "components/packet.h"

@@ -18,7 +18,7 @@ struct load_socket {
     wasi_io_poll_own_pollable_t input; /* ready: connected, or there is something to read */
     bool blocked;
     wasi_io_poll_own_pollable_t output; /* of one that is blocked; ready: it takes bytes again */
-    char *out;                          /* what it did not take */
+    char *out;                          /* bytes that it has not taken */
     size_t out_at, out_len, out_capacity;
 };
 
@@ -27,14 +27,14 @@ struct load_sockets {
     void *owner;
     wasi_sockets_network_own_network_t network;
     uint32_t count;
-    wasi_io_poll_borrow_pollable_t *polled; /* two a socket, and the timer */
+    wasi_io_poll_borrow_pollable_t *polled; /* two for each socket, and the timer */
     uint32_t *polled_socket;
     struct load_socket sockets[];
 };
 
 uint64_t load_now_us(void) { return wasi_clocks_monotonic_clock_now() / NS_A_US; }
 
-/* The sandbox reaches the addresses that it was given and no others. */
+/* The sandbox reaches only the addresses that it was given. */
 bool load_resolve(const char *host, uint16_t port, struct load_address *out, char *error, size_t error_size)
 {
     static const char unknown[] = "redirected to an address that is not among those given";
@@ -88,7 +88,7 @@ static enum load_socket_result failed(wasi_sockets_network_error_code_t code, co
     return SOCKET_FAILED;
 }
 
-/* Releases what came with a stream's error. True: it was closed at the other end. */
+/* Releases what came with a stream's error. True: the stream was closed at the other end. */
 static bool stream_closed(wasi_io_streams_stream_error_t *error)
 {
     if (error->tag == WASI_IO_STREAMS_STREAM_ERROR_LAST_OPERATION_FAILED)
@@ -254,7 +254,7 @@ static void on_readable(struct load_sockets *s, uint32_t i)
         s->events->received(s->owner, i, (const char *)bytes.ptr, bytes.len);
 }
 
-/* All that is waited for, in the order of the sockets: its input, then its output when it is blocked. */
+/* All that is waited for, in the order of the sockets: the input, then the output if it is blocked. */
 static size_t gather(struct load_sockets *s)
 {
     size_t count = 0;
@@ -272,7 +272,7 @@ static size_t gather(struct load_sockets *s)
     return count;
 }
 
-/* Socket `i` is ready for something; what that was may be over by now, since another event of this round closed it. */
+/* Socket `i` is ready for something; that may be over by now, because another event of this round closed it. */
 static void on_ready(struct load_sockets *s, uint32_t i)
 {
     struct load_socket *of = &s->sockets[i];

@@ -1,5 +1,5 @@
-/* core/runners/ports.h by the imports of wit/io.wit. There is one outside, so `struct ports` stays incomplete and the
- * pointer unused. What a function returns lives until that same function is called again. */
+/* core/runners/ports.h by the imports of wit/io.wit. There is only one outside, so `struct ports` stays incomplete and the
+ * pointer is unused. What a function returns is valid until its next call. */
 #include "core/runners/ports.h"
 
 #include "components/packet.h"
@@ -99,7 +99,7 @@ struct packet_list ports_storage_read(struct ports *p, uint64_t from, uint64_t b
     return records;
 }
 
-/* The text has to be UTF-8: the component model traps on anything else. */
+/* The text must be UTF-8: the component model traps on anything else. */
 void ports_log(struct ports *p, uint32_t level, const char *text, size_t len)
 {
     (void)p;

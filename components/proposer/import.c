@@ -1,4 +1,4 @@
-/* core/paxos/proposer.h by the import of `interface proposer`: one instance, whose state is over there. */
+/* core/paxos/proposer.h by the import of `interface proposer`: one instance, which has the state. */
 #include "core/paxos/proposer.h"
 
 #include "components/types.h"

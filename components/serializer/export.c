@@ -8,7 +8,7 @@ SAME_LIST(struct packet_list, exports_synod_paxos_serializer_list_packet_t);
 SAME_LIST(struct delivery_list, exports_synod_paxos_serializer_list_delivery_t);
 SAME_LAYOUT(struct decoded, exports_synod_paxos_serializer_decoded_t, messages, bad, bad.ptr, bad.len);
 
-/* The serializer, from its first use on: there is no `start` in this contract. */
+/* The serializer, made at its first use: this contract has no `start`. */
 static struct serializer *serializer(void)
 {
     static struct serializer *one;

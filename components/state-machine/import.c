@@ -1,5 +1,5 @@
-/* core/state/state_machine.h by the import of `interface state-machine`: one instance, whose state is over there. It starts
- * empty with the component; state_machine_snapshot_load replaces all of its state. */
+/* core/state/state_machine.h by the import of `interface state-machine`: one instance, which has the state. It begins empty
+ * with the component; state_machine_snapshot_load replaces all of its state. */
 #include "components/state-machine/layout.h"
 #include "core/base/memory.h"
 
@@ -8,7 +8,7 @@ STATE_MACHINE_TAGS(SYNOD_PAXOS_STATE_MACHINE);
 
 struct state_machine {
     struct arena results;
-    struct arena descriptions; /* never dropped: they are constant */
+    struct arena descriptions; /* never dropped, because they are constant */
     struct command_info_list described;
     char error[160];
 };

@@ -1,4 +1,4 @@
-/* Checks the types of `interface state-machine`; PREFIX is how the bindings name the interface, exported or imported. */
+/* Checks the types of `interface state-machine`. PREFIX is the bindings' name for the interface, exported or imported. */
 #ifndef SYNOD_COMPONENTS_STATE_MACHINE_LAYOUT_H
 #define SYNOD_COMPONENTS_STATE_MACHINE_LAYOUT_H
 

@@ -10,7 +10,7 @@ static struct network_part client;
 
 static void open_client(void) { network_part_open(&client, tcp_network_open, true, false); }
 
-/* What the sockets take they get at once; the rest, and what becomes of the connections, is for wait-for. */
+/* What the sockets take, they get at once. The rest, and events of the connections, are for wait-for. */
 void exports_synod_paxos_network_client_send(exports_synod_paxos_network_client_list_packet_t *frames)
 {
     open_client();

@@ -1,5 +1,5 @@
-/* `interface network-server` and `interface network-client` over UDP, by io/network.h. Both ends are one network, which
- * is waited for as that of the server. */
+/* `interface network-server` and `interface network-client` over UDP, by io/network.h. Both ends are one network; the
+ * server's `waits` are for both. */
 #include "components/packet.h"
 #include "components/wasi/part.h"
 

@@ -1,14 +1,14 @@
-/* What Synod's own host gives a node in the sandbox (settings, a log, a way to stop), out of WASI alone, so that any WASI host can
- * run the node. Everything is in the first folder that the host opens for it:
+/* What Synod's own host gives a node in the sandbox (settings, a log, a way to stop), out of WASI alone, so that any WASI
+ * host can run the node. Everything is in the first folder that the host opens for it:
  *
  *   node.settings   what `synod config export` wrote; another name is the first command-line argument, or else the
  *                   environment's SYNOD_SETTINGS
- *   stop            in the same folder as the settings: as soon as there is a file of that name (looked for twice a second at
- *                   most), the node ends in good order, with its data folder given back. The file stays; it is to be
+ *   stop            in the same folder as the settings: as soon as there is a file of that name (looked for twice a second
+ *                   at most), the node ends in good order, with its data folder given back. The file stays; it is to be
  *                   removed before the node is started again
  *
- * Log lines go to standard error. A part that cannot go on ends the program: WASI 0.2 knows success and failure alone, so the
- * exit code that Synod's own host would end with is in the log. */
+ * Log lines go to standard error. A part that cannot go on ends the program: WASI 0.2 knows success and failure alone, so
+ * the exit code that Synod's own host would end with is in the log. */
 #include <stdio.h>
 #include <time.h>
 
@@ -26,7 +26,7 @@ enum {
     LOOK_NS = 500000000,
 };
 
-/* Where lists go that the host returns; what is kept of them is copied. */
+/* Lists that the host returns go here; what is kept of them is copied. */
 static struct arena results;
 
 /* ---- Log ---- */
@@ -40,7 +40,7 @@ static void write_line(const char *line, size_t len)
     if (!opened)
         stream = wasi_cli_stderr_get_stderr();
     opened = true;
-    /* Should it fail, there is nowhere left to say so. */
+    /* If this fails, there is no other place to say so. */
     if (!wasi_io_streams_method_output_stream_blocking_write_and_flush(wasi_io_streams_borrow_output_stream(stream), &bytes,
                                                                        &error) &&
         error.tag == WASI_IO_STREAMS_STREAM_ERROR_LAST_OPERATION_FAILED)
@@ -62,7 +62,7 @@ static void log_line(uint32_t level, const char *text, size_t len)
     int head = snprintf(line, sizeof line, "%s %-7s ", time, names[level <= LOG_DEBUG ? level : LOG_DEBUG]);
     size_t room = sizeof line - (size_t)head - 1;
     len = len < room ? len : room;
-    for (size_t i = 0; i < len; i++) /* a message must not forge lines, nor steer a terminal */
+    for (size_t i = 0; i < len; i++) /* a message must not forge lines or control a terminal */
         line[(size_t)head + i] = (unsigned char)text[i] < 0x20 || text[i] == 0x7f ? ' ' : text[i];
     line[(size_t)head + len] = '\n';
     write_line(line, (size_t)head + len + 1);
@@ -104,7 +104,7 @@ static bool text_is(const wasi_host_world_string_t *text, const char *other)
     return text->len == strlen(other) && memcmp(text->ptr, other, text->len) == 0;
 }
 
-/* The settings' path: the first argument behind the program's name, SYNOD_SETTINGS, or the default. */
+/* The settings' path: the first argument after the program's name, SYNOD_SETTINGS, or the default. */
 static const char *settings_path(void)
 {
     static char path[PATH_SIZE];
@@ -229,7 +229,7 @@ uint64_t exports_synod_paxos_host_control_command(void)
     return stop ? CONTROL_STOP : CONTROL_RUN;
 }
 
-/* ---- Loop: a host of this kind has none of its own ---- */
+/* ---- Loop: this kind of host has none of its own ---- */
 
 exports_synod_paxos_host_loop_own_pollable_t exports_synod_paxos_host_loop_subscribe(void)
 {

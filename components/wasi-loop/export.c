@@ -3,17 +3,17 @@
  *   turn -> the host's loop -> what each part waits for -> one poll of all that, the host and a timer -> the host's loop
  *    '-----------------------------------------------------------------------------------------------------------'
  *
- * The host's loop has its turn twice: before anybody waits, so that it begins at once what the turn has asked of it (a group of
- * its journal), and after, so that the next turn finds what it has got done.
+ * The host's loop has its turn twice: before anybody waits, so that it begins at once what the turn has asked of it (a group
+ * of its journal), and after, so that the next turn finds what it has got done.
  *
- *  1. A turn comes when something is ready or a deadline has come: the runner's, a part's, the host's, or half a second. That
- *     last one is the loop's sign of life, and what storage in the sandbox renews its lease in.
- *  2. Pollables are made for one poll. They are dropped before the part that gave them is called again, since only then may it close
- *     what they are of.
+ *  1. A turn comes when something is ready or a deadline has come: the runner's, a part's, the host's, or half a second.
+ *     That last one is the loop's sign of life, and what storage in the sandbox renews its lease in.
+ *  2. Pollables are made for one poll. They are dropped before the part that gave them is called again, since only then may
+ *     it close what they are of.
  *  3. `waiting: polling` (an experiment) does a turn every `tick` instead: parts do what there is to do, and nobody
  *     waits for it.
- *  4. Told to stop, the loop goes on until no client waits for an answer or half of the grace period is over, and then a little while
- *     longer, for what is on its way out of the sockets. The runner hears of it by itself. */
+ *  4. Told to stop, the loop goes on until no client waits for an answer or half of the grace period is over, and then a
+ *     little while longer, for what is on its way out of the sockets. The runner hears of it by itself. */
 #include "components/packet.h"
 #include "core/base/memory.h"
 #include "core/formats/config_frame.h"
@@ -26,7 +26,7 @@ enum {
     LINGER_US = 100000,
 };
 
-/* The record `waits`, of whichever part. */
+/* The record `waits` of any part. */
 struct waits {
     struct {
         wasi_io_poll_own_pollable_t *ptr;
@@ -48,13 +48,13 @@ struct loop {
     /* What the next poll waits for. */
     wasi_io_poll_own_pollable_t *pollables;
     size_t pollable_count, pollable_capacity;
-    uint64_t until; /* when it ends at the latest */
-    /* The end; 0: not yet. */
+    uint64_t until; /* the latest end */
+    /* The end of the loop; 0: not yet. */
     uint64_t stop_at;
     uint64_t end_at;
 };
 
-/* Where lists go that imports return; what is kept of them is copied. */
+/* Lists that imports return go here; what is kept of them is copied. */
 static struct arena results;
 
 static uint64_t now_us(void) { return wasi_clocks_monotonic_clock_now() / 1000; }
@@ -83,7 +83,7 @@ static void get_settings(struct loop *l)
         fail(l, EXIT_BAD_INPUT, none, sizeof none - 1);
 }
 
-/* Opens the data folder, wherever that is. Returns this life's incarnation. */
+/* Opens the data folder, in the host or the sandbox. Returns this life's incarnation. */
 static uint32_t open_identity(struct loop *l)
 {
     static const char none[] = "nobody says whose data folder this is";
@@ -135,7 +135,7 @@ static void add_pollable(struct loop *l, wasi_io_poll_own_pollable_t pollable)
     l->pollables[l->pollable_count++] = pollable;
 }
 
-/* No later than `at`. */
+/* Ends the wait no later than `at`. */
 static void until(struct loop *l, uint64_t at) { l->until = at < l->until ? at : l->until; }
 
 static void add_waits(struct loop *l, const struct waits *w)
@@ -145,7 +145,7 @@ static void add_waits(struct loop *l, const struct waits *w)
     until(l, later(now_us(), w->timeout));
 }
 
-/* Lets each part do what can be done, and learns what it waits for then. */
+/* Lets each part do what can be done, and asks what it waits for then. */
 static void ask_parts(struct loop *l)
 {
     struct waits w;
@@ -204,7 +204,8 @@ static bool is_drained(void)
     return list.len == 1 && status_frame_decode(&list.ptr[0], &status) && status.batches_waiting == 0;
 }
 
-/* Whether the loop is over, after the turn at `now`. The turn in which the wish to stop is seen first may have missed it. */
+/* Whether the loop is over, after the turn at `now`. The turn in which the request to stop is first seen may have missed
+ * it. */
 static bool is_over(struct loop *l, uint64_t now)
 {
     const uint64_t half = l->settings.config.grace_period / 2;

@@ -4,9 +4,9 @@
  * - No space is taken ahead: it is by the zeros that are written to a new segment anyway.
  * - No bytes are handed to the device early: a new segment's sync takes longer.
  * - Nobody knows whether the machine was started again since.
- * - A host may refuse to sync a folder (some cannot for the folder that they opened themselves). Then nothing makes new names
- *   durable, and all that can be done is to say so: disk_wasi_syncs_folders. A sync that fails after another one succeeded
- *   is a failure.
+ * - A host may refuse to sync a folder (some cannot for the folder that they opened themselves). Then nothing makes new
+ *   names durable, and all that can be done is to say so: disk_wasi_syncs_folders. A sync that fails after another one
+ *   succeeded is a failure.
  *
  * Bytes go in pieces as large as they are asked for. What the host reads lands in an arena first (components/shim.h). */
 #include "components/wasi/disk_wasi.h"
@@ -31,10 +31,10 @@ static struct {
     bool folder_synced, folder_not_synced;
 } wasi;
 
-/* Where lists go that the host returns. */
+/* Lists that the host returns go here. */
 static struct arena results;
 
-/* ---- Words of the host ---- */
+/* ---- The host's errors ---- */
 
 static int to_errno(wasi_filesystem_types_error_code_t code)
 {
@@ -80,7 +80,7 @@ static int to_errno(wasi_filesystem_types_error_code_t code)
     return code < sizeof numbers / sizeof numbers[0] ? numbers[code] : EIO;
 }
 
-/* What a call without a result gives. */
+/* The result of a call without one. */
 static int outcome(bool ok, wasi_filesystem_types_error_code_t code) { return ok ? 0 : -to_errno(code); }
 
 static wasi_library_string_t text_of(const char *text) { return (wasi_library_string_t){(uint8_t *)text, strlen(text)}; }
@@ -135,7 +135,7 @@ static bool stat_at(const char *path, wasi_filesystem_types_path_flags_t path_fl
     return ok;
 }
 
-/* Looked at before it is opened: a host may wait for a pipe. */
+/* Checked before it is opened: a host may wait for a pipe. */
 static int check_regular(const char *path)
 {
     wasi_filesystem_types_descriptor_stat_t stat;
@@ -228,7 +228,7 @@ static int wasi_write(struct disk *d, int file, uint64_t offset, const void *fro
 
 static int wasi_zero(struct disk *d, int file, uint64_t offset, uint64_t len)
 {
-    static uint8_t zeros[ZERO_BYTES]; /* not const, or they would be part of the component file */
+    static uint8_t zeros[ZERO_BYTES]; /* not const, because it would be part of the component file */
     int error = 0;
     for (uint64_t done = 0; error == 0 && done < len; done += ZERO_BYTES)
         error = wasi_write(d, file, offset + done, zeros, len - done < ZERO_BYTES ? (size_t)(len - done) : ZERO_BYTES);
@@ -337,7 +337,7 @@ static int wasi_make_folder(struct disk *d, const char *path)
     return outcome(ok, code);
 }
 
-/* Whether an error says that a host does not do such a thing, and not that it failed. */
+/* Whether an error says that a host cannot do such a thing, and not that it failed. */
 static bool is_refusal(int error)
 {
     return error == -ENOTSUP || error == -EINVAL || error == -EBADF || error == -EISDIR || error == -EPERM ||

@@ -1,5 +1,5 @@
-/* io/logger.h by `interface logger` of wit/io.wit. Where and how a line is written is the host's business; who speaks is
- * part of the text: "network: cannot reach node 2 ...". */
+/* io/logger.h by `interface logger` of wit/io.wit. The host decides where and how a line is written. The part that logs is
+ * in the text: "network: cannot reach node 2 ...". */
 #include "io/logger.h"
 
 #include <stdarg.h>
@@ -38,13 +38,13 @@ static size_t character_len(const uint8_t *at, size_t available)
     for (size_t i = 1; i < len; i++)
         if ((at[i] & 0xc0) != 0x80)
             return 0;
-    /* Longer than it need be, half of a pair, beyond the last character. */
+    /* Longer than necessary, half of a pair, or beyond the last character. */
     bool bad = (first == 0xe0 && at[1] < 0xa0) || (first == 0xed && at[1] > 0x9f) || (first == 0xf0 && at[1] < 0x90) ||
                (first == 0xf4 && at[1] > 0x8f) || first > 0xf4;
     return bad ? 0 : len;
 }
 
-/* A string is UTF-8 or a trap: other bytes become '?'. */
+/* A string that is not UTF-8 traps, so other bytes become '?'. */
 static void make_valid(uint8_t *text, size_t len)
 {
     for (size_t at = 0; at < len;) {

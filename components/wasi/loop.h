@@ -14,7 +14,7 @@
 
 struct waits {
     struct {
-        wasi_io_poll_own_pollable_t *ptr; /* the memory stays the loop's, valid until the next call */
+        wasi_io_poll_own_pollable_t *ptr; /* the memory is the loop's, valid until the next call */
         size_t len;
     } pollables;
     uint64_t

@@ -30,17 +30,17 @@ _Noreturn void part_fail(const struct part *p, const struct problem *problem)
 void part_run(struct part *p)
 {
     uv_run(&p->loop, UV_RUN_NOWAIT);
-    p->settled = true;
+    p->ran = true;
 }
 
-void part_settle(struct part *p)
+void part_run_once(struct part *p)
 {
-    if (!p->settled)
+    if (!p->ran)
         part_run(p);
 }
 
 struct waits part_waits(struct part *p, bool input)
 {
-    p->settled = false;
+    p->ran = false;
     return input ? (struct waits){.timeout = 0} : loop_waits(&p->loop);
 }

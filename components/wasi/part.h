@@ -1,5 +1,5 @@
-/* What the parts that talk to sockets have in common: settings and a log, a loop of their own, and an end for all when
- * one cannot go on. Nothing is opened before the first call, since nobody says when the others are there. */
+/* The common part of all components with sockets: settings and a log, a loop of their own, and one end for all when one
+ * cannot go on. Nothing is opened before the first call, because there is no signal when the others are there. */
 #ifndef SYNOD_COMPONENTS_WASI_PART_H
 #define SYNOD_COMPONENTS_WASI_PART_H
 
@@ -12,10 +12,10 @@ struct part {
     uv_loop_t loop;
     struct node_settings settings;
     struct logger *logger;
-    bool settled; /* part_run has been called since the last part_waits */
+    bool ran; /* part_run was called since the last part_waits */
 };
 
-/* Reads the settings; what is no settings ends the node. */
+/* Reads the settings. Anything else ends the node. */
 void part_open(struct part *p);
 
 /* Logs the problem and ends the node with its exit code. */
@@ -24,11 +24,11 @@ _Noreturn void part_fail(const struct part *p, const struct problem *problem);
 /* Does what can be done without waiting. */
 void part_run(struct part *p);
 
-/* The same before part_waits, unless the turn has done it: what is ready since then will still be when it is waited for.
- * To ask all sockets again would cost as much as to wait for them. */
-void part_settle(struct part *p);
+/* The same before part_waits, unless the turn has called it: what becomes ready afterwards will still be ready when it is
+ * waited for. Asking all sockets again would cost as much as waiting for them. */
+void part_run_once(struct part *p);
 
-/* What to wait for after that; `input`: there is something for a turn, so nobody need wait. */
+/* What to wait for after that. `input`: there is something for a turn, so there is no need to wait. */
 struct waits part_waits(struct part *p, bool input);
 
 /* ---- part_network.c: a part that is one end of the network, or both ---- */

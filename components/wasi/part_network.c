@@ -3,7 +3,7 @@
 #include "components/packet.h"
 #include "components/wasi/part.h"
 
-/* Who this node is in its frames. */
+/* The origin in this node's frames. */
 static struct frame_origin origin_get(const struct part *p)
 {
     static struct arena results;
@@ -83,6 +83,6 @@ struct packet_list network_part_receive(struct network_part *n)
 
 struct waits network_part_waits(struct network_part *n)
 {
-    part_settle(&n->part);
+    part_run_once(&n->part);
     return part_waits(&n->part, n->input);
 }

@@ -31,7 +31,7 @@ int uv__error(wasi_sockets_network_error_code_t code)
     return code < sizeof errors / sizeof errors[0] ? errors[code] : UV_UNKNOWN;
 }
 
-/* In libuv's words, so that the log of a node says the same wherever its network is. */
+/* libuv's texts, so that a node's log says the same wherever its network is. */
 const char *uv_strerror(int error)
 {
     static const struct {

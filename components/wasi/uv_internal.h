@@ -24,13 +24,13 @@
 
 void uv__handle_init(uv_loop_t *loop, uv_handle_t *handle, const struct uv__kind *kind);
 
-/* Prepares a watch of `from`, which must stay until uv__watch_close. `ready(owner)` is called when it gets ready while it
- * is on. */
+/* Prepares a watch of `from`, which must stay until uv__watch_close. `ready(owner)` is called when `from` gets ready while
+ * the watch is on. */
 void uv__watch_init(struct uv__watch *w, uv_loop_t *loop, uv__resource from, uv__resource (*subscribe)(uv__resource from),
                     void (*ready)(void *owner), void *owner);
 void uv__watch_start(struct uv__watch *w);
 void uv__watch_stop(struct uv__watch *w);
-/* Stops it and drops its pollable: before what it watches is dropped. */
+/* Stops it and drops its pollable; to be called before what it watches is dropped. */
 void uv__watch_close(struct uv__watch *w);
 
 /* Counts a request that has begun; `owner` is the handle it is about, or NULL. */
@@ -47,7 +47,7 @@ void uv__block(uv__resource pollable);
 /* ---- uv_address.c ---- */
 
 int uv__error(wasi_sockets_network_error_code_t code);
-/* False: an address family that is none of the two. */
+/* False: another address family than these two. */
 bool uv__address_to(const struct sockaddr *from, wasi_sockets_network_ip_socket_address_t *to);
 /* These return the size of the address. */
 int uv__address_from(const wasi_sockets_network_ip_socket_address_t *from, struct sockaddr_storage *to);

@@ -1,5 +1,5 @@
-/* uv_getaddrinfo over wasi:sockets/ip-name-lookup: addresses come one by one, in the order of the host's resolver, which
- * also takes numeric ones. Those are told apart here and cost nothing. */
+/* uv_getaddrinfo over wasi:sockets/ip-name-lookup. Addresses come one by one, in the order of the host's resolver, which
+ * also takes numeric ones. Numeric ones are recognized here and cost nothing. */
 #include "components/shim.h"
 #include "components/wasi/uv_internal.h"
 
@@ -57,7 +57,7 @@ static int lookup_take(uv_getaddrinfo_t *r)
     return uv__error(error);
 }
 
-/* After this the request holds nothing but what it found. */
+/* Afterwards the request has nothing but what it found. */
 static void lookup_close(uv_getaddrinfo_t *r)
 {
     uv__watch_close(&r->answer);
@@ -96,7 +96,7 @@ static void on_answer(void *owner)
     uv__request_end(r->loop, (uv_req_t *)r, status);
 }
 
-/* Decimal digits are all that a service can be here. */
+/* A service can only be decimal digits here. */
 static bool service_read(const char *text, uint16_t *port)
 {
     uint32_t number = 0;
@@ -106,7 +106,7 @@ static bool service_read(const char *text, uint16_t *port)
     return *text == '\0' && number <= UINT16_MAX;
 }
 
-/* Begins to look up; 0 when there is nothing to wait for, UV_EAGAIN when there is. */
+/* Begins a lookup; 0 when there is nothing to wait for, UV_EAGAIN when there is. */
 static int lookup_begin(uv_getaddrinfo_t *r, const char *node, int flags)
 {
     wasi_sockets_ip_name_lookup_own_resolve_address_stream_t stream;

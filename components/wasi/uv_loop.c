@@ -68,7 +68,7 @@ void uv__block(uv__resource pollable)
     wasi_io_poll_pollable_drop_own((wasi_io_poll_own_pollable_t){pollable});
 }
 
-/* Something that is always ready, beside what may be: so the question waits for nothing. */
+/* Adds something that is always ready, so that the question does not wait. */
 static wasi_io_poll_borrow_pollable_t always(uv_loop_t *loop)
 {
     if (loop->always == 0)
@@ -76,7 +76,7 @@ static wasi_io_poll_borrow_pollable_t always(uv_loop_t *loop)
     return (wasi_io_poll_borrow_pollable_t){loop->always};
 }
 
-/* Which watches are ready: those come first in `asked` then. Returns how many. */
+/* Asks which watches are ready: those are then first in `asked`. Returns how many. */
 static size_t ask(uv_loop_t *loop, struct uv__watch **asked, size_t count)
 {
     static wasi_io_poll_borrow_pollable_t *pollables;
@@ -112,7 +112,7 @@ static void poll_watches(uv_loop_t *loop)
     memcpy(asked, loop->watches, count * sizeof(struct uv__watch *));
     size_t ready = ask(loop, asked, count);
     for (size_t i = 0; i < ready; i++)
-        if (asked[i]->on) /* still */
+        if (asked[i]->on) /* it is still on */
             asked[i]->ready(asked[i]->owner);
 }
 
@@ -220,7 +220,7 @@ void uv__request_end(uv_loop_t *loop, uv_req_t *request, int status)
     request->call_back(request);
 }
 
-/* Calls back about what is done, of one handle or (NULL) of all. */
+/* Calls back about what is done, for one handle or (NULL) for all. */
 static void end_requests(uv_loop_t *loop, const uv_handle_t *owner)
 {
     uv_req_t *done = loop->done, *next;

@@ -14,13 +14,13 @@
 
 enum {
     READ_FIRST = 16 * 1024, /* of a ready connection: a host may zero as much before it looks what there is */
-    READ_MAX = 64 * 1024,   /* once that has come; more a host does not give */
+    READ_MAX = 64 * 1024,   /* after that much has come; a host gives no more */
     READ_AGAIN = 4096,      /* to see that there is nothing more */
     READS_MAX = 16,         /* of one connection in one iteration */
     ACCEPTS_MAX = 64,       /* in one iteration */
-    ACCEPT_AGAIN_MS = 100,  /* after a failure: what is missing, a file descriptor, is missing for a while */
+    ACCEPT_AGAIN_MS = 100,  /* after a failure: a file descriptor is missing, for a while */
     GATHER_MAX = 64 * 1024,
-    DIRECT_MIN = 8 * 1024, /* from here on a buffer is written from where it is */
+    DIRECT_MIN = 8 * 1024, /* larger buffers are written from where they are */
     LINGERING_MAX = 256,
     KEEPALIVE_PROBES = 10,
 };
@@ -68,7 +68,7 @@ static void connection_drop(struct uv__connection *c)
     *c = (struct uv__connection){0};
 }
 
-/* What went wrong with a stream, of which no more is said than that. */
+/* The error of a stream, which says only that there was one. */
 static int stream_error(const wasi_io_streams_stream_error_t *error, int closed)
 {
     if (error->tag == WASI_IO_STREAMS_STREAM_ERROR_CLOSED)
@@ -80,7 +80,7 @@ static int stream_error(const wasi_io_streams_stream_error_t *error, int closed)
 /* ---- Lingering ---- */
 
 struct lingering {
-    uv_handle_t handle; /* for it is ready, and over, in the middle of an iteration as others are */
+    uv_handle_t handle; /* because it becomes ready and is over in the middle of an iteration, like others */
     struct uv__connection connection;
     struct uv__watch input, output;
 };
@@ -208,7 +208,7 @@ static int socket_make(uv_tcp_t *tcp, int family)
     return 0;
 }
 
-/* Whether a step that WASI splits in two is over: waits until it can be asked again. */
+/* Whether a step that WASI splits into two is over. If not, waits until it can be asked again. */
 static bool is_over(const uv_tcp_t *tcp, bool done, wasi_sockets_tcp_error_code_t error)
 {
     if (done || error != WASI_SOCKETS_NETWORK_ERROR_CODE_WOULD_BLOCK)
@@ -242,7 +242,7 @@ int uv_tcp_nodelay(uv_tcp_t *tcp, int enable)
     return enable ? 0 : UV_ENOTSUP;
 }
 
-/* As libuv does: after `delay_s` without a word, a probe a second. */
+/* As in libuv: after `delay_s` of silence, one probe a second. */
 int uv_tcp_keepalive(uv_tcp_t *tcp, int enable, unsigned delay_s)
 {
     wasi_sockets_tcp_error_code_t error;
@@ -280,7 +280,7 @@ int uv_tcp_getpeername(const uv_tcp_t *tcp, struct sockaddr *name, int *size)
 
 /* ---- Reading ---- */
 
-/* Returns how many bytes, 0 when there are none, or an error. */
+/* Returns how many bytes; 0 when there are none; or an error. */
 static ssize_t read_some(const uv_tcp_t *tcp, const uv_buf_t *buffer, size_t want)
 {
     static struct arena results;
@@ -350,7 +350,7 @@ static bool cursor_is_at_end(struct uv__cursor *c)
     return c->at == c->count;
 }
 
-/* The next bytes to write, `max` at most: of a large buffer where they are, small ones put together. */
+/* The next bytes to write, `max` at most: from their place in a large buffer; small buffers are joined. */
 static wasi_library_list_u8_t cursor_take(struct uv__cursor *c, size_t max)
 {
     static uint8_t gathered[GATHER_MAX];
@@ -371,7 +371,8 @@ static wasi_library_list_u8_t cursor_take(struct uv__cursor *c, size_t max)
     return (wasi_library_list_u8_t){gathered, len};
 }
 
-/* Writes what the stream takes. Returns how many bytes, or an error; after bytes were taken that shows at the next call. */
+/* Writes what the stream takes. Returns how many bytes, or an error. An error after some bytes were taken shows at the next
+ * call. */
 static ssize_t write_some(uv_tcp_t *tcp, struct uv__cursor *c)
 {
     wasi_io_streams_borrow_output_stream_t output = output_of(&tcp->connection);
@@ -552,7 +553,7 @@ static void on_incoming(void *owner)
             uv__watch_stop(&listener->incoming); /* until uv_accept takes it */
         listener->connection_cb(listener, status);
         if (status != 0) {
-            uv__watch_stop(&listener->incoming); /* it would go on saying that it is ready */
+            uv__watch_stop(&listener->incoming); /* it would keep saying that it is ready */
             uv_timer_start(listener->again, on_again, ACCEPT_AGAIN_MS, 0);
             return;
         }
@@ -564,7 +565,7 @@ int uv_listen(uv_stream_t *stream, int backlog, uv_connection_cb callback)
     wasi_sockets_tcp_error_code_t error = 0;
     if (stream->connection.socket == 0)
         return UV_EINVAL;
-    /* How many may wait is a wish. */
+    /* The backlog is only a wish. */
     wasi_sockets_tcp_method_tcp_socket_set_listen_backlog_size(socket_of(stream), backlog > 0 ? (uint64_t)backlog : 1,
                                                                &error);
     if (!wasi_sockets_tcp_method_tcp_socket_start_listen(socket_of(stream), &error))

@@ -1,4 +1,4 @@
-/* The part of <netdb.h>, which this C library lacks, that uv_getaddrinfo speaks in. */
+/* The part of <netdb.h> that uv_getaddrinfo uses; this C library lacks it. */
 #ifndef SYNOD_COMPONENTS_WASI_NETDB_H
 #define SYNOD_COMPONENTS_WASI_NETDB_H
 

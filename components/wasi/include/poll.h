@@ -1,4 +1,4 @@
-/* Stands for the C library's <poll.h>: there are no file descriptors, so there is nothing to poll. */
+/* Replaces the C library's <poll.h>: there are no file descriptors, so there is nothing to poll. */
 #ifndef SYNOD_COMPONENTS_WASI_POLL_H
 #define SYNOD_COMPONENTS_WASI_POLL_H
 

@@ -94,7 +94,8 @@ typedef void (*uv_getaddrinfo_cb)(uv_getaddrinfo_t *request, int status, struct 
 /* A resource of WASI, by its handle; 0 is none. */
 typedef int32_t uv__resource;
 
-/* What something waits for: one pollable of a socket, a stream or a lookup, made at first need and kept while that lasts. */
+/* What something waits for: one pollable of a socket, a stream or a lookup, made when first needed and kept as long as
+ * that. */
 struct uv__watch {
     uv_loop_t *loop;
     uv__resource (*subscribe)(uv__resource from);
@@ -102,11 +103,11 @@ struct uv__watch {
     void *owner;
     uv__resource from, pollable;
     bool on;
-    size_t place; /* in loop->watches, while on */
+    size_t place; /* in loop->watches, while it is on */
 };
 
 struct uv__kind {
-    void (*close)(uv_handle_t *handle); /* gives back what it has; a request of its own gets UV_ECANCELED */
+    void (*close)(uv_handle_t *handle); /* gives back what it has; its own requests get UV_ECANCELED */
     bool (*active)(const uv_handle_t *handle);
 };
 
@@ -124,7 +125,7 @@ struct uv_handle_s {
 
 #define UV__REQUEST_FIELDS                                                                                                  \
     void *data;                                                                                                             \
-    uv_req_t *next; /* of those that are done and not yet called back */                                                    \
+    uv_req_t *next; /* of those that are done and not called back yet */                                                    \
     uv_handle_t *owner;                                                                                                     \
     void (*call_back)(uv_req_t * request);                                                                                  \
     int status;
@@ -144,7 +145,7 @@ struct uv_loop_s {
     uv_timer_t *timers; /* running ones, the next to be due first */
     uv_req_t *done;     /* requests to call back about, oldest first */
     uv_req_t **done_end;
-    size_t requests; /* not yet called back about */
+    size_t requests; /* not called back yet */
     struct uv__watch **watches;
     size_t watches_count, watches_capacity;
     size_t lingering;
@@ -210,7 +211,7 @@ struct uv_connect_s {
     uv_connect_cb callback;
 };
 
-/* Where a write has got to: `skip` bytes into buffers[at]. */
+/* How far a write is: `skip` bytes into buffers[at]. */
 struct uv__cursor {
     const uv_buf_t *buffers;
     unsigned count, at;
