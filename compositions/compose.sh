@@ -8,13 +8,14 @@
 #   STORAGE      host (default): the journal's records go through imports; guest: a component over WASI
 #   SERIALIZER   guest (default): the serializer component is part of the node; host: whole messages go through an import
 #   LEADER-RULE  sticky (default) or highest: the component that stands behind the name synod:leader-detector
-#   HOST         synod (default): settings, logging and control are imports that Synod's host serves; wasi: a component does it with WASI
-#                alone, so that any WASI host can run the node (needs a guest network, guest storage and the guest serializer)
+#   HOST         synod (default): settings, logging and control are imports that Synod's host serves; wasi: a component does
+#                it with WASI alone, so that any WASI host can run the node (needs a guest network, guest storage and the
+#                guest serializer)
 #
-# Writes $BUILD/nodes/<key>.wac, which says how the node is put together, and $BUILD/nodes/<key>.wasm, whose path it prints; the
-# key is the role, and every choice that is not the default. BUILD is the folder that holds components/ and nodes/, build/ by
-# default. With PARTS=list it writes nothing, and prints the names of the components that it would take, one a line.
-# synod:state-machine is the kv-store, or the component that $STATE_MACHINE names. With FAULTY=yes all parts but those
+# Writes $BUILD/nodes/<key>.wac, which says how the node is put together, and $BUILD/nodes/<key>.wasm, whose path it prints;
+# the key is the role, and every choice that is not the default. BUILD is the folder that holds components/ and nodes/,
+# build/ by default. With PARTS=list it writes nothing, and prints the names of the components that it would take, one a
+# line. synod:state-machine is the kv-store, or the component that $STATE_MACHINE names. With FAULTY=yes all parts but those
 # over WASI are the ones that break on demand (wit/faults.wit), and the node is written to $BUILD/faulty/nodes/.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)

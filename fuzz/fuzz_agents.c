@@ -1,4 +1,5 @@
-/* A node of each kind (all roles, or one), stepped with arbitrary messages, commands, times, and restarts from its own journal:
+/* A node of each kind (all roles, or one), stepped with arbitrary messages, commands, times, and restarts from its own
+ * journal:
  * records are numbered in order; nothing waits for a record that was not written; no promise and no vote leaves before its
  * record (P2); both come back after a restart, and so does what was called durably held; each client
  * batch is answered at most once. And whatever was said: once the others are honest again, an acceptor promises a ballot
@@ -230,8 +231,8 @@ static void elect(struct input *in)
     hear_all();
 }
 
-/* A learner says that the next slots hold nothing: one message after the other; or all at once, for the first slot is heard of
- * last. */
+/* A learner says that the next slots hold nothing: one message after the other; or all at once, for the first slot is heard
+ * of last. */
 static void skip_slots(struct input *in, bool at_once)
 {
     uint64_t next = w.hints.status.executed;

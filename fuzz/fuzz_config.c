@@ -1,6 +1,6 @@
-/* Any bytes as a configuration file. What is refused is refused in one line that names the file. What is accepted keeps what the rest
- * of the host relies on: every setting lies in its range, node ids and addresses differ, each node is in one group, there
- * is a node of each role, and quorums meet; and it reads the same again. */
+/* Any bytes as a configuration file. What is refused is refused in one line that names the file. What is accepted keeps what
+ * the rest of the host relies on: every setting lies in its range, node ids and addresses differ, each node is in one group,
+ * there is a node of each role, and quorums meet; and it reads the same again. */
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
-/* Any bytes as the one packet in which a configuration or a status crosses between host and node: what is accepted encodes to the
- * same packet, what is refused leaves nothing behind. */
+/* Any bytes as the one packet in which a configuration or a status crosses between host and node: what is accepted encodes
+ * to the same packet, what is refused leaves nothing behind. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,6 +1,7 @@
 /* Datagrams from anybody, as a UDP network takes them: any bytes; frames that are sound, of any node, instance and life;
- * and frames that were sound until one byte changed. In between, nodes greet over TCP, in any life, some with other governed settings.
- * Taken are exactly the sound datagrams of the life of a node whose greeting was taken last. Nothing else changes anything. */
+ * and frames that were sound until one byte changed. In between, nodes greet over TCP, in any life, some with other governed
+ * settings. Taken are exactly the sound datagrams of the life of a node whose greeting was taken last. Nothing else changes
+ * anything. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,6 +1,6 @@
-/* Any bytes as a stream of frames: parsing reads no byte beyond the input, and a stream is taken frame by frame until something is
- * wrong. A fuzzer does not guess checksums, so those of the first frame are mended: what is accepted then is what was
- * encoded, and one other byte anywhere in it is noticed. */
+/* Any bytes as a stream of frames: parsing reads no byte beyond the input, and a stream is taken frame by frame until
+ * something is wrong. A fuzzer does not guess checksums, so those of the first frame are mended: what is accepted then is
+ * what was encoded, and one other byte anywhere in it is noticed. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,11 +1,12 @@
 /* The recovery of a journal (core/formats/journal_walk.h), in four ways, chosen by the first byte:
  *
  *   any bytes as segment files;
- *   a sound segment and group header around any records, with the checksums mended, so that what lies behind them is reached;
+ *   a sound segment and group header around any records, with the checksums mended, so that what lies behind them is
+ *   reached;
  *   the same with a segment header: any fields, any sticky records;
- *   a sound journal, whose older segments may be gone, of which one page is overwritten: either that is noticed as corruption,
- *   or every record comes back but those of the last group, and with them the latest sticky record. A read that fails
- *   is always noticed. */
+ *   a sound journal, whose older segments may be gone, of which one page is overwritten: either that is noticed as
+ *   corruption, or every record comes back but those of the last group, and with them the latest sticky record. A read that
+ *   fails is always noticed. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -135,8 +136,8 @@ static void mended_group(const uint8_t *data, size_t size)
     walk(1, false);
 }
 
-/* As core/formats/journal.h draws a segment header: one with the sticky records that the first bytes make, of which the others
- * overwrite some. */
+/* As core/formats/journal.h draws a segment header: one with the sticky records that the first bytes make, of which the
+ * others overwrite some. */
 static void mended_segment(const uint8_t *data, size_t size)
 {
     enum { AT_LENGTH = 12, AT_CHECKSUM = 88, BEHIND_CHECKSUM = 96 };
@@ -168,7 +169,8 @@ struct built {
     uint64_t sticky_lsn[2]; /* of the latest sticky record, at the end and before the last group; 0: none */
 };
 
-/* Fills a group that begins with `first_lsn`: the byte says how many records of which length, and whether they are sticky. */
+/* Fills a group that begins with `first_lsn`: the byte says how many records of which length, and whether they are
+ * sticky. */
 static void fill_group(struct journal_group *g, uint64_t first_lsn, uint8_t byte)
 {
     uint64_t words[64] = {0};

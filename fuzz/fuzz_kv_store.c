@@ -1,9 +1,9 @@
 /* Any bytes as a snapshot, and as lines of commands. A snapshot that is accepted is the one that the state gives again; a
  * machine loaded from a snapshot cannot be told from the one that gave it, by what it answers from then on.
  *
- * The cost oracle: what a command costs by the state machine's own count is at least a constant share of what it really does, by
- * another count (fuzz/counted.h): basic blocks passed, and bytes that library functions went through. And it is bounded. Inputs that
- * begin with '!' find a store with many keys, long ones and large values in it. */
+ * The cost oracle: what a command costs by the state machine's own count is at least a constant share of what it really
+ * does, by another count (fuzz/counted.h): basic blocks passed, and bytes that library functions went through. And it is
+ * bounded. Inputs that begin with '!' find a store with many keys, long ones and large values in it. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,8 +18,8 @@ enum { ONE_CHUNK = 256 * 1024 };
 
 /* ---- The cost oracle ---- */
 
-/* Steps really done in excess of what may be free, for each unit of work counted: at most so many. A step is a basic block, or 8
- * bytes in one go. And what one call may cost at most. */
+/* Steps really done in excess of what may be free, for each unit of work counted: at most so many. A step is a basic block,
+ * or 8 bytes in one go. And what one call may cost at most. */
 enum { STEPS_A_UNIT = 2, STEPS_FREE = 2000, CALL_WORK_MAX = KV_CALL_WORK_MAX + 2 * KV_COMMAND_WORK_MAX };
 
 void __wrap___sanitizer_cov_trace_pc(void); /* libFuzzer has one that does nothing: the linker puts this in its place */

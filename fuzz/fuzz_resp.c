@@ -1,5 +1,6 @@
-/* Any bytes as a stream of requests: in one piece and in pieces it is the same requests, kept and skipped, whose arguments lie
- * within it. The first byte says how long the pieces are; a request that is kept parses the same when it is parsed again. */
+/* Any bytes as a stream of requests: in one piece and in pieces it is the same requests, kept and skipped, whose arguments
+ * lie within it. The first byte says how long the pieces are; a request that is kept parses the same when it is parsed
+ * again. */
 #include <stdlib.h>
 #include <string.h>
 

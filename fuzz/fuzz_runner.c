@@ -1,6 +1,6 @@
-/* A runner around a node of each kind: arbitrary frames, requests of clients and times; a disk that gets done with any part of
- * what it was given; crashes. What leaves the node is judged by its bytes: frames are messages and go to others, no promise and
- * no vote is told before its record is durable (P2), each token is answered at most once. */
+/* A runner around a node of each kind: arbitrary frames, requests of clients and times; a disk that gets done with any part
+ * of what it was given; crashes. What leaves the node is judged by its bytes: frames are messages and go to others, no
+ * promise and no vote is told before its record is durable (P2), each token is answered at most once. */
 #include <setjmp.h>
 #include <stdlib.h>
 #include <string.h>

@@ -26,7 +26,8 @@ static void note_export(void *context, const char *name)
     l->is_machine = l->is_machine || begins_with(name, "synod:paxos/state-machine@");
 }
 
-/* A state machine may import names of types; in tests, orders to break (wit/faults.wit), which come with `debug_commands` alone. */
+/* A state machine may import names of types; in tests, orders to break (wit/faults.wit), which come with `debug_commands`
+ * alone. */
 static void note_import(void *context, const char *name)
 {
     struct looking *l = context;

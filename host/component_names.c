@@ -1,4 +1,5 @@
-/* The outermost layer of a component, and the components in it (the component model's Binary.md). All numbers are unsigned LEB128 of 32 bits:
+/* The outermost layer of a component, and the components in it (the component model's Binary.md). All numbers are unsigned
+ * LEB128 of 32 bits:
  *
  *   00 'a' 's' 'm'  0d 00 01 00      magic, version, layer
  *   section*                         id (1 byte), length, so many bytes

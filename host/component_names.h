@@ -10,13 +10,14 @@
 
 enum { COMPONENT_NAME_MAX = 256 }; /* bytes of a name that are given at the most */
 
-/* Calls `visit` for each import or export of the component itself, in its order; not for those of components in it. Characters that
- * would steer a terminal are '?'. NULL: all is read. Otherwise what is wrong with the bytes, in a few words; `visit` has been
- * called for what came before. The bytes may be any. */
+/* Calls `visit` for each import or export of the component itself, in its order; not for those of components in it.
+ * Characters that would steer a terminal are '?'. NULL: all is read. Otherwise what is wrong with the bytes, in a few words;
+ * `visit` has been called for what came before. The bytes may be any. */
 const char *component_names_read(const uint8_t *bytes, size_t len, enum component_side side,
                                  void (*visit)(void *context, const char *name), void *context);
 
-/* Calls `visit` for each component that is defined in this one, in its order, until it returns false. The bytes may be any. */
+/* Calls `visit` for each component that is defined in this one, in its order, until it returns false. The bytes may be
+ * any. */
 void component_parts_read(const uint8_t *bytes, size_t len,
                           bool (*visit)(void *context, const uint8_t *part, size_t part_len), void *context);
 

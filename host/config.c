@@ -3,7 +3,8 @@
  * libyaml turns the file into a tree whose every node knows its line. `read_map` walks one map of that tree along one
  * table of host/config_schema.c: it knows no key by name, so unknown keys, keys given twice, missing keys and bad values
  * are found in one place. What a single value cannot tell (duplicates, groups, quorums, limits that contradict each
- * other) is checked once everything has been read. Each error is one line: FILE:LINE: key 'settings.alpha': what is wrong. */
+ * other) is checked once everything has been read. Each error is one line: FILE:LINE: key 'settings.alpha': what is
+ * wrong. */
 #include "host/config.h"
 
 #include <arpa/inet.h>
@@ -607,8 +608,8 @@ static bool check_settings(struct loader *l)
 
 static uint64_t smaller(uint64_t a, uint64_t b) { return a < b ? a : b; }
 
-/* What lives in a component's memory must fit it. limits.replies_bytes decides about commands and must be the same on all nodes,
- * so memory_bytes_max has to be, where it is so small that it lowers that. */
+/* What lives in a component's memory must fit it. limits.replies_bytes decides about commands and must be the same on all
+ * nodes, so memory_bytes_max has to be, where it is so small that it lowers that. */
 static void complete_memory(struct loader *l)
 {
     struct node_config *n = &l->config->node_config;

@@ -285,7 +285,8 @@ static bool compile(struct engine *e, const char *file, const uint8_t *bytes, si
     return true;
 }
 
-/* The processes of a cluster that start together want the same code: the first one compiles it, the others wait and find it. */
+/* The processes of a cluster that start together want the same code: the first one compiles it, the others wait and find
+ * it. */
 static bool compile_for_all(struct engine *e, const char *file, const uint8_t *bytes, size_t len,
                             const uint8_t key[COMPILED_KEY_SIZE], wasmtime_component_t **out, struct problem *problem)
 {

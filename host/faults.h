@@ -1,5 +1,5 @@
-/* Faults on demand, for tests and `synod-lab restarts`: DEBUG FAULT at a client port orders one, and the part it is for, if it is
- * one that asks (wit/faults.wit, components/faults/faults.c), breaks at its next call. */
+/* Faults on demand, for tests and `synod-lab restarts`: DEBUG FAULT at a client port orders one, and the part it is for, if
+ * it is one that asks (wit/faults.wit, components/faults/faults.c), breaks at its next call. */
 #ifndef SYNOD_HOST_FAULTS_H
 #define SYNOD_HOST_FAULTS_H
 
@@ -16,8 +16,8 @@ struct faults {
     uint64_t turn; /* the last part that was chosen in turn */
 };
 
-/* Orders a fault: `part` is a part's name, or "any" for one after the other of those that a leader calls; `kind` one of "trap",
- * "loop", "memory". Returns NULL, or what is wrong with it. */
+/* Orders a fault: `part` is a part's name, or "any" for one after the other of those that a leader calls; `kind` one of
+ * "trap", "loop", "memory". Returns NULL, or what is wrong with it. */
 const char *faults_order(struct faults *f, const char *part, const char *kind);
 
 /* What the part of this number must do now (enum fault_kind). */

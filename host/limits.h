@@ -1,5 +1,6 @@
-/* What a process must be able to get from the system before it runs nodes; its descriptors are in host/descriptors.h. Libraries that
- * find no thread or address space end the process without a word of ours; so it is tried before, and refused with one line. */
+/* What a process must be able to get from the system before it runs nodes; its descriptors are in host/descriptors.h.
+ * Libraries that find no thread or address space end the process without a word of ours; so it is tried before, and refused
+ * with one line. */
 #ifndef SYNOD_HOST_LIMITS_H
 #define SYNOD_HOST_LIMITS_H
 

@@ -5,8 +5,8 @@
 #include "io/logger.h"
 #include "io/problem.h"
 
-/* Starts the thread that writes the lines of all loggers of this process, once; it stays until the process ends. False: there
- * is no thread to be had. Not before a fork of which the child logs. */
+/* Starts the thread that writes the lines of all loggers of this process, once; it stays until the process ends. False:
+ * there is no thread to be had. Not before a fork of which the child logs. */
 bool logger_start(struct problem *problem);
 
 /* How long the end of a process may be put off for its last lines: when all is well otherwise; when it is not. */

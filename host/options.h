@@ -1,5 +1,5 @@
-/* Options of a command: a table, from which both the parsing and the help text come. A command is a program with its verb, if it
- * has verbs: `synod init`, `synod-sim`. */
+/* Options of a command: a table, from which both the parsing and the help text come. A command is a program with its verb,
+ * if it has verbs: `synod init`, `synod-sim`. */
 #ifndef SYNOD_HOST_OPTIONS_H
 #define SYNOD_HOST_OPTIONS_H
 
@@ -40,8 +40,9 @@ struct command_help {
     const char *examples;   /* lines "  synod init ...\n" */
 };
 
-/* Parses the arguments that follow argv[0], whatever that is. Returns OPTIONS_GO_ON, with *first_operand (which may be NULL) the
- * index in argv of the first operand; otherwise the help or one line of error has been printed and the command returns that code. */
+/* Parses the arguments that follow argv[0], whatever that is. Returns OPTIONS_GO_ON, with *first_operand (which may be NULL)
+ * the index in argv of the first operand; otherwise the help or one line of error has been printed and the command returns
+ * that code. */
 enum { OPTIONS_GO_ON = -1 };
 int options_parse(const struct command_help *help, int argc, char **argv, int *first_operand);
 

@@ -5,8 +5,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* `<program> <name> ...` calls run(argc, argv) with argv[0] the verb. It returns the exit code (enum exit_code of io/problem.h)
- * and answers --help. */
+/* `<program> <name> ...` calls run(argc, argv) with argv[0] the verb. It returns the exit code (enum exit_code of
+ * io/problem.h) and answers --help. */
 struct verb {
     const char *name;
     int (*run)(int argc, char **argv);
@@ -21,8 +21,8 @@ struct program {
     const char *exit_codes; /* lines "  0  all went well\n" */
 };
 
-/* What every program of this project does first: it opens the standard streams that its parent has closed, and has a file that may
- * not grow (ulimit -f) be an error of the write. */
+/* What every program of this project does first: it opens the standard streams that its parent has closed, and has a file
+ * that may not grow (ulimit -f) be an error of the write. */
 void program_prepare(void);
 
 /* The folder of the running executable, in which the other programs are, too. False: it cannot be told, or is too long. */

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # setup.sh [build | test]: installs what is missing. Returns at once when everything is there.
 #
-#   build (default)  what is needed to build and run: Debian packages, and the WebAssembly runtime in a cache folder that all checkouts of
-#                    the same versions share (`build/tools` points at it)
+#   build (default)  what is needed to build and run: Debian packages, and the WebAssembly runtime in a cache folder that all
+#                    checkouts of the same versions share (`build/tools` points at it)
 #   test             that, and what tests, benchmarks, formatter and linter need beside it
 #
 #   ${XDG_CACHE_HOME:-~/.cache}/synod/<digest of the pinned versions>/
@@ -12,8 +12,8 @@
 #     venv/         (test) Python with wasm-tools, pytest and the redis client; Node.js at venv/bin/node
 #     wasi-host/    (test) a WASI host on Node.js, for tests/e2e/test_wasi_host.py
 #     log/          what the installers said
-#     complete      made when the step `build` is, `complete-test` when the step `test` is: without it the next run goes on from
-#                   there. (Marks and not a folder renamed at the end: a venv does not survive being moved.)
+#     complete      made when the step `build` is, `complete-test` when the step `test` is: without it the next run goes on
+#                   from there. (Marks and not a folder renamed at the end: a venv does not survive being moved.)
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
@@ -22,8 +22,8 @@ case $step in build | test) ;; *) die "usage: setup.sh [build | test]" ;; esac
 
 say() { printf 'setup: %s\n' "$*"; }
 
-# stage WHAT COMMAND...: runs it with its output in log/WHAT, and says how long it took; on failure, shows the end of the log.
-# (Not `if "$@"`: bash ignores `set -e` inside whatever is a condition, and a command's first failure would go unseen.)
+# stage WHAT COMMAND...: runs it with its output in log/WHAT, and says how long it took; on failure, shows the end of the
+# log. (Not `if "$@"`: bash ignores `set -e` inside whatever is a condition, and a command's first failure would go unseen.)
 stage() {
   local what=$1 begin=$SECONDS failed; shift
   set +e
@@ -55,8 +55,8 @@ missing_packages() {
 
 as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
 
-# Some packages (redis-server, etcd-server, openssh-server) bring a system service, which nobody asked for here. policy-rc.d keeps dpkg from
-# starting it and `disable` the next boot from doing so. Services that were there before are left alone.
+# Some packages (redis-server, etcd-server, openssh-server) bring a system service, which nobody asked for here. policy-rc.d
+# keeps dpkg from starting it and `disable` the next boot from doing so. Services that were there before are left alone.
 install_packages() {
   local policy=/usr/sbin/policy-rc.d
   if [ ! -e $policy ]; then

@@ -1,6 +1,6 @@
 /* Makes a part break on demand. The part's export.c is compiled so that every function of it begins with a call of
- * __cyg_profile_func_enter_bare (-finstrument-function-entry-bare), which asks the host (wit/faults.wit) whether it should.
- * */
+ * __cyg_profile_func_enter_bare (-finstrument-function-entry-bare), which asks the host (wit/faults.wit) whether to
+ * break. */
 #include <stdint.h>
 #include <stdlib.h>
 

@@ -156,8 +156,8 @@ void learner_chosen(struct learner *l, struct ballot ballot, uint64_t from, uint
     if (from > to)
         return;
     /* What another leader tells replaces what is kept, whatever the order of the two ballots: both are true, but only one
-     * is kept. The slots of the replaced one are still known to be chosen, but not at which ballot. Peers tell their values.
-     * */
+     * is kept. The slots of the replaced one are still known to be chosen, but not at which ballot. Peers tell their
+     * values. */
     bool other = ballot_compare(ballot, l->told_ballot) != 0;
     if (!other && to < l->told_from)
         return;

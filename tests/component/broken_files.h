@@ -9,8 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
-/* From now on, no file of this process whose path has `part` in it can be written to: its descriptor is another file's, which is open
- * for reading. Returns how many there are. */
+/* From now on, no file of this process whose path has `part` in it can be written to: its descriptor is another file's,
+ * which is open for reading. Returns how many there are. */
 static inline unsigned break_files(const char *part)
 {
     unsigned broken = 0;

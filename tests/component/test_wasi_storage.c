@@ -96,8 +96,8 @@ static size_t read_file(const char *folder, const char *name, uint8_t *bytes, si
     return len;
 }
 
-/* The same life writes the same files. Left out are the lock, which is nobody's or another's, and what the next segment is made
- * of. */
+/* The same life writes the same files. Left out are the lock, which is nobody's or another's, and what the next segment is
+ * made of. */
 static void compare_folders(const char *a, const char *b)
 {
     static uint8_t in_a[4 << 20], in_b[4 << 20];

@@ -1,5 +1,5 @@
-/* host/wasmtime_typed.h, with a guest that calls and exports every shape: what arrives on either side is what was sent, nothing
- * leaks, and every kind of failure comes back as its status. The argument is the folder with typed-guest.wasm. */
+/* host/wasmtime_typed.h, with a guest that calls and exports every shape: what arrives on either side is what was sent,
+ * nothing leaks, and every kind of failure comes back as its status. The argument is the folder with typed-guest.wasm. */
 #include <pthread.h>
 #include <sched.h>
 #include <setjmp.h>

@@ -1,4 +1,5 @@
-/* A system call that never comes back, as a library for LD_PRELOAD: once there is a file $SYNOD_HANG, accept4 waits for ever. */
+/* A system call that never comes back, as a library for LD_PRELOAD: once there is a file $SYNOD_HANG, accept4 waits for
+ * ever. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
-/* A client port on a real loop with real sockets, for tests. The test plays the node: it takes the batches, executes them with
- * the kv-store and answers when and in what order it likes. Nothing waits for time: a helper that waits works the loop until what it
- * waits for is there, and fails after PATIENCE_MS. */
+/* A client port on a real loop with real sockets, for tests. The test plays the node: it takes the batches, executes them
+ * with the kv-store and answers when and in what order it likes. Nothing waits for time: a helper that waits works the loop
+ * until what it waits for is there, and fails after PATIENCE_MS. */
 #ifndef SYNOD_TESTS_UNIT_CLIENT_NODE_H
 #define SYNOD_TESTS_UNIT_CLIENT_NODE_H
 

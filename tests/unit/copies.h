@@ -1,5 +1,5 @@
-/* What every transport must do with a node whose data folder is an older copy: those who know its later life refuse it, it hears
- * that, and from a quorum of them it hears that it must end. Included after network_fixture.h. */
+/* What every transport must do with a node whose data folder is an older copy: those who know its later life refuse it, it
+ * hears that, and from a quorum of them it hears that it must end. Included after network_fixture.h. */
 #ifndef SYNOD_TESTS_UNIT_COPIES_H
 #define SYNOD_TESTS_UNIT_COPIES_H
 

@@ -209,8 +209,8 @@ static inline void send_one(struct node *node, uint64_t to, uint32_t number, uin
     free(p.words.ptr); /* borrowed only for the call */
 }
 
-/* Frames to peers that are not connected, and datagrams of who has not greeted, are dropped: sends until one was not, and sees it
- * arrive. */
+/* Frames to peers that are not connected, and datagrams of who has not greeted, are dropped: sends until one was not, and
+ * sees it arrive. */
 static inline void wait_connected(struct fixture *f, struct node *from, struct node *to, uint32_t number)
 {
     const size_t before = to->count;

@@ -1,4 +1,5 @@
-/* A proposer agent of nine nodes, whose other nodes the test plays: what it is told, what it sends, and how it comes to lead. */
+/* A proposer agent of nine nodes, whose other nodes the test plays: what it is told, what it sends, and how it comes to
+ * lead. */
 #ifndef SYNOD_TESTS_UNIT_PROPOSER_AGENT_FIXTURE_H
 #define SYNOD_TESTS_UNIT_PROPOSER_AGENT_FIXTURE_H
 
@@ -106,7 +107,8 @@ static inline void promise(uint32_t acceptor, struct ballot ballot, uint64_t flo
              .kind = MESSAGE_PROMISE, .flags = MESSAGE_LAST, .ballot = ballot, .from = floor, .to = floor, .floor = floor});
 }
 
-/* A quorum has lost the leader; one that has stood back is asked a second time, because the first answer only makes it fit. */
+/* A quorum has lost the leader; one that has stood back is asked a second time, because the first answer only makes it
+ * fit. */
 static inline void be_elected(void)
 {
     for (int i = 0; i < 3 && state_now() != PROPOSER_PREPARING; i++) {

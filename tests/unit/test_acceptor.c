@@ -128,7 +128,8 @@ static const struct acceptor_vote_run *vote_long(struct acceptor *a, struct ball
     return r.runs.len > 0 ? r.runs.ptr : NULL;
 }
 
-/* A forged proposer's values are no longer than memory allows; in the slot at the floor there always is room, or it would never rise. */
+/* A forged proposer's values are no longer than memory allows; in the slot at the floor there always is room, or it would
+ * never rise. */
 static void votes_have_so_many_bytes_at_most(void **state)
 {
     struct node_config config = three_nodes(1);
@@ -155,7 +156,8 @@ static void votes_have_so_many_bytes_at_most(void **state)
     acceptor_free(a);
 }
 
-/* It may be longer than all that a leader may have in flight; the slots before it are executed, and the floor has not risen yet. */
+/* It may be longer than all that a leader may have in flight; the slots before it are executed, and the floor has not risen
+ * yet. */
 static void one_value_may_cross_the_bound(void **state)
 {
     struct node_config config = three_nodes(1);

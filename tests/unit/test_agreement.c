@@ -177,7 +177,8 @@ static void nonsense_is_ignored(void **state)
 
 /* ---- All of them together ----
  *
- * Learners that execute, tell each other their hashes over a network that loses messages, stop and start. Each has a kind of state:
+ * Learners that execute, tell each other their hashes over a network that loses messages, stop and start. Each has a kind of
+ * state:
  * from some slot on, learners of one kind have the same hash, and of two kinds different ones. */
 
 enum { LEARNERS_MAX = 5, ROUNDS = 400, SLOTS = 40 };
@@ -235,8 +236,8 @@ static uint32_t of_kind(const struct learners *all, uint32_t kind, node_set amon
     return count;
 }
 
-/* `there` are started; of them, those in `leave` end when all have said much, for whatever reason. Now and then one is started again, on
- * what it has: if `forgetful` also when states differ by then, and it has nobody's word any more. */
+/* `there` are started; of them, those in `leave` end when all have said much, for whatever reason. Now and then one is
+ * started again, on what it has: if `forgetful` also when states differ by then, and it has nobody's word any more. */
 static void run(struct learners *all, node_set there, node_set leave, bool forgetful)
 {
     all->running = there;
@@ -266,7 +267,8 @@ static void run(struct learners *all, node_set there, node_set leave, bool forge
     }
 }
 
-/* Of two kinds no more than one goes on, and that one has a majority, unless no other kind was heard. A majority that stays goes on. */
+/* Of two kinds no more than one goes on, and that one has a majority, unless no other kind was heard. A majority that stays
+ * goes on. */
 static void check(struct learners *all, node_set there, node_set leave)
 {
     bool forgetful = roll(all, 2) == 0;

@@ -106,7 +106,8 @@ static void who_answers_is_asked_for_the_rest_at_once(void **state)
     assert_int_equal(sent(&r, MESSAGE_LEARN_REQUEST)->to, node_set_of(2));
 }
 
-/* Steps do little at a time, and an answer may take many of them: the rest is asked for after the last one, not a retry interval later. */
+/* Steps do little at a time, and an answer may take many of them: the rest is asked for after the last one, not a retry
+ * interval later. */
 static void an_answer_that_takes_several_steps_is_used_up_after_them(void **state)
 {
     (void)state;
@@ -131,8 +132,8 @@ static void an_answer_that_takes_several_steps_is_used_up_after_them(void **stat
     assert_int_equal(asked(31, 33, 1000007), 0);
 }
 
-/* Four are asked and all answer: the second to fourth answer must not bring three more questions, each with answers that bring as
- * many again. */
+/* Four are asked and all answer: the second to fourth answer must not bring three more questions, each with answers that
+ * bring as many again. */
 static void an_answer_that_brings_nothing_new_is_no_reason_to_ask(void **state)
 {
     (void)state;

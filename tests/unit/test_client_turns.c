@@ -1,4 +1,5 @@
-/* The client port: whose request is taken next, what a client may have asked for, what is kept for those that do not read. */
+/* The client port: whose request is taken next, what a client may have asked for, what is kept for those that do not
+ * read. */
 #include "tests/unit/client_node.h"
 
 enum { BIG = 1000 * 1000 };
@@ -385,7 +386,8 @@ static void test_the_ports_own_replies_are_bounded(void **state)
     node_stop(n);
 }
 
-/* With all of client_bytes_all_max held for those that do not read, who reads is served, and some of the others are closed. */
+/* With all of client_bytes_all_max held for those that do not read, who reads is served, and some of the others are
+ * closed. */
 static void test_those_that_hold_most_are_closed(void **state)
 {
     (void)state;
@@ -413,8 +415,8 @@ static void test_those_that_hold_most_are_closed(void **state)
     node_stop(n);
 }
 
-/* Replies that wait for an earlier one are counted with what keeping them costs, however small they are; and what was kept for many is given
- * back. */
+/* Replies that wait for an earlier one are counted with what keeping them costs, however small they are; and what was kept
+ * for many is given back. */
 static void test_early_replies_are_counted(void **state)
 {
     (void)state;
@@ -480,7 +482,8 @@ static void test_one_that_takes_nothing_for_long_is_closed(void **state)
     node_stop(n);
 }
 
-/* Who has been answered with little once does not wait among those that ask for much, though they ask with the same command. */
+/* Who has been answered with little once does not wait among those that ask for much, though they ask with the same
+ * command. */
 static void test_ones_own_replies_tell_more_than_others(void **state)
 {
     (void)state;

@@ -209,8 +209,8 @@ static void test_every_flipped_bit_is_refused(void **state)
     free(packet.words.ptr);
 }
 
-/* With its checksum mended, a packet with any one bit flipped is refused or is another packet's only form; and any truncation is
- * refused for what is in it. */
+/* With its checksum mended, a packet with any one bit flipped is refused or is another packet's only form; and any
+ * truncation is refused for what is in it. */
 static void test_content_under_a_sound_checksum(void **state)
 {
     (void)state;

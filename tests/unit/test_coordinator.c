@@ -167,7 +167,8 @@ static void a_batch_is_answered_by_the_own_learner(void **state)
     assert_true(reply->val.reply.replies.len > 0);
 }
 
-/* Others hear that something is chosen with the next values; but when there is no room for those, they must hear it at once. */
+/* Others hear that something is chosen with the next values; but when there is no room for those, they must hear it at
+ * once. */
 static void a_full_window_tells_everybody_what_is_chosen(void **state)
 {
     (void)state;

@@ -370,8 +370,8 @@ static void test_peers_are_remembered(void **state)
     data_folder_close(f);
 }
 
-/* A folder that was put back from an older copy, or runs twice, comes with a life that is not the newest: in each life of whoever
- * hears it. */
+/* A folder that was put back from an older copy, or runs twice, comes with a life that is not the newest: in each life of
+ * whoever hears it. */
 static void test_lives_of_peers(void **state)
 {
     (void)state;
@@ -480,8 +480,8 @@ static void expect_refused(const char *error)
     alarm(0);
 }
 
-/* Who can write to the folder may put something else in a file's place. Nothing is followed out of the folder, and nobody waits
- * for the other end of a pipe. */
+/* Who can write to the folder may put something else in a file's place. Nothing is followed out of the folder, and nobody
+ * waits for the other end of a pipe. */
 static void test_what_is_no_file_is_refused(void **state)
 {
     static const char *const names[] = {"identity", "peers", "lock"};

@@ -59,7 +59,8 @@ static void format(const struct config *config)
         fail_msg("%s", problem.text);
 }
 
-/* Starts node 1 with this configuration, with its storage in the host and in the sandbox, and returns what both say: 0 or an exit code. */
+/* Starts node 1 with this configuration, with its storage in the host and in the sandbox, and returns what both say: 0 or an
+ * exit code. */
 static int start(const struct config *config)
 {
     char text[GOVERNED_TEXT_MAX], said[sizeof problem.text];

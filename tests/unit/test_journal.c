@@ -446,7 +446,8 @@ static void no_room_is_waited_for(void **state)
     }
 }
 
-/* A file system that does not write in place has no room in the middle of a group. At each moment a crash loses nothing durable. */
+/* A file system that does not write in place has no room in the middle of a group. At each moment a crash loses nothing
+ * durable. */
 static void no_room_for_part_of_a_group(void **state)
 {
     struct fixture *f = *state;

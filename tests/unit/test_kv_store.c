@@ -1,4 +1,5 @@
-/* The kv-store against Redis' semantics and words, and against its own promise: everything a function of the contents alone. */
+/* The kv-store against Redis' semantics and words, and against its own promise: everything a function of the contents
+ * alone. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -465,8 +466,8 @@ static size_t scan_all(struct state_machine *m, int count, char *out, size_t siz
     return keys;
 }
 
-/* Three histories that end in the same contents: grown and left so; grown five times as large and shrunk, in another order; loaded from
- * a snapshot. Nobody can tell them apart. */
+/* Three histories that end in the same contents: grown and left so; grown five times as large and shrunk, in another order;
+ * loaded from a snapshot. Nobody can tell them apart. */
 static void test_history_does_not_show(void **state)
 {
     (void)state;

@@ -27,7 +27,8 @@ static struct bytes key_number(uint64_t number, uint8_t *out)
     return (struct bytes){out, (size_t)sprintf((char *)out, "key:%llu", (unsigned long long)number)};
 }
 
-/* Values of ever other lengths, most of them deleted each time: what wears out a heap. Memory stays what the contents need. */
+/* Values of ever other lengths, most of them deleted each time: what wears out a heap. Memory stays what the contents
+ * need. */
 static void test_sizes_that_change(void **state)
 {
     (void)state;

@@ -1,5 +1,5 @@
-/* No sequence of commands makes a call take long: whatever a client sends, each call to the kv-store spends a bounded amount of
- * work. That the work counted is the work done is what fuzz_kv_store looks at. */
+/* No sequence of commands makes a call take long: whatever a client sends, each call to the kv-store spends a bounded amount
+ * of work. That the work counted is the work done is what fuzz_kv_store looks at. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,8 +12,8 @@
 #include "core/base/memory.h"
 #include "core/state/kv_store.h"
 
-/* What one call may spend: it goes on until KV_CALL_WORK_MAX, and the last command is one that is just not too costly. What the
- * table does beside (buckets of a resize, empty ones that SCAN passes) is within as much again. */
+/* What one call may spend: it goes on until KV_CALL_WORK_MAX, and the last command is one that is just not too costly. What
+ * the table does beside (buckets of a resize, empty ones that SCAN passes) is within as much again. */
 enum { ONE_CALL_MAX = KV_CALL_WORK_MAX + 2 * KV_COMMAND_WORK_MAX };
 
 static struct state_machine *m;

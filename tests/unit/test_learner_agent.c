@@ -1,4 +1,5 @@
-/* core/agents/learner_agent.c: execution at most once and in order, what the journal must hold of it, results, and recovery. */
+/* core/agents/learner_agent.c: execution at most once and in order, what the journal must hold of it, results, and
+ * recovery. */
 #include "core/agents/learner_agent.h"
 
 #include "core/formats/batch.h"
@@ -234,8 +235,8 @@ static void a_vote_in_the_journal_is_not_recorded_again(void **state)
     assert_int_equal(appended(&r, RECORD_LEARNED)->entry.slot, 2);
 }
 
-/* The acceptor has voted far beyond what the learner has executed, in a life that wrote no mark: the marks that follow say how far recovery
- * looks, and that is less. */
+/* The acceptor has voted far beyond what the learner has executed, in a life that wrote no mark: the marks that follow say
+ * how far recovery looks, and that is less. */
 static void a_vote_beyond_the_next_marks_window_is_recorded_again(void **state)
 {
     (void)state;
@@ -296,8 +297,9 @@ static void arrive(uint64_t first, uint64_t end, bool voted)
     step(events, event_count);
 }
 
-/* All that was called durably held must be there after a restart. The journal is made so that some slots are executed without
- * a word in it, and then a whole window at once: the last values lie more than a window behind what it calls chosen. */
+/* All that was called durably held must be there after a restart. The journal is made so that some slots are executed
+ * without a word in it, and then a whole window at once: the last values lie more than a window behind what it calls
+ * chosen. */
 static void a_restart_brings_back_all_that_was_held(void **state)
 {
     uint64_t window = learner_window(&config);

@@ -1,6 +1,6 @@
-/* P15 under partitions that last: wherever some proposer reaches its quorums, and they reach it, the cluster serves, keeps serving and
- * does not change its leader over and over. Every shape of lost links between three nodes, many between five and between nodes with
- * one role each; links that lose nothing but ACCEPTs. */
+/* P15 under partitions that last: wherever some proposer reaches its quorums, and they reach it, the cluster serves, keeps
+ * serving and does not change its leader over and over. Every shape of lost links between three nodes, many between five and
+ * between nodes with one role each; links that lose nothing but ACCEPTs. */
 #include "tests/unit/partition_cluster.h"
 #include "tests/unit/random.h"
 
@@ -13,7 +13,8 @@ enum {
 };
 enum { LED_MAX = 0 };
 
-/* Under sanitizers, where all of them would take minutes, only each of so many worlds (which has no divisor in common with the loops). */
+/* Under sanitizers, where all of them would take minutes, only each of so many worlds (which has no divisor in common with
+ * the loops). */
 #if !defined(__has_feature)
 #define __has_feature(feature) 0
 #endif
@@ -151,7 +152,8 @@ static void five_nodes_serve_in_partitions(void **state)
     }
 }
 
-/* Proposers 7 to 9, acceptors 4 to 6, learners 1 to 3: a leader that learners do not hear takes its clients' patience to notice. */
+/* Proposers 7 to 9, acceptors 4 to 6, learners 1 to 3: a leader that learners do not hear takes its clients' patience to
+ * notice. */
 static void nodes_of_one_role_serve_in_partitions(void **state)
 {
     struct node_config config = nine_nodes(0);

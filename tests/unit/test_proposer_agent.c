@@ -192,7 +192,8 @@ static void a_change_of_leader_settles_what_was_forwarded(void **state)
     assert_int_equal(r.credit, 4);
 }
 
-/* The leader is heard, and hears nothing of what is forwarded: its clients are sent to it, and some time later it is tried again. */
+/* The leader is heard, and hears nothing of what is forwarded: its clients are sent to it, and some time later it is tried
+ * again. */
 static void who_forwards_in_vain_sends_clients_away(void **state)
 {
     (void)state;

@@ -1,4 +1,5 @@
-/* core/runners/runner.c with ports that the test holds: recovery first, nothing early, nothing to itself, and what stops it. */
+/* core/runners/runner.c with ports that the test holds: recovery first, nothing early, nothing to itself, and what stops
+ * it. */
 #include "core/runners/runner.h"
 
 #include <signal.h>
@@ -376,7 +377,8 @@ static struct message long_accept(uint64_t slot)
     return (struct message){.kind = MESSAGE_ACCEPT, .ballot = b, .entries = {&entry, 1}, .floor = 1, .chosen = 1, .from = 1};
 }
 
-/* A disk that is slower than the others', or has no room, must not fill the memory with records; who leads is known all the same. */
+/* A disk that is slower than the others', or has no room, must not fill the memory with records; who leads is known all the
+ * same. */
 static void records_that_wait_are_bounded(void **state)
 {
     (void)state;

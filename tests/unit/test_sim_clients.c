@@ -312,7 +312,8 @@ static void answers_must_fit(void **state)
 }
 
 /* Long values are words to the history, if every byte is right. */
-/* What the state machine refused for want of room did not happen: for its reply, and then it is sent again; or for its value. */
+/* What the state machine refused for want of room did not happen: for its reply, and then it is sent again; or for its
+ * value. */
 static void the_state_machine_may_refuse(void **state)
 {
     (void)state;

@@ -1,5 +1,5 @@
-/* sim/network.c: whatever is done to it, nothing arrives that was not sent, nothing comes twice or is missing without a fault
- * that explains it, and the same seed gives the same run. */
+/* sim/network.c: whatever is done to it, nothing arrives that was not sent, nothing comes twice or is missing without a
+ * fault that explains it, and the same seed gives the same run. */
 #include "tests/unit/network_sim_fixture.h"
 
 /* What the network may do with a frame, as the test remembers it. */

@@ -1,5 +1,5 @@
-/* sim/world.h: the same seed is the same run, some dozens of seeds keep every rule in each deployment, and what is broken on purpose is
- * found, reported, and made smaller. */
+/* sim/world.h: the same seed is the same run, some dozens of seeds keep every rule in each deployment, and what is broken on
+ * purpose is found, reported, and made smaller. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,5 +1,5 @@
-/* core/base/siphash.c against published vectors: key 00 01 .. 0f, messages (), 00, 00 01, ... Those are what implementations of
- * SipHash-1-3 agree on. */
+/* core/base/siphash.c against published vectors: key 00 01 .. 0f, messages (), 00, 00 01, ... Those are what implementations
+ * of SipHash-1-3 agree on. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

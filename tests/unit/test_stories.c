@@ -1,9 +1,11 @@
-/* Five stories of the protocol, told by what the agents decide: who asks, promises, votes, leads. Each is compared with its text in
- * tests/stories, which is also there to be read. After a change that is meant to change them, write them anew and read the difference:
+/* Five stories of the protocol, told by what the agents decide: who asks, promises, votes, leads. Each is compared with its
+ * text in tests/stories, which is also there to be read. After a change that is meant to change them, write them anew and
+ * read the difference:
  *
  *   WRITE_STORIES=1 build/native/tests/unit/test_stories && git diff tests/stories
  *
- * Left out are heartbeats, their answers, what learners tell of their progress, and what is sent again within the same part. */
+ * Left out are heartbeats, their answers, what learners tell of their progress, and what is sent again within the same
+ * part. */
 #include <inttypes.h>
 #include <stdio.h>
 

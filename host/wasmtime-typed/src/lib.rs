@@ -1,11 +1,10 @@
 //! Typed component calls for the C host, and Wasmtime's whole C API beside them, as one static library.
 //!
 //! The C API of Wasmtime 48 calls components through dynamic values, which cost about 120 ns a *byte* of a list. This
-//! crate binds the few call shapes that Synod uses to statically typed calls, where a list of 64-bit words is copied in bulk or
-//! only looked at. It knows shapes, not interfaces. `host/wasmtime_typed.h` is its C side, with the contract of every function.
-//!
-//! A shape is (zero to two `u64` scalars, then perhaps a `list<packet>`) -> nothing | `u64` | `list<packet>` |
-//! `result<_, string>` | `result`. The same shapes serve in both directions:
+//! crate binds the few call shapes that Synod uses to statically typed calls, where a list of 64-bit words is copied in bulk
+//or ! only looked at. It knows shapes, not interfaces. `host/wasmtime_typed.h` is its C side, with the contract of every
+//function. ! ! A shape is (zero to two `u64` scalars, then perhaps a `list<packet>`) -> nothing | `u64` | `list<packet>` | !
+//`result<_, string>` | `result`. The same shapes serve in both directions:
 //!
 //! - *host functions*, which a guest calls (`typed_define`): its packets are views of the guest's memory, and what the
 //!   C callback gives is lowered straight from C's memory;
@@ -94,7 +93,8 @@ type Callback = extern "C" fn(env: *mut c_void, context: Context<'_>, call: &mut
 type LogCallback = extern "C" fn(env: *mut c_void, level: u32, text: *const u8, len: usize);
 type DeadlineCallback = extern "C" fn(env: *mut c_void) -> u64;
 
-/// A pointer of C's on its way into a closure. Wasmtime wants closures that may be sent to other threads, which a number may;
+/// A pointer of C's on its way into a closure. Wasmtime wants closures that may be sent to other threads, which a number
+/// may;
 /// the header makes threads C's business.
 #[derive(Clone, Copy)]
 struct Env(usize);

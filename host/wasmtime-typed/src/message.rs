@@ -1,8 +1,7 @@
-//! `interface serializer` of `wit/parts.wit`, served by the host: the one flat `message` record between the component model and
-//! the structs of `core/base/types.h`.
-//!
-//! A guest's values are views of its memory, and C's values are borrowed: a value is copied once, by whoever packs it. Numbers
-//! that stand for kinds are checked where they pass: by the component model on the way in, by `of` on the way out.
+//! `interface serializer` of `wit/parts.wit`, served by the host: the one flat `message` record between the component model
+//and ! the structs of `core/base/types.h`. ! ! A guest's values are views of its memory, and C's values are borrowed: a
+//value is copied once, by whoever packs it. Numbers ! that stand for kinds are checked where they pass: by the component
+//model on the way in, by `of` on the way out.
 
 use super::*;
 

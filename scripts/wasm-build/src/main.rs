@@ -5,10 +5,9 @@
 //!   wasm-build compose FILE.wac OUT NAME=PATH...   components to one component        (as `wac compose` does)
 //!
 //! Installing those three commands instead takes three times as long, which is most of what a first build would wait for.
-//! `compose` refuses a state machine that imports anything but the names of types: whatever one node gives it, a clock for instance,
-//! another node gives it differently.
-//! `component` also compares the component's imports with its world: a part gets what its contract names and no more. It uses all of
-//! that, too, except of WASI, of which worlds import whole groups.
+//! `compose` refuses a state machine that imports anything but the names of types: whatever one node gives it, a clock for
+//instance, ! another node gives it differently. ! `component` also compares the component's imports with its world: a part
+//gets what its contract names and no more. It uses all of ! that, too, except of WASI, of which worlds import whole groups.
 
 use anyhow::{Context, Result, bail};
 use std::collections::{BTreeSet, HashMap};
@@ -17,7 +16,8 @@ use std::{env, fs};
 use wit_bindgen_core::wit_parser::{Resolve, WorldId};
 use wit_component::{ComponentEncoder, DecodedWasm};
 
-/// What a state machine may import: names of types; in tests, orders to break (wit/faults.wit), which no node of a cluster at work gives.
+/// What a state machine may import: names of types; in tests, orders to break (wit/faults.wit), which no node of a cluster
+/// at work gives.
 const MAY_IMPORT: [&str; 2] = ["synod:paxos/types@", "synod:paxos/faults@"];
 const NOTHING_FROM_OUTSIDE: &str = "a state machine gets nothing from outside, since all nodes must come to the same state";
 
