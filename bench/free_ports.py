@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Prints N ports of 127.0.0.1 that nobody listens on, below those that the kernel gives to outgoing connections."""
+"""Prints N ports of 127.0.0.1 that are free, below those that the kernel gives to outgoing connections."""
 import random
 import socket
 import sys

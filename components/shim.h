@@ -9,12 +9,12 @@
  * Memory. All lists that come into a component are put where its cabi_realloc says (shim.c):
  * - Arguments of an export go to the arena of arguments. The core code only borrows them, so all of them are dropped
  *   together: shim_call_done() says that the call is over, and the first allocation of the next call starts anew. Not the
- *   beginning of the export, for by then its arguments are there already. Exports whose results hold lists say it in their
- *   post-return function (SHIM_POST), since a result may point into an argument; the others when they return.
+ *   beginning of the export, because its arguments are there already by then. Exports with lists in their results say it in
+ *   their post-return function (SHIM_POST), because a result may point into an argument; the others when they return.
  * - Results of an import go to an arena of that part (shim_results_begin, shim_results_end). They stay valid until the
- *   next call that returns lists, as the core header promises, and die then.
- * - Results of an export are core's own memory. Nobody frees them on their way out.
- * Therefore nothing here is ever freed piece by piece: the bindings are compiled with free() replaced by shim_free(),
+ *   next call that returns lists, as the core header promises.
+ * - Results of an export are core's own memory. They are not freed on their way out.
+ * So nothing here is ever freed piece by piece: the bindings are compiled with free() replaced by shim_free(),
  * which does nothing. */
 #ifndef SYNOD_COMPONENTS_SHIM_H
 #define SYNOD_COMPONENTS_SHIM_H

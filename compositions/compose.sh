@@ -7,7 +7,7 @@
 #                guest-tcp, guest-udp: the network and the client port are components over WASI, and one more is the loop
 #   STORAGE      host (default): the journal's records go through imports; guest: a component over WASI
 #   SERIALIZER   guest (default): the serializer component is part of the node; host: whole messages go through an import
-#   LEADER-RULE  sticky (default) or highest: the component that stands behind the name synod:leader-detector
+#   LEADER-RULE  sticky (default) or highest: the component that the name synod:leader-detector stands for
 #   HOST         synod (default): settings, logging and control are imports that Synod's host serves; wasi: a component does
 #                it with WASI alone, so that any WASI host can run the node (needs a guest network, guest storage and the
 #                guest serializer)
@@ -45,7 +45,7 @@ key=$role
 [ "$rule" = sticky ] || key+=-highest
 [ "$host" = synod ] || key+=-wasi
 
-# ---- The composition. What a part imports and nobody here gives (`...`) stays an import of the node. ----
+# ---- The composition. What a part imports and no part here exports (`...`) stays an import of the node. ----
 
 # feed INTERFACE PART [EXPORT]: a line that feeds an import from a part's export, by default of the same name.
 feed() { echo "  \"synod:paxos/$1@0.1.0\": $2[\"synod:paxos/${3:-$1}@0.1.0\"],"; }

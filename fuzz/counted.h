@@ -1,4 +1,4 @@
-/* Put before the sources of the state machine, for the cost oracle of fuzz_kv_store: what they really spend is counted in a
+/* Comes before the sources of the state machine, as the cost oracle of fuzz_kv_store: what they really spend is counted in a
  * second way, which knows nothing of their own counting. The compiler counts basic blocks (__sanitizer_cov_trace_pc); the
  * bytes that library functions go through in one block are counted here. */
 #ifndef SYNOD_FUZZ_COUNTED_H

@@ -231,8 +231,8 @@ static void elect(struct input *in)
     hear_all();
 }
 
-/* A learner says that the next slots hold nothing: one message after the other; or all at once, for the first slot is heard
- * of last. */
+/* A learner says that the next slots hold nothing: one message after the other; or all at once, because the first slot is
+ * heard of last. */
 static void skip_slots(struct input *in, bool at_once)
 {
     uint64_t next = w.hints.status.executed;

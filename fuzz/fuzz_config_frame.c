@@ -1,5 +1,5 @@
 /* Any bytes as the one packet in which a configuration or a status crosses between host and node: what is accepted encodes
- * to the same packet, what is refused leaves nothing behind. */
+ * to the same packet, what is refused leaves nothing. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,7 +13,7 @@ static bool same(const struct packet *a, const struct packet *b)
     return a->len == b->len && a->words.len == b->words.len && memcmp(a->words.ptr, b->words.ptr, a->len) == 0;
 }
 
-/* True when no field says anything: all that stands behind the magic is zero. */
+/* True when no field says anything: all bytes after the magic are zero. */
 static bool is_blank(const struct packet *packet)
 {
     uint64_t any = 0;

@@ -1,5 +1,5 @@
 /* Any words as the packet that tells a node about itself and the cluster, once as they are and once with their checksum
- * mended: what is accepted makes sense and encodes to the same packet, what is refused leaves nothing behind. */
+ * mended: what is accepted makes sense and encodes to the same packet, what is refused leaves nothing. */
 #include <stdlib.h>
 #include <string.h>
 

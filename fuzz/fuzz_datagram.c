@@ -1,4 +1,4 @@
-/* Datagrams from anybody, as a UDP network takes them: any bytes; frames that are sound, of any node, instance and life;
+/* Datagrams from any sender, as a UDP network takes them: any bytes; frames that are sound, of any node, instance and life;
  * and frames that were sound until one byte changed. In between, nodes greet over TCP, in any life, some with other governed
  * settings. Taken are exactly the sound datagrams of the life of a node whose greeting was taken last. Nothing else changes
  * anything. */
@@ -88,7 +88,7 @@ static struct frame_origin any_origin(struct input *in)
                                  .instance = {(uint8_t)(1 + next(in) % 2)}};
 }
 
-/* Somebody connects, greets, and hangs up. */
+/* A peer connects, greets, and hangs up. */
 static void greet(struct world *w, struct input *in)
 {
     struct tcp_network *n = &w->network.tcp;

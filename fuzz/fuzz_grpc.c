@@ -1,4 +1,4 @@
-/* What anybody can say to the gRPC server on one connection: any bytes, any frames of HTTP/2, calls of any method, messages
+/* What a peer can say to the gRPC server on one connection: any bytes, any frames of HTTP/2, calls of any method, messages
  * that are sound, damaged or none at all. In one piece and byte by byte it is the same frames that are taken and the same
  * refusals, unless the connection is given up; and it stays sound if it answers in between. The input is a list of things
  * to say. */

@@ -1,7 +1,7 @@
 /* The recovery of a journal (core/formats/journal_walk.h), in four ways, chosen by the first byte:
  *
  *   any bytes as segment files;
- *   a sound segment and group header around any records, with the checksums mended, so that what lies behind them is
+ *   a sound segment and group header around any records, with the checksums mended, so that what follows them is
  *   reached;
  *   the same with a segment header: any fields, any sticky records;
  *   a sound journal, whose older segments may be gone, of which one page is overwritten: either that is noticed as

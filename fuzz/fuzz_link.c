@@ -1,7 +1,7 @@
-/* What anybody can say on a TCP connection between nodes: any bytes, greetings that are right, nearly right or anything,
+/* What a peer can say on a TCP connection between nodes: any bytes, greetings that are right, nearly right or anything,
  * frames that are sound or damaged. In one piece and in small ones it is the same frames that are taken and the same
- * refusals; nobody is listened to who did not begin with the very governed settings of this node; and what is said about it
- * can stand in a log line. */
+ * refusals; no peer is listened to that did not begin with exactly the governed settings of this node; and what is said
+ * about it can stand in a log line. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -15,7 +15,7 @@ static const struct resp_limits limits = {.args_max = 64, .bytes_max = 256, .ski
 struct parsed {
     uint64_t hash; /* over all requests and the error, if any */
     size_t taken;  /* by requests that are over */
-    size_t at;     /* where the parser goes on: behind what it has skipped, too */
+    size_t at;     /* where the parser goes on: after what it has skipped, too */
     enum resp_result last;
 };
 

@@ -9,7 +9,7 @@
 
 /* Checks that a state machine in the composed node of `file` gets nothing from outside: the component that exports
  * synod:paxos/state-machine imports no more than the names of types. A node may import a clock for its network; of the
- * node's imports nobody could tell which part they are for. False: names the import (EXIT_BAD_INPUT). A file that is no
+ * node's imports it would be unknown which part they are for. False: names the import (EXIT_BAD_INPUT). A file that is no
  * component is left to Wasmtime, which refuses it. */
 bool component_file_check(const char *file, struct problem *problem);
 

@@ -125,7 +125,7 @@ static bool read_section(struct reader section, enum component_side side, void (
     return !section.bad && section.at == section.end;
 }
 
-/* The reader behind the head of a component; `bad` when there is none. */
+/* The reader after the head of a component; `bad` when there is none. */
 static struct reader open_component(const uint8_t *bytes, size_t len)
 {
     static const uint8_t head[] = {0, 'a', 's', 'm', 0x0d, 0, 1, 0};

@@ -11,7 +11,7 @@ enum component_side { COMPONENT_IMPORTS, COMPONENT_EXPORTS };
 struct component_name {
     const char *interface; /* "synod:paxos/storage@0.1.0", or the name of what is not an interface */
     const char *item; /* "append"; NULL: the interface itself, said once before its items; "": what is not an interface */
-    bool is_type;     /* a mere name for a type, which nobody has to provide */
+    bool is_type;     /* only a name for a type, which need not be provided */
 };
 
 /* Calls `visit` for every interface and everything in it, in the component's order, until it returns false. Returns whether

@@ -1,4 +1,4 @@
-/* Whether settings can work together, whoever put them together: the file (host/config.c), or the simulator that draws
+/* Whether settings can work together, wherever they come from: the file (host/config.c), or the simulator that draws
  * them. */
 #ifndef SYNOD_HOST_CONFIG_CHECK_H
 #define SYNOD_HOST_CONFIG_CHECK_H

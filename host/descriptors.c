@@ -14,7 +14,7 @@ enum {
     OF_GRPC = 16,           /* gRPC's own */
     OF_PEER = 3,            /* its connection, ours, and one of them that is on its way out */
     OF_CLIENTS = 10,        /* beyond client_connections_max: operators, and those that are told that there are too many */
-    ASSUMED_OPEN = 16,      /* where nobody tells what is open */
+    ASSUMED_OPEN = 16,      /* where the system does not tell what is open */
 };
 
 /* What is open now. */

@@ -31,7 +31,7 @@ static const char SETTINGS[] = "wasmtime " WASMTIME_VERSION "; cranelift speed; 
 struct compiled {
     struct compiled *next;
     wasmtime_component_t *component;
-    bool loading; /* somebody is at it: `component` is not there yet */
+    bool loading; /* it is being loaded: `component` is not there yet */
     char file[];
 };
 
@@ -121,7 +121,7 @@ static wasm_engine_t *new_engine(void)
     wasmtime_config_epoch_interruption_set(config, true);
     wasmtime_config_wasm_component_model_set(config, true);
     wasmtime_config_concurrency_support_set(config, false); /* a node is one thread: no bookkeeping for guest tasks */
-    /* Address space, not memory: with all of a 32-bit memory reserved and the guard behind it, an access needs no check. */
+    /* Address space, not memory: with all of a 32-bit memory reserved and the guard after it, an access needs no check. */
     wasmtime_config_memory_reservation_set(config, UINT64_C(4) << 30);
     wasmtime_config_memory_guard_size_set(config, UINT64_C(32) << 20);
     wasmtime_config_memory_may_move_set(config, false);
@@ -314,7 +314,7 @@ static bool load(struct engine *e, const char *file, wasmtime_component_t **out,
     return sound;
 }
 
-/* The entry of a file, once nobody is loading it; NULL: there is none. */
+/* The entry of a file, once it is not being loaded; NULL: there is none. */
 static struct compiled *find_loaded(struct engine *e, const char *file)
 {
     for (;;) {
@@ -347,7 +347,8 @@ static void forget(struct engine *e, struct compiled *gone)
     free(gone);
 }
 
-/* Nodes that start together want the same file: one loads it, without the lock, so that nobody waits who wants another. */
+/* Nodes that start together want the same file: one loads it, without the lock, so that nodes that want another file do not
+ * wait. */
 bool engine_component(struct engine *e, const char *file, const wasmtime_component_t **out, struct problem *problem)
 {
     pthread_mutex_lock(&e->lock);

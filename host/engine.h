@@ -38,7 +38,7 @@ struct engine_statistics {
 };
 struct engine_statistics engine_statistics(struct engine *e);
 
-/* Puts Wasmtime's message behind `about` into `problem`, on one line, and deletes it. Returns false. */
+/* Puts Wasmtime's message after `about` into `problem`, on one line, and deletes it. Returns false. */
 bool engine_problem(struct problem *problem, int exit_code, const char *about, wasmtime_error_t *error);
 
 #endif

@@ -21,7 +21,7 @@ enum {
     GRPC_DATA_SIZE = 256 << 10,       /* of an HTTP/2 frame */
     GRPC_FRAMES_A_DATA = 24,          /* messages, or parts of them, in one of those */
     GRPC_HEADERS_SIZE = 16 << 10,     /* of a call's headers, as this node tells its clients */
-    GRPC_UNKNOWN_MESSAGE_SIZE = 4096, /* of a message of somebody who is not admitted yet */
+    GRPC_UNKNOWN_MESSAGE_SIZE = 4096, /* of a message of a node that is not admitted yet */
     GRPC_READ_SIZE = 64 << 10,
 };
 
@@ -65,7 +65,7 @@ nghttp2_nv grpc_header(const char *name, const char *value);
 
 /* ---- grpc_service.c ---- */
 
-/* A call that somebody makes of this node. */
+/* A call that a peer makes to this node. */
 struct grpc_call {
     struct grpc_service *service;
     struct grpc_call *next, *previous;
@@ -115,7 +115,7 @@ void grpc_service_close(struct grpc_service *s);
 
 /* ---- grpc_link.c ---- */
 
-/* A connection that somebody else made. */
+/* A connection that a peer made. */
 struct grpc_link {
     struct grpc_service service; /* first, for callbacks */
     uv_tcp_t tcp;
@@ -136,7 +136,7 @@ struct grpc_parcel {
     uint8_t bytes[];
 };
 
-/* Frames of one network_send: heads are made once, parcels only when somebody's socket or window is full. */
+/* Frames of one network_send: heads are made once, parcels only when some socket or window is full. */
 struct grpc_batch {
     const struct packet *frames;
     size_t count;

@@ -133,7 +133,7 @@ uint8_t *grpc_status_reply_encode(const struct network *n, size_t *len)
 /* ---- in ---- */
 
 /* Whatever is allocated starts on 8 bytes and has room up to a multiple of 8. A message that needs more than was set aside
- * is refused: nobody can make a few bytes cost much memory. */
+ * is refused: a few bytes cannot cost much memory. */
 static void *arena_alloc(void *context, size_t size)
 {
     struct grpc_arena *arena = context;

@@ -7,7 +7,7 @@
  *   1. A frame is encoded once, however many nodes it goes to; its body is copied only for those whose socket or HTTP/2
  *      window is full, and queued up to `peer_queue_bytes_max` a peer. Beyond, frames are dropped and counted. To a peer
  *      that is not connected nothing is queued: the protocol retransmits.
- *   2. While the inbox holds more than `peer_queue_bytes_max`, nobody is told that he may send more (HTTP/2's flow
+ *   2. While the inbox holds more than `peer_queue_bytes_max`, no peer is told that it may send more (HTTP/2's flow
  *      control); what is under way then, up to one window from each peer, is still taken.
  *   3. A peer is asked for a sign of life (PING) every PING_MS.
  *   4. Both ends of a connection say GOAWAY before they close it. */
@@ -43,7 +43,7 @@ static struct packet_list receive(struct network *base)
     return frames;
 }
 
-/* The heads of all frames; a frame too large to be taken by anybody is left out. Returns whom the batch goes to. */
+/* The heads of all frames; a frame that is too large for any node is left out. Returns whom the batch goes to. */
 static node_set prepare_batch(struct grpc_network *n, const struct packet *frames, size_t count)
 {
     struct grpc_batch *b = &n->batch;

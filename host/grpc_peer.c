@@ -8,7 +8,7 @@
 #include "core/base/memory.h"
 #include "host/grpc_internal.h"
 
-enum { UNANSWERED_MAX_MS = 10000 /* after a ping that was not answered for so long, nobody is there */ };
+enum { UNANSWERED_MAX_MS = 10000 /* if a ping was not answered for so long, the peer is gone */ };
 
 /* A message that waits, in two parts: in a parcel, or in what the caller of network_send has. */
 struct queued {

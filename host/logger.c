@@ -8,13 +8,13 @@
  *
  * A line is one write(), so lines of processes that share standard error do not mix.
  *
- * 1. Nobody who logs waits. Who reads standard error may have stopped (a full pipe, a terminal after Ctrl-S), and write()
+ * 1. Logging never waits. The reader of standard error may have stopped (a full pipe, a terminal after Ctrl-S), and write()
  *    waits for them. So lines go into a queue of QUEUE_BYTES, and one thread of the process, which does nothing else,
  *    writes them. The lock is held while bytes are copied, never during a system call that can wait.
  * 2. A line that finds no room is dropped and counted. The count is written as soon as there is room again, at the place
  *    where the lines are missing.
  * 3. Lines that are too many of a kind (host/log_limit.h) do not get that far.
- * 4. Whoever ends the process calls logger_flush first, which waits for a bounded time. */
+ * 4. Before the process ends, logger_flush is called, which waits for a bounded time. */
 #include "host/logger.h"
 
 #include <errno.h>
@@ -68,7 +68,7 @@ static void write_line(const char *line, size_t len)
 {
     for (size_t done = 0; done < len;) {
         ssize_t n = write(STDERR_FILENO, line + done, len - done);
-        if (n < 0 && errno == EAGAIN) { /* somebody who shares it does not want to wait */
+        if (n < 0 && errno == EAGAIN) { /* another user of it does not want to wait */
             struct pollfd writable = {.fd = STDERR_FILENO, .events = POLLOUT};
             poll(&writable, 1, -1);
         } else if (n < 0 && errno != EINTR) {
@@ -298,7 +298,7 @@ struct logger *logger_new(uint32_t node, uint32_t level)
     struct problem problem;
     struct logger *l = memory_new(1, sizeof *l);
     *l = (struct logger){.node = node, .level = level};
-    (void)logger_start(&problem); /* whoever wants to know has called it before */
+    (void)logger_start(&problem); /* a caller that wants to know has called it before */
     return l;
 }
 

@@ -1,5 +1,5 @@
-/* The native side of core/runners/ports.h: what a node's runner reaches outside, be it linked in or in a component. Whoever
- * hosts a node gives it functions: the host's own (host/node_ports.h), or a simulated world's. */
+/* The native side of core/runners/ports.h: what a node's runner reaches outside, be it linked in or in a component. The code
+ * that hosts a node gives it functions: the host's own (host/node_ports.h), or a simulated world's. */
 #ifndef SYNOD_HOST_PORTS_H
 #define SYNOD_HOST_PORTS_H
 

@@ -143,7 +143,7 @@ struct typed_socket {
 
 /* Whether it may. Asked on the guest's thread. Where names may be looked up, that is with may_wait false, and when the
  * answer was no, it is asked once more with may_wait true on another thread, and that answer counts. Where not, may_wait is
- * true at once, for there is nothing to wait for. Calls may overlap. */
+ * true at once, because there is nothing to wait for. Calls may overlap. */
 typedef bool (*typed_socket_check)(void *env, const struct typed_socket *socket, bool may_wait);
 
 /* The world of a guest: no arguments, no environment, closed standard streams, clocks, random numbers, and this. */
@@ -152,7 +152,7 @@ struct typed_wasi {
     bool tcp, udp;      /* as far as `check` allows */
     bool names;         /* host names may be looked up */
     typed_socket_check check;
-    void (*release)(void *env); /* called once when nobody will call `check` any more, however this ends; any thread */
+    void (*release)(void *env); /* called once, when `check` will not be called any more, however this ends; any thread */
     void *env;
 };
 

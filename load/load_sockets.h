@@ -1,8 +1,8 @@
 /* The sockets of one process of the load generator: what load/load_worker.c needs of its system. There are two
  * implementations: epoll (load/load_sockets.c) and the sockets of WASI (components/paxos-client/sockets.c).
  *
- * Sockets have the numbers of their connections. Only load_sockets_wait waits, and it tells their owner what has happened. The
- * owner may then call anything except load_sockets_wait and load_sockets_free. */
+ * Sockets have the numbers of their connections. Only load_sockets_wait waits, and it tells their owner what has happened.
+ * The owner may then call anything except load_sockets_wait and load_sockets_free. */
 #ifndef SYNOD_LOAD_LOAD_SOCKETS_H
 #define SYNOD_LOAD_LOAD_SOCKETS_H
 

@@ -7,7 +7,7 @@
     mutants/generate.py --sources  prints the sources that mutants change
 
 The mutants are in mutants/*.txt, whose format is in mutants/README.md. A mutant whose right line is not in the source any more, or is there
-twice, is an error: somebody changed what it breaks, and has to say what breaks it now.
+twice, is an error: the line was changed, and the mutant must say what breaks it now.
 """
 import re
 import sys

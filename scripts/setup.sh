@@ -55,7 +55,7 @@ missing_packages() {
 
 as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
 
-# Some packages (redis-server, etcd-server, openssh-server) bring a system service, which nobody asked for here. policy-rc.d
+# Some packages (redis-server, etcd-server, openssh-server) bring a system service, which is not wanted here. policy-rc.d
 # keeps dpkg from starting it and `disable` the next boot from doing so. Services that were there before are left alone.
 install_packages() {
   local policy=/usr/sbin/policy-rc.d
@@ -106,7 +106,7 @@ head_start() {
   echo "a head start from $newest"
   mkdir -p "$tools/target"
   rm -rf "$tools/target/$1.new"
-  (flock 8; cp -a --reflink=auto "$newest" "$tools/target/$1.new") 8>"$newest/synod.lock" # nobody builds there meanwhile
+  (flock 8; cp -a --reflink=auto "$newest" "$tools/target/$1.new") 8>"$newest/synod.lock" # no build runs there meanwhile
   mv "$tools/target/$1.new" "$tools/target/$1"
 }
 

@@ -3,17 +3,16 @@
  *   turn -> the host's loop -> what each part waits for -> one poll of all that, the host and a timer -> the host's loop
  *    '-----------------------------------------------------------------------------------------------------------'
  *
- * The host's loop has its turn twice: before anybody waits, so that it begins at once what the turn has asked of it (a group
- * of its journal), and after, so that the next turn finds what it has got done.
+ * The host's loop runs twice: before the wait, so that it begins at once what the turn has asked of it (a group of its
+ * journal), and after the wait, so that the next turn finds what is done.
  *
- *  1. A turn comes when something is ready or a deadline has come: the runner's, a part's, the host's, or half a second.
- *     That last one is the loop's sign of life, and what storage in the sandbox renews its lease in.
- *  2. Pollables are made for one poll. They are dropped before the part that gave them is called again, since only then may
- *     it close what they are of.
- *  3. `waiting: polling` (an experiment) does a turn every `tick` instead: parts do what there is to do, and nobody
- *     waits for it.
- *  4. Told to stop, the loop goes on until no client waits for an answer or half of the grace period is over, and then a
- *     little while longer, for what is on its way out of the sockets. The runner hears of it by itself. */
+ *  1. A turn comes when something is ready or a deadline has come: the runner's, a part's, the host's, or half a second. The
+ *     last one is the loop's sign of life, and lets storage in the sandbox renew its lease.
+ *  2. Pollables are made for one poll. They are dropped before the part that gave them is called again, because only then it
+ *     may close what they belong to.
+ *  3. `waiting: polling` (an experiment) does a turn every `tick` instead: parts do what there is to do, without a wait.
+ *  4. When told to stop, the loop goes on until no client waits for an answer or half of the grace period is over. Then it
+ *     goes on a little longer, for what is on its way out of the sockets. The runner hears of the stop by itself. */
 #include "components/packet.h"
 #include "core/base/memory.h"
 #include "core/formats/config_frame.h"

@@ -1,14 +1,14 @@
 /* Files by descriptors below the first folder that the host opened. What WASI 0.2 lacks, and what that means here:
  *
  * - No locks: data folders have leases (io/lease.h).
- * - No space is taken ahead: it is by the zeros that are written to a new segment anyway.
+ * - No space is reserved: the zeros that are written to a new segment do that.
  * - No bytes are handed to the device early: a new segment's sync takes longer.
- * - Nobody knows whether the machine was started again since.
+ * - It is unknown whether the machine was restarted since.
  * - A host may refuse to sync a folder (some cannot for the folder that they opened themselves). Then nothing makes new
  *   names durable, and all that can be done is to say so: disk_wasi_syncs_folders. A sync that fails after another one
  *   succeeded is a failure.
  *
- * Bytes go in pieces as large as they are asked for. What the host reads lands in an arena first (components/shim.h). */
+ * Bytes go in pieces as large as they are asked for. What the host reads goes into an arena first (components/shim.h). */
 #include "components/wasi/disk_wasi.h"
 
 #include <errno.h>

@@ -1,10 +1,10 @@
 /* What a part that talks to sockets waits for (wit/wasi.wit, the records `waits`). libuv's loop waits for itself; here
  * one component waits for all parts of the node, and each of them hands out what to wait for.
  *
- * The pollables are made anew each time and belong to whoever takes them, since the loop's own must not leave: it needs
- * them to find out which of its sockets is ready. WASI forbids to drop a socket or stream while a pollable of it is
- * there. The order of events guarantees that: the receiver drops the pollables before it calls the part again, and only a
- * call of the part can close anything. */
+ * The pollables are made each time and belong to the caller. The loop's own must not leave, because it needs them to find
+ * out which of its sockets is ready. WASI forbids to drop a socket or stream while it has a pollable. The order of events
+ * guarantees that: the receiver drops the pollables before it calls the part again, and only a call of the part can close
+ * anything. */
 #ifndef SYNOD_COMPONENTS_WASI_LOOP_H
 #define SYNOD_COMPONENTS_WASI_LOOP_H
 

@@ -1,6 +1,6 @@
 /* What remains of WASI preview 1 in the C library when a part formats text. printf and its family can say on standard
  * error that a number cannot be printed, and with that stream come functions that import preview 1, which a component
- * cannot. Nobody calls these in good order. The C library's own are all in one object, so the linker complains about
+ * cannot. They are not called in normal operation. The C library's own are all in one object, so the linker complains about
  * duplicates as soon as something needs another of them. */
 #include <wasi/api.h>
 

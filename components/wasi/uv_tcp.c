@@ -3,12 +3,11 @@
  * Writing. An output stream says how many bytes it takes, and then it has them: that is what uv_try_write counts as
  * written. They may still be on their way to the socket, in the host, and to drop the stream then means to lose them or,
  * under Wasmtime, to wait for them. So a closed connection lingers until its stream takes bytes again or has failed;
- * nobody but this file knows. What still comes from the peer is thrown away, for it may read only when it has written.
- * Each holds a socket, with a peer that does not read for as long as it likes: beyond LINGERING_MAX of them no connection
- * is accepted.
+ * only this file knows. What still comes from the peer is thrown away, because the peer may read only after it has written.
+ * Each lingering connection holds a socket, as long as its peer likes if that does not read: beyond LINGERING_MAX of them no
+ * connection is accepted.
  *
- * Reading. One read more than gives bytes clears the host's mark that a socket is ready, which spares everybody an
- * iteration. */
+ * Reading. One read more than gives bytes clears the host's note that a socket is ready. That saves an iteration. */
 #include "components/shim.h"
 #include "components/wasi/uv_internal.h"
 

@@ -19,7 +19,8 @@
  *  1. The version is ours. Bodies of another version are refused; nothing is guessed.
  *  2. Kinds are known ones, because they become discriminants on the way to the next component, where an unknown one
  *     would trap. Flags are known ones. Node numbers fit a node set.
- *  3. The count of entries fits the bytes that follow. That is checked before any entry is read or memory is reserved for it.
+ *  3. The count of entries fits the bytes that follow. That is checked before any entry is read or memory is reserved for
+ *     it.
  *  4. What is called zero is zero and nothing follows the last entry. So a message has one encoding only: encoding what
  *     was decoded gives the same bytes.
  * The serializer does not know which fields a kind uses: it carries them all. */

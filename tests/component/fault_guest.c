@@ -55,7 +55,7 @@ static void append(uint64_t lsn)
     synod_paxos_storage_append(&list);
 }
 
-/* Record n + 1 of life n + 1; the one behind it is of a turn that is never done. */
+/* Record n + 1 of life n + 1; the one after it is of a turn that is never done. */
 static void append_and_trap(void)
 {
     if (config.incarnation == 4) {

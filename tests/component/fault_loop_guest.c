@@ -1,5 +1,5 @@
 /* A node that brings its own loop. Its first life traps after a while, the second computes for ever, the third ends though
- * nobody asked it to, the fourth does what it is told, and the fifth never ends. */
+ * without being asked to, the fourth does what it is told, and the fifth never ends. */
 #include "core/runners/ports.h"
 #include "world.h"
 

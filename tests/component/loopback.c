@@ -1,5 +1,5 @@
 /* The outside of a node that is a cluster of its own. Its disk is always done and is never read from, the network has
- * nobody on it, and its one client sends the next batch of two commands as soon as the last is answered. */
+ * no other node on it, and its one client sends the next batch of two commands as soon as the last is answered. */
 #include "components/packet.h"
 #include "core/base/assert.h"
 #include "core/base/memory.h"
@@ -41,7 +41,7 @@ void exports_synod_paxos_client_server_receive(uint64_t credit, exports_synod_pa
 }
 SHIM_POST(client_server_receive, "client-server@0.1.0#receive");
 
-/* Whoever asks before there is a leader is told so, and asks again. */
+/* A client that asks before there is a leader is told so, and asks again. */
 void exports_synod_paxos_client_server_reply(exports_synod_paxos_client_server_list_packet_t *answers)
 {
     const struct packet_list *list = (const struct packet_list *)answers;

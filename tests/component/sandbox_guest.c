@@ -216,7 +216,7 @@ bool exports_synod_paxos_runner_start(exports_synod_paxos_runner_list_packet_t *
 
 void exports_synod_paxos_runner_status(exports_synod_paxos_runner_list_packet_t *ret) { *ret = (__typeof__(*ret)){NULL, 0}; }
 
-/* Gives what the settings are, with an instance id of ones behind: so the test says what the data folder is. */
+/* Gives the settings, followed by an instance id of ones: so the test says what the data folder is. */
 void exports_synod_paxos_identity_open(exports_synod_paxos_identity_list_packet_t *ret)
 {
     synod_paxos_settings_get((synod_paxos_settings_list_packet_t *)ret);

@@ -232,7 +232,7 @@ static inline uint32_t guest_open(struct guest *g)
 
 static inline void guest_open_refused(struct guest *g, uint32_t exit_code, const char *text)
 {
-    for (int i = 0; i < 2; i++) { /* whoever asks hears the same */
+    for (int i = 0; i < 2; i++) { /* every caller hears the same */
         struct typed_call call = guest_call(g, OPEN, (struct typed_call){0});
         assert_int_equal(call.result_packets.len, 1);
         const struct packet *p = call.result_packets.ptr;

@@ -155,7 +155,7 @@ static void wait_a_little(uint64_t began, const char *what, const char *seen)
     usleep(1000);
 }
 
-/* Asks until the answer is `expected`: at first nobody listens, then nobody leads. */
+/* Asks until the answer is `expected`: at first no node listens, then none leads. */
 static void ask_until(uint16_t port, const char *command, const char *expected)
 {
     struct sockaddr_in address;
@@ -173,7 +173,7 @@ static void ask_until(uint16_t port, const char *command, const char *expected)
 }
 
 /* Four lives of one node; what a client stored in the first is there in the others. Two of them are asked to stop at once,
- * at a moment that nobody controls. */
+ * at an uncontrolled moment. */
 static void start_and_stop(struct fixture *f, bool native, const char *nodes)
 {
     int fd;
@@ -463,7 +463,7 @@ static void ask(int fd, const char *command, char *answer, size_t size)
 {
     assert_int_equal(send(fd, command, strlen(command), MSG_NOSIGNAL), strlen(command));
     ssize_t len = recv(fd, answer, size - 1, 0);
-    assert_true(len > 0); /* nobody hangs up */
+    assert_true(len > 0); /* the connection stays */
     answer[len] = '\0';
 }
 
@@ -713,7 +713,7 @@ static void test_file_names(void **state)
                      LEADER_HIGHEST);
     assert_string_equal(file, "n/proposer-node-highest.wasm");
     composition_file(file, sizeof file, "n", &(struct config_node){.role = ROLE_LEARNER, .serializer = PLACE_GUEST},
-                     LEADER_HIGHEST); /* elects nobody */
+                     LEADER_HIGHEST); /* elects none */
     assert_string_equal(file, "n/learner-node.wasm");
     composition_file(file, sizeof file, "n", &(struct config_node){.network = NETWORK_GUEST_UDP, .storage = PLACE_GUEST},
                      LEADER_STICKY);

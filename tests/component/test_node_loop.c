@@ -120,7 +120,7 @@ static void test_waits_for_host(void **state)
         fail_msg("it was busy while it waited: %u us of %u us", (unsigned)waited[0], (unsigned)waited[1]);
 }
 
-/* A pollable is made and dropped 100000 times, which neither registers anything anew nor leaves anything behind. */
+/* A pollable is made and dropped 100000 times, which registers nothing again and leaves nothing. */
 static void test_asking_is_cheap(void **state)
 {
     struct fixture *f = *state;

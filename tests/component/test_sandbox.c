@@ -9,7 +9,7 @@
 
 enum { DENIED = 2 }; /* 1 + access-denied of wasi:sockets */
 
-/* 127.0.0.HERE and so on: addresses where hardly anybody else is, so that ports that were free a moment ago still are. */
+/* 127.0.0.HERE and so on: addresses that are hardly used otherwise, so that ports that were free a moment ago still are. */
 enum { ANY = 0, LOCALHOST = 1, HERE = 101, THERE = 102 };
 
 static void begin(struct fixture *f)
@@ -53,7 +53,7 @@ static int open_socket(int type, uint8_t host, uint16_t *port)
     return fd;
 }
 
-/* A port that nobody has HERE. */
+/* A port that is free HERE. */
 static uint16_t free_port(int type)
 {
     uint16_t port;
@@ -173,7 +173,7 @@ static void test_names(void **state)
     f->nodes[0].network = NETWORK_GUEST_TCP;
     f->nodes[1].address.port = peer_port;
     begin(f);
-    assert_int_not_equal(try(f, ORDER_LOOK_UP, 0, 0), 0); /* all addresses are numeric: no name is anybody's business */
+    assert_int_not_equal(try(f, ORDER_LOOK_UP, 0, 0), 0); /* all addresses are numeric: no name may be looked up */
     assert_int_not_equal(try(f, ORDER_LOOK_UP, 0, 1), 0);
     f->life->operations->free(f->life);
 

@@ -352,7 +352,7 @@ static void many_clients(void **state)
     end(p);
 }
 
-/* Without a file descriptor for them, connections wait; the log says so, and nobody is busy with it. */
+/* Without a file descriptor for them, connections wait; the log says so, and it takes no processor time. */
 static void no_descriptor(void **state)
 {
     (void)state;

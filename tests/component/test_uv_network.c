@@ -16,7 +16,7 @@ static int load(void **state)
     return 0;
 }
 
-/* Node 1 open and native, node 2 the guest; nobody is at the port of node 3. All ports are known before a network is
+/* Node 1 open and native, node 2 the guest; nothing is at the port of node 3. All ports are known before a network is
  * opened. */
 static struct parts *begin(network_opener *opener, wasmtime_component_t *component, const char *host, uint64_t queue_max)
 {

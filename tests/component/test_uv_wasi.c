@@ -18,7 +18,7 @@ enum { MEMORY_MAX = 96 * 1024 * 1024, SMALL_MEMORY_MAX = 4 * 1024 * 1024, SLOW_M
 static const char *folder;
 static wasm_engine_t *engine;
 static wasmtime_component_t *component;
-static uint16_t port;       /* of the servers; nobody has the one after it */
+static uint16_t port;       /* of the servers; the one after it is free */
 static int reserved;        /* which this socket sees to: bound, and not listening */
 static uint64_t slow_count; /* of the last slow connection, when it has ended */
 

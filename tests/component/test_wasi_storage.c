@@ -96,7 +96,7 @@ static size_t read_file(const char *folder, const char *name, uint8_t *bytes, si
     return len;
 }
 
-/* The same life writes the same files. Left out are the lock, which is nobody's or another's, and what the next segment is
+/* The same life writes the same files. Left out are the lock, which is free or another's, and what the next segment is
  * made of. */
 static void compare_folders(const char *a, const char *b)
 {
@@ -396,7 +396,7 @@ static void test_os(void **state)
     native_end(n);
     g = guest_new(".", "node-1", true, DURABILITY_OS);
     guest_append(g, 21, 10);
-    guest_drop(g); /* after another one nobody knows */
+    guest_drop(g); /* after another one it is unknown */
     guest_open_refused(guest_new(".", "node-1", true, DURABILITY_OS), EXIT_DATA,
                        "nobody knows here whether the machine was started again since");
 }

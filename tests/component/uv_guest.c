@@ -309,7 +309,7 @@ static uint64_t test_pause(uint16_t port)
     return 0;
 }
 
-/* Nobody listens one port further: the test sees to that. */
+/* Nothing listens one port further: the test makes sure of that. */
 static uint64_t test_refused(uint16_t port)
 {
     struct talk *t = talk_new();
@@ -357,7 +357,7 @@ static uint64_t test_names(uint16_t port)
     for (const struct addrinfo *a = names.found; a != NULL; a = a->ai_next)
         CHECK(is_loopback(a, 77));
     uv_freeaddrinfo(names.found);
-    /* Numbers, which nobody is asked about. */
+    /* Numbers, which need no lookup. */
     CHECK(uv_getaddrinfo(&loop, &request, on_found, "127.0.0.1", "78", NULL) == 0);
     CHECK(names.called == 1 && until(&names.called, 2));
     CHECK(names.status == 0 && is_loopback(names.found, 78) && names.found->ai_next == NULL);
@@ -509,7 +509,7 @@ static uint64_t test_cancel(uint16_t port)
     return 0;
 }
 
-/* All that was taken arrives, though the connection is closed at once, and nobody waits for that. */
+/* All that was taken arrives, although the connection is closed at once, and nothing waits for that. */
 static uint64_t test_linger(uint16_t port)
 {
     enum { PART = 256 * 1024 };

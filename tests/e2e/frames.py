@@ -21,7 +21,7 @@ def padded(data):
 
 
 class Origin:
-    """Who speaks: by default an instance that nobody knows, and that tells no governed settings."""
+    """The sender: by default an unknown instance that tells no governed settings."""
 
     def __init__(self, cluster, sender, instance=b"\x5a" * 16, incarnation=1, nonce=0x5eed, governed=b""):
         self.cluster, self.sender, self.instance, self.incarnation, self.nonce = cluster, sender, instance, incarnation, nonce
@@ -69,7 +69,7 @@ def message(kind, flags=0, version=2, zero=0, entries=(), ballot=(0, 0, 0), star
 
 
 def any_message(dice):
-    """A sound message body of any meaning: numbers that are likely to be somebody's, or at an end of their range."""
+    """A sound message body of any meaning: numbers that are likely to be in use, or at an end of their range."""
 
     def number():
         return dice.choice([0, 1, 2, 3, 4, 5, 8, 20, 50, 100, 200, 10**6, 2**63, 2**64 - 2, 2**64 - 1])

@@ -1,17 +1,18 @@
 /* A disk that loses everything that was not synced, as a library for LD_PRELOAD. Below the folder $SYNOD_LOSSY_DIR:
  *
- * 1. Data. What is written stays in the memory of the process, page by page, and reads find it there. fsync and fdatasync put the
- *    file's pages on the real disk, after $SYNOD_LOSSY_SYNC_US microseconds (so that an answer that does not wait for its sync
- *    gets out), from the last page to the first (so that a kill in between leaves the end of a write without its beginning).
- *    A kill -9 therefore leaves each file as of its last sync, and perhaps some pages of the one under way.
+ * 1. Data. What is written stays in the memory of the process, page by page, and reads find it there. fsync and fdatasync
+ *    put the file's pages on the real disk, after $SYNOD_LOSSY_SYNC_US microseconds (so that an answer that does not wait
+ *    for its sync gets out), from the last page to the first (so that a kill in between leaves the end of a write without
+ *    its beginning). A kill -9 therefore leaves each file as of its last sync, and perhaps some pages of the one under way.
  * 2. Names. A file made, renamed or removed has that name at once, but how to undo it is noted first, in the folder
  *    $SYNOD_LOSSY_DIR.undo: a log for each folder, named after its inode, with hard links to what was replaced or removed.
  *    fsync of a folder forgets its log. lossy.py undoes what is left in the logs, and that is the loss of power.
- * 3. Stricter than most disks: the size of a file is data, and fsync of a file does not keep its name. Milder than some: nothing
- *    is lost but by the end of the process, and folders are kept. What bypasses it (mmap, stdio, sendfile) must not be used on
- *    these files.
+ * 3. Stricter than most disks: the size of a file is data, and fsync of a file does not keep its name. Milder than some:
+ *    nothing is lost but by the end of the process, and folders are kept. What bypasses it (mmap, stdio, sendfile) must not
+ *    be used on these files.
  *
- * One lock for everything: this is a model, not a file system. Names carry 64 bits or not, so each call comes in two spellings. */
+ * One lock for everything: this is a model, not a file system. Names carry 64 bits or not, so each call comes in two
+ * spellings. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -38,7 +39,7 @@ struct file {
     ino_t inode;
     off_t size;    /* as the process sees it */
     off_t on_disk; /* bytes of the real file that still show through */
-    char **pages;  /* NULL: as on disk below `on_disk`, zeros behind it */
+    char **pages;  /* NULL: as on disk below `on_disk`, zeros after it */
     size_t page_count;
     bool dirty;
 };
@@ -79,7 +80,7 @@ static void *real(const char *name)
     return function;
 }
 
-/* Whoever opens a file before this ran finds `root_len` 0, and the real calls at their first use. */
+/* A call that opens a file before this ran finds `root_len` 0, and the real calls at their first use. */
 __attribute__((constructor)) static void begin(void)
 {
     static bool begun;
@@ -152,7 +153,7 @@ static const char *last_name(const char *path)
     return slash == NULL ? path : slash + 1;
 }
 
-/* The file behind a descriptor, made when there is none yet. Under the lock. */
+/* The file of a descriptor, made when there is none yet. Under the lock. */
 static struct file *file_of(int fd)
 {
     struct stat status;
@@ -412,7 +413,7 @@ int close(int fd)
 
 /* ---- The calls: data ---- */
 
-/* `action` with f, the file behind `fd`, under the lock, when it is one of ours; else `otherwise`. */
+/* `action` with f, the file of `fd`, under the lock, when it is one of ours; otherwise `otherwise`. */
 #define OURS_OR(type, action, otherwise)                                                                                    \
     begin();                                                                                                                \
     if (known(fd) == NULL)                                                                                                  \
@@ -554,7 +555,7 @@ int renameat(int old_folder, const char *old, int folder, const char *name)
     if (!folder_of(old_folder, old, from) || !folder_of(folder, name, to))
         return real_renameat(old_folder, old, folder, name);
     if (strcmp(from, to) != 0)
-        abort(); /* from folder to folder: not modelled, and nobody does it */
+        abort(); /* from folder to folder: not modelled, and not used */
     pthread_mutex_lock(&lock);
     note("renamed", from, last_name(old), last_name(name));
     int result = real_renameat(old_folder, old, folder, name);

@@ -1,4 +1,4 @@
-"""A bare client of the Redis protocol (version 2): what was sent, what came back, and nothing done behind the test's back."""
+"""A bare client of the Redis protocol (version 2): what was sent, what came back, and nothing that the test does not see."""
 
 import socket
 

@@ -270,7 +270,7 @@ def test_operators_get_in_when_all_connections_are_taken(make_cluster):
 
 
 def test_status_says_that_all_connections_are_taken(make_cluster):
-    """A port that has no connection even for operators (here somebody else's, who says what Redis does)."""
+    """A port that has no connection even for operators (here another server's, which says what Redis does)."""
     cluster = make_cluster()
     with socket.create_server(("127.0.0.1", cluster.nodes[1].client_port)) as full:
 

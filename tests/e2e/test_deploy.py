@@ -249,7 +249,7 @@ def test_the_unit(tmp_path):
 
 def test_packages_of_the_container():
     if shutil.which("dpkg-query") is None:
-        pytest.skip("no Debian: nobody knows which packages the libraries are from")
+        pytest.skip("no Debian: the packages of the libraries are unknown")
     image = (DEPLOY / "Containerfile").read_text().split("\nFROM ")[-1]
     files = [f"*{file}" for file in libraries_of(SYNOD)]  # Debian's lists name some in /lib, some in /usr/lib
     owners = subprocess.check_output(["dpkg-query", "--search", *files], text=True)

@@ -139,7 +139,7 @@ def test_a_node_that_was_formatted_otherwise_has_no_part(make_cluster, differenc
     leader = cluster.wait_leader(settled=True)
     with cluster.connect(leader) as client:
         assert client.call("SET", "a", "b") == "OK"
-    for node, line in zip((1, 2), told):  # one line each, whoever dialled whom, and however often
+    for node, line in zip((1, 2), told):  # one line each, whichever side dialled, and however often
         for at in (node, 3):
             lines = [message for level, message in lines_about_settings(cluster, at) if level == "warning" and line in message]
             # The network guest-tcp is two components, and each of them has something to say.

@@ -116,7 +116,7 @@ def test_names_are_looked_up_by_the_host(cluster):
 
 
 def test_waits_for_a_leader(make_cluster):
-    """Started before there is anybody to connect to."""
+    """Started before there is a node to connect to."""
     cluster = make_cluster()
     cluster.init()
     with started("--config", cluster.config_file, "--requests", 500, "--connections", 5, "--value-size", VALUE_SIZE) as client:
@@ -129,7 +129,7 @@ def test_waits_for_a_leader(make_cluster):
 
 
 def test_unknown_outcomes_are_counted(make_cluster):
-    """The leader dies in the middle: every request was answered, or nobody can tell."""
+    """The leader dies in the middle: every request was answered, or its outcome is unknown."""
     cluster = make_cluster()
     leader = cluster.up()
     with started("--config", cluster.config_file, "--requests", 20000, "--connections", 20, "--value-size", VALUE_SIZE) as client:

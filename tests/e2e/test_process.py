@@ -29,7 +29,7 @@ def one_node(make_cluster, **more):
 
 
 def check_serves(cluster, count=20):
-    """Keys are set and read back on whoever leads."""
+    """Keys are set and read back on the leader."""
     with cluster.connect(cluster.wait_leader(settled=True)) as connection:
         for i in range(count):
             assert connection.call("SET", f"key:{i}", str(i)) == "OK"
@@ -153,7 +153,7 @@ def test_a_hung_node_ends_whoever_reads_its_log(make_cluster, tmp_path, reader):
 
 @pytest.mark.parametrize("closed", [(0, 1, 2), (2,), (0,)], ids=str)
 def test_closed_streams(make_cluster, closed):
-    """Whoever starts the node has closed its standard streams: no file and no socket gets their numbers."""
+    """The node is started with closed standard streams: no file and no socket gets their numbers."""
     cluster = one_node(make_cluster, native=True)
     cluster.init()
     shell = " ".join({0: "<&-", 1: ">&-", 2: "2>&-"}[stream] for stream in closed)

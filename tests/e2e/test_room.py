@@ -29,7 +29,7 @@ def refusal(cluster, node, key):
 
 
 class Writer:
-    """Writes to whoever leads, and knows what was answered."""
+    """Writes to the leader, and knows what was answered."""
 
     def __init__(self, cluster):
         self.cluster, self.count, self.answered = cluster, 0, []
@@ -102,7 +102,7 @@ def test_full_disks(small_disks):
     wait_until(lambda: "there is room again" in cluster.log(follower), 20, "room")
     cluster.wait_caught_up(follower)
 
-    # All of them: nothing is answered but by refusals, and nobody ends.
+    # All of them: only refusals are answered, and no node ends.
     for node in cluster.nodes:
         fill(cluster, node)
     before = {node: times_full(cluster, node) for node in cluster.nodes}

@@ -42,6 +42,11 @@ ACCEPTOR = "core/paxos/acceptor.h"
 # check, file, text that is added at its end (or the whole file, where it is new), what is said
 FAULTS = [
     ("format", "core/paxos/acceptor.c", "int  unformatted ;\n", "core/paxos/acceptor.c:"),
+    ("columns", "core/base/arena.c", "/* " + "long " * 25 + "*/\n", "has 130 columns; 125 are the most"),
+    ("columns", "docs/glossary.md", "long " * 26 + "\n", "docs/glossary.md:"),
+    ("words", "core/base/arena.c", "/* Freed by whoever holds it. */\n", "'whoever': name the thing"),
+    ("words", "core/base/arena.c", "/* It is kept, for it is small. */\n", "'for it is': because"),
+    ("words", "docs/glossary.md", "Nobody reads this twice.\n", "'Nobody': name the thing"),
     ("arrows", "core/base/arena.c", '#include "host/engine.h"\n', "core/ includes host/engine.h"),
     ("arrows", "core/base/arena.c", f'#include "{ACCEPTOR}"\n', f"core/base includes {ACCEPTOR}"),
     ("circles", "core/base/arena.h", '#include "core/base/arena.h"\n', "includes itself"),
@@ -63,6 +68,17 @@ FAULTS = [
     ("versions", "core/base/arena.c", "/* In synod:paxos/runner@" + "9.9.9. */\n", "the contracts of wit/types.wit are of version"),
     ("mutants", "mutants/runner.txt", "\nlost\n  it is\n  breaks: P2\n  check: Trap\n  in: core/base/arena.c\n  - gone();\n  + here();\n", "gone();"),
 ]
+
+
+def test_what_has_to_be_long_may_be(copy):
+    """Tables and code in documents, string literals."""
+    path = copy / "docs/glossary.md"
+    before = path.read_text()
+    path.write_text(before + "| " + "long " * 26 + "|\n\n```\n" + "long " * 26 + "\n```\n")
+    try:
+        assert "docs/glossary.md" not in tidy(copy, "columns").stdout
+    finally:
+        path.write_text(before)
 
 
 @pytest.mark.parametrize("check, name, text, said", FAULTS, ids=[f"{f[0]}-{i}" for i, f in enumerate(FAULTS)])

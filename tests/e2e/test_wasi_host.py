@@ -85,7 +85,7 @@ def write(cluster, keys):
 
 
 def write_when_led(cluster, key):
-    """For when a leader may have just gone: until somebody takes it."""
+    """For when a leader may have just gone: tries until a node takes it."""
 
     def condition():
         try:
@@ -179,7 +179,7 @@ def test_one_node_a_folder(formatted):
     assert "node-1 is already in use by another node, which renews its lease" in done.stderr
     cluster.kill(1)
 
-    # A process of synod sees for itself that nobody is there any more, and is seen.
+    # A process of synod finds out by itself that no holder is there any more, and is seen.
     cluster.move(2, 3)
     cluster.start(1)
     lock = cluster.node_folder(1) / "lock"
@@ -191,7 +191,7 @@ def test_one_node_a_folder(formatted):
 
 
 def test_host_that_syncs_no_folders(formatted):
-    """Nothing can be done about it, but somebody has to know."""
+    """Nothing can be done about it, but the operator must know."""
     cluster = formatted
     cluster.move(1, 2)
     cluster.start(1, environment={"SYNC_NO_FOLDERS": "1"})

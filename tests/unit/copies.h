@@ -17,7 +17,7 @@ static inline void meet_others(struct fixture *f)
     wait_connected(f, &f->nodes[2], &f->nodes[1], 2);
 }
 
-/* Node 3 comes in an incarnation that is known: it is refused by both others, and by nobody else. */
+/* Node 3 comes in an incarnation that is known: both others refuse it, and no other node does. */
 static inline void expect_expulsion(struct fixture *f)
 {
     struct node *three = &f->nodes[2];

@@ -303,7 +303,7 @@ static inline void segment_path(const char *folder, uint64_t first_lsn, char pat
     snprintf(path, PATH_SIZE, "%.400s/journal-%020llu.log", folder, (unsigned long long)first_lsn);
 }
 
-/* Where the next group of a segment would go: behind the last page that is not zero. */
+/* Where the next group of a segment would go: after the last page that is not zero. */
 static inline uint64_t end_of(const char *path)
 {
     int fd = open(path, O_RDONLY);

@@ -1,4 +1,4 @@
-/* What every transport must do with a node whose governed settings are others: nobody hears it, it hears nobody, and from
+/* What every transport must do with a node whose governed settings are others: no node hears it, it hears none, and from
  * most of the acceptors it hears that it must end. Included after network_fixture.h. */
 #ifndef SYNOD_TESTS_UNIT_OTHER_SETTINGS_H
 #define SYNOD_TESTS_UNIT_OTHER_SETTINGS_H

@@ -1,5 +1,5 @@
 /* A small cluster of agents on one clock, for tests of what lasts: messages take one tick, records are durable at the next
- * one, and any message between two nodes may be lost for as long as the test likes. Clients ask whoever says that it
+ * one, and any message between two nodes may be lost for as long as the test likes. Clients ask the node that says that it
  * leads. */
 #ifndef SYNOD_TESTS_UNIT_PARTITION_CLUSTER_H
 #define SYNOD_TESTS_UNIT_PARTITION_CLUSTER_H

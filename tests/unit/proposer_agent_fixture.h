@@ -8,7 +8,7 @@
 #include "core/formats/batch.h"
 #include "tests/unit/protocol.h"
 
-/* Node 9 of nine: the proposer with the highest number, which nobody else keeps from leading. */
+/* Node 9 of nine: the proposer with the highest number, which no other node keeps from leading. */
 static struct node_config config;
 static struct proposer_agent *agent;
 static uint64_t now;

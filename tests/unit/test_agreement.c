@@ -237,7 +237,8 @@ static uint32_t of_kind(const struct learners *all, uint32_t kind, node_set amon
 }
 
 /* `there` are started; of them, those in `leave` end when all have said much, for whatever reason. Now and then one is
- * started again, on what it has: if `forgetful` also when states differ by then, and it has nobody's word any more. */
+ * started again, on what it has: if `forgetful` also when states differ by then, and it no longer knows what the others
+ * said. */
 static void run(struct learners *all, node_set there, node_set leave, bool forgetful)
 {
     all->running = there;

@@ -80,7 +80,7 @@ static void test_batch_there_and_back(void **state)
         }
         struct payload value = batch_end(&b);
         struct payload copy = copy_of(value.words.ptr, value.len);
-        assert_memory_equal(copy.words.ptr, value.words.ptr, value.words.len * 8); /* zeros behind the end */
+        assert_memory_equal(copy.words.ptr, value.words.ptr, value.words.len * 8); /* zeros after the end */
 
         assert_true(batch_commands_read(&read, &copy));
         assert_int_equal(read.count, count);

@@ -31,7 +31,7 @@ static void begin(void)
     catch_up_begin(&c);
 }
 
-/* Who is asked for [from, to) at `now`; 0: nobody. */
+/* The node that is asked for [from, to) at `now`; 0: none. */
 static node_set asked(uint64_t from, uint64_t to, uint64_t now)
 {
     begin();

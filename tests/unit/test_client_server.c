@@ -30,7 +30,7 @@ static void test_requests_in_pieces(void **state)
     for (const char *c = "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\nv\r\nGET k\r\n"; *c != 0; c++)
         send_bytes(n, fd, c, 1);
     hear(n, fd, "+OK\r\n$1\r\nv\r\n");
-    /* A value much larger than the read buffer, with more requests before and behind it, and it comes back whole. */
+    /* A value much larger than the read buffer, with more requests before and after it, and it comes back completely. */
     char header[64];
     int header_len = snprintf(header, sizeof header, "PING\r\n*3\r\n$3\r\nSET\r\n$3\r\nbig\r\n$%d\r\n", VALUE);
     uint8_t *value = malloc(VALUE), *back = malloc(VALUE + 2);
@@ -243,7 +243,7 @@ static void test_forwarding(void **state)
     ask(n, fd, "SET a 1\r\n", "-CLUSTERDOWN no leader\r\n");
     close(fd);
     node_stop(n);
-    /* Only a proposer has somebody to forward with. */
+    /* Only a proposer can forward. */
     n = node_new();
     n->config.node_config.forward = true;
     n->config.node_config.proposers = node_set_of(2);
@@ -290,7 +290,7 @@ static void test_outcomes(void **state)
     node_stop(n);
 }
 
-/* Whoever took batches is gone. What it had is unknown, the rest is for the next one, and replies keep their order. */
+/* The life that took batches is gone. What it had is unknown, the next one gets the rest, and replies keep their order. */
 static void test_lost(void **state)
 {
     (void)state;
@@ -309,7 +309,7 @@ static void test_lost(void **state)
     hear(n, fd, "-UNKNOWN outcome\r\n-UNKNOWN outcome\r\n+PONG\r\n");
     struct packet late = {.id = lost.token, .kind = OUTCOME_UNKNOWN};
     client_server_reply(n->server, &late, 1);
-    ask(n, other, "PING\r\n", "+PONG\r\n"); /* nobody was cut off */
+    ask(n, other, "PING\r\n", "+PONG\r\n"); /* no client was cut off */
     take(n, 10);
     assert_int_equal(n->taken_count, 1);
     answer(n, 0);

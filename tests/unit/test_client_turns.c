@@ -140,7 +140,7 @@ static void post_more_than_is_read(struct node *n, int fd)
     work(n, 5);
 }
 
-/* GET is known to ask for much, and one is in flight and not answered: whoever asks for much has to wait. */
+/* GET is known to ask for much, and one is in flight and not answered: clients that ask for much have to wait. */
 static int start_with_one_in_flight(struct node *n)
 {
     int fd = dial(n);
@@ -201,7 +201,7 @@ static void test_half_closed_clients_are_answered(void **state)
     node_stop(n);
 }
 
-/* What a new client asks for first is not behind what other new clients ask for in long pipelines. */
+/* The first request of a new client does not wait for the long pipelines of other new clients. */
 static void test_a_new_client_waits_for_nobody(void **state)
 {
     (void)state;
@@ -257,7 +257,7 @@ static void test_those_that_may_have_gone_take_little(void **state)
     node_stop(n);
 }
 
-/* Who asks for little is not behind those who ask for much, however many they are. */
+/* Clients that ask for little do not wait for those that ask for much, however many they are. */
 static void test_small_requests_overtake_large_ones(void **state)
 {
     (void)state;
@@ -370,7 +370,7 @@ static void test_the_ports_own_replies_are_bounded(void **state)
     for (size_t i = 0; i < IDLE; i++)
         idle[i] = dial(n);
     post(fd, "CLIENT LIST\r\n", 5000);
-    for (size_t i = 0; i < 50; i++) { /* somebody else is answered within few turns of the loop */
+    for (size_t i = 0; i < 50; i++) { /* another client is answered within few turns of the loop */
         char reply[7];
         size_t turns = 0;
         post(other, "PING\r\n", 1);

@@ -185,7 +185,7 @@ static void test_every_truncation_is_refused(void **state)
     struct packet packet = config_packet_encode(&s);
     for (uint32_t len = 0; len < packet.len; len++) {
         const size_t words = words_for(len);
-        struct packet cut = {.len = len, .words = {memory_new(words, sizeof(uint64_t)), words}}; /* nothing behind it */
+        struct packet cut = {.len = len, .words = {memory_new(words, sizeof(uint64_t)), words}}; /* nothing after it */
         memcpy(cut.words.ptr, packet.words.ptr, len);
         expect_refused(&cut);
         free(cut.words.ptr);

@@ -240,7 +240,7 @@ static void test_one_process_at_a_time(void **state)
     data_folder_close(f);
 }
 
-/* A holder that was killed leaves no lock behind. */
+/* A holder that was killed leaves no lock. */
 static void test_lock_of_a_dead_process(void **state)
 {
     (void)state;
@@ -371,7 +371,7 @@ static void test_peers_are_remembered(void **state)
 }
 
 /* A folder that was put back from an older copy, or runs twice, comes with a life that is not the newest: in each life of
- * whoever hears it. */
+ * every node that hears it. */
 static void test_lives_of_peers(void **state)
 {
     (void)state;
@@ -408,7 +408,7 @@ static void test_expelled(void **state)
                      "/expelled): what it lacks may have been promised, and it must not be used any more");
 }
 
-/* Nobody locks a node out with a boot count that it will never come to. */
+/* A boot count that a node will never reach cannot lock it out. */
 static void test_lives_do_not_jump(void **state)
 {
     (void)state;
@@ -480,8 +480,8 @@ static void expect_refused(const char *error)
     alarm(0);
 }
 
-/* Who can write to the folder may put something else in a file's place. Nothing is followed out of the folder, and nobody
- * waits for the other end of a pipe. */
+/* A user who can write to the folder may put something else in a file's place. Nothing is followed out of the folder, and no
+ * node waits for the other end of a pipe. */
 static void test_what_is_no_file_is_refused(void **state)
 {
     static const char *const names[] = {"identity", "peers", "lock"};

@@ -89,7 +89,7 @@ static void a_quorum_of_promises_elects(void **state)
     assert_int_equal(beat->to, 0x3fe);
 }
 
-/* P4: what only some learner has executed is prepared again, for that learner may be lost with the values. */
+/* P4: what only one learner has executed is prepared again, because that learner may be lost with the values. */
 static void phase_1_begins_where_a_majority_holds_all(void **state)
 {
     (void)state;
@@ -248,7 +248,8 @@ static void votes_keep_a_leader(void **state)
     }
 }
 
-/* Its heartbeats are answered, but no learner gets on: its proposals are lost, or nobody votes, or no learner hears it. */
+/* Its heartbeats are answered, but no learner makes progress: its proposals are lost, or no acceptor votes, or no learner
+ * hears it. */
 static void a_leader_without_results_steps_down(void **state)
 {
     (void)state;
@@ -330,7 +331,7 @@ static void the_highest_claims_to_lead(void **state)
     assert_int_equal(state_now(), PROPOSER_PREPARING);
 }
 
-/* One that can ask and not win does not disturb over and over whoever leads. */
+/* A node that can ask but cannot win does not disturb the leader over and over. */
 static void claims_that_come_to_nothing_are_repeated_ever_less_often(void **state)
 {
     (void)state;

@@ -73,7 +73,7 @@ static void test_full_queue(void **state)
     teardown(f);
 }
 
-/* Nobody takes what arrives: senders stop when their windows are used up, nothing is lost, and goes on with the next
+/* What arrives is not taken: senders stop when their windows are used up, nothing is lost, and goes on with the next
  * receive. */
 static void test_pause(void **state)
 {
@@ -455,7 +455,8 @@ static void test_status(void **state)
     assert_true(c->reply_len > 5 + sizeof begin && c->reply[4] == c->reply_len - 5);
     assert_memory_equal(c->reply + 5, begin, sizeof begin);
     const struct frame_origin one = origin_of(&f->nodes[0]);
-    assert_null(memmem(c->reply, c->reply_len, one.instance, sizeof one.instance)); /* whoever knows it could be that node */
+    assert_null(
+        memmem(c->reply, c->reply_len, one.instance, sizeof one.instance)); /* a node that knows it could be that node */
 
     struct request r = status;
     const uint8_t twice[10] = {0}, garbage[] = {0, 0, 0, 0, 1, 0xff};
@@ -559,14 +560,14 @@ static void test_refused_frames(void **state)
     const uint8_t empty[] = {0, 0, 0, 0, 0}; /* a Frame in which nothing is said */
     r = (struct request){.body = empty, .len = 5};
     expect_refusal(c, &r, GRPC_INVALID_ARGUMENT, "instance");
-    const uint8_t long_one[] = {0, 0, 0, 0x10, 0x01}; /* 4097 bytes of somebody unknown: refused before they are said */
+    const uint8_t long_one[] = {0, 0, 0, 0x10, 0x01}; /* 4097 bytes of an unknown node: refused before they come */
     r = (struct request){.body = long_one, .len = 5, .goes_on = true};
     expect_refusal(c, &r, GRPC_RESOURCE_EXHAUSTED, "a message of 4097 bytes, 4096 are allowed");
     client_free(c);
     teardown(f);
 }
 
-/* Whoever does not begin with governed settings is refused, however sound the frame. */
+/* A node that does not begin with governed settings is refused, even if the frame is valid. */
 static void test_hostile_greetings(void **state)
 {
     (void)state;
@@ -698,7 +699,7 @@ static void test_no_http2(void **state)
     teardown(f);
 }
 
-/* Whoever is connected when a node closes hears it; and a ping is answered. */
+/* Nodes that are connected when a node closes are told; and a ping is answered. */
 static void test_goaway(void **state)
 {
     (void)state;

@@ -145,7 +145,7 @@ static void reads_back_any_range(void **state)
     open_journal(f, f->folder);
     append_groups(f, 200);
     uint64_t durable = journal_last(f->j);
-    /* In flight, submitted behind it, and gathered. */
+    /* In flight, submitted after it, and gathered. */
     append(f);
     append(f);
     journal_submit(f->j);
@@ -249,7 +249,7 @@ static void sticky_records_open_each_segment(void **state)
     assert_int_equal(journal_read(f->j, first - 1, 100).len, 0);
 }
 
-/* What was appended by a life that breaks: in flight, submitted behind that, and behind that not submitted. */
+/* What was appended by a life that breaks: in flight, submitted after that, and after that not submitted. */
 static void append_and_break(struct fixture *f)
 {
     append(f);

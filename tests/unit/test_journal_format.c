@@ -289,7 +289,7 @@ static void group_from_another_place_fails(void **state)
     (void)state;
     struct memory_journal *m = sample();
     uint8_t *first = m->bytes[1] + JOURNAL_PAGE;
-    /* A copy of an earlier group behind the end proves nothing, and is no group. */
+    /* A copy of an earlier group after the end proves nothing, and is not a group. */
     memcpy(m->bytes[1] + m->offset, first, JOURNAL_PAGE);
     assert_end(m, m->next_lsn, m->offset, true);
     memset(m->bytes[1] + m->offset, 0, JOURNAL_PAGE);

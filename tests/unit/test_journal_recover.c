@@ -287,7 +287,7 @@ static void without_sync_the_files_are_the_same(void **state)
     assert_int_equal(journal_statistics(f->j).syncs, 0);
     check_recovered(f, 1, last);
     close_journal(f);
-    /* After another start of the machine nobody knows what is missing. */
+    /* After a restart of the machine it is unknown what is missing. */
     crash(f);
     char path[PATH_SIZE];
     snprintf(path, sizeof path, "%.400s/journal-durability", f->image);

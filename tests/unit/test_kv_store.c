@@ -403,7 +403,7 @@ struct blob {
     size_t chunks;
 };
 
-/* All chunks of a snapshot, each behind its length; loads them into `to` unless that is NULL. */
+/* All chunks of a snapshot, each after its length; loads them into `to` unless that is NULL. */
 static struct blob save(struct state_machine *m, struct state_machine *to)
 {
     struct blob all = {NULL, 0, 0};
@@ -467,7 +467,7 @@ static size_t scan_all(struct state_machine *m, int count, char *out, size_t siz
 }
 
 /* Three histories that end in the same contents: grown and left so; grown five times as large and shrunk, in another order;
- * loaded from a snapshot. Nobody can tell them apart. */
+ * loaded from a snapshot. They cannot be told apart. */
 static void test_history_does_not_show(void **state)
 {
     (void)state;

@@ -81,7 +81,8 @@ static int by_hash(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-/* Keys whose hashes begin alike, as somebody may pick who watches the order of SCAN: a way stays as short as the hash. */
+/* Keys whose hashes begin alike, as a client can find them that watches the order of SCAN: a search stays as short as the
+ * hash. */
 static void test_chosen_keys(void **state)
 {
     (void)state;

@@ -134,7 +134,7 @@ static void only_the_learner_asked_answers(void **state)
     assert_int_equal(reply_in(sent(&r, MESSAGE_EXECUTED)), 1);
 }
 
-/* P8, AtMostOnce: the log may hold a batch twice, or an older one behind it. */
+/* P8, AtMostOnce: the log may have a batch twice, or an older one after it. */
 static void a_batch_is_executed_at_most_once(void **state)
 {
     (void)state;
@@ -298,7 +298,7 @@ static void arrive(uint64_t first, uint64_t end, bool voted)
 }
 
 /* All that was called durably held must be there after a restart. The journal is made so that some slots are executed
- * without a word in it, and then a whole window at once: the last values lie more than a window behind what it calls
+ * without a word in it, and then a whole window at once: the last values are more than a window after what it calls
  * chosen. */
 static void a_restart_brings_back_all_that_was_held(void **state)
 {
@@ -421,7 +421,7 @@ static void a_mark_that_is_not_reached_is_damage(void **state)
             damaged_at(restart_with(config.alpha), was.entry.slot);
             values_left_out++;
         } else if (was.to > 2) {
-            journal[i].entry.slot++; /* from behind a gap */
+            journal[i].entry.slot++; /* from after a gap */
             damaged_at(restart_with(config.alpha), was.entry.slot);
             journal[i].entry.slot--;
             journal[i].entry.value.len = 0; /* without a window */
@@ -487,7 +487,7 @@ static void the_word_of_no_leader_chooses_nothing(void **state)
     assert_int_equal(learner_agent_status(agent).executed, 1);
 }
 
-/* What somebody says of slots that are not there yet is over with the next word of who leads. */
+/* What a node says about slots that do not exist yet loses its effect with the leader's next message. */
 static void slots_beyond_all_bounds_do_not_last(void **state)
 {
     (void)state;
@@ -591,7 +591,7 @@ static void who_differs_from_the_others_says_so_and_nothing_else(void **state)
     assert_int_equal(effect_of(&r, EFFECT_DIVERGED, 0)->val.diverged, 64);
 }
 
-/* P13: who has heard of another state answers nobody until a majority has said the same as it. */
+/* P13: a learner that has heard of another state does not answer until a majority has said the same as it. */
 static void in_doubt_nobody_is_answered(void **state)
 {
     (void)state;

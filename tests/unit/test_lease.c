@@ -1,5 +1,5 @@
 /* Who gets a data folder when processes, which lock it, and nodes in a sandbox, which keep a lease, meet. Files are real;
- * time passes only in pauses, in which a test lets somebody else act. */
+ * time passes only in pauses, in which a test lets another node act. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -432,7 +432,7 @@ static void refused_connections_go_to_the_next_address(void **state)
 {
     (void)state;
     uint16_t ports[2];
-    close(listen_on_free_port(&ports[0])); /* nobody listens there now */
+    close(listen_on_free_port(&ports[0])); /* nothing listens there now */
     struct server *s = server_new(ALWAYS_OK, 0, 0);
     ports[1] = s->port;
     struct load_options o = options(100, 4, 2);

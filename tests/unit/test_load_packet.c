@@ -103,7 +103,7 @@ static void a_result_comes_back(void **state)
     free(back);
 }
 
-/* Cut at any length, with more behind, or with another beginning. */
+/* Cut at any length, with more after it, or with another beginning. */
 static void nothing_else_is_taken(void **state)
 {
     struct load_job back;

@@ -108,7 +108,7 @@ static void test_debug_is_not_limited(void **state)
         assert_true(log_limit_pass(&l, &line, 0));
 }
 
-/* Somebody who makes every line another kind gets what two kinds get, once the table is full; and it empties again. */
+/* If every line is of another kind, they get what two kinds get, once the table is full; and it empties again. */
 static void test_more_kinds_than_there_is_room_for(void **state)
 {
     static struct log_limit l;

@@ -179,7 +179,7 @@ static void test_threads(void **state)
     close(lines);
 }
 
-/* Nobody reads: the line is lost, the program is not. */
+/* The log is not read: the line is lost, the program is not. */
 static void test_closed_output(void **state)
 {
     (void)state;
@@ -262,7 +262,7 @@ static uint64_t read_lines(int from, uint64_t logged)
     return written;
 }
 
-/* Nobody reads: whoever logs goes on. Then somebody reads, and each line has been written whole or is counted. */
+/* The log is not read, and the program goes on. Then it is read, and each line was written completely or is counted. */
 static void test_stopped_reader(void **state)
 {
     (void)state;
@@ -277,7 +277,7 @@ static void test_stopped_reader(void **state)
         assert_int_equal(pthread_create(&threads[i], NULL, log_flood, l), 0);
     for (int i = 0; i < FLOOD_THREADS; i++)
         pthread_join(threads[i], NULL);
-    logger_flush(50); /* comes back, though nobody reads */
+    logger_flush(50); /* returns although the log is not read */
     assert_true(read_lines(ends[0], FLOOD_THREADS * FLOOD_EACH) < FLOOD_THREADS * FLOOD_EACH);
     logger_free(l);
     restore();

@@ -79,7 +79,7 @@ static void each_kind_comes_from_its_roles_only(void **state)
     assert_false(fits(A_PROPOSER, (struct message){.kind = MESSAGE_KINDS}));
 }
 
-/* Somebody who may say this kind. */
+/* A node that may say this kind. */
 static uint32_t sender_of(uint8_t kind)
 {
     static const uint32_t all[] = {A_PROPOSER, AN_ACCEPTOR, A_LEARNER};

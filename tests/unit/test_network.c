@@ -159,7 +159,7 @@ static void test_refusals(void **state)
     expect_refusal(f, said.words, said.size);
     f->config.frame_bytes_max = FRAME_MAX;
 
-    /* A sound frame, then one of somebody else on the same connection: the first arrives, the second does not. */
+    /* A valid frame, then one of another node on the same connection: the first arrives, the second does not. */
     said = greet(f, &two);
     say(&said, &two, 16);
     o = two;
@@ -176,7 +176,7 @@ static void test_refusals(void **state)
     teardown(f);
 }
 
-/* Whoever does not begin with governed settings is refused before its life is remembered, however sound the frame. */
+/* A node that does not begin with governed settings is refused before its life is remembered, even if the frame is valid. */
 static void test_hostile_greetings(void **state)
 {
     (void)state;
@@ -210,7 +210,7 @@ static void test_hostile_greetings(void **state)
         say_bytes(&said, &two, greetings[i].bytes, greetings[i].len);
         expect_refusal(f, said.words, said.size);
     }
-    struct said said = {.size = 0}; /* a length that nobody would wait for */
+    struct said said = {.size = 0}; /* a length that is not worth waiting for */
     const struct packet huge = make(0, 1, 1 << 20);
     frame_encode(&two, huge.words.ptr, huge.len, said.words);
     free(huge.words.ptr);
@@ -375,7 +375,7 @@ static void test_full_queue(void **state)
     teardown(f);
 }
 
-/* Nobody takes what arrives: reading stops, nothing is lost, and goes on with the next receive. */
+/* What arrives is not taken: reading stops, nothing is lost, and reading goes on with the next receive. */
 static void test_pause(void **state)
 {
     (void)state;

@@ -268,7 +268,7 @@ static void unanswered_names_what_an_acceptor_lacks(void **state)
     proposer_free(p);
 }
 
-/* Slots settled from outside give way; those behind that were chosen meanwhile must not stay in the way. */
+/* Slots settled from outside give way; later ones that were chosen meanwhile must not stay in the way. */
 static void settling_passes_what_was_chosen_behind(void **state)
 {
     struct proposer *p = fresh();

@@ -84,7 +84,7 @@ static void only_what_was_never_proposed_is_given_back(void **state)
     assert_int_equal(reply()->token, 9);
     assert_int_equal(reply()->outcome, OUTCOME_MOVED);
     pass(config.retry_interval, 0x1f0);
-    assert_null(sent(&r, MESSAGE_RESULT_REQUEST)); /* nobody can know yet */
+    assert_null(sent(&r, MESSAGE_RESULT_REQUEST)); /* no learner can know yet */
     tell(2, (struct message){.kind = MESSAGE_PROGRESS, .to = 3, .floor = 3});
     pass(config.retry_interval, 0x1f0);
     assert_int_equal(count_sent(&r, MESSAGE_RESULT_REQUEST), 2); /* for slots 1 and 2 */
@@ -157,7 +157,7 @@ static void a_forwarder_sends_a_batch_once(void **state)
     assert_int_equal(reply()->outcome, OUTCOME_UNKNOWN);
 }
 
-/* What it forwarded to a leader that is gone holds nobody up, and its clients hear soon that they cannot know. */
+/* What it forwarded to a leader that is gone delays no other batch, and its clients soon hear "unknown". */
 static void a_change_of_leader_settles_what_was_forwarded(void **state)
 {
     (void)state;

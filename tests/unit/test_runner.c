@@ -274,7 +274,7 @@ static void nothing_happens_before_all_is_recovered(void **state)
     assert_int_equal(ports.entries_sent, 5);
 }
 
-/* Clients that wait for a node which recovers are sent on to whoever leads; all else that is said to it is lost. */
+/* Clients that wait for a recovering node are sent to the leader; all other messages to it are lost. */
 static void who_leads_is_known_while_it_recovers(void **state)
 {
     (void)state;
@@ -350,7 +350,7 @@ static void messages_that_wait_are_bounded(void **state)
     free(messages);
 }
 
-/* What does not fit is dropped: it must not leave, for its record is not durable. */
+/* What does not fit is dropped: it must not leave, because its record is not durable. */
 static void what_finds_no_room_is_dropped(void **state)
 {
     (void)state;
@@ -429,7 +429,7 @@ static void a_lack_of_room_is_told(void **state)
     assert_int_equal(ports.status_kind, STATUS_ROOM);
 }
 
-/* ports_network_send checks that; here is somebody who says something to all learners, of whom it is one. */
+/* ports_network_send checks that. Here a node says something to all learners, and is one itself. */
 static void nothing_is_sent_to_itself(void **state)
 {
     (void)state;
@@ -591,7 +591,7 @@ static void the_host_can_have_it_crash(void **state)
     assert_string_equal(said, "crashing, as the host wants it");
 }
 
-/* Guest storage is done when append returns: nobody wakes the node for that. */
+/* Guest storage is done when append returns: nothing wakes the node for that. */
 static void synchronous_storage_is_noticed_at_once(void **state)
 {
     (void)state;

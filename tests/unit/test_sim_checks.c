@@ -540,7 +540,7 @@ static void what_is_proposed_is_safe(void **unused)
 {
     (void)unused;
     begin_with_a_vote();
-    propose(b2, 1, 1, 2); /* whoever heard 2 and 3 knows of the vote */
+    propose(b2, 1, 1, 2); /* a node that heard 2 and 3 knows of the vote */
     breaks(CHECK_AGREEMENT);
     begin_with_a_vote();
     propose(b2, 1, 1, 1);

@@ -101,7 +101,7 @@ static void promises_come_back(void **unused)
     say(1, (struct message){.kind = MESSAGE_NACK, .ballot = b2});
     is_sound();
     promise(2, b2);
-    append(2, RECORD_PROMISED, (struct entry){.ballot = b3}, 0); /* lost: promised to nobody */
+    append(2, RECORD_PROMISED, (struct entry){.ballot = b3}, 0); /* lost: no node heard the promise */
     restart_with(2, 1);
     say(2, (struct message){.kind = MESSAGE_NACK, .ballot = b2});
     is_sound();
@@ -177,7 +177,7 @@ static void promises_tell_all_votes(void **unused)
     say(1, m);
     breaks(CHECK_VOTE_DURABLE);
 
-    m = promise_of_three(entries); /* a chunk that is not the last one says nothing of what lies behind */
+    m = promise_of_three(entries); /* a chunk that is not the last one says nothing about what follows */
     m.to = 2;
     m.entries.len = 1;
     m.flags = 0;
@@ -297,7 +297,7 @@ static void what_is_held_is_on_the_disk(void **unused)
     breaks(CHECK_TRUNCATION_SAFE);
 }
 
-/* Recovery takes records from the window behind the last mark: 4 alpha slots. */
+/* Recovery takes records from the window after the last RECORD_CHOSEN: 4 alpha slots. */
 static void records_beyond_the_window_do_not_count(void **unused)
 {
     (void)unused;

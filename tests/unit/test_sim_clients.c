@@ -79,7 +79,7 @@ static struct held refuse_until_repeated(struct fake *f, uint8_t outcome)
     return (struct held){0};
 }
 
-/* The batch holds the same commands, behind another mark. */
+/* The batch has the same commands, after another first one. */
 static void check_repeated(struct fake *f, const struct held *again, struct held *first)
 {
     struct batch_commands a = {0};
@@ -233,7 +233,7 @@ static void a_port_says_who_leads(void **state)
     clients_leader(f->clients, 1, 2); /* before the node has asked for commands */
     assert_false(clients_waiting(f->clients, 1));
     assert_int_equal(clients_statistics(f->clients).moved, 1);
-    clients_forward(f->clients, 1, true); /* now it keeps them, but not while nobody leads */
+    clients_forward(f->clients, 1, true); /* now it keeps them, but not while there is no leader */
     assert_int_equal(until_sent(f), 1);
     clients_leader(f->clients, 1, 3);
     assert_true(clients_waiting(f->clients, 1));
@@ -402,7 +402,7 @@ static void fate(struct fake *f, const struct held *h)
         if (roll < 970)
             execute(f, &h->value);
         assert_true(answer(f, h, OUTCOME_UNKNOWN, NULL));
-        if (roll >= 990) { /* it is executed when nobody waits for it any more */
+        if (roll >= 990) { /* it is executed when no client waits for it any more */
             f->held = memory_reserve(f->held, &f->held_capacity, f->held_count + 1, sizeof *f->held);
             f->held[f->held_count++] = (struct held){
                 .at = f->now + dice_roll(&f->dice, 2 * SECOND), .silent = true, .value = payload_copy(&h->value)};

@@ -37,7 +37,7 @@ static struct explore_result explore_sound(const struct explore_options *options
 /* --- the protocol, written down once more ------------------------------------------------------------------------- */
 
 /* Paxos with 3 acceptors and 2 proposers as on paper, with nothing of the code in it: two runs that differ in what
- * somebody holds or may still get are two states, those that differ in the acceptors' names are one. Ballots are numbers:
+ * a part has or may still get are two states, those that differ in the acceptors' names are one. Ballots are numbers:
  * 1 is round 1 of the first proposer, 2 round 1 of the second, 3 round 2 of the first and so on. */
 enum { ROUNDS = 3, NUMBERS = 2 * ROUNDS, SLOTS = 2, NOOP = NUMBERS + 1 };
 
@@ -93,7 +93,7 @@ static void add_paper(const struct paper *p)
     papers.places[place] = (uint32_t)papers.count;
 }
 
-/* A proposer takes a ballot: of the round after one that somebody is in. */
+/* A proposer takes a ballot: of the round after one that is in use. */
 static void take_ballots_on_paper(const struct paper *p, int proposer)
 {
     int own = (p->ballot[proposer] + 1) / 2;

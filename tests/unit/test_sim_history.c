@@ -257,7 +257,7 @@ static void gives_up_in_time(void **state)
     char why[WHY_SIZE];
     size_t undecided;
     struct history *h = history_new();
-    for (int i = 0; i < 20; i++) { /* all at once, and then a value that nobody has written */
+    for (int i = 0; i < 20; i++) { /* all at once, and then a value that was never written */
         struct operation set = {.key = 1, .kind = OPERATION_SET}, get = {.key = 1, .kind = OPERATION_GET};
         snprintf(set.value, sizeof set.value, "w%d", i);
         add(h, &set, 10, "OK");

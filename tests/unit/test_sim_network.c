@@ -94,7 +94,7 @@ static void connections_take_a_while_to_make(void **state)
     struct fixture *f = fixture_new(6);
     (void)state;
     network_sim_stop(f->network, 2, false);
-    send(f, 1, 2); /* nobody there */
+    send(f, 1, 2); /* it is down */
     network_sim_start(f->network, 2, 2, 0, f->now);
     send(f, 1, 2);
     send(f, 2, 1);
@@ -313,7 +313,7 @@ static void a_node_that_starts_finds_replays_only(void **state)
         for (size_t i = 0; i < 20; i++)
             send(f, 3, 2);
         assert_int_equal(drain(f, 2, f->now + SECOND / 2), 20);
-        network_sim_stop(f->network, 2, false); /* what 1 sent is lost, and lies behind the first replays */
+        network_sim_stop(f->network, 2, false); /* what 1 sent is lost, and comes after the first replays */
         f->now += 3 * SECOND;
         network_sim_start(f->network, 2, 2, 0, f->now);
         size_t count = drain_all(f, 2);

@@ -145,7 +145,7 @@ static void test_datagram_is_frame(void **state)
     f->config_nodes[1].address.port = port_of(fd);
     open_node(f, 0);
     send_one(&f->nodes[0], node_set_of(2), 1, DATAGRAM_MAX - FRAME_HEADER_SIZE + 1);
-    assert_int_equal(network_statistics(f->nodes[0].network).dropped, 1); /* nobody is there to connect to */
+    assert_int_equal(network_statistics(f->nodes[0].network).dropped, 1); /* there is no node to connect to */
     send_one(&f->nodes[0], node_set_of(2), 2, DATAGRAM_MAX - FRAME_HEADER_SIZE);
     uint64_t got[DATAGRAM_MAX / 8 + 1];
     assert_int_equal(recv(fd, got, sizeof got, 0), DATAGRAM_MAX);
@@ -159,7 +159,7 @@ static void test_datagram_is_frame(void **state)
     teardown(f);
 }
 
-/* A peer without an address: what is sent to it is dropped, counted, and holds nobody up. */
+/* A peer without an address: what is sent to it is dropped and counted, and delays no other. */
 static void test_no_address(void **state)
 {
     (void)state;
@@ -417,7 +417,7 @@ static void test_relay(void **state)
     free(r);
 }
 
-/* Nobody takes what arrives: beyond the limit it is dropped and counted, and with the next receive all goes on. */
+/* What arrives is not taken: beyond the limit it is dropped and counted, and with the next receive all goes on. */
 static void test_bounded_inbox(void **state)
 {
     (void)state;

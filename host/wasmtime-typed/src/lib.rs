@@ -2,9 +2,11 @@
 //!
 //! The C API of Wasmtime 48 calls components through dynamic values, which cost about 120 ns a *byte* of a list. This
 //! crate binds the few call shapes that Synod uses to statically typed calls, where a list of 64-bit words is copied in bulk
-//or ! only looked at. It knows shapes, not interfaces. `host/wasmtime_typed.h` is its C side, with the contract of every
-//function. ! ! A shape is (zero to two `u64` scalars, then perhaps a `list<packet>`) -> nothing | `u64` | `list<packet>` | !
-//`result<_, string>` | `result`. The same shapes serve in both directions:
+//! or only looked at. It knows shapes, not interfaces. `host/wasmtime_typed.h` is its C side, with the contract of every
+//! function.
+//!
+//! A shape is (zero to two `u64` scalars, then perhaps a `list<packet>`) -> nothing | `u64` | `list<packet>` |
+//! `result<_, string>` | `result`. The same shapes serve in both directions:
 //!
 //! - *host functions*, which a guest calls (`typed_define`): its packets are views of the guest's memory, and what the
 //!   C callback gives is lowered straight from C's memory;
@@ -328,7 +330,9 @@ mod received {
     impl Received for () { fn receive(self) -> Answer { Answer::default() } }
     impl Received for (u64,) { fn receive(self) -> Answer { Answer { result: self.0, ..Answer::default() } } }
     impl Received for (Vec<PacketBack>,) { fn receive(self) -> Answer { Answer { packets: self.0, ..Answer::default() } } }
-    impl Received for (Result<(), String>,) { fn receive(self) -> Answer { Answer { refused: self.0.err(), ..Answer::default() } } }
+    impl Received for (Result<(), String>,) {
+        fn receive(self) -> Answer { Answer { refused: self.0.err(), ..Answer::default() } }
+    }
     impl Received for (Result<(), ()>,) {
         fn receive(self) -> Answer {
             Answer { refused: self.0.err().map(|()| "it says that it failed".to_owned()), ..Answer::default() }

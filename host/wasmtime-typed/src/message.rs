@@ -1,7 +1,8 @@
 //! `interface serializer` of `wit/parts.wit`, served by the host: the one flat `message` record between the component model
-//and ! the structs of `core/base/types.h`. ! ! A guest's values are views of its memory, and C's values are borrowed: a
-//value is copied once, by whoever packs it. Numbers ! that stand for kinds are checked where they pass: by the component
-//model on the way in, by `of` on the way out.
+//! and the structs of `core/base/types.h`.
+//!
+//! A guest's values are views of its memory, and C's values are borrowed: a value is copied once, by whoever packs it.
+//! Numbers that stand for kinds are checked where they pass: by the component model on the way in, by `of` on the way out.
 
 use super::*;
 
@@ -49,7 +50,8 @@ kinds!(MessageKind: Prepare "prepare" Promise "promise" Accept "accept" Accepted
     Heartbeat "heartbeat" Alive "alive" Ask "ask" Lost "lost" Chosen "chosen" LearnRequest "learn-request" Learn "learn"
     ResultRequest "result-request" Executed "executed" Progress "progress" Forward "forward");
 
-type MessageView = Message<MessageKind, Vec<Entry<EntryKind, WasmList<u64>>>>; // from a guest: values are views of its memory
+// From a guest: values are views of its memory.
+type MessageView = Message<MessageKind, Vec<Entry<EntryKind, WasmList<u64>>>>;
 type MessageOut = Message<MessageKind, Vec<Entry<EntryKind, Words>>>; // to a guest: values are C's memory
 type CEntry = Entry<u8, List<u64>>;
 type CMessage = Message<u8, List<CEntry>>;

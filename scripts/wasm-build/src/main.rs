@@ -6,8 +6,8 @@
 //!
 //! Installing those three commands instead takes three times as long, which is most of what a first build would wait for.
 //! `compose` refuses a state machine that imports anything but the names of types: whatever one node gives it, a clock for
-//instance, ! another node gives it differently. ! `component` also compares the component's imports with its world: a part
-//gets what its contract names and no more. It uses all of ! that, too, except of WASI, of which worlds import whole groups.
+//! instance, another node gives it differently. `component` also compares the component's imports with its world: a part
+//! gets what its contract names and no more. It uses all of that, too, except of WASI, of which worlds import whole groups.
 
 use anyhow::{Context, Result, bail};
 use std::collections::{BTreeSet, HashMap};
