@@ -2,7 +2,8 @@
  *
  * What is limited is the time that the thread spends on the processor. A guest that waits, be it for its sockets or for the
  * disk, is not cut off for that, and neither is one on a loaded machine. The epoch deadline (host/engine.h) comes at every
- * tick; then it is looked at how much has been computed since the call began, or since the guest last gave a sign of life. */
+ * tick; then it is looked at how much has been computed since the call began, or since the guest last gave a sign of
+ * life. */
 #include <time.h>
 
 #include <wasmtime.h>

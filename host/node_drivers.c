@@ -15,7 +15,7 @@ bool driver_may_call(const struct node_host *h)
     return life_state_is_sound(h->supervisor.state) && !h->entered && !host_has_failed(h);
 }
 
-/* ---- what follows a turn, whoever drives ---- */
+/* ---- what follows a turn, with either driver ---- */
 
 static void say_ready(struct node_host *h)
 {
@@ -32,7 +32,7 @@ static void say_ready(struct node_host *h)
 }
 
 /* A runner asks what is wanted of it in every turn but those in which it recovers; and a loop in the sandbox asks once, too,
- * each time that it comes round (components/wasi-loop). That is what can be seen of any node, whoever has its storage. */
+ * each time that it comes round (components/wasi-loop). That can be seen of any node, wherever its storage is. */
 static bool has_recovered(struct node_host *h)
 {
     uint32_t asked = h->ports.asked;
@@ -138,7 +138,8 @@ static bool wait_for_events(struct node_host *h)
     return uv_run(&h->loop, UV_RUN_DEFAULT) != 0;
 }
 
-/* The node has heard that it must stop, and nobody waits for it any more; one that is still recovering has said nothing yet. */
+/* The node has heard that it must stop, and no client waits for it any more. One that is still recovering has said nothing
+ * yet. */
 static bool has_answered(struct node_host *h)
 {
     return h->supervisor.state != LIFE_READY || (!h->due && driver_status(h).batches_waiting == 0);

@@ -19,7 +19,7 @@
  *    (node_drivers.c). `check` then only notes what is to be done about the life.
  * 6. The watch sees whether the loop comes round. The ping timer makes it do so while nothing happens, so that silence
  *    always means that the thread is stuck: in a guest that computes, which the watch can interrupt, or in a call of the
- *    system, which nobody can; then the process ends. */
+ *    system, which is not possible; then the process ends. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -136,7 +136,7 @@ static void close_loop_handles(struct node_host *h)
     if (h->ports.journal != NULL)
         journal_close(h->ports.journal); /* what the last turns appended is made durable */
     h->ports.journal = NULL;
-    uv_unref((uv_handle_t *)&h->grace_timer); /* goes on guarding, but keeps nobody waiting */
+    uv_unref((uv_handle_t *)&h->grace_timer); /* goes on guarding, but does not keep the loop running */
 }
 
 static void begin_stop(struct node_host *h)

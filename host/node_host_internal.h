@@ -1,4 +1,4 @@
-/* What the files of a node's host share. Nobody else includes this. Each calls only those below it:
+/* Declarations shared by the files of a node's host. No other file includes this. Each calls only those below it:
  *
  *   node_host.c          the thread, the loop, the end
  *   node_parts.c         what is opened for a node, and how a life of it begins
@@ -86,7 +86,7 @@ struct loop_driver {
     void (*turn)(struct node_host *h);
     /* Once round the loop. False: nothing keeps it alive any more. */
     bool (*go_round)(struct node_host *h);
-    /* Whether nobody waits any more for a node that has been told to stop. */
+    /* Whether no client waits any more for a node that has been told to stop. */
     bool (*is_drained)(struct node_host *h);
     /* The node has ended in good order: closes what the life has opened. */
     bool (*end)(struct node_host *h, struct problem *problem);
@@ -96,11 +96,11 @@ struct loop_driver {
 
 /* Where its network is, decides. */
 const struct loop_driver *driver_choose(const struct config_node *self);
-/* The life is sound, nobody is calling it, and nothing ends the node: it may be called. */
+/* The life is sound, it is not being called, and nothing ends the node: it may be called. */
 bool driver_may_call(const struct node_host *h);
 /* The node's status, asked of it at most once a turn; the last one known where it cannot be asked. */
 struct node_status driver_status(struct node_host *h);
-/* As network_options.accept_peer: asks whoever has the data folder. While nobody has, everybody has to come again. */
+/* As network_options.accept_peer: asks the holder of the data folder. While there is none, every peer must come again. */
 enum peer_verdict driver_accept_peer(void *node_host, const struct frame_origin *peer);
 /* From within a life that has the thread: the host's loop goes round once, without waiting. Within how many microseconds it
  * must go round again. */
@@ -120,7 +120,8 @@ size_t info_of(void *context, char *out, size_t size);
 
 /* Opens everything, and tells the first life to begin. False: what was opened is the caller's to close. */
 bool parts_open(struct node_host *h, struct problem *problem);
-/* Another life on the same parts: the next incarnation, and the supervisor's life (which is new) is told to begin with it. */
+/* Another life on the same parts: the next incarnation, and the supervisor's life (which is new) is told to begin with
+ * it. */
 bool parts_reborn(struct node_host *h, struct problem *problem);
 /* Makes a life that has not begun. */
 bool parts_make_life(struct node_host *h, struct node_life **out, struct problem *problem);

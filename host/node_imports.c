@@ -101,7 +101,7 @@ static int32_t control_command(void *env, wasmtime_context_t *context, struct ty
     return 0;
 }
 
-/* Ends the guest's call, whoever made it. */
+/* Ends the guest's call, wherever it came from. */
 static int32_t control_fail(void *env, wasmtime_context_t *context, struct typed_call *call)
 {
     struct node_wasm *w = env;
@@ -164,7 +164,7 @@ static int32_t identity_accept_peer(void *env, wasmtime_context_t *context, stru
     return 0;
 }
 
-/* Whoever opened the folder closes it. */
+/* The side that opened the folder closes it. */
 static int32_t identity_close(void *env, wasmtime_context_t *context, struct typed_call *call)
 {
     (void)env;

@@ -24,7 +24,7 @@ struct node_life_operations {
     /* One turn at `now`; *deadline: when the next one is due at the latest. False: the node is broken and only freed. */
     bool (*turn)(struct node_life *life, uint64_t now, uint64_t *deadline, struct problem *problem);
     bool (*status)(struct node_life *life, struct node_status *status, struct problem *problem);
-    /* For tests; NULL: nobody can look into it. Traps unless everything that the node counts is what it holds. */
+    /* For tests; NULL: it cannot be looked into. Traps unless everything that the node counts is what it holds. */
     void (*audit)(struct node_life *life);
     /* NULL unless the network is in the sandbox: turns and all, until the node ends as it was told to. `start` is not called
      * then. False: it broke. */
@@ -35,7 +35,8 @@ struct node_life_operations {
     enum peer_verdict (*accept_peer)(struct node_life *life, const struct frame_origin *peer);
     /* As open_identity: the node has ended in good order. Gives the folder back; the life is only freed after that. */
     bool (*close_identity)(struct node_life *life, struct problem *problem);
-    /* NULL: nothing ends its calls. From now on a turn may compute for so many microseconds. Between calls, and in loop_run. */
+    /* NULL: nothing ends its calls. From now on a turn may compute for so many microseconds. Between calls, and in
+     * loop_run. */
     void (*allow)(struct node_life *life, uint64_t turn_timeout);
     /* NULL: it cannot. Ends the call that the life is in, as soon as it computes: that returns false then. Any thread. */
     void (*interrupt)(struct node_life *life);
@@ -50,7 +51,7 @@ struct node_life {
 };
 
 /* What a part in the sandbox asks of its host beyond the runner's ports (`settings`, `identity` and `host-loop`
- * of wit/). Whoever hosts a node gives it functions. */
+ * of wit/). The host of a node gives it functions. */
 struct surroundings;
 struct surroundings_operations {
     /* The configuration as the guest gets it; valid until the next call. */

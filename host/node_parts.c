@@ -45,7 +45,7 @@ static void tell_notice(struct node_host *h, const char *notice)
         logger_log(h->ports.logger, LOG_WARNING, "node", "%s: %s", h->path, notice);
 }
 
-/* Whoever may write there can take the node's votes back. */
+/* A user who may write there can take the node's votes back. */
 static void warn_about_access(struct node_host *h)
 {
     struct stat status;

@@ -58,7 +58,8 @@ static void reached(struct node_ports *p, uint64_t slot)
         p->slot = slot;
 }
 
-/* The status is not for INFO, which asks the node itself (client_server_options): it is what remains of a life that breaks. */
+/* The status is not for INFO, which asks the node itself (client_server_options): it is what remains of a life that
+ * breaks. */
 static void take_status(struct ports *ports, const struct packet *packet)
 {
     struct node_ports *p = of(ports);

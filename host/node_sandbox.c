@@ -7,17 +7,18 @@
  *
  *   1. The node may bind and listen at its own addresses of the configuration: at `address` over TCP (and UDP where its
  * network is that), at `client` over TCP. Port 0 there, which only tests have, means any port at that address.
- *   2. It may connect and send to the `address` of every other node, and to nobody else.
- *   3. Whoever comes to its ports is let in, as with a network in the host: frames say whom they are from, and that is
+ *   2. It may connect and send to the `address` of every other node, and to no other.
+ *   3. Any peer may connect to its ports, as with a network in the host: frames say whom they are from, and that is
  * checked (P12).
  *   4. A socket may be bound to any port that the system chooses: that is what the system does by itself when a connection
  * is made, and asks here first. Listening on such a socket is refused by 1.
  *
  * Names. Numeric addresses of the configuration are known at once. Host names are looked up here when they are needed for
- * the first time, and again when the guest wants to go to an address that is not known, for it has looked them up itself by
- * then, and a name may stand for another machine today; at most once a second, on a thread that may wait. A name that is not
- * found keeps the addresses it had. The guest may look up names only if the configuration has any. (WASI cannot say: only
- * these names. What a guest asks a name server gets out of the sandbox; with numeric addresses throughout, nothing does.)
+ * the first time, and again when the guest wants to go to an address that is not known, because it has looked them up itself
+ * by then, and a name may stand for another machine today; at most once a second, on a thread that may wait. A name that is
+ * not found keeps the addresses it had. The guest may look up names only if the configuration has any. (WASI cannot say:
+ * only these names. What a guest asks a name server gets out of the sandbox; with numeric addresses throughout, nothing
+ * does.)
  *
  * What is refused is logged, the first hundred times. Files and names are refused by Wasmtime alone, without a word. */
 #include <arpa/inet.h>
@@ -55,7 +56,7 @@ struct sandbox {
     pthread_mutex_t waiting; /* held by the one check that may be looking names up: the others profit. Guards `looked_up` */
     time_t looked_up;        /* monotonic seconds; 0: never */
     pthread_mutex_t lock;    /* guards what follows */
-    struct surroundings *surroundings; /* NULL: nobody wants to know any more */
+    struct surroundings *surroundings; /* NULL: it is not wanted any more */
     unsigned refs, said;
     struct site *sites; /* of each, `addresses` and `count` may change */
     size_t count;

@@ -1,4 +1,4 @@
-/* What the files of a node as a component share. Nobody else includes this. Each calls only those below it:
+/* Declarations shared by the files of a node as a component. No other file includes this. Each calls only those below it:
  *
  *   node_wasm.c        the life: instance, calls
  *   node_imports.c     what its component may import, and who serves that

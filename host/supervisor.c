@@ -1,8 +1,8 @@
 /* A life breaks, and the next one takes over.
  *
  * What can break a life, and is then over with it alone: a trap (an invariant, memory used up), a turn that does not end
- * (the epoch deadline), silence (the watch interrupts it). What ends the node instead: a failed sync, for nobody knows what
- * is on the disk (P14); a data folder or a component that cannot be used; a part that says so (host-control.fail: a
+ * (the epoch deadline), silence (the watch interrupts it). What ends the node instead: a failed sync, because it is unknown
+ * what is on the disk (P14); a data folder or a component that cannot be used; a part that says so (host-control.fail: a
  * state that has diverged, the data folder of a node with its storage in the sandbox); a native life, whose trap is the
  * process's end; more than `restarts_max` restarts in a row.
  *
@@ -23,12 +23,12 @@
  *      life died as a process dies that is killed between two writes.
  *   4. Batches that it was given and has not answered are answered -UNKNOWN outcome before the next life begins, and their
  *      tokens with them: an answer to one of them would be ignored. Batches that it was not given wait for the next life.
- *   5. Nobody can take the two for one: the next incarnation is durable before the new life says its first word.
+ *   5. The two cannot be taken for one: the next incarnation is durable before the new life says its first word.
  *
- * A life that was ended because it computed (or was silent) for too long is followed by one that may do so for twice as long,
- * up to turn_timeout_max. For all that we know its turn was not endless but long: a command in the log, which every life
- * executes again, on a machine that is slow or has much else to do. So what is finite ends at some time. When a life has
- * recovered and served for a while, there is no more time than usual.
+ * A life that was ended because it computed (or was silent) for too long is followed by one that may do so for twice as
+ * long, up to turn_timeout_max. For all that we know its turn was not endless but long: a command in the log, which every
+ * life executes again, on a machine that is slow or has much else to do. So what is finite ends at some time. When a life
+ * has recovered and served for a while, there is no more time than usual.
  *
  * The spare is made when the node is ready and has had time for what was waiting: linked and instantiated, without a word to
  * it. Nothing in it is of the life before it. */

@@ -72,7 +72,8 @@ void supervisor_ready(struct supervisor *s);
 void supervisor_broke(struct supervisor *s, const struct problem *problem);
 /* The life's own loop has ended as it should. */
 void supervisor_over(struct supervisor *s);
-/* Once in each round of the loop, between calls into the life: buries a broken one, begins the next when the time has come. */
+/* Once in each round of the loop, between calls into the life: buries a broken one, begins the next when the time has
+ * come. */
 void supervisor_step(struct supervisor *s);
 /* After each turn: has the node got to a slot at which it is to crash? */
 void supervisor_look_for_crash(struct supervisor *s);

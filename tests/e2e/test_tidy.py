@@ -43,7 +43,7 @@ ACCEPTOR = "core/paxos/acceptor.h"
 FAULTS = [
     ("format", "core/paxos/acceptor.c", "int  unformatted ;\n", "core/paxos/acceptor.c:"),
     ("columns", "core/base/arena.c", "/* " + "long " * 25 + "*/\n", "has 130 columns; 125 are the most"),
-    ("columns", "docs/glossary.md", "long " * 26 + "\n", "docs/glossary.md:"),
+    ("columns", "docs/glossary.md", "\n" + "long " * 26 + "\n", "docs/glossary.md:"),
     ("words", "core/base/arena.c", "/* Freed by whoever holds it. */\n", "'whoever': name the thing"),
     ("words", "core/base/arena.c", "/* It is kept, for it is small. */\n", "'for it is': because"),
     ("words", "docs/glossary.md", "Nobody reads this twice.\n", "'Nobody': name the thing"),
