@@ -121,7 +121,7 @@ int verb_config(int argc, char **argv)
     const struct command_help help = {
         .command = "synod config",
         .description =
-            "Checks a configuration file and says in one line what is wrong with it. Without a file: lists every\n"
+            "Checks a configuration file. An error is one line. Without a file: lists every\n"
             "key with type, default, range and meaning (Markdown, as in the documentation).\n"
             "\n"
             "`synod config export` writes the settings of one node for a WASI host, see synod config export --help.\n",

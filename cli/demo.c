@@ -248,7 +248,7 @@ int verb_demo(int argc, char **argv)
     d = (struct demo){.nodes = 3, .clients = 500, .processes = 10, .requests = 1000000, .value_size = 64};
     const struct option_row rows[] = {
         {"deployment", 'd', OPTION_CHOICE, .value = "KIND", .target = &d.deployment, .choices = deployments,
-         .text = "all roles in each node, one role a process, or one node of each role a process"},
+         .text = "all roles in each node, one role in each process, or one node of each role in each process"},
         {"nodes", 'n', OPTION_NUMBER, .value = "N", .target = &d.nodes, .min = 1, .max = NODE_ID_MAX,
          .text = "nodes of each role"},
         {"clients", 0, OPTION_NUMBER, .value = "N", .target = &d.clients, .min = 1, .max = 10000,
@@ -268,7 +268,7 @@ int verb_demo(int argc, char **argv)
     const struct command_help help = {
         .command = "synod demo",
         .description =
-            "Starts a cluster on this machine in a folder of its own (in $TMPDIR, else /var/tmp), puts load on it,\n"
+            "Starts a cluster on this machine in a folder of its own (in $TMPDIR, otherwise /var/tmp), puts load on it,\n"
             "prints the statistics, checks that all nodes have the same state and that nothing was lost, and\n"
             "stops the cluster.\n",
         .options = rows,

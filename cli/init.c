@@ -23,8 +23,8 @@ static const struct danger {
     const char *key;
     const char *text;
 } dangers[] = {
-    {"phase", "a leader's quorum may now miss those that hold an answered write, which is then lost"},
-    {"node-", "a leader's quorum may now miss those that hold an answered write, which is then lost"},
+    {"phase", "a leader's quorum may now miss the nodes that hold an answered write, which is then lost"},
+    {"node-", "a leader's quorum may now miss the nodes that hold an answered write, which is then lost"},
     {"memory_bytes_max",
      "the log is executed again with it: a write that was answered OK may now be refused, or the reverse"},
     {"state_bytes_max",
@@ -101,9 +101,9 @@ int verb_init(int argc, char **argv)
             "The folder remembers the governed settings (see `synod config`), and a node whose configuration has others does not\n"
             "start. To change them, stop ALL nodes of the cluster, run `synod init --regovern` for EACH of them with the new\n"
             "configuration, and start none before. The name of the cluster and the number of a node do not change.\n"
-            "Other quorums or members need not meet those of before: answered writes can be lost. Before the nodes are stopped,\n"
+            "Other quorums or members need not meet the old ones, so answered writes can be lost. Before the nodes are stopped,\n"
             "no client must write, and `synod status` must show all nodes, with the same slot executed on all learners. Other\n"
-            "memory_bytes_max or state_bytes_max decide anew about all writes of the log, which each start executes again.\n",
+            "memory_bytes_max or state_bytes_max decide again about all writes of the log, which each start executes again.\n",
         .options = rows,
         .option_count = sizeof rows / sizeof rows[0],
         .exit_codes =

@@ -262,10 +262,10 @@ int verb_start(int argc, char **argv)
     const struct command_help help = {
         .command = "synod start",
         .description =
-            "Runs a node, and in the same process all nodes of its group, until SIGINT or SIGTERM (once: in good order, within\n"
-            "grace_period_ms; twice: at once) or until one of them fails, which ends them all. SIGHUP ends them in good order,\n"
+            "Runs a node, and in the same process all nodes of its group, until SIGINT or SIGTERM (once: gracefully, within\n"
+            "grace_period_ms; twice: at once) or until one of them fails, which ends them all. SIGHUP ends them gracefully,\n"
             "too, unless it is ignored when the process starts (nohup). The data folders must have been formatted with\n"
-            "`synod init`. The log goes to standard error; lines that nobody reads in time are dropped and counted.\n"
+            "`synod init`. The log goes to standard error; lines that are not read in time are dropped and counted.\n"
             "\n"
             "A node that breaks (a trap, a turn that takes too long, no sign of life) is restarted within the process, up to\n"
             "restarts_max times in a row, and goes on with its journal as the next incarnation; its client port stays open. With\n"

@@ -104,7 +104,7 @@ static void read_refusal(struct probe *p, const redisReply *reply)
     p->answer = error && strncmp(reply->str, full, sizeof full - 1) == 0 ? ANSWER_FULL : ANSWER_WRONG;
     if (p->answer == ANSWER_FULL)
         snprintf(p->error, sizeof p->error,
-                 "all its client connections are taken (client_connections_max), those for operators too");
+                 "all its client connections are taken (client_connections_max), including those for operators");
     else
         snprintf(p->error, sizeof p->error, "%.150s", error ? reply->str : "no INFO");
 }
@@ -269,7 +269,7 @@ int verb_status(int argc, char **argv)
     const struct command_help help = {
         .command = "synod status",
         .description =
-            "Asks every node on its client port how it is and prints a line each. CHOSEN, EXECUTED and HELD are the first\n"
+            "Asks every node for its state on its client port, and prints a line for each. CHOSEN, EXECUTED and HELD are the first\n"
             "slots that are not chosen, executed, durably held. Nodes that executed as much have the same state hash.\n",
         .options = rows,
         .option_count = sizeof rows / sizeof rows[0],

@@ -515,7 +515,7 @@ bool data_folder_renew(struct data_folder *folder, struct problem *problem)
 
 static const char *notice_of(bool lease_left)
 {
-    return lease_left ? "the folder was taken over from a node in a sandbox that did not end in good order" : NULL;
+    return lease_left ? "the folder was taken over from a node in a sandbox that did not end gracefully" : NULL;
 }
 
 const char *data_folder_notice(const struct data_folder *folder) { return notice_of(folder->lease_left); }

@@ -75,7 +75,7 @@ void dialer_failed(struct dialer *d, const char *why)
 void dialer_refused(struct dialer *d)
 {
     d->refused = true;
-    dialer_failed(d, "this node is not listened to");
+    dialer_failed(d, "the peer refuses this node");
 }
 
 /* ---- dialing ---- */

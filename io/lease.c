@@ -162,8 +162,8 @@ bool lease_renew(struct lease *l, struct problem *problem)
         return false;
     if (!ours)
         return problem_set(problem, EXIT_DATA,
-                           "%s: another node has taken this folder over, for this one gave no sign for %u seconds", l->path,
-                           (unsigned)LEASE_PERIOD_S);
+                           "%s: another node has taken this folder over, because this one gave no sign for %u seconds",
+                           l->path, (unsigned)LEASE_PERIOD_S);
     l->count++;
     return write_lease(l, DISK_WRITE, problem);
 }

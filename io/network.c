@@ -71,9 +71,9 @@ static void explain_verdict(char *why, size_t size, const struct frame_origin *o
         [PEER_EARLIER_LIFE] = "it is an earlier life than one that was heard already: its folder is an older copy",
         [PEER_ANOTHER_LIFE] =
             "another life of this incarnation was heard already: its folder is an older copy or runs twice",
-        [PEER_TOO_LATE_LIFE] = "no node is started so often as that incarnation says",
+        [PEER_TOO_LATE_LIFE] = "no node is started as often as that incarnation says",
     };
-    snprintf(why, size, "node %u in incarnation %u is not listened to: %s", o->sender, o->incarnation, texts[verdict]);
+    snprintf(why, size, "node %u in incarnation %u is refused: %s", o->sender, o->incarnation, texts[verdict]);
 }
 
 struct packet network_greeting(struct network *n, uint32_t peer)
@@ -166,8 +166,8 @@ static void refused_governed(struct network *n, uint32_t peer, const char *why)
         return;
     snprintf(
         reason, sizeof reason,
-        "most acceptors do not listen to this node, so it can take part in nothing: %s. Give it the settings of the others; "
-        "if a change was intended, it takes synod init --regovern on every node, with all stopped",
+        "most acceptors refuse this node, so it cannot take part: %s. Give it the settings of the others; if a change was "
+        "intended, stop all nodes and run synod init --regovern on each",
         why);
     expelled(n, EXIT_BAD_INPUT, reason);
 }
@@ -175,7 +175,7 @@ static void refused_governed(struct network *n, uint32_t peer, const char *why)
 void network_refused_by(struct network *n, uint32_t peer, enum network_refusal refusal, const char *why)
 {
     logger_log(n->options.logger, network_is_news(n, peer, why) ? LOG_WARNING : LOG_DEBUG, "network",
-               "node %u does not listen to this node: %s", peer, why);
+               "node %u refuses this node: %s", peer, why);
     const struct node_config *c = &n->options.config->node_config;
     if (refusal == REFUSAL_GOVERNED)
         refused_governed(n, peer, why);
@@ -188,8 +188,8 @@ void network_refused_by(struct network *n, uint32_t peer, enum network_refusal r
     char reason[240];
     snprintf(
         reason, sizeof reason,
-        "other nodes, without whom there is no quorum, know a life of this node that does not come before this one: its data "
-        "folder is an older copy, or is used twice");
+        "so many acceptors know another life of this node, not before this one, that the rest is no quorum: its data folder "
+        "is an older copy, or is used twice");
     n->options.accept_peer(n->options.context, &n->options.origin); /* so that it is not started again */
     expelled(n, EXIT_DATA, reason);
 }

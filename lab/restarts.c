@@ -450,7 +450,7 @@ int lab_restarts(int argc, char **argv)
         {"value-size", 0, OPTION_NUMBER, .value = "BYTES", .target = &r.value_size, .min = 0, .max = VALUE_MAX,
          .text = "size of the values"},
         {"role", 0, OPTION_CHOICE, .value = "ROLE", .target = &r.role, .choices = roles,
-         .text = "which node breaks: who leads, or each in turn"},
+         .text = "which node breaks: the leader, or each in turn"},
         {"fault", 0, OPTION_CHOICE, .value = "KIND", .target = &r.fault, .choices = faults,
          .text = "what the part does: a trap, no end of computing, no end of taking memory"},
         {"part", 0, OPTION_TEXT, .value = "NAME", .target = &r.part, .text = "which part breaks; any: each in turn"},

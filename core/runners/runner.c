@@ -200,7 +200,7 @@ static void recover(struct runner *r)
 /* Drops a message that its sender may not say. Logs the first one, and again each time that their number has doubled. */
 static void leave_out(struct runner *r, const struct delivery *d)
 {
-    static const char head[] = "left out messages that their senders may not say, ",
+    static const char head[] = "dropped messages that their senders may not say, ",
                       last[] = " so far; the last one of kind ", from[] = " from node ";
     char text[sizeof head + sizeof last + sizeof from + 3 * DECIMAL_MAX];
     r->left_out++;
@@ -232,7 +232,7 @@ static void add_messages(struct runner *r, const struct packet *frames, size_t c
             leave_out(r, d);
     }
     if (decoded.bad.len > 0)
-        log_text(r, LOG_WARNING, "a frame from another node is sound but holds no message; it was left out");
+        log_text(r, LOG_WARNING, "a frame from another node is valid but contains no message; it was dropped");
 }
 
 /* Asks without credit, too, so that the client port knows whether commands that arrive are worth a turn. */

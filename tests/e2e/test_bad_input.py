@@ -247,7 +247,7 @@ CLOSED = {
     "a node with another folder": (lambda o: frames.greeting(o.but(instance=b"\x5a" * 16)), "another data folder (instance id)"),
     "an earlier life": (lambda o: frames.greeting(o.but(incarnation=0)), "an earlier life"),
     "another life of the same incarnation": (lambda o: frames.greeting(o.but(nonce=o.nonce ^ 1)), "another life"),
-    "a life that no node reaches": (lambda o: frames.greeting(o.but(incarnation=(1 << 32) - 1)), "no node is started so often"),
+    "a life that no node reaches": (lambda o: frames.greeting(o.but(incarnation=(1 << 32) - 1)), "no node is started as often"),
     "a flipped bit of the body": (lambda o: flipped(frames.frame(o, BODY), 70), "wrong checksum"),
     "another sender within a connection": (
         lambda o: frames.greeting(o) + frames.frame(o.but(incarnation=o.incarnation + 1)), "the sender changed"),

@@ -234,7 +234,7 @@ static void test_lost_lease_is_noticed(void **state)
     assert_non_null(data_folder_notice(second));
     assert_false(data_folder_renew(first, &problem));
     assert_string_equal(problem.text,
-                        FOLDER "/lease: another node has taken this folder over, for this one gave no sign for "
+                        FOLDER "/lease: another node has taken this folder over, because this one gave no sign for "
                                "5 seconds");
     data_folder_close(first);
     assert_true(exists(FOLDER "/lease"));

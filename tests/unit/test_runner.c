@@ -447,7 +447,7 @@ static void a_frame_that_is_no_message_is_left_out(void **state)
     struct packet frames[1] = {{.id = 9, .len = 20, .words = {words, 3}}};
     ports.frames = (struct packet_list){frames, 1};
     runner_turn(runner, now);
-    assert_string_equal(ports.log, "a frame from another node is sound but holds no message; it was left out");
+    assert_string_equal(ports.log, "a frame from another node is valid but contains no message; it was dropped");
 }
 
 static void choose(uint64_t slot, struct ballot b)
@@ -702,7 +702,7 @@ static void a_frame_that_is_no_message_does_not_end_the_queue(void **state)
     assert_int_equal(ports.sent_count, 1);
     assert_int_equal(runner_turn(runner, now), now);
     assert_int_equal(ports.sent_count, 2);
-    assert_string_equal(ports.log, "a frame from another node is sound but holds no message; it was left out");
+    assert_string_equal(ports.log, "a frame from another node is valid but contains no message; it was dropped");
     assert_int_equal(turn_until_idle(), 1);
     assert_int_equal(ports.sent[1].message.from, 3);
 }
