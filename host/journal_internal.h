@@ -1,4 +1,4 @@
-/* What the files of the asynchronous journal share. Nobody else includes this.
+/* What the files of the asynchronous journal share. No other file includes this.
  *
  *   journal.c        the public face, on the loop's thread, and the thread under it that writes
  *   journal_spare.c  a second thread that fills the next segment with zeros, so that no group ever waits for it

@@ -4,14 +4,14 @@
  *     os <boot id>     everything is in the journal while the machine has not been started again since
  *     memory           everything is lost
  *
- * Where the boot id is "unknown", it equals no other: the machine may have been started again. With `os` such a node comes back
- * after a good end alone: for that, journal_store_settle makes everything durable and says `fsync`.
+ * Where the boot id is "unknown", it equals no other: the machine may have been started again. With `os` such a node comes
+ * back after a good end alone: for that, journal_store_settle makes everything durable and says `fsync`.
  *
  * It is durable before the node says a word. A node that has lost something counts as one that lost its disk (P12),
  * and is refused: without its promises it must not vote.
  *
- * And are the files there? The data folder's identity names the newest segment. It is written after the segment and this file
- * are durable, and before the first record in that segment is relied on. So at each moment
+ * And are the files there? The data folder's identity names the newest segment. It is written after the segment and this
+ * file are durable, and before the first record in that segment is relied on. So at each moment
  *
  *     what identity says       may be there                        must be there
  *     nothing                  a segment, this file                nothing: the journal has not begun
@@ -67,8 +67,8 @@ static bool lost(const struct journal_store *s, const char *why, struct problem 
         s->folder, why);
 }
 
-/* Whether there is the segment that was the newest one, or a newer one: a crash may have come before that was remembered. That
- * those before it are there, the walk sees. */
+/* Whether there is the segment that was the newest one, or a newer one: a crash may have come before that was remembered.
+ * That those before it are there, the walk sees. */
 static bool check_newest(const struct journal_store *s, struct problem *problem)
 {
     char why[TEXT_SIZE];

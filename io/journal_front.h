@@ -19,7 +19,7 @@
  * writes calls journal_front_room and journal_front_write without it; the thread that appends journal_front_read,
  * journal_front_recover, journal_front_last, journal_front_settled and journal_front_statistics. The others are the
  * appending thread's, but for journal_front_next and journal_front_written, which are the writing one's, and
- * journal_front_fail, which is anybody's. */
+ * journal_front_fail, which any thread may call. */
 #ifndef SYNOD_IO_JOURNAL_FRONT_H
 #define SYNOD_IO_JOURNAL_FRONT_H
 

@@ -3,7 +3,7 @@
  *   NONE --want--> WANTED --step ... step--> READY --take--> NONE
  *                                   '------> FAILED; it is made again when it is taken
  *
- * Nobody waits here: who drives it decides when the steps are done. The host has a thread for them (host/journal_spare.c),
+ * Nothing waits here: the driver decides when the steps are done. The host has a thread for them (host/journal_spare.c),
  * the guest does some with each group (components/wasi-storage), and without either take does them all. */
 #ifndef SYNOD_IO_JOURNAL_SPARE_H
 #define SYNOD_IO_JOURNAL_SPARE_H
@@ -36,7 +36,7 @@ struct journal_spare {
 void journal_spare_want(struct journal_spare *s, uint64_t bytes);
 
 /* Makes a bit more of a spare that is WANTED. Returns the state that it has reached, which the caller notes in `state`:
- * under its lock, if another thread looks at it. Whoever has failed leaves no file. */
+ * under its lock, if another thread looks at it. A failed one leaves no file. */
 uint8_t journal_spare_step(struct journal_spare *s);
 
 /* Does all the steps that are left. */

@@ -1,4 +1,4 @@
-/* What the files of the journal's store share. Nobody else includes this.
+/* What the files of the journal's store share. No other file includes this.
  *
  *   journal_store.c       opening and closing, what is asked about it
  *   journal_recover.c     opening: finds the segments, walks them, cuts and rewrites the end

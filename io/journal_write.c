@@ -86,7 +86,7 @@ bool journal_writer_finish(struct writer *w, struct problem *problem)
 
 /* ---- Groups ---- */
 
-/* Having no room is no failure: nothing that anybody relies on has become doubtful. */
+/* Having no room is no failure: nothing that is relied on has become doubtful. */
 static bool fails(struct writer *w, const struct problem *problem)
 {
     w->failed = w->failed || !problem->no_room;

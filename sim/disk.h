@@ -1,7 +1,7 @@
 /* The disk of one simulated node, under the very journal and data folder that ship (io/disk.h is the seam).
  *
- * Everything that is written is seen at once by whoever reads (the page cache), and is *pending* until the world settles it:
- * calls return at once, but the world lets their time pass before anybody may rely on them. If power goes before, a part of
+ * Everything that is written is seen at once by every reader (the page cache), and is *pending* until the world settles it:
+ * calls return at once, but the world lets their time pass before they may be relied on. If power goes before, a part of
  * what is pending is lost: of what follows the last sync that was over, any part of any write, in any order, and renames
  * whose folder was not synced. A killed process alone loses nothing. */
 #ifndef SYNOD_SIM_DISK_H
@@ -14,8 +14,8 @@
 struct disk_sim;
 
 /* `faults` is borrowed: rates may change. Rolled for each call: READ_ERROR, WRITE_ERROR, FULL_DISK, FAILED_SYNC,
- * MISDIRECTED_WRITE; for each settling: SLOW_DISK, STALLED_DISK, HUNG_DISK; at power loss: TORN_WRITE, REORDERED_WRITES, LOST_RENAME
- * (LOST_WRITES is counted then). */
+ * MISDIRECTED_WRITE; for each settling: SLOW_DISK, STALLED_DISK, HUNG_DISK; at power loss: TORN_WRITE, REORDERED_WRITES,
+ * LOST_RENAME (LOST_WRITES is counted then). */
 struct disk_sim *disk_sim_new(uint64_t seed, uint32_t node, struct faults *faults);
 void disk_sim_free(struct disk_sim *d);
 

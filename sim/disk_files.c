@@ -10,7 +10,7 @@
  *                fsync failures?"): it is still seen, no later sync writes it, and it is gone when power goes. Not so for
  *                folders, whose changes stay pending: a file system that cannot write those goes read-only.
  *
- * Emptying a file by making it again is a new file under its name: nobody relies on less. */
+ * Emptying a file by making it again is a new file under its name: nothing relies on less. */
 #include "core/base/checksum.h"
 #include "core/base/memory.h"
 #include "sim/disk_internal.h"
@@ -399,7 +399,8 @@ void files_settle(struct files *f)
     collect(f);
 }
 
-/* The last sync of `folder` that is pending, which is the one that covers what was called for last; the end when there is none. */
+/* The last sync of `folder` that is pending, which is the one that covers what was called for last; the end when there is
+ * none. */
 static size_t last_sync_of(const struct pending *p, uint32_t folder)
 {
     size_t i = p->count;

@@ -171,8 +171,8 @@ void files_sync_folder(struct files *f, uint32_t folder);
 
 /* The calls have had their time. */
 void files_settle(struct files *f);
-/* Those have that made the file what it is which is seen under `path`: its writes, its names, and the syncs of both. All others are as
- * pending as before. */
+/* Those have that made the file what it is which is seen under `path`: its writes, its names, and the syncs of both. All
+ * others are as pending as before. */
 void files_settle_one(struct files *f, const char *path);
 void files_power_loss(struct files *f, struct losses *losses);
 void files_clear(struct files *f);

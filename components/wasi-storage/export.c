@@ -4,13 +4,13 @@
  *
  *  1. There is one thread: `append` returns when its records are written and synced (as `durability` says), in groups of
  *     about 4 MiB. So durable is what was appended. Where there is no room, they are kept, and written by a later call.
- *  2. Nothing happens between calls. The mark that an idle journal ends with (J5) is written by the first call after a second
- *     without records, and the lease on the folder (io/lease.h) is renewed by calls: `durable`, of which each turn has one, and
- *     every read and write of the journal, because opening a long one takes long.
+ *  2. Nothing happens between calls. The mark that an idle journal ends with (J5) is written by the first call after a
+ *     second without records, and the lease on the folder (io/lease.h) is renewed by calls: `durable`, of which each turn
+ *     has one, and every read and write of the journal, because opening a long one takes long.
  *  3. The next segment is made bit by bit: from the middle of a segment on, each append fills as much of the next one with
  *     zeros as keeps it ahead. Made at once, it would hold up a leader for longer than the others wait for it.
- *  4. A failure is final: it is logged, host-control.fail tells what the process should end with, and the part traps. But that
- *     the folder cannot be used at all is what identity.open returns; its caller says so.
+ *  4. A failure is final: it is logged, host-control.fail tells what the process should end with, and the part traps. But
+ *     that the folder cannot be used at all is what identity.open returns; its caller says so.
  *
  * `durability: memory` writes nothing but the folder's own files, and keeps the latest records for reading back. */
 #include <stdio.h>
@@ -220,7 +220,7 @@ static bool open_once(void)
     return storage.open;
 }
 
-/* For all but identity.open, which nobody should call before. */
+/* To be called by all functions but identity.open, which must come first. */
 static void need_open(void)
 {
     if (!open_once())
