@@ -28,7 +28,7 @@ def ansible(*arguments, folder, prefix=(), environment=None):
         [*prefix, str(Path(sys.executable).with_name("ansible-playbook")), *map(str, arguments)],
         cwd=DEPLOY,
         env=os.environ | {"ANSIBLE_HOME": str(folder / "ansible"), "ANSIBLE_NOCOLOR": "1"} | (environment or {}),
-        capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL,
+        capture_output=True, text=True, timeout=600, stdin=subprocess.DEVNULL,
     )
     print(done.stdout, done.stderr)
     return done
