@@ -218,7 +218,7 @@ static void tell(const struct cluster *c, uint32_t node, const struct effect *e)
     if (c->now == told_at)
         say("             ");
     else
-        say("%9.3f s  ", (double)(c->now - SECOND_US) / SECOND_US);
+        say("%9.3f s  ", (double)(c->now - SECOND_US) / (double)SECOND_US);
     size_t line = story_length;
     say_effect(c, node, e);
     if (may_be_repeated(e) && take_back_repeated(at, line))
