@@ -622,7 +622,11 @@ void files_put_back(struct files *f)
         f->ptr[i] = (struct file){0};
     f->count = f->image.file_count;
     for (size_t i = 0; i < f->count; i++) {
-        f->ptr[i].used = f->image.files[i].used;
+        if (!f->image.files[i].used) {
+            file_free(f, i);
+            continue;
+        }
+        f->ptr[i].used = true;
         f->ptr[i].folder = f->image.files[i].folder;
         f->ptr[i].altered = true;
         content_copy(&f->sectors, &f->ptr[i].durable, &f->image.files[i].durable);
