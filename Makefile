@@ -17,9 +17,9 @@ ROUNDS ?= 1
 # How long each fuzzer runs.
 SECONDS ?= 10
 
-# $(call cmake,PRESET): configures once, then builds. CMake itself notices when it has to configure again.
+# $(call cmake,PRESET): configures, then builds. CMake itself notices when it has to configure again, but for new presets.
 folder = $(if $(filter release,$1),build,build/$1)
-cmake = @test -e $(call folder,$1)/build.ninja || cmake --preset $1 && cmake --build --preset $1
+cmake = @test $(call folder,$1)/build.ninja -nt CMakePresets.json || cmake --preset $1 && cmake --build --preset $1
 
 help:       ## lists the targets
 	@sed -n 's/^\([a-z-]*\): .*## /  make \1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
