@@ -134,7 +134,7 @@ def test_the_trace_names_what_happens(tmp_path):
 
 def test_bad_options():
     for arguments, error in [
-        (["--only", "gremlins"], "'gremlins' is no fault"),
+        (["--only", "gremlins"], "'gremlins' is not a fault"),
         (["--seed", "x"], "--seed"),
         (["--deployment", "alone"], "alone"),
         (["--sweep", "--folder", "/nowhere"], "/nowhere: cannot be read"),
