@@ -19,7 +19,8 @@ SECONDS ?= 10
 
 # $(call cmake,PRESET): configures, then builds. CMake itself notices when it has to configure again, but for new presets.
 folder = $(if $(filter release,$1),build,build/$1)
-cmake = @test $(call folder,$1)/build.ninja -nt CMakePresets.json || cmake --preset $1 && cmake --build --preset $1
+configure = cmake --preset $1 && touch $(call folder,$1)/configured
+cmake = @test $(call folder,$1)/configured -nt CMakePresets.json || { $(call configure,$1); } && cmake --build --preset $1
 
 help:       ## lists the targets
 	@sed -n 's/^\([a-z-]*\): .*## /  make \1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
