@@ -192,7 +192,9 @@ def test_client_port_large_answers(make_cluster, what, native):
     """Small questions with large answers, many at once, which the client does not take: its connection may be closed, but neither
     the node nor any other (all of them execute these commands, and again after a restart) runs out of memory or time."""
     command, count = ANSWERS_LARGE[what]
-    cluster = make_cluster("coordinator", native=native)
+    # A busy machine keeps nodes silent for a second; this is about seconds that a node spends on answers.
+    settings = {"suspect_timeout_ms": 5000, "dead_timeout_ms": 6000}
+    cluster = make_cluster("coordinator", native=native, settings=settings)
     leader = cluster.up()
     with Load(cluster.client_ports(), clients=3) as load:
         load.wait_answers(20)
