@@ -201,17 +201,30 @@ static uint64_t watch(struct world *w)
     return longest;
 }
 
-/* Under `highest` a node that cannot get results claims to lead now and then. Its claim is a wasted attempt, and then each
- * other proposer may have its turn before the one that serves leads again. */
-static uint64_t turns_wasted(const struct world *w, bool results)
+/* True when the node may win phase 1, and would get no results then. */
+static bool leads_in_vain(const struct world *w, const struct links *l, uint32_t node)
 {
-    bool claims = results && world_slowest(w).leader_rule == LEADER_HIGHEST;
-    return claims ? node_set_count(w->plan.config.proposers) - 1 : 0;
+    uint32_t promises = 0;
+    for (node_set i = w->plan.config.acceptors; i != 0; i &= i - 1) {
+        uint32_t acceptor = node_set_first(i);
+        promises += acceptor == node || (is_up(w, acceptor) && both_ways(l, node, acceptor));
+    }
+    return is_up(w, node) && promises >= w->plan.config.phase1_quorum && !can_lead(w, l, node);
+}
+
+/* Under `highest` a node that cannot get results claims to lead now and then. Its claim is a wasted attempt, and then each
+ * other node of that kind may have its turn before the one that serves leads again. */
+static uint64_t turns_wasted(const struct world *w, const struct links *l, bool results)
+{
+    uint64_t wasted = 0;
+    for (node_set i = w->plan.config.proposers; i != 0; i &= i - 1)
+        wasted += leads_in_vain(w, l, node_set_first(i));
+    return results && world_slowest(w).leader_rule == LEADER_HIGHEST ? wasted : 0;
 }
 
 static void judge(struct world *w, const struct links *l, bool results)
 {
-    uint64_t wasted = turns_wasted(w, results);
+    uint64_t wasted = turns_wasted(w, l, results);
     uint64_t gap_max = 2 * w->plan.clients.patience_us + SECOND + wasted * attempt(w);
     run_until(w, w->now + begins_within(w, results));
     w->led = 0;
