@@ -18,7 +18,7 @@ from cluster import OK, TROUBLE, run, wait_until
 MB = 1000 * 1000
 OVERLOAD_S = 6
 SERVED_WITHIN_S = 0.1  # of a hundred requests, 99, on a machine that has nothing else to do
-SLOWER_MAX = 8  # on a busy one: that much slower than beside one client with large values who waits for each answer
+SLOWER_MAX = 4  # on a busy one: that much slower than beside one client with large values who waits for each answer
 SLOWEST_S = 2
 
 
@@ -133,10 +133,13 @@ def test_others_are_served_meanwhile(make_cluster, network):
     port = cluster.nodes[leader].client_port
     overload = Overload(cluster, leader)
     try:
+        # Before and after: what else the machine does may begin or end meanwhile.
         with repeated(overload.one_after_the_other):
-            alone_99, alone_slowest = measure(port, 3)
+            before = measure(port, 3)
         with repeated(overload.take_large_values, overload.ask_and_hang_up, overload.never_read):
             loaded_99, slowest = measure(port, OVERLOAD_S)
+        with repeated(overload.one_after_the_other):
+            alone_99, alone_slowest = map(max, before, measure(port, 3))
     finally:
         overload.close()
     print(f"{network}: 99 of 100 within {alone_99 * 1000:.1f} ms beside one client, within {loaded_99 * 1000:.1f} ms meanwhile; "
