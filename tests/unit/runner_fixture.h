@@ -1,0 +1,234 @@
+/* A runner with ports that the test holds. */
+#ifndef SYNOD_TESTS_UNIT_RUNNER_FIXTURE_H
+#define SYNOD_TESTS_UNIT_RUNNER_FIXTURE_H
+
+#include "core/runners/runner.h"
+
+#include <unistd.h>
+
+#include "core/base/memory.h"
+#include "core/base/message.h"
+#include "core/formats/command_table.h"
+#include "core/formats/config_frame.h"
+#include "core/formats/record.h"
+#include "core/formats/serializer.h"
+#include "tests/unit/protocol.h"
+
+enum { JOURNAL_MAX = 300, SENT_MAX = 70000 };
+
+/* The world outside: what comes in is put here by the test, what goes out is kept here. */
+struct ports {
+    struct packet_list frames;  /* for the next receive */
+    struct packet_list batches; /* the same, from clients */
+    size_t recover_at, chunk;   /* records of the journal given so far, and at a time */
+    struct packet journal[JOURNAL_MAX];
+    size_t journal_count;
+    uint64_t durable;
+    bool no_room;
+    size_t asked_room;
+    bool synchronous;   /* what is appended is durable at once */
+    uint64_t read_from; /* of the last read */
+    uint64_t command;
+    uint64_t credit;
+    size_t receives;
+    struct outgoing sent[SENT_MAX]; /* without entries */
+    size_t sent_count;
+    uint64_t entries_sent;
+    uint64_t token, outcome; /* of the last reply */
+    size_t replies, batches_given;
+    uint64_t leader;
+    struct node_status status; /* as last told */
+    uint32_t status_kind;
+    size_t statuses;
+    struct command_table commands;
+    size_t tables;
+    char log[200];
+    int log_to; /* also there, when not 0 */
+};
+
+static struct ports ports;
+static struct serializer *codec;    /* the other side's */
+static struct serializer *observer; /* reads what is sent */
+static struct node_config config;
+static struct runner *runner;
+static uint64_t now;
+
+struct packet_list ports_network_receive(struct ports *p)
+{
+    struct packet_list frames = p->frames;
+    p->frames = (struct packet_list){0};
+    p->receives++;
+    return frames;
+}
+
+void ports_network_send(struct ports *p, const struct packet *frames, size_t count)
+{
+    struct packet *copies = memory_new(count, sizeof *copies);
+    for (size_t i = 0; i < count; i++) {
+        copies[i] = frames[i];
+        copies[i].id = 1;
+        assert_false(node_set_has(frames[i].id, config.node));
+    }
+    struct decoded decoded = serializer_decode(observer, copies, count);
+    assert_int_equal(decoded.messages.len, count);
+    for (size_t i = 0; i < count && p->sent_count < SENT_MAX; i++) {
+        struct message m = decoded.messages.ptr[i].message;
+        p->entries_sent += m.entries.len;
+        m.entries = (struct entry_list){0};
+        p->sent[p->sent_count++] = (struct outgoing){.to = frames[i].id, .message = m};
+    }
+    free(copies);
+    if (p->log_to != 0)
+        assert_true(write(p->log_to, "SENT ", 5) == 5);
+}
+
+struct packet_list ports_client_receive(struct ports *p, uint64_t credit)
+{
+    struct packet_list batches = p->batches;
+    p->credit = credit;
+    if (batches.len > credit)
+        batches.len = (size_t)credit;
+    p->batches = (struct packet_list){batches.len < p->batches.len ? p->batches.ptr + batches.len : NULL,
+                                      p->batches.len - batches.len};
+    p->batches_given += batches.len;
+    return batches;
+}
+
+void ports_client_reply(struct ports *p, const struct packet *answers, size_t count)
+{
+    p->token = answers[count - 1].id;
+    p->outcome = answers[count - 1].kind;
+    p->replies += count;
+}
+
+void ports_client_leader(struct ports *p, uint64_t node, uint64_t round)
+{
+    (void)round;
+    p->leader = node;
+}
+
+void ports_client_status(struct ports *p, const struct packet *status)
+{
+    if (status->kind == STATUS_COMMANDS) {
+        assert_true(command_table_decode(status, &p->commands));
+        p->tables++;
+        return;
+    }
+    assert_true(status_frame_decode(status, &p->status));
+    p->status_kind = status->kind;
+    p->statuses++;
+}
+
+struct packet_list ports_storage_recover(struct ports *p)
+{
+    size_t count = p->journal_count - p->recover_at < p->chunk ? p->journal_count - p->recover_at : p->chunk;
+    p->recover_at += count;
+    return (struct packet_list){p->journal + p->recover_at - count, count};
+}
+
+static inline void keep(struct ports *p, const struct packet *record)
+{
+    struct packet *kept = &p->journal[p->journal_count++];
+    assert_true(p->journal_count <= JOURNAL_MAX);
+    *kept = *record;
+    kept->words.ptr = memory_new(record->words.len, 8);
+    memcpy(kept->words.ptr, record->words.ptr, record->words.len * 8);
+}
+
+void ports_storage_append(struct ports *p, const struct packet *records, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        assert_int_equal(records[i].id, p->journal_count + 1);
+        keep(p, &records[i]);
+    }
+    if (p->synchronous)
+        p->durable = p->journal_count;
+}
+
+uint64_t ports_storage_durable(struct ports *p) { return p->durable; }
+
+bool ports_storage_room(struct ports *p)
+{
+    p->asked_room++;
+    return !p->no_room;
+}
+
+struct packet_list ports_storage_read(struct ports *p, uint64_t from, uint64_t bytes_max)
+{
+    (void)bytes_max;
+    p->read_from = from;
+    return (struct packet_list){p->journal + from - 1, p->journal_count - (size_t)from + 1};
+}
+
+void ports_log(struct ports *p, uint32_t level, const char *text, size_t len)
+{
+    assert_true(len < sizeof p->log);
+    memcpy(p->log, text, len);
+    p->log[len] = 0;
+    if (p->log_to != 0)
+        assert_true(level <= LOG_WARNING && write(p->log_to, text, len) == (ssize_t)len);
+}
+
+uint64_t ports_control_command(struct ports *p) { return p->command; }
+
+void ports_control_fail(struct ports *p, uint64_t code)
+{
+    const char text[] = {' ', '(', (char)('0' + code), ')'};
+    assert_true(p->log_to != 0 && write(p->log_to, text, sizeof text) == sizeof text);
+}
+
+static inline void begin(struct node_config with)
+{
+    memset(&ports, 0, sizeof ports);
+    ports.chunk = 2;
+    config = with;
+    now = 1000000;
+    codec = serializer_new();
+    observer = serializer_new();
+    runner = runner_new(&config, &ports);
+}
+
+static inline int tear_down(void **state)
+{
+    (void)state;
+    runner_free(runner);
+    serializer_free(codec);
+    serializer_free(observer);
+    for (size_t i = 0; i < ports.journal_count; i++)
+        free(ports.journal[i].words.ptr);
+    return 0;
+}
+
+/* A turn in which `messages` arrive. */
+static inline uint64_t receive(const struct outgoing *messages, size_t count, uint32_t sender)
+{
+    struct packet_list frames = serializer_encode(codec, messages, count);
+    for (size_t i = 0; i < count; i++)
+        frames.ptr[i].id = sender;
+    ports.frames = frames;
+    return runner_turn(runner, now);
+}
+
+static inline uint64_t tell(uint32_t sender, struct message m)
+{
+    struct outgoing out = {.to = 1, .message = m};
+    return receive(&out, 1, sender);
+}
+
+static inline size_t sent_of(uint8_t kind)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < ports.sent_count; i++)
+        count += ports.sent[i].message.kind == kind;
+    return count;
+}
+
+static inline struct node_config alone(void)
+{
+    struct node_config c = three_nodes(1);
+    c.proposers = c.acceptors = c.learners = 0x2;
+    c.phase1_quorum = c.phase2_quorum = 1;
+    return c;
+}
+
+#endif
