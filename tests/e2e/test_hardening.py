@@ -1,13 +1,13 @@
 """What ships is hardened (SYNOD_HARDEN in CMakeLists.txt, SECURITY.md), and a program that is not is found out."""
-import os
 import platform
 import re
 import subprocess
 from pathlib import Path
 
 import pytest
+from cluster import program
 
-PROGRAMS = [Path(os.environ["SYNOD"]).with_name(name) for name in ("synod", "synod-lab", "synod-sim")]
+PROGRAMS = [Path(program(name)) for name in ("synod", "synod-lab", "synod-sim")]
 X86 = platform.machine() == "x86_64"
 
 
