@@ -27,7 +27,7 @@ find_rust() {
 cache_folder() {
   local digest
   digest=$(cd "$root" && { cat scripts/versions.env {host/wasmtime-typed,scripts/wasm-build}/Cargo.{toml,lock} \
-    tests/e2e/wasi_host/package-lock.json
+    scripts/python-packages.txt tests/e2e/wasi_host/package-lock.json
     echo "$rust_version"; } | sha256sum)
   echo "$cache_root/${digest:0:16}"
 }

@@ -78,8 +78,7 @@ apt_install() { as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --
 
 install_python() {
   python3 -m venv --clear "$tools/venv"
-  # shellcheck disable=SC2086 # a list
-  "$tools/venv/bin/pip" install --disable-pip-version-check --no-deps $PYTHON_PACKAGES
+  "$tools/venv/bin/pip" install --disable-pip-version-check --no-deps --require-hashes -r "$root/scripts/python-packages.txt"
   "$tools/venv/bin/pip" check # what they need depends on the Python that is there
   install_wasi_host
 }

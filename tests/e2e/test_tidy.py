@@ -66,6 +66,10 @@ FAULTS = [
     ("versions", "host/wasmtime-typed/Cargo.lock", '\nname = "wasmtime-typed"\nversion = "9.9.9"\n', "has version 9.9.9: VERSION says"),
     ("versions", "CHANGELOG.md", "\n## [9.9.9]\n", "has 9.9.9 as the latest release"),
     ("versions", "core/base/arena.c", "/* In synod:paxos/runner@" + "9.9.9. */\n", "the contracts of wit/types.wit are of version"),
+    ("pins", "scripts/python-packages.in", "iniconfig==9.9.9\n", "iniconfig==9.9.9 is not in python-packages.txt"),
+    ("pins", "scripts/python-packages.in", "iniconfig>=2\n", "iniconfig>=2 asks for no version"),
+    ("pins", "deploy/Containerfile", "FROM docker.io/library/debian:12\n", "docker.io/library/debian:12 is not named by a digest"),
+    ("pins", ".github/workflows/ci.yml", "    image: debian:bookworm\n", "debian:bookworm is not named by a digest"),
     ("mutants", "mutants/runner.txt", "\nlost\n  it is\n  breaks: P2\n  check: Trap\n  in: core/base/arena.c\n  - gone();\n  + here();\n", "gone();"),
 ]
 
