@@ -1,6 +1,6 @@
 # The front door. Each target does what it needs first: `make demo` on a fresh Debian 12 installs, builds and runs.
 .DEFAULT_GOAL := build
-.PHONY: help setup setup-test build demo test bench asan native sim fuzz mutants format pictures tidy lint hooks clean distclean
+.PHONY: help setup setup-test build demo test bench asan native sim fuzz mutants format pictures tidy lint sbom hooks clean distclean
 
 # The demo's knobs, for instance: make demo DEPLOYMENT=standalone CLIENTS=100 PROCESSES=5 REQUESTS=50000
 DEPLOYMENT ?= coordinator
@@ -76,6 +76,9 @@ tidy: setup-test  ## looks for what breaks the habits of the house: format, incl
 
 lint: setup-test build  ## runs clang-tidy over the C sources (minutes)
 	@git ls-files -co --exclude-standard 'core/*.c' 'io/*.c' 'host/*.c' 'load/*.c' 'local/*.c' 'cli/*.c' 'lab/*.c' 'sim/*.c' | xargs -r clang-tidy-19 -quiet -p build
+
+sbom:       ## writes build/sbom.cdx.json, a bill of all materials that are pinned (CycloneDX)
+	@mkdir -p build && scripts/sbom >build/sbom.cdx.json.new && mv build/sbom.cdx.json.new build/sbom.cdx.json
 
 hooks:      ## has git run scripts/tidy before each commit
 	@install -m 755 scripts/pre-commit "$$(git rev-parse --git-path hooks)/pre-commit"
