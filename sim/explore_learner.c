@@ -77,7 +77,6 @@ static void learner_look(void *part, struct explore_sight *sight, struct explore
     sight->chosen = (uint8_t)learner_known_chosen(l);
     explore_key_add(key, l->next);
     explore_key_add(key, l->heard);
-    explore_key_add(key, l->known);
     explore_key_add(key, explore_ballot(node->words, l->told_ballot));
     explore_key_add(key, l->told_from);
     explore_key_add(key, l->told_to);

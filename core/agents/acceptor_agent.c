@@ -6,13 +6,13 @@
 struct acceptor_agent {
     struct node_config config;
     struct acceptor *acceptor;
-    struct ballot promised;
+    struct ballot promised;      /* as the acceptor said last: asking it is a call between components */
     struct ballot leader_ballot; /* of the leader last heard; none: it resigned, or none was heard in this life */
     struct leadership told;
     uint64_t leader_heard_at;
     uint64_t promised_at;           /* when this life last promised a higher ballot */
     uint64_t held[NODE_ID_MAX + 1]; /* first slot not durably held, as each learner said last */
-    uint64_t floor;                 /* in force */
+    uint64_t floor;                 /* in force, as the acceptor said last */
     uint64_t floor_recorded;        /* in the journal */
     uint64_t voted;                 /* bytes of votes that the journal has since that record, or more */
     uint64_t answers, answer_bytes; /* of this step, in answers that contain votes */
@@ -96,7 +96,7 @@ static uint64_t held_by_majority(const struct acceptor_agent *agent)
 
 /* The leader at `ballot` is alive, and says that a majority of the learners durably holds every slot below `floor`.
  *
- * Votes that are forgotten do not come back, and below its floor an acceptor votes no more. So the word of one other node is
+ * Votes that are forgotten do not come back, and below its floor an acceptor does not vote. So the word of one other node is
  * not enough to forget. Either a majority of the learners must have said the same. Or this node's own learner must have said
  * it, and `ballot` must be one that this acceptor could vote at. The second way is for a node that hears few others in a
  * partition: it hears no majority, and without a rising floor it would have no room to vote. */
@@ -312,6 +312,6 @@ struct node_status acceptor_agent_status(struct acceptor_agent *agent)
 void acceptor_agent_audit(const struct acceptor_agent *agent)
 {
     invariant(agent->floor_recorded <= agent->floor);
-    acceptor_audit(agent->acceptor);
+    acceptor_audit(agent->acceptor, agent->floor);
 }
 #endif

@@ -23,12 +23,7 @@
 #include "core/base/slot_ring.h"
 #include "core/paxos/learner.h"
 
-/* What the journal has for a slot that is not executed yet. */
-struct held {
-    struct ballot ballot;
-};
-
-/* Slots below `to` are held durably once `lsn` is durable. */
+/* A RECORD_CHOSEN: slots below `to` are held once `lsn` is durable. */
 struct holding {
     uint64_t to;
     uint64_t lsn;
@@ -48,14 +43,14 @@ struct learner_agent {
     struct execution execution;
     uint64_t executed; /* first slot not executed */
 
-    struct slot_ring held; /* base: executed */
-    uint64_t chosen_recorded, chosen_recorded_at;
-    uint64_t held_durably; /* first slot not durably held */
-    struct holding *holdings;
+    struct slot_ring recorded; /* of slots not executed yet: the highest ballot of their records in the journal, or none */
+    struct holding held;       /* durably */
+    struct holding *holdings;  /* those after it, which are not durable yet */
     size_t holding_count, holding_capacity;
+    uint64_t chosen_recorded_at; /* when the last RECORD_CHOSEN was written */
 
     uint64_t progress_sent_at, progress_sent;
-    uint64_t executed_bytes, held_bytes;           /* of values, in this life */
+    uint64_t executed_bytes;                       /* of values, in this life */
     uint64_t executed_bytes_sent, held_bytes_sent; /* as they were at the last PROGRESS */
     struct ballot leader_ballot;                   /* of the leader last heard */
     struct leadership told;
@@ -78,8 +73,8 @@ struct learner_agent *learner_agent_new(const struct node_config *config)
     execution_init(&agent->execution, &agent->config);
     recovery_init(&agent->recovery);
     agent->window = learner_window(config);
-    agent->executed = agent->chosen_recorded = agent->held_durably = agent->progress_sent = 1;
-    slot_ring_init(&agent->held, sizeof(struct held), learner_window(config), 1);
+    agent->executed = agent->held.to = agent->progress_sent = 1;
+    slot_ring_init(&agent->recorded, sizeof(struct ballot), learner_window(config), 1);
     results_init(&agent->results, (uint64_t)config->alpha * 4, agent->config.limits.results_bytes);
     catch_up_init(&agent->catch_up, config);
     agreement_init(&agent->agreement, config);
@@ -91,7 +86,7 @@ void learner_agent_free(struct learner_agent *agent)
     learner_free(agent->learner);
     recovery_close(&agent->recovery);
     execution_close(&agent->execution);
-    slot_ring_close(&agent->held);
+    slot_ring_close(&agent->recorded);
     results_close(&agent->results);
     catch_up_close(&agent->catch_up);
     effects_close(&agent->effects);
@@ -99,45 +94,50 @@ void learner_agent_free(struct learner_agent *agent)
     free(agent);
 }
 
+/* The end of the last RECORD_CHOSEN, durable or not. */
+static uint64_t chosen_recorded(const struct learner_agent *agent)
+{
+    return agent->holding_count > 0 ? agent->holdings[agent->holding_count - 1].to : agent->held.to;
+}
+
 /* The journal has a record, at `lsn`, of the slot's value at `ballot`. If the slot is beyond the window of the next
  * RECORD_CHOSEN, the record does not count, and the value is written again: before the first RECORD_CHOSEN, recovery keeps a
  * larger window than that. */
-static void note_held(struct learner_agent *agent, uint64_t slot, struct ballot ballot, uint64_t lsn)
+static void note_recorded(struct learner_agent *agent, uint64_t slot, struct ballot ballot, uint64_t lsn)
 {
-    const uint64_t base = agent->recovered ? agent->chosen_recorded : recovery_next(&agent->recovery);
+    const uint64_t base = agent->recovered ? chosen_recorded(agent) : recovery_next(&agent->recovery);
     const bool near = slot - base < learner_window(&agent->config);
     if (slot < agent->executed || !(agent->recovered ? near : recovery_is_near(&agent->recovery, slot)))
         return;
     catch_up_note_record(&agent->catch_up, slot, lsn);
     if (!near)
         return;
-    struct held *h = slot_ring_reach(&agent->held, slot);
-    if (ballot_compare(ballot, h->ballot) > 0)
-        h->ballot = ballot;
+    struct ballot *recorded = slot_ring_reach(&agent->recorded, slot);
+    if (ballot_compare(ballot, *recorded) > 0)
+        *recorded = ballot;
 }
 
 /* Records that every slot below the first one not executed is chosen and has its value in the journal. */
 static void append_chosen(struct learner_agent *agent)
 {
-    const struct entry chosen = {.slot = agent->chosen_recorded,
+    const struct entry chosen = {.slot = chosen_recorded(agent),
                                  .value = {.words = {&agent->window, 1}, .len = sizeof agent->window}};
     uint64_t lsn = effects_append(&agent->effects, RECORD_CHOSEN, &chosen, agent->executed);
     agent->holdings =
         memory_reserve(agent->holdings, &agent->holding_capacity, agent->holding_count + 1, sizeof *agent->holdings);
     agent->holdings[agent->holding_count++] = (struct holding){agent->executed, lsn, agent->executed_bytes};
-    agent->chosen_recorded = agent->executed;
     agent->window_written = agent->window;
 }
 
-static void append_if_not_held(struct learner_agent *agent, const struct entry *e)
+static void append_if_not_recorded(struct learner_agent *agent, const struct entry *e)
 {
-    if (e->slot - agent->chosen_recorded >= learner_window(&agent->config))
+    if (e->slot - chosen_recorded(agent) >= learner_window(&agent->config))
         append_chosen(agent);
-    struct held *h = slot_ring_at(&agent->held, e->slot);
-    if (h->ballot.round != 0 && ballot_compare(h->ballot, e->ballot) >= 0)
+    struct ballot *recorded = slot_ring_at(&agent->recorded, e->slot);
+    if (recorded->round != 0 && ballot_compare(*recorded, e->ballot) >= 0)
         return;
     catch_up_note_record(&agent->catch_up, e->slot, effects_append(&agent->effects, RECORD_LEARNED, e, 0));
-    h->ballot = e->ballot; /* in case it is executed in a later step only */
+    *recorded = e->ballot; /* in case it is executed in a later step only */
 }
 
 static void send_executed(struct learner_agent *agent, uint64_t slot, const struct batch_header *header,
@@ -157,14 +157,14 @@ static void send_executed(struct learner_agent *agent, uint64_t slot, const stru
 static void note_executed(struct learner_agent *agent, const struct executed *done)
 {
     uint64_t slot = done->entry->slot;
-    invariant(slot == agent->executed && slot == agent->held.base);
+    invariant(slot == agent->executed && slot == agent->recorded.base);
     struct result *result = results_add(&agent->results, slot);
     result->skipped = done->skipped;
     if (done->batch.id.number != 0) {
         results_set(&agent->results, result, done->batch.id, &done->replies);
         send_executed(agent, slot, &done->batch, &done->replies);
     }
-    slot_ring_advance(&agent->held);
+    slot_ring_advance(&agent->recorded);
     agent->executed++;
     agent->executed_bytes += done->entry->value.len;
     catch_up_note_executed(&agent->catch_up, slot, agent->effects.lsn);
@@ -187,7 +187,7 @@ static bool execute_taken(struct learner_agent *agent)
         struct executed done;
         invariant(next->slot == agent->executed);
         if (agent->recovered && execution_is_fresh(&agent->execution))
-            append_if_not_held(agent, next);
+            append_if_not_recorded(agent, next);
         if (!execution_run(&agent->execution, &done))
             return true;
         note_executed(agent, &done);
@@ -232,7 +232,7 @@ static void recover_chosen(struct learner_agent *agent, const struct log_record 
         while (take_released(agent))
             ;
     }
-    agent->chosen_recorded = agent->held_durably = recovery_next(recovery);
+    agent->held.to = recovery_next(recovery);
     agent->window_written = recovery->window = window;
 }
 
@@ -242,7 +242,7 @@ static void recover_record(struct learner_agent *agent, const struct log_record 
     if (agent->damaged_at != 0)
         return;
     if (r->kind == RECORD_ACCEPTED || r->kind == RECORD_LEARNED) {
-        note_held(agent, r->entry.slot, r->entry.ballot, r->lsn);
+        note_recorded(agent, r->entry.slot, r->entry.ballot, r->lsn);
         recovery_found(&agent->recovery, &r->entry);
     } else if (r->kind == RECORD_CHOSEN) {
         recover_chosen(agent, r);
@@ -283,9 +283,8 @@ static void on_durable(struct learner_agent *agent, uint64_t lsn)
         done++;
     if (done == 0)
         return;
-    invariant(agent->holdings[done - 1].to >= agent->held_durably);
-    agent->held_durably = agent->holdings[done - 1].to;
-    agent->held_bytes = agent->holdings[done - 1].bytes;
+    invariant(agent->holdings[done - 1].to >= agent->held.to);
+    agent->held = agent->holdings[done - 1];
     agent->holding_count -= done;
     memmove(agent->holdings, agent->holdings + done, agent->holding_count * sizeof *agent->holdings);
 }
@@ -392,7 +391,7 @@ static void on_event(struct learner_agent *agent, const struct event *event, uin
         end_recovery(agent, lsn);
         break;
     case EVENT_APPENDED:
-        note_held(agent, event->val.appended.slot, event->val.appended.ballot, event->val.appended.lsn);
+        note_recorded(agent, event->val.appended.slot, event->val.appended.ballot, event->val.appended.lsn);
         break;
     default:
         break;
@@ -402,7 +401,7 @@ static void on_event(struct learner_agent *agent, const struct event *event, uin
 /* Records up to where slots are executed, when that costs no sync of its own, or after a while. */
 static void record_chosen(struct learner_agent *agent, uint64_t now, bool appending)
 {
-    uint64_t news = agent->executed - agent->chosen_recorded;
+    uint64_t news = agent->executed - chosen_recorded(agent);
     bool due = news >= agent->config.alpha / 2 || now - agent->chosen_recorded_at >= agent->config.exec_interval;
     if (news == 0 || !(appending || due))
         return;
@@ -415,7 +414,7 @@ static void record_chosen(struct learner_agent *agent, uint64_t now, bool append
 static bool many_bytes_untold(const struct learner_agent *agent)
 {
     const uint64_t many = agent->config.bytes_in_flight_max / 8;
-    return agent->executed_bytes - agent->executed_bytes_sent > many || agent->held_bytes - agent->held_bytes_sent > many;
+    return agent->executed_bytes - agent->executed_bytes_sent > many || agent->held.bytes - agent->held_bytes_sent > many;
 }
 
 /* Tells all nodes how far this learner has executed: soon under load, from time to time when idle. */
@@ -428,13 +427,13 @@ static void send_progress(struct learner_agent *agent, uint64_t now)
     bool due = news >= (c->alpha + 3) / 4 || (urgent && silence >= c->exec_interval) || silence >= 10 * c->exec_interval;
     if (!due && !many_bytes_untold(agent) && !agent->progress_wanted)
         return;
-    struct message m = {.kind = MESSAGE_PROGRESS, .to = agent->executed, .floor = agent->held_durably};
+    struct message m = {.kind = MESSAGE_PROGRESS, .to = agent->executed, .floor = agent->held.to};
     m.from = agent->agreement.last.slot;
     m.batch.number = agent->agreement.last.hash;
     effects_send(&agent->effects, c->proposers | c->acceptors | c->learners, &m);
     agent->progress_sent = agent->executed;
     agent->executed_bytes_sent = agent->executed_bytes;
-    agent->held_bytes_sent = agent->held_bytes;
+    agent->held_bytes_sent = agent->held.bytes;
     agent->progress_sent_at = now;
     agent->progress_wanted = false;
 }
@@ -446,7 +445,7 @@ static uint64_t wake_at(const struct learner_agent *agent, uint64_t now, bool mo
     const struct node_config *c = &agent->config;
     uint64_t wake =
         agent->progress_sent_at + (agent->executed > agent->progress_sent ? c->exec_interval : 10 * c->exec_interval);
-    if (agent->executed > agent->chosen_recorded && agent->chosen_recorded_at + c->exec_interval < wake)
+    if (agent->executed > chosen_recorded(agent) && agent->chosen_recorded_at + c->exec_interval < wake)
         wake = agent->chosen_recorded_at + c->exec_interval;
     uint64_t ask = catch_up_wake_at(&agent->catch_up), judge = agreement_wake_at(&agent->agreement);
     wake = ask < wake ? ask : wake;
@@ -508,7 +507,7 @@ struct node_status learner_agent_status(struct learner_agent *agent)
         .ballot = agent->leader_ballot,
         .chosen = learner_known_chosen(agent->learner),
         .executed = agent->executed,
-        .held = agent->held_durably,
+        .held = agent->held.to,
         .state_hash = agent->execution.state_hash,
         .commands_executed = agent->execution.commands_executed,
     };
@@ -518,11 +517,10 @@ struct node_status learner_agent_status(struct learner_agent *agent)
 void learner_agent_audit(const struct learner_agent *agent)
 {
     const struct execution *x = &agent->execution;
-    invariant(agent->held.base == agent->executed && agent->results.end == agent->executed);
-    invariant(agent->held_durably <= agent->chosen_recorded);
-    invariant(!agent->recovered || agent->chosen_recorded <= agent->executed);
+    invariant(agent->recorded.base == agent->executed && agent->results.end == agent->executed);
+    invariant(!agent->recovered || chosen_recorded(agent) <= agent->executed);
     for (size_t i = 0; i < agent->holding_count; i++)
-        invariant(agent->holdings[i].to >= (i > 0 ? agent->holdings[i - 1].to : agent->held_durably));
+        invariant(agent->holdings[i].to >= (i > 0 ? agent->holdings[i - 1].to : agent->held.to));
     invariant(x->first <= x->count && (!x->begun || (x->first < x->count && x->replies.count == x->applied)));
     results_audit(&agent->results);
     catch_up_audit(&agent->catch_up);

@@ -160,10 +160,10 @@ void acceptor_restore(struct acceptor *a, const struct log_record *record)
     }
 }
 
-void acceptor_audit(const struct acceptor *a)
+void acceptor_audit(const struct acceptor *a, uint64_t floor)
 {
     uint64_t bytes = 0;
-    invariant(a->votes.base <= a->top);
+    invariant(a->votes.base <= a->top && a->votes.base == floor);
     for (uint64_t slot = a->votes.base; slot < a->votes.base + a->votes.capacity; slot++) {
         const struct vote *v = slot_ring_at(&a->votes, slot);
         const bool voted = ballot_compare(v->ballot, no_ballot) != 0;

@@ -79,7 +79,7 @@ uint64_t acceptor_truncate(struct acceptor *a, uint64_t floor);
 /* Puts back what a record of the journal says. Kinds that belong to other roles are ignored. */
 void acceptor_restore(struct acceptor *a, const struct log_record *record);
 
-/* For tests: traps unless its counters agree with its contents. */
-void acceptor_audit(const struct acceptor *a);
+/* For tests: traps unless its counters agree with its contents, and with what its agent takes for the floor. */
+void acceptor_audit(const struct acceptor *a, uint64_t floor);
 
 #endif

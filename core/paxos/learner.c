@@ -1,6 +1,8 @@
 /* For each slot in the window the learner keeps the value proposed at the highest ballot it has seen, the votes at the
  * highest ballot it has seen votes for, and the ballot at which the slot is known to be chosen. It also keeps what a
- * leader told last: slots [from, to) were chosen at its ballot. That is consulted only when a slot is about to be released.
+ * leader told last: slots [from, to) were chosen at its ballot, and those before `from` at some ballot. That is consulted
+ * only when a slot is about to be released.
+ *
  * A slot may be released when its value was proposed at the ballot that was chosen, or at a higher one: a value
  * proposed at a higher ballot is the same value (Paxos Made Simple, section 2.2, P2b). */
 #include "core/paxos/learner.h"
@@ -27,9 +29,8 @@ struct learner {
     uint64_t top;              /* no value is at or above this slot */
     uint64_t next;             /* first slot not released; ring items below it are freed at the next call */
     uint64_t heard;            /* no slot at or above it is known, by itself, to be chosen */
-    uint64_t known;            /* every slot below is known to be chosen, at some ballot */
     struct ballot told_ballot;
-    uint64_t told_from, told_to;
+    uint64_t told_from, told_to; /* every slot below `told_to` is known to be chosen, at some ballot */
     struct slot_ring slots;
     struct entry *entries;
     size_t entries_capacity;
@@ -43,7 +44,7 @@ struct learner *learner_new(const struct node_config *config)
     l->window = learner_window(config);
     l->bytes_max = learner_bytes_max(config);
     invariant(l->phase2_quorum > 0 && l->phase2_quorum <= node_set_count(l->acceptors));
-    l->top = l->next = l->heard = l->known = l->told_from = l->told_to = 1;
+    l->top = l->next = l->heard = l->told_from = l->told_to = 1;
     slot_ring_init(&l->slots, sizeof(struct learnable), l->window, 1);
     return l;
 }
@@ -162,8 +163,6 @@ void learner_chosen(struct learner *l, struct ballot ballot, uint64_t from, uint
     if (!other && to < l->told_from)
         return;
     bool replaces = other || from > l->told_to;
-    if (other || to > l->known)
-        l->known = to;
     if (replaces || from < l->told_from)
         l->told_from = from;
     if (replaces || to > l->told_to)
@@ -211,11 +210,11 @@ struct entry_list learner_release(struct learner *l, uint32_t bytes_max)
 
 uint64_t learner_next(struct learner *l) { return l->next; }
 
-uint64_t learner_known_chosen(struct learner *l) { return l->known > l->next ? l->known : l->next; }
+uint64_t learner_known_chosen(struct learner *l) { return l->told_to > l->next ? l->told_to : l->next; }
 
 struct learner_gap learner_missing(struct learner *l)
 {
-    uint64_t end = l->heard > l->known ? l->heard : l->known;
+    uint64_t end = l->heard > l->told_to ? l->heard : l->told_to;
     uint64_t from = l->next;
     if (from >= end || releasable(l, from))
         return (struct learner_gap){from, from};
