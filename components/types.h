@@ -30,7 +30,7 @@ SAME_LAYOUT(struct limits, synod_paxos_types_limits_t, chunk_bytes, accept_bytes
 SAME_LAYOUT(struct seed, synod_paxos_types_seed_t, low, high);
 SAME_LAYOUT(struct node_config, synod_paxos_types_node_config_t, node, incarnation, proposers, acceptors, learners,
             phase1_quorum, phase2_quorum, alpha, batches_in_flight, bytes_in_flight_max, chunk_bytes_max, learn_gap_max,
-            acceptors_send_learns, learners_send_executed, forward, event_driven, durability, leader_rule,
+            acceptors_send_learns, learners_send_executed, forward, event_driven, log_decisions, durability, leader_rule,
             heartbeat_interval, suspect_timeout, dead_timeout, prepare_timeout, retry_interval, exec_interval,
             request_timeout, state_bytes_max, seed, limits);
 SAME_LAYOUT(struct node_status, synod_paxos_types_node_status_t, node, incarnation, leader, proposer_state, ballot, promised,

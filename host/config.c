@@ -20,6 +20,7 @@
 #include <yaml.h>
 
 #include "core/base/memory.h"
+#include "core/runners/ports.h" /* enum log_level */
 #include "host/config_bounds.h"
 #include "host/config_check.h"
 #include "host/config_schema.h"
@@ -630,6 +631,7 @@ static bool complete(struct loader *l)
         return false;
     complete_nodes(l);
     complete_memory(l);
+    l->config->node_config.log_decisions = l->config->log_level == LOG_DEBUG;
     return check_ids(l) && check_endpoints(l) && check_wires(l) && check_crashes(l) && check_demo_client(l) &&
            complete_groups(l) && complete_roles(l) && complete_quorums(l) && check_settings(l);
 }

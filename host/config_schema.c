@@ -31,7 +31,7 @@ static const struct config_key top_keys[] = {
     {"cluster", VALUE_NAME, KEY_REQUIRED, GOVERNED, IN_CONFIG(cluster),
      .text = "Name of the cluster; a node refuses data and frames of another"},
     {"log_level", VALUE_CHOICE, KEY_OPTIONAL, IN_CONFIG(log_level), .standard = LOG_INFO, .choices = level_names,
-     .text = "Least important log lines that are written"},
+     .text = "Least important log lines that are written. With debug, these include what the node decides"},
     {"data", VALUE_PATH, KEY_OPTIONAL, .text = "Folder of all data, relative to this file's; node N has `node-N` in it"},
     {"leader_rule", VALUE_CHOICE, KEY_OPTIONAL, IN_CONFIG(node_config.leader_rule), .standard = LEADER_STICKY,
      .choices = rule_names,

@@ -94,16 +94,16 @@ static inline bool batch_id_equal(struct batch_id a, struct batch_id b)
  * NACK            A -> P       ballot: the promise that forbids it; from: 0, or the slot refused
  * HEARTBEAT       P -> all     ballot: highest heard of; flag LEADING: ballot is mine, and as CHOSEN; flag RESIGNED: not to
  *                              be elected, until a heartbeat says otherwise; to: when it was sent, by the sender's clock
- * ALIVE           A -> P       answer to a leader's heartbeat, when no higher ballot is promised (else: NACK); ballot, to:
- *                              those of the heartbeat
+ * ALIVE           A -> P       answer to a leader's heartbeat, when no higher ballot is promised (otherwise: NACK); ballot,
+ *                              to: those of the heartbeat
  * ASK             P -> A       from: number of the question. "Have you, too, lost the leader?"; flag YES: a claim, although
  *                              there is a leader
  * LOST            A -> P       from: number of the question; flag YES
  * CHOSEN          P -> L       ballot; slots [from, chosen) were chosen at it, all before at some ballot; floor: every
  *                              slot below is held durably by a majority of learners
  * LEARN_REQUEST   L -> L, A    [from, to) wanted
- * LEARN           L, A -> L    entries; flag IS_CHOSEN: they are chosen (from a learner), else votes of the sender; flag
- *                              LAST: the last part of an answer
+ * LEARN           L, A -> L    entries; flag IS_CHOSEN: they are chosen (from a learner), otherwise votes of the sender;
+ *                              flag LAST: the last part of an answer
  * RESULT_REQUEST  P -> L       batch; from: the slot it was proposed in
  * EXECUTED        L -> P       batch; from: its slot; entries[0].value: packed replies; flag ANOTHER: the slot holds
  *                              another batch (no replies); flag FORGOTTEN: executed too long ago to say
@@ -273,6 +273,7 @@ struct node_config {
     bool learners_send_executed;
     bool forward;
     bool event_driven;
+    bool log_decisions;
     uint8_t durability;  /* enum durability */
     uint8_t leader_rule; /* enum leader_rule */
     uint64_t heartbeat_interval;

@@ -1,6 +1,6 @@
 /* node-config and node-status as bytes.
  *
- *     0  magic 4: "SC06" a configuration, "SS01" a status; the digits are the version
+ *     0  magic 4: "SC07" a configuration, "SS01" a status; the digits are the version
  *     4  zero  4
  *     8  the fields in the order of the tables below, 8 bytes each, whatever their width in C
  *        zeros up to CONFIG_FRAME_WORDS, STATUS_FRAME_WORDS
@@ -12,7 +12,7 @@
 
 #include "core/base/cursor.h"
 
-enum { CONFIG_MAGIC = 0x36304353, STATUS_MAGIC = 0x31305353 };
+enum { CONFIG_MAGIC = 0x37304353, STATUS_MAGIC = 0x31305353 };
 
 struct field {
     size_t offset;
@@ -46,6 +46,7 @@ static const struct field config_fields[] = {
     CONFIG_BOOL(learners_send_executed),
     CONFIG_BOOL(forward),
     CONFIG_BOOL(event_driven),
+    CONFIG_BOOL(log_decisions),
     CONFIG(durability, 0, DURABILITY_MEMORY),
     CONFIG(leader_rule, 0, LEADER_HIGHEST),
     CONFIG_U64(heartbeat_interval),

@@ -16,6 +16,7 @@
 #include "core/formats/command_table.h"
 #include "core/formats/config_frame.h"
 #include "core/formats/decimal.h"
+#include "core/formats/decision.h"
 #include "core/formats/record.h"
 #include "core/formats/serializer.h"
 #include "core/runners/node.h"
@@ -478,6 +479,16 @@ static void stop_at(struct runner *r, const char *head, uint64_t slot, const cha
     cannot_go_on(r, code);
 }
 
+static void log_decisions(struct runner *r, const struct effect_list *effects)
+{
+    char text[DECISION_TEXT_MAX];
+    for (size_t i = 0; i < effects->len; i++) {
+        const size_t len = decision_write(&effects->ptr[i], text);
+        if (len > 0)
+            ports_log(r->ports, LOG_DEBUG, text, len);
+    }
+}
+
 static void sort_effects(struct runner *r, const struct effect_list *effects)
 {
     for (size_t i = 0; i < effects->len; i++) {
@@ -592,6 +603,8 @@ uint64_t runner_turn(struct runner *r, uint64_t now)
     r->credit = result.credit;
     r->busy = result.wake_at <= now;
     r->sends.count = r->replies.count = 0;
+    if (r->config.log_decisions)
+        log_decisions(r, &result.effects);
     release_withheld(r);
     encode_appends(r, &result.effects);
     sort_effects(r, &result.effects);

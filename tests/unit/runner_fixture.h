@@ -43,7 +43,8 @@ struct ports {
     struct command_table commands;
     size_t tables;
     char log[200];
-    int log_to; /* also there, when not 0 */
+    char decisions[500]; /* lines at debug level */
+    int log_to;          /* also there, when not 0 */
 };
 
 static struct ports ports;
@@ -162,6 +163,13 @@ struct packet_list ports_storage_read(struct ports *p, uint64_t from, uint64_t b
 
 void ports_log(struct ports *p, uint32_t level, const char *text, size_t len)
 {
+    const size_t before = strlen(p->decisions);
+    if (level == LOG_DEBUG) {
+        assert_true(before + len + 2 <= sizeof p->decisions);
+        memcpy(p->decisions + before, text, len);
+        p->decisions[before + len] = '\n';
+        return;
+    }
     assert_true(len < sizeof p->log);
     memcpy(p->log, text, len);
     p->log[len] = 0;

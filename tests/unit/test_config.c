@@ -336,6 +336,7 @@ static void test_defaults(void **state)
     assert_string_equal(c.data, data);
     assert_int_equal(c.node_config.leader_rule, LEADER_STICKY);
     assert_int_equal(c.log_level, LOG_INFO);
+    assert_false(c.node_config.log_decisions);
     assert_int_equal(c.node_count, 3);
     assert_int_equal(n->node, 0);
     assert_int_equal(n->incarnation, 0);
@@ -420,6 +421,7 @@ static void test_values(void **state)
     assert_string_equal(c.data, "/var/lib/synod");
     assert_int_equal(c.node_config.leader_rule, LEADER_HIGHEST);
     assert_int_equal(c.log_level, LOG_DEBUG);
+    assert_true(c.node_config.log_decisions);
     const struct config_node *n = config_find(&c, 63);
     assert_non_null(n);
     assert_int_equal(n->role, ROLE_PROPOSER);

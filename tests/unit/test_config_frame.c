@@ -10,7 +10,7 @@
 #include "core/formats/config_frame.h"
 #include "tests/unit/random.h"
 
-enum { CONFIG_FIELDS = 43, STATUS_FIELDS = 17 };
+enum { CONFIG_FIELDS = 44, STATUS_FIELDS = 17 };
 
 static struct node_config sample_config(void)
 {
@@ -32,6 +32,7 @@ static struct node_config sample_config(void)
     config.learners_send_executed = false;
     config.forward = false;
     config.event_driven = true;
+    config.log_decisions = true;
     config.durability = DURABILITY_MEMORY;
     config.leader_rule = LEADER_HIGHEST;
     config.heartbeat_interval = 17;
@@ -104,7 +105,7 @@ static void test_the_order_of_the_fields(void **state)
     struct packet packet;
     config_frame_encode(&config, words, &packet);
     static const uint64_t expected_config[1 + CONFIG_FIELDS] = {
-        0x36304353,
+        0x37304353,
         3,
         UINT32_MAX,
         0x0e,
@@ -120,6 +121,7 @@ static void test_the_order_of_the_fields(void **state)
         1,
         0,
         0,
+        1,
         1,
         DURABILITY_MEMORY,
         LEADER_HIGHEST,
@@ -168,13 +170,12 @@ static void test_each_field_has_its_range(void **state)
 {
     (void)state;
     static const uint64_t config_max[1 + CONFIG_FIELDS] = {
-        0x36304353, 63,         UINT32_MAX, UINT64_MAX,        UINT64_MAX,     UINT64_MAX, UINT32_MAX,
-        UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT64_MAX,        UINT32_MAX,     UINT32_MAX, 1,
-        1,          1,          1,          DURABILITY_MEMORY, LEADER_HIGHEST, UINT64_MAX, UINT64_MAX,
-        UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX,        UINT64_MAX,     UINT64_MAX, UINT64_MAX,
-        UINT64_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX,        UINT32_MAX,     UINT32_MAX, UINT32_MAX,
-        UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX,        UINT32_MAX,     UINT32_MAX, UINT32_MAX,
-        UINT32_MAX, UINT32_MAX,
+        0x37304353, 63,         UINT32_MAX,        UINT64_MAX,     UINT64_MAX, UINT64_MAX, UINT32_MAX, UINT32_MAX,
+        UINT32_MAX, UINT32_MAX, UINT64_MAX,        UINT32_MAX,     UINT32_MAX, 1,          1,          1,
+        1,          1,          DURABILITY_MEMORY, LEADER_HIGHEST, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX,
+        UINT64_MAX, UINT64_MAX, UINT64_MAX,        UINT64_MAX,     UINT64_MAX, UINT64_MAX, UINT32_MAX, UINT32_MAX,
+        UINT32_MAX, UINT32_MAX, UINT32_MAX,        UINT32_MAX,     UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX,
+        UINT32_MAX, UINT32_MAX, UINT32_MAX,        UINT32_MAX,     UINT32_MAX,
     };
     uint64_t words[CONFIG_FRAME_WORDS];
     struct packet packet;

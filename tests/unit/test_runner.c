@@ -97,6 +97,27 @@ static void a_message_waits_until_its_record_is_durable(void **state)
     assert_int_equal(ports.sent_count, 2); /* each once */
 }
 
+/* Heartbeats and their answers are none. */
+static void decisions_are_logged_if_wanted(void **state)
+{
+    (void)state;
+    for (int wanted = 0; wanted <= 1; wanted++) {
+        struct node_config acceptor = nine_nodes(4);
+        acceptor.log_decisions = wanted;
+        begin(acceptor);
+        runner_turn(runner, now);
+        tell(8, (struct message){.kind = MESSAGE_PREPARE, .ballot = ballot_of(3, 8), .from = 1});
+        tell(8, (struct message){.kind = MESSAGE_HEARTBEAT, .flags = MESSAGE_LEADING, .ballot = ballot_of(3, 8)});
+        tell(7, (struct message){.kind = MESSAGE_PREPARE, .ballot = ballot_of(2, 7), .from = 1});
+        assert_string_equal(ports.decisions, wanted ? "writes record 1: PROMISED 3.8\n"
+                                                      "-> 8: PROMISE 3.8, votes in [1, 1): none\n"
+                                                      "knows that 8 leads, at 3.8\n"
+                                                      "-> 7: NACK 3.8\n"
+                                                    : "");
+        tear_down(state);
+    }
+}
+
 static void what_waits_for_nothing_leaves_at_once(void **state)
 {
     (void)state;
@@ -413,6 +434,7 @@ int main(void)
         ACCEPTOR(what_waits_for_nothing_leaves_at_once),
         ACCEPTOR(what_waited_leaves_before_what_is_new),
         ACCEPTOR(messages_that_wait_are_bounded),
+        cmocka_unit_test(decisions_are_logged_if_wanted),
         cmocka_unit_test_teardown(what_finds_no_room_is_dropped, tear_down),
         cmocka_unit_test_teardown(records_that_wait_are_bounded, tear_down),
         ACCEPTOR(a_lack_of_room_is_told),

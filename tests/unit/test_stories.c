@@ -9,6 +9,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "core/formats/decision.h"
 #include "tests/unit/partition_cluster.h"
 
 enum { STORY_BYTES_MAX = 64 << 10 };
@@ -33,162 +34,22 @@ static void say(const char *format, ...)
 
 /* ---- Telling an effect ---- */
 
-static const char *const message_names[MESSAGE_KINDS] = {
-    [MESSAGE_PREPARE] = "PREPARE",   [MESSAGE_PROMISE] = "PROMISE",
-    [MESSAGE_ACCEPT] = "ACCEPT",     [MESSAGE_ACCEPTED] = "ACCEPTED",
-    [MESSAGE_NACK] = "NACK",         [MESSAGE_HEARTBEAT] = "HEARTBEAT",
-    [MESSAGE_ASK] = "ASK",           [MESSAGE_LOST] = "LOST",
-    [MESSAGE_CHOSEN] = "CHOSEN",     [MESSAGE_LEARN_REQUEST] = "LEARN_REQUEST",
-    [MESSAGE_LEARN] = "LEARN",       [MESSAGE_RESULT_REQUEST] = "RESULT_REQUEST",
-    [MESSAGE_EXECUTED] = "EXECUTED", [MESSAGE_FORWARD] = "FORWARD",
-};
-
-static const char *const record_names[RECORD_KINDS] = {
-    [RECORD_PROMISED] = "PROMISED", [RECORD_ACCEPTED] = "ACCEPTED", [RECORD_LEARNED] = "LEARNED",
-    [RECORD_CHOSEN] = "CHOSEN",     [RECORD_FLOOR] = "FLOOR",
-};
-
-/* Heartbeats are told when they say that their sender does not stand for election. */
-static bool is_told(const struct message *m)
-{
-    return m->kind == MESSAGE_HEARTBEAT ? (m->flags & MESSAGE_RESIGNED) != 0 : message_names[m->kind] != NULL;
-}
-
 static void say_nodes(node_set set)
 {
     for (const char *between = ""; set != 0; set &= set - 1, between = ",")
         say("%s%u", between, node_set_first(set));
 }
 
-static void say_ballot(struct ballot b)
-{
-    if (b.round == 0)
-        say(" no ballot");
-    else
-        say(" %" PRIu64 ".%u", b.round, b.node);
-}
-
-static void say_entry(const struct entry *e)
-{
-    struct batch_header header;
-    say(", slot %" PRIu64 ":", e->slot);
-    if (e->kind == ENTRY_NOOP)
-        say(" nothing");
-    else if (batch_header_read(&e->value, &header))
-        say(" batch %" PRIu64 " of %u", header.id.number, header.id.origin);
-    else
-        say(" (its value is elsewhere)");
-}
-
-static void say_range(const char *what, uint64_t from, uint64_t to)
-{
-    say(", %s [%" PRIu64 ", %" PRIu64 ")", what, from, to);
-}
-
-static void say_fields(const struct message *m)
-{
-    switch (m->kind) {
-    case MESSAGE_PREPARE:
-        say(", from slot %" PRIu64 " on", m->from);
-        break;
-    case MESSAGE_PROMISE:
-        say_range("votes in", m->from, m->to);
-        say("%s", m->entries.len == 0 ? ": none" : "");
-        break;
-    case MESSAGE_ACCEPTED:
-        say_range("slots", m->from, m->to);
-        break;
-    case MESSAGE_CHOSEN:
-        say_range("slots", m->from, m->chosen);
-        break;
-    case MESSAGE_LEARN_REQUEST:
-        say_range("slots", m->from, m->to);
-        break;
-    case MESSAGE_ASK:
-        say("%s", (m->flags & MESSAGE_YES) != 0 ? ", a claim" : "");
-        break;
-    case MESSAGE_LOST:
-        say("%s", (m->flags & MESSAGE_YES) != 0 ? ": yes" : ": no");
-        break;
-    case MESSAGE_HEARTBEAT:
-        say(": not to be elected");
-        break;
-    case MESSAGE_EXECUTED:
-        say(" batch %" PRIu64 " of %u", m->batch.number, m->batch.origin);
-        return; /* its entry are the replies */
-    default:
-        break;
-    }
-    for (size_t i = 0; i < m->entries.len; i++)
-        say_entry(&m->entries.ptr[i]);
-}
-
-static bool has_ballot(const struct message *m)
-{
-    return m->kind == MESSAGE_PREPARE || m->kind == MESSAGE_PROMISE || m->kind == MESSAGE_ACCEPT ||
-           m->kind == MESSAGE_ACCEPTED || m->kind == MESSAGE_NACK || m->kind == MESSAGE_CHOSEN;
-}
-
-static void say_sent(const struct cluster *c, uint32_t node, const struct outgoing *out)
+/* What the cluster of the test makes of it. */
+static void say_way(const struct cluster *c, uint32_t node, const struct outgoing *out)
 {
     node_set lost = out->to & (c->cut[node] | (out->message.kind == MESSAGE_ACCEPT ? c->black_hole[node] : 0));
-    say("%u -> ", node);
-    say_nodes(out->to);
-    say(": %s", message_names[out->message.kind]);
-    if (has_ballot(&out->message))
-        say_ballot(out->message.ballot);
-    say_fields(&out->message);
     if (out->after > c->members[node].durable)
         say("; as soon as record %" PRIu64 " is durable", out->after);
     if (lost != 0) {
         say("; lost on the way to ");
         say_nodes(lost);
     }
-}
-
-static void say_record(uint32_t node, const struct log_record *r)
-{
-    say("%u writes record %" PRIu64 ": %s", node, r->lsn, record_names[r->kind]);
-    if (r->kind == RECORD_FLOOR)
-        say(" %" PRIu64, r->entry.slot);
-    else if (r->kind == RECORD_CHOSEN)
-        say(" slots [%" PRIu64 ", %" PRIu64 ")", r->entry.slot, r->to);
-    else
-        say_ballot(r->entry.ballot);
-    if (r->kind == RECORD_ACCEPTED || r->kind == RECORD_LEARNED)
-        say_entry(&r->entry);
-}
-
-static void say_leader(uint32_t node, const struct leadership *l)
-{
-    if (l->leader == 0) {
-        say("%u knows of no leader", node);
-        return;
-    }
-    say("%u knows that %u leads, at", node, l->leader);
-    say_ballot(l->ballot);
-}
-
-static void say_effect(const struct cluster *c, uint32_t node, const struct effect *e)
-{
-    static const char *const outcomes[] = {"executed", "sent to the leader", "busy", "of unknown outcome"};
-    switch (e->tag) {
-    case EFFECT_SEND:
-        say_sent(c, node, &e->val.send);
-        break;
-    case EFFECT_APPEND:
-        say_record(node, &e->val.append);
-        break;
-    case EFFECT_REPLY:
-        say("%u tells its client: %s", node, outcomes[e->val.reply.outcome]);
-        break;
-    case EFFECT_LEADER:
-        say_leader(node, &e->val.leader);
-        break;
-    default:
-        fail_msg("node %u: effect %u is in no story", node, e->tag);
-    }
-    say("\n");
 }
 
 static bool may_be_repeated(const struct effect *e)
@@ -212,7 +73,10 @@ static bool take_back_repeated(size_t at, size_t line)
 
 static void tell(const struct cluster *c, uint32_t node, const struct effect *e)
 {
-    if (e->tag == EFFECT_READ || (e->tag == EFFECT_SEND && !is_told(&e->val.send.message)))
+    char text[DECISION_TEXT_MAX];
+    const size_t length = decision_write(e, text);
+    assert_true(e->tag != EFFECT_DIVERGED && e->tag != EFFECT_DAMAGED); /* they are in no story */
+    if (length == 0)
         return;
     size_t at = story_length;
     if (c->now == told_at)
@@ -220,7 +84,10 @@ static void tell(const struct cluster *c, uint32_t node, const struct effect *e)
     else
         say("%9.3f s  ", (double)(c->now - SECOND_US) / (double)SECOND_US);
     size_t line = story_length;
-    say_effect(c, node, e);
+    say("%u %.*s", node, (int)length, text);
+    if (e->tag == EFFECT_SEND)
+        say_way(c, node, &e->val.send);
+    say("\n");
     if (may_be_repeated(e) && take_back_repeated(at, line))
         return;
     told_at = c->now;
