@@ -280,7 +280,7 @@ void ports_control_fail(struct ports *p, uint64_t code)
 
 uint64_t ports_control_command(struct ports *p) { return p->command; }
 
-/* Mostly a sound batch; else any bytes. */
+/* Mostly a sound batch; sometimes any bytes. */
 static void submit(struct input *in)
 {
     uint8_t how = input_byte(in);

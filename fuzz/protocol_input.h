@@ -182,7 +182,7 @@ static inline struct node_config input_config(struct input *in)
 static inline struct node_config input_config_of_role(struct input *in)
 {
     struct node_config config = input_config(in);
-    uint8_t role = input_byte(in) & 3; /* 1: a proposer, 2: an acceptor, 3: a learner; else all in one */
+    uint8_t role = input_byte(in) & 3; /* 1: a proposer, 2: an acceptor, 3: a learner; others: all in one */
     if (role != 0) {
         config.proposers &= role == 1 ? 0xe : 0x6;
         config.acceptors &= role == 2 ? 0xe : 0x6;

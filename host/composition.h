@@ -4,7 +4,7 @@
 
 #include "io/config.h"
 
-/* The folder of the composed nodes: $SYNOD_NODES, else ../nodes beside the folder of the running executable. */
+/* The folder of the composed nodes: $SYNOD_NODES, or ../nodes beside the folder of the running executable. */
 void composition_folder(char *out, size_t size);
 
 /* The file of the composition for a node and a leader rule in that folder, as compositions/compose.sh names it. */

@@ -13,7 +13,7 @@ struct engine;
 
 struct engine_options {
     uint64_t turn_timeout; /* microseconds: the shortest that a node will have; an epoch lasts a quarter of it at most */
-    /* Where compiled code is kept. NULL: $XDG_CACHE_HOME/synod/compiled, else $HOME/.cache/synod/compiled. */
+    /* Where compiled code is kept. NULL: $XDG_CACHE_HOME/synod/compiled, or $HOME/.cache/synod/compiled. */
     const char *cache_folder;
     /* Something an operator may want to know, such as a cache that cannot be used. NULL: not wanted. Any thread. */
     void (*on_notice)(void *context, const char *text);

@@ -6,7 +6,7 @@
  * groups.
  *
  * A dedicated thread with a condition variable, and not uv_queue_work: the pool's threads are shared with whatever else
- * blocks, and a group must never wait behind a name lookup. */
+ * blocks, and a group must never wait for a name lookup. */
 #include "host/journal.h"
 
 #include "core/base/memory.h"

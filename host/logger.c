@@ -123,7 +123,7 @@ static void write_json(struct log_line *l, const struct timespec *at)
     json_t *object = json_pack("{s:s, s:s, s:I, s:s, s:o}", "time", time, "level", level_names[l->level], "node",
                                (json_int_t)l->node, "part", l->part, "message", json_text(l->text));
     char *text = object != NULL ? json_dumps(object, JSON_COMPACT) : NULL;
-    if (text != NULL) { /* else there is no memory for it */
+    if (text != NULL) { /* otherwise there is no memory for it */
         len = strlen(text);
         text[len] = '\n'; /* over the terminating zero: exactly one line to write */
         write_line(text, len + 1);

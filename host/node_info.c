@@ -5,7 +5,7 @@
 
 typedef unsigned long long number;
 
-/* Puts formatted text behind the first `*len` bytes, as far as there is room. */
+/* Puts formatted text after the first `*len` bytes, as far as there is room. */
 static void add(char *out, size_t size, size_t *len, const char *format, ...) __attribute__((format(printf, 4, 5)));
 
 static void add(char *out, size_t size, size_t *len, const char *format, ...)

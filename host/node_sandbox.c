@@ -65,7 +65,7 @@ struct sandbox {
 
 /* ---- addresses ---- */
 
-/* Up to ADDRESSES_MAX addresses of a host into `out`. Waits for name servers, unless it shall be numeric. */
+/* Up to ADDRESSES_MAX addresses of a host into `out`. Waits for name servers, unless it has to be numeric. */
 static size_t look_up(const char *host, bool numeric, struct address *out)
 {
     const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = numeric ? AI_NUMERICHOST : 0};

@@ -17,7 +17,7 @@
  *      those that have left were released by P2, and name the old incarnation.
  *   2. Completions of the journal carry no life: what the loop learns is one number, the highest durable lsn. So the next
  *      life begins only when the journal has settled: no write is in flight, and none is waiting. What the dead turn had
- *      appended was not submitted and is dropped, so lsns go on behind the last record that is durable; that one is part of
+ *      appended was not submitted and is dropped, so lsns go on after the last record that is durable; that one is part of
  *      what the next life recovers. It numbers its first record by what it has recovered, and journal and node agree again.
  *   3. To drop and to keep are both sound: no promise or vote had left before its record was durable, so to all others the
  *      life died as a process dies that is killed between two writes.

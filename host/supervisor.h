@@ -32,7 +32,7 @@ struct supervisor_options {
     void *host;
     const struct config *config;
     uint32_t node;
-    bool sandboxed;     /* lives are components. Else there is one life only: native code, whose trap ends the process */
+    bool sandboxed; /* lives are components. Otherwise there is one life only: native code, whose trap ends the process */
     uint64_t served_ms; /* after so much service a life has no more time for a turn than usual; 0: half a minute */
     struct node_ports *ports;
     struct watch *watch;

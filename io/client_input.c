@@ -43,8 +43,8 @@ static void too_long(struct client_connection *c, const char *what)
 }
 
 /* True when the client speaks HTTP: a web page can make a browser (or a service that fetches for others) send commands
- * inside a request to a web server. The first line gives it away, whatever the method; or else the header that every request
- * has. */
+ * inside a request to a web server. The first line gives it away, whatever the method; otherwise the header that every
+ * request has. */
 static bool is_http(const struct resp_request *request, bool is_inline)
 {
     const struct bytes *words = request->args;

@@ -70,7 +70,7 @@ bool data_folder_renew(struct data_folder *folder, struct problem *problem);
 const char *data_folder_notice(const struct data_folder *folder);
 
 /* For a node that opens its data folder from inside the sandbox, where there are no locks. Locks a formatted folder as
- * data_folder_open does, compares its governed settings (unless NULL), and leaves all else to the node. Returns a lock for
+ * data_folder_open does, compares its governed settings (unless NULL), and leaves the rest to the node. Returns a lock for
  * disk_unlock, and `*notice` as data_folder_notice; -1: a problem. */
 int data_folder_lock(struct disk *disk, const char *path, uint32_t node, const char *governed, const char **notice,
                      struct problem *problem);

@@ -21,7 +21,7 @@ struct inbox {
 /* Adds a copy of a body of `len` bytes. */
 void inbox_add(struct inbox *in, uint32_t sender, const uint64_t *body, uint32_t len);
 
-/* Adds what the first frame of a node's later life implies: its earlier life leads no more. As a message this is a heartbeat
+/* Adds what the first frame of a node's later life implies: its earlier life does not lead. As a message this is a heartbeat
  * that resigns. So a leader that is restarted at once is also replaced at once, without waiting for suspect_timeout. Safety
  * does not depend on it (P15). */
 void inbox_add_rebirth(struct inbox *in, uint32_t sender);

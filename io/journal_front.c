@@ -31,7 +31,8 @@ struct journal_front {
     bool failed, spare_told;
     struct problem failure;
     struct shortage shortage;
-    uint64_t recover_next, recover_end; /* lsns for journal_front_recover of `durability: memory`; else the store knows */
+    uint64_t recover_next,
+        recover_end; /* lsns for journal_front_recover of `durability: memory`; otherwise the store knows */
     uint64_t memory_groups, memory_records;
     struct journal_result read;
 };
@@ -297,7 +298,7 @@ struct journal_store_statistics journal_front_statistics(const struct journal_fr
 
 /* ---- Reading back ---- */
 
-/* Adds what the groups have from lsn `*from` on, and moves that behind it. */
+/* Adds what the groups have from lsn `*from` on, and moves `*from` after it. */
 static bool take_kept(struct journal_front *f, uint64_t *from, uint64_t bytes_max, struct problem *problem)
 {
     struct journal_result *r = &f->read;

@@ -52,7 +52,7 @@ struct journal_store_options {
     /* Bounds of its own making; 0: the standard ones. */
     uint32_t index_bytes;   /* of a segment for which there is one index entry (256 KiB) */
     uint32_t recover_bytes; /* of a chunk of journal_store_recover, about (1 MiB) */
-    uint32_t scan_bytes;    /* of what is looked at a time behind the last sound group (64 pages) */
+    uint32_t scan_bytes;    /* of what is looked at a time after the last sound group (64 pages) */
 };
 
 /* Opens the journal in the folder (makes one where it has not begun), cuts a torn tail, writes the last valid group again
@@ -103,8 +103,8 @@ struct journal_written {
 
 /* Seals the group, whose first lsn is the one after the last (a mark, when it holds no record), writes it at the end and
  * syncs it; where it does not fit, into a new segment. The caller keeps the group. False: where the problem is that there is
- * no room, nothing has happened, and the same group may be given again; else the disk failed (EXIT_SYNC_FAILED), which is
- * final (P14): every later call fails as well. */
+ * no room, nothing has happened, and the same group may be given again; otherwise the disk failed (EXIT_SYNC_FAILED), which
+ * is final (P14): every later call fails as well. */
 bool journal_store_group(struct journal_store *s, struct journal_group *g, struct journal_written *written,
                          struct problem *problem);
 
@@ -137,11 +137,11 @@ struct journal_result {
 /* Empties it, and keeps the memory. */
 void journal_result_clear(struct journal_result *r);
 void journal_result_add(struct journal_result *r, const struct packet *record);
-/* Adds records of a group from lsn `*from` on, until there are `bytes_max` bytes (one record at least); moves `*from` behind
+/* Adds records of a group from lsn `*from` on, until there are `bytes_max` bytes (one record at least); moves `*from` after
  * them. */
 void journal_result_take(struct journal_result *r, const struct journal_group *g, uint64_t *from, uint64_t bytes_max);
 /* Adds records from lsn `*from` on, about `bytes_max` bytes and one at least, none past the end or before the oldest one;
- * moves `*from` behind them. False: they cannot be read any more, or are damaged (EXIT_DATA). */
+ * moves `*from` after them. False: they cannot be read any more, or are damaged (EXIT_DATA). */
 bool journal_store_collect(struct journal_store *s, struct journal_result *r, uint64_t *from, uint64_t bytes_max,
                            struct problem *problem);
 /* What was gathered; valid until the result is cleared or freed. */

@@ -10,7 +10,7 @@
  * Each calls only files that come later here. Below them are journal_spare.c and journal_file.c, above them is
  * journal_front.c.
  *
- * With a thread that writes (host/journal.c), `writer` is that thread's, and all else the loop's. */
+ * With a thread that writes (host/journal.c), `writer` is that thread's, and the rest the loop's. */
 #ifndef SYNOD_IO_JOURNAL_STORE_INTERNAL_H
 #define SYNOD_IO_JOURNAL_STORE_INTERNAL_H
 

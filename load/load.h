@@ -5,7 +5,7 @@
  *   -MOVED                    not executed: sent again to the node it names; counted as moved
  *   -CLUSTERDOWN, -BUSY, ...  not executed: sent again after a pause; counted as retried
  *   -UNKNOWN, connection lost after it was sent, no answer in request_timeout_ms
- *                             may have been executed: with `resend` sent again and counted as retried, else given up
+ *                             may have been executed: with `resend` sent again and counted as retried, otherwise given up
  *                             and counted as unknown
  *   any other error           final: counted as an error
  * A request's latency runs from when it was first sent (mode oneshot: from when its connection was begun). */

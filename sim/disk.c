@@ -130,7 +130,7 @@ static int write_fault(struct disk_sim *d, const struct file *file, uint64_t end
     return 0;
 }
 
-/* Where a write lands: somewhere behind its place, or well before it. Not a second time, and not on what lies just before
+/* Where a write lands: somewhere after its place, or well before it. Not a second time, and not on what lies just before
  * its place: several groups at the end of a journal would be gone at once, which could not be noticed, and the world could
  * not tell such a loss from one that has another cause. */
 static uint64_t misdirect(struct disk_sim *d, const struct file *file, uint64_t offset, uint64_t len)

@@ -4,7 +4,7 @@
  *   settle       The calls have had their time. What a later sync covers is durable: writes by a sync of their file, names
  *                by a sync of their folder. The rest stays where it is, in the cache.
  *   power loss   The process had got to some call. Whatever came after that has never happened; syncs before it were over,
- *                and what they cover is durable; of all else any part may be: without faults, the writes and names up to
+ *                and what they cover is durable; of the rest any part may be: without faults, the writes and names up to
  *                some point. Then what is durable is all there is.
  *   failed sync  The cache takes what it could not write for written (Rebello et al. 2020, "Can applications recover from
  *                fsync failures?"): it is still seen, no later sync writes it, and it is gone when power goes. Not so for
@@ -330,7 +330,7 @@ static void drop_sectors(struct files *f, const struct call *call)
         sector_drop(&f->sectors, f->pending.sectors[call->at + i]);
 }
 
-/* Keeps a call that is pending still, behind those kept before. */
+/* Keeps a call that is pending still, after those kept before. */
 static void keep_call(struct pending *p, const struct call *call, size_t *kept, size_t *sectors, size_t *changes)
 {
     struct call *to = &p->ptr[(*kept)++];
@@ -480,7 +480,7 @@ static bool matters(const struct files *f, const struct call *call)
 }
 
 /* Which sectors of a lost write survive. Pages are written back in any order when writes are reordered, and a page whole
- * unless writes are torn; else a torn write ends somewhere. */
+ * unless writes are torn; then a torn write ends somewhere. */
 struct remains {
     bool reordered, torn;
     bool page;    /* the page at hand survives */

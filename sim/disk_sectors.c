@@ -110,7 +110,7 @@ void content_cut(struct sectors *s, struct content *c, uint64_t bytes)
         sector_drop(s, c->sectors[--c->count]);
     if (bytes < c->bytes)
         c->bytes = bytes;
-    if (tail > 0 && count == c->count) /* what lies behind the end reads as zeros, should it grow again */
+    if (tail > 0 && count == c->count) /* what lies after the end reads as zeros, should it grow again */
         content_put(s, c, count - 1, content_altered(s, c, count - 1, tail, NULL, SECTOR_BYTES - tail));
 }
 

@@ -379,7 +379,7 @@ static void submit(struct machine *m)
     s->flight = written ? FLIGHT_WRITTEN : m->problem.no_room ? FLIGHT_NO_ROOM : FLIGHT_FAILED;
     if (s->flight == FLIGHT_NO_ROOM) {
         journal_front_written(s->front, s->group, &m->problem, w->now);
-        /* Somebody makes room at some time, and the journal sees it when it looks for it the next time. */
+        /* An operator makes room at some time, and the journal sees it when it looks for it the next time. */
         const uint64_t room_at = w->now + dice_range(&m->dice, ROOM_MIN_US, ROOM_MAX_US);
         const uint64_t retry_at = journal_front_retry_at(s->front);
         s->flying_until = room_at > retry_at ? room_at : retry_at;

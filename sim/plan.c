@@ -387,7 +387,7 @@ static void draw_network(struct plan *p, struct dice *d)
         .latency_us = dice_range(d, 20, 200),
         .latency_spread_us = plan_rate(d, 20, 5000),
     };
-    /* Sometimes as small as all else allows. */
+    /* Sometimes as small as the other settings allow. */
     const struct config c = settings_of(p, &p->config);
     uint64_t frame = config_frame_bytes_min(&c), least = UINT64_C(256) << 10;
     p->frame_bytes_max = (uint32_t)(frame > least ? frame : least);

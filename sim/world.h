@@ -109,7 +109,7 @@ void world_garbage(struct world *w, struct machine *m);
 
 /* Absurd messages for a node, in the name of another. */
 bool world_hostile(struct world *w, struct machine *to);
-/* Somebody greets a node in the name of another. */
+/* A node is greeted in the name of another. */
 bool world_hostile_greeting(struct world *w, struct machine *to);
 
 /* --- sim/strikes.c --- */

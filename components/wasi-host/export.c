@@ -1,7 +1,7 @@
 /* What Synod's own host gives a node in the sandbox (settings, a log, a way to stop), out of WASI alone, so that any WASI
  * host can run the node. Everything is in the first folder that the host opens for it:
  *
- *   node.settings   what `synod config export` wrote; another name is the first command-line argument, or else the
+ *   node.settings   what `synod config export` wrote; another name is the first command-line argument, otherwise the
  *                   environment's SYNOD_SETTINGS
  *   stop            in the same folder as the settings: as soon as there is a file of that name (looked for twice a second
  *                   at most), the node ends in good order, with its data folder given back. The file stays; it is to be

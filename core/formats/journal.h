@@ -54,7 +54,7 @@
  *     at all, or marks) and is too small for the next group is replaced by a larger one of the same name, which continues
  *     where the replaced one did.
  *  J9. A segment opens with the latest record of each *sticky* kind (RECORD_PACKET_STICKY and above) from before it, with
- *     its own lsn. Hence older segments can be removed without losing them.
+ *     its own lsn. So older segments can be removed without losing them.
  * J10. What recovery reads may be page cache that a failed sync left behind. So the last valid group is written once more
  *     and synced before anything that was read counts as durable. */
 #ifndef SYNOD_CORE_FORMATS_JOURNAL_H

@@ -4,7 +4,7 @@
 #include "core/base/cursor.h"
 
 /* The packet kind of each record kind. Two kinds are sticky, because they must be found when older segments are gone: what
- * an acceptor promised, and where its votes begin. All else is below the floor by then, or is repeated for its slot. */
+ * an acceptor promised, and where its votes begin. The rest is below the floor by then, or is repeated for its slot. */
 static const uint8_t packet_kinds[RECORD_KINDS] = {
     [RECORD_PROMISED] = RECORD_PACKET_STICKY + RECORD_PROMISED,
     [RECORD_ACCEPTED] = RECORD_ACCEPTED,

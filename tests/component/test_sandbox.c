@@ -1,5 +1,5 @@
 /* host/node_sandbox.c: a component that is allowed little tries to do more, with real files and sockets. What it may do
- * works; all else is refused, and sockets with a word. The argument is the folder with sandbox-guest.wasm. */
+ * works; the rest is refused, and sockets with a word. The argument is the folder with sandbox-guest.wasm. */
 #include "tests/component/life_fixture.h"
 
 #include <arpa/inet.h>

@@ -128,7 +128,7 @@ static void in_thread(void *(*run)(void *), int fd)
     pthread_detach(thread);
 }
 
-/* Everybody on one port. */
+/* All on one port. */
 static int start_servers(void **state)
 {
     int fds[3] = {-1, -1, -1};

@@ -53,7 +53,7 @@ static void a_vote_raises_the_promise(void **state)
     acceptor_free(a);
 }
 
-/* P2: a promise without a record would be forgotten at a crash, though someone may have been told of it. */
+/* P2: a promise without a record would be forgotten at a crash, though a proposer may have been told of it. */
 static void without_a_new_vote_nothing_is_promised(void **state)
 {
     struct acceptor *a = fresh();

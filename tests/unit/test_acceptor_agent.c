@@ -151,7 +151,7 @@ static void every_promise_of_a_step_has_its_own_votes(void **state)
     assert_true(payload_is(&second->entries.ptr[0].value, "two"));
 }
 
-/* One who asks again and again in one step gets no more than all who may ask together. */
+/* A node that asks again and again in one step gets no more than all who may ask together. */
 static void a_step_tells_so_many_votes_at_most(void **state)
 {
     enum { ASKED = 1000, TEXT = 100 };
@@ -218,7 +218,7 @@ static void a_leader_that_is_heard_is_not_lost(void **state)
     struct step_result r = beat(ballot_of(3, 9), MESSAGE_LEADING, 1, 1000000);
     assert_int_equal(sent(&r, MESSAGE_ALIVE)->to, node_set_of(9));
     assert_false(says_lost(8, 1000000));
-    assert_true(says_lost(9, 1000000)); /* it leads no more itself, or it would not ask */
+    assert_true(says_lost(9, 1000000)); /* it does not lead itself, or it would not ask */
     assert_false(says_lost(8, 1399999));
     assert_true(says_lost(8, 1400000));
 }

@@ -177,7 +177,7 @@ static void test_gone_clients_that_are_not_read_are_dropped(void **state)
     node_stop(n);
 }
 
-/* Who sends no more may wait for replies all the same, and gets them. */
+/* A client that has ended its sending may wait for replies all the same, and gets them. */
 static void test_half_closed_clients_are_answered(void **state)
 {
     (void)state;
@@ -482,8 +482,8 @@ static void test_one_that_takes_nothing_for_long_is_closed(void **state)
     node_stop(n);
 }
 
-/* Who has been answered with little once does not wait among those that ask for much, though they ask with the same
- * command. */
+/* A client that has been answered with little once does not wait among those that ask for much, though they ask with the
+ * same command. */
 static void test_ones_own_replies_tell_more_than_others(void **state)
 {
     (void)state;

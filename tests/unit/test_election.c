@@ -179,7 +179,7 @@ static void a_leader_that_was_late_goes_on(void **state)
     assert_int_equal(state_now(), PROPOSER_FOLLOWING);
 }
 
-/* Someone prepared a higher ballot and died; this node heard of it. Who leads at the lower one leads all the same. */
+/* A proposer prepared a higher ballot and died; this node heard of it. One that leads at the lower ballot is a leader. */
 static void a_leader_below_a_ballot_heard_of_is_taken_when_there_is_no_other(void **state)
 {
     (void)state;

@@ -124,7 +124,7 @@ static void model_settle(struct model *m, bool perfect)
     for (uint64_t number = 1; number <= f->sent && perfect; number++)
         for (uint32_t id = 1; id <= NODES; id++)
             assert_int_equal(m->sent[number].times[id], node_set_has(m->sent[number].to, id));
-    for (uint32_t id = 1; id <= NODES; id++) { /* everybody reaches everybody */
+    for (uint32_t id = 1; id <= NODES; id++) { /* each node reaches each other one */
         uint64_t number = send_sized(f, id, UINT64_MAX, 1);
         m->sent[number] = (struct sent){.at = f->now, .to = ~node_set_of(id), .from = id, .life = m->life[id]};
     }
