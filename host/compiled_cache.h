@@ -21,8 +21,8 @@ uint8_t *compiled_cache_get(int folder, const uint8_t key[COMPILED_KEY_SIZE], si
 /* Stores it, whole or not at all. False: errno says why. */
 bool compiled_cache_put(int folder, const uint8_t key[COMPILED_KEY_SIZE], const uint8_t *bytes, size_t len);
 
-/* Keeps other processes that ask for it waiting, until the returned file is closed; -1: it cannot be had, which costs time
- * alone. */
+/* Makes other processes that ask for it wait until the returned file is closed. -1: it cannot be had, which costs no more
+ * than time. */
 int compiled_cache_lock(int folder);
 
 #endif

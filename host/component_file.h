@@ -8,9 +8,9 @@
 #include "io/problem.h"
 
 /* Checks that a state machine in the composed node of `file` gets nothing from outside: the component that exports
- * synod:paxos/state-machine imports no more than the names of types. A node may import a clock for its network; of the
- * node's imports it would be unknown which part they are for. False: names the import (EXIT_BAD_INPUT). A file that is no
- * component is left to Wasmtime, which refuses it. */
+ * synod:paxos/state-machine imports no more than the names of types. The node's own imports cannot tell that: a node
+ * may import a clock for its network, and imports do not say which part they are for. False: names the import
+ * (EXIT_BAD_INPUT). A file that is no component is left to Wasmtime, which refuses it. */
 bool component_file_check(const char *file, struct problem *problem);
 
 /* The same for bytes that are in memory. */

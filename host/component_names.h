@@ -11,8 +11,8 @@
 enum { COMPONENT_NAME_MAX = 256 }; /* bytes of a name that are given at the most */
 
 /* Calls `visit` for each import or export of the component itself, in its order; not for those of components in it.
- * Characters that would steer a terminal are '?'. NULL: all is read. Otherwise what is wrong with the bytes, in a few words;
- * `visit` has been called for what came before. The bytes may be any. */
+ * Characters that would steer a terminal become '?'. Any bytes may be given. Returns NULL when all was read. Otherwise it
+ * returns what is wrong with the bytes, in a few words, and has called `visit` for what came before. */
 const char *component_names_read(const uint8_t *bytes, size_t len, enum component_side side,
                                  void (*visit)(void *context, const char *name), void *context);
 

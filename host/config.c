@@ -609,8 +609,8 @@ static bool check_settings(struct loader *l)
 
 static uint64_t smaller(uint64_t a, uint64_t b) { return a < b ? a : b; }
 
-/* What lives in a component's memory must fit it. limits.replies_bytes decides about commands and must be the same on all
- * nodes, so memory_bytes_max has to be, where it is so small that it lowers that. */
+/* What is kept in a component's memory must fit there. limits.replies_bytes decides about commands, so it must be the same
+ * on all nodes. Where memory_bytes_max is so small that it lowers that limit, it must be the same, too. */
 static void complete_memory(struct loader *l)
 {
     struct node_config *n = &l->config->node_config;

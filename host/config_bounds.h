@@ -13,9 +13,9 @@ enum {
     CONFIG_VALUE_BYTES_MAX = 4096,
 };
 
-/* Refuses what is nested deeper, has longer names or values, or stands for other parts of the file (`&` and `*`), which no
- * key needs and a small file becomes large by. The time that this takes is proportional to `len`. Text that is not YAML
- * passes as far as it is: the next reader says so. */
+/* Refuses what is nested deeper, has longer names or values, or stands for other parts of the file (`&` and `*`): no key
+ * needs those, and they make a small file large. The time that this takes is proportional to `len`. Text that is not YAML
+ * passes: the next reader says so. */
 bool config_bounds_check(const char *file, const char *text, size_t len, struct problem *problem);
 
 #endif

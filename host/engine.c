@@ -1,10 +1,10 @@
 /* The engine: compiles components once, keeps them, and counts epochs.
  *
  * A turn that runs too long is ended by Wasmtime's epoch interruption: compiled code compares the engine's epoch with its
- * store's deadline at every loop and call, and one thread counts the epoch up. At each new epoch a guest that computes is
- * looked at (host/node_wasm.c). The thread wakes four times in the shortest turn timeout, and every 250 ms at least, whether
- * or not anything runs: with the default of one second that is four times a second for a whole process, less work than
- * saying at each turn that one began and ended. */
+ * store's deadline at every loop and call, and one thread counts the epoch up. At each new epoch the host looks at a guest
+ * that computes (host/node_deadline.c). The thread wakes four times in the shortest turn timeout, and every 250 ms at least,
+ * whether or not anything runs. With the default of one second that is four times a second for a whole process. To note the
+ * beginning and end of each turn would be more work. */
 #include "host/engine.h"
 
 #include <errno.h>
@@ -210,7 +210,7 @@ static bool read_component(const char *file, uint8_t **bytes, size_t *len, struc
     return problem_set(problem, EXIT_BAD_INPUT, "component %s: it cannot be read as a whole", file);
 }
 
-/* A core module and a component begin alike; say which it is, since the one is easily taken for the other. */
+/* A core module and a component begin alike. The error says which it is, because one is easily taken for the other. */
 static bool looks_like_component(const char *file, const uint8_t *bytes, size_t len, struct problem *problem)
 {
     static const uint8_t magic[4] = {0, 'a', 's', 'm'};

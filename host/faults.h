@@ -1,5 +1,5 @@
-/* Faults on demand, for tests and `synod-lab restarts`: DEBUG FAULT at a client port orders one, and the part it is for, if
- * it is one that asks (wit/faults.wit, components/faults/faults.c), breaks at its next call. */
+/* Faults on demand, for tests and `synod-lab restarts`. DEBUG FAULT at a client port orders one. The part that it is for
+ * breaks at its next call, if it is a part that asks (wit/faults.wit, components/faults/faults.c). */
 #ifndef SYNOD_HOST_FAULTS_H
 #define SYNOD_HOST_FAULTS_H
 

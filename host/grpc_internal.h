@@ -72,7 +72,7 @@ struct grpc_call {
     int32_t id;
     bool is_post, is_grpc;
     bool ended;    /* the other end has said all */
-    bool answered; /* what else it says is of no interest */
+    bool answered; /* the rest of what it says is ignored */
     char path[64];
     enum grpc_method { METHOD_UNKNOWN, METHOD_DELIVER, METHOD_STATUS } method;
     /* The message that is being received. */
@@ -81,7 +81,7 @@ struct grpc_call {
     uint8_t *message;
     size_t message_len, message_got, message_capacity;
     uint64_t messages;
-    size_t unconsumed; /* bytes whose sender is not told yet that it may send others */
+    size_t unconsumed; /* bytes that its sender may not replace by others yet */
     /* Deliver */
     bool admitted;
     struct frame_origin origin;
@@ -98,7 +98,7 @@ struct grpc_service {
     char from[80];
     struct grpc_call *calls;
     size_t unconsumed; /* of calls that are over */
-    /* It has something to say without having been spoken to. */
+    /* Called when it has something to say, though nothing has come in. */
     void (*on_output)(struct grpc_service *s);
 };
 

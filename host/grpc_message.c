@@ -59,7 +59,7 @@ static uint64_t frame_checksum(const struct frame_origin *origin, const void *bo
 
 /* ---- out ---- */
 
-/* Takes all that is packed, but for the body, of which it needs only to know where it was. */
+/* Takes all that is packed except the body; of that it notes only the place. */
 struct head_writer {
     ProtobufCBuffer base;
     struct grpc_head *head;

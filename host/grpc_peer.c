@@ -1,6 +1,6 @@
 /* Connections that this node makes, one to each other node (io/dialer.h), each with one call of Deliver, which goes on as
- * long as the connection. A frame waits in the connection's queue until HTTP/2's windows let it go; it is written from the
- * caller's memory if that is at once, and copied, once for all peers, if not. */
+ * long as the connection. A frame waits in the connection's queue until HTTP/2's windows let it go. If they do at once, it
+ * is written from the caller's memory; otherwise it is copied, once for all peers. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -6,11 +6,10 @@
  *   error     HEADERS :status 200, grpc-status, grpc-message; RST_STREAM NO_ERROR if the request goes on
  *   no gRPC   HEADERS :status 405 or 415
  *
- *   1. Whatever is wrong with a call is one log line and the end of that call; what is wrong with HTTP/2 ends the
- *      connection.
- *   2. A message longer than what its sender may say is refused before it is received: a stranger cannot have memory filled.
- *   3. Bytes are consumed, in the sense of HTTP/2's flow control, as they arrive; but while the inbox is full they wait for
- *      the next network_receive, and the sender stops when its window is used up. */
+ *   1. An error in a call is one log line and the end of that call. An error in HTTP/2 ends the connection.
+ *   2. A message longer than its sender may send is refused before it is received: strangers cannot fill the memory.
+ *   3. Bytes are consumed, in the sense of HTTP/2's flow control, as they arrive. While the inbox is full they are consumed at
+ *      the next network_receive, so the sender stops when its window is used up. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -415,8 +414,8 @@ static int on_stream_close(nghttp2_session *h2, int32_t stream, uint32_t code, v
     return 0;
 }
 
-/* A call that was answered before its end: the other end is told not to go on. And nghttp2 ends a connection by itself when
- * what it hears is no HTTP/2. */
+/* Tells the other end of a call that was answered before its end not to go on. nghttp2 ends a connection by itself when what
+ * it hears is no HTTP/2. */
 static int on_frame_sent(nghttp2_session *h2, const nghttp2_frame *frame, void *context)
 {
     struct grpc_session *s = context;

@@ -1,6 +1,6 @@
 /* What a process must be able to get from the system before it runs nodes; its descriptors are in host/descriptors.h.
- * Libraries that find no thread or address space end the process without a word of ours; so it is tried before, and refused
- * with one line. */
+ * Libraries that find no thread or address space end the process, and the log does not say why. So the process tries to get
+ * them before, and refuses to start, with one line, when it cannot. */
 #ifndef SYNOD_HOST_LIMITS_H
 #define SYNOD_HOST_LIMITS_H
 

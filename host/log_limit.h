@@ -4,7 +4,7 @@
  * (addresses, ports, slots, counts) counts for nothing. Of each kind LOG_LIMIT_LINES are let through in a window of time;
  * the others are counted, and told of in one line when the window ends. The first window lasts a second. While a flood goes
  * on each window is twice as long as the one before, up to a minute. There is room for so many kinds; when all are in use,
- * further ones share a window. Lines of level debug are not limited: only who wants them all asks for them. */
+ * further ones share a window. Lines of level debug are not limited: an operator who asks for them wants them all. */
 #ifndef SYNOD_HOST_LOG_LIMIT_H
 #define SYNOD_HOST_LOG_LIMIT_H
 

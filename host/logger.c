@@ -63,7 +63,7 @@ static const char *const level_colours[] = {"\033[31m", "\033[33m", "", "\033[2m
 
 /* ---- Writing ---- */
 
-/* All of it, unless standard error is gone: there is nowhere left to say so. */
+/* Writes all of it, unless standard error is gone: then there is no place to say so. */
 static void write_line(const char *line, size_t len)
 {
     for (size_t done = 0; done < len;) {

@@ -1,9 +1,8 @@
 /* How long a node's component may compute in one call.
  *
- * What is limited is the time that the thread spends on the processor. A guest that waits, be it for its sockets or for the
- * disk, is not cut off for that, and neither is one on a loaded machine. The epoch deadline (host/engine.h) comes at every
- * tick; then it is looked at how much has been computed since the call began, or since the guest last gave a sign of
- * life. */
+ * What is limited is the time that the thread spends on the processor. So a guest that waits for its sockets or for the disk
+ * is not cut off, and neither is one on a loaded machine. The epoch deadline (host/engine.h) comes at every tick. Then the
+ * host looks how much the guest has computed since the call began, or since its last sign of life. */
 #include <time.h>
 
 #include <wasmtime.h>

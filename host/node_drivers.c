@@ -31,8 +31,9 @@ static void say_ready(struct node_host *h)
                clients);
 }
 
-/* A runner asks what is wanted of it in every turn but those in which it recovers; and a loop in the sandbox asks once, too,
- * each time that it comes round (components/wasi-loop). That can be seen of any node, wherever its storage is. */
+/* Whether the life has recovered. A runner asks what is wanted of it in each turn, but not while it recovers. A loop in the
+ * sandbox asks once more each time that it comes round (components/wasi-loop). That can be seen of any node, wherever its
+ * storage is. */
 static bool has_recovered(struct node_host *h)
 {
     uint32_t asked = h->ports.asked;

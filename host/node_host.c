@@ -33,8 +33,7 @@
 
 /* ---- what happens to the node ---- */
 
-/* On the watch's thread. It does first what has to be done, and says so afterwards: whatever the node's thread is stuck in,
- * the log may be stuck in as well. */
+/* On the watch's thread. It acts first and logs afterwards: the log may be stuck in the same thing as the node's thread. */
 static void on_silence(void *context, unsigned times)
 {
     struct node_host *h = context;
@@ -281,8 +280,8 @@ static void run_node(struct node_host *h)
     }
 }
 
-/* After force or a failed sync, libuv and the journal may still use memory of this node: it is left to the process's end,
- * which follows. */
+/* After force or a failed sync, libuv and the journal may still use memory of this node. So it is not freed: the process
+ * ends soon. */
 static void release(struct node_host *h)
 {
     watch_stop(h->watch);

@@ -14,11 +14,11 @@
  * is made, and asks here first. Listening on such a socket is refused by 1.
  *
  * Names. Numeric addresses of the configuration are known at once. Host names are looked up here when they are needed for
- * the first time, and again when the guest wants to go to an address that is not known, because it has looked them up itself
- * by then, and a name may stand for another machine today; at most once a second, on a thread that may wait. A name that is
- * not found keeps the addresses it had. The guest may look up names only if the configuration has any. (WASI cannot say:
- * only these names. What a guest asks a name server gets out of the sandbox; with numeric addresses throughout, nothing
- * does.)
+ * the first time. They are looked up again when the guest wants to go to an address that is not known: the guest has looked
+ * the name up itself by then, and the name may stand for another machine today. That happens at most once a second, on a
+ * thread that may wait. A name that is not found keeps the addresses it had. The guest may look up names only if the
+ * configuration has any. (WASI cannot say: only these names. What a guest asks a name server leaves the sandbox; with
+ * numeric addresses throughout, nothing does.)
  *
  * What is refused is logged, the first hundred times. Files and names are refused by Wasmtime alone, without a word. */
 #include <arpa/inet.h>
@@ -53,7 +53,7 @@ struct site {
 
 /* Shared by the life and by the checks of its sockets, which may outlive it. */
 struct sandbox {
-    pthread_mutex_t waiting; /* held by the one check that may be looking names up: the others profit. Guards `looked_up` */
+    pthread_mutex_t waiting; /* held by the check that looks names up; the others use what it finds. Guards `looked_up` */
     time_t looked_up;        /* monotonic seconds; 0: never */
     pthread_mutex_t lock;    /* guards what follows */
     struct surroundings *surroundings; /* NULL: it is not wanted any more */

@@ -19,16 +19,16 @@
  *      life begins only when the journal has settled: no write is in flight, and none is waiting. What the dead turn had
  *      appended was not submitted and is dropped, so lsns go on after the last record that is durable; that one is part of
  *      what the next life recovers. It numbers its first record by what it has recovered, and journal and node agree again.
- *   3. To drop and to keep are both sound: no promise or vote had left before its record was durable, so to all others the
- *      life died as a process dies that is killed between two writes.
+ *   3. To drop such records is as sound as to keep them: no promise or vote left before its record was durable. To all other
+ *      nodes the life died like a process that is killed between two writes.
  *   4. Batches that it was given and has not answered are answered -UNKNOWN outcome before the next life begins, and their
  *      tokens with them: an answer to one of them would be ignored. Batches that it was not given wait for the next life.
  *   5. The two cannot be taken for one: the next incarnation is durable before the new life says its first word.
  *
  * A life that was ended because it computed (or was silent) for too long is followed by one that may do so for twice as
- * long, up to turn_timeout_max. For all that we know its turn was not endless but long: a command in the log, which every
- * life executes again, on a machine that is slow or has much else to do. So what is finite ends at some time. When a life
- * has recovered and served for a while, there is no more time than usual.
+ * long, up to turn_timeout_max. Its turn may have been long and not endless: a command in the log, which every life executes
+ * again, on a machine that is slow or busy. With more time, a turn that can end does end. When a life has recovered and
+ * served for a while, it has the usual time again.
  *
  * The spare is made when the node is ready and has had time for what was waiting: linked and instantiated, without a word to
  * it. Nothing in it is of the life before it. */

@@ -1,5 +1,5 @@
-/* Time is counted in looks, four to a timeout, and not read from a clock: when the whole process or machine was stopped for
- * a while, that is one look without a sign, and no alarm. */
+/* Time is counted in looks, four to a timeout, and not read from a clock. So when the whole process or machine was stopped
+ * for a while, that is one look without a sign, and no alarm. */
 #include "host/watch.h"
 
 #include <pthread.h>
