@@ -7,9 +7,9 @@
  *   no gRPC   HEADERS :status 405 or 415
  *
  *   1. An error in a call is one log line and the end of that call. An error in HTTP/2 ends the connection.
- *   2. A message longer than its sender may send is refused before it is received: strangers cannot fill the memory.
- *   3. Bytes are consumed, in the sense of HTTP/2's flow control, as they arrive. While the inbox is full they are consumed at
- *      the next network_receive, so the sender stops when its window is used up. */
+ *   2. A message longer than its sender may send is refused before it is received. So strangers cannot fill memory.
+ *   3. Bytes are consumed, in the sense of HTTP/2's flow control, as they arrive. While the inbox is full they are consumed
+ *      at the next network_receive, so the sender stops when its window is used up. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>

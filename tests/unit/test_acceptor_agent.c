@@ -250,7 +250,7 @@ static void a_heartbeat_is_answered_by_what_it_says_and_at_its_ballot(void **sta
     assert_int_equal(ballot_compare(sent(&r, MESSAGE_NACK)->message.ballot, ballot_of(5, 7)), 0);
 }
 
-/* Who was promised a ballot may be about to lead: the others give it a moment. */
+/* A proposer that was promised a ballot may be about to lead: the others give it a moment. */
 static void who_was_just_promised_a_ballot_is_not_disturbed(void **state)
 {
     (void)state;
@@ -363,7 +363,7 @@ static void learners_are_told_the_votes_they_ask_for(void **state)
     assert_int_equal(r.effects.len, 0);
 }
 
-/* However a message names rounds, enough are left above what is promised; and who is too far above hears what is. */
+/* However a message names rounds, enough are left above what is promised. A proposer that is too far above is told that. */
 static void a_round_that_jumps_is_refused(void **state)
 {
     (void)state;

@@ -102,7 +102,7 @@ static void who_differs_from_a_majority_stops(void **state)
     (void)state;
     execute(&a, 200);
     agreement_heard(&a, 2, 192, 7);
-    agreement_heard(&a, 3, 128, 7); /* at another slot: who differs there differs at all later ones */
+    agreement_heard(&a, 3, 128, 7); /* at another slot: a learner that differs there differs at all later ones */
     assert_int_equal(a.state, AGREEMENT_LOST);
     assert_int_equal(a.lost_at, 128);
 }

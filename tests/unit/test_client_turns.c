@@ -232,7 +232,7 @@ static void test_a_new_client_waits_for_nobody(void **state)
     node_stop(n);
 }
 
-/* Who may have gone is not served faster than replies of 16 KiB a millisecond are. */
+/* Clients that may have gone are not served faster than 16 KiB of replies a millisecond. */
 static void test_those_that_may_have_gone_take_little(void **state)
 {
     (void)state;
@@ -386,7 +386,7 @@ static void test_the_ports_own_replies_are_bounded(void **state)
     node_stop(n);
 }
 
-/* With all of client_bytes_all_max held for those that do not read, who reads is served, and some of the others are
+/* With all of client_bytes_all_max held for those that do not read, one that reads is served, and some of the others are
  * closed. */
 static void test_those_that_hold_most_are_closed(void **state)
 {

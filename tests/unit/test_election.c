@@ -449,7 +449,7 @@ static void who_cannot_lead_is_not_waited_for(void **state)
 
 /* --- absurd rounds and clocks --- */
 
-/* Whatever is said of rounds, and by whomever: what follows is an election at a round that acceptors can promise. */
+/* Whatever any node says of rounds, the election that follows is at a round that acceptors can promise. */
 static void rounds_do_not_jump(void **state)
 {
     (void)state;

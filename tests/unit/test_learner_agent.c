@@ -174,7 +174,7 @@ static void results_tell_what_a_slot_held(void **state)
     assert_int_equal(sent(&r, MESSAGE_EXECUTED)->message.flags, MESSAGE_FORGOTTEN);
 }
 
-/* One who asks again and again in one step gets about as much as is remembered, at most. */
+/* A node that asks again and again in one step gets about as much as is remembered, at most. */
 static void a_step_tells_so_many_results_at_most(void **state)
 {
     enum { ASKED = 1000, BYTES = 200 };
@@ -373,7 +373,7 @@ static struct step_result restart_with(uint32_t alpha)
     return start();
 }
 
-/* A journal is read with the windows of who wrote it: a smaller setting finds no less in it. */
+/* A journal is read with the windows of the life that wrote it: a smaller setting finds no less in it. */
 static void another_alpha_recovers_the_same(void **state)
 {
     static const uint32_t alphas[] = {16, 2, 8, 1, 16};
