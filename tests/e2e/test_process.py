@@ -4,6 +4,7 @@ serves, or ends in good order, or says in one line why it does not start; no sig
 import fcntl
 import json
 import os
+import re
 import resource
 import shutil
 import signal
@@ -108,6 +109,22 @@ def test_lines_are_there_when_the_reader_goes_on(make_cluster):
     lines = [json.loads(line) for line in text[PIPE_BYTES:].decode().splitlines()]
     messages = [line["message"] for line in lines]
     assert "ended with exit code 0" in messages and any(message.startswith("ready after") for message in messages)
+
+
+@pytest.mark.parametrize("level", ["debug", "info"])
+@pytest.mark.parametrize("native", [True, False], ids=["native", "wasm"])
+def test_decisions_can_be_read(make_cluster, native, level):
+    """The log of the node that comes to lead tells its election, in the words of tests/stories; at level debug only."""
+    cluster = make_cluster(native=native, choices={"log_level": level})
+    leader = cluster.up()
+    check_serves(cluster, 1)
+    cluster.stop()
+    messages = "\n".join(json.loads(line)["message"] for line in cluster.log(leader).splitlines())
+    decisions = [rf"^-> [\d,]+: PREPARE \d+\.{leader}, from slot 1 on$", rf"^writes record \d+: PROMISED \d+\.{leader}$",
+                 rf"^knows that {leader} leads, at \d+\.{leader}$", rf"^-> [\d,]+: ACCEPT \d+\.{leader}, slot \d+: batch 1 of {leader}",
+                 r"^writes record \d+: CHOSEN slots ", r"^tells its client: executed$"]
+    found = [bool(re.search(decision, messages, re.M)) for decision in decisions]
+    assert found == [level == "debug"] * len(decisions)
 
 
 @pytest.mark.parametrize("door", ["port", "client_port"])
