@@ -1,0 +1,69 @@
+/* The names that functions of io/ have where they are compiled for the simulated world (sim/CMakeLists.txt), which
+ * includes this file first everywhere. sim/uv_names.sh looks that none is missing. */
+#ifndef SYNOD_SIM_UV_NAMES_H
+#define SYNOD_SIM_UV_NAMES_H
+
+/* clang-format off */
+#define client_cluster simuv_client_cluster
+#define client_commands_answer simuv_client_commands_answer
+#define client_commands_index simuv_client_commands_index
+#define client_commands_init simuv_client_commands_init
+#define client_config simuv_client_config
+#define client_connection_accept simuv_client_connection_accept
+#define client_connection_address simuv_client_connection_address
+#define client_connection_close simuv_client_connection_close
+#define client_connection_drop simuv_client_connection_drop
+#define client_connection_error simuv_client_connection_error
+#define client_connection_expect simuv_client_connection_expect
+#define client_connection_find simuv_client_connection_find
+#define client_connection_finish simuv_client_connection_finish
+#define client_connection_flush_all simuv_client_connection_flush_all
+#define client_connection_local_address simuv_client_connection_local_address
+#define client_connection_promote simuv_client_connection_promote
+#define client_connection_replied simuv_client_connection_replied
+#define client_connection_reply simuv_client_connection_reply
+#define client_connection_touch simuv_client_connection_touch
+#define client_connection_update simuv_client_connection_update
+#define client_info simuv_client_info
+#define client_input_peer simuv_client_input_peer
+#define client_input_turn simuv_client_input_turn
+#define client_input_update simuv_client_input_update
+#define client_is_word simuv_client_is_word
+#define client_moved simuv_client_moved
+#define client_no_room simuv_client_no_room
+#define client_output_flush simuv_client_output_flush
+#define client_output_pressed simuv_client_output_pressed
+#define client_output_unread simuv_client_output_unread
+#define client_output_watch simuv_client_output_watch
+#define client_print simuv_client_print
+#define client_server_close simuv_client_server_close
+#define client_server_command simuv_client_server_command
+#define client_server_describe simuv_client_server_describe
+#define client_server_handle_closed simuv_client_server_handle_closed
+#define client_server_leader simuv_client_server_leader
+#define client_server_lost simuv_client_server_lost
+#define client_server_open simuv_client_server_open
+#define client_server_port simuv_client_server_port
+#define client_server_receive simuv_client_server_receive
+#define client_server_reply simuv_client_server_reply
+#define client_server_room simuv_client_server_room
+#define client_server_statistics simuv_client_server_statistics
+#define client_server_takes simuv_client_server_takes
+#define client_server_waiting simuv_client_server_waiting
+#define client_turns_answered simuv_client_turns_answered
+#define client_turns_budget simuv_client_turns_budget
+#define client_turns_ended simuv_client_turns_ended
+#define client_turns_gathered simuv_client_turns_gathered
+#define client_turns_go_on simuv_client_turns_go_on
+#define client_turns_has_room simuv_client_turns_has_room
+#define client_turns_learn simuv_client_turns_learn
+#define client_turns_leave simuv_client_turns_leave
+#define client_turns_may simuv_client_turns_may
+#define client_turns_on_timer simuv_client_turns_on_timer
+#define client_turns_run simuv_client_turns_run
+#define client_turns_wait simuv_client_turns_wait
+#define client_unknown_subcommand simuv_client_unknown_subcommand
+#define logger_log simuv_logger_log
+/* clang-format on */
+
+#endif
