@@ -26,6 +26,7 @@ enum check {
     CHECK_LIVENESS_AFTER_HEAL, /* when faults stop, all is answered, survivors converge, and the cluster serves */
     CHECK_LIVENESS_WHILE_CUT,  /* in a partition that lasts, the side that has quorums serves, and its leader stays */
     CHECK_LIVENESS_GAP,        /* where nodes only end and pause: while all quorums are up, clients get answers */
+    CHECK_REPLIES,             /* from the client port that ships: in the order of requests, and none to another's request */
     CHECK_BOUNDS,              /* memory, window, bytes in flight, message size */
     CHECK_ACCOUNTS,            /* what a node counts is what it has (core/runners/runner.h, runner_audit) */
     CHECK_TRAP,                /* no part breaks an invariant of its own */
@@ -72,6 +73,8 @@ enum reached {
     REACHED_NO_STATE_ROOM,         /* ... because of its value */
     REACHED_BUSY,
     REACHED_MOVED,
+    REACHED_PORT_FULL,        /* a client port that ships keeps as much for its clients as it may */
+    REACHED_CONNECTION_RESET, /* a connection to such a port was reset */
     REACHED_STATES
 };
 

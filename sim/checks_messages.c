@@ -307,11 +307,23 @@ static void check_forward(struct checks *c, uint32_t node, const struct message 
     b->forwarded = true;
 }
 
+/* Whether a batch may wait for its turn to be proposed in a slot that its leader has given it (limits.accept_bytes). A
+ * leader that resigns before has said nothing of it. */
+static bool is_unsaid(const struct checks *c, const struct message *m)
+{
+    for (size_t i = 1; i < c->batch_count; i++) {
+        const struct batch *b = &c->batches[i];
+        if (b->stamped != 0 && batch_id_equal(m->batch, (struct batch_id){b->node, b->incarnation, b->number}))
+            return false;
+    }
+    return m->from != 0;
+}
+
 static void check_result_request(struct checks *c, uint32_t node, const struct message *m)
 {
     const struct checked_node *n = &c->nodes[node];
     bool own = m->batch.origin == node && m->batch.incarnation == n->incarnation && m->batch.number != 0;
-    if (!own || !checks_is_proposed(c, m->from, m->batch))
+    if (!own || (!checks_is_proposed(c, m->from, m->batch) && !is_unsaid(c, m)))
         checks_fail(c, CHECK_VALIDITY,
                     "node %u asks for the result of batch %u.%u.%" PRIu64 " in slot %" PRIu64 ", where it was not proposed",
                     node, m->batch.origin, m->batch.incarnation, m->batch.number, m->from);

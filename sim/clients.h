@@ -2,9 +2,11 @@
  * answers, and goes on. It follows -MOVED, backs off after -BUSY, goes elsewhere when its node is gone, and never repeats a
  * command that may have been executed.
  *
- * A node's client port gathers what its clients sent into batches, as io/client_server.c does. What was sent and answered is
- * a history (sim/history.h) for the judge. Tokens never repeat, and every batch begins with a command of its own (GET of a
- * key that names the token), so no two batches have the same bytes.
+ * In most worlds a node's client port is part of this file: it gathers what its clients sent into batches, as
+ * io/client_server.c does. In worlds with sockets, clients speak RESP with the port that ships (sim/uv_port.h), and check
+ * that replies come in the order of their requests and that none is another's. What was sent and answered is a history
+ * (sim/history.h) for the judge. Tokens never repeat, and every batch begins with a command of its own (GET of a key
+ * that names the token), so no two batches have the same bytes.
  *
  * A refused command is sent again, as the same operation. Now and then its client drops it, and then the history says that
  * it never happened. While all is well, a client's round of 1 to pipeline_max commands takes think_us and the latency L of
@@ -16,6 +18,7 @@
 #include "core/formats/packet.h"
 #include "sim/dice.h"
 #include "sim/history.h"
+#include "sim/sockets.h"
 
 struct clients;
 
@@ -31,6 +34,7 @@ struct clients_options {
     uint32_t batch_commands_max;
     bool may_be_refused;     /* by the state machine: it is small, or the replies of a batch have little room */
     node_set ports;          /* nodes with a client port */
+    struct sockets *sockets; /* borrowed; NULL: clients give commands to ports of their own */
     struct history *history; /* borrowed */
 };
 
@@ -43,6 +47,8 @@ uint64_t clients_next(const struct clients *c);
 node_set clients_run(struct clients *c, uint64_t now);
 /* True when commands wait at `node`. */
 bool clients_waiting(const struct clients *c, uint32_t node);
+
+/* --- ports of a world without sockets --- */
 
 /* The node's client port: at most `credit` batches (packet id: token, kind: number of commands). Valid until the next call.
  */
@@ -61,6 +67,13 @@ void clients_limit_batches(struct clients *c, uint32_t node, uint32_t commands_m
  * refused. */
 void clients_node_up(struct clients *c, uint32_t node, uint64_t now);
 void clients_node_down(struct clients *c, uint32_t node, uint64_t now);
+
+/* --- all worlds --- */
+
+/* A token that no batch has had. */
+uint64_t clients_token(struct clients *c);
+/* What was wrong with a reply that a client read; NULL: nothing so far. */
+const char *clients_wrong(const struct clients *c);
 
 /* No client begins anything new from now on. */
 void clients_stop(struct clients *c);

@@ -67,6 +67,8 @@ void machine_close(struct machine *m)
 {
     if (m->life != NULL)
         m->life->operations->free(m->life);
+    if (m->port != NULL)
+        client_port_kill(m->port);
     close_files(m);
     serializer_free(m->observer);
     serializer_free(m->alterer);
@@ -92,7 +94,7 @@ static uint64_t world_time(const struct machine *m, uint64_t now, uint64_t local
 uint64_t machine_turn_at(const struct machine *m)
 {
     uint64_t at = m->wake_at < m->arrival_at ? m->wake_at : m->arrival_at;
-    if (m->credit > 0 && !m->stopping && clients_waiting(m->world->clients, m->id))
+    if (m->credit > 0 && !m->stopping && machine_clients_waiting(m))
         at = 0;
     at = at < m->busy_until ? m->busy_until : at;
     return at < m->paused_until ? m->paused_until : at;
@@ -114,7 +116,7 @@ void machine_stop(struct machine *m, enum fault fault, uint64_t delay)
         m->life = NULL;
         checks_down(w->checks, m->id);
         network_sim_stop(w->network, m->id, dice_chance(&m->dice, 500000));
-        clients_node_down(w->clients, m->id, w->now);
+        machine_clients_down(m);
     }
     close_files(m);
     bool over = m->ghost; /* it is not restarted */
@@ -330,9 +332,7 @@ void machine_begin(struct machine *m)
     }
     m->refused_by = 0;
     network_sim_start(w->network, m->id, m->config.incarnation, data_folder_identity(m->folder)->nonce, w->now);
-    clients_node_up(w->clients, m->id, w->now);
-    clients_forward(w->clients, m->id, m->config.forward);
-    clients_limit_batches(w->clients, m->id, m->host.batch_commands_max);
+    machine_clients_up(m);
     if (!give_life(m))
         checks_fail(w->checks, CHECK_TRAP, "node %u: %s", m->id, m->problem.text);
 }

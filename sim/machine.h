@@ -17,6 +17,7 @@
 #include "io/journal_front.h"
 #include "sim/disk.h"
 #include "sim/plan.h"
+#include "sim/uv_port.h"
 
 struct world;
 
@@ -70,6 +71,9 @@ struct machine {
     int64_t drift;
     bool resumes; /* the next turn still has the time of `paused_at` */
 
+    struct client_port *port; /* where its clients connect, in worlds that have sockets; while it is up */
+    struct config port_config;
+    struct config_node port_nodes[PLAN_NODES_MAX];
     uint64_t credit;        /* batches that the node would take */
     uint32_t leader;        /* the leader that it has heard of */
     uint8_t proposer_state; /* enum proposer_state, after its last turn */
@@ -134,6 +138,21 @@ bool machine_expelled(const struct machine *m);
 
 /* When the machine wants a turn (not when something else happens to it). */
 uint64_t machine_turn_at(const struct machine *m);
+
+/* --- sim/machine_clients.c: the port that ships, or that of sim/clients.c, whichever this world has --- */
+
+/* Clients can connect from here on; all connections end. */
+void machine_clients_up(struct machine *m);
+void machine_clients_down(struct machine *m);
+/* When the port that ships has something to do. */
+uint64_t machine_port_at(const struct machine *m);
+void machine_port_run(struct machine *m);
+/* As in sim/clients.h. */
+bool machine_clients_waiting(const struct machine *m);
+struct packet_list machine_clients_receive(struct machine *m, uint64_t credit);
+bool machine_clients_reply(struct machine *m, const struct packet *answer);
+void machine_clients_leader(struct machine *m, uint64_t node, uint64_t round);
+void machine_clients_status(struct machine *m, const struct packet *status);
 
 /* What its clock shows at the world's time `now`. */
 uint64_t machine_clock(const struct machine *m, uint64_t now);

@@ -113,7 +113,7 @@ static struct packet_list receive_batches(struct ports *ports, uint64_t credit)
     m->credit = credit;
     if (m->dead || m->stopping || credit == 0 || !node_set_has(w->plan.clients.ports, m->id))
         return (struct packet_list){NULL, 0};
-    struct packet_list batches = clients_receive(w->clients, m->id, credit, w->now);
+    struct packet_list batches = machine_clients_receive(m, credit);
     for (size_t i = 0; i < batches.len; i++) {
         const struct packet *p = &batches.ptr[i];
         struct payload value = {p->words, p->len};
@@ -133,7 +133,7 @@ static void reply(struct ports *ports, const struct packet *answers, size_t coun
         world_trace(w, m->id, TRACE_REPLY, outcome, p->id, packet_checksum(p, 0));
         checks_answered(w->checks, p->id, outcome);
         w->executed += outcome == OUTCOME_EXECUTED;
-        if (!clients_reply(w->clients, m->id, p, 1, w->now))
+        if (!machine_clients_reply(m, p))
             checks_fail(w->checks, CHECK_LINEARIZABILITY,
                         "node %u answers token %llu in a way that does not fit the commands", m->id,
                         (unsigned long long)p->id);
@@ -147,14 +147,15 @@ static void tell_leader(struct ports *ports, uint64_t node, uint64_t round)
         return;
     m->leader = (uint32_t)node;
     world_trace(m->world, m->id, TRACE_LEADER, node, round, 0);
-    clients_leader(m->world->clients, m->id, m->leader);
+    machine_clients_leader(m, node, round);
 }
 
-/* The world looks by itself (note_status in sim/machine.c). */
+/* For the client port; the world looks for itself (note_status in sim/machine.c). */
 static void take_status(struct ports *ports, const struct packet *status)
 {
-    (void)ports;
-    (void)status;
+    struct machine *m = of(ports);
+    if (!m->dead)
+        machine_clients_status(m, status);
 }
 
 /* ---- storage ---- */

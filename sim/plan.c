@@ -9,6 +9,7 @@
 #include "io/config.h"
 
 const char *const deployment_names[DEPLOYMENTS + 1] = {"any", "coordinator", "standalone", "shared", NULL};
+const char *const port_names[PORTS + 1] = {"any", "shipped", "model", NULL};
 
 enum { MILLISECOND = 1000, SECOND = 1000 * MILLISECOND, MANY = 6 };
 
@@ -25,8 +26,10 @@ enum {
     GOVERNED_STREAM,
     GREETINGS_STREAM,
     QUIET_STREAM,
+    PORT_STREAM,
     ADDED = 300000,
-    QUIET = 80000
+    QUIET = 80000,
+    SHIPPED_PORT = 120000,
 };
 
 /* Bytes that the state may take, and how often that is so little that clients notice. */
@@ -396,6 +399,29 @@ static void draw_network(struct plan *p, struct dice *d)
     p->network.queue_bytes_max = dice_chance(d, 800000) ? UINT64_C(64) << 20 : p->frame_bytes_max;
 }
 
+/* In a share of worlds clients speak with the client port that ships. Its bounds are such as a configuration may have,
+ * from the least one on. */
+static void draw_port(struct plan *p, uint32_t port)
+{
+    struct dice d = dice_new(p->seed, PORT_STREAM);
+    struct config *c = &p->port;
+    const bool drawn = dice_chance(&d, SHIPPED_PORT);
+    p->shipped_port = port == PORT_ANY ? drawn : port == PORT_SHIPPED;
+    *c = settings_of(p, &p->config);
+    c->client_bytes_max = c->command_bytes_max > 4096 ? c->command_bytes_max : 4096;
+    c->client_bytes_max *= plan_rate(&d, 1, 256);
+    c->client_bytes_all_max = c->client_bytes_max * plan_rate(&d, 1, 64);
+    c->client_connections_max = dice_chance(&d, STANDARD) ? 10000 : p->clients.count + (uint32_t)dice_roll(&d, 8);
+    p->sockets = (struct sockets_options){
+        .seed = p->seed,
+        .latency_us = p->network.latency_us,
+        .latency_spread_us = p->network.latency_spread_us,
+        .window_bytes = plan_rate(&d, 64, 256 << 10),
+        .pieces = dice_chance(&d, 500000) ? plan_rate(&d, 1000, 900000) : 0,
+    };
+    p->strangers = dice_chance(&d, 500000) ? (uint32_t)dice_range(&d, 1, 12) : 0;
+}
+
 /* A third of all kinds on average; in some worlds none, in some nearly all. The more kinds there are, the rarer each is: a
  * cluster that is always down shows nothing. */
 static void draw_faults(struct plan *p, struct dice *d, uint64_t allowed)
@@ -484,6 +510,7 @@ void plan_draw(struct plan *p, const struct plan_options *options)
     draw_clients(p, &d);
     draw_governed(p);
     draw_network(p, &d);
+    draw_port(p, options->port);
     draw_faults(p, &d, options->faults);
     draw_added_faults(p, options->faults);
     draw_quiet_world(p, options->faults);
@@ -502,12 +529,12 @@ void plan_print(const struct plan *p, FILE *out)
     const struct node_config *c = &p->config;
     fprintf(
         out,
-        "seed %llu: %s, %u nodes, quorums %u and %u of %u, alpha %u, rule %s%s%s%s%s; %u clients, up to %u commands each\n",
+        "seed %llu: %s, %u nodes, quorums %u and %u of %u, alpha %u, rule %s%s%s%s%s; %u clients, up to %u commands each%s\n",
         (unsigned long long)p->seed, deployment_names[p->deployment], p->nodes, c->phase1_quorum, c->phase2_quorum,
         node_set_count(c->acceptors), c->alpha, c->leader_rule == LEADER_HIGHEST ? "highest" : "sticky",
         c->forward ? ", forward" : "", c->acceptors_send_learns ? ", acceptors send learns" : "",
         c->learners_send_executed ? ", learners send executed" : "", c->event_driven ? "" : ", one message at a time",
-        p->clients.count, p->clients.pipeline_max);
+        p->clients.count, p->clients.pipeline_max, p->shipped_port ? ", through the client port that ships" : "");
     fprintf(out, "faults:");
     bool any = false;
     for (uint32_t i = 0; i < FAULTS; i++) {

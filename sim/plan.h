@@ -6,15 +6,23 @@
 
 #include <stdio.h>
 
+#include "io/config.h"
 #include "io/governed.h"
 #include "sim/clients.h"
 #include "sim/faults.h"
 #include "sim/network.h"
+#include "sim/sockets.h"
 
 enum deployment { DEPLOYMENT_ANY, DEPLOYMENT_COORDINATOR, DEPLOYMENT_STANDALONE, DEPLOYMENT_SHARED, DEPLOYMENTS };
 
 /* "any", "coordinator", ...; ends with NULL. */
 extern const char *const deployment_names[DEPLOYMENTS + 1];
+
+/* Whose client port nodes have: the one that ships, or the one of sim/clients.c, which is a model of it. */
+enum port { PORT_ANY, PORT_SHIPPED, PORT_MODEL, PORTS };
+
+/* "any", "shipped", "model"; ends with NULL. */
+extern const char *const port_names[PORTS + 1];
 
 enum { PLAN_NODES_MAX = 9, PLAN_EVENTS = 20000 };
 
@@ -23,6 +31,7 @@ struct plan_options {
     uint64_t events;     /* turns of nodes while faults happen; 0: PLAN_EVENTS */
     uint64_t faults;     /* bit set of enum fault: those that the seed may switch on */
     uint32_t deployment; /* enum deployment */
+    uint32_t port;       /* enum port */
 };
 
 /* Settings of a node's host. */
@@ -44,6 +53,10 @@ struct plan {
     uint32_t frame_bytes_max;
     struct network_sim_options network; /* without faults */
     struct clients_options clients;     /* without history */
+    bool shipped_port;                  /* clients have sockets, and nodes the client port that ships */
+    struct sockets_options sockets;     /* then; without faults */
+    struct config port;                 /* then: what the port goes by, without nodes */
+    uint32_t strangers;                 /* then: who does not behave (sim/strangers.h) */
     uint32_t rate[FAULTS];
     node_set fragile;    /* nodes whose disks may be lost or damaged; without them every quorum is there */
     bool fragile_return; /* those of them that are sound come back when faults stop */

@@ -28,6 +28,14 @@ static bool only_nodes_fail(const struct plan *p)
     return only;
 }
 
+static void create_sockets(struct world *w)
+{
+    w->plan.sockets.faults = &w->faults;
+    w->sockets = w->plan.clients.sockets = sockets_new(&w->plan.sockets);
+    sockets_hear_time(w->sockets, w->now);
+    w->strangers = strangers_new(w->plan.seed, w->plan.strangers, w->sockets, w->plan.clients.ports);
+}
+
 static void create(struct world *w, const struct world_options *options, struct world_result *result)
 {
     memset(w, 0, sizeof *w);
@@ -47,6 +55,8 @@ static void create(struct world *w, const struct world_options *options, struct 
     w->network = network_sim_new(&w->plan.network);
     w->history = history_new();
     w->plan.clients.history = w->history;
+    if (w->plan.shipped_port)
+        create_sockets(w);
     w->clients = clients_new(&w->plan.clients);
     const struct node_config *c = &w->plan.config;
     const struct checks_options checks = {
@@ -79,6 +89,8 @@ static void destroy(struct world *w)
     letters_close(&w->letters);
     network_sim_free(w->network);
     clients_free(w->clients);
+    strangers_free(w->strangers);
+    sockets_free(w->sockets);
     history_free(w->history);
     checks_free(w->checks);
 }
@@ -87,6 +99,15 @@ static void destroy(struct world *w)
 static bool differs_openly(const struct machine *m)
 {
     return m->other_state != 0 && m->executed / AGREEMENT_INTERVAL * AGREEMENT_INTERVAL >= m->other_from;
+}
+
+/* No client waits, and no port for its node. */
+static bool served(const struct world *w)
+{
+    bool done = clients_done(w->clients);
+    for (uint32_t i = 1; i <= w->plan.nodes && done; i++)
+        done = w->machines[i].port == NULL || client_port_in_flight(w->machines[i].port) == 0;
+    return done;
 }
 
 /* Every node that must come back is up and has heard all, every learner has executed the same, and no client waits. */
@@ -105,7 +126,7 @@ static bool converged(const struct world *w)
             return false;
         executed = m->executed;
     }
-    return clients_done(w->clients);
+    return served(w);
 }
 
 /* All faults stop. What was lost stays lost. */
@@ -116,6 +137,10 @@ static void calm(struct world *w)
     world_trace(w, 0, TRACE_HEAL, 0, 0, 0);
     memset(w->faults.rate, 0, sizeof w->faults.rate);
     network_sim_heal(w->network);
+    if (w->sockets != NULL) {
+        strangers_stop(w->strangers);
+        sockets_heal(w->sockets);
+    }
     w->sieve.until = 0;
     for (uint32_t i = 1; i <= w->plan.nodes; i++) {
         struct machine *m = &w->machines[i];
@@ -165,8 +190,6 @@ static void wait_until(struct world *w, bool (*condition)(const struct world *w)
     }
 }
 
-static bool served(const struct world *w) { return clients_done(w->clients); }
-
 static void judge(struct world *w)
 {
     char why[900];
@@ -188,6 +211,8 @@ static void sum_up(struct world *w)
     r->clients = clients_statistics(w->clients);
     checks_reached(w->checks)[REACHED_NO_REPLY_ROOM] = r->clients.no_reply_room;
     checks_reached(w->checks)[REACHED_NO_STATE_ROOM] = r->clients.no_state_room;
+    if (w->sockets != NULL)
+        checks_reached(w->checks)[REACHED_CONNECTION_RESET] = sockets_statistics(w->sockets).resets;
     memcpy(r->reached, checks_reached(w->checks), sizeof r->reached);
     for (uint32_t i = 0; i < FAULTS; i++) {
         r->fired[i] = w->faults.fired[i];

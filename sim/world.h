@@ -14,6 +14,7 @@
 #include "sim/letters.h"
 #include "sim/machine.h"
 #include "sim/plan.h"
+#include "sim/strangers.h"
 #include "sim/trace.h"
 
 /* Real time that a component may take for a turn: much, because a slow machine must not change what happens. */
@@ -56,6 +57,8 @@ struct world {
     struct machine machines[PLAN_NODES_MAX + 1]; /* by node */
     struct network_sim *network;
     struct clients *clients;
+    struct sockets *sockets;     /* NULL: clients have none in this world */
+    struct strangers *strangers; /* on those */
     struct history *history;
     struct checks *checks;
     struct letters letters;
@@ -80,8 +83,8 @@ struct world {
 /* Runs the world of a seed to its end, or to the first broken rule. */
 void world_run(const struct world_options *options, struct world_result *result);
 
-/* The files of a world, each above those before it: world_base.c, strikes_messages.c and hostile.c, machine.c,
- * machine_ports.c, strikes.c, world_events.c, lasting.c, world.c. */
+/* The files of a world, each above those before it: world_base.c, strikes_messages.c and hostile.c,
+ * machine_clients.c, machine.c, machine_ports.c, strikes.c, world_events.c, lasting.c, world.c. */
 
 /* --- sim/world_base.c --- */
 

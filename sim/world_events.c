@@ -12,7 +12,7 @@ enum {
 /* Memory that the world may use beyond what its nodes wrote to their disks. */
 static const uint64_t memory_bytes_max = UINT64_C(512) << 20;
 
-enum happening { NOTHING, STRIKE, CLIENTS, START, BEGIN, POWER_LOSS, FLOWN, TURN };
+enum happening { NOTHING, STRIKE, CLIENTS, STRANGERS, START, BEGIN, POWER_LOSS, FLOWN, PORT, TURN };
 
 struct next {
     uint64_t at;
@@ -31,12 +31,16 @@ static struct next find_next(struct world *w)
     struct next next = {UINT64_MAX, NOTHING, NULL};
     sooner(&next, w->strike_at, STRIKE, NULL);
     sooner(&next, clients_next(w->clients), CLIENTS, NULL);
+    if (w->strangers != NULL)
+        sooner(&next, strangers_next(w->strangers), STRANGERS, NULL);
     for (uint32_t i = 1; i <= w->plan.nodes; i++) {
         struct machine *m = &w->machines[i];
         if (m->state == MACHINE_UP) {
             sooner(&next, m->power_at, POWER_LOSS, m);
             if (m->storage.flight != FLIGHT_NONE)
                 sooner(&next, m->storage.flying_until, FLOWN, m);
+            if (m->port != NULL)
+                sooner(&next, machine_port_at(m), PORT, m);
             sooner(&next, machine_turn_at(m), TURN, m);
         } else if (m->state == MACHINE_OPENING) {
             sooner(&next, m->power_at, POWER_LOSS, m);
@@ -94,6 +98,8 @@ void world_happen(struct world *w)
         check_gap(w);
     struct next next = find_next(w);
     w->now = next.at > w->now && next.at != UINT64_MAX ? next.at : w->now;
+    if (w->sockets != NULL)
+        sockets_hear_time(w->sockets, w->now);
     switch (next.what) {
     case STRIKE:
         w->strike_at = w->now + WORLD_STRIKE_EVERY_US;
@@ -101,6 +107,11 @@ void world_happen(struct world *w)
         break;
     case CLIENTS:
         clients_run(w->clients, w->now);
+        if (clients_wrong(w->clients) != NULL)
+            checks_fail(w->checks, CHECK_REPLIES, "%s", clients_wrong(w->clients));
+        break;
+    case STRANGERS:
+        strangers_run(w->strangers);
         break;
     case START:
         machine_start(next.machine);
@@ -113,6 +124,9 @@ void world_happen(struct world *w)
         break;
     case FLOWN:
         machine_flown(next.machine);
+        break;
+    case PORT:
+        machine_port_run(next.machine);
         break;
     case TURN:
         machine_turn(next.machine);

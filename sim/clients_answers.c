@@ -1,0 +1,232 @@
+/* The outcome of what simulated clients send: what a reply means, what a refusal leads to, and when a client goes on. */
+#include "sim/clients_internal.h"
+
+#include "core/base/memory.h"
+#include "core/formats/decimal.h"
+
+enum {
+    LET_BE_ONCE_IN = 8,
+    REDIRECT_US_MIN = 100, /* until a client has connected to the node that it was sent to */
+    REDIRECT_US_MAX = 500,
+    BACK_OFF_US_MIN = 5000,
+    BACK_OFF_US_MAX = 50000,
+};
+
+static const uint64_t never = UINT64_MAX;
+
+uint32_t clients_any_port(const struct clients *c, struct dice *d, node_set but)
+{
+    node_set ports = c->options.ports & ~but;
+    if (ports == 0)
+        ports = c->options.ports;
+    for (uint64_t skip = dice_roll(d, node_set_count(ports)); skip > 0; skip--)
+        ports &= ports - 1;
+    return node_set_first(ports);
+}
+
+uint64_t clients_think_time(const struct clients *c, struct dice *d)
+{
+    return 1 + dice_roll(d, 2 * c->options.think_us + 1);
+}
+
+/* ---- Words, and values of many bytes ---- */
+
+/* Writes `initial` and a number to `out` (NAME_BYTES bytes); returns the length. */
+size_t clients_write_name(char initial, uint64_t number, char *out)
+{
+    uint8_t digits[DECIMAL_MAX];
+    size_t len = decimal_write_unsigned(number, digits);
+    out[0] = initial;
+    memcpy(out + 1, digits, len);
+    out[len + 1] = 0;
+    return len + 1;
+}
+
+/* True when the operation writes a long value: its word, and letters up to value_bytes_max. */
+static bool writes_long(const struct clients *c, size_t operation)
+{
+    const struct operation *o = history_get(c->options.history, operation);
+    return c->options.value_bytes_max > NAME_BYTES && key_sort_of(o->key) == KEY_REGISTER && o->value[0] != 0 &&
+           operation * UINT64_C(0x9e3779b97f4a7c15) >> 32 < (UINT64_C(1) << 32) / c->options.long_value_once_in;
+}
+
+/* The value that an operation writes. Its memory belongs to the clients or to the history. */
+static struct bytes value_of(struct clients *c, size_t operation)
+{
+    const struct operation *o = history_get(c->options.history, operation);
+    size_t len = strlen(o->value);
+    if (!writes_long(c, operation))
+        return (struct bytes){(uint8_t *)(uintptr_t)o->value, len};
+    memcpy(c->value, o->value, len);
+    for (size_t i = len; i < c->options.value_bytes_max; i++)
+        c->value[i] = (uint8_t)('A' + (operation + i) % 26);
+    return (struct bytes){c->value, c->options.value_bytes_max};
+}
+
+/* Finds the word in a value that was read. `*len` is its length; if the value is no word that was written, the length of the
+ * whole, as the judge will see. False: it is the word of a long value, followed by something else. */
+static bool read_word(struct clients *c, struct bytes value, size_t *len)
+{
+    size_t digits = 0;
+    uint64_t number = 0;
+    *len = value.len;
+    while (1 + digits < value.len && digits < DECIMAL_MAX && value.ptr[1 + digits] >= '0' && value.ptr[1 + digits] <= '9')
+        digits++;
+    if (value.len == 0 || value.ptr[0] != 'w' || !decimal_read_unsigned(value.ptr + 1, digits, &number) ||
+        number >= history_count(c->options.history) || !writes_long(c, (size_t)number))
+        return true;
+    struct bytes written = value_of(c, (size_t)number);
+    *len = 1 + digits;
+    return written.len == value.len && memcmp(written.ptr, value.ptr, value.len) == 0;
+}
+
+/* ---- The outcome of a command ---- */
+
+/* The command is over, with this outcome; an answer is in the history already. A read that clients_resume wants stays on its
+ * list until it is done. */
+void clients_conclude_one(struct clients *c, struct client *client, struct command_sent *command,
+                          enum operation_outcome outcome)
+{
+    if (command->state == COMMAND_SENT)
+        client->sent--;
+    else
+        client->refused--;
+    command->state = COMMAND_OVER;
+    if (outcome == OPERATION_OK) {
+        c->statistics.executed++;
+        return;
+    }
+    history_return(c->options.history, command->operation, outcome, 0, NULL, 0, c->now);
+    c->statistics.refused += outcome == OPERATION_REFUSED ? 1 : 0;
+    c->statistics.unknown += outcome == OPERATION_UNKNOWN ? 1 : 0;
+    if (client->reads) {
+        c->to_read = memory_reserve(c->to_read, &c->to_read_capacity, c->to_read_count + 1, sizeof *c->to_read);
+        c->to_read[c->to_read_count++] = history_get(c->options.history, command->operation)->key;
+    }
+}
+
+/* Sets the time at which the client acts next. Ends its round if that is over. */
+void clients_schedule(struct clients *c, struct client *client)
+{
+    uint64_t *wake_at = &c->wake_at[client->index];
+    if (client->sent > 0) {
+        *wake_at = client->deadline;
+    } else if (client->refused > 0) {
+        *wake_at = c->now + client->delay_us;
+        if (*wake_at > client->deadline)
+            *wake_at = client->deadline;
+    } else {
+        client->count = 0;
+        *wake_at = c->stopped && c->to_read_count == 0 ? never : c->now + clients_think_time(c, &client->dice);
+    }
+}
+
+/* The command is refused: it will be sent again, or its client drops it. */
+void clients_refuse_one(struct clients *c, struct client *client, struct command_sent *command, struct refusal r)
+{
+    struct dice *d = &client->dice;
+    c->statistics.moved += r.why == MOVED ? 1 : 0;
+    c->statistics.busy += r.why == BUSY ? 1 : 0;
+    if (command->state == COMMAND_SENT) {
+        command->state = COMMAND_REFUSED;
+        client->sent--;
+        client->refused++;
+    }
+    if (dice_roll(d, LET_BE_ONCE_IN) == 0)
+        clients_conclude_one(c, client, command, OPERATION_REFUSED);
+    if (r.why == MOVED && node_set_has(c->options.ports, r.leader)) {
+        client->node = r.leader;
+        client->delay_us = dice_range(d, REDIRECT_US_MIN, REDIRECT_US_MAX);
+        return;
+    }
+    if (r.why != BUSY)
+        client->node = clients_any_port(c, d, node_set_of(r.node));
+    client->delay_us = dice_range(d, BACK_OFF_US_MIN, BACK_OFF_US_MAX);
+}
+
+/* The client that waits for this answer; NULL: it has given up. */
+static struct client *waits(struct clients *c, const struct origin *o)
+{
+    struct client *client = &c->clients[o->client];
+    return client->round == o->round && client->count > 0 ? client : NULL;
+}
+
+void clients_refuse(struct clients *c, const struct origin *o, struct refusal r)
+{
+    struct client *client = waits(c, o);
+    if (client == NULL)
+        return;
+    clients_refuse_one(c, client, &client->commands[o->index], r);
+    clients_schedule(c, client);
+}
+
+void clients_conclude(struct clients *c, const struct origin *o, enum operation_outcome outcome)
+{
+    struct client *client = waits(c, o);
+    if (client == NULL)
+        return;
+    clients_conclude_one(c, client, &client->commands[o->index], outcome);
+    clients_schedule(c, client);
+}
+
+/* ---- Commands and their replies ---- */
+
+size_t clients_command(struct clients *c, size_t operation, struct bytes args[3])
+{
+    static const char *const names[OPERATION_KINDS] = {"GET", "SET", "INCR", "APPEND", "DEL", "GETSET"};
+    const struct operation *o = history_get(c->options.history, operation);
+    args[0] = (struct bytes){(uint8_t *)(uintptr_t)names[o->kind], strlen(names[o->kind])};
+    args[1] = (struct bytes){(uint8_t *)c->key, clients_write_name('k', o->key, c->key)};
+    if (o->value[0] == 0)
+        return 2;
+    args[2] = value_of(c, operation);
+    return 3;
+}
+
+/* True when this operation may have this reply. `*len` of its bytes are the answer (for operations that answer a value). */
+static bool reply_fits(struct clients *c, size_t operation, const struct reply_item *reply, size_t *len)
+{
+    const struct operation *o = history_get(c->options.history, operation);
+    *len = reply->bytes.len;
+    switch (o->kind) {
+    case OPERATION_SET:
+        return reply->tag == REPLY_STATUS && reply->bytes.len == 2 && memcmp(reply->bytes.ptr, "OK", 2) == 0;
+    case OPERATION_GET:
+    case OPERATION_GETSET:
+        if (reply->tag == REPLY_BYTES && key_sort_of(o->key) == KEY_REGISTER)
+            return read_word(c, reply->bytes, len);
+        return reply->tag == REPLY_BYTES || reply->tag == REPLY_NIL;
+    default:
+        return reply->tag == REPLY_INTEGER;
+    }
+}
+
+/* What the state machine may say instead of executing a command: that its reply has no room beside the others of its batch,
+ * so that it may be sent again; or that its value has no room. The judge sees that the command has no effect then. */
+static bool take_refusal(struct clients *c, uint32_t node, const struct origin *o, const struct reply_item *reply)
+{
+    const char *text = (const char *)reply->bytes.ptr;
+    if (reply->tag != REPLY_ERROR || !c->options.may_be_refused || reply->bytes.len < 5)
+        return false;
+    const bool busy = memcmp(text, REPLY_BUSY, strlen(REPLY_BUSY)) == 0, full = memcmp(text, "OOM ", 4) == 0;
+    if (busy)
+        clients_refuse(c, o, (struct refusal){BUSY, node, 0});
+    else if (full)
+        clients_conclude(c, o, OPERATION_REFUSED);
+    c->statistics.no_reply_room += busy;
+    c->statistics.no_state_room += full;
+    return busy || full;
+}
+
+bool clients_take_reply(struct clients *c, uint32_t node, const struct origin *o, const struct reply_item *reply)
+{
+    size_t len;
+    if (take_refusal(c, node, o, reply))
+        return true;
+    bool fits = reply_fits(c, o->operation, reply, &len);
+    if (fits && waits(c, o) != NULL)
+        history_return(c->options.history, o->operation, OPERATION_OK, reply->integer,
+                       reply->tag == REPLY_BYTES ? (const char *)reply->bytes.ptr : NULL, len, c->now);
+    clients_conclude(c, o, fits ? OPERATION_OK : OPERATION_UNKNOWN);
+    return fits;
+}
