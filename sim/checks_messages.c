@@ -307,23 +307,25 @@ static void check_forward(struct checks *c, uint32_t node, const struct message 
     b->forwarded = true;
 }
 
-/* Whether a batch may wait for its turn to be proposed in a slot that its leader has given it (limits.accept_bytes). A
- * leader that resigns before has said nothing of it. */
-static bool is_unsaid(const struct checks *c, const struct message *m)
+/* Whether a batch may have waited for its turn to be proposed in a slot that its proposer had given it as a leader
+ * (limits.accept_bytes). One that resigns before has said nothing of it. It gives slots as far as P16 allows. */
+static bool is_unsaid(const struct checks *c, uint32_t node, const struct message *m)
 {
+    if (!node_set_has(c->options.proposers, node) || m->from == 0 || m->from >= c->executed_by_majority + c->options.alpha)
+        return false;
     for (size_t i = 1; i < c->batch_count; i++) {
         const struct batch *b = &c->batches[i];
         if (b->stamped != 0 && batch_id_equal(m->batch, (struct batch_id){b->node, b->incarnation, b->number}))
             return false;
     }
-    return m->from != 0;
+    return true;
 }
 
 static void check_result_request(struct checks *c, uint32_t node, const struct message *m)
 {
     const struct checked_node *n = &c->nodes[node];
     bool own = m->batch.origin == node && m->batch.incarnation == n->incarnation && m->batch.number != 0;
-    if (!own || (!checks_is_proposed(c, m->from, m->batch) && !is_unsaid(c, m)))
+    if (!own || (!checks_is_proposed(c, m->from, m->batch) && !is_unsaid(c, node, m)))
         checks_fail(c, CHECK_VALIDITY,
                     "node %u asks for the result of batch %u.%u.%" PRIu64 " in slot %" PRIu64 ", where it was not proposed",
                     node, m->batch.origin, m->batch.incarnation, m->batch.number, m->from);
