@@ -32,7 +32,7 @@ enum {
 static const uint64_t never = UINT64_MAX;
 
 struct expected {
-    bool echo; /* of the word `number`; else it is the operation's of `origin` */
+    bool echo; /* of the word `number`; otherwise it is the operation's of `origin` */
     uint64_t number;
     struct origin origin;
     uint64_t end; /* of the request, in bytes written to this connection */

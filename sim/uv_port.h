@@ -43,8 +43,8 @@ void client_port_status(struct client_port *p, const struct packet *status);
 
 /* Batches that the node has not answered. */
 size_t client_port_in_flight(const struct client_port *p);
-/* Whether what the port counts is what it holds, and no more than its bounds. NULL: so it is; else what is wrong. After an
- * iteration, or an answer. */
+/* Whether what the port counts is what it holds, and no more than its bounds. NULL: so it is; otherwise what is wrong.
+ * After an iteration, or an answer. */
 const char *client_port_audit(struct client_port *p);
 
 /* It keeps as much for its clients as it may. */
