@@ -134,9 +134,9 @@ bool cluster_start(struct cluster *c, struct problem *problem)
                         (char *)"start",
                         (char *)"--config",
                         c->config_file,
-                        (char *)(p->by_group ? "--group" : "--node"),
+                        p->by_group ? "--group" : "--node",
                         number,
-                        (char *)(c->native ? "--native" : NULL),
+                        c->native ? "--native" : NULL,
                         NULL};
         pid_t pid = spawn(c, argv, p->log);
         if (pid < 0)
