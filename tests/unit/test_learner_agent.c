@@ -235,8 +235,8 @@ static void a_vote_in_the_journal_is_not_recorded_again(void **state)
     assert_int_equal(appended(&r, RECORD_LEARNED)->entry.slot, 2);
 }
 
-/* The acceptor has voted far beyond what the learner has executed, in a life that wrote no mark: the marks that follow say
- * how far recovery looks, and that is less. */
+/* The acceptor has voted far beyond what the learner has executed, in a life that wrote no RECORD_CHOSEN. Those that follow
+ * say how far recovery looks, and that is less. */
 static void a_vote_beyond_the_next_marks_window_is_recorded_again(void **state)
 {
     (void)state;
@@ -325,7 +325,7 @@ static void a_restart_brings_back_all_that_was_held(void **state)
 }
 
 /* The next life, with another alpha. */
-/* The learner takes less at a time than recovery finds between two marks, and than it has from before a restart. */
+/* The learner takes less at a time than recovery finds between two RECORD_CHOSENs, and than it has from before a restart. */
 static void a_restart_recovers_more_bytes_than_are_kept_at_a_time(void **state)
 {
     (void)state;
