@@ -43,21 +43,22 @@ static uint32_t slot_of(const struct client_server *s, const struct bytes *args,
 {
     if (argc == 0)
         return 0;
-    int index = name_table_find(&s->machine_names, command_name(args[0].ptr, args[0].len));
-    size_t first = index < 0 ? 1 : s->machine_commands.ptr[index].first_key;
+    const uint32_t index = client_describe_index(s, &args[0]);
+    size_t first = index == COMMAND_TABLE_MAX ? 1 : s->machine_commands.ptr[index].first_key;
     return first > 0 && first < argc ? keyslot(args[first].ptr, args[first].len) : 0;
 }
 
-void client_no_room(struct resp_buffer *out)
+static void no_room(struct resp_buffer *out)
 {
     resp_error_text(out, "NOROOM this node's disk is full; nothing was executed, try again later");
 }
 
-void client_moved(struct client_server *s, const struct bytes *args, size_t argc, uint32_t leader, struct resp_buffer *out)
+void client_cluster_moved(const struct client_server *s, const struct bytes *args, size_t argc, uint32_t leader,
+                          struct resp_buffer *out)
 {
     const struct config_node *n = leader != 0 ? config_find(s->options.config, leader) : NULL;
     if (leader == 0 && s->no_room) {
-        client_no_room(out);
+        no_room(out);
         return;
     }
     if (n == NULL || !has_port(n)) {
@@ -65,6 +66,22 @@ void client_moved(struct client_server *s, const struct bytes *args, size_t argc
         return;
     }
     client_print(out, "-MOVED %u %s:%u\r\n", slot_of(s, args, argc), client_host(n), client_port(s, n));
+}
+
+static bool refuses_for_room(const struct client_server *s) { return s->no_room && s->leader == s->options.node; }
+
+bool client_cluster_takes(const struct client_server *s)
+{
+    bool for_node = s->leader == s->options.node || (s->leader != 0 && s->forwards);
+    return for_node && !refuses_for_room(s);
+}
+
+void client_cluster_refuse(const struct client_server *s, const struct bytes *args, size_t argc, struct resp_buffer *out)
+{
+    if (refuses_for_room(s))
+        no_room(out);
+    else
+        client_cluster_moved(s, args, argc, s->leader, out);
 }
 
 /* ---- CLUSTER ---- */

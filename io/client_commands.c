@@ -1,44 +1,9 @@
 /* Commands that the port answers itself: those about the connection and the server. All others are for the node. */
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 #include "core/formats/decimal.h"
 #include "io/client_internal.h"
-
-/* ---- Helpers ---- */
-
-bool client_is_word(const struct bytes *arg, const char *word)
-{
-    return strlen(word) == arg->len && strncasecmp((const char *)arg->ptr, word, arg->len) == 0;
-}
-
-void client_print(struct resp_buffer *out, const char *format, ...)
-{
-    char text[1024];
-    va_list args;
-    va_start(args, format);
-    int len = vsnprintf(text, sizeof text, format, args);
-    va_end(args);
-    resp_raw(out, text, len < 0 ? 0 : (size_t)len < sizeof text ? (size_t)len : sizeof text - 1);
-}
-
-/* Copies an argument as a C string, cut at `size` - 1. */
-static void copy_word(const struct bytes *arg, char *out, size_t size)
-{
-    size_t len = arg->len < size - 1 ? arg->len : size - 1;
-    memcpy(out, arg->ptr, len);
-    out[len] = 0;
-}
-
-void client_unknown_subcommand(struct resp_buffer *out, const char *command, const struct bytes *subcommand)
-{
-    char text[256], word[129];
-    copy_word(subcommand, word, sizeof word);
-    snprintf(text, sizeof text, "ERR unknown subcommand '%s'. Try %s HELP.", word, command);
-    resp_error_text(out, text);
-}
 
 static void wrong_arity(struct resp_buffer *out, const char *name)
 {
@@ -96,7 +61,7 @@ static bool set_word(char *to, size_t size, const struct bytes *arg, const char 
             resp_error_text(out, text);
             return false;
         }
-    copy_word(arg, to, size);
+    client_copy_word(arg, to, size);
     return true;
 }
 
@@ -110,7 +75,7 @@ static void hello_reply(struct client_connection *c, struct resp_buffer *out)
     resp_string(out, "proto");
     resp_integer(out, c->version);
     resp_string(out, "id");
-    resp_integer(out, c->generation);
+    resp_integer(out, slots_number(c->token));
     resp_string(out, "mode");
     resp_string(out, "cluster");
     resp_string(out, "role");
@@ -237,9 +202,9 @@ static void client_line(struct client_connection *c, struct resp_buffer *out)
         out,
         "id=%u addr=%s laddr=%s name=%s age=%llu idle=%llu db=0 pending=%u waiting-bytes=%llu out-bytes=%zu resp=%d "
         "lib-name=%s lib-ver=%s\n",
-        c->generation, client_connection_address(c), client_connection_local_address(c), c->name,
+        slots_number(c->token), client_connection_address(c), client_connection_local_address(c), c->name,
         (unsigned long long)((now - c->opened_ms) / 1000), (unsigned long long)((now - c->active_ms) / 1000),
-        c->tail - c->head, (unsigned long long)c->waiting, (size_t)client_output_unread(c), c->version, c->library_name,
+        c->tail - c->head, (unsigned long long)c->waiting, (size_t)client_replies_unread(c), c->version, c->library_name,
         c->library_version);
 }
 
@@ -249,9 +214,9 @@ static void client_list(struct client_connection *c, bool all, struct resp_buffe
     struct resp_buffer text = {0};
     if (!all)
         client_line(c, &text);
-    for (size_t i = 0; all && i < s->connections_capacity; i++)
-        if (s->connections[i] != NULL)
-            client_line(s->connections[i], &text);
+    struct client_connection *one;
+    for (size_t at = 0; all && (one = slots_next(&s->connections, &at)) != NULL;)
+        client_line(one, &text);
     resp_text(out, c->version, text.data, text.len);
     resp_buffer_close(&text);
 }
@@ -275,7 +240,7 @@ static void client(struct client_connection *c, const struct bytes *args, size_t
 {
     const struct bytes *sub = &args[1];
     if (client_is_word(sub, "id") && argc == 2) {
-        resp_integer(out, c->generation);
+        resp_integer(out, slots_number(c->token));
     } else if (client_is_word(sub, "getname") && argc == 2) {
         if (c->name[0] == 0)
             resp_nil(out, c->version);
@@ -369,24 +334,18 @@ void client_commands_init(struct client_server *s)
         add_name(&s->port_names, port_commands[i].name, strlen(port_commands[i].name), i);
 }
 
-uint32_t client_commands_index(const struct client_server *s, const struct bytes *name)
-{
-    int index = name_table_find(&s->machine_names, command_name(name->ptr, name->len));
-    return index < 0 ? COMMAND_TABLE_MAX : (uint32_t)index;
-}
-
 /* Whether something forbids the command: `p`, or a command for the node if `p` is NULL. If so, that is the answer. */
 static bool is_refused(struct client_connection *c, const struct port_command *p)
 {
     unsigned may = p != NULL ? p->may : 0;
     if ((may & FOR_OPERATORS) == 0 && !client_connection_promote(c)) {
-        client_connection_error(c, "ERR max number of clients reached");
+        client_replies_error(c, CLIENT_FULL);
         client_connection_finish(c);
         return true;
     }
     if (c->transaction == TRANSACTION_NONE || (may & ENDS_MULTI) != 0)
         return false;
-    client_connection_error(c, "ERR not executed: it follows a MULTI that was refused; EXEC or DISCARD ends that");
+    client_replies_error(c, "ERR not executed: it follows a MULTI that was refused; EXEC or DISCARD ends that");
     return true;
 }
 
@@ -399,13 +358,13 @@ bool client_commands_answer(struct client_connection *c, const struct resp_reque
         return true;
     if (p == NULL)
         return false;
-    uint32_t position = client_connection_expect(c);
-    struct resp_buffer *out = client_connection_reply(c, position);
+    uint32_t position = client_replies_expect(c);
+    struct resp_buffer *out = client_replies_begin(c, position);
     if (p->arity >= 0 ? request->argc != (size_t)p->arity : request->argc < (size_t)-p->arity)
         wrong_arity(out, p->name);
     else
         p->handler(c, request->args, request->argc, out);
-    client_connection_replied(c, position);
+    client_replies_end(c, position);
     return true;
 }
 
@@ -429,11 +388,10 @@ static size_t info_count(const struct client_server *s) { return s->machine_comm
 /* The number of a command; -1 when no command has this name. */
 static int info_find(const struct client_server *s, const struct bytes *name)
 {
-    uint64_t number = command_name(name->ptr, name->len);
-    int index = name_table_find(&s->machine_names, number);
-    if (index >= 0)
-        return index;
-    index = name_table_find(&s->port_names, number);
+    const uint32_t described = client_describe_index(s, name);
+    if (described < COMMAND_TABLE_MAX)
+        return (int)described;
+    int index = name_table_find(&s->port_names, command_name(name->ptr, name->len));
     return index < 0 ? -1 : index + (int)s->machine_commands.len;
 }
 

@@ -29,3 +29,9 @@ bool client_server_describe(struct client_server *s, const struct packet *comman
         take(s, &table.infos[i]);
     return true;
 }
+
+uint32_t client_describe_index(const struct client_server *s, const struct bytes *name)
+{
+    int index = name_table_find(&s->machine_names, command_name(name->ptr, name->len));
+    return index < 0 ? COMMAND_TABLE_MAX : (uint32_t)index;
+}

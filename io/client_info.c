@@ -19,8 +19,9 @@ static void server_section(struct client_server *s, struct resp_buffer *text)
 static size_t count_paused(const struct client_server *s)
 {
     size_t paused = 0;
-    for (size_t i = 0; i < s->connections_capacity; i++)
-        paused += s->connections[i] != NULL && s->connections[i]->state == CLIENT_SERVED && !s->connections[i]->reading;
+    const struct client_connection *c;
+    for (size_t at = 0; (c = slots_next(&s->connections, &at)) != NULL;)
+        paused += c->state == CLIENT_SERVED && !c->reading ? 1 : 0;
     return paused;
 }
 

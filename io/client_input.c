@@ -1,4 +1,7 @@
-/* What clients send: reading, and taking requests from what was read.
+/* What clients send: reading, and taking requests from what was read, each connection in its turn.
+ *
+ * An event (bytes were read, commands answered, output written) does its own work. Then client_input_update decides what
+ * follows for the connection: whether it is read, whether its next request gets a turn, whether it is closed.
  *
  * 1. All connections read into one buffer of the server. Only what is not taken is kept: the beginning of a request that has
  *    not arrived completely, and requests that have to wait (client_turns.c).
@@ -17,6 +20,9 @@ enum {
     READ_MIN = 16 * 1024,
     TURN_WORK = 64 * 1024, /* of requests and replies in one turn; each request counts at least as much as a small one */
     REQUEST_WORK = 64,
+    LOOK_WORK = 512,        /* what asking the system about a client counts as */
+    LOOP_WORK = 256 * 1024, /* in one iteration of the loop; what others wait for takes several iterations */
+    TURNS_MS = 1,           /* with 0 the loop would not serve others in between */
 };
 
 static size_t kept(const struct client_connection *c) { return c->in_end - c->in_at; }
@@ -27,9 +33,9 @@ static void protocol_error(struct client_connection *c, const char *what)
 {
     struct client_server *s = c->server;
     logger_log(s->options.logger, LOG_WARNING, "clients", "%s: protocol error: %s", client_connection_address(c), what);
-    uint32_t position = client_connection_expect(c);
-    client_print(client_connection_reply(c, position), "-ERR Protocol error: %s\r\n", what);
-    client_connection_replied(c, position);
+    uint32_t position = client_replies_expect(c);
+    client_print(client_replies_begin(c, position), "-ERR Protocol error: %s\r\n", what);
+    client_replies_end(c, position);
     s->statistics.errors++;
     client_connection_finish(c);
 }
@@ -39,7 +45,7 @@ static void too_long(struct client_connection *c, const char *what)
     char text[RESP_ERROR_MAX + 64];
     snprintf(text, sizeof text, "ERR %s (%u bytes); it was not executed", what,
              (unsigned)c->server->options.config->command_bytes_max);
-    client_connection_error(c, text);
+    client_replies_error(c, text);
 }
 
 /* True when the client speaks HTTP: a web page can make a browser (or a service that fetches for others) send commands
@@ -64,8 +70,8 @@ static bool take(struct client_connection *c, const struct resp_request *request
         return false;
     }
     if (client_commands_answer(c, request))
-        return c->state != CLIENT_CLOSED;
-    switch (client_server_command(c, request, behind)) {
+        return true;
+    switch (client_batches_command(c, request, behind)) {
     case MUST_WAIT_ITS_TURN:
         client_turns_wait(c, c->charge);
         return false;
@@ -103,7 +109,7 @@ static size_t take_requests(struct client_connection *c, const uint8_t *data, si
     c->charge = 0;
     c->unproven = false;
     while (at < len && may_go_on(c, *work)) {
-        uint64_t unread = client_output_unread(c);
+        uint64_t unread = client_replies_unread(c);
         enum resp_result result = resp_parse(&c->parser, &s->limits, data + at, len - at, request);
         if (result == RESP_PARTIAL)
             break;
@@ -116,7 +122,7 @@ static size_t take_requests(struct client_connection *c, const uint8_t *data, si
         else if (result == RESP_WHOLE && !take(c, request, data[at] != '*', len - at - request->size))
             break;
         at += request->size;
-        *work += REQUEST_WORK + request->size + (client_output_unread(c) - unread);
+        *work += REQUEST_WORK + request->size + (client_replies_unread(c) - unread);
     }
     return at;
 }
@@ -141,7 +147,7 @@ static void keep(struct client_connection *c, const uint8_t *rest, size_t len)
     c->in_end = len;
 }
 
-/* Takes requests from `data`, which may be the connection's own buffer. */
+/* Takes requests from `data`, which may be the connection's own buffer. Returns the work that this was. */
 static uint64_t take_from(struct client_connection *c, const uint8_t *data, size_t len)
 {
     uint64_t work = 0;
@@ -152,11 +158,9 @@ static uint64_t take_from(struct client_connection *c, const uint8_t *data, size
     else
         keep(c, data + taken, over ? 0 : len - taken);
     client_output_flush(c);
-    client_connection_update(c);
+    client_input_update(c);
     return work;
 }
-
-uint64_t client_input_turn(struct client_connection *c) { return take_from(c, c->in + c->in_at, kept(c)); }
 
 /* ---- Reading ---- */
 
@@ -201,7 +205,7 @@ static void on_bytes(struct client_connection *c, const uint8_t *base, size_t le
     if (c->input != INPUT_TAKEN) {
         invariant(own);
         client_output_flush(c); /* updates the count of buffered bytes */
-        client_connection_update(c);
+        client_input_update(c);
         return;
     }
     uint64_t commands = s->statistics.commands;
@@ -209,7 +213,7 @@ static void on_bytes(struct client_connection *c, const uint8_t *base, size_t le
     if (s->statistics.commands != commands)
         s->options.on_input(s->options.context);
     if (c->queue != NULL && c->queue->first == c)
-        client_turns_go_on(s);
+        client_input_go_on(s);
 }
 
 static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf)
@@ -218,7 +222,7 @@ static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf)
     if (nread == UV_EOF) { /* earlier requests are still answered */
         c->state = c->state == CLIENT_SERVED ? CLIENT_ENDED : c->state;
         client_turns_ended(c);
-        client_connection_update(c);
+        client_input_update(c);
     } else if (nread < 0) {
         client_connection_close(c);
     } else if (nread > 0) {
@@ -226,7 +230,44 @@ static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf)
     }
 }
 
-enum client_peer client_input_peer(const struct client_connection *c)
+static bool should_read(const struct client_connection *c)
+{
+    if (c->state != CLIENT_SERVED)
+        return false;
+    return c->input == INPUT_TAKEN || (kept(c) < READ_AHEAD && !client_turns_pressed(c->server));
+}
+
+/* Starts or stops reading, as the connection's state requires. */
+static void read_or_not(struct client_connection *c)
+{
+    bool read = should_read(c);
+    if (read == c->reading)
+        return;
+    if (!read)
+        uv_read_stop((uv_stream_t *)&c->tcp);
+    else if (uv_read_start((uv_stream_t *)&c->tcp, on_alloc, on_read) != 0)
+        client_connection_close(c);
+    c->reading = read;
+}
+
+void client_input_update(struct client_connection *c)
+{
+    if (c->state == CLIENT_CLOSED)
+        return;
+    if (c->input == INPUT_ROOM && client_turns_has_room(c))
+        client_turns_wait(c, c->charge);
+    read_or_not(c);
+    bool over = c->state == CLIENT_FINISHING || (c->state == CLIENT_ENDED && c->input == INPUT_TAKEN);
+    if (over && c->head == c->tail && c->out.len == 0 && !c->sending)
+        client_connection_close(c);
+}
+
+/* ---- Turns of connections that wait ---- */
+
+/* What the system knows of the other end, even if there are bytes that have not been read. */
+enum peer { PEER_THERE, PEER_SENDS_NO_MORE, PEER_GONE };
+
+static enum peer peer_of(const struct client_connection *c)
 {
     uv_os_fd_t fd;
     if (uv_fileno((const uv_handle_t *)&c->tcp, &fd) != 0)
@@ -237,21 +278,66 @@ enum client_peer client_input_peer(const struct client_connection *c)
     return (peer.revents & (POLLHUP | POLLERR)) != 0 ? PEER_GONE : PEER_SENDS_NO_MORE;
 }
 
-static bool should_read(const struct client_connection *c)
+/* True when the client is there, as far as one can tell. If not, it is closed, or moved to those that may have gone. */
+static bool is_there(struct client_connection *c)
 {
-    if (c->state != CLIENT_SERVED)
-        return false;
-    return c->input == INPUT_TAKEN || (kept(c) < READ_AHEAD && !client_output_pressed(c->server));
+    if (c->kind == TURNS_LIGHT)
+        return true;
+    c->server->work += LOOK_WORK;
+    const enum peer peer = peer_of(c);
+    if (peer == PEER_SENDS_NO_MORE && c->presence == PRESENT)
+        c->presence = PERHAPS_GONE;
+    if (peer == PEER_GONE)
+        client_connection_close(c);
+    else if (c->presence == PERHAPS_GONE && c->kind != TURNS_UNSURE)
+        client_turns_wait(c, c->charge);
+    else
+        return true;
+    return false;
 }
 
-void client_input_update(struct client_connection *c)
+static void give_turns_of(struct client_server *s, enum turn_queue kind)
 {
-    bool read = should_read(c);
-    if (read == c->reading)
+    struct client_connection *c;
+    while (s->work < LOOP_WORK && (c = client_turns_next(s, kind)) != NULL) {
+        client_turns_leave(c);
+        if (!is_there(c))
+            continue;
+        client_turns_begin(c);
+        s->work += take_from(c, c->in + c->in_at, kept(c));
+        client_turns_end(s);
+    }
+}
+
+static bool any_may_go_on(const struct client_server *s)
+{
+    return client_turns_next(s, TURNS_LIGHT) != NULL || client_turns_next(s, TURNS_FIRST) != NULL ||
+           client_turns_next(s, TURNS_HEAVY) != NULL;
+}
+
+static void on_timer(uv_timer_t *timer) { client_input_go_on(timer->data); }
+
+void client_input_give_turns(struct client_server *s)
+{
+    bool pending = uv_is_active((uv_handle_t *)&s->turns);
+    if (s->closing || s->served != NULL)
         return;
-    if (!read)
-        uv_read_stop((uv_stream_t *)&c->tcp);
-    else if (uv_read_start((uv_stream_t *)&c->tcp, on_alloc, on_read) != 0)
-        client_connection_close(c);
-    c->reading = read;
+    if (!pending)
+        s->work = 0;
+    give_turns_of(s, TURNS_FIRST);
+    give_turns_of(s, TURNS_HEAVY);
+    give_turns_of(s, TURNS_LIGHT);
+    if (!pending && any_may_go_on(s))
+        uv_timer_start(&s->turns, on_timer, TURNS_MS, 0);
+    const uint64_t unsure_ms = client_turns_unsure_ms(s);
+    if (unsure_ms > 0)
+        uv_timer_start(&s->unsure, on_timer, unsure_ms, 0);
+}
+
+void client_input_go_on(struct client_server *s)
+{
+    uint64_t commands = s->statistics.commands;
+    client_input_give_turns(s);
+    if (s->statistics.commands != commands)
+        s->options.on_input(s->options.context);
 }

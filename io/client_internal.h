@@ -1,12 +1,19 @@
-/* Declarations shared by the files of the client port:
- *   client_server.c       listening, batches in, answers out, closing
+/* Declarations shared by the files of the client port. Each of them uses those before it in this list. What those below ask
+ * of those above is in a table that client_server.c gives them, `upcalls`.
+ *
+ *   client_words.c        words of requests, and text in replies
+ *   client_describe.c     the commands of the state machine, as the node described them
+ *   client_info.c         INFO and CONFIG
+ *   client_cluster.c      CLUSTER; which commands the node takes, and where clients are sent with the others
+ *   client_replies.c      the order of a connection's replies
  *   client_turns.c        whose request is taken next, and how much each client may have outstanding
- *   client_connection.c   one connection: its life, the order of its replies
- *   client_input.c        reading, and taking requests from what was read
+ *   client_batches.c      from commands to batches, from answers to replies: no sockets up to here
+ *   client_connection.c   a connection's life, its place, its addresses
  *   client_output.c       writing; clients that do not take their replies
  *   client_commands.c     commands that the port answers itself
- *   client_info.c         INFO and CONFIG
- *   client_cluster.c      CLUSTER, and where clients are sent when another node leads */
+ *   client_input.c        reading, and taking requests from what was read, in turns
+ *   client_listen.c       listening, and accepting connections
+ *   client_server.c       opening, what the node asks and tells, closing */
 #ifndef SYNOD_IO_CLIENT_INTERNAL_H
 #define SYNOD_IO_CLIENT_INTERNAL_H
 
@@ -15,6 +22,7 @@
 #include "core/formats/command_table.h"
 #include "core/formats/resp.h"
 #include "io/client_server.h"
+#include "io/slots.h"
 
 enum {
     CLIENT_READ_SIZE = 64 * 1024,
@@ -27,11 +35,11 @@ enum {
     CLIENT_REDIS_MAJOR = 7,
 };
 #define CLIENT_REDIS_VERSION "7.2.0"
+#define CLIENT_FULL          "ERR max number of clients reached"
 
 /* Where the reply to a command of a batch goes. */
 struct client_origin {
-    uint32_t connection;
-    uint32_t generation; /* an index is used again, a generation is not */
+    uint64_t connection; /* its token */
     uint32_t position;
     uint32_t bytes;   /* of the command; they stop waiting when it is answered */
     uint32_t charge;  /* reply bytes that the command was expected to cause */
@@ -97,9 +105,8 @@ struct client_connection {
     uv_tcp_t tcp;
     uv_write_t write;
     struct client_server *server;
-    uint32_t index;
-    uint32_t generation;
-    int version; /* RESP version */
+    uint64_t token; /* in the server's table; its number is the connection's id */
+    int version;    /* RESP version */
     enum client_state state;
     enum client_input input;
     enum client_place place;
@@ -145,8 +152,19 @@ struct client_connection {
     char library_version[32];
 };
 
+/* What files below ask of those above. */
+struct client_upcalls {
+    /* The client has taken replies: decides what follows for it, and takes requests that may go on. */
+    void (*taken)(struct client_connection *c);
+    /* Takes requests that may go on. */
+    void (*go_on)(struct client_server *s);
+    /* A handle has been closed: the server's, or a connection's, which is freed. */
+    void (*handle_closed)(struct client_server *s);
+};
+
 struct client_server {
     struct client_server_options options;
+    const struct client_upcalls *upcalls;
     uv_loop_t *loop;
     uv_tcp_t listeners[CLIENT_LISTENERS_MAX];
     size_t listener_count;
@@ -160,11 +178,7 @@ struct client_server {
     void (*on_closed)(void *context);
     void *closed_context;
 
-    struct client_connection **connections; /* NULL: a free index */
-    size_t connections_capacity;
-    uint32_t *free_indices;
-    size_t free_count;
-    uint32_t generation;
+    struct slots connections;
     struct client_connection *operators[CLIENT_CONNECTIONS_RESERVED];
     size_t operator_count;
 
@@ -183,11 +197,7 @@ struct client_server {
     struct client_gather *open; /* the batch being filled; NULL: none */
     struct client_gather *spare;
     size_t spare_count;
-    struct client_gather **in_flight; /* NULL: a free place */
-    size_t in_flight_capacity;
-    uint32_t *free_places;
-    size_t free_place_count;
-    uint32_t serial;
+    struct slots in_flight;
     struct packet *packets;
     size_t packets_capacity;
 
@@ -213,58 +223,51 @@ struct client_server {
     uint8_t read_buffer[CLIENT_REST_MAX + CLIENT_READ_SIZE];
 };
 
-/* ---- client_connection.c ---- */
+/* ---- client_words.c ---- */
 
-/* Takes over a connection that waits at `listener`. */
-void client_connection_accept(struct client_server *s, uv_stream_t *listener);
-/* The connection at an index if it still has this generation; otherwise NULL. */
-struct client_connection *client_connection_find(const struct client_server *s, uint32_t index, uint32_t generation);
+bool client_is_word(const struct bytes *arg, const char *word);
+/* Copies an argument as a C string, cut at `size` - 1. */
+void client_copy_word(const struct bytes *arg, char *out, size_t size);
+/* "ERR unknown subcommand ...", with the same text as Redis. */
+void client_unknown_subcommand(struct resp_buffer *out, const char *command, const struct bytes *subcommand);
+/* printf to the end of a buffer, for texts of up to 1 KiB. */
+void client_print(struct resp_buffer *out, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* ---- client_describe.c ---- */
+
+/* The index of a command in `estimates`, and in `machine_commands` if it is less than COMMAND_TABLE_MAX. All commands that
+ * the state machine has not described share one: connections may come before it has described any. */
+uint32_t client_describe_index(const struct client_server *s, const struct bytes *name);
+
+/* ---- client_info.c, client_cluster.c ---- */
+
+typedef void client_command_handler(struct client_connection *c, const struct bytes *args, size_t argc,
+                                    struct resp_buffer *out);
+client_command_handler client_info, client_config, client_cluster;
+
+/* True when this node takes commands. */
+bool client_cluster_takes(const struct client_server *s);
+/* The reply to a command if it does not. */
+void client_cluster_refuse(const struct client_server *s, const struct bytes *args, size_t argc, struct resp_buffer *out);
+/* The reply to a command that another node (0: none) has to execute. */
+void client_cluster_moved(const struct client_server *s, const struct bytes *args, size_t argc, uint32_t leader,
+                          struct resp_buffer *out);
+
+/* ---- client_replies.c ---- */
+
 /* Takes the next place in the order of replies, and returns it. */
-uint32_t client_connection_expect(struct client_connection *c);
-/* Where to encode the reply for `position`. client_connection_replied must follow directly. */
-struct resp_buffer *client_connection_reply(struct client_connection *c, uint32_t position);
-void client_connection_replied(struct client_connection *c, uint32_t position);
-/* Replies with an error, "ERR what", to the request being taken. */
-void client_connection_error(struct client_connection *c, const char *what);
-/* Puts a connection on the server's list for client_connection_flush_all. */
-void client_connection_touch(struct client_connection *c);
-/* Writes what is ready on all connections of the list, closes those that are done, and takes requests that may go on. */
-void client_connection_flush_all(struct client_server *s);
-/* Decides, after an event, whether the connection is read, waits for its turn, or is closed. */
-void client_connection_update(struct client_connection *c);
-/* Takes nothing more, and closes when everything is answered and written. */
-void client_connection_finish(struct client_connection *c);
-/* Closes at once. */
-void client_connection_close(struct client_connection *c);
-/* Closes at once; the log says why. */
-void client_connection_drop(struct client_connection *c, const char *why);
-/* Gives a regular place to a connection that was let in for operators. False: there is none. */
-bool client_connection_promote(struct client_connection *c);
-/* "address:port" of the client; valid as long as the connection. */
-const char *client_connection_address(struct client_connection *c);
-/* The same for this end. */
-const char *client_connection_local_address(struct client_connection *c);
-
-/* ---- client_input.c ---- */
-
-/* Starts or stops reading, as the connection's state requires. */
-void client_input_update(struct client_connection *c);
-/* Takes requests that have been read, as many as one turn allows. Returns the work that this was (see client_turns.c). */
-uint64_t client_input_turn(struct client_connection *c);
-/* What the system knows of the other end, even if there are bytes that have not been read. */
-enum client_peer { PEER_THERE, PEER_SENDS_NO_MORE, PEER_GONE };
-enum client_peer client_input_peer(const struct client_connection *c);
-
-/* ---- client_output.c ---- */
-
+uint32_t client_replies_expect(struct client_connection *c);
+/* Where to encode the reply for `position`. client_replies_end must follow directly. */
+struct resp_buffer *client_replies_begin(struct client_connection *c, uint32_t position);
+void client_replies_end(struct client_connection *c, uint32_t position);
+/* Replies with this error to the request being taken. */
+void client_replies_error(struct client_connection *c, const char *what);
+/* Puts a connection on the server's list of those that have got replies. */
+void client_replies_touch(struct client_connection *c);
 /* Reply bytes that the client has not taken. */
-uint64_t client_output_unread(const struct client_connection *c);
-/* Writes what is ready, and updates the count of buffered bytes. The connection may be closed afterwards. */
-void client_output_flush(struct client_connection *c);
-/* Called each second while `watch` runs. */
-void client_output_watch(uv_timer_t *watch);
-/* True when more than client_bytes_all_max is kept for all clients. */
-bool client_output_pressed(const struct client_server *s);
+uint64_t client_replies_unread(const struct client_connection *c);
+/* Frees them all. */
+void client_replies_close(struct client_connection *c);
 
 /* ---- client_turns.c ---- */
 
@@ -280,52 +283,86 @@ void client_turns_gathered(struct client_connection *c, const struct client_orig
 void client_turns_answered(struct client_server *s, struct client_connection *c, const struct client_origin *o);
 /* Notes that a command was answered with so many bytes. `c` may be NULL. */
 void client_turns_learn(struct client_server *s, struct client_connection *c, uint32_t command, size_t bytes);
-/* Queues the connection until its turn. Its next request costs `charge` bytes (0: not known). */
-void client_turns_wait(struct client_connection *c, uint32_t charge);
-/* The client will send nothing more, and may have gone. */
-void client_turns_ended(struct client_connection *c);
-/* Removes the connection from its queue. */
-void client_turns_leave(struct client_connection *c);
+/* Bytes kept for all clients: of requests and replies. */
+uint64_t client_turns_kept(const struct client_server *s);
+/* True when that is client_bytes_all_max or more. */
+bool client_turns_pressed(const struct client_server *s);
 /* True when the connection's own outstanding commands leave room for its next request. */
 bool client_turns_has_room(const struct client_connection *c);
-/* Gives turns to waiting connections, as many as possible now. A timer goes on with the rest. */
-void client_turns_run(struct client_server *s);
-/* The same, and tells the node when commands have been gathered. */
-void client_turns_go_on(struct client_server *s);
-void client_turns_on_timer(uv_timer_t *timer);
+/* Queues the connection until its turn. Its next request costs `charge` bytes (0: not known). */
+void client_turns_wait(struct client_connection *c, uint32_t charge);
+/* Removes the connection from its queue. */
+void client_turns_leave(struct client_connection *c);
+/* The client will send nothing more, and may have gone. */
+void client_turns_ended(struct client_connection *c);
+/* The connection whose turn it is. NULL: none waits, or the node must answer or receive something first. */
+struct client_connection *client_turns_next(const struct client_server *s, enum turn_queue kind);
+/* The turn of a connection that has left its queue begins, and ends. */
+void client_turns_begin(struct client_connection *c);
+void client_turns_end(struct client_server *s);
+/* For how long clients that may have gone get no turn. 0: they get turns, or none of them waits. */
+uint64_t client_turns_unsure_ms(const struct client_server *s);
 
-/* ---- client_server.c ---- */
+/* ---- client_batches.c ---- */
 
 /* A command for the node: it goes into the batch being gathered, or is answered at once with an error (moved, down). The
  * result says whether that was done; if not, the request has to wait. */
-enum client_may client_server_command(struct client_connection *c, const struct resp_request *request, size_t behind);
-/* True when this node takes commands. */
-bool client_server_takes(const struct client_server *s);
-/* Called when a handle has closed. If the server is closing, the last one frees it. */
-void client_server_handle_closed(struct client_server *s);
+enum client_may client_batches_command(struct client_connection *c, const struct resp_request *request, size_t behind);
+/* True when there are commands that the node has not received. */
+bool client_batches_waiting(const struct client_server *s);
+/* The oldest batch that the node has not received, which is on its way from now on. False: there is none. */
+bool client_batches_next(struct client_server *s, struct packet *batch);
+/* Hands out the replies of an answer. Their connections are touched. */
+void client_batches_answer(struct client_server *s, const struct packet *answer);
+/* Answers what the node has not received: with OUTCOME_MOVED to the node that leads, or with OUTCOME_UNKNOWN. */
+void client_batches_give_up_waiting(struct client_server *s, uint8_t outcome);
+/* Answers what the node has received with OUTCOME_UNKNOWN. */
+void client_batches_lose_in_flight(struct client_server *s);
+void client_batches_close(struct client_server *s);
+
+/* ---- client_connection.c ---- */
+
+/* A connection that uv_accept may fill. NULL: there is no socket for it. */
+struct client_connection *client_connection_new(struct client_server *s);
+/* True when one more connection would be none that is for operators. */
+bool client_connection_has_place(const struct client_server *s);
+/* Gives a regular place to a connection that was let in for operators. False: there is none. */
+bool client_connection_promote(struct client_connection *c);
+/* Takes nothing more. The next client_input_update after everything is answered and written closes it. */
+void client_connection_finish(struct client_connection *c);
+/* Closes at once. */
+void client_connection_close(struct client_connection *c);
+/* Closes at once; the log says why. */
+void client_connection_drop(struct client_connection *c, const char *why);
+/* "address:port" of the client; valid as long as the connection. */
+const char *client_connection_address(struct client_connection *c);
+/* The same for this end. */
+const char *client_connection_local_address(struct client_connection *c);
+
+/* ---- client_output.c ---- */
+
+/* Writes what is ready, and updates the count of buffered bytes. The connection may be closed afterwards. */
+void client_output_flush(struct client_connection *c);
 
 /* ---- client_commands.c ---- */
 
 void client_commands_init(struct client_server *s);
-/* The index of a command in `estimates`. They have room for a whole table, and one entry more for commands that the state
- * machine has not described: connections may come before it has described any. */
-uint32_t client_commands_index(const struct client_server *s, const struct bytes *name);
-/* Answers the request if it is for the port itself; false if it is for the node. The connection may be closed afterwards. */
+/* Answers the request if it is for the port itself; false if it is for the node. */
 bool client_commands_answer(struct client_connection *c, const struct resp_request *request);
-bool client_is_word(const struct bytes *arg, const char *word);
-/* "ERR unknown subcommand ...", with the same text as Redis. */
-void client_unknown_subcommand(struct resp_buffer *out, const char *command, const struct bytes *subcommand);
-/* printf to the end of a buffer, for texts of up to 1 KiB. */
-void client_print(struct resp_buffer *out, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* ---- client_info.c, client_cluster.c ---- */
+/* ---- client_input.c ---- */
 
-typedef void client_command_handler(struct client_connection *c, const struct bytes *args, size_t argc,
-                                    struct resp_buffer *out);
-client_command_handler client_info, client_config, client_cluster;
+/* Decides, after an event, whether the connection is read, waits for its turn, or is closed. */
+void client_input_update(struct client_connection *c);
+/* Gives turns to waiting connections, as many as possible now. A timer goes on with the rest. */
+void client_input_give_turns(struct client_server *s);
+/* The same, and tells the node when commands have been gathered. */
+void client_input_go_on(struct client_server *s);
 
-/* The reply to a command that another node (0: none) has to execute. */
-void client_no_room(struct resp_buffer *out);
-void client_moved(struct client_server *s, const struct bytes *args, size_t argc, uint32_t leader, struct resp_buffer *out);
+/* ---- client_listen.c ---- */
+
+/* Listens on every address of the name. An address that this machine does not have is no error as long as another one works.
+ * A port in use is always an error. */
+bool client_listen(struct client_server *s, const struct endpoint *at, struct problem *problem);
 
 #endif

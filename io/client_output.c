@@ -19,16 +19,7 @@ enum {
     RING_KEPT = 1024,
 };
 
-uint64_t client_output_unread(const struct client_connection *c)
-{
-    return c->out.len + (c->sent.len - c->sent_at) + c->early;
-}
-
 /* ---- What is kept for clients ---- */
-
-static uint64_t all_bytes(const struct client_server *s) { return s->statistics.waiting_bytes + s->buffered; }
-
-bool client_output_pressed(const struct client_server *s) { return all_bytes(s) >= s->options.config->client_bytes_all_max; }
 
 /* Memory of a buffer, without what every idle connection keeps. */
 static size_t memory_of(const struct resp_buffer *b) { return b->capacity > CLIENT_BUFFER_KEPT ? b->capacity : b->len; }
@@ -36,10 +27,9 @@ static size_t memory_of(const struct resp_buffer *b) { return b->capacity > CLIE
 /* The connection that has most, among those that have taken and sent nothing since `idle_ms`. */
 static struct client_connection *largest(const struct client_server *s, uint64_t idle_ms)
 {
-    struct client_connection *found = NULL;
-    for (size_t i = 0; i < s->connections_capacity; i++) {
-        struct client_connection *c = s->connections[i];
-        if (c == NULL || c->buffered <= CLIENT_BUFFER_KEPT || (c->sending ? c->moved_ms : c->active_ms) > idle_ms)
+    struct client_connection *found = NULL, *c;
+    for (size_t at = 0; (c = slots_next(&s->connections, &at)) != NULL;) {
+        if (c->buffered <= CLIENT_BUFFER_KEPT || (c->sending ? c->moved_ms : c->active_ms) > idle_ms)
             continue;
         if (found == NULL || c->buffered > found->buffered)
             found = c;
@@ -50,7 +40,7 @@ static struct client_connection *largest(const struct client_server *s, uint64_t
 static void close_largest(struct client_server *s, uint64_t bytes_max, uint64_t idle_ms)
 {
     struct client_connection *c;
-    while (all_bytes(s) > bytes_max && (c = largest(s, idle_ms)) != NULL)
+    while (client_turns_kept(s) > bytes_max && (c = largest(s, idle_ms)) != NULL)
         client_connection_drop(c, "it holds more than others, and all clients together more than client_bytes_all_max");
 }
 
@@ -72,6 +62,8 @@ static size_t memory_of_ring(const struct client_connection *c)
     return c->ring_size > RING_KEPT ? spare * sizeof *c->ring : 0;
 }
 
+static void on_watch(uv_timer_t *watch);
+
 /* Updates the server's count of buffered bytes. */
 static void account(struct client_connection *c)
 {
@@ -83,31 +75,31 @@ static void account(struct client_connection *c)
     bool more = now > c->buffered;
     s->buffered += now - c->buffered;
     c->buffered = now;
-    if (more && all_bytes(s) > limit + limit / 4)
+    if (more && client_turns_kept(s) > limit + limit / 4)
         close_largest(s, limit, UINT64_MAX);
-    if (more && all_bytes(s) >= limit && !uv_is_active((uv_handle_t *)&s->watch))
-        uv_timer_start(&s->watch, client_output_watch, WATCH_MS, 0);
+    if (more && client_turns_kept(s) >= limit && !uv_is_active((uv_handle_t *)&s->watch))
+        uv_timer_start(&s->watch, on_watch, WATCH_MS, 0);
 }
 
-void client_output_watch(uv_timer_t *watch)
+static void on_watch(uv_timer_t *watch)
 {
     struct client_server *s = watch->data;
     uint64_t now = uv_now(s->loop), stuck_ms = s->options.stuck_ms > 0 ? s->options.stuck_ms : STUCK_MS;
-    bool again = client_output_pressed(s);
-    for (size_t i = 0; i < s->connections_capacity; i++) {
-        struct client_connection *c = s->connections[i];
-        if (c == NULL || !c->sending)
+    bool again = client_turns_pressed(s);
+    struct client_connection *c;
+    for (size_t at = 0; (c = slots_next(&s->connections, &at)) != NULL;) {
+        if (!c->sending)
             continue;
         if (now - c->moved_ms >= stuck_ms)
             client_connection_drop(c, "it has long taken nothing of its replies");
         else
             again = true;
     }
-    if (client_output_pressed(s) && now >= PRESSED_MS)
+    if (client_turns_pressed(s) && now >= PRESSED_MS)
         close_largest(s, s->options.config->client_bytes_all_max / 4 * 3, now - PRESSED_MS);
     if (again && !s->closing)
-        uv_timer_start(&s->watch, client_output_watch, stuck_ms < WATCH_MS ? stuck_ms : WATCH_MS, 0);
-    client_turns_go_on(s);
+        uv_timer_start(&s->watch, on_watch, stuck_ms < WATCH_MS ? stuck_ms : WATCH_MS, 0);
+    s->upcalls->go_on(s);
 }
 
 /* ---- Writing ---- */
@@ -140,8 +132,7 @@ static void on_written(uv_write_t *write, int status)
         empty(&c->sent);
     }
     client_output_flush(c);
-    client_connection_update(c);
-    client_turns_go_on(c->server);
+    c->server->upcalls->taken(c);
 }
 
 /* Hands the next piece of what is to be sent to libuv, which writes it when the socket takes more. */
@@ -157,7 +148,7 @@ static void send_piece(struct client_connection *c)
         c->sending = false;
         client_connection_close(c);
     } else if (!uv_is_active((uv_handle_t *)&s->watch) && !s->closing) {
-        uv_timer_start(&s->watch, client_output_watch, WATCH_MS, 0);
+        uv_timer_start(&s->watch, on_watch, WATCH_MS, 0);
     }
 }
 

@@ -33,11 +33,8 @@ enum {
     UNPROVEN_MAX = 4,
     GATHERED_COMMANDS_MIN = 4096,
     GATHERED_BYTES_MIN = 512 * 1024,
-    TURNS_MS = 1,                /* with 0 the loop would not serve others in between */
-    LOOK_WORK = 512,             /* what asking the system about a client counts as */
     UNSEEN_MIN = 32 * 1024,      /* with so much unread, the end of a client's sending may not have arrived yet */
     UNSURE_BYTES_MS = 16 * 1024, /* of replies to clients that may have gone */
-    LOOP_WORK = 256 * 1024,      /* in one iteration of the loop; what others wait for takes several iterations */
 };
 
 static const uint64_t asked_max[TURN_QUEUES] = {[TURNS_LIGHT] = 8 << 20, [TURNS_FIRST] = 1 << 20, [TURNS_HEAVY] = 1 << 20};
@@ -103,6 +100,13 @@ void client_turns_answered(struct client_server *s, struct client_connection *c,
 
 /* ---- Bounds ---- */
 
+uint64_t client_turns_kept(const struct client_server *s) { return s->statistics.waiting_bytes + s->buffered; }
+
+bool client_turns_pressed(const struct client_server *s)
+{
+    return client_turns_kept(s) >= s->options.config->client_bytes_all_max;
+}
+
 static bool within_asked_max(const struct client_connection *c, uint32_t charge)
 {
     const uint32_t commands_max = c->unproven ? UNPROVEN_MAX : COMMANDS_MAX;
@@ -112,8 +116,8 @@ static bool within_asked_max(const struct client_connection *c, uint32_t charge)
 bool client_turns_has_room(const struct client_connection *c)
 {
     const struct client_server *s = c->server;
-    uint64_t outstanding = c->waiting + client_output_unread(c);
-    if (outstanding > 0 && client_output_pressed(s))
+    uint64_t outstanding = c->waiting + client_replies_unread(c);
+    if (outstanding > 0 && client_turns_pressed(s))
         return false;
     return outstanding < s->options.config->client_bytes_max && within_asked_max(c, c->charge);
 }
@@ -207,72 +211,26 @@ static enum turn_queue heavy_or_unsure(const struct client_server *s)
     return s->queues[TURNS_UNSURE].first != NULL && may_serve_unsure(s) ? TURNS_UNSURE : TURNS_HEAVY;
 }
 
-/* The connection whose turn it is. NULL: none waits, or the node must answer or receive something first. */
-static struct client_connection *next_turn(const struct client_server *s, enum turn_queue kind)
+struct client_connection *client_turns_next(const struct client_server *s, enum turn_queue kind)
 {
     kind = kind == TURNS_HEAVY ? heavy_or_unsure(s) : kind;
     struct client_connection *c = s->queues[kind].first;
-    bool may = c != NULL && (c->charge == 0 || !client_server_takes(s) || port_has_room(s, kind, c->charge));
+    bool may = c != NULL && (c->charge == 0 || !client_cluster_takes(s) || port_has_room(s, kind, c->charge));
     return may ? c : NULL;
 }
 
-/* True when the client is there, as far as one can tell. If not, it is closed, or moved to those that may have gone. */
-static bool is_there(struct client_connection *c, enum turn_queue kind)
+void client_turns_begin(struct client_connection *c)
 {
-    if (kind == TURNS_LIGHT)
-        return true;
-    c->server->work += LOOK_WORK;
-    const enum client_peer peer = client_input_peer(c);
-    if (peer == PEER_SENDS_NO_MORE && c->presence == PRESENT)
-        c->presence = PERHAPS_GONE;
-    if (peer == PEER_GONE)
-        client_connection_close(c);
-    else if (c->presence == PERHAPS_GONE && kind != TURNS_UNSURE)
-        client_turns_wait(c, c->charge);
-    else
-        return true;
-    return false;
+    struct client_server *s = c->server;
+    s->served = c;
+    s->serving = c->kind;
+    if (c->kind == TURNS_UNSURE)
+        s->unsure_ms = uv_now(s->loop) + c->charge / UNSURE_BYTES_MS;
 }
 
-static void run(struct client_server *s, enum turn_queue kind)
-{
-    struct client_connection *c;
-    while (s->work < LOOP_WORK && (c = next_turn(s, kind)) != NULL) {
-        s->serving = c->kind;
-        client_turns_leave(c);
-        if (!is_there(c, s->serving))
-            continue;
-        if (s->serving == TURNS_UNSURE)
-            s->unsure_ms = uv_now(s->loop) + c->charge / UNSURE_BYTES_MS;
-        s->served = c;
-        s->work += client_input_turn(c);
-        s->served = NULL;
-    }
-}
+void client_turns_end(struct client_server *s) { s->served = NULL; }
 
-void client_turns_run(struct client_server *s)
+uint64_t client_turns_unsure_ms(const struct client_server *s)
 {
-    bool pending = uv_is_active((uv_handle_t *)&s->turns);
-    if (s->closing || s->served != NULL)
-        return;
-    if (!pending)
-        s->work = 0;
-    run(s, TURNS_FIRST);
-    run(s, TURNS_HEAVY);
-    run(s, TURNS_LIGHT);
-    if (!pending &&
-        (next_turn(s, TURNS_LIGHT) != NULL || next_turn(s, TURNS_FIRST) != NULL || next_turn(s, TURNS_HEAVY) != NULL))
-        uv_timer_start(&s->turns, client_turns_on_timer, TURNS_MS, 0);
-    if (s->queues[TURNS_UNSURE].first != NULL && !may_serve_unsure(s))
-        uv_timer_start(&s->unsure, client_turns_on_timer, s->unsure_ms - uv_now(s->loop), 0);
+    return s->queues[TURNS_UNSURE].first != NULL && !may_serve_unsure(s) ? s->unsure_ms - uv_now(s->loop) : 0;
 }
-
-void client_turns_go_on(struct client_server *s)
-{
-    uint64_t commands = s->statistics.commands;
-    client_turns_run(s);
-    if (s->statistics.commands != commands)
-        s->options.on_input(s->options.context);
-}
-
-void client_turns_on_timer(uv_timer_t *timer) { client_turns_go_on(timer->data); }

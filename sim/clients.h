@@ -3,7 +3,7 @@
  * command that may have been executed.
  *
  * In most worlds a node's client port is part of this file: it gathers what its clients sent into batches, as
- * io/client_server.c does. In worlds with sockets, clients speak RESP with the port that ships (sim/uv_port.h), and check
+ * io/client_batches.c does. In worlds with sockets, clients speak RESP with the port that ships (sim/uv_port.h), and check
  * that replies come in the order of their requests and that none is another's. What was sent and answered is a history
  * (sim/history.h) for the judge. Tokens never repeat, and every batch begins with a command of its own (GET of a key
  * that names the token), so no two batches have the same bytes.

@@ -209,17 +209,15 @@ static uint64_t held_by(const struct client_connection *c)
     return c->out.len + (c->sent.len - c->sent_at) + early_bytes(c) + (c->in_end - c->in_at);
 }
 
-bool client_port_full(const struct client_port *p) { return client_output_pressed(p->server); }
+bool client_port_full(const struct client_port *p) { return client_turns_pressed(p->server); }
 
 const char *client_port_audit(struct client_port *p)
 {
     const struct client_server *s = p->server;
     const uint64_t limit = s->options.config->client_bytes_all_max;
     uint64_t counted = 0, held = 0, waiting = 0, connections = 0;
-    for (size_t i = 0; i < s->connections_capacity; i++) {
-        const struct client_connection *c = s->connections[i];
-        if (c == NULL)
-            continue;
+    const struct client_connection *c;
+    for (size_t at = 0; (c = slots_next(&s->connections, &at)) != NULL;) {
         connections++;
         counted += c->buffered;
         waiting += c->waiting;

@@ -1,0 +1,295 @@
+/* The client port: from commands of all connections to batches, and from answers to replies.
+ *
+ *   connections --turns--> open batch --full--> ready batches --receive--> in flight --reply--> connections
+ *
+ * A command is copied once, into the batch being gathered. Beside it the batch notes where its reply goes. Few commands are
+ * gathered ahead of the node; the others wait where they were read (client_turns.c). A batch is full at batch_size commands
+ * or batch_bytes bytes. Otherwise it ends when the node asks for it. So batches are large under load, and quick when there
+ * is little. A token names a place in the table of batches in flight, and a serial number by which an answer that comes
+ * twice is recognized. */
+#include "core/base/memory.h"
+#include "io/client_internal.h"
+
+enum { SPARES_MAX = 64, SPARE_WORDS_MAX = 128 * 1024 };
+
+/* ---- Batches ---- */
+
+static struct client_gather *gather_new(struct client_server *s)
+{
+    struct client_gather *g = s->spare;
+    if (g != NULL) {
+        s->spare = g->next;
+        s->spare_count--;
+    } else {
+        g = memory_new(1, sizeof *g);
+    }
+    g->next = NULL;
+    g->count = 0;
+    batch_begin(&g->builder);
+    return g;
+}
+
+static void gather_free(struct client_gather *g)
+{
+    batch_builder_free(&g->builder);
+    free(g->origins);
+    free(g);
+}
+
+static void gather_release(struct client_server *s, struct client_gather *g)
+{
+    if (s->spare_count == SPARES_MAX || g->builder.capacity > SPARE_WORDS_MAX) {
+        gather_free(g);
+        return;
+    }
+    g->next = s->spare;
+    s->spare = g;
+    s->spare_count++;
+}
+
+/* Closes the batch being gathered, which is full. */
+static void seal(struct client_server *s)
+{
+    *s->ready_end = s->open;
+    s->ready_end = &s->open->next;
+    s->open = NULL;
+}
+
+/* The oldest batch that has not been received; NULL when there is none. */
+static struct client_gather *take_ready(struct client_server *s)
+{
+    if (s->ready == NULL && s->open != NULL)
+        seal(s);
+    struct client_gather *g = s->ready;
+    if (g != NULL) {
+        s->ready = g->next;
+        if (s->ready == NULL)
+            s->ready_end = &s->ready;
+        g->next = NULL;
+        s->gathered_count -= g->count;
+        s->gathered_bytes -= g->builder.len;
+    }
+    return g;
+}
+
+/* Removes from a batch the commands of clients that have gone. */
+static void drop_gone(struct client_server *s, struct client_gather *g)
+{
+    struct batch_builder kept = {0};
+    struct payload value = batch_end(&g->builder);
+    uint32_t count = 0;
+    invariant(batch_commands_read(&s->unpacked, &value) && s->unpacked.count == g->count);
+    batch_begin(&kept);
+    for (uint32_t i = 0; i < g->count; i++) {
+        const struct client_origin *o = &g->origins[i];
+        if (slots_find(&s->connections, o->connection) == NULL) {
+            client_turns_answered(s, NULL, o);
+            continue;
+        }
+        batch_add(&kept, s->unpacked.commands[i].args.ptr, s->unpacked.commands[i].args.len);
+        g->origins[count++] = *o;
+    }
+    batch_builder_free(&g->builder);
+    g->builder = kept;
+    g->count = count;
+}
+
+/* The oldest batch that the node has not received, without commands of clients that have gone. NULL when there is none. */
+static struct client_gather *take_wanted(struct client_server *s)
+{
+    struct client_gather *g;
+    while ((g = take_ready(s)) != NULL) {
+        if (s->has_gone)
+            drop_gone(s, g);
+        if (g->count > 0)
+            break;
+        gather_release(s, g);
+    }
+    if (!client_batches_waiting(s))
+        s->has_gone = false; /* none of their commands are left */
+    return g;
+}
+
+static void add_command(struct client_connection *c, const struct resp_request *request, uint32_t command)
+{
+    struct client_server *s = c->server;
+    const struct config *config = s->options.config;
+    if (s->open != NULL && s->open->builder.len + request->size > config->batch_bytes)
+        seal(s);
+    if (s->open == NULL) {
+        s->open = gather_new(s);
+        s->gathered_bytes += s->open->builder.len;
+    }
+    struct client_gather *g = s->open;
+    size_t before = g->builder.len;
+    batch_add(&g->builder, request->args, request->argc);
+    g->origins = memory_reserve(g->origins, &g->origins_capacity, (size_t)g->count + 1, sizeof *g->origins);
+    struct client_origin *o = &g->origins[g->count++];
+    *o = (struct client_origin){.connection = c->token,
+                                .position = client_replies_expect(c),
+                                .bytes = (uint32_t)request->size + CLIENT_REQUEST_OVERHEAD,
+                                .charge = c->charge,
+                                .budget = (uint8_t)client_turns_budget(c->kind),
+                                .command = command};
+    client_turns_gathered(c, o);
+    s->gathered_count++;
+    s->gathered_bytes += g->builder.len - before;
+    s->statistics.commands++;
+    if (g->count >= config->batch_size || g->builder.len >= config->batch_bytes)
+        seal(s);
+}
+
+enum client_may client_batches_command(struct client_connection *c, const struct resp_request *request, size_t behind)
+{
+    struct client_server *s = c->server;
+    if (client_cluster_takes(s)) {
+        uint32_t command = client_describe_index(s, &request->args[0]);
+        enum client_may may = client_turns_may(c, command, behind);
+        if (may != MAY_GO)
+            return may;
+        add_command(c, request, command);
+        c->charge = 0;
+        return MAY_GO;
+    }
+    uint32_t position = client_replies_expect(c);
+    client_cluster_refuse(s, request->args, request->argc, client_replies_begin(c, position));
+    client_replies_end(c, position);
+    s->statistics.errors++;
+    return MAY_GO;
+}
+
+bool client_batches_waiting(const struct client_server *s) { return s->ready != NULL || s->open != NULL; }
+
+bool client_batches_next(struct client_server *s, struct packet *batch)
+{
+    struct client_gather *g = take_wanted(s);
+    if (g == NULL)
+        return false;
+    const struct payload value = batch_end(&g->builder);
+    g->token = slots_put(&s->in_flight, g);
+    *batch = (struct packet){.id = g->token, .kind = g->count, .len = value.len, .words = value.words};
+    s->statistics.batches++;
+    return true;
+}
+
+/* ---- Answers ---- */
+
+static void reply_unknown(struct resp_buffer *out) { resp_error_text(out, "UNKNOWN outcome"); }
+
+/* How the commands of one batch are answered. */
+struct verdict {
+    uint8_t outcome;
+    uint32_t leader;
+    struct payload replies;
+    size_t offset; /* of the next reply */
+};
+
+/* Encodes the reply to command number `index`. It must be called for each in turn, even if its client has gone. */
+static void encode_reply(struct client_server *s, struct verdict *v, uint32_t index, int version, struct resp_buffer *out)
+{
+    switch (v->outcome) {
+    case OUTCOME_EXECUTED:
+        if (!resp_reply(out, version, &v->replies, &v->offset))
+            reply_unknown(out);
+        return;
+    case OUTCOME_MOVED: {
+        bool known = index < s->unpacked.count;
+        const struct command *command = known ? &s->unpacked.commands[index] : NULL;
+        client_cluster_moved(s, known ? command->args.ptr : NULL, known ? command->args.len : 0, v->leader, out);
+        return;
+    }
+    case OUTCOME_BUSY:
+        resp_error_text(out, REPLY_BUSY "too many requests are waiting, try again later");
+        return;
+    default:
+        reply_unknown(out);
+        return;
+    }
+}
+
+/* Notes how large the reply was. A command that was not executed because its reply had no room asks for much, however short
+ * its error is. */
+static void learn_size(struct client_server *s, struct client_connection *c, uint32_t command, const struct bytes *reply)
+{
+    static const char refused[] = "-" REPLY_BUSY;
+    const size_t len = sizeof refused - 1;
+    const bool is_refused = reply->len > len && memcmp(reply->ptr, refused, len) == 0;
+    client_turns_learn(s, c, command, is_refused ? CLIENT_ASKED_MAX : reply->len);
+}
+
+/* The reply to one command of a batch. */
+static void answer_one(struct client_server *s, const struct client_origin *o, struct verdict *v, uint32_t index)
+{
+    struct client_connection *c = slots_find(&s->connections, o->connection);
+    client_turns_answered(s, c, o);
+    s->scratch.len = 0;
+    struct resp_buffer *out = c != NULL ? client_replies_begin(c, o->position) : &s->scratch;
+    size_t before = out->len;
+    encode_reply(s, v, index, c != NULL ? c->version : 2, out);
+    if (v->outcome == OUTCOME_EXECUTED)
+        learn_size(s, c, o->command, &(struct bytes){out->data + before, out->len - before});
+    if (c == NULL)
+        return;
+    client_replies_end(c, o->position);
+    client_replies_touch(c);
+}
+
+static void answer(struct client_server *s, struct client_gather *g, struct verdict *v)
+{
+    if (v->outcome == OUTCOME_MOVED) {
+        struct payload value = batch_end(&g->builder);
+        if (!batch_commands_read(&s->unpacked, &value))
+            s->unpacked.count = 0;
+    }
+    if (v->outcome == OUTCOME_EXECUTED && replies_count(&v->replies) != g->count) {
+        logger_log(s->options.logger, LOG_ERROR, "clients", "a batch of %u commands was answered with %u replies", g->count,
+                   replies_count(&v->replies));
+        v->outcome = OUTCOME_UNKNOWN;
+    }
+    for (uint32_t i = 0; i < g->count; i++)
+        answer_one(s, &g->origins[i], v, i);
+    if (v->outcome != OUTCOME_EXECUTED)
+        s->statistics.errors += g->count;
+    gather_release(s, g);
+}
+
+void client_batches_answer(struct client_server *s, const struct packet *p)
+{
+    struct client_gather *g = slots_take(&s->in_flight, p->id);
+    if (g == NULL) {
+        logger_log(s->options.logger, LOG_WARNING, "clients", "an answer to no batch (token %llu) is ignored",
+                   (unsigned long long)p->id);
+        return;
+    }
+    answer(s, g,
+           &(struct verdict){
+               .outcome = (uint8_t)p->kind, .leader = p->kind >> 8, .replies = {.words = p->words, .len = p->len}});
+}
+
+void client_batches_lose_in_flight(struct client_server *s)
+{
+    struct client_gather *g;
+    for (size_t at = 0; (g = slots_next(&s->in_flight, &at)) != NULL;)
+        client_batches_answer(s, &(struct packet){.id = g->token, .kind = OUTCOME_UNKNOWN});
+}
+
+void client_batches_give_up_waiting(struct client_server *s, uint8_t outcome)
+{
+    while (client_batches_waiting(s))
+        answer(s, take_ready(s), &(struct verdict){.outcome = outcome, .leader = s->leader});
+}
+
+void client_batches_close(struct client_server *s)
+{
+    struct client_gather *g;
+    while ((g = take_ready(s)) != NULL)
+        gather_free(g);
+    while ((g = s->spare) != NULL) {
+        s->spare = g->next;
+        gather_free(g);
+    }
+    for (size_t at = 0; (g = slots_next(&s->in_flight, &at)) != NULL;)
+        gather_free(g);
+    slots_close(&s->in_flight);
+    batch_commands_free(&s->unpacked);
+}

@@ -1,0 +1,95 @@
+/* The replies of a connection. They leave in the order of the requests. Each request takes a place in a ring. A reply whose
+ * turn it is goes directly to the output. One that is early (a PING after a SET) waits in its place. */
+#include "core/base/memory.h"
+#include "io/client_internal.h"
+
+enum { RING_START = 8 };
+
+static struct client_pending *place(struct client_connection *c, uint32_t position)
+{
+    return &c->ring[position & (c->ring_size - 1)];
+}
+
+uint32_t client_replies_expect(struct client_connection *c)
+{
+    if (c->tail - c->head == c->ring_size) {
+        uint32_t size = c->ring_size == 0 ? RING_START : c->ring_size * 2;
+        struct client_pending *ring = memory_new(size, sizeof *ring);
+        for (uint32_t p = c->head; p != c->tail; p++)
+            ring[p & (size - 1)] = *place(c, p);
+        free(c->ring);
+        c->ring = ring;
+        c->ring_size = size;
+    }
+    *place(c, c->tail) = (struct client_pending){0};
+    return c->tail++;
+}
+
+struct resp_buffer *client_replies_begin(struct client_connection *c, uint32_t position)
+{
+    if (position == c->head)
+        return &c->out;
+    c->server->scratch.len = 0;
+    return &c->server->scratch;
+}
+
+/* Moves early replies to the output, up to the next one that is missing. */
+static void release_early(struct client_connection *c)
+{
+    while (c->head != c->tail && place(c, c->head)->early != NULL) {
+        struct client_pending *p = place(c, c->head);
+        resp_raw(&c->out, p->early, p->len);
+        c->early -= p->len + CLIENT_REQUEST_OVERHEAD;
+        free(p->early);
+        c->head++;
+    }
+}
+
+void client_replies_end(struct client_connection *c, uint32_t position)
+{
+    if (position == c->head) {
+        c->head++;
+        release_early(c);
+        return;
+    }
+    struct resp_buffer *early = &c->server->scratch;
+    struct client_pending *p = place(c, position);
+    p->early = memory_new(early->len, 1);
+    p->len = early->len;
+    memcpy(p->early, early->data, early->len);
+    c->early += p->len + CLIENT_REQUEST_OVERHEAD;
+    if (early->capacity > CLIENT_READ_SIZE)
+        resp_buffer_close(early);
+}
+
+void client_replies_error(struct client_connection *c, const char *what)
+{
+    uint32_t position = client_replies_expect(c);
+    client_print(client_replies_begin(c, position), "-%s\r\n", what);
+    client_replies_end(c, position);
+    c->server->statistics.errors++;
+}
+
+uint64_t client_replies_unread(const struct client_connection *c)
+{
+    return c->out.len + (c->sent.len - c->sent_at) + c->early;
+}
+
+void client_replies_touch(struct client_connection *c)
+{
+    struct client_server *s = c->server;
+    if (c->dirty)
+        return;
+    c->dirty = true;
+    s->dirty = memory_reserve(s->dirty, &s->dirty_capacity, s->dirty_count + 1, sizeof *s->dirty);
+    s->dirty[s->dirty_count++] = c;
+}
+
+void client_replies_close(struct client_connection *c)
+{
+    for (; c->head != c->tail; c->head++)
+        free(place(c, c->head)->early);
+    free(c->ring);
+    resp_buffer_close(&c->out);
+    resp_buffer_close(&c->sent);
+}
