@@ -111,11 +111,14 @@ def test_lines_are_there_when_the_reader_goes_on(make_cluster):
     assert "ended with exit code 0" in messages and any(message.startswith("ready after") for message in messages)
 
 
+SANDBOX = {"network": "guest-tcp", "storage": "guest"}
+
+
 @pytest.mark.parametrize("level", ["debug", "info"])
-@pytest.mark.parametrize("native", [True, False], ids=["native", "wasm"])
-def test_decisions_can_be_read(make_cluster, native, level):
+@pytest.mark.parametrize("native, choices", [(True, {}), (False, {}), (False, SANDBOX)], ids=["native", "wasm", "sandbox"])
+def test_decisions_can_be_read(make_cluster, native, choices, level):
     """The log of the node that comes to lead tells its election, in the words of tests/stories; at level debug only."""
-    cluster = make_cluster(native=native, choices={"log_level": level})
+    cluster = make_cluster(native=native, choices={"log_level": level, **choices})
     leader = cluster.up()
     check_serves(cluster, 1)
     cluster.stop()
