@@ -3,6 +3,7 @@
 #include "core/base/checksum.h"
 #include "core/base/memory.h"
 #include "core/formats/batch.h"
+#include "core/state/state_machine.h"
 
 /* A quarter of the room for a batch's replies is shared evenly: each command gets as much as small replies need. The rest is
  * for larger ones, in order. */

@@ -22,7 +22,7 @@
 #define SYNOD_CORE_FORMATS_BATCH_H
 
 #include "core/base/types.h"
-#include "core/state/state_machine.h"
+#include "core/formats/command.h"
 
 enum { BATCH_HEADER_SIZE = 56, REPLIES_HEADER_SIZE = 8 };
 

@@ -2,8 +2,8 @@
 #ifndef SYNOD_CORE_FORMATS_COMMAND_TABLE_H
 #define SYNOD_CORE_FORMATS_COMMAND_TABLE_H
 
+#include "core/formats/command.h"
 #include "core/formats/config_frame.h"
-#include "core/state/state_machine.h"
 
 /* Commands beyond this number, and those with longer names, are left out. They are executed all the same; the client port
  * just does not know them in advance. */

@@ -20,6 +20,7 @@
 #include "core/formats/record.h"
 #include "core/formats/serializer.h"
 #include "core/runners/node.h"
+#include "core/state/state_machine.h"
 
 /* Client batches are numbered packets. A packet's kind carries both the outcome and the leader (wit/io.wit). */
 enum { REPLY_LEADER_SHIFT = 8 };

@@ -3,92 +3,11 @@
 #ifndef SYNOD_CORE_STATE_STATE_MACHINE_H
 #define SYNOD_CORE_STATE_STATE_MACHINE_H
 
-#include "core/base/types.h"
-
-struct bytes {
-    uint8_t *ptr;
-    size_t len;
-};
-struct bytes_list {
-    struct bytes *ptr;
-    size_t len;
-};
-
-struct command {
-    struct bytes_list args;
-};
-
-enum reply_tag { REPLY_NIL, REPLY_STATUS, REPLY_INTEGER, REPLY_BYTES, REPLY_ERROR, REPLY_ARRAY, REPLY_RAW, REPLY_TAGS };
-
-struct scalar {
-    uint8_t tag; /* enum reply_tag below REPLY_ARRAY */
-    union {
-        struct bytes bytes;
-        int64_t integer;
-    } val;
-};
-struct scalar_list {
-    struct scalar *ptr;
-    size_t len;
-};
-struct reply {
-    uint8_t tag; /* enum reply_tag */
-    union {
-        struct bytes bytes;
-        int64_t integer;
-        struct scalar_list array;
-    } val;
-};
-struct reply_list {
-    struct reply *ptr;
-    size_t len;
-};
-
-/* Bytes that the replies of one call may take when packed (reply_size). A reply of at most `small` bytes always has room;
- * longer ones share `large`. A command whose reply has no room is not executed: it gets the error REPLY_NO_ROOM. */
-struct reply_room {
-    uint64_t large;
-    uint32_t small;
-};
-#define REPLY_ROOM_ANY ((struct reply_room){.large = UINT64_MAX, .small = UINT32_MAX})
-/* The first word of that error: who reads it knows that the command was not executed and may be sent again. */
-#define REPLY_BUSY    "BUSY "
-#define REPLY_NO_ROOM REPLY_BUSY "the replies of this batch leave no room for this one: not executed, send it again"
-enum { REPLY_SMALL_MIN = 128 }; /* the least value of `small`, so that every command can be answered */
+#include "core/formats/command.h"
 
 struct applied {
     struct reply_list replies;
     uint64_t work; /* spent by this call, in units of about a nanosecond */
-};
-
-struct command_info {
-    struct bytes name; /* lower case */
-    int32_t arity;     /* as in Redis: negative means "at least" */
-    bool read_only;
-    uint32_t first_key;
-    int32_t last_key;
-    uint32_t key_step;
-};
-/* Bytes that a scalar takes among packed replies (core/formats/batch.h): tag, length, and its bytes padded to a multiple of
- * 4. */
-static inline uint64_t scalar_size(uint8_t tag, const struct bytes *bytes)
-{
-    return 8 + (tag == REPLY_INTEGER ? 8 : tag == REPLY_NIL ? 0 : ((uint64_t)bytes->len + 3) / 4 * 4);
-}
-
-static inline uint64_t reply_size(const struct reply *r)
-{
-    if (r->tag != REPLY_ARRAY)
-        return scalar_size(r->tag, &r->val.bytes);
-    uint64_t size = 8;
-    for (size_t i = 0; i < r->val.array.len; i++)
-        size += scalar_size(r->val.array.ptr[i].tag, &r->val.array.ptr[i].val.bytes);
-    return size;
-}
-
-struct command_info_list {
-    struct command_info *ptr;
-    size_t len;
 };
 
 struct snapshot_chunk {

@@ -22,6 +22,7 @@
 #include "core/base/memory.h"
 #include "core/formats/batch.h"
 #include "core/formats/command_table.h"
+#include "core/state/state_machine.h"
 #include "io/client_server.h"
 
 enum { BATCHES_MAX = 4096, PATIENCE_MS = 20000 };

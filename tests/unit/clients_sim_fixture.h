@@ -15,6 +15,7 @@
 
 #include "core/base/memory.h"
 #include "core/formats/batch.h"
+#include "core/state/state_machine.h"
 #include "sim/clients.h"
 
 enum { NODES = 3, SECOND = 1000000, STEPS_MAX = 200000 };

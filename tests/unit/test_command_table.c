@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "core/formats/command_table.h"
+#include "core/state/state_machine.h"
 
 static struct command_info of(const char *name)
 {
