@@ -5,6 +5,7 @@
  *   states                          checks_states.c
  *   records, restarts, what is held checks_journal.c
  *   messages                        checks_messages.c
+ *   frames as such                  checks_frames.c
  *   situations reached              checks_reached.c
  *   a broken rule                   checks_verdict.c
  *
@@ -47,6 +48,7 @@ void checks_free(struct checks *c)
     for (size_t i = 0; i < c->batch_count; i++)
         payload_free(&c->batches[i].value);
     reference_free(c->reference);
+    checks_frames_close(c);
     hash_index_close(&c->batch_by_hash);
     hash_index_close(&c->batch_by_token);
     free(c->batches);

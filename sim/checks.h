@@ -27,6 +27,7 @@ enum check {
     CHECK_LIVENESS_WHILE_CUT,  /* in a partition that lasts, the side that has quorums serves, and its leader stays */
     CHECK_LIVENESS_GAP,        /* where nodes only end and pause: while all quorums are up, clients get answers */
     CHECK_REPLIES,             /* from the client port that ships: in the order of requests, and none to another's request */
+    CHECK_FRAMES,              /* from the network that ships: whole, those of a connection in order, each at most once */
     CHECK_BOUNDS,              /* memory, window, bytes in flight, message size */
     CHECK_ACCOUNTS,            /* what a node counts is what it has (core/runners/runner.h, runner_audit) */
     CHECK_TRAP,                /* no part breaks an invariant of its own */
@@ -75,6 +76,8 @@ enum reached {
     REACHED_MOVED,
     REACHED_PORT_FULL,        /* a client port that ships keeps as much for its clients as it may */
     REACHED_CONNECTION_RESET, /* a connection to such a port was reset */
+    REACHED_NETWORK_FULL,     /* a network that ships drops frames, or reads no more */
+    REACHED_LINK_RESET,       /* a connection of such networks was reset */
     REACHED_STATES
 };
 
@@ -107,6 +110,10 @@ void checks_submitted(struct checks *c, uint32_t node, uint64_t token, const str
 void checks_answered(struct checks *c, uint64_t token, uint8_t outcome);
 /* `node` hands a message to the network. */
 void checks_sent(struct checks *c, uint32_t node, node_set to, const struct message *m, uint32_t body_bytes);
+/* `node` hands bytes with this checksum to the network that ships, and receives such from it. `begins`: as the first ones of
+ * a connection. */
+void checks_frame_sent(struct checks *c, uint32_t node, node_set to, uint64_t sum);
+void checks_frame_received(struct checks *c, uint32_t node, uint32_t from, uint64_t sum, bool begins);
 /* A node received a message. */
 void checks_received(struct checks *c, uint32_t node, uint32_t from, const struct message *m);
 /* `node` appends a record; the disk has everything up to `lsn`. */

@@ -139,6 +139,13 @@ struct checked_node {
     bool has_read;
 };
 
+/* Frames that a node handed to the network that ships, for one other node. */
+struct frames_sent {
+    uint64_t *sums;
+    size_t count, capacity;
+    size_t next; /* what that node receives next is this one or a later one */
+};
+
 struct checks {
     struct checks_options options;
     struct checks_verdict verdict;
@@ -158,6 +165,8 @@ struct checks {
     struct batch_id executed_last[NODE_ID_MAX + 1]; /* by origin */
     struct reference *reference;                    /* NULL: there is none */
     uint64_t reference_hash;                        /* before the prefix */
+
+    struct frames_sent *frames; /* from each node to each other (sim/checks_frames.c); NULL: none yet */
 
     struct checked_node nodes[NODE_ID_MAX + 1];
     uint64_t held_capacity; /* of each node's window of records: a power of two, 4 alpha slots at least */
@@ -192,6 +201,10 @@ const struct proposal *checks_vote_below(const struct checks *c, uint32_t node, 
 bool checks_is_proposed(const struct checks *c, uint64_t slot, struct batch_id batch);
 /* Whether the ballot names a life that a proposer has had. */
 bool checks_ballot_known(const struct checks *c, struct ballot ballot);
+
+/* ---- checks_frames.c ---- */
+
+void checks_frames_close(struct checks *c);
 
 /* ---- checks_states.c ---- */
 

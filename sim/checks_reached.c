@@ -1,7 +1,7 @@
 /* The situations that a simulation should reach, recognized in what passes through the checks anyway. (The world counts
  * REACHED_HELD_AT_CRASH, REACHED_ALL_DOWN, REACHED_TORN_TAIL, REACHED_SEGMENT_ROLLED, REACHED_NO_ROOM,
- * REACHED_NO_REPLY_ROOM, REACHED_NO_STATE_ROOM, REACHED_RECOVERY_REFUSED, REACHED_PORT_FULL and
- * REACHED_CONNECTION_RESET.) */
+ * REACHED_NO_REPLY_ROOM, REACHED_NO_STATE_ROOM, REACHED_RECOVERY_REFUSED, REACHED_PORT_FULL,
+ * REACHED_CONNECTION_RESET, REACHED_NETWORK_FULL and REACHED_LINK_RESET.) */
 #include "sim/checks_internal.h"
 
 static const char *const names[REACHED_STATES] = {
@@ -43,6 +43,8 @@ static const char *const names[REACHED_STATES] = {
     [REACHED_MOVED] = "moved",
     [REACHED_PORT_FULL] = "port-full",
     [REACHED_CONNECTION_RESET] = "connection-reset",
+    [REACHED_NETWORK_FULL] = "network-full",
+    [REACHED_LINK_RESET] = "link-reset",
 };
 
 const char *reached_name(enum reached state) { return names[state]; }

@@ -21,6 +21,7 @@ static const char *const names[CHECKS] = {
     [CHECK_LIVENESS_WHILE_CUT] = "LivenessWhileCut",
     [CHECK_LIVENESS_GAP] = "LivenessGap",
     [CHECK_REPLIES] = "Replies",
+    [CHECK_FRAMES] = "Frames",
     [CHECK_BOUNDS] = "Bounds",
     [CHECK_ACCOUNTS] = "Accounts",
     [CHECK_TRAP] = "Trap",

@@ -131,7 +131,6 @@ bool world_hostile_greeting(struct world *w, struct machine *to)
     } else if (dice_chance(d, 100000)) {
         as.sender = dice_chance(d, 500000) ? to->id : NODE_ID_MAX;
     }
-    network_sim_greet(w->network, to->id, &as, w->now + dice_range(d, 10, 20000));
-    world_arrivals(w, node_set_of(to->id));
+    world_greet(w, to, &as, w->now + dice_range(d, 10, 20000));
     return true;
 }

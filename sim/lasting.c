@@ -239,7 +239,7 @@ static void judge(struct world *w, const struct links *l, bool results)
 static void cut_links(struct world *w, const struct links *l)
 {
     for (uint32_t i = 1; i <= w->plan.nodes; i++) {
-        network_sim_cut(w->network, node_set_of(i), l->cut[i], w->now + FOR_EVER_US);
+        world_cut(w, node_set_of(i), l->cut[i], w->now + FOR_EVER_US);
         world_trace(w, i, TRACE_FAULT, FAULT_LASTING_CUT, l->cut[i], w->black_hole[i]);
     }
     world_arrivals(w, all_nodes(w));
@@ -274,6 +274,6 @@ void world_last(struct world *w)
         run_until(w, w->now + 3 * SECOND);
     w->lasted_us = w->now - since;
     memset(w->black_hole, 0, sizeof w->black_hole);
-    network_sim_heal(w->network);
+    world_heal_network(w);
     world_arrivals(w, all_nodes(w));
 }

@@ -69,10 +69,13 @@ void machine_close(struct machine *m)
         m->life->operations->free(m->life);
     if (m->port != NULL)
         client_port_kill(m->port);
+    if (m->network != NULL)
+        node_network_kill(m->network);
     close_files(m);
     serializer_free(m->observer);
     serializer_free(m->alterer);
     free(m->altered);
+    free(m->frames);
     disk_sim_free(m->disk);
 }
 
@@ -94,6 +97,8 @@ static uint64_t world_time(const struct machine *m, uint64_t now, uint64_t local
 uint64_t machine_turn_at(const struct machine *m)
 {
     uint64_t at = m->wake_at < m->arrival_at ? m->wake_at : m->arrival_at;
+    if (m->network != NULL && node_network_waiting(m->network))
+        at = 0;
     if (m->credit > 0 && !m->stopping && machine_clients_waiting(m))
         at = 0;
     at = at < m->busy_until ? m->busy_until : at;
@@ -116,6 +121,7 @@ void machine_stop(struct machine *m, enum fault fault, uint64_t delay)
         m->life = NULL;
         checks_down(w->checks, m->id);
         network_sim_stop(w->network, m->id, dice_chance(&m->dice, 500000));
+        machine_network_down(m);
         machine_clients_down(m);
     }
     close_files(m);
@@ -151,50 +157,6 @@ void machine_retire(struct machine *m)
     m->state = MACHINE_RETIRED;
     m->restart_at = UINT64_MAX;
     checks_retired(m->world->checks, m->id);
-}
-
-/* Asked by the network when a frame has arrived. */
-bool machine_listens(void *context, uint32_t node, const struct frame_origin *to)
-{
-    struct world *w = context;
-    struct machine *m = &w->machines[node], *sender = &w->machines[to->sender];
-    char path[64];
-    const enum peer_verdict verdict = data_folder_accept_peer(m->folder, to);
-    /* What a stalled reader gets late may be from the life before the copy, which had the same incarnation. */
-    const bool current = sender->state == MACHINE_UP && to->incarnation == sender->config.incarnation &&
-                         to->nonce == data_folder_identity(sender->folder)->nonce;
-    if (verdict == PEER_ACCEPTED && to->incarnation > sender->known[node]) {
-        sender->known[node] = to->incarnation;
-        snprintf(path, sizeof path, "data/node-%u/peers", node);
-        disk_sim_settle_one(m->disk, path); /* the node waits there until the disk has it */
-    }
-    if (verdict == PEER_ACCEPTED && current && sender->ghost)
-        checks_fail(w->checks, CHECK_LIFE_UNIQUE, "node %u listens to node %u, which runs on an older copy of its disk",
-                    node, to->sender);
-    if (verdict != PEER_ACCEPTED && verdict != PEER_UNKNOWN_WHY && current) {
-        sender->refused_by |= node_set_of(node);
-        if (!sender->ghost && !disk_sim_damaged(sender->disk) && !disk_sim_damaged(m->disk))
-            checks_fail(w->checks, CHECK_LIFE_UNIQUE, "node %u does not listen to node %u, whose disk is sound", node,
-                        to->sender);
-    }
-    return verdict == PEER_ACCEPTED;
-}
-
-/* A node that was never heard is believed whatever it says about itself, so no life of it is too early. */
-bool machine_greeted(void *context, uint32_t node, const struct frame_origin *as)
-{
-    struct world *w = context;
-    struct machine *m = &w->machines[node];
-    /* the same condition as in network_admit */
-    const bool member = as->sender >= 1 && as->sender <= w->plan.nodes && as->sender != node;
-    return member && data_folder_known_life(m->folder, as->sender) != 0 &&
-           data_folder_accept_peer(m->folder, as) == PEER_ACCEPTED;
-}
-
-bool machine_expelled(const struct machine *m)
-{
-    const struct node_config *c = &m->world->plan.config;
-    return node_set_count(c->acceptors & ~m->refused_by) < c->phase1_quorum;
 }
 
 static void on_notice(void *context, const char *text)
@@ -332,6 +294,7 @@ void machine_begin(struct machine *m)
     }
     m->refused_by = 0;
     network_sim_start(w->network, m->id, m->config.incarnation, data_folder_identity(m->folder)->nonce, w->now);
+    machine_network_up(m);
     machine_clients_up(m);
     if (!give_life(m))
         checks_fail(w->checks, CHECK_TRAP, "node %u: %s", m->id, m->problem.text);

@@ -17,6 +17,7 @@
 #include "io/journal_front.h"
 #include "sim/disk.h"
 #include "sim/plan.h"
+#include "sim/uv_network.h"
 #include "sim/uv_port.h"
 
 struct world;
@@ -70,6 +71,14 @@ struct machine {
     uint64_t offset;
     int64_t drift;
     bool resumes; /* the next turn still has the time of `paused_at` */
+
+    struct node_network *network; /* in worlds where it is the one that ships; while the machine is up */
+    struct config network_config;
+    struct config_node network_nodes[PLAN_NODES_MAX];
+    struct packet *frames; /* that it was given last */
+    size_t frames_capacity;
+    uint64_t stalled_until; /* it reads nothing until then */
+    bool expelled;          /* its network says that it must end */
 
     struct client_port *port; /* where its clients connect, in worlds that have sockets; while it is up */
     struct config port_config;
@@ -129,6 +138,12 @@ void machine_stop(struct machine *m, enum fault fault, uint64_t delay);
 void machine_stop_process(struct world *w, uint32_t node, enum fault fault, uint64_t delay, bool power);
 /* It never comes back. */
 void machine_retire(struct machine *m);
+
+/* When the machine wants a turn (not when something else happens to it). */
+uint64_t machine_turn_at(const struct machine *m);
+
+/* --- sim/machine_network.c: the network that ships, or that of sim/network.c, whichever this world has --- */
+
 /* As in struct network_sim_options; the context is the world. */
 bool machine_listens(void *context, uint32_t node, const struct frame_origin *to);
 /* The same for a stranger that greets in the name of a node: false, unless it says only what is known of that node. */
@@ -136,8 +151,15 @@ bool machine_greeted(void *context, uint32_t node, const struct frame_origin *as
 /* So many others refuse to listen to it that it must end. */
 bool machine_expelled(const struct machine *m);
 
-/* When the machine wants a turn (not when something else happens to it). */
-uint64_t machine_turn_at(const struct machine *m);
+/* Others can connect from here on; all connections end. */
+void machine_network_up(struct machine *m);
+void machine_network_down(struct machine *m);
+/* When the network that ships has something to do. */
+uint64_t machine_network_at(const struct machine *m);
+void machine_network_run(struct machine *m);
+/* As in sim/network.h. */
+void machine_network_send(struct machine *m, const struct packet *frame);
+struct packet_list machine_network_receive(struct machine *m);
 
 /* --- sim/machine_clients.c: the port that ships, or that of sim/clients.c, whichever this world has --- */
 

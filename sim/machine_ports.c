@@ -52,8 +52,7 @@ static struct packet_list receive_frames(struct ports *ports)
     struct world *w = m->world;
     if (m->dead)
         return (struct packet_list){NULL, 0};
-    struct packet_list bodies = network_sim_receive(w->network, m->id, w->now);
-    m->arrival_at = network_sim_next(w->network, m->id);
+    struct packet_list bodies = machine_network_receive(m);
     if (bodies.len == 0)
         return bodies;
     uint64_t sum = 0;
@@ -90,7 +89,7 @@ static void send_frame(struct machine *m, const struct packet *frame)
         frame = serializer_encode(m->alterer, &said, 1).ptr;
     struct packet sent = *frame;
     sent.id &= message->kind == MESSAGE_ACCEPT ? ~w->black_hole[m->id] : ~(node_set)0;
-    network_sim_send(w->network, m->id, &sent, 1, w->now);
+    machine_network_send(m, &sent);
     world_slip(w, m->id, message->kind, frame);
     if (w->faults.rate[FAULT_REPLAY] > 0 && !m->ghost)
         letters_keep(&w->letters, m->id, frame->id, message->kind, frame);

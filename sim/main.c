@@ -15,7 +15,7 @@ enum { SHRINK_RUNS = 400, HUNT_SEEDS_MAX = 2000 };
 
 struct sim {
     uint64_t seed, seeds, jobs, events, strikes;
-    uint32_t deployment, port;
+    uint32_t deployment, port, network;
     uint64_t sample;
     uint64_t rounds;
     const char *only, *without, *trace_file, *history_file, *mutant, *folder;
@@ -67,6 +67,7 @@ static bool set_up(struct sim *s)
                                     .events = s->events,
                                     .deployment = s->deployment,
                                     .port = s->port,
+                                    .network = s->network,
                                     .faults = (UINT64_C(1) << FAULTS) - 1};
     if (s->only != NULL && !read_faults(s->only, &w->plan.faults))
         return false;
@@ -110,8 +111,10 @@ static void print_command(const struct sim *s, const struct world_options *w)
     printf("replay: synod-sim --seed %llu", (unsigned long long)w->plan.seed);
     if (w->plan.deployment != DEPLOYMENT_ANY)
         printf(" --deployment %s", deployment_names[w->plan.deployment]);
-    if (w->plan.port != PORT_ANY)
-        printf(" --port %s", port_names[w->plan.port]);
+    if (w->plan.port != TWIN_ANY)
+        printf(" --port %s", twin_names[w->plan.port]);
+    if (w->plan.network != TWIN_ANY)
+        printf(" --network %s", twin_names[w->plan.network]);
     if (w->plan.events != 0 && w->plan.events != PLAN_EVENTS)
         printf(" --events %llu", (unsigned long long)w->plan.events);
     if (w->fault_budget != UINT64_MAX)
@@ -243,8 +246,10 @@ int main(int argc, char **argv)
         {"jobs", 'j', OPTION_NUMBER, .value = "N", .target = &s.jobs, .min = 1, .max = 64, .text = "processes at once"},
         {"deployment", 0, OPTION_CHOICE, .value = "KIND", .target = &s.deployment, .choices = deployment_names,
          .text = "of the cluster"},
-        {"port", 0, OPTION_CHOICE, .value = "KIND", .target = &s.port, .choices = port_names,
-         .text = "whose client port nodes have"},
+        {"port", 0, OPTION_CHOICE, .value = "KIND", .target = &s.port, .choices = twin_names,
+         .text = "which client port nodes have: the one that ships, or a model"},
+        {"network", 0, OPTION_CHOICE, .value = "KIND", .target = &s.network, .choices = twin_names,
+         .text = "which network nodes have"},
         {"events", 0, OPTION_NUMBER, .value = "N", .target = &s.events, .max = UINT32_MAX,
          .text = "turns of nodes before all faults stop (0: 20000)"},
         {"only", 0, OPTION_TEXT, .value = "LIST", .target = &s.only,

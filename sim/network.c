@@ -297,6 +297,8 @@ void network_sim_start(struct network_sim *n, uint32_t node, uint32_t incarnatio
     m->copy = incarnation <= m->latest;
     if (!m->copy)
         m->latest = incarnation;
+    if (n->options.only_outside)
+        return;
     struct frame *greeting = frame_new(&m->origin, &(struct packet){0});
     for (node_set others = n->all & ~node_set_of(node); others != 0; others &= others - 1) {
         uint32_t other = node_set_first(others);

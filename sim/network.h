@@ -30,6 +30,7 @@ struct network_sim_options {
     /* The same for a stranger that greets in the name of a node (network_sim_greet): whether it is believed. */
     bool (*greeted)(void *context, uint32_t node, const struct frame_origin *as);
     void *context;
+    bool only_outside; /* it carries what belongs to no connection; nodes have other connections */
 };
 
 struct network_sim *network_sim_new(const struct network_sim_options *options);

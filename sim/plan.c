@@ -9,7 +9,7 @@
 #include "io/config.h"
 
 const char *const deployment_names[DEPLOYMENTS + 1] = {"any", "coordinator", "standalone", "shared", NULL};
-const char *const port_names[PORTS + 1] = {"any", "shipped", "model", NULL};
+const char *const twin_names[TWINS + 1] = {"any", "shipped", "model", NULL};
 
 enum { MILLISECOND = 1000, SECOND = 1000 * MILLISECOND, MANY = 6 };
 
@@ -27,9 +27,12 @@ enum {
     GREETINGS_STREAM,
     QUIET_STREAM,
     PORT_STREAM,
+    NETWORK_STREAM,
     ADDED = 300000,
     QUIET = 80000,
     SHIPPED_PORT = 120000,
+    SHIPPED_NETWORK = 100000,
+    LINK_PATIENCE = 5 * SECOND, /* what io/dialer.c asks the system for */
 };
 
 /* Bytes that the state may take, and how often that is so little that clients notice. */
@@ -406,7 +409,7 @@ static void draw_port(struct plan *p, uint32_t port)
     struct dice d = dice_new(p->seed, PORT_STREAM);
     struct config *c = &p->port;
     const bool drawn = dice_chance(&d, SHIPPED_PORT);
-    p->shipped_port = port == PORT_ANY ? drawn : port == PORT_SHIPPED;
+    p->shipped_port = port == TWIN_ANY ? drawn : port == TWIN_SHIPPED;
     *c = settings_of(p, &p->config);
     c->client_bytes_max = c->command_bytes_max > 4096 ? c->command_bytes_max : 4096;
     c->client_bytes_max *= plan_rate(&d, 1, 256);
@@ -420,6 +423,25 @@ static void draw_port(struct plan *p, uint32_t port)
         .pieces = dice_chance(&d, 500000) ? plan_rate(&d, 1000, 900000) : 0,
     };
     p->strangers = dice_chance(&d, 500000) ? (uint32_t)dice_range(&d, 1, 12) : 0;
+}
+
+/* In a share of worlds nodes speak over the network that ships. */
+static void draw_links(struct plan *p, uint32_t network)
+{
+    struct dice d = dice_new(p->seed, NETWORK_STREAM);
+    const bool drawn = dice_chance(&d, SHIPPED_NETWORK);
+    p->shipped_network = network == TWIN_ANY ? drawn : network == TWIN_SHIPPED;
+    p->links = settings_of(p, &p->config);
+    if (dice_chance(&d, 400000)) /* less than a configuration may have: the values of simulated clients are small, too */
+        p->links.peer_queue_bytes_max = plan_rate(&d, 32 << 10, 1 << 20);
+    p->link = (struct sockets_options){
+        .seed = dice_next(&d),
+        .latency_us = p->network.latency_us,
+        .latency_spread_us = p->network.latency_spread_us,
+        .window_bytes = plan_rate(&d, 4096, 1 << 20),
+        .pieces = dice_chance(&d, 500000) ? plan_rate(&d, 1000, 900000) : 0,
+        .patience_us = LINK_PATIENCE,
+    };
 }
 
 /* A third of all kinds on average; in some worlds none, in some nearly all. The more kinds there are, the rarer each is: a
@@ -511,6 +533,7 @@ void plan_draw(struct plan *p, const struct plan_options *options)
     draw_governed(p);
     draw_network(p, &d);
     draw_port(p, options->port);
+    draw_links(p, options->network);
     draw_faults(p, &d, options->faults);
     draw_added_faults(p, options->faults);
     draw_quiet_world(p, options->faults);
@@ -529,12 +552,13 @@ void plan_print(const struct plan *p, FILE *out)
     const struct node_config *c = &p->config;
     fprintf(
         out,
-        "seed %llu: %s, %u nodes, quorums %u and %u of %u, alpha %u, rule %s%s%s%s%s; %u clients, up to %u commands each%s\n",
+        "seed %llu: %s, %u nodes, quorums %u and %u of %u, alpha %u, rule %s%s%s%s%s; %u clients, up to %u commands each%s%s\n",
         (unsigned long long)p->seed, deployment_names[p->deployment], p->nodes, c->phase1_quorum, c->phase2_quorum,
         node_set_count(c->acceptors), c->alpha, c->leader_rule == LEADER_HIGHEST ? "highest" : "sticky",
         c->forward ? ", forward" : "", c->acceptors_send_learns ? ", acceptors send learns" : "",
         c->learners_send_executed ? ", learners send executed" : "", c->event_driven ? "" : ", one message at a time",
-        p->clients.count, p->clients.pipeline_max, p->shipped_port ? ", through the client port that ships" : "");
+        p->clients.count, p->clients.pipeline_max, p->shipped_port ? ", through the client port that ships" : "",
+        p->shipped_network ? ", over the network that ships" : "");
     fprintf(out, "faults:");
     bool any = false;
     for (uint32_t i = 0; i < FAULTS; i++) {

@@ -18,11 +18,11 @@ enum deployment { DEPLOYMENT_ANY, DEPLOYMENT_COORDINATOR, DEPLOYMENT_STANDALONE,
 /* "any", "coordinator", ...; ends with NULL. */
 extern const char *const deployment_names[DEPLOYMENTS + 1];
 
-/* Whose client port nodes have: the one that ships, or the one of sim/clients.c, which is a model of it. */
-enum port { PORT_ANY, PORT_SHIPPED, PORT_MODEL, PORTS };
+/* Which client port nodes have, and which network: the one that ships, or a model of it (sim/clients.c, sim/network.c). */
+enum twin { TWIN_ANY, TWIN_SHIPPED, TWIN_MODEL, TWINS };
 
 /* "any", "shipped", "model"; ends with NULL. */
-extern const char *const port_names[PORTS + 1];
+extern const char *const twin_names[TWINS + 1];
 
 enum { PLAN_NODES_MAX = 9, PLAN_EVENTS = 20000 };
 
@@ -31,7 +31,8 @@ struct plan_options {
     uint64_t events;     /* turns of nodes while faults happen; 0: PLAN_EVENTS */
     uint64_t faults;     /* bit set of enum fault: those that the seed may switch on */
     uint32_t deployment; /* enum deployment */
-    uint32_t port;       /* enum port */
+    uint32_t port;       /* enum twin: of the client port */
+    uint32_t network;    /* enum twin */
 };
 
 /* Settings of a node's host. */
@@ -57,6 +58,9 @@ struct plan {
     struct sockets_options sockets;     /* then; without faults */
     struct config port;                 /* then: what the port goes by, without nodes */
     uint32_t strangers;                 /* then: who does not behave (sim/strangers.h) */
+    bool shipped_network;               /* nodes have sockets, and the network that ships */
+    struct sockets_options link;        /* then; without faults */
+    struct config links;                /* then: what the network goes by, without nodes */
     uint32_t rate[FAULTS];
     node_set fragile;    /* nodes whose disks may be lost or damaged; without them every quorum is there */
     bool fragile_return; /* those of them that are sound come back when faults stop */

@@ -11,7 +11,10 @@
  *   4. Half open: the pair is `lost`. Nothing that is written arrives, and neither end is told; the window fills up. The
  *      keepalive of an end that has one ends it, and so does an answer of the peer's host, once it listens there
  *      again: it does not know the connection.
- *   5. A pair is freed when both its ends are closed. */
+ *   5. A pair is freed when both its ends are closed.
+ *   6. Cut: what one host sends to another during a cut arrives after its end, as the system sends it again, and so does
+ *      what says that something has arrived. An end that hears nothing about what it has written for `patience_us` fails.
+ *      How long a cut lasts is known when it begins, so it is decided then, or when something is written. */
 #include "sim/sockets.h"
 
 #include <errno.h>
@@ -23,6 +26,7 @@ enum {
     STREAM = 0x736f636b, /* of the dice */
     FIRST_PORT = 32768,  /* of those that connect */
     UNREACHABLE_US = 3000000,
+    DELAY_MAX_US = 300000, /* of a write, by FAULT_DELAY */
 };
 
 static const uint64_t never = UINT64_MAX;
@@ -64,6 +68,7 @@ struct pair {
     struct sock ends[2]; /* the one that connected, and the one that is, or would be, accepted */
     uint64_t arrives_at; /* at the listener */
     uint64_t decided_at; /* the one that connected knows what became of it */
+    bool held;           /* a cut delays both */
     int refused;         /* 0: it is a connection */
     bool lost;
     uint32_t gone; /* the host whose power failed; 0: none */
@@ -88,6 +93,7 @@ struct sockets {
     struct sock_listener *listeners;
     struct pair *pairs;
     struct sockets_statistics statistics;
+    uint64_t cuts[SOCKETS_CUT_HOSTS][SOCKETS_CUT_HOSTS]; /* until when nothing gets from one host to another */
 };
 
 static uint64_t later(uint64_t a, uint64_t b) { return a > b ? a : b; }
@@ -121,6 +127,17 @@ struct sockets_statistics sockets_statistics(const struct sockets *s) { return s
 static uint64_t latency(struct sockets *s)
 {
     return s->options.latency_us + dice_roll(&s->dice, s->options.latency_spread_us + 1);
+}
+
+static uint64_t cut_until(const struct sockets *s, uint32_t from, uint32_t to)
+{
+    return from < SOCKETS_CUT_HOSTS && to < SOCKETS_CUT_HOSTS ? s->cuts[from][to] : 0;
+}
+
+/* When what is sent at `at` arrives. */
+static uint64_t arrival(struct sockets *s, uint32_t from, uint32_t to, uint64_t at)
+{
+    return later(at, cut_until(s, from, to)) + latency(s);
 }
 
 static bool strikes(struct sockets *s, enum fault kind)
@@ -196,7 +213,7 @@ static void reset_peer(struct sock *k)
     if (k->pair->lost)
         return;
     s->statistics.resets++;
-    fail_at(peer, later(s->now + latency(s), peer->in.last_at + 1), -ECONNRESET);
+    fail_at(peer, later(arrival(s, k->host, peer->host, s->now), peer->in.last_at + 1), -ECONNRESET);
 }
 
 static void closes(struct sock *k)
@@ -221,12 +238,19 @@ static void lose(struct pair *p)
     }
 }
 
+static bool is_cut(const struct pair *p)
+{
+    const uint32_t a = p->ends[0].host, b = p->ends[1].host;
+    return later(cut_until(p->sockets, a, b), cut_until(p->sockets, b, a)) > p->sockets->now;
+}
+
 void sockets_heal(struct sockets *s)
 {
     s->healed = true;
     for (struct pair *p = s->pairs; p != NULL; p = p->next)
-        for (size_t i = 0; i < 2 && p->lost; i++)
+        for (size_t i = 0; i < 2 && (p->lost || is_cut(p)); i++)
             fail_at(&p->ends[i], s->now + s->options.latency_us, -ETIMEDOUT);
+    memset(s->cuts, 0, sizeof s->cuts);
 }
 
 void sockets_vanish(struct sockets *s, uint32_t host)
@@ -236,6 +260,13 @@ void sockets_vanish(struct sockets *s, uint32_t host)
             lose(p);
             p->gone = host;
         }
+}
+
+void sockets_half_open(struct sockets *s, uint32_t from, uint32_t to)
+{
+    for (struct pair *p = s->pairs; p != NULL; p = p->next)
+        if (!p->lost && p->ends[0].host == from && p->ends[1].host == to)
+            lose(p);
 }
 
 static struct sock_listener *find_listener(const struct sockets *s, uint32_t host, uint16_t port)
@@ -306,8 +337,9 @@ struct sock *sockets_connect(struct sockets *s, uint32_t from, uint32_t to, uint
     struct sock_listener *l = find_listener(s, to, port);
     struct pair *p = pair_new(s, from, to, port);
     const bool swallowed = strikes(s, FAULT_HALF_OPEN);
-    p->arrives_at = s->now + latency(s);
-    p->decided_at = p->arrives_at + latency(s);
+    p->held = is_cut(p);
+    p->arrives_at = arrival(s, from, to, p->held ? cut_until(s, to, from) : s->now);
+    p->decided_at = arrival(s, to, from, p->arrives_at);
     s->statistics.connections++;
     if (l != NULL && !swallowed) {
         wait_at(l, p);
@@ -369,7 +401,7 @@ ptrdiff_t sock_read(struct sock *k, void *out, size_t size)
     take_bytes(&k->in, out, len);
     k->heard_at = s->now;
     if (k->peer->room_at == never)
-        k->peer->room_at = s->now + latency(s);
+        k->peer->room_at = arrival(s, k->host, k->peer->host, s->now);
     return (ptrdiff_t)len;
 }
 
@@ -381,12 +413,15 @@ uint64_t sock_writable_at(const struct sock *k)
     return at == never ? never : later(at, k->pair->sockets->now);
 }
 
-static void add_bytes(struct sockets *s, struct inflow *in, const void *bytes, size_t len)
+static void add_bytes(struct sock *k, const void *bytes, size_t len)
 {
+    struct sockets *s = k->pair->sockets;
+    struct inflow *in = &k->peer->in;
+    const uint64_t delay = strikes(s, FAULT_DELAY) ? dice_range(&s->faults, 1, DELAY_MAX_US) : 0;
     in->bytes = memory_reserve(in->bytes, &in->capacity, in->len + len, 1);
     memcpy(in->bytes + in->len, bytes, len);
     in->len += len;
-    in->last_at = later(in->last_at, s->now + latency(s));
+    in->last_at = later(in->last_at, arrival(s, k->host, k->peer->host, s->now) + delay);
     in->marks = memory_reserve(in->marks, &in->mark_capacity, in->mark_count + 1, sizeof *in->marks);
     in->marks[in->mark_count++] = (struct mark){in->last_at, in->len};
     s->statistics.bytes += len;
@@ -402,10 +437,27 @@ static void break_off(struct sock *k)
     fail_at(k, s->now + latency(s), -ECONNRESET);
 }
 
+/* An end does not hear about what it has written. */
+static void lose_patience(struct sock *k)
+{
+    const struct sockets *s = k->pair->sockets;
+    if (s->options.patience_us > 0)
+        fail_at(k, s->now + s->options.patience_us, -ETIMEDOUT);
+}
+
+/* Whether what is sent now, or that it has arrived, takes longer than the sender waits. */
+static bool takes_too_long(const struct sock *k)
+{
+    const struct sockets *s = k->pair->sockets;
+    const uint64_t until = later(cut_until(s, k->host, k->peer->host), cut_until(s, k->peer->host, k->host));
+    return s->options.patience_us > 0 && until > s->now + s->options.patience_us;
+}
+
 /* The other end reads no more. */
 static void write_in_vain(struct sock *k)
 {
     struct sockets *s = k->pair->sockets;
+    lose_patience(k);
     if (!k->pair->lost || (k->pair->back && k->pair->gone == k->peer->host))
         fail_at(k, s->now + latency(s) + latency(s), -ECONNRESET);
 }
@@ -429,7 +481,7 @@ ptrdiff_t sock_write(struct sock *k, const void *bytes, size_t len)
     size_t taken = part(s, len < room ? len : room);
     if (taken < len)
         k->room_at = taken == room ? never : s->now + latency(s);
-    if (strikes(s, FAULT_HALF_OPEN))
+    if (strikes(s, FAULT_HALF_OPEN) || (takes_too_long(k) && cut_until(s, k->host, k->peer->host) > s->now))
         lose(k->pair);
     if (k->broken)
         return (ptrdiff_t)taken;
@@ -441,9 +493,11 @@ ptrdiff_t sock_write(struct sock *k, const void *bytes, size_t len)
     const bool breaks = strikes(s, FAULT_RESET);
     const size_t arrives = breaks ? (size_t)dice_roll(&s->dice, taken + 1) : taken;
     if (arrives > 0)
-        add_bytes(s, to, bytes, arrives);
+        add_bytes(k, bytes, arrives);
     if (breaks)
         break_off(k);
+    if (takes_too_long(k))
+        lose_patience(k);
     return (ptrdiff_t)taken;
 }
 
@@ -458,12 +512,29 @@ void sock_shutdown(struct sock *k)
     k->shut = true;
     if (k->pair->lost)
         return;
-    to->last_at = later(to->last_at, s->now + latency(s));
+    to->last_at = later(to->last_at, arrival(s, k->host, k->peer->host, s->now));
     to->end_at = to->last_at;
+}
+
+/* It gives up a connection of which its peer has not heard, because of a cut: the peer never will. */
+static void withdraw(struct sock *k)
+{
+    struct pair *p = k->pair;
+    struct sock_listener *l = find_listener(p->sockets, k->peer->host, k->peer->port);
+    if (!p->held || k != &p->ends[0] || p->arrives_at <= p->sockets->now || l == NULL)
+        return;
+    for (size_t i = 0; i < l->count; i++) {
+        if (l->waiting[i] != p)
+            continue;
+        memmove(l->waiting + i, l->waiting + i + 1, (--l->count - i) * sizeof(struct pair *));
+        closes(&p->ends[1]);
+        return;
+    }
 }
 
 void sock_close(struct sock *k)
 {
+    withdraw(k);
     if (k->in.len > 0)
         reset_peer(k);
     else
@@ -484,6 +555,82 @@ void sock_keepalive(struct sock *k, uint64_t after_us)
     k->keepalive_us = after_us;
     if (k->pair->lost && after_us > 0)
         fail_at(k, later(k->heard_at + after_us, k->pair->sockets->now), -ETIMEDOUT);
+}
+
+/* ---- Cuts ---- */
+
+/* What `from` has sent to this end, and is under way, is held until then. */
+static void hold(struct sock *k, uint64_t until)
+{
+    const uint64_t now = k->pair->sockets->now;
+    struct inflow *in = &k->in;
+    uint64_t *times[] = {&in->last_at, &in->end_at, &k->room_at};
+    for (size_t i = 0; i < in->mark_count; i++)
+        if (in->marks[i].at > now)
+            in->marks[i].at = later(in->marks[i].at, until);
+    for (size_t i = 0; i < sizeof times / sizeof times[0]; i++)
+        if (*times[i] > now && *times[i] != never)
+            *times[i] = later(*times[i], until);
+    if (k->fails_at > now && k->fails_at != never && k->error == -ECONNRESET)
+        k->fails_at = later(k->fails_at, until);
+}
+
+/* What has not arrived at this end never will. */
+static void forget_under_way(struct sock *k)
+{
+    struct inflow *in = &k->in;
+    size_t kept = 0;
+    while (kept < in->mark_count && in->marks[kept].at <= k->pair->sockets->now)
+        kept++;
+    k->peer->vanished += in->len - (kept > 0 ? in->marks[kept - 1].to : 0);
+    in->len = kept > 0 ? in->marks[kept - 1].to : 0;
+    in->mark_count = kept;
+    in->end_at = in->end_at > k->pair->sockets->now ? never : in->end_at;
+}
+
+static void cut_pair(struct pair *p, struct sock *to, uint64_t until)
+{
+    struct sockets *s = p->sockets;
+    if (p->lost || to->closed)
+        return;
+    if (p->decided_at > s->now) {
+        p->held = true;
+        p->decided_at = later(p->decided_at, until);
+        if (p->arrives_at > s->now)
+            p->arrives_at = later(p->arrives_at, until);
+        return;
+    }
+    if (s->options.patience_us > 0 && until > s->now + s->options.patience_us && to->in.last_at > s->now) {
+        lose_patience(to->peer);
+        forget_under_way(to);
+        lose(p);
+        return;
+    }
+    hold(to, until);
+}
+
+/* Those that wait have other times now. */
+static void sort_waiting(struct sock_listener *l)
+{
+    const size_t count = l->count;
+    for (l->count = 0; l->count < count;)
+        wait_at(l, l->waiting[l->count]);
+}
+
+void sockets_cut(struct sockets *s, uint32_t from, uint32_t to, uint64_t until)
+{
+    invariant(from < SOCKETS_CUT_HOSTS && to < SOCKETS_CUT_HOSTS);
+    if (until <= s->cuts[from][to])
+        return;
+    s->cuts[from][to] = until;
+    for (struct pair *p = s->pairs, *next; p != NULL; p = next) {
+        next = p->next;
+        for (size_t i = 0; i < 2; i++)
+            if (p->ends[i].host == to && p->ends[1 - i].host == from)
+                cut_pair(p, &p->ends[i], until);
+    }
+    for (struct sock_listener *l = s->listeners; l != NULL; l = l->next)
+        sort_waiting(l);
 }
 
 enum sock_peer sock_peer(const struct sock *k)

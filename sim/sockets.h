@@ -4,8 +4,9 @@
  * A host is a number; a connection is between two hosts, and its bytes have latency. Nothing happens by itself: the owner of
  * a socket asks when something can be done with it (sock_readable_at and so on), and does it then.
  *
- * Faults: RESET and HALF_OPEN of sim/faults.h are rolled and counted for each write. A write may also take fewer bytes than
- * there is room for, and a read may give fewer than have come. All of it comes from the dice of one seed. */
+ * Faults: RESET, HALF_OPEN and DELAY of sim/faults.h are rolled and counted for each write; the world starts cuts. A write
+ * may also take fewer bytes than there is room for, and a read may give fewer than have come. All of it comes from the dice
+ * of one seed. */
 #ifndef SYNOD_SIM_SOCKETS_H
 #define SYNOD_SIM_SOCKETS_H
 
@@ -27,6 +28,7 @@ struct sockets_options {
     uint64_t latency_spread_us; /* and what may be added */
     uint32_t window_bytes;      /* of one direction: written, and not read yet */
     uint32_t pieces;            /* per million writes and reads that go on in part only */
+    uint64_t patience_us;       /* an end that hears so long nothing about what it has written fails; 0: it waits on */
     struct faults *faults;      /* borrowed; rates may change while it runs */
 };
 
@@ -38,11 +40,17 @@ uint64_t sockets_now(const struct sockets *s);
 /* Time goes on; it never goes back. */
 void sockets_hear_time(struct sockets *s, uint64_t now);
 
-/* No fault happens any more. Connections that are half open end, as they would when the system had asked long enough. */
+/* No fault happens any more by itself, and no host is cut off. Connections that were cut, or are half open, end, as they
+ * would when the system had asked long enough. */
 void sockets_heal(struct sockets *s);
 /* The power of a host fails: no peer hears of that, so all its connections are half open. Its sockets still have to
  * be closed: the simulation frees them then. */
 void sockets_vanish(struct sockets *s, uint32_t host);
+/* The connections that `from` has made to `to` are half open from now on. */
+void sockets_half_open(struct sockets *s, uint32_t from, uint32_t to);
+enum { SOCKETS_CUT_HOSTS = 16 };
+/* Nothing gets from one host to another (both below SOCKETS_CUT_HOSTS) until then; a cut that lasts longer goes on. */
+void sockets_cut(struct sockets *s, uint32_t from, uint32_t to, uint64_t until);
 
 /* ---- Listening ---- */
 

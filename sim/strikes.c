@@ -49,7 +49,7 @@ static bool cut_one_way(struct world *w, struct machine *m)
 {
     node_set one = node_set_of(m->id), others = some_nodes(w) & ~one;
     bool deaf = dice_chance(&w->dice, 500000);
-    network_sim_cut(w->network, deaf ? others : one, deaf ? one : others, a_while(w, 6 * SECOND));
+    world_cut(w, deaf ? others : one, deaf ? one : others, a_while(w, 6 * SECOND));
     return others != 0;
 }
 
@@ -60,8 +60,8 @@ static bool cut(struct world *w, node_set left, node_set both, uint64_t until)
     left &= ~both;
     if (left == 0 || right == 0)
         return false;
-    network_sim_cut(w->network, left, right, until);
-    network_sim_cut(w->network, right, left, until);
+    world_cut(w, left, right, until);
+    world_cut(w, right, left, until);
     return true;
 }
 
@@ -82,14 +82,13 @@ static bool half_open(struct world *w, struct machine *m)
 {
     uint32_t other = (uint32_t)dice_range(&w->dice, 1, w->plan.nodes);
     if (other != m->id)
-        network_sim_half_open(w->network, m->id, other, a_while(w, 10 * SECOND));
+        world_half_open(w, m->id, other, a_while(w, 10 * SECOND));
     return other != m->id;
 }
 
 static bool stall_reader(struct world *w, struct machine *m)
 {
-    network_sim_stall_reader(w->network, m->id, a_while(w, 4 * SECOND));
-    m->arrival_at = network_sim_next(w->network, m->id);
+    world_stall_reader(w, m, a_while(w, 4 * SECOND));
     return true;
 }
 
@@ -167,7 +166,7 @@ static void uncover_harm(struct world *w)
 {
     for (uint32_t i = 1; i <= w->plan.nodes; i++) {
         struct machine *m = &w->machines[i];
-        if (m->state == MACHINE_UP && machine_expelled(m)) {
+        if (m->state == MACHINE_UP && (machine_expelled(m) || m->expelled)) {
             machine_retire(m);
             continue;
         }

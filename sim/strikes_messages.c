@@ -48,6 +48,6 @@ void world_garbage(struct world *w, struct machine *m)
         words[words_for(len) - 1] &= (UINT64_C(1) << len % 8 * 8) - 1;
     struct packet garbage = {
         .id = ((UINT64_C(2) << w->plan.nodes) - 2) & ~node_set_of(m->id), .len = len, .words = {words, words_for(len)}};
-    network_sim_send(w->network, m->id, &garbage, 1, w->now);
+    machine_network_send(m, &garbage);
     world_arrivals(w, garbage.id);
 }

@@ -36,6 +36,14 @@ static void create_sockets(struct world *w)
     w->strangers = strangers_new(w->plan.seed, w->plan.strangers, w->sockets, w->plan.clients.ports);
 }
 
+static void create_links(struct world *w)
+{
+    w->plan.link.faults = &w->faults;
+    w->links = sockets_new(&w->plan.link);
+    sockets_hear_time(w->links, w->now);
+    w->greetings = greetings_new(w->links);
+}
+
 static void create(struct world *w, const struct world_options *options, struct world_result *result)
 {
     memset(w, 0, sizeof *w);
@@ -52,11 +60,14 @@ static void create(struct world *w, const struct world_options *options, struct 
     w->plan.network.listens = machine_listens;
     w->plan.network.greeted = machine_greeted;
     w->plan.network.context = w;
+    w->plan.network.only_outside = w->plan.shipped_network;
     w->network = network_sim_new(&w->plan.network);
     w->history = history_new();
     w->plan.clients.history = w->history;
     if (w->plan.shipped_port)
         create_sockets(w);
+    if (w->plan.shipped_network)
+        create_links(w);
     w->clients = clients_new(&w->plan.clients);
     const struct node_config *c = &w->plan.config;
     const struct checks_options checks = {
@@ -91,6 +102,8 @@ static void destroy(struct world *w)
     clients_free(w->clients);
     strangers_free(w->strangers);
     sockets_free(w->sockets);
+    greetings_free(w->greetings);
+    sockets_free(w->links);
     history_free(w->history);
     checks_free(w->checks);
 }
@@ -136,7 +149,7 @@ static void calm(struct world *w)
     w->strike_at = UINT64_MAX;
     world_trace(w, 0, TRACE_HEAL, 0, 0, 0);
     memset(w->faults.rate, 0, sizeof w->faults.rate);
-    network_sim_heal(w->network);
+    world_heal_network(w);
     if (w->sockets != NULL) {
         strangers_stop(w->strangers);
         sockets_heal(w->sockets);
@@ -211,6 +224,8 @@ static void sum_up(struct world *w)
     r->clients = clients_statistics(w->clients);
     checks_reached(w->checks)[REACHED_NO_REPLY_ROOM] = r->clients.no_reply_room;
     checks_reached(w->checks)[REACHED_NO_STATE_ROOM] = r->clients.no_state_room;
+    if (w->links != NULL)
+        checks_reached(w->checks)[REACHED_LINK_RESET] = sockets_statistics(w->links).resets;
     if (w->sockets != NULL)
         checks_reached(w->checks)[REACHED_CONNECTION_RESET] = sockets_statistics(w->sockets).resets;
     memcpy(r->reached, checks_reached(w->checks), sizeof r->reached);

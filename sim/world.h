@@ -10,6 +10,7 @@
 
 #include "host/engine.h"
 #include "sim/checks.h"
+#include "sim/greetings.h"
 #include "sim/history.h"
 #include "sim/letters.h"
 #include "sim/machine.h"
@@ -59,6 +60,9 @@ struct world {
     struct clients *clients;
     struct sockets *sockets;     /* NULL: clients have none in this world */
     struct strangers *strangers; /* on those */
+    struct sockets *links;       /* of nodes with each other; NULL: they have none in this world */
+    struct greetings *greetings; /* on those, by strangers */
+    uint64_t rebirth;            /* the checksum of what a network itself says of a later life; 0: not known yet */
     struct history *history;
     struct checks *checks;
     struct letters letters;
@@ -83,7 +87,7 @@ struct world {
 /* Runs the world of a seed to its end, or to the first broken rule. */
 void world_run(const struct world_options *options, struct world_result *result);
 
-/* The files of a world, each above those before it: world_base.c, strikes_messages.c and hostile.c,
+/* The files of a world, each above those before it: world_base.c, machine_network.c, strikes_messages.c and hostile.c,
  * machine_clients.c, machine.c, machine_ports.c, strikes.c, world_events.c, lasting.c, world.c. */
 
 /* --- sim/world_base.c --- */
@@ -95,6 +99,15 @@ void world_arrivals(struct world *w, node_set nodes);
 
 /* The configuration under which the cluster takes longest: the longest of each time that any node has now. */
 struct node_config world_slowest(const struct world *w);
+
+/* --- sim/machine_network.c --- */
+
+/* As in sim/network.h, on whichever network this world has. */
+void world_cut(struct world *w, node_set from, node_set to, uint64_t until);
+void world_half_open(struct world *w, uint32_t from, uint32_t to, uint64_t until);
+void world_stall_reader(struct world *w, struct machine *m, uint64_t until);
+void world_greet(struct world *w, struct machine *to, const struct frame_origin *as, uint64_t arrival);
+void world_heal_network(struct world *w);
 
 /* --- sim/strikes_messages.c --- */
 

@@ -12,7 +12,7 @@ enum {
 /* Memory that the world may use beyond what its nodes wrote to their disks. */
 static const uint64_t memory_bytes_max = UINT64_C(512) << 20;
 
-enum happening { NOTHING, STRIKE, CLIENTS, STRANGERS, START, BEGIN, POWER_LOSS, FLOWN, PORT, TURN };
+enum happening { NOTHING, STRIKE, CLIENTS, STRANGERS, GREETINGS, START, BEGIN, POWER_LOSS, FLOWN, NETWORK, PORT, TURN };
 
 struct next {
     uint64_t at;
@@ -33,12 +33,16 @@ static struct next find_next(struct world *w)
     sooner(&next, clients_next(w->clients), CLIENTS, NULL);
     if (w->strangers != NULL)
         sooner(&next, strangers_next(w->strangers), STRANGERS, NULL);
+    if (w->greetings != NULL)
+        sooner(&next, greetings_next(w->greetings), GREETINGS, NULL);
     for (uint32_t i = 1; i <= w->plan.nodes; i++) {
         struct machine *m = &w->machines[i];
         if (m->state == MACHINE_UP) {
             sooner(&next, m->power_at, POWER_LOSS, m);
             if (m->storage.flight != FLIGHT_NONE)
                 sooner(&next, m->storage.flying_until, FLOWN, m);
+            if (m->network != NULL)
+                sooner(&next, machine_network_at(m), NETWORK, m);
             if (m->port != NULL)
                 sooner(&next, machine_port_at(m), PORT, m);
             sooner(&next, machine_turn_at(m), TURN, m);
@@ -100,6 +104,8 @@ void world_happen(struct world *w)
     w->now = next.at > w->now && next.at != UINT64_MAX ? next.at : w->now;
     if (w->sockets != NULL)
         sockets_hear_time(w->sockets, w->now);
+    if (w->links != NULL)
+        sockets_hear_time(w->links, w->now);
     switch (next.what) {
     case STRIKE:
         w->strike_at = w->now + WORLD_STRIKE_EVERY_US;
@@ -113,6 +119,9 @@ void world_happen(struct world *w)
     case STRANGERS:
         strangers_run(w->strangers);
         break;
+    case GREETINGS:
+        greetings_run(w->greetings);
+        break;
     case START:
         machine_start(next.machine);
         break;
@@ -124,6 +133,9 @@ void world_happen(struct world *w)
         break;
     case FLOWN:
         machine_flown(next.machine);
+        break;
+    case NETWORK:
+        machine_network_run(next.machine);
         break;
     case PORT:
         machine_port_run(next.machine);

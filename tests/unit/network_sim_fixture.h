@@ -42,7 +42,12 @@ struct fixture {
 static inline struct fixture *fixture_new(uint64_t seed)
 {
     struct fixture *f = memory_new(1, sizeof *f);
-    const struct network_sim_options options = {seed, NODES, LATENCY, SPREAD, QUEUE, &f->faults, NULL, NULL, NULL};
+    const struct network_sim_options options = {.seed = seed,
+                                                .nodes = NODES,
+                                                .latency_us = LATENCY,
+                                                .latency_spread_us = SPREAD,
+                                                .queue_bytes_max = QUEUE,
+                                                .faults = &f->faults};
     f->network = network_sim_new(&options);
     for (uint32_t id = 1; id <= NODES; id++)
         network_sim_start(f->network, id, 1, 0, 0);

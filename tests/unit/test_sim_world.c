@@ -58,21 +58,34 @@ static void every_deployment_keeps_the_rules(void **state)
     }
 }
 
-/* The client port that ships: every rule is kept, and the same seed is the same run. */
-static void the_shipped_port_keeps_the_rules(void **state)
+/* What ships, beside or instead of its model: every rule is kept, and the same seed is the same run. */
+static void shipped_keeps_the_rules(uint32_t port, uint32_t network)
 {
     static struct world_result first, second;
-    (void)state;
     uint64_t executed = 0;
     for (uint64_t seed = 1; seed <= 8; seed++) {
         struct world_options options = options_of(seed, 4000);
-        options.plan.port = PORT_SHIPPED;
+        options.plan.port = port;
+        options.plan.network = network;
         run_clean(&options, &first);
         run_clean(&options, &second);
         assert_memory_equal(&first, &second, sizeof first);
         executed += first.clients.executed;
     }
     assert_true(executed > 1000);
+}
+
+static void the_shipped_port_keeps_the_rules(void **state)
+{
+    (void)state;
+    shipped_keeps_the_rules(TWIN_SHIPPED, TWIN_MODEL);
+}
+
+static void the_shipped_network_keeps_the_rules(void **state)
+{
+    (void)state;
+    shipped_keeps_the_rules(TWIN_MODEL, TWIN_SHIPPED);
+    shipped_keeps_the_rules(TWIN_SHIPPED, TWIN_SHIPPED);
 }
 
 static void without_faults_nothing_is_struck(void **state)
@@ -160,10 +173,15 @@ static void the_trace_and_the_history_are_written(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_seed_decides_everything),           cmocka_unit_test(every_deployment_keeps_the_rules),
-        cmocka_unit_test(the_shipped_port_keeps_the_rules),    cmocka_unit_test(without_faults_nothing_is_struck),
-        cmocka_unit_test(other_governed_settings_are_refused), cmocka_unit_test(hostile_greetings_lock_nobody_out),
-        cmocka_unit_test(governed_settings_are_drawn_apart),   cmocka_unit_test(the_trace_and_the_history_are_written),
+        cmocka_unit_test(a_seed_decides_everything),
+        cmocka_unit_test(every_deployment_keeps_the_rules),
+        cmocka_unit_test(the_shipped_port_keeps_the_rules),
+        cmocka_unit_test(the_shipped_network_keeps_the_rules),
+        cmocka_unit_test(without_faults_nothing_is_struck),
+        cmocka_unit_test(other_governed_settings_are_refused),
+        cmocka_unit_test(hostile_greetings_lock_nobody_out),
+        cmocka_unit_test(governed_settings_are_drawn_apart),
+        cmocka_unit_test(the_trace_and_the_history_are_written),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
