@@ -70,6 +70,8 @@ static void open_world(struct world *w)
     network_init(&w->network.tcp.base, NULL, &loop, &options);
     for (uint32_t i = 0; i < NODES; i++)
         w->network.tcp.peers[i + 1].dialer.config = &w->nodes[i];
+    w->network.tcp.links.network = &w->network.tcp.base;
+    w->network.tcp.links.operations = &tcp_link_operations;
     w->network.tcp.base.open = 1; /* so that the last link does not release it */
 }
 
@@ -97,18 +99,18 @@ static void greet(struct world *w, struct input *in)
     uint64_t words[FRAME_HEADER_WORDS + GOVERNED_TEXT_MAX / 8] = {0};
     const bool differs = next(in) % 4 == 0;
     const uint64_t before = n->base.statistics.frames_in;
-    struct link *l = link_new(n);
+    struct tcp_link *l = (struct tcp_link *)link_new(&n->links);
     memcpy(words + FRAME_HEADER_WORDS, greeting.words.ptr, greeting.len);
     if (differs)
         ((char *)(words + FRAME_HEADER_WORDS))[next(in) % greeting.len] ^= 1;
     frame_encode(&origin, words + FRAME_HEADER_WORDS, greeting.len, words);
     memcpy(l->buffer, words, FRAME_HEADER_SIZE + words_for(greeting.len) * 8);
-    link_take(l, FRAME_HEADER_SIZE + words_for(greeting.len) * 8);
+    tcp_link_take(l, FRAME_HEADER_SIZE + words_for(greeting.len) * 8);
     if (n->base.statistics.frames_in > before) {
         invariant(!differs);
         w->greeted[origin.sender] = origin;
     }
-    link_close(l);
+    link_close(&l->link);
     uv_run(n->base.loop, UV_RUN_NOWAIT);
 }
 

@@ -199,7 +199,7 @@ static struct world *open_world(void)
     };
     network_init(&w->network.base, NULL, NULL, &options);
     w->service.on_output = on_output;
-    grpc_service_open(&w->service, &w->network);
+    grpc_service_open(&w->service, &w->network, "a peer");
     return w;
 }
 

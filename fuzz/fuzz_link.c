@@ -75,6 +75,8 @@ static void open_world(struct world *w)
     network_init(&w->network.base, NULL, &loop, &options);
     for (uint32_t i = 0; i < NODES; i++)
         w->network.peers[i + 1].dialer.config = &w->nodes[i];
+    w->network.links.network = &w->network.base;
+    w->network.links.operations = &tcp_link_operations;
     w->network.base.open = 1; /* so that the last link does not release it */
 }
 
@@ -148,14 +150,14 @@ static struct result hear(const struct said *s, size_t step)
     struct result o = {0};
     open_world(w);
     struct network *base = &w->network.base;
-    struct link *l = link_new(&w->network);
-    for (size_t at = 0; at < s->len && !l->closing; at += step) {
+    struct tcp_link *l = (struct tcp_link *)link_new(&w->network.links);
+    for (size_t at = 0; at < s->len && !l->link.closing; at += step) {
         const size_t len = s->len - at < step ? s->len - at : step;
         invariant(l->capacity - l->len >= len);
         memcpy((char *)l->buffer + l->len, (const char *)s->words + at, len);
-        link_take(l, len);
+        tcp_link_take(l, len);
     }
-    o.closed = l->closing;
+    o.closed = l->link.closing;
     o.statistics = base->statistics;
     struct packet_list all = inbox_take(&base->inbox);
     for (size_t i = 0; i < all.len; i++) {
@@ -167,7 +169,7 @@ static struct result hear(const struct said *s, size_t step)
         o.heard |= w->network.peers[i].admitted.sender != 0;
     invariant(!o.heard || begins_right(s, (const char *)base->greeting));
     invariant(o.heard || all.len == 0);
-    link_close(l);
+    link_close(&l->link);
     uv_run(base->loop, UV_RUN_NOWAIT);
     inbox_close(&base->inbox);
     free(w);

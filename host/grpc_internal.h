@@ -13,10 +13,10 @@
 
 #include "host/grpc_message.h"
 #include "io/dialer.h"
+#include "io/links.h"
 
 enum {
-    GRPC_LINKS_MAX = 4 * PEERS_MAX,   /* incoming connections at once */
-    GRPC_CALLS_MAX = 16,              /* on one of them */
+    GRPC_CALLS_MAX = 16,              /* on a connection that another node made */
     GRPC_WINDOW_SIZE = 4 << 20,       /* bytes that may be under way to this node on a connection, and on a stream */
     GRPC_DATA_SIZE = 256 << 10,       /* of an HTTP/2 frame */
     GRPC_FRAMES_A_DATA = 24,          /* messages, or parts of them, in one of those */
@@ -95,14 +95,15 @@ struct grpc_call {
 struct grpc_service {
     struct grpc_session session; /* first, for callbacks */
     struct grpc_network *network;
-    char from[80];
+    const char *from; /* where the other end is */
     struct grpc_call *calls;
     size_t unconsumed; /* of calls that are over */
     /* Called when it has something to say, though nothing has come in. */
     void (*on_output)(struct grpc_service *s);
 };
 
-void grpc_service_open(struct grpc_service *s, struct grpc_network *network);
+/* `from` outlives the service. */
+void grpc_service_open(struct grpc_service *s, struct grpc_network *network, const char *from);
 /* Takes bytes of the other end. False: the connection is over, and one log line says why. */
 bool grpc_service_take(struct grpc_service *s, const uint8_t *bytes, size_t len);
 /* The inbox has been emptied: the other end may send more. */
@@ -117,14 +118,12 @@ void grpc_service_close(struct grpc_service *s);
 
 /* A connection that a peer made. */
 struct grpc_link {
-    struct grpc_service service; /* first, for callbacks */
-    uv_tcp_t tcp;
-    struct grpc_link *next, *previous;
-    bool closing;
+    struct link link;
+    struct grpc_service service;
 };
 
-void grpc_link_accept(struct grpc_network *n);
-void grpc_link_close(struct grpc_link *l);
+/* A network's links are these. */
+extern const struct link_operations grpc_link_operations;
 /* Goes on receiving after a pause. */
 void grpc_links_resume(struct grpc_network *n);
 
@@ -165,11 +164,9 @@ void grpc_peer_close(struct grpc_peer *p);
 
 struct grpc_network {
     struct network base;
-    uv_tcp_t listener;
+    struct links links;
     uv_timer_t timer; /* of pings */
     struct grpc_peer peers[PEERS_MAX];
-    struct grpc_link *links;
-    size_t links_count;
     bool paused; /* the inbox is full: senders are not told that they may send more */
     struct grpc_batch batch;
     struct grpc_arena arena;

@@ -20,18 +20,9 @@
 
 enum { PING_MS = 5000 };
 
-static void on_connection(uv_stream_t *listener, int status)
-{
-    struct grpc_network *n = listener->data;
-    if (status < 0)
-        logger_log(n->base.options.logger, LOG_WARNING, "network", "cannot accept a connection: %s", uv_strerror(status));
-    else
-        grpc_link_accept(n);
-}
-
 static uint16_t port(const struct network *base)
 {
-    return network_listener_port(&((const struct grpc_network *)base)->listener);
+    return network_listener_port(&((const struct grpc_network *)base)->links.listener);
 }
 
 static struct packet_list receive(struct network *base)
@@ -94,13 +85,11 @@ static void on_closed(uv_handle_t *handle) { network_released(&((struct grpc_net
 static void close_all(struct network *base)
 {
     struct grpc_network *n = (struct grpc_network *)base;
-    while (n->links != NULL)
-        grpc_link_close(n->links);
+    links_close(&n->links);
     for (size_t i = 0; i < PEERS_MAX; i++)
         if (n->peers[i].dialer.config != NULL)
             grpc_peer_close(&n->peers[i]);
     uv_close((uv_handle_t *)&n->timer, on_closed);
-    uv_close((uv_handle_t *)&n->listener, on_closed);
 }
 
 static void release(struct network *base)
@@ -120,12 +109,10 @@ bool grpc_network_open(struct network **out, uv_loop_t *loop, const struct netwo
     struct grpc_network *n = memory_new(1, sizeof *n);
     network_init(&n->base, &operations, loop, options);
     n->buffer = memory_new(1, GRPC_READ_SIZE);
-    n->listener.data = n->timer.data = n;
-    uv_tcp_init(loop, &n->listener);
+    n->timer.data = n;
     uv_timer_init(loop, &n->timer);
-    n->base.open += 2;
-    if (options->receives && self->address.host[0] != '\0' &&
-        !network_listen(&n->base, &n->listener, on_connection, problem)) {
+    n->base.open++;
+    if (!links_open(&n->links, &n->base, &grpc_link_operations, problem)) {
         network_close(&n->base, NULL, NULL);
         return false;
     }

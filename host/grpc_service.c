@@ -451,7 +451,7 @@ static nghttp2_session *new_session(struct grpc_service *s)
     return h2;
 }
 
-void grpc_service_open(struct grpc_service *s, struct grpc_network *network)
+void grpc_service_open(struct grpc_service *s, struct grpc_network *network, const char *from)
 {
     const nghttp2_settings_entry settings[] = {
         {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, GRPC_CALLS_MAX},
@@ -460,6 +460,7 @@ void grpc_service_open(struct grpc_service *s, struct grpc_network *network)
         {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, GRPC_HEADERS_SIZE},
     };
     s->network = network;
+    s->from = from;
     s->session.h2 = new_session(s);
     nghttp2_submit_settings(s->session.h2, NGHTTP2_FLAG_NONE, settings, sizeof settings / sizeof *settings);
     nghttp2_session_set_local_window_size(s->session.h2, NGHTTP2_FLAG_NONE, 0, GRPC_WINDOW_SIZE);

@@ -4,11 +4,9 @@
 #define SYNOD_IO_TCP_INTERNAL_H
 
 #include "io/dialer.h"
+#include "io/links.h"
 
-enum {
-    LINKS_MAX = 4 * PEERS_MAX, /* incoming connections at once */
-    RECEIVE_SIZE = 64 * 1024,  /* of a link's buffer while frames are small */
-};
+enum { RECEIVE_SIZE = 64 * 1024 }; /* of a link's buffer while frames are small */
 
 /* A frame that could not be written at once, shared by all the peers that it still has to go to. */
 struct parcel {
@@ -42,29 +40,24 @@ struct connection {
 /* Another node; without a `dialer.config` there is no such node. */
 struct peer {
     struct dialer dialer;         /* of its connection, a struct connection */
-    struct link *link;            /* the connection on which it sends to us */
+    struct tcp_link *link;        /* the connection on which it sends to us */
     struct frame_origin admitted; /* its origin when its greeting was last accepted; zero: never */
 };
 
 /* A connection that another node made. */
-struct link {
-    uv_tcp_t tcp;
+struct tcp_link {
+    struct link link;
     struct tcp_network *network;
-    struct link *next, *previous;
     struct peer *peer; /* NULL until the first frame names the peer */
     struct frame_origin origin;
-    bool closing;
-    char from[80];
     uint64_t *buffer;     /* begins with a frame, so frames are 8-aligned */
     size_t capacity, len; /* bytes */
 };
 
 struct tcp_network {
     struct network base;
-    uv_tcp_t listener;
+    struct links links;
     struct peer peers[PEERS_MAX];
-    struct link *links;
-    size_t links_count;
     bool paused;
     struct batch batch;
 };
@@ -96,12 +89,10 @@ void peer_reborn(struct peer *p);
 void parcel_release(struct parcel *parcel);
 
 /* ---- tcp_link.c ---- */
-void link_accept(struct tcp_network *n);
-/* A link that nothing is connected to yet, on the network's list. */
-struct link *link_new(struct tcp_network *n);
+/* A network's links are these. */
+extern const struct link_operations tcp_link_operations;
 /* Takes `len` bytes more, which were read to the end of its buffer's first `len` bytes. That may close the link. */
-void link_take(struct link *l, size_t len);
-void link_close(struct link *l);
-void links_pause(struct tcp_network *n, bool pause);
+void tcp_link_take(struct tcp_link *l, size_t len);
+void tcp_links_pause(struct tcp_network *n, bool pause);
 
 #endif

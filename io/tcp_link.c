@@ -6,51 +6,24 @@
 #include "core/base/memory.h"
 #include "io/tcp_internal.h"
 
-static void on_link_closed(uv_handle_t *handle)
-{
-    struct link *l = handle->data;
-    struct tcp_network *n = l->network;
-    free(l->buffer);
-    free(l);
-    network_released(&n->base);
-}
-
-void link_close(struct link *l)
-{
-    struct tcp_network *n = l->network;
-    if (l->closing)
-        return;
-    l->closing = true;
-    if (l->previous != NULL)
-        l->previous->next = l->next;
-    else
-        n->links = l->next;
-    if (l->next != NULL)
-        l->next->previous = l->previous;
-    n->links_count--;
-    if (l->peer != NULL && l->peer->link == l)
-        l->peer->link = NULL;
-    uv_close((uv_handle_t *)&l->tcp, on_link_closed);
-}
-
 /* Logs what was wrong with a connection, in one line, and closes it. Returns false. */
-static bool refuse_as(struct link *l, const char *why, uint32_t level)
+static bool refuse_as(struct tcp_link *l, const char *why, uint32_t level)
 {
     struct tcp_network *n = l->network;
     n->base.statistics.bad_frames++;
     if (l->peer != NULL)
         logger_log(n->base.options.logger, level, "network", "closed the connection from node %u at %s: %s",
-                   l->peer->dialer.config->id, l->from, why);
+                   l->peer->dialer.config->id, l->link.from, why);
     else
-        logger_log(n->base.options.logger, level, "network", "closed the connection from %s: %s", l->from, why);
-    link_close(l);
+        logger_log(n->base.options.logger, level, "network", "closed the connection from %s: %s", l->link.from, why);
+    link_close(&l->link);
     return false;
 }
 
-static bool refuse(struct link *l, const char *why) { return refuse_as(l, why, LOG_WARNING); }
+static bool refuse(struct tcp_link *l, const char *why) { return refuse_as(l, why, LOG_WARNING); }
 
 /* Tells the node that dialled why it is refused. If the socket does not take it at once, it is told when it comes again. */
-static void answer_refusal(struct link *l, enum network_refusal refusal, const char *why)
+static void answer_refusal(struct tcp_link *l, enum network_refusal refusal, const char *why)
 {
     uint64_t words[FRAME_HEADER_WORDS + REFUSAL_WORDS] = {0};
     uint64_t *body = words + FRAME_HEADER_WORDS;
@@ -60,11 +33,11 @@ static void answer_refusal(struct link *l, enum network_refusal refusal, const c
     memcpy(body + 1, why, text);
     frame_encode(&l->network->base.options.origin, body, len, words);
     const uv_buf_t buffer = uv_buf_init((char *)words, (unsigned)(FRAME_HEADER_SIZE + words_for(len) * sizeof *body));
-    uv_try_write((uv_stream_t *)&l->tcp, &buffer, 1);
+    uv_try_write((uv_stream_t *)&l->link.tcp, &buffer, 1);
 }
 
 /* Finds out which node speaks, from the first frame, the greeting. */
-static bool identify(struct link *l, const struct frame_header *header, const uint64_t *greeting)
+static bool identify(struct tcp_link *l, const struct frame_header *header, const uint64_t *greeting)
 {
     struct tcp_network *n = l->network;
     const struct frame_origin *origin = &header->origin;
@@ -76,7 +49,7 @@ static bool identify(struct link *l, const struct frame_header *header, const ui
     }
     struct peer *p = &n->peers[origin->sender];
     if (p->link != NULL)
-        link_close(p->link); /* left over from before the peer connected again */
+        link_close(&p->link->link); /* left over from before the peer connected again */
     p->link = l;
     l->peer = p;
     l->origin = p->admitted = *origin;
@@ -87,7 +60,7 @@ static bool identify(struct link *l, const struct frame_header *header, const ui
 
 /* Takes the frame at `words`, of which `available` bytes are there. Returns its size. 0: more bytes are needed, `*need` in
  * all, or the link was closed. */
-static size_t take_frame(struct link *l, const uint64_t *words, size_t available, size_t *need)
+static size_t take_frame(struct tcp_link *l, const uint64_t *words, size_t available, size_t *need)
 {
     struct tcp_network *n = l->network;
     struct frame_header header;
@@ -118,7 +91,7 @@ static size_t take_frame(struct link *l, const uint64_t *words, size_t available
 }
 
 /* Makes room for a frame of `need` bytes, and shrinks an empty buffer to little more than that. */
-static void fit_buffer(struct link *l, size_t need)
+static void fit_buffer(struct tcp_link *l, size_t need)
 {
     size_t capacity = l->capacity;
     if (need > capacity)
@@ -132,25 +105,25 @@ static void fit_buffer(struct link *l, size_t need)
     l->capacity = capacity;
 }
 
-static void take_frames(struct link *l)
+static void take_frames(struct tcp_link *l)
 {
     struct tcp_network *n = l->network;
     size_t before = inbox_bytes(&n->base.inbox), at = 0, size, need;
     while ((size = take_frame(l, l->buffer + at / sizeof(uint64_t), l->len - at, &need)) > 0)
         at += size;
-    if (!l->closing) {
+    if (!l->link.closing) {
         l->len -= at;
         if (at > 0 && l->len > 0)
             memmove(l->buffer, (char *)l->buffer + at, l->len);
         fit_buffer(l, need);
     }
     if (!n->paused && inbox_bytes(&n->base.inbox) > n->base.options.config->peer_queue_bytes_max)
-        links_pause(n, true);
+        tcp_links_pause(n, true);
     if (inbox_bytes(&n->base.inbox) > before)
         n->base.options.on_input(n->base.options.context);
 }
 
-void link_take(struct link *l, size_t len)
+void tcp_link_take(struct tcp_link *l, size_t len)
 {
     l->len += len;
     take_frames(l);
@@ -158,79 +131,61 @@ void link_take(struct link *l, size_t len)
 
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
 {
-    struct link *l = handle->data;
+    struct tcp_link *l = handle->data;
     (void)suggested;
     *buffer = uv_buf_init((char *)l->buffer + l->len, (unsigned)(l->capacity - l->len));
 }
 
 static void on_read(uv_stream_t *stream, ssize_t len, const uv_buf_t *buffer)
 {
-    struct link *l = stream->data;
+    struct tcp_link *l = stream->data;
     (void)buffer;
-    if (l->closing)
+    if (l->link.closing)
         return;
     if (len < 0) {
         struct tcp_network *n = l->network;
         if (l->peer != NULL)
             logger_log(n->base.options.logger, LOG_DEBUG, "network", "node %u at %s hung up: %s", l->peer->dialer.config->id,
-                       l->from, uv_strerror((int)len));
-        link_close(l);
+                       l->link.from, uv_strerror((int)len));
+        link_close(&l->link);
         return;
     }
-    link_take(l, (size_t)len);
+    tcp_link_take(l, (size_t)len);
 }
 
-/* There are too many connections: closes the oldest of those that have not said which node they are. */
-static void make_room(struct tcp_network *n)
-{
-    struct link *oldest = NULL;
-    if (n->links_count < LINKS_MAX)
-        return;
-    for (struct link *l = n->links; l != NULL; l = l->next)
-        if (l->peer == NULL)
-            oldest = l; /* new ones are put in front */
-    if (oldest != NULL)
-        refuse(oldest, "too many connections that do not say who they are");
-}
-
-struct link *link_new(struct tcp_network *n)
-{
-    make_room(n);
-    struct link *l = memory_new(1, sizeof *l);
-    l->network = n;
-    l->tcp.data = l;
-    l->next = n->links;
-    if (n->links != NULL)
-        n->links->previous = l;
-    n->links = l;
-    n->links_count++;
-    n->base.open++;
-    uv_tcp_init(n->base.loop, &l->tcp);
-    fit_buffer(l, RECEIVE_SIZE);
-    return l;
-}
-
-void link_accept(struct tcp_network *n)
-{
-    struct link *l = link_new(n);
-    int error = uv_accept((uv_stream_t *)&n->listener, (uv_stream_t *)&l->tcp);
-    if (error != 0) {
-        refuse(l, uv_strerror(error));
-        return;
-    }
-    network_peer_text(&l->tcp, l->from, sizeof l->from);
-    uv_tcp_keepalive(&l->tcp, 1, 10);
-    if (!n->paused)
-        uv_read_start((uv_stream_t *)&l->tcp, on_alloc, on_read);
-}
-
-void links_pause(struct tcp_network *n, bool pause)
+void tcp_links_pause(struct tcp_network *n, bool pause)
 {
     n->paused = pause;
-    for (struct link *l = n->links; l != NULL; l = l->next) {
+    for (struct link *l = n->links.first; l != NULL; l = l->next) {
         if (pause)
             uv_read_stop((uv_stream_t *)&l->tcp);
         else
             uv_read_start((uv_stream_t *)&l->tcp, on_alloc, on_read);
     }
 }
+
+static void opened(struct link *link)
+{
+    struct tcp_link *l = (struct tcp_link *)link;
+    l->network = (struct tcp_network *)link->links->network;
+    fit_buffer(l, RECEIVE_SIZE);
+}
+
+static void accepted(struct link *link)
+{
+    if (!((struct tcp_link *)link)->network->paused)
+        uv_read_start((uv_stream_t *)&link->tcp, on_alloc, on_read);
+}
+
+static bool is_known(const struct link *link) { return ((const struct tcp_link *)link)->peer != NULL; }
+
+static void closing(struct link *link)
+{
+    struct peer *p = ((struct tcp_link *)link)->peer;
+    if (p != NULL && &p->link->link == link)
+        p->link = NULL;
+}
+
+static void closed(struct link *link) { free(((struct tcp_link *)link)->buffer); }
+
+const struct link_operations tcp_link_operations = {sizeof(struct tcp_link), opened, accepted, is_known, closing, closed};

@@ -18,18 +18,9 @@
 #include "core/base/memory.h"
 #include "io/tcp_internal.h"
 
-static void on_connection(uv_stream_t *listener, int status)
-{
-    struct tcp_network *n = listener->data;
-    if (status < 0)
-        logger_log(n->base.options.logger, LOG_WARNING, "network", "cannot accept a connection: %s", uv_strerror(status));
-    else
-        link_accept(n);
-}
-
 uint16_t tcp_port(const struct network *base)
 {
-    return network_listener_port(&((const struct tcp_network *)base)->listener);
+    return network_listener_port(&((const struct tcp_network *)base)->links.listener);
 }
 
 struct packet_list tcp_receive(struct network *base)
@@ -37,7 +28,7 @@ struct packet_list tcp_receive(struct network *base)
     struct tcp_network *n = (struct tcp_network *)base;
     struct packet_list frames = inbox_take(&base->inbox);
     if (n->paused && frames.len > 0)
-        links_pause(n, false);
+        tcp_links_pause(n, false);
     return frames;
 }
 
@@ -83,17 +74,13 @@ void tcp_reborn(struct network *base)
         peer_reborn(&n->peers[node_set_first(to)]);
 }
 
-static void on_listener_closed(uv_handle_t *handle) { network_released(&((struct tcp_network *)handle->data)->base); }
-
 void tcp_close(struct network *base)
 {
     struct tcp_network *n = (struct tcp_network *)base;
-    while (n->links != NULL)
-        link_close(n->links);
+    links_close(&n->links);
     for (size_t i = 0; i < PEERS_MAX; i++)
         if (n->peers[i].dialer.config != NULL)
             dialer_close(&n->peers[i].dialer);
-    uv_close((uv_handle_t *)&n->listener, on_listener_closed);
 }
 
 void tcp_release(struct network *base)
@@ -109,11 +96,7 @@ bool tcp_open(struct tcp_network *n, const struct network_operations *operations
 {
     const struct config_node *self = config_find(options->config, options->origin.sender);
     network_init(&n->base, operations, loop, options);
-    n->base.open++;
-    n->listener.data = n;
-    uv_tcp_init(loop, &n->listener);
-    if (options->receives && self->address.host[0] != '\0' &&
-        !network_listen(&n->base, &n->listener, on_connection, problem)) {
+    if (!links_open(&n->links, &n->base, &tcp_link_operations, problem)) {
         network_close(&n->base, NULL, NULL);
         return false;
     }

@@ -223,7 +223,7 @@ static bool listen_for_datagrams(struct udp_network *n, struct problem *problem)
     struct sockaddr_storage at;
     int len = sizeof at;
     char place[512], text[80];
-    int error = uv_tcp_getsockname(&n->tcp.listener, (struct sockaddr *)&at, &len);
+    int error = uv_tcp_getsockname(&n->tcp.links.listener, (struct sockaddr *)&at, &len);
     if (error == 0)
         error = open_socket(n, (struct sockaddr *)&at);
     if (error == 0) {

@@ -76,11 +76,10 @@
 #define dialer_open simuv_dialer_open
 #define dialer_refused simuv_dialer_refused
 #define dialer_retry simuv_dialer_retry
-#define link_accept simuv_link_accept
 #define link_close simuv_link_close
 #define link_new simuv_link_new
-#define link_take simuv_link_take
-#define links_pause simuv_links_pause
+#define links_close simuv_links_close
+#define links_open simuv_links_open
 #define logger_log simuv_logger_log
 #define network_address_text simuv_network_address_text
 #define network_admit simuv_network_admit
@@ -110,6 +109,9 @@
 #define tcp_batch_prepare simuv_tcp_batch_prepare
 #define tcp_batch_send simuv_tcp_batch_send
 #define tcp_close simuv_tcp_close
+#define tcp_link_operations simuv_tcp_link_operations
+#define tcp_link_take simuv_tcp_link_take
+#define tcp_links_pause simuv_tcp_links_pause
 #define tcp_network_open simuv_tcp_network_open
 #define tcp_open simuv_tcp_open
 #define tcp_port simuv_tcp_port

@@ -143,14 +143,15 @@ static const char *audit_links(struct node_network *n)
     const struct tcp_network *t = tcp_of(n);
     const uint64_t may = frame_size_max(n) > KEPT_BYTES_MAX ? frame_size_max(n) : KEPT_BYTES_MAX;
     size_t links = 0;
-    for (const struct link *l = t->links; l != NULL; l = l->next) {
+    for (const struct link *link = t->links.first; link != NULL; link = link->next) {
+        const struct tcp_link *l = (const struct tcp_link *)link;
         links++;
         if (l->len > l->capacity || l->capacity > may)
             return "the buffer of a connection is larger than any frame";
         if (l->peer != NULL && l->peer->link != l)
             return "a node has two connections to it";
     }
-    if (links != t->links_count || links > LINKS_MAX)
+    if (links != t->links.count || links > LINKS_MAX)
         return "it has more connections than it counts, or may have";
     return NULL;
 }
