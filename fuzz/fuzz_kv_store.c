@@ -1,9 +1,11 @@
 /* Any bytes as a snapshot, and as lines of commands. A snapshot that is accepted is the one that the state gives again; a
- * machine loaded from a snapshot cannot be told from the one that gave it, by what it answers from then on.
+ * machine loaded from a snapshot cannot be told from the one that gave it, by what it answers from then on. A snapshot that
+ * is saved after more commands has what was there at its begin.
  *
  * The cost oracle: what a command costs by the state machine's own count is at least a constant share of what it really
  * does, by another count (fuzz/counted.h): basic blocks passed, and bytes that library functions went through. And it is
- * bounded. Inputs that begin with '!' find a store with many keys, long ones and large values in it. */
+ * bounded. Inputs that begin with '!' find a store with many keys, long ones and large values in it; those that begin with
+ * "!!" find it in the middle of a snapshot. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -105,8 +107,9 @@ static struct state_machine *large_store(void)
     set_filled(m, 20 * 1000, 'a', 1);
     set_filled(m, 3000, 'b', 100);
     set_filled(m, 1, 'v', 60 * 1000);
-    struct snapshot_chunk chunk = state_machine_snapshot_save(m, 0);
-    invariant(chunk.cursor == 0);
+    state_machine_snapshot_begin(m);
+    struct snapshot_chunk chunk = state_machine_snapshot_save(m);
+    invariant(chunk.last);
     len = chunk.bytes.len;
     saved = memory_new(len, 1);
     memcpy(saved, chunk.bytes.ptr, len);
@@ -119,6 +122,11 @@ static void run_on_large_store(const uint8_t *data, size_t size)
     struct state_machine *m = large_store();
     struct resp_parser parser = {0};
     struct resp_request request = {0};
+    if (size > 1 && data[0] == '!') {
+        state_machine_snapshot_begin(m);
+        data++;
+        size--;
+    }
     uint8_t *copy = memory_new(size, 1);
     memcpy(copy, data, size);
     for (size_t at = 0; resp_parse(&parser, &limits, copy + at, size - at, &request) == RESP_WHOLE; at += request.size)
@@ -138,9 +146,10 @@ static void load_bytes(const uint8_t *data, size_t size)
     const char *error = NULL;
     struct bytes chunk = {.ptr = (uint8_t *)(uintptr_t)data, .len = size};
     if (state_machine_snapshot_load(m, chunk, true, true, &error)) {
-        struct snapshot_chunk again = state_machine_snapshot_save(m, 0);
+        state_machine_snapshot_begin(m);
+        struct snapshot_chunk again = state_machine_snapshot_save(m);
         if (size < ONE_CHUNK)
-            invariant(again.cursor == 0 && again.bytes.len == size && memcmp(again.bytes.ptr, data, size) == 0);
+            invariant(again.last && again.bytes.len == size && memcmp(again.bytes.ptr, data, size) == 0);
     } else {
         invariant(error != NULL);
     }
@@ -150,14 +159,26 @@ static void load_bytes(const uint8_t *data, size_t size)
 static struct state_machine *copy_of(struct state_machine *m)
 {
     struct state_machine *copy = state_machine_new();
-    uint64_t cursor = 0;
-    do {
+    struct snapshot_chunk c = {.last = false};
+    state_machine_snapshot_begin(m);
+    for (bool first = true; !c.last; first = false) {
         const char *error = NULL;
-        struct snapshot_chunk c = state_machine_snapshot_save(m, cursor);
-        invariant(state_machine_snapshot_load(copy, c.bytes, cursor == 0, c.cursor == 0, &error));
-        cursor = c.cursor;
-    } while (cursor != 0);
+        c = state_machine_snapshot_save(m);
+        invariant(state_machine_snapshot_load(copy, c.bytes, first, c.last, &error));
+    }
     return copy;
+}
+
+/* What is left of the snapshot that is in progress in `slow` is what the one of `fixed` has, which nothing has changed. */
+static void compare_snapshots(struct state_machine *slow, struct state_machine *fixed)
+{
+    struct snapshot_chunk a, b;
+    state_machine_snapshot_begin(fixed);
+    do {
+        a = state_machine_snapshot_save(slow);
+        b = state_machine_snapshot_save(fixed);
+        invariant(a.last == b.last && a.bytes.len == b.bytes.len && memcmp(a.bytes.ptr, b.bytes.ptr, a.bytes.len) == 0);
+    } while (!a.last);
 }
 
 /* Both machines answer this command with the same bytes. */
@@ -184,7 +205,7 @@ static void compare_all(struct state_machine *a, struct state_machine *b)
 static void run_lines(const uint8_t *data, size_t size)
 {
     static const struct resp_limits limits = {.args_max = 64, .bytes_max = 64 * 1024};
-    struct state_machine *m = state_machine_new(), *other = state_machine_new();
+    struct state_machine *m = state_machine_new(), *other = state_machine_new(), *fixed = NULL;
     struct resp_parser parser = {0};
     struct resp_request request = {0};
     uint8_t *copy = malloc(size > 0 ? size : 1);
@@ -196,7 +217,13 @@ static void run_lines(const uint8_t *data, size_t size)
         if (request.argc == 0)
             continue;
         apply_to_both(m, other, &(struct command){{request.args, request.argc}});
-        if (++count % 16 == 0) { /* the other one starts anew from a snapshot */
+        if (++count % 16 == 8) {
+            fixed = copy_of(m);
+            state_machine_snapshot_begin(m);
+        } else if (count % 16 == 0) { /* the other one starts anew from a snapshot */
+            compare_snapshots(m, fixed);
+            state_machine_free(fixed);
+            fixed = NULL;
             state_machine_free(other);
             other = copy_of(m);
         }
@@ -205,6 +232,9 @@ static void run_lines(const uint8_t *data, size_t size)
     resp_parser_close(&parser);
     resp_request_close(&request);
     free(copy);
+    if (fixed != NULL)
+        compare_snapshots(m, fixed);
+    state_machine_free(fixed);
     state_machine_free(m);
     state_machine_free(other);
 }

@@ -50,10 +50,15 @@ void exports_synod_paxos_state_machine_describe(exports_synod_paxos_state_machin
 }
 SHIM_POST(state_machine_describe, "state-machine@0.1.0#describe");
 
-void exports_synod_paxos_state_machine_snapshot_save(uint64_t cursor,
-                                                     exports_synod_paxos_state_machine_tuple2_u64_bytes_t *ret)
+void exports_synod_paxos_state_machine_snapshot_begin(void)
 {
-    *(struct snapshot_chunk *)ret = state_machine_snapshot_save(machine(), cursor);
+    state_machine_snapshot_begin(machine());
+    shim_call_done();
+}
+
+void exports_synod_paxos_state_machine_snapshot_save(exports_synod_paxos_state_machine_tuple2_bytes_bool_t *ret)
+{
+    *(struct snapshot_chunk *)ret = state_machine_snapshot_save(machine());
 }
 SHIM_POST(state_machine_snapshot_save, "state-machine@0.1.0#snapshot-save");
 

@@ -65,11 +65,17 @@ struct command_info_list state_machine_describe(struct state_machine *m)
     return m->described;
 }
 
-struct snapshot_chunk state_machine_snapshot_save(struct state_machine *m, uint64_t cursor)
+void state_machine_snapshot_begin(struct state_machine *m)
+{
+    (void)m;
+    synod_paxos_state_machine_snapshot_begin();
+}
+
+struct snapshot_chunk state_machine_snapshot_save(struct state_machine *m)
 {
     struct snapshot_chunk chunk;
     shim_results_begin(&m->results);
-    synod_paxos_state_machine_snapshot_save(cursor, (synod_paxos_state_machine_tuple2_u64_bytes_t *)&chunk);
+    synod_paxos_state_machine_snapshot_save((synod_paxos_state_machine_tuple2_bytes_bool_t *)&chunk);
     shim_results_end();
     return chunk;
 }

@@ -8,7 +8,7 @@ void kv_del(struct state_machine *m, const struct bytes *args, size_t argc, stru
 {
     int64_t removed = 0;
     for (size_t i = 1; i < argc; i++)
-        removed += kv_table_remove(&m->table, args[i]) ? 1 : 0;
+        removed += kv_versions_remove(&m->data, args[i]) ? 1 : 0;
     reply_integer(r, removed);
 }
 
@@ -22,21 +22,21 @@ void kv_exists(struct state_machine *m, const struct bytes *args, size_t argc, s
 {
     int64_t found = 0;
     for (size_t i = 1; i < argc; i++)
-        found += kv_table_find(&m->table, args[i]) != NULL ? 1 : 0;
+        found += kv_table_find(&m->data.live, args[i]) != NULL ? 1 : 0;
     reply_integer(r, found);
 }
 
 void kv_type(struct state_machine *m, const struct bytes *args, size_t argc, struct reply *r)
 {
     (void)argc;
-    reply_status(r, kv_table_find(&m->table, args[1]) != NULL ? "string" : "none");
+    reply_status(r, kv_table_find(&m->data.live, args[1]) != NULL ? "string" : "none");
 }
 
 void kv_dbsize(struct state_machine *m, const struct bytes *args, size_t argc, struct reply *r)
 {
     (void)args;
     (void)argc;
-    reply_integer(r, (int64_t)m->table.count);
+    reply_integer(r, (int64_t)m->data.live.count);
 }
 
 void kv_flush(struct state_machine *m, const struct bytes *args, size_t argc, struct reply *r)
@@ -45,7 +45,7 @@ void kv_flush(struct state_machine *m, const struct bytes *args, size_t argc, st
         reply_error(r, "ERR syntax error");
         return;
     }
-    kv_table_clear(&m->table);
+    kv_versions_clear(&m->data);
     reply_status(r, "OK");
 }
 
@@ -54,7 +54,7 @@ void kv_clear(struct state_machine *m, const struct bytes *args, size_t argc, st
 {
     (void)args;
     (void)argc;
-    kv_table_clear(&m->table);
+    kv_versions_clear(&m->data);
     reply_status(r, "OK");
 }
 
@@ -77,12 +77,12 @@ static bool visit_key(struct state_machine *m, struct visit *v, struct kv_entry 
         return false;
     v->left -= KV_VISIT_WORK;
     enum glob_result matches = GLOB_MATCHES;
-    struct bytes key = kv_table_key(&m->table, e);
+    struct bytes key = kv_table_key(&m->data.live, e);
     uint64_t granted = (v->left < v->key_max ? v->left : v->key_max) / KV_GLOB_WORK, steps = granted;
     if (v->pattern != NULL)
         matches = glob_match(v->pattern->ptr, v->pattern->len, key.ptr, key.len, &steps);
     v->left -= (granted - steps) * KV_GLOB_WORK;
-    m->table.work += KV_TOUCH_WORK + (granted - steps) * KV_GLOB_WORK;
+    m->data.live.work += KV_TOUCH_WORK + (granted - steps) * KV_GLOB_WORK;
     if (matches == GLOB_TOO_COSTLY)
         return false;
     if (matches == GLOB_DIFFERS)
@@ -100,7 +100,7 @@ void kv_keys(struct state_machine *m, const struct bytes *args, size_t argc, str
     uint64_t next = 0;
     do {
         size_t count;
-        struct kv_entry *const *list = kv_table_visit(&m->table, next, &count, &next);
+        struct kv_entry *const *list = kv_table_visit(&m->data.live, next, &count, &next);
         for (size_t i = 0; i < count && v.size <= KV_REPLY_MAX; i++)
             if (!visit_key(m, &v, list[i])) {
                 reply_too_costly(r);
@@ -116,7 +116,7 @@ void kv_keys(struct state_machine *m, const struct bytes *args, size_t argc, str
     struct scalar *keys = arena_new(&m->results, v.picked * sizeof *keys);
     for (size_t i = 0; i < v.picked; i++) {
         keys[i].tag = REPLY_BYTES;
-        struct bytes key = kv_table_key(&m->table, m->picked[i]);
+        struct bytes key = kv_table_key(&m->data.live, m->picked[i]);
         keys[i].val.bytes = kv_result(m, key.ptr, key.len);
     }
     r->tag = REPLY_ARRAY;
@@ -161,7 +161,7 @@ static bool scan(struct state_machine *m, const struct scan_options *o, uint64_t
     uint64_t reserve = v->left - KV_SCAN_WORK_MAX;
     do {
         size_t count;
-        struct kv_entry *const *list = kv_table_visit(&m->table, *cursor, &count, cursor);
+        struct kv_entry *const *list = kv_table_visit(&m->data.live, *cursor, &count, cursor);
         for (size_t i = 0; i < count; i++, seen++) {
             struct kv_entry *e = list[i];
             bool enough = seen >= o->count || seen >= KV_SCAN_COUNT || v->size >= KV_SCAN_BYTES || v->left < reserve;
@@ -219,7 +219,7 @@ void kv_scan(struct state_machine *m, const struct bytes *args, size_t argc, str
         size += BULK_MAX + m->picked[i]->key_len;
     if (!kv_has_room(m, scalar_size(REPLY_RAW, &(struct bytes){.len = size}), r))
         return;
-    m->table.work += size;
+    m->data.live.work += size;
     uint8_t *start = arena_new(&m->results, size);
     uint8_t text[DECIMAL_MAX];
     struct bytes written = {text, decimal_write_unsigned(cursor, text)};
@@ -227,7 +227,7 @@ void kv_scan(struct state_machine *m, const struct bytes *args, size_t argc, str
     out = write_bulk(out, written);
     out = write_length(out, '*', v.picked);
     for (size_t i = 0; i < v.picked; i++)
-        out = write_bulk(out, kv_table_key(&m->table, m->picked[i]));
+        out = write_bulk(out, kv_table_key(&m->data.live, m->picked[i]));
     r->tag = REPLY_RAW;
     r->val.bytes = (struct bytes){.ptr = start, .len = (size_t)(out - start)};
 }

@@ -8,7 +8,7 @@ enum { ERROR_ARGS_MAX = 128 };
 struct bytes kv_result(struct state_machine *m, const uint8_t *bytes, size_t len)
 {
     struct bytes copy = {.ptr = arena_new(&m->results, len), .len = len};
-    m->table.work += 1 + len; /* it is copied once more on its way to the client */
+    m->data.live.work += 1 + len; /* it is copied once more on its way to the client */
     if (len > 0)
         memcpy(copy.ptr, bytes, len);
     return copy;
@@ -17,8 +17,8 @@ struct bytes kv_result(struct state_machine *m, const uint8_t *bytes, size_t len
 struct bytes kv_value_part(struct state_machine *m, const struct kv_entry *e, size_t offset, size_t len)
 {
     struct bytes copy = {.ptr = arena_new(&m->results, len), .len = len};
-    m->table.work += 1 + len;
-    kv_table_read(&m->table, e, offset, len, copy.ptr);
+    m->data.live.work += 1 + len;
+    kv_table_read(&m->data.live, e, offset, len, copy.ptr);
     return copy;
 }
 

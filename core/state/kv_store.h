@@ -1,11 +1,11 @@
 /* Declarations shared by the files of the kv-store: kv_reply.c (what all commands answer with), above it
- * kv_strings.c and kv_keys.c (the commands), above them kv_store.c (the contract). */
+ * kv_strings.c and kv_keys.c (the commands) and kv_snapshot.c, above them kv_store.c (the contract). */
 #ifndef SYNOD_CORE_STATE_KV_STORE_H
 #define SYNOD_CORE_STATE_KV_STORE_H
 
 #include "core/base/arena.h"
 #include "core/formats/command_name.h"
-#include "core/state/kv_table.h"
+#include "core/state/kv_versions.h"
 
 /* Limits that every node applies alike, so that no agreed command can exhaust a node. A command that goes beyond gets an
  * error and changes nothing. A reply must fit a frame between nodes; keys and values must fit the component's memory. */
@@ -17,8 +17,8 @@ enum { KV_SCAN_BYTES = 256 * 1024, KV_SCAN_COUNT = 10000 }; /* SCAN stops early 
  *
  * 1. What a command needs by its arguments and by the contents of the store, the same on every node. It is decided before
  *    anything changes. A command beyond KV_COMMAND_WORK_MAX gets -TOOCOSTLY.
- * 2. What is really spent (`table.work`), which also depends on where things are in memory. After KV_CALL_WORK_MAX a call to
- *    apply or query leaves the rest for the next call. */
+ * 2. What is really spent (kv_versions_work), which also depends on where things are in memory. After KV_CALL_WORK_MAX a
+ *    call to apply or query leaves the rest for the next call. */
 enum { KV_COMMAND_WORK_MAX = 16 * 1024 * 1024, KV_CALL_WORK_MAX = 512 * 1024, KV_SCAN_WORK_MAX = 2 * 1024 * 1024 };
 enum {
     KV_COMMAND_WORK = 64, /* a command, whatever it does */
@@ -29,9 +29,8 @@ enum {
 };
 
 struct state_machine {
-    struct kv_table table;
-    uint64_t state_bytes_max; /* limit on table.bytes */
-    uint32_t call_work;       /* KV_CALL_WORK_MAX, or less */
+    struct kv_versions data;
+    uint32_t call_work; /* KV_CALL_WORK_MAX, or less */
     struct name_table names;
     struct reply *replies;
     size_t replies_capacity;

@@ -31,11 +31,11 @@ static bool may_store(struct state_machine *m, const struct bytes *key, uint64_t
     if (!may_be_key(key, r) || !may_be_long(value_len, r))
         return false;
     uint64_t cost = kv_cost(key->len, value_len);
-    if (m->table.bytes + cost <= m->state_bytes_max)
+    if (m->data.live.bytes + cost <= m->data.state_bytes_max)
         return true;
-    const struct kv_entry *e = kv_table_find(&m->table, *key);
+    const struct kv_entry *e = kv_table_find(&m->data.live, *key);
     uint64_t old = e != NULL ? kv_cost(e->key_len, e->value_len) : 0;
-    if (cost <= old || m->table.bytes - old + cost <= m->state_bytes_max)
+    if (cost <= old || m->data.live.bytes - old + cost <= m->data.state_bytes_max)
         return true;
     return out_of_memory(r);
 }
@@ -43,7 +43,7 @@ static bool may_store(struct state_machine *m, const struct bytes *key, uint64_t
 void kv_get(struct state_machine *m, const struct bytes *args, size_t argc, struct reply *r)
 {
     (void)argc;
-    reply_value(m, r, kv_table_find(&m->table, args[1]));
+    reply_value(m, r, kv_table_find(&m->data.live, args[1]));
 }
 
 struct set_options {
@@ -83,13 +83,13 @@ void kv_set(struct state_machine *m, const struct bytes *args, size_t argc, stru
         return;
     bool wanted = true;
     if (o.if_absent || o.if_present || o.get) {
-        struct kv_entry *e = kv_table_find(&m->table, args[1]);
+        struct kv_entry *e = kv_table_find(&m->data.live, args[1]);
         wanted = e != NULL ? !o.if_absent : !o.if_present;
         if (o.get && !reply_value(m, r, e))
             return;
     }
     if (wanted) {
-        kv_table_set(&m->table, args[1], args[2]);
+        kv_versions_set(&m->data, args[1], args[2]);
         if (!o.get)
             reply_status(r, "OK");
     }
@@ -100,9 +100,9 @@ void kv_setnx(struct state_machine *m, const struct bytes *args, size_t argc, st
     (void)argc;
     if (!may_store(m, &args[1], args[2].len, r))
         return;
-    bool absent = kv_table_find(&m->table, args[1]) == NULL;
+    bool absent = kv_table_find(&m->data.live, args[1]) == NULL;
     if (absent)
-        kv_table_set(&m->table, args[1], args[2]);
+        kv_versions_set(&m->data, args[1], args[2]);
     reply_integer(r, absent ? 1 : 0);
 }
 
@@ -111,15 +111,15 @@ void kv_getset(struct state_machine *m, const struct bytes *args, size_t argc, s
     (void)argc;
     if (!may_store(m, &args[1], args[2].len, r))
         return;
-    if (reply_value(m, r, kv_table_find(&m->table, args[1])))
-        kv_table_set(&m->table, args[1], args[2]);
+    if (reply_value(m, r, kv_table_find(&m->data.live, args[1])))
+        kv_versions_set(&m->data, args[1], args[2]);
 }
 
 void kv_getdel(struct state_machine *m, const struct bytes *args, size_t argc, struct reply *r)
 {
     (void)argc;
-    if (reply_value(m, r, kv_table_find(&m->table, args[1])))
-        kv_table_remove(&m->table, args[1]);
+    if (reply_value(m, r, kv_table_find(&m->data.live, args[1])))
+        kv_versions_remove(&m->data, args[1]);
 }
 
 void kv_mget(struct state_machine *m, const struct bytes *args, size_t argc, struct reply *r)
@@ -127,7 +127,7 @@ void kv_mget(struct state_machine *m, const struct bytes *args, size_t argc, str
     struct scalar *values = arena_new(&m->results, (argc - 1) * sizeof *values);
     uint64_t size = 8;
     for (size_t i = 1; i < argc; i++) {
-        struct kv_entry *e = kv_table_find(&m->table, args[i]);
+        struct kv_entry *e = kv_table_find(&m->data.live, args[i]);
         struct scalar *value = &values[i - 1];
         *value = (struct scalar){.tag = e != NULL ? REPLY_BYTES : REPLY_NIL};
         size += scalar_size(value->tag, &(struct bytes){.len = e != NULL ? e->value_len : 0});
@@ -153,13 +153,13 @@ static bool may_store_pairs(struct state_machine *m, const struct bytes *args, s
             return false;
         total += kv_cost(args[i].len, args[i + 1].len); /* as if all keys were new; that matters only near the limit */
     }
-    return m->table.bytes + total <= m->state_bytes_max || out_of_memory(r);
+    return m->data.live.bytes + total <= m->data.state_bytes_max || out_of_memory(r);
 }
 
 static void store_pairs(struct state_machine *m, const struct bytes *args, size_t argc)
 {
     for (size_t i = 1; i < argc; i += 2)
-        kv_table_set(&m->table, args[i], args[i + 1]);
+        kv_versions_set(&m->data, args[i], args[i + 1]);
 }
 
 void kv_mset(struct state_machine *m, const struct bytes *args, size_t argc, struct reply *r)
@@ -181,7 +181,7 @@ void kv_msetnx(struct state_machine *m, const struct bytes *args, size_t argc, s
     if (!may_store_pairs(m, args, argc, r))
         return;
     for (size_t i = 1; i < argc; i += 2)
-        if (kv_table_find(&m->table, args[i]) != NULL) {
+        if (kv_table_find(&m->data.live, args[i]) != NULL) {
             reply_integer(r, 0);
             return;
         }
@@ -192,18 +192,18 @@ void kv_msetnx(struct state_machine *m, const struct bytes *args, size_t argc, s
 void kv_append(struct state_machine *m, const struct bytes *args, size_t argc, struct reply *r)
 {
     (void)argc;
-    struct kv_entry *e = kv_table_find(&m->table, args[1]);
+    struct kv_entry *e = kv_table_find(&m->data.live, args[1]);
     size_t old = e != NULL ? e->value_len : 0;
     if (!may_store(m, &args[1], (uint64_t)old + args[2].len, r))
         return;
-    e = kv_table_append(&m->table, args[1], args[2].ptr, args[2].len);
+    e = kv_versions_append(&m->data, args[1], args[2].ptr, args[2].len);
     reply_integer(r, (int64_t)e->value_len);
 }
 
 void kv_strlen(struct state_machine *m, const struct bytes *args, size_t argc, struct reply *r)
 {
     (void)argc;
-    const struct kv_entry *e = kv_table_find(&m->table, args[1]);
+    const struct kv_entry *e = kv_table_find(&m->data.live, args[1]);
     reply_integer(r, e != NULL ? (int64_t)e->value_len : 0);
 }
 
@@ -211,13 +211,13 @@ static void add(struct state_machine *m, const struct bytes *key, int64_t delta,
 {
     if (!may_store(m, key, DECIMAL_MAX, r))
         return;
-    struct kv_entry *e = kv_table_find(&m->table, *key);
+    struct kv_entry *e = kv_table_find(&m->data.live, *key);
     int64_t value = 0;
     uint8_t text[DECIMAL_MAX];
     /* anything longer is not a number */
     struct bytes old = {text, e != NULL && e->value_len <= DECIMAL_MAX ? e->value_len : 0};
     if (e != NULL) {
-        kv_table_read(&m->table, e, 0, old.len, text);
+        kv_table_read(&m->data.live, e, 0, old.len, text);
         if (!kv_integer(&old, &value, r))
             return;
     }
@@ -226,7 +226,7 @@ static void add(struct state_machine *m, const struct bytes *key, int64_t delta,
         return;
     }
     struct bytes written = {text, decimal_write(value, text)};
-    kv_table_set(&m->table, *key, written);
+    kv_versions_set(&m->data, *key, written);
     reply_integer(r, value);
 }
 
@@ -268,7 +268,7 @@ void kv_getrange(struct state_machine *m, const struct bytes *args, size_t argc,
     int64_t start, end;
     if (!kv_integer(&args[2], &start, r) || !kv_integer(&args[3], &end, r))
         return;
-    struct kv_entry *e = kv_table_find(&m->table, args[1]);
+    struct kv_entry *e = kv_table_find(&m->data.live, args[1]);
     int64_t len = e != NULL ? (int64_t)e->value_len : 0;
     bool reversed = start < 0 && end < 0 && start > end;
     start = start < 0 ? (start < -len ? 0 : start + len) : start;
@@ -294,7 +294,7 @@ void kv_setrange(struct state_machine *m, const struct bytes *args, size_t argc,
         reply_error(r, "ERR offset is out of range");
         return;
     }
-    struct kv_entry *e = kv_table_find(&m->table, args[1]);
+    struct kv_entry *e = kv_table_find(&m->data.live, args[1]);
     size_t old = e != NULL ? e->value_len : 0;
     if (args[3].len == 0) {
         reply_integer(r, (int64_t)old);
@@ -311,10 +311,10 @@ void kv_setrange(struct state_machine *m, const struct bytes *args, size_t argc,
                     : end < old           ? args[3].len
                                           : old - (size_t)offset; /* overwrites these bytes; the rest is appended */
     if (within > 0)
-        kv_table_overwrite(&m->table, e, (size_t)offset, (struct bytes){args[3].ptr, within});
+        kv_versions_overwrite(&m->data, e, (size_t)offset, (struct bytes){args[3].ptr, within});
     if ((size_t)offset > old)
-        kv_table_append(&m->table, args[1], NULL, (size_t)offset - old);
+        kv_versions_append(&m->data, args[1], NULL, (size_t)offset - old);
     if (within < args[3].len)
-        e = kv_table_append(&m->table, args[1], args[3].ptr + within, args[3].len - within);
+        e = kv_versions_append(&m->data, args[1], args[3].ptr + within, args[3].len - within);
     reply_integer(r, (int64_t)e->value_len);
 }

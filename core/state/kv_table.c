@@ -31,7 +31,7 @@
 enum { BITS_MIN = 6, MOVES_A_CHANGE = 4 };
 enum { FIRST = sizeof((struct kv_entry *)0)->bytes, FURTHER = KV_BLOCK - sizeof(uint32_t) };
 
-static struct kv_entry *entry_at(const struct kv_table *t, uint32_t number) { return kv_block(&t->pool, number); }
+static struct kv_entry *entry_at(const struct kv_table *t, uint32_t number) { return kv_block(t->pool, number); }
 
 /* ---- Arrays of buckets ---- */
 
@@ -44,23 +44,18 @@ static uint32_t *bucket_at(const struct kv_buckets *a, uint64_t index) { return 
 static uint32_t *bucket_made(struct kv_table *t, struct kv_buckets *a, uint64_t index)
 {
     uint32_t **segment = &a->segments[index >> 16];
-    if (*segment == NULL) {
-        *segment = t->spare != NULL ? t->spare : malloc(KV_PIECE);
-        invariant(*segment != NULL);
-        if (*segment == t->spare)
-            memcpy(&t->spare, *segment, sizeof t->spare);
-    }
+    if (*segment == NULL)
+        *segment = (uint32_t *)(void *)kv_pieces_take(t->pool->pieces);
     return bucket_at(a, index);
 }
 
-static void spare_segments(struct kv_table *t, struct kv_buckets *a)
+static void give_segments(struct kv_table *t, struct kv_buckets *a)
 {
     for (uint32_t i = 0; i < segments_of(a->bits); i++) {
         t->work += KV_TOUCH_WORK;
         if (a->segments[i] == NULL)
             continue;
-        memcpy(a->segments[i], &t->spare, sizeof t->spare);
-        t->spare = a->segments[i];
+        kv_pieces_give(t->pool->pieces, (uint8_t *)a->segments[i]);
         a->segments[i] = NULL;
     }
     a->bits = 0;
@@ -153,7 +148,7 @@ static void move_some(struct kv_table *t)
             join_buckets(t, t->moved);
     }
     if (t->moved == total) {
-        spare_segments(t, &t->buckets);
+        give_segments(t, &t->buckets);
         t->work += kv_copy_work(segments_of(t->target.bits) * sizeof(uint32_t *));
         memcpy(t->buckets.segments, t->target.segments, segments_of(t->target.bits) * sizeof(uint32_t *));
         t->buckets.bits = t->target.bits;
@@ -185,35 +180,32 @@ static void start_empty(struct kv_table *t)
     t->moved = 0;
     t->count = 0;
     t->bytes = 0;
-    kv_pool_reset(&t->pool);
     t->work += kv_copy_work(sizeof(uint32_t) << BITS_MIN);
     memset(bucket_made(t, &t->buckets, 0), 0, sizeof(uint32_t) << BITS_MIN);
 }
 
-void kv_table_init(struct kv_table *t)
+void kv_table_init(struct kv_table *t, struct kv_pool *pool)
 {
-    *t = (struct kv_table){0};
+    *t = (struct kv_table){.pool = pool};
     start_empty(t);
+}
+
+static void give_all_segments(struct kv_table *t)
+{
+    give_segments(t, &t->buckets);
+    if (t->target.bits != 0)
+        give_segments(t, &t->target);
 }
 
 void kv_table_clear(struct kv_table *t)
 {
-    spare_segments(t, &t->buckets);
-    if (t->target.bits != 0)
-        spare_segments(t, &t->target);
+    give_all_segments(t);
     start_empty(t);
 }
 
 void kv_table_close(struct kv_table *t)
 {
-    kv_table_clear(t);
-    free(t->buckets.segments[0]);
-    while (t->spare != NULL) {
-        uint32_t *segment = t->spare;
-        memcpy(&t->spare, segment, sizeof t->spare);
-        free(segment);
-    }
-    kv_pool_close(&t->pool);
+    give_all_segments(t);
     free(t->visited);
     free(t->text);
     *t = (struct kv_table){0};
@@ -235,7 +227,7 @@ static size_t length(const struct kv_entry *e) { return (size_t)e->key_len + e->
 
 static struct place place_in(const struct kv_table *t, uint32_t number, size_t used)
 {
-    uint8_t *block = kv_block(&t->pool, number);
+    uint8_t *block = kv_block(t->pool, number);
     return (struct place){block + sizeof(uint32_t) + used, FURTHER - used, (const uint32_t *)(const void *)block};
 }
 
@@ -297,19 +289,20 @@ static int transfer(struct kv_table *t, struct place p, enum transfer how, uint8
 static void cut(struct kv_table *t, struct kv_entry *e, size_t len)
 {
     size_t keep = further(len);
-    if (keep == further(length(e)))
+    uint32_t given = (uint32_t)(further(length(e)) - keep);
+    if (given == 0)
         return;
     if (keep == 0) {
-        kv_pool_give(&t->pool, e->rest, e->last);
+        kv_pool_give(t->pool, e->rest, e->last, given);
         e->rest = e->last = 0;
         return;
     }
     uint32_t kept = e->rest;
     for (; keep > 1; keep--) {
         t->work += KV_TOUCH_WORK / 4;
-        kept = *kv_block_link(&t->pool, kept);
+        kept = *kv_block_link(t->pool, kept);
     }
-    kv_pool_give(&t->pool, *kv_block_link(&t->pool, kept), e->last);
+    kv_pool_give(t->pool, *kv_block_link(t->pool, kept), e->last, given);
     e->last = kept;
 }
 
@@ -318,12 +311,12 @@ static void extend(struct kv_table *t, struct kv_entry *e, const uint8_t *bytes,
 {
     struct place end = place_at_end(t, e);
     size_t old = length(e);
-    uint32_t *link = e->last != 0 ? kv_block_link(&t->pool, e->last) : &e->rest;
+    uint32_t *link = e->last != 0 ? kv_block_link(t->pool, e->last) : &e->rest;
     for (size_t more = further(old + len) - further(old); more > 0; more--) {
         t->work += KV_TOUCH_WORK / 4;
-        e->last = kv_pool_take(&t->pool);
+        e->last = kv_pool_take(t->pool);
         *link = e->last;
-        link = kv_block_link(&t->pool, e->last);
+        link = kv_block_link(t->pool, e->last);
     }
     transfer(t, end, bytes != NULL ? TRANSFER_IN : TRANSFER_ZEROS, (uint8_t *)(uintptr_t)bytes, len);
 }
@@ -374,7 +367,7 @@ static struct kv_entry *find_or_add(struct kv_table *t, struct bytes key)
     uint32_t *link = link_of(t, key, hash);
     if (*link != 0)
         return entry_at(t, *link);
-    uint32_t number = kv_pool_take(&t->pool);
+    uint32_t number = kv_pool_take(t->pool);
     struct kv_entry *e = entry_at(t, number);
     t->work += KV_TOUCH_WORK;
     e->hash = hash;
@@ -439,15 +432,11 @@ struct bytes kv_table_key(struct kv_table *t, const struct kv_entry *e)
     return (struct bytes){t->text, e->key_len};
 }
 
-bool kv_table_remove(struct kv_table *t, struct bytes key)
+/* Takes the entry at `*link` out of its tree. */
+static struct kv_entry *unhang(struct kv_table *t, uint32_t *link)
 {
-    resize_some(t);
-    uint32_t *link = link_of(t, key, kv_table_hash(t, key));
-    uint32_t number = *link;
-    if (number == 0)
-        return false;
+    uint32_t number = *link, leaf = take_leaf(t, link);
     struct kv_entry *e = entry_at(t, number);
-    uint32_t leaf = take_leaf(t, link);
     if (leaf != number) {
         entry_at(t, leaf)->left = e->left;
         entry_at(t, leaf)->right = e->right;
@@ -455,24 +444,84 @@ bool kv_table_remove(struct kv_table *t, struct bytes key)
     }
     t->count--;
     t->bytes -= kv_cost(e->key_len, e->value_len);
-    cut(t, e, 0);
-    kv_pool_give(&t->pool, number, number);
-    if (t->count == 0)
-        kv_table_clear(t);
+    return e;
+}
+
+bool kv_table_remove(struct kv_table *t, struct bytes key)
+{
+    resize_some(t);
+    uint32_t *link = link_of(t, key, kv_table_hash(t, key));
+    uint32_t number = *link;
+    if (number == 0)
+        return false;
+    cut(t, unhang(t, link), 0);
+    kv_pool_give(t->pool, number, number, 1);
     return true;
+}
+
+/* ---- Two tables ---- */
+
+static bool may_share(const struct kv_table *a, const struct kv_table *b)
+{
+    return a->pool == b->pool && a->key.low == b->key.low && a->key.high == b->key.high;
+}
+
+/* Adds an entry that has its hash, lengths and blocks. */
+static void add_entry(struct kv_table *t, uint32_t number)
+{
+    struct kv_entry *e = entry_at(t, number);
+    const struct kv_buckets *array = array_of(t, e->hash);
+    e->left = e->right = 0;
+    hang(t, bucket_at(array, e->hash >> (64 - array->bits)), array->bits, number);
+    t->count++;
+    t->bytes += kv_cost(e->key_len, e->value_len);
+}
+
+void kv_table_move(struct kv_table *from, struct kv_table *to, struct bytes key)
+{
+    invariant(may_share(from, to));
+    resize_some(from);
+    resize_some(to);
+    uint32_t *link = link_of(from, key, kv_table_hash(from, key)), number = *link;
+    invariant(number != 0);
+    unhang(from, link);
+    add_entry(to, number);
+}
+
+void kv_table_copy(struct kv_table *t, const struct kv_entry *from)
+{
+    uint32_t number = kv_pool_take(t->pool), source = from->rest;
+    struct kv_entry *e = entry_at(t, number);
+    uint32_t *link = &e->rest;
+    resize_some(t);
+    *e = *from;
+    for (size_t more = further(length(from)); more > 0; more--) {
+        e->last = kv_pool_take(t->pool);
+        memcpy(kv_block(t->pool, e->last), kv_block(t->pool, source), KV_BLOCK);
+        t->work += KV_TOUCH_WORK / 4 + kv_copy_work(KV_BLOCK);
+        *link = e->last;
+        link = kv_block_link(t->pool, e->last);
+        source = *kv_block_link(t->pool, source);
+    }
+    add_entry(t, number);
 }
 
 /* ---- Visiting in order ---- */
 
-static bool before(struct kv_table *t, const struct kv_entry *a, const struct kv_entry *b)
+int kv_table_order(struct kv_table *t, const struct kv_entry *a, const struct kv_entry *b)
 {
     t->work += KV_TOUCH_WORK / 4;
     if (a->hash != b->hash)
-        return a->hash < b->hash;
+        return a->hash < b->hash ? -1 : 1;
     struct bytes key = kv_table_key(t, b);
     size_t shorter = a->key_len < key.len ? a->key_len : key.len;
     int order = transfer(t, place_of(t, a, 0), TRANSFER_COMPARE, key.ptr, shorter);
-    return order != 0 ? order < 0 : a->key_len < key.len;
+    return order != 0 ? order : (a->key_len > key.len) - (a->key_len < key.len);
+}
+
+static bool before(struct kv_table *t, const struct kv_entry *a, const struct kv_entry *b)
+{
+    return kv_table_order(t, a, b) < 0;
 }
 
 static void sift_down(struct kv_table *t, struct kv_entry **heap, size_t at, size_t count)

@@ -32,12 +32,11 @@ struct kv_buckets {
 
 struct kv_table {
     struct siphash_key key;
-    struct kv_pool pool;
+    struct kv_pool *pool; /* of its entries; other tables may have entries in it, too */
     struct kv_buckets buckets;
     /* While resizing: entries whose hash is below the frontier are in `target`. */
     struct kv_buckets target; /* bits 0: not resizing */
     uint64_t moved;           /* buckets of the smaller array that are done */
-    uint32_t *spare;          /* unused segments, linked through their first bytes */
     uint64_t count;
     uint64_t bytes;            /* sum of kv_cost: a function of the contents alone */
     uint64_t work;             /* counts every loop over keys, values, links and buckets, see KV_COMMAND_WORK_MAX */
@@ -64,8 +63,9 @@ enum { KV_TOUCH_WORK = 64, KV_NEXT_WORK = 1 };
 static inline uint64_t kv_hash_work(size_t len) { return len / 4 + 1; }
 static inline uint64_t kv_copy_work(size_t len) { return len / 8 + 1; }
 
-/* Until it is set, the key of the hash is zero. It may be set only while the table is empty. */
-void kv_table_init(struct kv_table *t);
+/* Until it is set, the key of the hash is zero. It may be set only while the table is empty. The pool stays the caller's. */
+void kv_table_init(struct kv_table *t, struct kv_pool *pool);
+/* The blocks of its entries stay in the pool. */
 void kv_table_close(struct kv_table *t);
 
 uint64_t kv_table_hash(const struct kv_table *t, struct bytes key);
@@ -88,8 +88,20 @@ struct bytes kv_table_key(struct kv_table *t, const struct kv_entry *e);
 /* Removes a key; false when it was not there. */
 bool kv_table_remove(struct kv_table *t, struct bytes key);
 
-/* Removes everything, in constant time (plus a little for each 65,536 buckets). */
+/* Moves the entry of a key, which `from` has and `to` has not, without copying it. Precondition: both have one pool and one
+ * key of the hash. */
+void kv_table_move(struct kv_table *from, struct kv_table *to, struct bytes key);
+/* Adds a copy of an entry of another table, which has the same pool and key of the hash. Precondition: `t` does not have
+ * that key. */
+void kv_table_copy(struct kv_table *t, const struct kv_entry *e);
+
+/* Forgets everything, in constant time (plus a little for each 65,536 buckets). The blocks of its entries stay in the
+ * pool. */
 void kv_table_clear(struct kv_table *t);
+
+/* The order of two entries by (hash, key): less than, equal to, more than 0. Either may be another table's of the same
+ * pool. */
+int kv_table_order(struct kv_table *t, const struct kv_entry *a, const struct kv_entry *b);
 
 /* Entries with hashes from `from` on, in order of hash and key: all whose hash is below `*next`, where the next visit
  * begins. `*next` is 0 when these were the last. Valid until the table is changed or visited again. */

@@ -11,8 +11,8 @@ struct applied {
 };
 
 struct snapshot_chunk {
-    uint64_t cursor; /* for the next call; 0: this is the last chunk */
     struct bytes bytes;
+    bool last;
 };
 
 struct state_machine;
@@ -31,7 +31,8 @@ enum { STATE_BYTES_MAX_STANDARD = 512 * 1024 * 1024 };
 void state_machine_seed(struct state_machine *m, uint64_t low, uint64_t high);
 
 /* Executes commands in order and gives one reply for each. After much work it may stop early: then there are fewer replies
- * than commands, but at least one. The rest was not executed and must be given again. The work of one command is bounded: a
+ * than commands, but at least one. The rest was not executed and must be given again. While a snapshot is in progress it may
+ * give no reply at all: then it executes nothing until more of the snapshot was saved. The work of one command is bounded: a
  * command that would take more gets an error and changes nothing. Results are the machine's, valid until its next call. */
 struct applied state_machine_apply(struct state_machine *m, const struct command *commands, size_t count,
                                    struct reply_room room);
@@ -43,11 +44,15 @@ struct applied state_machine_query(struct state_machine *m, const struct command
 /* All commands that the machine knows. Constant. */
 struct command_info_list state_machine_describe(struct state_machine *m);
 
-/* The state as chunks. Equal states give equal bytes. Cursor 0 begins. */
-struct snapshot_chunk state_machine_snapshot_save(struct state_machine *m, uint64_t cursor);
+/* Fixes what the snapshot will have: the state as it is now. Commands may be executed while it is saved. Precondition: no
+ * snapshot is in progress. */
+void state_machine_snapshot_begin(struct state_machine *m);
+/* The next chunk of the snapshot in progress. With the last one it is no longer in progress. Equal states give equal bytes,
+ * whatever is executed meanwhile. The bytes are the machine's, valid until its next call. */
+struct snapshot_chunk state_machine_snapshot_save(struct state_machine *m);
 
-/* Loads chunks in order; the first one replaces all state. False: the bytes are malformed, and `*error` is a constant
- * text. */
+/* Loads chunks in order; the first one replaces all state and ends a snapshot in progress. False: the bytes are malformed,
+ * and `*error` is a constant text. */
 bool state_machine_snapshot_load(struct state_machine *m, struct bytes chunk, bool first, bool last, const char **error);
 
 #endif

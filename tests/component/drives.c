@@ -255,16 +255,16 @@ static void reload(struct state_machine *m)
         struct bytes bytes;
     } chunks[16];
     size_t count = 0;
-    uint64_t cursor = 0;
+    struct snapshot_chunk chunk;
+    state_machine_snapshot_begin(m);
     do {
-        struct snapshot_chunk chunk = state_machine_snapshot_save(m, cursor);
+        chunk = state_machine_snapshot_save(m);
         mix_bytes(chunk.bytes);
         invariant(count < sizeof chunks / sizeof *chunks);
         struct bytes copy = {memory_new(chunk.bytes.len, 1), chunk.bytes.len};
         memcpy(copy.ptr, chunk.bytes.ptr, copy.len);
         chunks[count++].bytes = copy;
-        cursor = chunk.cursor;
-    } while (cursor != 0);
+    } while (!chunk.last);
     for (size_t i = 0; i < count; i++) {
         const char *error = NULL;
         mix(state_machine_snapshot_load(m, chunks[i].bytes, i == 0, i + 1 == count, &error));

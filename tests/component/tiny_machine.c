@@ -10,6 +10,7 @@
 
 struct state_machine {
     int64_t sum;
+    int64_t saved; /* what it was when the snapshot began */
     struct reply *replies;
     size_t capacity;
 };
@@ -94,10 +95,11 @@ struct command_info_list state_machine_describe(struct state_machine *m)
     return (struct command_info_list){infos, 2};
 }
 
-struct snapshot_chunk state_machine_snapshot_save(struct state_machine *m, uint64_t cursor)
+void state_machine_snapshot_begin(struct state_machine *m) { m->saved = m->sum; }
+
+struct snapshot_chunk state_machine_snapshot_save(struct state_machine *m)
 {
-    (void)cursor;
-    return (struct snapshot_chunk){0, {(uint8_t *)&m->sum, sizeof m->sum}};
+    return (struct snapshot_chunk){{(uint8_t *)&m->saved, sizeof m->saved}, true};
 }
 
 bool state_machine_snapshot_load(struct state_machine *m, struct bytes chunk, bool first, bool last, const char **error)

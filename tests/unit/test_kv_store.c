@@ -381,10 +381,10 @@ static void test_limits(void **state)
         reply = run(m, line);
     } while (strcmp(reply, ":8388608") == 0 && stored < 100);
     assert_string_equal(reply, "-OOM command not allowed when used memory > 'state_bytes_max'.");
-    assert_true(m->table.bytes <= m->state_bytes_max);
+    assert_true(m->data.live.bytes <= m->data.state_bytes_max);
     expect(m, "SET k v", "+OK"); /* small ones still fit */
     expect(m, "FLUSHALL", "+OK");
-    assert_int_equal(m->table.bytes, 0);
+    assert_int_equal(m->data.live.bytes, 0);
     expect(m, "SETRANGE big 8388607 x", ":8388608");
     state_machine_free(m);
 }
@@ -407,9 +407,10 @@ struct blob {
 static struct blob save(struct state_machine *m, struct state_machine *to)
 {
     struct blob all = {NULL, 0, 0};
-    uint64_t cursor = 0;
+    struct snapshot_chunk c;
+    state_machine_snapshot_begin(m);
     do {
-        struct snapshot_chunk c = state_machine_snapshot_save(m, cursor);
+        c = state_machine_snapshot_save(m);
         all.ptr = realloc(all.ptr, all.len + sizeof(uint64_t) + c.bytes.len);
         uint64_t len = c.bytes.len;
         memcpy(all.ptr + all.len, &len, sizeof len);
@@ -417,10 +418,9 @@ static struct blob save(struct state_machine *m, struct state_machine *to)
         all.len += sizeof len + c.bytes.len;
         all.chunks++;
         const char *error = NULL;
-        if (to != NULL && !state_machine_snapshot_load(to, c.bytes, cursor == 0, c.cursor == 0, &error))
+        if (to != NULL && !state_machine_snapshot_load(to, c.bytes, all.chunks == 1, c.last, &error))
             fail_msg("%s", error);
-        cursor = c.cursor;
-    } while (cursor != 0);
+    } while (!c.last);
     return all;
 }
 
@@ -486,8 +486,8 @@ static void test_history_does_not_show(void **state)
     free(b.ptr);
     assert_same_state(grown, shrunk);
     assert_same_state(grown, loaded);
-    assert_int_equal(grown->table.bytes, shrunk->table.bytes);
-    assert_int_equal(grown->table.bytes, loaded->table.bytes);
+    assert_int_equal(grown->data.live.bytes, shrunk->data.live.bytes);
+    assert_int_equal(grown->data.live.bytes, loaded->data.live.bytes);
     char *first = malloc(SIZE), *second = malloc(SIZE);
     for (int count = 1; count <= 1000; count *= 10) {
         assert_int_equal(scan_all(grown, count, first, SIZE), KEYS);
@@ -598,8 +598,9 @@ static void test_bad_snapshots(void **state)
     (void)state;
     struct state_machine *m = state_machine_new(), *other = state_machine_new();
     expect(other, "MSET a 1 b 2 c 3", "+OK");
-    struct snapshot_chunk good = state_machine_snapshot_save(other, 0);
-    assert_int_equal(good.cursor, 0);
+    state_machine_snapshot_begin(other);
+    struct snapshot_chunk good = state_machine_snapshot_save(other);
+    assert_true(good.last);
     uint8_t copy[256];
     for (size_t len = 0; len < good.bytes.len; len++) {
         /* An exact allocation, so that reading beyond it is seen. */

@@ -12,15 +12,36 @@
 #include "core/state/kv_table.h"
 #include "tests/unit/random.h"
 
-static uint64_t memory_of(const struct kv_table *t)
+/* A table with a pool of its own. */
+struct alone {
+    struct kv_pieces pieces;
+    struct kv_pool pool;
+    struct kv_table table;
+};
+
+static struct kv_table *alone_init(struct alone *a)
 {
-    uint64_t segments = 0;
-    for (const uint32_t *s = t->spare; s != NULL; segments++)
-        memcpy((void *)&s, s, sizeof(void *)); /* a spare begins with the address of the next */
-    for (size_t i = 0; i < KV_SEGMENTS; i++)
-        segments += (t->buckets.segments[i] != NULL ? 1u : 0u) + (t->target.segments[i] != NULL ? 1u : 0u);
-    return (segments + t->pool.slab_count) * KV_PIECE;
+    a->pieces = (struct kv_pieces){0};
+    kv_pool_init(&a->pool, &a->pieces);
+    kv_table_init(&a->table, &a->pool);
+    return &a->table;
 }
+
+/* Forgets everything. */
+static void alone_clear(struct alone *a)
+{
+    kv_table_clear(&a->table);
+    kv_pool_reset(&a->pool);
+}
+
+static void alone_close(struct alone *a)
+{
+    kv_table_close(&a->table);
+    kv_pool_close(&a->pool);
+    kv_pieces_close(&a->pieces);
+}
+
+static uint64_t memory_of(const struct alone *a) { return (a->pieces.used + a->pieces.spare_count) * KV_PIECE; }
 
 static struct bytes key_number(uint64_t number, uint8_t *out)
 {
@@ -35,20 +56,20 @@ static void test_sizes_that_change(void **state)
     enum { MOST = 64 << 20 };
     static const size_t sizes[] = {4000, 32000, 250000, 1000000, 100, 4000, 10, 90, 1000000};
     static uint8_t value[1000000];
-    struct kv_table t;
+    struct alone alone;
     uint8_t text[32];
     uint64_t number = 0;
-    kv_table_init(&t);
+    struct kv_table *t = alone_init(&alone);
     for (size_t phase = 0; phase < sizeof sizes / sizeof sizes[0]; phase++) {
         uint64_t first = number;
-        while (t.bytes + kv_cost(sizeof text, sizes[phase]) <= MOST)
-            kv_table_set(&t, key_number(number++, text), (struct bytes){value, sizes[phase]});
-        assert_true(memory_of(&t) <= MOST + MOST / 8 + (1 << 20));
+        while (t->bytes + kv_cost(sizeof text, sizes[phase]) <= MOST)
+            kv_table_set(t, key_number(number++, text), (struct bytes){value, sizes[phase]});
+        assert_true(memory_of(&alone) <= MOST + MOST / 8 + (1 << 20));
         for (uint64_t i = first; i < number; i++)
             if (i % 8 != 0)
-                assert_true(kv_table_remove(&t, key_number(i, text)));
+                assert_true(kv_table_remove(t, key_number(i, text)));
     }
-    kv_table_close(&t);
+    alone_close(&alone);
 }
 
 /* The most entries that fit, and none left again: buckets stay within their share. */
@@ -56,23 +77,23 @@ static void test_many_small_entries(void **state)
 {
     (void)state;
     enum { MOST = 32 << 20 };
-    struct kv_table t;
+    struct alone alone;
     uint8_t text[32];
-    kv_table_init(&t);
+    struct kv_table *t = alone_init(&alone);
     for (int round = 0; round < 3; round++) {
         uint64_t number = 0;
-        while (t.bytes + kv_cost(0, 0) <= MOST)
-            kv_table_set(&t, key_number(number++, text), (struct bytes){NULL, 0});
-        assert_true(memory_of(&t) <= MOST + MOST / 8 + (1 << 20));
+        while (t->bytes + kv_cost(0, 0) <= MOST)
+            kv_table_set(t, key_number(number++, text), (struct bytes){NULL, 0});
+        assert_true(memory_of(&alone) <= MOST + MOST / 8 + (1 << 20));
         if (round == 1)
-            kv_table_clear(&t);
+            alone_clear(&alone);
         else
             for (uint64_t i = 0; i < number; i++)
-                assert_true(kv_table_remove(&t, key_number(i, text)));
-        assert_int_equal(t.count, 0);
-        assert_int_equal(t.bytes, 0);
+                assert_true(kv_table_remove(t, key_number(i, text)));
+        assert_int_equal(t->count, 0);
+        assert_int_equal(t->bytes, 0);
     }
-    kv_table_close(&t);
+    alone_close(&alone);
 }
 
 static int by_hash(const void *a, const void *b)
@@ -87,24 +108,24 @@ static void test_chosen_keys(void **state)
 {
     (void)state;
     enum { CHOSEN = 2000, ALIKE_BITS = 10 };
-    struct kv_table t;
+    struct alone alone;
     static uint64_t numbers[CHOSEN], hashes[CHOSEN];
     uint8_t text[32];
     size_t count = 0;
     uint64_t longest = 0;
-    kv_table_init(&t);
-    t.key = (struct siphash_key){1, 2};
+    struct kv_table *t = alone_init(&alone);
+    t->key = (struct siphash_key){1, 2};
     for (uint64_t number = 0; count < CHOSEN; number++)
-        if (kv_table_hash(&t, key_number(number, text)) >> (64 - ALIKE_BITS) == 0)
+        if (kv_table_hash(t, key_number(number, text)) >> (64 - ALIKE_BITS) == 0)
             numbers[count++] = number;
     for (size_t i = 0; i < CHOSEN; i++) {
-        hashes[i] = kv_table_hash(&t, key_number(numbers[i], text));
-        kv_table_set(&t, (struct bytes){text, strlen((char *)text)}, (struct bytes){text, 3});
+        hashes[i] = kv_table_hash(t, key_number(numbers[i], text));
+        kv_table_set(t, (struct bytes){text, strlen((char *)text)}, (struct bytes){text, 3});
     }
     for (size_t i = 0; i < CHOSEN; i++) {
-        uint64_t before = t.work;
-        assert_non_null(kv_table_find(&t, key_number(numbers[i], text)));
-        longest = t.work - before > longest ? t.work - before : longest;
+        uint64_t before = t->work;
+        assert_non_null(kv_table_find(t, key_number(numbers[i], text)));
+        longest = t->work - before > longest ? t->work - before : longest;
     }
     assert_true(longest < 40 * KV_TOUCH_WORK); /* a chain would have 250 in it, or more */
     /* They come in order, all of them, while half of them go. */
@@ -113,16 +134,16 @@ static void test_chosen_keys(void **state)
     size_t seen = 0;
     do {
         size_t some;
-        struct kv_entry *const *list = kv_table_visit(&t, next, &some, &next);
+        struct kv_entry *const *list = kv_table_visit(t, next, &some, &next);
         for (size_t i = 0; i < some; i++)
             assert_int_equal(list[i]->hash, hashes[seen++]);
     } while (next != 0);
     assert_int_equal(seen, CHOSEN);
     for (size_t i = 0; i < CHOSEN; i += 2)
-        assert_true(kv_table_remove(&t, key_number(numbers[i], text)));
+        assert_true(kv_table_remove(t, key_number(numbers[i], text)));
     for (size_t i = 0; i < CHOSEN; i++)
-        assert_int_equal(kv_table_find(&t, key_number(numbers[i], text)) != NULL, i % 2);
-    kv_table_close(&t);
+        assert_int_equal(kv_table_find(t, key_number(numbers[i], text)) != NULL, i % 2);
+    alone_close(&alone);
 }
 
 /* Bytes of one key against a plain buffer, at all the borders of blocks. */
@@ -135,30 +156,30 @@ static void test_bytes_of_an_entry(void **state)
     for (size_t i = 0; i < MOST; i++)
         noise[i] = (uint8_t)random_next(&seed);
     for (size_t key_len = 0; key_len < sizeof key; key_len += key_len < 90 || key_len > 110 ? 17 : 1) {
-        struct kv_table t;
+        struct alone alone;
         struct bytes name = {key, key_len};
         size_t len = 0;
         memset(key, 'k', sizeof key);
-        kv_table_init(&t);
+        struct kv_table *t = alone_init(&alone);
         for (int round = 0; round < 400; round++) {
             size_t some = random_below(&seed, MOST), from = random_below(&seed, MOST - (uint32_t)some);
-            struct kv_entry *e = kv_table_find(&t, name);
+            struct kv_entry *e = kv_table_find(t, name);
             switch (random_below(&seed, 4)) {
             case 0:
-                kv_table_set(&t, name, (struct bytes){noise + from, some});
+                kv_table_set(t, name, (struct bytes){noise + from, some});
                 memcpy(model, noise + from, some);
                 len = some;
                 break;
             case 1:
                 some = len + some > 2 * MOST ? 0 : some;
                 from = random_below(&seed, MOST - (uint32_t)some);
-                kv_table_append(&t, name, noise + from, some);
+                kv_table_append(t, name, noise + from, some);
                 memcpy(model + len, noise + from, some);
                 len += some;
                 break;
             case 2:
                 some = len + some > 2 * MOST ? 0 : some;
-                kv_table_append(&t, name, NULL, some);
+                kv_table_append(t, name, NULL, some);
                 memset(model + len, 0, some);
                 len += some;
                 break;
@@ -167,19 +188,19 @@ static void test_bytes_of_an_entry(void **state)
                     continue;
                 from = random_below(&seed, (uint32_t)len + 1);
                 some = random_below(&seed, (uint32_t)(len - from < MOST ? len - from : MOST) + 1);
-                kv_table_overwrite(&t, e, from, (struct bytes){noise, some});
+                kv_table_overwrite(t, e, from, (struct bytes){noise, some});
                 memcpy(model + from, noise, some);
             }
-            e = kv_table_find(&t, name);
+            e = kv_table_find(t, name);
             assert_int_equal(e->value_len, len);
-            assert_int_equal(t.bytes, kv_cost(key_len, len));
+            assert_int_equal(t->bytes, kv_cost(key_len, len));
             from = random_below(&seed, (uint32_t)len + 1);
-            kv_table_read(&t, e, from, len - from, got);
+            kv_table_read(t, e, from, len - from, got);
             assert_memory_equal(got, model + from, len - from);
-            assert_int_equal(kv_table_key(&t, e).len, key_len);
-            assert_memory_equal(kv_table_key(&t, e).ptr, key, key_len);
+            assert_int_equal(kv_table_key(t, e).len, key_len);
+            assert_memory_equal(kv_table_key(t, e).ptr, key, key_len);
         }
-        kv_table_close(&t);
+        alone_close(&alone);
     }
 }
 
@@ -188,25 +209,25 @@ static void test_long_keys_and_clear(void **state)
 {
     (void)state;
     static uint8_t key[5000];
-    struct kv_table t;
-    kv_table_init(&t);
+    struct alone alone;
+    struct kv_table *t = alone_init(&alone);
     for (int round = 0; round < 2; round++) {
         for (int i = 0; i < 256; i++) {
             key[sizeof key - 1] = (uint8_t)i;
-            kv_table_set(&t, (struct bytes){key, sizeof key}, (struct bytes){key + sizeof key - 1, 1});
+            kv_table_set(t, (struct bytes){key, sizeof key}, (struct bytes){key + sizeof key - 1, 1});
         }
-        assert_int_equal(t.count, 256);
+        assert_int_equal(t->count, 256);
         for (int i = 0; i < 256; i++) {
             key[sizeof key - 1] = (uint8_t)i;
             uint8_t value;
-            kv_table_read(&t, kv_table_find(&t, (struct bytes){key, sizeof key}), 0, 1, &value);
+            kv_table_read(t, kv_table_find(t, (struct bytes){key, sizeof key}), 0, 1, &value);
             assert_int_equal(value, i);
         }
-        uint64_t before = t.work;
-        kv_table_clear(&t);
-        assert_true(t.work - before < 1000);
+        uint64_t before = t->work;
+        alone_clear(&alone);
+        assert_true(t->work - before < 1000);
     }
-    kv_table_close(&t);
+    alone_close(&alone);
 }
 
 int main(void)

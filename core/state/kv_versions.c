@@ -1,0 +1,235 @@
+#include "core/state/kv_versions.h"
+
+#include "core/base/assert.h"
+
+/* What one command may take beyond what it gives back: 65,536 new keys (more are too costly, kv_store.h), each with a block
+ * in `live` and one in `born`, the values of a command, and the copy of one value. A small store cannot take that much. */
+enum { COMMAND_BYTES = 40 << 20, ROUNDING_PIECES = 16 };
+
+static uint64_t command_bytes(uint64_t state_bytes_max)
+{
+    return 2 * state_bytes_max < COMMAND_BYTES ? 2 * state_bytes_max : COMMAND_BYTES;
+}
+
+/* Pieces that all blocks take at most. Two commands: one is executed while versions as large as another's are kept. */
+static uint64_t slabs_max(uint64_t state_bytes_max)
+{
+    return (state_bytes_max + 2 * command_bytes(state_bytes_max)) / KV_PIECE + ROUNDING_PIECES;
+}
+
+uint64_t kv_versions_pieces_max(uint64_t state_bytes_max)
+{
+    uint64_t blocks = slabs_max(state_bytes_max);
+    return blocks + blocks / 8 + ROUNDING_PIECES;
+}
+
+void kv_versions_init(struct kv_versions *v, uint64_t state_bytes_max)
+{
+    *v = (struct kv_versions){.state_bytes_max = state_bytes_max};
+    for (int i = 0; i < 2; i++)
+        kv_pool_init(&v->pools[i], &v->pieces);
+    kv_table_init(&v->live, &v->pools[0]);
+}
+
+/* Drops what is there for the snapshot alone. */
+static void end(struct kv_versions *v)
+{
+    if (v->snapshot == KV_NO_SNAPSHOT)
+        return;
+    kv_table_close(&v->kept);
+    kv_table_close(&v->born);
+    if (v->snapshot == KV_SNAPSHOT_OF_FROZEN) {
+        struct kv_pool *pool = v->frozen.pool;
+        kv_table_close(&v->frozen);
+        kv_pool_reset(pool);
+    }
+    v->snapshot = KV_NO_SNAPSHOT;
+}
+
+void kv_versions_reset(struct kv_versions *v)
+{
+    end(v);
+    kv_table_clear(&v->live);
+    for (int i = 0; i < 2; i++)
+        kv_pool_reset(&v->pools[i]);
+}
+
+void kv_versions_close(struct kv_versions *v)
+{
+    end(v);
+    kv_table_close(&v->live);
+    for (int i = 0; i < 2; i++)
+        kv_pool_close(&v->pools[i]);
+    kv_pieces_close(&v->pieces);
+}
+
+/* ---- Changes ---- */
+
+enum change { CHANGES_IN_PLACE, CHANGES_WHOLE };
+
+/* Whether the snapshot still needs to know what this key had. */
+static bool awaited(struct kv_versions *v, struct bytes key)
+{
+    return v->snapshot == KV_SNAPSHOT_OF_LIVE && kv_table_hash(&v->live, key) >= v->cursor;
+}
+
+static bool has(struct kv_table *t, struct bytes key) { return t->count > 0 && kv_table_find(t, key) != NULL; }
+
+/* Leaves the trace of a change, before it. With CHANGES_WHOLE the key is in the live table no longer. */
+static void leave_trace(struct kv_versions *v, struct bytes key, enum change how)
+{
+    if (!awaited(v, key) || has(&v->born, key) || has(&v->kept, key))
+        return;
+    const struct kv_entry *e = kv_table_find(&v->live, key);
+    if (e == NULL)
+        kv_table_set(&v->born, key, (struct bytes){NULL, 0});
+    else if (how == CHANGES_IN_PLACE)
+        kv_table_copy(&v->kept, e);
+    else
+        kv_table_move(&v->live, &v->kept, key);
+}
+
+void kv_versions_set(struct kv_versions *v, struct bytes key, struct bytes value)
+{
+    leave_trace(v, key, CHANGES_WHOLE);
+    kv_table_set(&v->live, key, value);
+}
+
+struct kv_entry *kv_versions_append(struct kv_versions *v, struct bytes key, const uint8_t *bytes, size_t len)
+{
+    leave_trace(v, key, CHANGES_IN_PLACE);
+    return kv_table_append(&v->live, key, bytes, len);
+}
+
+void kv_versions_overwrite(struct kv_versions *v, struct kv_entry *e, size_t offset, struct bytes bytes)
+{
+    leave_trace(v, kv_table_key(&v->live, e), CHANGES_IN_PLACE);
+    kv_table_overwrite(&v->live, e, offset, bytes);
+}
+
+bool kv_versions_remove(struct kv_versions *v, struct bytes key)
+{
+    if (!awaited(v, key) || has(&v->kept, key))
+        return kv_table_remove(&v->live, key);
+    if (v->born.count > 0 && kv_table_remove(&v->born, key))
+        return kv_table_remove(&v->live, key);
+    if (!has(&v->live, key))
+        return false;
+    kv_table_move(&v->live, &v->kept, key);
+    return true;
+}
+
+/* The live table becomes the snapshot's, and what was kept for it stays in its pool. */
+static void freeze(struct kv_versions *v)
+{
+    struct kv_pool *other = v->live.pool == &v->pools[0] ? &v->pools[1] : &v->pools[0];
+    v->frozen = v->live;
+    kv_table_init(&v->live, other);
+    v->live.key = v->frozen.key;
+    v->snapshot = KV_SNAPSHOT_OF_FROZEN;
+}
+
+void kv_versions_clear(struct kv_versions *v)
+{
+    if (v->snapshot == KV_SNAPSHOT_OF_LIVE) {
+        freeze(v);
+        return;
+    }
+    kv_table_clear(&v->live);
+    kv_pool_reset(v->live.pool);
+}
+
+/* ---- Work and room ---- */
+
+uint64_t kv_versions_work(const struct kv_versions *v)
+{
+    return v->live.work + v->kept.work + v->born.work + v->frozen.work;
+}
+
+void kv_versions_work_reset(struct kv_versions *v) { v->live.work = v->kept.work = v->born.work = v->frozen.work = 0; }
+
+bool kv_versions_has_room(const struct kv_versions *v)
+{
+    if (v->snapshot == KV_NO_SNAPSHOT)
+        return true;
+    uint64_t most = slabs_max(v->state_bytes_max), have = (uint64_t)v->pools[0].slab_count + v->pools[1].slab_count;
+    uint64_t left = kv_pool_left(v->live.pool) + (have < most ? most - have : 0) * KV_BLOCKS_A_PIECE;
+    return left * KV_BLOCK >= command_bytes(v->state_bytes_max);
+}
+
+/* ---- The snapshot ---- */
+
+void kv_versions_begin(struct kv_versions *v)
+{
+    invariant(v->snapshot == KV_NO_SNAPSHOT);
+    kv_table_init(&v->kept, v->live.pool);
+    kv_table_init(&v->born, v->live.pool);
+    v->kept.key = v->born.key = v->live.key;
+    v->cursor = 0;
+    v->snapshot = KV_SNAPSHOT_OF_LIVE;
+}
+
+struct kv_table *kv_versions_source(struct kv_versions *v)
+{
+    return v->snapshot == KV_SNAPSHOT_OF_FROZEN ? &v->frozen : &v->live;
+}
+
+struct kv_walk kv_versions_walk(struct kv_versions *v)
+{
+    invariant(v->snapshot != KV_NO_SNAPSHOT);
+    return (struct kv_walk){.source = {.table = kv_versions_source(v), .next = v->cursor},
+                            .kept = {.table = &v->kept, .next = v->cursor}};
+}
+
+/* The next entry of a run, which is not taken yet. */
+static struct kv_entry *head(struct kv_run *r)
+{
+    while (r->at == r->count) {
+        if (r->state == KV_RUN_GOES_ON && r->next == 0)
+            return NULL;
+        r->list = kv_table_visit(r->table, r->next, &r->count, &r->next);
+        r->at = 0;
+        r->state = KV_RUN_GOES_ON;
+    }
+    return r->list[r->at];
+}
+
+struct kv_entry *kv_versions_next(struct kv_versions *v, struct kv_walk *w)
+{
+    for (;;) {
+        struct kv_entry *before = head(&w->kept), *now = head(&w->source);
+        if (before == NULL && now == NULL)
+            return NULL;
+        int order = before == NULL ? 1 : now == NULL ? -1 : kv_table_order(w->source.table, before, now);
+        if (order >= 0)
+            w->source.at++;
+        if (order <= 0) {
+            w->kept.at++;
+            return before;
+        }
+        if (!has(&v->born, kv_table_key(w->source.table, now)))
+            return now;
+    }
+}
+
+static void drop_below(struct kv_table *t, uint64_t from, uint64_t limit)
+{
+    while (t->count > 0) {
+        size_t count;
+        uint64_t next;
+        struct kv_entry *const *list = kv_table_visit(t, from, &count, &next);
+        if (count == 0 || (limit != 0 && list[0]->hash >= limit))
+            return;
+        from = list[0]->hash;
+        kv_table_remove(t, kv_table_key(t, list[0]));
+    }
+}
+
+void kv_versions_passed(struct kv_versions *v, uint64_t cursor)
+{
+    drop_below(&v->kept, v->cursor, cursor);
+    drop_below(&v->born, v->cursor, cursor);
+    v->cursor = cursor;
+    if (cursor == 0)
+        end(v);
+}

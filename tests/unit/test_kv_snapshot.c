@@ -1,0 +1,309 @@
+/* Snapshots of the kv-store that are saved while commands go on: they have what was there at their begin, nothing else shows
+ * that there is one, and memory stays bounded. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "core/base/memory.h"
+#include "core/state/kv_store.h"
+#include "tests/unit/random.h"
+
+/* ---- Random commands ---- */
+
+enum { KEYS = 300, VALUE_MAX = 60000, ARGS_MAX = 8 };
+
+struct line {
+    struct bytes args[ARGS_MAX];
+    struct command command;
+    uint8_t keys[ARGS_MAX][256];
+    char numbers[2][24];
+};
+
+static uint8_t noise[VALUE_MAX + ARGS_MAX];
+
+static struct bytes text(const char *s) { return (struct bytes){.ptr = (uint8_t *)(uintptr_t)s, .len = strlen(s)}; }
+
+static void add(struct line *l, struct bytes arg) { l->args[l->command.args.len++] = arg; }
+
+/* Every eighth key does not fit the first block of its entry. */
+static void add_key(struct line *l, uint64_t *seed)
+{
+    uint8_t *key = l->keys[l->command.args.len];
+    uint32_t number = random_below(seed, KEYS);
+    int len = sprintf((char *)key, number % 8 == 0 ? "key-%0200u" : "key-%u", number);
+    add(l, (struct bytes){key, (size_t)len});
+}
+
+static void add_value(struct line *l, uint64_t *seed)
+{
+    size_t at = random_below(seed, ARGS_MAX), most = random_below(seed, 4) == 0 ? VALUE_MAX : 300;
+    add(l, (struct bytes){noise + at, random_below(seed, (uint32_t)most)});
+}
+
+static void add_number(struct line *l, int which, uint32_t number)
+{
+    sprintf(l->numbers[which], "%u", number);
+    add(l, text(l->numbers[which]));
+}
+
+/* Every command that changes something, and with `clears`, sometimes, one that removes everything. */
+static const struct command *draw(struct line *l, uint64_t *seed, bool clears)
+{
+    static const char *const pairs[] = {"MSET", "MSETNX"}, *const single[] = {"DEL", "GETDEL", "REMOVE"};
+    static const char *const valued[] = {"SET", "SET", "GETSET", "SETNX", "APPEND"};
+    l->command = (struct command){.args = {l->args, 0}};
+    uint32_t what = random_below(seed, 100);
+    if (what < 40) {
+        add(l, text(valued[random_below(seed, 5)]));
+        add_key(l, seed);
+        add_value(l, seed);
+    } else if (what < 60) {
+        add(l, text(single[random_below(seed, 3)]));
+        add_key(l, seed);
+    } else if (what < 70) {
+        add(l, text(pairs[random_below(seed, 2)]));
+        for (int i = 0; i < 3; i++) {
+            add_key(l, seed);
+            add_value(l, seed);
+        }
+    } else if (what < 80) {
+        add(l, text("DEL"));
+        for (int i = 0; i < 5; i++)
+            add_key(l, seed);
+    } else if (what < 95) {
+        add(l, text("SETRANGE"));
+        add_key(l, seed);
+        add_number(l, 0, random_below(seed, 2000));
+        add_value(l, seed);
+    } else if (what < 99 || !clears) {
+        add(l, text("INCRBY"));
+        add_key(l, seed);
+        add_number(l, 0, random_below(seed, 1000));
+    } else {
+        add(l, text(random_below(seed, 2) == 0 ? "FLUSHALL" : "CLEAR"));
+    }
+    return &l->command;
+}
+
+static struct reply run(struct state_machine *m, const struct command *c)
+{
+    struct applied done = state_machine_apply(m, c, 1, REPLY_ROOM_ANY);
+    assert_int_equal(done.replies.len, 1);
+    return done.replies.ptr[0];
+}
+
+static void assert_same_reply(const struct reply *a, const struct reply *b)
+{
+    assert_int_equal(a->tag, b->tag);
+    if (a->tag == REPLY_INTEGER) {
+        assert_int_equal(a->val.integer, b->val.integer);
+    } else if (a->tag != REPLY_NIL) {
+        assert_int_equal(a->val.bytes.len, b->val.bytes.len);
+        assert_memory_equal(a->val.bytes.ptr, b->val.bytes.ptr, a->val.bytes.len);
+    }
+}
+
+/* ---- Chunks ---- */
+
+struct blob {
+    uint8_t *ptr;
+    size_t len, capacity, chunks;
+};
+
+/* Saves the next chunk, behind those in `all`. False: it was the last one. */
+static bool save_one(struct state_machine *m, struct blob *all)
+{
+    struct snapshot_chunk c = state_machine_snapshot_save(m);
+    all->ptr = memory_reserve(all->ptr, &all->capacity, all->len + c.bytes.len, 1);
+    memcpy(all->ptr + all->len, c.bytes.ptr, c.bytes.len);
+    all->len += c.bytes.len;
+    all->chunks++;
+    return !c.last;
+}
+
+/* All chunks of a snapshot during which nothing is executed. */
+static struct blob save(struct state_machine *m)
+{
+    struct blob all = {0};
+    state_machine_snapshot_begin(m);
+    while (save_one(m, &all)) {}
+    return all;
+}
+
+static void assert_same(struct blob a, struct blob b)
+{
+    assert_int_equal(a.len, b.len);
+    assert_int_equal(a.chunks, b.chunks);
+    assert_memory_equal(a.ptr, b.ptr, a.len);
+    free(a.ptr);
+    free(b.ptr);
+}
+
+/* What the tables keep beside the live one is needed, and nothing else takes blocks. */
+static void audit(struct state_machine *m)
+{
+    struct kv_versions *v = &m->data;
+    enum { BUCKETS = 16 }; /* an entry's share of the buckets in kv_cost */
+    uint64_t used = 0, next = 0, kept = 0;
+    for (int i = 0; i < 2; i++)
+        used += v->pools[i].fresh - 1 - v->pools[i].given;
+    if (v->snapshot == KV_SNAPSHOT_OF_LIVE) {
+        kept = v->kept.bytes + v->born.bytes - (v->kept.count + v->born.count) * BUCKETS;
+        do {
+            size_t count;
+            struct kv_entry *const *list = kv_table_visit(&v->born, next, &count, &next);
+            for (size_t i = 0; i < count; i++)
+                assert_non_null(kv_table_find(&v->live, kv_table_key(&v->born, list[i])));
+        } while (next != 0);
+    }
+    if (v->snapshot != KV_SNAPSHOT_OF_FROZEN)
+        assert_int_equal(used * KV_BLOCK, v->live.bytes - v->live.count * BUCKETS + kept);
+}
+
+/* ---- The tests ---- */
+
+/* Two machines execute the same. One saves each of its snapshots at once, the other a chunk now and then. */
+static void compare(uint64_t seed, bool clears)
+{
+    enum { SNAPSHOTS = 12 };
+    struct state_machine *at_once = state_machine_new(), *slow = state_machine_new();
+    struct line l;
+    state_machine_seed(at_once, seed, 1);
+    state_machine_seed(slow, seed, 1);
+    size_t most = 0;
+    for (int snapshot = 0; snapshot < SNAPSHOTS; snapshot++) {
+        uint32_t between = random_below(&seed, 300); /* commands between two chunks, at most */
+        struct blob expected = save(at_once), got = {0};
+        state_machine_snapshot_begin(slow);
+        do {
+            for (uint32_t i = random_below(&seed, between + 1); i > 0; i--) {
+                const struct command *c = draw(&l, &seed, clears);
+                struct reply a = run(at_once, c), b = run(slow, c);
+                assert_same_reply(&a, &b);
+            }
+            audit(slow);
+        } while (save_one(slow, &got));
+        audit(slow);
+        most = got.chunks > most ? got.chunks : most;
+        assert_same(expected, got);
+        assert_int_equal(slow->data.live.count, at_once->data.live.count);
+        assert_int_equal(slow->data.live.bytes, at_once->data.live.bytes);
+        for (uint32_t i = 0; i < 400; i++) {
+            const struct command *c = draw(&l, &seed, clears && i % 50 == 0);
+            run(at_once, c);
+            run(slow, c);
+        }
+    }
+    assert_same(save(at_once), save(slow));
+    assert_true(clears || most >= 4);
+    state_machine_free(at_once);
+    state_machine_free(slow);
+}
+
+static void test_what_was_there(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 10; seed++)
+        compare(seed, false);
+}
+
+static void test_cleared_meanwhile(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 100; seed < 120; seed++)
+        compare(seed, true);
+}
+
+/* A snapshot is loaded while another one is in progress. */
+static void test_load_ends_it(void **state)
+{
+    (void)state;
+    uint64_t seed = 7;
+    struct state_machine *m = state_machine_new(), *other = state_machine_new();
+    struct line l;
+    for (int i = 0; i < 500; i++)
+        run(m, draw(&l, &seed, false));
+    state_machine_snapshot_begin(m);
+    for (int i = 0; i < 500; i++)
+        run(m, draw(&l, &seed, i == 250));
+    state_machine_snapshot_begin(other);
+    struct snapshot_chunk none = state_machine_snapshot_save(other);
+    const char *error = NULL;
+    assert_true(state_machine_snapshot_load(m, none.bytes, true, true, &error));
+    assert_same(save(m), save(other));
+    assert_int_equal(m->data.pools[0].slab_count + m->data.pools[1].slab_count, 0);
+    state_machine_free(m);
+    state_machine_free(other);
+}
+
+static uint64_t pieces_made(const struct state_machine *m) { return m->data.pieces.used + m->data.pieces.spare_count; }
+
+/* A machine executes nothing rather than keep more than its memory has room for, and goes on when the snapshot does. */
+static void test_bounded_memory(void **state)
+{
+    (void)state;
+    enum { STATE = 64 << 20, ROUNDS = 6, KEYS_OF_A_ROUND = 3000, COMMANDS = 30000 };
+    static uint8_t value[30000];
+    struct state_machine *m = state_machine_new();
+    uint64_t waits = 0, executed = 0;
+    state_machine_start(m, STATE, 0);
+    for (uint32_t round = 0; round < ROUNDS; round++) {
+        struct blob all = {0};
+        bool goes_on = true;
+        state_machine_snapshot_begin(m);
+        for (uint32_t i = 0; i < COMMANDS || goes_on; i++) {
+            char key[32];
+            sprintf(key, "%u-%u", i % 7 == 0 ? round : 0, i % KEYS_OF_A_ROUND);
+            struct bytes set[] = {text("SET"), text(key), {value, i % 3 == 0 ? 20 : sizeof value}};
+            struct bytes append[] = {text("APPEND"), text(key), {value, 1}}, clear[] = {text("FLUSHALL")};
+            struct command c = {.args = {i % 2 == 0 ? set : append, 3}};
+            if (round % 2 == 1 && i % 5000 == 4999)
+                c = (struct command){.args = {clear, 1}};
+            bool waited = state_machine_apply(m, &c, 1, REPLY_ROOM_ANY).replies.len == 0;
+            assert_true(goes_on || !waited);
+            if (waited || (i >= COMMANDS && goes_on))
+                goes_on = save_one(m, &all);
+            waits += waited;
+            executed += !waited;
+            assert_true(pieces_made(m) <= kv_versions_pieces_max(STATE));
+        }
+        free(all.ptr);
+    }
+    assert_true(waits > 0 && executed > waits);
+    state_machine_free(m);
+}
+
+/* A value that is replaced or deleted is not copied for the snapshot, however long it is. */
+static void test_no_copies(void **state)
+{
+    (void)state;
+    struct state_machine *m = state_machine_new();
+    struct bytes make[] = {text("SETRANGE"), text("big"), text("8000000"), text("x")};
+    struct bytes set[] = {text("SET"), text("big"), text("small")}, del[] = {text("DEL"), text("big")};
+    for (int i = 0; i < 2; i++) {
+        run(m, &(struct command){.args = {make, 4}});
+        state_machine_snapshot_begin(m);
+        struct command c = {.args = {i == 0 ? set : del, i == 0 ? 3 : 2}};
+        assert_true(state_machine_apply(m, &c, 1, REPLY_ROOM_ANY).work < 5000);
+        struct snapshot_chunk chunk = state_machine_snapshot_save(m);
+        assert_true(chunk.last && chunk.bytes.len > 8000000);
+    }
+    state_machine_free(m);
+}
+
+int main(void)
+{
+    uint64_t seed = 1;
+    for (size_t i = 0; i < sizeof noise; i++)
+        noise[i] = (uint8_t)random_next(&seed);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_what_was_there), cmocka_unit_test(test_cleared_meanwhile), cmocka_unit_test(test_load_ends_it),
+        cmocka_unit_test(test_bounded_memory), cmocka_unit_test(test_no_copies),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
