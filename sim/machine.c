@@ -76,6 +76,7 @@ void machine_close(struct machine *m)
     serializer_free(m->alterer);
     free(m->altered);
     free(m->frames);
+    free(m->sending);
     disk_sim_free(m->disk);
 }
 

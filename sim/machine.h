@@ -75,8 +75,9 @@ struct machine {
     struct node_network *network; /* in worlds where it is the one that ships; while the machine is up */
     struct config network_config;
     struct config_node network_nodes[PLAN_NODES_MAX];
-    struct packet *frames; /* that it was given last */
-    size_t frames_capacity;
+    struct packet *frames;  /* that it was given last */
+    struct packet *sending; /* that it has sent since the last flush */
+    size_t frames_capacity, sending_count, sending_capacity;
     uint64_t stalled_until; /* it reads nothing until then */
     bool expelled;          /* its network says that it must end */
 
@@ -157,8 +158,9 @@ void machine_network_down(struct machine *m);
 /* When the network that ships has something to do. */
 uint64_t machine_network_at(const struct machine *m);
 void machine_network_run(struct machine *m);
-/* As in sim/network.h. */
+/* As in sim/network.h. What is sent goes out at the next flush, and its words stay valid until then. */
 void machine_network_send(struct machine *m, const struct packet *frame);
+void machine_network_flush(struct machine *m);
 struct packet_list machine_network_receive(struct machine *m);
 
 /* --- sim/machine_clients.c: the port that ships, or that of sim/clients.c, whichever this world has --- */

@@ -169,7 +169,15 @@ void machine_network_send(struct machine *m, const struct packet *frame)
         return;
     }
     checks_frame_sent(w->checks, m->id, frame->id, sum_of(frame));
-    node_network_send(m->network, frame, 1);
+    m->sending = memory_reserve(m->sending, &m->sending_capacity, m->sending_count + 1, sizeof *m->sending);
+    m->sending[m->sending_count++] = *frame;
+}
+
+void machine_network_flush(struct machine *m)
+{
+    if (m->sending_count > 0)
+        node_network_send(m->network, m->sending, m->sending_count);
+    m->sending_count = 0;
 }
 
 struct packet_list machine_network_receive(struct machine *m)

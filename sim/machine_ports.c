@@ -85,11 +85,14 @@ static void send_frame(struct machine *m, const struct packet *frame)
     if (world_swallows(w, m, message->kind))
         return;
     struct outgoing said = {.to = frame->id, .message = *message};
-    if (alter(m, &said.message))
+    const bool differs = alter(m, &said.message);
+    if (differs)
         frame = serializer_encode(m->alterer, &said, 1).ptr;
     struct packet sent = *frame;
     sent.id &= message->kind == MESSAGE_ACCEPT ? ~w->black_hole[m->id] : ~(node_set)0;
     machine_network_send(m, &sent);
+    if (differs) /* its words are valid until the next one */
+        machine_network_flush(m);
     world_slip(w, m->id, message->kind, frame);
     if (w->faults.rate[FAULT_REPLAY] > 0 && !m->ghost)
         letters_keep(&w->letters, m->id, frame->id, message->kind, frame);
@@ -101,6 +104,7 @@ static void send_frames(struct ports *ports, const struct packet *frames, size_t
     struct machine *m = of(ports);
     for (size_t i = 0; i < count && lives(m); i++)
         send_frame(m, &frames[i]);
+    machine_network_flush(m);
 }
 
 /* ---- clients ---- */

@@ -3,7 +3,8 @@
  * A connection is a pair of ends. What one end writes lies in the other end's *inflow*: one run of bytes, and marks that
  * say up to where they arrive when. So nothing is moved when time goes on: to arrive is to be asked later.
  *
- *   1. Order. Marks of an inflow have rising times, and the end of the stream comes after the last of them.
+ *   1. Order. Marks of an inflow have rising times, and the end of the stream comes after the last of them. What is written
+ *      at the same moment travels together.
  *   2. Window. An inflow holds at most window_bytes. A writer that found it full hears of room a latency after the reader
  *      has made some. One that wrote in part hears of it after a latency, too.
  *   3. Reset. Each end has a time from which on it fails with an error; what was not read by then is lost. A reset travels
@@ -24,7 +25,8 @@
 
 enum {
     STREAM = 0x736f636b, /* of the dice */
-    FIRST_PORT = 32768,  /* of those that connect */
+    HOSTS = 256,
+    FIRST_PORT = 32768, /* of those that connect */
     UNREACHABLE_US = 3000000,
     DELAY_MAX_US = 300000, /* of a write, by FAULT_DELAY */
 };
@@ -41,8 +43,9 @@ struct inflow {
     size_t len, capacity;
     struct mark *marks;
     size_t mark_count, mark_capacity;
-    uint64_t last_at; /* the last arrival so far */
-    uint64_t end_at;  /* when the end of the stream arrives */
+    uint64_t last_at;  /* the last arrival so far */
+    uint64_t wrote_at; /* when the last mark was made */
+    uint64_t end_at;   /* when the end of the stream arrives */
 };
 
 struct pair;
@@ -93,6 +96,7 @@ struct sockets {
     struct sock_listener *listeners;
     struct pair *pairs;
     struct sockets_statistics statistics;
+    uint64_t changes[HOSTS], changes_of_all;             /* sockets_changes */
     uint64_t cuts[SOCKETS_CUT_HOSTS][SOCKETS_CUT_HOSTS]; /* until when nothing gets from one host to another */
 };
 
@@ -121,6 +125,15 @@ void sockets_free(struct sockets *s)
 uint64_t sockets_now(const struct sockets *s) { return s->now; }
 
 void sockets_hear_time(struct sockets *s, uint64_t now) { s->now = later(s->now, now); }
+
+uint64_t sockets_changes(const struct sockets *s, uint32_t host) { return s->changes[host] + s->changes_of_all; }
+
+/* Something is different for both ends of a connection, or may be. */
+static void note_change(const struct pair *p)
+{
+    p->sockets->changes[p->ends[0].host]++;
+    p->sockets->changes[p->ends[1].host]++;
+}
 
 struct sockets_statistics sockets_statistics(const struct sockets *s) { return s->statistics; }
 
@@ -159,6 +172,7 @@ static size_t part(struct sockets *s, size_t len)
 static struct pair *pair_new(struct sockets *s, uint32_t from, uint32_t to, uint16_t port)
 {
     struct pair *p = memory_new(1, sizeof *p);
+    invariant(from < HOSTS && to < HOSTS);
     p->sockets = s;
     for (size_t i = 0; i < 2; i++)
         p->ends[i] = (struct sock){.pair = p,
@@ -174,6 +188,7 @@ static struct pair *pair_new(struct sockets *s, uint32_t from, uint32_t to, uint
         s->pairs->previous = p;
     s->pairs = p;
     s->statistics.open += 2;
+    note_change(p);
     return p;
 }
 
@@ -201,6 +216,7 @@ static void fail_at(struct sock *k, uint64_t at, int error)
 {
     if (at >= k->fails_at)
         return;
+    note_change(k->pair);
     k->fails_at = at;
     k->error = error;
 }
@@ -220,6 +236,7 @@ static void closes(struct sock *k)
 {
     struct pair *p = k->pair;
     invariant(!k->closed);
+    note_change(p);
     k->closed = true;
     p->sockets->statistics.open--;
     inflow_clear(&k->in);
@@ -247,6 +264,7 @@ static bool is_cut(const struct pair *p)
 void sockets_heal(struct sockets *s)
 {
     s->healed = true;
+    s->changes_of_all++;
     for (struct pair *p = s->pairs; p != NULL; p = p->next)
         for (size_t i = 0; i < 2 && (p->lost || is_cut(p)); i++)
             fail_at(&p->ends[i], s->now + s->options.latency_us, -ETIMEDOUT);
@@ -286,6 +304,7 @@ struct sock_listener *sockets_listen(struct sockets *s, uint32_t host, uint16_t 
     struct sock_listener *l = memory_new(1, sizeof *l);
     *l = (struct sock_listener){.sockets = s, .next = s->listeners, .host = host, .port = port};
     s->listeners = l;
+    s->changes_of_all++;
     for (struct pair *p = s->pairs; p != NULL; p = p->next)
         p->back = p->back || p->gone == host;
     return l;
@@ -299,6 +318,7 @@ uint64_t sock_listener_ready_at(const struct sock_listener *l)
 static struct pair *take_waiting(struct sock_listener *l)
 {
     struct pair *p = l->waiting[0];
+    note_change(p);
     memmove(l->waiting, l->waiting + 1, --l->count * sizeof(struct pair *));
     return p;
 }
@@ -391,6 +411,7 @@ ptrdiff_t sock_read(struct sock *k, void *out, size_t size)
 {
     struct sockets *s = k->pair->sockets;
     if (k->fails_at <= s->now) {
+        note_change(k->pair);
         inflow_clear(&k->in);
         return k->error;
     }
@@ -398,6 +419,7 @@ ptrdiff_t sock_read(struct sock *k, void *out, size_t size)
     if (len == 0)
         return k->in.mark_count == 0 && k->in.end_at <= s->now ? SOCK_END : -EAGAIN;
     len = part(s, len < size ? len : size);
+    note_change(k->pair);
     take_bytes(&k->in, out, len);
     k->heard_at = s->now;
     if (k->peer->room_at == never)
@@ -417,14 +439,19 @@ static void add_bytes(struct sock *k, const void *bytes, size_t len)
 {
     struct sockets *s = k->pair->sockets;
     struct inflow *in = &k->peer->in;
-    const uint64_t delay = strikes(s, FAULT_DELAY) ? dice_range(&s->faults, 1, DELAY_MAX_US) : 0;
     in->bytes = memory_reserve(in->bytes, &in->capacity, in->len + len, 1);
     memcpy(in->bytes + in->len, bytes, len);
     in->len += len;
+    s->statistics.bytes += len;
+    if (in->mark_count > 0 && in->wrote_at == s->now && in->marks[in->mark_count - 1].at > s->now) {
+        in->marks[in->mark_count - 1].to = in->len;
+        return;
+    }
+    const uint64_t delay = strikes(s, FAULT_DELAY) ? dice_range(&s->faults, 1, DELAY_MAX_US) : 0;
     in->last_at = later(in->last_at, arrival(s, k->host, k->peer->host, s->now) + delay);
     in->marks = memory_reserve(in->marks, &in->mark_capacity, in->mark_count + 1, sizeof *in->marks);
     in->marks[in->mark_count++] = (struct mark){in->last_at, in->len};
-    s->statistics.bytes += len;
+    in->wrote_at = s->now;
 }
 
 /* The connection ends in the middle of what is being written: its first bytes arrive, then both ends hear of a reset. */
@@ -470,6 +497,7 @@ ptrdiff_t sock_write(struct sock *k, const void *bytes, size_t len)
         return k->error;
     if (k->shut)
         return -EPIPE;
+    note_change(k->pair);
     const size_t full = to->len + k->vanished;
     size_t room = full < s->options.window_bytes ? s->options.window_bytes - full : 0;
     if (k->room_at > s->now || len == 0)
@@ -510,6 +538,7 @@ void sock_shutdown(struct sock *k)
     if (k->shut)
         return;
     k->shut = true;
+    note_change(k->pair);
     if (k->pair->lost)
         return;
     to->last_at = later(to->last_at, arrival(s, k->host, k->peer->host, s->now));
@@ -623,6 +652,7 @@ void sockets_cut(struct sockets *s, uint32_t from, uint32_t to, uint64_t until)
     if (until <= s->cuts[from][to])
         return;
     s->cuts[from][to] = until;
+    s->changes_of_all++;
     for (struct pair *p = s->pairs, *next; p != NULL; p = next) {
         next = p->next;
         for (size_t i = 0; i < 2; i++)

@@ -40,6 +40,10 @@ uint64_t sockets_now(const struct sockets *s);
 /* Time goes on; it never goes back. */
 void sockets_hear_time(struct sockets *s, uint64_t now);
 
+/* Rises whenever it may be another time than before that a socket or listener of this host is ready for something, apart
+ * from what its owner does to another one. */
+uint64_t sockets_changes(const struct sockets *s, uint32_t host);
+
 /* No fault happens any more by itself, and no host is cut off. Connections that were cut, or are half open, end, as they
  * would when the system had asked long enough. */
 void sockets_heal(struct sockets *s);

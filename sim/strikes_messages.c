@@ -49,5 +49,6 @@ void world_garbage(struct world *w, struct machine *m)
     struct packet garbage = {
         .id = ((UINT64_C(2) << w->plan.nodes) - 2) & ~node_set_of(m->id), .len = len, .words = {words, words_for(len)}};
     machine_network_send(m, &garbage);
+    machine_network_flush(m);
     world_arrivals(w, garbage.id);
 }

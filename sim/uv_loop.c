@@ -145,6 +145,7 @@ void simuv_handle_init(uv_loop_t *loop, uv_handle_t *handle, const struct uv__ki
     handle->kind = kind;
     handle->closing = false;
     handle->unreferenced = false;
+    loop->stale = true;
     link_handle(&loop->open, handle);
 }
 
@@ -167,6 +168,7 @@ void uv_close(uv_handle_t *handle, uv_close_cb close_cb)
 {
     invariant(!handle->closing);
     handle->closing = true;
+    handle->loop->stale = true;
     handle->close_cb = close_cb;
     handle->kind->close(handle);
     unlink_handle(&handle->loop->open, handle);
@@ -189,7 +191,7 @@ static void end_closing(uv_loop_t *loop)
 
 void simuv_loop_init(uv_loop_t *loop, struct sockets *sockets, uint32_t host)
 {
-    *loop = (uv_loop_t){.sockets = sockets, .host = host};
+    *loop = (uv_loop_t){.sockets = sockets, .host = host, .stale = true};
     loop->done_end = &loop->done;
     uv_update_time(loop);
 }
@@ -205,16 +207,26 @@ static uint64_t ready_at(const uv_handle_t *handle)
     return handle->kind->ready_at != NULL ? handle->kind->ready_at(handle) : never;
 }
 
-uint64_t simuv_next(const uv_loop_t *loop)
+static void look_at_handles(uv_loop_t *loop)
 {
-    if (loop->done != NULL || loop->closing != NULL)
-        return sockets_now(loop->sockets);
-    uint64_t next = loop->timers != NULL ? loop->timers->due_ms * MS_US : never;
+    loop->stale = false;
+    loop->changes = sockets_changes(loop->sockets, loop->host);
+    loop->next_ready = never;
     for (const uv_handle_t *handle = loop->open; handle != NULL; handle = handle->next) {
         const uint64_t at = ready_at(handle);
-        next = at < next ? at : next;
+        loop->next_ready = at < loop->next_ready ? at : loop->next_ready;
     }
-    return next;
+}
+
+uint64_t simuv_next(uv_loop_t *loop)
+{
+    const uint64_t now = sockets_now(loop->sockets), due = loop->timers != NULL ? loop->timers->due_ms * MS_US : never;
+    if (loop->done != NULL || loop->closing != NULL)
+        return now;
+    if (loop->stale || loop->changes != sockets_changes(loop->sockets, loop->host))
+        look_at_handles(loop);
+    const uint64_t ready = loop->next_ready < now ? now : loop->next_ready;
+    return ready < due ? ready : due;
 }
 
 static void run_ready(uv_loop_t *loop)
@@ -251,5 +263,6 @@ int uv_run(uv_loop_t *loop, uv_run_mode mode)
     end_requests(loop, NULL);
     run_ready(loop);
     end_closing(loop);
+    loop->stale = true;
     return is_alive(loop);
 }

@@ -77,7 +77,7 @@ void node_network_kill(struct node_network *n)
     free(n);
 }
 
-uint64_t node_network_next(const struct node_network *n) { return simuv_next(&n->loop); }
+uint64_t node_network_next(struct node_network *n) { return simuv_next(&n->loop); }
 
 void node_network_run(struct node_network *n) { uv_run(&n->loop, UV_RUN_NOWAIT); }
 

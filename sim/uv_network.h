@@ -28,7 +28,7 @@ bool node_network_open(struct node_network **out, const struct node_network_opti
 void node_network_kill(struct node_network *n);
 
 /* When its loop has something to do; UINT64_MAX: not before something else happens. */
-uint64_t node_network_next(const struct node_network *n);
+uint64_t node_network_next(struct node_network *n);
 /* One iteration of its loop. */
 void node_network_run(struct node_network *n);
 

@@ -81,7 +81,7 @@ void client_port_kill(struct client_port *p)
     free(p);
 }
 
-uint64_t client_port_next(const struct client_port *p) { return simuv_next(&p->loop); }
+uint64_t client_port_next(struct client_port *p) { return simuv_next(&p->loop); }
 
 void client_port_run(struct client_port *p) { uv_run(&p->loop, UV_RUN_NOWAIT); }
 

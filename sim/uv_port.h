@@ -28,7 +28,7 @@ bool client_port_open(struct client_port **out, const struct client_port_options
 void client_port_kill(struct client_port *p);
 
 /* When its loop has something to do; UINT64_MAX: not before something else happens. */
-uint64_t client_port_next(const struct client_port *p);
+uint64_t client_port_next(struct client_port *p);
 /* One iteration of its loop. */
 void client_port_run(struct client_port *p);
 

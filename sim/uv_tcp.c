@@ -90,6 +90,7 @@ int uv_write(uv_write_t *request, uv_stream_t *stream, const uv_buf_t buffers[],
     memcpy(request->buffers, buffers, count * sizeof *buffers);
     request->cursor = (struct uv__cursor){request->buffers, count, 0, 0};
     request->behind = NULL;
+    stream->loop->stale = true;
     *stream->writes_end = request;
     stream->writes_end = &request->behind;
     if (stream->writes == request && stream->connecting == NULL && writes_take(stream, &status) != NULL)
@@ -138,12 +139,14 @@ int uv_read_start(uv_stream_t *stream, uv_alloc_cb alloc_cb, uv_read_cb read_cb)
     stream->alloc_cb = alloc_cb;
     stream->read_cb = read_cb;
     stream->reading = true;
+    stream->loop->stale = true;
     return 0;
 }
 
 int uv_read_stop(uv_stream_t *stream)
 {
     stream->reading = false;
+    stream->loop->stale = true;
     return 0;
 }
 
@@ -168,6 +171,7 @@ int uv_tcp_connect(uv_connect_t *request, uv_tcp_t *tcp, const struct sockaddr *
     request->handle = tcp;
     request->callback = callback;
     tcp->connecting = request;
+    tcp->loop->stale = true;
     return 0;
 }
 
@@ -211,6 +215,7 @@ int uv_listen(uv_stream_t *stream, int backlog, uv_connection_cb callback)
     if (stream->listener == NULL)
         return UV_EINVAL;
     stream->connection_cb = callback;
+    stream->loop->stale = true;
     return 0;
 }
 
@@ -219,6 +224,7 @@ int uv_accept(uv_stream_t *listener, uv_stream_t *client)
     if (listener->accepted == NULL)
         return UV_EAGAIN;
     client->sock = listener->accepted;
+    client->loop->stale = true;
     listener->accepted = NULL;
     return 0;
 }
@@ -301,6 +307,7 @@ int uv_tcp_init(uv_loop_t *loop, uv_tcp_t *tcp)
 
 void simuv_kill(uv_loop_t *loop)
 {
+    loop->stale = true;
     for (uv_handle_t *handle = loop->open; handle != NULL; handle = handle->next)
         if (handle->kind == &tcp_kind) {
             uv_tcp_t *tcp = (uv_tcp_t *)handle;

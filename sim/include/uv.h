@@ -162,15 +162,19 @@ struct uv_loop_s {
     uv_timer_t *timers; /* running ones, the next to be due first */
     uv_req_t *done;     /* requests to call back about, oldest first */
     uv_req_t **done_end;
-    size_t requests; /* not yet called back about */
+    size_t requests;     /* not yet called back about */
+    uint64_t next_ready; /* of a handle, as of `changes`, unless it is stale */
+    uint64_t changes;
+    bool stale;
     uv_handle_t **ready;
     size_t ready_capacity;
 };
 
 /* A loop on a host (1 to 254), whose time is that of `sockets`, which outlives it. */
 void simuv_loop_init(uv_loop_t *loop, struct sockets *sockets, uint32_t host);
-/* When uv_run has something to do, in the world's time; UINT64_MAX: never, as things are. */
-uint64_t simuv_next(const uv_loop_t *loop);
+/* When uv_run has something to do, in the world's time; UINT64_MAX: never, as things are. It is asked after each event of
+ * the world, so it looks at handles only when something has happened to them. */
+uint64_t simuv_next(uv_loop_t *loop);
 /* The process ends: the system closes its sockets. From then on they fail; handles stay until their owners close them. */
 void simuv_kill(uv_loop_t *loop);
 /* Precondition: all handles are closed, and uv_run has called back about it. */
