@@ -9,6 +9,7 @@ int main(int argc, char **argv)
         {"start", verb_start, "run nodes"},
         {"status", verb_status, "show how each node of a cluster is"},
         {"config", verb_config, "check a configuration file, or list all its keys"},
+        {"journal", verb_journal, "show what is in the journal of a data folder"},
         {"components", verb_components, "show the components a node is made of"},
         {"demo", verb_demo, "run a cluster with clients on this machine and check the result"},
         {"bench", verb_bench, "put load on a cluster and measure"},

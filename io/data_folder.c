@@ -566,6 +566,16 @@ static bool regovern_locked(const struct files *f, const char *cluster, uint32_t
     return *count == 0 || replace_file(f, "identity", text, identity_print(&id, governed, text), problem);
 }
 
+bool data_folder_look(struct disk *disk, const char *path, struct identity *identity, struct problem *problem)
+{
+    const struct files files = {.disk = disk, .path = path};
+    char governed[GOVERNED_TEXT_MAX];
+    bool found;
+    if (!read_identity(&files, identity, governed, &found, problem))
+        return false;
+    return found || problem_set(problem, EXIT_DATA, "%s: no data folder of a node: it has no identity", path);
+}
+
 bool data_folder_regovern(struct disk *disk, const char *path, const char *cluster, uint32_t node, const char *governed,
                           struct governed_change *changes, size_t *count, struct problem *problem)
 {

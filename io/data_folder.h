@@ -45,6 +45,9 @@ enum data_folder_guard {
     DATA_FOLDER_UNGUARDED, /* the host of the node keeps others away: data_folder_lock */
 };
 
+/* Reads the identity of a formatted folder, which may be in use, and changes nothing. The nonce is 0. */
+bool data_folder_look(struct disk *disk, const char *path, struct identity *identity, struct problem *problem);
+
 /* Locks the folder, checks that it belongs to this cluster and node, and makes the next incarnation durable. `disk` is
  * borrowed. If the last user was a node in a sandbox that did not end in good order, this blocks for some seconds. */
 bool data_folder_open(struct data_folder **out, struct disk *disk, const char *path, const char *cluster, uint32_t node,

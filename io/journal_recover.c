@@ -34,7 +34,7 @@ static void note_name(void *context, const char *name)
         journal_store_file_add(context, &file);
 }
 
-static bool list_segments(struct journal_store *s, struct problem *problem)
+bool journal_find_segments(struct journal_store *s, struct problem *problem)
 {
     int error = disk_list(s->disk, s->folder, note_name, s);
     if (error != 0)
@@ -71,7 +71,7 @@ static bool open_problem(const char *path, int error, struct problem *problem)
     return problem_set(problem, EXIT_DATA, "journal %s: cannot be opened: %s", path, strerror(-error));
 }
 
-static bool fault_problem(const struct journal_store *s, const struct journal_walk *w, struct problem *problem)
+bool journal_walk_problem(const struct journal_store *s, const struct journal_walk *w, struct problem *problem)
 {
     char proof[128] = "";
     if (w->proven && w->proof_segment == w->fault_segment)
@@ -176,7 +176,7 @@ static bool recover_segments(struct journal_store *s, struct problem *problem)
     journal_walk_begin(&w, source, &s->owner, s->files, s->file_count);
     while ((step = journal_walk_next(&w)) == JOURNAL_STEP_GROUP)
         journal_store_index(s, w.group.first_lsn, w.last_offset, w.last_segment, w.last_bytes);
-    bool ok = step == JOURNAL_STEP_END || fault_problem(s, &w, problem);
+    bool ok = step == JOURNAL_STEP_END || journal_walk_problem(s, &w, problem);
     ok = ok && cut_tail(&reader, &w, problem) && rewrite_last(&reader, &w, problem);
     /* An earlier life may have run without syncs, or have died before the sync of the folder. */
     ok = ok && (!s->writer.sync || sync_all(&reader, problem)) && take_over(s, &w, problem);
@@ -214,7 +214,7 @@ bool journal_recovery(struct journal_store *s, struct problem *problem)
     bool memory = s->options.durability == DURABILITY_MEMORY;
     if (!memory)
         journal_spare_remove(s->disk, s->folder); /* of an earlier life: it may be incomplete */
-    bool ok = list_segments(s, problem) && journal_durability_check(s, problem);
+    bool ok = journal_find_segments(s, problem) && journal_durability_check(s, problem);
     if (ok && memory)
         ok = no_segments(s, problem);
     else if (ok)

@@ -4,7 +4,7 @@
 
 /* ---- Opening and closing ---- */
 
-static struct journal_store *store_new(const struct journal_store_options *options)
+struct journal_store *journal_store_new(const struct journal_store_options *options)
 {
     struct journal_store *s = memory_new(1, sizeof *s);
     const struct identity *identity = &options->identity;
@@ -38,7 +38,7 @@ static struct journal_store *store_new(const struct journal_store_options *optio
 
 bool journal_store_open(struct journal_store **out, const struct journal_store_options *options, struct problem *problem)
 {
-    struct journal_store *s = store_new(options);
+    struct journal_store *s = journal_store_new(options);
     if (!journal_recovery(s, problem)) {
         journal_store_close(s);
         return false;

@@ -64,6 +64,24 @@ bool journal_store_open(struct journal_store **out, const struct journal_store_o
  * may come back whatever becomes of the machine. Nothing to do for the others. False: it may not; the problem says why. */
 bool journal_store_settle(struct journal_store *s, struct problem *problem);
 
+/* What journal_store_look shows. Functions may be NULL. */
+struct journal_view {
+    /* The segment `name` begins, which has `bytes` bytes. */
+    void (*segment)(void *context, const char *name, uint64_t bytes);
+    /* A sound group, at this offset of the segment. */
+    void (*group)(void *context, uint64_t offset, const struct journal_group *g);
+    /* All of it is sound. The next record would be `next_lsn`, at this offset. `torn` bytes after it are what is left of a
+     * write that was cut off. */
+    void (*end)(void *context, uint64_t next_lsn, uint64_t offset, uint64_t torn);
+    void *context;
+};
+
+/* Shows the journal of a folder from its first group to its end, and changes nothing. Of the options it uses disk, folder
+ * and identity. If a node runs on the folder, its last write may look as if it were torn. False: after the groups shown the
+ * journal is damaged (the text names file and offset), it cannot be read, or files are missing: the node would not start. */
+bool journal_store_look(const struct journal_store_options *options, const struct journal_view *view,
+                        struct problem *problem);
+
 /* Closes the files. Writes nothing: what a crash would find is what it leaves. */
 void journal_store_close(struct journal_store *s);
 

@@ -1,5 +1,6 @@
 /* What the files of the journal's store share. No other file includes this.
  *
+ *   journal_look.c        looking at a journal, and changing nothing
  *   journal_store.c       opening and closing, what is asked about it
  *   journal_recover.c     opening: finds the segments, walks them, cuts and rewrites the end
  *   journal_durability.c  whether what the node promised before is still there
@@ -94,7 +95,15 @@ void journal_store_segment_close(const struct journal_store *s, struct opened *o
 void journal_store_file_add(struct journal_store *s, const struct journal_file *file);
 void journal_store_index(struct journal_store *s, uint64_t lsn, uint64_t offset, size_t segment, uint64_t bytes);
 
+/* journal_store.c */
+/* A store that has no files yet. journal_store_close frees it. */
+struct journal_store *journal_store_new(const struct journal_store_options *options);
+
 /* journal_recover.c */
+/* Fills in the files of the store: the segments that there are, in order, with their sizes. */
+bool journal_find_segments(struct journal_store *s, struct problem *problem);
+/* What a walk has found wrong, and where. Returns false. */
+bool journal_walk_problem(const struct journal_store *s, const struct journal_walk *w, struct problem *problem);
 bool journal_recovery(struct journal_store *s, struct problem *problem);
 
 /* journal_durability.c */

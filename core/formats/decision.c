@@ -165,8 +165,6 @@ static void put_send(struct line *l, const struct outgoing *out)
 
 static void put_record(struct line *l, const struct log_record *r)
 {
-    put_number(l, "writes record ", r->lsn);
-    put(l, ": ");
     put(l, record_names[r->kind]);
     if (r->kind == RECORD_FLOOR)
         put_number(l, " ", r->entry.slot);
@@ -198,6 +196,8 @@ size_t decision_write(const struct effect *e, char *text)
             put_send(&line, &e->val.send);
         break;
     case EFFECT_APPEND:
+        put_number(&line, "writes record ", e->val.append.lsn);
+        put(&line, ": ");
         put_record(&line, &e->val.append);
         break;
     case EFFECT_REPLY:
@@ -210,5 +210,12 @@ size_t decision_write(const struct effect *e, char *text)
     default:
         break; /* EFFECT_DIVERGED and EFFECT_DAMAGED end the node, which says why; EFFECT_READ decides nothing */
     }
+    return line.len;
+}
+
+size_t decision_record(const struct log_record *r, char *text)
+{
+    struct line line = {text, 0};
+    put_record(&line, r);
     return line.len;
 }

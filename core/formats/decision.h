@@ -18,4 +18,7 @@ enum { DECISION_TEXT_MAX = 1000 };
  * first ones are named. */
 size_t decision_write(const struct effect *e, char *text);
 
+/* The same for a record alone: "ACCEPTED 1.3, slot 7: batch 2 of 1". */
+size_t decision_record(const struct log_record *r, char *text);
+
 #endif

@@ -8,7 +8,7 @@ import pytest
 
 from cluster import BAD_DATA, BAD_INPUT, OK, ROOT, TROUBLE, Cluster, run, wait_until
 
-VERBS = ["init", "start", "status", "config", "components", "demo", "bench", "version"]
+VERBS = ["init", "start", "status", "config", "journal", "components", "demo", "bench", "version"]
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import re
 import pytest
 
 import journal
-from cluster import BAD_DATA, wait_until
+from cluster import BAD_DATA, run, wait_until
 from history import Load
 
 
@@ -63,7 +63,7 @@ def test_torn_tail(damaged, how):
 
 
 def refuses(cluster, node, file, offset):
-    """The node must not start, say once where the damage is, and leave the files as they were."""
+    """The node must not start, say once where the damage is, and leave the files as they were. `synod journal inspect` says the same."""
     before = {segment: segment.read_bytes() for segment in journal.segments(cluster.node_folder(node))}
     server = cluster.server_of(node)
     said_before = len(server.log())
@@ -71,6 +71,8 @@ def refuses(cluster, node, file, offset):
     assert server.wait() == BAD_DATA
     errors = [line for line in server.log()[said_before:].splitlines() if '"error"' in line]
     assert len(errors) == 1 and f"journal {file}: offset {offset}: " in errors[0], errors
+    looked = run("journal", "inspect", cluster.node_folder(node))
+    assert looked.returncode == BAD_DATA and looked.stderr.startswith(f"journal {file}: offset {offset}: ")
     assert before == {segment: segment.read_bytes() for segment in journal.segments(cluster.node_folder(node))}
 
 
