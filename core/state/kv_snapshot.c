@@ -12,52 +12,91 @@
 #include "core/base/memory.h"
 
 enum { CHUNK_BYTES = 256 * 1024, CHUNK_HEADER_SIZE = 24 };
+/* Work after which a call to save ends, with a chunk or without one: some milliseconds. */
+enum { SAVE_WORK = 4 * KV_CALL_WORK_MAX };
 static const char chunk_magic[4] = {'S', 'K', 'V', '2'};
 
 /* ---- Saving ---- */
 
 static size_t entry_size(const struct kv_entry *e) { return 8 + (size_t)e->key_len + e->value_len; }
 
-/* Adds an entry of `t` to the chunk, which has `len` bytes. Returns how many it has then. */
-static size_t save_entry(struct state_machine *m, struct kv_table *t, const struct kv_entry *e, size_t len)
+static void begin_chunk(struct state_machine *m)
 {
-    m->chunk = memory_reserve(m->chunk, &m->chunk_capacity, len + entry_size(e), 1);
-    cursor_store_u32(m->chunk + len, e->key_len);
-    cursor_store_u32(m->chunk + len + 4, e->value_len);
+    m->chunk = memory_reserve(m->chunk, &m->chunk_capacity, CHUNK_HEADER_SIZE, 1);
+    m->chunk_len = CHUNK_HEADER_SIZE;
+    m->chunk_entries = 0;
+}
+
+/* Adds an entry of `t` to the chunk. */
+static void save_entry(struct state_machine *m, struct kv_table *t, const struct kv_entry *e)
+{
+    const size_t at = m->chunk_len;
+    m->chunk = memory_reserve(m->chunk, &m->chunk_capacity, at + entry_size(e), 1);
+    cursor_store_u32(m->chunk + at, e->key_len);
+    cursor_store_u32(m->chunk + at + 4, e->value_len);
     struct bytes key = kv_table_key(t, e);
     if (key.len > 0)
-        memcpy(m->chunk + len + 8, key.ptr, key.len);
-    kv_table_read(t, e, 0, e->value_len, m->chunk + len + 8 + key.len);
-    return len + entry_size(e);
+        memcpy(m->chunk + at + 8, key.ptr, key.len);
+    kv_table_read(t, e, 0, e->value_len, m->chunk + at + 8 + key.len);
+    m->chunk_len += entry_size(e);
+    m->chunk_entries++;
 }
 
-static void save_header(struct state_machine *m, uint32_t entries)
+/* The key of the hash is that of the begin: the log may have agreed on it since. */
+static void save_header(struct state_machine *m, struct siphash_key key)
 {
     memcpy(m->chunk, chunk_magic, sizeof chunk_magic);
-    cursor_store_u32(m->chunk + 4, entries);
-    cursor_store_u64(m->chunk + 8, m->data.live.key.low);
-    cursor_store_u64(m->chunk + 16, m->data.live.key.high);
+    cursor_store_u32(m->chunk + 4, m->chunk_entries);
+    cursor_store_u64(m->chunk + 8, key.low);
+    cursor_store_u64(m->chunk + 16, key.high);
 }
 
-void state_machine_snapshot_begin(struct state_machine *m) { kv_versions_begin(&m->data); }
+void state_machine_snapshot_begin(struct state_machine *m)
+{
+    kv_versions_begin(&m->data);
+    begin_chunk(m);
+}
+
+/* Why a call ends before an entry, the first one of its hash. */
+enum pause { GO_ON, CHUNK_IS_FULL, CALL_IS_LONG };
+
+/* Whether it ends before `e`. `saved` and `seen` are the hashes of the entries before it. What is not in the snapshot must
+ * not decide where a chunk ends. */
+static enum pause pause_before(const struct state_machine *m, const struct kv_entry *e, bool is_born, uint64_t saved,
+                               uint64_t seen)
+{
+    if (!is_born && m->chunk_len >= CHUNK_BYTES && e->hash != saved)
+        return CHUNK_IS_FULL;
+    return kv_versions_work(&m->data) >= SAVE_WORK && e->hash != seen ? CALL_IS_LONG : GO_ON;
+}
 
 struct snapshot_chunk state_machine_snapshot_save(struct state_machine *m)
 {
     struct kv_walk walk = kv_versions_walk(&m->data);
     struct kv_table *source = kv_versions_source(&m->data);
+    const struct siphash_key key = m->data.kept.key;
     const struct kv_entry *e;
-    size_t len = CHUNK_HEADER_SIZE;
-    uint32_t entries = 0;
-    uint64_t hash = 0; /* of the last entry */
-    m->chunk = memory_reserve(m->chunk, &m->chunk_capacity, CHUNK_HEADER_SIZE, 1);
-    while ((e = kv_versions_next(&m->data, &walk)) != NULL && (len < CHUNK_BYTES || e->hash == hash)) {
-        len = save_entry(m, source, e, len);
-        hash = e->hash;
-        entries++;
+    uint64_t saved = 0, seen = 0;
+    bool is_born;
+    enum pause pause = GO_ON;
+    kv_versions_work_reset(&m->data);
+    while ((e = kv_versions_next(&m->data, &walk, &is_born)) != NULL) {
+        pause = pause_before(m, e, is_born, saved, seen);
+        if (pause != GO_ON)
+            break;
+        seen = e->hash;
+        if (is_born)
+            continue;
+        save_entry(m, source, e);
+        saved = e->hash;
     }
-    save_header(m, entries);
     kv_versions_passed(&m->data, e != NULL ? e->hash : 0);
-    return (struct snapshot_chunk){.bytes = {.ptr = m->chunk, .len = len}, .last = e == NULL};
+    if (pause == CALL_IS_LONG)
+        return (struct snapshot_chunk){.last = false};
+    save_header(m, key);
+    struct snapshot_chunk chunk = {.bytes = {.ptr = m->chunk, .len = m->chunk_len}, .last = e == NULL};
+    begin_chunk(m);
+    return chunk;
 }
 
 /* ---- Loading ---- */

@@ -115,6 +115,18 @@ static void execute(struct state_machine *m, const struct command *c, bool read_
         command->handler(m, args, argc, r);
 }
 
+/* Bytes of blocks that a command may take: each argument as a key with its name in `born`, or as a value; and a copy of the
+ * value that it changes. */
+static uint64_t room_needed(const struct state_machine *m, const struct command *c)
+{
+    uint64_t bytes = kv_cost(KV_KEY_MAX, KV_VALUE_MAX);
+    if (bytes > m->data.state_bytes_max)
+        bytes = m->data.state_bytes_max;
+    for (size_t i = 0; i < c->args.len; i++)
+        bytes += 2 * kv_cost(c->args.ptr[i].len, 0);
+    return bytes;
+}
+
 static struct applied execute_all(struct state_machine *m, const struct command *list, size_t count, struct reply_room room,
                                   bool read_only)
 {
@@ -123,7 +135,9 @@ static struct applied execute_all(struct state_machine *m, const struct command 
     kv_versions_work_reset(&m->data);
     m->room = room;
     m->replies = memory_reserve(m->replies, &m->replies_capacity, count, sizeof *m->replies);
-    while (done < count && kv_versions_work(&m->data) < m->call_work && (read_only || kv_versions_has_room(&m->data))) {
+    while (done < count && kv_versions_work(&m->data) < m->call_work) {
+        if (!read_only && !kv_versions_has_room(&m->data, room_needed(m, &list[done])))
+            break;
         struct reply *r = &m->replies[done];
         m->data.live.work += arguments_work(&list[done]);
         execute(m, &list[done], read_only, r);

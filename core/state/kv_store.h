@@ -38,8 +38,9 @@ struct state_machine {
     struct reply_room room;   /* for the replies that this call still has to make */
     struct kv_entry **picked; /* keys that KEYS and SCAN have found */
     size_t picked_capacity;
-    uint8_t *chunk; /* the last chunk saved */
-    size_t chunk_capacity;
+    uint8_t *chunk; /* the last chunk saved, or as much of the next one as there is */
+    size_t chunk_len, chunk_capacity;
+    uint32_t chunk_entries;
     bool loading;         /* a snapshot is being loaded */
     uint64_t loaded_hash; /* of the last entry loaded */
 };

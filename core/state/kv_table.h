@@ -104,7 +104,8 @@ void kv_table_clear(struct kv_table *t);
 int kv_table_order(struct kv_table *t, const struct kv_entry *a, const struct kv_entry *b);
 
 /* Entries with hashes from `from` on, in order of hash and key: all whose hash is below `*next`, where the next visit
- * begins. `*next` is 0 when these were the last. Valid until the table is changed or visited again. */
+ * begins. `*next` is 0 when these were the last. Valid until the table is visited again. Entries stay where they are until
+ * they are removed. */
 struct kv_entry *const *kv_table_visit(struct kv_table *t, uint64_t from, size_t *count, uint64_t *next);
 
 #endif

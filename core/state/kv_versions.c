@@ -2,19 +2,14 @@
 
 #include "core/base/assert.h"
 
-/* What one command may take beyond what it gives back: 65,536 new keys (more are too costly, kv_store.h), each with a block
- * in `live` and one in `born`, the values of a command, and the copy of one value. A small store cannot take that much. */
-enum { COMMAND_BYTES = 40 << 20, ROUNDING_PIECES = 16 };
+/* What a snapshot may keep aside, and a command need, beyond what the state takes. A small store needs less. */
+enum { ASIDE_BYTES = 80 << 20, ROUNDING_PIECES = 16 };
 
-static uint64_t command_bytes(uint64_t state_bytes_max)
-{
-    return 2 * state_bytes_max < COMMAND_BYTES ? 2 * state_bytes_max : COMMAND_BYTES;
-}
-
-/* Pieces that all blocks take at most. Two commands: one is executed while versions as large as another's are kept. */
+/* Pieces that all blocks take at most. */
 static uint64_t slabs_max(uint64_t state_bytes_max)
 {
-    return (state_bytes_max + 2 * command_bytes(state_bytes_max)) / KV_PIECE + ROUNDING_PIECES;
+    uint64_t aside = 4 * state_bytes_max < ASIDE_BYTES ? 4 * state_bytes_max : ASIDE_BYTES;
+    return (state_bytes_max + aside) / KV_PIECE + ROUNDING_PIECES;
 }
 
 uint64_t kv_versions_pieces_max(uint64_t state_bytes_max)
@@ -44,6 +39,8 @@ static void end(struct kv_versions *v)
         kv_pool_reset(pool);
     }
     v->snapshot = KV_NO_SNAPSHOT;
+    if (v->live.count == 0)
+        kv_versions_clear(v);
 }
 
 void kv_versions_reset(struct kv_versions *v)
@@ -107,12 +104,19 @@ void kv_versions_overwrite(struct kv_versions *v, struct kv_entry *e, size_t off
     kv_table_overwrite(&v->live, e, offset, bytes);
 }
 
+/* A table without entries keeps no buckets: a visit of its keys would go through them. */
+static bool remove_live(struct kv_versions *v, struct bytes key)
+{
+    bool removed = kv_table_remove(&v->live, key);
+    if (removed && v->live.count == 0 && v->snapshot != KV_SNAPSHOT_OF_LIVE)
+        kv_versions_clear(v);
+    return removed;
+}
+
 bool kv_versions_remove(struct kv_versions *v, struct bytes key)
 {
-    if (!awaited(v, key) || has(&v->kept, key))
-        return kv_table_remove(&v->live, key);
-    if (v->born.count > 0 && kv_table_remove(&v->born, key))
-        return kv_table_remove(&v->live, key);
+    if (!awaited(v, key) || has(&v->kept, key) || (v->born.count > 0 && kv_table_remove(&v->born, key)))
+        return remove_live(v, key);
     if (!has(&v->live, key))
         return false;
     kv_table_move(&v->live, &v->kept, key);
@@ -148,13 +152,13 @@ uint64_t kv_versions_work(const struct kv_versions *v)
 
 void kv_versions_work_reset(struct kv_versions *v) { v->live.work = v->kept.work = v->born.work = v->frozen.work = 0; }
 
-bool kv_versions_has_room(const struct kv_versions *v)
+bool kv_versions_has_room(const struct kv_versions *v, uint64_t bytes)
 {
     if (v->snapshot == KV_NO_SNAPSHOT)
         return true;
     uint64_t most = slabs_max(v->state_bytes_max), have = (uint64_t)v->pools[0].slab_count + v->pools[1].slab_count;
     uint64_t left = kv_pool_left(v->live.pool) + (have < most ? most - have : 0) * KV_BLOCKS_A_PIECE;
-    return left * KV_BLOCK >= command_bytes(v->state_bytes_max);
+    return left * KV_BLOCK >= bytes;
 }
 
 /* ---- The snapshot ---- */
@@ -194,35 +198,35 @@ static struct kv_entry *head(struct kv_run *r)
     return r->list[r->at];
 }
 
-struct kv_entry *kv_versions_next(struct kv_versions *v, struct kv_walk *w)
+const struct kv_entry *kv_versions_next(struct kv_versions *v, struct kv_walk *w, bool *is_born)
 {
-    for (;;) {
-        struct kv_entry *before = head(&w->kept), *now = head(&w->source);
-        if (before == NULL && now == NULL)
-            return NULL;
-        int order = before == NULL ? 1 : now == NULL ? -1 : kv_table_order(w->source.table, before, now);
-        if (order >= 0)
-            w->source.at++;
-        if (order <= 0) {
-            w->kept.at++;
-            return before;
-        }
-        if (!has(&v->born, kv_table_key(w->source.table, now)))
-            return now;
+    struct kv_entry *before = head(&w->kept), *now = head(&w->source);
+    *is_born = false;
+    if (before == NULL && now == NULL)
+        return NULL;
+    int order = before == NULL ? 1 : now == NULL ? -1 : kv_table_order(w->source.table, before, now);
+    if (order >= 0)
+        w->source.at++;
+    if (order <= 0) {
+        w->kept.at++;
+        return before;
     }
+    *is_born = has(&v->born, kv_table_key(w->source.table, now));
+    return now;
 }
 
+/* Removes the entries with hashes from `from` on that are below `limit`; 0: all of them. */
 static void drop_below(struct kv_table *t, uint64_t from, uint64_t limit)
 {
-    while (t->count > 0) {
+    do {
         size_t count;
-        uint64_t next;
-        struct kv_entry *const *list = kv_table_visit(t, from, &count, &next);
-        if (count == 0 || (limit != 0 && list[0]->hash >= limit))
-            return;
-        from = list[0]->hash;
-        kv_table_remove(t, kv_table_key(t, list[0]));
-    }
+        struct kv_entry *const *list = kv_table_visit(t, from, &count, &from);
+        for (size_t i = 0; i < count; i++) {
+            if (limit != 0 && list[i]->hash >= limit)
+                return;
+            kv_table_remove(t, kv_table_key(t, list[i]));
+        }
+    } while (from != 0 && t->count > 0);
 }
 
 void kv_versions_passed(struct kv_versions *v, uint64_t cursor)

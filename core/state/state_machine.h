@@ -47,7 +47,8 @@ struct command_info_list state_machine_describe(struct state_machine *m);
 /* Fixes what the snapshot will have: the state as it is now. Commands may be executed while it is saved. Precondition: no
  * snapshot is in progress. */
 void state_machine_snapshot_begin(struct state_machine *m);
-/* The next chunk of the snapshot in progress. With the last one it is no longer in progress. Equal states give equal bytes,
+/* The next chunk of the snapshot in progress; of no bytes if there is more to do for it than a call should take: then the
+ * next call goes on. With the last one the snapshot is no longer in progress. Equal states give equal bytes,
  * whatever is executed meanwhile. The bytes are the machine's, valid until its next call. */
 struct snapshot_chunk state_machine_snapshot_save(struct state_machine *m);
 

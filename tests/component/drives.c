@@ -259,6 +259,8 @@ static void reload(struct state_machine *m)
     state_machine_snapshot_begin(m);
     do {
         chunk = state_machine_snapshot_save(m);
+        if (chunk.bytes.len == 0)
+            continue;
         mix_bytes(chunk.bytes);
         invariant(count < sizeof chunks / sizeof *chunks);
         struct bytes copy = {memory_new(chunk.bytes.len, 1), chunk.bytes.len};

@@ -119,6 +119,8 @@ struct blob {
 static bool save_one(struct state_machine *m, struct blob *all)
 {
     struct snapshot_chunk c = state_machine_snapshot_save(m);
+    if (c.bytes.len == 0)
+        return true;
     all->ptr = memory_reserve(all->ptr, &all->capacity, all->len + c.bytes.len, 1);
     memcpy(all->ptr + all->len, c.bytes.ptr, c.bytes.len);
     all->len += c.bytes.len;
@@ -247,7 +249,7 @@ static uint64_t pieces_made(const struct state_machine *m) { return m->data.piec
 static void test_bounded_memory(void **state)
 {
     (void)state;
-    enum { STATE = 64 << 20, ROUNDS = 6, KEYS_OF_A_ROUND = 3000, COMMANDS = 30000 };
+    enum { STATE = 128 << 20, ROUNDS = 4, KEYS_OF_A_ROUND = 6000, COMMANDS = 20000 };
     static uint8_t value[30000];
     struct state_machine *m = state_machine_new();
     uint64_t waits = 0, executed = 0;
@@ -261,7 +263,7 @@ static void test_bounded_memory(void **state)
             sprintf(key, "%u-%u", i % 7 == 0 ? round : 0, i % KEYS_OF_A_ROUND);
             struct bytes set[] = {text("SET"), text(key), {value, i % 3 == 0 ? 20 : sizeof value}};
             struct bytes append[] = {text("APPEND"), text(key), {value, 1}}, clear[] = {text("FLUSHALL")};
-            struct command c = {.args = {i % 2 == 0 ? set : append, 3}};
+            struct command c = {.args = {i % 5 != 0 ? set : append, 3}};
             if (round % 2 == 1 && i % 5000 == 4999)
                 c = (struct command){.args = {clear, 1}};
             bool waited = state_machine_apply(m, &c, 1, REPLY_ROOM_ANY).replies.len == 0;
@@ -296,14 +298,136 @@ static void test_no_copies(void **state)
     state_machine_free(m);
 }
 
+/* A command with very many keys, each of which is in two tables then, when there is hardly room for it. */
+static void test_room_for_one_command(void **state)
+{
+    (void)state;
+    enum { STATE = 128 << 20, KEYS_AT_ONCE = 20000, KEY_LEN = 1700, SMALL = 360000 };
+    struct state_machine *m = state_machine_new();
+    struct bytes *args = memory_new(1 + 2 * KEYS_AT_ONCE, sizeof *args);
+    uint8_t *keys = memory_new(KEYS_AT_ONCE, KEY_LEN);
+    char key[32];
+    struct bytes set[] = {text("SET"), text(key), text("v")};
+    state_machine_start(m, STATE, 0);
+    for (int pass = 0; pass < 2; pass++) {
+        for (uint32_t i = 0; i < 2 * SMALL; i++) {
+            set[1].len = (size_t)sprintf(key, "%u", i);
+            struct bytes del[] = {text("DEL"), set[1]};
+            bool deletes = pass == 1 && i >= SMALL;
+            struct command c = {.args = {deletes ? del : set, deletes ? 2 : 3}};
+            assert_int_equal(state_machine_apply(m, &c, 1, REPLY_ROOM_ANY).replies.len, 1);
+        }
+        if (pass == 0)
+            state_machine_snapshot_begin(m);
+    }
+    args[0] = text("MSET");
+    for (uint32_t i = 0; i < KEYS_AT_ONCE; i++) {
+        uint8_t *name = keys + (size_t)i * KEY_LEN;
+        memset(name, 'x', KEY_LEN);
+        memcpy(name, &i, sizeof i);
+        args[1 + 2 * i] = (struct bytes){name, KEY_LEN};
+        args[2 + 2 * i] = text("");
+    }
+    struct command mset = {.args = {args, 1 + 2 * KEYS_AT_ONCE}};
+    struct blob all = {0};
+    while (state_machine_apply(m, &mset, 1, REPLY_ROOM_ANY).replies.len == 0)
+        save_one(m, &all);
+    assert_true(all.chunks > 0);
+    assert_true(pieces_made(m) <= kv_versions_pieces_max(STATE));
+    free(all.ptr);
+    free(args);
+    free(keys);
+    state_machine_free(m);
+}
+
+/* However many keys were added since the begin, and however alike their hashes begin, a call does a bounded amount of work. */
+static void test_bounded_work(void **state)
+{
+    (void)state;
+    enum { NEW_KEYS = 200000, ALIKE = 1000, ALIKE_BITS = 10, WORK_MAX = 12 * KV_CALL_WORK_MAX };
+    struct state_machine *m = state_machine_new();
+    struct blob all = {0};
+    char key[32];
+    struct bytes set[] = {text("SET"), text(key), text("v")};
+    struct command c = {.args = {set, 3}};
+    uint32_t alike = 0;
+    for (uint32_t pass = 0; pass < 2; pass++) {
+        for (uint32_t i = 0; alike < ALIKE * (pass + 1); i++) {
+            set[1].len = (size_t)sprintf(key, "%u", i);
+            if (kv_table_hash(&m->data.live, set[1]) >> (64 - ALIKE_BITS) != 0)
+                continue;
+            run(m, &c);
+            alike++;
+        }
+        if (pass == 0)
+            state_machine_snapshot_begin(m);
+    }
+    for (uint32_t i = 0; i < NEW_KEYS; i++) {
+        set[1].len = (size_t)sprintf(key, "new-%u", i);
+        run(m, &c);
+    }
+    uint32_t calls = 1;
+    for (; save_one(m, &all); calls++)
+        assert_in_range(kv_versions_work(&m->data), 0, WORK_MAX);
+    assert_true(calls > 3);
+    assert_int_equal(all.chunks, 1);
+    free(all.ptr);
+    state_machine_free(m);
+}
+
+/* A store from which all was deleted is as quick as a new one, also when a snapshot was in progress. */
+static void test_emptied(void **state)
+{
+    (void)state;
+    enum { MANY = 100000 };
+    for (int with_snapshot = 0; with_snapshot < 2; with_snapshot++) {
+        struct state_machine *m = state_machine_new();
+        struct blob all = {0};
+        char key[32];
+        struct bytes set[] = {text("SET"), text(key), text("v")}, scan[] = {text("SCAN"), text("0")};
+        for (uint32_t i = 0; i < 2 * MANY; i++) {
+            set[1].len = (size_t)sprintf(key, "%u", i % MANY);
+            if (i == MANY && with_snapshot)
+                state_machine_snapshot_begin(m);
+            struct bytes del[] = {text("DEL"), set[1]};
+            run(m, &(struct command){.args = {i < MANY ? set : del, i < MANY ? 3 : 2}});
+        }
+        while (with_snapshot && save_one(m, &all)) {}
+        assert_true(state_machine_apply(m, &(struct command){.args = {scan, 2}}, 1, REPLY_ROOM_ANY).work < 1000);
+        assert_int_equal(m->data.pools[0].slab_count + m->data.pools[1].slab_count, 0);
+        free(all.ptr);
+        state_machine_free(m);
+    }
+}
+
+/* The log agrees on the key of the hash after the begin. */
+static void test_seeded_meanwhile(void **state)
+{
+    (void)state;
+    struct state_machine *m = state_machine_new(), *other = state_machine_new();
+    char key[] = "k";
+    struct bytes set[] = {text("SET"), text(key), text("v")};
+    struct blob expected = save(other), got = {0};
+    state_machine_snapshot_begin(m);
+    state_machine_seed(m, 1, 2);
+    run(m, &(struct command){.args = {set, 3}});
+    assert_false(save_one(m, &got));
+    assert_same(expected, got);
+    state_machine_free(m);
+    state_machine_free(other);
+}
+
 int main(void)
 {
     uint64_t seed = 1;
     for (size_t i = 0; i < sizeof noise; i++)
         noise[i] = (uint8_t)random_next(&seed);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_what_was_there), cmocka_unit_test(test_cleared_meanwhile), cmocka_unit_test(test_load_ends_it),
-        cmocka_unit_test(test_bounded_memory), cmocka_unit_test(test_no_copies),
+        cmocka_unit_test(test_what_was_there),   cmocka_unit_test(test_cleared_meanwhile),
+        cmocka_unit_test(test_load_ends_it),     cmocka_unit_test(test_bounded_memory),
+        cmocka_unit_test(test_no_copies),        cmocka_unit_test(test_room_for_one_command),
+        cmocka_unit_test(test_bounded_work),     cmocka_unit_test(test_emptied),
+        cmocka_unit_test(test_seeded_meanwhile),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
