@@ -1,6 +1,7 @@
 /* The client port: opening, what the node asks and tells, closing.
  *
- * Each file of the port calls those above it in the list of client_internal.h, and what is in `upcalls` below. */
+ * Each file of the port calls those before it in the list of client_internal.h; what it needs of later ones is in
+ * `upcalls`. */
 #include "io/client_server.h"
 
 #include "core/base/memory.h"

@@ -1,6 +1,7 @@
-/* A table of things that come and go: connections, batches on their way. Each has a slot, and is known by a token that names
- * the slot and how many things the table had until then. A free slot is used again, a token is not: one that comes late, or
- * that was made up, finds nothing. The table grows to the most things that it had at once, and never shrinks. */
+/* A table of things that come and go: connections, batches on their way. Each has a slot, and is known by a token: the slot,
+ * and the number of the thing among all that the table has had (modulo 2^32). A free slot is used again, its token is not:
+ * one that comes late, or that was made up, finds nothing. The table grows to the most things that it had at once, and never
+ * shrinks. */
 #ifndef SYNOD_IO_SLOTS_H
 #define SYNOD_IO_SLOTS_H
 

@@ -56,7 +56,7 @@ void kv_versions_work_reset(struct kv_versions *v);
 /* Pieces that the store takes at most: for the live table, for what a snapshot needs beside it, and for buckets. */
 uint64_t kv_versions_pieces_max(uint64_t state_bytes_max);
 /* Whether there is room for a command that may take this many bytes of blocks beside what it gives back. Always, while there
- * is no snapshot. After FLUSHALL during a snapshot, free blocks of the snapshot's pool do not count until it has ended. */
+ * is no snapshot. After FLUSHALL during a snapshot, free blocks of its pool do not count until it has ended. */
 bool kv_versions_has_room(const struct kv_versions *v, uint64_t bytes);
 
 /* Fixes what the snapshot will have. Precondition: there is none in progress. */
@@ -74,8 +74,8 @@ struct kv_walk {
     struct kv_run source, kept;
 };
 struct kv_walk kv_versions_walk(struct kv_versions *v);
-/* The next entry, or NULL after the last one; with `*is_born` it does not belong to the snapshot. Its bytes are read with the
- * table that is returned by kv_versions_source. */
+/* The next entry, or NULL after the last one; with `*is_born` it does not belong to the snapshot. Its bytes are read with
+ * the table that is returned by kv_versions_source. */
 const struct kv_entry *kv_versions_next(struct kv_versions *v, struct kv_walk *w, bool *is_born);
 /* The table that the snapshot is of. */
 struct kv_table *kv_versions_source(struct kv_versions *v);

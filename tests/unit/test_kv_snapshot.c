@@ -340,7 +340,7 @@ static void test_room_for_one_command(void **state)
     state_machine_free(m);
 }
 
-/* However many keys were added since the begin, and however alike their hashes begin, a call does a bounded amount of work. */
+/* However many keys were added since the begin, and however alike their hashes begin, a call does bounded work. */
 static void test_bounded_work(void **state)
 {
     (void)state;
