@@ -11,7 +11,7 @@
 #include "sim/shrink.h"
 #include "sim/studies.h"
 
-enum { SHRINK_RUNS = 400, HUNT_SEEDS_MAX = 2000 };
+enum { SHRINK_RUNS = 400, HUNT_SEEDS_MAX = 2500 };
 
 struct sim {
     uint64_t seed, seeds, jobs, events, strikes;
