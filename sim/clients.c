@@ -162,6 +162,8 @@ static bool hand_over(struct clients *c, struct client *client, struct command_s
         clients_refuse_one(c, client, command, (struct refusal){p->up ? MOVED : GONE, node, p->leader});
         return false;
     }
+    if (p->queue_to - p->queue_from == PORT_COMMANDS_MAX && c->now < p->paused_until)
+        return true; /* it is not read, and its client waits in vain */
     if (p->queue_to - p->queue_from == PORT_COMMANDS_MAX) {
         clients_refuse_one(c, client, command, (struct refusal){BUSY, node, 0});
         return false;
@@ -437,6 +439,7 @@ static void port_ends(struct clients *c, uint32_t node)
     struct port *p = &c->ports[node];
     p->leader = 0;
     p->forwards = false;
+    p->paused_until = 0;
     refuse_waiting(c, node, (struct refusal){GONE, node, 0});
     for (size_t i = 0; i < p->in_flight_count; i++) {
         for (size_t k = 0; k < p->in_flight[i]->count; k++)
@@ -452,6 +455,8 @@ void clients_node_up(struct clients *c, uint32_t node, uint64_t now)
     port_ends(c, node);
     c->ports[node].up = true;
 }
+
+void clients_node_pauses(struct clients *c, uint32_t node, uint64_t until) { c->ports[node].paused_until = until; }
 
 void clients_node_down(struct clients *c, uint32_t node, uint64_t now)
 {

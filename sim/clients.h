@@ -67,6 +67,8 @@ void clients_limit_batches(struct clients *c, uint32_t node, uint32_t commands_m
  * refused. */
 void clients_node_up(struct clients *c, uint32_t node, uint64_t now);
 void clients_node_down(struct clients *c, uint32_t node, uint64_t now);
+/* The node's process stands still until then. Commands for which its port has no room have no answer, not even BUSY. */
+void clients_node_pauses(struct clients *c, uint32_t node, uint64_t until);
 
 /* --- all worlds --- */
 

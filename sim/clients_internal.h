@@ -37,6 +37,7 @@ struct batch {
 
 struct port {
     bool up, forwards;
+    uint64_t paused_until; /* the process stands still, and says nothing */
     uint32_t leader;
     uint32_t batch_commands_max;
     struct origin *queue; /* [queue_from, queue_to) waits for the node to ask */

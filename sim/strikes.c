@@ -200,6 +200,7 @@ static bool pause(struct world *w, struct machine *m, uint64_t from, uint64_t to
 {
     m->paused_at = w->now;
     m->paused_until = w->now + dice_range(&w->dice, from, to);
+    clients_node_pauses(w->clients, m->id, m->paused_until);
     return true;
 }
 

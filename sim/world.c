@@ -160,6 +160,7 @@ static void calm(struct world *w)
         memset(m->faults.rate, 0, sizeof m->faults.rate);
         disk_sim_calm(m->disk, true);
         m->paused_until = 0;
+        clients_node_pauses(w->clients, m->id, 0);
         m->offset = machine_clock(m, w->now) - w->now; /* it runs correctly from here on */
         m->drift = 0;
         m->fuse = -1;

@@ -259,6 +259,20 @@ static void a_port_with_too_much_is_busy(void **state)
     fake_free(f);
 }
 
+/* Its port is not read, so its clients wait. */
+static void a_port_of_a_paused_node_says_nothing(void **state)
+{
+    (void)state;
+    struct clients_options options = options_of(50, 40);
+    struct fake *f = fake_new(&options);
+    f->now = SECOND;
+    clients_node_pauses(f->clients, 1, f->now + 20000);
+    for (int i = 0; i < 20; i++, f->now += 1000)
+        clients_run(f->clients, f->now);
+    assert_int_equal(clients_statistics(f->clients).busy, 0);
+    fake_free(f);
+}
+
 /* ---- Answers that do not fit ---- */
 
 static void answers_must_fit(void **state)
@@ -628,6 +642,7 @@ int main(void)
         cmocka_unit_test(reads_that_fail_are_repeated_after_resuming),
         cmocka_unit_test(a_port_says_who_leads),
         cmocka_unit_test(a_port_with_too_much_is_busy),
+        cmocka_unit_test(a_port_of_a_paused_node_says_nothing),
         cmocka_unit_test(answers_must_fit),
         cmocka_unit_test(the_state_machine_may_refuse),
         cmocka_unit_test(long_values_are_checked_whole),
