@@ -30,8 +30,7 @@ static void show_segments(struct look *l, size_t last)
     for (; l->shown <= last; l->shown++) {
         const struct journal_file *file = &l->store->files[l->shown];
         char *path = journal_segment_path(l->store->folder, file->first_lsn);
-        if (l->view->segment != NULL)
-            l->view->segment(l->view->context, strrchr(path, '/') + 1, file->bytes);
+        l->view->segment(l->view->context, strrchr(path, '/') + 1, file->bytes);
         free(path);
     }
 }
@@ -45,14 +44,12 @@ static bool show(struct look *l, struct problem *problem)
     journal_walk_begin(&w, source, &s->owner, s->files, s->file_count);
     while ((step = journal_walk_next(&w)) == JOURNAL_STEP_GROUP) {
         show_segments(l, w.last_segment);
-        if (l->view->group != NULL)
-            l->view->group(l->view->context, w.last_offset, &w.group);
+        l->view->group(l->view->context, w.last_offset, &w.group);
     }
     bool sound = step == JOURNAL_STEP_END || journal_walk_problem(s, &w, problem);
     if (sound) {
         show_segments(l, w.segment);
-        if (l->view->end != NULL)
-            l->view->end(l->view->context, w.next_lsn, w.offset, w.torn_to - w.offset);
+        l->view->end(l->view->context, w.next_lsn, w.offset, w.torn_to - w.offset);
     }
     journal_walk_close(&w);
     return sound;

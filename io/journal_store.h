@@ -64,7 +64,7 @@ bool journal_store_open(struct journal_store **out, const struct journal_store_o
  * may come back whatever becomes of the machine. Nothing to do for the others. False: it may not; the problem says why. */
 bool journal_store_settle(struct journal_store *s, struct problem *problem);
 
-/* What journal_store_look shows. Functions may be NULL. */
+/* Who is shown a journal by journal_store_look. */
 struct journal_view {
     /* The segment `name` begins, which has `bytes` bytes. */
     void (*segment)(void *context, const char *name, uint64_t bytes);

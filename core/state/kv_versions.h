@@ -16,7 +16,7 @@
  *          +-----------------------------+----------------------------------+
  *
  * A change costs no more than without a snapshot, except APPEND and SETRANGE, which copy the old value: for SET and DEL the
- * old version changes tables, but stays where it is. All this memory is bounded: when what one command may need is no longer
+ * old version changes tables, but stays where it is. All this memory is bounded: when what the next command may need is not
  * left (kv_versions_has_room), the store executes nothing until the snapshot has gone on. */
 #ifndef SYNOD_CORE_STATE_KV_VERSIONS_H
 #define SYNOD_CORE_STATE_KV_VERSIONS_H
