@@ -27,11 +27,12 @@ struct limits {
     uint32_t results_bytes; /* of recent results that are remembered */
     uint32_t read_bytes;    /* read back from the journal for a peer in one step, even if messages are smaller */
     uint32_t requests;      /* from peers that lack slots, waiting; more are dropped, and the peer asks again */
+    uint32_t part_bytes;    /* of a snapshot, in one message */
 
     /* runner */
     uint32_t withheld;       /* messages that wait for the disk; more are dropped, as a network might */
     uint32_t withheld_bytes; /* of their values */
-    uint32_t unsynced;       /* bytes of records that wait for the disk, about; beyond, the node hears only who leads */
+    uint32_t unsynced;       /* bytes of records that wait for the disk, about; beyond, only what adds none is heard */
 
     /* governed */
     uint32_t replies_bytes; /* of a batch; a command whose reply would not fit is not executed */
@@ -52,6 +53,7 @@ static inline struct limits limits_effective(const struct limits *l)
         .results_bytes = l->results_bytes != 0 ? l->results_bytes : UINT32_C(16) << 20,
         .read_bytes = l->read_bytes != 0 ? l->read_bytes : UINT32_C(64) << 10,
         .requests = l->requests != 0 ? l->requests : 64,
+        .part_bytes = l->part_bytes != 0 ? l->part_bytes : UINT32_C(512) << 10,
         .withheld = l->withheld != 0 ? l->withheld : UINT32_C(1) << 16,
         .withheld_bytes = l->withheld_bytes != 0 ? l->withheld_bytes : UINT32_C(64) << 20,
         .unsynced = l->unsynced != 0 ? l->unsynced : UINT32_C(64) << 20,

@@ -26,7 +26,7 @@ void message_free(struct message *m)
 
 /* ---- Who may say what ---- */
 
-enum role { PROPOSER = 1, ACCEPTOR = 2, LEARNER = 4 };
+enum role { PROPOSER = DUTY_PROPOSES, ACCEPTOR = DUTY_ACCEPTS, LEARNER = DUTY_LEARNS };
 
 /* Which node the ballot of a message must belong to. */
 enum ballot_owner {
@@ -61,6 +61,11 @@ static const struct rule rules[MESSAGE_KINDS] = {
     [MESSAGE_EXECUTED] = {LEARNER, BALLOT_ANY_OR_NONE, MESSAGE_ANOTHER | MESSAGE_FORGOTTEN, true, false},
     [MESSAGE_PROGRESS] = {LEARNER, BALLOT_ANY_OR_NONE, 0, false, false},
     [MESSAGE_FORWARD] = {PROPOSER, BALLOT_ANY_OR_NONE, 0, true, true},
+    [MESSAGE_HANDOVER] = {PROPOSER, BALLOT_ANY, MESSAGE_YES | MESSAGE_RESIGNED, false, false},
+    [MESSAGE_SNAPSHOT] = {LEARNER, BALLOT_ANY_OR_NONE, MESSAGE_FORGOTTEN, false, false},
+    [MESSAGE_SNAPSHOT_FETCH] = {LEARNER, BALLOT_ANY_OR_NONE, 0, false, false},
+    [MESSAGE_SNAPSHOT_PART] = {LEARNER, BALLOT_ANY_OR_NONE, 0, true, false},
+    [MESSAGE_CONFIGURATION] = {PROPOSER | ACCEPTOR | LEARNER, BALLOT_ANY_OR_NONE, 0, true, false},
 };
 
 static uint8_t roles_of(const struct node_config *config, uint32_t node)
@@ -70,13 +75,14 @@ static uint8_t roles_of(const struct node_config *config, uint32_t node)
                      (node_set_has(config->learners, node) ? LEARNER : 0));
 }
 
-static bool ballot_fits(const struct node_config *config, uint32_t sender, const struct message *m, uint8_t owner)
+/* What is heard of others may be a ballot of a node that is no member any more. */
+static bool ballot_fits(uint32_t sender, const struct message *m, uint8_t owner)
 {
     if (owner == BALLOT_OF_LEADING_SENDER)
         owner = m->flags & MESSAGE_LEADING ? BALLOT_OF_SENDER : BALLOT_ANY_OR_NONE;
     if (m->ballot.round == 0)
         return owner == BALLOT_ANY_OR_NONE;
-    if (m->ballot.round >= SLOT_MAX || !node_set_has(config->proposers, m->ballot.node))
+    if (m->ballot.round >= SLOT_MAX || m->ballot.node == 0 || m->ballot.node > NODE_ID_MAX)
         return false;
     return owner != BALLOT_OF_SENDER || m->ballot.node == sender;
 }
@@ -106,5 +112,5 @@ bool message_fits(const struct node_config *config, uint32_t sender, const struc
     if ((m->entries.len > 0 && !rule->entries) || (rule->own_batch && m->batch.origin != sender))
         return false;
     bool slots_fit = m->from < SLOT_MAX && m->to < SLOT_MAX && m->floor < SLOT_MAX && m->chosen < SLOT_MAX;
-    return slots_fit && ballot_fits(config, sender, m, rule->ballot) && entries_fit(m);
+    return slots_fit && ballot_fits(sender, m, rule->ballot) && entries_fit(m);
 }

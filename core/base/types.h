@@ -22,6 +22,9 @@
  * whatever round a message names. */
 #define ROUND_JUMP_MAX (UINT64_C(1) << 32)
 
+/* What a node does in the protocol; a member may have several roles. */
+enum duty { DUTY_PROPOSES = 1, DUTY_ACCEPTS = 2, DUTY_LEARNS = 4, DUTY_ALL = 7 };
+
 typedef uint64_t node_set; /* bit n stands for node n */
 
 static inline node_set node_set_of(uint32_t node) { return UINT64_C(1) << node; }
@@ -62,6 +65,31 @@ struct payload {
 static inline size_t words_for(size_t bytes) { return bytes / 8 + (bytes % 8 != 0); }
 static inline uint8_t *payload_bytes(const struct payload *p) { return (uint8_t *)p->words.ptr; }
 
+/* Who makes quorums from a slot on. It is chosen in a slot, as every value is (P11); the first one comes from the
+ * configuration file. core/formats/configuration.h has the whole of it, as text; this is what the parts count with. */
+struct configuration {
+    uint64_t slot;     /* where it was chosen; 0: the first one, which was not chosen */
+    uint64_t governs;  /* from this slot on; 0: the first one */
+    uint64_t replaces; /* the slot of the one before */
+    node_set proposers;
+    node_set acceptors;
+    node_set learners;
+    node_set joining; /* learners that do not count in a majority yet, because they have to catch up first */
+    node_set fresh;   /* members whose instance is new with this configuration: what is remembered of them is void */
+    uint32_t phase1_quorum;
+    uint32_t phase2_quorum;
+    uint32_t alpha;
+    uint64_t state_bytes_max; /* what the state machine may hold as it executes the slots that are governed; 0: not said */
+    bool acceptors_send_learns;
+};
+
+/* A configuration with its text, the value of its entry. */
+struct configured {
+    struct configuration configuration;
+    bool settled; /* it governs, and a majority of the learners holds all slots before: the one before is not needed */
+    struct payload text; /* none: only that it is settled */
+};
+
 enum entry_kind { ENTRY_NOOP, ENTRY_COMMANDS, ENTRY_CONFIGURATION, ENTRY_UPGRADE, ENTRY_KINDS };
 
 struct entry {
@@ -87,9 +115,10 @@ static inline bool batch_id_equal(struct batch_id a, struct batch_id b)
 }
 
 /* kind            from -> to   fields used (the others are zero)
- * PREPARE         P -> A       ballot; from: first slot wanted in the next promise chunk
+ * PREPARE         P -> A       ballot; from: first slot wanted in the next promise chunk; to: slot of the configuration
+ *                              under which it is sent
  * PROMISE         A -> P       ballot; [from, to) covered by this chunk; floor; entries: votes; flag LAST
- * ACCEPT          P -> A, L    ballot; entries; as CHOSEN: from, chosen, floor
+ * ACCEPT          P -> A, L    ballot; entries; as CHOSEN: from, chosen, floor; to: as PREPARE
  * ACCEPTED        A -> P, (L)  ballot; [from, to) voted for
  * NACK            A -> P       ballot: the promise that forbids it; from: 0, or the slot refused
  * HEARTBEAT       P -> all     ballot: highest heard of; flag LEADING: ballot is mine, and as CHOSEN; flag RESIGNED: not to
@@ -108,8 +137,21 @@ static inline bool batch_id_equal(struct batch_id a, struct batch_id b)
  * EXECUTED        L -> P       batch; from: its slot; entries[0].value: packed replies; flag ANOTHER: the slot holds
  *                              another batch (no replies); flag FORGOTTEN: executed too long ago to say
  * PROGRESS        L -> all     to: first slot not executed; floor: first slot not durably held; from: a slot up to which all
- *                              is executed (0: none); batch.number: state hash there
- * FORWARD         P -> P       batch; entries[0].value: the batch */
+ *                              is executed (0: none); batch.number: state hash there; chosen: slot of the newest
+ *                              configuration that it has executed; batch.incarnation: KiB of state that it has memory for
+ * FORWARD         P -> P       batch; entries[0].value: the batch
+ * HANDOVER        P -> P       ballot: the leader's; to: the node that is to lead (the leader itself: it goes on); from: 0,
+ *                              or all slots below are chosen and none from it on was proposed: take over now; flag YES: the
+ *                              answer of one that forwards nothing more; flag RESIGNED: and that cannot lead now
+ * SNAPSHOT        L -> L       the sender's newest snapshot. from: its slot; to: bytes of the file; batch.number: checksum;
+ *                              flag FORGOTTEN: an answer to a LEARN_REQUEST for slots that its journal no longer has
+ * SNAPSHOT_FETCH  L -> L       from: slot of the snapshot wanted; to: offset of the next byte; batch.number: checksum
+ * SNAPSHOT_PART   L -> L       as SNAPSHOT_FETCH; entries[0].value: bytes from that offset on; no entry: the sender does not
+ *                              have that snapshot
+ * CONFIGURATION   any -> L     from: slot of the newest configuration that the sender knows; it wants a newer one;
+ *                              batch.number: number of the question
+ *                 L -> any     from: slot of the newest configuration that the sender has executed; entries[0]: its entry;
+ *                              to: from where on it governs; batch.number: number of the question */
 enum message_kind {
     MESSAGE_PREPARE,
     MESSAGE_PROMISE,
@@ -127,6 +169,11 @@ enum message_kind {
     MESSAGE_EXECUTED,
     MESSAGE_PROGRESS,
     MESSAGE_FORWARD,
+    MESSAGE_HANDOVER,
+    MESSAGE_SNAPSHOT,
+    MESSAGE_SNAPSHOT_FETCH,
+    MESSAGE_SNAPSHOT_PART,
+    MESSAGE_CONFIGURATION,
     MESSAGE_KINDS
 };
 
@@ -165,6 +212,72 @@ struct record_list {
     size_t len;
 };
 
+/* Pieces of a snapshot (core/formats/snapshot.h). */
+enum snapshot_piece_kind {
+    SNAPSHOT_END = 0,     /* the last one, which storage makes by itself */
+    SNAPSHOT_LEARNER = 1, /* what the learner agent remembers: the last batch executed of each origin */
+    SNAPSHOT_STATE = 2,   /* a chunk of the state machine, but the last */
+    SNAPSHOT_STATE_LAST = 3,
+};
+
+/* What a node asks of its storage about snapshots, and what it is told. The slot of a snapshot is the first one that is not
+ * in it. One snapshot at a time is being written or received; one at a time is being loaded.
+ *
+ * asks            id           value
+ * BEGIN           slot                          begins to write; what was being written or received is given up
+ * PIECE           piece kind   body             the next piece: LEARNER, then STATE ..., STATE_LAST
+ * COMMIT          slot                          makes it durable: STORED, or FAILED
+ * ABANDON         slot                          gives up what is being written or received; it is not told FAILED. What
+ *                                               has been received stays
+ * DISCARD         slot                          removes what has been received and stayed
+ * RECEIVE         slot         size, checksum   begins or resumes to receive the bytes of a snapshot: WANTED (or STORED, if
+ *                                               it is there already; or FAILED)
+ * BYTES           offset       bytes            of the file being received. Those at another offset than WANTED are left
+ *                                               out. With the last ones it is checked and made durable: STORED or FAILED
+ * READ            slot         offset, length   bytes for a peer: BYTES_READ or GONE. One at a time
+ * LOAD            slot                          LOADED_PIECE ..., LOADED; or FAILED, before the first piece
+ *
+ * tells
+ * STORED          slot         size, checksum   it is durable. At start: one for each that is there, the oldest first
+ * RECEIVED        slot                          at start: an earlier life has received some of it
+ * WRITTEN         bytes                         so many bytes of bodies of what is being written are with the file, in all;
+ *                                               or of the file that is being received
+ * FAILED          slot                          what was being written, received or loaded is given up; the log says why
+ * WANTED          offset                        of the file being received, bytes from here on are wanted
+ * BYTES_READ      offset       bytes            none: the file ends there
+ * GONE            slot                          it is not there, or not readable
+ * LOADED_PIECE    piece kind   body
+ * LOADED          slot                          that was all. At start without being asked; slot 0: there is none to load
+ *
+ * Sizes, checksums, offsets and lengths are words of 64 bits. */
+enum snapshot_item_kind {
+    SNAPSHOT_BEGIN,
+    SNAPSHOT_PIECE,
+    SNAPSHOT_COMMIT,
+    SNAPSHOT_ABANDON,
+    SNAPSHOT_DISCARD,
+    SNAPSHOT_RECEIVE,
+    SNAPSHOT_BYTES,
+    SNAPSHOT_READ,
+    SNAPSHOT_LOAD,
+    SNAPSHOT_STORED,
+    SNAPSHOT_RECEIVED,
+    SNAPSHOT_WRITTEN,
+    SNAPSHOT_FAILED,
+    SNAPSHOT_WANTED,
+    SNAPSHOT_BYTES_READ,
+    SNAPSHOT_GONE,
+    SNAPSHOT_LOADED_PIECE,
+    SNAPSHOT_LOADED,
+    SNAPSHOT_ITEM_KINDS
+};
+
+struct snapshot_item {
+    uint8_t kind; /* enum snapshot_item_kind */
+    uint64_t id;
+    struct payload value;
+};
+
 struct delivery {
     uint32_t sender;
     struct message message;
@@ -179,7 +292,18 @@ struct appended {
     struct ballot ballot;
 };
 
-enum event_tag { EVENT_MESSAGE, EVENT_COMMANDS, EVENT_DURABLE, EVENT_RECORDS, EVENT_RECOVERED, EVENT_APPENDED, EVENT_STOP };
+enum event_tag {
+    EVENT_MESSAGE,
+    EVENT_COMMANDS,
+    EVENT_DURABLE,
+    EVENT_RECORDS,
+    EVENT_RECOVERED,
+    EVENT_APPENDED,
+    EVENT_STOP,
+    EVENT_REQUEST,
+    EVENT_SNAPSHOT,
+    EVENT_CONFIGURATION
+};
 
 struct event {
     uint8_t tag; /* enum event_tag */
@@ -189,6 +313,9 @@ struct event {
         uint64_t durable;
         struct record_list records;
         struct appended appended;
+        struct client_batch request; /* an operator's (core/formats/operator_request.h) */
+        struct snapshot_item snapshot;
+        struct configured configuration; /* slot 0: the first one, complete: it may be proposed */
     } val;
 };
 struct event_list {
@@ -220,7 +347,25 @@ struct leadership {
     struct ballot ballot;
 };
 
-enum effect_tag { EFFECT_SEND, EFFECT_APPEND, EFFECT_READ, EFFECT_REPLY, EFFECT_LEADER, EFFECT_DIVERGED, EFFECT_DAMAGED };
+/* No record below `lsn` is needed any more, but the sticky ones, once the record `after` is durable. */
+struct truncation {
+    uint64_t lsn;
+    uint64_t after; /* 0: none */
+};
+
+enum effect_tag {
+    EFFECT_SEND,
+    EFFECT_APPEND,
+    EFFECT_READ,
+    EFFECT_REPLY,
+    EFFECT_LEADER,
+    EFFECT_DIVERGED,
+    EFFECT_DAMAGED,
+    EFFECT_SNAPSHOT,
+    EFFECT_TRUNCATE,
+    EFFECT_UNLOADABLE,
+    EFFECT_CONFIGURATION
+};
 
 struct effect {
     uint8_t tag; /* enum effect_tag */
@@ -232,6 +377,10 @@ struct effect {
         struct leadership leader;
         uint64_t damaged;  /* slot whose value the journal should have and does not */
         uint64_t diverged; /* slot before whose execution this node's state differs from that of a majority */
+        struct snapshot_item snapshot;
+        struct truncation truncate;
+        uint64_t unloadable; /* slot of a snapshot that is sound, but that this node cannot load */
+        struct configured configuration;
     } val;
 };
 struct effect_list {
@@ -259,6 +408,8 @@ struct seed {
 struct node_config {
     uint32_t node;
     uint32_t incarnation;
+    uint64_t admitted;
+    uint8_t joined; /* bits of enum duty */
     node_set proposers;
     node_set acceptors;
     node_set learners;
@@ -284,6 +435,12 @@ struct node_config {
     uint64_t exec_interval;
     uint64_t request_timeout;
     uint64_t state_bytes_max;
+    uint64_t state_bytes_room;
+    uint64_t snapshot_bytes;
+    uint64_t snapshot_slots;
+    uint32_t snapshots_max;
+    uint64_t journal_keep_slots;
+    uint64_t transfer_rate;
     struct seed seed;
     struct limits limits; /* zeros: standard values */
 };

@@ -1,6 +1,6 @@
 /* node-config and node-status as bytes.
  *
- *     0  magic 4: "SC07" a configuration, "SS01" a status; the digits are the version
+ *     0  magic 4: "SC09" a configuration, "SS01" a status; the digits are the version
  *     4  zero  4
  *     8  the fields in the order of the tables below, 8 bytes each, whatever their width in C
  *        zeros up to CONFIG_FRAME_WORDS, STATUS_FRAME_WORDS
@@ -12,7 +12,7 @@
 
 #include "core/base/cursor.h"
 
-enum { CONFIG_MAGIC = 0x37304353, STATUS_MAGIC = 0x31305353 };
+enum { CONFIG_MAGIC = 0x39304353, STATUS_MAGIC = 0x31305353 };
 
 struct field {
     size_t offset;
@@ -32,6 +32,8 @@ struct field {
 static const struct field config_fields[] = {
     CONFIG(node, 1, NODE_ID_MAX),
     CONFIG_U32(incarnation),
+    CONFIG_U64(admitted),
+    CONFIG(joined, 0, DUTY_ALL),
     CONFIG_SET(proposers),
     CONFIG_SET(acceptors),
     CONFIG_SET(learners),
@@ -57,6 +59,12 @@ static const struct field config_fields[] = {
     CONFIG_U64(exec_interval),
     CONFIG_U64(request_timeout),
     CONFIG_U64(state_bytes_max),
+    CONFIG_U64(state_bytes_room),
+    CONFIG_U64(snapshot_bytes),
+    CONFIG_U64(snapshot_slots),
+    CONFIG_U32(snapshots_max),
+    CONFIG_U64(journal_keep_slots),
+    CONFIG_U64(transfer_rate),
     CONFIG_U64(seed.low),
     CONFIG_U64(seed.high),
     CONFIG_U32(limits.chunk_bytes),
@@ -70,6 +78,7 @@ static const struct field config_fields[] = {
     CONFIG_U32(limits.results_bytes),
     CONFIG_U32(limits.read_bytes),
     CONFIG_U32(limits.requests),
+    CONFIG_U32(limits.part_bytes),
     CONFIG_U32(limits.withheld),
     CONFIG_U32(limits.withheld_bytes),
     CONFIG_U32(limits.unsynced),

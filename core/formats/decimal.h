@@ -2,6 +2,9 @@
 #ifndef SYNOD_CORE_FORMATS_DECIMAL_H
 #define SYNOD_CORE_FORMATS_DECIMAL_H
 
+#include <string.h>
+
+#include "core/base/assert.h"
 #include "core/base/types.h"
 
 enum { DECIMAL_MAX = 20 }; /* characters of the longest number */
@@ -18,6 +21,18 @@ static inline size_t decimal_write_unsigned(uint64_t value, uint8_t *out)
     for (size_t i = 0; i < len; i++)
         out[i] = reversed[len - 1 - i];
     return len;
+}
+
+/* Writes `before`, the number, and `after` to `out` (`size` bytes, no terminator); returns their length. Precondition: they
+ * fit, with DECIMAL_MAX for the number. */
+static inline size_t decimal_between(char *out, size_t size, const char *before, uint64_t value, const char *after)
+{
+    size_t len = strlen(before), after_len = strlen(after);
+    invariant(len + DECIMAL_MAX + after_len <= size);
+    memcpy(out, before, len);
+    len += decimal_write_unsigned(value, (uint8_t *)out + len);
+    memcpy(out + len, after, after_len);
+    return len + after_len;
 }
 
 static inline size_t decimal_write(int64_t value, uint8_t *out)

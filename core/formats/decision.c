@@ -21,6 +21,7 @@ static const char *const message_names[MESSAGE_KINDS] = {
     [MESSAGE_CHOSEN] = "CHOSEN",     [MESSAGE_LEARN_REQUEST] = "LEARN_REQUEST",
     [MESSAGE_LEARN] = "LEARN",       [MESSAGE_RESULT_REQUEST] = "RESULT_REQUEST",
     [MESSAGE_EXECUTED] = "EXECUTED", [MESSAGE_FORWARD] = "FORWARD",
+    [MESSAGE_HANDOVER] = "HANDOVER", [MESSAGE_SNAPSHOT] = "SNAPSHOT",
 };
 
 static const char *const record_names[RECORD_KINDS] = {
@@ -103,6 +104,17 @@ static void put_entries(struct line *l, const struct entry_list *entries)
         put(l, " and more");
 }
 
+static void put_handover(struct line *l, const struct message *m)
+{
+    if (m->flags & MESSAGE_YES) {
+        put(l, ": nothing is forwarded any more");
+        return;
+    }
+    put_number(l, " to ", m->to);
+    if (m->from != 0)
+        put_number(l, ", all is chosen below slot ", m->from);
+}
+
 static void put_fields(struct line *l, const struct message *m)
 {
     const bool yes = (m->flags & MESSAGE_YES) != 0;
@@ -131,6 +143,9 @@ static void put_fields(struct line *l, const struct message *m)
     case MESSAGE_HEARTBEAT:
         put(l, ": not to be elected");
         break;
+    case MESSAGE_HANDOVER:
+        put_handover(l, m);
+        break;
     case MESSAGE_EXECUTED:
         put_batch(l, m->batch);
         return; /* its entry are the replies */
@@ -149,7 +164,8 @@ static bool is_told(const struct message *m)
 static bool has_ballot(const struct message *m)
 {
     return m->kind == MESSAGE_PREPARE || m->kind == MESSAGE_PROMISE || m->kind == MESSAGE_ACCEPT ||
-           m->kind == MESSAGE_ACCEPTED || m->kind == MESSAGE_NACK || m->kind == MESSAGE_CHOSEN;
+           m->kind == MESSAGE_ACCEPTED || m->kind == MESSAGE_NACK || m->kind == MESSAGE_CHOSEN ||
+           m->kind == MESSAGE_HANDOVER;
 }
 
 static void put_send(struct line *l, const struct outgoing *out)
@@ -187,6 +203,14 @@ static void put_leader(struct line *l, const struct leadership *told)
     put_ballot(l, told->ballot);
 }
 
+static void put_configuration(struct line *l, const struct configured *said)
+{
+    put_number(l, said->settled ? "needs only the configuration of slot " : "knows the configuration of slot ",
+               said->configuration.slot);
+    if (!said->settled)
+        put_number(l, ", which governs from slot ", said->configuration.governs);
+}
+
 size_t decision_write(const struct effect *e, char *text)
 {
     struct line line = {text, 0};
@@ -206,6 +230,9 @@ size_t decision_write(const struct effect *e, char *text)
         break;
     case EFFECT_LEADER:
         put_leader(&line, &e->val.leader);
+        break;
+    case EFFECT_CONFIGURATION:
+        put_configuration(&line, &e->val.configuration);
         break;
     default:
         break; /* EFFECT_DIVERGED and EFFECT_DAMAGED end the node, which says why; EFFECT_READ decides nothing */

@@ -19,8 +19,8 @@
  *   length           bytes of the body. The first frame on a connection is a greeting: it says who speaks, and its body is
  *                    the sender's governed settings as text (io/governed.h). A node that refuses the one that
  *                    dialled answers with one frame before it hangs up: a number that says why, and the same as text
- *   sender           the node's id; incarnation: its durable boot count; nonce: random, of this life (two lives with one
- *                    incarnation come from two folders, one of which is a copy)
+ *   sender           the node's id; incarnation: which of the node's disks, and its durable boot count; nonce: random, of
+ *                    this life (two lives with one incarnation come from two folders, one of which is a copy)
  *
  * Why two checksums: the header's is checked as soon as 64 bytes are there. So a damaged length never makes a receiver wait
  * for megabytes that will not come. It covers the body's checksum, and so the body. The header names no
@@ -59,6 +59,14 @@ enum frame_error {
     FRAME_BAD_PADDING,
     FRAME_ERRORS
 };
+
+/* An incarnation: in the high bits the number of the node's instance (0: its first disk, one more with each that took its
+ * place), in the low ones how often that instance was started. So no two lives of a node share one, whichever disk they
+ * had. */
+enum { INCARNATION_BOOT_BITS = 20, INCARNATION_BOOTS_MAX = (1 << INCARNATION_BOOT_BITS) - 1 };
+enum { INSTANCE_NUMBER_MAX = (1 << (32 - INCARNATION_BOOT_BITS)) - 1 };
+static inline uint32_t incarnation_number(uint32_t incarnation) { return incarnation >> INCARNATION_BOOT_BITS; }
+static inline uint32_t incarnation_first(uint32_t number) { return number << INCARNATION_BOOT_BITS; }
 
 /* The cluster's name as frames carry it. */
 uint64_t frame_cluster(const char *name, size_t len);

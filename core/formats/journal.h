@@ -14,7 +14,7 @@
  *    0  magic "SYNODJNL"     8
  *    8  format version       4     12  length            4   of the header: up to the end of its sticky records
  *   16  bytes of the file    8     24  first lsn         8   of the segment; also in its name
- *   32  oldest lsn           8     records from here on are kept; older segments may be missing
+ *   32  oldest lsn           8     records from here on are kept; segments that end before it may be missing
  *   40  cluster              8     XXH64 of its name
  *   48  node                 4     52  incarnation       4   the life in which the segment was made
  *   56  instance id         16
@@ -56,7 +56,12 @@
  *  J9. A segment opens with the latest record of each *sticky* kind (RECORD_PACKET_STICKY and above) from before it, with
  *     its own lsn. So older segments can be removed without losing them.
  * J10. What recovery reads may be page cache that a failed sync left behind. So the last valid group is written once more
- *     and synced before anything that was read counts as durable. */
+ *     and synced before anything that was read counts as durable. Records are handed out while the journal is being read,
+ *     but none of them has an effect outside of the node before its end is known, and all of it is sound.
+ * J11. A segment may be removed when all of its records are below the *oldest lsn* in the header of a later segment that is
+ *     durable. That lsn never falls, and never exceeds what was durable when the header was written; so the last record is
+ *     never removed. What is left of such segments, in whatever order their removal reached the disk, is not looked at: a
+ *     start removes it. A segment that has other records and is missing is corruption. */
 #ifndef SYNOD_CORE_FORMATS_JOURNAL_H
 #define SYNOD_CORE_FORMATS_JOURNAL_H
 

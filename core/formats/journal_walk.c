@@ -56,7 +56,7 @@ enum journal_fault journal_group_load(struct journal_group *g, struct journal_so
 /* J7 and J9: what the header of a segment must say, given the groups before it. */
 static enum journal_fault segment_follows(struct journal_walk *w, const struct journal_segment *header)
 {
-    if (w->segment == 0) {
+    if (w->segment == w->first) {
         w->next_lsn = header->first_lsn;
         w->previous = header->previous;
     }
@@ -93,6 +93,20 @@ static enum journal_fault segment_load(struct journal_walk *w, struct journal_se
     return fault;
 }
 
+/* J11: segments that end before the oldest lsn of the last one may be missing, each by itself, and what is left of them is
+ * not looked at. If the last header is damaged, the walk will come to that. */
+static enum journal_fault segment_first(struct journal_walk *w)
+{
+    struct journal_segment last;
+    w->segment = w->count - 1;
+    enum journal_fault fault = segment_load(w, &last);
+    while (fault == JOURNAL_SOUND && w->first < w->segment && w->files[w->first + 1].first_lsn <= last.oldest_lsn)
+        w->first++;
+    w->segment = w->first;
+    w->began = true;
+    return fault == JOURNAL_READ_FAILED ? fault : JOURNAL_SOUND;
+}
+
 static enum journal_fault segment_enter(struct journal_walk *w)
 {
     struct journal_segment header;
@@ -101,7 +115,7 @@ static enum journal_fault segment_enter(struct journal_walk *w)
         fault = segment_follows(w, &header);
     if (fault != JOURNAL_SOUND)
         return fault;
-    if (w->segment == 0) {
+    if (w->segment == w->first) {
         journal_segment_sticky(w->group.words, &header, &w->inherited);
         journal_segment_sticky(w->group.words, &header, &w->sticky);
     }
@@ -210,13 +224,15 @@ static enum journal_step no_group(struct journal_walk *w, enum journal_fault fau
 
 enum journal_step journal_walk_next(struct journal_walk *w)
 {
+    if (!w->began && segment_first(w) != JOURNAL_SOUND)
+        return fail(w, JOURNAL_READ_FAILED, w->count - 1, 0);
     for (;;) {
         if (!w->entered) {
             enum journal_fault fault = segment_enter(w);
             if (fault != JOURNAL_SOUND)
                 return fail(w, fault, w->segment, 0);
-            if (w->segment + 1 == w->count && w->files[0].first_lsn > w->oldest_lsn)
-                return fail(w, JOURNAL_OLDEST_MISSING, 0, 0);
+            if (w->segment + 1 == w->count && w->files[w->first].first_lsn > w->oldest_lsn)
+                return fail(w, JOURNAL_OLDEST_MISSING, w->first, 0);
         }
         enum journal_fault fault = journal_group_load(&w->group, w->source, w->owner, w->files, w->segment, w->offset);
         if (fault == JOURNAL_READ_FAILED)

@@ -1,6 +1,6 @@
-/* Recovery of a journal: walks all groups of all segments in order, and decides what its end is: clean, a torn tail, or
- * corruption (J1 to J9). It does no I/O: bytes come through a function of the caller. The caller also cuts the tail and
- * rewrites the last group (J3 and J10).
+/* Recovery of a journal: walks all groups of all segments that are kept, in order, and decides what its end is: clean, a
+ * torn tail, or corruption (J1 to J9, J11). It does no I/O: bytes come through a function of the caller. The caller also
+ * cuts the tail and rewrites the last group (J3 and J10).
  *
  *   walk_begin; while walk_next gives JOURNAL_STEP_GROUP: use w.group; then
  *   JOURNAL_STEP_END:    overwrite [w.offset, w.torn_to) of the last segment with zeros and sync, if torn_to > offset;
@@ -33,6 +33,8 @@ struct journal_walk {
     const struct journal_owner *owner;
     struct journal_file *files; /* sorted by first_lsn; at least one */
     size_t count;
+    size_t first; /* after the first step: where the walk began; the files before are of no value any more (J11) */
+    bool began;
 
     /* Where the next group is, and what it must be. */
     size_t segment;
@@ -49,7 +51,7 @@ struct journal_walk {
     uint64_t last_bytes; /* whole pages */
     bool last_is_mark;
 
-    struct journal_sticky inherited; /* sticky records from before the first file, out of its header */
+    struct journal_sticky inherited; /* sticky records from before the file `first`, out of its header */
     struct journal_sticky sticky;    /* the latest of each kind */
     uint64_t oldest_lsn;             /* as the last segment says */
 

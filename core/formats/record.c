@@ -3,13 +3,14 @@
 #include "core/base/assert.h"
 #include "core/base/cursor.h"
 
-/* The packet kind of each record kind. Two kinds are sticky, because they must be found when older segments are gone: what
- * an acceptor promised, and where its votes begin. The rest is below the floor by then, or is repeated for its slot. */
+/* The packet kind of each record kind. Some are sticky, because they must be found when older segments are gone: what an
+ * acceptor promised, where its votes begin, and how far a learner had come, so that it notices when its snapshots are gone,
+ * too. The rest is below the floor by then, or in a snapshot. */
 static const uint8_t packet_kinds[RECORD_KINDS] = {
     [RECORD_PROMISED] = RECORD_PACKET_STICKY + RECORD_PROMISED,
     [RECORD_ACCEPTED] = RECORD_ACCEPTED,
     [RECORD_LEARNED] = RECORD_LEARNED,
-    [RECORD_CHOSEN] = RECORD_CHOSEN,
+    [RECORD_CHOSEN] = RECORD_PACKET_STICKY + RECORD_CHOSEN,
     [RECORD_FLOOR] = RECORD_PACKET_STICKY + RECORD_FLOOR,
 };
 
@@ -19,8 +20,10 @@ static uint8_t kind_of_packet(uint32_t packet_kind)
     uint8_t kind = 0;
     while (kind < RECORD_KINDS && packet_kinds[kind] != packet_kind)
         kind++;
-    return kind;
+    return packet_kind == RECORD_CHOSEN ? RECORD_CHOSEN : kind; /* journals of version 0.1.0 have it so */
 }
+
+bool record_is_sticky(uint8_t kind) { return packet_kinds[kind] >= RECORD_PACKET_STICKY; }
 
 size_t record_size(const struct log_record *record)
 {

@@ -25,6 +25,9 @@ size_t record_size(const struct log_record *record);
  * there. */
 void record_encode(const struct log_record *record, uint64_t *words, struct packet *packet);
 
+/* Whether records of this kind (enum record_kind) are carried over into each new segment. */
+bool record_is_sticky(uint8_t kind);
+
 /* Reads a record whose value points into the packet. False: these bytes are no record. */
 bool record_decode(const struct packet *packet, struct log_record *record);
 

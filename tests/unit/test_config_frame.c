@@ -10,7 +10,7 @@
 #include "core/formats/config_frame.h"
 #include "tests/unit/random.h"
 
-enum { CONFIG_FIELDS = 44, STATUS_FIELDS = 17 };
+enum { CONFIG_FIELDS = 53, STATUS_FIELDS = 17 };
 
 static struct node_config sample_config(void)
 {
@@ -18,6 +18,8 @@ static struct node_config sample_config(void)
     memset(&config, 0, sizeof config); /* padding too: compared as bytes */
     config.node = 3;
     config.incarnation = UINT32_MAX;
+    config.admitted = UINT64_MAX - 4;
+    config.joined = DUTY_ALL;
     config.proposers = 0x0e;
     config.acceptors = UINT64_MAX - 1;
     config.learners = UINT64_C(1) << 63;
@@ -43,8 +45,14 @@ static struct node_config sample_config(void)
     config.exec_interval = 22;
     config.request_timeout = UINT64_MAX;
     config.state_bytes_max = UINT64_MAX - 2;
+    config.state_bytes_room = 43;
+    config.snapshot_bytes = 37;
+    config.snapshot_slots = 38;
+    config.snapshots_max = 39;
+    config.journal_keep_slots = 40;
+    config.transfer_rate = 41;
     config.seed = (struct seed){UINT64_MAX - 3, 35};
-    config.limits = (struct limits){23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, UINT32_MAX};
+    config.limits = (struct limits){23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 42, 34, 35, 36, UINT32_MAX};
     return config;
 }
 
@@ -105,9 +113,11 @@ static void test_the_order_of_the_fields(void **state)
     struct packet packet;
     config_frame_encode(&config, words, &packet);
     static const uint64_t expected_config[1 + CONFIG_FIELDS] = {
-        0x37304353,
+        0x39304353,
         3,
         UINT32_MAX,
+        UINT64_MAX - 4,
+        DUTY_ALL,
         0x0e,
         UINT64_MAX - 1,
         UINT64_C(1) << 63,
@@ -133,6 +143,12 @@ static void test_the_order_of_the_fields(void **state)
         22,
         UINT64_MAX,
         UINT64_MAX - 2,
+        43,
+        37,
+        38,
+        39,
+        40,
+        41,
         UINT64_MAX - 3,
         35,
         23,
@@ -146,6 +162,7 @@ static void test_the_order_of_the_fields(void **state)
         31,
         32,
         33,
+        42,
         34,
         35,
         36,
@@ -170,12 +187,13 @@ static void test_each_field_has_its_range(void **state)
 {
     (void)state;
     static const uint64_t config_max[1 + CONFIG_FIELDS] = {
-        0x37304353, 63,         UINT32_MAX,        UINT64_MAX,     UINT64_MAX, UINT64_MAX, UINT32_MAX, UINT32_MAX,
-        UINT32_MAX, UINT32_MAX, UINT64_MAX,        UINT32_MAX,     UINT32_MAX, 1,          1,          1,
-        1,          1,          DURABILITY_MEMORY, LEADER_HIGHEST, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX,
-        UINT64_MAX, UINT64_MAX, UINT64_MAX,        UINT64_MAX,     UINT64_MAX, UINT64_MAX, UINT32_MAX, UINT32_MAX,
-        UINT32_MAX, UINT32_MAX, UINT32_MAX,        UINT32_MAX,     UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX,
-        UINT32_MAX, UINT32_MAX, UINT32_MAX,        UINT32_MAX,     UINT32_MAX,
+        0x39304353, 63,         UINT32_MAX, UINT64_MAX, DUTY_ALL,          UINT64_MAX,     UINT64_MAX, UINT64_MAX,
+        UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT64_MAX,        UINT32_MAX,     UINT32_MAX, 1,
+        1,          1,          1,          1,          DURABILITY_MEMORY, LEADER_HIGHEST, UINT64_MAX, UINT64_MAX,
+        UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX,        UINT64_MAX,     UINT64_MAX, UINT64_MAX,
+        UINT64_MAX, UINT32_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX,        UINT64_MAX,     UINT32_MAX, UINT32_MAX,
+        UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX,        UINT32_MAX,     UINT32_MAX, UINT32_MAX,
+        UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX,        UINT32_MAX,
     };
     uint64_t words[CONFIG_FRAME_WORDS];
     struct packet packet;

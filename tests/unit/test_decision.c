@@ -49,10 +49,25 @@ static void test_what_one_does_not_follow(void **state)
     assert_string_equal(text, "-> 1: HEARTBEAT: not to be elected");
 }
 
+static void test_configurations(void **state)
+{
+    (void)state;
+    struct effect e = {.tag = EFFECT_CONFIGURATION};
+    e.val.configuration.configuration = (struct configuration){.slot = 813, .governs = 877};
+    memset(text, 0, sizeof text);
+    decision_write(&e, text);
+    assert_string_equal(text, "knows the configuration of slot 813, which governs from slot 877");
+    e.val.configuration.settled = true;
+    memset(text, 0, sizeof text);
+    decision_write(&e, text);
+    assert_string_equal(text, "needs only the configuration of slot 813");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_long_line_is_cut),
+        cmocka_unit_test(test_configurations),
         cmocka_unit_test(test_what_one_does_not_follow),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -241,11 +241,12 @@ static void sticky_records_open_each_segment(void **state)
     close(fd);
     close_journal(f);
     open_journal(f, f->image);
-    struct packet_list inherited = journal_recover(f->j);
-    assert_int_equal(inherited.len, 2);
-    check(&inherited.ptr[0], 2);
-    check(&inherited.ptr[1], 3);
-    check_recovered(f, first, last);
+    struct packet_list found = journal_result_packets(&f->found);
+    check(&found.ptr[0], 2);
+    check(&found.ptr[1], 3);
+    assert_int_equal(found.len, 2 + last + 1 - first);
+    for (uint64_t lsn = first; lsn <= last; lsn++)
+        check(&found.ptr[2 + lsn - first], lsn);
     assert_int_equal(journal_read(f->j, first - 1, 100).len, 0);
 }
 
@@ -300,7 +301,9 @@ static void recovery_ends_where_the_life_began(void **state)
         f->options.durability = durability;
         f->options.folder = durability == DURABILITY_MEMORY ? f->image : f->folder;
         open_journal(f, f->options.folder);
-        assert_int_equal(journal_recover(f->j).len, 0);
+        struct packet_list none;
+        assert_true(journal_recover(f->j, &none));
+        assert_int_equal(none.len, 0);
         append_groups(f, 10);
         append(f);
         journal_forsake(f->j);
@@ -311,7 +314,7 @@ static void recovery_ends_where_the_life_began(void **state)
         append(f);
         wait_durable(f);
         uint64_t lsn = 1;
-        for (struct packet_list chunk; (chunk = journal_recover(f->j)).len > 0;)
+        for (struct packet_list chunk; journal_recover(f->j, &chunk) && chunk.len > 0;)
             for (size_t i = 0; i < chunk.len; i++)
                 check(&chunk.ptr[i], lsn++);
         assert_int_equal(lsn, last + 1);
@@ -533,6 +536,56 @@ static void no_room_to_remember_a_segment(void **state)
     assert_int_equal(f->options.identity.newest_segment, s.first_lsn[s.count - 1]);
 }
 
+/* Until there are so many segments. */
+static void wait_removed(struct fixture *f, size_t count)
+{
+    while (segments_of(f->folder).count > count)
+        uv_run(&f->loop, UV_RUN_ONCE);
+}
+
+static void segments_are_removed_beside_the_work(void **state)
+{
+    struct fixture *f = *state;
+    open_journal(f, f->folder);
+    append_groups(f, 300);
+    assert_int_equal(segments_of(f->folder).count, 5);
+    uint64_t needed = journal_last(f->j) - 1;
+    journal_truncate(f->j, needed);
+    append_groups(f, 60);
+    wait_removed(f, 2);
+    struct segments s = segments_of(f->folder);
+    assert_true(s.first_lsn[0] <= needed && needed < s.first_lsn[1]);
+    assert_int_equal(journal_read(f->j, s.first_lsn[0] - 1, 1).len, 0);
+    check(journal_read(f->j, s.first_lsn[0], 1).ptr, s.first_lsn[0]);
+    uint64_t last = journal_last(f->j);
+    open_journal(f, f->folder);
+    check_recovered(f, s.first_lsn[0], last);
+    assert_int_equal(f->notices, 0);
+}
+
+/* It is told and does no harm; a start removes what is left. */
+static void segment_that_cannot_be_removed_is_left(void **state)
+{
+    struct fixture *f = *state;
+    f->failing.remove_error = EACCES;
+    open_journal(f, f->folder);
+    append_groups(f, 200);
+    size_t before = segments_of(f->folder).count;
+    journal_truncate(f->j, journal_last(f->j));
+    append_groups(f, 60);
+    while (f->notices == 0)
+        uv_run(&f->loop, UV_RUN_ONCE);
+    assert_non_null(strstr(f->notice, "cannot be removed: Permission denied"));
+    append_groups(f, 60);
+    assert_int_equal(f->notices, 1);
+    assert_int_equal(f->failures, 0);
+    assert_true(segments_of(f->folder).count > before);
+    f->failing.remove_error = 0;
+    open_journal(f, f->folder);
+    append_groups(f, 1);
+    wait_removed(f, 3);
+}
+
 static void full_disk_is_waited_for(void **state)
 {
     struct fixture *f = *state;
@@ -576,6 +629,8 @@ int main(void)
         with_fixture(closes_without_room),
         with_fixture(another_life_waits_for_room),
         with_fixture(no_room_to_remember_a_segment),
+        with_fixture(segments_are_removed_beside_the_work),
+        with_fixture(segment_that_cannot_be_removed_is_left),
         with_fixture(full_disk_is_waited_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -49,10 +49,11 @@ static struct message typical(uint8_t kind)
     struct message m = {.kind = kind, .from = 1, .to = 2, .floor = 1, .chosen = 1};
     entry = entry_at(1, ballot_of(3, A_PROPOSER), "x");
     if (kind == MESSAGE_PREPARE || kind == MESSAGE_PROMISE || kind == MESSAGE_ACCEPT || kind == MESSAGE_ACCEPTED ||
-        kind == MESSAGE_CHOSEN || kind == MESSAGE_NACK || kind == MESSAGE_ALIVE || kind == MESSAGE_HEARTBEAT)
+        kind == MESSAGE_CHOSEN || kind == MESSAGE_NACK || kind == MESSAGE_ALIVE || kind == MESSAGE_HEARTBEAT ||
+        kind == MESSAGE_HANDOVER)
         m.ballot = ballot_of(3, A_PROPOSER);
     if (kind == MESSAGE_PROMISE || kind == MESSAGE_ACCEPT || kind == MESSAGE_LEARN || kind == MESSAGE_EXECUTED ||
-        kind == MESSAGE_FORWARD)
+        kind == MESSAGE_FORWARD || kind == MESSAGE_SNAPSHOT_PART || kind == MESSAGE_CONFIGURATION)
         m.entries = (struct entry_list){&entry, 1};
     if (kind == MESSAGE_FORWARD || kind == MESSAGE_RESULT_REQUEST)
         m.batch = (struct batch_id){A_PROPOSER, 1, 1};
@@ -63,10 +64,13 @@ static void each_kind_comes_from_its_roles_only(void **state)
 {
     (void)state;
     static const char *const senders[MESSAGE_KINDS] = {
-        [MESSAGE_PREPARE] = "P",  [MESSAGE_PROMISE] = "A",   [MESSAGE_ACCEPT] = "P",        [MESSAGE_ACCEPTED] = "A",
-        [MESSAGE_NACK] = "A",     [MESSAGE_HEARTBEAT] = "P", [MESSAGE_ALIVE] = "A",         [MESSAGE_ASK] = "P",
-        [MESSAGE_LOST] = "A",     [MESSAGE_CHOSEN] = "P",    [MESSAGE_LEARN_REQUEST] = "L", [MESSAGE_LEARN] = "AL",
-        [MESSAGE_EXECUTED] = "L", [MESSAGE_PROGRESS] = "L",  [MESSAGE_FORWARD] = "P",       [MESSAGE_RESULT_REQUEST] = "P",
+        [MESSAGE_PREPARE] = "P",        [MESSAGE_PROMISE] = "A",       [MESSAGE_ACCEPT] = "P",
+        [MESSAGE_ACCEPTED] = "A",       [MESSAGE_NACK] = "A",          [MESSAGE_HEARTBEAT] = "P",
+        [MESSAGE_ALIVE] = "A",          [MESSAGE_ASK] = "P",           [MESSAGE_LOST] = "A",
+        [MESSAGE_CHOSEN] = "P",         [MESSAGE_LEARN_REQUEST] = "L", [MESSAGE_LEARN] = "AL",
+        [MESSAGE_EXECUTED] = "L",       [MESSAGE_PROGRESS] = "L",      [MESSAGE_FORWARD] = "P",
+        [MESSAGE_RESULT_REQUEST] = "P", [MESSAGE_HANDOVER] = "P",      [MESSAGE_SNAPSHOT] = "L",
+        [MESSAGE_SNAPSHOT_FETCH] = "L", [MESSAGE_SNAPSHOT_PART] = "L", [MESSAGE_CONFIGURATION] = "PAL",
     };
     for (uint8_t kind = 0; kind < MESSAGE_KINDS; kind++) {
         assert_int_equal(fits(A_PROPOSER, typical(kind)), strchr(senders[kind], 'P') != NULL);
@@ -156,14 +160,23 @@ static void a_ballot_is_its_senders(void **state)
     assert_false(fits(A_PROPOSER, m));
 }
 
-static void a_ballot_is_a_proposers(void **state)
+/* What is heard of others may be the ballot of a node that is no member any more. */
+static void a_ballot_is_a_nodes(void **state)
 {
     (void)state;
     for (uint8_t kind = 0; kind < MESSAGE_KINDS; kind++) {
         struct message m = typical(kind);
-        m.ballot = ballot_of(3, AN_ACCEPTOR);
+        m.ballot = ballot_of(3, 0);
+        assert_false(fits(sender_of(kind), m));
+        m.ballot = ballot_of(3, NODE_ID_MAX + 1);
         assert_false(fits(sender_of(kind), m));
     }
+    struct message heard = typical(MESSAGE_NACK);
+    heard.ballot = ballot_of(3, A_STRANGER);
+    assert_true(fits(AN_ACCEPTOR, heard));
+    heard = typical(MESSAGE_ACCEPT);
+    heard.ballot = ballot_of(3, A_STRANGER);
+    assert_false(fits(A_PROPOSER, heard));
     assert_false(fits(AN_ACCEPTOR, (struct message){.kind = MESSAGE_PROMISE}));
     assert_true(fits(AN_ACCEPTOR, (struct message){.kind = MESSAGE_ALIVE})); /* nothing is promised yet */
 }
@@ -197,7 +210,7 @@ int main(void)
         cmocka_unit_test(every_slot_and_round_is_bounded),
         cmocka_unit_test(entries_and_flags_are_those_of_the_kind),
         cmocka_unit_test(a_ballot_is_its_senders),
-        cmocka_unit_test(a_ballot_is_a_proposers),
+        cmocka_unit_test(a_ballot_is_a_nodes),
         cmocka_unit_test(a_batch_is_its_senders),
         cmocka_unit_test(only_a_learner_says_what_is_chosen),
     };
