@@ -51,6 +51,8 @@ static void save_header(struct state_machine *m, struct siphash_key key)
     cursor_store_u64(m->chunk + 16, key.high);
 }
 
+uint64_t state_machine_size(struct state_machine *m) { return m->data.live.bytes; }
+
 void state_machine_snapshot_begin(struct state_machine *m)
 {
     kv_versions_begin(&m->data);
@@ -100,6 +102,14 @@ struct snapshot_chunk state_machine_snapshot_save(struct state_machine *m)
 }
 
 /* ---- Loading ---- */
+
+bool kv_chunk_count(struct bytes chunk, uint32_t *count)
+{
+    if (chunk.len < CHUNK_HEADER_SIZE || memcmp(chunk.ptr, chunk_magic, sizeof chunk_magic) != 0)
+        return false;
+    *count = cursor_load_u32(chunk.ptr + sizeof chunk_magic);
+    return true;
+}
 
 static bool key_before(struct bytes a, struct bytes b)
 {

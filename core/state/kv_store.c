@@ -119,9 +119,10 @@ static void execute(struct state_machine *m, const struct command *c, bool read_
  * value that it changes. */
 static uint64_t room_needed(const struct state_machine *m, const struct command *c)
 {
+    const uint64_t live = m->data.live.bytes, most = live > m->data.state_bytes_max ? live : m->data.state_bytes_max;
     uint64_t bytes = kv_cost(KV_KEY_MAX, KV_VALUE_MAX);
-    if (bytes > m->data.state_bytes_max)
-        bytes = m->data.state_bytes_max;
+    if (bytes > most)
+        bytes = most;
     for (size_t i = 0; i < c->args.len; i++)
         bytes += 2 * kv_cost(c->args.ptr[i].len, 0);
     return bytes;

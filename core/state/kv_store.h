@@ -45,6 +45,9 @@ struct state_machine {
     uint64_t loaded_hash; /* of the last entry loaded */
 };
 
+/* kv_snapshot.c: how many keys a chunk of a snapshot says that it has. False: it is no chunk of this state machine. */
+bool kv_chunk_count(struct bytes chunk, uint32_t *count);
+
 /* Executes one command that has the right number of arguments. */
 typedef void kv_handler(struct state_machine *m, const struct bytes *args, size_t argc, struct reply *reply);
 

@@ -156,7 +156,8 @@ bool kv_versions_has_room(const struct kv_versions *v, uint64_t bytes)
 {
     if (v->snapshot == KV_NO_SNAPSHOT)
         return true;
-    uint64_t most = slabs_max(v->state_bytes_max), have = (uint64_t)v->pools[0].slab_count + v->pools[1].slab_count;
+    uint64_t bytes_max = v->snapshot_bytes > v->state_bytes_max ? v->snapshot_bytes : v->state_bytes_max;
+    uint64_t most = slabs_max(bytes_max), have = (uint64_t)v->pools[0].slab_count + v->pools[1].slab_count;
     uint64_t left = kv_pool_left(v->live.pool) + (have < most ? most - have : 0) * KV_BLOCKS_A_PIECE;
     return left * KV_BLOCK >= bytes;
 }
@@ -170,6 +171,7 @@ void kv_versions_begin(struct kv_versions *v)
     kv_table_init(&v->born, v->live.pool);
     v->kept.key = v->born.key = v->live.key;
     v->cursor = 0;
+    v->snapshot_bytes = v->live.bytes;
     v->snapshot = KV_SNAPSHOT_OF_LIVE;
 }
 

@@ -34,7 +34,8 @@ struct kv_versions {
     uint64_t cursor;            /* keys with lower hashes have been passed */
     struct kv_table kept, born; /* while there is a snapshot */
     struct kv_table frozen;     /* KV_SNAPSHOT_OF_FROZEN */
-    uint64_t state_bytes_max;   /* the most that live.bytes comes to */
+    uint64_t state_bytes_max;   /* what live.bytes may rise to; it is above, while this was lowered below what there was */
+    uint64_t snapshot_bytes;    /* live.bytes at the begin of the snapshot */
 };
 
 void kv_versions_init(struct kv_versions *v, uint64_t state_bytes_max);

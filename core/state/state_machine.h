@@ -20,9 +20,10 @@ struct state_machine;
 struct state_machine *state_machine_new(void);
 void state_machine_free(struct state_machine *m);
 
-/* To be called before the first command. `state_bytes_max` is equal on all nodes: bytes of memory that keys and values may
- * take. `call_work` is this node's own: the work after which apply and query stop early; 0: the machine's own measure.
- * Without this call a machine takes standard values. */
+/* To be called before the first command, and again between commands and chunks when `state_bytes_max` changes: the state
+ * stays as it is. `state_bytes_max` is equal on all nodes: bytes of memory that keys and values may take. If they take more
+ * already, only what needs more is refused. `call_work` is this node's own: the work after which apply and query stop early;
+ * 0: the machine's own measure. Without this call a machine takes standard values. */
 void state_machine_start(struct state_machine *m, uint64_t state_bytes_max, uint32_t call_work);
 enum { STATE_BYTES_MAX_STANDARD = 512 * 1024 * 1024 };
 
@@ -43,6 +44,9 @@ struct applied state_machine_query(struct state_machine *m, const struct command
 
 /* All commands that the machine knows. Constant. */
 struct command_info_list state_machine_describe(struct state_machine *m);
+
+/* About how many bytes a snapshot of the state would have. A function of the state alone. */
+uint64_t state_machine_size(struct state_machine *m);
 
 /* Fixes what the snapshot will have: the state as it is now. Commands may be executed while it is saved. Precondition: no
  * snapshot is in progress. */

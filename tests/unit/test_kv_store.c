@@ -389,6 +389,29 @@ static void test_limits(void **state)
     state_machine_free(m);
 }
 
+/* What may be held is lowered below what is held: only what needs more is refused, until there is room again. */
+static void test_lowered_limit(void **state)
+{
+    (void)state;
+    struct state_machine *m = state_machine_new();
+    expect(m, "SETRANGE a 99999 x", ":100000");
+    expect(m, "SETRANGE b 99999 x", ":100000");
+    state_machine_start(m, 100000, 0);
+    expect(m, "SET c 1", "-OOM command not allowed when used memory > 'state_bytes_max'.");
+    expect(m, "APPEND a y", ":100001"); /* in the block that it has */
+    expect(m, "SETRANGE a 0 y", ":100001");
+    state_machine_snapshot_begin(m); /* which keeps aside what is changed */
+    expect(m, "SETRANGE a 1 y", ":100001");
+    expect(m, "GETRANGE a 0 1", "$yy");
+    while (!state_machine_snapshot_save(m).last)
+        continue;
+    expect(m, "DEL b", ":1");
+    expect(m, "SET c 1", "-OOM command not allowed when used memory > 'state_bytes_max'.");
+    expect(m, "SET a 1", "+OK");
+    expect(m, "SET c 1", "+OK");
+    state_machine_free(m);
+}
+
 /* ---- Order, snapshots ---- */
 
 static uint64_t random_next(uint64_t *state)
@@ -751,6 +774,7 @@ int main(void)
         cmocka_unit_test(test_query),
         cmocka_unit_test(test_describe),
         cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_lowered_limit),
         cmocka_unit_test(test_history_does_not_show),
         cmocka_unit_test(test_against_model),
         cmocka_unit_test(test_snapshot_in_chunks),
