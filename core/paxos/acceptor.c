@@ -26,7 +26,7 @@ static const struct ballot no_ballot;
 struct acceptor *acceptor_new(const struct node_config *config)
 {
     struct acceptor *a = memory_new(1, sizeof *a);
-    a->window = acceptor_window(config);
+    a->window = acceptor_window(config->alpha);
     a->bytes_max = acceptor_bytes_max(config);
     a->top = 1;
     slot_ring_init(&a->votes, sizeof(struct vote), a->window, 1);
@@ -40,6 +40,12 @@ void acceptor_free(struct acceptor *a)
     free(a->entries);
     free(a->runs);
     free(a);
+}
+
+void acceptor_widen(struct acceptor *a, uint32_t alpha)
+{
+    const uint64_t window = acceptor_window(alpha);
+    a->window = window > a->window ? window : a->window;
 }
 
 uint64_t acceptor_bytes(const struct acceptor *a) { return a->bytes; }
@@ -111,7 +117,7 @@ struct acceptor_accept_result acceptor_accept(struct acceptor *a, struct ballot 
         uint64_t slot = entries[i].slot;
         if (slot < a->votes.base || slot - a->votes.base >= a->window)
             continue;
-        const struct vote *v = slot_ring_at(&a->votes, slot);
+        const struct vote *v = slot_ring_reach(&a->votes, slot);
         invariant(ballot_compare(v->ballot, ballot) <= 0); /* no vote is above the promise */
         bool is_new = ballot_compare(v->ballot, ballot) != 0;
         if (is_new && !has_room(a, &entries[i], v))

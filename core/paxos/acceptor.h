@@ -39,13 +39,17 @@ struct acceptor_accept_result {
     struct acceptor_vote_runs runs; /* the acceptor's, valid until its next call */
 };
 
-/* An acceptor for this node, with nothing promised. The window is acceptor_window(config) slots. */
+/* An acceptor for this node, with nothing promised. The window is acceptor_window(config->alpha) slots. */
 struct acceptor *acceptor_new(const struct node_config *config);
 void acceptor_free(struct acceptor *a);
 
+/* So many slots may be in flight from now on. The window grows with that; it never becomes smaller, because votes that were
+ * cast stay. */
+void acceptor_widen(struct acceptor *a, uint32_t alpha);
+
 /* Slots above the floor in which votes are taken. That is enough for the alpha slots in flight, and for the delay with which
  * the floor follows what is chosen. */
-static inline uint64_t acceptor_window(const struct node_config *config) { return (uint64_t)config->alpha * 4; }
+static inline uint64_t acceptor_window(uint32_t alpha) { return (uint64_t)alpha * 4; }
 
 /* Bytes of values beyond which a new vote is cast only in the slot at the floor. That is what a leader may have in flight,
  * and as much again for the delay with which the floor follows. */

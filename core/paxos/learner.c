@@ -22,8 +22,9 @@ struct learnable {
 };
 
 struct learner {
-    node_set acceptors;
-    uint32_t phase2_quorum;
+    struct configuration before, newest; /* the last two */
+    uint64_t unjudged, unjudged_last;    /* the first and last configuration released and not judged yet; 0: none */
+    uint64_t counted;                    /* votes for slots below count: their configuration is known */
     uint64_t window;
     uint64_t bytes, bytes_max; /* of the values */
     uint64_t top;              /* no value is at or above this slot */
@@ -39,11 +40,16 @@ struct learner {
 struct learner *learner_new(const struct node_config *config)
 {
     struct learner *l = memory_new(1, sizeof *l);
-    l->acceptors = config->acceptors;
-    l->phase2_quorum = config->phase2_quorum;
-    l->window = learner_window(config);
+    l->newest.alpha = config->alpha;
+    if (config->joined == 0) {
+        l->newest.acceptors = config->acceptors;
+        l->newest.phase2_quorum = config->phase2_quorum;
+        invariant(l->newest.phase2_quorum > 0 && l->newest.phase2_quorum <= node_set_count(l->newest.acceptors));
+    }
+    l->before = l->newest;
+    l->counted = 1 + l->newest.alpha;
+    l->window = learner_window(config->alpha);
     l->bytes_max = learner_bytes_max(config);
-    invariant(l->phase2_quorum > 0 && l->phase2_quorum <= node_set_count(l->acceptors));
     l->top = l->next = l->heard = l->told_from = l->told_to = 1;
     slot_ring_init(&l->slots, sizeof(struct learnable), l->window, 1);
     return l;
@@ -119,6 +125,53 @@ static void note_chosen(struct learner *l, struct learnable *item, uint64_t slot
         l->heard = slot + 1;
 }
 
+/* Whether a quorum of the configuration that governs the slot voted for it. One without acceptors is not known. */
+static bool is_quorum(const struct learner *l, const struct learnable *item, uint64_t slot)
+{
+    const struct configuration *c = slot >= l->newest.governs ? &l->newest : &l->before;
+    return c->acceptors != 0 && node_set_count(item->voters & c->acceptors) >= c->phase2_quorum;
+}
+
+/* Counts the votes of slots whose configuration has become known. */
+static void count_more(struct learner *l)
+{
+    const uint64_t known = l->unjudged != 0 ? l->unjudged : l->next, end = known + l->newest.alpha;
+    if (l->counted < l->next)
+        l->counted = l->next;
+    for (; l->counted < end; l->counted++) {
+        struct learnable *item = slot_ring_at(&l->slots, l->counted);
+        if (item != NULL && item->voters != 0 && is_quorum(l, item, l->counted))
+            note_chosen(l, item, l->counted, item->vote_ballot);
+    }
+}
+
+/* Votes of an instance before that have the node number of a new one do not count: the new one did not cast them. If a
+ * configuration was skipped, it is not known whose are. */
+static void forget_voters(struct learner *l, const struct configuration *configuration)
+{
+    const node_set forgotten = configuration->replaces == l->newest.slot ? configuration->fresh : ~(node_set)0;
+    uint64_t slot = configuration->governs > l->next ? configuration->governs : l->next;
+    for (struct learnable *item; (item = slot_ring_at(&l->slots, slot)) != NULL; slot++)
+        item->voters &= ~forgotten;
+}
+
+void learner_configure(struct learner *l, const struct configuration *configuration)
+{
+    free_released(l);
+    forget_voters(l, configuration);
+    l->before = configuration->replaces == l->newest.slot ? l->newest : (struct configuration){0};
+    l->newest = *configuration;
+    const uint64_t window = learner_window(configuration->alpha);
+    l->window = window > l->window ? window : l->window;
+}
+
+void learner_limit(struct learner *l, uint64_t slot)
+{
+    free_released(l);
+    l->unjudged = slot > l->unjudged_last ? 0 : slot;
+    count_more(l);
+}
+
 void learner_proposed(struct learner *l, const struct entry *entries, size_t count)
 {
     free_released(l);
@@ -132,7 +185,7 @@ void learner_proposed(struct learner *l, const struct entry *entries, size_t cou
 void learner_voted(struct learner *l, uint32_t sender, struct ballot ballot, uint64_t from, uint64_t to)
 {
     free_released(l);
-    if (!node_set_has(l->acceptors, sender))
+    if (sender > NODE_ID_MAX)
         return;
     uint64_t slot = from > l->next ? from : l->next;
     uint64_t end = to < l->next + l->window ? to : l->next + l->window;
@@ -146,7 +199,7 @@ void learner_voted(struct learner *l, uint32_t sender, struct ballot ballot, uin
             item->voters = 0;
         }
         item->voters |= node_set_of(sender);
-        if (node_set_count(item->voters) >= l->phase2_quorum)
+        if (slot < l->counted && is_quorum(l, item, slot))
             note_chosen(l, item, slot, ballot);
     }
 }
@@ -182,6 +235,23 @@ void learner_learned(struct learner *l, const struct entry *entries, size_t coun
     }
 }
 
+void learner_skip(struct learner *l, uint64_t slot)
+{
+    free_released(l);
+    if (l->unjudged != 0 && l->unjudged < slot)
+        l->unjudged = l->unjudged_last < slot ? 0 : slot;
+    if (slot <= l->next)
+        return;
+    for (uint64_t left = l->slots.capacity; left > 0 && l->slots.base < slot; left--) {
+        drop_value(l, slot_ring_at(&l->slots, l->slots.base));
+        slot_ring_advance(&l->slots);
+    }
+    l->slots.base = l->next = slot;
+    l->top = l->top > slot ? l->top : slot;
+    l->heard = l->heard > slot ? l->heard : slot;
+    count_more(l);
+}
+
 static bool releasable(const struct learner *l, uint64_t slot)
 {
     const struct learnable *item = slot_ring_at(&l->slots, slot);
@@ -203,8 +273,14 @@ struct entry_list learner_release(struct learner *l, uint32_t bytes_max)
         l->entries[count++] =
             (struct entry){.slot = l->next, .ballot = item->value_ballot, .kind = item->kind, .value = item->value};
         bytes += item->value.len;
+        if (item->kind == ENTRY_CONFIGURATION) {
+            l->unjudged = l->unjudged != 0 ? l->unjudged : l->next;
+            l->unjudged_last = l->next;
+        }
         l->next++;
     }
+    if (count > 0)
+        count_more(l);
     return (struct entry_list){l->entries, count};
 }
 

@@ -1,7 +1,11 @@
 /* The learner: finds out what was chosen and releases it in slot order (Lamport, "Paxos Made Simple", section 2.3).
  *
  * Chosen is known by (slot, ballot), never by slot alone (P6): a value counts when it was proposed at the ballot known to be
- * chosen, or at a higher one, which can only carry the same value. */
+ * chosen, or at a higher one, which can only carry the same value.
+ *
+ * Votes count by the configuration that governs their slot (P11). It is known for alpha slots beyond the first one that is
+ * not released, unless an entry with a configuration was released that is not judged yet. Votes for slots beyond are kept,
+ * and count when that has become known. */
 #ifndef SYNOD_CORE_PAXOS_LEARNER_H
 #define SYNOD_CORE_PAXOS_LEARNER_H
 
@@ -14,11 +18,19 @@ struct learner_gap {
     uint64_t to;
 };
 
+/* A learner that knows the first configuration; none, if the node joined later. */
 struct learner *learner_new(const struct node_config *config);
 void learner_free(struct learner *l);
 
-/* How many slots a learner keeps, from the first one not released on. */
-static inline uint64_t learner_window(const struct node_config *config) { return (uint64_t)config->alpha * 4; }
+/* A newer configuration than those so far was executed, or loaded with a snapshot. The last two are known. */
+void learner_configure(struct learner *l, const struct configuration *configuration);
+
+/* All configurations in slots below `slot`, which were released, have been given to learner_configure. */
+void learner_limit(struct learner *l, uint64_t slot);
+
+/* How many slots a learner keeps, from the first one not released on; alpha: the largest one of the configurations that it
+ * was given. */
+static inline uint64_t learner_window(uint32_t alpha) { return (uint64_t)alpha * 4; }
 
 /* Beyond so many bytes a learner drops the values of the highest slots, though never that of the first one not released. It
  * asks for the dropped ones when their turn comes. */
@@ -38,6 +50,9 @@ void learner_chosen(struct learner *l, struct ballot ballot, uint64_t from, uint
 
 /* Entries that a learner says are chosen. */
 void learner_learned(struct learner *l, const struct entry *entries, size_t count);
+
+/* Every slot below `slot` is known by a snapshot. None of them is released any more. */
+void learner_skip(struct learner *l, uint64_t slot);
 
 /* The next chosen entries in slot order, each given once: about `bytes_max` bytes of values, one at least if there are any.
  * An entry's ballot is one at which its value was proposed, and not below the ballot at which it was chosen. The entries are

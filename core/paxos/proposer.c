@@ -4,6 +4,8 @@
  *
  *      first        chosen        sent           next        chosen + alpha
  *        |  chosen    |  in flight  |  not yet sent |   free      |
+ *
+ * Nothing is sent at or above the limit, which may lie anywhere from `sent` on.
  */
 #include "core/paxos/proposer.h"
 
@@ -25,6 +27,7 @@ struct proposer {
     node_set acceptors;
     uint32_t phase1_quorum, phase2_quorum;
     uint64_t alpha;
+    uint64_t limit;
 
     uint8_t mode;   /* enum proposer_mode */
     uint64_t round; /* the highest used */
@@ -51,6 +54,7 @@ struct proposer *proposer_new(const struct node_config *config)
     p->phase1_quorum = config->phase1_quorum;
     p->phase2_quorum = config->phase2_quorum;
     p->alpha = config->alpha;
+    p->limit = UINT64_MAX;
     slot_ring_init(&p->proposals, sizeof(struct proposal), p->alpha, 1);
     p->first = p->sent = p->next = 1;
     return p;
@@ -107,6 +111,18 @@ void proposer_resign(struct proposer *p)
     restart_window(p, p->proposals.base);
     p->mode = IDLE;
 }
+
+void proposer_configure(struct proposer *p, const struct configuration *configuration)
+{
+    proposer_resign(p);
+    p->acceptors = configuration->acceptors;
+    p->phase1_quorum = configuration->phase1_quorum;
+    p->phase2_quorum = configuration->phase2_quorum;
+    p->alpha = configuration->alpha;
+    p->limit = 0;
+}
+
+void proposer_limit(struct proposer *p, uint64_t slot) { p->limit = slot > p->limit ? slot : p->limit; }
 
 /* Keeps a recovered vote unless its slot has one at a higher ballot. */
 static void recover(struct proposer *p, const struct entry *e)
@@ -184,7 +200,7 @@ uint64_t proposer_promise_wanted(struct proposer *p, uint32_t acceptor)
 
 uint64_t proposer_propose(struct proposer *p, uint8_t kind, const struct payload *value)
 {
-    if (p->mode != LEADING || p->next - p->proposals.base >= p->alpha)
+    if (p->mode != LEADING || p->next - p->proposals.base >= p->alpha || p->next >= p->limit)
         return 0;
     struct proposal *item = slot_ring_reach(&p->proposals, p->next);
     invariant(item->value.words.ptr == NULL && item->voters == 0);
@@ -205,7 +221,8 @@ struct entry_list proposer_pending(struct proposer *p, uint32_t bytes_max)
     uint64_t bytes = 0;
     if (p->mode != LEADING)
         return (struct entry_list){0};
-    while (p->sent < p->next && p->sent - p->proposals.base < p->alpha && (count == 0 || bytes < bytes_max)) {
+    const uint64_t alpha_end = p->proposals.base + p->alpha, end = p->limit < alpha_end ? p->limit : alpha_end;
+    while (p->sent < p->next && p->sent < end && (count == 0 || bytes < bytes_max)) {
         const struct proposal *item = slot_ring_at(&p->proposals, p->sent);
         add_entry(p, &count, p->sent++, item);
         bytes += item->value.len;

@@ -2,7 +2,10 @@
  * Simple", sections 2.2 and 3; van Renesse and Altinbuken, "Paxos Made Moderately Complex", section 2).
  *
  * Slots [first, chosen) were chosen at the current ballot, [chosen, next) are in flight. A slot is given out only below
- * chosen + alpha (P5). */
+ * chosen + alpha (P5).
+ *
+ * A leadership has one configuration: promises and votes of its acceptors count, and nothing is proposed at or above a
+ * limit, from where on another one may govern (P11). */
 #ifndef SYNOD_CORE_PAXOS_PROPOSER_H
 #define SYNOD_CORE_PAXOS_PROPOSER_H
 
@@ -30,8 +33,16 @@ struct proposer_window {
     uint64_t bytes; /* of values in flight */
 };
 
+/* A proposer under the first configuration, without a limit. */
 struct proposer *proposer_new(const struct node_config *config);
 void proposer_free(struct proposer *p);
+
+/* From the next proposer_prepare on, this configuration counts. Stops leading or preparing. */
+void proposer_configure(struct proposer *p, const struct configuration *configuration);
+
+/* Nothing is proposed in `slot` and above. What was recovered there stays, and is sent when the limit rises. It never
+ * falls during a leadership: what was proposed stays proposed. */
+void proposer_limit(struct proposer *p, uint64_t slot);
 
 /* Phase 1a: takes a new ballot and prepares every slot from `floor` on. Its round is above that of `above` (but at most
  * ROUND_JUMP_MAX above the last one) and above all that this proposer had. Forgets any earlier leadership. Preconditions:

@@ -111,12 +111,32 @@ static void slots_outside_the_window_get_no_vote(void **state)
 {
     struct acceptor *a = fresh();
     struct node_config config = three_nodes(1);
-    uint64_t window = acceptor_window(&config);
+    uint64_t window = acceptor_window(config.alpha);
     (void)state;
     assert_int_equal(vote(a, ballot_of(1, 1), 1 + window, "beyond").runs.len, 0);
     assert_int_equal(vote(a, ballot_of(1, 1), SLOT_MAX - 1, "far beyond").runs.len, 0);
     assert_int_equal(vote(a, ballot_of(1, 1), window, "the last").runs.len, 1);
     assert_int_equal(vote(a, ballot_of(1, 1), 0, "none").runs.len, 0);
+    acceptor_free(a);
+}
+
+/* More slots may be in flight, and later fewer: what had a vote keeps it. */
+static void the_window_only_grows(void **state)
+{
+    struct acceptor *a = fresh();
+    struct node_config config = three_nodes(1);
+    const uint64_t window = acceptor_window(config.alpha), wide = acceptor_window(512);
+    (void)state;
+    acceptor_widen(a, 512);
+    assert_int_equal(vote(a, ballot_of(1, 1), 1 + wide, "beyond").runs.len, 0);
+    assert_int_equal(vote(a, ballot_of(1, 1), 1, "first").runs.len, 1);
+    assert_int_equal(vote(a, ballot_of(1, 1), wide, "the last").runs.len, 1);
+    acceptor_widen(a, 1);
+    assert_int_equal(vote(a, ballot_of(1, 1), 1 + window, "between").runs.len, 1);
+    assert_int_equal(vote(a, ballot_of(2, 1), wide, "another").runs.len, 1);
+    assert_int_equal(acceptor_votes(a, 1, 1000).entries.len, 3);
+    acceptor_truncate(a, 2);
+    acceptor_audit(a, 2);
     acceptor_free(a);
 }
 
@@ -135,7 +155,7 @@ static void votes_have_so_many_bytes_at_most(void **state)
     struct node_config config = three_nodes(1);
     config.bytes_in_flight_max = 100;
     struct acceptor *a = acceptor_new(&config);
-    const uint64_t window = acceptor_window(&config);
+    const uint64_t window = acceptor_window(config.alpha);
     (void)state;
     for (uint64_t slot = window; slot > 1; slot--)
         assert_true((vote_long(a, ballot_of(1, 1), slot, 60) != NULL) == (slot > window - 4));
@@ -299,6 +319,7 @@ int main(void)
         cmocka_unit_test(a_higher_ballot_replaces_the_vote),
         cmocka_unit_test(a_second_value_at_a_ballot_is_not_taken),
         cmocka_unit_test(slots_outside_the_window_get_no_vote),
+        cmocka_unit_test(the_window_only_grows),
         cmocka_unit_test(votes_have_so_many_bytes_at_most),
         cmocka_unit_test(one_value_may_cross_the_bound),
         cmocka_unit_test(where_there_is_no_room_nothing_is_promised),

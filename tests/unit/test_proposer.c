@@ -317,9 +317,75 @@ static void resigning_forgets_the_window(void **state)
     proposer_free(p);
 }
 
+/* P11: nothing is proposed where another configuration may govern. */
+static void nothing_is_proposed_at_the_limit(void **state)
+{
+    struct proposer *p = fresh();
+    struct configuration c = {.acceptors = 0xe, .phase1_quorum = 2, .phase2_quorum = 2, .alpha = 8};
+    (void)state;
+    proposer_configure(p, &c);
+    elect(p);
+    assert_int_equal(propose(p, "x"), 0);
+    proposer_limit(p, 3);
+    assert_int_equal(propose(p, "a"), 1);
+    assert_int_equal(propose(p, "b"), 2);
+    assert_int_equal(propose(p, "c"), 0);
+    assert_int_equal(proposer_pending(p, 1000).len, 2);
+    proposer_limit(p, 2); /* it never falls */
+    proposer_limit(p, 4);
+    assert_int_equal(propose(p, "c"), 3);
+    proposer_free(p);
+}
+
+/* A vote beyond the limit is not forgotten: it comes with the slot. */
+static void what_was_recovered_waits_for_the_limit(void **state)
+{
+    struct proposer *p = fresh();
+    struct configuration c = {.acceptors = 0xe, .phase1_quorum = 2, .phase2_quorum = 2, .alpha = 8};
+    struct entry vote = entry_at(4, ballot_of(1, 3), "old");
+    (void)state;
+    proposer_configure(p, &c);
+    struct ballot b = proposer_prepare(p, ballot_of(1, 3), 1);
+    promise(p, 1, b, (struct chunk){.from = 1, .to = 5, .floor = 1, .entries = &vote, .count = 1});
+    promise_nothing(p, 2, b);
+    proposer_limit(p, 3);
+    assert_int_equal(proposer_pending(p, 1000).len, 2); /* no-ops */
+    assert_int_equal(proposer_pending(p, 1000).len, 0);
+    proposer_limit(p, 5);
+    struct entry_list rest = proposer_pending(p, 1000);
+    assert_int_equal(rest.len, 2);
+    assert_true(payload_is(&rest.ptr[1].value, "old"));
+    proposer_free(p);
+}
+
+static void another_configuration_has_other_acceptors(void **state)
+{
+    struct proposer *p = fresh();
+    struct configuration c = {.acceptors = 0x38, .phase1_quorum = 3, .phase2_quorum = 1, .alpha = 8};
+    (void)state;
+    elect(p);
+    proposer_configure(p, &c);
+    assert_int_equal(propose(p, "x"), 0); /* it no longer leads */
+    struct ballot b = proposer_prepare(p, (struct ballot){0}, 20);
+    assert_int_equal(promise(p, 2, b, (struct chunk){.from = 20, .to = 20, .floor = 1}).outcome, PROMISE_IGNORED);
+    for (uint32_t node = 3; node <= 5; node++) {
+        const uint8_t outcome = promise(p, node, b, (struct chunk){.from = 20, .to = 20, .floor = 1}).outcome;
+        assert_int_equal(outcome, node < 5 ? PROMISE_WAITING : PROMISE_ELECTED);
+    }
+    proposer_limit(p, 30);
+    assert_int_equal(propose(p, "y"), 20);
+    assert_int_equal(proposer_pending(p, 1000).len, 1);
+    assert_int_equal(proposer_accepted(p, 1, b, 20, 21).chosen, 20);
+    assert_int_equal(proposer_accepted(p, 4, b, 20, 21).chosen, 21);
+    proposer_free(p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(nothing_is_proposed_at_the_limit),
+        cmocka_unit_test(what_was_recovered_waits_for_the_limit),
+        cmocka_unit_test(another_configuration_has_other_acceptors),
         cmocka_unit_test(every_ballot_is_new_and_above),
         cmocka_unit_test(a_quorum_elects),
         cmocka_unit_test(the_highest_vote_wins_and_gaps_are_filled),
