@@ -1,15 +1,22 @@
 #include "core/agents/agreement.h"
 
-void agreement_init(struct agreement *a, const struct node_config *config)
+#include "core/base/memory.h"
+
+void agreement_init(struct agreement *a, const struct node_config *config, uint64_t slots, uint64_t patience_us)
 {
-    *a = (struct agreement){.node = config->node, .learners = config->learners, .interval = config->exec_interval};
+    *a = (struct agreement){.node = config->node,
+                            .learners = config->learners,
+                            .interval = config->exec_interval,
+                            .patience_us = AGREEMENT_PATIENCE * config->exec_interval + patience_us,
+                            .slots = slots};
 }
 
 /* Judges again by what is known of the others. A verdict of "lost" is final. */
 static void judge(struct agreement *a)
 {
-    uint32_t learners = node_set_count(a->learners), majority = learners / 2 + 1, differ = 0, agree = 1;
-    uint64_t first = UINT64_MAX, last = 0; /* where the others were found to differ */
+    uint32_t learners = node_set_count(a->learners), majority = learners / 2 + 1, differ = 0;
+    uint32_t agree = node_set_has(a->learners, a->node) ? 1 : 0; /* one that joins does not count */
+    uint64_t first = UINT64_MAX, last = 0;                       /* where the others were found to differ */
     for (node_set rest = a->learners; rest != 0; rest &= rest - 1) {
         uint64_t slot = a->peers[node_set_first(rest)].differs_from;
         differ += slot != 0;
@@ -31,6 +38,15 @@ static void judge(struct agreement *a)
     }
 }
 
+void agreement_configure(struct agreement *a, node_set learners, node_set fresh)
+{
+    a->learners = learners;
+    for (; fresh != 0; fresh &= fresh - 1)
+        a->peers[node_set_first(fresh)] = (struct agreement_peer){0};
+    if (node_set_has(learners, a->node))
+        judge(a);
+}
+
 static void compare(struct agreement *a, struct agreement_peer *peer, const struct state_at *theirs, uint64_t own_hash)
 {
     peer->compared_at = theirs->slot;
@@ -43,35 +59,63 @@ static void compare(struct agreement *a, struct agreement_peer *peer, const stru
     judge(a);
 }
 
+/* Where there is no room, the highest slot is left out. */
+static void note_early(struct agreement_peer *peer, struct state_at theirs)
+{
+    size_t at = 0;
+    while (at < AGREEMENT_EARLY && peer->early[at].slot != 0 && peer->early[at].slot < theirs.slot)
+        at++;
+    if (at == AGREEMENT_EARLY || peer->early[at].slot == theirs.slot)
+        return;
+    memmove(peer->early + at + 1, peer->early + at, (AGREEMENT_EARLY - 1 - at) * sizeof *peer->early);
+    peer->early[at] = theirs;
+}
+
+/* Compares what the peer said of `executed`. This learner may have come past other slots by a snapshot, or left snapshots
+ * of them out. */
+static void compare_early(struct agreement *a, struct agreement_peer *peer, uint64_t executed, uint64_t hash)
+{
+    while (peer->early[0].slot != 0 && peer->early[0].slot <= executed) {
+        const struct state_at theirs = peer->early[0];
+        memmove(peer->early, peer->early + 1, (AGREEMENT_EARLY - 1) * sizeof *peer->early);
+        peer->early[AGREEMENT_EARLY - 1] = (struct state_at){0};
+        if (theirs.slot == executed)
+            compare(a, peer, &theirs, hash);
+    }
+}
+
 void agreement_executed(struct agreement *a, uint64_t executed, uint64_t hash)
 {
-    if (executed % AGREEMENT_INTERVAL != 0)
+    if (executed % a->slots != 0)
         return;
     a->last = (struct state_at){executed, hash};
-    a->own[executed / AGREEMENT_INTERVAL % AGREEMENT_KEPT] = a->last;
-    for (uint32_t learner = 0; learner <= NODE_ID_MAX; learner++) {
-        struct agreement_peer *peer = &a->peers[learner];
-        if (peer->early.slot != executed)
-            continue;
-        compare(a, peer, &peer->early, hash);
-        peer->early = (struct state_at){0};
-    }
+    a->own[a->own_count++ % AGREEMENT_KEPT] = a->last;
+    for (uint32_t learner = 0; learner <= NODE_ID_MAX; learner++)
+        compare_early(a, &a->peers[learner], executed, hash);
+}
+
+/* This learner's state before `slot`; NULL: it is not known, or not any more. */
+static const struct state_at *own_at(const struct agreement *a, uint64_t slot)
+{
+    for (size_t i = 0; i < AGREEMENT_KEPT; i++)
+        if (a->own[i].slot == slot)
+            return &a->own[i];
+    return NULL;
 }
 
 void agreement_heard(struct agreement *a, uint32_t learner, uint64_t slot, uint64_t hash)
 {
-    if (slot == 0 || slot % AGREEMENT_INTERVAL != 0 || learner == a->node || !node_set_has(a->learners, learner) ||
+    if (slot == 0 || slot % a->slots != 0 || learner == a->node || !node_set_has(a->learners, learner) ||
         slot < a->peers[learner].compared_at)
         return;
     struct state_at theirs = {slot, hash};
     struct agreement_peer *peer = &a->peers[learner];
     if (slot > a->last.slot) {
-        if (peer->early.slot == 0 || slot < peer->early.slot)
-            peer->early = theirs;
+        note_early(peer, theirs);
         return;
     }
-    const struct state_at *own = &a->own[slot / AGREEMENT_INTERVAL % AGREEMENT_KEPT];
-    if (own->slot == slot)
+    const struct state_at *own = own_at(a, slot);
+    if (own != NULL)
         compare(a, peer, &theirs, own->hash);
 }
 
@@ -82,7 +126,7 @@ void agreement_wait(struct agreement *a, uint64_t now)
     if (a->state != AGREEMENT_DOUBTED)
         return;
     a->doubted_us += passed < a->interval ? passed : a->interval;
-    if (a->doubted_us >= AGREEMENT_PATIENCE * a->interval)
+    if (a->doubted_us >= a->patience_us)
         a->state = AGREEMENT_LOST;
 }
 

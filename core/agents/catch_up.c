@@ -8,7 +8,19 @@ void catch_up_init(struct catch_up *c, const struct node_config *config)
 {
     *c = (struct catch_up){.config = *config, .limits = limits_effective(&config->limits), .wake_at = UINT64_MAX};
     c->config.chunk_bytes_max = limits_chunk_bytes(&config->limits, config->chunk_bytes_max);
+    c->learners = config->learners;
+    c->acceptors = config->acceptors;
     c->requests = memory_new(c->limits.requests, sizeof *c->requests);
+    slot_ring_init(&c->blocks, sizeof(struct block), 0, 0);
+    c->kept_from = 1;
+}
+
+void catch_up_configure(struct catch_up *c, node_set learners, node_set acceptors, node_set fresh)
+{
+    c->learners = learners;
+    c->acceptors = acceptors;
+    for (; fresh != 0; fresh &= fresh - 1)
+        c->progress[node_set_first(fresh)] = 0;
 }
 
 static void drop_found(struct catch_up *c)
@@ -23,7 +35,7 @@ static void drop_found(struct catch_up *c)
 void catch_up_close(struct catch_up *c)
 {
     drop_found(c);
-    free(c->blocks);
+    slot_ring_close(&c->blocks);
     free(c->requests);
 }
 
@@ -33,25 +45,53 @@ void catch_up_begin(struct catch_up *c)
         drop_found(c);
 }
 
+/* The block of a slot; NULL: it lies below those that are kept. */
 static struct block *block_of(struct catch_up *c, uint64_t slot)
 {
-    size_t index = (size_t)(slot / BLOCK_SLOTS);
-    if (index >= c->block_count) {
-        c->blocks = memory_reserve(c->blocks, &c->block_capacity, index + 1, sizeof *c->blocks);
-        memset(c->blocks + c->block_count, 0, (index + 1 - c->block_count) * sizeof *c->blocks);
-        c->block_count = index + 1;
-    }
-    return &c->blocks[index];
+    const uint64_t block = slot / BLOCK_SLOTS;
+    if (block < c->blocks.base)
+        return NULL;
+    struct block *b = slot_ring_reach(&c->blocks, block);
+    c->block_end = block >= c->block_end ? block + 1 : c->block_end;
+    return b;
 }
 
 void catch_up_note_record(struct catch_up *c, uint64_t slot, uint64_t lsn)
 {
     struct block *b = block_of(c, slot);
-    if (b->first == 0 || lsn < b->first)
+    if (b != NULL && (b->first == 0 || lsn < b->first))
         b->first = lsn;
 }
 
-void catch_up_note_executed(struct catch_up *c, uint64_t slot, uint64_t lsn) { block_of(c, slot)->last = lsn; }
+void catch_up_note_executed(struct catch_up *c, uint64_t slot, uint64_t lsn)
+{
+    struct block *b = block_of(c, slot);
+    if (b != NULL)
+        b->last = lsn;
+}
+
+void catch_up_keep_from(struct catch_up *c, uint64_t slot)
+{
+    const uint64_t block = slot / BLOCK_SLOTS;
+    if (slot <= c->kept_from)
+        return;
+    c->kept_from = slot;
+    for (uint64_t left = c->blocks.capacity; left > 0 && c->blocks.base < block; left--)
+        slot_ring_advance(&c->blocks);
+    c->blocks.base = block;
+    c->block_end = block > c->block_end ? block : c->block_end;
+}
+
+uint64_t catch_up_oldest(const struct catch_up *c, uint64_t next)
+{
+    uint64_t oldest = next;
+    for (uint64_t block = c->blocks.base; block < c->block_end; block++) {
+        const struct block *b = slot_ring_at(&c->blocks, block);
+        if (b->first != 0 && b->first < oldest)
+            oldest = b->first;
+    }
+    return oldest;
+}
 
 void catch_up_progress(struct catch_up *c, uint32_t learner, uint64_t executed)
 {
@@ -68,7 +108,7 @@ void catch_up_answered(struct catch_up *c, bool last)
 /* The learner asked last, if it answered; otherwise the next one in turn that has executed `slot`. 0 when none is known. */
 static uint32_t peer_with(const struct catch_up *c, uint64_t slot)
 {
-    node_set peers = c->config.learners & ~node_set_of(c->config.node);
+    node_set peers = c->learners & ~node_set_of(c->config.node);
     uint32_t first = c->waiting ? c->asked + 1 : c->asked;
     for (uint32_t i = 0; i <= NODE_ID_MAX; i++) {
         uint32_t peer = (first + i) & NODE_ID_MAX;
@@ -102,7 +142,7 @@ void catch_up_ask(struct catch_up *c, struct learner_gap gap, bool executing, ui
     node_set to = peer != 0 ? node_set_of(peer) : 0;
     /* the learners known to have it may be gone, so acceptors are asked, too, for their votes */
     if (peer == 0 || c->waiting)
-        to |= c->config.acceptors & ~node_set_of(c->config.node);
+        to |= c->acceptors & ~node_set_of(c->config.node);
     struct message m = {.kind = MESSAGE_LEARN_REQUEST, .from = gap.from, .to = gap.to};
     effects_send(effects, to, &m);
     c->asked = peer != 0 ? peer : c->asked;
@@ -115,19 +155,22 @@ void catch_up_ask(struct catch_up *c, struct learner_gap gap, bool executing, ui
 
 uint64_t catch_up_wake_at(const struct catch_up *c) { return c->request_count > 0 && !c->reading ? 0 : c->wake_at; }
 
-void catch_up_request(struct catch_up *c, uint32_t sender, uint64_t from, uint64_t to)
+bool catch_up_request(struct catch_up *c, uint32_t sender, uint64_t from, uint64_t to)
 {
     if (from == 0 || from >= to)
-        return;
+        return true;
+    if (from < c->kept_from)
+        return false;
     struct catch_up_request wanted = {sender, from, to};
     for (size_t i = 0; i < c->request_count; i++) {
         if (c->requests[i].sender == sender) {
             c->requests[i] = wanted;
-            return;
+            return true;
         }
     }
     if (c->request_count < c->limits.requests)
         c->requests[c->request_count++] = wanted;
+    return true;
 }
 
 /* Reads at least limits.read_bytes in a step, even if messages are smaller. The records of a block of slots lie among all
@@ -150,11 +193,11 @@ void catch_up_serve(struct catch_up *c, struct effects *effects)
     uint64_t block_end = (c->serving.from / BLOCK_SLOTS + 1) * BLOCK_SLOTS;
     if (c->serving.to > block_end)
         c->serving.to = block_end;
-    const struct block *b = block_of(c, c->serving.from);
+    const struct block *b = slot_ring_at(&c->blocks, c->serving.from / BLOCK_SLOTS);
+    if (b == NULL || c->serving.from < c->kept_from || b->first == 0 || b->first >= b->last)
+        return;
     c->cursor = b->first;
     c->end = b->last;
-    if (c->cursor == 0 || c->cursor >= c->end)
-        return;
     c->found_capacity = (size_t)(c->serving.to - c->serving.from);
     c->found = memory_new(c->found_capacity, sizeof *c->found);
     c->reading = true;

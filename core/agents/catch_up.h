@@ -4,6 +4,7 @@
 #define SYNOD_CORE_AGENTS_CATCH_UP_H
 
 #include "core/agents/effects.h"
+#include "core/base/slot_ring.h"
 #include "core/paxos/learner.h"
 
 /* Where the journal holds the records of a block of slots: all lie at lsns [first, last). */
@@ -19,9 +20,11 @@ struct catch_up_request {
 
 struct catch_up {
     struct node_config config;
-    struct limits limits; /* `read_bytes` and `requests` */
-    struct block *blocks; /* by slot / 64 */
-    size_t block_count, block_capacity;
+    node_set learners, acceptors; /* that may be asked */
+    struct limits limits;         /* `read_bytes` and `requests` */
+    struct slot_ring blocks;      /* by slot / 64 */
+    uint64_t block_end;           /* no block from here on has a record */
+    uint64_t kept_from;           /* the journal has all slots from here on that were executed */
 
     /* Asking. */
     uint64_t progress[NODE_ID_MAX + 1]; /* first slot each learner has not executed */
@@ -42,6 +45,8 @@ struct catch_up {
 
 void catch_up_init(struct catch_up *c, const struct node_config *config);
 void catch_up_close(struct catch_up *c);
+/* Who is asked from now on. `fresh`: what these have said is void. */
+void catch_up_configure(struct catch_up *c, node_set learners, node_set acceptors, node_set fresh);
 /* Begins a step. */
 void catch_up_begin(struct catch_up *c);
 
@@ -49,6 +54,12 @@ void catch_up_begin(struct catch_up *c);
 void catch_up_note_record(struct catch_up *c, uint64_t slot, uint64_t lsn);
 /* The slot is executed; every record it needs lies below `lsn`. */
 void catch_up_note_executed(struct catch_up *c, uint64_t slot, uint64_t lsn);
+
+/* Slots below `slot` are no longer served: a snapshot has them. */
+void catch_up_keep_from(struct catch_up *c, uint64_t slot);
+/* The lowest lsn at which a slot that is still served may have a record; `next` if there is none. `next`: of the next
+ * record. */
+uint64_t catch_up_oldest(const struct catch_up *c, uint64_t next);
 
 /* A learner says how far it has executed. */
 void catch_up_progress(struct catch_up *c, uint32_t learner, uint64_t executed);
@@ -61,8 +72,8 @@ void catch_up_ask(struct catch_up *c, struct learner_gap gap, bool executing, ui
 /* When catch_up_ask or catch_up_serve wants to be called again. */
 uint64_t catch_up_wake_at(const struct catch_up *c);
 
-/* `sender` wants slots [from, to). All of them are executed here. */
-void catch_up_request(struct catch_up *c, uint32_t sender, uint64_t from, uint64_t to);
+/* `sender` wants slots [from, to). All of them are executed here. False: the first of them is no longer served. */
+bool catch_up_request(struct catch_up *c, uint32_t sender, uint64_t from, uint64_t to);
 /* Takes records that were read back. When all are there, it sends the answer. */
 void catch_up_records(struct catch_up *c, const struct record_list *records, struct effects *effects);
 /* Starts on the next request. */

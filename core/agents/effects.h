@@ -77,6 +77,12 @@ static inline uint64_t effects_append(struct effects *e, uint8_t kind, const str
     return e->lsn++;
 }
 
+/* Asks storage about snapshots (enum snapshot_item_kind). The value is borrowed until the agent's next step. */
+static inline void effects_snapshot(struct effects *e, uint8_t kind, uint64_t id, struct payload value)
+{
+    effects_add(e, EFFECT_SNAPSHOT)->val.snapshot = (struct snapshot_item){.kind = kind, .id = id, .value = value};
+}
+
 /* Says who leads, if that has changed; `told` is what was said last. */
 static inline void effects_tell_leader(struct effects *e, struct leadership *told, struct leadership now)
 {

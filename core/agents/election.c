@@ -16,7 +16,7 @@
  *     heartbeat that it answers, ACCEPTED the ballot; nothing overheard counts); and when there is something to execute but
  *     a majority of the learners has executed nothing more for request_timeout. The last case covers proposals that never
  *     arrive, votes that are never cast, and learners that hear nothing: a leader without results for as long as its clients
- *     wait is not a leader.
+ *     wait is not a leader. (A node that is a proposer alone writes no records, so it has no disk that could stall.)
  *  3. A proposer whose attempt failed resigns and says so. Then, while any other is fit, it stands back: for each of
  *     the others as long as its own attempt lasted. After that it asks, and is fit again when a quorum answers. So every
  *     proposer that seems electable gets its turn. One that can lead gets it, too, and then leads as long as it can.
@@ -26,7 +26,11 @@
  *     subtracted from every wait for them.
  *  6. A leader never gives way because of the rule. Where the rule prefers this node to the one that leads, this node
  *     asks with a *claim*: acceptors say "yes" to it even if they hear the leader. Claims that fail are repeated more and
- *     more rarely. */
+ *     more rarely.
+ *  7. A leadership has one configuration (P11). When the next one governs, and the slots before are settled, the leader
+ *     prepares anew at once: it is not lost either.
+ *  8. A leader may hand over, because its operator wants it (handover.c). The node that it names prepares without asking,
+ *     because this leader is not lost. */
 #include "core/agents/election.h"
 
 #include "core/paxos/leader_detector.h"
@@ -39,10 +43,17 @@ enum { ASKED_AGAIN = 16 };
  * attempt in a row that failed, FAILURES_MAX at most. */
 enum { CLAIM_SHIFT = 2, FAILURES_MAX = 10 };
 
-void election_init(struct election *e, const struct node_config *config, struct proposer *proposer,
-                   const struct progress *progress, struct effects *effects)
+/* An attempt takes so many further ballots to come near one that is far above. */
+enum { CLIMBS_MAX = 16 };
+
+void election_init(struct election *e, const struct node_config *config, const struct configurations *configurations,
+                   struct proposer *proposer, const struct progress *progress, struct effects *effects)
 {
-    *e = (struct election){.config = config, .proposer = proposer, .progress = progress, .effects = effects};
+    *e = (struct election){.config = config, .configurations = configurations, .proposer = proposer};
+    e->progress = progress;
+    e->effects = effects;
+    e->acting = configurations->newest;
+    e->known = 1;
 }
 
 void election_close(struct election *e)
@@ -59,13 +70,66 @@ void election_fill_word(const struct election *e, const struct proposer_window *
     m->floor = progress_settled(e->progress);
 }
 
+/* --- configurations ----------------------------------------------------------------------------------------------- */
+
+/* The first slot to be prepared: every one below is settled. */
+static uint64_t floor_of(const struct election *e)
+{
+    const struct configurations *c = e->configurations;
+    const uint64_t settled = progress_settled(e->progress);
+    return !configurations_pending(c) && settled < c->newest.governs ? c->newest.governs : settled;
+}
+
+uint64_t election_limit(const struct election *e)
+{
+    return configurations_limit(e->configurations, e->acting.slot, e->known);
+}
+
+void election_known(struct election *e, uint64_t slot) { e->known = slot > e->known ? slot : e->known; }
+
+static node_set other_proposers(const struct election *e) { return e->acting.proposers & ~node_set_of(e->config->node); }
+
+/* Watches the proposers there are now. Those that are watched already count as heard again. */
+static void watch_proposers(struct election *e, uint64_t now)
+{
+    const node_set proposers = configurations_proposers(e->configurations);
+    if (e->detector != NULL && proposers == e->watched)
+        return;
+    struct node_config watched = *e->config;
+    watched.proposers = proposers;
+    if (e->detector != NULL)
+        failure_detector_free(e->detector);
+    e->watched = proposers;
+    e->detector = failure_detector_new(&watched, now - e->late);
+}
+
+/* A node that does not prepare or lead acts under what governs the slot from which it would prepare. */
+static void look_up_acting(struct election *e)
+{
+    const struct configurations *c = e->configurations;
+    if (e->state >= PROPOSER_PREPARING || (!configurations_pending(c) && e->acting.slot == c->newest.slot))
+        return;
+    const struct configuration *governs = configurations_at(c, floor_of(e));
+    if (governs->slot == e->acting.slot && governs->proposers == e->acting.proposers)
+        return;
+    e->acting = *governs;
+    e->state = PROPOSER_FOLLOWING; /* a question that is open was for others */
+}
+
 /* --- this node's own state ---------------------------------------------------------------------------------------- */
 
 /* True when records have waited too long for this node's own disk. */
 static bool disk_stalled(const struct election *e, uint64_t now) { return now - e->durable_at >= e->config->dead_timeout; }
 
+/* Whether it could propose anything as a leader. It cannot where another configuration may govern that it lacks. */
+static bool may_propose(const struct election *e) { return floor_of(e) < election_limit(e); }
+
 /* True while this node may ask, prepare and lead. */
-static bool able(const struct election *e, uint64_t now) { return !e->stopping && !disk_stalled(e, now); }
+static bool able(const struct election *e, uint64_t now)
+{
+    const bool proposes = node_set_has(e->acting.proposers, e->config->node) && !e->replaced;
+    return proposes && may_propose(e) && !e->stopping && !disk_stalled(e, now);
+}
 
 static bool unfit(const struct election *e, uint64_t now)
 {
@@ -76,34 +140,38 @@ static void send_heartbeat(struct election *e, uint64_t now, uint8_t flags)
 {
     /* `to` tells the answers to different heartbeats apart. */
     struct message m = {.kind = MESSAGE_HEARTBEAT, .flags = flags, .ballot = e->ballot, .to = now};
-    node_set to = e->config->proposers & ~node_set_of(e->config->node);
+    const struct configurations *c = e->configurations;
+    const node_set proposers = configurations_proposers(c) | e->acting.proposers;
+    node_set to = proposers & ~node_set_of(e->config->node);
     if (flags & MESSAGE_LEADING) {
         struct proposer_window w = proposer_window_now(e->proposer);
         election_fill_word(e, &w, &m);
         e->chosen_told = w.chosen;
     }
     if (flags != 0)
-        to = e->config->proposers | e->config->acceptors | e->config->learners;
-    effects_send(e->effects, to, &m);
+        to = configurations_members(c);
+    if (node_set_has(proposers, e->config->node) && !e->replaced)
+        effects_send(e->effects, to, &m);
     e->heartbeat_at = now;
     e->told_unfit = (flags & MESSAGE_RESIGNED) != 0;
 }
 
 static void follow(struct election *e)
 {
-    if (e->state == PROPOSER_LEADING)
+    if (e->leader == e->config->node)
         e->leader = 0;
     if (e->state >= PROPOSER_PREPARING)
         proposer_resign(e->proposer);
     e->state = PROPOSER_FOLLOWING;
+    e->crossing = false;
+    e->successor = 0;
+    e->overtaken = (struct ballot){0};
 }
-
-static uint32_t other_proposers(const struct election *e) { return node_set_count(e->config->proposers) - 1; }
 
 /* How long one turn of another proposer may take. A lone proposer has no other to wait for. */
 static uint64_t one_turn(const struct election *e)
 {
-    uint32_t others = other_proposers(e);
+    uint32_t others = node_set_count(other_proposers(e));
     return others > 0 ? e->back / others : 0;
 }
 
@@ -113,8 +181,8 @@ static void stand_back(struct election *e, uint64_t since, uint64_t now)
     invariant(e->state >= PROPOSER_PREPARING);
     uint64_t wasted = now - since, least = e->config->prepare_timeout / ASKED_AGAIN;
     const uint64_t most = e->config->request_timeout + e->config->dead_timeout; /* if it lasted longer, a disk hung */
-    uint32_t others = other_proposers(e);
-    uint32_t lower = node_set_count(e->config->proposers & (node_set_of(e->config->node) - 1));
+    uint32_t others = node_set_count(other_proposers(e));
+    uint32_t lower = node_set_count(other_proposers(e) & (node_set_of(e->config->node) - 1));
     if (wasted < least)
         wasted = least;
     if (wasted > most)
@@ -131,11 +199,18 @@ static void stand_back(struct election *e, uint64_t since, uint64_t now)
 /* --- ballots and leaders that are heard of ------------------------------------------------------------------------ */
 
 /* A node has promised a ballot above ours, or leads at one. */
-static void hear_ballot(struct election *e, struct ballot ballot, uint64_t now)
+static void hear_ballot(struct election *e, struct ballot ballot, bool leads, uint64_t now)
 {
     if (ballot_compare(ballot, e->ballot) <= 0)
         return;
-    if (e->state >= PROPOSER_PREPARING)
+    const bool succeeds = e->successor != 0 && ballot.node == e->successor;
+    if (succeeds && !leads) {
+        e->overtaken = ballot_compare(ballot, e->overtaken) > 0 ? ballot : e->overtaken;
+        return;
+    }
+    if (succeeds)
+        follow(e);
+    else if (e->state >= PROPOSER_PREPARING)
         stand_back(e, e->state == PROPOSER_PREPARING ? e->got_on_at : now, now);
     e->ballot = ballot;
     if (e->leader != ballot.node)
@@ -148,7 +223,8 @@ static void hear_leader(struct election *e, uint32_t sender, struct ballot ballo
     bool late = ballot_compare(ballot, e->ballot) < 0;
     if ((late && (e->leader != 0 || e->state >= PROPOSER_PREPARING)) || ballot.node != sender || sender == e->config->node)
         return;
-    hear_ballot(e, ballot, now);
+    hear_ballot(e, ballot, true, now);
+    e->held_until = e->leader == sender ? e->held_until : 0;
     e->leader = sender;
     e->asked = 0;
     e->ask_again_at = e->claim && e->state == PROPOSER_ASKING ? e->ask_again_at : 0;
@@ -163,7 +239,7 @@ static void on_heartbeat(struct election *e, uint32_t sender, const struct messa
         e->unfit |= node_set_of(sender);
     if (m->flags & MESSAGE_LEADING)
         hear_leader(e, sender, m->ballot, now);
-    else if (e->leader == sender && sender != e->config->node)
+    else if (e->leader == sender && sender != e->config->node && !election_is_held(e))
         e->leader = 0; /* it resigned, or started again */
     if (ballot_compare(m->ballot, e->ballot) > 0 && e->state < PROPOSER_PREPARING)
         e->ballot = m->ballot;
@@ -174,7 +250,7 @@ static void on_heartbeat(struct election *e, uint32_t sender, const struct messa
 static void ask(struct election *e, uint64_t now)
 {
     invariant(e->state < PROPOSER_PREPARING && !e->stopping);
-    uint32_t quorum = e->config->phase1_quorum;
+    uint32_t quorum = e->acting.phase1_quorum;
     if (e->state == PROPOSER_ASKING && node_set_count(e->answered) < quorum)
         e->standing = STANDING_UNHEARD;
     e->state = PROPOSER_ASKING;
@@ -183,7 +259,7 @@ static void ask(struct election *e, uint64_t now)
     e->asked_at = now;
     e->ask_again_at = now + (e->claim ? e->config->dead_timeout : e->config->prepare_timeout);
     struct message m = {.kind = MESSAGE_ASK, .flags = e->claim ? MESSAGE_YES : 0, .from = ++e->question};
-    effects_send(e->effects, e->config->acceptors, &m);
+    effects_send(e->effects, e->acting.acceptors, &m);
 }
 
 static void send_prepares(struct election *e, node_set acceptors, uint64_t now)
@@ -191,7 +267,7 @@ static void send_prepares(struct election *e, node_set acceptors, uint64_t now)
     for (node_set i = acceptors; i != 0; i &= i - 1) {
         uint32_t acceptor = node_set_first(i);
         uint64_t wanted = proposer_promise_wanted(e->proposer, acceptor);
-        struct message m = {.kind = MESSAGE_PREPARE, .ballot = e->ballot, .from = wanted};
+        struct message m = {.kind = MESSAGE_PREPARE, .ballot = e->ballot, .from = wanted, .to = e->acting.slot};
         if (wanted != 0)
             effects_send(e->effects, node_set_of(acceptor), &m);
     }
@@ -205,7 +281,7 @@ static void help_up(struct election *e, uint32_t acceptor, struct ballot promise
 {
     if (e->state < PROPOSER_PREPARING || promised.round + ROUND_JUMP_MAX >= e->ballot.round)
         return;
-    struct message m = {.kind = MESSAGE_PREPARE, .ballot = e->ballot, .from = SLOT_MAX - 1};
+    struct message m = {.kind = MESSAGE_PREPARE, .ballot = e->ballot, .from = SLOT_MAX - 1, .to = e->acting.slot};
     m.ballot.round = promised.round + ROUND_JUMP_MAX;
     effects_send(e->effects, node_set_of(acceptor), &m);
     m.ballot = e->ballot;
@@ -215,21 +291,65 @@ static void help_up(struct election *e, uint32_t acceptor, struct ballot promise
     effects_send(e->effects, node_set_of(acceptor), &m);
 }
 
+/* An acceptor has promised a ballot so far above ours that the next attempt could not come near it (ROUND_JUMP_MAX). So this
+ * one goes on, at the highest ballot that it may take, a few times. With an attempt for each step, as long as others need to
+ * have their turns, a cluster without a leader would stay without one for as many seconds. True: it goes on. */
+static bool climb(struct election *e, struct ballot promised, uint64_t now)
+{
+    const uint64_t floor = floor_of(e);
+    const bool is_far = e->state == PROPOSER_PREPARING && promised.round >= e->ballot.round + ROUND_JUMP_MAX;
+    if (!is_far || e->climbs == CLIMBS_MAX || node_set_count(e->lost) < e->acting.phase1_quorum)
+        return false; /* the last: it was invited, or crosses a boundary, and has not asked */
+    if (configurations_at(e->configurations, floor)->slot != e->acting.slot)
+        return false;
+    e->climbs++;
+    e->ballot = proposer_prepare(e->proposer, promised, floor);
+    send_prepares(e, e->acting.acceptors, now);
+    return true;
+}
+
+/* Every slot from the floor on is prepared under the configuration that governs the floor, and the proposer proposes in none
+ * that another one may govern. */
+static void begin_phase1(struct election *e, uint64_t now)
+{
+    const uint64_t floor = floor_of(e);
+    e->acting = *configurations_at(e->configurations, floor);
+    invariant(node_set_has(e->acting.proposers, e->config->node) && e->acting.acceptors != 0);
+    e->state = PROPOSER_PREPARING;
+    e->got_on_at = now;
+    e->climbs = 0;
+    proposer_configure(e->proposer, &e->acting);
+    e->ballot = proposer_prepare(e->proposer, e->ballot, floor);
+    send_prepares(e, e->acting.acceptors, now);
+}
+
 static void prepare(struct election *e, uint64_t now)
 {
     invariant(e->state == PROPOSER_ASKING && e->standing == STANDING_READY);
-    e->state = PROPOSER_PREPARING;
     e->leader = 0;
-    e->got_on_at = now;
-    uint64_t floor = progress_settled(e->progress);
-    e->ballot = proposer_prepare(e->proposer, e->ballot, floor);
-    send_prepares(e, e->config->acceptors, now);
+    begin_phase1(e, now);
+}
+
+void election_cross(struct election *e, uint64_t now)
+{
+    const struct configurations *c = e->configurations;
+    invariant(e->state >= PROPOSER_PREPARING && !configurations_pending(c));
+    const bool lacks = floor_of(e) >= configurations_limit(c, c->newest.slot, e->known);
+    if (!node_set_has(c->newest.proposers, e->config->node) || e->replaced || lacks) {
+        follow(e);
+        send_heartbeat(e, now, MESSAGE_RESIGNED);
+        return;
+    }
+    e->crossing = election_is_led_here(e);
+    e->lost = 0;
+    begin_phase1(e, now);
 }
 
 static void lead(struct election *e, uint64_t now)
 {
     invariant(e->state == PROPOSER_PREPARING && e->ballot.node == e->config->node);
     e->state = PROPOSER_LEADING;
+    e->crossing = false;
     e->leader = e->config->node;
     for (uint32_t n = 0; n <= NODE_ID_MAX; n++)
         e->answered_at[n] = now;
@@ -240,8 +360,9 @@ static void lead(struct election *e, uint64_t now)
 
 static void on_lost(struct election *e, uint32_t sender, const struct message *m, uint64_t now)
 {
-    uint32_t quorum = e->config->phase1_quorum;
-    if (e->state != PROPOSER_ASKING || m->from != e->question || !node_set_has(e->config->acceptors, sender))
+    look_up_acting(e);
+    uint32_t quorum = e->acting.phase1_quorum;
+    if (e->state != PROPOSER_ASKING || m->from != e->question || !node_set_has(e->acting.acceptors, sender))
         return;
     bool first = node_set_count(e->answered) < quorum;
     e->answered |= node_set_of(sender);
@@ -254,10 +375,32 @@ static void on_lost(struct election *e, uint32_t sender, const struct message *m
         e->asked++;
         e->ask_again_at = e->asked_at + (soon < e->config->suspect_timeout ? soon : e->config->suspect_timeout);
     }
-    if (e->standing == STANDING_READY && e->elected && node_set_count(e->lost) >= quorum)
+    if (e->standing == STANDING_READY && e->elected && node_set_count(e->lost) >= quorum && may_propose(e))
         prepare(e, now);
     else if (e->standing == STANDING_UNHEARD)
         e->standing = STANDING_READY;
+}
+
+/* The leader hands over: it is about to, it names its successor (`from` is not 0 then), or it goes on (it names itself). Up
+ * to the end it counts as the leader, also for its successor, so that clients wait at it. */
+static void on_handover(struct election *e, uint32_t sender, const struct message *m, uint64_t now)
+{
+    const bool is_leaders = sender == e->leader && ballot_compare(m->ballot, e->ballot) == 0;
+    if (!is_leaders || sender == e->config->node || (m->flags & MESSAGE_YES) != 0 || e->state >= PROPOSER_PREPARING)
+        return;
+    if (m->to == sender) {
+        e->held_until = 0;
+        return;
+    }
+    e->held_until = now + e->config->suspect_timeout;
+    e->held_untold = true;
+    e->invited = m->to == e->config->node;
+    look_up_acting(e);
+    if (m->from == 0 || m->to != e->config->node || !able(e, now))
+        return;
+    e->standing = STANDING_READY; /* the leader, which a quorum answers, hears it */
+    e->lost = 0;
+    begin_phase1(e, now);
 }
 
 static void on_promise(struct election *e, uint32_t sender, const struct message *m, uint64_t now)
@@ -295,14 +438,19 @@ void election_message(struct election *e, uint32_t sender, const struct message 
         on_answer(e, sender, m->ballot, m->to, now);
         break;
     case MESSAGE_NACK:
+        if (climb(e, m->ballot, now))
+            break;
         help_up(e, sender, m->ballot);
-        hear_ballot(e, m->ballot, now);
+        hear_ballot(e, m->ballot, false, now);
         break;
     case MESSAGE_HEARTBEAT:
         on_heartbeat(e, sender, m, now);
         break;
     case MESSAGE_LOST:
         on_lost(e, sender, m, now);
+        break;
+    case MESSAGE_HANDOVER:
+        on_handover(e, sender, m, now);
         break;
     default:
         break;
@@ -341,8 +489,22 @@ void election_begin(struct election *e, uint64_t now)
 {
     leave_out_late(e, now);
     e->begun_at = now;
-    if (e->detector == NULL)
-        e->detector = failure_detector_new(e->config, now - e->late);
+    watch_proposers(e, now);
+    look_up_acting(e);
+}
+
+void election_configured(struct election *e, uint64_t now)
+{
+    watch_proposers(e, now);
+    look_up_acting(e);
+    if (e->state < PROPOSER_PREPARING)
+        return;
+    const struct configuration *newest = &e->configurations->newest;
+    const bool was_skipped = e->acting.slot != newest->slot && e->acting.slot != newest->replaces;
+    if (was_skipped || e->replaced)
+        follow(e);
+    if (was_skipped) /* others led under those between: this one has been none for long */
+        send_heartbeat(e, now, MESSAGE_RESIGNED);
 }
 
 void election_durable(struct election *e, uint64_t lsn, uint64_t now)
@@ -358,6 +520,45 @@ void election_stop(struct election *e, uint64_t now)
     send_heartbeat(e, now, MESSAGE_RESIGNED);
 }
 
+node_set election_heard(const struct election *e, uint64_t now)
+{
+    return failure_detector_check(e->detector, now - e->late).alive & ~node_set_of(e->config->node);
+}
+
+node_set election_fit(const struct election *e, uint64_t now)
+{
+    return election_heard(e, now) & ~e->unfit & e->acting.proposers;
+}
+
+void election_hand_over(struct election *e, uint32_t node, uint64_t until)
+{
+    invariant(e->state == PROPOSER_LEADING);
+    e->successor = node;
+    e->successor_until = until;
+}
+
+bool election_is_held(const struct election *e) { return e->begun_at < e->held_until && e->state != PROPOSER_LEADING; }
+
+/* The successor did not take over in time. If an acceptor has promised its ballot, this leader is none any more. */
+static void watch_successor(struct election *e, uint64_t now)
+{
+    if (e->successor == 0 || now < e->successor_until)
+        return;
+    e->successor = 0;
+    hear_ballot(e, e->overtaken, false, now);
+    e->overtaken = (struct ballot){0};
+}
+
+/* What was said before this step's end is on its way before the answer. A successor that cannot lead says so. */
+static void tell_held(struct election *e, uint64_t now)
+{
+    struct message m = {.kind = MESSAGE_HANDOVER, .flags = MESSAGE_YES, .ballot = e->ballot, .to = e->leader};
+    m.flags |= e->invited && !able(e, now) ? MESSAGE_RESIGNED : 0;
+    if (e->held_untold && election_is_held(e) && e->leader != 0 && e->state < PROPOSER_PREPARING)
+        effects_send(e->effects, node_set_of(e->leader), &m);
+    e->held_untold = false;
+}
+
 /* Whether this leader still counts as one (point 2 above). If not, `*since` is when it stopped. */
 static bool leads(struct election *e, uint64_t now, uint64_t *since)
 {
@@ -369,9 +570,9 @@ static bool leads(struct election *e, uint64_t now, uint64_t *since)
     if (executed > e->own_from)
         e->failures = 0;
     uint32_t answering = 0;
-    for (node_set i = c->acceptors; i != 0; i &= i - 1)
+    for (node_set i = e->acting.acceptors; i != 0; i &= i - 1)
         answering += now - e->answered_at[node_set_first(i)] < c->dead_timeout;
-    bool answered = answering >= c->phase2_quorum;
+    bool answered = answering >= e->acting.phase2_quorum;
     bool useful = now - e->result_at < c->request_timeout;
     *since = useful ? now - c->dead_timeout : e->result_at;
     return answered && useful;
@@ -406,6 +607,9 @@ void election_watch(struct election *e, uint64_t now, uint64_t lsn)
         e->durable_at = now;
     if (e->leader != 0 && e->leader != c->node && !node_set_has(health.alive, e->leader))
         e->leader = 0;
+    look_up_acting(e);
+    watch_successor(e, now);
+    tell_held(e, now);
     if (e->state == PROPOSER_LEADING) {
         if (disk_stalled(e, now))
             stand_back(e, e->durable_at, now);
@@ -415,11 +619,11 @@ void election_watch(struct election *e, uint64_t now, uint64_t lsn)
         if (disk_stalled(e, now) || now - e->got_on_at >= c->dead_timeout)
             stand_back(e, e->got_on_at, now);
         else if (now - e->prepared_at >= c->prepare_timeout)
-            send_prepares(e, c->acceptors, now);
+            send_prepares(e, e->acting.acceptors, now);
     }
     if (e->state >= PROPOSER_PREPARING)
         return;
-    node_set fit = health.alive & ~e->unfit & ~node_set_of(c->node);
+    node_set fit = election_fit(e, now);
     if (!able(e, now) || !wants_to_ask(e, fit, now))
         e->state = PROPOSER_FOLLOWING;
     else if (now >= e->ask_again_at)
@@ -428,6 +632,8 @@ void election_watch(struct election *e, uint64_t now, uint64_t lsn)
 
 void election_heartbeat(struct election *e, bool awake, uint64_t now)
 {
+    if (e->crossing)
+        return; /* for a moment; one that does not lead would say that it resigned */
     bool is_unfit = unfit(e, now);
     if (now - e->heartbeat_at < heartbeat_interval(e, awake) && is_unfit == e->told_unfit)
         return;
@@ -436,12 +642,14 @@ void election_heartbeat(struct election *e, bool awake, uint64_t now)
 
 uint64_t election_wake_at(const struct election *e, uint64_t now)
 {
-    uint64_t wake = e->heartbeat_at + heartbeat_interval(e, false), next = UINT64_MAX;
+    uint64_t wake = e->crossing ? UINT64_MAX : e->heartbeat_at + heartbeat_interval(e, false), next = UINT64_MAX;
     if (e->state == PROPOSER_PREPARING)
         next = e->prepared_at + e->config->prepare_timeout;
     else if (e->state == PROPOSER_FOLLOWING && e->standing == STANDING_BACK)
         next = e->failed_at + (now - e->failed_at < one_turn(e) ? one_turn(e) : e->back);
     else if (e->state == PROPOSER_ASKING || (e->state == PROPOSER_FOLLOWING && e->leader == 0))
         next = e->ask_again_at;
+    if (e->held_until > now && e->held_until < wake)
+        wake = e->held_until;
     return next > now && next < wake ? next : wake;
 }

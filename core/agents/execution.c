@@ -1,6 +1,7 @@
 #include "core/agents/execution.h"
 
 #include "core/base/checksum.h"
+#include "core/base/cursor.h"
 #include "core/base/memory.h"
 
 /* What the state machine gets at a time: limits.apply commands, and limits.apply_bytes of arguments (one command at least).
@@ -16,9 +17,20 @@ enum { SMALL_MAX = 1024 };
 void execution_init(struct execution *x, const struct node_config *config)
 {
     *x = (struct execution){.limits = limits_effective(&config->limits), .machine = state_machine_new()};
-    if (config->state_bytes_max != 0)
-        state_machine_start(x->machine, config->state_bytes_max, x->limits.call_work);
+    x->state_bytes_most = state_bytes_most(config);
+    configurations_init(&x->configurations, config);
 }
+
+/* What the state may take is what the configuration says that governs the slot: so all learners refuse the same. */
+static void limit_state(struct execution *x, uint64_t bytes_max)
+{
+    if (bytes_max == 0 || bytes_max == x->state_bytes_max)
+        return;
+    x->state_bytes_max = bytes_max;
+    state_machine_start(x->machine, bytes_max, x->limits.call_work);
+}
+
+void execution_loads(struct execution *x) { limit_state(x, x->state_bytes_most); }
 
 void execution_close(struct execution *x)
 {
@@ -27,12 +39,15 @@ void execution_close(struct execution *x)
     free(x->entries);
     batch_commands_free(&x->commands);
     batch_builder_free(&x->replies);
+    payload_free(&x->text);
+    payload_free(&x->text_before);
     state_machine_free(x->machine);
 }
 
 void execution_begin(struct execution *x)
 {
     x->work = 0;
+    x->stalled = false;
     if (x->first == 0)
         return;
     for (size_t i = 0; i < x->first; i++)
@@ -56,7 +71,7 @@ const struct entry *execution_next(const struct execution *x) { return x->first 
 
 bool execution_is_fresh(const struct execution *x) { return !x->begun; }
 
-static bool is_newer_batch(struct batch_id id, struct batch_id last)
+bool execution_is_newer_batch(struct batch_id id, struct batch_id last)
 {
     bool other_life = id.incarnation != last.incarnation;
     return other_life ? id.incarnation > last.incarnation : id.number > last.number;
@@ -75,10 +90,11 @@ static struct reply_room room_for(uint64_t replies_bytes, size_t commands)
 static bool begin_batch(struct execution *x, const struct entry *e)
 {
     struct batch_header *h = &x->header;
-    if (!batch_header_read(&e->value, h) || h->id.origin > NODE_ID_MAX || !is_newer_batch(h->id, x->last[h->id.origin]) ||
-        !batch_commands_read(&x->commands, &e->value))
+    if (!batch_header_read(&e->value, h) || h->id.origin > NODE_ID_MAX ||
+        !execution_is_newer_batch(h->id, x->last[h->id.origin]) || !batch_commands_read(&x->commands, &e->value))
         return false;
     x->last[h->id.origin] = h->id;
+    limit_state(x, configurations_at(&x->configurations, e->slot)->state_bytes_max);
     if (!x->seeded)
         state_machine_seed(x->machine, h->seed.low, h->seed.high);
     x->seeded = true;
@@ -126,7 +142,10 @@ static bool apply_batch(struct execution *x)
     while (x->applied < all->count && x->work < x->limits.step_work) {
         size_t before = x->replies.len, some = commands_to_give(x);
         struct applied done = state_machine_apply(x->machine, all->commands + x->applied, some, x->room);
-        invariant(done.replies.len > 0 && done.replies.len <= some);
+        invariant(done.replies.len <= some);
+        x->stalled = done.replies.len == 0;
+        if (x->stalled)
+            return false;
         for (size_t i = 0; i < done.replies.len; i++)
             add_reply(x, &done.replies.ptr[i]);
         x->applied += done.replies.len;
@@ -145,6 +164,46 @@ static void end_batch(struct execution *x, const struct entry *e, struct execute
     x->state_hash = checksum(payload_bytes(&done->replies), done->replies.len, x->state_hash);
 }
 
+/* Whether an entry's configuration counts. Otherwise it changes nothing, on all learners alike: the log alone decides (P11).
+ * It must replace the newest one, and that must govern already; so one is pending at a time. The first one in the log only
+ * says who the members are that the cluster was formed with. */
+static bool counts(const struct execution *x, const struct entry *e, struct configuration *c)
+{
+    const struct configuration *newest = &x->configurations.newest;
+    if (!configuration_unpack(&e->value, e->slot, c) || c->replaces != newest->slot || e->slot < newest->governs)
+        return false;
+    if (c->governs - c->slot != newest->alpha)
+        return false;
+    if (newest->slot == 0 && (c->alpha != newest->alpha || c->state_bytes_max != newest->state_bytes_max))
+        return false;
+    if (newest->acceptors == 0)
+        return true; /* this node joined later, and does not know the first one */
+    const bool same = c->proposers == newest->proposers && c->acceptors == newest->acceptors &&
+                      c->learners == newest->learners && c->phase1_quorum == newest->phase1_quorum &&
+                      c->phase2_quorum == newest->phase2_quorum;
+    return newest->slot != 0 || same;
+}
+
+static void adopt(struct execution *x, const struct configuration *c, const struct payload *text)
+{
+    payload_free(&x->text_before);
+    x->text_before = c->replaces == x->configurations.newest.slot ? x->text : (struct payload){0};
+    if (c->replaces != x->configurations.newest.slot)
+        payload_free(&x->text);
+    x->text = payload_copy(text);
+    configurations_learn(&x->configurations, c);
+}
+
+static bool configure(struct execution *x, const struct entry *e)
+{
+    struct configuration c;
+    if (!counts(x, e, &c))
+        return false;
+    adopt(x, &c, &e->value);
+    x->state_hash = checksum(payload_bytes(&e->value), e->value.len, x->state_hash);
+    return true;
+}
+
 bool execution_run(struct execution *x, struct executed *done)
 {
     struct entry *e = &x->entries[x->first];
@@ -157,8 +216,130 @@ bool execution_run(struct execution *x, struct executed *done)
             return false;
         if (!done->skipped)
             end_batch(x, e, done);
+    } else if (e->kind == ENTRY_CONFIGURATION) {
+        done->configured = configure(x, e);
     }
     x->work += e->value.len;
     x->first++;
+    return true;
+}
+
+/* Whether a batch of this origin was ever executed. */
+static bool is_known(struct batch_id last) { return last.incarnation != 0 || last.number != 0; }
+
+static size_t configuration_size(const struct payload *text)
+{
+    return EXECUTION_PIECE_CONFIGURATION + words_for(text->len) * sizeof(uint64_t);
+}
+
+static void write_configuration(struct write_cursor *c, const struct configured *says)
+{
+    cursor_write_u64(c, says->configuration.slot);
+    cursor_write_u32(c, says->text.len);
+    cursor_write_u32(c, 0);
+    cursor_write_payload(c, &says->text);
+}
+
+struct payload execution_piece_write(const struct execution_piece *says, uint64_t *words)
+{
+    uint32_t origins = 0;
+    for (uint32_t origin = 0; origin <= NODE_ID_MAX; origin++)
+        origins += is_known(says->last[origin]);
+    size_t size = EXECUTION_PIECE_HEADER + (size_t)origins * EXECUTION_PIECE_ORIGIN;
+    for (size_t i = 0; i < says->configuration_count; i++)
+        size += configuration_size(&says->configurations[i].text);
+    struct write_cursor c = cursor_into(words, size);
+    cursor_write_u64(&c, says->state_hash);
+    cursor_write_u64(&c, says->commands_executed);
+    cursor_write_u32(&c, says->seeded);
+    cursor_write_u32(&c, origins);
+    cursor_write_u32(&c, (uint32_t)says->configuration_count);
+    cursor_write_u32(&c, 0);
+    for (uint32_t origin = 0; origin <= NODE_ID_MAX; origin++) {
+        if (!is_known(says->last[origin]))
+            continue;
+        cursor_write_u32(&c, origin);
+        cursor_write_u32(&c, says->last[origin].incarnation);
+        cursor_write_u64(&c, says->last[origin].number);
+    }
+    for (size_t i = 0; i < says->configuration_count; i++)
+        write_configuration(&c, &says->configurations[i]);
+    invariant(cursor_full(&c));
+    return (struct payload){.words = {words, words_for(size)}, .len = (uint32_t)size};
+}
+
+struct payload execution_save(const struct execution *x, uint64_t slot, uint64_t *words)
+{
+    const struct configurations *all = &x->configurations;
+    struct execution_piece says = {
+        .state_hash = x->state_hash, .commands_executed = x->commands_executed, .seeded = x->seeded};
+    memcpy(says.last, x->last, sizeof says.last);
+    if (slot < all->newest.governs && x->text_before.len > 0)
+        says.configurations[says.configuration_count++] =
+            (struct configured){.configuration = all->before, .text = x->text_before};
+    if (x->text.len > 0)
+        says.configurations[says.configuration_count++] = (struct configured){.configuration = all->newest, .text = x->text};
+    return execution_piece_write(&says, words);
+}
+
+/* Forgets the entries of slots below `slot`, and how far the first one has come. */
+static void forget_entries(struct execution *x, uint64_t slot)
+{
+    while (x->first < x->count && x->entries[x->first].slot < slot)
+        x->first++;
+    x->begun = x->stalled = false;
+}
+
+static void read_configuration(struct read_cursor *c, struct execution_piece *said)
+{
+    struct configured *read = &said->configurations[said->configuration_count++];
+    const uint64_t slot = cursor_read_u64(c);
+    const uint32_t len = cursor_read_u32(c);
+    const bool sound = cursor_read_u32(c) == 0 && slot != 0 && slot < SLOT_MAX;
+    read->text = cursor_read_payload(c, len);
+    if (c->failed || !sound || !configuration_unpack(&read->text, slot, &read->configuration))
+        cursor_fail(c);
+}
+
+bool execution_piece_read(const struct payload *piece, struct execution_piece *said)
+{
+    struct read_cursor c = cursor_over_words(piece->words, piece->len);
+    *said = (struct execution_piece){.state_hash = cursor_read_u64(&c)};
+    said->commands_executed = cursor_read_u64(&c);
+    const uint32_t seeded = cursor_read_u32(&c), origins = cursor_read_u32(&c);
+    const uint32_t configurations = cursor_read_u32(&c), zero = cursor_read_u32(&c);
+    said->seeded = seeded != 0;
+    for (uint32_t i = 0, origin = 0; i < origins && !c.failed; i++, origin++) {
+        const uint32_t named = cursor_read_u32(&c);
+        if (named < origin || named > NODE_ID_MAX) {
+            cursor_fail(&c);
+            break;
+        }
+        origin = said->last[named].origin = named;
+        said->last[named].incarnation = cursor_read_u32(&c);
+        said->last[named].number = cursor_read_u64(&c);
+    }
+    if (configurations > EXECUTION_CONFIGURATIONS)
+        cursor_fail(&c);
+    for (uint32_t i = 0; i < configurations && !c.failed; i++)
+        read_configuration(&c, said);
+    const bool chained =
+        configurations < 2 || said->configurations[1].configuration.replaces == said->configurations[0].configuration.slot;
+    return cursor_finished(&c) && seeded <= 1 && zero == 0 && chained;
+}
+
+bool execution_load(struct execution *x, const struct payload *piece, uint64_t slot)
+{
+    struct execution_piece said;
+    if (!execution_piece_read(piece, &said))
+        return false;
+    forget_entries(x, slot);
+    memcpy(x->last, said.last, sizeof said.last);
+    x->seeded = said.seeded;
+    x->state_hash = said.state_hash;
+    x->commands_executed = said.commands_executed;
+    for (size_t i = 0; i < said.configuration_count; i++)
+        if (said.configurations[i].configuration.slot > x->configurations.newest.slot)
+            adopt(x, &said.configurations[i].configuration, &said.configurations[i].text);
     return true;
 }

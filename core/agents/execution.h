@@ -4,14 +4,52 @@
 #ifndef SYNOD_CORE_AGENTS_EXECUTION_H
 #define SYNOD_CORE_AGENTS_EXECUTION_H
 
+#include "core/agents/configurations.h"
 #include "core/formats/batch.h"
+#include "core/formats/configuration.h"
 #include "core/state/state_machine.h"
+
+/* A snapshot has what a learner has executed before a slot, in pieces (core/formats/snapshot.h): first SNAPSHOT_LEARNER,
+ * then the chunks of the state machine. They are functions of the log alone. SNAPSHOT_LEARNER, little-endian:
+ *
+ *    0  state hash         8      8  commands executed    8
+ *   16  seeded             4     20  origins              4
+ *   24  configurations     4     28  zero                 4
+ *   32  the last batch executed of each origin, by rising origin: origin 4, incarnation 4, number 8
+ *       the newest configuration executed, if there is one; and before it the one that it replaces, if that was chosen,
+ *       too, and governs slots after the snapshot: slot 8, length 4, zero 4, text (core/formats/configuration.h), zeros up
+ *       to 8 */
+enum { EXECUTION_PIECE_HEADER = 32, EXECUTION_PIECE_ORIGIN = 16, EXECUTION_PIECE_CONFIGURATION = 16 };
+enum {
+    EXECUTION_CONFIGURATIONS = 2,
+    EXECUTION_PIECE_MAX = EXECUTION_PIECE_HEADER + (NODE_ID_MAX + 1) * EXECUTION_PIECE_ORIGIN +
+                          EXECUTION_CONFIGURATIONS * (EXECUTION_PIECE_CONFIGURATION + CONFIGURATION_TEXT_MAX)
+};
+
+/* What SNAPSHOT_LEARNER says. */
+struct execution_piece {
+    uint64_t state_hash, commands_executed;
+    bool seeded;
+    struct batch_id last[NODE_ID_MAX + 1]; /* by origin; incarnation and number 0: none was executed */
+    /* The oldest first. Texts point into the piece. */
+    struct configured configurations[EXECUTION_CONFIGURATIONS];
+    size_t configuration_count;
+};
+
+/* Reads it. False: the piece is malformed. */
+bool execution_piece_read(const struct payload *piece, struct execution_piece *said);
+/* Writes it into `words`, the caller's (words_for(EXECUTION_PIECE_MAX) of them). */
+struct payload execution_piece_write(const struct execution_piece *says, uint64_t *words);
+
+/* Whether a batch comes after the last one that was executed of its origin (P8). */
+bool execution_is_newer_batch(struct batch_id id, struct batch_id last);
 
 /* An entry has been executed. */
 struct executed {
     const struct entry *entry; /* lives until execution_add or execution_begin */
     struct batch_header batch; /* id.number 0: no batch, or one that was skipped */
     bool skipped;
+    bool configured;        /* a configuration that counts: now the newest one */
     struct payload replies; /* live until the next entry is begun */
 };
 
@@ -22,20 +60,33 @@ struct execution {
     size_t first, count, capacity;
     uint64_t work; /* done in this step */
 
-    bool seeded; /* the state machine has its seed */
-    bool begun;  /* the first entry is a batch of which `applied` commands are executed */
+    bool seeded;  /* the state machine has its seed */
+    bool stalled; /* the state machine executes nothing until more of its snapshot is saved */
+    bool begun;   /* the first entry is a batch of which `applied` commands are executed */
     size_t applied;
     struct batch_header header;
     struct batch_commands commands;
     struct batch_builder replies;
     struct reply_room room; /* for the replies that the rest of the batch still makes */
 
+    uint64_t state_bytes_max;  /* what the state machine was told last; 0: nothing */
+    uint64_t state_bytes_most; /* what a snapshot may have */
+
+    struct configurations configurations;  /* executed; the one before is kept as long as there is no newer one */
+    struct payload text, text_before;      /* theirs; empty: it was not chosen */
     struct batch_id last[NODE_ID_MAX + 1]; /* last batch executed, by origin */
     uint64_t state_hash;
     uint64_t commands_executed;
 };
 
-/* Uses the limits of `config` and its bound on the state. */
+/* The most that a state of this cluster can take, as far as this node can hold it: more than is governed now, if that was
+ * lowered. */
+static inline uint64_t state_bytes_most(const struct node_config *config)
+{
+    return config->state_bytes_room > config->state_bytes_max ? config->state_bytes_room : config->state_bytes_max;
+}
+
+/* Uses the limits of `config`, and its bound on the state as that of the first configuration. */
 void execution_init(struct execution *x, const struct node_config *config);
 void execution_close(struct execution *x);
 
@@ -50,7 +101,18 @@ const struct entry *execution_next(const struct execution *x);
 /* True when the next entry has not been begun. */
 bool execution_is_fresh(const struct execution *x);
 
-/* Goes on with the next entry. True: it is executed, and `*done` describes it. False: this step has done enough. */
+/* Goes on with the next entry. True: it is executed, and `*done` describes it. False: this step has done enough, or the
+ * state machine is `stalled`. */
 bool execution_run(struct execution *x, struct executed *done);
+
+/* Before the first chunk of a snapshot is loaded into the state machine: the state may be larger than what is governed. */
+void execution_loads(struct execution *x);
+
+/* The first piece of a snapshot of what is executed now, which is all before `slot`; in `words`, the caller's
+ * (words_for(EXECUTION_PIECE_MAX) of them). */
+struct payload execution_save(const struct execution *x, uint64_t slot, uint64_t *words);
+/* Takes over what the first piece of a snapshot says, and forgets the entries of slots below its own. The state machine is
+ * loaded apart. False: the piece is malformed, and nothing has changed. */
+bool execution_load(struct execution *x, const struct payload *piece, uint64_t slot);
 
 #endif

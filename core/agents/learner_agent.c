@@ -4,65 +4,22 @@
  * to which slot this holds. So recovery executes again what the journal contains, and peers that lack slots get them read
  * back from the journal. Memory holds only the window and a sparse index.
  *
+ * A snapshot takes the place of all slots before its own (saving.h). Recovery begins with the newest one, and the journal
+ * is needed from the oldest one on that is kept: should a newer one be damaged, the rest must be there. Where no peer has a
+ * slot in its journal any more, a snapshot is fetched (transfer.h).
+ *
  * When recovery comes to a record, it has executed what the last RECORD_CHOSEN says, and keeps records of a window of slots
  * from there on (recovery.h). So a record counts only if it is in that window, and a new RECORD_CHOSEN is written before one
- * would not be. A RECORD_CHOSEN carries the window that is valid after it, because the next life may have another setting;
- * then that life begins with a RECORD_CHOSEN. If recovery does not find all that a RECORD_CHOSEN says, records are missing.
- * The node must not go on as if it had executed less.
+ * would not be. A RECORD_CHOSEN carries the window that is valid after it. Where a configuration widens the window, one is
+ * written at once; and a life whose window is another one begins with one. If recovery does not find all that a
+ * RECORD_CHOSEN says, records are missing. The node must not go on as if it had executed less.
+ *
+ * Configurations are executed as batches are (P11): the log alone decides which of them count. Where messages go is another
+ * question: also to members of a newer configuration that the host knows of.
  *
  * At most once: a batch is executed only if its number is above the last executed one of its origin (same or later life).
  * The log alone decides that, so all learners decide alike. */
-#include "core/agents/learner_agent.h"
-
-#include "core/agents/agreement.h"
-#include "core/agents/catch_up.h"
-#include "core/agents/effects.h"
-#include "core/agents/execution.h"
-#include "core/agents/recovery.h"
-#include "core/agents/results.h"
-#include "core/base/slot_ring.h"
-#include "core/paxos/learner.h"
-
-/* A RECORD_CHOSEN: slots below `to` are held once `lsn` is durable. */
-struct holding {
-    uint64_t to;
-    uint64_t lsn;
-    uint64_t bytes; /* of the values that this life executed before `to` */
-};
-
-struct learner_agent {
-    struct node_config config;
-    struct learner *learner;
-    bool recovered;
-    struct recovery recovery;
-    uint64_t window;         /* packed: the value of a RECORD_CHOSEN */
-    uint64_t window_written; /* the window in the last RECORD_CHOSEN; 0: there is none */
-    bool found_records;
-    uint64_t damaged_at; /* the slot whose value is missing; 0: the journal is sound */
-
-    struct execution execution;
-    uint64_t executed; /* first slot not executed */
-
-    struct slot_ring recorded; /* of slots not executed yet: the highest ballot of their records in the journal, or none */
-    struct holding held;       /* durably */
-    struct holding *holdings;  /* those after it, which are not durable yet */
-    size_t holding_count, holding_capacity;
-    uint64_t chosen_recorded_at; /* when the last RECORD_CHOSEN was written */
-
-    uint64_t progress_sent_at, progress_sent;
-    uint64_t executed_bytes;                       /* of values, in this life */
-    uint64_t executed_bytes_sent, held_bytes_sent; /* as they were at the last PROGRESS */
-    struct ballot leader_ballot;                   /* of the leader last heard */
-    struct leadership told;
-    bool progress_wanted;
-
-    struct results results;
-    uint64_t results_told; /* bytes of replies in this step's answers to RESULT_REQUEST */
-    struct catch_up catch_up;
-    struct agreement agreement;
-    bool ending; /* the others have been told; now this learner stops */
-    struct effects effects;
-};
+#include "core/agents/learner_agent_internal.h"
 
 struct learner_agent *learner_agent_new(const struct node_config *config)
 {
@@ -72,12 +29,17 @@ struct learner_agent *learner_agent_new(const struct node_config *config)
     agent->learner = learner_new(config);
     execution_init(&agent->execution, &agent->config);
     recovery_init(&agent->recovery);
-    agent->window = learner_window(config);
-    agent->executed = agent->held.to = agent->progress_sent = 1;
-    slot_ring_init(&agent->recorded, sizeof(struct ballot), learner_window(config), 1);
+    agent->window = learner_window(config->alpha);
+    agent->executed = agent->held.to = agent->progress_sent = agent->truncated_lsn = 1;
+    slot_ring_init(&agent->recorded, sizeof(struct ballot), learner_window(config->alpha), 1);
     results_init(&agent->results, (uint64_t)config->alpha * 4, agent->config.limits.results_bytes);
     catch_up_init(&agent->catch_up, config);
-    agreement_init(&agent->agreement, config);
+    agreement_init(&agent->agreement, config, AGREEMENT_INTERVAL, 0);
+    agreement_init(&agent->snapshots_agreement, config, 1, AGREEMENT_SNAPSHOT_US + 2 * saving_longest_us(config));
+    saving_init(&agent->saving, config);
+    transfer_init(&agent->transfer, &agent->config, &agent->effects);
+    configurations_init(&agent->contacts, config);
+    learner_agent_reach(agent, 0);
     return agent;
 }
 
@@ -89,55 +51,18 @@ void learner_agent_free(struct learner_agent *agent)
     slot_ring_close(&agent->recorded);
     results_close(&agent->results);
     catch_up_close(&agent->catch_up);
+    saving_close(&agent->saving);
+    payload_free(&agent->loading.first);
     effects_close(&agent->effects);
     free(agent->holdings);
     free(agent);
 }
 
-/* The end of the last RECORD_CHOSEN, durable or not. */
-static uint64_t chosen_recorded(const struct learner_agent *agent)
+/* The worse of the two. */
+static enum agreement_state agreement_state(const struct learner_agent *agent)
 {
-    return agent->holding_count > 0 ? agent->holdings[agent->holding_count - 1].to : agent->held.to;
-}
-
-/* The journal has a record, at `lsn`, of the slot's value at `ballot`. If the slot is beyond the window of the next
- * RECORD_CHOSEN, the record does not count, and the value is written again: before the first RECORD_CHOSEN, recovery keeps a
- * larger window than that. */
-static void note_recorded(struct learner_agent *agent, uint64_t slot, struct ballot ballot, uint64_t lsn)
-{
-    const uint64_t base = agent->recovered ? chosen_recorded(agent) : recovery_next(&agent->recovery);
-    const bool near = slot - base < learner_window(&agent->config);
-    if (slot < agent->executed || !(agent->recovered ? near : recovery_is_near(&agent->recovery, slot)))
-        return;
-    catch_up_note_record(&agent->catch_up, slot, lsn);
-    if (!near)
-        return;
-    struct ballot *recorded = slot_ring_reach(&agent->recorded, slot);
-    if (ballot_compare(ballot, *recorded) > 0)
-        *recorded = ballot;
-}
-
-/* Records that every slot below the first one not executed is chosen and has its value in the journal. */
-static void append_chosen(struct learner_agent *agent)
-{
-    const struct entry chosen = {.slot = chosen_recorded(agent),
-                                 .value = {.words = {&agent->window, 1}, .len = sizeof agent->window}};
-    uint64_t lsn = effects_append(&agent->effects, RECORD_CHOSEN, &chosen, agent->executed);
-    agent->holdings =
-        memory_reserve(agent->holdings, &agent->holding_capacity, agent->holding_count + 1, sizeof *agent->holdings);
-    agent->holdings[agent->holding_count++] = (struct holding){agent->executed, lsn, agent->executed_bytes};
-    agent->window_written = agent->window;
-}
-
-static void append_if_not_recorded(struct learner_agent *agent, const struct entry *e)
-{
-    if (e->slot - chosen_recorded(agent) >= learner_window(&agent->config))
-        append_chosen(agent);
-    struct ballot *recorded = slot_ring_at(&agent->recorded, e->slot);
-    if (recorded->round != 0 && ballot_compare(*recorded, e->ballot) >= 0)
-        return;
-    catch_up_note_record(&agent->catch_up, e->slot, effects_append(&agent->effects, RECORD_LEARNED, e, 0));
-    *recorded = e->ballot; /* in case it is executed in a later step only */
+    const uint8_t states = agent->agreement.state, snapshots = agent->snapshots_agreement.state;
+    return states > snapshots ? states : snapshots;
 }
 
 static void send_executed(struct learner_agent *agent, uint64_t slot, const struct batch_header *header,
@@ -145,8 +70,10 @@ static void send_executed(struct learner_agent *agent, uint64_t slot, const stru
 {
     const struct node_config *c = &agent->config;
     bool asked = header->answerer == c->node || (header->answerer == 0 && header->id.origin == c->node);
-    node_set to = c->learners_send_executed ? c->proposers : asked ? node_set_of(header->id.origin) : 0;
-    if (to == 0 || !agent->recovered || agent->agreement.state != AGREEMENT_HOLDS)
+    node_set to = c->learners_send_executed ? configurations_proposers(&agent->contacts)
+                  : asked                   ? node_set_of(header->id.origin)
+                                            : 0;
+    if (to == 0 || !agent->recovered || agreement_state(agent) != AGREEMENT_HOLDS)
         return;
     struct entry entry = {.slot = slot, .value = *replies};
     struct message m = {.kind = MESSAGE_EXECUTED, .from = slot, .batch = header->id, .entries = {&entry, 1}};
@@ -164,11 +91,20 @@ static void note_executed(struct learner_agent *agent, const struct executed *do
         results_set(&agent->results, result, done->batch.id, &done->replies);
         send_executed(agent, slot, &done->batch, &done->replies);
     }
+    if (done->configured)
+        learner_agent_note_configuration(agent);
+    if (done->entry->kind == ENTRY_CONFIGURATION)
+        learner_limit(agent->learner, slot + 1);
     slot_ring_advance(&agent->recorded);
     agent->executed++;
+    if (done->configured)
+        learner_agent_mark_window(agent);
     agent->executed_bytes += done->entry->value.len;
     catch_up_note_executed(&agent->catch_up, slot, agent->effects.lsn);
     agreement_executed(&agent->agreement, agent->executed, agent->execution.state_hash);
+    const bool due = saving_executed(&agent->saving, done->entry->value.len, &agent->execution);
+    if (due && agent->recovered && agent->transfer.state == FETCH_NOTHING)
+        saving_begin(&agent->saving, agent->executed, &agent->execution, &agent->effects);
 }
 
 /* Takes what the learner releases, about limits.release_bytes. False when it has nothing. */
@@ -187,7 +123,7 @@ static bool execute_taken(struct learner_agent *agent)
         struct executed done;
         invariant(next->slot == agent->executed);
         if (agent->recovered && execution_is_fresh(&agent->execution))
-            append_if_not_recorded(agent, next);
+            learner_agent_append_if_not_recorded(agent, next);
         if (!execution_run(&agent->execution, &done))
             return true;
         note_executed(agent, &done);
@@ -195,15 +131,22 @@ static bool execute_taken(struct learner_agent *agent)
     return false;
 }
 
-/* The same, and takes more while there is more. In recovery only a RECORD_CHOSEN lets it take anything. */
+/* The same, and takes more while there is more. In recovery only a RECORD_CHOSEN lets it take anything. While a snapshot is
+ * loaded there is no state to execute on. */
 static bool execute_some(struct learner_agent *agent)
 {
+    if (agent->transfer.state == FETCH_LOADING)
+        return false;
     do {
-        if (execute_taken(agent))
+        const bool left = execute_taken(agent);
+        invariant(!agent->execution.stalled || saving_is_in_machine(&agent->saving));
+        if (left)
             return true;
     } while (agent->recovered && take_released(agent));
     return false;
 }
+
+/* ---- Recovery ---- */
 
 /* The window in a RECORD_CHOSEN; 0: not one that can be. */
 static uint64_t window_of(const struct log_record *r)
@@ -219,14 +162,18 @@ static void recover_chosen(struct learner_agent *agent, const struct log_record 
 {
     struct recovery *recovery = &agent->recovery;
     const uint64_t window = window_of(r), lacks = recovery_lacks(recovery, r->to);
+    if (window != 0 && r->to <= recovery_next(recovery)) {
+        agent->window_written = recovery->window = window; /* it is repeated, or a snapshot has those slots */
+        agent->held.to = r->to > agent->held.to ? r->to : agent->held.to;
+        return;
+    }
     if (window == 0 || r->entry.slot > recovery_next(recovery) || lacks < r->to) {
         agent->damaged_at = lacks < r->to ? lacks : recovery_next(recovery);
         return;
     }
     agent->effects.lsn = r->lsn;
     while (recovery_next(recovery) < r->to) {
-        struct entry_list found =
-            recovery_take(recovery, r->to, learner_window(&agent->config), learner_bytes_max(&agent->config));
+        struct entry_list found = recovery_take(recovery, r->to, agent->window, learner_bytes_max(&agent->config));
         learner_proposed(agent->learner, found.ptr, found.len);
         learner_chosen(agent->learner, (struct ballot){0}, found.ptr[0].slot, recovery_next(recovery));
         while (take_released(agent))
@@ -242,7 +189,7 @@ static void recover_record(struct learner_agent *agent, const struct log_record 
     if (agent->damaged_at != 0)
         return;
     if (r->kind == RECORD_ACCEPTED || r->kind == RECORD_LEARNED) {
-        note_recorded(agent, r->entry.slot, r->entry.ballot, r->lsn);
+        learner_agent_note_recorded(agent, r->entry.slot, r->entry.ballot, r->lsn);
         recovery_found(&agent->recovery, &r->entry);
     } else if (r->kind == RECORD_CHOSEN) {
         recover_chosen(agent, r);
@@ -255,15 +202,18 @@ static void end_recovery(struct learner_agent *agent, uint64_t lsn)
 {
     while (execute_some(agent)) /* nothing is left if the runner waited for it */
         execution_begin(&agent->execution);
-    struct entry_list found =
-        recovery_take(&agent->recovery, UINT64_MAX, learner_window(&agent->config), learner_bytes_max(&agent->config));
+    struct entry_list found = recovery_take(&agent->recovery, UINT64_MAX, agent->window, learner_bytes_max(&agent->config));
     learner_proposed(agent->learner, found.ptr, found.len);
     recovery_close(&agent->recovery);
     recovery_init(&agent->recovery);
-    agent->recovered = agent->progress_wanted = true;
+    const struct snapshot_id newest = transfer_newest(&agent->transfer);
+    if (newest.slot != 0)
+        agreement_executed(&agent->snapshots_agreement, newest.slot, newest.checksum);
+    agent->recovered = agent->progress_wanted = agent->announce_wanted = true;
     agent->effects.lsn = lsn; /* of the first append of this life; until now, that of records being recovered */
+    learner_agent_mark_snapshot(agent);
     if (agent->found_records && agent->window_written != agent->window)
-        append_chosen(agent);
+        learner_agent_append_chosen(agent);
 }
 
 static void on_records(struct learner_agent *agent, const struct record_list *records)
@@ -284,6 +234,8 @@ static void on_durable(struct learner_agent *agent, uint64_t lsn)
     if (done == 0)
         return;
     invariant(agent->holdings[done - 1].to >= agent->held.to);
+    if (learner_agent_is_at_boundary(agent, agent->held.to, agent->holdings[done - 1].to))
+        agent->progress_wanted = true;
     agent->held = agent->holdings[done - 1];
     agent->holding_count -= done;
     memmove(agent->holdings, agent->holdings + done, agent->holding_count * sizeof *agent->holdings);
@@ -304,6 +256,7 @@ static void on_accept(struct learner_agent *agent, const struct message *m)
 {
     learner_proposed(agent->learner, m->entries.ptr, m->entries.len);
     on_leader_word(agent, m);
+    agent->leader_configuration = m->to;
 }
 
 static void on_learn(struct learner_agent *agent, uint32_t sender, const struct message *m)
@@ -322,7 +275,7 @@ static void on_learn(struct learner_agent *agent, uint32_t sender, const struct 
  * So in one step the answers contain at most about as much as is remembered. */
 static void on_result_request(struct learner_agent *agent, uint32_t sender, const struct message *m)
 {
-    if (m->from == 0 || m->from >= agent->executed || agent->agreement.state != AGREEMENT_HOLDS)
+    if (m->from == 0 || m->from >= agent->executed || agreement_state(agent) != AGREEMENT_HOLDS)
         return;
     if (agent->results_told >= agent->config.limits.results_bytes)
         return;
@@ -358,7 +311,8 @@ static void on_message(struct learner_agent *agent, uint32_t sender, const struc
             on_leader_word(agent, m);
         break;
     case MESSAGE_LEARN_REQUEST:
-        catch_up_request(&agent->catch_up, sender, m->from, m->to < agent->executed ? m->to : agent->executed);
+        if (!catch_up_request(&agent->catch_up, sender, m->from, m->to < agent->executed ? m->to : agent->executed))
+            transfer_offer(&agent->transfer, sender);
         break;
     case MESSAGE_LEARN:
         on_learn(agent, sender, m);
@@ -367,8 +321,21 @@ static void on_message(struct learner_agent *agent, uint32_t sender, const struc
         on_result_request(agent, sender, m);
         break;
     case MESSAGE_PROGRESS:
+        progress_heard(&agent->progress, sender, m->to, m->floor);
         catch_up_progress(&agent->catch_up, sender, m->to);
         agreement_heard(&agent->agreement, sender, m->from, m->batch.number);
+        break;
+    case MESSAGE_SNAPSHOT:
+        learner_agent_snapshot_of_peer(agent, sender, m);
+        break;
+    case MESSAGE_SNAPSHOT_FETCH:
+        transfer_wanted(&agent->transfer, sender, m);
+        break;
+    case MESSAGE_SNAPSHOT_PART:
+        transfer_part(&agent->transfer, sender, m);
+        break;
+    case MESSAGE_CONFIGURATION:
+        learner_agent_configuration_message(agent, sender, m);
         break;
     default:
         break; /* for another role */
@@ -390,8 +357,14 @@ static void on_event(struct learner_agent *agent, const struct event *event, uin
     case EVENT_RECOVERED:
         end_recovery(agent, lsn);
         break;
+    case EVENT_SNAPSHOT:
+        learner_agent_snapshot(agent, &event->val.snapshot);
+        break;
+    case EVENT_CONFIGURATION:
+        learner_agent_configuration(agent, &event->val.configuration);
+        break;
     case EVENT_APPENDED:
-        note_recorded(agent, event->val.appended.slot, event->val.appended.ballot, event->val.appended.lsn);
+        learner_agent_note_recorded(agent, event->val.appended.slot, event->val.appended.ballot, event->val.appended.lsn);
         break;
     default:
         break;
@@ -401,11 +374,13 @@ static void on_event(struct learner_agent *agent, const struct event *event, uin
 /* Records up to where slots are executed, when that costs no sync of its own, or after a while. */
 static void record_chosen(struct learner_agent *agent, uint64_t now, bool appending)
 {
-    uint64_t news = agent->executed - chosen_recorded(agent);
-    bool due = news >= agent->config.alpha / 2 || now - agent->chosen_recorded_at >= agent->config.exec_interval;
+    uint64_t news = agent->executed - learner_agent_recorded(agent);
+    bool due = news >= configurations_alpha(&agent->contacts) / 2 ||
+               learner_agent_is_at_boundary(agent, learner_agent_recorded(agent), agent->executed) ||
+               now - agent->chosen_recorded_at >= agent->config.exec_interval;
     if (news == 0 || !(appending || due))
         return;
-    append_chosen(agent);
+    learner_agent_append_chosen(agent);
     agent->chosen_recorded_at = now;
 }
 
@@ -423,14 +398,18 @@ static void send_progress(struct learner_agent *agent, uint64_t now)
     const struct node_config *c = &agent->config;
     uint64_t news = agent->executed - agent->progress_sent;
     uint64_t silence = now - agent->progress_sent_at;
-    bool urgent = news > 0 || agent->agreement.state != AGREEMENT_HOLDS;
-    bool due = news >= (c->alpha + 3) / 4 || (urgent && silence >= c->exec_interval) || silence >= 10 * c->exec_interval;
+    bool urgent = news > 0 || agreement_state(agent) != AGREEMENT_HOLDS;
+    bool due = news >= (configurations_alpha(&agent->contacts) + 3) / 4 || (urgent && silence >= c->exec_interval) ||
+               silence >= 10 * c->exec_interval;
     if (!due && !many_bytes_untold(agent) && !agent->progress_wanted)
         return;
     struct message m = {.kind = MESSAGE_PROGRESS, .to = agent->executed, .floor = agent->held.to};
     m.from = agent->agreement.last.slot;
     m.batch.number = agent->agreement.last.hash;
-    effects_send(&agent->effects, c->proposers | c->acceptors | c->learners, &m);
+    m.chosen = agent->execution.configurations.newest.slot;
+    m.batch.incarnation = (uint32_t)(c->state_bytes_room >> 10);
+    effects_send(&agent->effects, agent->replaced ? 0 : configurations_members(&agent->contacts), &m);
+    progress_heard(&agent->progress, c->node, m.to, m.floor);
     agent->progress_sent = agent->executed;
     agent->executed_bytes_sent = agent->executed_bytes;
     agent->held_bytes_sent = agent->held.bytes;
@@ -445,10 +424,16 @@ static uint64_t wake_at(const struct learner_agent *agent, uint64_t now, bool mo
     const struct node_config *c = &agent->config;
     uint64_t wake =
         agent->progress_sent_at + (agent->executed > agent->progress_sent ? c->exec_interval : 10 * c->exec_interval);
-    if (agent->executed > chosen_recorded(agent) && agent->chosen_recorded_at + c->exec_interval < wake)
+    if (agent->executed > learner_agent_recorded(agent) && agent->chosen_recorded_at + c->exec_interval < wake)
         wake = agent->chosen_recorded_at + c->exec_interval;
-    uint64_t ask = catch_up_wake_at(&agent->catch_up), judge = agreement_wake_at(&agent->agreement);
+    const uint64_t ask = catch_up_wake_at(&agent->catch_up), judge = agreement_wake_at(&agent->agreement);
+    const uint64_t judge_snapshots = agreement_wake_at(&agent->snapshots_agreement);
+    const uint64_t transfer = transfer_wake_at(&agent->transfer);
+    const uint64_t saving = agent->transfer.state != FETCH_LOADING ? saving_wake_at(&agent->saving) : UINT64_MAX;
     wake = ask < wake ? ask : wake;
+    wake = transfer < wake ? transfer : wake;
+    wake = saving < wake ? saving : wake;
+    wake = judge_snapshots < wake ? judge_snapshots : wake;
     return judge < wake ? judge : wake;
 }
 
@@ -458,12 +443,29 @@ static struct step_result end(struct learner_agent *agent, uint64_t now, uint64_
 {
     effects_begin(&agent->effects, lsn); /* nothing else of this step leaves the node */
     if (agent->ending) {
-        effects_add(&agent->effects, EFFECT_DIVERGED)->val.diverged = agent->agreement.lost_at;
+        const bool by_hash = agent->agreement.state == AGREEMENT_LOST;
+        effects_add(&agent->effects, EFFECT_DIVERGED)->val.diverged =
+            by_hash ? agent->agreement.lost_at : agent->snapshots_agreement.lost_at;
         return effects_end(&agent->effects, UINT64_MAX, 0);
     }
     agent->ending = agent->progress_wanted = true;
     send_progress(agent, now);
+    transfer_announce(&agent->transfer, now);
     return effects_end(&agent->effects, now, 0);
+}
+
+/* What this node has on disk does not give it a state to go on from. */
+static bool is_broken(const struct learner_agent *agent) { return agent->damaged_at != 0 || agent->unloadable != 0; }
+
+/* Says why the node has to stop, and nothing else. */
+static struct step_result stop(struct learner_agent *agent)
+{
+    agent->effects.count = 0;
+    if (agent->damaged_at != 0)
+        effects_add(&agent->effects, EFFECT_DAMAGED)->val.damaged = agent->damaged_at;
+    else
+        effects_add(&agent->effects, EFFECT_UNLOADABLE)->val.unloadable = agent->unloadable;
+    return effects_end(&agent->effects, UINT64_MAX, 0);
 }
 
 struct step_result learner_agent_step(struct learner_agent *agent, uint64_t now, uint64_t lsn, const struct event *events,
@@ -472,6 +474,7 @@ struct step_result learner_agent_step(struct learner_agent *agent, uint64_t now,
     bool appending = false;
     effects_begin(&agent->effects, lsn);
     agent->results_told = 0;
+    agent->told_configuration = 0;
     execution_begin(&agent->execution);
     results_trim(&agent->results);
     catch_up_begin(&agent->catch_up);
@@ -479,21 +482,24 @@ struct step_result learner_agent_step(struct learner_agent *agent, uint64_t now,
         appending = appending || events[i].tag == EVENT_APPENDED;
         on_event(agent, &events[i], lsn);
     }
-    if (agent->damaged_at != 0) {
-        agent->effects.count = 0;
-        effects_add(&agent->effects, EFFECT_DAMAGED)->val.damaged = agent->damaged_at;
-        return effects_end(&agent->effects, UINT64_MAX, 0);
-    }
+    if (is_broken(agent))
+        return stop(agent);
     bool more = execute_some(agent);
     if (!agent->recovered)
         return effects_end(&agent->effects, more ? now : UINT64_MAX, 0);
     agreement_wait(&agent->agreement, now);
-    if (agent->agreement.state == AGREEMENT_LOST)
+    agreement_wait(&agent->snapshots_agreement, now);
+    if (agreement_state(agent) == AGREEMENT_LOST)
         return end(agent, now, lsn);
+    more = learner_agent_go_on_with_snapshots(agent, now, more);
     effects_tell_leader(&agent->effects, &agent->told, (struct leadership){agent->leader_ballot.node, agent->leader_ballot});
     record_chosen(agent, now, appending || agent->effects.lsn != lsn);
     send_progress(agent, now);
-    catch_up_ask(&agent->catch_up, learner_missing(agent->learner), more, now, &agent->effects);
+    learner_agent_settle(agent);
+    learner_agent_ask_for_configuration(agent, now);
+    const bool fetches = agent->transfer.state != FETCH_NOTHING; /* then it asks for nothing else */
+    const struct learner_gap gap = fetches ? (struct learner_gap){0, 0} : learner_agent_missing(agent);
+    catch_up_ask(&agent->catch_up, gap, more, now, &agent->effects);
     catch_up_serve(&agent->catch_up, &agent->effects);
     return effects_end(&agent->effects, wake_at(agent, now, more), 0);
 }
@@ -518,7 +524,7 @@ void learner_agent_audit(const struct learner_agent *agent)
 {
     const struct execution *x = &agent->execution;
     invariant(agent->recorded.base == agent->executed && agent->results.end == agent->executed);
-    invariant(!agent->recovered || chosen_recorded(agent) <= agent->executed);
+    invariant(!agent->recovered || learner_agent_recorded(agent) <= agent->executed);
     for (size_t i = 0; i < agent->holding_count; i++)
         invariant(agent->holdings[i].to >= (i > 0 ? agent->holdings[i - 1].to : agent->held.to));
     invariant(x->first <= x->count && (!x->begun || (x->first < x->count && x->replies.count == x->applied)));

@@ -73,14 +73,30 @@ static void take_out(struct outstanding *o, uint64_t number)
         slot_ring_advance(&o->batches);
 }
 
-bool outstanding_answer(struct outstanding *o, uint64_t number, uint64_t slot, uint8_t outcome, uint64_t *token)
+/* The batch, if it waits for an answer; otherwise NULL. */
+static struct outstanding_batch *waiting_for_answer(struct outstanding *o, uint64_t number)
 {
     struct outstanding_batch *b = number < o->end ? slot_ring_at(&o->batches, number) : NULL;
-    if (b == NULL || !b->waiting || b->queued || (outcome != OUTCOME_EXECUTED && b->slot != slot))
+    return b != NULL && b->waiting && !b->queued ? b : NULL;
+}
+
+bool outstanding_answer(struct outstanding *o, uint64_t number, uint64_t slot, uint8_t outcome, uint64_t *token)
+{
+    const struct outstanding_batch *b = waiting_for_answer(o, number);
+    if (b == NULL || (outcome != OUTCOME_EXECUTED && b->slot != slot))
         return false;
     *token = b->token;
     take_out(o, number);
     return true;
+}
+
+node_set outstanding_forgotten(struct outstanding *o, uint64_t number, uint64_t slot, uint32_t learner)
+{
+    struct outstanding_batch *b = waiting_for_answer(o, number);
+    if (b == NULL || b->slot != slot)
+        return 0;
+    b->forgotten |= node_set_of(learner);
+    return b->forgotten;
 }
 
 bool outstanding_unqueue(struct outstanding *o, struct outstanding_overdue *batch)
@@ -115,7 +131,8 @@ bool outstanding_overdue(struct outstanding *o, uint64_t now, uint64_t interval,
         if (b == NULL || !b->waiting || b->slot == 0 || now - b->asked_at < interval)
             continue;
         b->asked_at = now;
-        *batch = (struct outstanding_overdue){.number = o->scan++, .slot = b->slot, .token = b->token};
+        *batch = (struct outstanding_overdue){.number = o->scan++, .slot = b->slot, .forgotten = b->forgotten};
+        batch->token = b->token;
         return true;
     }
     return false;

@@ -11,7 +11,8 @@ struct outstanding_batch {
     uint64_t asked_at; /* when a learner was last asked for its result */
     uint64_t slot;     /* 0: not proposed by this node */
     struct payload value;
-    bool waiting; /* for its answer */
+    node_set forgotten; /* learners that have executed it, and no longer know its result */
+    bool waiting;       /* for its answer */
     bool queued;
 };
 
@@ -29,7 +30,8 @@ struct outstanding_overdue {
     uint64_t number;
     uint64_t slot;
     uint64_t token;
-    bool queued; /* it was never proposed */
+    node_set forgotten; /* as the batch's */
+    bool queued;        /* it was never proposed */
 };
 
 void outstanding_init(struct outstanding *o);
@@ -47,6 +49,9 @@ void outstanding_proposed(struct outstanding *o, uint64_t number, uint64_t slot)
 /* An answer came for a batch, about `slot`. False when the batch does not wait for it: it was answered before, or it was not
  * proposed in that slot. */
 bool outstanding_answer(struct outstanding *o, uint64_t number, uint64_t slot, uint8_t outcome, uint64_t *token);
+/* A learner says that the batch's slot was executed too long ago to know the result. Returns all learners that have said so
+ * of this batch; none, when it does not wait for an answer about that slot. */
+node_set outstanding_forgotten(struct outstanding *o, uint64_t number, uint64_t slot, uint32_t learner);
 /* Removes a queued batch; false when there is none. */
 bool outstanding_unqueue(struct outstanding *o, struct outstanding_overdue *batch);
 /* Removes the oldest batch if it has waited for `timeout`. */

@@ -1,28 +1,37 @@
 #include "core/agents/progress.h"
 
-void progress_init(struct progress *p, node_set learners)
+void progress_init(struct progress *p, const struct configurations *c)
 {
-    *p = (struct progress){.learners = learners};
+    *p = (struct progress){0};
     for (uint32_t n = 0; n <= NODE_ID_MAX; n++)
         p->executed[n] = p->held[n] = 1;
+    progress_configure(p, c, 0);
+}
+
+void progress_configure(struct progress *p, const struct configurations *c, node_set forgotten)
+{
+    p->learners = configuration_counted(c->before.learners != 0 ? &c->before : &c->newest);
+    p->all = configurations_learners(c);
+    for (; forgotten != 0; forgotten &= forgotten - 1)
+        p->executed[node_set_first(forgotten)] = p->held[node_set_first(forgotten)] = 0;
 }
 
 void progress_heard(struct progress *p, uint32_t learner, uint64_t executed, uint64_t held)
 {
-    if (!node_set_has(p->learners, learner))
+    if (!node_set_has(p->all, learner))
         return;
     p->executed[learner] = executed; /* only its latest word counts, even if it is lower */
     p->held[learner] = held;
 }
 
-/* The highest slot that at least so many learners have reached in `by_learner`. */
-static uint64_t reached_by(const struct progress *p, const uint64_t *by_learner, uint32_t learners)
+/* The highest slot that at least so many of some learners have reached in `by_learner`. */
+static uint64_t reached_by(node_set among, const uint64_t *by_learner, uint32_t learners)
 {
     uint64_t best = 1;
-    for (node_set i = p->learners; i != 0; i &= i - 1) {
+    for (node_set i = among; i != 0; i &= i - 1) {
         uint64_t slot = by_learner[node_set_first(i)];
         uint32_t reached = 0;
-        for (node_set j = p->learners; j != 0; j &= j - 1)
+        for (node_set j = among; j != 0; j &= j - 1)
             reached += by_learner[node_set_first(j)] >= slot;
         if (reached >= learners && slot > best)
             best = slot;
@@ -30,18 +39,31 @@ static uint64_t reached_by(const struct progress *p, const uint64_t *by_learner,
     return best;
 }
 
-static uint32_t majority(const struct progress *p) { return node_set_count(p->learners) / 2 + 1; }
+void progress_vouched(struct progress *p, uint32_t learner)
+{
+    if (node_set_has(p->all, learner) && p->executed[learner] > p->vouched[learner])
+        p->vouched[learner] = p->executed[learner];
+}
 
-uint64_t progress_executed(const struct progress *p) { return reached_by(p, p->executed, majority(p)); }
+static uint32_t majority(node_set learners) { return node_set_count(learners) / 2 + 1; }
 
-uint64_t progress_executed_anywhere(const struct progress *p) { return reached_by(p, p->executed, 1); }
+uint64_t progress_known(const struct progress *p) { return reached_by(p->learners, p->vouched, majority(p->learners)); }
 
-uint64_t progress_settled(const struct progress *p) { return reached_by(p, p->held, majority(p)); }
+uint64_t progress_held(const struct progress *p, node_set learners)
+{
+    return reached_by(learners, p->held, majority(learners));
+}
+
+uint64_t progress_executed(const struct progress *p) { return reached_by(p->learners, p->executed, majority(p->learners)); }
+
+uint64_t progress_executed_anywhere(const struct progress *p) { return reached_by(p->all, p->executed, 1); }
+
+uint64_t progress_settled(const struct progress *p) { return progress_held(p, p->learners); }
 
 node_set progress_knowing(const struct progress *p, uint64_t slot)
 {
     node_set knowing = 0;
-    for (node_set i = p->learners; i != 0; i &= i - 1)
+    for (node_set i = p->all; i != 0; i &= i - 1)
         if (p->executed[node_set_first(i)] > slot)
             knowing |= i & -i;
     return knowing;

@@ -1,19 +1,33 @@
-/* How far the learners have executed and hold slots, as a proposer has heard. A part of the proposer agent. */
+/* How far the learners have executed and hold slots, as an agent has heard. A part of each agent. */
 #ifndef SYNOD_CORE_AGENTS_PROGRESS_H
 #define SYNOD_CORE_AGENTS_PROGRESS_H
 
-#include "core/base/types.h"
+#include "core/agents/configurations.h"
 
 struct progress {
-    node_set learners;
-    uint64_t executed[NODE_ID_MAX + 1]; /* first slot not executed, by learner */
+    node_set learners;                  /* of which a majority counts */
+    node_set all;                       /* and those that do not count */
+    uint64_t executed[NODE_ID_MAX + 1]; /* first slot not executed, by learner; 0: a new one, not heard yet */
     uint64_t held[NODE_ID_MAX + 1];     /* first slot not durably held, by learner */
+    uint64_t vouched[NODE_ID_MAX + 1];  /* it has executed no configuration below this slot that is not known here */
 };
 
-void progress_init(struct progress *p, node_set learners);
+void progress_init(struct progress *p, const struct configurations *c);
+
+/* The configurations have changed: now the learners of the one in force count. `forgotten`: what these have said is void. */
+void progress_configure(struct progress *p, const struct configurations *c, node_set forgotten);
 
 /* A learner says that it has executed every slot below `executed` and durably holds every slot below `held`. */
 void progress_heard(struct progress *p, uint32_t learner, uint64_t executed, uint64_t held);
+
+/* It has executed no other configurations than those that are known here. */
+void progress_vouched(struct progress *p, uint32_t learner);
+
+/* All configurations in slots below are known here: a majority of the learners says so. */
+uint64_t progress_known(const struct progress *p);
+
+/* The first slot that a majority of these learners does not hold durably. */
+uint64_t progress_held(const struct progress *p, node_set learners);
 
 /* The first slot that a majority of the learners has not executed. */
 uint64_t progress_executed(const struct progress *p);

@@ -2,11 +2,16 @@
  * answer, whichever node leads by then; and while this node leads, the window of slots and what is sent again. */
 #include "core/agents/proposer_agent.h"
 
+#include "core/agents/answers.h"
 #include "core/agents/effects.h"
 #include "core/agents/election.h"
+#include "core/agents/handover.h"
+#include "core/agents/membership.h"
 #include "core/agents/outstanding.h"
 #include "core/agents/progress.h"
 #include "core/formats/batch.h"
+#include "core/formats/operator_request.h"
+#include "core/paxos/leader_detector.h"
 
 /* At most so many times batches_in_flight batches are without an answer, however often the leader changes meanwhile. */
 enum { LEADERS_AWAITED = 4 };
@@ -14,8 +19,16 @@ enum { LEADERS_AWAITED = 4 };
 struct proposer_agent {
     struct node_config config;
     struct proposer *proposer;
+    struct configurations configurations;
     struct progress progress;
     struct election election;
+    struct handover handover;
+    struct membership membership;
+    uint64_t limit_told;        /* to the proposer, in this leadership */
+    struct ballot limit_ballot; /* of the leadership in which that was */
+    uint64_t question;          /* for a newer configuration: its number; 0: none is open */
+    uint64_t asked_at;
+    uint64_t leave_at; /* a leader that is to be none looks again then for a successor */
     bool recovered;
     struct leadership told;
     uint64_t leader_changes;
@@ -41,13 +54,18 @@ struct proposer_agent {
 struct proposer_agent *proposer_agent_new(const struct node_config *config)
 {
     struct proposer_agent *agent = memory_new(1, sizeof *agent);
-    invariant(config->phase1_quorum + config->phase2_quorum > node_set_count(config->acceptors)); /* any two of them meet */
+    invariant(config->joined != 0 || /* any two quorums meet */
+              config->phase1_quorum + config->phase2_quorum > node_set_count(config->acceptors));
     agent->config = *config;
     agent->config.limits = limits_effective(&config->limits);
     agent->forwarded = memory_new(agent->config.limits.forwarded, sizeof *agent->forwarded);
     agent->proposer = proposer_new(config);
-    progress_init(&agent->progress, config->learners);
-    election_init(&agent->election, &agent->config, agent->proposer, &agent->progress, &agent->effects);
+    configurations_init(&agent->configurations, config);
+    progress_init(&agent->progress, &agent->configurations);
+    election_init(&agent->election, &agent->config, &agent->configurations, agent->proposer, &agent->progress,
+                  &agent->effects);
+    membership_init(&agent->membership, &agent->config, &agent->configurations, &agent->election, &agent->effects);
+    handover_init(&agent->handover, &agent->config, &agent->election, &agent->effects);
     outstanding_init(&agent->outstanding);
     return agent;
 }
@@ -65,6 +83,7 @@ void proposer_agent_free(struct proposer_agent *agent)
     drop_forwarded(agent);
     free(agent->forwarded);
     election_close(&agent->election);
+    membership_close(&agent->membership);
     proposer_free(agent->proposer);
     outstanding_close(&agent->outstanding);
     effects_close(&agent->effects);
@@ -73,9 +92,14 @@ void proposer_agent_free(struct proposer_agent *agent)
 
 static bool is_leading(const struct proposer_agent *agent) { return agent->election.state == PROPOSER_LEADING; }
 
+/* Whether client batches are for this node: it leads, or prepares anew for a moment. */
+static bool takes_batches(const struct proposer_agent *agent) { return election_is_led_here(&agent->election); }
+
 static void tell_leadership(struct proposer_agent *agent)
 {
     size_t before = agent->effects.count;
+    if (agent->election.state == PROPOSER_PREPARING && agent->election.leader != 0)
+        return; /* it takes over: the ballot is its own, and the other one still leads */
     struct leadership now = {agent->election.leader, agent->election.ballot};
     effects_tell_leader(&agent->effects, &agent->told, now);
     agent->leader_changes += agent->effects.count != before && now.leader != 0;
@@ -87,22 +111,35 @@ static void tell_leadership(struct proposer_agent *agent)
  * turns. */
 static uint32_t choose_answerer(const struct proposer_agent *agent, uint64_t number)
 {
-    if (node_set_has(agent->config.learners, agent->config.node))
+    if ((duties_of(&agent->config) & DUTY_LEARNS) != 0)
         return agent->config.node;
     uint64_t close = progress_executed_anywhere(&agent->progress);
-    close = close > agent->config.alpha ? close - agent->config.alpha : 1;
+    const uint64_t alpha = agent->configurations.newest.alpha;
+    close = close > alpha ? close - alpha : 1;
     node_set keeping_up = progress_knowing(&agent->progress, close - 1);
-    node_set among = keeping_up != 0 ? keeping_up : agent->config.learners;
+    node_set among = keeping_up != 0 ? keeping_up : agent->progress.all;
+    if (among == 0)
+        return 0; /* no learner is known yet */
     for (uint64_t skip = number % node_set_count(among); skip > 0; skip--)
         among &= among - 1;
     return node_set_first(among);
 }
 
+/* Whether no learner can tell any more what became of the batch, now that `sender` has forgotten it. A learner that has not
+ * executed it yet will know. */
+static bool all_have_forgotten(struct proposer_agent *agent, uint32_t sender, const struct message *m)
+{
+    const node_set forgotten = outstanding_forgotten(&agent->outstanding, m->batch.number, m->from, sender);
+    return (configurations_learners(&agent->configurations) & ~forgotten) == 0;
+}
+
 /* A learner tells what became of a batch. */
-static void on_executed(struct proposer_agent *agent, const struct message *m)
+static void on_executed(struct proposer_agent *agent, uint32_t sender, const struct message *m)
 {
     bool other_life = m->batch.incarnation != agent->config.incarnation;
     if (m->batch.origin != agent->config.node || other_life)
+        return;
+    if ((m->flags & MESSAGE_FORGOTTEN) != 0 && !all_have_forgotten(agent, sender, m))
         return;
     uint8_t outcome = OUTCOME_EXECUTED;
     if (m->flags & MESSAGE_FORGOTTEN)
@@ -121,11 +158,102 @@ static void on_executed(struct proposer_agent *agent, const struct message *m)
 
 static void on_forward(struct proposer_agent *agent, const struct message *m)
 {
-    if (!is_leading(agent) || m->entries.len != 1 || agent->forwarded_count == agent->config.limits.forwarded ||
+    if (!takes_batches(agent) || m->entries.len != 1 || agent->forwarded_count == agent->config.limits.forwarded ||
         agent->forwarded_bytes >= agent->config.bytes_in_flight_max)
         return;
     agent->forwarded_bytes += m->entries.ptr[0].value.len;
     agent->forwarded[agent->forwarded_count++] = message_copy(m);
+}
+
+/* --- configurations ----------------------------------------------------------------------------------------------- */
+
+/* A node that learns, too, hears of them from its learner, and tells its host through it. */
+static bool is_alone(const struct proposer_agent *agent) { return (duties_of(&agent->config) & DUTY_LEARNS) == 0; }
+
+/* What is known has changed, or the newest one is settled. */
+static void configured(struct proposer_agent *agent, node_set forgotten, uint64_t now)
+{
+    progress_configure(&agent->progress, &agent->configurations, forgotten);
+    election_configured(&agent->election, now);
+}
+
+static void on_configuration(struct proposer_agent *agent, const struct configured *said, uint64_t now)
+{
+    const struct configuration *newest = &agent->configurations.newest;
+    const node_set forgotten = configurations_forgotten(&agent->configurations, &said->configuration);
+    if (said->configuration.slot != 0 && !configurations_given(&agent->configurations, said))
+        return;
+    agent->election.replaced = agent->election.replaced || is_replaced_by(&agent->config, &said->text);
+    membership_known(&agent->membership, said);
+    election_known(&agent->election, newest->slot + 1);
+    configured(agent, forgotten, now);
+}
+
+/* A learner says what this node has asked for, or wants to know the newest one. */
+static void on_configuration_message(struct proposer_agent *agent, uint32_t sender, const struct message *m, uint64_t now)
+{
+    struct configured said = {0};
+    if (is_alone(agent) && m->entries.len == 0)
+        membership_tell_node(&agent->membership, sender, m);
+    if (!configurations_answers(agent->question, m) || m->entries.len != 1 || m->from <= agent->configurations.newest.slot)
+        return;
+    const struct message *kept = effects_keep(&agent->effects, m);
+    said.text = kept->entries.ptr[0].value;
+    if (m->entries.ptr[0].slot != m->from || !configuration_unpack(&said.text, m->from, &said.configuration))
+        return;
+    agent->question = 0;
+    on_configuration(agent, &said, now);
+    effects_add(&agent->effects, EFFECT_CONFIGURATION)->val.configuration = said;
+}
+
+/* A learner has executed a newer configuration. The learner of this node will tell it, unless it is far behind. */
+static bool lacks_configuration(const struct proposer_agent *agent, const struct message *m)
+{
+    return is_alone(agent) || m->to >= agent->progress.executed[agent->config.node] + agent->configurations.newest.alpha;
+}
+
+/* A learner that has executed no configuration beyond those that are known here says up to where there is no other one. The
+ * word of this node's own is enough, otherwise a majority must say so. */
+static void on_progress(struct proposer_agent *agent, uint32_t sender, const struct message *m, uint64_t now)
+{
+    const uint64_t newest = agent->configurations.newest.slot;
+    progress_heard(&agent->progress, sender, m->to, m->floor);
+    membership_heard(&agent->membership, sender, (uint64_t)m->batch.incarnation << 10, now);
+    if (m->chosen <= newest) {
+        progress_vouched(&agent->progress, sender);
+        election_known(&agent->election, sender == agent->config.node ? m->to : progress_known(&agent->progress));
+    } else if (lacks_configuration(agent, m) &&
+               (agent->asked_at == 0 || now - agent->asked_at >= agent->config.retry_interval)) {
+        agent->question = agent->question != 0 ? agent->question : now;
+        agent->asked_at = now;
+        const struct message ask = configurations_question(newest, agent->question);
+        effects_send(&agent->effects, node_set_of(sender), &ask);
+    }
+}
+
+/* When a majority of the learners holds all before it, the newest configuration is the only one. */
+static void settle(struct proposer_agent *agent, uint64_t now)
+{
+    struct configurations *c = &agent->configurations;
+    if (!configurations_pending(c) || progress_held(&agent->progress, configuration_counted(&c->newest)) < c->newest.governs)
+        return;
+    configurations_settle(c);
+    configured(agent, 0, now);
+    const struct configured settled = {.configuration = c->newest, .settled = true};
+    if (is_alone(agent))
+        effects_add(&agent->effects, EFFECT_CONFIGURATION)->val.configuration = settled;
+}
+
+/* Tells the proposer the limit when the one told last is in its way. */
+static void tell_limit(struct proposer_agent *agent, uint64_t next)
+{
+    if (ballot_compare(agent->limit_ballot, agent->election.ballot) != 0)
+        agent->limit_told = 0;
+    if (next < agent->limit_told || election_limit(&agent->election) <= agent->limit_told)
+        return;
+    agent->limit_ballot = agent->election.ballot;
+    agent->limit_told = election_limit(&agent->election);
+    proposer_limit(agent->proposer, agent->limit_told);
 }
 
 static void on_message(struct proposer_agent *agent, uint32_t sender, const struct message *m, uint64_t now)
@@ -138,13 +266,19 @@ static void on_message(struct proposer_agent *agent, uint32_t sender, const stru
         proposer_accepted(agent->proposer, sender, m->ballot, m->from, m->to);
         break;
     case MESSAGE_PROGRESS:
-        progress_heard(&agent->progress, sender, m->to, m->floor);
+        on_progress(agent, sender, m, now);
+        break;
+    case MESSAGE_CONFIGURATION:
+        on_configuration_message(agent, sender, m, now);
         break;
     case MESSAGE_EXECUTED:
-        on_executed(agent, m);
+        on_executed(agent, sender, m);
         break;
     case MESSAGE_FORWARD:
         on_forward(agent, m);
+        break;
+    case MESSAGE_HANDOVER:
+        handover_message(&agent->handover, sender, m);
         break;
     default:
         break; /* about leadership, or for another role */
@@ -157,15 +291,23 @@ static void answer(struct proposer_agent *agent, uint64_t token, uint8_t outcome
     effects_add(&agent->effects, EFFECT_REPLY)->val.reply = reply;
 }
 
+/* Whether clients' batches may go to another node that leads. Others listen only to proposers; one that is joining is none
+ * yet. */
+static bool forwards(const struct proposer_agent *agent)
+{
+    return agent->config.forward && agent->election.leader != 0 &&
+           node_set_has(configurations_proposers(&agent->configurations), agent->config.node);
+}
+
 static void on_commands(struct proposer_agent *agent, const struct client_batch *batch, uint64_t now)
 {
     struct batch_header header;
     uint64_t number = outstanding_next(&agent->outstanding);
     struct batch_id id = {agent->config.node, agent->config.incarnation, number};
     struct payload value = batch->value;
-    bool leading = is_leading(agent);
-    bool forwards = agent->config.forward && agent->election.leader != 0 && now >= agent->forward_again_at;
-    if (!batch_header_read(&value, &header) || !(leading || forwards)) {
+    bool leading = takes_batches(agent);
+    bool may_forward = forwards(agent) && now >= agent->forward_again_at;
+    if (!batch_header_read(&value, &header) || !(leading || may_forward)) {
         answer(agent, batch->token, OUTCOME_MOVED);
         return;
     }
@@ -181,42 +323,91 @@ static void on_commands(struct proposer_agent *agent, const struct client_batch 
     effects_send(&agent->effects, node_set_of(agent->election.leader), effects_keep(&agent->effects, &m));
 }
 
+/* What an operator asks (decision 0039). It is sent on to the leader, as commands are. */
+static void on_request(struct proposer_agent *agent, const struct client_batch *asked, uint64_t now)
+{
+    struct operator_request request;
+    const char *wrong = operator_request_read(&asked->value, &request);
+    if (wrong != NULL)
+        answer_operator(&agent->effects, agent->election.leader, asked->token, REPLY_ERROR, wrong, strlen(wrong));
+    else if (request.verb == OPERATOR_CONFIGURATION)
+        membership_tell(&agent->membership, asked->token);
+    else if (!is_leading(agent))
+        answer(agent, asked->token, OUTCOME_MOVED);
+    else if (request.verb == OPERATOR_LEADER_MOVE)
+        handover_ask(&agent->handover, request.node, asked->token, now);
+    else
+        membership_ask(&agent->membership, &request, asked->token, now);
+}
+
 /* --- the leader's work -------------------------------------------------------------------------------------------- */
 
 /* Slots that may still be given out without running further ahead than a majority of learners can follow (P16). */
 static bool has_room(const struct proposer_agent *agent, const struct proposer_window *w)
 {
-    bool followed = w->next < progress_executed(&agent->progress) + agent->config.alpha;
-    return followed && w->next < w->chosen + agent->config.alpha && w->bytes < agent->config.bytes_in_flight_max;
+    const uint64_t alpha = agent->election.acting.alpha;
+    bool followed = w->next < progress_executed(&agent->progress) + alpha;
+    return followed && w->next < w->chosen + alpha && w->next < election_limit(&agent->election) &&
+           w->bytes < agent->config.bytes_in_flight_max;
 }
 
-static void propose_waiting(struct proposer_agent *agent)
+/* Gives a value the next slot. False: the proposer has none. */
+static bool propose(struct proposer_agent *agent, struct proposer_window *w, uint8_t kind, const struct payload *value)
+{
+    tell_limit(agent, w->next);
+    const uint64_t slot = proposer_propose(agent->proposer, kind, value);
+    if (slot == 0)
+        return false;
+    w->next = slot + 1;
+    w->bytes += value->len;
+    return true;
+}
+
+/* A change of the configuration comes before what clients want. */
+static void propose_change(struct proposer_agent *agent, struct proposer_window *w, uint64_t now)
+{
+    const struct payload *text = has_room(agent, w) ? membership_next(&agent->membership, now) : NULL;
+    if (text == NULL || !propose(agent, w, ENTRY_CONFIGURATION, text))
+        return;
+    membership_proposed(&agent->membership, w->next - 1);
+    agent->prompt_until = w->next;
+}
+
+/* While another configuration is to govern, the slots before it are filled, so that its turn comes. */
+static void fill(struct proposer_agent *agent, struct proposer_window *w)
+{
+    static const struct payload nothing;
+    const struct configuration *newest = &agent->configurations.newest;
+    if (agent->election.acting.slot == newest->slot)
+        return;
+    while (has_room(agent, w) && propose(agent, w, ENTRY_NOOP, &nothing))
+        continue;
+    agent->prompt_until = newest->governs;
+}
+
+static void propose_waiting(struct proposer_agent *agent, uint64_t now)
 {
     struct proposer_window w = proposer_window_now(agent->proposer);
     uint64_t number;
     struct payload *value;
+    propose_change(agent, &w, now);
     while (has_room(agent, &w) && (value = outstanding_first(&agent->outstanding, &number)) != NULL) {
-        uint64_t bytes = value->len, slot = proposer_propose(agent->proposer, ENTRY_COMMANDS, value);
-        if (slot == 0)
+        if (!propose(agent, &w, ENTRY_COMMANDS, value))
             return;
-        outstanding_proposed(&agent->outstanding, number, slot); /* this frees the value */
-        w.next = slot + 1;
-        w.bytes += bytes;
+        outstanding_proposed(&agent->outstanding, number, w.next - 1); /* this frees the value */
     }
     size_t done = 0;
     for (; done < agent->forwarded_count && has_room(agent, &w); done++) {
         struct message *m = &agent->forwarded[done];
-        uint64_t slot = proposer_propose(agent->proposer, ENTRY_COMMANDS, &m->entries.ptr[0].value);
-        if (slot == 0)
+        if (!propose(agent, &w, ENTRY_COMMANDS, &m->entries.ptr[0].value))
             break;
-        w.next = slot + 1;
-        w.bytes += m->entries.ptr[0].value.len;
         agent->forwarded_bytes -= m->entries.ptr[0].value.len;
         agent->prompt_until = w.next;
         message_free(m);
     }
     agent->forwarded_count -= done;
     memmove(agent->forwarded, agent->forwarded + done, agent->forwarded_count * sizeof *agent->forwarded);
+    fill(agent, &w);
     if (outstanding_first(&agent->outstanding, &number) != NULL)
         agent->prompt_until = w.next; /* the window is full: it moves only when others have executed */
 }
@@ -225,7 +416,7 @@ static void propose_waiting(struct proposer_agent *agent)
 static void send_accepts(struct proposer_agent *agent, const struct proposer_window *w, const struct entry_list *entries,
                          node_set to)
 {
-    struct message m = {.kind = MESSAGE_ACCEPT, .entries = *entries};
+    struct message m = {.kind = MESSAGE_ACCEPT, .to = agent->election.acting.slot, .entries = *entries};
     election_fill_word(&agent->election, w, &m);
     effects_send(&agent->effects, to, &m);
 }
@@ -236,7 +427,7 @@ static void send_chosen(struct proposer_agent *agent)
     struct proposer_window w = proposer_window_now(agent->proposer);
     if (w.chosen == agent->election.chosen_told)
         return;
-    node_set to = agent->config.learners;
+    node_set to = configurations_learners(&agent->configurations);
     if (node_set_has(to, agent->config.node) && agent->election.chosen_told >= agent->prompt_until)
         to = node_set_of(agent->config.node);
     struct message m = {.kind = MESSAGE_CHOSEN};
@@ -256,7 +447,7 @@ static bool retransmit(struct proposer_agent *agent, uint64_t now)
     agent->retransmit_chosen = w.chosen;
     if (!stuck)
         return false;
-    for (node_set i = agent->config.acceptors; i != 0; i &= i - 1) {
+    for (node_set i = agent->election.acting.acceptors; i != 0; i &= i - 1) {
         uint32_t acceptor = node_set_first(i);
         struct message m = {.kind = MESSAGE_ACCEPT};
         m.entries = proposer_unanswered(agent->proposer, acceptor, agent->config.limits.accept_bytes);
@@ -268,6 +459,29 @@ static bool retransmit(struct proposer_agent *agent, uint64_t now)
     return true;
 }
 
+/* A leader that is no proposer of the newest configuration looks for one to take its place, while it still leads. */
+static void leave(struct proposer_agent *agent, uint64_t now)
+{
+    const struct configuration *newest = &agent->configurations.newest;
+    if (node_set_has(newest->proposers, agent->config.node) || handover_is_on(&agent->handover) || now < agent->leave_at)
+        return;
+    const node_set fit = election_fit(&agent->election, now) & newest->proposers;
+    agent->leave_at = now + agent->config.suspect_timeout;
+    if (fit != 0)
+        handover_ask(&agent->handover, leader_detector_elect(&agent->config, fit, 0), 0, now);
+}
+
+/* What governs has changed: this leader prepares anew, unless it was just told who else is to lead. */
+static void cross(struct proposer_agent *agent, uint64_t now)
+{
+    const struct configurations *c = &agent->configurations;
+    struct election *e = &agent->election;
+    if (e->state < PROPOSER_PREPARING || e->acting.slot == c->newest.slot || configurations_pending(c) ||
+        !handover_may_propose(&agent->handover))
+        return;
+    election_cross(e, now);
+}
+
 /* True when there is more to send than one message holds. */
 static bool lead_on(struct proposer_agent *agent, uint64_t now)
 {
@@ -277,20 +491,36 @@ static bool lead_on(struct proposer_agent *agent, uint64_t now)
         proposer_settle(agent->proposer, floor);
     if (!agent->in_flight)
         agent->retransmit_at = now + agent->config.retry_interval;
-    propose_waiting(agent);
+    leave(agent, now);
+    if (handover_may_propose(&agent->handover))
+        propose_waiting(agent, now);
     election_heartbeat(&agent->election, true, now);
     send_chosen(agent);
     if (retransmit(agent, now))
         return true;
     /* This is the last call to the proposer in a step: its entries are valid until the next call. */
     struct proposer_window w = proposer_window_now(agent->proposer);
+    tell_limit(agent, w.next);
     agent->in_flight = w.chosen < w.next;
     struct entry_list pending = proposer_pending(agent->proposer, agent->config.limits.accept_bytes);
     if (pending.len == 0)
         return false;
-    send_accepts(agent, &w, &pending, agent->config.acceptors | agent->config.learners);
-    uint64_t end = w.chosen + agent->config.alpha;
+    send_accepts(agent, &w, &pending, agent->election.acting.acceptors | configurations_learners(&agent->configurations));
+    uint64_t end = w.chosen + agent->election.acting.alpha;
+    end = agent->limit_told < end ? agent->limit_told : end;
     return pending.ptr[pending.len - 1].slot + 1 < (w.next < end ? w.next : end);
+}
+
+/* Calls the proposer only when nothing is in flight: what it gave to be sent is valid up to its next call. A change of the
+ * configuration that it has proposed, or found, may remove the successor: it waits until it knows. */
+static void hand_over(struct proposer_agent *agent, uint64_t now)
+{
+    uint64_t number;
+    const bool knows = agent->membership.state != CHANGE_PROPOSED && agent->election.known >= agent->election.own_from;
+    const bool idle = is_leading(agent) && !agent->in_flight && agent->forwarded_count == 0 && knows;
+    const bool drained = idle && outstanding_first(&agent->outstanding, &number) == NULL;
+    if (handover_is_on(&agent->handover))
+        handover_watch(&agent->handover, drained, drained ? proposer_window_now(agent->proposer).next : 0, now);
 }
 
 /* --- time --------------------------------------------------------------------------------------------------------- */
@@ -329,7 +559,7 @@ static void watch_outstanding(struct proposer_agent *agent, uint64_t now)
         if (!overdue.queued && !is_leading(agent))
             agent->forward_again_at = now + c->request_timeout;
     }
-    if (!is_leading(agent))
+    if (!takes_batches(agent))
         while (outstanding_unqueue(&agent->outstanding, &overdue))
             answer(agent, overdue.token, OUTCOME_MOVED); /* it was never proposed */
     if (now < agent->overdue_at)
@@ -337,7 +567,7 @@ static void watch_outstanding(struct proposer_agent *agent, uint64_t now)
     agent->overdue_at = now + c->retry_interval / 4;
     outstanding_scan(&agent->outstanding);
     while (outstanding_overdue(&agent->outstanding, now, c->retry_interval, &overdue)) {
-        node_set knowing = progress_knowing(&agent->progress, overdue.slot);
+        node_set knowing = progress_knowing(&agent->progress, overdue.slot) & ~overdue.forgotten;
         if (knowing == 0)
             continue;
         node_set own = knowing & node_set_of(c->node);
@@ -351,7 +581,8 @@ static uint64_t wake_at(const struct proposer_agent *agent, uint64_t now, bool m
 {
     if (more)
         return now;
-    uint64_t wake = election_wake_at(&agent->election, now);
+    const uint64_t handover = handover_wake_at(&agent->handover), election = election_wake_at(&agent->election, now);
+    uint64_t wake = handover < election ? handover : election;
     return is_leading(agent) && agent->in_flight && agent->retransmit_at < wake ? agent->retransmit_at : wake;
 }
 
@@ -359,8 +590,9 @@ static uint64_t wake_at(const struct proposer_agent *agent, uint64_t now, bool m
 static uint32_t credit(const struct proposer_agent *agent)
 {
     uint64_t waiting = outstanding_current(&agent->outstanding), all = outstanding_count(&agent->outstanding);
-    bool leads = is_leading(agent) || (agent->config.forward && agent->election.leader != 0);
-    bool takes = leads && !agent->election.stopping;
+    bool leads = takes_batches(agent) || forwards(agent);
+    const bool moves = handover_is_on(&agent->handover) || election_is_held(&agent->election);
+    bool takes = leads && !moves && !agent->election.stopping;
     uint64_t most = agent->config.batches_in_flight;
     return takes && waiting < most && all < most * LEADERS_AWAITED ? (uint32_t)(most - waiting) : 0;
 }
@@ -383,6 +615,12 @@ static void on_event(struct proposer_agent *agent, const struct event *event, ui
     case EVENT_STOP:
         election_stop(&agent->election, now);
         break;
+    case EVENT_REQUEST:
+        on_request(agent, &event->val.request, now);
+        break;
+    case EVENT_CONFIGURATION:
+        on_configuration(agent, &event->val.configuration, now);
+        break;
     default:
         break;
     }
@@ -393,22 +631,27 @@ struct step_result proposer_agent_step(struct proposer_agent *agent, uint64_t no
 {
     struct election *e = &agent->election;
     effects_begin(&agent->effects, lsn);
+    agent->membership.told = 0;
     election_begin(e, now);
     for (size_t i = 0; i < count; i++)
         on_event(agent, &events[i], now);
     if (!agent->recovered)
         return effects_end(&agent->effects, UINT64_MAX, 0);
+    settle(agent, now);
+    cross(agent, now);
     election_watch(e, now, lsn);
-    if (!is_leading(agent)) {
+    membership_watch(&agent->membership, agent->election.known, now);
+    if (!takes_batches(agent))
         drop_forwarded(agent);
+    if (!is_leading(agent))
         agent->in_flight = false;
-    }
     watch_change(agent, now);
     watch_outstanding(agent, now);
     if (!is_leading(agent))
         election_heartbeat(e, count > 0, now);
     tell_leadership(agent);
     bool more = is_leading(agent) && lead_on(agent, now);
+    hand_over(agent, now);
     return effects_end(&agent->effects, wake_at(agent, now, more), credit(agent));
 }
 
@@ -434,7 +677,7 @@ void proposer_agent_audit(const struct proposer_agent *agent)
     for (size_t i = 0; i < agent->forwarded_count; i++)
         bytes += agent->forwarded[i].entries.ptr[0].value.len;
     invariant(agent->forwarded_count <= agent->config.limits.forwarded && agent->forwarded_bytes == bytes);
-    invariant(!agent->recovered || is_leading(agent) || agent->forwarded_count == 0);
+    invariant(!agent->recovered || takes_batches(agent) || agent->forwarded_count == 0);
     proposer_audit(agent->proposer);
     outstanding_audit(&agent->outstanding);
 }

@@ -37,6 +37,12 @@ void recovery_close(struct recovery *r)
     free(r->entries);
 }
 
+void recovery_skip(struct recovery *r, uint64_t slot)
+{
+    invariant(r->given == 0);
+    slot_ring_jump(&r->found, slot);
+}
+
 uint64_t recovery_next(const struct recovery *r) { return r->found.base + r->given; }
 
 bool recovery_is_near(const struct recovery *r, uint64_t slot)

@@ -20,6 +20,8 @@ struct recovery {
 /* Before any RECORD_CHOSEN, from slot 1 on. */
 void recovery_init(struct recovery *r);
 void recovery_close(struct recovery *r);
+/* A snapshot has the slots before `slot`. Precondition: nothing was found yet. */
+void recovery_skip(struct recovery *r, uint64_t slot);
 
 /* The end of the last RECORD_CHOSEN: the first slot that was not taken. */
 uint64_t recovery_next(const struct recovery *r);

@@ -21,11 +21,24 @@ void results_close(struct results *r)
     slot_ring_close(&r->ring);
 }
 
+void results_widen(struct results *r, uint64_t slots_max)
+{
+    r->slots_max = slots_max > r->slots_max ? slots_max : r->slots_max;
+}
+
 void results_trim(struct results *r)
 {
     while (r->ring.base < r->end && (r->end - r->ring.base > r->slots_max || r->bytes > r->bytes_max))
         drop_oldest(r);
     r->trimmed_end = r->end;
+}
+
+void results_skip(struct results *r, uint64_t slot)
+{
+    while (r->ring.base < r->end)
+        drop_oldest(r);
+    slot_ring_jump(&r->ring, slot);
+    r->end = r->trimmed_end = slot;
 }
 
 struct result *results_add(struct results *r, uint64_t slot)

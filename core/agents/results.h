@@ -21,8 +21,14 @@ struct results {
 void results_init(struct results *r, uint64_t slots_max, uint64_t bytes_max);
 void results_close(struct results *r);
 
+/* So many slots at least are remembered. */
+void results_widen(struct results *r, uint64_t slots_max);
+
 /* Forgets the oldest results beyond the bounds. Results found or set before stay valid until then. */
 void results_trim(struct results *r);
+
+/* Forgets everything. The next slot is `slot`, at or above `end`. */
+void results_skip(struct results *r, uint64_t slot);
 
 /* Adds the next slot, holding nothing yet. */
 struct result *results_add(struct results *r, uint64_t slot);

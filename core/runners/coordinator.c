@@ -30,6 +30,11 @@ static const uint8_t hears[MESSAGE_KINDS] = {
     [MESSAGE_EXECUTED] = TO_PROPOSER,
     [MESSAGE_PROGRESS] = TO_ALL,
     [MESSAGE_FORWARD] = TO_PROPOSER,
+    [MESSAGE_HANDOVER] = TO_PROPOSER,
+    [MESSAGE_SNAPSHOT] = TO_LEARNER,
+    [MESSAGE_SNAPSHOT_FETCH] = TO_LEARNER,
+    [MESSAGE_SNAPSHOT_PART] = TO_LEARNER,
+    [MESSAGE_CONFIGURATION] = TO_ALL,
 };
 
 struct event_buffer {
@@ -52,12 +57,17 @@ struct coordinator {
     struct acceptor_agent *acceptor;
     struct learner_agent *learner;
     bool recovered;
+    struct configuration newest; /* that is known; slot 0: the first one */
     uint64_t durable;
     uint64_t wake_at[AGENTS];
     uint32_t credit;
+    struct truncation truncations[AGENTS]; /* what acceptor and learner said last */
+    uint64_t truncated_lsn;
     struct event_buffer inbox[AGENTS];
     struct local_message *locals; /* in order; those due are heard at the next step's start */
     size_t local_count, local_capacity;
+    struct configured *configured; /* copies of what the learner has said in the step before, for the others */
+    size_t configured_count, configured_capacity;
     struct effects effects;
 };
 
@@ -65,10 +75,18 @@ struct coordinator *coordinator_new(const struct node_config *config)
 {
     struct coordinator *c = memory_new(1, sizeof *c);
     c->config = *config;
+    c->newest.acceptors_send_learns = config->acceptors_send_learns;
     c->proposer = proposer_agent_new(config);
     c->acceptor = acceptor_agent_new(config);
     c->learner = learner_agent_new(config);
     return c;
+}
+
+static void forget_configured(struct coordinator *c)
+{
+    for (size_t i = 0; i < c->configured_count; i++)
+        payload_free(&c->configured[i].text);
+    c->configured_count = 0;
 }
 
 void coordinator_free(struct coordinator *c)
@@ -79,6 +97,8 @@ void coordinator_free(struct coordinator *c)
     for (size_t i = 0; i < c->local_count; i++)
         message_free(&c->locals[i].message);
     free(c->locals);
+    forget_configured(c);
+    free(c->configured);
     for (int i = 0; i < AGENTS; i++)
         free(c->inbox[i].items);
     effects_close(&c->effects);
@@ -101,9 +121,15 @@ static uint8_t agents_for(const struct coordinator *c, const struct message *m)
     uint8_t agents = hears[m->kind];
     /* A learner would count the few votes that it happens to get. So only the proposer hears votes, unless acceptors send
      * them to all learners. */
-    if (m->kind == MESSAGE_ACCEPTED && !c->config.acceptors_send_learns)
+    if (m->kind == MESSAGE_ACCEPTED && !c->newest.acceptors_send_learns)
         agents = TO_PROPOSER;
     return agents;
+}
+
+static void note_configuration(struct coordinator *c, const struct configured *said)
+{
+    if (said->configuration.slot > c->newest.slot)
+        c->newest = said->configuration;
 }
 
 static void put_message(struct coordinator *c, uint8_t agents, uint32_t sender, const struct message *m)
@@ -120,6 +146,7 @@ static void distribute(struct coordinator *c, const struct event *event)
         break;
     case EVENT_COMMANDS:
     case EVENT_STOP:
+    case EVENT_REQUEST:
         put(c, TO_PROPOSER, event);
         break;
     case EVENT_DURABLE:
@@ -128,6 +155,13 @@ static void distribute(struct coordinator *c, const struct event *event)
         break;
     case EVENT_RECORDS:
         put(c, c->recovered ? TO_LEARNER : TO_ACCEPTOR | TO_LEARNER, event);
+        break;
+    case EVENT_SNAPSHOT:
+        put(c, TO_LEARNER, event);
+        break;
+    case EVENT_CONFIGURATION:
+        note_configuration(c, &event->val.configuration);
+        put(c, TO_ALL, event);
         break;
     case EVENT_RECOVERED:
         c->recovered = true;
@@ -176,6 +210,46 @@ static void keep_local(struct coordinator *c, uint64_t after, uint8_t agents, co
     c->locals[c->local_count++] = (struct local_message){.after = after, .agents = agents, .message = message_copy(m)};
 }
 
+/* Acceptor and learner have one journal: what both do not need may go. */
+static void take_truncation(struct coordinator *c, int from, struct truncation said)
+{
+    c->truncations[from] = said;
+    const struct truncation acceptor = c->truncations[1], learner = c->truncations[2];
+    const uint64_t lsn = acceptor.lsn < learner.lsn ? acceptor.lsn : learner.lsn;
+    if (lsn <= c->truncated_lsn)
+        return;
+    c->truncated_lsn = lsn;
+    effects_add(&c->effects, EFFECT_TRUNCATE)->val.truncate =
+        (struct truncation){.lsn = lsn, .after = acceptor.after > learner.after ? acceptor.after : learner.after};
+}
+
+static void keep_configured(struct coordinator *c, const struct configured *said)
+{
+    c->configured = memory_reserve(c->configured, &c->configured_capacity, c->configured_count + 1, sizeof *c->configured);
+    c->configured[c->configured_count] = *said;
+    c->configured[c->configured_count++].text = payload_copy(&said->text);
+}
+
+static void tell_configured(struct coordinator *c)
+{
+    for (size_t i = 0; i < c->configured_count; i++) {
+        const struct event event = {.tag = EVENT_CONFIGURATION, .val.configuration = c->configured[i]};
+        put(c, TO_PROPOSER | TO_ACCEPTOR, &event);
+    }
+}
+
+/* The others know of it before they hear anything that comes of it: what the proposer has asked for in this step, what the
+ * learner has executed in the next one. */
+static void take_configured(struct coordinator *c, int from, const struct configured *said)
+{
+    const struct event event = {.tag = EVENT_CONFIGURATION, .val.configuration = *said};
+    note_configuration(c, said);
+    if (from == 0)
+        put(c, TO_ACCEPTOR | TO_LEARNER, &event);
+    else
+        keep_configured(c, said);
+}
+
 /* Takes over one effect of the agent number `from`; the part that concerns this node goes into inboxes. */
 static void take_effect(struct coordinator *c, int from, const struct effect *effect)
 {
@@ -194,6 +268,12 @@ static void take_effect(struct coordinator *c, int from, const struct effect *ef
     }
     if (effect->tag == EFFECT_LEADER && from != 0)
         return; /* the proposer agent knows best, because it also notices silence */
+    if (effect->tag == EFFECT_TRUNCATE) {
+        take_truncation(c, from, effect->val.truncate);
+        return;
+    }
+    if (effect->tag == EFFECT_CONFIGURATION && !effect->val.configuration.settled)
+        take_configured(c, from, &effect->val.configuration);
     struct effect *taken = effects_add(&c->effects, effect->tag);
     *taken = *effect;
     if (effect->tag == EFFECT_SEND)
@@ -226,10 +306,13 @@ struct step_result coordinator_step(struct coordinator *c, uint64_t now, uint64_
     forget_heard(c);
     for (int i = 0; i < AGENTS; i++)
         c->inbox[i].count = 0;
+    tell_configured(c);
     for (size_t i = 0; i < count; i++)
         distribute(c, &events[i]);
     hear_locals(c);
     for (int agent = 0; agent < AGENTS; agent++) {
+        if (agent == AGENTS - 1)
+            forget_configured(c);
         if (c->inbox[agent].count == 0 && now < c->wake_at[agent])
             continue;
         struct step_result r = call_agent(c, agent, now);
@@ -239,7 +322,7 @@ struct step_result coordinator_step(struct coordinator *c, uint64_t now, uint64_
         for (size_t i = 0; i < r.effects.len; i++)
             take_effect(c, agent, &r.effects.ptr[i]);
     }
-    uint64_t wake = local_is_due(c) ? now : UINT64_MAX;
+    uint64_t wake = local_is_due(c) || c->configured_count > 0 ? now : UINT64_MAX;
     for (int i = 0; i < AGENTS; i++)
         wake = c->wake_at[i] < wake ? c->wake_at[i] : wake;
     return effects_end(&c->effects, wake, c->credit);

@@ -2,6 +2,7 @@
  * components is composed instead (compositions/). */
 #include "core/runners/node.h"
 #include "core/agents/acceptor_agent.h"
+#include "core/agents/configurations.h"
 #include "core/agents/learner_agent.h"
 #include "core/agents/proposer_agent.h"
 #include "core/base/memory.h"
@@ -17,8 +18,8 @@ struct node {
 struct node *node_new(const struct node_config *config)
 {
     struct node *node = memory_new(1, sizeof *node);
-    bool proposes = node_set_has(config->proposers, config->node);
-    bool accepts = node_set_has(config->acceptors, config->node);
+    const uint8_t duties = duties_of(config);
+    const bool proposes = (duties & DUTY_PROPOSES) != 0, accepts = (duties & DUTY_ACCEPTS) != 0;
     if (proposes && accepts)
         node->coordinator = coordinator_new(config);
     else if (proposes)

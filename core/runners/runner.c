@@ -11,10 +11,12 @@
  * In both, every turn tells the time, what has become durable, and what the host asks. */
 #include "core/runners/runner.h"
 
+#include "core/agents/configurations.h"
 #include "core/base/memory.h"
 #include "core/base/message.h"
 #include "core/formats/command_table.h"
 #include "core/formats/config_frame.h"
+#include "core/formats/configuration.h"
 #include "core/formats/decimal.h"
 #include "core/formats/decision.h"
 #include "core/formats/record.h"
@@ -58,11 +60,14 @@ struct word_buffer {
 };
 
 struct runner {
-    struct node_config config;
+    struct node_config config; /* proposers, acceptors, learners: whose messages are taken, of the last two configurations */
+    struct configurations configurations;
+    bool configurations_taken;       /* those that the host had at the beginning of this life */
+    uint32_t disks[NODE_ID_MAX + 1]; /* by node: the number of its newest disk, as far as configurations say */
     struct ports *ports;
     struct node *node;
     struct serializer *serializer;
-    bool recovering;
+    enum { RUNNER_LOADS_SNAPSHOT, RUNNER_READS_JOURNAL, RUNNER_RUNS } state;
     bool stopping;
     bool busy;        /* the node wants another step at once */
     uint64_t lsn;     /* of the next record */
@@ -80,6 +85,10 @@ struct runner {
     bool has_read;
     struct read_range read; /* what the node wants read back from the journal */
 
+    /* What the node does not need of the journal: what storage is told when `after` is durable, and what the node has said
+     * since (lsn 0: nothing). */
+    struct truncation truncation, next_truncation;
+
     /* One at a time. */
     struct packet_list frames; /* the network's; those from `next_frame` on are not taken yet */
     size_t next_frame;
@@ -92,10 +101,12 @@ struct runner {
     uint64_t status_told_at;
 
     struct event_buffer events;
+    struct packet_buffer heard;   /* frames, without those of earlier disks */
     struct record_buffer records; /* read from storage */
     struct packet_buffer appends; /* of this turn, encoded */
     struct word_buffer append_words;
     struct packet_buffer replies;
+    struct packet_buffer asks;       /* about snapshots */
     struct outgoing_buffer sends;    /* that may leave in this turn */
     struct outgoing_buffer withheld; /* copies that wait for their records */
     uint64_t withheld_bytes;         /* of their values */
@@ -108,9 +119,10 @@ struct runner *runner_new(const struct node_config *config, struct ports *ports)
     r->config = *config;
     r->config.limits = limits_effective(&config->limits);
     r->ports = ports;
+    configurations_init(&r->configurations, config);
     r->node = node_new(config);
     r->serializer = serializer_new();
-    r->recovering = true;
+    r->state = RUNNER_LOADS_SNAPSHOT;
     r->lsn = 1;
     return r;
 }
@@ -124,9 +136,11 @@ void runner_free(struct runner *r)
     free(r->withheld.items);
     free(r->sends.items);
     free(r->replies.items);
+    free(r->asks.items);
     free(r->appends.items);
     free(r->append_words.items);
     free(r->records.items);
+    free(r->heard.items);
     free(r->events.items);
     free(r);
 }
@@ -162,20 +176,97 @@ static bool decode_records(struct runner *r, const struct packet_list *packets)
     return true;
 }
 
+/* Which disks the members of a configuration have. */
+static void learn_disks(struct runner *r, const struct payload *text)
+{
+    struct configuration_text *t = memory_new(1, sizeof *t);
+    if (text->len > 0 && configuration_read(payload_bytes(text), text->len, t) == NULL)
+        for (uint32_t id = 1; id <= NODE_ID_MAX; id++) {
+            const uint32_t number = t->members[id].node != 0 ? t->members[id].number : t->gone[id] ? t->gone_number[id] : 0;
+            r->disks[id] = number > r->disks[id] ? number : r->disks[id];
+        }
+    free(t);
+}
+
+/* A configuration is known: its members may speak, with the disks that they have there. */
+static void learn_configuration(struct runner *r, const struct configured *said)
+{
+    learn_disks(r, &said->text);
+    if (!configurations_given(&r->configurations, said))
+        return;
+    r->config.proposers = configurations_proposers(&r->configurations);
+    r->config.acceptors = configurations_acceptors(&r->configurations);
+    r->config.learners = configurations_learners(&r->configurations);
+}
+
+/* Takes the configurations that the host has, as events. */
+static void take_configurations(struct runner *r)
+{
+    const struct packet_list given = ports_configuration_given(r->ports);
+    r->configurations_taken = true;
+    for (size_t i = 0; i < given.len; i++) {
+        const struct packet *p = &given.ptr[i];
+        struct configured said = {.settled = p->kind == CONFIGURATION_SETTLED, .text = {.words = p->words, .len = p->len}};
+        if (p->id >= SLOT_MAX || !configuration_unpack(&said.text, p->id, &said.configuration)) {
+            log_text(r, LOG_ERROR, "the host has a configuration that this version cannot read");
+            cannot_go_on(r, CONTROL_FAIL_DATA);
+        }
+        if (p->id != 0)
+            learn_configuration(r, &said);
+        add_event(r, EVENT_CONFIGURATION)->val.configuration = said;
+    }
+}
+
+static bool is_of_earlier_disk(const struct runner *r, const struct packet *frame)
+{
+    return frame->id <= NODE_ID_MAX && frame->kind < r->disks[frame->id];
+}
+
+/* The frames without those of disks that were replaced. A network may not know yet that one was, and frames may have waited
+ * since before that: what the old disk has voted for must not count as the new one's. */
+static struct packet_list of_present_disks(struct runner *r, const struct packet_list *frames)
+{
+    struct packet_buffer *b = &r->heard;
+    b->items = memory_reserve(b->items, &b->capacity, frames->len, sizeof *b->items);
+    b->count = 0;
+    for (size_t i = 0; i < frames->len; i++)
+        if (!is_of_earlier_disk(r, &frames->ptr[i]))
+            b->items[b->count++] = frames->ptr[i];
+    return (struct packet_list){b->items, b->count};
+}
+
+/* A leader's heartbeat tells the client port who leads, whatever becomes of the message itself. */
+static void tell_port(struct runner *r, const struct delivery *d)
+{
+    if (d->message.kind == MESSAGE_HEARTBEAT && (d->message.flags & MESSAGE_LEADING) != 0)
+        ports_client_leader(r->ports, d->sender, d->message.ballot.round);
+}
+
 /* A message that comes before the node has recovered must have no effect on it. So it is dropped, as a network might drop
  * it. But clients may know who leads meanwhile: they need not wait until this node has read its journal. */
 static void hear_leader(struct runner *r)
 {
-    struct packet_list frames = ports_network_receive(r->ports);
+    const struct packet_list all = ports_network_receive(r->ports), frames = of_present_disks(r, &all);
     if (frames.len == 0)
         return;
     struct decoded decoded = serializer_decode(r->serializer, frames.ptr, frames.len);
-    for (size_t i = 0; i < decoded.messages.len; i++) {
-        const struct delivery *d = &decoded.messages.ptr[i];
-        const struct ballot *ballot = &d->message.ballot;
-        if (d->message.kind == MESSAGE_HEARTBEAT && (d->message.flags & MESSAGE_LEADING) != 0 &&
-            message_fits(&r->config, d->sender, &d->message))
-            ports_client_leader(r->ports, d->sender, ballot->round);
+    for (size_t i = 0; i < decoded.messages.len; i++)
+        if (message_fits(&r->config, decoded.messages.ptr[i].sender, &decoded.messages.ptr[i].message))
+            tell_port(r, &decoded.messages.ptr[i]);
+}
+
+/* Hears what has come of this node's snapshots. At start that is the newest one, before anything of the journal. */
+static void hear_snapshots(struct runner *r)
+{
+    const struct packet_list told = ports_snapshots_told(r->ports);
+    for (size_t i = 0; i < told.len; i++) {
+        const struct packet *p = &told.ptr[i];
+        const struct payload value = {.words = p->words, .len = p->len};
+        if (p->kind >= SNAPSHOT_ITEM_KINDS)
+            continue;
+        add_event(r, EVENT_SNAPSHOT)->val.snapshot = (struct snapshot_item){(uint8_t)p->kind, p->id, value};
+        if (p->kind == SNAPSHOT_LOADED && r->state == RUNNER_LOADS_SNAPSHOT)
+            r->state = RUNNER_READS_JOURNAL;
     }
 }
 
@@ -184,7 +275,7 @@ static void recover(struct runner *r)
 {
     struct packet_list packets = ports_storage_recover(r->ports);
     if (packets.len == 0) {
-        r->recovering = false;
+        r->state = RUNNER_RUNS;
         r->durable = ports_storage_durable(r->ports);
         add_event(r, EVENT_RECOVERED);
         add_event(r, EVENT_DURABLE)->val.durable = r->durable;
@@ -222,10 +313,13 @@ static void leave_out(struct runner *r, const struct delivery *d)
     ports_log(r->ports, LOG_WARNING, text, len);
 }
 
-/* The messages in `count` frames, as events. */
-static void add_messages(struct runner *r, const struct packet *frames, size_t count)
+/* The messages in these frames, as events. */
+static void add_messages(struct runner *r, const struct packet_list *all)
 {
-    struct decoded decoded = serializer_decode(r->serializer, frames, count);
+    const struct packet_list frames = of_present_disks(r, all);
+    if (frames.len == 0)
+        return;
+    struct decoded decoded = serializer_decode(r->serializer, frames.ptr, frames.len);
     for (size_t i = 0; i < decoded.messages.len; i++) {
         const struct delivery *d = &decoded.messages.ptr[i];
         if (message_fits(&r->config, d->sender, &d->message))
@@ -241,12 +335,17 @@ static void add_messages(struct runner *r, const struct packet *frames, size_t c
 static void receive_commands(struct runner *r, uint32_t credit)
 {
     struct packet_list batches = ports_client_receive(r->ports, credit);
-    r->commands_left = batches.len == credit;
+    size_t commands = 0;
     for (size_t i = 0; i < batches.len; i++) {
         const struct packet *p = &batches.ptr[i];
-        struct client_batch *batch = &add_event(r, EVENT_COMMANDS)->val.commands;
-        *batch = (struct client_batch){.token = p->id, .value = {.words = p->words, .len = p->len}};
+        const struct client_batch batch = {.token = p->id, .value = {.words = p->words, .len = p->len}};
+        if (p->kind == CLIENT_REQUEST)
+            add_event(r, EVENT_REQUEST)->val.request = batch;
+        else
+            add_event(r, EVENT_COMMANDS)->val.commands = batch;
+        commands += p->kind != CLIENT_REQUEST;
     }
+    r->commands_left = commands == credit;
 }
 
 /* Reads back what the node asked for in an earlier turn. */
@@ -266,18 +365,37 @@ static void read_back(struct runner *r)
 /* True when so many bytes of records wait for the disk that no more may be added. */
 static bool is_full(const struct runner *r) { return r->older_bytes + r->newer_bytes >= r->config.limits.unsynced; }
 
-/* What arrives while the node is full is dropped, as a network might drop it. Otherwise a node whose disk is slow or full
- * would gather in memory all that the others go on to choose. */
+/* What its sender does not say again (P8), and what adds no record by itself: batches that were forwarded, of which the node
+ * keeps so many, and results. */
+static bool is_said_once(uint8_t kind) { return kind == MESSAGE_FORWARD || kind == MESSAGE_EXECUTED; }
+
+/* What arrives while the node is full is dropped, as a network might drop it, if it is said again. Otherwise a node whose
+ * disk is slow or full would gather in memory all that the others go on to choose. */
+static void receive_when_full(struct runner *r)
+{
+    const struct packet_list all = ports_network_receive(r->ports), frames = of_present_disks(r, &all);
+    struct decoded decoded = {0};
+    if (frames.len > 0)
+        decoded = serializer_decode(r->serializer, frames.ptr, frames.len);
+    for (size_t i = 0; i < decoded.messages.len; i++) {
+        const struct delivery *d = &decoded.messages.ptr[i];
+        if (!message_fits(&r->config, d->sender, &d->message))
+            continue;
+        tell_port(r, d);
+        if (is_said_once(d->message.kind))
+            add_event(r, EVENT_MESSAGE)->val.message = *d;
+    }
+    receive_commands(r, 0);
+}
+
 static void receive_all(struct runner *r)
 {
     if (is_full(r)) {
-        hear_leader(r);
-        receive_commands(r, 0);
+        receive_when_full(r);
         return;
     }
-    struct packet_list frames = ports_network_receive(r->ports);
-    if (frames.len > 0)
-        add_messages(r, frames.ptr, frames.len);
+    const struct packet_list frames = ports_network_receive(r->ports);
+    add_messages(r, &frames);
     receive_commands(r, r->credit);
 }
 
@@ -295,8 +413,10 @@ static bool take_message(struct runner *r)
         r->frames = ports_network_receive(r->ports);
         r->next_frame = 0;
     }
-    while (r->next_frame < r->frames.len && r->events.count == before)
-        add_messages(r, &r->frames.ptr[r->next_frame++], 1);
+    while (r->next_frame < r->frames.len && r->events.count == before) {
+        const struct packet_list one = {&r->frames.ptr[r->next_frame++], 1};
+        add_messages(r, &one);
+    }
     return r->events.count > before;
 }
 
@@ -340,7 +460,9 @@ static void hear_command(struct runner *r)
     const uint64_t command = ports_control_command(r->ports);
     if (command == CONTROL_CRASH)
         crash(r);
-    if (command == CONTROL_RUN || r->stopping)
+    if (command == CONTROL_CONFIGURE)
+        take_configurations(r);
+    if (command != CONTROL_STOP || r->stopping)
         return;
     r->stopping = true;
     add_event(r, EVENT_STOP);
@@ -381,17 +503,24 @@ static void look_at_disk(struct runner *r, uint64_t now)
 static void gather_events(struct runner *r, uint64_t now)
 {
     r->events.count = 0;
-    if (r->recovering) {
+    if (!r->configurations_taken)
+        take_configurations(r);
+    if (r->state != RUNNER_RUNS) {
         hear_leader(r);
-        if (!r->busy)
+        if (r->state == RUNNER_LOADS_SNAPSHOT)
+            hear_snapshots(r);
+        if (r->state == RUNNER_READS_JOURNAL && !r->busy)
             recover(r);
         return;
     }
     look_at_disk(r, now);
-    if (r->config.event_driven)
+    if (r->config.event_driven) {
         receive_all(r);
-    else
+        hear_snapshots(r); /* after the frames: it may bring a configuration that replaces the disk of who has sent one */
+    } else {
+        hear_snapshots(r);
         receive_one(r);
+    }
     read_back(r);
     hear_command(r);
 }
@@ -467,17 +596,33 @@ static void add_reply(struct runner *r, const struct client_reply *reply)
     };
 }
 
+static void add_ask(struct runner *r, const struct snapshot_item *item)
+{
+    struct packet_buffer *b = &r->asks;
+    b->items = memory_reserve(b->items, &b->capacity, b->count + 1, sizeof *b->items);
+    b->items[b->count++] =
+        (struct packet){.id = item->id, .kind = item->kind, .len = item->value.len, .words = item->value.words};
+}
+
 /* Ends the node. Nothing of this turn may leave it. Logs why: `slot`, between two texts. */
 static void stop_at(struct runner *r, const char *head, uint64_t slot, const char *tail, enum control_failure code)
 {
     char text[256];
-    size_t len = strlen(head), tail_len = strlen(tail);
-    invariant(len + DECIMAL_MAX + tail_len <= sizeof text);
-    memcpy(text, head, len);
-    len += decimal_write_unsigned(slot, (uint8_t *)text + len);
-    memcpy(text + len, tail, tail_len);
-    ports_log(r->ports, LOG_ERROR, text, len + tail_len);
+    ports_log(r->ports, LOG_ERROR, text, decimal_between(text, sizeof text, head, slot, tail));
     cannot_go_on(r, code);
+}
+
+/* The host hears of it before anything of this turn leaves the node. */
+static void tell_configuration(struct runner *r, const struct configured *said)
+{
+    const struct packet packet = {
+        .id = said->configuration.slot,
+        .kind = said->settled ? CONFIGURATION_SETTLED : CONFIGURATION_CHOSEN,
+        .len = said->text.len,
+        .words = said->text.words,
+    };
+    learn_configuration(r, said);
+    ports_configuration_known(r->ports, &packet);
 }
 
 static void log_decisions(struct runner *r, const struct effect_list *effects)
@@ -513,6 +658,19 @@ static void sort_effects(struct runner *r, const struct effect_list *effects)
             stop_at(r, "the journal says that slot ", e->val.damaged,
                     " is chosen, and the record of its value is missing. Format a new folder and replace the member",
                     CONTROL_FAIL_DATA);
+            break;
+        case EFFECT_UNLOADABLE:
+            stop_at(r, "the snapshot of the slots before ", e->val.unloadable,
+                    " has a state that this version, or its limits, cannot load", CONTROL_FAIL_DATA);
+            break;
+        case EFFECT_CONFIGURATION:
+            tell_configuration(r, &e->val.configuration);
+            break;
+        case EFFECT_SNAPSHOT:
+            add_ask(r, &e->val.snapshot);
+            break;
+        case EFFECT_TRUNCATE:
+            *(r->truncation.lsn == 0 ? &r->truncation : &r->next_truncation) = e->val.truncate;
             break;
         case EFFECT_LEADER:
             ports_client_leader(r->ports, e->val.leader.leader, e->val.leader.ballot.round);
@@ -552,6 +710,16 @@ static void send_out(struct runner *r)
     }
     if (r->replies.count > 0)
         ports_client_reply(r->ports, r->replies.items, r->replies.count);
+}
+
+/* Tells storage which records may go. What it was told is never taken back. */
+static void truncate_journal(struct runner *r)
+{
+    if (r->truncation.lsn == 0 || r->truncation.after > r->durable)
+        return;
+    ports_storage_truncate(r->ports, r->truncation.lsn <= r->durable ? r->truncation.lsn : r->durable);
+    r->truncation = r->next_truncation;
+    r->next_truncation = (struct truncation){0};
 }
 
 /* True when storage is synchronous and has already made this turn's records durable. */
@@ -598,18 +766,21 @@ uint64_t runner_turn(struct runner *r, uint64_t now)
 {
     if (!r->commands_told)
         tell_commands(r);
-    bool was_recovering = r->recovering;
+    bool was_recovering = r->state != RUNNER_RUNS;
     gather_events(r, now);
     struct step_result result = node_step(r->node, now, r->lsn, r->events.items, r->events.count);
     r->credit = result.credit;
     r->busy = result.wake_at <= now;
-    r->sends.count = r->replies.count = 0;
+    r->sends.count = r->replies.count = r->asks.count = 0;
     if (r->config.log_decisions)
         log_decisions(r, &result.effects);
     release_withheld(r);
     encode_appends(r, &result.effects);
     sort_effects(r, &result.effects);
     bool durable_at_once = append(r);
+    if (r->asks.count > 0)
+        ports_snapshots_ask(r->ports, r->asks.items, r->asks.count);
+    truncate_journal(r);
     send_out(r);
     forget_released(r);
     r->status_due |= r->events.count > 0 || result.effects.len > 0;
@@ -630,7 +801,8 @@ void runner_audit(const struct runner *r)
     for (size_t i = 0; i < r->withheld.count; i++)
         bytes += value_bytes(&r->withheld.items[i].message);
     invariant(r->withheld_bytes == bytes && r->withheld.count <= r->config.limits.withheld && r->released == 0);
-    invariant(r->recovering || r->durable + 1 < r->lsn || r->older_bytes + r->newer_bytes == 0 || r->appends.count > 0);
+    invariant(r->state != RUNNER_RUNS || r->durable + 1 < r->lsn || r->older_bytes + r->newer_bytes == 0 ||
+              r->appends.count > 0);
     node_audit(r->node);
 }
 #endif

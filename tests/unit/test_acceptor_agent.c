@@ -1,6 +1,8 @@
 /* core/agents/acceptor_agent.c: what is recorded before what is said (P2), and the other answers of an acceptor. */
 #include "core/agents/acceptor_agent.h"
 
+#include "core/formats/frame.h"
+#include "tests/unit/configuration_text.h"
 #include "tests/unit/protocol.h"
 
 static struct acceptor_agent *agent;
@@ -292,6 +294,51 @@ static void the_leaders_floor_truncates(void **state)
     assert_int_equal(appended(&r, RECORD_FLOOR)->lsn + 1, appended(&r, RECORD_ACCEPTED)->lsn);
 }
 
+/* Votes below the floor are not needed, once the floor's record is durable. No vote at or above it is below that lsn. */
+static void the_journal_is_needed_from_the_floor_on(void **state)
+{
+    (void)state;
+    struct truncation said = {0};
+    uint64_t lsn_of[200] = {0};
+    prepare(ballot_of(3, 8), 1);
+    for (uint64_t slot = 1; slot < 200; slot++) {
+        hold(1, slot);
+        hold(2, slot);
+        beat(ballot_of(3, 8), MESSAGE_LEADING, slot, 0);
+        struct step_result r = accept(ballot_of(3, 8), slot, "x");
+        const struct effect *e = effect_of(&r, EFFECT_TRUNCATE, 0);
+        lsn_of[slot] = appended(&r, RECORD_ACCEPTED)->lsn;
+        if (e == NULL)
+            continue;
+        const struct log_record *floor = appended(&r, RECORD_FLOOR);
+        assert_true(e->val.truncate.lsn > said.lsn && e->val.truncate.after >= floor->lsn);
+        said = e->val.truncate;
+        for (uint64_t needed = floor->entry.slot; needed <= slot; needed++)
+            assert_true(lsn_of[needed] >= said.lsn);
+        assert_true(floor->entry.slot < 40 || lsn_of[floor->entry.slot - 40] < said.lsn);
+    }
+    assert_true(said.lsn > 1);
+}
+
+/* A vote promises its ballot. When its record may go, the promise must have a record that stays. */
+static void what_a_vote_promised_outlives_it(void **state)
+{
+    (void)state;
+    struct ballot promised = {0};
+    for (uint64_t slot = 1; slot < 40; slot++) {
+        const struct ballot b = ballot_of(3 + slot / 10, 8);
+        hold(1, slot);
+        hold(2, slot);
+        beat(b, MESSAGE_LEADING, slot, 0);
+        struct step_result r = accept(b, slot, "x");
+        const struct log_record *record = appended(&r, RECORD_PROMISED);
+        promised = record != NULL ? record->entry.ballot : promised;
+        if (effect_of(&r, EFFECT_TRUNCATE, 0) != NULL)
+            assert_int_equal(ballot_compare(promised, b), 0);
+    }
+    assert_int_equal(promised.round, 6);
+}
+
 static int set_up_with_few_bytes(void **state)
 {
     struct node_config config = nine_nodes(4);
@@ -422,9 +469,192 @@ static void a_learner_of_the_same_node_is_enough(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+static void configure(uint64_t slot, uint64_t replaces, node_set members, node_set fresh)
+{
+    struct event e = {.tag = EVENT_CONFIGURATION};
+    e.val.configuration.configuration = configuration_chosen(slot, replaces, members);
+    e.val.configuration.configuration.fresh = fresh;
+    step(1000000, &e, 1);
+}
+
+/* Its host knows one with which the disk of node 2 has been replaced, in that change or in one that was skipped. */
+static void learn_that_2_was_replaced(uint64_t slot, uint64_t replaces)
+{
+    struct payload text = configuration_value_replacing(replaces, 0xe, 2, slot == 300);
+    struct event e = {.tag = EVENT_CONFIGURATION, .val.configuration.text = text};
+    assert_true(configuration_unpack(&text, slot, &e.val.configuration.configuration));
+    step(1000000, &e, 1);
+    payload_free(&text);
+}
+
+static struct step_result prepare_under(uint64_t configuration)
+{
+    struct message m = {.kind = MESSAGE_PREPARE, .ballot = ballot_of(5, 3), .from = 1, .to = configuration};
+    return tell(3, m);
+}
+
+/* P11: the old disk may have promised or voted under older configurations. */
+static void a_new_instance_is_silent_under_older_configurations(void **state)
+{
+    struct node_config config = three_nodes(2);
+    (void)state;
+    config.joined = DUTY_ALL;
+    config.admitted = 100;
+    set_up_with(config);
+    struct step_result r = prepare_under(100); /* it knows of no configuration yet */
+    assert_int_equal(r.effects.len, 0);
+    configure(100, 50, 0xe, 4);
+    r = prepare_under(50);
+    assert_int_equal(r.effects.len, 0);
+    struct entry e = entry_at(1, ballot_of(5, 3), "x");
+    r = tell(3, (struct message){.kind = MESSAGE_ACCEPT, .ballot = ballot_of(5, 3), .to = 50, .entries = {&e, 1}});
+    assert_int_equal(r.effects.len, 0);
+    r = prepare_under(100);
+    assert_non_null(sent(&r, MESSAGE_PROMISE));
+}
+
+static void an_instance_that_was_replaced_is_silent(void **state)
+{
+    (void)state;
+    set_up_with(three_nodes(2));
+    configure(100, 0, 0xe, 0);
+    struct step_result r = prepare_under(100);
+    assert_non_null(sent(&r, MESSAGE_PROMISE));
+    learn_that_2_was_replaced(200, 100);
+    r = prepare_under(200);
+    assert_int_equal(r.effects.len, 0);
+}
+
+static void an_instance_that_was_replaced_in_a_change_that_it_skipped_is_silent(void **state)
+{
+    (void)state;
+    set_up_with(three_nodes(2));
+    configure(100, 0, 0xe, 0);
+    learn_that_2_was_replaced(300, 200);
+    struct step_result r = prepare_under(300);
+    assert_int_equal(r.effects.len, 0);
+}
+
+/* Its own number is that. */
+static void the_instance_that_takes_the_place_is_not_silent(void **state)
+{
+    (void)state;
+    struct node_config config = three_nodes(2);
+    config.joined = DUTY_ALL;
+    config.admitted = 200;
+    config.incarnation = incarnation_first(1) + 3;
+    set_up_with(config);
+    learn_that_2_was_replaced(300, 200);
+    struct step_result r = prepare_under(300);
+    assert_non_null(sent(&r, MESSAGE_PROMISE));
+}
+
+static void who_is_no_acceptor_any_more_is_silent(void **state)
+{
+    (void)state;
+    set_up_with(three_nodes(2));
+    configure(100, 0, 0xe, 0);
+    configure(200, 100, 0xa, 0);
+    struct step_result r = prepare_under(200);
+    assert_non_null(sent(&r, MESSAGE_PROMISE)); /* what is before is not settled */
+    tell(1, (struct message){.kind = MESSAGE_PROGRESS, .to = 208, .floor = 208, .chosen = 200});
+    r = prepare_under(200);
+    assert_non_null(sent(&r, MESSAGE_PROMISE));
+    tell(3, (struct message){.kind = MESSAGE_PROGRESS, .to = 208, .floor = 208, .chosen = 200});
+    r = prepare_under(200);
+    assert_int_equal(r.effects.len, 0);
+}
+
+static struct step_result accept_under(uint64_t configuration, uint64_t slot)
+{
+    struct entry e = entry_at(slot, ballot_of(5, 3), "x");
+    return tell(
+        3, (struct message){.kind = MESSAGE_ACCEPT, .ballot = ballot_of(5, 3), .to = configuration, .entries = {&e, 1}});
+}
+
+/* Its floor is 1 and its window 4 alpha. It votes far beyond as soon as a majority of the learners says what it holds. */
+static void a_new_instance_votes_at_the_boundary_of_a_long_log(void **state)
+{
+    struct node_config config = three_nodes(2);
+    const uint64_t boundary = 5000 + config.alpha;
+    (void)state;
+    config.joined = DUTY_ALL;
+    config.admitted = 5000;
+    set_up_with(config);
+    configure(5000, 4000, 0xe, 4);
+    struct entry e = entry_at(boundary, ballot_of(5, 3), "x");
+    const struct message m = {
+        .kind = MESSAGE_ACCEPT, .ballot = ballot_of(5, 3), .to = 5000, .floor = boundary, .entries = {&e, 1}};
+    struct step_result r = prepare_under(5000);
+    assert_non_null(sent(&r, MESSAGE_PROMISE));
+    r = tell(3, m);
+    assert_null(appended(&r, RECORD_ACCEPTED));
+    tell(1, (struct message){.kind = MESSAGE_PROGRESS, .to = boundary, .floor = boundary, .chosen = 5000});
+    r = tell(3, m);
+    assert_null(appended(&r, RECORD_ACCEPTED)); /* that is one learner's word */
+    tell(3, (struct message){.kind = MESSAGE_PROGRESS, .to = boundary, .floor = boundary, .chosen = 5000});
+    r = tell(3, m);
+    assert_int_equal(appended(&r, RECORD_FLOOR)->entry.slot, boundary);
+    assert_int_equal(appended(&r, RECORD_ACCEPTED)->entry.slot, boundary);
+    assert_non_null(sent(&r, MESSAGE_ACCEPTED));
+}
+
+/* P11: that of slot 2 governs from slot 10 on. A later one may govern from slot 18 on. */
+static void a_vote_is_for_the_configuration_that_governs(void **state)
+{
+    (void)state;
+    set_up_with(three_nodes(2));
+    configure(2, 0, 0xe, 0);
+    struct step_result r = accept_under(0, 10);
+    assert_int_equal(r.effects.len, 0);
+    r = accept_under(2, 9);
+    assert_int_equal(r.effects.len, 0);
+    r = accept_under(0, 9);
+    assert_non_null(appended(&r, RECORD_ACCEPTED));
+    r = accept_under(2, 10);
+    assert_non_null(appended(&r, RECORD_ACCEPTED));
+    r = accept_under(10, 18);
+    assert_non_null(appended(&r, RECORD_ACCEPTED));
+}
+
+/* A node without a learner asks the others for what it lacks, and tells its host. */
+static void a_lone_acceptor_asks_for_configurations(void **state)
+{
+    (void)state;
+    struct message behind = {.kind = MESSAGE_PROGRESS, .to = 150, .floor = 150, .chosen = 100};
+    struct step_result r = tell(1, behind);
+    const struct outgoing *ask = sent(&r, MESSAGE_CONFIGURATION);
+    assert_true(ask != NULL && ask->to == node_set_of(1) && ask->message.from == 0);
+    const uint64_t question = ask->message.batch.number;
+    r = tell(1, behind);
+    assert_null(sent(&r, MESSAGE_CONFIGURATION)); /* once in a while */
+    struct payload text = configuration_value(0, 0x7e);
+    struct entry e = {.slot = 100, .kind = ENTRY_CONFIGURATION, .value = text};
+    struct message answer = {.kind = MESSAGE_CONFIGURATION, .from = 100, .to = 108, .entries = {&e, 1}};
+    r = tell(1, answer);
+    assert_null(effect_of(&r, EFFECT_CONFIGURATION, 0)); /* who says this was not asked */
+    answer.batch.number = question;
+    r = tell(1, answer);
+    const struct effect *told = effect_of(&r, EFFECT_CONFIGURATION, 0);
+    assert_true(told != NULL && told->val.configuration.configuration.governs == 108);
+    assert_int_equal(told->val.configuration.text.len, text.len);
+    answer.from = e.slot = 200;
+    r = tell(1, answer);
+    assert_null(effect_of(&r, EFFECT_CONFIGURATION, 0)); /* a question has one answer */
+    payload_free(&text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_teardown(a_new_instance_is_silent_under_older_configurations, tear_down),
+        cmocka_unit_test_teardown(an_instance_that_was_replaced_is_silent, tear_down),
+        cmocka_unit_test_teardown(an_instance_that_was_replaced_in_a_change_that_it_skipped_is_silent, tear_down),
+        cmocka_unit_test_teardown(the_instance_that_takes_the_place_is_not_silent, tear_down),
+        cmocka_unit_test_teardown(a_new_instance_votes_at_the_boundary_of_a_long_log, tear_down),
+        cmocka_unit_test_teardown(who_is_no_acceptor_any_more_is_silent, tear_down),
+        cmocka_unit_test_setup_teardown(a_lone_acceptor_asks_for_configurations, set_up, tear_down),
+        cmocka_unit_test_teardown(a_vote_is_for_the_configuration_that_governs, tear_down),
         TEST(a_promise_waits_for_its_record),
         TEST(a_vote_waits_for_its_record),
         TEST(only_entries_that_got_a_vote_are_recorded),
@@ -439,6 +669,8 @@ int main(void)
         TEST(who_was_just_promised_a_ballot_is_not_disturbed),
         TEST(a_claim_is_granted_though_there_is_a_leader),
         TEST(the_leaders_floor_truncates),
+        TEST(the_journal_is_needed_from_the_floor_on),
+        TEST(what_a_vote_promised_outlives_it),
         cmocka_unit_test_setup_teardown(the_floor_is_recorded_before_much_is_forgotten, set_up_with_few_bytes, tear_down),
         TEST(a_restart_remembers_all_that_was_promised),
         TEST(learners_are_told_the_votes_they_ask_for),

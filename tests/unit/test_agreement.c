@@ -8,7 +8,7 @@ static struct agreement of_learners(node_set learners)
     struct node_config config = three_nodes(1);
     struct agreement a;
     config.learners = learners;
-    agreement_init(&a, &config);
+    agreement_init(&a, &config, AGREEMENT_INTERVAL, 0);
     return a;
 }
 
@@ -94,6 +94,43 @@ static void each_doubt_lasts_as_long(void **state)
     assert_int_equal(a.state, AGREEMENT_DOUBTED);
     wait_for_long(&a);
     assert_int_equal(a.state, AGREEMENT_DOUBTED);
+}
+
+/* Snapshots are 64 slots apart, and a slow learner tells of each when the next one is taken here. */
+static void a_slow_one_is_heard(void **state)
+{
+    struct node_config config = three_nodes(1);
+    struct agreement a;
+    (void)state;
+    config.learners = 0xe;
+    agreement_init(&a, &config, 1, 0);
+    agreement_executed(&a, 64, 1);
+    agreement_heard(&a, 2, 64, 7);
+    assert_int_equal(a.state, AGREEMENT_DOUBTED);
+    agreement_executed(&a, 128, 2);
+    agreement_heard(&a, 3, 64, 1);
+    assert_int_equal(a.state, AGREEMENT_HOLDS);
+}
+
+/* This learner is slow itself, and leaves out one of the snapshots of which the other one has told. */
+static void what_a_fast_one_said_is_kept(void **state)
+{
+    struct node_config config = three_nodes(1);
+    struct agreement a;
+    (void)state;
+    config.learners = 0xe;
+    agreement_init(&a, &config, 1, 0);
+    agreement_executed(&a, 10, 1);
+    for (uint64_t slot = 20; slot <= 100; slot += 10)
+        agreement_heard(&a, 3, slot, slot);
+    agreement_heard(&a, 2, 30, 7);
+    agreement_executed(&a, 30, 30);
+    assert_int_equal(a.state, AGREEMENT_HOLDS);
+    assert_int_equal(a.peers[3].equal_at, 30);
+    agreement_executed(&a, 50, 50);
+    assert_int_equal(a.peers[3].equal_at, 50);
+    agreement_executed(&a, 70, 70); /* that was one too many */
+    assert_int_equal(a.peers[3].equal_at, 50);
 }
 
 static void who_differs_from_a_majority_stops(void **state)
@@ -208,7 +245,7 @@ static void boot(struct learners *all, uint32_t node)
 {
     struct node_config config = three_nodes(node);
     config.learners = (UINT64_C(2) << all->count) - 2;
-    agreement_init(&all->of[node], &config);
+    agreement_init(&all->of[node], &config, AGREEMENT_INTERVAL, 0);
     all->executed[node] = 0;
 }
 
@@ -347,6 +384,8 @@ int main(void)
         cmocka_unit_test(who_hears_of_another_state_first_is_in_doubt),
         cmocka_unit_test(a_doubt_ends),
         cmocka_unit_test(each_doubt_lasts_as_long),
+        cmocka_unit_test(a_slow_one_is_heard),
+        cmocka_unit_test(what_a_fast_one_said_is_kept),
         cmocka_unit_test(who_differs_from_a_majority_stops),
         cmocka_unit_test(without_a_majority_all_stop),
         cmocka_unit_test(one_learner_alone_never_stops),

@@ -469,6 +469,30 @@ static void rounds_do_not_jump(void **state)
     assert_true(next.round > ballot.round && next.round <= 2 * ROUND_JUMP_MAX);
 }
 
+/* False messages have raised the promises of all acceptors by many jumps. A few attempts come up to them, not one for each
+ * jump. */
+static void rounds_far_above_are_climbed(void **state)
+{
+    (void)state;
+    const struct ballot promised = ballot_of(19 * ROUND_JUMP_MAX, 8);
+    uint64_t round = 0, attempts = 0;
+    while (round <= promised.round) {
+        assert_true(++attempts <= 3);
+        be_elected();
+        assert_int_equal(state_now(), PROPOSER_PREPARING);
+        while (state_now() == PROPOSER_PREPARING && (round = proposer_agent_status(agent).ballot.round) <= promised.round) {
+            tell(4, (struct message){.kind = MESSAGE_NACK, .ballot = promised});
+            const uint64_t next = proposer_agent_status(agent).ballot.round;
+            assert_true(state_now() != PROPOSER_PREPARING || (next > round && next - round <= ROUND_JUMP_MAX));
+        }
+        for (int i = 0; i < 1000 && state_now() == PROPOSER_FOLLOWING; i++)
+            pass(10000, node_set_of(4) | node_set_of(5));
+    }
+    promise(4, proposer_agent_status(agent).ballot, 1);
+    promise(5, proposer_agent_status(agent).ballot, 1);
+    assert_int_equal(state_now(), PROPOSER_LEADING);
+}
+
 /* Acceptors that are far below promise ballots between first; nothing is proposed at those. */
 static void acceptors_far_below_are_helped_up(void **state)
 {
@@ -561,6 +585,7 @@ int main(void)
         TEST(who_hears_no_answers_says_that_it_cannot_lead),
         TEST_OF_8(who_cannot_lead_is_not_waited_for),
         TEST(rounds_do_not_jump),
+        TEST(rounds_far_above_are_climbed),
         TEST(acceptors_far_below_are_helped_up),
         TEST(a_clock_that_jumps_only_makes_it_step_down),
         TEST(who_was_paused_does_not_stand_back_as_long),

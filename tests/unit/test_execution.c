@@ -7,6 +7,7 @@
 
 #include "core/agents/execution.h"
 #include "core/base/memory.h"
+#include "tests/unit/configuration_text.h"
 
 static struct execution x;
 static uint64_t number;
@@ -294,16 +295,229 @@ static void tiny_limits_make_more_steps_of_it(void **state)
     assert_true(steps[2] >= 9 && steps[2] < 60);
 }
 
+/* The piece of a snapshot that has what is not in the state machine. */
+static void what_was_executed_is_saved_and_loaded(void **state)
+{
+    (void)state;
+    uint64_t words[EXECUTION_PIECE_MAX / 8], again[EXECUTION_PIECE_MAX / 8];
+    struct execution other;
+    set_large("key", 100);
+    const struct payload piece = execution_save(&x, 10, words);
+    execution_init(&other, &(struct node_config){0});
+    assert_true(execution_load(&other, &piece, 2));
+    const struct payload same = execution_save(&other, 10, again);
+    assert_true(same.len == piece.len && memcmp(words, again, piece.len) == 0);
+    assert_true(other.state_hash == x.state_hash && other.commands_executed == 1 && other.last[1].number == 1);
+    struct execution_piece said;
+    assert_true(execution_piece_read(&piece, &said) && said.seeded);
+    assert_true(said.state_hash == x.state_hash && said.commands_executed == 1 && said.last[1].number == 1);
+    assert_true(said.last[1].origin == 1 && said.last[2].incarnation == 0 && said.last[2].number == 0);
+    execution_close(&other);
+}
+
+static void a_piece_that_is_malformed_changes_nothing(void **state)
+{
+    (void)state;
+    uint64_t words[EXECUTION_PIECE_MAX / 8];
+    set_large("key", 100);
+    const struct execution before = x;
+    const struct payload piece = execution_save(&x, 10, words);
+    for (uint32_t len = 0; len < piece.len; len += 8)
+        assert_false(execution_load(&x, &(struct payload){.words = {words, len / 8}, .len = len}, 2));
+    words[2] += 2; /* seeded: 0 or 1 */
+    assert_false(execution_load(&x, &piece, 2));
+    words[2] -= 2;
+    words[3] += NODE_ID_MAX; /* the origin */
+    assert_false(execution_load(&x, &piece, 2));
+    assert_memory_equal(&x, &before, sizeof x);
+}
+
+/* Executes an entry with a configuration. True: it counts. */
+static bool configure_at(uint64_t slot, uint64_t replaces, node_set members)
+{
+    const uint64_t before = x.state_hash;
+    struct payload value = configuration_value(replaces, members);
+    const struct entry e = {.slot = slot, .ballot = {1, 1, 1}, .kind = ENTRY_CONFIGURATION, .value = value};
+    struct executed done;
+    execution_begin(&x);
+    execution_add(&x, &e, 1);
+    assert_true(execution_run(&x, &done));
+    assert_int_equal(done.configured, before != x.state_hash);
+    payload_free(&value);
+    return done.configured;
+}
+
+static void begin_with_three(void)
+{
+    const struct node_config config = {
+        .node = 1, .proposers = 0xe, .acceptors = 0xe, .learners = 0xe, .phase1_quorum = 2, .phase2_quorum = 2, .alpha = 8};
+    tear_down(NULL);
+    execution_init(&x, &config);
+}
+
+/* P11: the log alone decides which configurations count. */
+static void a_configuration_counts_if_it_follows_the_newest(void **state)
+{
+    (void)state;
+    begin_with_three();
+    assert_false(configure_at(4, 3, 0xe));  /* it replaces none that there is */
+    assert_false(configure_at(5, 0, 0x1e)); /* the first one must be as the file says */
+    assert_true(configure_at(6, 0, 0xe));
+    assert_false(configure_at(7, 0, 0xe));   /* that has been replaced */
+    assert_false(configure_at(13, 6, 0x1e)); /* that does not govern yet */
+    assert_true(configure_at(14, 6, 0x1e));
+    assert_true(x.configurations.newest.slot == 14 && x.configurations.before.slot == 6);
+    assert_true(x.configurations.newest.governs == 22);
+}
+
+static void a_snapshot_has_the_configurations(void **state)
+{
+    (void)state;
+    static uint64_t words[EXECUTION_PIECE_MAX / 8], later[EXECUTION_PIECE_MAX / 8], same[EXECUTION_PIECE_MAX / 8];
+    begin_with_three();
+    assert_true(configure_at(6, 0, 0xe) && configure_at(14, 6, 0x1e));
+    const struct payload pending = execution_save(&x, 21, words), settled = execution_save(&x, 22, later);
+    struct execution_piece said;
+    assert_true(execution_piece_read(&pending, &said));
+    assert_int_equal(said.configuration_count, 2);
+    assert_true(execution_piece_read(&settled, &said));
+    assert_int_equal(said.configuration_count, 1);
+    tear_down(NULL);
+    execution_init(&x, &(struct node_config){.node = 4, .joined = DUTY_ALL, .alpha = 8});
+    assert_true(execution_load(&x, &pending, 21));
+    assert_true(x.configurations.newest.slot == 14 && x.configurations.before.acceptors == 0xe);
+    const struct payload again = execution_save(&x, 21, same);
+    assert_true(again.len == pending.len && memcmp(same, words, again.len) == 0);
+    for (uint32_t i = 0; i < pending.len / 8; i++) { /* no damaged text is taken */
+        words[i] ^= 0x80;
+        if (execution_piece_read(&pending, &said))
+            assert_true(i < 2 || said.configurations[1].configuration.slot != 14); /* hash, count, slot: it cannot know */
+        words[i] ^= 0x80;
+    }
+}
+
+/* Executes an entry with a configuration of three, under which the state may take so many bytes. */
+static void limit_at(uint64_t slot, uint64_t replaces, const char *bytes)
+{
+    struct configuration_text *t = memory_new(1, sizeof *t);
+    struct executed done;
+    configuration_begin(t, replaces, 0xe);
+    t->settings[t->setting_count] = (struct configuration_setting){.key = "state_bytes_max"};
+    strcpy(t->settings[t->setting_count++].value, bytes);
+    struct payload value = configuration_pack(t);
+    const struct entry e = {.slot = slot, .ballot = {1, 1, 1}, .kind = ENTRY_CONFIGURATION, .value = value};
+    execution_begin(&x);
+    execution_add(&x, &e, 1);
+    assert_true(execution_run(&x, &done));
+    assert_true(done.configured);
+    payload_free(&value);
+    free(t);
+}
+
+/* Whether there is room for a value of 100,000 bytes, in the batch of a slot. */
+static bool has_room(uint64_t slot, const char *key)
+{
+    char *value = memory_new(100 * 1000 + 1, 1);
+    memset(value, 'v', 100 * 1000);
+    struct executed done;
+    execution_begin(&x);
+    add(slot, ++number, (const char *const[]){"SET", key, value}, 3, 1);
+    assert_true(execution_run(&x, &done));
+    free(value);
+    return errors_in(&done.replies) == 0;
+}
+
+/* Loads what a state machine saved, into a new execution. */
+static void load_again(uint64_t slot, struct node_config config)
+{
+    static uint64_t words[EXECUTION_PIECE_MAX / 8];
+    const char *error;
+    struct execution from = x;
+    const struct payload piece = execution_save(&from, slot, words);
+    execution_init(&x, &config);
+    execution_loads(&x);
+    state_machine_snapshot_begin(from.machine);
+    for (bool first = true, last = false; !last; first = false) {
+        const struct snapshot_chunk chunk = state_machine_snapshot_save(from.machine);
+        last = chunk.last;
+        assert_true(state_machine_snapshot_load(x.machine, chunk.bytes, first, last, &error));
+    }
+    assert_true(execution_load(&x, &piece, slot));
+    execution_close(&from);
+}
+
+/* P11, P13: what is refused depends on the configuration that governs the slot, also after a start from a snapshot. */
+static void the_state_is_bounded_by_what_governs(void **state)
+{
+    (void)state;
+    struct node_config config = {.node = 1,
+                                 .proposers = 0xe,
+                                 .acceptors = 0xe,
+                                 .learners = 0xe,
+                                 .phase1_quorum = 2,
+                                 .phase2_quorum = 2,
+                                 .alpha = 8,
+                                 .state_bytes_max = 250000,
+                                 .state_bytes_room = 1 << 20};
+    tear_down(NULL);
+    execution_init(&x, &config);
+    number = 0;
+    limit_at(1, 0, "250000"); /* the first one changes nothing */
+    assert_true(has_room(2, "a") && has_room(3, "b"));
+    assert_false(has_room(4, "c"));
+    limit_at(9, 1, "1000000"); /* from slot 17 on */
+    load_again(10, config);
+    assert_false(has_room(10, "c") || has_room(16, "c"));
+    assert_true(has_room(17, "c") && has_room(18, "d") && has_room(19, "e"));
+    limit_at(20, 9, "150000"); /* from slot 28 on: less than there is */
+    assert_true(has_room(27, "f"));
+    assert_false(has_room(28, "g"));
+    config.joined = DUTY_ALL;
+    load_again(29, config);
+    assert_false(has_room(29, "g"));
+    assert_true(has_room(30, "f")); /* takes the place of what is there */
+    struct executed done;
+    for (const char *key = "abcde"; *key != '\0'; key++, number++) {
+        execution_begin(&x);
+        add(31 + number, number + 1, (const char *const[]){"DEL", (const char[]){*key, '\0'}}, 2, 1);
+        assert_true(execution_run(&x, &done));
+    }
+    assert_false(has_room(50, "g"));
+    limit_at(51, 20, "250000");
+    assert_false(has_room(58, "g"));
+    assert_true(has_room(59, "g"));
+}
+
+/* A node that joined, and executes the log from its beginning, learns from the first one what was before it. */
+static void who_joined_learns_the_first_one_from_the_log(void **state)
+{
+    (void)state;
+    tear_down(NULL);
+    execution_init(&x, &(struct node_config){.node = 4, .joined = DUTY_ALL, .alpha = 8});
+    assert_false(configure_at(5, 3, 0xe));
+    x.configurations.newest.alpha = 16; /* the entry is from before alpha was set: void for the founders, too */
+    assert_false(configure_at(5, 0, 0xe));
+    x.configurations.newest.alpha = 8;
+    assert_true(configure_at(6, 0, 0xe));
+    assert_true(x.configurations.before.acceptors == 0xe && x.configurations.before.slot == 0);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {TEST(a_batch_executes_once),
+                                       TEST(the_state_is_bounded_by_what_governs),
                                        TEST(large_replies_take_many_steps),
                                        TEST(what_cannot_be_answered_is_not_executed),
                                        TEST(work_without_replies_ends_a_step),
                                        TEST(steps_do_not_show_in_the_state),
                                        TEST(the_first_batch_gives_the_seed),
                                        TEST(the_state_is_bounded),
-                                       TEST(tiny_limits_make_more_steps_of_it)};
+                                       TEST(tiny_limits_make_more_steps_of_it),
+                                       TEST(what_was_executed_is_saved_and_loaded),
+                                       TEST(a_configuration_counts_if_it_follows_the_newest),
+                                       TEST(a_snapshot_has_the_configurations),
+                                       TEST(who_joined_learns_the_first_one_from_the_log),
+                                       TEST(a_piece_that_is_malformed_changes_nothing)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

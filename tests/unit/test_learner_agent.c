@@ -2,7 +2,11 @@
  * recovery. */
 #include "core/agents/learner_agent.h"
 
+#include <stdio.h>
+
+#include "core/base/memory.h"
 #include "core/formats/batch.h"
+#include "core/formats/configuration.h"
 #include "core/paxos/learner.h"
 #include "tests/unit/protocol.h"
 
@@ -240,7 +244,7 @@ static void a_vote_in_the_journal_is_not_recorded_again(void **state)
 static void a_vote_beyond_the_next_marks_window_is_recorded_again(void **state)
 {
     (void)state;
-    const uint64_t far = 2 + learner_window(&config);
+    const uint64_t far = 2 + learner_window(config.alpha);
     journal[0] = (struct log_record){
         .lsn = 1, .kind = RECORD_ACCEPTED, .entry = {.slot = far, .ballot = b1, .value = incr("n", far, 1)}};
     journal_count = 1;
@@ -302,7 +306,7 @@ static void arrive(uint64_t first, uint64_t end, bool voted)
  * chosen. */
 static void a_restart_brings_back_all_that_was_held(void **state)
 {
-    uint64_t window = learner_window(&config);
+    uint64_t window = learner_window(config.alpha);
     for (int voted = 0; voted <= 1; voted++) {
         if (voted) {
             tear_down(state);
@@ -380,7 +384,7 @@ static void another_alpha_recovers_the_same(void **state)
     uint64_t next = 1;
     for (size_t life = 0; life < sizeof alphas / sizeof alphas[0]; life++) {
         struct step_result r = restart_with(alphas[life]);
-        const uint64_t window = learner_window(&config);
+        const uint64_t window = learner_window(config.alpha);
         assert_int_equal(learner_agent_status(agent).executed, next);
         assert_int_equal(count_effects(&r, EFFECT_APPEND), life > 0); /* an empty journal needs no word */
         if (life > 0) {
@@ -459,6 +463,72 @@ static void a_gap_is_asked_for(void **state)
     struct step_result r = tell(8, (struct message){.kind = MESSAGE_CHOSEN, .ballot = b1, .from = 1, .chosen = 11});
     assert_int_equal(sent(&r, MESSAGE_LEARN_REQUEST)->to, node_set_of(2));
     assert_true(sent(&r, MESSAGE_LEARN_REQUEST)->message.from == 1 && sent(&r, MESSAGE_LEARN_REQUEST)->message.to == 11);
+}
+
+/* All leaders may have been replaced while it was down: it knows none of them, and they say nothing to it. */
+static void what_peers_have_executed_is_asked_for_without_a_leader(void **state)
+{
+    (void)state;
+    struct step_result r = tell(2, (struct message){.kind = MESSAGE_PROGRESS, .to = 20});
+    assert_null(sent(&r, MESSAGE_LEARN_REQUEST)); /* a leader may just be about to tell */
+    assert_true(r.wake_at <= now + config.retry_interval);
+    now += config.retry_interval;
+    r = step(NULL, 0);
+    assert_int_equal(sent(&r, MESSAGE_LEARN_REQUEST)->to, node_set_of(2));
+    assert_int_equal(sent(&r, MESSAGE_LEARN_REQUEST)->message.from, 1);
+    assert_true(sent(&r, MESSAGE_LEARN_REQUEST)->message.to > 1);
+}
+
+/* Nodes 2 and 3 have new disks, in a configuration that was chosen in slot 20. */
+static struct payload others_replaced(void)
+{
+    struct configuration_text *t = memory_new(1, sizeof *t);
+    *t = (struct configuration_text){.delay = 8, .setting_count = 3};
+    t->settings[0] = (struct configuration_setting){"alpha", "8"};
+    t->settings[1] = (struct configuration_setting){"phase1_quorum", "2"};
+    t->settings[2] = (struct configuration_setting){"phase2_quorum", "2"};
+    for (uint32_t node = 1; node <= 9; node++) {
+        struct member *m = &t->members[node];
+        *m = (struct member){.node = node, .duties = node < 4 ? DUTY_LEARNS : node < 7 ? DUTY_ACCEPTS : DUTY_PROPOSES};
+        *m->instance = (uint8_t)node;
+        m->number = node == 2 || node == 3;
+        snprintf(m->address, sizeof m->address, "10.0.0.%u:7000", node);
+        snprintf(m->client, sizeof m->client, "-");
+    }
+    assert_null(configuration_check(t));
+    const struct payload text = configuration_pack(t);
+    free(t);
+    return text;
+}
+
+static void a_leader_tells_who_has_taken_the_place_of_all_peers(void **state)
+{
+    (void)state;
+    struct payload text = others_replaced();
+    struct entry value = {.slot = 30, .ballot = b1, .kind = ENTRY_COMMANDS, .value = incr("key", 1, 1)};
+    struct entry entry = {.kind = ENTRY_CONFIGURATION, .slot = 20, .value = text};
+    const struct message accept = {
+        .kind = MESSAGE_ACCEPT, .ballot = b1, .from = 1, .to = 20, .chosen = 1, .entries = {&value, 1}};
+    struct message answer = {.kind = MESSAGE_CONFIGURATION, .from = 20, .to = 28, .entries = {&entry, 1}};
+    struct step_result r = tell(8, accept);
+    assert_null(sent(&r, MESSAGE_CONFIGURATION)); /* it may be about to execute that configuration */
+    r = tell(8, answer);
+    assert_null(effect_of(&r, EFFECT_CONFIGURATION, 0)); /* it was not asked for */
+    now += config.retry_interval;
+    r = tell(8, accept);
+    assert_int_equal(sent(&r, MESSAGE_CONFIGURATION)->to, node_set_of(8));
+    assert_int_equal(sent(&r, MESSAGE_CONFIGURATION)->message.from, 0);
+    const uint64_t question = sent(&r, MESSAGE_CONFIGURATION)->message.batch.number;
+    r = tell(8, answer);
+    assert_null(effect_of(&r, EFFECT_CONFIGURATION, 0)); /* who says this was not asked */
+    answer.batch.number = question;
+    r = tell(8, answer);
+    assert_int_equal(effect_of(&r, EFFECT_CONFIGURATION, 0)->val.configuration.configuration.slot, 20);
+    assert_int_equal(effect_of(&r, EFFECT_CONFIGURATION, 0)->val.configuration.text.len, text.len);
+    now += config.retry_interval;
+    r = tell(8, accept);
+    assert_null(sent(&r, MESSAGE_CONFIGURATION));
+    payload_free(&text);
 }
 
 /* A peer's word for a slot is enough; an acceptor's vote is one of a quorum. */
@@ -657,6 +727,8 @@ int main(void)
         TEST(progress_is_told_when_many_bytes_are_executed_and_when_they_are_held),
         TEST(peers_get_chosen_slots_from_the_journal),
         TEST(a_gap_is_asked_for),
+        TEST(what_peers_have_executed_is_asked_for_without_a_leader),
+        TEST(a_leader_tells_who_has_taken_the_place_of_all_peers),
         TEST(learned_entries_are_executed),
         TEST(the_word_of_no_leader_chooses_nothing),
         TEST(slots_beyond_all_bounds_do_not_last),

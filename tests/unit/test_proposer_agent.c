@@ -1,4 +1,5 @@
 /* core/agents/proposer_agent.c: every client batch has one answer, and the window. */
+#include "tests/unit/configuration_text.h"
 #include "tests/unit/proposer_agent_fixture.h"
 
 /* --- batches (P8) --- */
@@ -68,8 +69,6 @@ static void another_batch_in_its_slot_means_that_it_was_not_executed(void **stat
     assert_null(reply());
     executed(1, 1, MESSAGE_ANOTHER);
     assert_int_equal(reply()->outcome, OUTCOME_MOVED);
-    executed(2, 2, MESSAGE_FORGOTTEN);
-    assert_int_equal(reply()->outcome, OUTCOME_UNKNOWN);
 }
 
 /* A leader that is superseded: what has no slot goes back to its clients, what has one may still be executed. */
@@ -138,6 +137,39 @@ static void a_missing_answer_is_asked_for_from_all_who_can_know(void **state)
     pass(config.retry_interval, 0x1f0);
     assert_int_equal(sent(&r, MESSAGE_RESULT_REQUEST)->to, 0xe);
     assert_null(sent(&r, MESSAGE_ACCEPT)); /* it is never proposed again */
+}
+
+static void forget(uint32_t learner, uint64_t number, uint64_t slot)
+{
+    const struct batch_id id = {.origin = config.node, .incarnation = config.incarnation, .number = number};
+    tell(learner, (struct message){.kind = MESSAGE_EXECUTED, .flags = MESSAGE_FORGOTTEN, .from = slot, .batch = id});
+}
+
+/* What one learner has forgotten another one may know, or be about to execute. */
+static void a_result_is_unknown_when_no_learner_remembers(void **state)
+{
+    (void)state;
+    struct ballot ballot = lead();
+    submit(1);
+    submit(2);
+    votes(ballot, 1, 3);
+    progress(3, 3);
+    forget(1, 1, 1);
+    assert_null(reply());
+    pass(config.retry_interval, 0x1f0);
+    assert_int_equal(count_sent(&r, MESSAGE_RESULT_REQUEST), 2);
+    assert_int_equal(sent(&r, MESSAGE_RESULT_REQUEST)->to, 0xc);
+    forget(2, 1, 1);
+    assert_null(reply());
+    executed(1, 1, 0); /* the third one knows */
+    assert_int_equal(reply()->outcome, OUTCOME_EXECUTED);
+    forget(1, 2, 1); /* not the slot that it was proposed in */
+    forget(2, 2, 2);
+    forget(3, 2, 2);
+    assert_null(reply());
+    forget(1, 2, 2);
+    assert_int_equal(reply()->outcome, OUTCOME_UNKNOWN);
+    assert_int_equal(reply()->token, 2);
 }
 
 static void a_forwarder_sends_a_batch_once(void **state)
@@ -382,6 +414,222 @@ static void a_learners_latest_word_counts(void **state)
     assert_int_equal(state_now(), PROPOSER_LEADING);
 }
 
+/* ---- Configurations ---- */
+
+/* Members are those of nine_nodes, with other acceptors. */
+static struct configuration chosen_in(uint64_t slot, uint64_t replaces, node_set acceptors)
+{
+    return (struct configuration){
+        .slot = slot,
+        .governs = slot + config.alpha,
+        .replaces = replaces,
+        .proposers = config.proposers,
+        .acceptors = acceptors,
+        .learners = config.learners,
+        .phase1_quorum = 2,
+        .phase2_quorum = 2,
+        .alpha = config.alpha,
+    };
+}
+
+static void learn_of(const struct configuration *c)
+{
+    struct event e = {.tag = EVENT_CONFIGURATION, .val.configuration.configuration = *c};
+    step(&e, 1);
+}
+
+/* P11: before the boundary it goes on, and resigns when it hears that another one has come and gone there. */
+static void a_leader_of_a_configuration_that_was_skipped_resigns(void **state)
+{
+    (void)state;
+    const struct configuration one = chosen_in(2, 0, 0x60), two = chosen_in(12, 2, 0x70);
+    const struct ballot ballot = lead();
+    learn_of(&one);
+    assert_int_equal(state_now(), PROPOSER_LEADING);
+    progress(9, 9);
+    votes(ballot, 1, 10);
+    submit(1);
+    assert_int_equal(proposed, 9); /* the last slot before that */
+    learn_of(&two);
+    assert_int_equal(state_now(), PROPOSER_FOLLOWING);
+    assert_int_equal(sent(&r, MESSAGE_HEARTBEAT)->message.flags, MESSAGE_RESIGNED);
+    submit(2);
+    pass(config.retry_interval, 0x1f0);
+    assert_int_equal(proposed, 9);
+}
+
+/* All learners have executed slot 49, whose configuration it does not know. */
+static void progress_beyond_a_change(void)
+{
+    for (uint32_t learner = 1; learner <= 3; learner++)
+        tell(learner, (struct message){.kind = MESSAGE_PROGRESS, .to = 100, .floor = 100, .chosen = 49});
+}
+
+static void who_lacks_a_configuration_does_not_lead(void **state)
+{
+    (void)state;
+    progress_beyond_a_change();
+    pass(config.heartbeat_interval * 2, 0x1f0);
+    assert_int_equal(sent(&r, MESSAGE_HEARTBEAT)->message.flags, MESSAGE_RESIGNED);
+    be_elected();
+    assert_int_equal(state_now(), PROPOSER_FOLLOWING);
+    const struct configuration newer = chosen_in(49, 0, config.acceptors);
+    learn_of(&newer);
+    progress_beyond_a_change();
+    pass(config.prepare_timeout, 0x1f0);
+    be_elected();
+    assert_int_equal(state_now(), PROPOSER_PREPARING);
+}
+
+/* The learner of its own node may need minutes for the log. */
+static void a_coordinator_asks_for_what_its_learner_is_far_from(void **state)
+{
+    (void)state;
+    tear_down(NULL);
+    config = three_nodes(1);
+    start();
+    const struct message near = {.kind = MESSAGE_PROGRESS, .to = 8, .floor = 8, .chosen = 3};
+    tell(2, near);
+    assert_null(sent(&r, MESSAGE_CONFIGURATION)); /* it will execute that soon */
+    tell(2, (struct message){.kind = MESSAGE_PROGRESS, .to = 100, .floor = 100, .chosen = 49});
+    assert_true(sent(&r, MESSAGE_CONFIGURATION)->to == node_set_of(2));
+    const uint64_t number = sent(&r, MESSAGE_CONFIGURATION)->message.batch.number;
+    struct payload text = configuration_value(0, 0xe);
+    struct entry e = {.slot = 49, .kind = ENTRY_CONFIGURATION, .value = text};
+    struct message answer = {.kind = MESSAGE_CONFIGURATION, .from = 49, .to = 57, .entries = {&e, 1}};
+    for (answer.batch.number = number - 1; answer.batch.number < number + 2; answer.batch.number += 2) {
+        tell(2, answer);
+        assert_null(effect_of(&r, EFFECT_CONFIGURATION, 0)); /* it answers another question */
+    }
+    answer.batch.number = number;
+    tell(2, answer);
+    assert_int_equal(effect_of(&r, EFFECT_CONFIGURATION, 0)->val.configuration.configuration.slot, 49);
+    payload_free(&text);
+}
+
+/* Nodes as nine_nodes has them; node 2 has been added, and does not count yet. */
+static void learn_that_2_joins(void)
+{
+    struct configuration_text *t = memory_new(1, sizeof *t);
+    configuration_begin(t, 0, 0x3fe);
+    for (uint32_t node = 1; node <= 9; node++)
+        t->members[node].duties = node <= 3 ? DUTY_LEARNS : node <= 6 ? DUTY_ACCEPTS : DUTY_PROPOSES;
+    snprintf(t->settings[1].value, CONFIGURATION_WORD_MAX, "2");
+    snprintf(t->settings[2].value, CONFIGURATION_WORD_MAX, "2");
+    t->members[2].joining = true;
+    assert_null(configuration_check(t));
+    struct payload text = configuration_pack(t);
+    struct event e = {.tag = EVENT_CONFIGURATION, .val.configuration = {.settled = true, .text = text}};
+    assert_true(configuration_unpack(&text, 2, &e.val.configuration.configuration));
+    step(&e, 1);
+    payload_free(&text);
+    free(t);
+}
+
+/* Results are asked for from the learners that there are now. */
+static void learners_that_were_removed_need_not_remember(void **state)
+{
+    (void)state;
+    struct configuration without_3 = chosen_in(2, 0, config.acceptors);
+    without_3.learners = 0x6;
+    struct event e = {.tag = EVENT_CONFIGURATION, .val.configuration = {.configuration = without_3, .settled = true}};
+    const struct ballot ballot = lead();
+    submit(1);
+    votes(ballot, 1, 2);
+    progress(2, 2);
+    forget(1, 1, 1);
+    forget(2, 1, 1);
+    assert_null(reply()); /* node 3 may know */
+    step(&e, 1);
+    forget(2, 1, 1);
+    assert_int_equal(reply()->outcome, OUTCOME_UNKNOWN);
+}
+
+/* While the configuration before is needed, its learners may know. */
+static void learners_of_both_configurations_are_asked(void **state)
+{
+    (void)state;
+    const struct configuration first = chosen_in(2, 0, config.acceptors);
+    struct configuration without_3 = chosen_in(11, 2, config.acceptors);
+    struct event e = {.tag = EVENT_CONFIGURATION, .val.configuration = {.configuration = first, .settled = true}};
+    without_3.learners = 0x6;
+    step(&e, 1);
+    progress(10, 10);
+    be_elected();
+    const struct ballot ballot = proposer_agent_status(agent).ballot;
+    promise(4, ballot, 10);
+    promise(5, ballot, 10);
+    submit(1);
+    assert_int_equal(proposed, 10);
+    votes(ballot, 10, 11);
+    progress(11, 11);
+    learn_of(&without_3);
+    forget(1, 1, 10);
+    forget(2, 1, 10);
+    assert_null(reply());
+    forget(3, 1, 10);
+    assert_int_equal(reply()->outcome, OUTCOME_UNKNOWN);
+}
+
+/* Its number in the newest configuration says so, whatever was skipped. */
+static void who_was_replaced_does_not_lead(void **state)
+{
+    (void)state;
+    struct payload text = configuration_value_replacing(300, 0xe, 1, true);
+    struct event e = {.tag = EVENT_CONFIGURATION, .val.configuration.text = text};
+    assert_true(configuration_unpack(&text, 400, &e.val.configuration.configuration));
+    tear_down(NULL);
+    config = three_nodes(1);
+    start();
+    step(&e, 1);
+    payload_free(&text);
+    tell(2, (struct message){.kind = MESSAGE_PROGRESS, .to = 500, .floor = 500, .chosen = 400});
+    tell(3, (struct message){.kind = MESSAGE_PROGRESS, .to = 500, .floor = 500, .chosen = 400});
+    now += config.dead_timeout;
+    step(NULL, 0);
+    assert_null(sent(&r, MESSAGE_ASK));
+    assert_null(sent(&r, MESSAGE_HEARTBEAT));
+}
+
+/* What it said once is not enough: it may have gone since. */
+static void a_newcomer_that_is_gone_is_not_promoted(void **state)
+{
+    (void)state;
+    const struct message told = {.kind = MESSAGE_PROGRESS, .to = 12, .floor = 12, .chosen = 2};
+    learn_that_2_joins();
+    tell(2, told);
+    pass_awake(config.dead_timeout + 11 * config.exec_interval, 0x1f0);
+    tell(1, told);
+    tell(3, told);
+    be_elected();
+    const struct ballot ballot = proposer_agent_status(agent).ballot;
+    promise(4, ballot, 12);
+    promise(5, ballot, 12);
+    assert_int_equal(state_now(), PROPOSER_LEADING);
+    step(NULL, 0);
+    assert_int_equal(proposed, 0);
+    tell(2, told);
+    assert_int_equal(proposed, 12);
+    assert_int_equal(sent(&r, MESSAGE_ACCEPT)->message.entries.ptr[0].kind, ENTRY_CONFIGURATION);
+}
+
+/* Others would not listen: it is only a learner yet. Its clients are sent to the leader. */
+static void who_is_no_proposer_forwards_nothing(void **state)
+{
+    (void)state;
+    struct configuration without_8 = chosen_in(2, 0, config.acceptors);
+    without_8.proposers = 0x280;
+    struct event e = {.tag = EVENT_CONFIGURATION, .val.configuration = {.configuration = without_8, .settled = true}};
+    tell(9, (struct message){.kind = MESSAGE_HEARTBEAT, .flags = MESSAGE_LEADING, .ballot = ballot_of(5, 9)});
+    assert_true(r.credit > 0);
+    step(&e, 1);
+    assert_int_equal(r.credit, 0);
+    submit(1);
+    assert_null(sent(&r, MESSAGE_FORWARD));
+    assert_int_equal(reply()->outcome, OUTCOME_MOVED);
+    assert_int_equal(reply()->leader, 9);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -393,6 +641,7 @@ int main(void)
         TEST(what_expires_in_the_queue_is_busy),
         TEST(the_learners_answer_in_turn),
         TEST(a_missing_answer_is_asked_for_from_all_who_can_know),
+        TEST(a_result_is_unknown_when_no_learner_remembers),
         TEST_OF_8(a_forwarder_sends_a_batch_once),
         TEST_OF_8(a_change_of_leader_settles_what_was_forwarded),
         TEST_OF_8(who_forwards_in_vain_sends_clients_away),
@@ -406,6 +655,14 @@ int main(void)
         TEST(acceptors_that_lack_votes_get_them_again),
         TEST(held_slots_are_settled),
         TEST(a_learners_latest_word_counts),
+        TEST(a_leader_of_a_configuration_that_was_skipped_resigns),
+        TEST(who_lacks_a_configuration_does_not_lead),
+        TEST(a_coordinator_asks_for_what_its_learner_is_far_from),
+        TEST(a_newcomer_that_is_gone_is_not_promoted),
+        TEST(learners_that_were_removed_need_not_remember),
+        TEST(learners_of_both_configurations_are_asked),
+        TEST(who_was_replaced_does_not_lead),
+        TEST_OF_8(who_is_no_proposer_forwards_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

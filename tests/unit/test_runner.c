@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 
 #include "core/formats/batch.h"
+#include "tests/unit/configuration_text.h"
 #include "tests/unit/runner_fixture.h"
 
 static int set_up_acceptor(void **state)
@@ -73,6 +74,42 @@ static void who_leads_is_known_while_it_recovers(void **state)
     assert_int_equal(ports.journal_count, 5); /* the promise was not heard of */
     assert_int_equal(ports.sent_count, 0);
     assert_int_equal(runner_status(runner).promised.round, 3);
+}
+
+/* What storage tells about snapshots comes before the journal, and the journal waits for the last of it. */
+static void the_snapshot_comes_before_the_journal(void **state)
+{
+    (void)state;
+    struct packet stored = {.kind = SNAPSHOT_STORED, .id = 9}, none = {.kind = SNAPSHOT_LOADED};
+    keep_record((struct log_record){.lsn = 1, .kind = RECORD_PROMISED, .entry.ballot = ballot_of(3, 8)});
+    ports.durable = 1;
+    for (int turn = 0; turn < 3; turn++) {
+        ports.told = (struct packet_list){&stored, 1};
+        assert_int_equal(runner_turn(runner, now), now);
+        assert_int_equal(runner_status(runner).promised.round, 0);
+    }
+    ports.told = (struct packet_list){&none, 1};
+    runner_turn(runner, now);
+    assert_int_equal(runner_status(runner).promised.round, 3);
+}
+
+/* An acceptor alone says by itself what it does not need. */
+static void the_journal_is_cut_when_the_floor_is_durable(void **state)
+{
+    (void)state;
+    for (uint64_t slot = 1; slot < 100; slot++) {
+        for (uint32_t learner = 1; learner <= 2; learner++)
+            tell(learner, (struct message){.kind = MESSAGE_PROGRESS, .to = slot, .floor = slot});
+        struct entry e = entry_at(slot, ballot_of(3, 8), "x");
+        tell(8, (struct message){.kind = MESSAGE_ACCEPT, .ballot = ballot_of(3, 8), .floor = slot, .entries = {&e, 1}});
+    }
+    assert_int_equal(ports.truncated, 0);
+    ports.durable = ports.journal_count;
+    runner_turn(runner, now);
+    const uint64_t first = ports.truncated;
+    assert_in_range(first, 2, ports.journal_count);
+    runner_turn(runner, now); /* what the node has said meanwhile */
+    assert_in_range(ports.truncated, first + 1, ports.journal_count);
 }
 
 /* P2. */
@@ -208,6 +245,42 @@ static void records_that_wait_are_bounded(void **state)
     assert_int_equal(ports.journal_count, 20);
 }
 
+/* The origin of a batch sends it once. If a leader with a full queue to its disk dropped it, its clients could only be told
+ * "unknown". */
+static void what_is_forwarded_to_a_full_node_is_kept(void **state)
+{
+    enum { BATCHES = 8 };
+    static uint8_t value[1000];
+    struct batch_builder b = {0};
+    struct bytes set[] = {{(uint8_t *)(uintptr_t)"SET", 3}, {(uint8_t *)(uintptr_t)"key", 3}, {value, sizeof value}};
+    struct node_config with = alone();
+    (void)state;
+    with.proposers |= node_set_of(2);
+    with.limits.unsynced = 2000;
+    begin(with);
+    for (int i = 0; i < 1000 && ports.leader != 1; i++) {
+        runner_turn(runner, now += 10000);
+        ports.durable = ports.journal_count;
+    }
+    assert_int_equal(ports.leader, 1);
+    for (uint64_t number = 1; number <= BATCHES; number++) {
+        batch_begin(&b);
+        batch_add(&b, set, 3);
+        struct entry e = {.kind = ENTRY_COMMANDS, .value = batch_end(&b)};
+        const struct batch_id id = {.origin = 2, .incarnation = 1, .number = number};
+        batch_header_stamp(&e.value, id, 1, now);
+        tell(2, (struct message){.kind = MESSAGE_FORWARD, .batch = id, .entries = {&e, 1}});
+    }
+    assert_int_equal(ports.credit, 0); /* it is full */
+    for (int i = 0; i < 100; i++) {
+        ports.durable = ports.journal_count;
+        runner_turn(runner, now += 1000);
+    }
+    assert_int_equal(runner_status(runner).commands_executed, BATCHES);
+    assert_int_equal(sent_of(MESSAGE_EXECUTED), BATCHES);
+    batch_builder_free(&b);
+}
+
 /* Storage is asked when nothing has become durable for a while, and the client port told at once. */
 static void a_lack_of_room_is_told(void **state)
 {
@@ -276,6 +349,78 @@ static void records_are_read_back(void **state)
 }
 
 /* Makes this node a cluster of its own. */
+/* P11: what the host knows comes first, and says whose messages are taken. */
+static void configurations_come_from_the_host_and_go_there(void **state)
+{
+    (void)state;
+    struct payload text = configuration_value(0, 0x1e), next = configuration_value(5, 0x1e);
+    struct packet given = {.id = 5, .len = text.len, .words = text.words};
+    begin(three_nodes(1));
+    ports.configurations = (struct packet_list){&given, 1};
+    while (ports.status.executed == 0) /* until it has recovered */
+        runner_turn(runner, now += 20000);
+    const struct message progress = {.kind = MESSAGE_PROGRESS, .to = 1, .floor = 1};
+    tell(5, progress);
+    assert_non_null(strstr(ports.log, "may not say")); /* node 5 is no member */
+    ports.log[0] = '\0';
+    tell(4, progress);
+    assert_string_equal(ports.log, "");
+    struct entry entries[14];
+    for (uint64_t slot = 1; slot <= 14; slot++)
+        entries[slot - 1] = (struct entry){.slot = slot, .ballot = ballot_of(1, 2)};
+    entries[4] = (struct entry){.slot = 5, .ballot = ballot_of(1, 2), .kind = ENTRY_CONFIGURATION, .value = text};
+    entries[13] = (struct entry){.slot = 14, .ballot = ballot_of(1, 2), .kind = ENTRY_CONFIGURATION, .value = next};
+    tell(2, (struct message){.kind = MESSAGE_LEARN, .flags = MESSAGE_IS_CHOSEN, .entries = {entries, 14}});
+    for (int i = 0; i < 4; i++)
+        runner_turn(runner, now += 1000);
+    assert_int_equal(ports.known_slot, 0); /* the first one must be as the file says, and this has a member more */
+    ports.command = CONTROL_CONFIGURE;
+    given = (struct packet){.id = 9, .len = next.len, .words = next.words};
+    ports.configurations = (struct packet_list){&given, 1};
+    runner_turn(runner, now);
+    assert_int_equal(ports.configurations.len, 0);
+    payload_free(&text);
+    payload_free(&next);
+}
+
+/* What the disk has said that a node had before does not count as said by the one that it has now, whatever the network
+ * knows. */
+static void replaced_disks_are_not_heard(void **state)
+{
+    (void)state;
+    const struct outgoing ask = {.to = 1, .message = {.kind = MESSAGE_ASK, .from = 1}};
+    struct payload text = configuration_with_new_disk(5, 0xe, 3);
+    struct packet given = {.id = 30, .len = text.len, .words = text.words};
+    begin(three_nodes(1));
+    ports.configurations = (struct packet_list){&given, 1};
+    while (ports.status.executed == 0)
+        runner_turn(runner, now += 20000);
+    receive_from_disk(&ask, 1, 3, 0);
+    assert_int_equal(sent_of(MESSAGE_LOST), 0);
+    receive_from_disk(&ask, 1, 3, 1);
+    assert_int_equal(sent_of(MESSAGE_LOST), 1);
+    receive_from_disk(&ask, 1, 2, 0); /* another node's first disk */
+    assert_int_equal(sent_of(MESSAGE_LOST), 2);
+    payload_free(&text);
+}
+
+static void what_is_executed_is_told_to_the_host(void **state)
+{
+    (void)state;
+    struct payload text = configuration_value(0, 0xe);
+    begin(three_nodes(1));
+    while (ports.status.executed == 0)
+        runner_turn(runner, now += 20000);
+    struct entry e = {.slot = 1, .ballot = ballot_of(1, 2), .kind = ENTRY_CONFIGURATION, .value = text};
+    tell(2, (struct message){.kind = MESSAGE_LEARN, .flags = MESSAGE_IS_CHOSEN, .entries = {&e, 1}});
+    assert_true(ports.known_slot == 1 && ports.known_kind == CONFIGURATION_CHOSEN && ports.known_len == text.len);
+    for (uint32_t node = 2; node <= 3; node++)
+        tell(node, (struct message){.kind = MESSAGE_PROGRESS, .to = 9, .floor = 9, .chosen = 1});
+    runner_turn(runner, now += 1000);
+    assert_true(ports.known_slot == 1 && ports.known_kind == CONFIGURATION_SETTLED && ports.known_len == 0);
+    payload_free(&text);
+}
+
 static void clients_are_served(void **state)
 {
     struct batch_builder b = {0};
@@ -428,8 +573,13 @@ static void the_client_port_hears_how_the_node_is(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_teardown(configurations_come_from_the_host_and_go_there, tear_down),
+        cmocka_unit_test_teardown(replaced_disks_are_not_heard, tear_down),
+        cmocka_unit_test_teardown(what_is_executed_is_told_to_the_host, tear_down),
         cmocka_unit_test_setup_teardown(nothing_happens_before_all_is_recovered, set_up_empty, tear_down),
         cmocka_unit_test_setup_teardown(who_leads_is_known_while_it_recovers, set_up_empty, tear_down),
+        cmocka_unit_test_setup_teardown(the_snapshot_comes_before_the_journal, set_up_empty, tear_down),
+        ACCEPTOR(the_journal_is_cut_when_the_floor_is_durable),
         ACCEPTOR(a_message_waits_until_its_record_is_durable),
         ACCEPTOR(what_waits_for_nothing_leaves_at_once),
         ACCEPTOR(what_waited_leaves_before_what_is_new),
@@ -437,6 +587,7 @@ int main(void)
         cmocka_unit_test(decisions_are_logged_if_wanted),
         cmocka_unit_test_teardown(what_finds_no_room_is_dropped, tear_down),
         cmocka_unit_test_teardown(records_that_wait_are_bounded, tear_down),
+        cmocka_unit_test_teardown(what_is_forwarded_to_a_full_node_is_kept, tear_down),
         ACCEPTOR(a_lack_of_room_is_told),
         LEARNER(nothing_is_sent_to_itself),
         ACCEPTOR(a_frame_that_is_no_message_is_left_out),

@@ -1,0 +1,11 @@
+/* What an operator is answered by the node itself. */
+#ifndef SYNOD_CORE_AGENTS_ANSWERS_H
+#define SYNOD_CORE_AGENTS_ANSWERS_H
+
+#include "core/agents/effects.h"
+#include "core/formats/batch.h"
+
+/* Answers a request with one reply of `len` bytes (a status, an error, or bytes). */
+void answer_operator(struct effects *effects, uint32_t leader, uint64_t token, uint8_t tag, const void *bytes, size_t len);
+
+#endif
