@@ -25,6 +25,7 @@ static struct client_gather *gather_new(struct client_server *s)
     }
     g->next = NULL;
     g->count = 0;
+    g->is_request = false;
     batch_begin(&g->builder);
     return g;
 }
@@ -110,6 +111,12 @@ static struct client_gather *take_wanted(struct client_server *s)
     return g;
 }
 
+static void add_origin(struct client_gather *g, const struct client_origin *o)
+{
+    g->origins = memory_reserve(g->origins, &g->origins_capacity, (size_t)g->count + 1, sizeof *g->origins);
+    g->origins[g->count++] = *o;
+}
+
 static void add_command(struct client_connection *c, const struct resp_request *request, uint32_t command)
 {
     struct client_server *s = c->server;
@@ -123,15 +130,14 @@ static void add_command(struct client_connection *c, const struct resp_request *
     struct client_gather *g = s->open;
     size_t before = g->builder.len;
     batch_add(&g->builder, request->args, request->argc);
-    g->origins = memory_reserve(g->origins, &g->origins_capacity, (size_t)g->count + 1, sizeof *g->origins);
-    struct client_origin *o = &g->origins[g->count++];
-    *o = (struct client_origin){.connection = c->token,
-                                .position = client_replies_expect(c),
-                                .bytes = (uint32_t)request->size + CLIENT_REQUEST_OVERHEAD,
-                                .charge = c->charge,
-                                .budget = (uint8_t)client_turns_budget(c->kind),
-                                .command = command};
-    client_turns_gathered(c, o);
+    const struct client_origin o = {.connection = c->token,
+                                    .position = client_replies_expect(c),
+                                    .bytes = (uint32_t)request->size + CLIENT_REQUEST_OVERHEAD,
+                                    .charge = c->charge,
+                                    .budget = (uint8_t)client_turns_budget(c->kind),
+                                    .command = command};
+    add_origin(g, &o);
+    client_turns_gathered(c, &o);
     s->gathered_count++;
     s->gathered_bytes += g->builder.len - before;
     s->statistics.commands++;
@@ -157,6 +163,58 @@ enum client_may client_batches_command(struct client_connection *c, const struct
     s->statistics.errors++;
     return MAY_GO;
 }
+
+/* ---- Operators' requests ---- */
+
+void client_batches_request(struct client_connection *c, const struct resp_request *request)
+{
+    struct client_server *s = c->server;
+    if (s->request_count == CLIENT_REQUESTS_MAX) {
+        client_replies_error(c, "ERR too many requests to this node are waiting");
+        return;
+    }
+    if (!node_set_has(s->options.config->node_config.proposers, s->options.node)) {
+        uint32_t position = client_replies_expect(c);
+        client_cluster_moved(s, NULL, 0, s->leader, client_replies_begin(c, position));
+        client_replies_end(c, position);
+        return;
+    }
+    struct client_gather *g = gather_new(s), **end = &s->requests;
+    const struct client_origin o = {.connection = c->token,
+                                    .position = client_replies_expect(c),
+                                    .bytes = (uint32_t)request->size + CLIENT_REQUEST_OVERHEAD,
+                                    .budget = TURNS_LIGHT};
+    g->is_request = true;
+    batch_add(&g->builder, request->args + 1, request->argc - 1);
+    add_origin(g, &o);
+    client_turns_gathered(c, &o);
+    while (*end != NULL)
+        end = &(*end)->next;
+    *end = g;
+    s->request_count++;
+    s->statistics.commands++;
+}
+
+static struct client_gather *take_request(struct client_server *s)
+{
+    struct client_gather *g = s->requests;
+    if (g != NULL)
+        s->requests = g->next;
+    return g;
+}
+
+bool client_batches_next_request(struct client_server *s, struct packet *request)
+{
+    struct client_gather *g = take_request(s);
+    if (g == NULL)
+        return false;
+    const struct payload value = batch_end(&g->builder);
+    g->token = slots_put(&s->in_flight, g);
+    *request = (struct packet){.id = g->token, .kind = 0, .len = value.len, .words = value.words};
+    return true;
+}
+
+/* ---- What the node takes ---- */
 
 bool client_batches_waiting(const struct client_server *s) { return s->ready != NULL || s->open != NULL; }
 
@@ -218,15 +276,16 @@ static void learn_size(struct client_server *s, struct client_connection *c, uin
 }
 
 /* The reply to one command of a batch. */
-static void answer_one(struct client_server *s, const struct client_origin *o, struct verdict *v, uint32_t index)
+static void answer_one(struct client_server *s, const struct client_gather *g, struct verdict *v, uint32_t index)
 {
+    const struct client_origin *o = &g->origins[index];
     struct client_connection *c = slots_find(&s->connections, o->connection);
     client_turns_answered(s, c, o);
     s->scratch.len = 0;
     struct resp_buffer *out = c != NULL ? client_replies_begin(c, o->position) : &s->scratch;
     size_t before = out->len;
     encode_reply(s, v, index, c != NULL ? c->version : 2, out);
-    if (v->outcome == OUTCOME_EXECUTED)
+    if (v->outcome == OUTCOME_EXECUTED && !g->is_request)
         learn_size(s, c, o->command, &(struct bytes){out->data + before, out->len - before});
     if (c == NULL)
         return;
@@ -247,9 +306,10 @@ static void answer(struct client_server *s, struct client_gather *g, struct verd
         v->outcome = OUTCOME_UNKNOWN;
     }
     for (uint32_t i = 0; i < g->count; i++)
-        answer_one(s, &g->origins[i], v, i);
+        answer_one(s, g, v, i);
     if (v->outcome != OUTCOME_EXECUTED)
         s->statistics.errors += g->count;
+    s->request_count -= g->is_request;
     gather_release(s, g);
 }
 
@@ -279,9 +339,18 @@ void client_batches_give_up_waiting(struct client_server *s, uint8_t outcome)
         answer(s, take_ready(s), &(struct verdict){.outcome = outcome, .leader = s->leader});
 }
 
+void client_batches_give_up_requests(struct client_server *s)
+{
+    struct client_gather *g;
+    while ((g = take_request(s)) != NULL)
+        answer(s, g, &(struct verdict){.outcome = OUTCOME_BUSY});
+}
+
 void client_batches_close(struct client_server *s)
 {
     struct client_gather *g;
+    while ((g = take_request(s)) != NULL)
+        gather_free(g);
     while ((g = take_ready(s)) != NULL)
         gather_free(g);
     while ((g = s->spare) != NULL) {

@@ -28,12 +28,21 @@ static uint16_t client_port(const struct client_server *s, const struct config_n
     return n->id == s->options.node ? s->port : n->client.port;
 }
 
+/* Nodes that clients can reach. */
+static node_set reachable(const struct client_server *s)
+{
+    node_set with_port = 0;
+    for (node_set all = s->members.members; all != 0; all &= all - 1)
+        with_port |= s->members.nodes[node_set_first(all)].client.host[0] != 0 ? all & -all : 0;
+    return with_port;
+}
+
 static bool has_port(const struct config_node *n) { return n->client.host[0] != 0; }
 
 /* The node that leads; NULL when there is none that clients can reach. */
 static const struct config_node *leader_of(const struct client_server *s)
 {
-    const struct config_node *n = s->leader != 0 ? config_find(s->options.config, s->leader) : NULL;
+    const struct config_node *n = roster_find(&s->members, s->leader);
     return n != NULL && has_port(n) ? n : NULL;
 }
 
@@ -56,7 +65,7 @@ static void no_room(struct resp_buffer *out)
 void client_cluster_moved(const struct client_server *s, const struct bytes *args, size_t argc, uint32_t leader,
                           struct resp_buffer *out)
 {
-    const struct config_node *n = leader != 0 ? config_find(s->options.config, leader) : NULL;
+    const struct config_node *n = roster_find(&s->members, leader);
     if (leader == 0 && s->no_room) {
         no_room(out);
         return;
@@ -108,23 +117,18 @@ static void slots_node(const struct client_server *s, const struct config_node *
 static void slots(struct client_connection *c, struct resp_buffer *out)
 {
     const struct client_server *s = c->server;
-    const struct config *config = s->options.config;
     const struct config_node *leader = leader_of(s);
     if (leader == NULL) {
         resp_array(out, 0);
         return;
     }
-    size_t nodes = 0;
-    for (size_t i = 0; i < config->node_count; i++)
-        nodes += has_port(&config->nodes[i]) ? 1 : 0;
     resp_array(out, 1);
-    resp_array(out, 2 + nodes);
+    resp_array(out, 2 + node_set_count(reachable(s) | node_set_of(leader->id)));
     resp_integer(out, 0);
     resp_integer(out, KEYSLOT_COUNT - 1);
     slots_node(s, leader, out);
-    for (size_t i = 0; i < config->node_count; i++)
-        if (has_port(&config->nodes[i]) && &config->nodes[i] != leader)
-            slots_node(s, &config->nodes[i], out);
+    for (node_set all = reachable(s) & ~node_set_of(leader->id); all != 0; all &= all - 1)
+        slots_node(s, &s->members.nodes[node_set_first(all)], out);
 }
 
 static void shards_node(struct client_connection *c, const struct config_node *n, struct resp_buffer *out)
@@ -152,10 +156,6 @@ static void shards_node(struct client_connection *c, const struct config_node *n
 static void shards(struct client_connection *c, struct resp_buffer *out)
 {
     const struct client_server *s = c->server;
-    const struct config *config = s->options.config;
-    size_t nodes = 0;
-    for (size_t i = 0; i < config->node_count; i++)
-        nodes += has_port(&config->nodes[i]) ? 1 : 0;
     resp_array(out, 1);
     resp_map(out, c->version, 2);
     resp_string(out, "slots");
@@ -165,10 +165,9 @@ static void shards(struct client_connection *c, struct resp_buffer *out)
         resp_integer(out, KEYSLOT_COUNT - 1);
     }
     resp_string(out, "nodes");
-    resp_array(out, nodes);
-    for (size_t i = 0; i < config->node_count; i++)
-        if (has_port(&config->nodes[i]))
-            shards_node(c, &config->nodes[i], out);
+    resp_array(out, node_set_count(reachable(s)));
+    for (node_set all = reachable(s); all != 0; all &= all - 1)
+        shards_node(c, &s->members.nodes[node_set_first(all)], out);
 }
 
 static void nodes_line(const struct client_server *s, const struct config_node *n, struct resp_buffer *text)
@@ -185,11 +184,10 @@ static void nodes_line(const struct client_server *s, const struct config_node *
 
 static void nodes(struct client_connection *c, struct resp_buffer *out)
 {
-    const struct config *config = c->server->options.config;
+    const struct client_server *s = c->server;
     struct resp_buffer text = {0};
-    for (size_t i = 0; i < config->node_count; i++)
-        if (has_port(&config->nodes[i]))
-            nodes_line(c->server, &config->nodes[i], &text);
+    for (node_set all = reachable(s); all != 0; all &= all - 1)
+        nodes_line(s, &s->members.nodes[node_set_first(all)], &text);
     resp_text(out, c->version, text.data, text.len);
     resp_buffer_close(&text);
 }
@@ -201,12 +199,14 @@ static void info(struct client_connection *c, struct resp_buffer *out)
     struct resp_buffer text = {0};
     client_print(&text,
                  "cluster_state:%s\r\ncluster_slots_assigned:%d\r\ncluster_slots_ok:%d\r\ncluster_slots_pfail:0\r\n"
-                 "cluster_slots_fail:0\r\ncluster_known_nodes:%zu\r\ncluster_size:1\r\ncluster_current_epoch:1\r\n"
+                 "cluster_slots_fail:0\r\ncluster_known_nodes:%u\r\ncluster_size:1\r\ncluster_current_epoch:1\r\n"
                  "cluster_my_epoch:1\r\n",
-                 up ? "ok" : "fail", up ? KEYSLOT_COUNT : 0, up ? KEYSLOT_COUNT : 0, s->options.config->node_count);
+                 up ? "ok" : "fail", up ? KEYSLOT_COUNT : 0, up ? KEYSLOT_COUNT : 0, node_set_count(s->members.members));
     resp_text(out, c->version, text.data, text.len);
     resp_buffer_close(&text);
 }
+
+void client_server_members(struct client_server *s, const struct roster *members) { s->members = *members; }
 
 void client_cluster(struct client_connection *c, const struct bytes *args, size_t argc, struct resp_buffer *out)
 {

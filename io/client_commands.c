@@ -294,7 +294,7 @@ enum {
 
 static const struct port_command {
     const char *name;
-    client_command_handler *handler;
+    client_command_handler *handler; /* NULL: the node answers (client_batches_request) */
     int arity;
     unsigned may;
 } port_commands[] = {
@@ -318,6 +318,7 @@ static const struct port_command {
     {"discard", discard, 1, ENDS_MULTI},
     {"watch", watch, -2, 0},
     {"unwatch", ok, 1, 0}, /* nothing is watched */
+    {"synod", NULL, -2, FOR_OPERATORS},
 };
 enum { PORT_COMMAND_COUNT = sizeof port_commands / sizeof port_commands[0] };
 
@@ -358,9 +359,14 @@ bool client_commands_answer(struct client_connection *c, const struct resp_reque
         return true;
     if (p == NULL)
         return false;
+    const bool fits = p->arity >= 0 ? request->argc == (size_t)p->arity : request->argc >= (size_t)-p->arity;
+    if (fits && p->handler == NULL) {
+        client_batches_request(c, request);
+        return true;
+    }
     uint32_t position = client_replies_expect(c);
     struct resp_buffer *out = client_replies_begin(c, position);
-    if (p->arity >= 0 ? request->argc != (size_t)p->arity : request->argc < (size_t)-p->arity)
+    if (!fits)
         wrong_arity(out, p->name);
     else
         p->handler(c, request->args, request->argc, out);

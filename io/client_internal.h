@@ -31,6 +31,7 @@ enum {
     CLIENT_REQUEST_OVERHEAD = 64,   /* what a waiting request or an early reply costs beside its bytes */
     CLIENT_ASKED_MAX = 1024 * 1024, /* reply bytes that one client may have outstanding (client_turns.c) */
     CLIENT_BUFFER_KEPT = 16 * 1024,
+    CLIENT_REQUESTS_MAX = 8, /* of operators, unanswered */
     CLIENT_ADDRESS_SIZE = 72,
     CLIENT_REDIS_MAJOR = 7,
 };
@@ -55,6 +56,7 @@ struct client_gather {
     struct client_origin *origins;
     size_t origins_capacity;
     uint32_t count;
+    bool is_request; /* an operator's, which is not for the log */
 };
 
 /* A reply's place in the order. */
@@ -197,10 +199,13 @@ struct client_server {
     struct client_gather *open; /* the batch being filled; NULL: none */
     struct client_gather *spare;
     size_t spare_count;
+    struct client_gather *requests; /* of operators, that the node has not received, oldest first */
+    size_t request_count;           /* of these, and those that the node has not answered */
     struct slots in_flight;
     struct packet *packets;
     size_t packets_capacity;
 
+    struct roster members;
     uint32_t leader;
     bool no_room;
     bool forwards;      /* the node takes commands even while another one leads */
@@ -308,6 +313,11 @@ uint64_t client_turns_unsure_ms(const struct client_server *s);
 /* A command for the node: it goes into the batch being gathered, or is answered at once with an error (moved, down). The
  * result says whether that was done; if not, the request has to wait. */
 enum client_may client_batches_command(struct client_connection *c, const struct resp_request *request, size_t behind);
+/* An operator's request (SYNOD ...): for the node, whether it takes commands or not, but not for the log. A node that is no
+ * proposer sends it to the leader. */
+void client_batches_request(struct client_connection *c, const struct resp_request *request);
+/* The oldest request that the node has not received, which is on its way from now on. False: there is none. */
+bool client_batches_next_request(struct client_server *s, struct packet *request);
 /* True when there are commands that the node has not received. */
 bool client_batches_waiting(const struct client_server *s);
 /* The oldest batch that the node has not received, which is on its way from now on. False: there is none. */
@@ -316,6 +326,8 @@ bool client_batches_next(struct client_server *s, struct packet *batch);
 void client_batches_answer(struct client_server *s, const struct packet *answer);
 /* Answers what the node has not received: with OUTCOME_MOVED to the node that leads, or with OUTCOME_UNKNOWN. */
 void client_batches_give_up_waiting(struct client_server *s, uint8_t outcome);
+/* Answers operators' requests that the node has not received: they had no effect. */
+void client_batches_give_up_requests(struct client_server *s);
 /* Answers what the node has received with OUTCOME_UNKNOWN. */
 void client_batches_lose_in_flight(struct client_server *s);
 void client_batches_close(struct client_server *s);

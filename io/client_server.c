@@ -24,12 +24,18 @@ static void flush_all(struct client_server *s)
     client_input_go_on(s);
 }
 
-bool client_server_waiting(const struct client_server *s) { return client_batches_waiting(s); }
+bool client_server_waiting(const struct client_server *s, uint64_t credit)
+{
+    return s->requests != NULL || (credit > 0 && client_batches_waiting(s));
+}
 
 struct packet_list client_server_receive(struct client_server *s, uint64_t credit)
 {
     size_t count = 0;
-    for (; count < credit; count++) {
+    s->packets = memory_reserve(s->packets, &s->packets_capacity, CLIENT_REQUESTS_MAX, sizeof *s->packets);
+    while (client_batches_next_request(s, &s->packets[count]))
+        count++;
+    for (const size_t requests = count; count - requests < credit; count++) {
         client_input_give_turns(s);
         s->packets = memory_reserve(s->packets, &s->packets_capacity, count + 1, sizeof *s->packets);
         if (!client_batches_next(s, &s->packets[count]))
@@ -130,6 +136,7 @@ void client_server_close(struct client_server *s, void (*on_closed)(void *contex
     uv_close((uv_handle_t *)&s->unsure, on_handle_closed);
     uv_close((uv_handle_t *)&s->watch, on_handle_closed);
     client_batches_give_up_waiting(s, OUTCOME_UNKNOWN);
+    client_batches_give_up_requests(s);
     client_batches_lose_in_flight(s);
     flush_all(s);
     struct client_connection *c;
@@ -178,6 +185,7 @@ bool client_server_open(struct client_server **out, uv_loop_t *loop, const struc
     s->upcalls = &upcalls;
     s->loop = loop;
     s->port = node->client.port;
+    roster_of_file(&s->members, config);
     s->ready_end = &s->ready;
     s->forwards = config->node_config.forward && node_set_has(config->node_config.proposers, options->node);
     s->limits = (struct resp_limits){.args_max = ARGS_MAX, .bytes_max = config->command_bytes_max, .skip_max = SKIP_MAX};

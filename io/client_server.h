@@ -8,6 +8,7 @@
 #include "core/formats/packet.h"
 #include "io/config.h"
 #include "io/logger.h"
+#include "io/roster.h"
 
 struct client_server;
 
@@ -41,10 +42,11 @@ bool client_server_open(struct client_server **out, uv_loop_t *loop, const struc
 uint16_t client_server_port(const struct client_server *s);
 
 /* At most `credit` of the batches that have arrived: id is the token to answer to, kind the number of commands, the words
- * are a batch (core/formats/batch.h, header fields from 8 on zero). Valid until the next call. */
+ * are a batch (core/formats/batch.h, header fields from 8 on zero). Before them operators' requests, whatever the credit:
+ * kind 0, a batch of one command without SYNOD (core/formats/operator_request.h). Valid until the next call. */
 struct packet_list client_server_receive(struct client_server *s, uint64_t credit);
 /* True when client_server_receive would return something. */
-bool client_server_waiting(const struct client_server *s);
+bool client_server_waiting(const struct client_server *s, uint64_t credit);
 
 /* Answers (wit/io.wit, client-server.reply): id is the token, kind has the outcome in the low byte and the leader above it,
  * the words are packed replies. Replies to each connection leave in the order of its requests. */
@@ -61,6 +63,9 @@ bool client_server_describe(struct client_server *s, const struct packet *comman
 /* Tells which node leads (0: none). While another node leads, commands are answered with -MOVED, or kept for the node when
  * `forward` is set. While none leads, they are answered with -CLUSTERDOWN. */
 void client_server_leader(struct client_server *s, uint64_t node, uint64_t round);
+
+/* The nodes that belong to the cluster now, and where clients reach them (before: those of options.config). It is copied. */
+void client_server_members(struct client_server *s, const struct roster *members);
 
 /* Tells whether the node has room for records. While it has none, commands that it would propose itself are answered with
  * -NOROOM and not executed. Commands for another leader go where they always go. */

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 const char *role_name(uint8_t role)
 {
@@ -31,6 +32,36 @@ void config_place(const struct config *config, uint32_t id, const struct endpoin
         snprintf(out, size, "%s:%u: key '%s'", config->file, endpoint->line, endpoint->key);
     else
         snprintf(out, size, "node %u", id);
+}
+
+bool endpoint_read(const char *text, struct endpoint *out)
+{
+    const char *colon = strrchr(text, ':');
+    char *end = NULL;
+    const unsigned long port = colon != NULL ? strtoul(colon + 1, &end, 10) : 0;
+    size_t len = colon != NULL ? (size_t)(colon - text) : 0;
+    struct endpoint place = {0};
+    if (port == 0 || port > UINT16_MAX || end == NULL || *end != '\0' || colon[1] < '0' || colon[1] > '9')
+        return false;
+    if (len >= 2 && text[0] == '[' && text[len - 1] == ']') {
+        text++;
+        len -= 2;
+    }
+    if (len == 0 || len >= sizeof place.host)
+        return false;
+    memcpy(place.host, text, len);
+    place.port = (uint16_t)port;
+    *out = place;
+    return true;
+}
+
+void endpoint_print(const struct endpoint *endpoint, char out[ENDPOINT_TEXT_MAX])
+{
+    const char *form = strchr(endpoint->host, ':') != NULL ? "[%s]:%u" : "%s:%u";
+    if (endpoint->host[0] == '\0')
+        snprintf(out, ENDPOINT_TEXT_MAX, "-");
+    else
+        snprintf(out, ENDPOINT_TEXT_MAX, form, endpoint->host, endpoint->port);
 }
 
 const struct config_node *config_find(const struct config *config, uint32_t id)

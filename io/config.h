@@ -65,6 +65,7 @@ struct config {
     uint64_t client_bytes_all_max; /* of waiting requests, for all clients */
     uint64_t peer_queue_bytes_max;
     uint64_t segment_bytes;
+    bool load_snapshots;         /* a node begins with its newest one */
     uint64_t memory_bytes_max;   /* each component's linear memory */
     uint64_t turn_timeout;       /* microseconds of guest time a turn may take */
     uint64_t turn_timeout_max;   /* microseconds up to which it is doubled, after a life that needed more */
@@ -84,6 +85,12 @@ struct config {
 
 /* Releases what the fields point to. */
 void config_close(struct config *config);
+
+/* Reads "HOST:PORT" or "[HOST]:PORT". False: it is neither. */
+bool endpoint_read(const char *text, struct endpoint *out);
+enum { ENDPOINT_TEXT_MAX = 272 };
+/* The same in reverse; "-": there is none. */
+void endpoint_print(const struct endpoint *endpoint, char out[ENDPOINT_TEXT_MAX]);
 
 /* The node with this id; NULL when there is none. */
 const struct config_node *config_find(const struct config *config, uint32_t id);

@@ -1,6 +1,6 @@
 /* A node's settings as bytes.
  *
- *     magic          8  "SN01" and zeros; the digits are the version
+ *     magic          8  "SN02" and zeros; the digits are the version
  *     configuration     CONFIG_FRAME_WORDS words, as core/formats/config_frame.h packs them; its node is the one that is
  *     told
  *     numbers           one word each, in the order of the table below
@@ -23,7 +23,7 @@
 #include "core/formats/config_frame.h"
 #include "core/runners/ports.h" /* enum log_level */
 
-enum { MAGIC = 0x31304e53, NODE_FIELDS = 5, WORD = sizeof(uint64_t) };
+enum { MAGIC = 0x32304e53, NODE_FIELDS = 5, WORD = sizeof(uint64_t) };
 
 struct field {
     size_t offset;
@@ -36,27 +36,17 @@ struct field {
 #define FIELD_U64(name)   FIELD(name, UINT64_MAX)
 
 static const struct field fields[] = {
-    FIELD(log_level, LOG_DEBUG),
-    FIELD_U32(batch_size),
-    FIELD_U32(batch_bytes),
-    FIELD_U32(command_bytes_max),
-    FIELD_U32(frame_bytes_max),
-    FIELD_U32(client_connections_max),
-    FIELD_U64(client_bytes_max),
-    FIELD_U64(client_bytes_all_max),
-    FIELD_U64(peer_queue_bytes_max),
-    FIELD_U64(segment_bytes),
-    FIELD_U64(memory_bytes_max),
-    FIELD_U64(turn_timeout),
-    FIELD_U64(grace_period),
-    FIELD_U32(datagram_bytes_max),
-    FIELD_U32(restarts_max),
-    FIELD_U64(restart_backoff),
-    FIELD_U64(ping_timeout),
-    FIELD(waiting, WAITING_POLLING),
-    FIELD_U64(tick),
-    FIELD(debug_commands, 1),
-    FIELD(demo_client, 1),
+    FIELD(log_level, LOG_DEBUG),     FIELD_U32(batch_size),
+    FIELD_U32(batch_bytes),          FIELD_U32(command_bytes_max),
+    FIELD_U32(frame_bytes_max),      FIELD_U32(client_connections_max),
+    FIELD_U64(client_bytes_max),     FIELD_U64(client_bytes_all_max),
+    FIELD_U64(peer_queue_bytes_max), FIELD_U64(segment_bytes),
+    FIELD(load_snapshots, 1),        FIELD_U64(memory_bytes_max),
+    FIELD_U64(turn_timeout),         FIELD_U64(grace_period),
+    FIELD_U32(datagram_bytes_max),   FIELD_U32(restarts_max),
+    FIELD_U64(restart_backoff),      FIELD_U64(ping_timeout),
+    FIELD(waiting, WAITING_POLLING), FIELD_U64(tick),
+    FIELD(debug_commands, 1),        FIELD(demo_client, 1),
     FIELD_U64(demo_client_requests),
 };
 enum { FIELDS = sizeof fields / sizeof fields[0] };

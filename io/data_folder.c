@@ -4,6 +4,8 @@
  *   lease      there while a node in a sandbox uses the folder, see io/lease.c
  *   identity   which node's folder this is, and how often it was opened; rewritten by each open
  *   peers      the instance id that each other node had when it was first heard of, and the newest of its lives
+ *   configuration
+ *              see io/kept_configurations.h
  *   expelled   there if other nodes said that this folder is an older copy, or is used twice: then it cannot be opened
  *   journal-*  see io/journal_store.h
  *
@@ -11,16 +13,18 @@
  * `checksum`. A reader writes again what it understood, and compares: a file with one byte changed, added or missing is
  * corrupt.
  *
- *   synod-identity 4                              the 4 is the version of the format
+ *   synod-identity 6                              the 6 is the version of the format; 4 and 5 are read, too
  *   cluster demo
  *   node 3
  *   instance 0f1e2d3c4b5a69788796a5b4c3d2e1f0     random, made by `synod init`
- *   incarnation 7                                 boots so far; 0 after `synod init`
+ *   incarnation 1048583                           2^20 times the number, plus boots so far; here 7, and 0 after `synod init`
+ *   number 1                                      of this disk: 0 is the node's first (and in folders of versions 4 and 5)
+ *   admitted 813                                  slot of the configuration with which it joined; 0: it was there before
  *   segment 4711                                  first lsn of the journal's newest segment; 0: the journal has not begun
  *   alpha 64                                      and so on: the governed settings, as io/governed.c prints them
  *   checksum 8d1f5a0c33e29b74
  *
- *   synod-peers 4
+ *   synod-peers 5
  *   1 6b1c... 7 90ab12cd                          node, its instance id, its newest life: incarnation and nonce; in the
  *                                                 order of the nodes
  *   checksum ...
@@ -45,14 +49,16 @@
 
 #include "core/base/checksum.h"
 #include "core/base/memory.h"
+#include "core/formats/configuration.h"
+#include "io/kept_configurations.h"
 #include "io/lease.h"
+#include "io/roster.h"
 
 enum {
-    FORMAT_VERSION = 4,
+    FORMAT_NUMBERS = 6, /* from here on, an identity has `number` and `admitted` */
     INSTANCE_BYTES = 16,
     INSTANCE_TEXT = 2 * INSTANCE_BYTES + 1,
     TEXT_MAX = 4096, /* 63 peers of 56 bytes, and a little */
-    SEAL_BYTES = sizeof "checksum 0123456789abcdef\n" - 1,
 };
 
 /* A peer that was never heard is all zero: no incarnation is 0. */
@@ -61,15 +67,9 @@ struct peer {
     uint32_t incarnation, nonce;
 };
 
-/* Where the files are. */
-struct files {
-    struct disk *disk;
-    const char *path;
-};
-
 struct data_folder {
     char *path;
-    struct files files; /* with `path` */
+    struct folder_files files; /* with `path` */
     enum data_folder_guard guard;
     int lock;           /* held by this guard; -1: not yet */
     struct lease lease; /* held by this guard; without a path: not yet */
@@ -77,6 +77,7 @@ struct data_folder {
     struct identity identity;
     char governed[GOVERNED_TEXT_MAX];
     struct peer peers[NODE_ID_MAX + 1];
+    struct member_instance admitted[NODE_ID_MAX + 1]; /* data_folder_admit */
 };
 
 /* ---- Text ---- */
@@ -101,25 +102,22 @@ static bool instance_read(const char *text, uint8_t instance[INSTANCE_BYTES])
     return true;
 }
 
-/* Adds the last line. Returns the length of the whole text. */
-static size_t text_seal(char *text, size_t len)
+static size_t identity_print(int version, const struct identity *id, const char *governed, char *text)
 {
-    return len + (size_t)snprintf(text + len, TEXT_MAX - len, "checksum %016" PRIx64 "\n", checksum(text, len, 0));
-}
-
-static size_t identity_print(const struct identity *id, const char *governed, char *text)
-{
-    char instance[INSTANCE_TEXT];
+    char instance[INSTANCE_TEXT], numbers[64] = "";
     instance_print(id->instance, instance);
+    if (version >= FORMAT_NUMBERS)
+        snprintf(numbers, sizeof numbers, "number %u\nadmitted %" PRIu64 "\n", incarnation_number(id->incarnation),
+                 id->admitted);
     int len = snprintf(text, TEXT_MAX,
-                       "synod-identity %d\ncluster %s\nnode %u\ninstance %s\nincarnation %u\nsegment %" PRIu64 "\n%s",
-                       FORMAT_VERSION, id->cluster, id->node, instance, id->incarnation, id->newest_segment, governed);
-    return text_seal(text, (size_t)len);
+                       "synod-identity %d\ncluster %s\nnode %u\ninstance %s\nincarnation %u\n%ssegment %" PRIu64 "\n%s",
+                       version, id->cluster, id->node, instance, id->incarnation, numbers, id->newest_segment, governed);
+    return folder_seal(text, (size_t)len);
 }
 
-static size_t peers_print(const struct peer *peers, char *text)
+static size_t peers_print(int version, const struct peer *peers, char *text)
 {
-    size_t len = (size_t)snprintf(text, TEXT_MAX, "synod-peers %d\n", FORMAT_VERSION);
+    size_t len = (size_t)snprintf(text, TEXT_MAX, "synod-peers %d\n", version);
     for (uint32_t n = 0; n <= NODE_ID_MAX; n++) {
         if (peers[n].incarnation == 0)
             continue;
@@ -128,36 +126,46 @@ static size_t peers_print(const struct peer *peers, char *text)
         len += (size_t)snprintf(text + len, TEXT_MAX - len, "%u %s %u %08x\n", n, instance, peers[n].incarnation,
                                 peers[n].nonce);
     }
-    return text_seal(text, len);
+    return folder_seal(text, len);
 }
 
 /* The lines between `at`, the end of the line before, and the checksum. */
 static bool governed_read(const char *text, size_t len, size_t at, char governed[GOVERNED_TEXT_MAX])
 {
     const size_t begin = at + 1;
-    if (len < begin + SEAL_BYTES || len - SEAL_BYTES - begin >= GOVERNED_TEXT_MAX)
+    if (len < begin + FOLDER_SEAL_SIZE || len - FOLDER_SEAL_SIZE - begin >= GOVERNED_TEXT_MAX)
         return false;
-    memcpy(governed, text + begin, len - SEAL_BYTES - begin);
-    governed[len - SEAL_BYTES - begin] = '\0';
+    memcpy(governed, text + begin, len - FOLDER_SEAL_SIZE - begin);
+    governed[len - FOLDER_SEAL_SIZE - begin] = '\0';
     return true;
 }
+
+static bool is_read(int version) { return version >= FOLDER_VERSION_MIN && version <= FOLDER_VERSION; }
 
 static bool identity_read(const char *text, size_t len, struct identity *id, char governed[GOVERNED_TEXT_MAX])
 {
     char instance[INSTANCE_TEXT], again[TEXT_MAX];
-    int at = 0;
+    int at = 0, version, numbers = 0, end = 0;
     *id = (struct identity){0};
-    if (sscanf(text, "synod-identity %*u\ncluster %63s\nnode %u\ninstance %32s\nincarnation %u\nsegment %" SCNu64 "%n",
-               id->cluster, &id->node, instance, &id->incarnation, &id->newest_segment, &at) != 5)
+    if (sscanf(text, "synod-identity %9d\ncluster %63s\nnode %u\ninstance %32s\nincarnation %u\n%n", &version, id->cluster,
+               &id->node, instance, &id->incarnation, &at) != 5 ||
+        at == 0 || !is_read(version))
         return false;
-    return instance_read(instance, id->instance) && governed_read(text, len, (size_t)at, governed) &&
-           identity_print(id, governed, again) == len && memcmp(again, text, len) == 0;
+    if (version >= FORMAT_NUMBERS && sscanf(text + at, "number %*u\nadmitted %" SCNu64 "\n%n", &id->admitted, &numbers) != 1)
+        return false;
+    if (sscanf(text + at + numbers, "segment %" SCNu64 "%n", &id->newest_segment, &end) != 1)
+        return false;
+    return instance_read(instance, id->instance) && governed_read(text, len, (size_t)(at + numbers + end), governed) &&
+           identity_print(version, id, governed, again) == len && memcmp(again, text, len) == 0;
 }
 
 static bool peers_read(const char *text, size_t len, struct peer *peers)
 {
     char instance[INSTANCE_TEXT], again[TEXT_MAX];
     uint32_t node;
+    int version;
+    if (sscanf(text, "synod-peers %9d", &version) != 1 || !is_read(version))
+        return false;
     for (const char *line = strchr(text, '\n'); line != NULL; line = strchr(line, '\n')) {
         line++;
         struct peer peer;
@@ -167,90 +175,25 @@ static bool peers_read(const char *text, size_t len, struct peer *peers)
             return false;
         peers[node] = peer;
     }
-    return peers_print(peers, again) == len && memcmp(again, text, len) == 0;
+    return peers_print(version, peers, again) == len && memcmp(again, text, len) == 0;
 }
 
-/* ---- Files ---- */
-
-static bool file_problem(const struct files *f, int exit_code, const char *name, const char *what, int64_t error,
-                         struct problem *problem)
-{
-    return problem_set_error(problem, exit_code, error, "%s/%s: %s", f->path, name, what);
-}
-
-/* Writes and syncs a new file. */
-static bool write_file(const struct files *f, const char *path, const char *name, const char *text, size_t len,
-                       struct problem *problem)
-{
-    int file = disk_open(f->disk, path, DISK_MAKE);
-    if (file < 0)
-        return file_problem(f, EXIT_DATA, name, "", file, problem);
-    int error = disk_write(f->disk, file, 0, text, len);
-    bool ok = error == 0 || file_problem(f, EXIT_DATA, name, "write: ", error, problem);
-    error = ok ? disk_sync(f->disk, file) : 0;
-    ok = ok && (error == 0 || file_problem(f, EXIT_SYNC_FAILED, name, "sync: ", error, problem));
-    disk_close(f->disk, file);
-    if (!ok)
-        disk_remove(f->disk, path);
-    return ok;
-}
-
-/* Replaces the file `name` of the folder, so that at any moment it has the old text or `text`; see the top. */
-static bool replace_file(const struct files *f, const char *name, const char *text, size_t len, struct problem *problem)
-{
-    char temporary[64];
-    snprintf(temporary, sizeof temporary, "%s.tmp", name);
-    char *from = disk_path(f->path, temporary), *to = disk_path(f->path, name);
-    bool ok = write_file(f, from, temporary, text, len, problem);
-    int error = ok ? disk_rename(f->disk, from, to) : 0;
-    ok = ok && (error == 0 || file_problem(f, EXIT_DATA, name, "", error, problem));
-    error = ok ? disk_sync_folder(f->disk, f->path) : 0;
-    if (error != 0)
-        ok = problem_set_folder_sync(problem, f->path, error);
-    free(from);
-    free(to);
-    return ok;
-}
-
-/* Reads a file of the folder into `text` (TEXT_MAX bytes, zero-terminated) and checks the name and version of its format. If
- * there is no file, `*found` is false without an error. */
-static bool read_file(const struct files *f, const char *name, char *text, size_t *len, bool *found, struct problem *problem)
-{
-    char pattern[64];
-    int version = 0;
-    char *path = disk_path(f->path, name);
-    int file = disk_open(f->disk, path, DISK_READ);
-    free(path);
-    *found = file >= 0;
-    if (file < 0)
-        return file == -ENOENT || file_problem(f, EXIT_DATA, name, "", file, problem);
-    int64_t n = disk_read(f->disk, file, 0, text, TEXT_MAX - 1);
-    disk_close(f->disk, file);
-    if (n < 0)
-        return file_problem(f, EXIT_DATA, name, "", n, problem);
-    text[n] = '\0';
-    *len = (size_t)n;
-    snprintf(pattern, sizeof pattern, "synod-%s %%9d", name);
-    if (sscanf(text, pattern, &version) == 1 && version > FORMAT_VERSION)
-        return problem_set(problem, EXIT_DATA, "%s/%s: format version %d, this program knows up to %d", f->path, name,
-                           version, FORMAT_VERSION);
-    return true;
-}
-
-static bool read_identity(const struct files *f, struct identity *id, char governed[GOVERNED_TEXT_MAX], bool *found,
+static bool read_identity(const struct folder_files *f, struct identity *id, char governed[GOVERNED_TEXT_MAX], bool *found,
                           struct problem *problem)
 {
     char text[TEXT_MAX];
     size_t len;
-    if (!read_file(f, "identity", text, &len, found, problem))
+    if (!folder_read(f, "identity", text, sizeof text, &len, found, problem))
         return false;
     if (*found && !identity_read(text, len, id, governed))
         return problem_set(problem, EXIT_DATA, "%s/identity: corrupt", f->path);
     return true;
 }
 
+/* ---- Whose folder it is ---- */
+
 /* Whether the folder has an identity: 0, or -ENOENT, or what keeps the folder from being used. */
-static int look_for_identity(const struct files *f)
+static int look_for_identity(const struct folder_files *f)
 {
     char *path = disk_path(f->path, "identity");
     int64_t size = disk_size(f->disk, path);
@@ -259,7 +202,7 @@ static int look_for_identity(const struct files *f)
 }
 
 /* Locks the folder until the lock is given back. -1: a problem. */
-static int lock_folder(const struct files *f, struct problem *problem)
+static int lock_folder(const struct folder_files *f, struct problem *problem)
 {
     char holder[32] = "";
     char *path = disk_path(f->path, "lock");
@@ -270,7 +213,7 @@ static int lock_folder(const struct files *f, struct problem *problem)
     if (lock == -EWOULDBLOCK)
         problem_set(problem, EXIT_DATA, "%s is already in use by process %s", f->path, holder[0] ? holder : "unknown");
     else
-        file_problem(f, EXIT_DATA, "lock", "", lock, problem);
+        folder_problem(f, EXIT_DATA, "lock", "", lock, problem);
     return -1;
 }
 
@@ -311,14 +254,18 @@ struct stranger {
 static void look_for_stranger(void *context, const char *name)
 {
     struct stranger *s = context;
-    if (s->found || strcmp(name, "lock") == 0 || strcmp(name, "identity.tmp") == 0)
+    static const char *const ours[] = {"lock", "identity.tmp", "configuration", "configuration.tmp"};
+    for (size_t i = 0; i < sizeof ours / sizeof ours[0]; i++)
+        if (strcmp(name, ours[i]) == 0)
+            return;
+    if (s->found)
         return;
     s->found = true;
     snprintf(s->name, sizeof s->name, "%s", name);
 }
 
 /* Refuses a folder that contains anything except the remains of a formatting that was cut short. */
-static bool check_empty(const struct files *f, struct problem *problem)
+static bool check_empty(const struct folder_files *f, struct problem *problem)
 {
     struct stranger stranger = {0};
     int error = disk_list(f->disk, f->path, look_for_stranger, &stranger);
@@ -328,56 +275,100 @@ static bool check_empty(const struct files *f, struct problem *problem)
            problem_set(problem, EXIT_DATA, "%s is not empty (it holds '%s') and has no identity", f->path, stranger.name);
 }
 
-static bool format_locked(const struct files *f, const char *cluster, uint32_t node, const uint8_t *instance,
-                          const char *governed, struct problem *problem)
+/* Writes the identity last: then the folder is formatted. */
+static bool write_new(const struct folder_files *f, const struct identity *id, const struct packet *configuration,
+                      const char *governed, struct problem *problem)
+{
+    char text[TEXT_MAX];
+    const struct kept_configurations c = {.newest = *configuration};
+    if (configuration->id != 0 && !kept_configurations_write(f, &c, problem))
+        return false;
+    return folder_replace(f, "identity", text, identity_print(FOLDER_VERSION, id, governed != NULL ? governed : "", text),
+                          problem);
+}
+
+/* Whether the folder, which is locked, has not been formatted, and holds nothing. */
+static bool check_new(const struct folder_files *f, struct problem *problem)
 {
     struct identity id;
     bool found;
-    char text[TEXT_MAX], before[GOVERNED_TEXT_MAX];
+    char before[GOVERNED_TEXT_MAX];
     if (!read_identity(f, &id, before, &found, problem))
         return false;
     if (found)
         return problem_set(problem, EXIT_DATA, "%s is already formatted, for node %u of cluster '%s'", f->path, id.node,
                            id.cluster);
-    if (!check_empty(f, problem))
+    return check_empty(f, problem);
+}
+
+static bool format_locked(const struct folder_files *f, const char *cluster, uint32_t node,
+                          const struct data_folder_admission *admission, const char *governed, struct problem *problem)
+{
+    if (!check_new(f, problem))
         return false;
-    id = (struct identity){.node = node};
+    struct identity id = {.node = node, .incarnation = incarnation_first(admission->number), .admitted = admission->slot};
     snprintf(id.cluster, sizeof id.cluster, "%s", cluster);
-    if (instance != NULL)
-        memcpy(id.instance, instance, sizeof id.instance);
+    if (admission->instance != NULL)
+        memcpy(id.instance, admission->instance, sizeof id.instance);
     else if (!disk_random(f->disk, id.instance, sizeof id.instance))
         return problem_set(problem, EXIT_TROUBLE, "no random bytes for an instance id");
-    return replace_file(f, "identity", text, identity_print(&id, governed != NULL ? governed : "", text), problem);
+    return write_new(f, &id, &admission->configuration, governed, problem);
+}
+
+/* Makes the folder and its parents, and locks it until the lock is given back. -1: a problem. */
+static int lock_new(const struct folder_files *f, struct problem *problem)
+{
+    if (!make_folder(f->disk, f->path, problem))
+        return -1;
+    const int error = look_for_identity(f);
+    if (error != 0 && error != -ENOENT) {
+        problem_set(problem, EXIT_DATA, "%s: %s", f->path, strerror(-error));
+        return -1;
+    }
+    return lock_folder(f, problem);
+}
+
+bool data_folder_check_new(struct disk *disk, const char *path, struct problem *problem)
+{
+    const struct folder_files files = {.disk = disk, .path = path};
+    const int lock = lock_new(&files, problem);
+    const bool ok = lock >= 0 && check_new(&files, problem);
+    if (lock >= 0)
+        disk_unlock(disk, lock);
+    return ok;
+}
+
+bool data_folder_join(struct disk *disk, const char *path, const char *cluster, uint32_t node,
+                      const struct data_folder_admission *admission, const char *governed, struct problem *problem)
+{
+    const struct folder_files files = {.disk = disk, .path = path};
+    invariant(admission->configuration.len <= CONFIGURATION_TEXT_MAX && admission->number <= INSTANCE_NUMBER_MAX);
+    const int lock = lock_new(&files, problem);
+    if (lock < 0)
+        return false;
+    const bool ok = format_locked(&files, cluster, node, admission, governed, problem);
+    disk_unlock(disk, lock);
+    return ok;
 }
 
 bool data_folder_format(struct disk *disk, const char *path, const char *cluster, uint32_t node, const uint8_t *instance,
                         const char *governed, struct problem *problem)
 {
-    const struct files files = {.disk = disk, .path = path};
-    if (!make_folder(disk, path, problem))
-        return false;
-    int error = look_for_identity(&files);
-    if (error != 0 && error != -ENOENT)
-        return problem_set(problem, EXIT_DATA, "%s: %s", path, strerror(-error));
-    int lock = lock_folder(&files, problem);
-    if (lock < 0)
-        return false;
-    const bool ok = format_locked(&files, cluster, node, instance, governed, problem);
-    disk_unlock(disk, lock);
-    return ok;
+    const struct data_folder_admission first = {.instance = instance};
+    return data_folder_join(disk, path, cluster, node, &first, governed, problem);
 }
 
 /* ---- Boots ---- */
 
-static bool read_peers(struct data_folder *f, struct problem *problem)
+static bool read_peers(const struct folder_files *files, struct peer *peers, struct problem *problem)
 {
     char text[TEXT_MAX];
     size_t len;
     bool found;
-    if (!read_file(&f->files, "peers", text, &len, &found, problem))
+    if (!folder_read(files, "peers", text, sizeof text, &len, &found, problem))
         return false;
-    if (found && !peers_read(text, len, f->peers))
-        return problem_set(problem, EXIT_DATA, "%s/peers: corrupt", f->path);
+    if (found && !peers_read(text, len, peers))
+        return problem_set(problem, EXIT_DATA, "%s/peers: corrupt", files->path);
     return true;
 }
 
@@ -391,18 +382,18 @@ static bool count_boot(struct data_folder *f, struct problem *problem)
 {
     struct identity next = f->identity;
     char text[TEXT_MAX];
-    if (next.incarnation == UINT32_MAX)
+    if ((next.incarnation & INCARNATION_BOOTS_MAX) == INCARNATION_BOOTS_MAX)
         return problem_set(problem, EXIT_DATA, "%s/identity: no incarnations left", f->path);
     next.incarnation++;
     if (!disk_random(f->files.disk, &next.nonce, sizeof next.nonce))
         return problem_set(problem, EXIT_TROUBLE, "no random bytes for a life's nonce");
-    if (!replace_file(&f->files, "identity", text, identity_print(&next, f->governed, text), problem))
+    if (!folder_replace(&f->files, "identity", text, identity_print(FOLDER_VERSION, &next, f->governed, text), problem))
         return false;
     f->identity = next;
     return true;
 }
 
-static bool check_not_expelled(const struct files *f, struct problem *problem)
+static bool check_not_expelled(const struct folder_files *f, struct problem *problem)
 {
     char *path = disk_path(f->path, "expelled");
     const int64_t size = disk_size(f->disk, path);
@@ -420,12 +411,12 @@ static void expel(struct data_folder *f)
 {
     struct problem problem;
     char text[TEXT_MAX];
-    int len = snprintf(text, sizeof text, "synod-expelled %d\nincarnation %u\n", FORMAT_VERSION, f->identity.incarnation);
-    replace_file(&f->files, "expelled", text, text_seal(text, (size_t)len), &problem);
+    int len = snprintf(text, sizeof text, "synod-expelled %d\nincarnation %u\n", FOLDER_VERSION, f->identity.incarnation);
+    folder_replace(&f->files, "expelled", text, folder_seal(text, (size_t)len), &problem);
 }
 
 /* Reads the identity of a folder that must belong to this node. The folder is guarded. */
-static bool read_own_identity(const struct files *f, const char *cluster, uint32_t node, struct identity *id,
+static bool read_own_identity(const struct folder_files *f, const char *cluster, uint32_t node, struct identity *id,
                               char governed[GOVERNED_TEXT_MAX], struct problem *problem)
 {
     bool found;
@@ -438,13 +429,26 @@ static bool read_own_identity(const struct files *f, const char *cluster, uint32
                        id->node, id->cluster, node, cluster);
 }
 
-/* Refuses governed settings that differ from those in the folder. */
-static bool check_governed(const struct files *f, const char *before, const char *now, uint32_t node,
+/* Whether changes of this setting are in the log, once the cluster has formed. */
+static bool is_in_log(const char *key) { return strncmp(key, "node-", 5) == 0 || configuration_may_set(key); }
+
+/* Refuses governed settings that differ from those in the folder, but for those that the log changes. */
+static bool check_governed(const struct folder_files *f, const char *before, const char *now, uint32_t node,
                            struct problem *problem)
 {
-    struct governed_change c;
-    if (now == NULL || governed_compare(before, now, &c, 1) == 0)
+    struct governed_change changes[GOVERNED_CHANGES_MAX], c;
+    bool formed = false;
+    const size_t count = now != NULL ? governed_compare(before, now, changes, GOVERNED_CHANGES_MAX) : 0;
+    if (count == 0)
         return true;
+    if (!kept_configurations_have_formed(f, &formed, problem))
+        return false;
+    size_t wrong = 0;
+    while (formed && wrong < count && is_in_log(changes[wrong].key))
+        wrong++;
+    if (wrong == count)
+        return true;
+    c = changes[wrong];
     return problem_set(
         problem, EXIT_BAD_INPUT,
         "%s was formatted with %s %s, and the configuration has %s: that must not change. Give it the old value "
@@ -453,18 +457,25 @@ static bool check_governed(const struct files *f, const char *before, const char
         f->path, c.key, c.before, c.now, node);
 }
 
+/* A damaged file of configurations is found before the boot counts. */
+static bool check_configurations(const struct folder_files *f, struct problem *problem)
+{
+    bool formed;
+    return kept_configurations_have_formed(f, &formed, problem);
+}
+
 /* Checks whose folder it is, and counts the next boot. The folder is guarded. */
 static bool boot(struct data_folder *f, const char *cluster, uint32_t node, const char *governed, struct problem *problem)
 {
     return read_own_identity(&f->files, cluster, node, &f->identity, f->governed, problem) &&
            check_not_expelled(&f->files, problem) && check_governed(&f->files, f->governed, governed, node, problem) &&
-           read_peers(f, problem) && count_boot(f, problem);
+           read_peers(&f->files, f->peers, problem) && check_configurations(&f->files, problem) && count_boot(f, problem);
 }
 
 /* ---- Guards ---- */
 
 /* Locks the folder, and makes sure that no node in a sandbox has it. -1: a problem. */
-static int lock_and_clear(const struct files *f, bool *lease_left, struct problem *problem)
+static int lock_and_clear(const struct folder_files *f, bool *lease_left, struct problem *problem)
 {
     int lock = lock_folder(f, problem);
     if (lock < 0 || lease_clear(f->disk, f->path, lease_left, problem))
@@ -474,7 +485,7 @@ static int lock_and_clear(const struct files *f, bool *lease_left, struct proble
 }
 
 /* Refuses when the lock's text names a process. */
-static bool check_unlocked(const struct files *f, struct problem *problem)
+static bool check_unlocked(const struct folder_files *f, struct problem *problem)
 {
     char holder[32] = "";
     char *path = disk_path(f->path, "lock");
@@ -484,7 +495,7 @@ static bool check_unlocked(const struct files *f, struct problem *problem)
         disk_close(f->disk, file);
     free(path);
     if (n < 0)
-        return n == -ENOENT || file_problem(f, EXIT_DATA, "lock", "", n, problem);
+        return n == -ENOENT || folder_problem(f, EXIT_DATA, "lock", "", n, problem);
     holder[strspn(holder, "0123456789")] = '\0';
     return n == 0 ||
            problem_set(problem, EXIT_DATA,
@@ -523,7 +534,7 @@ const char *data_folder_notice(const struct data_folder *folder) { return notice
 /* ---- Opening and closing ---- */
 
 /* To be called before anything is guarded, so that nothing is left in a folder that is not ours. */
-static bool check_formatted(const struct files *f, uint32_t node, struct problem *problem)
+static bool check_formatted(const struct folder_files *f, uint32_t node, struct problem *problem)
 {
     int error = look_for_identity(f);
     if (error == -ENOENT)
@@ -532,7 +543,7 @@ static bool check_formatted(const struct files *f, uint32_t node, struct problem
 }
 
 /* If the folder is another node's, the node will refuse it, so that is not checked here. */
-static bool check_governed_in(const struct files *f, uint32_t node, const char *governed, struct problem *problem)
+static bool check_governed_in(const struct folder_files *f, uint32_t node, const char *governed, struct problem *problem)
 {
     struct identity id;
     char before[GOVERNED_TEXT_MAX];
@@ -545,7 +556,7 @@ static bool check_governed_in(const struct files *f, uint32_t node, const char *
 int data_folder_lock(struct disk *disk, const char *path, uint32_t node, const char *governed, const char **notice,
                      struct problem *problem)
 {
-    const struct files files = {.disk = disk, .path = path};
+    const struct folder_files files = {.disk = disk, .path = path};
     bool lease_left = false;
     int lock = check_formatted(&files, node, problem) ? lock_and_clear(&files, &lease_left, problem) : -1;
     *notice = notice_of(lease_left);
@@ -555,31 +566,55 @@ int data_folder_lock(struct disk *disk, const char *path, uint32_t node, const c
     return -1;
 }
 
-static bool regovern_locked(const struct files *f, const char *cluster, uint32_t node, const char *governed,
+static bool regovern_locked(const struct folder_files *f, const char *cluster, uint32_t node, const char *governed,
                             struct governed_change *changes, size_t *count, struct problem *problem)
 {
     struct identity id;
+    bool formed;
     char before[GOVERNED_TEXT_MAX], text[TEXT_MAX];
-    if (!read_own_identity(f, cluster, node, &id, before, problem))
+    if (!read_own_identity(f, cluster, node, &id, before, problem) || !kept_configurations_have_formed(f, &formed, problem))
         return false;
+    if (formed)
+        return problem_set(
+            problem, EXIT_BAD_INPUT,
+            "%s: the cluster has formed, so its governed settings are in the log: synod settings set, and synod "
+            "member, change them while it runs",
+            f->path);
     *count = governed_compare(before, governed, changes, GOVERNED_CHANGES_MAX);
-    return *count == 0 || replace_file(f, "identity", text, identity_print(&id, governed, text), problem);
+    return *count == 0 || folder_replace(f, "identity", text, identity_print(FOLDER_VERSION, &id, governed, text), problem);
 }
 
 bool data_folder_look(struct disk *disk, const char *path, struct identity *identity, struct problem *problem)
 {
-    const struct files files = {.disk = disk, .path = path};
     char governed[GOVERNED_TEXT_MAX];
+    return data_folder_look_governed(disk, path, identity, governed, problem);
+}
+
+bool data_folder_look_governed(struct disk *disk, const char *path, struct identity *identity,
+                               char governed[GOVERNED_TEXT_MAX], struct problem *problem)
+{
+    const struct folder_files files = {.disk = disk, .path = path};
     bool found;
     if (!read_identity(&files, identity, governed, &found, problem))
         return false;
     return found || problem_set(problem, EXIT_DATA, "%s: no data folder of a node: it has no identity", path);
 }
 
+bool data_folder_look_lives(struct disk *disk, const char *path, uint32_t lives[NODE_ID_MAX + 1], struct problem *problem)
+{
+    const struct folder_files files = {.disk = disk, .path = path};
+    struct peer peers[NODE_ID_MAX + 1] = {0};
+    if (!read_peers(&files, peers, problem))
+        return false;
+    for (size_t node = 0; node <= NODE_ID_MAX; node++)
+        lives[node] = peers[node].incarnation;
+    return true;
+}
+
 bool data_folder_regovern(struct disk *disk, const char *path, const char *cluster, uint32_t node, const char *governed,
                           struct governed_change *changes, size_t *count, struct problem *problem)
 {
-    const struct files files = {.disk = disk, .path = path};
+    const struct folder_files files = {.disk = disk, .path = path};
     bool lease_left = false;
     *count = 0;
     int lock = check_formatted(&files, node, problem) ? lock_and_clear(&files, &lease_left, problem) : -1;
@@ -593,13 +628,13 @@ bool data_folder_regovern(struct disk *disk, const char *path, const char *clust
 bool data_folder_open_guarded(struct data_folder **out, struct disk *disk, const char *path, const char *cluster,
                               uint32_t node, enum data_folder_guard guard, const char *governed, struct problem *problem)
 {
-    const struct files files = {.disk = disk, .path = path};
+    const struct folder_files files = {.disk = disk, .path = path};
     if (!check_formatted(&files, node, problem))
         return false;
     struct data_folder *f = memory_new(1, sizeof *f);
     f->path = strdup(path);
     invariant(f->path != NULL);
-    f->files = (struct files){.disk = disk, .path = f->path};
+    f->files = (struct folder_files){.disk = disk, .path = f->path};
     f->guard = guard;
     f->lock = -1;
     if (!take_guard(f, problem) || !boot(f, cluster, node, governed, problem)) {
@@ -626,7 +661,8 @@ bool data_folder_newest_segment(void *opened, uint64_t first_lsn, struct problem
     if (next.newest_segment == first_lsn)
         return true;
     next.newest_segment = first_lsn;
-    if (!replace_file(&folder->files, "identity", text, identity_print(&next, folder->governed, text), problem))
+    if (!folder_replace(&folder->files, "identity", text, identity_print(FOLDER_VERSION, &next, folder->governed, text),
+                        problem))
         return false;
     folder->identity = next;
     return true;
@@ -660,15 +696,37 @@ const struct identity *data_folder_identity(const struct data_folder *folder) { 
 
 const char *data_folder_path(const struct data_folder *folder) { return folder->path; }
 
-/* Judges a life that is not the one known. */
-static enum peer_verdict judge_life(const struct peer *known, const struct frame_origin *peer)
+static bool is_same_instance(const struct peer *known, const struct frame_origin *peer)
 {
-    if (peer->incarnation == 0 || peer->incarnation < known->incarnation)
+    return memcmp(known->instance, peer->instance, INSTANCE_BYTES) == 0;
+}
+
+/* Whether the cluster has admitted this instance, which is not the one known, in its place. */
+static bool is_admitted(const struct member_instance *admitted, const struct peer *known, const struct frame_origin *peer)
+{
+    const uint32_t now = incarnation_number(peer->incarnation);
+    return now > incarnation_number(known->incarnation) && now == admitted->number &&
+           memcmp(peer->instance, admitted->id, INSTANCE_BYTES) == 0;
+}
+
+/* Judges a life of a peer of which one is known. */
+static enum peer_verdict judge_life(const struct member_instance *admitted, const struct peer *known,
+                                    const struct frame_origin *peer)
+{
+    if (!is_same_instance(known, peer))
+        return is_admitted(admitted, known, peer) ? PEER_ACCEPTED : PEER_OTHER_INSTANCE;
+    if (incarnation_number(peer->incarnation) > incarnation_number(known->incarnation))
+        return PEER_TOO_LATE_LIFE;
+    if (peer->incarnation < known->incarnation)
         return PEER_EARLIER_LIFE;
     if (peer->incarnation == known->incarnation)
         return peer->nonce == known->nonce ? PEER_ACCEPTED : PEER_ANOTHER_LIFE;
-    const bool too_late = peer->incarnation - known->incarnation > PEER_BOOTS_MAX;
-    return too_late ? PEER_TOO_LATE_LIFE : PEER_ACCEPTED;
+    return PEER_ACCEPTED;
+}
+
+void data_folder_admit(struct data_folder *folder, const struct roster *roster)
+{
+    memcpy(folder->admitted, roster->instances, sizeof folder->admitted);
 }
 
 enum peer_verdict data_folder_accept_peer(struct data_folder *folder, const struct frame_origin *peer)
@@ -681,18 +739,27 @@ enum peer_verdict data_folder_accept_peer(struct data_folder *folder, const stru
         return PEER_UNKNOWN_WHY;
     struct peer *p = &folder->peers[peer->sender];
     const struct peer before = *p;
-    if (before.incarnation != 0 && memcmp(before.instance, peer->instance, INSTANCE_BYTES) != 0)
-        return PEER_OTHER_INSTANCE;
-    const enum peer_verdict verdict = judge_life(&before, peer);
+    if ((peer->incarnation & INCARNATION_BOOTS_MAX) == 0)
+        return PEER_EARLIER_LIFE; /* it was not started yet */
+    const enum peer_verdict verdict =
+        before.incarnation != 0 ? judge_life(&folder->admitted[peer->sender], &before, peer) : PEER_ACCEPTED;
     if (verdict != PEER_ACCEPTED || before.incarnation == peer->incarnation)
         return verdict;
     memcpy(p->instance, peer->instance, INSTANCE_BYTES);
     p->incarnation = peer->incarnation;
     p->nonce = peer->nonce;
-    if (replace_file(&folder->files, "peers", text, peers_print(folder->peers, text), &problem))
+    if (folder_replace(&folder->files, "peers", text, peers_print(FOLDER_VERSION, folder->peers, text), &problem))
         return PEER_ACCEPTED;
     *p = before; /* not durable, so not remembered */
     return PEER_UNKNOWN_WHY;
+}
+
+bool data_folder_known_instance(const struct data_folder *folder, uint32_t peer, uint8_t instance[16])
+{
+    if (data_folder_known_life(folder, peer) == 0)
+        return false;
+    memcpy(instance, folder->peers[peer].instance, INSTANCE_BYTES);
+    return true;
 }
 
 uint32_t data_folder_known_life(const struct data_folder *folder, uint32_t peer)

@@ -127,66 +127,105 @@ static void connect_to(struct dialer *d, const struct sockaddr *address)
         uv_timer_start(&d->timer, on_patience_over, CONNECT_PATIENCE_MS, 0);
 }
 
+/* Where to dial this time: by turns as hearsay has it, as the log says, and as this node's file says. A node that is not the
+ * wanted one refuses, or is refused; but a member that has the place now would take the greeting for its own, and end the
+ * connection that this node has to it. */
+static const struct endpoint *place_of(const struct dialer *d)
+{
+    const struct network *n = d->network;
+    const struct config_node *file = config_find(n->options.config, d->config->id);
+    const struct endpoint *places[3], *hearsay = network_place_by_hearsay(n, d->config->id);
+    uint32_t count = 0;
+    if (hearsay != NULL)
+        places[count++] = hearsay;
+    places[count++] = &d->config->address;
+    if (n->roster.slot != 0 && file != NULL && file->address.port != 0 &&
+        !roster_gives_to_another(&n->roster, &file->address, d->config->id))
+        places[count++] = &file->address;
+    return places[d->attempt % count];
+}
+
+/* One of the addresses of a name: another one each time. */
+static void connect_to_one(struct dialer *d, const struct addrinfo *found)
+{
+    uint32_t count = 0;
+    for (const struct addrinfo *a = found; a != NULL; a = a->ai_next)
+        count++;
+    const struct addrinfo *a = found;
+    for (uint32_t skip = count > 0 ? (d->attempt + d->attempt / 2) % count : 0; skip > 0; skip--)
+        a = a->ai_next;
+    if (a == NULL)
+        dialer_failed(d, "the name has no address");
+    else
+        connect_to(d, a->ai_addr);
+}
+
 static void on_resolved(uv_getaddrinfo_t *resolve, int status, struct addrinfo *found)
 {
     struct dialer *d = resolve->data;
     struct network *n = d->network;
-    if (!n->closing && status != 0)
+    const bool stale = d->lookup == LOOKUP_IS_STALE, wanted = d->state == DIALER_RESOLVING && !n->closing;
+    d->lookup = LOOKUP_NONE;
+    if (wanted && stale)
+        dial(d);
+    else if (wanted && status != 0)
         dialer_failed(d, uv_strerror(status));
-    if (!n->closing && status == 0) {
-        /* A name may have several addresses: another one each time. */
-        uint32_t count = 0;
-        for (const struct addrinfo *a = found; a != NULL; a = a->ai_next)
-            count++;
-        const struct addrinfo *a = found;
-        for (uint32_t skip = count > 0 ? d->attempt % count : 0; skip > 0; skip--)
-            a = a->ai_next;
-        if (a == NULL)
-            dialer_failed(d, "the name has no address");
-        else
-            connect_to(d, a->ai_addr);
-    }
+    else if (wanted)
+        connect_to_one(d, found);
     uv_freeaddrinfo(found);
     network_released(n);
+}
+
+/* Looks a name up. One that is still being looked up for an earlier place of the node ends first. */
+static void look_up(struct dialer *d)
+{
+    struct network *n = d->network;
+    const struct endpoint *at = place_of(d);
+    char port[8];
+    d->state = DIALER_RESOLVING;
+    if (d->lookup != LOOKUP_NONE)
+        return;
+    snprintf(port, sizeof port, "%u", at->port);
+    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
+    d->resolve.data = d;
+    int error = uv_getaddrinfo(n->loop, &d->resolve, on_resolved, at->host, port, &hints);
+    if (error != 0) {
+        dialer_failed(d, uv_strerror(error));
+        return;
+    }
+    d->lookup = LOOKUP_RUNS;
+    n->open++;
 }
 
 /* Looks addresses up again at each dial, because a name may have moved. Numeric ones cost no thread. */
 static void dial(struct dialer *d)
 {
-    struct network *n = d->network;
-    const struct endpoint *at = &d->config->address;
+    const struct endpoint *at = place_of(d);
     union {
         struct sockaddr any;
         struct sockaddr_in v4;
         struct sockaddr_in6 v6;
     } address;
-    if (uv_ip4_addr(at->host, at->port, &address.v4) == 0 || uv_ip6_addr(at->host, at->port, &address.v6) == 0) {
+    if (uv_ip4_addr(at->host, at->port, &address.v4) == 0 || uv_ip6_addr(at->host, at->port, &address.v6) == 0)
         connect_to(d, &address.any);
-        return;
-    }
-    char port[8];
-    snprintf(port, sizeof port, "%u", at->port);
-    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
-    d->resolve.data = d;
-    d->state = DIALER_RESOLVING;
-    int error = uv_getaddrinfo(n->loop, &d->resolve, on_resolved, at->host, port, &hints);
-    if (error != 0)
-        dialer_failed(d, uv_strerror(error));
     else
-        n->open++;
+        look_up(d);
 }
 
 void dialer_open(struct dialer *d, const struct dialer_operations *operations, struct network *network,
                  const struct config_node *config)
 {
-    d->operations = operations;
-    d->network = network;
     d->config = config;
-    d->timer.data = d;
-    uv_timer_init(network->loop, &d->timer);
-    network->open++;
+    if (!dialer_is_open(d)) {
+        d->operations = operations;
+        d->network = network;
+        d->timer.data = d;
+        uv_timer_init(network->loop, &d->timer);
+        network->open++;
+    }
+    d->state = DIALER_WAITING;
     if (network->options.sends)
-        uv_timer_start(&d->timer, on_retry, 0, 0); /* the first dial is made in the loop's first iteration */
+        uv_timer_start(&d->timer, on_retry, 0, 0); /* the first dial is made in the loop's next iteration */
 }
 
 void dialer_retry(struct dialer *d)
@@ -203,6 +242,19 @@ void dialer_again(struct dialer *d)
     dial(d);
 }
 
+void dialer_idle(struct dialer *d)
+{
+    give_up_connection(d);
+    uv_timer_stop(&d->timer);
+    if (d->lookup != LOOKUP_NONE) {
+        d->lookup = LOOKUP_IS_STALE;
+        uv_cancel((uv_req_t *)&d->resolve); /* if it cannot be cancelled, on_resolved sees what it is */
+    }
+    d->state = DIALER_IDLE;
+    d->attempt = 0;
+    d->was_connected = d->refused = false;
+}
+
 static void on_timer_closed(uv_handle_t *handle)
 {
     struct dialer *d = handle->data;
@@ -211,9 +263,6 @@ static void on_timer_closed(uv_handle_t *handle)
 
 void dialer_close(struct dialer *d)
 {
-    give_up_connection(d);
-    if (d->state == DIALER_RESOLVING)
-        uv_cancel((uv_req_t *)&d->resolve); /* if it cannot be cancelled, on_resolved sees that the network is closing */
-    d->state = DIALER_WAITING;
+    dialer_idle(d);
     uv_close((uv_handle_t *)&d->timer, on_timer_closed);
 }

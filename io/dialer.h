@@ -1,7 +1,8 @@
 /* A TCP connection to another node, to send on, which this node makes again whenever it ends.
  *
  *   WAITING --timer, or the peer dials us--> RESOLVING --address--> CONNECTING --connected--> CONNECTED
- *      ^------------- any failure; 50 ms doubling to 1 s, and up to a quarter more ---------------'
+ *    |   ^------------- any failure; 50 ms doubling to 1 s, and up to a quarter more ---------------'
+ *    '-- from IDLE, and from each of them back to it, as the node is one to speak with or not
  *
  * The extra quarter is a hash of the two nodes and the number of the attempt. So nodes that lost each other at the same
  * moment do not come back at the same moment, and still the same run gives the same times. */
@@ -31,7 +32,7 @@ struct dialer_operations {
     void (*release)(struct dialed *c);
 };
 
-enum dialer_state { DIALER_WAITING, DIALER_RESOLVING, DIALER_CONNECTING, DIALER_CONNECTED };
+enum dialer_state { DIALER_IDLE, DIALER_WAITING, DIALER_RESOLVING, DIALER_CONNECTING, DIALER_CONNECTED };
 
 /* The first field of its owner's struct. Zero: never opened. */
 struct dialer {
@@ -45,9 +46,14 @@ struct dialer {
     struct dialed *connection;
     uv_timer_t timer; /* WAITING: until the next dial; CONNECTING: the time-out */
     uv_getaddrinfo_t resolve;
+    enum dialer_lookup { LOOKUP_NONE, LOOKUP_RUNS, LOOKUP_IS_STALE } lookup; /* of an address */
 };
 
-/* Opens a dialer to this node. It dials only if the network sends. */
+/* Whether it was ever opened: then it must be closed. */
+static inline bool dialer_is_open(const struct dialer *d) { return d->operations != NULL; }
+
+/* Opens a dialer to this node, again after dialer_idle. It dials only if the network sends. `config` stays as it is until
+ * dialer_idle. */
 void dialer_open(struct dialer *d, const struct dialer_operations *operations, struct network *network,
                  const struct config_node *config);
 /* The connection ended, and this node did not want that. */
@@ -58,6 +64,8 @@ void dialer_refused(struct dialer *d);
 void dialer_retry(struct dialer *d);
 /* Ends the connection if there is one, and dials again at once. */
 void dialer_again(struct dialer *d);
+/* Ends the connection, and dials no more. */
+void dialer_idle(struct dialer *d);
 void dialer_close(struct dialer *d);
 
 #endif

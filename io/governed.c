@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/base/limits.h"
@@ -84,6 +85,42 @@ static void look_up(const char *text, const char *wanted, char value[GOVERNED_WO
         if (strcmp(key, wanted) == 0)
             return;
     strcpy(value, "none");
+}
+
+/* Takes one line. */
+static void apply_line(struct node_config *config, const char *key, const char *value)
+{
+    static const char node[] = "node-";
+    const uint32_t number = (uint32_t)strtoul(value, NULL, 10);
+    if (strcmp(key, "alpha") == 0)
+        config->alpha = number;
+    else if (strcmp(key, "phase1_quorum") == 0)
+        config->phase1_quorum = number;
+    else if (strcmp(key, "phase2_quorum") == 0)
+        config->phase2_quorum = number;
+    if (strncmp(key, node, sizeof node - 1) != 0)
+        return;
+    const uint32_t id = (uint32_t)strtoul(key + sizeof node - 1, NULL, 10);
+    const node_set self = id <= NODE_ID_MAX ? node_set_of(id) : 0;
+    const bool all = strcmp(value, role_name(ROLE_COORDINATOR)) == 0;
+    config->proposers |= all || strcmp(value, role_name(ROLE_PROPOSER)) == 0 ? self : 0;
+    config->acceptors |= all || strcmp(value, role_name(ROLE_ACCEPTOR)) == 0 ? self : 0;
+    config->learners |= all || strcmp(value, role_name(ROLE_LEARNER)) == 0 ? self : 0;
+}
+
+bool governed_apply(const char *text, struct node_config *config)
+{
+    char key[GOVERNED_WORD_MAX], value[GOVERNED_WORD_MAX];
+    struct node_config next = *config;
+    next.proposers = next.acceptors = next.learners = 0;
+    next.alpha = next.phase1_quorum = next.phase2_quorum = 0;
+    while (next_line(&text, key, value))
+        apply_line(&next, key, value);
+    const bool complete = next.proposers != 0 && next.acceptors != 0 && next.learners != 0 && next.alpha != 0 &&
+                          next.phase1_quorum != 0 && next.phase2_quorum != 0;
+    if (complete)
+        *config = next;
+    return complete;
 }
 
 size_t governed_compare(const char *before, const char *now, struct governed_change *changes, size_t max)

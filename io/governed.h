@@ -7,7 +7,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-struct config; /* io/config.h */
+struct config;      /* io/config.h */
+struct node_config; /* core/base/types.h */
 
 enum {
     GOVERNED_TEXT_MAX = 2560, /* 63 nodes of 22 bytes, and the settings */
@@ -18,6 +19,10 @@ enum {
 /* The governed settings of a complete configuration as text: lines of a key, a space and a value, always in the same
  * order. */
 void governed_print(const struct config *config, char text[GOVERNED_TEXT_MAX]);
+
+/* Puts the nodes, quorums and alpha of such a text in the place of the configuration's. False: it does not have them all,
+ * and nothing has changed. */
+bool governed_apply(const char *text, struct node_config *config);
 
 /* Copies such a text, which came from outside, to `text`. False: it is not one. Each line is a key, a space, a value and a
  * newline. Keys and values have 1 to 31 printable characters, so they can stand in a log line. */

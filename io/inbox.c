@@ -7,7 +7,7 @@
 #include "core/base/message.h"
 #include "core/formats/serializer.h"
 
-void inbox_add(struct inbox *in, uint32_t sender, const uint64_t *body, uint32_t len)
+void inbox_add(struct inbox *in, const struct frame_origin *sender, const uint64_t *body, uint32_t len)
 {
     struct box *box = &in->boxes[in->filling];
     size_t words = words_for(len);
@@ -15,18 +15,34 @@ void inbox_add(struct inbox *in, uint32_t sender, const uint64_t *body, uint32_t
     box->offsets = memory_reserve(box->offsets, &box->offsets_capacity, box->count + 1, sizeof *box->offsets);
     box->words = memory_reserve(box->words, &box->words_capacity, box->words_used + words, sizeof *box->words);
     memcpy(box->words + box->words_used, body, words * sizeof *body);
-    box->packets[box->count] = (struct packet){.id = sender, .len = len, .words = {NULL, words}};
+    box->packets[box->count] = (struct packet){
+        .id = sender->sender, .kind = incarnation_number(sender->incarnation), .len = len, .words = {NULL, words}};
     box->offsets[box->count++] = box->words_used;
     box->words_used += words;
 }
 
-void inbox_add_rebirth(struct inbox *in, uint32_t sender)
+void inbox_add_rebirth(struct inbox *in, const struct frame_origin *sender)
 {
     const struct outgoing resigns = {.message = {.kind = MESSAGE_HEARTBEAT, .flags = MESSAGE_RESIGNED}};
     struct serializer *serializer = serializer_new();
     struct packet_list bodies = serializer_encode(serializer, &resigns, 1);
     inbox_add(in, sender, bodies.ptr[0].words.ptr, bodies.ptr[0].len);
     serializer_free(serializer);
+}
+
+void inbox_drop(struct inbox *in, uint32_t sender)
+{
+    struct box *box = &in->boxes[in->filling];
+    size_t kept = 0;
+    for (size_t i = 0; i < box->count; i++) {
+        if (box->packets[i].id == sender)
+            continue;
+        box->packets[kept] = box->packets[i];
+        box->offsets[kept++] = box->offsets[i];
+    }
+    box->count = kept;
+    if (kept == 0)
+        box->words_used = 0; /* otherwise its words go with those of the others */
 }
 
 static void box_empty(struct box *box)

@@ -2,6 +2,7 @@
 #ifndef SYNOD_IO_INBOX_H
 #define SYNOD_IO_INBOX_H
 
+#include "core/formats/frame.h"
 #include "core/formats/packet.h"
 
 enum { KEPT_BYTES_MAX = 4 << 20 /* larger buffers are given back when they are empty */ };
@@ -18,13 +19,17 @@ struct inbox {
     size_t filling;
 };
 
-/* Adds a copy of a body of `len` bytes. */
-void inbox_add(struct inbox *in, uint32_t sender, const uint64_t *body, uint32_t len);
+/* Adds a copy of a body of `len` bytes. The packet's id is the node that has sent it, its kind the number of that node's
+ * disk. */
+void inbox_add(struct inbox *in, const struct frame_origin *sender, const uint64_t *body, uint32_t len);
 
 /* Adds what the first frame of a node's later life implies: its earlier life does not lead. As a message this is a heartbeat
  * that resigns. So a leader that is restarted at once is also replaced at once, without waiting for suspect_timeout. Safety
  * does not depend on it (P15). */
-void inbox_add_rebirth(struct inbox *in, uint32_t sender);
+void inbox_add_rebirth(struct inbox *in, const struct frame_origin *sender);
+
+/* Drops what was added of this sender and not taken yet. */
+void inbox_drop(struct inbox *in, uint32_t sender);
 
 /* Gives what was added since the last call; valid until the next one. */
 struct packet_list inbox_take(struct inbox *in);

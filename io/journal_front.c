@@ -10,12 +10,21 @@ enum {
     MEMORY_BYTES_MAX = 1 << 30,   /* and of memory_bytes_max */
     ROOM_RETRY_MIN_US = 20000,    /* until what there was no room for is tried again: first, */
     ROOM_RETRY_MAX_US = 1000000,  /* and after doubling at most */
+    REMOVE_RETRY_US = 10000000,   /* until a segment is tried again that could not be removed */
 };
 
 /* The room on the disk, when there is none. */
 struct shortage {
     bool now, told;
     uint64_t since, retry_at, retry_after;
+    struct problem problem;
+};
+
+/* A segment that is not needed any more. */
+struct removal {
+    bool now;          /* it is being removed */
+    bool failed, told; /* the last time */
+    uint64_t retry_at;
     struct problem problem;
 };
 
@@ -31,6 +40,8 @@ struct journal_front {
     bool failed, spare_told;
     struct problem failure;
     struct shortage shortage;
+    uint64_t needed_from; /* no record below is needed */
+    struct removal removal;
     uint64_t recover_next,
         recover_end; /* lsns for journal_front_recover of `durability: memory`; otherwise the store knows */
     uint64_t memory_groups, memory_records;
@@ -119,6 +130,8 @@ struct journal_store *journal_front_store(const struct journal_front *f) { retur
 bool journal_front_append(struct journal_front *f, const struct packet *record, struct problem *problem)
 {
     struct journal_front_group *g = f->last;
+    if (!journal_store_is_open(f->store))
+        return problem_set(problem, EXIT_TROUBLE, "journal %s: a record is appended before the journal was read", f->folder);
     if (g == NULL || g->is_mark || g->state > GROUP_SUBMITTED || (g->group.count > 0 && g->group.len >= f->group_bytes))
         g = push(f, false);
     const uint32_t before = g->group.len;
@@ -189,6 +202,7 @@ struct journal_front_group *journal_front_next(struct journal_front *f, uint64_t
     if (!waits || f->in_memory || f->failed || (f->shortage.now && now < f->shortage.retry_at))
         return NULL;
     g->state = GROUP_IN_FLIGHT;
+    journal_store_truncate(f->store, f->needed_from);
     if (g->group.count > 0)
         f->quiet_since = now;
     return g;
@@ -246,6 +260,39 @@ bool journal_front_retire(struct journal_front *f)
     return moved;
 }
 
+/* ---- Removing ---- */
+
+void journal_front_truncate(struct journal_front *f, uint64_t lsn)
+{
+    const uint64_t from = lsn < f->durable ? lsn : f->durable;
+    if (from > f->needed_from)
+        f->needed_from = from;
+}
+
+uint64_t journal_front_removal(struct journal_front *f, uint64_t now)
+{
+    struct removal *r = &f->removal;
+    if (r->now || (r->failed && now < r->retry_at))
+        return 0;
+    const uint64_t first_lsn = journal_store_removable(f->store);
+    r->now = first_lsn != 0;
+    return first_lsn;
+}
+
+void journal_front_removed(struct journal_front *f, const struct problem *problem, uint64_t now)
+{
+    struct removal *r = &f->removal;
+    r->now = false;
+    r->failed = problem != NULL;
+    if (problem == NULL) {
+        journal_store_removed(f->store);
+        r->told = false;
+    } else {
+        r->problem = *problem;
+        r->retry_at = now + REMOVE_RETRY_US;
+    }
+}
+
 /* ---- Trouble ---- */
 
 void journal_front_fail(struct journal_front *f, const struct problem *problem)
@@ -268,6 +315,11 @@ enum journal_notice journal_front_notice(struct journal_front *f, const struct p
     if (spare != NULL && !spare_told) {
         snprintf(text, size, "%s", spare->text);
         return JOURNAL_NOTICE_SPARE;
+    }
+    if (f->removal.failed && !f->removal.told) {
+        f->removal.told = true;
+        snprintf(text, size, "%s; it is tried again", f->removal.problem.text);
+        return JOURNAL_NOTICE_REMOVAL;
     }
     if (s->now == s->told)
         return JOURNAL_NOTICE_NONE;
@@ -324,11 +376,21 @@ bool journal_front_read(struct journal_front *f, uint64_t from, uint64_t bytes_m
     return ok;
 }
 
+/* The first time, the end of the journal is known when all of it has been read. */
+static bool recover_from_store(struct journal_front *f, struct packet_list *out, struct problem *problem)
+{
+    const bool was_open = journal_store_is_open(f->store);
+    const bool ok = journal_store_recover(f->store, out, problem);
+    if (!was_open && journal_store_is_open(f->store))
+        f->last_lsn = f->durable = journal_store_last(f->store);
+    return ok;
+}
+
 bool journal_front_recover(struct journal_front *f, struct packet_list *out, struct problem *problem)
 {
     bool ok = true;
     if (!f->in_memory)
-        return journal_store_recover(f->store, out, problem);
+        return recover_from_store(f, out, problem);
     journal_result_clear(&f->read);
     if (f->recover_next <= f->recover_end)
         ok = take_kept(f, &f->recover_next, f->group_bytes, problem);

@@ -54,7 +54,8 @@ struct journal_front_group {
     struct journal_written written;          /* where it lies now */
 };
 
-/* Opens the journal as journal_store_open does. */
+/* Opens the journal as journal_store_open does: what is there is read by journal_front_recover, before anything is
+ * appended. */
 bool journal_front_open(struct journal_front **out, const struct journal_front_options *options, uint64_t now,
                         struct problem *problem);
 
@@ -67,7 +68,7 @@ struct journal_store *journal_front_store(const struct journal_front *f);
 /* ---- Appending ---- */
 
 /* Adds a record (copied) to the group that gathers; its lsn follows the last one, whatever its id. False: it is too long, or
- * shorter than it says. */
+ * shorter than it says, or the journal has not been read to its end. */
 bool journal_front_append(struct journal_front *f, const struct packet *record, struct problem *problem);
 
 /* What was gathered may be written: to be called between turns. With `durability: memory` it is durable. False: there was
@@ -101,6 +102,18 @@ void journal_front_written(struct journal_front *f, struct journal_front_group *
 /* Forgets the groups that are WRITTEN, which can be read from the files from now on. True: something has become durable. */
 bool journal_front_retire(struct journal_front *f);
 
+/* ---- Removing ---- */
+
+/* The node needs no record below `lsn` any more, but for the latest one of each sticky kind; what is not durable it always
+ * needs. What that makes superfluous goes with the next segment (J11). With `durability: memory` nothing changes. */
+void journal_front_truncate(struct journal_front *f, uint64_t lsn);
+
+/* The first lsn of a segment that is to be removed now (journal_store_remove, which needs no lock); 0: there is none, one is
+ * being removed, or it is not yet time to try again. */
+uint64_t journal_front_removal(struct journal_front *f, uint64_t now);
+/* It has been removed; or, with a problem, it will be tried again. */
+void journal_front_removed(struct journal_front *f, const struct problem *problem, uint64_t now);
+
 /* ---- Trouble ---- */
 
 /* Notes what is final (P14): nothing is written any more. The first one counts. */
@@ -112,7 +125,7 @@ const struct problem *journal_front_failure(const struct journal_front *f);
 /* Whether there was room the last time that something was written. Without it, what is appended is kept and tried again. */
 bool journal_front_has_room(const struct journal_front *f);
 
-enum journal_notice { JOURNAL_NOTICE_NONE, JOURNAL_NOTICE_SPARE, JOURNAL_NOTICE_ROOM };
+enum journal_notice { JOURNAL_NOTICE_NONE, JOURNAL_NOTICE_SPARE, JOURNAL_NOTICE_ROOM, JOURNAL_NOTICE_REMOVAL };
 
 /* What an operator should know and has not been told: goes to `text`, once. `spare`: why the next segment could not be made
  * ahead; NULL if it could. To be called until it gives nothing. */
@@ -137,7 +150,8 @@ struct journal_store_statistics journal_front_statistics(const struct journal_fr
 bool journal_front_read(struct journal_front *f, uint64_t from, uint64_t bytes_max, struct packet_list *out,
                         struct problem *problem);
 
-/* As journal_store_recover. After journal_front_reborn, `durability: memory` has what is kept. */
+/* As journal_store_recover: nothing that it gives counts before it has given an empty chunk. After journal_front_reborn,
+ * `durability: memory` has what is kept. */
 bool journal_front_recover(struct journal_front *f, struct packet_list *out, struct problem *problem);
 
 /* ---- Another life of the node ---- */

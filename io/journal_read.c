@@ -63,19 +63,23 @@ static bool read_source(void *context, size_t segment, uint64_t offset, void *to
     return file >= 0 && disk_read(s->disk, file, offset, to, len) == (int64_t)len;
 }
 
-/* The last index entry at or below `lsn`, or where the last read stopped when that is nearer. */
+/* Where to begin in order to find `lsn`, which is kept: at the last index entry at or below it, or where the last read
+ * stopped when that is nearer. */
 static struct index_entry locate(const struct journal_store *s, uint64_t lsn)
 {
-    size_t low = 0, high = s->index_count;
-    while (high - low > 1) {
+    struct index_entry found = {.lsn = s->files[0].first_lsn, .offset = s->files[0].header_bytes};
+    size_t low = 0, high = s->index_count; /* entries before `low` are at or below it, those from `high` on are not */
+    while (low < high) {
         size_t middle = low + (high - low) / 2;
         if (s->index[middle].lsn <= lsn)
-            low = middle;
+            low = middle + 1;
         else
             high = middle;
     }
-    bool nearer = s->read_next.lsn <= lsn && s->read_next.lsn > s->index[low].lsn;
-    return nearer ? s->read_next : s->index[low];
+    if (low > 0)
+        found = s->index[low - 1];
+    bool nearer = s->read_next.lsn <= lsn && s->read_next.lsn > found.lsn;
+    return nearer ? s->read_next : found;
 }
 
 static bool read_failed(const struct journal_store *s, enum journal_fault fault, const struct index_entry *at,
@@ -92,7 +96,7 @@ bool journal_store_collect(struct journal_store *s, struct journal_result *r, ui
                            struct problem *problem)
 {
     struct journal_source source = {.read = read_source, .context = s};
-    if (s->index_count == 0 || *from < s->index[0].lsn)
+    if (s->file_count == 0 || *from < s->files[0].first_lsn)
         return true;
     struct index_entry at = locate(s, *from);
     while (*from <= s->last_lsn && (r->count == 0 || r->bytes < bytes_max)) {
@@ -118,22 +122,22 @@ bool journal_store_collect(struct journal_store *s, struct journal_result *r, ui
     return true;
 }
 
-bool journal_store_recover(struct journal_store *s, struct packet_list *out, struct problem *problem)
+bool journal_store_inherited(struct journal_store *s, struct problem *problem)
 {
-    struct journal_result *r = &s->recovered;
-    bool ok = true;
-    journal_result_clear(r);
-    if (!s->recover_began) {
-        s->recover_began = true;
-        for (size_t i = 0; i < s->inherited.len; i++)
-            journal_result_add(r, &s->inherited.ptr[i]);
-    }
-    if (r->count == 0 && s->recover_next <= s->recover_end) {
-        ok = journal_store_collect(s, r, &s->recover_next, s->options.recover_bytes, problem);
-        /* Groups may have been written already; they were not found at opening. */
-        while (r->count > 0 && r->packets[r->count - 1].id > s->recover_end)
-            r->count--;
-    }
-    *out = journal_result_packets(r);
-    return ok;
+    const struct journal_file *file = &s->files[0];
+    const struct index_entry at = {0};
+    struct journal_group *g = &s->read_group; /* its memory */
+    struct journal_segment header;
+    struct journal_sticky inherited = {0};
+    journal_group_reserve(g, file->header_bytes);
+    enum journal_fault fault = JOURNAL_READ_FAILED;
+    if (read_source(s, 0, 0, g->words, file->header_bytes))
+        fault = journal_segment_read(g->words, file->header_bytes, &s->owner, file->first_lsn, file->bytes, &header);
+    if (fault != JOURNAL_SOUND)
+        return read_failed(s, fault, &at, problem);
+    journal_segment_sticky(g->words, &header, &inherited);
+    for (size_t i = 0; i < inherited.len; i++)
+        journal_result_add(&s->recovered, &inherited.ptr[i]);
+    journal_sticky_free(&inherited);
+    return true;
 }

@@ -56,14 +56,14 @@ bool journal_find_segments(struct journal_store *s, struct problem *problem)
 
 struct reader {
     struct journal_store *store;
-    struct opened opened;
+    struct opened *opened;
 };
 
 static bool read_opened(void *context, size_t segment, uint64_t offset, void *to, size_t len)
 {
-    struct reader *r = context;
-    int file = journal_store_segment(r->store, &r->opened, segment);
-    return file >= 0 && disk_read(r->store->disk, file, offset, to, len) == (int64_t)len;
+    struct journal_store *s = context;
+    int file = journal_store_segment(s, &s->opening->opened, segment);
+    return file >= 0 && disk_read(s->disk, file, offset, to, len) == (int64_t)len;
 }
 
 static bool open_problem(const char *path, int error, struct problem *problem)
@@ -94,7 +94,7 @@ static bool cut_tail(struct reader *r, const struct journal_walk *w, struct prob
     if (w->torn_to <= w->offset)
         return true;
     char *path = journal_segment_path(s->folder, s->files[w->segment].first_lsn);
-    int file = journal_store_segment(s, &r->opened, w->segment);
+    int file = journal_store_segment(s, r->opened, w->segment);
     bool ok = file >= 0 || open_problem(path, file, problem);
     ok = ok && journal_write_zeros(s->disk, file, path, w->offset, w->torn_to - w->offset, problem) &&
          (!s->writer.sync || journal_sync_file(s->disk, file, path, problem));
@@ -118,7 +118,7 @@ static bool rewrite_last(struct reader *r, const struct journal_walk *w, struct 
         return true;
     char *path = journal_segment_path(s->folder, s->files[w->last_segment].first_lsn);
     void *bytes = memory_new((size_t)w->last_bytes, 1);
-    int file = journal_store_segment(s, &r->opened, w->last_segment);
+    int file = journal_store_segment(s, r->opened, w->last_segment);
     bool ok = file >= 0 || open_problem(path, file, problem);
     int64_t n = ok ? disk_read(s->disk, file, w->last_offset, bytes, (size_t)w->last_bytes) : 0;
     if (ok && n != (int64_t)w->last_bytes)
@@ -131,13 +131,14 @@ static bool rewrite_last(struct reader *r, const struct journal_walk *w, struct 
     return ok;
 }
 
-static bool sync_all(struct reader *r, struct problem *problem)
+/* The segments from `first` on, and the folder. */
+static bool sync_all(struct reader *r, size_t first, struct problem *problem)
 {
     struct journal_store *s = r->store;
     bool ok = true;
-    for (size_t i = 0; ok && i < s->file_count; i++) {
+    for (size_t i = first; ok && i < s->file_count; i++) {
         char *path = journal_segment_path(s->folder, s->files[i].first_lsn);
-        int file = journal_store_segment(s, &r->opened, i);
+        int file = journal_store_segment(s, r->opened, i);
         ok = (file >= 0 || open_problem(path, file, problem)) && journal_sync_file(s->disk, file, path, problem);
         free(path);
     }
@@ -154,35 +155,129 @@ static bool take_over(struct journal_store *s, struct journal_walk *w, struct pr
     s->writer.file = file;
     s->writer.segment = s->files[w->segment];
     s->writer.segment_state = SEGMENT_SYNCED;
-    s->writer.oldest_lsn = w->oldest_lsn;
+    s->writer.oldest_lsn = s->writer.segment_oldest_lsn = w->oldest_lsn;
+    s->writer.last_lsn = w->next_lsn - 1;
     s->writer.offset = w->offset;
     s->writer.previous = w->previous;
     s->writer.segment_previous = w->segment_previous;
     s->writer.sticky = w->sticky;
-    s->inherited = w->inherited;
-    w->sticky = w->inherited = (struct journal_sticky){0};
+    w->sticky = (struct journal_sticky){0};
     s->last_lsn = s->recover_end = w->next_lsn - 1;
-    s->recover_next = s->files[0].first_lsn;
+    journal_store_drop(s, w->oldest_lsn);
+    s->recover_next = s->last_lsn + 1; /* all of them are in s->recovered, or were there before */
+    s->recover_began = true;
     s->ends_in_mark = w->last_bytes == 0 || w->last_is_mark;
     return true;
 }
 
-static bool recover_segments(struct journal_store *s, struct problem *problem)
+/* How it runs from now on is durable, and so is its newest segment, before the first group. */
+static bool begin_writing(struct journal_store *s, struct problem *problem)
 {
-    struct reader reader = {.store = s, .opened = {.file = -1}};
-    struct journal_source source = {.read = read_opened, .context = &reader, .scan_bytes = s->options.scan_bytes};
-    struct journal_walk w;
-    enum journal_step step;
-    journal_walk_begin(&w, source, &s->owner, s->files, s->file_count);
-    while ((step = journal_walk_next(&w)) == JOURNAL_STEP_GROUP)
-        journal_store_index(s, w.group.first_lsn, w.last_offset, w.last_segment, w.last_bytes);
-    bool ok = step == JOURNAL_STEP_END || journal_walk_problem(s, &w, problem);
-    ok = ok && cut_tail(&reader, &w, problem) && rewrite_last(&reader, &w, problem);
+    return journal_durability_note(s, s->options.durability, problem) && journal_writer_finish(&s->writer, problem);
+}
+
+/* All groups have been read, and are sound. */
+static bool finish_opening(struct journal_store *s, struct problem *problem)
+{
+    struct opening *o = s->opening;
+    struct reader reader = {.store = s, .opened = &o->opened};
     /* An earlier life may have run without syncs, or have died before the sync of the folder. */
-    ok = ok && (!s->writer.sync || sync_all(&reader, problem)) && take_over(s, &w, problem);
-    journal_store_segment_close(s, &reader.opened);
-    journal_walk_close(&w);
+    bool ok = cut_tail(&reader, &o->walk, problem) && rewrite_last(&reader, &o->walk, problem) &&
+              (!s->writer.sync || sync_all(&reader, o->walk.first, problem)) && take_over(s, &o->walk, problem) &&
+              begin_writing(s, problem);
+    if (ok)
+        journal_recovery_close(s);
     return ok;
+}
+
+static void begin_walk(struct journal_store *s)
+{
+    struct opening *o = memory_new(1, sizeof *o);
+    const struct journal_source source = {.read = read_opened, .context = s, .scan_bytes = s->options.scan_bytes};
+    o->opened.file = -1;
+    s->opening = o;
+    journal_walk_begin(&o->walk, source, &s->owner, s->files, s->file_count);
+}
+
+/* Takes one step. At the first one, what was inherited comes before the others. */
+static bool take_step(struct journal_store *s, enum journal_step *step, struct problem *problem)
+{
+    struct opening *o = s->opening;
+    struct journal_walk *w = &o->walk;
+    *step = journal_walk_next(w);
+    if (*step == JOURNAL_STEP_FAULT)
+        return journal_walk_problem(s, w, problem);
+    for (size_t i = 0; !o->began && i < w->inherited.len; i++)
+        journal_result_add(&s->recovered, &w->inherited.ptr[i]);
+    if (!o->began)
+        o->next = s->files[w->first].first_lsn;
+    o->began = true;
+    if (*step == JOURNAL_STEP_GROUP)
+        journal_store_index(s, w->group.first_lsn, w->last_offset, w->last_segment, w->last_bytes);
+    return true;
+}
+
+static bool more(struct journal_store *s, struct problem *problem)
+{
+    struct opening *o = s->opening;
+    struct journal_result *r = &s->recovered;
+    enum journal_step step = JOURNAL_STEP_GROUP;
+    while (step == JOURNAL_STEP_GROUP && (r->count == 0 || r->bytes < s->options.recover_bytes)) {
+        if (o->next < o->walk.next_lsn && o->began) /* some of this group are left */
+            journal_result_take(r, &o->walk.group, &o->next, s->options.recover_bytes);
+        else if (!take_step(s, &step, problem))
+            return false;
+    }
+    return step == JOURNAL_STEP_GROUP || finish_opening(s, problem);
+}
+
+/* At the end of the journal: cuts, writes again, syncs, and there is no `opening` any more. */
+static bool walk_on(struct journal_store *s, struct problem *problem)
+{
+    struct opening *o = s->opening;
+    if (!o->failed && more(s, &o->problem))
+        return true;
+    o->failed = true;
+    *problem = o->problem;
+    return false;
+}
+
+bool journal_store_recover(struct journal_store *s, struct packet_list *out, struct problem *problem)
+{
+    struct journal_result *r = &s->recovered;
+    bool ok = true;
+    journal_result_clear(r);
+    if (s->opening != NULL) {
+        ok = walk_on(s, problem);
+    } else if (!s->recover_began) {
+        s->recover_began = true;
+        ok = s->file_count == 0 || journal_store_inherited(s, problem);
+    }
+    if (ok && r->count == 0 && s->recover_next <= s->recover_end) {
+        ok = journal_store_collect(s, r, &s->recover_next, s->options.recover_bytes, problem);
+        /* Groups may have been written already; they were not found at opening. */
+        while (r->count > 0 && r->packets[r->count - 1].id > s->recover_end)
+            r->count--;
+    }
+    *out = journal_result_packets(r);
+    return ok;
+}
+
+void journal_recovery_close(struct journal_store *s)
+{
+    if (s->opening == NULL)
+        return;
+    journal_store_segment_close(s, &s->opening->opened);
+    journal_walk_close(&s->opening->walk);
+    free(s->opening);
+    s->opening = NULL;
+}
+
+void journal_recovery_again(struct journal_store *s)
+{
+    journal_recovery_close(s);
+    s->index_count = 0;
+    begin_walk(s);
 }
 
 /* The first segment of a new journal. */
@@ -192,16 +287,12 @@ static bool first_segment(struct journal_store *s, struct problem *problem)
     if (!journal_writer_segment(&s->writer, 1, 0, problem))
         return false;
     journal_store_file_add(s, &s->writer.segment);
-    s->recover_next = 1;
-    s->ends_in_mark = true;
     return true;
 }
 
 /* `durability: memory` has nothing to recover, and must not hide what there is. */
 static bool no_segments(struct journal_store *s, struct problem *problem)
 {
-    s->recover_next = 1;
-    s->ends_in_mark = true;
     s->writer.segment.first_lsn = 1;
     s->writer.segment_state = SEGMENT_SYNCED;
     return s->file_count == 0 ||
@@ -209,25 +300,28 @@ static bool no_segments(struct journal_store *s, struct problem *problem)
                        s->folder);
 }
 
-bool journal_recovery(struct journal_store *s, struct problem *problem)
+bool journal_recovery_begin(struct journal_store *s, struct problem *problem)
 {
     bool memory = s->options.durability == DURABILITY_MEMORY;
     if (!memory)
         journal_spare_remove(s->disk, s->folder); /* of an earlier life: it may be incomplete */
-    bool ok = journal_find_segments(s, problem) && journal_durability_check(s, problem);
-    if (ok && memory)
-        ok = no_segments(s, problem);
-    else if (ok)
-        ok = s->file_count > 0 ? recover_segments(s, problem) : first_segment(s, problem);
-    return ok && journal_durability_note(s, s->options.durability, problem) && journal_writer_finish(&s->writer, problem);
+    if (!journal_find_segments(s, problem) || !journal_durability_check(s, problem))
+        return false;
+    s->ends_in_mark = true;
+    s->recover_next = 1;
+    if (!memory && s->file_count > 0)
+        begin_walk(s);
+    return s->opening != NULL ||
+           ((memory ? no_segments(s, problem) : first_segment(s, problem)) && begin_writing(s, problem));
 }
 
 bool journal_store_settle(struct journal_store *s, struct problem *problem)
 {
-    struct reader reader = {.store = s, .opened = {.file = -1}};
-    if (s->options.durability != DURABILITY_OS || s->writer.failed)
+    struct opened opened = {.file = -1};
+    struct reader reader = {.store = s, .opened = &opened};
+    if (s->options.durability != DURABILITY_OS || s->writer.failed || s->opening != NULL)
         return true;
-    bool ok = sync_all(&reader, problem) && journal_durability_note(s, DURABILITY_FSYNC, problem);
-    journal_store_segment_close(s, &reader.opened);
+    bool ok = sync_all(&reader, 0, problem) && journal_durability_note(s, DURABILITY_FSYNC, problem);
+    journal_store_segment_close(s, &opened);
     return ok;
 }

@@ -10,6 +10,7 @@ struct journal_store *journal_store_new(const struct journal_store_options *opti
     const struct identity *identity = &options->identity;
     s->options = *options;
     s->options.index_bytes = options->index_bytes != 0 ? options->index_bytes : INDEX_BYTES;
+    s->options.index_entries_max = options->index_entries_max != 0 ? options->index_entries_max : INDEX_ENTRIES_MAX;
     s->options.recover_bytes = options->recover_bytes != 0 ? options->recover_bytes : RECOVER_BYTES;
     s->disk = options->disk;
     s->folder = strdup(options->folder);
@@ -39,7 +40,7 @@ struct journal_store *journal_store_new(const struct journal_store_options *opti
 bool journal_store_open(struct journal_store **out, const struct journal_store_options *options, struct problem *problem)
 {
     struct journal_store *s = journal_store_new(options);
-    if (!journal_recovery(s, problem)) {
+    if (!journal_recovery_begin(s, problem)) {
         journal_store_close(s);
         return false;
     }
@@ -49,15 +50,16 @@ bool journal_store_open(struct journal_store **out, const struct journal_store_o
 
 void journal_store_close(struct journal_store *s)
 {
+    journal_recovery_close(s);
     if (s->writer.file >= 0)
         disk_close(s->disk, s->writer.file);
     journal_store_segment_close(s, &s->reading);
     free(s->writer.path);
     journal_sticky_free(&s->writer.sticky);
-    journal_sticky_free(&s->inherited);
     journal_result_free(&s->recovered);
     journal_group_free(&s->read_group);
     free(s->files);
+    free(s->removals);
     free(s->index);
     free(s->folder);
     free(s);
@@ -83,6 +85,7 @@ static void note_segment(struct journal_store *s, const struct journal_file *seg
 void journal_store_note(struct journal_store *s, const struct journal_written *written)
 {
     note_segment(s, &written->segment);
+    journal_store_drop(s, written->oldest_lsn);
     journal_store_index(s, written->first_lsn, written->offset, s->file_count - 1, written->bytes);
     s->last_lsn = written->first_lsn + written->count - 1;
     s->ends_in_mark = written->count == 0;
@@ -104,10 +107,16 @@ bool journal_store_group(struct journal_store *s, struct journal_group *g, struc
 void journal_store_reborn(struct journal_store *s, uint32_t incarnation)
 {
     s->owner.incarnation = incarnation;
+    if (s->opening != NULL) {
+        journal_recovery_again(s);
+        return;
+    }
     s->recover_began = false;
     s->recover_next = s->file_count > 0 ? s->files[0].first_lsn : 1;
     s->recover_end = s->last_lsn;
 }
+
+bool journal_store_is_open(const struct journal_store *s) { return s->opening == NULL; }
 
 uint64_t journal_store_last(const struct journal_store *s) { return s->last_lsn; }
 
@@ -117,5 +126,6 @@ struct journal_store_statistics journal_store_statistics(const struct journal_st
 {
     struct journal_store_statistics statistics = s->statistics;
     statistics.segments = s->file_count;
+    statistics.index_entries = s->index_count;
     return statistics;
 }

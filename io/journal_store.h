@@ -3,7 +3,7 @@
  * files; the sweeps of the simulator call it directly. The bytes are drawn in core/formats/journal.h and
  * docs/disk-format.md.
  *
- *   journal_store_open; journal_store_recover until it gives nothing; then, as often as needed,
+ *   journal_store_open; journal_store_recover until it gives nothing, which reads the journal, once; then, at will,
  *       journal_group_begin(&g, journal_store_last(s) + 1); journal_group_add ...; journal_store_group(s, &g, ...);
  *   journal_store_close
  *
@@ -50,14 +50,15 @@ struct journal_store_options {
     void (*on_notice)(void *context, const char *text);
     void *context;
     /* Bounds of its own making; 0: the standard ones. */
-    uint32_t index_bytes;   /* of a segment for which there is one index entry (256 KiB) */
+    uint32_t index_bytes; /* of a segment for which there is one index entry (256 KiB); */
+    uint32_t
+        index_entries_max;  /* with more entries (16,384), every other one goes, and there are half as many from then on */
     uint32_t recover_bytes; /* of a chunk of journal_store_recover, about (1 MiB) */
     uint32_t scan_bytes;    /* of what is looked at a time after the last sound group (64 pages) */
 };
 
-/* Opens the journal in the folder (makes one where it has not begun), cuts a torn tail, writes the last valid group again
- * and syncs everything before it returns (P14). False: corruption, or a file that must be there and is not (EXIT_DATA; the
- * text names file and offset), or a disk that fails; nothing is left open then. */
+/* Opens the journal in the folder, or makes one where it has not begun. One that is there is read by journal_store_recover.
+ * False: a file that must be there and is not (EXIT_DATA), or a disk that fails; nothing is left open then. */
 bool journal_store_open(struct journal_store **out, const struct journal_store_options *options, struct problem *problem);
 
 /* For a good end of a node with `durability: os`, after its last group: makes all of the journal durable, so that the node
@@ -68,6 +69,8 @@ bool journal_store_settle(struct journal_store *s, struct problem *problem);
 struct journal_view {
     /* The segment `name` begins, which has `bytes` bytes. */
     void (*segment)(void *context, const char *name, uint64_t bytes);
+    /* The latest sticky record of its kind from before the first segment, which carries it. Before the first group. */
+    void (*carried)(void *context, const struct packet *record);
     /* A sound group, at this offset of the segment. */
     void (*group)(void *context, uint64_t offset, const struct journal_group *g);
     /* All of it is sound. The next record would be `next_lsn`, at this offset. `torn` bytes after it are what is left of a
@@ -82,16 +85,32 @@ struct journal_view {
 bool journal_store_look(const struct journal_store_options *options, const struct journal_view *view,
                         struct problem *problem);
 
+/* The same for one that goes back to what it was shown. journal_look_show does what journal_store_look does, except for
+ * opening and closing. journal_look_group then reads one of the groups again, that at `offset` of the segment that was shown
+ * as number `segment` (from 0), into `g`, which is the caller's. False: a problem. */
+struct journal_look;
+bool journal_look_open(struct journal_look **out, const struct journal_store_options *options, struct problem *problem);
+bool journal_look_show(struct journal_look *l, const struct journal_view *view, struct problem *problem);
+bool journal_look_group(struct journal_look *l, size_t segment, uint64_t offset, struct journal_group *g,
+                        struct problem *problem);
+void journal_look_close(struct journal_look *l);
+
 /* Closes the files. Writes nothing: what a crash would find is what it leaves. */
 void journal_store_close(struct journal_store *s);
 
 /* ---- What was found ---- */
 
-/* The next chunk of what was found at opening, in lsn order: about `recover_bytes`, one record at least; empty at the end.
- * Valid until the next call. False: it cannot be read any more, or is damaged (EXIT_DATA). */
+/* The next chunk of what is there, in lsn order: about `recover_bytes`, one record at least; empty at the end. Valid until
+ * the next call. The first time, this is what reads the journal and checks it. NOTHING that it gives may have an effect
+ * outside before it has given an empty chunk: only then is the journal known to be sound, a torn tail is cut, the last
+ * valid group is written again, and all is synced (J2, J3, J10). False, for good: corruption (EXIT_DATA; the text names
+ * file and offset), or a disk that fails. */
 bool journal_store_recover(struct journal_store *s, struct packet_list *out, struct problem *problem);
 
-/* The highest lsn written or found. */
+/* Whether the journal has been read to its end. Before, no group may be written. */
+bool journal_store_is_open(const struct journal_store *s);
+
+/* The highest lsn written or found; 0 as long as it is not open. */
 uint64_t journal_store_last(const struct journal_store *s);
 
 /* Whether the last group is a mark, or there is none: then no mark need follow (J5). */
@@ -101,6 +120,8 @@ struct journal_store_statistics {
     uint64_t groups, records, bytes, syncs; /* written since opening */
     uint64_t torn_tails;                    /* cut at opening */
     uint64_t segments;                      /* there are now */
+    uint64_t dropped;                       /* segments that were there since opening, and are no longer needed */
+    uint64_t index_entries;                 /* there are now */
 };
 struct journal_store_statistics journal_store_statistics(const struct journal_store *s);
 
@@ -115,6 +136,7 @@ struct journal_written {
     uint64_t first_lsn;
     uint32_t count;
     struct journal_file segment;
+    uint64_t oldest_lsn; /* as the segment's header says */
     uint64_t offset;
     uint64_t bytes;
 };
@@ -139,6 +161,20 @@ bool journal_store_write(struct journal_store *s, struct journal_group *g, struc
                          struct problem *problem);
 void journal_store_note(struct journal_store *s, const struct journal_written *written);
 
+/* ---- Removing ---- */
+
+/* Records below `lsn` are no longer needed, but for the latest one of each sticky kind. Segments that hold nothing else may
+ * be removed as soon as a group is durable in a segment that is made after this call (J11). The last record is needed in any
+ * case. On the thread that writes. */
+void journal_store_truncate(struct journal_store *s, uint64_t lsn);
+
+/* The first lsn of a segment that may be removed; 0: there is none. It stays the same until journal_store_removed. */
+uint64_t journal_store_removable(const struct journal_store *s);
+/* Removes its file, if that is still there; on any thread, beside all other calls. False: it cannot be removed now, which
+ * does no harm. */
+bool journal_store_remove(const struct journal_store *s, uint64_t first_lsn, struct problem *problem);
+void journal_store_removed(struct journal_store *s);
+
 /* ---- Records that are copied out ---- */
 
 /* Records with the bytes they point into; zero-initialized is empty. While they are gathered, words.ptr is NULL and `at`
@@ -158,8 +194,8 @@ void journal_result_add(struct journal_result *r, const struct packet *record);
 /* Adds records of a group from lsn `*from` on, until there are `bytes_max` bytes (one record at least); moves `*from` after
  * them. */
 void journal_result_take(struct journal_result *r, const struct journal_group *g, uint64_t *from, uint64_t bytes_max);
-/* Adds records from lsn `*from` on, about `bytes_max` bytes and one at least, none past the end or before the oldest one;
- * moves `*from` after them. False: they cannot be read any more, or are damaged (EXIT_DATA). */
+/* Adds records from lsn `*from` on, about `bytes_max` bytes and one at least; moves `*from` after them. None past the end,
+ * and none if the one at `*from` is no longer kept. False: they cannot be read any more, or are damaged (EXIT_DATA). */
 bool journal_store_collect(struct journal_store *s, struct journal_result *r, uint64_t *from, uint64_t bytes_max,
                            struct problem *problem);
 /* What was gathered; valid until the result is cleared or freed. */

@@ -2,10 +2,11 @@
  *
  *   journal_look.c        looking at a journal, and changing nothing
  *   journal_store.c       opening and closing, what is asked about it
- *   journal_recover.c     opening: finds the segments, walks them, cuts and rewrites the end
+ *   journal_recover.c     opening: finds the segments, walks them once, cuts and rewrites the end
  *   journal_durability.c  whether what the node promised before is still there
  *   journal_write.c       segments and groups to disk
  *   journal_read.c        reading back
+ *   journal_truncate.c    the old end: which segments are of no value any more
  *   journal_index.c       which segments there are, and where groups are in them
  *
  * Each calls only files that come later here. Below them are journal_spare.c and journal_file.c, above them is
@@ -20,8 +21,9 @@
 #include "io/journal_store.h"
 
 enum {
-    INDEX_BYTES = 256 << 10, /* what ships of journal_store_options.index_bytes */
-    RECOVER_BYTES = 1 << 20, /* and of recover_bytes */
+    INDEX_BYTES = 256 << 10,      /* what ships of journal_store_options.index_bytes, */
+    INDEX_ENTRIES_MAX = 16 << 10, /* of index_entries_max, */
+    RECOVER_BYTES = 1 << 20,      /* and of recover_bytes */
 };
 
 /* What was done of a new segment. A group is written only when all of it is. */
@@ -44,8 +46,10 @@ struct writer {
     int file; /* the last segment; -1: none yet */
     char *path;
     struct journal_file segment;
-    uint8_t segment_state; /* enum segment_state */
-    uint64_t oldest_lsn;
+    uint8_t segment_state;       /* enum segment_state */
+    uint64_t oldest_lsn;         /* records from here on are needed: the next segment's header says so */
+    uint64_t segment_oldest_lsn; /* that of the last one does */
+    uint64_t last_lsn;           /* written */
     uint64_t offset;
     uint64_t previous;
     uint64_t segment_previous; /* the last group before the segment */
@@ -64,22 +68,34 @@ struct opened {
     size_t segment;
 };
 
+/* A journal that is read for the first time: each group is checked, and handed out. What comes of it is known at the end. */
+struct opening {
+    struct journal_walk walk;
+    struct opened opened;
+    bool began;
+    uint64_t next; /* the record that is handed out next; those before are */
+    bool failed;
+    struct problem problem;
+};
+
 struct journal_store {
     struct journal_store_options options;
     struct disk *disk;
     char *folder;
     struct journal_owner owner;
     struct writer writer;
+    struct opening *opening; /* NULL: that is over */
 
     uint64_t last_lsn;
     bool ends_in_mark;
     struct journal_store_statistics statistics;
-    struct journal_file *files;
+    struct journal_file *files; /* what is kept: segments are counted from the oldest one of these */
     size_t file_count, file_capacity;
-    struct index_entry *index;
+    uint64_t *removals; /* first lsns of segments that are not kept, and may still be there */
+    size_t removal_count, removal_capacity;
+    struct index_entry *index; /* for everything before the first entry, the first segment's begin */
     size_t index_count, index_capacity;
-    uint64_t indexed_bytes; /* since the last entry */
-    struct journal_sticky inherited;
+    uint64_t indexed_bytes;             /* since the last entry */
     uint64_t recover_next, recover_end; /* lsns for journal_store_recover */
     bool recover_began;
     struct journal_result recovered;
@@ -94,6 +110,16 @@ int journal_store_segment(const struct journal_store *s, struct opened *o, size_
 void journal_store_segment_close(const struct journal_store *s, struct opened *o);
 void journal_store_file_add(struct journal_store *s, const struct journal_file *file);
 void journal_store_index(struct journal_store *s, uint64_t lsn, uint64_t offset, size_t segment, uint64_t bytes);
+/* The first `count` segments are gone, and the others are counted anew. */
+void journal_store_index_forget(struct journal_store *s, size_t count);
+
+/* journal_read.c */
+/* Adds the sticky records from before the first segment, which its header has (J9), to s->recovered. */
+bool journal_store_inherited(struct journal_store *s, struct problem *problem);
+
+/* journal_truncate.c */
+/* A header says, durably, that records before `oldest_lsn` are not needed: forgets the segments that end before it. */
+void journal_store_drop(struct journal_store *s, uint64_t oldest_lsn);
 
 /* journal_store.c */
 /* A store that has no files yet. journal_store_close frees it. */
@@ -104,7 +130,11 @@ struct journal_store *journal_store_new(const struct journal_store_options *opti
 bool journal_find_segments(struct journal_store *s, struct problem *problem);
 /* What a walk has found wrong, and where. Returns false. */
 bool journal_walk_problem(const struct journal_store *s, const struct journal_walk *w, struct problem *problem);
-bool journal_recovery(struct journal_store *s, struct problem *problem);
+/* Begins with what there is: a journal to read, which journal_store_recover does bit by bit, or none. */
+bool journal_recovery_begin(struct journal_store *s, struct problem *problem);
+/* Begins anew, for another life. */
+void journal_recovery_again(struct journal_store *s);
+void journal_recovery_close(struct journal_store *s);
 
 /* journal_durability.c */
 /* Refuses a node that lost what it promised, or a file that was there. */

@@ -64,6 +64,7 @@ bool journal_writer_segment(struct writer *w, uint64_t first_lsn, uint64_t room,
     w->path = path;
     w->segment = (struct journal_file){.first_lsn = first_lsn, .bytes = bytes, .header_bytes = segment.header_bytes};
     w->segment_state = SEGMENT_NAMED;
+    w->segment_oldest_lsn = segment.oldest_lsn;
     w->offset = segment.header_bytes;
     w->previous = w->segment_previous = previous;
     return true;
@@ -122,8 +123,15 @@ bool journal_store_write(struct journal_store *s, struct journal_group *g, struc
         (w->sync && !journal_sync_file(w->disk, w->file, w->path, problem)))
         return fails(w, problem);
     *written = (struct journal_written){
-        .first_lsn = g->first_lsn, .count = g->count, .segment = w->segment, .offset = w->offset, .bytes = bytes};
+        .first_lsn = g->first_lsn,
+        .count = g->count,
+        .segment = w->segment,
+        .oldest_lsn = w->segment_oldest_lsn,
+        .offset = w->offset,
+        .bytes = bytes,
+    };
     w->offset += bytes;
+    w->last_lsn = g->first_lsn + g->count - 1;
     w->previous = g->checksum;
     struct packet record;
     uint32_t offset = 0;

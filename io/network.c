@@ -1,5 +1,6 @@
 #include "io/network_transport.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -20,8 +21,76 @@ void network_send(struct network *n, const struct packet *frames, size_t count)
 void network_reborn(struct network *n, const struct frame_origin *origin)
 {
     n->options.origin = *origin;
-    n->refused_life = 0;
+    n->refused_life = n->refused_member = 0;
     n->operations->reborn(n);
+}
+
+/* Settings in a file count only until the cluster has formed. */
+static void print_greeting(struct network *n)
+{
+    memset(n->greeting, 0, sizeof n->greeting);
+    if (n->roster.slot == 0)
+        governed_print(n->options.config, (char *)n->greeting);
+    else
+        snprintf((char *)n->greeting, sizeof n->greeting, "configuration %" PRIu64 "\n", n->roster.slot);
+    n->greeting_len = (uint32_t)strlen((char *)n->greeting);
+}
+
+/* What has come from it and waits is dropped: the node would take it for the words of the instance that follows. */
+static void leave(struct network *n, uint32_t id)
+{
+    n->operations->leave(n, id);
+    inbox_drop(&n->inbox, id);
+    n->incarnations[id] = 0;
+    n->said[id] = 0;
+    n->refused_life &= ~node_set_of(id);
+    n->refused_member &= ~node_set_of(id);
+    n->refused_governed &= ~node_set_of(id);
+}
+
+/* Whether the instance that this network listens to is the one of this roster. */
+static bool heard_fits(const struct network *n, const struct roster *roster, uint32_t id)
+{
+    const struct member_instance *member = &roster->instances[id];
+    return n->incarnations[id] == 0 || roster->slot == 0 ||
+           (incarnation_number(n->incarnations[id]) == member->number &&
+            memcmp(n->instances[id], member->id, sizeof member->id) == 0);
+}
+
+void network_members(struct network *n, const struct roster *roster)
+{
+    const node_set now = roster_all(roster) & ~node_set_of(n->options.origin.sender);
+    node_set stay = n->members & now;
+    for (node_set all = stay; all != 0; all &= all - 1) {
+        const uint32_t id = node_set_first(all);
+        if (roster_has_moved(&n->roster, roster, id) || !heard_fits(n, roster, id))
+            stay &= ~node_set_of(id);
+    }
+    for (node_set all = n->members & ~stay; all != 0; all &= all - 1)
+        leave(n, node_set_first(all));
+    n->roster = *roster;
+    n->members = now;
+    print_greeting(n);
+    for (node_set all = n->closing ? 0 : now & ~stay; all != 0; all &= all - 1)
+        n->operations->join(n, node_set_first(all));
+}
+
+void network_hearsay(struct network *n, const struct roster *said) { n->hearsay = *said; }
+
+/* The disk that a member has by hearsay; NULL: nothing is said of it that is not known. */
+static const struct member_instance *disk_by_hearsay(const struct network *n, uint32_t id)
+{
+    const struct member_instance *said = &n->hearsay.instances[id];
+    return n->hearsay.slot > n->roster.slot && node_set_has(n->members & n->hearsay.members, id) &&
+                   said->number > n->roster.instances[id].number
+               ? said
+               : NULL;
+}
+
+const struct endpoint *network_place_by_hearsay(const struct network *n, uint32_t id)
+{
+    const struct endpoint *place = &n->hearsay.nodes[id].address;
+    return disk_by_hearsay(n, id) != NULL && place->port != 0 ? place : NULL;
 }
 
 struct network_statistics network_statistics(const struct network *n) { return n->statistics; }
@@ -44,11 +113,15 @@ void network_init(struct network *n, const struct network_operations *operations
     n->operations = operations;
     n->loop = loop;
     n->options = *options;
-    for (size_t i = 0; i < options->config->node_count; i++)
-        if (options->config->nodes[i].id != options->origin.sender)
-            n->members |= node_set_of(options->config->nodes[i].id);
-    governed_print(options->config, (char *)n->greeting);
-    n->greeting_len = (uint32_t)strlen((char *)n->greeting);
+    roster_of_file(&n->roster, options->config);
+    n->members = roster_all(&n->roster) & ~node_set_of(options->origin.sender);
+    print_greeting(n);
+}
+
+void network_join_all(struct network *n)
+{
+    for (node_set all = n->members; all != 0; all &= all - 1)
+        n->operations->join(n, node_set_first(all));
 }
 
 void network_released(struct network *n)
@@ -103,26 +176,95 @@ static enum network_refusal compare_governed(const struct network *n, uint32_t s
     return REFUSAL_GOVERNED;
 }
 
+/* The slot of the newest configuration that a node greets with; 0: it knows none, and greets with its settings. A node that
+ * has one says nothing else. */
+static uint64_t read_known(const void *greeting, size_t len)
+{
+    static const char key[] = "configuration ";
+    char text[GOVERNED_TEXT_MAX], again[GOVERNED_TEXT_MAX];
+    uint64_t slot;
+    if (!governed_parse(greeting, len, text) || strncmp(text, key, sizeof key - 1) != 0 ||
+        sscanf(text + sizeof key - 1, "%20" SCNu64, &slot) != 1 || slot > SLOT_MAX)
+        return 0;
+    snprintf(again, sizeof again, "%s%" PRIu64 "\n", key, slot);
+    return strcmp(text, again) == 0 ? slot : 0;
+}
+
+/* Where no configuration was chosen yet, as far as this node knows. */
+static enum network_refusal judge_by_file(const struct network *n, const struct frame_origin *origin, uint64_t known,
+                                          const void *greeting, size_t len, char *why, size_t size)
+{
+    const bool first = incarnation_number(origin->incarnation) == 0;
+    if ((known != 0 && !node_set_has(n->members, origin->sender)) || !first) {
+        snprintf(why, size, "node %u is not yet a member, as far as is known here", origin->sender);
+        return REFUSAL_EARLY;
+    }
+    if (!node_set_has(n->members, origin->sender)) {
+        snprintf(why, size, "it says that it is node %u, which is not in the configuration", origin->sender);
+        return REFUSAL_OTHER;
+    }
+    return known != 0 ? REFUSAL_NONE : compare_governed(n, origin->sender, greeting, len, why, size);
+}
+
+/* Where the log says who is a member. */
+static enum network_refusal judge_by_log(const struct network *n, const struct frame_origin *origin, uint64_t known,
+                                         char *why, size_t size)
+{
+    static const enum network_refusal refusals[] = {
+        [MEMBER_FITS] = REFUSAL_NONE,      [MEMBER_STRANGER] = REFUSAL_OTHER,  [MEMBER_EARLY] = REFUSAL_EARLY,
+        [MEMBER_REMOVED] = REFUSAL_MEMBER, [MEMBER_REPLACED] = REFUSAL_MEMBER, [MEMBER_OTHER_DISK] = REFUSAL_OTHER,
+    };
+    return refusals[roster_judge(&n->roster, origin, known, why, size)];
+}
+
+/* Before its life is remembered. */
+static enum network_refusal judge_member(const struct network *n, const struct frame_origin *origin, const void *greeting,
+                                         size_t len, char *why, size_t size)
+{
+    const uint64_t known = read_known(greeting, len);
+    if (origin->sender == n->options.origin.sender) {
+        snprintf(why, size, "it says that it is node %u, which is this one", origin->sender);
+        return REFUSAL_OTHER;
+    }
+    return n->roster.slot == 0 ? judge_by_file(n, origin, known, greeting, len, why, size)
+                               : judge_by_log(n, origin, known, why, size);
+}
+
+static bool is_member_by_hearsay(const struct network *n, const struct frame_origin *origin)
+{
+    const struct member_instance *disk = disk_by_hearsay(n, origin->sender);
+    return disk != NULL && incarnation_number(origin->incarnation) == disk->number &&
+           memcmp(origin->instance, disk->id, sizeof disk->id) == 0;
+}
+
+/* What is known by hearsay is not remembered durably, so lives are compared with those heard since the start. */
+static enum peer_verdict judge_by_hearsay(const struct network *n, const struct frame_origin *origin)
+{
+    const bool known = memcmp(n->instances[origin->sender], origin->instance, sizeof origin->instance) == 0;
+    return known && origin->incarnation < n->incarnations[origin->sender] ? PEER_EARLIER_LIFE : PEER_ACCEPTED;
+}
+
 enum network_refusal network_admit(struct network *n, const struct frame_origin *origin, const void *greeting, size_t len,
                                    char *why, size_t size)
 {
-    uint32_t sender = origin->sender;
-    if (!node_set_has(n->members, sender)) {
-        snprintf(why, size, "it says that it is node %u, %s", sender,
-                 sender == n->options.origin.sender ? "which is this one" : "which is not in the configuration");
-        return REFUSAL_OTHER;
-    }
-    const enum network_refusal refusal = compare_governed(n, sender, greeting, len, why, size);
-    if (refusal != REFUSAL_NONE)
-        return refusal; /* before its life is remembered */
-    const enum peer_verdict verdict = n->options.accept_peer(n->options.context, origin);
+    const uint32_t sender = origin->sender;
+    const enum network_refusal refusal = judge_member(n, origin, greeting, len, why, size);
+    const bool by_hearsay = refusal == REFUSAL_EARLY && is_member_by_hearsay(n, origin);
+    if (refusal == REFUSAL_EARLY && !by_hearsay && n->options.on_early != NULL)
+        n->options.on_early(n->options.context, origin);
+    if (refusal != REFUSAL_NONE && !by_hearsay)
+        return refusal;
+    const enum peer_verdict verdict =
+        by_hearsay ? judge_by_hearsay(n, origin) : n->options.accept_peer(n->options.context, origin);
     if (verdict != PEER_ACCEPTED) {
+        const bool for_ever = !by_hearsay && (verdict == PEER_EARLIER_LIFE || verdict == PEER_ANOTHER_LIFE);
         explain_verdict(why, size, origin, verdict);
-        return verdict == PEER_EARLIER_LIFE || verdict == PEER_ANOTHER_LIFE ? REFUSAL_LIFE : REFUSAL_OTHER;
+        return for_ever ? REFUSAL_LIFE : REFUSAL_OTHER;
     }
     if (n->incarnations[sender] != 0 && origin->incarnation > n->incarnations[sender])
-        inbox_add_rebirth(&n->inbox, sender);
+        inbox_add_rebirth(&n->inbox, origin);
     n->incarnations[sender] = origin->incarnation;
+    memcpy(n->instances[sender], origin->instance, sizeof origin->instance);
     return REFUSAL_NONE;
 }
 
@@ -134,7 +276,7 @@ void network_clean_text(char *out, size_t size, const char *text, size_t len)
     out[n] = '\0';
 }
 
-bool network_is_news(struct network *n, uint32_t sender, const char *text)
+static bool is_news(struct network *n, uint32_t sender, const char *text)
 {
     const uint64_t sum = checksum(text, strlen(text), 0);
     const bool news = sender >= PEERS_MAX || n->said[sender] != sum;
@@ -155,7 +297,7 @@ static void expelled(struct network *n, int exit_code, const char *reason)
  * one to correct. A node that few others refuse goes on, because those few may be the ones to correct. */
 static void refused_governed(struct network *n, uint32_t peer, const char *why)
 {
-    const node_set acceptors = n->options.config->node_config.acceptors;
+    const node_set acceptors = n->roster.acceptors;
     char reason[NETWORK_WHY_SIZE + 240];
     size_t lately = 0;
     n->refused_governed |= node_set_of(peer);
@@ -172,26 +314,53 @@ static void refused_governed(struct network *n, uint32_t peer, const char *why)
     expelled(n, EXIT_BAD_INPUT, reason);
 }
 
+/* Notes in `refused` that this peer refuses the node for ever. Returns whether those that do leave no acceptors' quorum, or
+ * this node alone. The quorum may have changed since others refused, so each refusal is looked at. */
+static bool leaves_no_quorum(const struct network *n, node_set *refused, uint32_t peer)
+{
+    const node_set acceptors = n->roster.acceptors, self = node_set_of(n->options.origin.sender);
+    *refused |= node_set_of(peer);
+    const node_set left = acceptors & ~*refused;
+    return !n->expelled && node_set_has(acceptors, peer) &&
+           (node_set_count(left) < n->roster.phase1_quorum || (left & ~self) == 0);
+}
+
+static void refused_life(struct network *n, uint32_t peer)
+{
+    if (!leaves_no_quorum(n, &n->refused_life, peer))
+        return;
+    n->options.accept_peer(n->options.context, &n->options.origin); /* so that it is not started again */
+    expelled(n, EXIT_DATA,
+             "so many acceptors know another life of this node, not before this one, that the rest is no quorum: its data "
+             "folder is an older copy, or is used twice");
+}
+
+static void refused_member(struct network *n, uint32_t peer, const char *why)
+{
+    char reason[NETWORK_WHY_SIZE + 240];
+    if (!leaves_no_quorum(n, &n->refused_member, peer))
+        return;
+    snprintf(reason, sizeof reason,
+             "this data folder is of no use any more, as so many acceptors say that the rest is no quorum: %s", why);
+    expelled(n, EXIT_REMOVED, reason);
+}
+
+uint32_t network_refusal_level(struct network *n, uint32_t sender, enum network_refusal refusal, const char *why)
+{
+    const uint32_t loud = refusal == REFUSAL_EARLY ? LOG_INFO : LOG_WARNING;
+    return is_news(n, sender, why) ? loud : LOG_DEBUG;
+}
+
 void network_refused_by(struct network *n, uint32_t peer, enum network_refusal refusal, const char *why)
 {
-    logger_log(n->options.logger, network_is_news(n, peer, why) ? LOG_WARNING : LOG_DEBUG, "network",
-               "node %u refuses this node: %s", peer, why);
-    const struct node_config *c = &n->options.config->node_config;
+    logger_log(n->options.logger, network_refusal_level(n, peer, refusal, why), "network", "node %u refuses this node: %s",
+               peer, why);
     if (refusal == REFUSAL_GOVERNED)
         refused_governed(n, peer, why);
-    if (refusal != REFUSAL_LIFE || node_set_has(n->refused_life, peer))
-        return;
-    n->refused_life |= node_set_of(peer);
-    const node_set listening = c->acceptors & ~n->refused_life;
-    if (!node_set_has(c->acceptors, peer) || node_set_count(listening) != c->phase1_quorum - 1)
-        return; /* a quorum is still there, or there was none before */
-    char reason[240];
-    snprintf(
-        reason, sizeof reason,
-        "so many acceptors know another life of this node, not before this one, that the rest is no quorum: its data folder "
-        "is an older copy, or is used twice");
-    n->options.accept_peer(n->options.context, &n->options.origin); /* so that it is not started again */
-    expelled(n, EXIT_DATA, reason);
+    if (refusal == REFUSAL_LIFE)
+        refused_life(n, peer);
+    if (refusal == REFUSAL_MEMBER)
+        refused_member(n, peer, why);
 }
 
 bool network_same_origin(const struct frame_origin *a, const struct frame_origin *b)

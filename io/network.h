@@ -13,6 +13,7 @@
 #include "io/config.h"
 #include "io/data_folder.h"
 #include "io/logger.h"
+#include "io/roster.h"
 
 struct network;
 
@@ -23,9 +24,13 @@ struct network_options {
     /* As data_folder_accept_peer (P12). */
     enum peer_verdict (*accept_peer)(void *context, const struct frame_origin *peer);
     /* This node must end, because others refuse to hear it. Either a phase-1 quorum of acceptors knows a later life of it or
-     * another one, so its folder is an older copy or runs twice (EXIT_DATA). Or most acceptors have other governed settings
-     * (EXIT_BAD_INPUT). `reason` says which. Called once at most. */
+     * another one, so its folder is an older copy or runs twice (EXIT_DATA); or knows that it was removed, or that its disk
+     * was replaced (EXIT_REMOVED). Or most acceptors have other governed settings (EXIT_BAD_INPUT). `reason` says which.
+     * Called once at most. */
     void (*on_expelled)(void *context, int exit_code, const char *reason);
+    /* A node is refused because this one does not know a configuration yet in which it is a member (network_hearsay may
+     * help). NULL: that is all. It must not call the network from inside. */
+    void (*on_early)(void *context, const struct frame_origin *peer);
     struct logger *logger;
     /* Called on the loop's thread when frames have arrived. */
     void (*on_input)(void *context);
@@ -49,6 +54,18 @@ void network_send(struct network *n, const struct packet *frames, size_t count);
  * the effects of the old life died with it. The nodes are greeted again at once. What has arrived stays. Never to be called
  * from inside another call. */
 void network_reborn(struct network *n, const struct frame_origin *origin);
+
+/* From now on the node speaks with the nodes that belong to this roster, which is copied: a later one than before, or
+ * the same whose leaving nodes have left. (Before, those of options.config.) Connections of nodes that do not belong to it,
+ * or with another instance than before, end at once, and what has come on them and waits is dropped; new nodes are dialled.
+ * The other connections stay. Never to be called from inside another call, but for those of the node's turn. */
+void network_members(struct network *n, const struct roster *roster);
+
+/* Another node says that these belong to the cluster: a later roster than this node can know, because all that it knows
+ * have been replaced meanwhile. From now on members with a new disk are heard and dialled by that roster, too, until this
+ * node knows as much. Nothing else follows from it: no node is refused because of it, and nothing of it is remembered. It
+ * takes the place of what was said before. */
+void network_hearsay(struct network *n, const struct roster *said);
 
 struct network_statistics {
     uint64_t frames_in, frames_out, bytes_in, bytes_out, dropped, bad_frames, reconnects;

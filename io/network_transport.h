@@ -19,6 +19,10 @@ struct network_operations {
     void (*send)(struct network *n, const struct packet *frames, size_t count);
     /* `options` has the new origin already. */
     void (*reborn)(struct network *n);
+    /* A node that this one is to speak with, from now on, at n->roster.nodes[id]; and one that it speaks with no more:
+     * that one may come again. */
+    void (*join)(struct network *n, uint32_t id);
+    void (*leave)(struct network *n, uint32_t id);
     uint16_t (*port)(const struct network *n);
     void (*close)(struct network *n);
     /* Frees the transport and the network itself: libuv is done with all of it. */
@@ -30,12 +34,18 @@ struct network {
     uv_loop_t *loop;
     struct network_options options;
     struct network_statistics statistics;
-    node_set members;                 /* all other nodes */
+    struct roster roster;
+    struct roster hearsay;            /* network_hearsay; slot 0: nothing was said */
+    node_set members;                 /* all other nodes that belong to `roster` */
     uint32_t incarnations[PEERS_MAX]; /* of each, the highest heard of */
+    uint8_t instances[PEERS_MAX][16]; /* of each that was heard of, the instance */
     struct inbox inbox;
-    uint64_t greeting[GOVERNED_TEXT_MAX / sizeof(uint64_t)]; /* the beginning of each connection: the governed settings */
+    /* The beginning of each connection: the governed settings; once the cluster has formed, the newest configuration's
+     * slot. */
+    uint64_t greeting[GOVERNED_TEXT_MAX / sizeof(uint64_t)];
     uint32_t greeting_len;
     node_set refused_life;                   /* nodes that refused this node's life */
+    node_set refused_member;                 /* nodes that know that this node, or this disk of it, is no member any more */
     node_set refused_governed;               /* nodes that refused its governed settings */
     uint64_t refused_governed_at[PEERS_MAX]; /* and when they last did, uv_now */
     bool expelled;
@@ -50,6 +60,9 @@ struct network {
 void network_init(struct network *n, const struct network_operations *operations, uv_loop_t *loop,
                   const struct network_options *options);
 
+/* Calls `join` for each other node. To be called once, when the transport is open. */
+void network_join_all(struct network *n);
+
 /* Counts one handle or request less. The last one of a closing network releases it. */
 void network_released(struct network *n);
 
@@ -59,6 +72,8 @@ enum network_refusal {
     REFUSAL_OTHER,    /* for any other reason */
     REFUSAL_LIFE,     /* a life of it is known that this one is not, and does not come after */
     REFUSAL_GOVERNED, /* its governed settings differ */
+    REFUSAL_MEMBER,   /* it was removed, or its disk was replaced */
+    REFUSAL_EARLY,    /* it is not yet a member, as far as is known here: it will be heard later */
     REFUSALS
 };
 
@@ -66,6 +81,13 @@ enum network_refusal {
  * it. If its life is later than the one heard before, that is noted in the inbox (inbox_add_rebirth). */
 enum network_refusal network_admit(struct network *n, const struct frame_origin *origin, const void *greeting, size_t len,
                                    char *why, size_t size);
+
+/* How loud it is logged that `sender` is refused. It comes again and again, and is loud when that is news. One that is early
+ * is no trouble. */
+uint32_t network_refusal_level(struct network *n, uint32_t sender, enum network_refusal refusal, const char *why);
+
+/* Where a node is by hearsay; NULL: nothing is said of it that is not known. */
+const struct endpoint *network_place_by_hearsay(const struct network *n, uint32_t id);
 
 /* The first frame of each connection to `peer`. Its words stay the network's. */
 struct packet network_greeting(struct network *n, uint32_t peer);
@@ -75,9 +97,6 @@ void network_refused_by(struct network *n, uint32_t peer, enum network_refusal r
 
 /* Copies text that came from outside so that it may stand in a log line. */
 void network_clean_text(char *out, size_t size, const char *text, size_t len);
-
-/* Whether this is different from what was logged last about `sender`. A node that is refused comes again and again. */
-bool network_is_news(struct network *n, uint32_t sender, const char *text);
 
 /* Checks for a frame that is longer than any node takes. It must not be sent: counts it, logs it, and returns true. */
 bool network_too_long(struct network *n, const struct packet *frame);

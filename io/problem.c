@@ -56,3 +56,8 @@ bool problem_set_folder_sync(struct problem *p, const char *folder, int64_t erro
         return problem_set_error(p, EXIT_TROUBLE, error, "%s: cannot be synced: ", folder);
     return problem_set(p, EXIT_SYNC_FAILED, "%s: cannot be synced: %s", folder, strerror((int)-error));
 }
+
+bool problem_check(struct problem *p, const char *path, int64_t error)
+{
+    return error == 0 || problem_set_error(p, EXIT_TROUBLE, error, "%s: ", path);
+}

@@ -14,6 +14,7 @@ enum exit_code {
     EXIT_SYNC_FAILED = 4,  /* a sync failed: final, no supervisor restarts it (P14) */
     EXIT_CHECK_FAILED = 5, /* demo or bench: the result is not what it must be */
     EXIT_DIVERGED = 6,     /* the node's state is not that of a majority: final, no supervisor restarts it (P13) */
+    EXIT_REMOVED = 7,      /* the node was removed, or its disk was replaced: final, no supervisor restarts it (P11) */
 };
 
 struct problem {
@@ -34,5 +35,9 @@ bool problem_set_error(struct problem *p, int exit_code, int64_t error, const ch
 /* The same for a sync of `folder`. That needs a descriptor; without one nothing was begun, and it may be tried again. Every
  * other error is final. */
 bool problem_set_folder_sync(struct problem *p, const char *folder, int64_t error);
+
+/* Whether a call about the file `path`, which does not count yet, went well: `error` is 0. Otherwise it is a negative errno,
+ * and is told as by problem_set_error. */
+bool problem_check(struct problem *p, const char *path, int64_t error);
 
 #endif

@@ -37,7 +37,7 @@ struct connection {
     size_t said_len;
 };
 
-/* Another node; without a `dialer.config` there is no such node. */
+/* Another node, or one that was or may be; its dialer says. */
 struct peer {
     struct dialer dialer;         /* of its connection, a struct connection */
     struct tcp_link *link;        /* the connection on which it sends to us */
@@ -60,6 +60,9 @@ struct tcp_network {
     struct peer peers[PEERS_MAX];
     bool paused;
     struct batch batch;
+    /* Of a network that sends little over its connections, and so does not notice when one is dead: called when a connection
+     * to this peer was made. NULL: it sends everything over them. */
+    void (*reached)(struct peer *p);
 };
 
 /* ---- tcp_network.c ---- */
@@ -74,6 +77,8 @@ void tcp_batch_send(struct tcp_network *n, node_set to);
 /* The operations. */
 struct packet_list tcp_receive(struct network *base);
 void tcp_reborn(struct network *base);
+void tcp_join(struct network *base, uint32_t id);
+void tcp_leave(struct network *base, uint32_t id);
 uint16_t tcp_port(const struct network *base);
 void tcp_close(struct network *base);
 void tcp_release(struct network *base);
@@ -81,10 +86,13 @@ void tcp_release(struct network *base);
 /* ---- tcp_peer.c ---- */
 /* Opens the peer of this configuration; it is dialled if the network sends. */
 void peer_open(struct tcp_network *n, const struct config_node *config);
+/* Ends both connections: the node does not belong to the cluster any more, or is another instance of it now. */
+void peer_leave(struct peer *p);
 /* Sends the frames of the batch that are for this peer. */
 void peer_send(struct peer *p, struct batch *batch);
 /* Ends the connection and dials again at once, because frames name their sender's life, and that does not change within a
- * connection. */
+ * connection. Or because the peer begins another life, and the connection is to the one before: if its machine lost power,
+ * nothing has ended that connection, and only a greeting makes the new life hear this node's datagrams. */
 void peer_reborn(struct peer *p);
 void parcel_release(struct parcel *parcel);
 

@@ -45,14 +45,17 @@ static bool identify(struct tcp_link *l, const struct frame_header *header, cons
     const enum network_refusal refusal = network_admit(&n->base, origin, greeting, header->len, why, sizeof why);
     if (refusal != REFUSAL_NONE) {
         answer_refusal(l, refusal, why);
-        return refuse_as(l, why, network_is_news(&n->base, origin->sender, why) ? LOG_WARNING : LOG_DEBUG);
+        return refuse_as(l, why, network_refusal_level(&n->base, origin->sender, refusal, why));
     }
     struct peer *p = &n->peers[origin->sender];
+    const bool known = p->admitted.sender != 0, lives_again = known && !network_same_origin(&p->admitted, origin);
     if (p->link != NULL)
         link_close(&p->link->link); /* left over from before the peer connected again */
     p->link = l;
     l->peer = p;
     l->origin = p->admitted = *origin;
+    if (n->base.options.sends && lives_again && n->reached != NULL)
+        peer_reborn(p);
     if (n->base.options.sends)
         dialer_retry(&p->dialer);
     return true;
@@ -86,7 +89,7 @@ static size_t take_frame(struct tcp_link *l, const uint64_t *words, size_t avail
     n->base.statistics.frames_in++;
     n->base.statistics.bytes_in += *need;
     if (!greets && header.len > 0)
-        inbox_add(&n->base.inbox, header.origin.sender, words + FRAME_HEADER_WORDS, header.len);
+        inbox_add(&n->base.inbox, &header.origin, words + FRAME_HEADER_WORDS, header.len);
     return *need;
 }
 

@@ -27,7 +27,7 @@ struct packet_list tcp_receive(struct network *base)
 {
     struct tcp_network *n = (struct tcp_network *)base;
     struct packet_list frames = inbox_take(&base->inbox);
-    if (n->paused && frames.len > 0)
+    if (n->paused)
         tcp_links_pause(n, false);
     return frames;
 }
@@ -74,12 +74,16 @@ void tcp_reborn(struct network *base)
         peer_reborn(&n->peers[node_set_first(to)]);
 }
 
+void tcp_join(struct network *base, uint32_t id) { peer_open((struct tcp_network *)base, &base->roster.nodes[id]); }
+
+void tcp_leave(struct network *base, uint32_t id) { peer_leave(&((struct tcp_network *)base)->peers[id]); }
+
 void tcp_close(struct network *base)
 {
     struct tcp_network *n = (struct tcp_network *)base;
     links_close(&n->links);
     for (size_t i = 0; i < PEERS_MAX; i++)
-        if (n->peers[i].dialer.config != NULL)
+        if (dialer_is_open(&n->peers[i].dialer))
             dialer_close(&n->peers[i].dialer);
 }
 
@@ -94,22 +98,19 @@ void tcp_release(struct network *base)
 bool tcp_open(struct tcp_network *n, const struct network_operations *operations, uv_loop_t *loop,
               const struct network_options *options, struct problem *problem)
 {
-    const struct config_node *self = config_find(options->config, options->origin.sender);
     network_init(&n->base, operations, loop, options);
     if (!links_open(&n->links, &n->base, &tcp_link_operations, problem)) {
         network_close(&n->base, NULL, NULL);
         return false;
     }
-    for (size_t i = 0; i < options->config->node_count; i++)
-        if (options->config->nodes[i].id != self->id)
-            peer_open(n, &options->config->nodes[i]);
+    network_join_all(&n->base);
     return true;
 }
 
 bool tcp_network_open(struct network **out, uv_loop_t *loop, const struct network_options *options, struct problem *problem)
 {
-    static const struct network_operations operations = {tcp_receive, send_frames, tcp_reborn,
-                                                         tcp_port,    tcp_close,   tcp_release};
+    static const struct network_operations operations = {tcp_receive, send_frames, tcp_reborn, tcp_join,
+                                                         tcp_leave,   tcp_port,    tcp_close,  tcp_release};
     struct tcp_network *n = memory_new(1, sizeof *n);
     if (!tcp_open(n, &operations, loop, options, problem))
         return false;

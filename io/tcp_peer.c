@@ -233,9 +233,12 @@ static void on_read(uv_stream_t *stream, ssize_t len, const uv_buf_t *buffer)
 static void greet(struct dialer *d)
 {
     const struct packet greeting = network_greeting(d->network, d->config->id);
+    const struct tcp_network *n = (const struct tcp_network *)d->network;
     uint64_t header[1][FRAME_HEADER_WORDS];
     struct parcel *parcel = NULL;
     struct batch batch = {.frames = &greeting, .count = 1, .headers = header, .parcels = &parcel};
+    if (n->reached != NULL)
+        n->reached((struct peer *)d);
     connection_of((struct peer *)d)->write.data = d->connection;
     uv_read_start((uv_stream_t *)&d->connection->tcp, on_alloc, on_read);
     frame_encode(&d->network->options.origin, greeting.words.ptr, greeting.len, header[0]);
@@ -248,6 +251,14 @@ void peer_open(struct tcp_network *n, const struct config_node *config)
 {
     static const struct dialer_operations operations = {make_connection, greet, release_connection};
     dialer_open(&n->peers[config->id].dialer, &operations, &n->base, config);
+}
+
+void peer_leave(struct peer *p)
+{
+    dialer_idle(&p->dialer);
+    if (p->link != NULL)
+        link_close(&p->link->link);
+    p->admitted = (struct frame_origin){0};
 }
 
 void peer_reborn(struct peer *p)

@@ -10,32 +10,7 @@
  *
  * A datagram of another life is not a fault: it was on its way while its sender was restarted, or it overtook the greeting.
  * It is dropped. */
-#include <string.h>
-
 #include "io/udp_internal.h"
-
-struct udp_address udp_address_of(const struct sockaddr *address)
-{
-    struct udp_address a = {0};
-    if (address->sa_family == AF_INET) {
-        a.at.v4 = *(const struct sockaddr_in *)address;
-        a.known = true;
-    } else if (address->sa_family == AF_INET6) {
-        a.at.v6 = *(const struct sockaddr_in6 *)address;
-        a.known = true;
-    }
-    return a;
-}
-
-bool udp_same_address(const struct udp_address *a, const struct udp_address *b)
-{
-    if (!a->known || !b->known || a->at.any.sa_family != b->at.any.sa_family)
-        return false;
-    if (a->at.any.sa_family == AF_INET)
-        return a->at.v4.sin_port == b->at.v4.sin_port && a->at.v4.sin_addr.s_addr == b->at.v4.sin_addr.s_addr;
-    return a->at.v6.sin6_port == b->at.v6.sin6_port &&
-           memcmp(&a->at.v6.sin6_addr, &b->at.v6.sin6_addr, sizeof a->at.v6.sin6_addr) == 0;
-}
 
 /* Whether a second has passed since `*logged`. If so, sets `*logged` to now. */
 static bool may_log(struct udp_network *n, uint64_t *logged)
@@ -73,12 +48,10 @@ static bool admit(struct udp_network *n, const struct frame_origin *origin, cons
 }
 
 /* A valid frame from a node that may speak. */
-static void take_body(struct udp_network *n, const struct frame_header *header, const uint64_t *body,
-                      const struct sockaddr *from)
+static void take_body(struct udp_network *n, const struct frame_header *header, const uint64_t *body)
 {
     struct network *base = &n->tcp.base;
     size_t size = words_for(header->len) * sizeof *body;
-    n->peers[header->origin.sender].heard = udp_address_of(from);
     if (inbox_bytes(&base->inbox) + size > base->options.config->peer_queue_bytes_max) {
         base->statistics.dropped++;
         if (may_log(n, &n->drop_logged))
@@ -90,7 +63,7 @@ static void take_body(struct udp_network *n, const struct frame_header *header, 
     base->statistics.frames_in++;
     base->statistics.bytes_in += FRAME_HEADER_SIZE + size;
     if (header->len > 0)
-        inbox_add(&base->inbox, header->origin.sender, body, header->len);
+        inbox_add(&base->inbox, &header->origin, body, header->len);
 }
 
 void udp_take(struct udp_network *n, const uint64_t *words, size_t size, const struct sockaddr *from)
@@ -116,7 +89,7 @@ void udp_take(struct udp_network *n, const uint64_t *words, size_t size, const s
         return;
     }
     if (admit(n, &header.origin, from))
-        take_body(n, &header, body, from);
+        take_body(n, &header, body);
     if (inbox_bytes(&base->inbox) > before)
         base->options.on_input(base->options.context);
 }

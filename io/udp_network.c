@@ -7,19 +7,15 @@
  *      protocol orders its messages by what they contain, and retransmits.
  *   3. A node does not know whether a peer is there, and does not need to. A datagram is sent to the peer's address, and is
  *      lost if the peer is not there. Nothing is queued. What the socket does not take at once is dropped and counted.
- *   4. Names are looked up again now and then. If a name has several addresses, the one is taken from which the peer was
- *      heard last; otherwise another one each time. */
-#include <stdio.h>
+ *   4. A node listens for both at one address. So a peer's datagrams go where TCP has reached it last: TCP tries all
+ *      addresses that a name has, and knows which one works. Before that, no datagram would be heard anyway, because none is
+ *      before the greeting. (An address in numbers is known at once.) */
 #include <stdlib.h>
 
 #include "core/base/memory.h"
 #include "io/udp_internal.h"
 
-enum {
-    BUFFER_SIZE = 4 << 20, /* of the sockets, both ways: what arrives during a turn waits there */
-    TIMER_MS = 1000,
-    LOOKUP_MS = 10000, /* between two lookups of a name that was found */
-};
+enum { BUFFER_SIZE = 4 << 20 /* of the sockets, both ways: what arrives during a turn waits there */ };
 
 /* ---- sockets ---- */
 
@@ -87,84 +83,45 @@ static uv_udp_t *socket_for(struct udp_network *n, const struct sockaddr *addres
 
 /* ---- addresses of the others ---- */
 
-/* Chooses among the addresses found: the one that the peer was heard from; otherwise another one each time, if possible of
- * the family that this node listens with. */
-static struct udp_address choose(const struct udp_peer *p, const struct addrinfo *found)
+static struct udp_address address_of(const struct sockaddr *address)
 {
-    struct udp_address chosen = {0};
-    uint32_t ours = 0, skip = 0;
-    for (const struct addrinfo *a = found; a != NULL; a = a->ai_next)
-        ours += family_of(a->ai_addr) == p->network->family;
-    skip = ours > 0 ? p->lookups % ours : 0;
-    for (const struct addrinfo *a = found; a != NULL; a = a->ai_next) {
-        const struct udp_address address = udp_address_of(a->ai_addr);
-        if (udp_same_address(&address, &p->heard))
-            return address;
-        if (!chosen.known && (ours == 0 || (family_of(a->ai_addr) == p->network->family && skip-- == 0)))
-            chosen = address;
+    struct udp_address a = {0};
+    if (address->sa_family == AF_INET) {
+        a.at.v4 = *(const struct sockaddr_in *)address;
+        a.known = true;
+    } else if (address->sa_family == AF_INET6) {
+        a.at.v6 = *(const struct sockaddr_in6 *)address;
+        a.known = true;
     }
-    return chosen;
+    return a;
 }
 
-static void on_resolved(uv_getaddrinfo_t *resolve, int status, struct addrinfo *found)
+static void on_reached(struct peer *peer)
 {
-    struct udp_peer *p = resolve->data;
-    struct network *base = &p->network->tcp.base;
-    const struct udp_address to = status == 0 ? choose(p, found) : (struct udp_address){0};
-    p->resolving = false;
-    if (to.known && !base->closing) {
-        p->to = to; /* if nothing is found, the old one stays in use */
-        p->lookup_due = uv_now(base->loop) + LOOKUP_MS;
-    }
-    p->lookups++;
-    uv_freeaddrinfo(found);
-    network_released(base);
+    struct udp_network *n = (struct udp_network *)peer->dialer.network;
+    struct sockaddr_storage at = {0};
+    int len = sizeof at;
+    if (uv_tcp_getpeername(&peer->dialer.connection->tcp, (struct sockaddr *)&at, &len) == 0)
+        n->to[peer->dialer.config->id] = address_of((struct sockaddr *)&at);
 }
 
-static void look_up(struct udp_peer *p)
+/* Where a peer is, if its configuration says that in numbers. */
+static struct udp_address address_in_numbers(const struct endpoint *at)
 {
-    struct network *base = &p->network->tcp.base;
-    char port[8];
-    snprintf(port, sizeof port, "%u", p->config->address.port);
-    const struct addrinfo hints = {.ai_socktype = SOCK_DGRAM};
-    p->resolve.data = p;
-    if (uv_getaddrinfo(base->loop, &p->resolve, on_resolved, p->config->address.host, port, &hints) != 0)
-        return; /* the timer's next tick tries again */
-    p->resolving = true;
-    base->open++;
-}
-
-static void on_timer(uv_timer_t *timer)
-{
-    struct udp_network *n = timer->data;
-    for (node_set all = n->tcp.base.members; all != 0; all &= all - 1) {
-        struct udp_peer *p = &n->peers[node_set_first(all)];
-        if (!p->resolving && uv_now(timer->loop) >= p->lookup_due)
-            look_up(p);
-    }
-}
-
-/* Returns whether its address must be looked up. */
-static bool open_peer(struct udp_network *n, const struct config_node *config)
-{
-    struct udp_peer *p = &n->peers[config->id];
-    const struct endpoint *at = &config->address;
-    p->network = n;
-    p->config = config;
-    p->to.known = uv_ip4_addr(at->host, at->port, &p->to.at.v4) == 0 || uv_ip6_addr(at->host, at->port, &p->to.at.v6) == 0;
-    p->lookup_due = p->to.known ? UINT64_MAX : 0;
-    return !p->to.known;
+    struct udp_address a = {0};
+    a.known = uv_ip4_addr(at->host, at->port, &a.at.v4) == 0 || uv_ip6_addr(at->host, at->port, &a.at.v6) == 0;
+    return a;
 }
 
 /* ---- the network ---- */
 
-static void send_datagram(struct udp_network *n, const struct udp_peer *p, uint64_t *header, const struct packet *frame)
+static void send_datagram(struct udp_network *n, const struct udp_address *to, uint64_t *header, const struct packet *frame)
 {
     struct network_statistics *statistics = &n->tcp.base.statistics;
     size_t size = words_for(frame->len) * sizeof(uint64_t);
     const uv_buf_t parts[] = {uv_buf_init((char *)header, FRAME_HEADER_SIZE),
                               uv_buf_init((char *)frame->words.ptr, (unsigned)size)};
-    if (!p->to.known || uv_udp_try_send(socket_for(n, &p->to.at.any), parts, size > 0 ? 2 : 1, &p->to.at.any) < 0) {
+    if (!to->known || uv_udp_try_send(socket_for(n, &to->at.any), parts, size > 0 ? 2 : 1, &to->at.any) < 0) {
         statistics->dropped++;
         return;
     }
@@ -188,10 +145,16 @@ static void send_frames(struct network *base, const struct packet *frames, size_
             continue;
         }
         for (node_set to = frames[i].id & all; to != 0; to &= to - 1)
-            send_datagram(n, &n->peers[node_set_first(to)], header, &frames[i]);
+            send_datagram(n, &n->to[node_set_first(to)], header, &frames[i]);
         header[0] = 0;
     }
     tcp_batch_send(&n->tcp, long_ones & all);
+}
+
+static void join(struct network *base, uint32_t id)
+{
+    ((struct udp_network *)base)->to[id] = address_in_numbers(&base->roster.nodes[id].address);
+    tcp_join(base, id);
 }
 
 static void on_closed(uv_handle_t *handle) { network_released(&((struct udp_network *)handle->data)->tcp.base); }
@@ -202,11 +165,6 @@ static void close_all(struct network *base)
     for (size_t f = 0; f < FAMILIES; f++)
         if (n->sockets[f].open)
             uv_close((uv_handle_t *)&n->sockets[f].udp, on_closed);
-    for (size_t i = 0; i < PEERS_MAX; i++)
-        if (n->peers[i].resolving)
-            uv_cancel((uv_req_t *)&n->peers[i].resolve); /* if it cannot be cancelled, it sees that the network is closing */
-    if (n->timer.data != NULL)
-        uv_close((uv_handle_t *)&n->timer, on_closed);
     tcp_close(base);
 }
 
@@ -226,10 +184,8 @@ static bool listen_for_datagrams(struct udp_network *n, struct problem *problem)
     int error = uv_tcp_getsockname(&n->tcp.links.listener, (struct sockaddr *)&at, &len);
     if (error == 0)
         error = open_socket(n, (struct sockaddr *)&at);
-    if (error == 0) {
-        n->family = family_of((struct sockaddr *)&at);
+    if (error == 0)
         return true;
-    }
     network_place(base, place, sizeof place);
     network_address_text((struct sockaddr *)&at, text, sizeof text);
     return problem_set(problem, EXIT_BAD_INPUT, "%s: cannot receive datagrams of other nodes at %s: %s", place, text,
@@ -238,24 +194,17 @@ static bool listen_for_datagrams(struct udp_network *n, struct problem *problem)
 
 bool udp_network_open(struct network **out, uv_loop_t *loop, const struct network_options *options, struct problem *problem)
 {
-    static const struct network_operations operations = {tcp_receive, send_frames, tcp_reborn, tcp_port, close_all, release};
+    static const struct network_operations operations = {tcp_receive, send_frames, tcp_reborn, join,
+                                                         tcp_leave,   tcp_port,    close_all,  release};
     struct udp_network *n = memory_new(1, sizeof *n);
-    bool names = false;
     n->datagram = memory_new(1, DATAGRAM_SIZE_MAX);
+    n->tcp.reached = on_reached;
     if (!tcp_open(&n->tcp, &operations, loop, options, problem))
         return false;
-    for (size_t i = 0; i < options->config->node_count; i++)
-        if (node_set_has(n->tcp.base.members, options->config->nodes[i].id))
-            names |= open_peer(n, &options->config->nodes[i]);
-    n->timer.data = n;
-    uv_timer_init(loop, &n->timer);
-    n->tcp.base.open++;
     if (!listen_for_datagrams(n, problem)) {
         network_close(&n->tcp.base, NULL, NULL);
         return false;
     }
-    if (names)
-        uv_timer_start(&n->timer, on_timer, 0, TIMER_MS);
     *out = &n->tcp.base;
     return true;
 }

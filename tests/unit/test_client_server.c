@@ -61,12 +61,12 @@ static void test_batches_are_cut(void **state)
     struct client_server_statistics before = client_server_statistics(n->server);
     n->answers = false;
     int a = dial(n), b = dial(n);
-    assert_false(client_server_waiting(n->server));
+    assert_false(client_server_waiting(n->server, 1));
     say(n, a, "SET a 1\r\nSET b 2\r\nSET c 3\r\nSET d 4\r\n");
     await_commands(n, before.commands + 4);
     say(n, b, "SET e 5\r\nSET f 6\r\nGET a\r\n");
     await_commands(n, before.commands + 7);
-    assert_true(client_server_waiting(n->server));
+    assert_true(client_server_waiting(n->server, 1));
     take(n, 0);
     assert_int_equal(n->taken_count, 0);
     take(n, 1);
@@ -76,7 +76,7 @@ static void test_batches_are_cut(void **state)
     assert_int_equal(n->taken[0].count, 3);
     assert_int_equal(n->taken[1].count, 3);
     assert_int_equal(n->taken[2].count, 1);
-    assert_false(client_server_waiting(n->server));
+    assert_false(client_server_waiting(n->server, 1));
     while (n->taken_count > 0)
         answer(n, 0);
     hear(n, a, "+OK\r\n+OK\r\n+OK\r\n+OK\r\n");
@@ -225,7 +225,93 @@ static void test_leader_changes_before_the_node_asks(void **state)
     await_commands(n, 1);
     client_server_leader(n->server, 2, 2);
     hear(n, fd, "-MOVED 12182 192.0.2.2:7002\r\n");
-    assert_false(client_server_waiting(n->server));
+    assert_false(client_server_waiting(n->server, 1));
+    close(fd);
+    node_stop(n);
+}
+
+/* Answers an operator's request with a text. */
+static void answer_text(struct node *n, uint8_t tag, const char *text)
+{
+    struct taken t = untake(n, 0);
+    struct batch_builder builder = {0};
+    const struct reply reply = {.tag = tag, .val.bytes = {(uint8_t *)(uintptr_t)text, strlen(text)}};
+    const struct payload packed = replies_pack(&builder, &reply, 1);
+    const struct packet p = {.id = t.token, .kind = OUTCOME_EXECUTED, .len = packed.len, .words = packed.words};
+    client_server_reply(n->server, &p, 1);
+    batch_builder_free(&builder);
+    payload_free(&t.value);
+}
+
+/* It reaches a node that takes no commands, in the order of its connection, and does not become one. */
+static void test_an_operators_request_is_for_the_node(void **state)
+{
+    (void)state;
+    struct node *n = node_start();
+    struct batch_commands words = {0};
+    n->answers = false;
+    int fd = dial(n);
+    client_server_leader(n->server, 2, 2);
+    say(n, fd, "PING\r\nsynod Leader move 2\r\nPING\r\n");
+    await_commands(n, 1);
+    assert_true(client_server_waiting(n->server, 0));
+    take(n, 0);
+    assert_int_equal(n->taken_count, 1);
+    assert_int_equal(n->taken[0].count, 0);
+    assert_true(batch_commands_read(&words, &n->taken[0].value) && words.count == 1);
+    assert_int_equal(words.commands[0].args.len, 3);
+    assert_memory_equal(words.commands[0].args.ptr[0].ptr, "Leader", 6);
+    batch_commands_free(&words);
+    assert_false(client_server_waiting(n->server, 0));
+    hear(n, fd, "+PONG\r\n");
+    answer_text(n, REPLY_STATUS, "node 2 leads");
+    hear(n, fd, "+node 2 leads\r\n+PONG\r\n");
+    say(n, fd, "SYNOD LEADER MOVE 1\r\nSYNOD\r\n");
+    await_commands(n, 2);
+    take(n, 0);
+    answer_outcome(n, 0, OUTCOME_MOVED, 2);
+    char reply[16];
+    assert_int_equal(receive(n, fd, reply, 7), 7);
+    assert_memory_equal(reply, "-MOVED ", 7);
+    close(fd);
+    node_stop(n);
+}
+
+static void test_operators_requests_are_bounded_and_end_with_the_port(void **state)
+{
+    (void)state;
+    struct node *n = node_start();
+    n->answers = false;
+    int fd = dial(n);
+    for (int i = 0; i < 9; i++)
+        say(n, fd, "SYNOD LEADER MOVE 2\r\n");
+    await_commands(n, 8);
+    take(n, 0);
+    assert_int_equal(n->taken_count, 8);
+    for (int i = 0; i < 7; i++)
+        answer_text(n, REPLY_ERROR, "ERR no");
+    for (int i = 0; i < 7; i++)
+        hear(n, fd, "-ERR no\r\n");
+    say(n, fd, "SYNOD LEADER MOVE 2\r\n"); /* not received by the node */
+    await_commands(n, 9);
+    client_server_lost(n->server);
+    payload_free(&n->taken[0].value);
+    n->taken_count = 0;
+    hear(n, fd, "-UNKNOWN outcome\r\n-ERR too many requests to this node are waiting\r\n");
+    close(fd);
+    node_stop(n);
+}
+
+static void test_a_request_at_a_node_that_is_no_proposer(void **state)
+{
+    (void)state;
+    struct node *n = node_new();
+    n->config.node_config.proposers = 4; /* node 2 */
+    node_open(n);
+    int fd = dial(n);
+    client_server_leader(n->server, 2, 1);
+    ask(n, fd, "SYNOD LEADER MOVE 2\r\n", "-MOVED 0 192.0.2.2:7002\r\n");
+    assert_false(client_server_waiting(n->server, 1));
     close(fd);
     node_stop(n);
 }
@@ -575,6 +661,9 @@ int main(void)
         cmocka_unit_test(test_nobody_or_another_leads),
         cmocka_unit_test(test_leader_changes_before_the_node_asks),
         cmocka_unit_test(test_no_room),
+        cmocka_unit_test(test_an_operators_request_is_for_the_node),
+        cmocka_unit_test(test_operators_requests_are_bounded_and_end_with_the_port),
+        cmocka_unit_test(test_a_request_at_a_node_that_is_no_proposer),
         cmocka_unit_test(test_forwarding),
         cmocka_unit_test(test_outcomes),
         cmocka_unit_test(test_lost),

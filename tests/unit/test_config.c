@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "core/runners/ports.h"
+#include "core/state/kv_versions.h"
 #include "core/state/state_machine.h"
 #include "host/config.h"
 #include "host/config_check.h"
@@ -95,11 +96,11 @@ static const struct {
                                                    "a size (a number of bytes, or with KiB, MiB or GiB)"},
     {SETTING("memory_bytes_max: 5 GiB"), "c.yaml:7: key 'settings.memory_bytes_max': 5 GiB is out of range 48 MiB..4 GiB"},
     {SETTING("memory_bytes_max: 512 MiB\n  state_bytes_max: 512 MiB"),
-     "c.yaml:8: key 'settings.state_bytes_max': state_bytes_max (536870912) must be at most 8/9 of memory_bytes_max less 32 MiB "
-     "(447392424)"},
+     "c.yaml:8: key 'settings.state_bytes_max': state_bytes_max (536870912) must be at most what memory_bytes_max has room for, "
+     "also while a snapshot is taken (333447167)"},
     {SETTING("state_bytes_max: 1 GiB"),
-     "c.yaml:7: key 'settings.state_bytes_max': state_bytes_max (1073741824) must be at most 8/9 "
-     "of memory_bytes_max less 32 MiB (924611008)"},
+     "c.yaml:7: key 'settings.state_bytes_max': state_bytes_max (1073741824) must be at most what memory_bytes_max has room for, "
+     "also while a snapshot is taken (810811391)"},
     {SETTING("forward: yes"), "c.yaml:7: key 'settings.forward': 'yes' is neither true nor false"},
     {SETTING("durability: often"), "c.yaml:7: key 'settings.durability': 'often' is not one of: fsync, os, memory"},
     /* Other names, and what is not supported. */
@@ -107,9 +108,7 @@ static const struct {
      "c.yaml:7: key 'settings.prepare_timeout': another name of 'settings.prepare_timeout_ms', which line 8 gives too"},
     {SETTING("durability: os\n  persistent_storage: true"),
      "c.yaml:8: key 'settings.persistent_storage': another name of 'settings.durability', which line 7 gives too"},
-    {SETTING("storage_snapshot_slot_interval: 10000"),
-     "c.yaml:7: key 'settings.storage_snapshot_slot_interval': 10000 is not supported yet, only 0: there are no "
-     "snapshots, the journal is kept whole"},
+    {SETTING("storage_max_snapshots: 0"), "c.yaml:7: key 'settings.storage_max_snapshots': 0 is out of range 1..16"},
     {SETTING("heartbeats: false"), "c.yaml:7: key 'settings.heartbeats': false is not supported yet, only true: a cluster "
                                    "without heartbeats would never replace its leader"},
     {SETTING("tick_micros: 0"), "c.yaml:7: key 'settings.tick_micros': 0 is out of range 1..1000000"},
@@ -367,7 +366,7 @@ static void test_defaults(void **state)
     assert_int_equal(c.client_bytes_max, 16 << 20);
     assert_int_equal(c.client_bytes_all_max, 256 << 20);
     assert_int_equal(c.peer_queue_bytes_max, 64 << 20);
-    assert_int_equal(c.segment_bytes, 64 << 20);
+    assert_int_equal(c.segment_bytes, 16 << 20);
     assert_int_equal(c.memory_bytes_max, 1 << 30);
     assert_int_equal(n->state_bytes_max, 512 << 20);
     assert_int_equal(n->bytes_in_flight_max, 64 << 20);
@@ -553,7 +552,7 @@ static void load_example(const char *name, size_t nodes, size_t groups)
     config_close(&c);
 }
 
-/* A smaller memory has room for a smaller state, and for less of everything else. */
+/* A smaller memory has room for a smaller state with a snapshot in progress, and for less of everything else. */
 static void test_small_memory(void **state)
 {
     (void)state;
@@ -562,7 +561,8 @@ static void test_small_memory(void **state)
         &c,
         "cluster: demo\ndata: /d\nnodes: [{id: 1, role: coordinator, address: \"a:1\"}]\nsettings: {memory_bytes_max: 48 MiB}\n");
     const struct node_config *n = &c.node_config;
-    assert_true(n->state_bytes_max >= 14 << 20 && n->state_bytes_max + n->state_bytes_max / 8 <= 16 << 20);
+    const uint64_t pieces = kv_versions_pieces_max(n->state_bytes_max) * KV_PIECE;
+    assert_true(n->state_bytes_max >= 768 << 10 && pieces + 3 * n->state_bytes_max <= 16 << 20);
     assert_int_equal(n->bytes_in_flight_max, 3 << 20);
     assert_int_equal(n->limits.withheld_bytes, 12 << 20);
     assert_int_equal(n->limits.replies_bytes, 6 << 20);

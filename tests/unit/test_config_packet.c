@@ -59,6 +59,7 @@ static struct node_settings sample(void)
     c->client_bytes_all_max = UINT64_C(107) << 32;
     c->peer_queue_bytes_max = UINT64_C(108) << 32;
     c->segment_bytes = UINT64_C(109) << 32;
+    c->load_snapshots = true;
     c->memory_bytes_max = UINT64_MAX;
     c->turn_timeout = 111;
     c->grace_period = 112;
@@ -94,6 +95,7 @@ static void expect_same_numbers(const struct config *a, const struct config *b)
     assert_int_equal(a->client_bytes_all_max, b->client_bytes_all_max);
     assert_int_equal(a->peer_queue_bytes_max, b->peer_queue_bytes_max);
     assert_int_equal(a->segment_bytes, b->segment_bytes);
+    assert_int_equal(a->load_snapshots, b->load_snapshots);
     assert_int_equal(a->memory_bytes_max, b->memory_bytes_max);
     assert_int_equal(a->turn_timeout, b->turn_timeout);
     assert_int_equal(a->grace_period, b->grace_period);

@@ -17,7 +17,11 @@
 #include <unistd.h>
 
 #include "core/base/checksum.h"
+#include "core/base/memory.h"
+#include "core/runners/ports.h"
 #include "io/data_folder.h"
+#include "io/kept_configurations.h"
+#include "io/roster.h"
 
 #define NODE "a/b/node-1" /* parents are made too */
 
@@ -328,16 +332,56 @@ static void test_newer_format(void **state)
 {
     (void)state;
     format();
-    write_all(NODE "/identity", "synod-identity 5\nwhatever\n", 26);
-    expect_open("demo", 1, NODE "/identity: format version 5, this program knows up to 4");
+    write_all(NODE "/identity", "synod-identity 7\nwhatever\n", 26);
+    expect_open("demo", 1, NODE "/identity: format version 7, this program knows up to 6");
     assert_false(data_folder_format(disk_posix(), NODE, "demo", 1, NULL, NULL, &problem));
-    assert_string_equal(problem.text, NODE "/identity: format version 5, this program knows up to 4");
+    assert_string_equal(problem.text, NODE "/identity: format version 7, this program knows up to 6");
+}
+
+/* A file with another version in its first line, without what identities of earlier versions do not have, and the checksum
+ * that goes with it. */
+static void set_version(const char *path, char version)
+{
+    static const char sum[] = "checksum ";
+    char text[4096] = "";
+    read_all(path, text, sizeof text - 1);
+    char *end = strstr(text, sum), *line = strchr(text, '\n');
+    assert_true(line != NULL && end != NULL);
+    line[-1] = version;
+    char *numbers = strstr(text, "number "), *after = strstr(text, "segment ");
+    if (numbers != NULL) {
+        memmove(numbers, after, (size_t)(end - after));
+        end -= after - numbers;
+    }
+    const size_t len = (size_t)(end - text);
+    const int last = snprintf(end, sizeof text - len, "%s%016" PRIx64 "\n", sum, checksum(text, len, 0));
+    write_all(path, text, len + (size_t)last);
+}
+
+/* Folders of the version before are read; what is written has this version's format, which that one refuses. */
+static void test_older_format(void **state)
+{
+    (void)state;
+    char text[4096] = "";
+    format();
+    struct data_folder *f = open_folder();
+    assert_int_equal(hear(f, 2, 1, 5, 77), PEER_ACCEPTED);
+    data_folder_close(f);
+    set_version(NODE "/identity", '4');
+    set_version(NODE "/peers", '4');
+    f = open_folder();
+    assert_int_equal(hear(f, 2, 2, 6, 77), PEER_OTHER_INSTANCE);
+    data_folder_close(f);
+    read_all(NODE "/identity", text, sizeof text - 1);
+    assert_non_null(strstr(text, "synod-identity 6\n"));
+    set_version(NODE "/identity", '3');
+    expect_open("demo", 1, NODE "/identity: corrupt");
 }
 
 static void test_no_incarnations_left(void **state)
 {
     (void)state;
-    static const char fresh[] = "incarnation 0\n", last[] = "incarnation 4294967295\n", sum[] = "checksum ";
+    static const char fresh[] = "incarnation 0\n", last[] = "incarnation 1048575\n", sum[] = "checksum ";
     char text[4096] = "", made[4096];
     format();
     read_all(NODE "/identity", text, sizeof text - 1);
@@ -414,12 +458,156 @@ static void test_lives_do_not_jump(void **state)
     (void)state;
     format();
     struct data_folder *f = open_folder();
+    assert_int_equal(hear(f, 2, 1, 1, 1), PEER_ACCEPTED);
     assert_int_equal(hear(f, 2, 1, UINT32_MAX, 1), PEER_TOO_LATE_LIFE);
-    assert_int_equal(hear(f, 2, 1, PEER_BOOTS_MAX + 1, 1), PEER_TOO_LATE_LIFE);
-    assert_int_equal(hear(f, 2, 1, PEER_BOOTS_MAX, 1), PEER_ACCEPTED);
-    assert_int_equal(hear(f, 2, 1, 2 * PEER_BOOTS_MAX + 1, 1), PEER_TOO_LATE_LIFE);
-    assert_int_equal(hear(f, 2, 1, PEER_BOOTS_MAX + 1, 1), PEER_ACCEPTED);
+    assert_int_equal(hear(f, 2, 1, INCARNATION_BOOTS_MAX + 2, 1), PEER_TOO_LATE_LIFE);
+    assert_int_equal(hear(f, 2, 1, INCARNATION_BOOTS_MAX, 1), PEER_ACCEPTED);
+    assert_int_equal(hear(f, 2, 1, INCARNATION_BOOTS_MAX + 2, 1), PEER_TOO_LATE_LIFE);
     data_folder_close(f);
+}
+
+/* ---- Members ---- */
+
+static struct packet packet_of(uint64_t slot, const char *text, uint64_t words[8])
+{
+    memset(words, 0, 64);
+    memcpy(words, text, strlen(text));
+    return (struct packet){.id = slot, .len = (uint32_t)strlen(text), .words = {words, words_for(strlen(text))}};
+}
+
+static struct folder_files node_files(void) { return (struct folder_files){disk_posix(), NODE}; }
+
+/* What the folder keeps. The caller frees it. */
+static struct kept_configurations read_kept(void)
+{
+    const struct folder_files files = node_files();
+    struct kept_configurations kept;
+    if (!kept_configurations_read(&files, &kept, &problem))
+        fail_msg("%s", problem.text);
+    return kept;
+}
+
+static void keep(const struct packet *configuration)
+{
+    const struct folder_files files = node_files();
+    struct kept_configurations kept = read_kept();
+    assert_true(kept_configurations_keep(&kept, &files, configuration, &problem));
+    kept_configurations_free(&kept);
+}
+
+/* A disk that takes the place of another one has a number, and so later incarnations than that one ever has. */
+static void test_join(void **state)
+{
+    (void)state;
+    uint64_t words[8];
+    const uint8_t instance[16] = "another disk ..";
+    struct data_folder_admission admission = {
+        .instance = instance, .number = 3, .slot = 813, .configuration = packet_of(900, "what was\nchosen\n", words)};
+    admission.configuration.kind = CONFIGURATION_SETTLED;
+    assert_int_equal(mkdir("a", 0700) + mkdir("a/b", 0700) + mkdir(NODE, 0700), 0);
+    write_all(NODE "/configuration", "cut short", 9); /* of a joining that was interrupted */
+    assert_true(data_folder_join(disk_posix(), NODE, "demo", 1, &admission, NULL, &problem));
+    for (uint32_t boot = 1; boot <= 2; boot++) {
+        struct data_folder *f = open_folder();
+        const struct identity *id = data_folder_identity(f);
+        assert_int_equal(id->incarnation, (3 << 20) + boot);
+        assert_int_equal(id->admitted, 813);
+        assert_memory_equal(id->instance, instance, 16);
+        struct kept_configurations kept = read_kept();
+        assert_true(kept.newest.id == 900 && kept.before.id == 0 && kept.newest.kind == CONFIGURATION_SETTLED);
+        assert_int_equal(kept.newest.len, strlen("what was\nchosen\n"));
+        assert_memory_equal(kept.newest.words.ptr, "what was\nchosen\n", kept.newest.len);
+        kept_configurations_free(&kept);
+        data_folder_close(f);
+    }
+}
+
+/* Every byte of the file changed, and the file cut at every place. */
+static void test_damaged_configuration(void **state)
+{
+    (void)state;
+    static const char corrupt[] =
+        NODE "/configuration: corrupt; what it has is the same on all nodes: put that of another node's data "
+             "folder in its place, and start the node again";
+    uint64_t words[8];
+    char text[256], damaged[256];
+    format();
+    struct data_folder *f = open_folder();
+    struct packet c = packet_of(20, "nodes and so on\n", words);
+    keep(&c);
+    c = packet_of(30, "others", words);
+    keep(&c);
+    data_folder_close(f);
+    const size_t len = read_all(NODE "/configuration", text, sizeof text);
+    for (size_t i = 0; i < len; i++) {
+        memcpy(damaged, text, len);
+        damaged[i] ^= 1;
+        write_all(NODE "/configuration", damaged, len);
+        assert_false(data_folder_open(&f, disk_posix(), NODE, "demo", 1, &problem));
+        assert_int_equal(problem.exit_code, EXIT_DATA);
+        if (strstr(problem.text, "format version") == NULL)
+            assert_string_equal(problem.text, corrupt);
+        write_all(NODE "/configuration", text, i);
+        expect_open("demo", 1, corrupt);
+    }
+    assert_int_equal(unlink(NODE "/configuration"), 0);
+    f = open_folder();
+    assert_int_equal(read_kept().newest.id, 0);
+    assert_int_equal(data_folder_identity(f)->incarnation, 2); /* refusals are no boots */
+    data_folder_close(f);
+}
+
+/* Once the log says who is a member, a start does not compare that with what the folder was formatted with. */
+static void test_formed(void **state)
+{
+    (void)state;
+    static const char before[] = "memory_bytes_max 64\nphase1_quorum 2\nnode-1 learner\n",
+                      other[] = "memory_bytes_max 64\nphase1_quorum 1\nnode-2 learner\n";
+    static const char wrong[] = "memory_bytes_max 8\nphase1_quorum 1\nnode-2 learner\n";
+    uint64_t words[8];
+    struct data_folder *f;
+    struct governed_change changes[GOVERNED_CHANGES_MAX];
+    size_t count;
+    assert_true(data_folder_format(disk_posix(), NODE, "demo", 1, NULL, before, &problem));
+    assert_false(data_folder_open_guarded(&f, disk_posix(), NODE, "demo", 1, DATA_FOLDER_LOCK, other, &problem));
+    f = open_folder();
+    const struct packet c = packet_of(20, "alpha 16\n", words);
+    keep(&c);
+    data_folder_close(f);
+    assert_true(data_folder_open_guarded(&f, disk_posix(), NODE, "demo", 1, DATA_FOLDER_LOCK, other, &problem));
+    data_folder_close(f);
+    assert_false(data_folder_open_guarded(&f, disk_posix(), NODE, "demo", 1, DATA_FOLDER_LOCK, wrong, &problem));
+    assert_non_null(strstr(problem.text, "was formatted with memory_bytes_max 64, and the configuration has 8"));
+    assert_false(data_folder_regovern(disk_posix(), NODE, "demo", 1, other, changes, &count, &problem));
+    assert_int_equal(problem.exit_code, EXIT_BAD_INPUT);
+    assert_non_null(strstr(problem.text, "the cluster has formed, so its governed settings are in the log"));
+}
+
+/* Another disk of a peer is heard when the cluster has admitted it, and the one before is not heard any more. */
+static void test_replaced_peer(void **state)
+{
+    (void)state;
+    const uint32_t second = 1 << 20;
+    struct roster *m = memory_new(1, sizeof *m);
+    format();
+    struct data_folder *f = open_folder();
+    assert_int_equal(hear(f, 2, 1, 7, 1), PEER_ACCEPTED);
+    assert_int_equal(hear(f, 2, 9, second + 1, 1), PEER_OTHER_INSTANCE);
+    m->instances[2] = (struct member_instance){.id = {9}, .number = 1};
+    data_folder_admit(f, m);
+    assert_int_equal(hear(f, 2, 8, second + 1, 1), PEER_OTHER_INSTANCE);
+    assert_int_equal(hear(f, 2, 9, 8, 1), PEER_OTHER_INSTANCE);
+    assert_int_equal(hear(f, 2, 9, 2 * second + 1, 1), PEER_OTHER_INSTANCE);
+    assert_int_equal(hear(f, 2, 9, second, 1), PEER_EARLIER_LIFE); /* no life is before the first */
+    assert_int_equal(hear(f, 2, 1, 8, 1), PEER_ACCEPTED);          /* who may be heard is the network's to say */
+    assert_int_equal(hear(f, 2, 9, second + 1, 1), PEER_ACCEPTED);
+    assert_int_equal(hear(f, 2, 1, 9, 1), PEER_OTHER_INSTANCE);
+    data_folder_close(f);
+    f = open_folder();
+    assert_int_equal(hear(f, 2, 9, second + 1, 1), PEER_ACCEPTED);
+    assert_int_equal(hear(f, 2, 1, 9, 1), PEER_OTHER_INSTANCE);
+    data_folder_close(f);
+    free(m);
 }
 
 static void test_lives_have_nonces(void **state)
@@ -444,12 +632,12 @@ static void test_many_peers(void **state)
     format();
     struct data_folder *f = open_folder();
     for (uint8_t n = 2; n <= 63; n++)
-        assert_int_equal(hear(f, n, n, PEER_BOOTS_MAX, UINT32_MAX), PEER_ACCEPTED);
+        assert_int_equal(hear(f, n, n, INCARNATION_BOOTS_MAX, UINT32_MAX), PEER_ACCEPTED);
     data_folder_close(f);
     f = open_folder();
     for (uint8_t n = 2; n <= 63; n++) {
-        assert_int_equal(hear(f, n, n, PEER_BOOTS_MAX, 1), PEER_ANOTHER_LIFE);
-        assert_int_equal(hear(f, n, n, PEER_BOOTS_MAX, UINT32_MAX), PEER_ACCEPTED);
+        assert_int_equal(hear(f, n, n, INCARNATION_BOOTS_MAX, 1), PEER_ANOTHER_LIFE);
+        assert_int_equal(hear(f, n, n, INCARNATION_BOOTS_MAX, UINT32_MAX), PEER_ACCEPTED);
     }
     data_folder_close(f);
 }
@@ -533,7 +721,12 @@ int main(void)
         TEST(test_corrupt_identity),
         TEST(test_corrupt_peers),
         TEST(test_newer_format),
+        TEST(test_older_format),
         TEST(test_no_incarnations_left),
+        TEST(test_join),
+        TEST(test_damaged_configuration),
+        TEST(test_formed),
+        TEST(test_replaced_peer),
         TEST(test_peers_are_remembered),
         TEST(test_lives_of_peers),
         TEST(test_expelled),

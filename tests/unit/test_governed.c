@@ -343,6 +343,28 @@ static void test_any_text(void **state)
     config_close(&config);
 }
 
+/* What a text says of nodes and quorums takes the place of what a configuration says, whatever that is. */
+static void test_apply(void **state)
+{
+    char text[GOVERNED_TEXT_MAX];
+    (void)state;
+    struct config config = load("alpha: 32");
+    struct node_config other = {.alpha = 1, .proposers = 0xff0, .acceptors = 0xff0, .learners = 0xff0, .retry_interval = 7};
+    governed_print(&config, text);
+    assert_true(governed_apply(text, &other));
+    assert_int_equal(other.alpha, 32);
+    assert_true(other.proposers == 0xe && other.acceptors == 0xe && other.learners == 0xe);
+    assert_int_equal(other.phase1_quorum, 2);
+    assert_int_equal(other.phase2_quorum, 2);
+    assert_int_equal(other.retry_interval, 7); /* that is not governed */
+    assert_true(governed_apply(
+        "alpha 4\nphase1_quorum 1\nphase2_quorum 1\nnode-1 proposer\nnode-2 acceptor\nnode-63 learner\n", &other));
+    assert_true(other.proposers == 0x2 && other.acceptors == 0x4 && other.learners == node_set_of(63));
+    assert_false(governed_apply("alpha 5\n", &other));
+    assert_int_equal(other.alpha, 4);
+    config_close(&config);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -355,6 +377,7 @@ int main(void)
         TEST(test_regovern),
         TEST(test_it_is_bounded),
         TEST(test_any_text),
+        TEST(test_apply),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

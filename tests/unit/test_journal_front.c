@@ -59,9 +59,18 @@ static int teardown(void **state)
     return 0;
 }
 
+/* Reads the journal to its end, if that was not done yet. */
+static void read_all(struct fixture *f)
+{
+    struct packet_list found;
+    while (!journal_store_is_open(journal_front_store(f->front)))
+        assert_true(journal_front_recover(f->front, &found, &f->problem));
+}
+
 /* What a record holds follows from its lsn. */
 static void append(struct fixture *f, unsigned count)
 {
+    read_all(f);
     for (; count > 0; count--) {
         const uint64_t lsn = journal_front_last(f->front) + 1;
         uint64_t words[RECORD_BYTES / 8];
@@ -338,7 +347,50 @@ static void full_disk_loses_nothing(void **state)
     assert_int_equal(journal_front_durable(f->front), 2000);
     check_read(f, 1);
     open_front(f);
+    read_all(f);
     assert_int_equal(journal_front_last(f->front), 2000);
+    check_read(f, 1);
+}
+
+/* The journal is read by what hands its records out, and nothing can be done with it before that has come to its end. */
+static void nothing_is_done_before_all_is_read(void **state)
+{
+    struct fixture *f = *state;
+    struct packet_list found;
+    append_durable(f, 3);
+    append_durable(f, 3);
+    f->options.store.recover_bytes = 1;
+    open_front(f);
+    f->now += 2 * SECOND;
+    for (int life = 0; life < 3; life++) {
+        for (uint64_t lsn = 1; lsn <= 4; lsn++) { /* one record a chunk, and a group is read only when it is its turn */
+            assert_true(journal_front_recover(f->front, &found, &f->problem));
+            check_records(found, lsn, lsn);
+        }
+        assert_false(journal_store_is_open(journal_front_store(f->front)));
+        assert_int_equal(journal_front_last(f->front), 0);
+        assert_int_equal(journal_front_durable(f->front), 0);
+        assert_false(journal_front_idle(f->front, f->now));
+        nothing_to_take(f);
+        const struct packet record = {.id = 1, .kind = 1};
+        assert_false(journal_front_append(f->front, &record, &f->problem));
+        assert_true(journal_front_read(f->front, 1, 1, &found, &f->problem));
+        assert_int_equal(found.len, 0);
+        journal_front_finish(f->front); /* no mark, either */
+        nothing_to_take(f);
+        journal_front_forsake(f->front); /* the next life begins with the first record */
+        assert_true(journal_front_settled(f->front));
+        journal_front_reborn(f->front, f->options.store.identity.incarnation++, f->now);
+    }
+    for (uint64_t lsn = 1; lsn <= 6; lsn++) {
+        assert_true(journal_front_recover(f->front, &found, &f->problem));
+        check_records(found, lsn, lsn);
+    }
+    assert_true(journal_front_recover(f->front, &found, &f->problem));
+    assert_int_equal(found.len, 0);
+    assert_int_equal(journal_front_durable(f->front), 6);
+    check_read(f, 1);
+    append_durable(f, 1);
     check_read(f, 1);
 }
 
@@ -453,6 +505,7 @@ int main(void)
         with_front(finish_ends_in_a_mark),
         with_front(no_room_is_tried_again),
         with_front(full_disk_loses_nothing),
+        with_front(nothing_is_done_before_all_is_read),
         with_front(failure_is_final),
         with_front(failed_spare_is_told_once),
         with_front(another_life_has_what_was_submitted),

@@ -87,6 +87,41 @@ static void damage_before_the_last_group_is_refused(void **state)
     check_recovered(f, 1, last);
 }
 
+/* Records that were handed out count only when all the others are known to be sound. */
+static void damage_after_sound_records_ends_the_life(void **state)
+{
+    struct fixture *f = *state;
+    char path[PATH_SIZE];
+    open_journal(f, f->folder);
+    for (int i = 0; i < 5; i++) {
+        append_long(f, 1, 600000);
+        wait_durable(f);
+    }
+    crash(f);
+    struct segments s = segments_of(f->image);
+    segment_path(f->image, s.first_lsn[s.count - 2], path);
+    flip(path, end_of(path) - PAGE);
+    close_journal(f);
+    f->options.folder = f->image;
+    assert_true(journal_open(&f->j, &f->loop, &f->options, &f->problem));
+    struct packet_list chunk;
+    assert_true(journal_recover(f->j, &chunk));
+    assert_true(chunk.len >= 1);
+    check(chunk.ptr, 1);
+    assert_int_equal(journal_durable(f->j), 0);
+    assert_int_equal(journal_last(f->j), 0);
+    while (journal_recover(f->j, &chunk))
+        assert_true(chunk.len > 0);
+    assert_int_equal(chunk.len, 0);
+    assert_int_equal(f->failures, 1); /* it was told at once */
+    assert_int_equal(f->problem.exit_code, EXIT_DATA);
+    assert_non_null(strstr(f->problem.text, path));
+    assert_int_equal(journal_durable(f->j), 0);
+    assert_false(journal_recover(f->j, &chunk)); /* for good */
+    close_journal(f);
+    assert_int_equal(f->failures, 1);
+}
+
 /* The last group before a mark is protected by it: damage is not a silent cut. */
 static void damage_before_a_mark_is_refused(void **state)
 {
@@ -341,6 +376,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         with_fixture(torn_last_group_is_cut),
         with_fixture(damage_before_the_last_group_is_refused),
+        with_fixture(damage_after_sound_records_ends_the_life),
         with_fixture(damage_before_a_mark_is_refused),
         with_fixture(missing_and_short_segments_are_refused),
         with_fixture(other_nodes_journal_is_refused),

@@ -6,6 +6,7 @@
 
 #include "tests/unit/copies.h"
 #include "tests/unit/other_settings.h"
+#include "tests/unit/roster_fixture.h"
 
 static void test_ipv4(void **state)
 {
@@ -360,6 +361,7 @@ static void test_full_queue(void **state)
     open_node(f, 0);
     open_node(f, 2);
     f->config_nodes[1].address.port = ntohs(address.sin_port);
+    tell_port(f);
     wait_connected(f, a, c, 1);
     uint64_t out = network_statistics(a->network).frames_out;
     while (network_statistics(a->network).frames_out == out) { /* until the deaf one is connected */
@@ -414,6 +416,54 @@ static void test_other_settings(void **state)
     teardown(f);
 }
 
+static void test_members_come_and_go(void **state)
+{
+    (void)state;
+    struct fixture *f = setup(tcp_network_open, "127.0.0.1");
+    check_come_and_go(f);
+    teardown(f);
+}
+
+static void test_member_replaced(void **state)
+{
+    (void)state;
+    struct fixture *f = setup(tcp_network_open, "127.0.0.1");
+    check_replaced(f);
+    teardown(f);
+}
+
+static void test_removed_as_quorum_grows(void **state)
+{
+    (void)state;
+    struct fixture *f = setup(tcp_network_open, "127.0.0.1");
+    check_removed_as_quorum_grows(f);
+    teardown(f);
+}
+
+static void test_removed_where_one_is_a_quorum(void **state)
+{
+    (void)state;
+    struct fixture *f = setup(tcp_network_open, "127.0.0.1");
+    check_removed_where_one_is_a_quorum(f);
+    teardown(f);
+}
+
+static void test_member_moved(void **state)
+{
+    (void)state;
+    struct fixture *f = setup(tcp_network_open, "127.0.0.1");
+    check_moved(f);
+    teardown(f);
+}
+
+static void test_hearsay(void **state)
+{
+    (void)state;
+    struct fixture *f = setup(tcp_network_open, "127.0.0.1");
+    check_hearsay(f);
+    teardown(f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -433,6 +483,12 @@ int main(void)
         cmocka_unit_test(test_reborn_before_connecting),
         cmocka_unit_test(test_hostile_greetings),
         cmocka_unit_test(test_other_settings),
+        cmocka_unit_test(test_members_come_and_go),
+        cmocka_unit_test(test_member_replaced),
+        cmocka_unit_test(test_removed_as_quorum_grows),
+        cmocka_unit_test(test_removed_where_one_is_a_quorum),
+        cmocka_unit_test(test_member_moved),
+        cmocka_unit_test(test_hearsay),
     };
     signal(SIGPIPE, SIG_IGN); /* as `synod start` does */
     return cmocka_run_group_tests(tests, NULL, NULL);

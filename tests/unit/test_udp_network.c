@@ -6,6 +6,7 @@
 
 #include "tests/unit/copies.h"
 #include "tests/unit/other_settings.h"
+#include "tests/unit/roster_fixture.h"
 
 enum { DATAGRAM_MAX = 1400 };
 
@@ -514,6 +515,38 @@ static void test_other_settings(void **state)
     teardown(f);
 }
 
+static void test_members_come_and_go(void **state)
+{
+    (void)state;
+    struct fixture *f = setup_udp("127.0.0.1");
+    check_come_and_go(f);
+    teardown(f);
+}
+
+static void test_member_replaced(void **state)
+{
+    (void)state;
+    struct fixture *f = setup_udp("127.0.0.1");
+    check_replaced(f);
+    teardown(f);
+}
+
+static void test_member_moved(void **state)
+{
+    (void)state;
+    struct fixture *f = setup_udp("127.0.0.1");
+    check_moved(f);
+    teardown(f);
+}
+
+static void test_hearsay(void **state)
+{
+    (void)state;
+    struct fixture *f = setup_udp("127.0.0.1");
+    check_hearsay(f);
+    teardown(f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -532,6 +565,10 @@ int main(void)
         cmocka_unit_test(test_reborn),
         cmocka_unit_test(test_port_in_use),
         cmocka_unit_test(test_other_settings),
+        cmocka_unit_test(test_members_come_and_go),
+        cmocka_unit_test(test_member_replaced),
+        cmocka_unit_test(test_member_moved),
+        cmocka_unit_test(test_hearsay),
     };
     signal(SIGPIPE, SIG_IGN); /* as `synod start` does */
     return cmocka_run_group_tests(tests, NULL, NULL);
