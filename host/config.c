@@ -618,8 +618,9 @@ static void complete_memory(struct loader *l)
     const struct limits standard = limits_effective(&(struct limits){0});
     if (setting_line(l, "bytes_in_flight_max") == 0)
         n->bytes_in_flight_max = smaller(n->bytes_in_flight_max, memory / 16);
+    n->state_bytes_room = config_state_bytes_room(l->config);
     if (setting_line(l, "state_bytes_max") == 0)
-        n->state_bytes_max = smaller(n->state_bytes_max, config_state_bytes_room(l->config));
+        n->state_bytes_max = smaller(n->state_bytes_max, n->state_bytes_room);
     n->limits.withheld_bytes = (uint32_t)smaller(standard.withheld_bytes, memory / 4);
     n->limits.results_bytes = (uint32_t)smaller(standard.results_bytes, memory / 8);
     n->limits.replies_bytes = (uint32_t)smaller(standard.replies_bytes, memory / 8);

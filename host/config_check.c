@@ -3,7 +3,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "core/state/state_machine.h"
+#include "core/state/kv_store.h"
 #include "host/config_schema.h"
 
 /* What a frame carries besides values: its header and those of its entries. */
@@ -138,10 +138,26 @@ static bool check_replies(const struct config *c, struct config_conflict *confli
 /* What the component that holds the state needs besides: commands and replies. */
 enum { MEMORY_BESIDE_STATE = 32 << 20 };
 
-/* An eighth more than the state is for its buckets (core/state/kv_table.h). */
+static uint64_t smaller(uint64_t a, uint64_t b) { return a < b ? a : b; }
+
+/* The memory that a state of so many bytes takes at most: the state, what a snapshot in progress keeps aside, buckets, and
+ * the chunk that is being made. A chunk has one value of any length, and grows by half, for which it is copied. */
+static uint64_t state_memory(uint64_t state_bytes)
+{
+    return kv_versions_pieces_max(state_bytes) * KV_PIECE + 3 * smaller(state_bytes, KV_VALUE_MAX) + MEMORY_BESIDE_STATE;
+}
+
 uint64_t config_state_bytes_room(const struct config *c)
 {
-    return c->memory_bytes_max > MEMORY_BESIDE_STATE ? (c->memory_bytes_max - MEMORY_BESIDE_STATE) / 9 * 8 : 0;
+    uint64_t fits = 0, too_much = c->memory_bytes_max;
+    while (fits + 1 < too_much) {
+        const uint64_t middle = fits + (too_much - fits) / 2;
+        if (state_memory(middle) <= c->memory_bytes_max)
+            fits = middle;
+        else
+            too_much = middle;
+    }
+    return fits;
 }
 
 static bool check_memory(const struct config *c, struct config_conflict *conflict)
@@ -151,7 +167,9 @@ static bool check_memory(const struct config *c, struct config_conflict *conflic
         return true;
     *conflict = (struct config_conflict){.keys = {"state_bytes_max", "memory_bytes_max"}};
     snprintf(conflict->text, sizeof conflict->text,
-             "state_bytes_max (%" PRIu64 ") must be at most 8/9 of memory_bytes_max less 32 MiB (%" PRIu64 ")",
+             "state_bytes_max (%" PRIu64
+             ") must be at most what memory_bytes_max has room for, also while a snapshot is taken "
+             "(%" PRIu64 ")",
              c->node_config.state_bytes_max, room);
     return false;
 }

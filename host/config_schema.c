@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/formats/configuration.h"
 #include "core/runners/ports.h" /* enum log_level */
 #include "host/config.h"
 
@@ -141,14 +142,21 @@ static const struct config_key setting_keys[] = {
           "that has most and takes none is closed"),
     BYTES("peer_queue_bytes_max", peer_queue_bytes_max, 64 * MIB, 256 * KIB, 4 * GIB,
           "Bytes that wait for one other node; above that, frames are dropped and later sent again"),
-    BYTES("segment_bytes", segment_bytes, 64 * MIB, 1 * MIB, 4 * GIB,
-          "Size of a journal file"),
+    BYTES("segment_bytes", segment_bytes, 16 * MIB, 1 * MIB, 4 * GIB,
+          "Size of a journal file; a journal has up to four of them beside the records that are needed"),
     BYTES("memory_bytes_max", memory_bytes_max, 1 * GIB, 48 * MIB, 4 * GIB,
           "Memory of each component; a node that needs more stops", .governed = KEY_GOVERNED_BELOW,
           .governed_below = 256 * MIB),
     BYTES("state_bytes_max", node_config.state_bytes_max, 512 * MIB, 64 * KIB, 3 * GIB,
           "Memory that keys and values may take, the same on all nodes; a write that needs more is answered -OOM. "
           "When not given: at most what memory_bytes_max has room for", GOVERNED),
+    BYTES("snapshot_bytes", node_config.snapshot_bytes, 16 * MIB, 0, 64 * GIB,
+          "A snapshot of the state is taken when the log since the last one has so many bytes, and as many as the state; a "
+          "slot counts 1 KiB at least. 0: snapshots are not taken for that reason"),
+    COUNT("journal_keep_slots", node_config.journal_keep_slots, 1024, 0, 1000000000,
+          "Slots before the oldest snapshot that stay in the journal, for learners that are a little behind"),
+    BYTES("transfer_bytes_per_second", node_config.transfer_rate, 128 * MIB, 64 * KIB, 64 * GIB,
+          "Bytes of snapshots that a node sends in a second to learners that are far behind"),
     TIME("turn_timeout_ms", turn_timeout, 1000, 10, 600000,
          "Time that a node's components may compute in one turn; a node that needs more is restarted"),
     TIME("turn_timeout_max_ms", turn_timeout_max, 60000, 10, 3600000,
@@ -204,12 +212,13 @@ static const struct config_key compat_keys[] = {
             "No effect: as above"),
     IGNORED("storage_flush_change_interval_ms", VALUE_TIME_MS, 10, 0, 3600000,
             "No effect: as above"),
-    FIXED("storage_load_snapshots", VALUE_BOOL, false, 1, "there are no snapshots, the journal is replayed",
-          "Snapshots are not supported yet"),
-    FIXED("storage_max_snapshots", VALUE_COUNT, 0, 1000000, "there are no snapshots, the journal is kept whole",
-          "Snapshots are not supported yet"),
-    FIXED("storage_snapshot_slot_interval", VALUE_COUNT, 0, 1000000000, "there are no snapshots, the journal is kept whole",
-          "Snapshots are not supported yet; 0: never"),
+    BOOL("storage_load_snapshots", load_snapshots, true,
+         "A node that starts loads its newest snapshot. Otherwise it executes the journal, which then must go back to the "
+         "first slot"),
+    COUNT("storage_max_snapshots", node_config.snapshots_max, 2, 1, 16,
+          "Snapshots that a node keeps; the journal goes back to the oldest of them"),
+    COUNT("storage_snapshot_slot_interval", node_config.snapshot_slots, 0, 0, 1000000000,
+          "A snapshot is also taken after so many slots; 0: see `snapshot_bytes` only"),
 };
 /* clang-format on */
 
@@ -469,7 +478,7 @@ static void describe_governed(FILE *out, const struct config_key *key)
         config_value_print(key, key->governed_below, below, sizeof below);
         fprintf(out, " below %s |", below);
     } else
-        fprintf(out, " %s |", key->governed == KEY_GOVERNED ? "yes" : "");
+        fprintf(out, " %s |", key->governed != KEY_GOVERNED ? "" : configuration_may_set(key->name) ? "in the log" : "yes");
 }
 
 char *config_describe(void)

@@ -9,7 +9,8 @@ enum {
     OF_PROCESS = 8,         /* signals, loop, cache of compiled code */
     OF_IMAGES = 13,         /* of a composed node: the initial memory of each part */
     OF_IMAGES_IN_GUEST = 5, /* and of those that do I/O */
-    OF_NODE = 13,           /* loop, lock, listening sockets; journal: written, read, next, folder; a file being replaced */
+    OF_NODE = 16,           /* loop, lock, listening sockets; journal: written, read, next, folder; snapshots: written, read,
+                             * folder; a file being replaced */
     OF_GUEST_NETWORK = 10,  /* the runtime under WASI's sockets */
     OF_GRPC = 16,           /* gRPC's own */
     OF_PEER = 3,            /* its connection, ours, and one of them that is on its way out */

@@ -110,6 +110,8 @@ bool grpc_service_take(struct grpc_service *s, const uint8_t *bytes, size_t len)
 void grpc_service_resume(struct grpc_service *s);
 /* Whether nothing is to be said or heard any more. Logs what was wrong with what was heard, if it did not yet. */
 bool grpc_service_is_over(struct grpc_service *s);
+/* Ends a call with an error that says why. */
+void grpc_call_end(struct grpc_call *c, const char *why);
 /* Whether any call is of an admitted node. */
 bool grpc_service_is_known(const struct grpc_service *s);
 void grpc_service_close(struct grpc_service *s);
@@ -144,13 +146,15 @@ struct grpc_batch {
     size_t heads_capacity, parcels_capacity;
 };
 
-/* Another node; without a `dialer.config` there is no such node. */
+/* Another node, or one that was or may be; its dialer says. */
 struct grpc_peer {
     struct dialer dialer;
     struct grpc_call *call; /* with which it speaks to us */
 };
 
 void grpc_peer_open(struct grpc_network *n, const struct config_node *config);
+/* Ends its connection and its call: the node does not belong to the cluster any more, or is another instance of it now. */
+void grpc_peer_leave(struct grpc_peer *p);
 /* Sends the frames of the batch that are for this peer. */
 void grpc_peer_send(struct grpc_peer *p, struct grpc_batch *batch);
 void grpc_parcel_release(struct grpc_parcel *parcel);

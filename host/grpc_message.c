@@ -28,6 +28,8 @@ static const enum grpc_status refusals[REFUSALS] = {
     [REFUSAL_OTHER] = GRPC_PERMISSION_DENIED,
     [REFUSAL_LIFE] = GRPC_FAILED_PRECONDITION,
     [REFUSAL_GOVERNED] = GRPC_OUT_OF_RANGE,
+    [REFUSAL_MEMBER] = GRPC_NOT_FOUND,
+    [REFUSAL_EARLY] = GRPC_UNAVAILABLE,
 };
 
 enum grpc_status grpc_status_of(enum network_refusal refusal) { return refusals[refusal]; }

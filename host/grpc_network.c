@@ -29,7 +29,7 @@ static struct packet_list receive(struct network *base)
 {
     struct grpc_network *n = (struct grpc_network *)base;
     struct packet_list frames = inbox_take(&base->inbox);
-    if (n->paused && frames.len > 0)
+    if (n->paused)
         grpc_links_resume(n);
     return frames;
 }
@@ -73,6 +73,10 @@ static void greet_anew(struct network *base)
         grpc_peer_reborn(&n->peers[node_set_first(to)]);
 }
 
+static void join(struct network *base, uint32_t id) { grpc_peer_open((struct grpc_network *)base, &base->roster.nodes[id]); }
+
+static void leave(struct network *base, uint32_t id) { grpc_peer_leave(&((struct grpc_network *)base)->peers[id]); }
+
 static void on_timer(uv_timer_t *timer)
 {
     struct grpc_network *n = timer->data;
@@ -87,7 +91,7 @@ static void close_all(struct network *base)
     struct grpc_network *n = (struct grpc_network *)base;
     links_close(&n->links);
     for (size_t i = 0; i < PEERS_MAX; i++)
-        if (n->peers[i].dialer.config != NULL)
+        if (dialer_is_open(&n->peers[i].dialer))
             grpc_peer_close(&n->peers[i]);
     uv_close((uv_handle_t *)&n->timer, on_closed);
 }
@@ -104,8 +108,8 @@ static void release(struct network *base)
 
 bool grpc_network_open(struct network **out, uv_loop_t *loop, const struct network_options *options, struct problem *problem)
 {
-    static const struct network_operations operations = {receive, send_frames, greet_anew, port, close_all, release};
-    const struct config_node *self = config_find(options->config, options->origin.sender);
+    static const struct network_operations operations = {receive, send_frames, greet_anew, join,
+                                                         leave,   port,        close_all,  release};
     struct grpc_network *n = memory_new(1, sizeof *n);
     network_init(&n->base, &operations, loop, options);
     n->buffer = memory_new(1, GRPC_READ_SIZE);
@@ -116,9 +120,7 @@ bool grpc_network_open(struct network **out, uv_loop_t *loop, const struct netwo
         network_close(&n->base, NULL, NULL);
         return false;
     }
-    for (size_t i = 0; i < options->config->node_count; i++)
-        if (options->config->nodes[i].id != self->id)
-            grpc_peer_open(n, &options->config->nodes[i]);
+    network_join_all(&n->base);
     uv_timer_start(&n->timer, on_timer, PING_MS, PING_MS);
     *out = &n->base;
     return true;

@@ -400,6 +400,16 @@ void grpc_peer_reborn(struct grpc_peer *p)
     dialer_again(&p->dialer);
 }
 
+void grpc_peer_leave(struct grpc_peer *p)
+{
+    struct grpc_call *call = p->call;
+    say_goodbye(p);
+    dialer_idle(&p->dialer);
+    p->call = NULL;
+    if (call != NULL)
+        grpc_call_end(call, "the node does not belong to the cluster any more, or its disk was replaced");
+}
+
 void grpc_peer_close(struct grpc_peer *p)
 {
     say_goodbye(p);

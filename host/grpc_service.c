@@ -144,8 +144,8 @@ static bool identify(struct grpc_call *c, const struct grpc_frame *greeting)
     char why[NETWORK_WHY_SIZE];
     const enum network_refusal refusal = network_admit(&n->base, origin, greeting->body, greeting->len, why, sizeof why);
     if (refusal != REFUSAL_NONE) {
-        const bool news = network_is_news(&n->base, origin->sender, why);
-        complain_at(news ? LOG_WARNING : LOG_DEBUG, c->service, c, "refused a call from", why);
+        const uint32_t level = network_refusal_level(&n->base, origin->sender, refusal, why);
+        complain_at(level, c->service, c, "refused a call from", why);
         end_call(c, grpc_status_of(refusal), why);
         return false;
     }
@@ -162,6 +162,13 @@ static bool identify(struct grpc_call *c, const struct grpc_frame *greeting)
     if (n->base.options.sends)
         dialer_retry(&p->dialer);
     return true;
+}
+
+void grpc_call_end(struct grpc_call *c, const char *why)
+{
+    struct grpc_service *s = c->service;
+    end_call(c, GRPC_ABORTED, why);
+    s->on_output(s);
 }
 
 static void take_frame(struct grpc_call *c, const uint8_t *bytes, size_t len)
@@ -187,7 +194,7 @@ static void take_frame(struct grpc_call *c, const uint8_t *bytes, size_t len)
     c->frames++;
     c->bytes += frame.len;
     if (!greets && frame.len > 0)
-        inbox_add(&base->inbox, frame.origin.sender, frame.body, frame.len);
+        inbox_add(&base->inbox, &frame.origin, frame.body, frame.len);
     if (inbox_bytes(&base->inbox) > base->options.config->peer_queue_bytes_max)
         n->paused = true;
 }

@@ -106,6 +106,23 @@ static bool tell_notices(struct journal *j)
     }
 }
 
+/* Has the spare's thread remove what is not needed any more, one segment after the other. */
+static void remove_segments(struct journal *j)
+{
+    struct problem problem;
+    enum removal removal = REMOVAL_NONE;
+    if (!j->spare.started)
+        return;
+    const bool over = journal_spare_removed(&j->spare, &removal, &problem);
+    uv_mutex_lock(&j->lock);
+    if (over)
+        journal_front_removed(j->front, removal == REMOVAL_DONE ? NULL : &problem, now_us());
+    const uint64_t first_lsn = journal_front_removal(j->front, now_us());
+    uv_mutex_unlock(&j->lock);
+    if (first_lsn != 0)
+        journal_spare_unwanted(&j->spare, journal_front_store(j->front), first_lsn, &j->handles->async);
+}
+
 static void on_async(uv_async_t *async)
 {
     struct handles *handles = async->data;
@@ -115,6 +132,7 @@ static void on_async(uv_async_t *async)
     uv_mutex_lock(&j->lock);
     bool moved = journal_front_retire(j->front) || j->options.durability == DURABILITY_MEMORY;
     uv_mutex_unlock(&j->lock);
+    remove_segments(j);
     moved = tell_notices(j) || moved;
     if (moved || (j->forsaken && journal_settled(j)))
         j->options.on_durable(j->options.context);
@@ -133,6 +151,7 @@ static void on_idle(uv_timer_t *timer)
     if (journal_front_idle(j->front, now_us()))
         uv_cond_signal(&j->wake);
     uv_mutex_unlock(&j->lock);
+    remove_segments(j);
 }
 
 /* ---- Opening and closing ---- */
@@ -238,6 +257,7 @@ void journal_close(struct journal *j)
         uv_mutex_unlock(&j->lock);
         uv_thread_join(&j->worker);
     }
+    journal_spare_stop(&j->spare); /* it would send to a handle */
     handles_close(j->handles);
     tell_failure(j);
     journal_free(j);
@@ -266,6 +286,13 @@ void journal_submit(struct journal *j)
         else
             uv_async_send(&j->handles->async);
     }
+    uv_mutex_unlock(&j->lock);
+}
+
+void journal_truncate(struct journal *j, uint64_t lsn)
+{
+    uv_mutex_lock(&j->lock);
+    journal_front_truncate(j->front, lsn);
     uv_mutex_unlock(&j->lock);
 }
 
@@ -332,11 +359,13 @@ struct packet_list journal_read(struct journal *j, uint64_t from, uint64_t bytes
     return found;
 }
 
-struct packet_list journal_recover(struct journal *j)
+bool journal_recover(struct journal *j, struct packet_list *out)
 {
-    struct packet_list found;
     struct problem problem;
-    if (!journal_front_recover(j->front, &found, &problem))
-        journal_fail(j, &problem);
-    return found;
+    if (journal_front_recover(j->front, out, &problem))
+        return true;
+    journal_fail(j, &problem);
+    *out = (struct packet_list){NULL, 0};
+    tell_failure(j); /* at once: nothing of this life counts */
+    return false;
 }

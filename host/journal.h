@@ -29,12 +29,14 @@ struct journal_options {
     void *context;
 };
 
-/* Opens the journal in `folder` (makes one where there is none), cuts a torn tail, writes the last valid group again and
- * syncs it before anything counts as durable (P14). Corruption is an error that names file and offset. */
+/* Opens the journal in `folder`, or makes one where there is none. journal_recover reads what there is. */
 bool journal_open(struct journal **out, uv_loop_t *loop, const struct journal_options *options, struct problem *problem);
 
-/* The next chunk of what was there when this life began, in lsn order; empty at the end. Valid until the next call. */
-struct packet_list journal_recover(struct journal *j);
+/* The next chunk of what was there when this life began, in lsn order; empty at the end. Valid until the next call. In the
+ * first life this reads and checks the journal, and the last call cuts a torn tail, writes the last valid group again and
+ * syncs it: before that, nothing that it gave may have an effect outside, and nothing may be appended. False: corruption
+ * (the text names file and offset), or a disk that fails; `on_failure` has been called, and the life must end. */
+bool journal_recover(struct journal *j, struct packet_list *out);
 
 /* Adds records (copied) to the group being gathered; their lsns (packet id) follow the last one without a gap. */
 void journal_append(struct journal *j, const struct packet *records, size_t count);
@@ -42,6 +44,10 @@ void journal_append(struct journal *j, const struct packet *records, size_t coun
 /* Starts writing what was gathered, unless a group is in flight (then it goes when that one is durable). Call after each
  * turn. */
 void journal_submit(struct journal *j);
+
+/* No record below `lsn` is needed any more, but for the latest one of each sticky kind. Segments that hold nothing else are
+ * removed, once that is safe (io/journal_truncate.c). */
+void journal_truncate(struct journal *j, uint64_t lsn);
 
 /* ---- Another life of the node ----
  *

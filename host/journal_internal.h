@@ -1,7 +1,8 @@
 /* What the files of the asynchronous journal share. No other file includes this.
  *
  *   journal.c        the public face, on the loop's thread, and the thread under it that writes
- *   journal_spare.c  a second thread that fills the next segment with zeros, so that no group ever waits for it
+ *   journal_spare.c  a second thread that fills the next segment with zeros, so that no group ever waits for it; while there
+ *                    is nothing to fill, it removes segments that are not needed any more
  *
  * What is gathered, written next and durable is the front's (io/journal_front.h), whose lock is `lock`: the loop appends to
  * it and retires what is written, the worker takes one group after the other to the disk. */
@@ -12,7 +13,9 @@
 #include "io/journal_front.h"
 #include "io/journal_spare.h"
 
-/* The next segment, and the thread that makes it. */
+enum removal { REMOVAL_NONE, REMOVAL_WANTED, REMOVAL_DONE, REMOVAL_FAILED };
+
+/* The next segment, and the thread that makes it and removes others. */
 struct spare {
     struct journal_spare made;    /* first: it leads back here */
     struct journal_spares spares; /* its face */
@@ -21,6 +24,13 @@ struct spare {
     uv_cond_t changed;
     bool started;
     bool stop;
+
+    /* Removing. */
+    const struct journal_store *store; /* set by the first wish */
+    uint64_t unwanted;                 /* first lsn of the segment; 0: none */
+    enum removal removal;
+    struct problem removal_problem;
+    uv_async_t *removed; /* is sent when it is DONE or FAILED */
 };
 
 /* Handles live until the loop has closed them, which may be after the journal is gone (`journal` is NULL then). */
@@ -56,6 +66,10 @@ struct journal {
 bool journal_spare_start(struct spare *s, struct disk *disk, const char *folder, bool sync, struct problem *problem);
 /* True when making it ahead has failed; `problem` says why. Tried again when it is needed. */
 bool journal_spare_failed(struct spare *s, struct problem *problem);
+/* Has a segment removed; `removed` is sent afterwards. One at a time. */
+void journal_spare_unwanted(struct spare *s, const struct journal_store *store, uint64_t first_lsn, uv_async_t *removed);
+/* True, once, when that is over: REMOVAL_DONE or REMOVAL_FAILED, with a problem, in `removal`. */
+bool journal_spare_removed(struct spare *s, enum removal *removal, struct problem *problem);
 void journal_spare_stop(struct spare *s);
 
 #endif

@@ -11,7 +11,7 @@
 /* What the process takes, and what each node does; with some to spare. */
 enum {
     THREADS = 4, /* log, epochs; and as many as there are processors to compile with */
-    THREADS_OF_NODE = 4,
+    THREADS_OF_NODE = 5,
     PROCESSORS_MAX = 256,
 };
 static const size_t ROOM_NATIVE = (size_t)256 << 20, ROOM_WASM = (size_t)2 << 30;

@@ -77,9 +77,10 @@ static bool fits_turns(const struct node_host *h)
 static bool begin_turns(struct node_host *h, struct problem *problem)
 {
     struct node_life *life = h->supervisor.life;
-    struct node_config config = h->options.config->node_config;
+    struct node_config config;
     if (!is_storage_in_host(h) && !life->operations->open_identity(life, &h->origin, problem))
         return false;
+    config = members_begin(h);
     config.node = h->self->id;
     config.incarnation = h->origin.incarnation;
     if (getrandom(&config.seed, sizeof config.seed, 0) != sizeof config.seed)
@@ -169,9 +170,8 @@ struct node_status driver_status(struct node_host *h)
     return h->status;
 }
 
-enum peer_verdict driver_accept_peer(void *node_host, const struct frame_origin *peer)
+static enum peer_verdict accept_peer(struct node_host *h, const struct frame_origin *peer)
 {
-    struct node_host *h = node_host;
     struct node_life *life = h->supervisor.life;
     if (h->folder != NULL)
         return data_folder_accept_peer(h->folder, peer);
@@ -183,6 +183,18 @@ enum peer_verdict driver_accept_peer(void *node_host, const struct frame_origin 
     return verdict;
 }
 
+enum peer_verdict driver_accept_peer(void *node_host, const struct frame_origin *peer)
+{
+    if (!members_have(node_host, peer)) {
+        members_early(node_host, peer);
+        return PEER_OTHER_INSTANCE;
+    }
+    const enum peer_verdict verdict = accept_peer(node_host, peer);
+    if (verdict == PEER_ACCEPTED)
+        members_greeted(node_host, peer);
+    return verdict;
+}
+
 /* ---- the life drives ---- */
 
 static bool fits_run(const struct node_host *h) { return h->supervisor.life->operations->run != NULL; }
@@ -190,8 +202,8 @@ static bool fits_run(const struct node_host *h) { return h->supervisor.life->ope
 /* Everything comes to it through its surroundings. */
 static bool begin_run(struct node_host *h, struct problem *problem)
 {
-    (void)h;
     (void)problem;
+    members_begin(h);
     return true;
 }
 

@@ -128,6 +128,7 @@ static void close_loop_handles(struct node_host *h)
     uv_close((uv_handle_t *)&h->timer, NULL);
     uv_close((uv_handle_t *)&h->ping, NULL);
     supervisor_close(&h->supervisor);
+    members_ask_no_more(h);
     if (h->ports.network != NULL)
         network_close(h->ports.network, NULL, NULL);
     h->ports.network = NULL;
@@ -135,6 +136,9 @@ static void close_loop_handles(struct node_host *h)
     if (h->ports.journal != NULL)
         journal_close(h->ports.journal); /* what the last turns appended is made durable */
     h->ports.journal = NULL;
+    if (h->ports.snapshots != NULL)
+        snapshots_close(h->ports.snapshots);
+    h->ports.snapshots = NULL;
     uv_unref((uv_handle_t *)&h->grace_timer); /* goes on guarding, but does not keep the loop running */
 }
 
@@ -292,6 +296,7 @@ static void release(struct node_host *h)
     uv_run(&h->loop, UV_RUN_DEFAULT);
     uv_loop_close(&h->loop);
     surroundings_close(h);
+    members_close(h);
     if (h->folder != NULL)
         data_folder_close(h->folder);
     if (h->folder_lock >= 0)

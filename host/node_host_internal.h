@@ -3,6 +3,7 @@
  *   node_host.c          the thread, the loop, the end
  *   node_parts.c         what is opened for a node, and how a life of it begins
  *   node_info.c          what INFO says of all this
+ *   node_members.c       who belongs to the cluster: from the folder, to the network and the client port
  *   node_surroundings.c  what a life asks of its host when its network or storage is in the sandbox
  *   node_drivers.c       calls into the life: turns, and the two ways in which the loop and the life share the thread
  *   supervisor.c         a life breaks, and the next one takes over; it knows nothing of those above, and calls them back
@@ -11,15 +12,31 @@
 #define SYNOD_HOST_NODE_HOST_INTERNAL_H
 
 #include "host/faults.h"
+#include "host/inquiry.h"
 #include "host/node_host.h"
 #include "host/supervisor.h"
 #include "io/data_folder.h"
+#include "io/own_members.h"
 
 /* How far the node's end has come. */
 enum phase { RUNNING, DRAINING, CLOSING, CLIENTS_CLOSED, CLOSED };
 
 /* How much of grace_period is over. GRACE_OVER, also after a failed sync: it ends by force. */
 enum grace { GRACE_NOT_BEGUN, GRACE_FIRST_HALF, GRACE_SECOND_HALF, GRACE_OVER };
+
+/* Who belongs to the cluster, as far as this host knows. */
+struct node_members {
+    struct own_members own;
+    uint8_t instances[NODE_ID_MAX + 1][16]; /* of the file's nodes, as they have greeted */
+    node_set greeted;                       /* those that have, in this life or an earlier one, and the node itself */
+    struct packet first;                    /* the complete first configuration; no words: not all have greeted yet */
+    struct inquiry inquiry;
+    size_t asked;                 /* client ports, so far */
+    struct frame_origin early;    /* who was refused when one was asked last */
+    struct packet hearsay;        /* the configuration that was answered; slot 0: none */
+    bool kept_given, first_given; /* to this life */
+    struct packet given[3];
+};
 
 struct node_host {
     struct node_host_options options;
@@ -47,9 +64,11 @@ struct node_host {
     struct supervisor supervisor; /* has the life */
     bool entered;                 /* a call into the life is under way: a guest may not be entered again */
     bool announced;               /* it was ready once */
+    struct node_members members;
     struct surroundings surroundings;
     struct faults faults;   /* that clients have ordered */
     struct packet settings; /* for the life; no words: not packed yet */
+    struct packet told[4];  /* what it was told last: these, and configurations */
 
     char path[4096];            /* of the data folder */
     struct data_folder *folder; /* NULL: storage is in the sandbox */
@@ -105,6 +124,29 @@ enum peer_verdict driver_accept_peer(void *node_host, const struct frame_origin 
 /* From within a life that has the thread: the host's loop goes round once, without waiting. Within how many microseconds it
  * must go round again. */
 uint64_t driver_come_round(struct node_host *h);
+
+/* ---- node_members.c ---- */
+
+/* Reads what the folder knows, which this host keeps from others. False: the node has no place in the cluster any more, or
+ * not this one. */
+bool members_open(struct node_host *h, struct problem *problem);
+/* Network and client port have been opened: they hear of it. */
+void members_connect(struct node_host *h);
+/* What the node begins with. A life begins. */
+struct node_config members_begin(struct node_host *h);
+/* Whether this peer is a member with this instance, or may be, because none was named yet. A network in the host knows that
+ * by itself. */
+bool members_have(const struct node_host *h, const struct frame_origin *peer);
+/* This peer has greeted, and is believed. */
+void members_greeted(struct node_host *h, const struct frame_origin *peer);
+/* As network_options.on_early; the node may be early, or another one. */
+void members_early(void *node_host, const struct frame_origin *peer);
+/* What a part in the sandbox is told: the configurations of the log that the node knows, the earlier one first, and after
+ * them what is hearsay (CONFIGURATION_HEARSAY). They stay the host's. Returns how many. */
+size_t members_told(const struct node_host *h, struct packet out[3]);
+/* Before the loop's handles are closed. */
+void members_ask_no_more(struct node_host *h);
+void members_close(struct node_host *h);
 
 /* ---- node_surroundings.c ---- */
 

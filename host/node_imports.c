@@ -59,9 +59,12 @@ static int32_t storage_recover(void *env, wasmtime_context_t *context, struct ty
 {
     struct node_wasm *w = env;
     (void)context;
-    call->result_packets = ports_storage_recover(w->ports);
+    bool failed = false;
+    call->result_packets = w->ports->operations->storage_recover(w->ports, &failed);
     node_deadline_allow(w, w->options.turn_timeout);
-    return 0;
+    if (failed)
+        call->error = "the journal cannot be read";
+    return failed ? -1 : 0;
 }
 
 static int32_t storage_append(void *env, wasmtime_context_t *context, struct typed_call *call)
@@ -94,10 +97,50 @@ static int32_t storage_read(void *env, wasmtime_context_t *context, struct typed
     return 0;
 }
 
+static int32_t storage_truncate(void *env, wasmtime_context_t *context, struct typed_call *call)
+{
+    (void)context;
+    ports_storage_truncate(((struct node_wasm *)env)->ports, call->scalars[0]);
+    return 0;
+}
+
+static int32_t snapshots_ask_for(void *env, wasmtime_context_t *context, struct typed_call *call)
+{
+    (void)context;
+    ports_snapshots_ask(((struct node_wasm *)env)->ports, call->packets.ptr, call->packets.len);
+    return 0;
+}
+
+/* Pieces of a snapshot are work, as chunks of records are. */
+static int32_t snapshots_told_of(void *env, wasmtime_context_t *context, struct typed_call *call)
+{
+    struct node_wasm *w = env;
+    (void)context;
+    call->result_packets = ports_snapshots_told(w->ports);
+    if (call->result_packets.len > 0)
+        node_deadline_allow(w, w->options.turn_timeout);
+    return 0;
+}
+
 static int32_t control_command(void *env, wasmtime_context_t *context, struct typed_call *call)
 {
     (void)context;
     call->result = ports_control_command(((struct node_wasm *)env)->ports);
+    return 0;
+}
+
+static int32_t configuration_given(void *env, wasmtime_context_t *context, struct typed_call *call)
+{
+    (void)context;
+    call->result_packets = ports_configuration_given(((struct node_wasm *)env)->ports);
+    return 0;
+}
+
+static int32_t configuration_known(void *env, wasmtime_context_t *context, struct typed_call *call)
+{
+    (void)context;
+    if (call->packets.len == 1)
+        ports_configuration_known(((struct node_wasm *)env)->ports, call->packets.ptr);
     return 0;
 }
 
@@ -215,6 +258,7 @@ static int32_t define_serializer(struct node_wasm *w, wasmtime_component_linker_
 
 #define CLIENT_SERVER SYNOD("client-server")
 #define STORAGE       SYNOD("storage")
+#define SNAPSHOTS     SYNOD("snapshots")
 #define HOST_CONTROL  SYNOD("host-control")
 #define IDENTITY      SYNOD("identity")
 #define HOST_LOOP     SYNOD("host-loop")
@@ -240,7 +284,12 @@ static const struct import {
     {STORAGE, "durable", {0, false, TYPED_GIVES_U64}, storage_durable, NULL, false},
     {STORAGE, "room", {0, false, TYPED_GIVES_U64}, storage_room, NULL, false},
     {STORAGE, "read", {2, false, TYPED_GIVES_PACKETS}, storage_read, NULL, false},
+    {STORAGE, "truncate", {1, false, TYPED_GIVES_NOTHING}, storage_truncate, NULL, false},
+    {SNAPSHOTS, "ask", {0, true, TYPED_GIVES_NOTHING}, snapshots_ask_for, NULL, false},
+    {SNAPSHOTS, "told", {0, false, TYPED_GIVES_PACKETS}, snapshots_told_of, NULL, false},
     {HOST_CONTROL, "command", {0, false, TYPED_GIVES_U64}, control_command, NULL, false},
+    {HOST_CONTROL, "configuration-given", {0, false, TYPED_GIVES_PACKETS}, configuration_given, NULL, false},
+    {HOST_CONTROL, "configuration-known", {0, true, TYPED_GIVES_NOTHING}, configuration_known, NULL, false},
     {HOST_CONTROL, "fail", {1, false, TYPED_GIVES_NOTHING}, control_fail, NULL, false},
     {SYNOD("logger"), "log", {0}, NULL, define_log, false},
     {SYNOD("settings"), "get", {0, false, TYPED_GIVES_PACKETS}, settings_get, NULL, true},

@@ -49,5 +49,10 @@ size_t info_of(void *context, char *out, size_t size)
             (number)log.groups, (number)log.records, (number)log.bytes, (number)log.syncs, (number)log.sync_us_total,
             (number)log.sync_us_max, (number)log.torn_tails);
     }
+    for (node_set all = h->folder != NULL ? roster_all(&h->members.own.now) : 0; all != 0; all &= all - 1)
+        if (data_folder_known_life(h->folder, node_set_first(all)) != 0)
+            add(out, size, &len, "synod_heard_%u:%u\r\n", node_set_first(all),
+                data_folder_known_life(h->folder, node_set_first(all)));
+    add(out, size, &len, "synod_configuration:%llu\r\n", (number)h->members.own.now.slot);
     return len;
 }

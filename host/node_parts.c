@@ -25,6 +25,11 @@ static void on_journal_notice(void *context, const char *text)
     logger_log(((struct node_host *)context)->ports.logger, LOG_WARNING, "journal", "%s", text);
 }
 
+static void on_snapshot_notice(void *context, const char *text)
+{
+    logger_log(((struct node_host *)context)->ports.logger, LOG_WARNING, "snapshots", "%s", text);
+}
+
 static void warn_about_durability(struct node_host *h)
 {
     static const char *const texts[] = {
@@ -70,6 +75,22 @@ static void warn_about_crashes(struct node_host *h)
         }
 }
 
+static bool open_snapshots(struct node_host *h, struct problem *problem)
+{
+    const struct config *config = h->options.config;
+    const struct snapshots_options options = {
+        .front.disk = disk_posix(),
+        .front.data_folder = h->path,
+        .front.cluster = identity_origin(data_folder_identity(h->folder)).cluster,
+        .front.keep = config->node_config.snapshots_max,
+        .front.use = snapshot_use(config, h->self->id),
+        .on_told = on_input,
+        .on_notice = on_snapshot_notice,
+        .context = h,
+    };
+    return snapshots_open(&h->ports.snapshots, &h->loop, &options, problem);
+}
+
 static bool open_storage(struct node_host *h, struct problem *problem)
 {
     const struct config *config = h->options.config;
@@ -84,7 +105,7 @@ static bool open_storage(struct node_host *h, struct problem *problem)
     if (!is_storage_in_host(h)) {
         h->folder_lock = data_folder_lock(disk_posix(), h->path, h->self->id, governed, &notice, problem);
         tell_notice(h, notice);
-        return h->folder_lock >= 0;
+        return h->folder_lock >= 0 && members_open(h, problem);
     }
     if (!data_folder_open_guarded(&h->folder, disk_posix(), h->path, config->cluster, h->self->id, DATA_FOLDER_LOCK,
                                   governed, problem))
@@ -102,7 +123,8 @@ static bool open_storage(struct node_host *h, struct problem *problem)
         .on_notice = on_journal_notice,
         .context = h,
     };
-    return journal_open(&h->ports.journal, &h->loop, &options, problem);
+    return members_open(h, problem) && journal_open(&h->ports.journal, &h->loop, &options, problem) &&
+           open_snapshots(h, problem);
 }
 
 /* ---- network and clients ---- */
@@ -111,7 +133,7 @@ static bool open_storage(struct node_host *h, struct problem *problem)
 static void on_commands(void *context)
 {
     struct node_host *h = context;
-    if (h->ports.credit > 0)
+    if (client_server_waiting(h->ports.clients, h->ports.credit))
         host_make_due(h);
 }
 
@@ -136,6 +158,7 @@ static bool open_network(struct node_host *h, struct problem *problem)
         .receives = true,
         .accept_peer = driver_accept_peer,
         .on_expelled = on_expelled,
+        .on_early = members_early,
         .logger = h->ports.logger,
         .on_input = on_input,
         .context = h,
@@ -230,11 +253,17 @@ static bool check_native(const struct node_host *h, struct problem *problem)
     return problem_set(problem, EXIT_BAD_INPUT, "node %u: with --native, network and storage are the host's", h->self->id);
 }
 
+static bool hear_of_members(struct node_host *h)
+{
+    members_connect(h);
+    return true;
+}
+
 bool parts_open(struct node_host *h, struct problem *problem)
 {
     return check_native(h, problem) && (h->options.engine == NULL || find_composition(h, problem)) &&
            open_storage(h, problem) && parts_make_life(h, &h->supervisor.life, problem) && begin_life(h, problem) &&
-           open_sockets(h, problem);
+           open_sockets(h, problem) && hear_of_members(h);
 }
 
 bool parts_reborn(struct node_host *h, struct problem *problem)
@@ -243,6 +272,7 @@ bool parts_reborn(struct node_host *h, struct problem *problem)
         if (!data_folder_reboot(h->folder, problem))
             return false;
         journal_reborn(h->ports.journal, data_folder_identity(h->folder)->incarnation);
+        snapshots_reborn(h->ports.snapshots);
     }
     if (!begin_life(h, problem))
         return false;

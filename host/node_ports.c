@@ -18,7 +18,7 @@ static struct packet_list receive_frames(struct ports *ports)
 
 static void send_frames(struct ports *ports, const struct packet *frames, size_t count)
 {
-    if (of(ports)->network != NULL)
+    if (of(ports)->network != NULL && !of(ports)->silent)
         network_send(of(ports)->network, frames, count);
 }
 
@@ -26,7 +26,7 @@ static struct packet_list receive_batches(struct ports *ports, uint64_t credit)
 {
     struct node_ports *p = of(ports);
     p->credit = credit;
-    if (credit == 0 || p->clients == NULL || p->stopping)
+    if (p->clients == NULL || p->stopping)
         return (struct packet_list){NULL, 0};
     return client_server_receive(p->clients, credit);
 }
@@ -34,7 +34,7 @@ static struct packet_list receive_batches(struct ports *ports, uint64_t credit)
 static void reply(struct ports *ports, const struct packet *answers, size_t count)
 {
     struct node_ports *p = of(ports);
-    if (p->clients != NULL)
+    if (p->clients != NULL && !p->silent)
         client_server_reply(p->clients, answers, count);
 }
 
@@ -75,10 +75,12 @@ static void take_status(struct ports *ports, const struct packet *packet)
         reached(p, p->role == ROLE_PROPOSER ? status.chosen : status.executed);
 }
 
-static struct packet_list recover_records(struct ports *ports)
+static struct packet_list recover_records(struct ports *ports, bool *failed)
 {
-    struct journal *journal = of(ports)->journal;
-    return journal != NULL ? journal_recover(journal) : (struct packet_list){NULL, 0};
+    struct node_ports *p = of(ports);
+    struct packet_list found = {NULL, 0};
+    p->silent = *failed = p->journal != NULL && !journal_recover(p->journal, &found);
+    return found;
 }
 
 static void append_records(struct ports *ports, const struct packet *records, size_t count)
@@ -111,6 +113,25 @@ static struct packet_list read_records(struct ports *ports, uint64_t from, uint6
     return journal != NULL ? journal_read(journal, from, bytes_max) : (struct packet_list){NULL, 0};
 }
 
+static void truncate_records(struct ports *ports, uint64_t lsn)
+{
+    if (of(ports)->journal != NULL)
+        journal_truncate(of(ports)->journal, lsn);
+}
+
+static void ask_snapshots(struct ports *ports, const struct packet *asks, size_t count)
+{
+    struct snapshots *snapshots = of(ports)->snapshots;
+    if (snapshots != NULL)
+        snapshots_ask(snapshots, asks, count);
+}
+
+static struct packet_list told_of_snapshots(struct ports *ports)
+{
+    struct snapshots *snapshots = of(ports)->snapshots;
+    return snapshots != NULL ? snapshots_told(snapshots) : (struct packet_list){NULL, 0};
+}
+
 static void log_text(struct ports *ports, uint32_t level, const char *text, size_t len)
 {
     enum { TEXT_MAX = 4096 };
@@ -122,7 +143,21 @@ static uint64_t command(struct ports *ports)
 {
     struct node_ports *p = of(ports);
     p->asked++;
-    return p->crash ? CONTROL_CRASH : p->stopping ? CONTROL_STOP : CONTROL_RUN;
+    return p->crash ? CONTROL_CRASH : p->stopping ? CONTROL_STOP : p->configure ? CONTROL_CONFIGURE : CONTROL_RUN;
+}
+
+static struct packet_list give_configurations(struct ports *ports)
+{
+    struct node_ports *p = of(ports);
+    p->configure = false;
+    return p->given != NULL ? p->given(p->members) : (struct packet_list){NULL, 0};
+}
+
+static void take_configuration(struct ports *ports, const struct packet *configuration)
+{
+    struct node_ports *p = of(ports);
+    if (p->known != NULL && !p->silent)
+        p->known(p->members, configuration);
 }
 
 static void cannot_go_on(struct ports *ports, uint64_t code) { node_ports_fail(of(ports), code); }
@@ -153,8 +188,13 @@ void node_ports_init(struct node_ports *p, uint8_t role)
         .storage_durable = durable_lsn,
         .storage_room = has_room,
         .storage_read = read_records,
+        .storage_truncate = truncate_records,
+        .snapshots_ask = ask_snapshots,
+        .snapshots_told = told_of_snapshots,
         .log = log_text,
         .control_command = command,
+        .configuration_given = give_configurations,
+        .configuration_known = take_configuration,
         .control_fail = cannot_go_on,
     };
     memset(p, 0, sizeof *p);

@@ -1,9 +1,10 @@
-/* The ports of a node in its host: TCP, the client port, the journal. */
+/* The ports of a node in its host: TCP, the client port, the journal, the snapshots. */
 #ifndef SYNOD_HOST_NODE_PORTS_H
 #define SYNOD_HOST_NODE_PORTS_H
 
 #include "host/journal.h"
 #include "host/ports.h"
+#include "host/snapshots.h"
 #include "io/client_server.h"
 #include "io/logger.h"
 #include "io/network.h"
@@ -13,10 +14,17 @@ struct node_ports {
     struct network *network;       /* NULL: it is in the sandbox with the node; nothing arrives, nothing leaves */
     struct client_server *clients; /* NULL: the node has no client port, or brings its own */
     struct journal *journal;       /* NULL: storage is in the sandbox, too */
+    struct snapshots *snapshots;   /* the same */
+    /* Where configurations of the cluster come from and go to (core/runners/ports.h); NULL: there are none. */
+    struct packet_list (*given)(void *context);
+    void (*known)(void *context, const struct packet *configuration);
+    void *members;
     struct logger *logger;
-    bool stopping; /* the node is asked to finish; no commands are taken any more */
-    bool crash;    /* the node is asked to crash */
-    int exit_code; /* EXIT_OK, until a part says that the node cannot go on and its process ends with this */
+    bool configure; /* the node is asked to take configurations */
+    bool stopping;  /* the node is asked to finish; no commands are taken any more */
+    bool crash;     /* the node is asked to crash */
+    bool silent;    /* its journal cannot be read: what it says has no effect */
+    int exit_code;  /* EXIT_OK, until a part says that the node cannot go on and its process ends with this */
     uint64_t leader;
     uint64_t credit; /* batches the node would take, when it last asked for commands */
     uint64_t slot;   /* how far it has got, as far as this tells: in a record that it appended, or a status that it told */

@@ -16,9 +16,11 @@ static struct packet_list settings(struct surroundings *s)
     struct packet *packet = &h->settings;
     if (packet->words.ptr == NULL) {
         struct node_settings now = {.config = *h->options.config, .node = h->self->id, .folder = ".", .exclusive = true};
+        now.config.node_config = members_begin(h);
         *packet = config_packet_encode(&now);
     }
-    return (struct packet_list){packet, 1};
+    h->told[0] = *packet;
+    return (struct packet_list){h->told, 1 + members_told(h, h->told + 1)};
 }
 
 static const struct frame_origin *origin(struct surroundings *s) { return &host_of(s)->origin; }

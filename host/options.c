@@ -196,3 +196,17 @@ int options_parse(const struct command_help *help, int argc, char **argv, int *f
         *first_operand = optind;
     return OPTIONS_GO_ON;
 }
+
+int options_parse_word(const struct command_help *help, const char *word, int argc, char **argv, const char **operand)
+{
+    int first;
+    const int code = options_parse(help, argc, argv, &first);
+    if (code != OPTIONS_GO_ON)
+        return code;
+    if (strcmp(argv[first], word) != 0) {
+        fprintf(stderr, "%s: unknown command '%s'; see %s --help\n", help->command, argv[first], help->command);
+        return EXIT_BAD_INPUT;
+    }
+    *operand = argv[first + 1];
+    return code;
+}

@@ -46,6 +46,9 @@ struct command_help {
 enum { OPTIONS_GO_ON = -1 };
 int options_parse(const struct command_help *help, int argc, char **argv, int *first_operand);
 
+/* The same for a command whose first operand is always `word`, and which has one more: that is `*operand`. */
+int options_parse_word(const struct command_help *help, const char *word, int argc, char **argv, const char **operand);
+
 /* Writes the help of a command to standard output. */
 void options_help(const struct command_help *help);
 

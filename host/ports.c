@@ -21,7 +21,12 @@ void ports_client_leader(struct ports *p, uint64_t node, uint64_t round) { p->op
 
 void ports_client_status(struct ports *p, const struct packet *status) { p->operations->client_status(p, status); }
 
-struct packet_list ports_storage_recover(struct ports *p) { return p->operations->storage_recover(p); }
+/* A native life cannot be ended within a turn. What it says after a failure is dropped by those who serve these ports. */
+struct packet_list ports_storage_recover(struct ports *p)
+{
+    bool failed = false;
+    return p->operations->storage_recover(p, &failed);
+}
 
 void ports_storage_append(struct ports *p, const struct packet *records, size_t count)
 {
@@ -37,8 +42,24 @@ struct packet_list ports_storage_read(struct ports *p, uint64_t from, uint64_t b
     return p->operations->storage_read(p, from, bytes_max);
 }
 
+void ports_storage_truncate(struct ports *p, uint64_t lsn) { p->operations->storage_truncate(p, lsn); }
+
+void ports_snapshots_ask(struct ports *p, const struct packet *asks, size_t count)
+{
+    p->operations->snapshots_ask(p, asks, count);
+}
+
+struct packet_list ports_snapshots_told(struct ports *p) { return p->operations->snapshots_told(p); }
+
 void ports_log(struct ports *p, uint32_t level, const char *text, size_t len) { p->operations->log(p, level, text, len); }
 
 uint64_t ports_control_command(struct ports *p) { return p->operations->control_command(p); }
+
+struct packet_list ports_configuration_given(struct ports *p) { return p->operations->configuration_given(p); }
+
+void ports_configuration_known(struct ports *p, const struct packet *configuration)
+{
+    p->operations->configuration_known(p, configuration);
+}
 
 void ports_control_fail(struct ports *p, uint64_t code) { p->operations->control_fail(p, code); }

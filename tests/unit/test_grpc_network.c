@@ -13,6 +13,7 @@
 
 #include "tests/unit/copies.h"
 #include "tests/unit/other_settings.h"
+#include "tests/unit/roster_fixture.h"
 
 /* ---- networks ---- */
 
@@ -56,6 +57,7 @@ static void test_full_queue(void **state)
     open_node(f, 0);
     open_node(f, 2);
     f->config_nodes[1].address.port = ntohs(address.sin_port);
+    tell_port(f);
     wait_connected(f, a, c, 1);
     uint64_t out = network_statistics(a->network).frames_out;
     while (network_statistics(a->network).frames_out == out) { /* until the deaf one is connected */
@@ -745,6 +747,7 @@ static void test_bad_server(void **state)
     assert_int_equal(listen(listener, 4), 0);
     assert_int_equal(getsockname(listener, (struct sockaddr *)&address, &size), 0);
     f->config_nodes[1].address.port = ntohs(address.sin_port);
+    tell_port(f);
     open_node(f, 0);
     for (size_t i = 0; i < 4; i++) {
         int fd;
@@ -761,8 +764,9 @@ static void test_bad_server(void **state)
     }
     close(listener);
     f->config_nodes[1].address.port = port;
+    tell_port(f);
     wait_connected(f, a, b, 1);
-    assert_int_equal(network_statistics(a->network).reconnects, 4);
+    assert_int_equal(network_statistics(a->network).reconnects, 3); /* at its new place it is connected for the first time */
     teardown(f);
 }
 
@@ -774,20 +778,66 @@ static void test_copies(void **state)
     teardown(f);
 }
 
+static void test_members_come_and_go(void **state)
+{
+    (void)state;
+    struct fixture *f = setup(grpc_network_open, "127.0.0.1");
+    check_come_and_go(f);
+    teardown(f);
+}
+
+static void test_member_replaced(void **state)
+{
+    (void)state;
+    struct fixture *f = setup(grpc_network_open, "127.0.0.1");
+    check_replaced(f);
+    teardown(f);
+}
+
+static void test_member_moved(void **state)
+{
+    (void)state;
+    struct fixture *f = setup(grpc_network_open, "127.0.0.1");
+    check_moved(f);
+    teardown(f);
+}
+
+static void test_hearsay(void **state)
+{
+    (void)state;
+    struct fixture *f = setup(grpc_network_open, "127.0.0.1");
+    check_hearsay(f);
+    teardown(f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_copies),         cmocka_unit_test(test_ipv4),
-        cmocka_unit_test(test_ipv6),           cmocka_unit_test(test_name),
-        cmocka_unit_test(test_fan_out),        cmocka_unit_test(test_full_queue),
-        cmocka_unit_test(test_pause),          cmocka_unit_test(test_reconnect),
-        cmocka_unit_test(test_reborn),         cmocka_unit_test(test_port_in_use),
-        cmocka_unit_test(test_delivered),      cmocka_unit_test(test_status),
-        cmocka_unit_test(test_refused_calls),  cmocka_unit_test(test_refused_frames),
-        cmocka_unit_test(test_refused_later),  cmocka_unit_test(test_replaced),
-        cmocka_unit_test(test_no_http2),       cmocka_unit_test(test_goaway),
-        cmocka_unit_test(test_bad_server),     cmocka_unit_test(test_hostile_greetings),
+        cmocka_unit_test(test_copies),
+        cmocka_unit_test(test_ipv4),
+        cmocka_unit_test(test_ipv6),
+        cmocka_unit_test(test_name),
+        cmocka_unit_test(test_fan_out),
+        cmocka_unit_test(test_full_queue),
+        cmocka_unit_test(test_pause),
+        cmocka_unit_test(test_reconnect),
+        cmocka_unit_test(test_reborn),
+        cmocka_unit_test(test_port_in_use),
+        cmocka_unit_test(test_delivered),
+        cmocka_unit_test(test_status),
+        cmocka_unit_test(test_refused_calls),
+        cmocka_unit_test(test_refused_frames),
+        cmocka_unit_test(test_refused_later),
+        cmocka_unit_test(test_replaced),
+        cmocka_unit_test(test_no_http2),
+        cmocka_unit_test(test_goaway),
+        cmocka_unit_test(test_bad_server),
+        cmocka_unit_test(test_hostile_greetings),
         cmocka_unit_test(test_other_settings),
+        cmocka_unit_test(test_members_come_and_go),
+        cmocka_unit_test(test_member_replaced),
+        cmocka_unit_test(test_member_moved),
+        cmocka_unit_test(test_hearsay),
     };
     signal(SIGPIPE, SIG_IGN); /* as `synod start` does */
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -48,7 +48,9 @@ macro_rules! kinds {
 kinds!(EntryKind: Noop "noop" Commands "commands" Configuration "configuration" Upgrade "upgrade");
 kinds!(MessageKind: Prepare "prepare" Promise "promise" Accept "accept" Accepted "accepted" Nack "nack"
     Heartbeat "heartbeat" Alive "alive" Ask "ask" Lost "lost" Chosen "chosen" LearnRequest "learn-request" Learn "learn"
-    ResultRequest "result-request" Executed "executed" Progress "progress" Forward "forward");
+    ResultRequest "result-request" Executed "executed" Progress "progress" Forward "forward"
+    Handover "handover" Snapshot "snapshot" SnapshotFetch "snapshot-fetch" SnapshotPart "snapshot-part"
+    Configuration "configuration");
 
 // From a guest: values are views of its memory.
 type MessageView = Message<MessageKind, Vec<Entry<EntryKind, WasmList<u64>>>>;
