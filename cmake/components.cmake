@@ -105,7 +105,8 @@ wasm_archive(libcore SOURCES ${core_sources})
 set(wasi_flags -D_GNU_SOURCE -I${PROJECT_SOURCE_DIR}/components/wasi/include)
 set(wasi_link_flags -lc-printscan-no-floating-point) # io/ prints and reads no floats
 synod_bindings(wasi-library wasi-library ${PROJECT_BINARY_DIR}/wit ${wit_files})
-file(GLOB wasi_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/io/*.c ${PROJECT_SOURCE_DIR}/components/wasi/*.c)
+file(GLOB wasi_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/io/*.c ${PROJECT_SOURCE_DIR}/io/uv/*.c
+     ${PROJECT_SOURCE_DIR}/components/wasi/*.c)
 wasm_archive(libio SOURCES ${wasi_sources}
   FLAGS ${wasi_flags} -I${PROJECT_BINARY_DIR}/gen/wasi-library
   DEPENDS ${PROJECT_BINARY_DIR}/gen/wasi-library/wasi_library.h)

@@ -116,7 +116,7 @@ feed_runner() {
   feed_node
   feed state-machine state-machine
   [ "$serializer" = host ] || feed serializer serializer
-  [ "$storage" = host ] || feed storage storage
+  [ "$storage" = host ] || { feed storage storage; feed snapshots storage; }
   feed_network network-server network-client
   [ "${network%%-*}" != guest ] || feed client-server client-server
   of_host logger host-control

@@ -21,6 +21,13 @@ void exports_synod_paxos_acceptor_start(exports_synod_paxos_acceptor_node_config
     shim_call_done();
 }
 
+void exports_synod_paxos_acceptor_widen(uint32_t alpha)
+{
+    invariant(acceptor != NULL);
+    acceptor_widen(acceptor, alpha);
+    shim_call_done();
+}
+
 void exports_synod_paxos_acceptor_prepare(exports_synod_paxos_acceptor_ballot_t *ballot,
                                           exports_synod_paxos_acceptor_prepare_result_t *ret)
 {

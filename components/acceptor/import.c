@@ -23,6 +23,12 @@ struct acceptor *acceptor_new(const struct node_config *config)
 
 void acceptor_free(struct acceptor *a) { (void)a; }
 
+void acceptor_widen(struct acceptor *a, uint32_t alpha)
+{
+    (void)a;
+    synod_paxos_acceptor_widen(alpha);
+}
+
 struct acceptor_prepare_result acceptor_prepare(struct acceptor *a, struct ballot ballot)
 {
     struct acceptor_prepare_result result;

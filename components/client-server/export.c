@@ -56,8 +56,8 @@ void exports_synod_paxos_client_server_receive(uint64_t credit_now, exports_syno
     struct packet_list batches = {NULL, 0};
     open_server();
     credit = credit_now;
-    if (server != NULL && credit > 0) {
-        if (!client_server_waiting(server))
+    if (server != NULL) {
+        if (credit > 0 && !client_server_waiting(server, credit))
             part_run(&part);
         batches = client_server_receive(server, credit);
     }
@@ -115,6 +115,6 @@ void exports_synod_paxos_client_server_waits_wait_for(exports_synod_paxos_client
 {
     open_server();
     part_run_once(&part);
-    *(struct waits *)ret = part_waits(&part, credit > 0 && server != NULL && client_server_waiting(server));
+    *(struct waits *)ret = part_waits(&part, server != NULL && client_server_waiting(server, credit));
 }
 SHIM_POST(client_server_waits_wait_for, "client-server-waits@0.1.0#wait-for");

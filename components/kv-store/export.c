@@ -50,23 +50,43 @@ void exports_synod_paxos_state_machine_describe(exports_synod_paxos_state_machin
 }
 SHIM_POST(state_machine_describe, "state-machine@0.1.0#describe");
 
+uint64_t exports_synod_paxos_state_machine_size(void) { return state_machine_size(machine()); }
+
 void exports_synod_paxos_state_machine_snapshot_begin(void)
 {
     state_machine_snapshot_begin(machine());
     shim_call_done();
 }
 
-void exports_synod_paxos_state_machine_snapshot_save(exports_synod_paxos_state_machine_tuple2_bytes_bool_t *ret)
+/* A copy of the machine's bytes in words, valid until the next one. */
+static struct payload in_words(struct bytes chunk)
 {
-    *(struct snapshot_chunk *)ret = state_machine_snapshot_save(machine());
+    static uint64_t *words;
+    static size_t capacity;
+    const size_t count = words_for(chunk.len);
+    words = memory_reserve(words, &capacity, count, sizeof *words);
+    if (count > 0) {
+        words[count - 1] = 0;
+        memcpy(words, chunk.ptr, chunk.len);
+    }
+    return (struct payload){.words = {words, count}, .len = (uint32_t)chunk.len};
+}
+
+void exports_synod_paxos_state_machine_snapshot_save(exports_synod_paxos_state_machine_tuple2_chunk_bool_t *ret)
+{
+    const struct snapshot_chunk saved = state_machine_snapshot_save(machine());
+    *(struct payload *)&ret->f0 = in_words(saved.bytes);
+    ret->f1 = saved.last;
 }
 SHIM_POST(state_machine_snapshot_save, "state-machine@0.1.0#snapshot-save");
 
-bool exports_synod_paxos_state_machine_snapshot_load(exports_synod_paxos_state_machine_bytes_t *chunk, bool first, bool last,
+bool exports_synod_paxos_state_machine_snapshot_load(exports_synod_paxos_state_machine_chunk_t *chunk, bool first, bool last,
                                                      state_machine_world_string_t *err)
 {
-    const char *error = "";
-    bool loaded = state_machine_snapshot_load(machine(), *(const struct bytes *)chunk, first, last, &error);
+    const char *error = "the chunk has fewer words than bytes";
+    const struct bytes bytes = {(uint8_t *)chunk->words.ptr, chunk->len};
+    const bool loaded = chunk->len <= chunk->words.len * sizeof(uint64_t) &&
+                        state_machine_snapshot_load(machine(), bytes, first, last, &error);
     err->ptr = (uint8_t *)error;
     err->len = strlen(error);
     return loaded;

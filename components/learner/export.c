@@ -17,6 +17,18 @@ void exports_synod_paxos_learner_start(exports_synod_paxos_learner_node_config_t
     shim_call_done();
 }
 
+void exports_synod_paxos_learner_configure(exports_synod_paxos_learner_configuration_t *configuration)
+{
+    invariant(learner != NULL);
+    learner_configure(learner, (const struct configuration *)configuration);
+}
+
+void exports_synod_paxos_learner_limit(uint64_t slot)
+{
+    invariant(learner != NULL);
+    learner_limit(learner, slot);
+}
+
 void exports_synod_paxos_learner_proposed(exports_synod_paxos_learner_list_entry_t *entries)
 {
     invariant(learner != NULL);
@@ -44,6 +56,12 @@ void exports_synod_paxos_learner_learned(exports_synod_paxos_learner_list_entry_
     invariant(learner != NULL);
     learner_learned(learner, (const struct entry *)entries->ptr, entries->len);
     shim_call_done();
+}
+
+void exports_synod_paxos_learner_skip(uint64_t slot)
+{
+    invariant(learner != NULL);
+    learner_skip(learner, slot);
 }
 
 void exports_synod_paxos_learner_release(uint32_t bytes_max, exports_synod_paxos_learner_list_entry_t *ret)

@@ -20,6 +20,18 @@ struct learner *learner_new(const struct node_config *config)
 
 void learner_free(struct learner *l) { (void)l; }
 
+void learner_configure(struct learner *l, const struct configuration *configuration)
+{
+    (void)l;
+    synod_paxos_learner_configure((synod_paxos_learner_configuration_t *)configuration);
+}
+
+void learner_limit(struct learner *l, uint64_t slot)
+{
+    (void)l;
+    synod_paxos_learner_limit(slot);
+}
+
 void learner_proposed(struct learner *l, const struct entry *entries, size_t count)
 {
     (void)l;
@@ -44,6 +56,12 @@ void learner_learned(struct learner *l, const struct entry *entries, size_t coun
     (void)l;
     synod_paxos_learner_list_entry_t list = {(synod_paxos_learner_entry_t *)entries, count};
     synod_paxos_learner_learned(&list);
+}
+
+void learner_skip(struct learner *l, uint64_t slot)
+{
+    (void)l;
+    synod_paxos_learner_skip(slot);
 }
 
 struct entry_list learner_release(struct learner *l, uint32_t bytes_max)

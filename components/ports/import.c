@@ -8,6 +8,8 @@ SAME_LIST(struct packet_list, synod_paxos_network_server_list_packet_t);
 SAME_LIST(struct packet_list, synod_paxos_network_client_list_packet_t);
 SAME_LIST(struct packet_list, synod_paxos_client_server_list_packet_t);
 SAME_LIST(struct packet_list, synod_paxos_storage_list_packet_t);
+SAME_LIST(struct packet_list, synod_paxos_snapshots_list_packet_t);
+SAME_LIST(struct packet_list, synod_paxos_host_control_list_packet_t);
 
 struct packet_list ports_network_receive(struct ports *p)
 {
@@ -99,6 +101,30 @@ struct packet_list ports_storage_read(struct ports *p, uint64_t from, uint64_t b
     return records;
 }
 
+void ports_storage_truncate(struct ports *p, uint64_t lsn)
+{
+    (void)p;
+    synod_paxos_storage_truncate(lsn);
+}
+
+void ports_snapshots_ask(struct ports *p, const struct packet *asks, size_t count)
+{
+    (void)p;
+    synod_paxos_snapshots_list_packet_t list = {(synod_paxos_snapshots_packet_t *)asks, count};
+    synod_paxos_snapshots_ask(&list);
+}
+
+struct packet_list ports_snapshots_told(struct ports *p)
+{
+    static struct arena results;
+    struct packet_list told;
+    (void)p;
+    shim_results_begin(&results);
+    synod_paxos_snapshots_told((synod_paxos_snapshots_list_packet_t *)&told);
+    shim_results_end();
+    return told;
+}
+
 /* The text must be UTF-8: the component model traps on anything else. */
 void ports_log(struct ports *p, uint32_t level, const char *text, size_t len)
 {
@@ -111,6 +137,24 @@ uint64_t ports_control_command(struct ports *p)
 {
     (void)p;
     return synod_paxos_host_control_command();
+}
+
+struct packet_list ports_configuration_given(struct ports *p)
+{
+    static struct arena results;
+    struct packet_list given;
+    (void)p;
+    shim_results_begin(&results);
+    synod_paxos_host_control_configuration_given((synod_paxos_host_control_list_packet_t *)&given);
+    shim_results_end();
+    return given;
+}
+
+void ports_configuration_known(struct ports *p, const struct packet *configuration)
+{
+    (void)p;
+    synod_paxos_host_control_list_packet_t list = {(synod_paxos_host_control_packet_t *)configuration, 1};
+    synod_paxos_host_control_configuration_known(&list);
 }
 
 void ports_control_fail(struct ports *p, uint64_t code)

@@ -19,6 +19,18 @@ void exports_synod_paxos_proposer_start(exports_synod_paxos_proposer_node_config
     shim_call_done();
 }
 
+void exports_synod_paxos_proposer_configure(exports_synod_paxos_proposer_configuration_t *configuration)
+{
+    invariant(proposer != NULL);
+    proposer_configure(proposer, (const struct configuration *)configuration);
+}
+
+void exports_synod_paxos_proposer_limit(uint64_t slot)
+{
+    invariant(proposer != NULL);
+    proposer_limit(proposer, slot);
+}
+
 void exports_synod_paxos_proposer_prepare(exports_synod_paxos_proposer_ballot_t *above, uint64_t floor,
                                           exports_synod_paxos_proposer_ballot_t *ret)
 {

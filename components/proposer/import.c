@@ -21,6 +21,18 @@ struct proposer *proposer_new(const struct node_config *config)
 
 void proposer_free(struct proposer *p) { (void)p; }
 
+void proposer_configure(struct proposer *p, const struct configuration *configuration)
+{
+    (void)p;
+    synod_paxos_proposer_configure((synod_paxos_proposer_configuration_t *)configuration);
+}
+
+void proposer_limit(struct proposer *p, uint64_t slot)
+{
+    (void)p;
+    synod_paxos_proposer_limit(slot);
+}
+
 struct ballot proposer_prepare(struct proposer *p, struct ballot above, uint64_t floor)
 {
     struct ballot ballot;

@@ -11,6 +11,8 @@ struct state_machine {
     struct arena descriptions; /* never dropped, because they are constant */
     struct command_info_list described;
     char error[160];
+    uint64_t *chunk; /* the last one that had to be copied */
+    size_t chunk_capacity;
 };
 
 static struct state_machine imported;
@@ -65,6 +67,12 @@ struct command_info_list state_machine_describe(struct state_machine *m)
     return m->described;
 }
 
+uint64_t state_machine_size(struct state_machine *m)
+{
+    (void)m;
+    return synod_paxos_state_machine_size();
+}
+
 void state_machine_snapshot_begin(struct state_machine *m)
 {
     (void)m;
@@ -73,19 +81,34 @@ void state_machine_snapshot_begin(struct state_machine *m)
 
 struct snapshot_chunk state_machine_snapshot_save(struct state_machine *m)
 {
-    struct snapshot_chunk chunk;
+    synod_paxos_state_machine_tuple2_chunk_bool_t saved;
     shim_results_begin(&m->results);
-    synod_paxos_state_machine_snapshot_save((synod_paxos_state_machine_tuple2_bytes_bool_t *)&chunk);
+    synod_paxos_state_machine_snapshot_save(&saved);
     shim_results_end();
-    return chunk;
+    const size_t most = saved.f0.words.len * sizeof(uint64_t); /* a stranger may say more than it gives */
+    return (struct snapshot_chunk){.bytes = {(uint8_t *)saved.f0.words.ptr, saved.f0.len < most ? saved.f0.len : most},
+                                   .last = saved.f1};
+}
+
+/* The chunk in words: itself where it lies in such already. */
+static struct payload in_words(struct state_machine *m, struct bytes chunk)
+{
+    const size_t words = words_for(chunk.len);
+    if (words == 0 || ((uintptr_t)chunk.ptr % sizeof(uint64_t) == 0 && chunk.len % sizeof(uint64_t) == 0))
+        return (struct payload){.words = {(uint64_t *)(uintptr_t)chunk.ptr, words}, .len = (uint32_t)chunk.len};
+    m->chunk = memory_reserve(m->chunk, &m->chunk_capacity, words, sizeof *m->chunk);
+    m->chunk[words - 1] = 0;
+    memcpy(m->chunk, chunk.ptr, chunk.len);
+    return (struct payload){.words = {m->chunk, words}, .len = (uint32_t)chunk.len};
 }
 
 bool state_machine_snapshot_load(struct state_machine *m, struct bytes chunk, bool first, bool last, const char **error)
 {
     struct bytes text = {0};
+    struct payload words = in_words(m, chunk);
     shim_results_begin(&m->results);
     bool loaded =
-        synod_paxos_state_machine_snapshot_load((synod_paxos_state_machine_bytes_t *)&chunk, first, last, (void *)&text);
+        synod_paxos_state_machine_snapshot_load((synod_paxos_state_machine_chunk_t *)&words, first, last, (void *)&text);
     shim_results_end();
     if (!loaded) {
         size_t len = text.len < sizeof m->error - 1 ? text.len : sizeof m->error - 1;

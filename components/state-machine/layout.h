@@ -3,6 +3,7 @@
 #define SYNOD_COMPONENTS_STATE_MACHINE_LAYOUT_H
 
 #include "components/shim.h"
+#include "core/base/types.h"
 #include "core/state/state_machine.h"
 
 #define STATE_MACHINE_LAYOUT(PREFIX)                                                                                        \
@@ -17,8 +18,7 @@
     SAME_LAYOUT(struct applied, PREFIX##_applied_t, replies, work);                                                         \
     SAME_LAYOUT(struct command_info, PREFIX##_command_info_t, name, arity, read_only, first_key, last_key, key_step);       \
     SAME_LIST(struct command_info_list, PREFIX##_list_command_info_t);                                                      \
-    _Static_assert(sizeof(struct snapshot_chunk) == sizeof(PREFIX##_tuple2_bytes_bool_t), "snapshot chunk");                \
-    _Static_assert(offsetof(struct snapshot_chunk, last) == offsetof(PREFIX##_tuple2_bytes_bool_t, f1), "snapshot chunk")
+    SAME_LAYOUT(struct payload, PREFIX##_chunk_t, words, words.ptr, words.len, len)
 
 #define STATE_MACHINE_TAGS(PREFIX)                                                                                          \
     _Static_assert(REPLY_NIL == PREFIX##_REPLY_NIL && REPLY_STATUS == PREFIX##_REPLY_STATUS &&                              \

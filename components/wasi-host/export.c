@@ -7,15 +7,20 @@
  *                   at most), the node ends in good order, with its data folder given back. The file stays; it is to be
  *                   removed before the node is started again
  *
+ * What the log says of members is kept in the data folder, as Synod's own host does (io/own_members.h). But this host does
+ * not hear who greets, so it never gives the first configuration: other nodes have to.
+ *
  * Log lines go to standard error. A part that cannot go on ends the program: WASI 0.2 knows success and failure alone, so
  * the exit code that Synod's own host would end with is in the log. */
 #include <stdio.h>
 #include <time.h>
 
 #include "components/packet.h"
+#include "components/wasi/disk_wasi.h"
 #include "core/base/memory.h"
 #include "core/runners/ports.h"
 #include "io/config_packet.h"
+#include "io/own_members.h"
 
 SAME_LIST(struct packet_list, exports_synod_paxos_settings_list_packet_t);
 
@@ -178,29 +183,81 @@ static size_t read_file(const char *path, uint64_t *words)
     return len;
 }
 
-static struct packet read_settings(void)
+static void read_settings(struct node_settings *settings)
 {
-    struct node_settings settings;
     struct packet packet = {.words.ptr = memory_new(SETTINGS_MAX, 1)};
     packet.len = (uint32_t)read_file(settings_path(), packet.words.ptr);
     packet.words.len = words_for(packet.len);
     if (packet.len == 0)
         end_because(settings_path(), "there are no settings to read; synod config export writes them");
-    if (!config_packet_decode(&packet, &settings))
+    if (!config_packet_decode(&packet, settings) || config_find(&settings->config, settings->node) == NULL)
         end_because(settings_path(), "no settings, or damaged ones, or of another version; synod config export writes them");
-    packet.id = settings.node;
-    config_close(&settings.config);
-    return packet;
+    free(packet.words.ptr);
+}
+
+/* ---- Members ---- */
+
+static struct {
+    bool opened, given; /* configurations, to the node */
+    struct node_settings settings;
+    struct own_members members;
+    struct packet told[3]; /* settings, and configurations */
+    struct packet listed[2];
+} host;
+
+static _Noreturn void end_for(const struct problem *problem)
+{
+    log_line(LOG_ERROR, problem->text, strlen(problem->text));
+    exports_synod_paxos_host_control_fail((uint64_t)problem->exit_code);
+    __builtin_trap();
+}
+
+/* Reads the settings, and what the data folder knows beside them. */
+static void open_host(void)
+{
+    struct problem problem;
+    if (host.opened)
+        return;
+    read_settings(&host.settings);
+    const struct folder_files files = {disk_wasi(), host.settings.folder};
+    if (!own_members_open(&host.members, &files, &host.settings.config, host.settings.node, &problem))
+        end_for(&problem);
+    host.settings.config.node_config = own_members_config(&host.members);
+    host.told[0] = config_packet_encode(&host.settings);
+    host.told[0].id = host.settings.node;
+    host.opened = true;
 }
 
 void exports_synod_paxos_settings_get(exports_synod_paxos_settings_list_packet_t *ret)
 {
-    static struct packet packet;
-    if (packet.words.ptr == NULL)
-        packet = read_settings();
-    *(struct packet_list *)ret = (struct packet_list){&packet, 1};
+    open_host();
+    *(struct packet_list *)ret = (struct packet_list){host.told, 1 + own_members_list(&host.members, host.told + 1)};
 }
 SHIM_POST(settings_get, "settings@0.1.0#get");
+
+void exports_synod_paxos_host_control_configuration_given(exports_synod_paxos_host_control_list_packet_t *ret)
+{
+    open_host();
+    const size_t count = host.given ? 0 : own_members_list(&host.members, host.listed);
+    host.given = true;
+    *(struct packet_list *)ret = (struct packet_list){host.listed, count};
+}
+SHIM_POST(host_control_configuration_given, "host-control@0.1.0#configuration-given");
+
+/* One that is leaving is not checked before it has left. */
+void exports_synod_paxos_host_control_configuration_known(exports_synod_paxos_host_control_list_packet_t *configuration)
+{
+    const struct packet *said = (const struct packet *)configuration->ptr;
+    struct problem problem;
+    bool news;
+    open_host();
+    if (!own_members_take(&host.members, said, &news, &problem))
+        end_for(&problem);
+    const bool leaves = said->kind == CONFIGURATION_CHOSEN && !node_set_has(host.members.now.members, host.settings.node);
+    if (news && !leaves && !own_members_check(&host.members, &problem))
+        end_for(&problem);
+    shim_call_done();
+}
 
 /* ---- Control ---- */
 

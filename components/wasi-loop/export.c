@@ -76,7 +76,7 @@ static void get_settings(struct loop *l)
     shim_results_begin(&results);
     synod_paxos_settings_get((synod_paxos_settings_list_packet_t *)&list);
     shim_results_end();
-    bool understood = list.len == 1 && config_packet_decode(&list.ptr[0], &l->settings);
+    bool understood = list.len >= 1 && config_packet_decode(&list.ptr[0], &l->settings);
     l->logger = logger_new(l->settings.node, understood ? l->settings.config.log_level : LOG_ERROR);
     if (!understood)
         fail(l, EXIT_BAD_INPUT, none, sizeof none - 1);

@@ -1,6 +1,6 @@
-/* `interface storage` and `interface identity` over files that the node opens itself (WASI): io/data_folder.h and
- * io/journal_front.h, under which the host runs, too (host/journal.c): a node that was stopped under one starts
- * under the other. What differs is when:
+/* `interface storage`, `interface snapshots` and `interface identity` over files that the node opens itself (WASI):
+ * io/data_folder.h, io/journal_front.h and io/snapshot_front.h, under which the host runs, too (host/journal.c,
+ * host/snapshots.c): a node that was stopped under one starts under the other. What differs is when:
  *
  *  1. There is one thread: `append` returns when its records are written and synced (as `durability` says), in groups of
  *     about 4 MiB. So durable is what was appended. Where there is no room, they are kept, and written by a later call.
@@ -8,12 +8,18 @@
  *     second without records, and the lease on the folder (io/lease.h) is renewed by calls: `durable`, of which each turn
  *     has one, and every read and write of the journal, because opening a long one takes long.
  *  3. The next segment is made bit by bit: from the middle of a segment on, each append fills as much of the next one with
- *     zeros as keeps it ahead. Made at once, it would hold up a leader for longer than the others wait for it.
- *  4. A failure is final: it is logged, host-control.fail tells what the process should end with, and the part traps. But
- *     that the folder cannot be used at all is what identity.open returns; its caller says so.
+ *     zeros as keeps it ahead. Made at once, it would hold up a leader for longer than the others wait for it. A segment
+ *     that is not needed any more is removed by a call of `durable`.
+ *  4. The newest snapshot is checked when the folder is opened, which takes long anyhow. After that, calls of `snapshots` do
+ *     what there is to do about them, for about ten milliseconds. What is written of one is synced megabyte by megabyte, so
+ *     that no sync at its end holds up the node.
+ *  5. A failure is final: it is logged, host-control.fail tells what the process should end with, and the part traps. But
+ *     that the folder cannot be used at all is what identity.open returns; its caller says so. And a snapshot that fails is
+ *     given up, and nothing else.
  *
  * `durability: memory` writes nothing but the folder's own files, and keeps the latest records for reading back. */
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "components/packet.h"
 #include "components/wasi/disk_wasi.h"
@@ -23,13 +29,17 @@
 #include "io/journal_front.h"
 #include "io/journal_spare.h"
 #include "io/logger.h"
+#include "io/roster.h"
+#include "io/snapshot_front.h"
 
 SAME_LIST(struct packet_list, exports_synod_paxos_storage_list_packet_t);
+SAME_LIST(struct packet_list, exports_synod_paxos_snapshots_list_packet_t);
 SAME_LIST(struct packet_list, exports_synod_paxos_identity_list_packet_t);
 SAME_LIST(struct packet_list, synod_paxos_settings_list_packet_t);
 
 enum {
     WRITE_BYTES = 4 << 20,      /* of the records of one call: they are written before more are gathered */
+    SNAPSHOT_WORK_US = 10000,   /* about so long a call works for snapshots */
     MEMORY_BYTES_MAX = 1 << 30, /* kept for reading back by `durability: memory`; but half of all memory at most */
 };
 
@@ -42,6 +52,7 @@ static struct {
     struct data_folder *folder;
     struct journal_front *front;
     struct journal_spare spare;
+    struct snapshot_front *snapshots;
 } storage;
 
 static uint64_t now(void) { return disk_now(disk_wasi()); }
@@ -96,6 +107,25 @@ static struct disk *journal_disk(void)
     return &disk;
 }
 
+static void sync_part(struct disk *d, int file, uint64_t offset, uint64_t len)
+{
+    (void)d;
+    (void)offset;
+    (void)len;
+    renew();
+    disk_sync_data(disk_wasi(), file); /* should it fail, so does the one that counts */
+}
+
+/* The same, where what is written may go to the device early. */
+static struct disk *snapshot_disk(void)
+{
+    static struct disk_operations operations;
+    static struct disk disk = {.operations = &operations};
+    operations = *journal_disk()->operations;
+    operations.write_out = sync_part;
+    return &disk;
+}
+
 /* ---- The next segment ---- */
 
 static void spare_want(void *context, uint64_t bytes)
@@ -127,9 +157,25 @@ static bool get_settings(struct problem *problem)
     shim_results_begin(&results);
     synod_paxos_settings_get((synod_paxos_settings_list_packet_t *)&list);
     shim_results_end();
-    bool ok = list.len == 1 && config_packet_decode(&list.ptr[0], &storage.settings);
+    bool ok = list.len >= 1 && config_packet_decode(&list.ptr[0], &storage.settings);
     arena_close(&results);
     return ok || problem_set(problem, EXIT_BAD_INPUT, "storage: the settings are damaged, or of another version");
+}
+
+/* Which instances are members, as far as the host knows now: they may take the place of those that the folder knows. */
+static void admit_members(void)
+{
+    static struct arena results;
+    struct packet_list list;
+    struct roster *roster = memory_new(1, sizeof *roster);
+    shim_results_begin(&results);
+    synod_paxos_settings_get((synod_paxos_settings_list_packet_t *)&list);
+    shim_results_end();
+    roster_of_log(roster, &storage.settings.config, list.ptr + 1, list.len > 0 ? list.len - 1 : 0);
+    arena_close(&results);
+    if (roster->slot != 0)
+        data_folder_admit(storage.folder, roster);
+    free(roster);
 }
 
 static void on_notice(void *context, const char *text)
@@ -181,6 +227,47 @@ static bool open_journal(struct problem *problem)
     return journal_front_open(&storage.front, &options, now(), problem);
 }
 
+static void tell_snapshot_notices(void)
+{
+    char text[sizeof((struct problem *)0)->text + 128];
+    while (snapshot_front_notice(storage.snapshots, text, sizeof text))
+        logger_log(storage.logger, LOG_WARNING, "snapshots", "%s", text);
+}
+
+/* Does the next step. False: there is none. */
+static bool step_snapshots(void)
+{
+    if (!snapshot_front_next(storage.snapshots))
+        return false;
+    snapshot_front_work(storage.snapshots);
+    snapshot_front_done(storage.snapshots);
+    tell_snapshot_notices();
+    return true;
+}
+
+static void work_for_snapshots(void)
+{
+    const uint64_t end = now() + SNAPSHOT_WORK_US;
+    while (step_snapshots() && now() < end)
+        ;
+}
+
+static bool open_snapshots(struct problem *problem)
+{
+    const struct snapshot_front_options options = {
+        .disk = snapshot_disk(),
+        .data_folder = data_folder_path(storage.folder),
+        .cluster = identity_origin(data_folder_identity(storage.folder)).cluster,
+        .keep = storage.settings.config.node_config.snapshots_max,
+        .use = snapshot_use(&storage.settings.config, storage.settings.node),
+    };
+    if (!snapshot_front_open(&storage.snapshots, &options, problem))
+        return false;
+    while (!snapshot_front_has_told(storage.snapshots) && step_snapshots())
+        ;
+    return true;
+}
+
 static void warn(void)
 {
     static const char *const texts[] = {
@@ -210,7 +297,8 @@ static bool open_once(void)
     storage.tried = true;
     storage.open = get_settings(&storage.problem);
     storage.logger = logger_new(storage.settings.node, storage.settings.config.log_level);
-    storage.open = storage.open && open_folder(&storage.problem) && open_journal(&storage.problem);
+    storage.open =
+        storage.open && open_folder(&storage.problem) && open_journal(&storage.problem) && open_snapshots(&storage.problem);
     if (storage.open) {
         warn();
     } else {
@@ -236,6 +324,18 @@ static void tell_notices(void)
     char text[sizeof spare->text + 128];
     while (journal_front_notice(storage.front, spare, now(), text, sizeof text) != JOURNAL_NOTICE_NONE)
         on_notice(NULL, text);
+}
+
+/* Removes one segment that is not needed any more, if there is one. */
+static void remove_segment(void)
+{
+    struct problem problem;
+    const uint64_t first_lsn = journal_front_removal(storage.front, now());
+    if (first_lsn == 0)
+        return;
+    bool ok = journal_store_remove(journal_front_store(storage.front), first_lsn, &problem);
+    journal_front_removed(storage.front, ok ? NULL : &problem, now());
+    tell_notices();
 }
 
 /* Writes what waits for that. */
@@ -295,6 +395,7 @@ uint64_t exports_synod_paxos_storage_durable(void)
     renew();
     journal_front_idle(storage.front, now());
     write_groups();
+    remove_segment();
     return journal_front_durable(storage.front);
 }
 
@@ -312,6 +413,30 @@ void exports_synod_paxos_storage_read(uint64_t from, uint64_t bytes_max, exports
         fail(&problem);
 }
 SHIM_POST(storage_read, "storage@0.1.0#read");
+
+void exports_synod_paxos_storage_truncate(uint64_t lsn)
+{
+    need_open();
+    journal_front_truncate(storage.front, lsn);
+}
+
+/* ---- interface snapshots ---- */
+
+void exports_synod_paxos_snapshots_ask(exports_synod_paxos_snapshots_list_packet_t *asks)
+{
+    need_open();
+    snapshot_front_ask(storage.snapshots, (const struct packet *)asks->ptr, asks->len);
+    work_for_snapshots();
+    shim_call_done();
+}
+
+void exports_synod_paxos_snapshots_told(exports_synod_paxos_snapshots_list_packet_t *ret)
+{
+    need_open();
+    work_for_snapshots();
+    *(struct packet_list *)ret = snapshot_front_told(storage.snapshots);
+}
+SHIM_POST(snapshots_told, "snapshots@0.1.0#told");
 
 /* ---- interface identity ---- */
 
@@ -350,6 +475,10 @@ uint64_t exports_synod_paxos_identity_accept_peer(exports_synod_paxos_identity_l
             (struct frame_origin){.sender = (uint32_t)p->id, .incarnation = p->kind, .nonce = (uint32_t)p->words.ptr[2]};
         memcpy(origin.instance, p->words.ptr, sizeof origin.instance);
         verdict = data_folder_accept_peer(storage.folder, &origin);
+        if (verdict == PEER_OTHER_INSTANCE) {
+            admit_members();
+            verdict = data_folder_accept_peer(storage.folder, &origin);
+        }
     }
     shim_call_done();
     return verdict;
@@ -364,6 +493,7 @@ void exports_synod_paxos_identity_close(void)
     write_groups();
     if (!journal_store_settle(journal_front_store(storage.front), &problem))
         fail(&problem);
+    snapshot_front_close(storage.snapshots);
     journal_front_close(storage.front);
     journal_spare_drop(&storage.spare);
     data_folder_close(storage.folder);

@@ -18,6 +18,9 @@ struct part {
 /* Reads the settings. Anything else ends the node. */
 void part_open(struct part *p);
 
+/* Who belongs to the cluster, as far as the host knows now, and by hearsay. */
+void part_roster(const struct part *p, struct roster *roster, struct roster *hearsay);
+
 /* Logs the problem and ends the node with its exit code. */
 _Noreturn void part_fail(const struct part *p, const struct problem *problem);
 
@@ -37,6 +40,7 @@ struct network_part {
     struct part part;
     struct network *network;
     bool input; /* frames have arrived */
+    bool early; /* a node was refused that the host may know of by now */
 };
 
 /* Opens the network if it is not open yet. */

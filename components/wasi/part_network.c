@@ -1,7 +1,9 @@
+#include <stdlib.h>
 #include <string.h>
 
 #include "components/packet.h"
 #include "components/wasi/part.h"
+#include "core/base/memory.h"
 
 /* The origin in this node's frames. */
 static struct frame_origin origin_get(const struct part *p)
@@ -50,6 +52,31 @@ static void on_expelled(void *context, int exit_code, const char *reason)
     part_fail(&n->part, &problem);
 }
 
+/* The host may know that node by now. If not, it asks others when it hears who was refused; where storage is in the sandbox,
+ * too, lives of peers do not pass the host. */
+static void on_early(void *context, const struct frame_origin *peer)
+{
+    struct network_part *n = context;
+    const struct node_settings *settings = &n->part.settings;
+    if (config_find(&settings->config, settings->node)->storage == PLACE_HOST)
+        accept_peer(context, peer);
+    n->early = true;
+}
+
+/* The host hears of configurations while the node runs. */
+static void take_roster(struct network_part *n)
+{
+    struct roster *roster = memory_new(1, sizeof *roster), *hearsay = memory_new(1, sizeof *hearsay);
+    part_roster(&n->part, roster, hearsay);
+    if (roster->slot != 0)
+        network_members(n->network, roster);
+    if (hearsay->slot != 0)
+        network_hearsay(n->network, hearsay);
+    free(roster);
+    free(hearsay);
+    n->early = false;
+}
+
 static void on_input(void *context) { ((struct network_part *)context)->input = true; }
 
 void network_part_open(struct network_part *n, network_opener *open, bool sends, bool receives)
@@ -65,12 +92,14 @@ void network_part_open(struct network_part *n, network_opener *open, bool sends,
         .receives = receives,
         .accept_peer = accept_peer,
         .on_expelled = on_expelled,
+        .on_early = on_early,
         .logger = n->part.logger,
         .on_input = on_input,
         .context = n,
     };
     if (!open(&n->network, &n->part.loop, &options, &problem))
         part_fail(&n->part, &problem);
+    take_roster(n);
 }
 
 struct packet_list network_part_receive(struct network_part *n)
@@ -84,5 +113,7 @@ struct packet_list network_part_receive(struct network_part *n)
 struct waits network_part_waits(struct network_part *n)
 {
     part_run_once(&n->part);
+    if (n->early)
+        take_roster(n);
     return part_waits(&n->part, n->input);
 }

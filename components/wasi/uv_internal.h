@@ -1,28 +1,24 @@
-/* What the files of libuv's API over WASI share:
- *   uv_loop.c     iterations, what is waited for, timers, handles, requests that are done
+/* What the files of libuv's API over WASI share, beside what they have in common with the simulator's (io/uv/core.h):
+ *   uv_loop.c     what is waited for
  *   uv_tcp.c      sockets and streams
  *   uv_udp.c      datagrams
  *   uv_lookup.c   names
  *   uv_address.c  addresses and errors, between C and WASI
  *
- * Rules of the inside:
- * 1. Callbacks run from within uv_run only. What is done earlier is put on the loop's list of requests that are done.
- * 2. Resources are dropped children first: pollables, then streams, then the socket. A pollable that uv_run polls is its
+ * Rules of the inside, beside those of io/uv/core.h:
+ * 1. Resources are dropped children first: pollables, then streams, then the socket. A pollable that uv_run polls is its
  *    watch's own; those that others wait for are made for them each time (components/wasi/loop.h).
- * 3. Handles are freed by their owners in close callbacks, requests in their own ones. Close callbacks run last in an
- *    iteration, so what was ready when it began is still there when its turn comes, if only to be found closed.
- * 4. Lists that WASI returns land in an arena (components/shim.h), which the next such call empties. */
+ * 2. Lists that WASI returns land in an arena (components/shim.h), which the next such call empties. */
 #ifndef SYNOD_COMPONENTS_WASI_UV_INTERNAL_H
 #define SYNOD_COMPONENTS_WASI_UV_INTERNAL_H
 
 #include <uv.h>
 
 #include "core/base/memory.h"
+#include "io/uv/core.h"
 #include "world.h"
 
 /* ---- uv_loop.c ---- */
-
-void uv__handle_init(uv_loop_t *loop, uv_handle_t *handle, const struct uv__kind *kind);
 
 /* Prepares a watch of `from`, which must stay until uv__watch_close. `ready(owner)` is called when `from` gets ready while
  * the watch is on. */
@@ -32,13 +28,6 @@ void uv__watch_start(struct uv__watch *w);
 void uv__watch_stop(struct uv__watch *w);
 /* Stops it and drops its pollable; to be called before what it watches is dropped. */
 void uv__watch_close(struct uv__watch *w);
-
-/* Counts a request that has begun; `owner` is the handle it is about, or NULL. */
-void uv__request_begin(uv_loop_t *loop, uv_req_t *request, uv_handle_t *owner, void (*call_back)(uv_req_t *request));
-/* It is over: calls back in the next iteration. */
-void uv__request_done(uv_loop_t *loop, uv_req_t *request, int status);
-/* The same, at once: from within an iteration. */
-void uv__request_end(uv_loop_t *loop, uv_req_t *request, int status);
 
 wasi_sockets_network_borrow_network_t uv__network(uv_loop_t *loop);
 /* Waits until what `pollable` was made of is ready, and drops the pollable. */

@@ -140,7 +140,7 @@ static void linger(uv_loop_t *loop, struct uv__connection *c)
 {
     static const struct uv__kind kind = {linger_close, linger_active};
     struct lingering *l = memory_new(1, sizeof *l);
-    uv__handle_init(loop, &l->handle, &kind);
+    uvcore_handle_init(loop, &l->handle, &kind);
     l->connection = *c;
     *c = (struct uv__connection){0};
     loop->lingering++;
@@ -152,15 +152,6 @@ static void linger(uv_loop_t *loop, struct uv__connection *c)
 
 /* ---- Handles ---- */
 
-static void cancel_writes(uv_tcp_t *tcp)
-{
-    while (tcp->writes != NULL) {
-        uv_write_t *write = tcp->writes;
-        tcp->writes = write->behind;
-        uv__request_done(tcp->loop, (uv_req_t *)write, UV_ECANCELED);
-    }
-}
-
 static void tcp_close(uv_handle_t *handle)
 {
     uv_tcp_t *tcp = (uv_tcp_t *)handle;
@@ -169,10 +160,7 @@ static void tcp_close(uv_handle_t *handle)
     uv__watch_close(&tcp->incoming);
     uv__watch_close(&tcp->input);
     uv__watch_close(&tcp->output);
-    if (tcp->connecting != NULL)
-        uv__request_done(tcp->loop, (uv_req_t *)tcp->connecting, UV_ECANCELED);
-    tcp->connecting = NULL;
-    cancel_writes(tcp);
+    uvcore_stream_cancel(tcp);
     connection_drop(&tcp->accepted);
     if (tcp->wrote && is_draining(&tcp->connection))
         linger(tcp->loop, &tcp->connection);
@@ -189,7 +177,7 @@ int uv_tcp_init(uv_loop_t *loop, uv_tcp_t *tcp)
 {
     static const struct uv__kind kind = {tcp_close, tcp_active};
     *tcp = (uv_tcp_t){.data = tcp->data, .writes_end = &tcp->writes};
-    uv__handle_init(loop, (uv_handle_t *)tcp, &kind);
+    uvcore_handle_init(loop, (uv_handle_t *)tcp, &kind);
     return 0;
 }
 
@@ -233,12 +221,6 @@ int uv_tcp_bind(uv_tcp_t *tcp, const struct sockaddr *address, unsigned flags)
         done = wasi_sockets_tcp_method_tcp_socket_finish_bind(socket_of(tcp), &error);
     while (!is_over(tcp, done, error));
     return done ? 0 : uv__error(error);
-}
-
-int uv_tcp_nodelay(uv_tcp_t *tcp, int enable)
-{
-    (void)tcp;
-    return enable ? 0 : UV_ENOTSUP;
 }
 
 /* As in libuv: after `delay_s` of silence, one probe a second. */
@@ -340,22 +322,13 @@ int uv_read_stop(uv_stream_t *stream)
 
 /* ---- Writing ---- */
 
-static bool cursor_is_at_end(struct uv__cursor *c)
-{
-    while (c->at < c->count && c->skip == c->buffers[c->at].len) {
-        c->at++;
-        c->skip = 0;
-    }
-    return c->at == c->count;
-}
-
 /* The next bytes to write, `max` at most: from their place in a large buffer; small buffers are joined. */
 static wasi_library_list_u8_t cursor_take(struct uv__cursor *c, size_t max)
 {
     static uint8_t gathered[GATHER_MAX];
     size_t len = 0;
     max = max < GATHER_MAX ? max : GATHER_MAX;
-    while (!cursor_is_at_end(c) && len < max) {
+    while (!uvcore_cursor_is_at_end(c) && len < max) {
         uint8_t *from = (uint8_t *)c->buffers[c->at].base + c->skip;
         size_t rest = c->buffers[c->at].len - c->skip;
         if (len > 0 && rest >= DIRECT_MIN)
@@ -370,14 +343,17 @@ static wasi_library_list_u8_t cursor_take(struct uv__cursor *c, size_t max)
     return (wasi_library_list_u8_t){gathered, len};
 }
 
-/* Writes what the stream takes. Returns how many bytes, or an error. An error after some bytes were taken shows at the next
- * call. */
-static ssize_t write_some(uv_tcp_t *tcp, struct uv__cursor *c)
+int uvsys_may_write(const uv_tcp_t *tcp) { return tcp->connection.output != 0 ? 0 : UV_ENOTCONN; }
+
+void uvsys_await_room(uv_tcp_t *tcp) { uv__watch_start(&tcp->output); }
+
+/* An error after some bytes were taken shows at the next call. */
+ssize_t uvsys_write_some(uv_tcp_t *tcp, struct uv__cursor *c)
 {
     wasi_io_streams_borrow_output_stream_t output = output_of(&tcp->connection);
     wasi_io_streams_stream_error_t error;
     size_t written = 0;
-    while (!cursor_is_at_end(c)) {
+    while (!uvcore_cursor_is_at_end(c)) {
         uint64_t permit;
         if (!wasi_io_streams_method_output_stream_check_write(output, &permit, &error)) {
             int failed = stream_error(&error, UV_EPIPE);
@@ -398,70 +374,12 @@ static ssize_t write_some(uv_tcp_t *tcp, struct uv__cursor *c)
     return (ssize_t)written;
 }
 
-int uv_try_write(uv_stream_t *stream, const uv_buf_t buffers[], unsigned count)
-{
-    struct uv__cursor cursor = {buffers, count, 0, 0};
-    if (stream->connection.output == 0)
-        return UV_ENOTCONN;
-    if (stream->writes != NULL)
-        return UV_EAGAIN;
-    ssize_t written = write_some(stream, &cursor);
-    return written == 0 && !cursor_is_at_end(&cursor) ? UV_EAGAIN : (int)written;
-}
-
-static void write_call_back(uv_req_t *request)
-{
-    uv_write_t *write = (uv_write_t *)request;
-    free(write->buffers);
-    if (write->callback != NULL)
-        write->callback(write, write->status);
-}
-
-/* Takes the oldest write away if it is over; returns it, or NULL. */
-static uv_write_t *writes_take(uv_tcp_t *tcp, int *status)
-{
-    uv_write_t *write = tcp->writes;
-    if (write == NULL)
-        return NULL;
-    ssize_t written = write_some(tcp, &write->cursor);
-    if (written >= 0 && !cursor_is_at_end(&write->cursor))
-        return NULL;
-    *status = written < 0 ? (int)written : 0;
-    tcp->writes = write->behind;
-    if (tcp->writes == NULL)
-        tcp->writes_end = &tcp->writes;
-    return write;
-}
-
 static void on_output(void *owner)
 {
     uv_tcp_t *tcp = owner;
-    int status;
-    for (uv_write_t *write; !tcp->closing && (write = writes_take(tcp, &status)) != NULL;)
-        uv__request_end(tcp->loop, (uv_req_t *)write, status);
+    uvcore_writes_go_on(tcp);
     if (tcp->writes == NULL)
         uv__watch_stop(&tcp->output);
-}
-
-int uv_write(uv_write_t *request, uv_stream_t *stream, const uv_buf_t buffers[], unsigned count, uv_write_cb callback)
-{
-    int status;
-    if (stream->connection.output == 0)
-        return UV_ENOTCONN;
-    uv__request_begin(stream->loop, (uv_req_t *)request, (uv_handle_t *)stream, write_call_back);
-    request->handle = stream;
-    request->callback = callback;
-    request->buffers = memory_new(count, sizeof *buffers);
-    memcpy(request->buffers, buffers, count * sizeof *buffers);
-    request->cursor = (struct uv__cursor){request->buffers, count, 0, 0};
-    request->behind = NULL;
-    *stream->writes_end = request;
-    stream->writes_end = &request->behind;
-    if (stream->writes == request && writes_take(stream, &status) != NULL)
-        uv__request_done(stream->loop, (uv_req_t *)request, status);
-    else
-        uv__watch_start(&stream->output);
-    return 0;
 }
 
 /* ---- Connecting ---- */
@@ -470,12 +388,6 @@ static void streams_open(uv_tcp_t *tcp)
 {
     uv__watch_init(&tcp->input, tcp->loop, tcp->connection.input, subscribe_input, on_input, tcp);
     uv__watch_init(&tcp->output, tcp->loop, tcp->connection.output, subscribe_output, on_output, tcp);
-}
-
-static void connect_call_back(uv_req_t *request)
-{
-    uv_connect_t *connect = (uv_connect_t *)request;
-    connect->callback(connect, connect->status);
 }
 
 static void on_connecting(void *owner)
@@ -494,9 +406,7 @@ static void on_connecting(void *owner)
         status = uv__error(error);
     }
     uv__watch_close(&tcp->incoming);
-    uv_connect_t *request = tcp->connecting;
-    tcp->connecting = NULL;
-    uv__request_end(tcp->loop, (uv_req_t *)request, status);
+    uvcore_connect_end(tcp, status);
 }
 
 int uv_tcp_connect(uv_connect_t *request, uv_tcp_t *tcp, const struct sockaddr *address, uv_connect_cb callback)
@@ -512,10 +422,7 @@ int uv_tcp_connect(uv_connect_t *request, uv_tcp_t *tcp, const struct sockaddr *
         return failed;
     if (!wasi_sockets_tcp_method_tcp_socket_start_connect(socket_of(tcp), uv__network(tcp->loop), &to, &error))
         return uv__error(error);
-    uv__request_begin(tcp->loop, (uv_req_t *)request, (uv_handle_t *)tcp, connect_call_back);
-    request->handle = tcp;
-    request->callback = callback;
-    tcp->connecting = request;
+    uvcore_connect_begin(request, tcp, callback);
     uv__watch_init(&tcp->incoming, tcp->loop, tcp->connection.socket, subscribe_socket, on_connecting, tcp);
     uv__watch_start(&tcp->incoming);
     return 0;

@@ -49,7 +49,7 @@ static const struct uv__kind kind = {udp_close, udp_active};
 int uv_udp_init(uv_loop_t *loop, uv_udp_t *udp)
 {
     *udp = (uv_udp_t){.data = udp->data};
-    uv__handle_init(loop, (uv_handle_t *)udp, &kind);
+    uvcore_handle_init(loop, (uv_handle_t *)udp, &kind);
     return 0;
 }
 

@@ -95,6 +95,24 @@ void exports_synod_paxos_storage_read(uint64_t from, uint64_t bytes_max, exports
 }
 SHIM_POST(storage_read, "storage@0.1.0#read");
 
+void exports_synod_paxos_storage_truncate(uint64_t lsn) { invariant(lsn <= durable); }
+
+/* There are no snapshots, and none is asked for. */
+void exports_synod_paxos_snapshots_ask(exports_synod_paxos_snapshots_list_packet_t *asks)
+{
+    invariant(asks->len == 0);
+    shim_call_done();
+}
+
+void exports_synod_paxos_snapshots_told(exports_synod_paxos_snapshots_list_packet_t *ret)
+{
+    static struct packet none = {.kind = SNAPSHOT_LOADED};
+    static bool is_told;
+    *(struct packet_list *)ret = (struct packet_list){&none, is_told ? 0 : 1};
+    is_told = true;
+}
+SHIM_POST(snapshots_told, "snapshots@0.1.0#told");
+
 void exports_synod_paxos_logger_log(uint32_t level, loopback_world_string_t *text)
 {
     (void)level;
@@ -103,6 +121,18 @@ void exports_synod_paxos_logger_log(uint32_t level, loopback_world_string_t *tex
 }
 
 uint64_t exports_synod_paxos_host_control_command(void) { return 0; }
+
+void exports_synod_paxos_host_control_configuration_given(exports_synod_paxos_host_control_list_packet_t *ret)
+{
+    *(struct packet_list *)ret = (struct packet_list){0};
+}
+SHIM_POST(host_control_configuration_given, "host-control@0.1.0#configuration-given");
+
+void exports_synod_paxos_host_control_configuration_known(exports_synod_paxos_host_control_list_packet_t *configuration)
+{
+    (void)configuration;
+    shim_call_done();
+}
 
 void exports_synod_paxos_host_control_fail(uint64_t code)
 {

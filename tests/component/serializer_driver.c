@@ -49,7 +49,7 @@ uint64_t exports_synod_paxos_serializer_driver_lie(uint64_t how)
         entries[0].value.len++;
         break;
     case 2:
-        outgoing.message.kind = 16;
+        outgoing.message.kind = UINT8_MAX;
         break;
     case 3:
         entries[0].kind = 4;

@@ -55,11 +55,11 @@ static inline void record_check(const struct packet *record, uint64_t lsn, uint3
 
 /* ---- The guest ---- */
 
-enum { RECOVER, APPEND, DURABLE, READ, OPEN, ACCEPT_PEER, CLOSE, FUNCTIONS };
+enum { RECOVER, APPEND, DURABLE, READ, TRUNCATE, ASK, TOLD, OPEN, ACCEPT_PEER, CLOSE, FUNCTIONS };
 
 struct guest {
     struct node_settings settings;
-    struct packet packet; /* of them */
+    struct packet told[2]; /* they, and a configuration, if it has a slot */
     wasmtime_component_linker_t *linker;
     wasmtime_store_t *store;
     wasmtime_context_t *context;
@@ -67,6 +67,7 @@ struct guest {
     struct typed_func *functions[FUNCTIONS];
     char log[4096];     /* all lines */
     uint64_t exit_code; /* that it failed with */
+    bool has_read;      /* all of its journal */
 };
 
 static inline void check(wasmtime_error_t *error)
@@ -82,7 +83,7 @@ static inline int32_t settings_get(void *env, wasmtime_context_t *context, struc
 {
     struct guest *g = env;
     (void)context;
-    call->result_packets = (struct packet_list){&g->packet, 1};
+    call->result_packets = (struct packet_list){g->told, g->told[1].id != 0 ? 2 : 1};
     return 0;
 }
 
@@ -138,6 +139,9 @@ static inline void find_functions(struct guest *g)
         [APPEND] = {"synod:paxos/storage@0.1.0", "append", {0, true, TYPED_GIVES_NOTHING}},
         [DURABLE] = {"synod:paxos/storage@0.1.0", "durable", {0, false, TYPED_GIVES_U64}},
         [READ] = {"synod:paxos/storage@0.1.0", "read", {2, false, TYPED_GIVES_PACKETS}},
+        [TRUNCATE] = {"synod:paxos/storage@0.1.0", "truncate", {1, false, TYPED_GIVES_NOTHING}},
+        [ASK] = {"synod:paxos/snapshots@0.1.0", "ask", {0, true, TYPED_GIVES_NOTHING}},
+        [TOLD] = {"synod:paxos/snapshots@0.1.0", "told", {0, false, TYPED_GIVES_PACKETS}},
         [OPEN] = {"synod:paxos/identity@0.1.0", "open", {0, false, TYPED_GIVES_PACKETS}},
         [ACCEPT_PEER] = {"synod:paxos/identity@0.1.0", "accept-peer", {0, true, TYPED_GIVES_U64}},
         [CLOSE] = {"synod:paxos/identity@0.1.0", "close", {0, false, TYPED_GIVES_NOTHING}},
@@ -155,7 +159,10 @@ static inline struct config guest_config(struct config_node *node, uint8_t durab
 {
     struct config c = {.cluster = "demo", .log_level = 2, .segment_bytes = SEGMENT, .memory_bytes_max = 8 << 20};
     *node = (struct config_node){.id = 1, .address = {.host = "127.0.0.1", .port = 1}};
+    c.load_snapshots = true;
     c.node_config.durability = durability;
+    c.node_config.learners = node_set_of(1);
+    c.node_config.snapshots_max = 2;
     c.nodes = node;
     c.node_count = 1;
     return c;
@@ -169,7 +176,7 @@ static inline struct guest *guest_new(const char *root, const char *folder, bool
     g->settings = (struct node_settings){.node = 1, .exclusive = exclusive};
     strcpy(g->settings.folder, folder);
     g->settings.config = guest_config(&node, durability);
-    g->packet = config_packet_encode(&g->settings);
+    g->told[0] = config_packet_encode(&g->settings);
     const wasmtime_component_t *component;
     if (!engine_component(engine, component_file, &component, &problem))
         fail_msg("%s", problem.text);
@@ -194,7 +201,7 @@ static inline void guest_drop(struct guest *g)
         typed_func_free(g->functions[i]);
     wasmtime_store_delete(g->store);
     wasmtime_component_linker_delete(g->linker);
-    free(g->packet.words.ptr);
+    free(g->told[0].words.ptr);
     free(g);
 }
 
@@ -246,8 +253,16 @@ static inline void guest_open_refused(struct guest *g, uint32_t exit_code, const
     guest_drop(g);
 }
 
+/* Before anything is appended. */
+static inline void guest_read_all(struct guest *g)
+{
+    while (!g->has_read)
+        g->has_read = guest_call(g, RECOVER, (struct typed_call){0}).result_packets.len == 0;
+}
+
 static inline void guest_append_len(struct guest *g, uint64_t first, uint32_t count, uint32_t len)
 {
+    guest_read_all(g);
     struct packet *records = memory_new(count, sizeof *records);
     for (uint32_t i = 0; i < count; i++)
         records[i] = record_make(first + i, len == 0 ? record_len(first + i) : len);
@@ -266,6 +281,7 @@ static inline uint64_t guest_recover(struct guest *g)
     for (uint64_t next = 1;;) {
         struct typed_call call = guest_call(g, RECOVER, (struct typed_call){0});
         if (call.result_packets.len == 0) {
+            g->has_read = true;
             assert_int_equal(guest_call(g, DURABLE, (struct typed_call){0}).result, next - 1);
             return next - 1;
         }
@@ -314,10 +330,19 @@ static inline struct native *native_open(const char *folder)
     return n;
 }
 
+static inline void native_read_all(struct native *n)
+{
+    struct packet_list found;
+    while (!journal_store_is_open(n->store))
+        if (!journal_store_recover(n->store, &found, &problem))
+            fail_msg("%s", problem.text);
+}
+
 static inline void native_append(struct native *n, uint64_t first, uint32_t count)
 {
     struct journal_group group = {0};
     struct journal_written written;
+    native_read_all(n);
     assert_int_equal(journal_store_last(n->store) + 1, first);
     journal_group_begin(&group, first);
     for (uint32_t i = 0; i < count; i++) {

@@ -274,7 +274,9 @@ static void test_host_errors(void **state)
     (void)state;
     lie(define_strange, 0, TYPED_HOST, "not in the mood");
     given.message.kind = MESSAGE_KINDS;
-    lie(define_strange, 5, TYPED_ERROR, "MessageKind 16");
+    char unknown[32];
+    snprintf(unknown, sizeof unknown, "MessageKind %u", (unsigned)MESSAGE_KINDS);
+    lie(define_strange, 5, TYPED_ERROR, unknown);
     given.message.kind = 0;
     given_entry.kind = ENTRY_KINDS;
     lie(define_strange, 5, TYPED_ERROR, "EntryKind 4");

@@ -23,6 +23,7 @@
 #include "tests/component/broken_files.h"
 #include "tests/component/storage_guest.h"
 #include "tests/component/wasm_signals.h"
+#include "tests/unit/configuration_text.h"
 
 static const char *program;
 
@@ -168,6 +169,31 @@ static void test_peers(void **state)
     guest_end(g);
 }
 
+/* Node 2 loses its disk. The host knows of the next one while the node runs, and gives it with the settings. */
+static void test_replaced_peer(void **state)
+{
+    (void)state;
+    uint64_t old[3] = {2, 0, 7}, new[3] = {0x33, 0, 8};
+    const uint32_t first = incarnation_first(1) + 1;
+    struct packet was = {.id = 2, .kind = 5, .len = sizeof old, .words = {old, 3}};
+    struct packet is = {.id = 2, .kind = first, .len = sizeof new, .words = {new, 3}};
+    const struct typed_call call = {.packets = {&was, 1}}, again = {.packets = {&is, 1}};
+    struct configuration_text *text = memory_new(1, sizeof *text);
+    struct guest *g = guest_new(".", "node-1", true, DURABILITY_FSYNC);
+    assert_int_equal(guest_call(g, ACCEPT_PEER, call).result, PEER_ACCEPTED);
+    assert_int_equal(guest_call(g, ACCEPT_PEER, again).result, PEER_OTHER_INSTANCE);
+    configuration_begin(text, 0, node_set_of(1) | node_set_of(2));
+    text->members[2].number = 1;
+    text->members[2].instance[0] = 0x33;
+    struct payload value = configuration_pack(text);
+    g->told[1] = (struct packet){.id = 813, .len = value.len, .words = value.words};
+    assert_int_equal(guest_call(g, ACCEPT_PEER, again).result, PEER_ACCEPTED);
+    assert_int_equal(guest_call(g, ACCEPT_PEER, call).result, PEER_OTHER_INSTANCE);
+    guest_end(g);
+    payload_free(&value);
+    free(text);
+}
+
 static void test_reading_back(void **state)
 {
     (void)state;
@@ -205,6 +231,7 @@ static void test_much(void **state)
     record_check(call.result_packets.ptr, 2, 3 << 20);
     guest_end(g);
     struct native *n = native_open("node-1");
+    native_read_all(n);
     assert_int_equal(journal_store_last(n->store), last);
     native_end(n);
 }
@@ -259,8 +286,8 @@ static void test_torn_tail(void **state)
     guest_drop(g); /* without a mark */
     tear_tail();
     n = native_open("node-1");
-    assert_non_null(strstr(n->notice, "cut a torn tail of "));
     assert_int_equal(native_recover(n), 20);
+    assert_non_null(strstr(n->notice, "cut a torn tail of "));
     native_end(n);
 }
 
@@ -275,7 +302,39 @@ static void test_corruption(void **state)
     int fd = open(path, O_RDWR);
     assert_int_equal(pwrite(fd, "x", 1, JOURNAL_PAGE + 60), 1);
     close(fd);
-    guest_open_refused(guest_new(".", "node-1", true, DURABILITY_FSYNC), EXIT_DATA, "offset 4096: ");
+    g = guest_new(".", "node-1", true, DURABILITY_FSYNC);
+    guest_open(g);
+    guest_fails(g, RECOVER, (struct typed_call){0}, EXIT_DATA, "offset 4096: ");
+    guest_drop(g);
+}
+
+/* What is not needed goes, and the next life begins with what is left. */
+static void test_truncation(void **state)
+{
+    (void)state;
+    struct guest *g = guest_new(".", "node-1", true, DURABILITY_FSYNC);
+    uint64_t last = 0;
+    for (int i = 0; i < 8; i++, last += 100)
+        guest_append_len(g, last + 1, 100, 8192);
+    guest_call(g, TRUNCATE, (struct typed_call){.scalars = {last - 5}});
+    for (int i = 0; i < 8; i++, last += 100)
+        guest_append_len(g, last + 1, 100, 8192);
+    assert_int_equal(guest_call(g, READ, (struct typed_call){.scalars = {1, 1}}).result_packets.len, 0);
+    record_check(guest_call(g, READ, (struct typed_call){.scalars = {795, 1}}).result_packets.ptr, 795, 8192);
+    for (int i = 0; i < 16; i++) /* each call removes one segment */
+        guest_call(g, DURABLE, (struct typed_call){0});
+    assert_int_equal(access("node-1/journal-00000000000000000001.log", F_OK), -1);
+    guest_drop(g);
+    struct native *n = native_open("node-1");
+    struct packet_list found;
+    assert_true(journal_store_recover(n->store, &found, &problem));
+    assert_in_range(found.ptr[0].id, 600, 795);
+    native_read_all(n);
+    assert_int_equal(journal_store_last(n->store), last);
+    native_end(n);
+    g = guest_new(".", "node-1", true, DURABILITY_FSYNC);
+    assert_in_range(guest_call(g, RECOVER, (struct typed_call){0}).result_packets.ptr[0].id, 600, 795);
+    guest_end(g);
 }
 
 static void test_idle_mark(void **state)
@@ -286,6 +345,7 @@ static void test_idle_mark(void **state)
     guest_call(g, DURABLE, (struct typed_call){0});
     guest_drop(g);
     struct native *n = native_open("node-1");
+    native_read_all(n);
     assert_false(journal_store_ends_in_mark(n->store));
     native_end(n);
     g = guest_new(".", "node-1", true, DURABILITY_FSYNC);
@@ -294,8 +354,8 @@ static void test_idle_mark(void **state)
     guest_call(g, DURABLE, (struct typed_call){0});
     guest_drop(g);
     n = native_open("node-1");
-    assert_true(journal_store_ends_in_mark(n->store));
     assert_int_equal(native_recover(n), 10);
+    assert_true(journal_store_ends_in_mark(n->store));
     native_end(n);
 }
 
@@ -436,8 +496,8 @@ static void test_folders(void **state)
     assert_int_equal(chmod("above/node-1/identity", 0600), 0);
     uint64_t junk[4] = {0};
     g = guest_new(".", "above/node-1", true, DURABILITY_FSYNC);
-    free(g->packet.words.ptr);
-    g->packet = (struct packet){.len = sizeof junk, .words = {memory_new(4, 8), 4}};
+    free(g->told[0].words.ptr);
+    g->told[0] = (struct packet){.len = sizeof junk, .words = {memory_new(4, 8), 4}};
     guest_open_refused(g, EXIT_BAD_INPUT, "storage: the settings are damaged, or of another version");
 }
 
@@ -536,11 +596,23 @@ int main(int argc, char **argv)
     wasm_signals_keep();
 #define TEST(name) cmocka_unit_test_setup_teardown(name, enter, leave)
     const struct CMUnitTest tests[] = {
-        TEST(test_back_and_forth), TEST(test_same_bytes), TEST(test_peers),
-        TEST(test_reading_back),   TEST(test_much),       TEST(test_torn_tail),
-        TEST(test_corruption),     TEST(test_idle_mark),  TEST(test_killed),
-        TEST(test_memory),         TEST(test_os),         TEST(test_failed_write_is_final),
-        TEST(test_folders),        TEST(test_lease),      TEST(test_what_is_no_file_is_refused),
+        TEST(test_back_and_forth),
+        TEST(test_same_bytes),
+        TEST(test_peers),
+        TEST(test_replaced_peer),
+        TEST(test_reading_back),
+        TEST(test_much),
+        TEST(test_torn_tail),
+        TEST(test_corruption),
+        TEST(test_truncation),
+        TEST(test_idle_mark),
+        TEST(test_killed),
+        TEST(test_memory),
+        TEST(test_os),
+        TEST(test_failed_write_is_final),
+        TEST(test_folders),
+        TEST(test_lease),
+        TEST(test_what_is_no_file_is_refused),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     engine_close(engine);
