@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/join.h"
 #include "cli/verbs.h"
 #include "core/base/memory.h"
 #include "host/config.h"
@@ -53,21 +54,26 @@ static bool regovern_node(const struct config *config, uint32_t node, const char
     return true;
 }
 
-typedef bool (*node_work)(const struct config *config, uint32_t node, const char *path, const char *governed,
-                          struct problem *problem);
+/* What is done to the folders: one of these. */
+struct work {
+    bool regovern, join;
+    const char *instance; /* with `join`; NULL: one that the folder makes */
+};
 
-static bool do_node(const struct config *config, uint32_t node, node_work work, struct problem *problem)
+static bool do_node(const struct config *config, uint32_t node, const struct work *work, struct problem *problem)
 {
     char *path, governed[GOVERNED_TEXT_MAX];
     int len = asprintf(&path, "%s/node-%u", config->data, node);
     invariant(len > 0);
     governed_print(config, governed);
-    const bool ok = work(config, node, path, governed, problem);
+    const bool ok = work->join       ? join_node(config, node, path, governed, work->instance, problem)
+                    : work->regovern ? regovern_node(config, node, path, governed, problem)
+                                     : format_node(config, node, path, governed, problem);
     free(path);
     return ok;
 }
 
-static bool do_nodes(const struct config *config, uint64_t node, node_work work, struct problem *problem)
+static bool do_nodes(const struct config *config, uint64_t node, const struct work *work, struct problem *problem)
 {
     if (node != 0 && config_find(config, (uint32_t)node) == NULL)
         return problem_set(problem, EXIT_BAD_INPUT, "%s: there is no node %" PRIu64, config->file, node);
@@ -81,25 +87,33 @@ int verb_init(int argc, char **argv)
 {
     const char *file = NULL;
     uint64_t node = 0;
-    bool all = false, regovern = false;
+    bool all = false;
+    struct work work = {0};
     const struct option_row rows[] = {
         {"config", 'c', OPTION_TEXT, .required = true, .value = "FILE", .target = &file,
          .text = "configuration of the cluster"},
         {"node", 'n', OPTION_NUMBER, .value = "ID", .target = &node, .min = 1, .max = NODE_ID_MAX,
          .text = "node whose folder to format"},
         {"all", 'a', OPTION_FLAG, .target = &all, .text = "format the folders of all nodes on this machine"},
-        {"regovern", 0, OPTION_FLAG, .target = &regovern,
+        {"regovern", 0, OPTION_FLAG, .target = &work.regovern,
          .text = "accept the configuration's governed settings for a folder that is formatted"},
+        {"join", 0, OPTION_FLAG, .target = &work.join,
+         .text = "the node joins a running cluster: it was added, or its disk was replaced (synod member)"},
+        {"instance", 0, OPTION_TEXT, .value = "ID", .target = &work.instance,
+         .text = "with --join: the instance id that synod member gave the node, for this folder and never for another"},
     };
     const struct command_help help = {
         .command = "synod init",
         .description =
             "Formats the data folder of a node: makes <data>/node-<ID> and gives it a random instance id. Done once in a\n"
             "node's life; a folder that holds anything is never touched. A node that lost its disk must not simply be\n"
-            "formatted again: the others know its instance id and refuse another.\n"
+            "formatted again: the others know its instance id and refuse another. It joins instead: `synod member replace`, then\n"
+            "`synod init --join`, which has the others, at their client ports, take the instance id that the folder makes. So does a\n"
+            "node that is new in a running cluster, after `synod member add`. While acceptors that would be needed for that do not\n"
+            "answer, --instance does without: then it is the operator who must never give an id to two folders.\n"
             "\n"
             "The folder remembers the governed settings (see `synod config`), and a node whose configuration has others does not\n"
-            "start. To change them, stop ALL nodes of the cluster, run `synod init --regovern` for EACH of them with the new\n"
+            "start. While the cluster has not formed, they are changed so: stop ALL nodes, run `synod init --regovern` for EACH of them with the new\n"
             "configuration, and start none before. The name of the cluster and the number of a node do not change.\n"
             "Other quorums or members need not meet the old ones, so answered writes can be lost. Before the nodes are stopped,\n"
             "no client must write, and `synod status` must show all nodes, with the same slot executed on all learners. Other\n"
@@ -107,17 +121,21 @@ int verb_init(int argc, char **argv)
         .options = rows,
         .option_count = sizeof rows / sizeof rows[0],
         .exit_codes =
-            "  0  formatted, or accepted\n  2  wrong command line or configuration\n"
+            "  0  formatted, or accepted\n  1  with --join: no node answers, or the node is not one that joins\n"
+            "  2  wrong command line or configuration\n"
             "  3  already formatted (with --regovern: not formatted), not empty, in use, or not writable\n  4  a sync failed\n",
         .examples = "  synod init --config examples/coordinator.yaml --node 1\n"
                     "  synod init --config examples/standalone.yaml --all\n"
-                    "  synod init --config examples/coordinator.yaml --regovern --all\n",
+                    "  synod init --config examples/coordinator.yaml --regovern --all\n"
+                    "  synod init --config examples/coordinator.yaml --node 2 --join\n",
     };
     int code = options_parse(&help, argc, argv, NULL);
     if (code != OPTIONS_GO_ON)
         return code;
-    if (all == (node != 0)) {
-        fprintf(stderr, "synod init: give either --node or --all; see synod init --help\n");
+    if (all == (node != 0) || (work.join && (all || work.regovern)) || (work.instance != NULL && !work.join)) {
+        fprintf(
+            stderr,
+            "synod init: give either --node or --all, with --join a --node, and --instance only with --join; see synod init --help\n");
         return EXIT_BAD_INPUT;
     }
     struct config config;
@@ -126,7 +144,7 @@ int verb_init(int argc, char **argv)
         fprintf(stderr, "%s\n", problem.text);
         return problem.exit_code;
     }
-    const bool ok = do_nodes(&config, node, regovern ? regovern_node : format_node, &problem);
+    const bool ok = do_nodes(&config, node, &work, &problem);
     if (!ok)
         fprintf(stderr, "%s\n", problem.text);
     config_close(&config);

@@ -41,6 +41,15 @@ static bool is_wanted(const struct inspection *i, uint64_t lsn)
     return lsn >= i->from && (i->count == 0 || lsn - i->from < i->count);
 }
 
+static void on_carried(void *context, const struct packet *record)
+{
+    const struct inspection *i = context;
+    if (i->from > 1 || i->count > 0)
+        return;
+    printf(" carried over from segments that are no longer needed:\n");
+    print_record(record);
+}
+
 static void on_group(void *context, uint64_t offset, const struct journal_group *g)
 {
     struct inspection *i = context;
@@ -69,7 +78,8 @@ static void on_end(void *context, uint64_t next_lsn, uint64_t offset, uint64_t t
 static bool inspect(const char *folder, struct inspection *i, struct problem *problem)
 {
     struct journal_store_options options = {.disk = disk_posix(), .folder = folder};
-    const struct journal_view view = {.segment = on_segment, .group = on_group, .end = on_end, .context = i};
+    const struct journal_view view = {
+        .segment = on_segment, .carried = on_carried, .group = on_group, .end = on_end, .context = i};
     if (!data_folder_look(options.disk, folder, &options.identity, problem))
         return false;
     printf("node %u of cluster '%s', life %u\n", options.identity.node, options.identity.cluster,
@@ -105,16 +115,12 @@ int verb_journal(int argc, char **argv)
         .examples = "  synod journal inspect data/node-1\n"
                     "  synod journal inspect data/node-1 --from 4711 --count 20\n",
     };
-    int first;
+    const char *folder;
     struct problem problem;
-    int code = options_parse(&help, argc, argv, &first);
+    int code = options_parse_word(&help, "inspect", argc, argv, &folder);
     if (code != OPTIONS_GO_ON)
         return code;
-    if (strcmp(argv[first], "inspect") != 0) {
-        fprintf(stderr, "synod journal: unknown command '%s'; see synod journal --help\n", argv[first]);
-        return EXIT_BAD_INPUT;
-    }
-    if (inspect(argv[first + 1], &i, &problem))
+    if (inspect(folder, &i, &problem))
         return EXIT_OK;
     fflush(stdout);
     fprintf(stderr, "%s\n", problem.text);

@@ -281,7 +281,8 @@ int verb_start(int argc, char **argv)
             "     a port in use, a component that cannot be used\n"
             "  3  data folder: not formatted, another node's, in use, corrupt\n"
             "  4  a sync to disk failed: final, do not restart the node on this disk\n"
-            "  6  a node's state is not that of the others: final, do not restart it\n",
+            "  6  a node's state is not that of the others: final, do not restart it\n"
+            "  7  the node was removed, or its disk was replaced: final, do not restart it on this data folder\n",
         .examples = "  synod start --config examples/coordinator.yaml --node 1\n"
                     "  synod start --config examples/shared.yaml --group 2\n",
     };

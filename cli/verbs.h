@@ -6,8 +6,13 @@
 int verb_init(int argc, char **argv);
 int verb_start(int argc, char **argv);
 int verb_status(int argc, char **argv);
+int verb_leader(int argc, char **argv);
+int verb_member(int argc, char **argv);
+int verb_settings(int argc, char **argv);
 int verb_config(int argc, char **argv);
 int verb_journal(int argc, char **argv);
+int verb_snapshot(int argc, char **argv);
+int verb_recover(int argc, char **argv);
 int verb_components(int argc, char **argv);
 int verb_demo(int argc, char **argv);
 int verb_bench(int argc, char **argv);

@@ -1,0 +1,20 @@
+/* The newest configuration of a running cluster, as a node tells it at its client port. */
+#ifndef SYNOD_CLI_KNOWN_CONFIGURATION_H
+#define SYNOD_CLI_KNOWN_CONFIGURATION_H
+
+#include "cli/operator_call.h"
+
+struct known_configuration {
+    uint64_t slot, governs;
+    bool settled;      /* the one before is over */
+    const char *bytes; /* as in the log */
+    size_t len;
+    struct configuration_text text; /* the same, read */
+    char answer[OPERATOR_ANSWER_MAX];
+};
+
+/* Asks. Large: static, or allocated. Returns an exit code; if that is not EXIT_OK, known->answer says in one line what is
+ * wrong. */
+int known_configuration_ask(const struct operator_call *call, struct known_configuration *known);
+
+#endif

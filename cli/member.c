@@ -1,0 +1,271 @@
+/* Who belongs to a running cluster: shows it, and changes it. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/known_configuration.h"
+#include "cli/member_change.h"
+#include "cli/verbs.h"
+#include "host/options.h"
+
+enum { WORDS_MAX = 12 };
+
+struct member_command {
+    struct operator_call call;
+    const char *address, *client, *role;
+    const char *instance; /* of the new disk; NULL: a random one */
+    const char *disk;     /* number of the disk that is lost; NULL: that of the one it has now */
+    bool dry_run, force;
+};
+
+static int complain(const char *text)
+{
+    fprintf(stderr, "synod member: %s\n", operator_answer_text(text));
+    return EXIT_BAD_INPUT;
+}
+
+/* ---- list ---- */
+
+static int list(const struct member_command *c)
+{
+    static struct known_configuration known; /* large */
+    const int code = known_configuration_ask(&c->call, &known);
+    if (code != EXIT_OK) {
+        complain(known.answer);
+        return code;
+    }
+    printf("configuration of slot %" PRIu64 ", which governs from slot %" PRIu64 " on%s\n\n", known.slot, known.governs,
+           known.settled ? "" : "; the one before is still needed");
+    printf("%-5s%-13s%-9s%-6s%-24s%s\n", "NODE", "ROLE", "STATE", "DISK", "ADDRESS", "CLIENTS");
+    for (uint32_t id = 1; id <= NODE_ID_MAX; id++) {
+        const struct member *m = &known.text.members[id];
+        if (m->node != 0)
+            printf("%-5u%-13s%-9s%-6u%-24s%s\n", id, configuration_role_name(m->duties), m->joining ? "joining" : "full",
+                   m->number, m->address, m->client);
+    }
+    return EXIT_OK;
+}
+
+/* ---- add, remove, replace ---- */
+
+static const struct config_node *node_of_file(const struct member_command *c, const char *id)
+{
+    return c->call.config != NULL ? config_find(c->call.config, (uint32_t)strtoul(id, NULL, 10)) : NULL;
+}
+
+/* The places and the role of a node to add: those of the options, otherwise those of the file. */
+static int complete(struct member_command *c, const char *id, char address[ENDPOINT_TEXT_MAX],
+                    char client[ENDPOINT_TEXT_MAX])
+{
+    const struct config_node *node = node_of_file(c, id);
+    if (node != NULL) {
+        endpoint_print(&node->address, address);
+        endpoint_print(&node->client, client);
+        c->address = c->address != NULL ? c->address : address;
+        c->client = c->client != NULL ? c->client : client;
+        c->role = c->role != NULL ? c->role : role_name(node->role);
+    }
+    if (c->address != NULL && c->role != NULL) {
+        c->client = c->client != NULL ? c->client : "-";
+        return EXIT_OK;
+    }
+    return complain("where is the node? It is not in the configuration file, so give --role, --address, and --client");
+}
+
+static int add_options(const struct member_command *c, const char **words, int count)
+{
+    if (c->dry_run)
+        words[count++] = "DRY-RUN";
+    if (c->force)
+        words[count++] = "FORCE";
+    return count;
+}
+
+static int finish(int code, const char *answer)
+{
+    if (code == EXIT_OK)
+        printf("%s\n", answer);
+    else
+        complain(answer);
+    return code;
+}
+
+/* Asks for a change that gives the node an instance, which it names: who hears no answer can ask about it. */
+static int ask_for_instance(const struct member_command *c, const char *id, const char *instance, const char **words,
+                            int count)
+{
+    static char answer[OPERATOR_ANSWER_MAX]; /* large */
+    count = add_options(c, words, count);
+    if (c->dry_run)
+        return finish(operator_call(&c->call, words, count, answer), answer);
+    printf("instance id of the new disk: %s\n", instance);
+    fflush(stdout);
+    return finish(member_change(&c->call, words, count, (uint32_t)strtoul(id, NULL, 10), instance, answer), answer);
+}
+
+/* The instance id of the new disk. False: there is none. */
+static bool choose_instance(const struct member_command *c, char instance[INSTANCE_TEXT])
+{
+    if (c->instance == NULL)
+        return member_instance_make(instance);
+    snprintf(instance, INSTANCE_TEXT, "%s", c->instance);
+    return true;
+}
+
+static int add(struct member_command *c, const char *id)
+{
+    char address[ENDPOINT_TEXT_MAX], client[ENDPOINT_TEXT_MAX], instance[INSTANCE_TEXT];
+    const int code = complete(c, id, address, client);
+    if (code != EXIT_OK)
+        return code;
+    if (!choose_instance(c, instance))
+        return complain("no random bytes for an instance id");
+    const char *words[WORDS_MAX] = {"SYNOD", "MEMBER", "ADD", id, c->address, c->client, c->role, instance};
+    return ask_for_instance(c, id, instance, words, 8);
+}
+
+static int remove_node(struct member_command *c, const char *id)
+{
+    static char answer[OPERATOR_ANSWER_MAX]; /* large */
+    const char *words[WORDS_MAX] = {"SYNOD", "MEMBER", "REMOVE", id};
+    return finish(operator_call(&c->call, words, add_options(c, words, 4), answer), answer);
+}
+
+/* Whether the lost disk, by its number, was replaced already. `*code` is then what the verb ends with. */
+static bool was_replaced(const struct member_command *c, const char *id, int *code)
+{
+    static struct known_configuration known; /* large */
+    char number[16];
+    if (c->disk == NULL)
+        return false;
+    *code = known_configuration_ask(&c->call, &known);
+    if (*code != EXIT_OK) {
+        complain(known.answer);
+        return true;
+    }
+    const struct member *m = &known.text.members[strtoul(id, NULL, 10)];
+    snprintf(number, sizeof number, "%u", m->number);
+    if (m->node == 0 || strcmp(number, c->disk) == 0)
+        return false;
+    printf("nothing was done: by the configuration of slot %" PRIu64 ", node %s has disk number %u\n", known.slot, id,
+           m->number);
+    return true;
+}
+
+/* With one of the places the other one is needed, too: of the file, or none. */
+static int replace(struct member_command *c, const char *id)
+{
+    char address[ENDPOINT_TEXT_MAX], client[ENDPOINT_TEXT_MAX], instance[INSTANCE_TEXT];
+    const bool moves = c->address != NULL || c->client != NULL;
+    int code;
+    if (c->role != NULL)
+        return complain("the role of a member does not change with its disk");
+    c->role = "";
+    if (moves && complete(c, id, address, client) != EXIT_OK)
+        return EXIT_BAD_INPUT;
+    if (!choose_instance(c, instance))
+        return complain("no random bytes for an instance id");
+    if (was_replaced(c, id, &code))
+        return code;
+    const char *words[WORDS_MAX] = {"SYNOD", "MEMBER", "REPLACE", id, instance, c->address, c->client};
+    return ask_for_instance(c, id, instance, words, moves ? 7 : 5);
+}
+
+/* ---- the verb ---- */
+
+static bool is_node(const char *text)
+{
+    char *end;
+    const unsigned long node = strtoul(text, &end, 10);
+    return text[0] >= '0' && text[0] <= '9' && *end == '\0' && node >= 1 && node <= NODE_ID_MAX;
+}
+
+static int run(struct member_command *c, const char *what, const char *id)
+{
+    static const struct {
+        const char *name;
+        int (*work)(struct member_command *c, const char *id);
+    } commands[] = {{"add", add}, {"remove", remove_node}, {"replace", replace}};
+    if (strcmp(what, "list") == 0 && id == NULL)
+        return list(c);
+    if (c->instance != NULL && !member_instance_is(c->instance))
+        return complain("an instance id is 32 digits of lower case hexadecimal");
+    if (c->disk != NULL && (c->disk[0] == '\0' || c->disk[strspn(c->disk, "0123456789")] != '\0'))
+        return complain("the number of a disk is that in synod member list");
+    for (size_t i = 0; id != NULL && is_node(id) && i < sizeof commands / sizeof commands[0]; i++)
+        if (strcmp(what, commands[i].name) == 0)
+            return commands[i].work(c, id);
+    return complain(
+        "wants list, or one of add, remove and replace with the number of a node (1 to 63); see synod member --help");
+}
+
+int verb_member(int argc, char **argv)
+{
+    const char *file = NULL;
+    struct member_command c = {.call.timeout_ms = 30000};
+    const struct option_row rows[] = {
+        {"config", 'c', OPTION_TEXT, .value = "FILE", .target = &file, .text = "configuration of the cluster"},
+        {"via", 0, OPTION_TEXT, .value = "HOST:PORT", .target = &c.call.via,
+         .text = "client port of the node to ask, instead of those of the configuration"},
+        {"role", 0, OPTION_TEXT, .value = "ROLE", .target = &c.role,
+         .text = "add: coordinator, proposer, acceptor or learner, instead of what the configuration says"},
+        {"address", 0, OPTION_TEXT, .value = "HOST:PORT", .target = &c.address,
+         .text = "add, replace: where other nodes reach it, instead of what the configuration says"},
+        {"client", 0, OPTION_TEXT, .value = "HOST:PORT", .target = &c.client,
+         .text = "add, replace: where clients reach it (-: nowhere), instead of what the configuration says"},
+        {"instance", 0, OPTION_TEXT, .value = "ID", .target = &c.instance,
+         .text = "add, replace: instance id of the new disk (32 hexadecimal digits), instead of a random one"},
+        {"disk", 0, OPTION_TEXT, .value = "NUMBER", .target = &c.disk,
+         .text = "replace: do nothing unless the node's disk has this number (see list)"},
+        {"dry-run", 0, OPTION_FLAG, .target = &c.dry_run, .text = "say whether it would be done, and do nothing"},
+        {"force", 0, OPTION_FLAG, .target = &c.force,
+         .text = "do it even if the acceptors that answer now would be no quorum afterwards"},
+        {"timeout-ms", 't', OPTION_NUMBER, .value = "MS", .target = &c.call.timeout_ms, .min = 1, .max = 600000,
+         .text = "how long to wait for the answer"},
+    };
+    const struct command_help help = {
+        .command = "synod member",
+        .operands = "list | add ID | remove ID | replace ID",
+        .operands_min = 1,
+        .operands_max = 2,
+        .description =
+            "Shows the members of a running cluster, or changes them, one at a time, while it serves.\n"
+            "\n"
+            "add      node ID becomes a member: first it only learns, and it votes as soon as it has caught up. On its machine,\n"
+            "         then: synod init --join, synod start.\n"
+            "remove   node ID is none any more, dead or alive. If it runs, it ends with exit code 7 when it is not needed.\n"
+            "replace  node ID has lost its disk, and gets another one. What the old one has promised counts as lost, and it is\n"
+            "         never heard again. On its machine, then: synod init --join, synod start.\n"
+            "\n"
+            "Who gets no answer from `replace` may ask again with --disk and the number of the lost disk: it is replaced once.\n"
+            "\n"
+            "A change is refused while the one before is under way, and if the acceptors that answer now would be no quorum\n"
+            "afterwards. Any node with a client port may be asked; it names the leader.\n",
+        .options = rows,
+        .option_count = sizeof rows / sizeof rows[0],
+        .exit_codes = "  0  done\n  1  not done, or not known; the reason was printed\n"
+                      "  2  wrong command line or configuration\n",
+        .examples = "  synod member list --config examples/coordinator.yaml\n"
+                    "  synod member add 4 --config examples/coordinator.yaml --role coordinator --address 10.0.0.4:7104 \\\n"
+                    "        --client 10.0.0.4:7004\n"
+                    "  synod member replace 2 --via 127.0.0.1:7001 --dry-run\n",
+    };
+    int first, code = options_parse(&help, argc, argv, &first);
+    if (code != OPTIONS_GO_ON)
+        return code;
+    if ((file == NULL) == (c.call.via == NULL))
+        return complain("wants one of --config and --via");
+    struct config config;
+    struct problem problem;
+    if (file == NULL)
+        return run(&c, argv[first], argv[first + 1]);
+    if (!config_load(&config, file, &problem)) {
+        fprintf(stderr, "%s\n", problem.text);
+        return problem.exit_code;
+    }
+    c.call.config = &config;
+    code = run(&c, argv[first], argv[first + 1]);
+    config_close(&config);
+    return code;
+}
