@@ -36,7 +36,7 @@ static bool measure(void *context, struct cluster *c, double *values, struct pro
 {
     const struct comparison *o = context;
     static struct load_result result; /* has a histogram: large */
-    const struct lab_load one = {o->one_requests, 1, o->load.value_size};
+    const struct lab_load one = {o->one_requests, 1, o->load.value_size, 0};
     if (!lab_load(c, &one, &result, NULL, problem))
         return false;
     values[ONE_MEDIAN] = lab_percentile_ms(&result, 50);
@@ -75,7 +75,7 @@ static int run(struct comparison *o)
 
 int lab_deployments(int argc, char **argv)
 {
-    struct comparison o = {.rounds = 3, .one_requests = 1000, .load = {30000, 50, 64}};
+    struct comparison o = {.rounds = 3, .one_requests = 1000, .load = {30000, 50, 64, 0}};
     const struct option_row rows[] = {
         {"requests", 'n', OPTION_NUMBER, .value = "N", .target = &o.load.requests, .min = 1, .max = 100000000,
          .text = "SET requests a cluster and round"},

@@ -186,12 +186,18 @@ struct lab_idle {
     struct ports ports;
     struct node_life *life;
     uint64_t now, durable;
+    bool begun; /* it was told that there is no snapshot */
 };
 
 static struct packet_list nothing(struct ports *p)
 {
     (void)p;
     return (struct packet_list){NULL, 0};
+}
+static struct packet_list no_journal(struct ports *p, bool *failed)
+{
+    *failed = false;
+    return nothing(p);
 }
 static struct packet_list no_commands(struct ports *p, uint64_t credit)
 {
@@ -245,6 +251,20 @@ static uint64_t go_on(struct ports *p)
     (void)p;
     return CONTROL_RUN;
 }
+static void keep_all(struct ports *p, uint64_t lsn)
+{
+    (void)p;
+    (void)lsn;
+}
+/* There is no snapshot to begin with. */
+static struct packet_list no_snapshots(struct ports *p)
+{
+    static struct packet none = {.kind = SNAPSHOT_LOADED};
+    struct lab_idle *idle = (struct lab_idle *)p;
+    const size_t count = idle->begun ? 0 : 1;
+    idle->begun = true;
+    return (struct packet_list){&none, count};
+}
 static void ignore_failure(struct ports *p, uint64_t code)
 {
     (void)p;
@@ -258,13 +278,18 @@ static const struct ports_operations idle_ports = {
     .client_reply = drop,
     .client_leader = drop_leader,
     .client_status = drop_status,
-    .storage_recover = nothing,
+    .storage_recover = no_journal,
     .storage_append = append,
     .storage_durable = durable,
     .storage_room = room,
     .storage_read = no_records,
+    .storage_truncate = keep_all,
+    .snapshots_ask = drop,
+    .snapshots_told = no_snapshots,
     .log = drop_log,
     .control_command = go_on,
+    .configuration_given = nothing,
+    .configuration_known = drop_status,
     .control_fail = ignore_failure,
 };
 

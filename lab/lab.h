@@ -8,5 +8,7 @@ int lab_crossings(int argc, char **argv);
 int lab_waiting(int argc, char **argv);
 int lab_deployments(int argc, char **argv);
 int lab_restarts(int argc, char **argv);
+int lab_journal(int argc, char **argv);
+int lab_history(int argc, char **argv);
 
 #endif

@@ -9,6 +9,8 @@ int main(int argc, char **argv)
         {"crossings", lab_crossings, "what a call and a byte cost across each boundary of a node"},
         {"waiting", lab_waiting, "sleeping until something happens, or looking at intervals"},
         {"deployments", lab_deployments, "one role a process, several, or all in each node"},
+        {"journal", lab_journal, "how fast a start reads its journal"},
+        {"history", lab_history, "how restarts and disks grow with history and state"},
         {"restarts", lab_restarts, "parts that break again and again, and what a client sees of it"},
     };
     static const struct program lab = {

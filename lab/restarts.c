@@ -313,7 +313,7 @@ static bool read_back(struct restarts *r, struct problem *problem)
 static bool prepare(struct restarts *r, struct problem *problem)
 {
     static struct load_result result; /* has a histogram: large */
-    const struct lab_load load = {r->keys, r->keys < 50 ? r->keys : 50, r->value_size};
+    const struct lab_load load = {r->keys, r->keys < 50 ? r->keys : 50, r->value_size, 0};
     if (!cluster_start(&r->cluster, problem) || !cluster_wait_ready(&r->cluster, READY_TIMEOUT_MS, &interrupted, problem))
         return false;
     r->target_count = cluster_targets(&r->cluster, r->targets);

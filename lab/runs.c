@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "local/load_report.h"
 
@@ -33,6 +34,7 @@ bool lab_load(struct cluster *c, const struct lab_load *load, struct load_result
     o.connections = (uint32_t)load->connections;
     o.requests = load->requests;
     o.value_size = load->value_size;
+    o.keyspace = load->keyspace;
     double before = cluster_cpu_seconds(c);
     bool ok = load_run(&o, go_on, NULL, result, error, sizeof error);
     double cpu = cluster_cpu_seconds(c) - before;
@@ -49,6 +51,13 @@ bool lab_load(struct cluster *c, const struct lab_load *load, struct load_result
     if (cpu_us != NULL)
         *cpu_us = cpu * 1e6 / (double)load->requests;
     return true;
+}
+
+double lab_now_s(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
 double lab_percentile_ms(const struct load_result *r, double percent)
@@ -112,7 +121,8 @@ void lab_run(const struct lab_run *run, struct lab_table *table)
     catch_interrupts();
     for (size_t i = 0; i < run->case_count; i++)
         lab_table_row(table, run->cases[i].name);
-    lab_table_parameter(table, "rounds", run->rounds);
+    if (first == 0)
+        lab_table_parameter(table, "rounds", run->rounds);
     for (size_t round = 0; round < run->rounds; round++)
         run_round(run, table, first, round, all);
     for (size_t i = 0; i < run->case_count; i++) {

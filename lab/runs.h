@@ -30,13 +30,17 @@ struct lab_run {
 /* Adds a row to the table for each case. A case that cannot be measured has its problem there, and is not tried again. */
 void lab_run(const struct lab_run *run, struct lab_table *table);
 
-/* One load on a cluster, with values of 64 bytes or as many as it says. Every request must be answered. `cpu_us` (NULL: not
- * wanted): processor time of the nodes for each request. */
+/* One load on a cluster. Every request must be answered. `cpu_us` (NULL: not wanted): processor time of the nodes for each
+ * request. */
 struct lab_load {
     uint64_t requests, connections, value_size;
+    uint64_t keyspace; /* 0: each request has a key of its own */
 };
 bool lab_load(struct cluster *c, const struct lab_load *load, struct load_result *result, double *cpu_us,
               struct problem *problem);
+
+/* Seconds by a clock that never jumps. */
+double lab_now_s(void);
 
 double lab_percentile_ms(const struct load_result *r, double percent);
 

@@ -36,17 +36,10 @@ struct comparison {
     struct lab_output output;
 };
 
-static double now_s(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
 /* Sleeps in short pieces, so that an interruption ends it soon. */
 static void sleep_ms(uint64_t ms)
 {
-    for (double end = now_s() + (double)ms / 1000; now_s() < end && !interrupted;) {
+    for (double end = lab_now_s() + (double)ms / 1000; lab_now_s() < end && !interrupted;) {
         const struct timespec nap = {.tv_nsec = NAP_MS * 1000000};
         nanosleep(&nap, NULL);
     }
@@ -56,11 +49,11 @@ static bool measure(void *context, struct cluster *c, double *values, struct pro
 {
     const struct comparison *o = context;
     static struct load_result result; /* has a histogram: large */
-    const struct lab_load one = {o->requests, 1, 64};
+    const struct lab_load one = {o->requests, 1, 64, 0};
     sleep_ms(SETTLE_MS);
-    double cpu = cluster_cpu_seconds(c), begin = now_s();
+    double cpu = cluster_cpu_seconds(c), begin = lab_now_s();
     sleep_ms(o->idle_ms);
-    values[IDLE_CPU] = 100 * (cluster_cpu_seconds(c) - cpu) / (now_s() - begin);
+    values[IDLE_CPU] = 100 * (cluster_cpu_seconds(c) - cpu) / (lab_now_s() - begin);
     if (!lab_load(c, &one, &result, NULL, problem))
         return false;
     values[MEDIAN] = lab_percentile_ms(&result, 50);
