@@ -2,9 +2,11 @@
  *
  *   batches and answers             checks_batches.c
  *   proposals, votes, the chosen    checks_votes.c
+ *   who makes quorums in a slot     checks_configurations.c
  *   states                          checks_states.c
  *   records, restarts, what is held checks_journal.c
  *   messages                        checks_messages.c
+ *   who prepares, handing over      checks_leadership.c
  *   frames as such                  checks_frames.c
  *   situations reached              checks_reached.c
  *   a broken rule                   checks_verdict.c
@@ -21,34 +23,28 @@ struct checks *checks_new(const struct checks_options *options)
     c->options = *options;
     c->reference = options->executes != NULL ? reference_new(options->executes) : NULL;
     c->held_capacity = 8;
-    while (c->held_capacity < UINT64_C(4) * options->alpha)
+    while (c->held_capacity < UINT64_C(4) * options->alpha || c->held_capacity < UINT64_C(4) * options->alpha_most)
         c->held_capacity *= 2;
-    c->prefix = c->floor_most = c->executed_by_majority = 1;
+    c->prefix = c->floor_most = 1;
+    checks_configurations_open(c);
     c->proposals = memory_reserve(NULL, &c->proposal_capacity, 1, sizeof *c->proposals);
     c->proposals[c->proposal_count++] = (struct proposal){0};
     c->batches = memory_reserve(NULL, &c->batch_capacity, 1, sizeof *c->batches);
     c->batches[c->batch_count++] = (struct batch){0};
-    for (uint32_t node = 1; node <= options->nodes; node++) {
-        struct checked_node *n = &c->nodes[node];
-        n->written = n->safe = (struct record_state){.floor = 1, .mark = 1};
-        n->executed_most = 1;
-        n->bytes_in_flight_max = n->bytes_in_flight_most = options->bytes_in_flight_max;
-        n->held = memory_new((size_t)c->held_capacity, sizeof *n->held);
-    }
+    for (uint32_t node = 1; node <= options->nodes; node++)
+        checks_node_open(c, node);
     return c;
 }
 
 void checks_free(struct checks *c)
 {
-    for (uint32_t node = 1; node <= c->options.nodes; node++) {
-        free(c->nodes[node].records);
-        free(c->nodes[node].pending);
-        free(c->nodes[node].held);
-    }
+    for (uint32_t node = 1; node <= c->options.nodes; node++)
+        checks_node_close(&c->nodes[node]);
     for (size_t i = 0; i < c->batch_count; i++)
         payload_free(&c->batches[i].value);
     reference_free(c->reference);
     checks_frames_close(c);
+    checks_configurations_close(c);
     hash_index_close(&c->batch_by_hash);
     hash_index_close(&c->batch_by_token);
     free(c->batches);
@@ -81,13 +77,17 @@ void checks_sent(struct checks *c, uint32_t node, node_set to, const struct mess
     else
         checks_message(c, node, m);
     if (!c->verdict.failed)
+        leadership_sent(c, node, m);
+    if (!c->verdict.failed)
         reached_sent(c, node, m);
 }
 
 void checks_received(struct checks *c, uint32_t node, uint32_t from, const struct message *m)
 {
-    if (checks_node(c, node) != NULL && from >= 1 && from <= c->options.nodes)
-        reached_received(c, node, from, m);
+    if (checks_node(c, node) == NULL || from < 1 || from > c->options.nodes)
+        return;
+    leadership_received(c, node, from, m);
+    reached_received(c, node, from, m);
 }
 
 void checks_read(struct checks *c, uint32_t node)

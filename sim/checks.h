@@ -7,6 +7,7 @@
 #include <stdarg.h>
 
 #include "core/base/types.h"
+#include "core/formats/configuration.h"
 
 enum check {
     CHECK_AGREEMENT, /* no two values are chosen in a slot, and learners release the chosen one */
@@ -27,10 +28,14 @@ enum check {
     CHECK_LIVENESS_WHILE_CUT,  /* in a partition that lasts, the side that has quorums serves, and its leader stays */
     CHECK_LIVENESS_GAP,        /* where nodes only end and pause: while all quorums are up, clients get answers */
     CHECK_REPLIES,             /* from the client port that ships: in the order of requests, and none to another's request */
-    CHECK_FRAMES,              /* from the network that ships: whole, those of a connection in order, each at most once */
-    CHECK_BOUNDS,              /* memory, window, bytes in flight, message size */
-    CHECK_ACCOUNTS,            /* what a node counts is what it has (core/runners/runner.h, runner_audit) */
-    CHECK_TRAP,                /* no part breaks an invariant of its own */
+    CHECK_FRAMES,   /* from the network that ships: whole, of the life that is heard, in order, each as often as it came */
+    CHECK_BOUNDS,   /* memory, window, bytes in flight, message size */
+    CHECK_ACCOUNTS, /* what a node counts is what it has (core/runners/runner.h, runner_audit) */
+    CHECK_TRAP,     /* no part breaks an invariant of its own */
+    CHECK_ASKED_FIRST, /* who prepares has heard of a quorum that has lost the leader, or the leader wants it */
+    CHECK_HANDOVER, /* a leader hands over what is chosen, to a node that keeps up, and is silent then; no request fails */
+    CHECK_LIVENESS_WHILE_HUNG, /* while the disk of one node hangs, the others serve, and that node does not lead */
+    CHECK_CONFIGURATIONS, /* one line of configurations; a ballot is prepared with the one that governs what it proposes */
     CHECKS
 };
 
@@ -65,7 +70,9 @@ enum reached {
     REACHED_ALL_DOWN,              /* no node is up */
     REACHED_TORN_TAIL,             /* recovery cut a torn tail */
     REACHED_SEGMENT_ROLLED,        /* a journal grew into another segment */
+    REACHED_SEGMENT_REMOVED,       /* ... and lost one that was not needed any more */
     REACHED_NO_ROOM,               /* a journal had no room for another segment */
+    REACHED_SNAPSHOT_LOST,         /* a snapshot was given up, or is damaged or unreadable */
     REACHED_GOVERNED_REFUSED,      /* a node refused to start with other governed settings */
     REACHED_RECOVERY_REFUSED,      /* a node refused to start on a damaged journal */
     REACHED_DIVERGED,              /* a node stopped because its state is not that of a majority */
@@ -78,6 +85,19 @@ enum reached {
     REACHED_CONNECTION_RESET, /* a connection to such a port was reset */
     REACHED_NETWORK_FULL,     /* a network that ships drops frames, or reads no more */
     REACHED_LINK_RESET,       /* a connection of such networks was reset */
+    REACHED_LEADER_MOVED,     /* an operator has moved leadership */
+    REACHED_LEADER_NOT_MOVED, /* ... or could not: the answer says why */
+    REACHED_CROWDED_OUT,      /* a socket had no room for a datagram of such networks */
+    REACHED_MEMBER_ADDED,     /* an operator has added a node */
+    REACHED_MEMBER_REMOVED,   /* ... or removed one */
+    REACHED_MEMBER_REPLACED,  /* ... or replaced one whose disk was gone */
+    REACHED_SETTINGS_CHANGED, /* ... or changed quorums */
+    REACHED_CHANGE_REFUSED,   /* ... or has given up: it was refused, or no node answered */
+    REACHED_REMOVED_ENDED,    /* a node that was removed has ended */
+    REACHED_FORMED,           /* the first configuration was chosen */
+    REACHED_PROMOTED,         /* a node that had caught up became a voter */
+    REACHED_VOID_CHANGE,      /* a configuration was chosen that does not count */
+    REACHED_OTHER_QUORUMS,    /* a value was chosen by a quorum that would be none of the first configuration */
     REACHED_STATES
 };
 
@@ -89,7 +109,7 @@ struct checks_options {
     uint32_t nodes;
     node_set proposers, acceptors, learners;
     uint32_t phase1_quorum, phase2_quorum;
-    uint32_t alpha;
+    uint32_t alpha, alpha_most; /* the first, and the largest that there may be */
     uint64_t bytes_in_flight_max;
     uint64_t frame_bytes_max;
     const struct node_config
@@ -110,15 +130,21 @@ void checks_submitted(struct checks *c, uint32_t node, uint64_t token, const str
 void checks_answered(struct checks *c, uint64_t token, uint8_t outcome);
 /* `node` hands a message to the network. */
 void checks_sent(struct checks *c, uint32_t node, node_set to, const struct message *m, uint32_t body_bytes);
-/* `node` hands bytes with this checksum to the network that ships, and receives such from it. `begins`: as the first ones of
- * a connection. */
-void checks_frame_sent(struct checks *c, uint32_t node, node_set to, uint64_t sum);
-void checks_frame_received(struct checks *c, uint32_t node, uint32_t from, uint64_t sum, bool begins);
+/* `node`, in this life, hands bytes with this checksum to the network that ships. */
+void checks_frame_sent(struct checks *c, uint32_t node, node_set to, uint64_t life, uint64_t sum);
+/* The system gives `node` a datagram with them, whole. */
+void checks_datagram_came(struct checks *c, uint32_t node, uint32_t from, uint64_t life, uint64_t sum);
+/* How the network that ships brought bytes. */
+enum frame_way { FRAME_BEGINS /* as the first ones of a connection */, FRAME_FOLLOWS, FRAME_IN_DATAGRAM };
+/* `node` receives them from that network; `life`: the one of the sender that it listens to. */
+void checks_frame_received(struct checks *c, uint32_t node, uint32_t from, uint64_t life, uint64_t sum, enum frame_way way);
 /* A node received a message. */
 void checks_received(struct checks *c, uint32_t node, uint32_t from, const struct message *m);
 /* `node` appends a record; the disk has everything up to `lsn`. */
 void checks_appended(struct checks *c, uint32_t node, const struct log_record *record);
 void checks_durable(struct checks *c, uint32_t node, uint64_t lsn);
+/* `node` says that it needs no record below `lsn` any more, but for the latest one of each sticky kind. */
+void checks_truncated(struct checks *c, uint32_t node, uint64_t lsn);
 /* `node` reads records back from its journal for a peer. */
 void checks_read(struct checks *c, uint32_t node);
 /* `node` is down. */
@@ -133,8 +159,16 @@ void checks_up(struct checks *c, uint32_t node);
 /* Its disk is worse than the promises cover: it must not come back, and what it does is no longer checked. (Nodes that heard
  * what it held cannot know that: for TruncationSafe it still counts.) */
 void checks_retired(struct checks *c, uint32_t node);
+/* The disk of `node` is gone for good, or it had none, and it begins anew, as the instance with this number. Its folder
+ * begins with the configuration that was chosen in slot `admitted`. */
+void checks_replaced(struct checks *c, uint32_t node, uint32_t number, uint64_t admitted);
+/* `node` says that the configuration in a slot was chosen, with this text; or (NULL) that it is settled. */
+void checks_configured(struct checks *c, uint32_t node, uint64_t slot, const struct payload *text);
 /* After each turn of `node`. */
 void checks_status(struct checks *c, uint32_t node, const struct node_status *status);
+/* It is told that its snapshot before this slot is stored: those of all nodes are equal. `taken`: it has taken it in this
+ * life; then its journal goes on from there. */
+void checks_snapshot(struct checks *c, uint32_t node, uint64_t slot, uint64_t size, uint64_t checksum, bool taken);
 
 /* --- results --- */
 
@@ -150,6 +184,13 @@ const struct checks_verdict *checks_verdict(const struct checks *c);
 
 /* How often each situation was reached, by enum reached. The world adds those that only it sees. */
 uint64_t *checks_reached(struct checks *c);
+
+/* The newest configuration that was chosen and counts; `learners` are those that count in a majority. Its text is NULL for
+ * the first one, and valid until the next one. */
+struct configuration checks_configuration(const struct checks *c);
+const struct configuration_text *checks_configuration_text(const struct checks *c);
+/* It governs, and a majority of its learners holds all slots before. */
+bool checks_settled(const struct checks *c);
 
 /* The first slot that is not known to be chosen. */
 uint64_t checks_chosen_prefix(const struct checks *c);

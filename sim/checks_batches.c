@@ -19,17 +19,6 @@ static uint32_t batch_by_token(const struct checks *c, uint64_t token)
     return 0;
 }
 
-struct value_hash checks_hash(uint8_t kind, const struct payload *value)
-{
-    const uint8_t *bytes = payload_bytes(value);
-    if (kind != ENTRY_COMMANDS || value->len <= BATCH_HEADER_SIZE)
-        return (struct value_hash){.value = checksum(bytes, value->len, kind)};
-    struct value_hash h;
-    h.batch = checksum(bytes + BATCH_HEADER_SIZE, value->len - BATCH_HEADER_SIZE, value->words.ptr[0]); /* magic, count */
-    h.value = checksum(bytes, BATCH_HEADER_SIZE, h.batch + kind);
-    return h;
-}
-
 void checks_submitted(struct checks *c, uint32_t node, uint64_t token, const struct payload *value)
 {
     struct checked_node *n = checks_node(c, node);
@@ -52,6 +41,10 @@ uint32_t checks_value(struct checks *c, uint32_t node, uint8_t kind, const struc
     struct batch_header header;
     if (kind == ENTRY_NOOP && value->len == 0)
         return 0;
+    if (kind == ENTRY_CONFIGURATION) {
+        checks_propose_configuration(c, node, value, hash);
+        return 0;
+    }
     uint32_t number = kind == ENTRY_COMMANDS ? batch_by_hash(c, hash.batch) : 0;
     if (number == 0 || !batch_header_read(value, &header)) {
         checks_fail(c, CHECK_VALIDITY, "node %u proposes %u bytes that no client submitted", node, value->len);

@@ -6,29 +6,41 @@
 #include <inttypes.h>
 
 #include "core/base/memory.h"
+#include "core/formats/record.h"
 #include "sim/checks.h"
 #include "sim/hash_index.h"
 #include "sim/reference.h"
 
 /* ---- Ballots as numbers ---- */
 
-enum { RANK_INCARNATION_BITS = 12, RANK_NODE_BITS = 6 };
+/* An incarnation is the number of the node's instance, and its boots. */
+enum {
+    BOOTS_BITS = 20,
+    RANK_BOOTS_BITS = 12,
+    RANK_NUMBER_BITS = 5,
+    RANK_INCARNATION_BITS = RANK_NUMBER_BITS + RANK_BOOTS_BITS,
+    RANK_NODE_BITS = 6,
+};
 
-/* A ballot as one number in the order of ballots: 46 bits of round, then node, then incarnation. 0: none. A ballot that does
+/* A ballot as one number in the order of ballots: 41 bits of round, then node, then incarnation. 0: none. A ballot that does
  * not fit becomes RANK_NONE_SUCH, which no node ever had. */
 #define RANK_NONE_SUCH UINT64_MAX
 
 static inline uint64_t rank_of(struct ballot b)
 {
+    const uint32_t number = b.incarnation >> BOOTS_BITS;
+    const uint32_t boots = b.incarnation & ((UINT32_C(1) << BOOTS_BITS) - 1);
     if (b.round >> (64 - RANK_NODE_BITS - RANK_INCARNATION_BITS) != 0 || b.node > NODE_ID_MAX ||
-        b.incarnation >> RANK_INCARNATION_BITS != 0)
+        boots >> RANK_BOOTS_BITS != 0 || number >> RANK_NUMBER_BITS != 0)
         return RANK_NONE_SUCH;
-    return b.round << (RANK_NODE_BITS + RANK_INCARNATION_BITS) | (uint64_t)b.node << RANK_INCARNATION_BITS | b.incarnation;
+    return b.round << (RANK_NODE_BITS + RANK_INCARNATION_BITS) | (uint64_t)b.node << RANK_INCARNATION_BITS |
+           number << RANK_BOOTS_BITS | boots;
 }
 
 static inline uint32_t rank_node(uint64_t rank) { return (uint32_t)(rank >> RANK_INCARNATION_BITS & NODE_ID_MAX); }
 
-/* "round.node.incarnation", for a message. rank_text(rank).text is valid as long as the expression that it is in. */
+/* "round.node.incarnation", with "number/boots" for a later instance, for a message. rank_text(rank).text is valid as long
+ * as the expression that it is in. */
 struct rank_text {
     char text[48];
 };
@@ -47,12 +59,13 @@ struct value_hash checks_hash(uint8_t kind, const struct payload *value);
 /* A value in a slot at a ballot. */
 struct proposal {
     uint64_t rank;
-    uint64_t hash;   /* value_hash.value */
-    node_set voters; /* acceptors with a durable vote for it */
-    node_set latest; /* those of them without a durable vote at a higher ballot in this slot */
-    uint32_t batch;  /* 0: a no-op */
-    uint32_t bytes;  /* of the value */
-    uint32_t next;   /* the proposal for this slot at the next lower ballot; 0: none */
+    uint64_t hash;    /* value_hash.value */
+    node_set voters;  /* acceptors with a durable vote for it */
+    node_set counted; /* those that had it as acceptors of the configuration that governs the slot */
+    node_set latest;  /* those of them without a durable vote at a higher ballot in this slot */
+    uint32_t batch;   /* 0: a no-op */
+    uint32_t bytes;   /* of the value */
+    uint32_t next;    /* the proposal for this slot at the next lower ballot; 0: none */
     uint8_t kind;
     bool chosen;
 };
@@ -62,6 +75,9 @@ struct slot_truth {
     uint32_t chosen;    /* the chosen one at the lowest ballot; 0: none */
     /* Before this slot is executed: */
     uint64_t state_hash;
+    struct {
+        uint64_t size, checksum; /* 0, 0: none is stored yet */
+    } snapshot;
     uint64_t commands; /* executed so far, valid up to the prefix */
     bool state_known;
     bool ballots_differed, values_differed; /* of its votes; each is counted once */
@@ -88,6 +104,7 @@ struct pending_record {
     uint8_t kind; /* enum record_kind */
     uint64_t slot, to;
     uint64_t rank;
+    uint64_t window;   /* RECORD_CHOSEN */
     uint64_t hash;     /* of the value */
     uint32_t proposal; /* RECORD_ACCEPTED */
 };
@@ -95,30 +112,79 @@ struct pending_record {
 /* Of the records that recovery would find in its window for a slot, the one with the highest ballot. */
 struct held_record {
     uint64_t slot, rank, hash;
+    uint64_t lsn; /* of the last record with that value */
 };
 
 /* What the records say, for those appended and for those durable. */
 struct record_state {
-    uint64_t promise; /* the highest rank */
-    uint64_t floor;   /* the highest RECORD_FLOOR */
-    uint64_t mark;    /* the end of the last RECORD_CHOSEN */
+    uint64_t promise;          /* the highest rank */
+    uint64_t promise_recorded; /* the highest rank of a RECORD_PROMISED */
+    uint64_t floor;            /* the highest RECORD_FLOOR */
+    uint64_t mark;             /* the end of the last RECORD_CHOSEN */
+    uint64_t window;           /* what it says about how far records count after it; 0: there is none */
+};
+
+struct checked_record {
+    uint64_t hash;
+    uint64_t slot;
+    uint8_t kind; /* enum record_kind */
+};
+
+struct sticky_record {
+    uint64_t lsn;
+    uint8_t kind; /* enum record_kind */
+};
+
+/* Who makes quorums from a slot on. */
+struct checked_configuration {
+    uint64_t slot;                           /* in which it was chosen; 0: the one that the cluster began with */
+    uint64_t governs;                        /* from this slot on */
+    node_set proposers, acceptors, learners; /* learners that count in a majority */
+    uint32_t phase1_quorum, phase2_quorum, alpha;
+    uint64_t state_bytes_max;         /* 0: what it began with */
+    uint32_t number[NODE_ID_MAX + 1]; /* of the instance of each member */
+    uint64_t hash;                    /* value_hash.value of its text */
+    node_set joining, fresh;
+    uint64_t executed_by_majority; /* of its learners, by executed_most */
+};
+
+/* The text of a configuration that was proposed. */
+struct proposed_text {
+    uint64_t hash; /* value_hash.value */
+    struct payload value;
+};
+
+/* An earlier instance of a node, whose disk is gone. */
+struct former_instance {
+    uint32_t node, number;
+    uint64_t promise;
 };
 
 struct checked_node {
+    uint32_t number;   /* of its instance */
+    uint64_t admitted; /* the first slot in which this instance counts as an acceptor */
     uint32_t incarnation;
     uint64_t bytes_in_flight_max, bytes_in_flight_most; /* in this life, and the most of all lives */
     bool up, retired;
     bool unheard; /* it has come back and said nothing about itself yet */
 
     /* journal */
-    uint64_t *records; /* a hash of each, by lsn - 1 */
+    struct checked_record *records; /* by lsn - 1 */
     size_t records_capacity;
     uint64_t appended, durable, recovered; /* lsns */
-    struct pending_record *pending;        /* by lsn, modulo pending_capacity (a power of two): (durable, appended] */
+    uint64_t truncated;                    /* it said that it needs no record below this lsn */
+    struct sticky_record *sticky;          /* all of them, by lsn */
+    size_t sticky_count, sticky_capacity;
+    uint64_t sticky_found[RECORD_KINDS]; /* the last one of each kind that recovery has found */
+    bool found_others;                   /* recovery has found a record that is not sticky */
+    struct pending_record *pending;      /* by lsn, modulo pending_capacity (a power of two): (durable, appended] */
     uint64_t pending_capacity;
     struct record_state written, safe; /* of (0, appended], of (0, durable] */
     struct held_record *held;          /* by slot, modulo checks.held_capacity */
-    uint64_t votes_end;                /* no durable vote is at or above this slot */
+    uint64_t *values;                  /* by slot: the lsn of its chosen value, once it is held; 0: not in the journal */
+    size_t values_capacity;
+    uint64_t promise_lsn; /* of the last durable record that carries the highest promise */
+    uint64_t votes_end;   /* no durable vote is at or above this slot */
 
     /* messages */
     uint64_t promise_told;                     /* the last promise that others know of, in any life */
@@ -126,9 +192,19 @@ struct checked_node {
     uint64_t elected_rank;                     /* of the ballot at which a quorum was seen to have elected it */
     uint64_t claim_rank, claim_from, claim_to; /* slots that it said were chosen at this ballot, and that are */
 
+    /* leadership, in this life (sim/checks_leadership.c) */
+    uint64_t question;                 /* the last one asked */
+    node_set lost;                     /* acceptors that have answered it with yes */
+    uint64_t invited_rank;             /* of the leader that told it to take over; 0: none */
+    uint32_t invitations;              /* that it has not followed: each may be, also several in one turn */
+    uint64_t prepared_rank;            /* the highest ballot prepared */
+    size_t prepared_with;              /* number of the configuration with which it was */
+    uint64_t handed_rank, handed_from; /* at this ballot it proposes nothing from this slot on; 0: it has not handed over */
+
     /* learner */
     uint64_t executed;      /* in this life */
     uint64_t executed_most; /* in any life */
+    uint64_t snapshot;      /* the slot of its newest snapshot on disk */
 
     /* for the reached states (sim/checks_reached.c) */
     uint8_t proposer_state;
@@ -141,7 +217,10 @@ struct checked_node {
 
 /* Frames that a node handed to the network that ships, for one other node. */
 struct frames_sent {
-    uint64_t *sums;
+    struct frame_sent {
+        uint64_t life, sum;
+        uint32_t came, taken; /* in datagrams, so often */
+    } *all;
     size_t count, capacity;
     size_t next; /* what that node receives next is this one or a later one */
 };
@@ -155,9 +234,16 @@ struct checks {
     size_t slot_count, slot_capacity;
     struct proposal *proposals; /* the first one stands for "none" */
     size_t proposal_count, proposal_capacity;
-    uint64_t prefix;               /* the first slot that is not chosen */
-    uint64_t floor_most;           /* a majority of the learners durably held every slot below at some time */
-    uint64_t executed_by_majority; /* by learners' executed_most */
+    uint64_t prefix;     /* the first slot that is not chosen */
+    uint64_t floor_most; /* a majority of the learners durably held every slot below at some time */
+    struct checked_configuration
+        *configurations; /* those that were chosen, in order; the first one is the cluster's first */
+    size_t configuration_count, configuration_capacity;
+    struct configuration_text *text; /* of the newest; NULL: it is the first one */
+    struct proposed_text *texts;
+    size_t text_count, text_capacity;
+    struct former_instance *former;
+    size_t former_count, former_capacity;
 
     struct batch *batches; /* the first one stands for "none" */
     size_t batch_count, batch_capacity;
@@ -169,7 +255,7 @@ struct checks {
     struct frames_sent *frames; /* from each node to each other (sim/checks_frames.c); NULL: none yet */
 
     struct checked_node nodes[NODE_ID_MAX + 1];
-    uint64_t held_capacity; /* of each node's window of records: a power of two, 4 alpha slots at least */
+    uint64_t held_capacity; /* of each node's window of records: a power of two, 4 alpha_most slots at least */
 };
 
 /* ---- checks_verdict.c ---- */
@@ -182,6 +268,38 @@ struct checked_node *checks_node(struct checks *c, uint32_t node);
 /* The number of the batch in a value that a node proposes or forwards. It must have been submitted, and be stamped once, for
  * the life that got it. 0: a no-op; or a rule is broken. */
 uint32_t checks_value(struct checks *c, uint32_t node, uint8_t kind, const struct payload *value, struct value_hash hash);
+
+/* ---- checks_configurations.c: which configuration governs a slot ---- */
+
+void checks_configurations_open(struct checks *c);
+void checks_configurations_close(struct checks *c);
+/* A configuration is proposed: what its text is is remembered. */
+void checks_propose_configuration(struct checks *c, uint32_t node, const struct payload *value, struct value_hash hash);
+/* The proposal with this hash is chosen in the first slot that was not chosen: does it count? */
+void checks_choose_configuration(struct checks *c, uint64_t hash);
+/* The slot of the newest configuration that is chosen below `slot`. */
+uint64_t checks_newest_below(const struct checks *c, uint64_t slot);
+/* A node that has written nothing. */
+void checks_node_open(struct checks *c, uint32_t node);
+void checks_node_close(struct checked_node *n);
+/* The configuration that governs a slot, as far as what is chosen decides that. Valid until another one is chosen. */
+struct checked_configuration *checks_governing(const struct checks *c, uint64_t slot);
+/* The last one that was chosen: it governs, or will. */
+struct checked_configuration *checks_newest(const struct checks *c);
+/* How many slots beyond what is held there may be votes, and records that recovery keeps. */
+uint64_t checks_window(const struct checks *c);
+/* The configuration with which a PREPARE says that it is sent; NULL: there is none. And the one with which `node` prepared
+ * the ballot at which it leads. */
+const struct checked_configuration *checks_prepares_with(const struct checks *c, const struct message *prepare);
+const struct checked_configuration *checks_prepared_with(const struct checks *c, uint32_t node, uint64_t rank);
+/* `node` proposes an entry at a ballot: of that ballot's configuration, the slots that it governs. */
+void checks_configuration_of(struct checks *c, uint32_t node, uint64_t rank, uint64_t slot);
+/* Whether `node` is the acceptor that a configuration means: the instance, not an earlier or a later one. */
+bool checks_is_acceptor(const struct checks *c, const struct checked_configuration *of, uint32_t node);
+/* The acceptors of a configuration that have durably promised `rank` or a higher ballot. */
+node_set checks_promised(const struct checks *c, const struct checked_configuration *of, uint64_t rank);
+/* Nodes that are or have been proposers. */
+node_set checks_proposers(const struct checks *c);
 
 /* ---- checks_votes.c: the ground truth ---- */
 
@@ -212,13 +330,33 @@ void checks_frames_close(struct checks *c);
 void checks_state(struct checks *c, uint32_t node, uint64_t slot, uint64_t hash);
 /* `node` has executed all slots below `executed` at some time. */
 void checks_executed(struct checks *c, uint32_t node, uint64_t executed);
-/* The highest number that a majority of the learners has reached. */
-uint64_t checks_majority(const struct checks *c, uint64_t (*reached)(const struct checked_node *n));
+/* The highest number that a majority of a configuration's learners has reached. An instance that is not meant there has
+ * reached slot 1. */
+uint64_t checks_majority(const struct checks *c, const struct checked_configuration *of,
+                         uint64_t (*reached)(const struct checked_node *n));
+/* The same, of any of the configurations by which nodes may count at this time. */
+uint64_t checks_majority_of_any(const struct checks *c, uint64_t (*reached)(const struct checked_node *n));
+/* What a majority of the learners has executed, for a leader that proposes in a slot: by the configuration that governs it,
+ * or by the one before as long as that is not over. */
+uint64_t checks_followed(const struct checks *c, uint64_t slot);
+/* Another configuration counts: the slots that a majority of the learners holds may be more. */
+void checks_count_held(struct checks *c);
+/* A learner has executed more than before. */
+void checks_count_executed(struct checks *c);
+/* Whether `node` is or was a learner, an acceptor, in any configuration. */
+bool checks_learns(const struct checks *c, uint32_t node);
+bool checks_votes(const struct checks *c, uint32_t node);
 
 /* ---- checks_messages.c ---- */
 
 /* Checks what a message claims. */
 void checks_message(struct checks *c, uint32_t node, const struct message *m);
+
+/* ---- checks_leadership.c ---- */
+
+void leadership_starts(struct checked_node *n);
+void leadership_received(struct checks *c, uint32_t node, uint32_t from, const struct message *m);
+void leadership_sent(struct checks *c, uint32_t node, const struct message *m);
 
 /* ---- checks_reached.c ---- */
 

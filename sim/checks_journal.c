@@ -22,7 +22,7 @@ static bool check_promised(struct checks *c, uint32_t node, const struct log_rec
     if (!checks_ballot_known(c, r->entry.ballot))
         checks_fail(c, CHECK_BALLOT_UNIQUE, "node %u promises ballot %s, which no proposer ever had", node,
                     rank_text(rank).text);
-    else if (rank <= n->written.promise)
+    else if (rank < n->written.promise || rank <= n->written.promise_recorded)
         checks_fail(c, CHECK_PROMISE_DURABLE, "node %u promises ballot %s after %s", node, rank_text(rank).text,
                     rank_text(n->written.promise).text);
     return !c->verdict.failed;
@@ -39,9 +39,14 @@ static bool check_accepted(struct checks *c, uint32_t node, const struct log_rec
     else if (rank < n->written.promise)
         checks_fail(c, CHECK_PROMISE_DURABLE, "node %u votes in slot %" PRIu64 " at ballot %s and has promised %s", node,
                     slot, rank_text(rank).text, rank_text(n->written.promise).text);
-    else if (slot == 0 || slot >= c->floor_most + UINT64_C(4) * c->options.alpha)
+    else if (slot == 0 || slot >= c->floor_most + checks_window(c))
         checks_fail(c, CHECK_BOUNDS, "node %u votes in slot %" PRIu64 ", and learners hold up to %" PRIu64 " only", node,
                     slot, c->floor_most);
+    else if (slot < n->admitted)
+        checks_fail(c, CHECK_CONFIGURATIONS,
+                    "node %u votes in slot %" PRIu64
+                    ", for which an earlier instance of it has promised what it does not know",
+                    node, slot);
     else if (slot < n->written.floor)
         checks_fail(c, CHECK_TRUNCATION_SAFE, "node %u votes in slot %" PRIu64 ", below its floor %" PRIu64, node, slot,
                     n->written.floor);
@@ -63,6 +68,12 @@ static bool check_learned(struct checks *c, uint32_t node, const struct log_reco
     return !c->verdict.failed;
 }
 
+/* Slots that a snapshot has are not in the journal, which says so with a mark of no slots. */
+static bool is_mark_of_snapshot(const struct checked_node *n, const struct log_record *r)
+{
+    return r->entry.slot == r->to && r->to > n->written.mark && r->to <= n->snapshot;
+}
+
 static bool check_marked(struct checks *c, uint32_t node, const struct log_record *r)
 {
     const struct checked_node *n = &c->nodes[node];
@@ -70,7 +81,7 @@ static bool check_marked(struct checks *c, uint32_t node, const struct log_recor
         checks_fail(c, CHECK_CHOSEN_TRUE,
                     "node %u records that all below slot %" PRIu64 " is chosen; slot %" PRIu64 " is not", node, r->to,
                     c->prefix);
-    else if (r->entry.slot != n->written.mark || r->to < r->entry.slot)
+    else if (r->to < r->entry.slot || (r->entry.slot != n->written.mark && !is_mark_of_snapshot(n, r)))
         checks_fail(c, CHECK_TRUNCATION_SAFE, "node %u marks slots [%" PRIu64 ", %" PRIu64 ") after those below %" PRIu64,
                     node, r->entry.slot, r->to, n->written.mark);
     return !c->verdict.failed;
@@ -131,15 +142,23 @@ static void raise(uint64_t *to, uint64_t value)
         *to = value;
 }
 
+static void take_mark(struct record_state *s, const struct pending_record *p)
+{
+    raise(&s->mark, p->to);
+    s->window = p->window;
+}
+
 /* Applies a record to `s`. */
 static void take_record(struct record_state *s, const struct pending_record *p)
 {
     if (p->kind == RECORD_PROMISED || p->kind == RECORD_ACCEPTED)
         raise(&s->promise, p->rank);
+    if (p->kind == RECORD_PROMISED)
+        raise(&s->promise_recorded, p->rank);
     else if (p->kind == RECORD_FLOOR)
         raise(&s->floor, p->slot);
     else if (p->kind == RECORD_CHOSEN)
-        raise(&s->mark, p->to);
+        take_mark(s, p);
 }
 
 void checks_appended(struct checks *c, uint32_t node, const struct log_record *r)
@@ -156,45 +175,66 @@ void checks_appended(struct checks *c, uint32_t node, const struct log_record *r
     if (!check_record(c, node, r, rank, hash.value))
         return;
     struct pending_record p = {.kind = r->kind, .slot = r->entry.slot, .to = r->to, .rank = rank, .hash = hash.value};
+    if (p.kind == RECORD_CHOSEN && r->entry.value.words.len > 0)
+        p.window = r->entry.value.words.ptr[0];
     if (p.kind == RECORD_ACCEPTED && (p.proposal = checks_propose(c, node, rank, &r->entry, hash)) == 0)
         return;
     reached_appended(c, n, r);
     *add_pending(n) = p;
-    n->records[n->appended - 1] = hash_record(r, hash.value);
+    if (record_is_sticky(r->kind)) {
+        n->sticky = memory_reserve(n->sticky, &n->sticky_capacity, n->sticky_count + 1, sizeof *n->sticky);
+        n->sticky[n->sticky_count++] = (struct sticky_record){r->lsn, r->kind};
+    }
+    n->records[n->appended - 1] = (struct checked_record){hash_record(r, hash.value), r->entry.slot, r->kind};
     take_record(&n->written, &p);
 }
 
 /* ---- Becoming durable ---- */
 
-static uint64_t mark_of(const struct checked_node *n) { return n->safe.mark; }
-
-/* Keeps a record of a slot's value, if recovery would: the slot is in the window after the last RECORD_CHOSEN. */
+/* Keeps a record of a slot's value, if recovery would: the slot is in the window after the last RECORD_CHOSEN, as that has
+ * it. */
 static void hold(const struct checks *c, struct checked_node *n, const struct pending_record *p)
 {
-    if (p->slot < n->safe.mark || p->slot - n->safe.mark >= UINT64_C(4) * c->options.alpha)
+    const uint64_t window = n->safe.window != 0 ? n->safe.window : checks_window(c);
+    if (p->slot < n->safe.mark || p->slot - n->safe.mark >= window)
         return;
     struct held_record *h = &n->held[p->slot & (c->held_capacity - 1)];
+    if (h->slot == p->slot && p->hash == h->hash)
+        h->lsn = n->durable; /* one of the records is enough */
     if (h->slot != p->slot || p->rank > h->rank)
-        *h = (struct held_record){p->slot, p->rank, p->hash};
+        *h = (struct held_record){p->slot, p->rank, p->hash, n->durable};
 }
 
-/* Every slot below `to` is held from now on. */
-static void hold_marked(struct checks *c, uint32_t node, uint64_t to)
+/* Room for `count` lsns; what is new is zero. */
+static uint64_t *reserve_zeros(uint64_t *lsns, size_t *capacity, size_t count)
+{
+    const size_t before = *capacity;
+    lsns = memory_reserve(lsns, capacity, count, sizeof *lsns);
+    if (*capacity > before)
+        memset(lsns + before, 0, (*capacity - before) * sizeof *lsns);
+    return lsns;
+}
+
+/* Every slot below `to` is held from now on, those below `from` in a snapshot. */
+static void hold_marked(struct checks *c, uint32_t node, uint64_t from, uint64_t to)
 {
     struct checked_node *n = &c->nodes[node];
-    for (uint64_t slot = n->safe.mark; slot < to; slot++) {
+    n->values = reserve_zeros(n->values, &n->values_capacity, (size_t)to);
+    for (uint64_t slot = from > n->safe.mark ? from : n->safe.mark; slot < to; slot++) {
         const struct held_record *h = &n->held[slot & (c->held_capacity - 1)];
         const struct proposal *chosen = checks_chosen(c, slot);
-        if (h->slot == slot && chosen != NULL && h->hash == chosen->hash)
+        if (h->slot == slot && chosen != NULL && h->hash == chosen->hash) {
+            n->values[slot] = h->lsn;
             continue;
+        }
         checks_fail(c, CHECK_TRUNCATION_SAFE,
                     "node %u marks slots up to %" PRIu64 " as chosen, and recovery would find %s for slot %" PRIu64, node,
                     to, h->slot == slot ? "another value" : "none", slot);
         return;
     }
     raise(&n->safe.mark, to);
-    if (node_set_has(c->options.learners, node) && to > c->floor_most)
-        raise(&c->floor_most, checks_majority(c, mark_of));
+    if (checks_learns(c, node) && to > c->floor_most)
+        checks_count_held(c);
 }
 
 /* The votes that recovery would keep have at most so many bytes: twice what a leader may have in flight, and a quarter of
@@ -204,7 +244,7 @@ static void check_votes_bytes(struct checks *c, uint32_t node)
 {
     const struct checked_node *n = &c->nodes[node];
     uint64_t bytes = 0, longest = 0;
-    for (uint64_t slot = n->safe.floor; slot < n->votes_end; slot++) {
+    for (uint64_t slot = n->safe.floor > n->admitted ? n->safe.floor : n->admitted; slot < n->votes_end; slot++) {
         const struct proposal *vote = checks_vote_below(c, node, slot, UINT64_MAX);
         const uint64_t len = vote != NULL ? vote->bytes : 0;
         bytes += len;
@@ -226,8 +266,10 @@ static void become_durable(struct checks *c, uint32_t node, const struct pending
     if (p->kind == RECORD_ACCEPTED || p->kind == RECORD_LEARNED)
         hold(c, n, p);
     else if (p->kind == RECORD_CHOSEN)
-        hold_marked(c, node, p->to);
+        hold_marked(c, node, p->slot, p->to);
     take_record(&n->safe, p);
+    if ((p->kind == RECORD_PROMISED || p->kind == RECORD_ACCEPTED) && p->rank == n->safe.promise)
+        n->promise_lsn = n->durable;
 }
 
 void checks_durable(struct checks *c, uint32_t node, uint64_t lsn)
@@ -242,6 +284,47 @@ void checks_durable(struct checks *c, uint32_t node, uint64_t lsn)
     }
 }
 
+/* Votes may go below the durable floor. */
+static void check_gone(struct checks *c, uint32_t node, const struct checked_record *r)
+{
+    const struct checked_node *n = &c->nodes[node];
+    if (r->kind == RECORD_ACCEPTED && r->slot >= n->safe.floor)
+        checks_fail(c, CHECK_TRUNCATION_SAFE, "node %u drops its vote in slot %" PRIu64 "; its floor is %" PRIu64, node,
+                    r->slot, n->safe.floor);
+}
+
+/* The values of slots that a snapshot on disk has may go. */
+static void check_values_left(struct checks *c, uint32_t node, uint64_t lsn)
+{
+    const struct checked_node *n = &c->nodes[node];
+    for (uint64_t slot = n->snapshot > 0 ? n->snapshot : 1; slot < n->safe.mark; slot++) {
+        if (n->values[slot] == 0 || n->values[slot] >= lsn)
+            continue;
+        checks_fail(c, CHECK_TRUNCATION_SAFE,
+                    "node %u drops the value of slot %" PRIu64 "; its newest snapshot is of slot %" PRIu64, node, slot,
+                    n->snapshot);
+        return;
+    }
+}
+
+void checks_truncated(struct checks *c, uint32_t node, uint64_t lsn)
+{
+    struct checked_node *n = checks_node(c, node);
+    if (n == NULL)
+        return;
+    if (lsn > n->durable)
+        checks_fail(c, CHECK_RECOVERY, "node %u needs nothing below record %" PRIu64 ", and only %" PRIu64 " are durable",
+                    node, lsn, n->durable);
+    if (n->safe.promise_recorded < n->safe.promise && n->promise_lsn < lsn)
+        checks_fail(c, CHECK_PROMISE_DURABLE, "node %u drops the vote that promised ballot %s, and no other record does",
+                    node, rank_text(n->safe.promise).text);
+    for (uint64_t gone = n->truncated > 0 ? n->truncated : 1; gone < lsn && !c->verdict.failed; gone++)
+        check_gone(c, node, &n->records[gone - 1]);
+    if (checks_learns(c, node))
+        check_values_left(c, node, lsn);
+    raise(&n->truncated, lsn);
+}
+
 /* ---- Lives ---- */
 
 void checks_down(struct checks *c, uint32_t node)
@@ -250,6 +333,7 @@ void checks_down(struct checks *c, uint32_t node)
     if (n == NULL)
         return;
     n->up = false;
+    leadership_starts(n);
     reached_down(n);
 }
 
@@ -263,8 +347,16 @@ void checks_starts(struct checks *c, uint32_t node, uint32_t incarnation)
     n->incarnation = incarnation;
     n->up = false;
     n->recovered = 0;
+    n->found_others = false;
+    memset(n->sticky_found, 0, sizeof n->sticky_found);
     n->executed = 0;
     reached_down(n);
+}
+
+/* Before the first record that is left come the latest of each sticky kind; all others that are skipped were not needed. */
+static bool may_follow(const struct checked_node *n, uint64_t lsn)
+{
+    return lsn == n->recovered + 1 || (lsn > n->recovered && lsn <= n->truncated && !n->found_others);
 }
 
 void checks_recovered(struct checks *c, uint32_t node, const struct log_record *r)
@@ -272,15 +364,36 @@ void checks_recovered(struct checks *c, uint32_t node, const struct log_record *
     struct checked_node *n = checks_node(c, node);
     if (n == NULL)
         return;
-    uint64_t lsn = n->recovered + 1;
+    uint64_t lsn = r->lsn;
     uint64_t hash = hash_record(r, checks_hash(r->entry.kind, &r->entry.value).value);
-    if (r->lsn != lsn)
-        checks_fail(c, CHECK_RECOVERY, "node %u finds record %" PRIu64 " where %" PRIu64 " follows", node, r->lsn, lsn);
+    if (!may_follow(n, lsn))
+        checks_fail(c, CHECK_RECOVERY,
+                    "node %u finds record %" PRIu64 " where %" PRIu64 " follows, and needs those from %" PRIu64 " on", node,
+                    lsn, n->recovered + 1, n->truncated);
     else if (lsn > n->appended)
         checks_fail(c, CHECK_RECOVERY, "node %u finds record %" PRIu64 ", which it never wrote", node, lsn);
-    else if (hash != n->records[lsn - 1])
+    else if (hash != n->records[lsn - 1].hash)
         checks_fail(c, CHECK_RECOVERY, "node %u finds another record %" PRIu64 " than it wrote", node, lsn);
     n->recovered = lsn;
+    if (record_is_sticky(r->kind))
+        n->sticky_found[r->kind] = lsn;
+    else
+        n->found_others = true;
+}
+
+/* The latest sticky record of each kind must have come back, wherever it was. */
+static void check_sticky(struct checks *c, uint32_t node)
+{
+    struct checked_node *n = &c->nodes[node];
+    uint64_t latest[RECORD_KINDS] = {0};
+    while (n->sticky_count > 0 && n->sticky[n->sticky_count - 1].lsn > n->recovered)
+        n->sticky_count--; /* they are lost, and were not durable */
+    for (size_t i = 0; i < n->sticky_count; i++)
+        latest[n->sticky[i].kind] = n->sticky[i].lsn;
+    for (uint8_t kind = 0; kind < RECORD_KINDS; kind++)
+        if (latest[kind] != n->sticky_found[kind])
+            checks_fail(c, CHECK_RECOVERY, "node %u comes back without record %" PRIu64 ", which is sticky", node,
+                        latest[kind]);
 }
 
 /* What it found is durable, because the journal writes and syncs it again before it gives it out (J10). */
@@ -296,6 +409,7 @@ void checks_up(struct checks *c, uint32_t node)
                     n->recovered, n->durable);
         return;
     }
+    check_sticky(c, node);
     checks_durable(c, node, n->recovered);
     n->appended = n->recovered;
     n->written = n->safe;

@@ -88,7 +88,7 @@ static void check_accept(struct checks *c, uint32_t node, const struct message *
     uint64_t rank = rank_of(m->ballot), bytes = 0, next = m->chosen;
     for (size_t i = 0; i < m->entries.len && !c->verdict.failed; i++) {
         const struct entry *e = &m->entries.ptr[i];
-        if (e->slot == 0 || e->slot >= m->chosen + c->options.alpha)
+        if (e->slot == 0 || e->slot >= m->chosen + checks_governing(c, m->chosen)->alpha)
             checks_fail(c, CHECK_BOUNDS,
                         "node %u proposes slot %" PRIu64 ", and knows only slots below %" PRIu64 " as chosen", node, e->slot,
                         m->chosen);
@@ -96,6 +96,8 @@ static void check_accept(struct checks *c, uint32_t node, const struct message *
             checks_fail(c, CHECK_BALLOT_UNIQUE, "node %u proposes slot %" PRIu64 " at ballot %s in a message at %s", node,
                         e->slot, rank_text(rank_of(e->ballot)).text, rank_text(rank).text);
         else
+            checks_configuration_of(c, node, rank, e->slot);
+        if (!c->verdict.failed)
             checks_propose(c, node, rank, e, checks_hash(e->kind, &e->value));
         for (; next < e->slot && !c->verdict.failed; next++) {
             const struct proposal *p = checks_proposal(c, next, rank);
@@ -115,13 +117,13 @@ static bool check_elected(struct checks *c, uint32_t node, struct ballot ballot)
     uint32_t promised = 0;
     if (n->elected_rank == rank)
         return true;
-    for (node_set i = c->options.acceptors; i != 0; i &= i - 1)
-        promised += c->nodes[node_set_first(i)].safe.promise >= rank;
+    const struct checked_configuration *of = checks_prepared_with(c, node, rank);
+    promised = node_set_count(checks_promised(c, of, rank));
     n->elected_rank = rank;
-    if (promised >= c->options.phase1_quorum)
+    if (promised >= of->phase1_quorum)
         return true;
     checks_fail(c, CHECK_PROMISE_DURABLE, "node %u leads at ballot %s, which %u acceptors have promised; a quorum is %u",
-                node, rank_text(rank).text, promised, c->options.phase1_quorum);
+                node, rank_text(rank).text, promised, of->phase1_quorum);
     return false;
 }
 
@@ -195,6 +197,10 @@ static void check_promise(struct checks *c, uint32_t node, const struct message 
 {
     const struct checked_node *n = &c->nodes[node];
     uint64_t rank = rank_of(m->ballot), next = m->from;
+    if (m->from < n->admitted)
+        checks_fail(c, CHECK_CONFIGURATIONS,
+                    "node %u promises ballot %s from slot %" PRIu64 " on; what it promises counts from %" PRIu64 " on", node,
+                    rank_text(rank).text, m->from, n->admitted);
     if (!check_told_promise(c, node, m->ballot))
         return;
     if (m->floor > c->floor_most) {
@@ -285,6 +291,11 @@ static void check_progress(struct checks *c, uint32_t node, const struct message
         checks_fail(c, CHECK_TRUNCATION_SAFE,
                     "node %u says that it holds all below slot %" PRIu64 "; its disk has up to %" PRIu64, node, m->floor,
                     n->safe.mark);
+    else if (m->chosen != checks_newest_below(c, m->to))
+        checks_fail(c, CHECK_CONFIGURATIONS,
+                    "node %u says that the newest configuration below slot %" PRIu64 " is that of slot %" PRIu64
+                    ", not %" PRIu64,
+                    node, m->to, m->chosen, checks_newest_below(c, m->to));
     else if (m->from != 0)
         checks_state(c, node, m->from, m->batch.number);
     if (!c->verdict.failed)
@@ -311,7 +322,9 @@ static void check_forward(struct checks *c, uint32_t node, const struct message 
  * (limits.accept_bytes). One that resigns before has said nothing of it. It gives slots as far as P16 allows. */
 static bool is_unsaid(const struct checks *c, uint32_t node, const struct message *m)
 {
-    if (!node_set_has(c->options.proposers, node) || m->from == 0 || m->from >= c->executed_by_majority + c->options.alpha)
+    const struct checked_configuration *governing = checks_governing(c, m->from);
+    if (!node_set_has(checks_proposers(c), node) || m->from == 0 ||
+        m->from >= governing->executed_by_majority + governing->alpha)
         return false;
     for (size_t i = 1; i < c->batch_count; i++) {
         const struct batch *b = &c->batches[i];
@@ -380,6 +393,10 @@ void checks_message(struct checks *c, uint32_t node, const struct message *m)
         break;
     case MESSAGE_PROGRESS:
         check_progress(c, node, m);
+        break;
+    case MESSAGE_CONFIGURATION:
+        for (size_t i = 0; i < m->entries.len; i++)
+            checks_configured(c, node, m->entries.ptr[i].slot, &m->entries.ptr[i].value);
         break;
     case MESSAGE_FORWARD:
         check_forward(c, node, m);

@@ -1,7 +1,8 @@
 /* The situations that a simulation should reach, recognized in what passes through the checks anyway. (The world counts
  * REACHED_HELD_AT_CRASH, REACHED_ALL_DOWN, REACHED_TORN_TAIL, REACHED_SEGMENT_ROLLED, REACHED_NO_ROOM,
- * REACHED_NO_REPLY_ROOM, REACHED_NO_STATE_ROOM, REACHED_RECOVERY_REFUSED, REACHED_PORT_FULL,
- * REACHED_CONNECTION_RESET, REACHED_NETWORK_FULL and REACHED_LINK_RESET.) */
+ * REACHED_SNAPSHOT_LOST, REACHED_NO_REPLY_ROOM, REACHED_NO_STATE_ROOM, REACHED_RECOVERY_REFUSED, REACHED_PORT_FULL,
+ * REACHED_CONNECTION_RESET, REACHED_NETWORK_FULL, REACHED_LINK_RESET, REACHED_CROWDED_OUT, and what becomes of an operator's
+ * changes.) */
 #include "sim/checks_internal.h"
 
 static const char *const names[REACHED_STATES] = {
@@ -32,7 +33,9 @@ static const char *const names[REACHED_STATES] = {
     [REACHED_ALL_DOWN] = "all-down",
     [REACHED_TORN_TAIL] = "torn-tail",
     [REACHED_SEGMENT_ROLLED] = "segment-rolled",
+    [REACHED_SEGMENT_REMOVED] = "segment-removed",
     [REACHED_NO_ROOM] = "no-room",
+    [REACHED_SNAPSHOT_LOST] = "snapshot-lost",
     [REACHED_GOVERNED_REFUSED] = "governed-refused",
     [REACHED_RECOVERY_REFUSED] = "recovery-refused",
     [REACHED_DIVERGED] = "diverged",
@@ -45,6 +48,19 @@ static const char *const names[REACHED_STATES] = {
     [REACHED_CONNECTION_RESET] = "connection-reset",
     [REACHED_NETWORK_FULL] = "network-full",
     [REACHED_LINK_RESET] = "link-reset",
+    [REACHED_LEADER_MOVED] = "leader-moved",
+    [REACHED_LEADER_NOT_MOVED] = "leader-not-moved",
+    [REACHED_CROWDED_OUT] = "crowded-out",
+    [REACHED_MEMBER_ADDED] = "member-added",
+    [REACHED_MEMBER_REMOVED] = "member-removed",
+    [REACHED_MEMBER_REPLACED] = "member-replaced",
+    [REACHED_SETTINGS_CHANGED] = "settings-changed",
+    [REACHED_CHANGE_REFUSED] = "change-refused",
+    [REACHED_REMOVED_ENDED] = "removed-ended",
+    [REACHED_FORMED] = "formed",
+    [REACHED_PROMOTED] = "promoted",
+    [REACHED_VOID_CHANGE] = "void-change",
+    [REACHED_OTHER_QUORUMS] = "other-quorums",
 };
 
 const char *reached_name(enum reached state) { return names[state]; }
@@ -123,7 +139,8 @@ static void sent_promise(struct checks *c, struct checked_node *n, const struct 
 
 static void sent_accept(struct checks *c, const struct message *m)
 {
-    if (m->entries.len > 0 && m->entries.ptr[m->entries.len - 1].slot + 1 - m->chosen >= c->options.alpha)
+    if (m->entries.len > 0 &&
+        m->entries.ptr[m->entries.len - 1].slot + 1 - m->chosen >= checks_governing(c, m->chosen)->alpha)
         count(c, REACHED_WINDOW_FULL);
 }
 

@@ -16,31 +16,35 @@ void checks_state(struct checks *c, uint32_t node, uint64_t slot, uint64_t hash)
     s->state_known = true;
 }
 
-uint64_t checks_majority(const struct checks *c, uint64_t (*reached)(const struct checked_node *n))
+void checks_snapshot(struct checks *c, uint32_t node, uint64_t slot, uint64_t size, uint64_t checksum, bool taken)
 {
-    uint32_t majority = node_set_count(c->options.learners) / 2 + 1;
-    uint64_t best = 0;
-    for (node_set i = c->options.learners; i != 0; i &= i - 1) {
-        uint64_t slot = reached(&c->nodes[node_set_first(i)]);
-        uint32_t count = 0;
-        for (node_set j = c->options.learners; j != 0; j &= j - 1)
-            count += reached(&c->nodes[node_set_first(j)]) >= slot;
-        if (count >= majority && slot > best)
-            best = slot;
+    if (slot == 0 || slot > c->prefix) {
+        checks_fail(c, CHECK_CHOSEN_TRUE, "node %u has a snapshot before slot %" PRIu64 "; slot %" PRIu64 " is not chosen",
+                    node, slot, c->prefix);
+        return;
     }
-    return best;
+    struct slot_truth *s = checks_slot(c, slot);
+    if (s->snapshot.size != 0 && (s->snapshot.size != size || s->snapshot.checksum != checksum))
+        checks_fail(c, CHECK_PREFIX_EQUALITY, "node %u has another snapshot before slot %" PRIu64 " than a node before it",
+                    node, slot);
+    struct checked_node *n = checks_node(c, node);
+    if (n != NULL && taken && n->safe.mark < slot)
+        checks_fail(c, CHECK_TRUNCATION_SAFE,
+                    "node %u has a snapshot before slot %" PRIu64 ", and its journal holds up to %" PRIu64 " only", node,
+                    slot, n->safe.mark);
+    if (n != NULL && slot > n->snapshot)
+        n->snapshot = slot;
+    s->snapshot.size = size;
+    s->snapshot.checksum = checksum;
 }
-
-static uint64_t executed_of(const struct checked_node *n) { return n->executed_most; }
 
 void checks_executed(struct checks *c, uint32_t node, uint64_t executed)
 {
     struct checked_node *n = &c->nodes[node];
-    if (!node_set_has(c->options.learners, node) || executed <= n->executed_most)
+    if (executed <= n->executed_most)
         return;
     n->executed_most = executed;
-    if (executed > c->executed_by_majority)
-        c->executed_by_majority = checks_majority(c, executed_of);
+    checks_count_executed(c);
 }
 
 static void check_learner(struct checks *c, uint32_t node, const struct node_status *s)
@@ -75,9 +79,9 @@ void checks_status(struct checks *c, uint32_t node, const struct node_status *s)
     if (s->chosen > c->prefix && !c->options.lied_to)
         checks_fail(c, CHECK_CHOSEN_TRUE, "node %u takes all below slot %" PRIu64 " for chosen; slot %" PRIu64 " is not",
                     node, s->chosen, c->prefix);
-    if (node_set_has(c->options.learners, node) && !c->verdict.failed)
+    if (checks_learns(c, node) && !c->verdict.failed)
         check_learner(c, node, s);
-    if (n->up && node_set_has(c->options.acceptors, node) && rank_of(s->promised) < n->safe.promise)
+    if (n->up && checks_votes(c, node) && rank_of(s->promised) < n->safe.promise)
         checks_fail(c, CHECK_PROMISE_DURABLE, "node %u has promised %s, and knows only of %s", node,
                     rank_text(n->safe.promise).text, rank_text(rank_of(s->promised)).text);
     n->unheard = n->unheard && !n->up;

@@ -1,6 +1,8 @@
-/* Used by all checks: how to fail, and texts for ballots. */
+/* Used by all checks: how to fail, and texts for ballots, hashes of values. */
 #include <stdio.h>
 
+#include "core/base/checksum.h"
+#include "core/formats/batch.h"
 #include "sim/checks_internal.h"
 
 static const char *const names[CHECKS] = {
@@ -25,6 +27,10 @@ static const char *const names[CHECKS] = {
     [CHECK_BOUNDS] = "Bounds",
     [CHECK_ACCOUNTS] = "Accounts",
     [CHECK_TRAP] = "Trap",
+    [CHECK_ASKED_FIRST] = "AskedFirst",
+    [CHECK_HANDOVER] = "Handover",
+    [CHECK_LIVENESS_WHILE_HUNG] = "LivenessWhileHung",
+    [CHECK_CONFIGURATIONS] = "Configurations",
 };
 
 const char *check_name(enum check check) { return names[check]; }
@@ -45,11 +51,14 @@ struct rank_text rank_text(uint64_t rank)
 {
     struct rank_text t;
     uint64_t round = rank >> (RANK_NODE_BITS + RANK_INCARNATION_BITS);
-    uint64_t incarnation = rank & ((UINT64_C(1) << RANK_INCARNATION_BITS) - 1);
+    uint64_t boots = rank & ((UINT64_C(1) << RANK_BOOTS_BITS) - 1);
+    uint64_t number = rank >> RANK_BOOTS_BITS & ((UINT64_C(1) << RANK_NUMBER_BITS) - 1);
     if (rank == RANK_NONE_SUCH)
         snprintf(t.text, sizeof t.text, "of no node");
+    else if (number == 0)
+        snprintf(t.text, sizeof t.text, "%" PRIu64 ".%u.%" PRIu64, round, rank_node(rank), boots);
     else
-        snprintf(t.text, sizeof t.text, "%" PRIu64 ".%u.%" PRIu64, round, rank_node(rank), incarnation);
+        snprintf(t.text, sizeof t.text, "%" PRIu64 ".%u.%" PRIu64 "/%" PRIu64, round, rank_node(rank), number, boots);
     return t;
 }
 
@@ -58,4 +67,15 @@ struct checked_node *checks_node(struct checks *c, uint32_t node)
     invariant(node >= 1 && node <= c->options.nodes);
     struct checked_node *n = &c->nodes[node];
     return c->verdict.failed || n->retired ? NULL : n;
+}
+
+struct value_hash checks_hash(uint8_t kind, const struct payload *value)
+{
+    const uint8_t *bytes = payload_bytes(value);
+    if (kind != ENTRY_COMMANDS || value->len <= BATCH_HEADER_SIZE)
+        return (struct value_hash){.value = checksum(bytes, value->len, kind)};
+    struct value_hash h;
+    h.batch = checksum(bytes + BATCH_HEADER_SIZE, value->len - BATCH_HEADER_SIZE, value->words.ptr[0]); /* magic, count */
+    h.value = checksum(bytes, BATCH_HEADER_SIZE, h.batch + kind);
+    return h;
 }

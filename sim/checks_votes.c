@@ -70,7 +70,7 @@ bool checks_is_proposed(const struct checks *c, uint64_t slot, struct batch_id b
 
 bool checks_ballot_known(const struct checks *c, struct ballot ballot)
 {
-    return ballot.round > 0 && rank_of(ballot) != RANK_NONE_SUCH && node_set_has(c->options.proposers, ballot.node) &&
+    return ballot.round > 0 && rank_of(ballot) != RANK_NONE_SUCH && node_set_has(checks_proposers(c), ballot.node) &&
            ballot.incarnation > 0 && ballot.incarnation <= c->nodes[ballot.node].incarnation;
 }
 
@@ -80,12 +80,12 @@ bool checks_ballot_known(const struct checks *c, struct ballot ballot)
  * follows. */
 static bool is_followed(struct checks *c, uint32_t node, const struct entry *e)
 {
-    uint64_t end = c->executed_by_majority + c->options.alpha;
+    const uint64_t executed = checks_followed(c, e->slot), end = executed + checks_governing(c, e->slot)->alpha;
     if (e->kind == ENTRY_NOOP || e->slot < end)
         return true;
     checks_fail(c, CHECK_BOUNDS,
                 "node %u proposes a new batch in slot %" PRIu64 ", though a majority has executed %" PRIu64 " only", node,
-                e->slot, c->executed_by_majority);
+                e->slot, executed);
     return false;
 }
 
@@ -115,10 +115,10 @@ static uint32_t insert(struct checks *c, struct slot_truth *s, uint32_t before, 
  * highest ballot is for this value. Votes below a promise do not change, so it does not matter when this is asked. */
 static bool is_safe(const struct checks *c, uint64_t slot, uint64_t rank, uint64_t hash)
 {
-    uint32_t quorum = c->options.phase1_quorum;
-    node_set left = 0; /* those that promised, without those that voted at a higher ballot than the one looked at */
-    for (node_set i = c->options.acceptors; i != 0; i &= i - 1)
-        left |= c->nodes[node_set_first(i)].safe.promise >= rank ? i & -i : 0;
+    const struct checked_configuration *governing = checks_governing(c, slot);
+    uint32_t quorum = governing->phase1_quorum;
+    /* those that promised, without those that voted at a higher ballot than the one looked at */
+    node_set left = checks_promised(c, governing, rank);
     for (uint32_t i = first_proposal(c, slot); i != 0 && node_set_count(left) >= quorum; i = c->proposals[i].next) {
         const struct proposal *p = &c->proposals[i];
         if (p->rank >= rank || (p->voters & left) == 0)
@@ -176,7 +176,7 @@ static void execute(struct checks *c, uint64_t slot, struct batch *b)
         return;
     *last = (struct batch_id){b->node, b->incarnation, b->number};
     if (c->reference != NULL)
-        c->reference_hash = reference_execute(c->reference, &b->value);
+        c->reference_hash = reference_execute(c->reference, &b->value, checks_governing(c, slot)->state_bytes_max);
     b->executed_in = slot;
     c->slots[slot + 1].commands += b->commands;
 }
@@ -188,6 +188,8 @@ static void advance_prefix(struct checks *c)
         next->commands = c->slots[c->prefix].commands;
         if (p->batch != 0)
             execute(c, c->prefix, &c->batches[p->batch]);
+        else if (p->kind == ENTRY_CONFIGURATION)
+            checks_choose_configuration(c, p->hash);
         payload_free(&c->batches[p->batch].value); /* a no-op has an empty one */
         if (c->reference != NULL) {
             c->slots[c->prefix + 1].state_hash = c->reference_hash;
@@ -235,7 +237,8 @@ static void choose(struct checks *c, uint64_t slot, uint32_t number)
 void checks_vote(struct checks *c, uint32_t node, uint64_t slot, uint32_t number)
 {
     struct slot_truth *s = &c->slots[slot];
-    node_set voter = node_set_of(node) & c->options.acceptors;
+    const struct checked_configuration *governing = checks_governing(c, slot);
+    node_set voter = node_set_of(node);
     bool overtakes = false;
     for (uint32_t i = c->proposals[number].next; i != 0; i = c->proposals[i].next) {
         overtakes = overtakes || (c->proposals[i].latest & voter) != 0;
@@ -244,7 +247,9 @@ void checks_vote(struct checks *c, uint32_t node, uint64_t slot, uint32_t number
     struct proposal *p = &c->proposals[number];
     p->voters |= voter;
     p->latest |= voter;
+    if (checks_is_acceptor(c, governing, node))
+        p->counted |= voter;
     reached_voted(c, s, overtakes);
-    if (!p->chosen && node_set_count(p->voters) >= c->options.phase2_quorum)
+    if (!p->chosen && node_set_count(p->counted) >= governing->phase2_quorum)
         choose(c, slot, number);
 }

@@ -39,6 +39,7 @@ struct clients *clients_new(const struct clients_options *options)
     invariant(options->long_value_once_in > 0 && options->ports != 0 && options->keys > 0 && options->pipeline_max > 0 &&
               options->batch_commands_max > 0);
     c->options = *options;
+    c->ports_most = options->ports;
     c->clients = memory_new(options->count, sizeof *c->clients);
     c->wake_at = memory_new(options->count, sizeof *c->wake_at);
     c->keys = memory_new(options->keys, sizeof *c->keys);
@@ -423,6 +424,12 @@ void clients_leader(struct clients *c, uint32_t node, uint32_t leader)
     p->leader = leader;
     if (!takes_commands(p, node))
         refuse_waiting(c, node, (struct refusal){MOVED, node, leader});
+}
+
+void clients_serve(struct clients *c, uint32_t node, bool serves)
+{
+    const node_set one = node_set_of(node) & c->ports_most;
+    c->options.ports = serves ? c->options.ports | one : c->options.ports & ~one;
 }
 
 void clients_forward(struct clients *c, uint32_t node, bool forward) { c->ports[node].forwards = forward; }

@@ -77,6 +77,8 @@ uint64_t clients_token(struct clients *c);
 /* What was wrong with a reply that a client read; NULL: nothing so far. */
 const char *clients_wrong(const struct clients *c);
 
+/* Clients know that the node has a port, or that it has none (any more). At first all of options.ports are known. */
+void clients_serve(struct clients *c, uint32_t node, bool serves);
 /* No client begins anything new from now on. */
 void clients_stop(struct clients *c);
 /* Every command has its answer, and every batch. After clients_resume: and every key in use was read. */

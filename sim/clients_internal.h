@@ -70,6 +70,7 @@ struct client {
 
 struct clients {
     struct clients_options options;
+    node_set ports_most; /* options.ports at first */
     struct client *clients;
     uint64_t *wake_at; /* by client */
     struct port ports[NODE_ID_MAX + 1];

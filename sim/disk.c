@@ -413,14 +413,18 @@ void disk_sim_power_loss(struct disk_sim *d)
 
 /* ---- Harm ---- */
 
-static bool is_segment(const char *path)
+/* A segment of a journal, or a snapshot. */
+static bool is_flipped(const char *path)
 {
     const char *slash = strrchr(path, '/'), *name = slash != NULL ? slash + 1 : path;
     size_t len = strlen(name);
+    if (strncmp(name, "snapshot-", 9) == 0)
+        return true;
     return strncmp(name, "journal-", 8) == 0 && len > 4 && strcmp(name + len - 4, ".log") == 0;
 }
 
-/* Counts the sectors of journals that hold something, with nothing pending; number `wanted` goes to `*file`, `*sector`. */
+/* Counts the sectors of journals and snapshots that hold something, with nothing pending; number `wanted` goes to `*file`,
+ * `*sector`. */
 static uint64_t find_sector(const struct disk_sim *d, uint64_t wanted, uint32_t *file, size_t *sector)
 {
     const struct files *f = &d->files;
@@ -428,7 +432,7 @@ static uint64_t find_sector(const struct disk_sim *d, uint64_t wanted, uint32_t 
     for (size_t n = 0; n < f->durable.count; n++) {
         const struct file *of_name = &f->ptr[f->durable.ptr[n].file];
         const struct content *a = &of_name->durable, *b = &of_name->seen;
-        for (size_t i = 0; is_segment(f->durable.ptr[n].path) && i < a->count && i < b->count; i++) {
+        for (size_t i = 0; is_flipped(f->durable.ptr[n].path) && i < a->count && i < b->count; i++) {
             if (a->sectors[i] == 0 || a->sectors[i] != b->sectors[i])
                 continue;
             if (count == wanted) {

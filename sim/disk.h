@@ -31,7 +31,8 @@ void disk_sim_settle_one(struct disk_sim *d, const char *path);
 /* Power goes: files are what is durable, plus what the faults that are on leave of the rest. */
 void disk_sim_power_loss(struct disk_sim *d);
 
-/* Another byte at some place in a journal file that holds something; durable at once. False: there is no such place. */
+/* Another byte at some place that holds something, in a journal file or a snapshot; durable at once. False: there is no such
+ * place. */
 bool disk_sim_flip(struct disk_sim *d);
 /* Everything is gone. */
 void disk_sim_lose(struct disk_sim *d);

@@ -29,6 +29,11 @@
  *  8. Leaders that count votes, and learners, have no effect on the others. They are taken separately through all that they
  *     may hear: sim/explore_listen.h.
  *
+ *  9. With a change of the configuration, a proposer learns what was chosen in slot 1 at any time from then on, as
+ *     from a learner: that is a move. Its limit is the product's (sim/explore_proposer.c says what of its agent is not).
+ *     What it counts itself, and what learners count, is not taken through all that they may hear. A ballot's messages go
+ *     to the acceptors of the configuration that it was prepared with.
+ *
  * These worlds do not have: truncation and floors above 1, snapshots, catching up by slots and windows smaller than the
  * slots explored (but see explore_options.alpha), and everything about time. The simulator's random worlds have them. */
 #include "sim/explore.h"
@@ -60,6 +65,11 @@ struct explore_options explore_standard(void)
         .acceptors = 3, .proposers = 2, .learners = true, .slots = 2, .ballots = 3, .crashes = 1, .chunk_bytes_max = 1};
 }
 
+struct explore_options explore_change(enum explore_change change)
+{
+    return (struct explore_options){.acceptors = 4, .proposers = 2, .slots = 2, .ballots = 3, .change = (uint8_t)change};
+}
+
 static bool within(uint32_t number, uint32_t least, uint32_t most) { return number >= least && number <= most; }
 
 const char *explore_problem(const struct explore_options *o)
@@ -74,6 +84,8 @@ const char *explore_problem(const struct explore_options *o)
         return "there may be 1 to 4 ballots";
     if (o->crashes > EXPLORE_CRASHES_MAX)
         return "there may be 2 crashes at most";
+    if (o->change != EXPLORE_NO_CHANGE && (o->learners || o->slots < 2 || o->acceptors < 2 || o->alpha != 0))
+        return "with a change there are two acceptors and slots at least, and no learners";
     if (o->flaw >= EXPLORE_FLAWS)
         return "there is no such flaw";
     return NULL;

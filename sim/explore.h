@@ -29,6 +29,7 @@ enum explore_check {
     EXPLORE_PROMISE_DURABLE,      /* what recovery would find holds every promise that was answered */
     EXPLORE_VOTE_DURABLE,         /* ... and every vote */
     EXPLORE_CHOSEN_TRUE,          /* what a leader that has heard votes, or a learner, calls chosen is chosen */
+    EXPLORE_CONFIGURATIONS,       /* a slot is proposed at a ballot prepared with what governs it, when that is decided */
     EXPLORE_PREMISE,              /* what is left out of the search makes no difference */
     EXPLORE_CHECKS
 };
@@ -50,7 +51,17 @@ enum explore_flaw {
     EXPLORE_VOTES_BY_SLOT,    /* a leader counts votes at any ballot */
     EXPLORE_CHOSEN_BY_SLOT,   /* a learner believes "chosen" without its ballot */
     EXPLORE_NARROW_WINDOW,    /* a leader proposes one slot at a time, which the search does not know */
+    EXPLORE_OVER_BOUNDARY,    /* with a change: a leader proposes where it does not know which configuration governs */
+    EXPLORE_NOT_ANEW,         /* ... goes on at its ballot where the other configuration governs */
     EXPLORE_FLAWS
+};
+
+/* What the values of the first proposer's clients are in slot 1: with a change, each is the same other configuration, which
+ * governs from slot 2 on if one is chosen (P11). Those of other proposers are any values. */
+enum explore_change {
+    EXPLORE_NO_CHANGE, /* any value */
+    EXPLORE_REPLACED,  /* first all acceptors but the last, then all but the first */
+    EXPLORE_ADDED,     /* first all acceptors but the last, then all */
 };
 
 struct explore_progress {
@@ -69,6 +80,7 @@ struct explore_options {
     uint32_t chunk_bytes_max; /* of a promise, a value being 8 bytes; 0: a promise is one chunk */
     uint64_t states_max;      /* the search gives up beyond; 0: never */
     uint8_t flaw;             /* enum explore_flaw */
+    uint8_t change;           /* enum explore_change; then there are no learners, and two slots at least */
     uint32_t unchecked;       /* bit n: check number n is left out, to see what follows from breaking it */
     void (*progress)(void *context, const struct explore_progress *progress); /* now and then; may be NULL */
     void *context;
@@ -91,6 +103,9 @@ struct explore_result {
 /* The standard configuration: 3 acceptors, 2 proposers, learners, 2 slots, 3 ballots, one crash; a promise tells of one vote
  * at a time. */
 struct explore_options explore_standard(void);
+
+/* With a change, from 3 of 4 acceptors to other 3, or to all: two proposers, 2 slots, 3 ballots, no crash. */
+struct explore_options explore_change(enum explore_change change);
 
 /* NULL when `options` are within the bounds above; otherwise what is wrong with them. */
 const char *explore_problem(const struct explore_options *options);

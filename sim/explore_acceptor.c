@@ -6,6 +6,7 @@
  * whether the leader is lost, and here they prepare without asking. It also leaves out bytes, because all have room here. */
 #define acceptor_new          explored_acceptor_new
 #define acceptor_free         explored_acceptor_free
+#define acceptor_widen        explored_acceptor_widen
 #define acceptor_bytes        explored_acceptor_bytes
 #define acceptor_prepare      explored_acceptor_prepare
 #define acceptor_votes        explored_acceptor_votes

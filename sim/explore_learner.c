@@ -6,10 +6,13 @@
 #define learner_new          explored_learner_new
 #define learner_free         explored_learner_free
 #define learner_bytes        explored_learner_bytes
+#define learner_configure    explored_learner_configure
+#define learner_limit        explored_learner_limit
 #define learner_proposed     explored_learner_proposed
 #define learner_voted        explored_learner_voted
 #define learner_chosen       explored_learner_chosen
 #define learner_learned      explored_learner_learned
+#define learner_skip         explored_learner_skip
 #define learner_release      explored_learner_release
 #define learner_missing      explored_learner_missing
 #define learner_next         explored_learner_next

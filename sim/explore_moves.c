@@ -44,6 +44,9 @@ void explore_move_text(struct explore_model *m, const struct explore_world *worl
         snprintf(text, sizeof text, "P%u gets the vote of A%u at ballot %s for slot %u", proposer, acceptor, ballot,
                  move->slot);
         break;
+    case MOVE_LEARN:
+        snprintf(text, sizeof text, "P%u learns what was chosen in slot 1", proposer);
+        break;
     case MOVE_PREPARE:
         snprintf(text, sizeof text, "A%u gets PREPARE %s", acceptor, ballot);
         break;

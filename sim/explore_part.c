@@ -54,15 +54,26 @@ uint8_t explore_entry_value(const struct explore_words *w, const struct entry *e
     return value >= EXPLORE_VALUES && value < EXPLORE_FOREIGN_VALUE ? (uint8_t)value : EXPLORE_FOREIGN_VALUE;
 }
 
+uint8_t explore_members(const struct explore_options *o, uint32_t configuration)
+{
+    const uint8_t all = (uint8_t)((1u << o->acceptors) - 1), last = (uint8_t)(1u << (o->acceptors - 1));
+    if (o->change == EXPLORE_NO_CHANGE)
+        return all;
+    if (configuration == 0)
+        return all & (uint8_t)~last;
+    return o->change == EXPLORE_REPLACED ? all & (uint8_t)~1u : all;
+}
+
 struct node_config explore_config(const struct explore_options *options, uint32_t node)
 {
-    uint32_t quorum = options->acceptors / 2 + 1;
+    const node_set members = explore_members(options, 0);
+    uint32_t quorum = node_set_count(members) / 2 + 1;
     uint32_t alpha = options->alpha != 0 ? options->alpha : options->slots;
     return (struct node_config){
         .node = node,
         .incarnation = 1,
         .proposers = (node_set_of(options->proposers) - 1) << EXPLORE_FIRST_PROPOSER,
-        .acceptors = (node_set_of(options->acceptors) - 1) << EXPLORE_FIRST_ACCEPTOR,
+        .acceptors = members << EXPLORE_FIRST_ACCEPTOR,
         .learners = node_set_of(EXPLORE_LEARNER),
         .phase1_quorum = options->flaw == EXPLORE_SMALL_QUORUM ? 1 : quorum,
         .phase2_quorum = quorum,

@@ -66,6 +66,8 @@ uint8_t explore_entry_value(const struct explore_words *w, const struct entry *e
 /* Proposers are nodes 1 to 3, acceptors 11 to 15. */
 enum { EXPLORE_FIRST_PROPOSER = 1, EXPLORE_FIRST_ACCEPTOR = 11, EXPLORE_LEARNER = 21 };
 
+/* The acceptors of the first configuration (0) or the other one (1): bit n is acceptor n. A majority of them is a quorum. */
+uint8_t explore_members(const struct explore_options *options, uint32_t configuration);
 struct node_config explore_config(const struct explore_options *options, uint32_t node);
 
 /* --- inputs, and what is said ------------------------------------------------------------------------------------- */
@@ -80,11 +82,11 @@ enum explore_event_kind {
     EXPLORE_ACCEPTED, /* proposer, learner: who, ballot, slot */
     EXPLORE_RESIGN,   /* proposer */
     EXPLORE_CHOSEN,   /* learner: ballot, slot: the first one not chosen at it */
-    EXPLORE_LEARN,    /* learner: ballot, slot, value */
+    EXPLORE_LEARN,    /* learner: ballot, slot, value. Proposer: value: whether slot 1 has the other configuration */
     /* any: who: number of a permutation. Leads to the state in which it would be if acceptors had these names */
     EXPLORE_RENAME,
     /* what a part says, besides EXPLORE_ACCEPT (proposer), EXPLORE_PROMISE and EXPLORE_ACCEPTED (acceptor) */
-    EXPLORE_TAKEN,    /* proposer: ballot */
+    EXPLORE_TAKEN,    /* proposer: ballot, value: number of the configuration with which it prepares */
     EXPLORE_RELEASED, /* learner: slot, value */
 };
 
@@ -144,10 +146,13 @@ struct explore_sight {
     uint8_t ballot;                        /* proposer: its latest */
     uint8_t first;                         /* proposer that leads: it says that [first, chosen) is chosen */
     uint8_t chosen;                        /* ... learner: everything below */
+    uint8_t knows;                         /* proposer: enum explore_knowledge */
     uint8_t sent;                          /* proposer that leads: it has sent everything below */
     uint8_t behind;                        /* acceptor: records that are not durable */
     uint8_t wanted[EXPLORE_ACCEPTORS_MAX]; /* proposer that prepares: first slot that each acceptor owes it; 0: none */
 };
+/* What a proposer knows of slot 1, where a configuration may be chosen. */
+enum explore_knowledge { EXPLORE_NOTHING, EXPLORE_UNCHANGED, EXPLORE_CHANGED };
 enum explore_mode { EXPLORE_IDLE, EXPLORE_PREPARING, EXPLORE_LEADING };
 
 /* The fields of a state. */

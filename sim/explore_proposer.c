@@ -1,5 +1,4 @@
-/* A proposer to be explored: the real proposer, with as much of its agent (core/agents/proposer_agent.c) as safety asks
- * for:
+/* A proposer to be explored: the real proposer, with as much of its agent (core/agents/proposer_agent.c) as safety asks for:
  *
  *  - it takes a ballot above one it has heard of, whenever its time is up (prepare);
  *  - when elected, it proposes again what the promises contain, and gives every remaining slot a client's batch (lead,
@@ -8,11 +7,22 @@
  *  - it counts votes until it takes another ballot. That it resigns first, when it hears of a higher ballot, only means that
  *    it hears nothing in between.
  *
+ * With a change of the configuration, what keeps a leadership to one configuration (P11) is the product's, too
+ * (core/agents/configurations.c): which configuration governs the slot from which it prepares, and up to where it may
+ * propose under that one. A configuration governs from the slot after its own on. So before it knows what was chosen in
+ * slot 1, it proposes nothing from slot 2 on. If that is another configuration, it goes on at its ballot up to the
+ * boundary, until it takes the next one. Its agent waits until what is before the boundary is settled, and prepares at once
+ * then; here it may do so at any time. What its agent does besides is not here: it tells the proposer the limit in time,
+ * resigns when it hears of a configuration that does not follow its own (there is one change), and counts what learners say
+ * of what they know (here it learns what is true).
+ *
  * The code is compiled here once more, under other names, because the comparison of two states needs private fields. The
  * comparison leaves out what the code reads only in another mode: once elected, which acceptors promised and what they still
  * owe, and the ballots of recovered votes; after it has resigned, all of phases 1 and 2. */
 #define proposer_new            explored_proposer_new
 #define proposer_free           explored_proposer_free
+#define proposer_configure      explored_proposer_configure
+#define proposer_limit          explored_proposer_limit
 #define proposer_prepare        explored_proposer_prepare
 #define proposer_promise        explored_proposer_promise
 #define proposer_promise_wanted explored_proposer_promise_wanted
@@ -26,20 +36,51 @@
 #define proposer_audit          explored_proposer_audit
 #include "core/paxos/proposer.c" /* NOLINT(bugprone-suspicious-include) */
 
+#include "core/agents/configurations.h"
 #include "sim/explore_part.h"
 
 struct proposer_node {
     struct explore_words *words;
     struct node_config config;
     struct proposer *proposer;
+    struct configurations configurations;
+    uint64_t known;  /* the first slot of which it does not know whether it holds a configuration */
+    uint64_t acting; /* slot of the configuration with which it has prepared */
+    uint8_t knows;   /* enum explore_knowledge */
 };
+
+/* The first one, or that which slot 1 may hold. */
+static struct configuration configuration_at(const struct proposer_node *node, uint64_t slot)
+{
+    const node_set members = explore_members(node->words->options, slot != 0);
+    const uint32_t quorum = node_set_count(members) / 2 + 1;
+    return (struct configuration){
+        .slot = slot,
+        .governs = slot != 0 ? slot + 1 : 0,
+        .proposers = node->config.proposers,
+        .acceptors = members << EXPLORE_FIRST_ACCEPTOR,
+        .learners = node->config.learners,
+        .phase1_quorum = quorum,
+        .phase2_quorum = quorum,
+        .alpha = 1,
+    };
+}
+
+static void begin(struct proposer_node *node)
+{
+    node->proposer = proposer_new(&node->config);
+    node->configurations.newest = node->configurations.before = configuration_at(node, 0);
+    node->known = 1;
+    node->acting = 0;
+    node->knows = EXPLORE_NOTHING;
+}
 
 static void *proposer_make(struct explore_words *words, uint32_t root)
 {
     struct proposer_node *node = memory_new(1, sizeof *node);
     node->words = words;
     node->config = explore_config(words->options, EXPLORE_FIRST_PROPOSER + root);
-    node->proposer = proposer_new(&node->config);
+    begin(node);
     return node;
 }
 
@@ -106,12 +147,54 @@ static void on_promise(struct proposer_node *node, struct explore_event input, s
         lead_on(node, saying);
 }
 
+/* Up to where it may propose. */
+static void limit(struct proposer_node *node)
+{
+    const bool nothing = node->knows == EXPLORE_NOTHING, changed = node->knows == EXPLORE_CHANGED && node->acting == 0;
+    const bool flawed = (nothing && has_flaw(node, EXPLORE_OVER_BOUNDARY)) || (changed && has_flaw(node, EXPLORE_NOT_ANEW));
+    const uint64_t known = configurations_limit(&node->configurations, node->acting, node->known);
+    proposer_limit(node->proposer, flawed ? UINT64_MAX : known);
+}
+
+/* It prepares with the configuration that governs the first slot that is not known to be chosen. */
+static void configure(struct proposer_node *node, uint64_t floor)
+{
+    struct configuration acting = *configurations_at(&node->configurations, floor);
+    node->acting = acting.slot;
+    acting.alpha = node->config.alpha; /* the window is as wide as without a change */
+    proposer_configure(node->proposer, &acting);
+    limit(node);
+}
+
+static void take_ballot(struct proposer_node *node, struct ballot above, struct explore_saying *saying)
+{
+    const uint64_t floor = node->knows != EXPLORE_NOTHING ? 2 : 1;
+    if (node->words->options->change != EXPLORE_NO_CHANGE)
+        configure(node, floor);
+    const struct ballot taken = proposer_prepare(node->proposer, above, floor);
+    explore_say(saying, (struct explore_event){.kind = EXPLORE_TAKEN,
+                                               .ballot = explore_ballot(node->words, taken),
+                                               .value = node->acting != 0});
+}
+
+/* It hears what was chosen in slot 1; no later one holds a configuration. */
+static void know(struct proposer_node *node, bool changed, struct explore_saying *saying)
+{
+    const struct configuration other = configuration_at(node, 1);
+    node->knows = changed ? EXPLORE_CHANGED : EXPLORE_UNCHANGED;
+    node->known = node->words->options->slots + 1;
+    if (changed)
+        configurations_learn(&node->configurations, &other);
+    limit(node);
+    lead_on(node, saying);
+}
+
 static void crash(struct proposer_node *node)
 {
     proposer_free(node->proposer);
     if (!has_flaw(node, EXPLORE_SAME_INCARNATION))
         node->config.incarnation++;
-    node->proposer = proposer_new(&node->config);
+    begin(node);
 }
 
 static void hear_vote(struct proposer_node *node, struct explore_event vote)
@@ -125,11 +208,9 @@ static void hear_vote(struct proposer_node *node, struct explore_event vote)
 static void proposer_apply(void *part, struct explore_event input, struct explore_saying *saying)
 {
     struct proposer_node *node = part;
-    struct ballot taken;
     switch (input.kind) {
     case EXPLORE_PREPARE:
-        taken = proposer_prepare(node->proposer, node->words->ballots[input.ballot], 1);
-        explore_say(saying, (struct explore_event){.kind = EXPLORE_TAKEN, .ballot = explore_ballot(node->words, taken)});
+        take_ballot(node, node->words->ballots[input.ballot], saying);
         break;
     case EXPLORE_PROMISE:
         on_promise(node, input, saying);
@@ -137,6 +218,9 @@ static void proposer_apply(void *part, struct explore_event input, struct explor
     case EXPLORE_ACCEPTED:
         hear_vote(node, input);
         lead_on(node, saying);
+        break;
+    case EXPLORE_LEARN:
+        know(node, input.value != 0, saying);
         break;
     case EXPLORE_RESIGN:
         proposer_resign(node->proposer);
@@ -176,10 +260,13 @@ static void proposer_look(void *part, struct explore_sight *sight, struct explor
     explore_key_add(key, node->config.incarnation);
     explore_key_add(key, p->mode);
     explore_key_add(key, p->round);
+    explore_key_add(key, node->knows);
+    sight->knows = node->knows;
     if (p->mode == IDLE)
         return;
     sight->ballot = explore_ballot(node->words, p->ballot);
     explore_key_add(key, sight->ballot);
+    explore_key_add(key, node->acting);
     add_proposals(node->words, p, key);
     if (p->mode == PREPARING) {
         sight->mode = EXPLORE_PREPARING;
@@ -197,4 +284,4 @@ static void proposer_look(void *part, struct explore_sight *sight, struct explor
     }
 }
 
-const struct explore_part_kind explore_proposer = {32, proposer_make, proposer_drop, proposer_apply, proposer_look};
+const struct explore_part_kind explore_proposer = {37, proposer_make, proposer_drop, proposer_apply, proposer_look};

@@ -12,6 +12,7 @@ static const char *const check_names[EXPLORE_CHECKS] = {
     [EXPLORE_PROMISE_DURABLE] = "PromiseDurable",
     [EXPLORE_VOTE_DURABLE] = "VoteDurable",
     [EXPLORE_CHOSEN_TRUE] = "ChosenTrue",
+    [EXPLORE_CONFIGURATIONS] = "Configurations",
     [EXPLORE_PREMISE] = "Premise",
 };
 

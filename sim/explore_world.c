@@ -14,6 +14,9 @@ static_assert(offsetof(struct explore_world, crashes) + sizeof(uint16_t) == size
 static void add_permutations(struct explore_model *m, uint8_t *names, uint32_t named)
 {
     if (named == m->options->acceptors) {
+        for (uint32_t i = 0; i < 2; i++)
+            if (explore_renamed_set(explore_members(m->options, i), names) != explore_members(m->options, i))
+                return; /* those that are members of one configuration only keep their names */
         memcpy(m->permutations[m->permutation_count++], names, named);
         return;
     }
@@ -60,7 +63,7 @@ void explore_model_close(struct explore_model *m)
 size_t explore_world_bytes(const struct explore_options *o)
 {
     return (size_t)o->acceptors * 4 + (size_t)o->proposers * 4 + (size_t)o->proposers * o->acceptors * 2 +
-           (size_t)o->ballots * (1 + 2 * o->slots) + 1;
+           (size_t)o->ballots * (2 + 2 * o->slots) + 1;
 }
 
 static void pack_renamed(struct explore_model *m, const struct explore_world *w, uint32_t permutation, uint8_t *bytes)
@@ -83,6 +86,7 @@ static void pack_renamed(struct explore_model *m, const struct explore_world *w,
             memcpy(bytes + (size_t)names[a] * 2, &w->promises[p][a], 2);
     for (uint32_t b = 0; b < o->ballots; b++) {
         *bytes++ = w->sent[b].ballot;
+        *bytes++ = w->sent[b].members;
         for (uint32_t s = 0; s < o->slots; s++) {
             *bytes++ = w->sent[b].values[s];
             *bytes++ = explore_renamed_set(w->sent[b].voters[s], names);
@@ -91,9 +95,12 @@ static void pack_renamed(struct explore_model *m, const struct explore_world *w,
     *bytes = (uint8_t)w->crashes;
 }
 
-/* True when these names put the acceptors into the order of their states. */
+/* True when these names put the acceptors into the order of their states. With a change there are few names to choose from:
+ * the least world that they lead to is taken. */
 static bool sorts(const struct explore_model *m, const struct explore_world *w, const uint8_t *names)
 {
+    if (m->options->change != EXPLORE_NO_CHANGE)
+        return true;
     uint32_t sorted[EXPLORE_ACCEPTORS_MAX];
     for (uint32_t a = 0; a < m->options->acceptors; a++)
         sorted[names[a]] = w->acceptors[a];
@@ -136,6 +143,7 @@ void explore_world_unpack(const struct explore_options *o, const uint8_t *bytes,
         memcpy(world->promises[p], bytes, (size_t)o->acceptors * 2);
     for (uint32_t b = 0; b < o->ballots; b++) {
         world->sent[b].ballot = *bytes++;
+        world->sent[b].members = *bytes++;
         for (uint32_t s = 0; s < o->slots; s++) {
             world->sent[b].values[s] = *bytes++;
             world->sent[b].voters[s] = *bytes++;
@@ -146,8 +154,6 @@ void explore_world_unpack(const struct explore_options *o, const uint8_t *bytes,
 
 /* --- what is said, and the rules that it must keep ---------------------------------------------------------------- */
 
-static uint32_t quorum(const struct explore_model *m) { return m->options->acceptors / 2 + 1; }
-
 static struct explore_sent *sent_at(struct explore_world *w, uint8_t ballot)
 {
     for (uint32_t b = 0; b < EXPLORE_BALLOTS_MAX; b++)
@@ -156,12 +162,44 @@ static struct explore_sent *sent_at(struct explore_world *w, uint8_t ballot)
     return NULL;
 }
 
+static bool is_quorum(uint8_t voters, uint8_t members)
+{
+    return node_set_count(voters & members) > node_set_count(members) / 2;
+}
+
+/* What is chosen in slot 1. */
+static uint8_t chosen_first(const struct explore_model *m, const struct explore_world *w)
+{
+    const uint8_t members = explore_members(m->options, 0);
+    for (uint32_t b = 0; b < m->options->ballots; b++)
+        if (is_quorum(w->sent[b].voters[0], members))
+            return w->sent[b].values[0];
+    return EXPLORE_NO_VALUE;
+}
+
+static bool is_change(const struct explore_model *m, uint8_t value)
+{
+    return value >= EXPLORE_VALUES && value != EXPLORE_FOREIGN_VALUE &&
+           m->words.ballots[explore_value_ballot(&m->words, value)].node == EXPLORE_FIRST_PROPOSER;
+}
+
+/* The acceptors whose majorities choose in a slot; with a change and before slot 1 is chosen, those of later ones are not
+ * decided: 0. */
+static uint8_t governing(const struct explore_model *m, const struct explore_world *w, uint32_t slot)
+{
+    if (m->options->change == EXPLORE_NO_CHANGE || slot == 1)
+        return explore_members(m->options, 0);
+    const uint8_t first = chosen_first(m, w);
+    return first == EXPLORE_NO_VALUE ? 0 : explore_members(m->options, is_change(m, first));
+}
+
 static void check_agreement(struct explore_model *m, const struct explore_world *w, uint32_t slot)
 {
     const struct explore_sent *chosen = NULL;
+    const uint8_t members = governing(m, w, slot);
     for (uint32_t b = 0; b < m->options->ballots; b++) {
         const struct explore_sent *sent = &w->sent[b];
-        if (node_set_count(sent->voters[slot - 1]) < quorum(m))
+        if (!is_quorum(sent->voters[slot - 1], members))
             continue;
         if (chosen != NULL && chosen->values[slot - 1] != sent->values[slot - 1])
             explore_fail(
@@ -172,8 +210,9 @@ static void check_agreement(struct explore_model *m, const struct explore_world 
     }
 }
 
-static void take_ballot(struct explore_model *m, struct explore_world *w, uint32_t proposer, uint8_t ballot)
+static void take_ballot(struct explore_model *m, struct explore_world *w, uint32_t proposer, struct explore_event said)
 {
+    const uint8_t ballot = said.ballot;
     const struct ballot *ballots = m->words.ballots;
     uint32_t at = m->options->ballots - 1;
     if (sent_at(w, ballot) != NULL || ballots[ballot].node != EXPLORE_FIRST_PROPOSER + proposer) {
@@ -184,7 +223,7 @@ static void take_ballot(struct explore_model *m, struct explore_world *w, uint32
     for (; at > 0 && (w->sent[at - 1].ballot == 0 || ballot_compare(ballots[w->sent[at - 1].ballot], ballots[ballot]) > 0);
          at--)
         w->sent[at] = w->sent[at - 1];
-    w->sent[at] = (struct explore_sent){.ballot = ballot};
+    w->sent[at] = (struct explore_sent){.ballot = ballot, .members = explore_members(m->options, said.value)};
 }
 
 static void propose(struct explore_model *m, struct explore_world *w, uint8_t leading, struct explore_event said)
@@ -196,6 +235,9 @@ static void propose(struct explore_model *m, struct explore_world *w, uint8_t le
         explore_fail(m, EXPLORE_BALLOT_UNIQUE, "ballot %s is not its own", ballot);
         return;
     }
+    if (governing(m, w, said.slot) != sent->members)
+        explore_fail(m, EXPLORE_CONFIGURATIONS, "ballot %s, prepared with another configuration, proposes for slot %u",
+                     ballot, said.slot);
     uint8_t *value = &sent->values[said.slot - 1];
     bool known = said.value == EXPLORE_NOOP ||
                  (said.value != EXPLORE_FOREIGN_VALUE && sent_at(w, explore_value_ballot(&m->words, said.value)) != NULL &&
@@ -235,7 +277,9 @@ static void answer(struct explore_model *m, struct explore_world *w, uint32_t ac
         struct explore_sent *sent = sent_at(w, said.ballot);
         invariant(sent != NULL);
         sent->voters[said.slot - 1] |= (uint8_t)(1 << acceptor);
-        check_agreement(m, w, said.slot);
+        for (uint32_t slot = said.slot; slot <= m->options->slots; slot++)
+            if (slot == said.slot || m->options->change != EXPLORE_NO_CHANGE)
+                check_agreement(m, w, slot);
     }
 }
 
@@ -263,13 +307,14 @@ static void absorb_proposer(struct explore_model *m, struct explore_world *w, ui
     for (uint32_t i = 0; i < step->count; i++) {
         struct explore_event said = m->proposers.said[step->said + i];
         if (said.kind == EXPLORE_TAKEN)
-            take_ballot(m, w, proposer, said.ballot);
+            take_ballot(m, w, proposer, said);
         else
             propose(m, w, now.ballot, said);
     }
     if (now.mode != before.mode || now.ballot != before.ballot)
         drop_promises(m, w, proposer);
-    if (now.mode == EXPLORE_LEADING && before.mode == EXPLORE_PREPARING)
+    const bool elected = now.mode == EXPLORE_LEADING && before.mode == EXPLORE_PREPARING;
+    if (elected && m->options->change == EXPLORE_NO_CHANGE)
         explore_leader_check(m, step->next);
 }
 
@@ -344,6 +389,18 @@ static void get_votes(struct moves *it, uint8_t proposer, uint8_t acceptor, uint
     }
 }
 
+static void learn(struct moves *it, uint8_t proposer)
+{
+    struct explore_move move = {.kind = MOVE_LEARN, .proposer = proposer};
+    const uint32_t state = it->world->proposers[proposer];
+    const uint8_t chosen = chosen_first(it->m, it->world);
+    if (chosen == EXPLORE_NO_VALUE || explore_part_sight(&it->m->proposers, state)->knows != EXPLORE_NOTHING)
+        return;
+    const struct explore_event event = {.kind = EXPLORE_LEARN, .slot = 1, .value = is_change(it->m, chosen)};
+    const struct explore_step step = explore_part_step(&it->m->proposers, state, event);
+    move_proposer(it, &move, &step);
+}
+
 static void proposer_moves(struct moves *it, uint8_t proposer)
 {
     const struct explore_options *o = it->m->options;
@@ -354,6 +411,8 @@ static void proposer_moves(struct moves *it, uint8_t proposer)
         if (it->world->crashes > 0 && sight.mode != EXPLORE_IDLE)
             take_ballots(it, proposer, true);
     }
+    if (o->change != EXPLORE_NO_CHANGE)
+        learn(it, proposer);
     for (uint32_t a = 0; a < o->acceptors; a++) {
         uint16_t number = it->world->promises[proposer][a];
         if (number != 0) {
@@ -401,6 +460,8 @@ static void acceptor_moves(struct moves *it, uint8_t acceptor)
     const struct explore_world *w = it->world;
     for (uint32_t b = 0; b < it->m->options->ballots && w->sent[b].ballot != 0; b++) {
         const struct explore_sent *sent = &w->sent[b];
+        if ((sent->members >> acceptor & 1) == 0)
+            continue;
         struct explore_event message =
             explore_prepare_event(sent->ballot, explore_world_wanted(it->m, w, sent->ballot, acceptor));
         move_acceptor(it, MOVE_PREPARE, acceptor, message);

@@ -15,6 +15,7 @@
 
 struct explore_sent {
     uint8_t ballot;
+    uint8_t members; /* acceptors with which it was prepared, and to which it proposes: bit n is acceptor n */
     uint8_t values[EXPLORE_SLOTS_MAX];
     uint8_t voters[EXPLORE_SLOTS_MAX]; /* bit n: acceptor n */
 };
@@ -32,6 +33,7 @@ enum explore_move_kind {
     MOVE_COME_BACK,   /* the same, after a crash */
     MOVE_PROMISE,     /* proposer, acceptor: it gets the promise */
     MOVE_ACCEPTED,    /* proposer, acceptor, slot: it gets the vote */
+    MOVE_LEARN,       /* proposer: it learns what was chosen in slot 1 */
     MOVE_PREPARE,     /* acceptor, ballot, slot: it gets the PREPARE, and its disk is done at once */
     MOVE_ACCEPT,      /* acceptor, ballot, slot: likewise, the ACCEPT */
     MOVE_CRASH,       /* acceptor, outcome: its disk falls behind, and it crashes and comes back (sim/explore_disk.h) */

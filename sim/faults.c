@@ -133,6 +133,23 @@ const struct fault_kind fault_kinds[FAULTS] = {
     [FAULT_OTHER_STATE] = {"other-state", "component", FAULT_REFUSED, MINORITY,
         "learners compare the hashes of their states: the node stops (exit code 6), naming the slot, and the others go on "
         "(P13)"},
+    [FAULT_LASTING_HANG] = {"lasting-hang", "disk", FAULT_TOLERATED, "one node",
+        "while no sync of it returns, the others serve: a leader resigns after dead_timeout_ms though its messages pass (P15), "
+        "and does not lead before its disk works again"},
+    [FAULT_MOVED_LEADER] = {"moved-leader", "operator", FAULT_TOLERATED, ANY,
+        "the node leads soon, or the answer says why not; where nothing else happens, no client is told -UNKNOWN, and the pause "
+        "is short (P15)"},
+    [FAULT_DAMAGE] = {"damage", "network", FAULT_TOLERATED, ANY,
+        "a datagram that is not exactly a frame with its checksums is refused and counted, as by drop"},
+    [FAULT_MEMBER_ADD] = {"member-add", "operator", FAULT_TOLERATED, "one node at a time",
+        "it learns first, and votes when it has caught up; no slot is chosen by quorums of two configurations (P11)"},
+    [FAULT_MEMBER_REMOVE] = {"member-remove", "operator", FAULT_TOLERATED, "one node at a time",
+        "it serves until the slots before the change are held without it, and ends; a leader hands over (P11)"},
+    [FAULT_MEMBER_REPLACE] = {"member-replace", "operator", FAULT_TOLERATED, "one node at a time",
+        "a node without its disk counts as crashed for good; as another instance it comes back, and answers nothing that the "
+        "earlier one may have promised (P11, P12)"},
+    [FAULT_SETTINGS] = {"settings", "operator", FAULT_TOLERATED, ANY,
+        "quorums are those of the configuration that governs the slot (P11)"},
 };
 /* clang-format on */
 

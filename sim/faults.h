@@ -57,6 +57,14 @@ enum fault {
     FAULT_GARBAGE,     /* the component hands out meaningless bytes */
     FAULT_SPARE,       /* a spare takes over at once, while messages of the old instance are still on their way */
     FAULT_OTHER_STATE, /* from some slot on its state differs from that of the others */
+    /* Later additions are at the end, so that what the seeds so far decide stays as it is. */
+    FAULT_LASTING_HANG,  /* disk: no sync of one node returns for a long time, after all other faults (sim/lasting.c) */
+    FAULT_MOVED_LEADER,  /* operator: leadership is moved to another node; no fault, but it happens among them */
+    FAULT_DAMAGE,        /* network: a datagram has a wrong byte, is too short or too long, or an error comes in its place */
+    FAULT_MEMBER_ADD,    /* operator: a node is added (sim/operators.c); no fault, but it happens among them */
+    FAULT_MEMBER_REMOVE, /* ... or removed */
+    FAULT_MEMBER_REPLACE, /* ... or begins anew with an empty disk, because the one that it had is gone */
+    FAULT_SETTINGS,       /* ... or the cluster gets other settings */
     FAULTS
 };
 

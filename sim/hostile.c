@@ -1,5 +1,9 @@
 #include "sim/hostile.h"
 
+#include <stdio.h>
+#include <string.h>
+
+#include "core/base/memory.h"
 #include "core/formats/serializer.h"
 #include "sim/world.h"
 
@@ -60,6 +64,7 @@ void hostile_message(struct dice *d, const struct node_config *c, uint32_t from,
     case MESSAGE_LEARN_REQUEST:
     case MESSAGE_RESULT_REQUEST:
     case MESSAGE_PREPARE:
+    case MESSAGE_HANDOVER:
         fill_ranges(d, m, any);
         break;
     case MESSAGE_PROGRESS: /* a learner that claims to have everything counts as one that has */
@@ -73,33 +78,70 @@ void hostile_message(struct dice *d, const struct node_config *c, uint32_t from,
         for (size_t i = 0; i < 2; i++)
             entries[i] = (struct entry){.slot = absurd(d), .ballot = m->ballot, .kind = (uint8_t)dice_roll(d, ENTRY_KINDS)};
         break;
+    case MESSAGE_CONFIGURATION: /* a question */
+        fill_ranges(d, m, any);
+        m->batch.number = any(d);
+        break;
     default: /* no entries: a forwarded batch would be one that no client has sent */
         break;
     }
 }
 
+/* Makes a message the newest configuration, as a liar would have it: other quorums, other members, other instances. It is an
+ * answer to what was asked, if it could be one: who does not hear the question does not know its number. The value of the
+ * entry is returned. */
+static struct payload lie_about_members(struct world *w, const struct machine *to, struct message *m, struct entry *entry)
+{
+    struct dice *d = &w->dice;
+    const struct configuration newest = checks_configuration(w->checks);
+    struct configuration_text t = *checks_configuration_text(w->checks);
+    const uint32_t acceptors = node_set_count(newest.acceptors), one = (uint32_t)dice_range(d, 1, acceptors);
+    for (size_t i = 0; i < t.setting_count; i++) {
+        const bool is_first = strcmp(t.settings[i].key, "phase1_quorum") == 0;
+        if (is_first || strcmp(t.settings[i].key, "phase2_quorum") == 0)
+            snprintf(t.settings[i].value, sizeof t.settings[i].value, "%u", is_first ? acceptors + 1 - one : one);
+    }
+    t.replaces = dice_chance(d, 500000) ? newest.slot : t.replaces;
+    t.fresh = dice_chance(d, 500000) ? to->id : 0;
+    t.members[to->id].number += (uint32_t)dice_roll(d, 2);
+    if (t.members[to->id].node == 0)
+        t.fresh = 0;
+    *entry = (struct entry){.slot = newest.slot + dice_range(d, 1, 1000), .kind = ENTRY_CONFIGURATION};
+    entry->value = configuration_pack(&t);
+    m->from = dice_chance(d, 900000) ? entry->slot : any(d);
+    m->to = entry->slot + t.delay;
+    m->entries = (struct entry_list){entry, 1};
+    return entry->value;
+}
+
 bool world_hostile(struct world *w, struct machine *to)
 {
     struct dice *d = &w->dice;
+    const struct node_config members = world_members(w);
     uint32_t from = (uint32_t)dice_range(d, 1, w->plan.nodes);
     if (from == to->id)
         return false;
     for (uint64_t i = dice_range(d, 1, 20); i > 0; i--) {
         struct entry entries[2];
         struct outgoing out = {.to = node_set_of(to->id)};
-        hostile_message(d, &w->plan.config, from, &out.message, entries);
+        struct payload lie = {0};
+        hostile_message(d, &members, from, &out.message, entries);
+        const bool answers = out.message.kind == MESSAGE_CONFIGURATION && dice_chance(d, 700000);
+        if (answers && checks_configuration_text(w->checks) != NULL)
+            lie = lie_about_members(w, to, &out.message, entries);
         struct packet_list bodies = serializer_encode(to->observer, &out, 1);
         network_sim_slip(w->network, from, to->id, &bodies.ptr[0], w->now + dice_range(d, 10, 20000));
+        payload_free(&lie);
     }
     world_arrivals(w, node_set_of(to->id));
     return true;
 }
 
-/* A number of boots that is not true: a past one, or one beyond what can be (PEER_BOOTS_MAX). The numbers in between may be
+/* A number of boots that is not true: a past one, or one beyond what can be. The numbers in between may be
  * said only by a node that knows the instance id, which is a secret: such a greeting would be believed. */
 static uint32_t no_life(struct dice *d, uint32_t known)
 {
-    const uint64_t beyond = (uint64_t)known + 2 * PEER_BOOTS_MAX;
+    const uint64_t beyond = (uint64_t)known + (UINT64_C(2) << INCARNATION_BOOT_BITS);
     switch (dice_roll(d, 4)) {
     case 0:
         return (uint32_t)dice_roll(d, known);

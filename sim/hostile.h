@@ -1,7 +1,8 @@
 /* Well-formed messages with absurd contents, in the name of any node (FAULT_HOSTILE). No protocol of this kind tolerates
  * acceptors that lie about votes, or learners that lie about what they hold. So the sender is outside the arithmetic of
  * quorums, and what it says in the name of another is beyond what that one could say. None of it may have a lasting
- * effect. */
+ * effect. It may say what it wants about configurations: they are taken only as answers, and it does not know the number of
+ * a question. So no check is left out on its account there: what a node calls a configuration was chosen. */
 #ifndef SYNOD_SIM_HOSTILE_H
 #define SYNOD_SIM_HOSTILE_H
 

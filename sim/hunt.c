@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "core/base/assert.h"
+#include "sim/sweep.h"
 
 enum { MUTANTS_MAX = 1000, SEEDS_APART = 100000, PATIENCE_S = 120 };
 
@@ -14,12 +15,49 @@ enum { MUTANTS_MAX = 1000, SEEDS_APART = 100000, PATIENCE_S = 120 };
 struct trail {
     uint32_t seeds; /* seeds that it took, including the last one */
     bool caught;
-    enum check check;
+    uint32_t by; /* enum check, MUTANT_SWEEP or MUTANT_TEST */
 };
 
 struct game {
     struct trail trails[MUTANTS_MAX + 1][HUNT_ROUNDS_MAX]; /* by number of the mutant */
 };
+
+static bool is_swept(uint32_t mutant) { return (mutant_kind(mutant)->checks >> MUTANT_SWEEP & 1) != 0; }
+
+/* Whether the sweeps over a small journal find something wrong. */
+static bool sweep_finds(uint64_t seed)
+{
+    const struct sweep_options options = {
+        .seed = seed, .groups = 16, .segment_bytes = 16384, .stride = 419, .sectors_max = 4};
+    static struct sweep_result result;
+    char why[1024];
+    return !sweep_run(&options, &result, why, sizeof why);
+}
+
+/* Whether a unit test, which was built beside this program, fails with the mutant. */
+static bool test_finds(const struct mutant_kind *kind)
+{
+    char own[4096], path[sizeof own + 256];
+    const ssize_t len = readlink("/proc/self/exe", own, sizeof own - 1);
+    int status = 0;
+    invariant(len > 0);
+    own[len] = '\0';
+    *strrchr(own, '/') = '\0'; /* build/mutants/bin */
+    snprintf(path, sizeof path, "%s/../tests/unit/test_%s", own, kind->test);
+    if (access(path, X_OK) != 0) {
+        fprintf(stderr, "synod-sim: there is no %s\n", path);
+        return false;
+    }
+    const pid_t pid = fork();
+    if (pid == 0) {
+        const bool silent = freopen("/dev/null", "w", stdout) != NULL && freopen("/dev/null", "w", stderr) != NULL;
+        setenv("SYNOD_MUTANT", kind->name, 1);
+        if (silent)
+            execl(path, path, (char *)NULL);
+        _exit(0);
+    }
+    return pid > 0 && waitpid(pid, &status, 0) == pid && status != 0;
+}
 
 /* Hunts one mutant until a check catches it. */
 static void track(const struct hunt_options *o, uint32_t mutant, uint32_t round, struct trail *trail)
@@ -31,11 +69,21 @@ static void track(const struct hunt_options *o, uint32_t mutant, uint32_t round,
     world.plan.seed += (uint64_t)round * SEEDS_APART;
     while (trail->seeds < o->seeds_max && !trail->caught) {
         trail->seeds++;
-        trail->check = CHECK_TRAP; /* in case it ends the process */
-        alarm(PATIENCE_S);         /* or never returns; a world takes much less than that */
-        world_run(&world, result);
-        trail->caught = result->failed;
-        trail->check = result->check;
+        trail->by = CHECK_TRAP; /* in case it ends the process */
+        alarm(PATIENCE_S);      /* or never returns; a world takes much less than that */
+        if (mutant_kind(mutant)->test[0] != '\0') {
+            trail->caught = test_finds(mutant_kind(mutant));
+            trail->by = MUTANT_TEST;
+            break; /* it has no seeds */
+        }
+        if (is_swept(mutant)) {
+            trail->caught = sweep_finds(world.plan.seed);
+            trail->by = MUTANT_SWEEP;
+        } else {
+            world_run(&world, result);
+            trail->caught = result->failed;
+            trail->by = result->check;
+        }
         world.plan.seed++;
     }
     free(result);
@@ -55,7 +103,7 @@ static bool tell(const struct hunt_options *o, const struct game *game, uint32_t
     for (uint32_t i = 0; i < o->rounds; i++) {
         seeds[i] = trails[i].caught ? trails[i].seeds : UINT32_MAX;
         caught += trails[i].caught;
-        by |= trails[i].caught ? UINT32_C(1) << trails[i].check : 0;
+        by |= trails[i].caught ? UINT32_C(1) << trails[i].by : 0;
     }
     qsort(seeds, o->rounds, sizeof seeds[0], ascending);
     uint32_t median = seeds[o->rounds / 2];
@@ -69,6 +117,10 @@ static bool tell(const struct hunt_options *o, const struct game *game, uint32_t
     for (uint32_t i = 0; i < CHECKS; i++)
         if ((by >> i & 1) != 0)
             fprintf(out, " %s", check_name((enum check)i));
+    if ((by >> MUTANT_SWEEP & 1) != 0)
+        fprintf(out, " Sweep");
+    if ((by >> MUTANT_TEST & 1) != 0)
+        fprintf(out, " unit/%s", kind->test);
     if (caught == 0)
         fprintf(out, " GOT AWAY: %s", kind->what);
     else if ((by & kind->checks) == 0)
@@ -84,6 +136,9 @@ static uint32_t pick(const struct hunt_options *o, uint32_t picked[MUTANTS_MAX])
     uint32_t count = mutants_count();
     invariant(count <= MUTANTS_MAX);
     struct dice dice = dice_new(o->world.plan.seed, 0);
+    picked[0] = o->only;
+    if (o->only != 0)
+        return 1;
     for (uint32_t i = 0; i < count; i++)
         picked[i] = i + 1;
     if (o->sample == 0 || o->sample >= count)

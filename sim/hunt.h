@@ -15,6 +15,7 @@ struct hunt_options {
     uint32_t rounds;    /* 1 to HUNT_ROUNDS_MAX hunts for each mutant, each with seeds of its own; the median is printed */
     uint32_t seeds_max; /* of one hunt */
     uint32_t sample;    /* only so many mutants, which the seed chooses; 0: all */
+    uint32_t only;      /* this mutant alone; 0: all */
 };
 
 /* Hunts all mutants, in processes, and prints a line for each: the check that caught it, and the median of the seeds that it

@@ -1,4 +1,6 @@
-/* Partitions that last. All other faults are over, and the cluster serves. Then links between nodes are cut, each direction
+/* What lasts: a partition, or a disk that hangs.
+ *
+ * Partitions that last. All other faults are over, and the cluster serves. Then links between nodes are cut, each direction
  * by itself, or lose all proposals (ACCEPT) and nothing else; some at once, some when a node has begun to prepare. They stay
  * like that. There may be a proposer that has all it needs: acceptors for both quorums and a majority of the learners, which
  * it reaches and which reach it. Then clients must be served before long, and from then on all the time, by leaders that
@@ -6,7 +8,11 @@
  *
  * Learners fetch what they lack from each other and from acceptors. So where roles are separate, those that the proposer
  * needs must reach each other, too. A coordinator has a learner of its own, which has what the others lack, or gets it from
- * its quorum. */
+ * its quorum.
+ *
+ * A disk that hangs. One node's syncs do not return, for much longer than any time-out, while its messages pass. Where the
+ * others have all that they need without it, they must serve before long, and go on, and that node must not lead (P15). When
+ * its disk works again, it must not disturb them. */
 #include <string.h>
 
 #include "sim/world.h"
@@ -18,6 +24,7 @@ enum {
     WATCHED_US = 12 * SECOND,
     SPARED = 200000, /* per million links: spared by the smallest random partition */
     LED_MAX = 2,
+    LED_BESIDE_HUNG_MAX = 1, /* under `highest`, the highest of the others, or the one whose disk works again */
 };
 
 struct links {
@@ -119,7 +126,7 @@ static node_set reach_all(const struct links *l, node_set members, node_set othe
 
 static bool can_lead(const struct world *w, const struct links *l, uint32_t node)
 {
-    const struct node_config *c = &w->plan.config;
+    const struct node_config members = world_members(w), *c = &members;
     node_set acceptors = reached(w, l, node, c->acceptors), learners = reached(w, l, node, c->learners);
     if (!node_set_has(c->acceptors, node))
         learners = reach_all(l, learners, learners | acceptors);
@@ -131,7 +138,7 @@ static bool can_lead(const struct world *w, const struct links *l, uint32_t node
 static bool can_serve(const struct world *w, const struct links *l)
 {
     bool can = false;
-    for (node_set i = w->plan.config.proposers; i != 0 && !can; i &= i - 1)
+    for (node_set i = world_members(w).proposers; i != 0 && !can; i &= i - 1)
         can = can_lead(w, l, node_set_first(i));
     return can;
 }
@@ -149,7 +156,7 @@ static void run_until(struct world *w, uint64_t until)
 static bool all_up(const struct world *w)
 {
     for (uint32_t i = 1; i <= w->plan.nodes; i++)
-        if (w->machines[i].state != MACHINE_RETIRED && (!is_up(w, i) || w->machines[i].stopping))
+        if (machine_is_there(&w->machines[i]) && (!is_up(w, i) || w->machines[i].stopping))
             return false;
     return true;
 }
@@ -183,7 +190,7 @@ static uint64_t attempt(const struct world *w)
 /* By when the cluster must serve: each proposer may have its turn and waste it. */
 static uint64_t begins_within(const struct world *w, bool results)
 {
-    uint64_t turns = node_set_count(w->plan.config.proposers) + 1;
+    uint64_t turns = node_set_count(world_members(w).proposers) + 1;
     return 6 * world_slowest(w).dead_timeout + SECOND + (results ? (turns + 2) * attempt(w) : 0);
 }
 
@@ -204,12 +211,13 @@ static uint64_t watch(struct world *w)
 /* True when the node may win phase 1, and would get no results then. */
 static bool leads_in_vain(const struct world *w, const struct links *l, uint32_t node)
 {
+    const struct node_config c = world_members(w);
     uint32_t promises = 0;
-    for (node_set i = w->plan.config.acceptors; i != 0; i &= i - 1) {
+    for (node_set i = c.acceptors; i != 0; i &= i - 1) {
         uint32_t acceptor = node_set_first(i);
         promises += acceptor == node || (is_up(w, acceptor) && both_ways(l, node, acceptor));
     }
-    return is_up(w, node) && promises >= w->plan.config.phase1_quorum && !can_lead(w, l, node);
+    return is_up(w, node) && promises >= c.phase1_quorum && !can_lead(w, l, node);
 }
 
 /* Under `highest` a node that cannot get results claims to lead now and then. Its claim is a wasted attempt, and then each
@@ -217,7 +225,7 @@ static bool leads_in_vain(const struct world *w, const struct links *l, uint32_t
 static uint64_t turns_wasted(const struct world *w, const struct links *l, bool results)
 {
     uint64_t wasted = 0;
-    for (node_set i = w->plan.config.proposers; i != 0; i &= i - 1)
+    for (node_set i = world_members(w).proposers; i != 0; i &= i - 1)
         wasted += leads_in_vain(w, l, node_set_first(i));
     return results && world_slowest(w).leader_rule == LEADER_HIGHEST ? wasted : 0;
 }
@@ -267,13 +275,78 @@ void world_last(struct world *w)
     }
     w->faults.fired[FAULT_LASTING_CUT] += cuts;
     w->faults.fired[FAULT_BLACK_HOLE] += holes;
-    bool apart = (w->plan.config.proposers & w->plan.config.learners) == 0;
+    bool apart = (world_members(w).proposers & world_members(w).learners) == 0;
     if (can_serve(w, &cut))
         judge(w, &cut, holes || apart);
     else
         run_until(w, w->now + 3 * SECOND);
-    w->lasted_us = w->now - since;
+    w->lasted_us += w->now - since;
     memset(w->black_hole, 0, sizeof w->black_hole);
     world_heal_network(w);
     world_arrivals(w, all_nodes(w));
+}
+
+/* --- the disk --- */
+
+/* Whether the others have all they need without `node`. */
+static bool can_serve_without(const struct world *w, uint32_t node)
+{
+    struct links l = {0};
+    l.cut[node] = all_nodes(w);
+    return can_serve(w, &l);
+}
+
+/* Mostly the leader. 0: none that the others can do without. */
+static uint32_t draw_hung(struct world *w)
+{
+    uint32_t node = (uint32_t)dice_range(&w->dice, 1, w->plan.nodes);
+    const bool leads = !dice_chance(&w->dice, 250000);
+    for (uint32_t i = 1; i <= w->plan.nodes && leads; i++)
+        if (is_up(w, i) && w->machines[i].proposer_state == PROPOSER_LEADING)
+            node = i;
+    return is_up(w, node) && can_serve_without(w, node) ? node : 0;
+}
+
+static void set_hang(struct world *w, struct machine *m, uint64_t until)
+{
+    struct storage *s = &m->storage;
+    if (s->flight != FLIGHT_NONE && (s->flying_until < until || s->flying_until == s->hangs_until))
+        s->flying_until = until;
+    s->hangs_until = until;
+    world_trace(w, m->id, TRACE_FAULT, FAULT_LASTING_HANG, until, 0);
+}
+
+/* The cluster must serve within some time, and go on. `m`: the node whose disk hangs. */
+static void judge_hung(struct world *w, const struct machine *m, const char *when)
+{
+    const uint64_t gap_max = 2 * w->plan.clients.patience_us + SECOND;
+    run_until(w, w->now + begins_within(w, false));
+    w->led = 0;
+    const uint64_t gap = watch(w);
+    if (failed(w) || !is_up(w, m->id) || !can_serve_without(w, m->id))
+        return; /* a node whose disk was harmed before may have gone meanwhile */
+    if (gap > gap_max || w->led > LED_BESIDE_HUNG_MAX)
+        checks_fail(w->checks, CHECK_LIVENESS_WHILE_HUNG, "%s: %llu ms without an answer, %llu leaderships in %d s", when,
+                    (unsigned long long)gap / 1000, (unsigned long long)w->led, WATCHED_US / SECOND);
+    if (m->storage.hangs_until > w->now && m->storage.flight != FLIGHT_NONE && m->proposer_state == PROPOSER_LEADING)
+        checks_fail(w->checks, CHECK_LIVENESS_WHILE_HUNG, "node %u leads though its disk hangs", m->id);
+}
+
+void world_hang(struct world *w)
+{
+    if (w->plan.rate[FAULT_LASTING_HANG] == 0)
+        return;
+    wait_for_service(w);
+    const uint64_t since = w->now;
+    const uint32_t node = draw_hung(w);
+    if (failed(w) || node == 0)
+        return;
+    struct machine *m = &w->machines[node];
+    fault_fired(&w->faults, FAULT_LASTING_HANG);
+    set_hang(w, m, w->now + FOR_EVER_US);
+    judge_hung(w, m, "while a disk hangs");
+    set_hang(w, m, w->now);
+    if (!failed(w))
+        judge_hung(w, m, "after a disk hung");
+    w->lasted_us += w->now - since;
 }

@@ -35,6 +35,18 @@ const struct letter *letters_pick(const struct letters *l, uint32_t to, struct d
     return promise ? &l->of[to].promises[which] : &l->of[to].votes[which];
 }
 
+void letters_forget(struct letters *l, uint32_t from)
+{
+    for (uint32_t i = 0; i <= NODE_ID_MAX; i++) {
+        for (size_t k = 0; k < LETTERS_KEPT; k++) {
+            if (l->of[i].promises[k].from == from)
+                l->of[i].promises[k].from = 0;
+            if (l->of[i].votes[k].from == from)
+                l->of[i].votes[k].from = 0;
+        }
+    }
+}
+
 void letters_close(struct letters *l)
 {
     for (uint32_t i = 0; i <= NODE_ID_MAX; i++) {

@@ -28,6 +28,8 @@ void letters_keep(struct letters *l, uint32_t from, node_set to, uint8_t message
 /* Any letter that went to `to`; NULL: there is none. */
 const struct letter *letters_pick(const struct letters *l, uint32_t to, struct dice *dice);
 
+/* Forgets what a node has sent. */
+void letters_forget(struct letters *l, uint32_t from);
 void letters_close(struct letters *l);
 
 #endif

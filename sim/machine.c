@@ -13,6 +13,7 @@ enum {
     REPAIR_MIN_US = 500000, /* at least so long until a node is restarted whose disk failed */
     REPAIR_MAX_US = 5000000,
     OTHER_SETTINGS = 300000,    /* per million starts, in worlds in which settings change */
+    REMOVES_NOW = 300000,       /* per million groups: a segment is removed, if there is one */
     OPENS_IN_THE_DARK = 150000, /* per million starts: power fails again meanwhile, if it fails at all */
 };
 
@@ -20,12 +21,42 @@ static const char cluster_name[] = "simulated";
 
 static void folder_of(const struct machine *m, char path[32]) { snprintf(path, 32, "data/node-%u", m->id); }
 
+/* Its disk does not fail meanwhile: an operator would see that, and format it again. */
+void machine_format(struct machine *m)
+{
+    struct world *w = m->world;
+    char path[32];
+    uint32_t rates[FAULTS];
+    memcpy(rates, m->faults.rate, sizeof rates);
+    memset(m->faults.rate, 0, sizeof m->faults.rate);
+    folder_of(m, path);
+    uint8_t first[16] = {(uint8_t)m->id};
+    const uint8_t *instance = m->joined != 0 ? m->instance : first;
+    char governed[GOVERNED_TEXT_MAX];
+    plan_governed(&w->plan, &m->config, governed);
+    bool formatted = data_folder_format(disk_sim_disk(m->disk), path, cluster_name, m->id, instance, governed, &m->problem);
+    invariant(formatted);
+    disk_sim_settle(m->disk);
+    memcpy(m->faults.rate, rates, sizeof rates);
+}
+
+void machine_forget(struct machine *m)
+{
+    struct storage *s = &m->storage;
+    struct world *w = m->world;
+    disk_sim_free(m->disk);
+    m->disk = disk_sim_new(w->plan.seed + (UINT64_C(1) << 32) * ++m->disks, m->id, &m->faults);
+    s->durable_ever = s->group_first = s->hangs_until = 0;
+    memset(m->known, 0, sizeof m->known);
+    m->lost = m->removed = m->leaves = m->alone = false;
+    m->state = MACHINE_DOWN;
+}
+
 void machine_init(struct machine *m, struct world *w, uint32_t id, const struct ports_operations *ports)
 {
     static const enum fault of_disk[] = {FAULT_TORN_WRITE,  FAULT_REORDERED_WRITES, FAULT_READ_ERROR,   FAULT_WRITE_ERROR,
                                          FAULT_FULL_DISK,   FAULT_SLOW_DISK,        FAULT_STALLED_DISK, FAULT_HUNG_DISK,
                                          FAULT_FAILED_SYNC, FAULT_LOST_RENAME};
-    char path[32];
     m->ports.operations = ports;
     m->world = w;
     m->id = id;
@@ -39,21 +70,56 @@ void machine_init(struct machine *m, struct world *w, uint32_t id, const struct 
     m->arrival_at = m->wake_at = m->power_at = UINT64_MAX;
     m->fuse = -1;
     m->disk = disk_sim_new(w->plan.seed, id, &m->faults);
-    folder_of(m, path);
-    uint8_t instance[16] = {(uint8_t)id};
-    char governed[GOVERNED_TEXT_MAX];
-    plan_governed(&w->plan, &m->config, governed);
-    bool formatted = data_folder_format(disk_sim_disk(m->disk), path, cluster_name, id, instance, governed, &m->problem);
-    invariant(formatted);
-    disk_sim_settle(m->disk);
+    m->snapshots.dice = dice_new(w->plan.seed, 400 + id);
+    if (node_set_has(w->plan.spares, id))
+        m->state = MACHINE_SPARE;
+    else
+        machine_first_instance(id, m->instance);
+    if (m->state != MACHINE_SPARE)
+        machine_format(m);
     for (size_t i = 0; i < sizeof of_disk / sizeof of_disk[0]; i++)
         m->faults.rate[of_disk[i]] = w->plan.rate[of_disk[i]];
     if (node_set_has(w->plan.fragile, id))
         m->faults.rate[FAULT_MISDIRECTED_WRITE] = w->plan.rate[FAULT_MISDIRECTED_WRITE];
 }
 
+/* A machine with an empty disk is formatted as the instance that `informed` knows. */
+void machine_join(struct machine *m, const struct machine *informed)
+{
+    struct world *w = m->world;
+    const struct known *k = &informed->newest;
+    const struct member *self = &k->read->members[m->id];
+    const struct configuration others = configuration_of(k->read, k->slot);
+    machine_forget(m);
+    machine_members_close(m);
+    memcpy(m->instance, self->instance, sizeof m->instance);
+    m->number = self->number;
+    m->admitted = k->slot;
+    m->joined = w->plan.roles[m->id];
+    machine_knows(m, k->slot, &k->text);
+    m->alone = informed->alone;
+    m->config = w->plan.config;
+    m->config.node = m->id;
+    m->config.proposers = others.proposers;
+    m->config.acceptors = others.acceptors;
+    m->config.learners = others.learners;
+    m->config.phase1_quorum = others.phase1_quorum;
+    m->config.phase2_quorum = others.phase2_quorum;
+    m->config.alpha = (uint32_t)configuration_first(k->read, "alpha");
+    m->config.state_bytes_max = configuration_first(k->read, "state_bytes_max");
+    m->config.admitted = m->admitted;
+    m->config.joined = m->joined;
+    network_sim_reinstall(w->network, m->id, m->instance);
+    letters_forget(&w->letters, m->id);
+    machine_format(m);
+    checks_replaced(w->checks, m->id, m->number, m->admitted);
+    m->restart_at = w->now + plan_rate(&m->dice, 100, 2000000);
+    clients_serve(w->clients, m->id, (m->joined & DUTY_PROPOSES) != 0);
+}
+
 static void close_files(struct machine *m)
 {
+    machine_snapshots_close(m);
     if (m->storage.front != NULL)
         journal_front_close(m->storage.front);
     if (m->folder != NULL)
@@ -77,6 +143,9 @@ void machine_close(struct machine *m)
     free(m->altered);
     free(m->frames);
     free(m->sending);
+    free(m->batches);
+    batch_builder_free(&m->asks);
+    machine_members_close(m);
     disk_sim_free(m->disk);
 }
 
@@ -102,6 +171,8 @@ uint64_t machine_turn_at(const struct machine *m)
         at = 0;
     if (m->credit > 0 && !m->stopping && machine_clients_waiting(m))
         at = 0;
+    if (m->asks_untold && !m->stopping)
+        at = 0;
     at = at < m->busy_until ? m->busy_until : at;
     return at < m->paused_until ? m->paused_until : at;
 }
@@ -113,7 +184,7 @@ void machine_stop(struct machine *m, enum fault fault, uint64_t delay)
     struct world *w = m->world;
     if (m->state != MACHINE_UP && m->state != MACHINE_OPENING)
         return;
-    world_trace(w, m->id, TRACE_STOP, fault, 0, 0);
+    world_trace(w, m->id, TRACE_STOP, fault < FAULTS ? fault : TRACE_NO_FAULT, 0, 0);
     if (m->state == MACHINE_UP) {
         if (!journal_front_settled(m->storage.front))
             checks_reached(w->checks)[REACHED_HELD_AT_CRASH]++;
@@ -133,6 +204,8 @@ void machine_stop(struct machine *m, enum fault fault, uint64_t delay)
     m->fuse = -1;
     m->dead = m->stopping = m->power_fails = m->diverged = m->refuses = false;
     m->leader = 0;
+    m->asks_token = 0;
+    m->asks_untold = false;
     m->proposer_state = PROPOSER_FOLLOWING;
 }
 
@@ -141,7 +214,7 @@ void machine_stop_process(struct world *w, uint32_t node, enum fault fault, uint
     bool any_up = false;
     for (uint32_t i = 1; i <= w->plan.nodes; i++) {
         struct machine *m = &w->machines[i];
-        if (w->plan.process[i] == w->plan.process[node] && m->state != MACHINE_RETIRED) {
+        if (w->plan.process[i] == w->plan.process[node] && machine_is_there(m)) {
             machine_stop(m, fault, delay);
             if (power)
                 disk_sim_power_loss(m->disk);
@@ -189,11 +262,10 @@ static bool open_files(struct machine *m)
         .store.scan_bytes = m->host.scan_bytes,
         .group_bytes = m->host.group_bytes,
     };
-    return journal_front_open(&m->storage.front, &options, m->world->now, &m->problem);
+    return journal_front_open(&m->storage.front, &options, m->world->now, &m->problem) && machine_snapshots_open(m, path);
 }
 
-/* How often the disk refused a call: after that, the start may be tried again. */
-static uint64_t refusals(const struct machine *m)
+uint64_t machine_refusals(const struct machine *m)
 {
     const uint64_t *fired = m->faults.fired;
     return fired[FAULT_READ_ERROR] + fired[FAULT_WRITE_ERROR] + fired[FAULT_FULL_DISK] + fired[FAULT_FAILED_SYNC];
@@ -236,10 +308,10 @@ static void read_file(struct machine *m)
 
 void machine_start(struct machine *m)
 {
-    uint64_t before = refusals(m);
+    uint64_t before = machine_refusals(m);
     read_file(m);
     if (!open_files(m)) {
-        not_opened(m, refusals(m) > before);
+        not_opened(m, machine_refusals(m) > before);
         return;
     }
     m->state = MACHINE_OPENING;
@@ -249,6 +321,11 @@ void machine_start(struct machine *m)
         m->power_at = m->world->now + dice_roll(&m->dice, takes + 1);
 }
 
+uint32_t machine_incarnation(const struct machine *m)
+{
+    return m->number << MACHINE_BOOTS_BITS | data_folder_identity(m->folder)->incarnation;
+}
+
 static bool give_life(struct machine *m)
 {
     const struct world *w = m->world;
@@ -256,7 +333,8 @@ static bool give_life(struct machine *m)
         return node_native_new(&m->life, &m->ports, &m->problem) &&
                m->life->operations->start(m->life, &m->config, &m->problem);
     const struct node_config *c = &m->config;
-    bool elects = node_set_has(c->proposers, m->id), votes = node_set_has(c->acceptors, m->id);
+    const uint8_t duties = w->plan.roles[m->id];
+    bool elects = (duties & DUTY_PROPOSES) != 0, votes = (duties & DUTY_ACCEPTS) != 0;
     const uint8_t with_votes = elects ? ROLE_COORDINATOR : ROLE_ACCEPTOR, without = elects ? ROLE_PROPOSER : ROLE_LEARNER;
     const struct config_node node = {.role = votes ? with_votes : without, .serializer = PLACE_GUEST};
     char file[4096];
@@ -270,35 +348,57 @@ static bool give_life(struct machine *m)
     return node_wasm_new(&m->life, &options, &m->ports, &m->problem) && m->life->operations->start(m->life, c, &m->problem);
 }
 
+/* Those that are gone again included. */
+static uint64_t segments_made(const struct journal_front *f)
+{
+    const struct journal_store_statistics s = journal_front_statistics(f);
+    return s.segments + s.dropped;
+}
+
 void machine_begin(struct machine *m)
 {
     struct world *w = m->world;
     struct storage *s = &m->storage;
     disk_sim_settle(m->disk);
     m->state = MACHINE_UP;
-    m->config.incarnation = data_folder_identity(m->folder)->incarnation;
+    m->config.incarnation = machine_incarnation(m);
     m->config.seed = (struct seed){dice_next(&m->dice), dice_next(&m->dice)};
     world_trace(w, m->id, TRACE_START, m->config.incarnation, 0, 0);
     checks_starts(w->checks, m->id, m->config.incarnation);
     checks_bytes_in_flight(w->checks, m->id, m->config.bytes_in_flight_max);
-    journal_front_reborn(s->front, m->config.incarnation, w->now); /* what opening took is no idle time */
-    s->segments = journal_front_statistics(s->front).segments;
+    s->segments = segments_made(s->front);
     m->recovered = m->resumes = false;
     m->recovered_to = 0;
     m->credit = 0;
     m->wake_at = w->now;
-    m->paused_until = m->busy_until = 0;
+    m->paused_until = m->busy_until = m->blocked = 0;
     if (m->storm > 0) {
         m->storm--;
         m->fuse = (int64_t)dice_roll(&m->dice, 10);
         m->fuse_fault = FAULT_RESTART_STORM;
     }
-    m->refused_by = 0;
+    m->refused_by = m->heard = 0;
+    m->given = m->given_first = false;
     network_sim_start(w->network, m->id, m->config.incarnation, data_folder_identity(m->folder)->nonce, w->now);
     machine_network_up(m);
     machine_clients_up(m);
+    machine_snapshots_begin(m);
     if (!give_life(m))
         checks_fail(w->checks, CHECK_TRAP, "node %u: %s", m->id, m->problem.text);
+}
+
+/* A call that waits for the disk: nothing that the node does afterwards comes before it is over. */
+bool machine_has_read(struct machine *m)
+{
+    const uint64_t takes = disk_sim_time(m->disk);
+    if (m->world->faults.rate[FAULT_LOST_WRITES] > 0 && dice_chance(&m->dice, OPENS_IN_THE_DARK)) {
+        m->dead = true;
+        m->fuse_fault = FAULT_LOST_WRITES;
+        return false;
+    }
+    m->blocked = takes;
+    disk_sim_settle(m->disk);
+    return true;
 }
 
 /* Everything that was ever durable must have come back. If the disk was harmed, only the last group may be missing, because
@@ -350,9 +450,25 @@ static void submit(struct machine *m)
         checks_reached(w->checks)[REACHED_NO_ROOM]++;
     } else {
         s->flying_until = w->now + disk_sim_time(m->disk);
+        if (s->flying_until < s->hangs_until)
+            s->flying_until = s->hangs_until;
     }
     if (m->power_fails)
         m->power_at = w->now + dice_roll(&m->dice, s->flying_until - w->now + 1);
+}
+
+/* At some time a segment goes that is not needed any more: nothing depends on when. */
+static void remove_segment(struct machine *m)
+{
+    struct storage *s = &m->storage;
+    if (journal_store_removable(journal_front_store(s->front)) == 0 || !dice_chance(&m->dice, REMOVES_NOW))
+        return;
+    const uint64_t first_lsn = journal_front_removal(s->front, m->world->now);
+    if (first_lsn == 0)
+        return;
+    bool removed = journal_store_remove(journal_front_store(s->front), first_lsn, &m->problem);
+    journal_front_removed(s->front, removed ? NULL : &m->problem, m->world->now);
+    checks_reached(m->world->checks)[REACHED_SEGMENT_REMOVED] += removed;
 }
 
 /* The group in flight is durable. */
@@ -366,9 +482,10 @@ static void landed(struct machine *m)
     journal_front_written(s->front, s->group, NULL, w->now);
     journal_front_retire(s->front);
     s->durable_ever = journal_front_durable(s->front);
-    uint64_t segments = journal_front_statistics(s->front).segments;
+    uint64_t segments = segments_made(s->front);
     checks_reached(w->checks)[REACHED_SEGMENT_ROLLED] += segments - s->segments;
     s->segments = segments;
+    remove_segment(m);
     world_trace(w, m->id, TRACE_DURABLE, 0, s->durable_ever, 0);
     checks_durable(w->checks, m->id, s->durable_ever);
 }
@@ -466,6 +583,15 @@ static void burnt(struct machine *m)
         machine_retire(m);
         return;
     }
+    if (fault == FAULT_FAILED_SYNC) { /* its disk refused a call while the journal was read */
+        machine_stop_process(w, m->id, fault, dice_range(&m->dice, REPAIR_MIN_US, REPAIR_MAX_US),
+                             dice_chance(&m->dice, 500000));
+        return;
+    }
+    if (fault == FAULT_LOST_WRITES) {
+        machine_stop_process(w, m->id, fault, delay, true);
+        return;
+    }
     if (fault == FAULT_SPARE || fault == FAULT_TRAP || fault == FAULT_MEMORY_LIMIT)
         delay = 0; /* the next instance is ready */
     if (fault == FAULT_ENDLESS_LOOP)
@@ -499,10 +625,15 @@ static void diverged(struct machine *m)
     }
 }
 
-/* The journal's checksums hold, but a RECORD_CHOSEN in it is not reached. */
+/* The journal's checksums hold, but a RECORD_CHOSEN in it is not reached, and no snapshot has what is missing: unless one
+ * could not be read, which the next life may do. */
 static void refuses(struct machine *m)
 {
     struct world *w = m->world;
+    if (snapshot_front_unread(m->snapshots.front) && !disk_sim_damaged(m->disk)) {
+        machine_stop(m, FAULT_READ_ERROR, dice_range(&m->dice, REPAIR_MIN_US, REPAIR_MAX_US));
+        return;
+    }
     if (!disk_sim_damaged(m->disk)) {
         checks_fail(w->checks, CHECK_RECOVERY, "node %u refuses a sound journal: %s", m->id, m->problem.text);
         return;
@@ -510,6 +641,14 @@ static void refuses(struct machine *m)
     w->result->refused++;
     checks_reached(w->checks)[REACHED_RECOVERY_REFUSED]++;
     machine_retire(m);
+}
+
+void machine_leave(struct machine *m)
+{
+    machine_retire(m);
+    m->removed = true;
+    checks_reached(m->world->checks)[REACHED_REMOVED_ENDED]++;
+    clients_serve(m->world->clients, m->id, false);
 }
 
 void machine_turn(struct machine *m)
@@ -523,7 +662,8 @@ void machine_turn(struct machine *m)
         world_garbage(w, m);
     m->garbage = false;
     bool sound = take_turn(m, now, &deadline);
-    m->busy_until = w->now + dice_range(&m->dice, w->plan.turn_us / 2, w->plan.turn_us * 3 / 2);
+    m->busy_until = w->now + m->blocked + dice_range(&m->dice, w->plan.turn_us / 2, w->plan.turn_us * 3 / 2);
+    m->blocked = 0;
     if (m->dead) {
         burnt(m);
     } else if (!sound && m->diverged) {
@@ -532,6 +672,8 @@ void machine_turn(struct machine *m)
         refuses(m);
     } else if (!sound) {
         checks_fail(w->checks, CHECK_TRAP, "node %u stopped itself: %s", m->id, m->problem.text);
+    } else if (m->leaves) {
+        machine_leave(m);
     } else {
         m->wake_at = deadline <= now ? w->now : world_time(m, w->now, deadline);
         submit(m);

@@ -6,15 +6,20 @@
  *    ^                 |                                                                     |
  *    '-----------------'<------------------------ machine_stop -----------------------------'    RETIRED: for good
  *
+ * A machine that is SPARE has no folder, and is no member; once it is added, it is formatted and is DOWN.
+ *
  * In between turns the machine does what the host's loop does (host/node_host.c): a turn when something arrived, something
  * became durable or the node asked for it; after each turn it submits what was appended, and takes the next group to the
  * disk, as the journal's front has it (io/journal_front.h). */
 #ifndef SYNOD_SIM_MACHINE_H
 #define SYNOD_SIM_MACHINE_H
 
+#include "core/formats/batch.h"
+#include "core/formats/configuration.h"
 #include "host/node_life.h"
 #include "io/data_folder.h"
 #include "io/journal_front.h"
+#include "io/snapshot_front.h"
 #include "sim/disk.h"
 #include "sim/plan.h"
 #include "sim/uv_network.h"
@@ -22,7 +27,7 @@
 
 struct world;
 
-enum machine_state { MACHINE_DOWN, MACHINE_OPENING, MACHINE_UP, MACHINE_RETIRED };
+enum machine_state { MACHINE_DOWN, MACHINE_OPENING, MACHINE_UP, MACHINE_RETIRED, MACHINE_SPARE };
 
 /* What is on its way to the disk. */
 enum flight {
@@ -38,10 +43,30 @@ struct storage {
     struct journal_front_group *group; /* in flight */
     uint8_t flight;                    /* enum flight */
     uint64_t flying_until;
+    uint64_t hangs_until;  /* nothing becomes durable before that (FAULT_LASTING_HANG) */
     uint64_t durable_ever; /* in any life: what must come back */
     uint64_t group_first;  /* the first lsn of the last durable group that had records */
     uint64_t segments;
 };
+
+/* The snapshots, the same. */
+struct snapshots {
+    struct snapshot_front *front;
+    struct dice dice;
+    bool flying; /* a step */
+    uint64_t flying_until;
+    uint64_t received; /* in this life, the slot of the one that was last received from peers */
+    uint64_t loaded;   /* and of the one that was last loaded; 0: none */
+};
+
+/* A configuration in a folder. */
+struct known {
+    uint64_t slot; /* 0: none */
+    struct payload text;
+    struct configuration_text *read;
+};
+
+enum { MACHINE_GIVES_MAX = 3 };
 
 struct machine {
     struct ports ports; /* first, so that the node's ports lead here */
@@ -50,11 +75,28 @@ struct machine {
     enum machine_state state;
     struct node_config config;
     struct host_settings host;
+    /* Which instance of the node it is, since its folder was formatted. */
+    uint8_t instance[MEMBER_INSTANCE_SIZE];
+    uint32_t number, disks;
+    uint64_t admitted; /* slot of the configuration that its folder began with */
+    uint8_t joined;    /* its roles (enum duty), if that was not the first one */
+    bool lost;         /* its disk is gone, and another instance will begin here */
+    bool removed;      /* it was a member, and has ended because it is none any more */
+    bool leaves;       /* ... and will after this turn */
+    /* What it knows of configurations, in its folder (sim/machine_members.c). */
+    struct known newest, before;
+    bool alone;              /* the newest is settled */
+    node_set heard;          /* first instances that have greeted it in this life */
+    bool given, given_first; /* to the node in this life */
+    struct payload first;
+    struct packet gives[MACHINE_GIVES_MAX];
+
     uint64_t regoverned; /* the seed of the governed settings in its file (plan_regovern); 0: they are the cluster's */
     struct node_life *life;
     struct disk_sim *disk;
     struct data_folder *folder;
     struct storage storage;
+    struct snapshots snapshots;
     struct serializer *observer; /* decodes what leaves and arrives, for the checks */
     struct faults faults;        /* of its disk */
     struct dice dice;
@@ -63,6 +105,7 @@ struct machine {
     uint64_t arrival_at; /* of the next frame */
     uint64_t wake_at;
     uint64_t busy_until;
+    uint64_t blocked; /* so long it waited for its disk in this turn */
     uint64_t paused_until, paused_at;
     uint64_t opening_until;
     uint64_t restart_at;
@@ -79,6 +122,7 @@ struct machine {
     struct packet *sending; /* that it has sent since the last flush */
     size_t frames_capacity, sending_count, sending_capacity;
     uint64_t stalled_until; /* it reads nothing until then */
+    uint64_t network_life;  /* in which it sends (frame_life) */
     bool expelled;          /* its network says that it must end */
 
     struct client_port *port; /* where its clients connect, in worlds that have sockets; while it is up */
@@ -92,6 +136,14 @@ struct machine {
     uint64_t recovered_to;  /* their last lsn */
     bool stopping;          /* it was asked to finish, and is stopped at `stop_until` in any case */
     uint64_t stop_until;
+
+    struct batch_builder asks; /* what its operator asks */
+    uint64_t asks_token;       /* that its answer must have; 0: the last one was answered */
+    enum fault asks_for;       /* what kind of thing */
+    bool asks_untold;          /* the node has not received it yet */
+    uint32_t moves_to;         /* the node that is to lead */
+    struct packet *batches;    /* that it was given last, and that request */
+    size_t batches_capacity;
 
     bool power_fails;  /* while the next group is being written */
     uint64_t power_at; /* at this time */
@@ -115,8 +167,46 @@ struct machine {
     struct problem problem; /* its last complaint */
 };
 
+/* It is a member, or may come back as one. */
+static inline bool machine_is_there(const struct machine *m)
+{
+    return m->state != MACHINE_RETIRED && m->state != MACHINE_SPARE;
+}
+
+/* --- sim/machine_members.c: configurations --- */
+
+enum { MACHINE_BOOTS_BITS = 20 /* of an incarnation: the lower ones; then the number of the instance */ };
+
+/* An address of a machine, and that of its client port. */
+void machine_address(uint32_t node, char address[MEMBER_ADDRESS_MAX], char client[MEMBER_ADDRESS_MAX], bool has_port);
+void machine_first_instance(uint32_t node, uint8_t instance[MEMBER_INSTANCE_SIZE]);
+void machine_members_close(struct machine *m);
+/* Its node has learned a configuration, or that the newest one is settled. */
+void machine_knows(struct machine *m, uint64_t slot, const struct payload *text);
+void machine_settled(struct machine *m, uint64_t slot);
+bool machine_knows_instance(const struct machine *m, uint32_t node, const uint8_t instance[MEMBER_INSTANCE_SIZE]);
+/* Its settings, with the nodes of the configurations that it knows and that are needed: messages of these are taken. */
+struct node_config machine_members(const struct machine *m);
+/* The nodes to which its messages go. */
+node_set machine_reaches(const struct machine *m);
+/* Whether it listens to what this instance sends. */
+enum hearing { HEARD, NOT_YET, REFUSED_FOR_GOOD };
+enum hearing machine_hears(const struct machine *m, const struct frame_origin *from);
+/* A node that is no member dials the others again and again, even if it has nothing to say: they refuse it. */
+void machine_greets(struct machine *m);
+/* What its host gives to the node now. Returns how many. */
+size_t machine_gives(struct machine *m, struct packet given[MACHINE_GIVES_MAX]);
+bool machine_may_give(const struct machine *m);
+/* With an empty disk it begins as the instance that `informed` knows. */
+void machine_join(struct machine *m, const struct machine *informed);
+
 /* What a node reaches outside (sim/machine_ports.c). */
 extern const struct ports_operations machine_ports;
+
+/* An empty disk is formatted, for the instance that the machine is. And everything is forgotten that was on the disk before.
+ * */
+void machine_format(struct machine *m);
+void machine_forget(struct machine *m);
 
 /* A machine that is down, with a formatted data folder. Its node reaches `ports`: machine_ports. */
 void machine_init(struct machine *m, struct world *w, uint32_t id, const struct ports_operations *ports);
@@ -130,6 +220,11 @@ void machine_begin(struct machine *m);
 void machine_turn(struct machine *m);
 /* The group in flight is durable, or has failed. */
 void machine_flown(struct machine *m);
+/* How often its disk refused a call: after that, what failed may be tried again. */
+uint64_t machine_refusals(const struct machine *m);
+/* Its journal was read, and what that writes takes the disk's time. False: power failed meanwhile, and the process is
+ * dead. */
+bool machine_has_read(struct machine *m);
 /* The node was given all records of the journal. */
 void machine_recovered(struct machine *m);
 /* Ends the process of this node at once, because of `fault`. It starts again after `delay` microseconds. */
@@ -137,16 +232,34 @@ void machine_stop(struct machine *m, enum fault fault, uint64_t delay);
 /* Ends the process in which `node` runs, with all its nodes; it starts again `delay` microseconds later. With `power` its
  * disks lose what is not durable. */
 void machine_stop_process(struct world *w, uint32_t node, enum fault fault, uint64_t delay, bool power);
+/* Its incarnation: number and boots. */
+uint32_t machine_incarnation(const struct machine *m);
+/* It ends for good because it is no member any more. */
+void machine_leave(struct machine *m);
 /* It never comes back. */
 void machine_retire(struct machine *m);
 
 /* When the machine wants a turn (not when something else happens to it). */
 uint64_t machine_turn_at(const struct machine *m);
 
+/* --- sim/machine_snapshots.c: the front of snapshots that ships, in virtual time --- */
+
+bool machine_snapshots_open(struct machine *m, const char *folder);
+void machine_snapshots_close(struct machine *m);
+/* A life begins; a step is over; what there is to do is begun. */
+void machine_snapshots_begin(struct machine *m);
+void machine_snapshots_flown(struct machine *m);
+void machine_snapshots_go(struct machine *m);
+/* As in io/snapshot_front.h. */
+void machine_snapshots_ask(struct machine *m, const struct packet *asks, size_t count);
+struct packet_list machine_snapshots_told(struct machine *m);
+
 /* --- sim/machine_network.c: the network that ships, or that of sim/network.c, whichever this world has --- */
 
 /* As in struct network_sim_options; the context is the world. */
 bool machine_listens(void *context, uint32_t node, const struct frame_origin *to);
+/* Whether it takes from this instance of another node what comes outside of all connections. */
+bool machine_takes(void *context, uint32_t node, const struct frame_origin *from);
 /* The same for a stranger that greets in the name of a node: false, unless it says only what is known of that node. */
 bool machine_greeted(void *context, uint32_t node, const struct frame_origin *as);
 /* So many others refuse to listen to it that it must end. */

@@ -12,12 +12,24 @@ enum { POWER_FAILS = 200000 /* per million ends of a process: its peers hear not
 
 /* ---- Who listens to whom ---- */
 
+/* A later instance: no life of it is earlier than one that was heard. */
+static enum peer_verdict accept_later(const struct machine *m, const struct frame_origin *to)
+{
+    return to->incarnation >= m->world->machines[to->sender].known[m->id] ? PEER_ACCEPTED : PEER_EARLIER_LIFE;
+}
+
 /* Asked by a network when a frame has arrived. */
 static enum peer_verdict judge(struct world *w, uint32_t node, const struct frame_origin *to)
 {
     struct machine *m = &w->machines[node], *sender = &w->machines[to->sender];
     char path[64];
-    const enum peer_verdict verdict = data_folder_accept_peer(m->folder, to);
+    const enum hearing hearing = machine_hears(m, to);
+    const bool later =
+        to->incarnation >> MACHINE_BOOTS_BITS != 0; /* it is known by its configuration, not as a first instance */
+    const enum peer_verdict verdict = hearing == NOT_YET            ? PEER_UNKNOWN_WHY
+                                      : hearing == REFUSED_FOR_GOOD ? PEER_OTHER_INSTANCE
+                                      : later                       ? accept_later(m, to)
+                                                                    : data_folder_accept_peer(m->folder, to);
     /* What a stalled reader gets late may be from the life before the copy, which had the same incarnation. */
     const bool current = sender->state == MACHINE_UP && to->incarnation == sender->config.incarnation &&
                          to->nonce == data_folder_identity(sender->folder)->nonce;
@@ -26,12 +38,16 @@ static enum peer_verdict judge(struct world *w, uint32_t node, const struct fram
         snprintf(path, sizeof path, "data/node-%u/peers", node);
         disk_sim_settle_one(m->disk, path); /* the node waits there until the disk has it */
     }
+    if (verdict == PEER_ACCEPTED && !later && !node_set_has(m->heard, to->sender)) {
+        m->heard |= node_set_of(to->sender);
+        m->wake_at = w->now;
+    }
     if (verdict == PEER_ACCEPTED && current && sender->ghost)
         checks_fail(w->checks, CHECK_LIFE_UNIQUE, "node %u listens to node %u, which runs on an older copy of its disk",
                     node, to->sender);
     if (verdict != PEER_ACCEPTED && verdict != PEER_UNKNOWN_WHY && current) {
         sender->refused_by |= node_set_of(node);
-        if (!sender->ghost && !disk_sim_damaged(sender->disk) && !disk_sim_damaged(m->disk))
+        if (!sender->ghost && hearing != REFUSED_FOR_GOOD && !disk_sim_damaged(sender->disk) && !disk_sim_damaged(m->disk))
             checks_fail(w->checks, CHECK_LIFE_UNIQUE, "node %u does not listen to node %u, whose disk is sound", node,
                         to->sender);
     }
@@ -43,6 +59,12 @@ bool machine_listens(void *context, uint32_t node, const struct frame_origin *to
     return judge(context, node, to) == PEER_ACCEPTED;
 }
 
+bool machine_takes(void *context, uint32_t node, const struct frame_origin *from)
+{
+    const struct world *w = context;
+    return machine_hears(&w->machines[node], from) == HEARD;
+}
+
 /* A node that was never heard is believed whatever it says about itself, so no life of it is too early. */
 bool machine_greeted(void *context, uint32_t node, const struct frame_origin *as)
 {
@@ -50,14 +72,14 @@ bool machine_greeted(void *context, uint32_t node, const struct frame_origin *as
     struct machine *m = &w->machines[node];
     /* the same condition as in network_admit */
     const bool member = as->sender >= 1 && as->sender <= w->plan.nodes && as->sender != node;
-    return member && data_folder_known_life(m->folder, as->sender) != 0 &&
-           data_folder_accept_peer(m->folder, as) == PEER_ACCEPTED;
+    return member && machine_hears(m, as) == HEARD && as->incarnation >> MACHINE_BOOTS_BITS == 0 &&
+           data_folder_known_life(m->folder, as->sender) != 0 && data_folder_accept_peer(m->folder, as) == PEER_ACCEPTED;
 }
 
 bool machine_expelled(const struct machine *m)
 {
-    const struct node_config *c = &m->world->plan.config;
-    return node_set_count(c->acceptors & ~m->refused_by) < c->phase1_quorum;
+    const struct node_config c = world_members(m->world);
+    return node_set_count(c.acceptors & ~m->refused_by) < c.phase1_quorum;
 }
 
 /* ---- The network that ships ---- */
@@ -71,7 +93,7 @@ static uint64_t sum_of(const struct packet *p)
 static uint64_t rebirth(void)
 {
     struct inbox inbox = {0};
-    inbox_add_rebirth(&inbox, 1);
+    inbox_add_rebirth(&inbox, &(struct frame_origin){.sender = 1});
     const uint64_t sum = sum_of(inbox_take(&inbox).ptr);
     inbox_close(&inbox);
     return sum;
@@ -103,9 +125,10 @@ static void configure(struct machine *m)
     c->node_config = m->config;
     c->node_count = plan->nodes;
     for (uint32_t i = 0; i < plan->nodes; i++) {
+        static const char *const hosts[ADDRESSES] = {"192.0.2.%u", "2001:db8::%x", "node-%u"};
         struct config_node *n = &m->network_nodes[i];
         *n = (struct config_node){.id = i + 1, .address.port = NODE_PORT_NUMBER};
-        snprintf(n->address.host, sizeof n->address.host, "192.0.2.%u", i + 1);
+        snprintf(n->address.host, sizeof n->address.host, hosts[plan->address[i + 1]], i + 1);
     }
 }
 
@@ -114,6 +137,7 @@ void machine_network_up(struct machine *m)
     struct world *w = m->world;
     const struct identity *identity = data_folder_identity(m->folder);
     struct node_network_options options = {.sockets = w->links,
+                                           .datagrams = w->datagrams,
                                            .config = &m->network_config,
                                            .origin = identity_origin(identity),
                                            .accept_peer = on_peer,
@@ -125,6 +149,7 @@ void machine_network_up(struct machine *m)
     configure(m);
     network_sim_instance(m->id, options.origin.instance);
     m->expelled = false;
+    m->network_life = frame_life(&options.origin);
     if (!node_network_open(&m->network, &options, &m->problem))
         checks_fail(w->checks, CHECK_TRAP, "node %u has no network: %s", m->id, m->problem.text);
 }
@@ -168,7 +193,7 @@ void machine_network_send(struct machine *m, const struct packet *frame)
         network_sim_send(w->network, m->id, frame, 1, w->now);
         return;
     }
-    checks_frame_sent(w->checks, m->id, frame->id, sum_of(frame));
+    checks_frame_sent(w->checks, m->id, frame->id, m->network_life, sum_of(frame));
     m->sending = memory_reserve(m->sending, &m->sending_capacity, m->sending_count + 1, sizeof *m->sending);
     m->sending[m->sending_count++] = *frame;
 }
@@ -178,6 +203,24 @@ void machine_network_flush(struct machine *m)
     if (m->sending_count > 0)
         node_network_send(m->network, m->sending, m->sending_count);
     m->sending_count = 0;
+}
+
+/* Whether it is sent in a datagram. */
+static bool is_short(const struct world *w, const struct packet *p)
+{
+    return w->datagrams != NULL &&
+           FRAME_HEADER_SIZE + words_for(p->len) * sizeof(uint64_t) <= w->plan.links.datagram_bytes_max;
+}
+
+void world_datagram_came(void *context, uint32_t to, const uint64_t *words, size_t size)
+{
+    struct world *w = context;
+    const uint64_t cluster = identity_origin(data_folder_identity(w->machines[to].folder)).cluster;
+    struct frame_header header;
+    invariant(size >= FRAME_HEADER_SIZE && frame_parse(words, cluster, w->plan.frame_bytes_max, &header) == FRAME_OK);
+    const struct packet body = {.len = header.len,
+                                .words = {(uint64_t *)(uintptr_t)(words + FRAME_HEADER_WORDS), words_for(header.len)}};
+    checks_datagram_came(w->checks, to, header.origin.sender, frame_life(&header.origin), sum_of(&body));
 }
 
 struct packet_list machine_network_receive(struct machine *m)
@@ -195,9 +238,11 @@ struct packet_list machine_network_receive(struct machine *m)
     for (size_t i = 0; i < frames.len; i++) {
         const uint32_t sender = (uint32_t)frames.ptr[i].id;
         const uint64_t sum = sum_of(&frames.ptr[i]);
-        const bool begins = node_network_begins(m->network, sender, i);
+        bool begins;
+        const uint64_t life = node_network_life(m->network, sender, i, &begins);
+        const enum frame_way way = is_short(w, &frames.ptr[i]) ? FRAME_IN_DATAGRAM : begins ? FRAME_BEGINS : FRAME_FOLLOWS;
         if (sum != w->rebirth)
-            checks_frame_received(w->checks, m->id, sender, sum, begins);
+            checks_frame_received(w->checks, m->id, sender, life, sum, way);
     }
     return (struct packet_list){m->frames, count};
 }
@@ -240,7 +285,10 @@ void world_greet(struct world *w, struct machine *to, const struct frame_origin 
     origin.cluster = identity_origin(data_folder_identity(to->folder)).cluster;
     governed_print(&to->network_config, governed);
     node_network_expect_stranger(to->network);
-    greetings_add(w->greetings, to->id, &origin, governed);
+    const struct datagram_end at = {to->id, NODE_PORT_NUMBER, w->plan.address[to->id] == ADDRESS_IPV6};
+    greetings_add(w->greetings, at, &origin, governed);
+    if (w->datagrams != NULL)
+        greetings_send(w->datagrams, at, &origin, &w->dice);
 }
 
 void world_heal_network(struct world *w)

@@ -34,8 +34,18 @@ static bool alter(struct machine *m, struct message *message)
     return true;
 }
 
+/* The number of the newest disk of a node that has sent one of these bodies. */
+static uint32_t disk_of(const struct packet_list *bodies, uint64_t sender)
+{
+    uint32_t number = 0;
+    for (size_t i = 0; i < bodies->len; i++)
+        if (bodies->ptr[i].id == sender && bodies->ptr[i].kind > number)
+            number = bodies->ptr[i].kind;
+    return number;
+}
+
 /* The same bodies as this node must hear them. Those that are no messages are left out, as the node would do itself. */
-static struct packet_list altered(struct machine *m, const struct decoded *decoded)
+static struct packet_list altered(struct machine *m, const struct packet_list *bodies, const struct decoded *decoded)
 {
     m->altered = memory_reserve(m->altered, &m->altered_capacity, decoded->messages.len, sizeof *m->altered);
     for (size_t i = 0; i < decoded->messages.len; i++) {
@@ -43,7 +53,10 @@ static struct packet_list altered(struct machine *m, const struct decoded *decod
         m->altered[i] = (struct outgoing){.to = d->sender, .message = d->message};
         alter(m, &m->altered[i].message);
     }
-    return serializer_encode(m->alterer, m->altered, decoded->messages.len);
+    const struct packet_list out = serializer_encode(m->alterer, m->altered, decoded->messages.len);
+    for (size_t i = 0; i < out.len; i++)
+        out.ptr[i].kind = disk_of(bodies, out.ptr[i].id);
+    return out;
 }
 
 static struct packet_list receive_frames(struct ports *ports)
@@ -62,7 +75,7 @@ static struct packet_list receive_frames(struct ports *ports)
     struct decoded decoded = serializer_decode(m->observer, bodies.ptr, bodies.len);
     for (size_t i = 0; i < decoded.messages.len; i++)
         checks_received(w->checks, m->id, decoded.messages.ptr[i].sender, &decoded.messages.ptr[i].message);
-    return m->other_state == 0 ? bodies : altered(m, &decoded);
+    return m->other_state == 0 ? bodies : altered(m, &bodies, &decoded);
 }
 
 /* The checks see a message before the network has it. */
@@ -78,7 +91,8 @@ static void send_frame(struct machine *m, const struct packet *frame)
     }
     const struct message *message = &decoded.messages.ptr[0].message;
     world_trace(w, m->id, TRACE_SEND, frame->id, message->kind, packet_checksum(frame, 0));
-    if (!message_fits(&m->config, m->id, message))
+    const struct node_config members = machine_members(m);
+    if (!message_fits(&members, m->id, message))
         checks_fail(w->checks, CHECK_BOUNDS, "node %u sends a message of kind %u that the others must leave out", m->id,
                     message->kind);
     checks_sent(w->checks, m->id, frame->id, message, frame->len);
@@ -89,6 +103,7 @@ static void send_frame(struct machine *m, const struct packet *frame)
     if (differs)
         frame = serializer_encode(m->alterer, &said, 1).ptr;
     struct packet sent = *frame;
+    sent.id &= machine_reaches(m);
     sent.id &= message->kind == MESSAGE_ACCEPT ? ~w->black_hole[m->id] : ~(node_set)0;
     machine_network_send(m, &sent);
     if (differs) /* its words are valid until the next one */
@@ -109,21 +124,60 @@ static void send_frames(struct ports *ports, const struct packet *frames, size_t
 
 /* ---- clients ---- */
 
+/* The batches, and before them what the node's operator asks. */
+static struct packet_list with_request(struct machine *m, struct packet_list batches)
+{
+    if (!m->asks_untold)
+        return batches;
+    const struct payload request = batch_end(&m->asks);
+    m->asks_untold = false;
+    m->batches = memory_reserve(m->batches, &m->batches_capacity, batches.len + 1, sizeof *m->batches);
+    m->batches[0] = (struct packet){.id = m->asks_token, .kind = CLIENT_REQUEST, .len = request.len, .words = request.words};
+    if (batches.len > 0)
+        memcpy(m->batches + 1, batches.ptr, batches.len * sizeof *batches.ptr);
+    return (struct packet_list){m->batches, batches.len + 1};
+}
+
 static struct packet_list receive_batches(struct ports *ports, uint64_t credit)
 {
     struct machine *m = of(ports);
     struct world *w = m->world;
     m->credit = credit;
-    if (m->dead || m->stopping || credit == 0 || !node_set_has(w->plan.clients.ports, m->id))
+    if (m->dead || m->stopping || !node_set_has(w->plan.clients.ports, m->id))
         return (struct packet_list){NULL, 0};
-    struct packet_list batches = machine_clients_receive(m, credit);
+    struct packet_list batches = {NULL, 0};
+    if (credit > 0)
+        batches = machine_clients_receive(m, credit);
     for (size_t i = 0; i < batches.len; i++) {
         const struct packet *p = &batches.ptr[i];
         struct payload value = {p->words, p->len};
         world_trace(w, m->id, TRACE_BATCH, p->kind, p->id, packet_checksum(p, 0));
         checks_submitted(w->checks, m->id, p->id, &value);
     }
-    return batches;
+    return with_request(m, batches);
+}
+
+/* What an operator is told. Where nothing else happens, the node that was named leads then. */
+static void answer_operator(struct machine *m, const struct packet *p)
+{
+    struct world *w = m->world;
+    const struct payload replies = {p->words, p->len};
+    struct reply_item item;
+    size_t offset = 0;
+    const bool answered = p->kind % 256 == OUTCOME_EXECUTED && replies_next(&replies, &offset, &item);
+    const bool moved = answered && item.tag == REPLY_STATUS;
+    m->asks_token = 0;
+    if (m->asks_for != FAULT_MOVED_LEADER) {
+        operator_answered(w, m,
+                          moved      ? NULL
+                          : answered ? (const char *)item.bytes.ptr
+                                     : "moved",
+                          answered ? item.bytes.len : 5);
+        return;
+    }
+    checks_reached(w->checks)[moved ? REACHED_LEADER_MOVED : REACHED_LEADER_NOT_MOVED]++;
+    if (w->judges_moves && moved && w->machines[m->moves_to].proposer_state != PROPOSER_LEADING)
+        checks_fail(w->checks, CHECK_HANDOVER, "node %u says that node %u leads, and it does not", m->id, m->moves_to);
 }
 
 static void reply(struct ports *ports, const struct packet *answers, size_t count)
@@ -134,6 +188,12 @@ static void reply(struct ports *ports, const struct packet *answers, size_t coun
         const struct packet *p = &answers[i];
         uint8_t outcome = (uint8_t)p->kind;
         world_trace(w, m->id, TRACE_REPLY, outcome, p->id, packet_checksum(p, 0));
+        if (m->asks_token != 0 && p->id == m->asks_token) {
+            answer_operator(m, p);
+            continue;
+        }
+        if (w->judges_moves && w->now >= WORLD_MOVES_JUDGED_US && outcome == OUTCOME_UNKNOWN)
+            checks_fail(w->checks, CHECK_HANDOVER, "node %u tells clients -UNKNOWN, and leadership was moved only", m->id);
         checks_answered(w->checks, p->id, outcome);
         w->executed += outcome == OUTCOME_EXECUTED;
         if (!machine_clients_reply(m, p))
@@ -173,23 +233,32 @@ static void check_record(struct machine *m, const struct packet *p,
         checks_fail(m->world->checks, CHECK_BOUNDS, "node %u: lsn %llu is no record", m->id, (unsigned long long)p->id);
 }
 
-/* A journal that cannot be read (any more) ends the process, as in the host. A sound one can be read. */
-static struct packet_list stop_reading(struct machine *m, uint64_t refused)
+/* A journal that cannot be read (any more) ends the process, as in the host. A sound one can be read, unless the disk
+ * refused a call: `before` is how often it had done so. */
+static struct packet_list stop_reading(struct machine *m, uint64_t before)
 {
-    if (!m->dead && m->faults.fired[FAULT_READ_ERROR] == refused && !disk_sim_damaged(m->disk))
+    const bool disk_failed = machine_refusals(m) > before;
+    if (!m->dead && !disk_failed && !disk_sim_damaged(m->disk))
         checks_fail(m->world->checks, CHECK_RECOVERY, "node %u cannot read a sound journal: %s", m->id, m->problem.text);
+    if (!m->dead)
+        m->fuse_fault = disk_failed ? FAULT_FAILED_SYNC : FAULT_READ_ERROR;
     m->dead = true;
-    m->fuse_fault = FAULT_READ_ERROR;
     return (struct packet_list){NULL, 0};
 }
 
-static struct packet_list recover_records(struct ports *ports)
+static struct packet_list recover_records(struct ports *ports, bool *failed)
 {
     struct machine *m = of(ports);
     struct packet_list records = {NULL, 0};
-    uint64_t refused = m->faults.fired[FAULT_READ_ERROR];
-    if (m->dead || !journal_front_recover(m->storage.front, &records, &m->problem))
-        return stop_reading(m, refused);
+    const uint64_t before = machine_refusals(m);
+    const bool was_open = m->dead || journal_store_is_open(journal_front_store(m->storage.front));
+    *failed = m->dead || !journal_front_recover(m->storage.front, &records, &m->problem);
+    if (*failed)
+        return stop_reading(m, before);
+    if (!was_open && journal_store_is_open(journal_front_store(m->storage.front)) && !machine_has_read(m)) {
+        *failed = true;
+        return (struct packet_list){NULL, 0};
+    }
     for (size_t i = 0; i < records.len; i++)
         check_record(m, &records.ptr[i], checks_recovered);
     if (records.len > 0)
@@ -224,12 +293,52 @@ static struct packet_list read_records(struct ports *ports, uint64_t from, uint6
 {
     struct machine *m = of(ports);
     struct packet_list records;
-    uint64_t refused = m->faults.fired[FAULT_READ_ERROR];
+    const uint64_t refused = machine_refusals(m);
     if (m->dead || !journal_front_read(m->storage.front, from, bytes_max, &records, &m->problem))
         return stop_reading(m, refused);
     world_trace(m->world, m->id, TRACE_READ, 0, from, from + records.len);
     checks_read(m->world->checks, m->id);
     return records;
+}
+
+static void truncate_records(struct ports *ports, uint64_t lsn)
+{
+    struct machine *m = of(ports);
+    if (!lives(m))
+        return;
+    world_trace(m->world, m->id, TRACE_TRUNCATE, 0, lsn, 0);
+    checks_truncated(m->world->checks, m->id, lsn);
+    journal_front_truncate(m->storage.front, lsn);
+}
+
+/* ---- snapshots ---- */
+
+static void ask_snapshots(struct ports *ports, const struct packet *asks, size_t count)
+{
+    struct machine *m = of(ports);
+    for (size_t i = 0; i < count && lives(m); i++) {
+        const struct packet *p = &asks[i];
+        world_trace(m->world, m->id, TRACE_SNAPSHOT, p->kind, p->id, packet_checksum(p, 0));
+        machine_snapshots_ask(m, p, 1);
+    }
+}
+
+static struct packet_list told_of_snapshots(struct ports *ports)
+{
+    struct machine *m = of(ports);
+    if (m->dead)
+        return (struct packet_list){NULL, 0};
+    struct packet_list list = machine_snapshots_told(m);
+    for (size_t i = 0; i < list.len; i++) {
+        const struct packet *p = &list.ptr[i];
+        world_trace(m->world, m->id, TRACE_SNAPSHOT, p->kind, p->id, packet_checksum(p, 0));
+        if (p->kind == SNAPSHOT_STORED)
+            checks_snapshot(m->world->checks, m->id, p->id, p->words.ptr[0], p->words.ptr[1],
+                            m->recovered && p->id != m->snapshots.received);
+        else if (p->kind == SNAPSHOT_LOADED)
+            m->snapshots.loaded = p->id;
+    }
+    return list;
 }
 
 /* ---- the rest ---- */
@@ -242,7 +351,39 @@ static void log_text(struct ports *ports, uint32_t level, const char *text, size
         problem_set(&m->problem, EXIT_TROUBLE, "%.*s", (int)(len < 500 ? len : 500), text);
 }
 
-static uint64_t command(struct ports *ports) { return of(ports)->stopping ? CONTROL_STOP : CONTROL_RUN; }
+static uint64_t command(struct ports *ports)
+{
+    struct machine *m = of(ports);
+    return m->stopping ? CONTROL_STOP : machine_may_give(m) ? CONTROL_CONFIGURE : CONTROL_RUN;
+}
+
+/* ---- configurations ---- */
+
+static struct packet_list give_configurations(struct ports *ports)
+{
+    struct machine *m = of(ports);
+    if (m->dead)
+        return (struct packet_list){NULL, 0};
+    const size_t count = machine_gives(m, m->gives);
+    for (size_t i = 0; i < count; i++)
+        world_trace(m->world, m->id, TRACE_CONFIGURATION, 0, m->gives[i].id, packet_checksum(&m->gives[i], 0));
+    return (struct packet_list){m->gives, count};
+}
+
+static void know_configuration(struct ports *ports, const struct packet *p)
+{
+    struct machine *m = of(ports);
+    const struct payload text = {p->words, p->len};
+    const bool chosen = p->kind == CONFIGURATION_CHOSEN;
+    if (!lives(m))
+        return;
+    world_trace(m->world, m->id, TRACE_CONFIGURATION, 1 + p->kind, p->id, packet_checksum(p, 0));
+    checks_configured(m->world->checks, m->id, p->id, chosen ? &text : NULL);
+    if (chosen)
+        machine_knows(m, p->id, &text);
+    else
+        machine_settled(m, p->id);
+}
 
 /* The trap that follows is judged; the reason was logged. */
 static void cannot_go_on(struct ports *ports, uint64_t code)
@@ -263,7 +404,12 @@ const struct ports_operations machine_ports = {
     .storage_durable = durable_lsn,
     .storage_room = has_room,
     .storage_read = read_records,
+    .storage_truncate = truncate_records,
+    .snapshots_ask = ask_snapshots,
+    .snapshots_told = told_of_snapshots,
     .log = log_text,
     .control_command = command,
+    .configuration_given = give_configurations,
+    .configuration_known = know_configuration,
     .control_fail = cannot_go_on,
 };

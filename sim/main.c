@@ -19,7 +19,7 @@ struct sim {
     uint64_t sample;
     uint64_t rounds;
     const char *only, *without, *trace_file, *history_file, *mutant, *folder;
-    bool wasm, both, shrink, explore, sweep, mutants;
+    bool wasm, both, shrink, explore, sweep, mutants, changes;
     char nodes_folder[4096];
     struct campaign_options campaign;
 };
@@ -68,6 +68,7 @@ static bool set_up(struct sim *s)
                                     .deployment = s->deployment,
                                     .port = s->port,
                                     .network = s->network,
+                                    .changes = s->changes,
                                     .faults = (UINT64_C(1) << FAULTS) - 1};
     if (s->only != NULL && !read_faults(s->only, &w->plan.faults))
         return false;
@@ -113,10 +114,12 @@ static void print_command(const struct sim *s, const struct world_options *w)
         printf(" --deployment %s", deployment_names[w->plan.deployment]);
     if (w->plan.port != TWIN_ANY)
         printf(" --port %s", twin_names[w->plan.port]);
-    if (w->plan.network != TWIN_ANY)
-        printf(" --network %s", twin_names[w->plan.network]);
+    if (w->plan.network != WIRE_ANY)
+        printf(" --network %s", wire_names[w->plan.network]);
     if (w->plan.events != 0 && w->plan.events != PLAN_EVENTS)
         printf(" --events %llu", (unsigned long long)w->plan.events);
+    if (w->plan.changes)
+        printf(" --changes");
     if (w->fault_budget != UINT64_MAX)
         printf(" --strikes %llu", (unsigned long long)w->fault_budget);
     if (w->plan.faults != (UINT64_C(1) << FAULTS) - 1) {
@@ -230,6 +233,7 @@ static int hunt_mutants(const struct sim *s)
         .rounds = (uint32_t)s->rounds,
         .seeds_max = HUNT_SEEDS_MAX,
         .sample = (uint32_t)s->sample,
+        .only = s->mutant != NULL ? mutant_find(s->mutant) : 0,
     };
     return sim_mutants(&options);
 }
@@ -248,8 +252,10 @@ int main(int argc, char **argv)
          .text = "of the cluster"},
         {"port", 0, OPTION_CHOICE, .value = "KIND", .target = &s.port, .choices = twin_names,
          .text = "which client port nodes have: the one that ships, or a model"},
-        {"network", 0, OPTION_CHOICE, .value = "KIND", .target = &s.network, .choices = twin_names,
+        {"network", 0, OPTION_CHOICE, .value = "KIND", .target = &s.network, .choices = wire_names,
          .text = "which network nodes have"},
+        {"changes", 0, OPTION_FLAG, .target = &s.changes,
+         .text = "members and settings change in all worlds in which they can, not only in some"},
         {"events", 0, OPTION_NUMBER, .value = "N", .target = &s.events, .max = UINT32_MAX,
          .text = "turns of nodes before all faults stop (0: 20000)"},
         {"only", 0, OPTION_TEXT, .value = "LIST", .target = &s.only,
@@ -268,7 +274,8 @@ int main(int argc, char **argv)
         {"sweep", 0, OPTION_FLAG, .target = &s.sweep, .text = "instead: every damage to a small journal"},
         {"folder", 0, OPTION_TEXT, .value = "FOLDER", .target = &s.folder,
          .text = "with --sweep: the records of this node's journal"},
-        {"mutants", 0, OPTION_FLAG, .target = &s.mutants, .text = "instead: hunt each mutant until it is caught"},
+        {"mutants", 0, OPTION_FLAG, .target = &s.mutants,
+         .text = "instead: hunt each mutant, or the one that --mutant names, until it is caught"},
         {"sample", 0, OPTION_NUMBER, .value = "N", .target = &s.sample, .max = 1000,
          .text = "only so many mutants (0: all)"},
         {"rounds", 0, OPTION_NUMBER, .value = "N", .target = &s.rounds, .min = 1, .max = HUNT_ROUNDS_MAX,

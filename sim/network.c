@@ -454,13 +454,15 @@ static enum judgement judge(struct network_sim *n, uint32_t node, struct stream 
         return BROKEN;
     if (f->carrier == STRANGER)
         return n->options.greeted(n->options.context, node, &header->origin) ? SOUND : EARLIER_LIFE;
+    if (f->carrier == OUTSIDE && n->options.takes != NULL && !n->options.takes(n->options.context, node, &header->origin))
+        return EARLIER_LIFE;
     if (f->carrier == ON_CONNECTION) {
         if (header->origin.incarnation < s->heard)
             return EARLIER_LIFE;
         if (n->options.listens != NULL && !n->options.listens(n->options.context, node, &header->origin))
             return EARLIER_LIFE;
         if (s->heard != 0 && header->origin.incarnation > s->heard)
-            inbox_add_rebirth(&n->members[node].inbox, header->origin.sender);
+            inbox_add_rebirth(&n->members[node].inbox, &header->origin);
         s->heard = header->origin.incarnation;
     }
     if (f->available < FRAME_HEADER_SIZE + words_for(header->len) * sizeof(uint64_t))
@@ -482,7 +484,7 @@ static void arrive(struct network_sim *n, uint32_t node, const struct flight *f)
     case SOUND:
         n->statistics.frames_received++;
         if (header.len > 0) /* otherwise it is a greeting */
-            inbox_add(inbox, header.origin.sender, f->frame->words + FRAME_HEADER_WORDS, header.len);
+            inbox_add(inbox, &header.origin, f->frame->words + FRAME_HEADER_WORDS, header.len);
         if (f->carrier == STRANGER) /* it is taken for the node, which has only one connection */
             disconnect_stream(n, f->from, node, n->now + dice_roll(&n->timing, RETRY_MAX_US));
         return;
@@ -639,6 +641,12 @@ void network_sim_greet(struct network_sim *n, uint32_t to, const struct frame_or
                          .carrier = STRANGER});
     drop_dead(n, to);
     frame_release(frame);
+}
+
+void network_sim_reinstall(struct network_sim *n, uint32_t node, const uint8_t instance[16])
+{
+    invariant(!n->members[node].up);
+    memcpy(n->members[node].origin.instance, instance, 16);
 }
 
 void network_sim_instance(uint32_t node, uint8_t instance[16]) { memset(instance, (int)node, 16); }

@@ -29,6 +29,8 @@ struct network_sim_options {
     bool (*listens)(void *context, uint32_t node, const struct frame_origin *to);
     /* The same for a stranger that greets in the name of a node (network_sim_greet): whether it is believed. */
     bool (*greeted)(void *context, uint32_t node, const struct frame_origin *as);
+    /* Whether `node` takes what belongs to no connection from this instance of another one. NULL: from any. */
+    bool (*takes)(void *context, uint32_t node, const struct frame_origin *from);
     void *context;
     bool only_outside; /* it carries what belongs to no connection; nodes have other connections */
 };
@@ -64,6 +66,8 @@ void network_sim_slip(struct network_sim *n, uint32_t from, uint32_t to, const s
 /* A stranger dials `to` at `arrival`, says that it is `as` (whose cluster is filled in) and leaves again. If it is believed,
  * the true connection ends. Not counted. */
 void network_sim_greet(struct network_sim *n, uint32_t to, const struct frame_origin *as, uint64_t arrival);
+/* From now on `node` is another instance, with this id. */
+void network_sim_reinstall(struct network_sim *n, uint32_t node, const uint8_t instance[16]);
 /* The instance id that a node's frames have. */
 void network_sim_instance(uint32_t node, uint8_t instance[16]);
 

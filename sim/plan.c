@@ -10,6 +10,7 @@
 
 const char *const deployment_names[DEPLOYMENTS + 1] = {"any", "coordinator", "standalone", "shared", NULL};
 const char *const twin_names[TWINS + 1] = {"any", "shipped", "model", NULL};
+const char *const wire_names[WIRES + 1] = {"any", "model", "tcp", "udp", NULL};
 
 enum { MILLISECOND = 1000, SECOND = 1000 * MILLISECOND, MANY = 6 };
 
@@ -28,15 +29,32 @@ enum {
     QUIET_STREAM,
     PORT_STREAM,
     NETWORK_STREAM,
+    HANG_STREAM,
+    MOVES_STREAM,
+    MOVES_ONLY_STREAM,
+    DATAGRAMS_STREAM,
+    DAMAGE_STREAM,
+    CHANGES_STREAM,
     ADDED = 300000,
     QUIET = 80000,
+    MOVES_ONLY = 40000,
+    OFTEN_MOVED = 200000, /* then */
     SHIPPED_PORT = 120000,
     SHIPPED_NETWORK = 100000,
+    DATAGRAMS = 70000,
+    CHANGES = 150000,
+    MANY_KEYS = 500000,
+    CHANGE_ON = 650000, /* then, of each kind */
+    SPARES_MOST = 3,
+    LEAST_INBOX = 4096,
     LINK_PATIENCE = 5 * SECOND, /* what io/dialer.c asks the system for */
 };
 
 /* Bytes that the state may take, and how often that is so little that clients notice. */
 enum { STATE_BYTES = 64 << 20, SMALL_STATES = 150000 };
+
+/* Of what is on its way from one node to another: more than comes together. */
+enum { QUEUE_BYTES = 64 << 20 };
 
 /* How often a fault happens in worlds in which it is on: per million opportunities. One that the world starts
  * (sim/strikes.c) has an opportunity every 20 ms, the others at each message or call. */
@@ -91,6 +109,13 @@ static const struct {
     [FAULT_GARBAGE] = {500, 20000, true, 0},
     [FAULT_SPARE] = {500, 10000, true, 0},
     [FAULT_OTHER_STATE] = {500, 10000, true, STATES_STREAM},
+    [FAULT_LASTING_HANG] = {1000000, 1000000, false, HANG_STREAM},
+    [FAULT_MOVED_LEADER] = {2000, 30000, true, MOVES_STREAM},
+    [FAULT_DAMAGE] = {100, 100000, false, DAMAGE_STREAM},
+    [FAULT_MEMBER_ADD] = {1000, 10000, true, CHANGES_STREAM},
+    [FAULT_MEMBER_REMOVE] = {1000, 10000, true, CHANGES_STREAM},
+    [FAULT_MEMBER_REPLACE] = {1000, 10000, true, CHANGES_STREAM},
+    [FAULT_SETTINGS] = {1000, 10000, true, CHANGES_STREAM},
 };
 
 uint32_t plan_rate(struct dice *dice, uint32_t from, uint32_t to)
@@ -169,6 +194,7 @@ static void draw_limits(struct limits *l, struct dice *d)
     l->results_bytes = draw_limit(d, 1, 64 << 10);
     l->read_bytes = draw_limit(d, 1, 16 << 10);
     l->requests = draw_limit(d, 1, 8);
+    l->part_bytes = draw_limit(d, 1 << 10, 64 << 10);
     l->withheld = draw_limit(d, 1, 64);
     l->withheld_bytes = draw_limit(d, 1, 4 << 10);
     l->unsynced = draw_limit(d, 1 << 10, 64 << 10);
@@ -181,6 +207,17 @@ static void draw_host(struct host_settings *h, struct dice *d)
     h->index_bytes = draw_limit(d, 1, 256 << 10);
     h->recover_bytes = draw_limit(d, 1, 64 << 10);
     h->scan_bytes = draw_limit(d, 1, 64 << 10);
+}
+
+/* Snapshots so often that a run has many, and journals so short that peers need them. */
+static void draw_snapshots(struct node_config *c, struct dice *d)
+{
+    static const uint64_t bytes[] = {0, 1 << 10, 16 << 10, 128 << 10};
+    c->snapshot_bytes = bytes[dice_roll(d, 4)];
+    c->snapshot_slots = dice_chance(d, 500000) ? 0 : plan_rate(d, 2, 1000);
+    c->snapshots_max = (uint32_t)dice_range(d, 1, 3);
+    c->journal_keep_slots = dice_chance(d, 500000) ? 0 : plan_rate(d, 1, 1000);
+    c->transfer_rate = plan_rate(d, 64 << 10, 64 << 20);
 }
 
 /* Draws what may differ from one life of a node to the next. */
@@ -198,24 +235,25 @@ static void reconfigure(struct node_config *c, struct dice *d)
     c->retry_interval = dice_range(d, 50, 200) * MILLISECOND;
     c->exec_interval = dice_range(d, 50, 200) * MILLISECOND;
     c->request_timeout = dice_range(d, 2, 6) * SECOND;
+    draw_snapshots(c, d);
     draw_limits(&c->limits, d);
 }
 
-static uint32_t draw_alpha(struct dice *d)
+uint32_t plan_draw_alpha(struct dice *d)
 {
-    static const uint32_t alphas[] = {1, 2, 4, 8, 16, 64, 64, 512};
+    static const uint32_t alphas[] = {1, 2, 4, 8, 16, 64, 64, PLAN_ALPHA_MAX};
     return alphas[dice_roll(d, 8)];
 }
 
 static void draw_settings(struct plan *p, struct dice *d)
 {
     struct node_config *c = &p->config;
-    c->alpha = draw_alpha(d);
+    c->alpha = plan_draw_alpha(d);
     c->leader_rule = dice_chance(d, 300000) ? LEADER_HIGHEST : LEADER_STICKY;
     c->acceptors_send_learns = dice_chance(d, 500000);
     c->learners_send_executed = dice_chance(d, 300000);
     c->durability = DURABILITY_FSYNC;
-    c->state_bytes_max = STATE_BYTES;
+    c->state_bytes_max = c->state_bytes_room = STATE_BYTES;
     c->bytes_in_flight_max = UINT64_C(64) << 10 << 2 * dice_roll(d, 3); /* the least that a configuration may say, or more */
     reconfigure(c, d);
     p->turn_us = plan_rate(d, 10, 500);
@@ -304,7 +342,7 @@ void plan_governed(const struct plan *p, const struct node_config *node, char te
     struct config_node nodes[PLAN_NODES_MAX];
     struct config c = settings_of(p, node);
     c.nodes = nodes;
-    for (uint32_t id = 1; id <= p->nodes; id++) {
+    for (uint32_t id = 1; id <= p->nodes && c.node_count < PLAN_NODES_MAX; id++) {
         const bool proposes = node_set_has(node->proposers, id), votes = node_set_has(node->acceptors, id);
         if (!proposes && !votes && !node_set_has(node->learners, id))
             continue;
@@ -356,7 +394,7 @@ static void regovern(struct node_config *c, struct dice *d)
 {
     switch (dice_roll(d, 6)) {
     case 0:
-        c->alpha = draw_alpha(d);
+        c->alpha = plan_draw_alpha(d);
         break;
     case 1:
         c->acceptors_send_learns = !c->acceptors_send_learns;
@@ -399,7 +437,7 @@ static void draw_network(struct plan *p, struct dice *d)
     p->frame_bytes_max = (uint32_t)(frame > least ? frame : least);
     if (dice_chance(d, 800000))
         p->frame_bytes_max += 8 << 20;
-    p->network.queue_bytes_max = dice_chance(d, 800000) ? UINT64_C(64) << 20 : p->frame_bytes_max;
+    p->network.queue_bytes_max = dice_chance(d, 800000) ? QUEUE_BYTES : p->frame_bytes_max;
 }
 
 /* In a share of worlds clients speak with the client port that ships. Its bounds are such as a configuration may have,
@@ -425,12 +463,29 @@ static void draw_port(struct plan *p, uint32_t port)
     p->strangers = dice_chance(&d, 500000) ? (uint32_t)dice_range(&d, 1, 12) : 0;
 }
 
-/* In a share of worlds nodes speak over the network that ships. */
-static void draw_links(struct plan *p, uint32_t network)
+/* Datagrams, and how addresses are written: a node may need sockets of both families, and look up names. */
+static void draw_datagrams(struct plan *p, struct dice *d)
 {
-    struct dice d = dice_new(p->seed, NETWORK_STREAM);
-    const bool drawn = dice_chance(&d, SHIPPED_NETWORK);
-    p->shipped_network = network == TWIN_ANY ? drawn : network == TWIN_SHIPPED;
+    const bool mixed = dice_chance(d, 500000);
+    p->links.datagram_bytes_max = dice_chance(d, 500000) ? 1400 : plan_rate(d, 512, 60000);
+    if (dice_chance(d, 400000)) /* less than a configuration may have; a datagram fits */
+        p->links.peer_queue_bytes_max = plan_rate(d, p->links.datagram_bytes_max + LEAST_INBOX, 128 << 10);
+    p->datagrams = (struct datagrams_options){
+        .seed = dice_next(d),
+        .latency_us = p->network.latency_us,
+        .latency_spread_us = p->network.latency_spread_us,
+        .buffer_bytes = plan_rate(d, DATAGRAM_PAYLOAD_MAX, 4 << 20),
+    };
+    for (uint32_t i = 1; i <= p->nodes; i++)
+        p->address[i] = mixed ? (uint8_t)dice_roll(d, ADDRESSES) : ADDRESS_IPV4;
+}
+
+/* In a share of worlds nodes speak over the network that ships. Dice of their own decide which of these have datagrams. */
+static void draw_links(struct plan *p, uint32_t wire)
+{
+    struct dice d = dice_new(p->seed, NETWORK_STREAM), datagrams = dice_new(p->seed, DATAGRAMS_STREAM);
+    const bool tcp = dice_chance(&d, SHIPPED_NETWORK), udp = dice_chance(&datagrams, DATAGRAMS);
+    p->wire = wire != WIRE_ANY ? (enum wire)wire : udp ? WIRE_UDP : tcp ? WIRE_TCP : WIRE_MODEL;
     p->links = settings_of(p, &p->config);
     if (dice_chance(&d, 400000)) /* less than a configuration may have: the values of simulated clients are small, too */
         p->links.peer_queue_bytes_max = plan_rate(&d, 32 << 10, 1 << 20);
@@ -442,6 +497,8 @@ static void draw_links(struct plan *p, uint32_t network)
         .pieces = dice_chance(&d, 500000) ? plan_rate(&d, 1000, 900000) : 0,
         .patience_us = LINK_PATIENCE,
     };
+    if (p->wire == WIRE_UDP)
+        draw_datagrams(p, &datagrams);
 }
 
 /* A third of all kinds on average; in some worlds none, in some nearly all. The more kinds there are, the rarer each is: a
@@ -475,7 +532,8 @@ static void draw_added_faults(struct plan *p, uint64_t allowed)
 {
     for (uint32_t i = 0; i < FAULTS; i++) {
         struct dice d = dice_new(p->seed, rates[i].stream);
-        if (rates[i].stream != 0 && (allowed >> i & 1) != 0 && dice_chance(&d, ADDED))
+        const bool possible = (i != FAULT_DAMAGE || p->wire == WIRE_UDP) && rates[i].stream != CHANGES_STREAM;
+        if (rates[i].stream != 0 && (allowed >> i & 1) != 0 && dice_chance(&d, ADDED) && possible)
             p->rate[i] = plan_rate(&d, rates[i].from, rates[i].to);
     }
 }
@@ -491,6 +549,68 @@ static void draw_quiet_world(struct plan *p, uint64_t allowed)
         const uint32_t rate = plan_rate(&d, rates[i].from, rates[i].to);
         p->rate[i] = dice_chance(&d, 500000) && judged && (allowed >> i & 1) != 0 ? rate : 0;
     }
+}
+
+/* In some worlds nothing happens but that leadership is moved: there Handover judges what clients see of it. What is
+ * forwarded is not dropped because there is too much of it, by a leader or by a queue to it. No learner a little behind goes
+ * on from a snapshot: then it would not know what became of a batch before. */
+static void draw_moves_only(struct plan *p, uint64_t allowed)
+{
+    struct dice d = dice_new(p->seed, MOVES_ONLY_STREAM);
+    const bool drawn = dice_chance(&d, MOVES_ONLY) && (allowed >> FAULT_MOVED_LEADER & 1) != 0;
+    if (!drawn || p->wire == WIRE_UDP) /* datagrams overtake longer frames, and are lost where there is no room */
+        return;
+    memset(p->rate, 0, sizeof p->rate);
+    p->moves_only = true;
+    p->fragile = 0;
+    p->config.limits.forwarded = 0;
+    p->config.bytes_in_flight_max = 16 << 20;
+    p->config.journal_keep_slots = 1 << 20;
+    p->network.queue_bytes_max = p->links.peer_queue_bytes_max = QUEUE_BYTES;
+    p->rate[FAULT_MOVED_LEADER] = OFTEN_MOVED;
+}
+
+static uint8_t roles_of(const struct node_config *c, uint32_t node)
+{
+    return (uint8_t)((node_set_has(c->proposers, node) ? DUTY_PROPOSES : 0) |
+                     (node_set_has(c->acceptors, node) ? DUTY_ACCEPTS : 0) |
+                     (node_set_has(c->learners, node) ? DUTY_LEARNS : 0));
+}
+
+/* In a share of worlds members come and go, lose their disks, and get other settings (sim/operators.c). There are machines
+ * that may be added, and no other harm comes to disks. */
+static void draw_changes(struct plan *p, uint64_t allowed, bool always)
+{
+    struct dice d = dice_new(p->seed, CHANGES_STREAM);
+    const bool drawn = dice_chance(&d, CHANGES) || always;
+    for (uint32_t i = 1; i <= p->nodes; i++)
+        p->roles[i] = roles_of(&p->config, i);
+    for (uint32_t i = FAULT_MEMBER_ADD; i <= FAULT_SETTINGS && drawn; i++) {
+        const uint32_t rate = plan_rate(&d, rates[i].from, rates[i].to);
+        p->rate[i] = dice_chance(&d, CHANGE_ON) && (allowed >> i & 1) != 0 ? rate : 0;
+        p->changes = p->changes || p->rate[i] > 0;
+    }
+    const bool possible = p->wire == WIRE_MODEL && !p->shipped_port && !p->moves_only && p->deployment != DEPLOYMENT_SHARED;
+    for (uint32_t i = FAULT_MEMBER_ADD; i <= FAULT_SETTINGS && !possible; i++)
+        p->rate[i] = 0;
+    p->changes = p->changes && possible;
+    if (!p->changes)
+        return;
+    p->fragile = 0;
+    p->rate[FAULT_REGOVERNED] = 0;
+    if (p->rate[FAULT_SETTINGS] > 0 && dice_chance(&d, MANY_KEYS)) /* so many that a small state is full */
+        p->clients.keys = (uint32_t)dice_range(&d, 300, 600);
+    p->clients.may_be_refused = p->clients.may_be_refused || p->rate[FAULT_SETTINGS] > 0;
+    const uint32_t members = p->nodes;
+    uint32_t more = (uint32_t)dice_range(&d, 1, SPARES_MOST);
+    for (; more > 0 && p->nodes < PLAN_NODES_MAX; more--) {
+        const uint32_t id = ++p->nodes;
+        p->process[id] = id;
+        p->roles[id] = p->roles[dice_range(&d, 1, members)];
+        p->spares |= node_set_of(id);
+        p->clients.ports |= (p->roles[id] & DUTY_PROPOSES) != 0 ? node_set_of(id) : 0;
+    }
+    p->network.nodes = p->nodes;
 }
 
 /* True when the cluster has every quorum without `gone`. */
@@ -538,6 +658,8 @@ void plan_draw(struct plan *p, const struct plan_options *options)
     draw_added_faults(p, options->faults);
     draw_quiet_world(p, options->faults);
     draw_fragile(p, &d);
+    draw_moves_only(p, options->faults);
+    draw_changes(p, options->faults, options->changes);
     const struct config c = settings_of(p, &p->config);
     struct config_conflict conflict;
     if (!config_check(&c, &conflict)) {
@@ -558,7 +680,9 @@ void plan_print(const struct plan *p, FILE *out)
         c->forward ? ", forward" : "", c->acceptors_send_learns ? ", acceptors send learns" : "",
         c->learners_send_executed ? ", learners send executed" : "", c->event_driven ? "" : ", one message at a time",
         p->clients.count, p->clients.pipeline_max, p->shipped_port ? ", through the client port that ships" : "",
-        p->shipped_network ? ", over the network that ships" : "");
+        p->wire == WIRE_UDP   ? ", over the network that ships, with datagrams"
+        : p->wire == WIRE_TCP ? ", over the network that ships"
+                              : "");
     fprintf(out, "faults:");
     bool any = false;
     for (uint32_t i = 0; i < FAULTS; i++) {

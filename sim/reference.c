@@ -48,11 +48,19 @@ static struct reply_room room_of(const struct reference *r)
     return (struct reply_room){.small = (uint32_t)small, .large = shared < r->replies_bytes ? r->replies_bytes - shared : 0};
 }
 
-uint64_t reference_execute(struct reference *r, const struct payload *batch)
+uint64_t reference_configure(struct reference *r, const struct payload *text)
+{
+    r->hash = checksum(text->words.ptr, text->len, r->hash);
+    return r->hash;
+}
+
+uint64_t reference_execute(struct reference *r, const struct payload *batch, uint64_t state_bytes_max)
 {
     struct batch_header header;
     bool sound = batch_header_read(batch, &header) && batch_commands_read(&r->commands, batch);
     invariant(sound);
+    if (state_bytes_max != 0)
+        state_machine_start(r->machine, state_bytes_max, 0);
     if (!r->seeded)
         state_machine_seed(r->machine, header.seed.low, header.seed.high);
     r->seeded = true;

@@ -128,6 +128,8 @@ void sockets_hear_time(struct sockets *s, uint64_t now) { s->now = later(s->now,
 
 uint64_t sockets_changes(const struct sockets *s, uint32_t host) { return s->changes[host] + s->changes_of_all; }
 
+void sockets_note_change(struct sockets *s, uint32_t host) { s->changes[host]++; }
+
 /* Something is different for both ends of a connection, or may be. */
 static void note_change(const struct pair *p)
 {
@@ -142,7 +144,7 @@ static uint64_t latency(struct sockets *s)
     return s->options.latency_us + dice_roll(&s->dice, s->options.latency_spread_us + 1);
 }
 
-static uint64_t cut_until(const struct sockets *s, uint32_t from, uint32_t to)
+uint64_t sockets_cut_until(const struct sockets *s, uint32_t from, uint32_t to)
 {
     return from < SOCKETS_CUT_HOSTS && to < SOCKETS_CUT_HOSTS ? s->cuts[from][to] : 0;
 }
@@ -150,7 +152,7 @@ static uint64_t cut_until(const struct sockets *s, uint32_t from, uint32_t to)
 /* When what is sent at `at` arrives. */
 static uint64_t arrival(struct sockets *s, uint32_t from, uint32_t to, uint64_t at)
 {
-    return later(at, cut_until(s, from, to)) + latency(s);
+    return later(at, sockets_cut_until(s, from, to)) + latency(s);
 }
 
 static bool strikes(struct sockets *s, enum fault kind)
@@ -258,7 +260,7 @@ static void lose(struct pair *p)
 static bool is_cut(const struct pair *p)
 {
     const uint32_t a = p->ends[0].host, b = p->ends[1].host;
-    return later(cut_until(p->sockets, a, b), cut_until(p->sockets, b, a)) > p->sockets->now;
+    return later(sockets_cut_until(p->sockets, a, b), sockets_cut_until(p->sockets, b, a)) > p->sockets->now;
 }
 
 void sockets_heal(struct sockets *s)
@@ -358,7 +360,7 @@ struct sock *sockets_connect(struct sockets *s, uint32_t from, uint32_t to, uint
     struct pair *p = pair_new(s, from, to, port);
     const bool swallowed = strikes(s, FAULT_HALF_OPEN);
     p->held = is_cut(p);
-    p->arrives_at = arrival(s, from, to, p->held ? cut_until(s, to, from) : s->now);
+    p->arrives_at = arrival(s, from, to, p->held ? sockets_cut_until(s, to, from) : s->now);
     p->decided_at = arrival(s, to, from, p->arrives_at);
     s->statistics.connections++;
     if (l != NULL && !swallowed) {
@@ -476,7 +478,7 @@ static void lose_patience(struct sock *k)
 static bool takes_too_long(const struct sock *k)
 {
     const struct sockets *s = k->pair->sockets;
-    const uint64_t until = later(cut_until(s, k->host, k->peer->host), cut_until(s, k->peer->host, k->host));
+    const uint64_t until = later(sockets_cut_until(s, k->host, k->peer->host), sockets_cut_until(s, k->peer->host, k->host));
     return s->options.patience_us > 0 && until > s->now + s->options.patience_us;
 }
 
@@ -509,7 +511,7 @@ ptrdiff_t sock_write(struct sock *k, const void *bytes, size_t len)
     size_t taken = part(s, len < room ? len : room);
     if (taken < len)
         k->room_at = taken == room ? never : s->now + latency(s);
-    if (strikes(s, FAULT_HALF_OPEN) || (takes_too_long(k) && cut_until(s, k->host, k->peer->host) > s->now))
+    if (strikes(s, FAULT_HALF_OPEN) || (takes_too_long(k) && sockets_cut_until(s, k->host, k->peer->host) > s->now))
         lose(k->pair);
     if (k->broken)
         return (ptrdiff_t)taken;

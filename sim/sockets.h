@@ -43,6 +43,8 @@ void sockets_hear_time(struct sockets *s, uint64_t now);
 /* Rises whenever it may be another time than before that a socket or listener of this host is ready for something, apart
  * from what its owner does to another one. */
 uint64_t sockets_changes(const struct sockets *s, uint32_t host);
+/* For what else is under way between these hosts (sim/datagrams.h). */
+void sockets_note_change(struct sockets *s, uint32_t host);
 
 /* No fault happens any more by itself, and no host is cut off. Connections that were cut, or are half open, end, as they
  * would when the system had asked long enough. */
@@ -55,6 +57,8 @@ void sockets_half_open(struct sockets *s, uint32_t from, uint32_t to);
 enum { SOCKETS_CUT_HOSTS = 16 };
 /* Nothing gets from one host to another (both below SOCKETS_CUT_HOSTS) until then; a cut that lasts longer goes on. */
 void sockets_cut(struct sockets *s, uint32_t from, uint32_t to, uint64_t until);
+/* Nothing gets from one host to another until then, if that is later than now. */
+uint64_t sockets_cut_until(const struct sockets *s, uint32_t from, uint32_t to);
 
 /* ---- Listening ---- */
 

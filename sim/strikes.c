@@ -110,7 +110,7 @@ static bool known_to_all(const struct world *w, const struct machine *m, uint32_
 {
     for (uint32_t i = 1; i <= w->plan.nodes; i++) {
         const struct machine *other = &w->machines[i];
-        if (other != m && other->state != MACHINE_RETIRED && (m->known[i] < incarnation || disk_sim_damaged(other->disk)))
+        if (other != m && machine_is_there(other) && (m->known[i] < incarnation || disk_sim_damaged(other->disk)))
             return false;
     }
     return true;
@@ -129,7 +129,7 @@ static void make_ghost(struct world *w, struct machine *m)
 /* Whether it has become a node with a different state. Of two such nodes some have the same state. */
 static bool differ(struct world *w, struct machine *m)
 {
-    if (!node_set_has(w->plan.config.learners, m->id) || m->other_state != 0)
+    if (!node_set_has(world_members(w).learners, m->id) || m->other_state != 0)
         return false;
     m->other_state = dice_range(&w->dice, 1, 2);
     m->other_from = m->executed + 1;
@@ -250,6 +250,30 @@ static bool regovern(struct world *w, struct machine *m)
     return true;
 }
 
+/* ---- operators ---- */
+
+static bool move_leader(struct world *w, struct machine *m)
+{
+    const node_set proposers = world_members(w).proposers, others = proposers & ~node_set_of(m->id);
+    char text[16];
+    if (!node_set_has(proposers, m->id) || others == 0 || !m->recovered || m->asks_token != 0)
+        return false;
+    node_set left = others;
+    for (uint64_t skip = dice_roll(&w->dice, node_set_count(others)); skip > 0; skip--)
+        left &= left - 1;
+    m->asks_for = FAULT_MOVED_LEADER;
+    m->moves_to = node_set_first(left);
+    const int len = snprintf(text, sizeof text, "%u", m->moves_to);
+    const struct bytes words[] = {
+        {(uint8_t *)(uintptr_t)"LEADER", 6}, {(uint8_t *)(uintptr_t)"MOVE", 4}, {(uint8_t *)text, (size_t)len}};
+    batch_begin(&m->asks);
+    batch_add(&m->asks, words, sizeof words / sizeof words[0]);
+    m->asks_token = UINT64_MAX - w->moves++;
+    m->asks_untold = true;
+    m->wake_at = w->now;
+    return true;
+}
+
 /* ---- all of them ---- */
 
 static bool strike_node(struct world *w, struct machine *m, enum fault fault)
@@ -293,6 +317,8 @@ static bool strike_node(struct world *w, struct machine *m, enum fault fault)
         m->garbage = true;
         m->wake_at = w->now;
         return true;
+    case FAULT_MOVED_LEADER:
+        return move_leader(w, m);
     default:
         return light_fuse(w, m, fault);
     }
@@ -301,10 +327,15 @@ static bool strike_node(struct world *w, struct machine *m, enum fault fault)
 static void strike(struct world *w, enum fault fault)
 {
     bool struck;
-    if (fault == FAULT_FLIPPED_BYTE || fault == FAULT_LOST_DISK || fault == FAULT_OLD_DISK || fault == FAULT_OTHER_STATE) {
+    if (fault >= FAULT_MEMBER_ADD && fault <= FAULT_SETTINGS) {
+        operator_wants(w, fault);
+        struck = false; /* counted when it is chosen */
+    } else if (fault == FAULT_FLIPPED_BYTE || fault == FAULT_LOST_DISK || fault == FAULT_OLD_DISK ||
+               fault == FAULT_OTHER_STATE) {
         struck = harm(w, fault);
     } else {
-        bool wants_leader = fault == FAULT_ISOLATED_LEADER || (fault == FAULT_SIEVE && dice_chance(&w->dice, 800000));
+        bool wants_leader = fault == FAULT_ISOLATED_LEADER || (fault == FAULT_SIEVE && dice_chance(&w->dice, 800000)) ||
+                            (fault == FAULT_MOVED_LEADER && dice_chance(&w->dice, 800000));
         struct machine *m = wants_leader ? any_leader(w) : victim(w);
         struck = m != NULL && strike_node(w, m, fault);
     }
@@ -317,19 +348,22 @@ static void strike(struct world *w, enum fault fault)
 void world_strike(struct world *w)
 {
     static const enum fault struck[] = {
-        FAULT_CUT_ONE_WAY,  FAULT_CUT,
-        FAULT_BRIDGE,       FAULT_ISOLATED_LEADER,
-        FAULT_SIEVE,        FAULT_HOSTILE,
-        FAULT_HALF_OPEN,    FAULT_STALLED_READER,
-        FAULT_LOST_WRITES,  FAULT_FLIPPED_BYTE,
-        FAULT_LOST_DISK,    FAULT_OLD_DISK,
-        FAULT_JUMP,         FAULT_PAUSE,
-        FAULT_CRASH,        FAULT_RESTART_STORM,
-        FAULT_LONG_PAUSE,   FAULT_RECONFIGURED,
-        FAULT_TRAP,         FAULT_ENDLESS_LOOP,
-        FAULT_MEMORY_LIMIT, FAULT_GARBAGE,
-        FAULT_SPARE,        FAULT_OTHER_STATE,
-        FAULT_REGOVERNED,   FAULT_HOSTILE_GREETING,
+        FAULT_CUT_ONE_WAY,   FAULT_CUT,
+        FAULT_BRIDGE,        FAULT_ISOLATED_LEADER,
+        FAULT_SIEVE,         FAULT_HOSTILE,
+        FAULT_HALF_OPEN,     FAULT_STALLED_READER,
+        FAULT_LOST_WRITES,   FAULT_FLIPPED_BYTE,
+        FAULT_LOST_DISK,     FAULT_OLD_DISK,
+        FAULT_JUMP,          FAULT_PAUSE,
+        FAULT_CRASH,         FAULT_RESTART_STORM,
+        FAULT_LONG_PAUSE,    FAULT_RECONFIGURED,
+        FAULT_TRAP,          FAULT_ENDLESS_LOOP,
+        FAULT_MEMORY_LIMIT,  FAULT_GARBAGE,
+        FAULT_SPARE,         FAULT_OTHER_STATE,
+        FAULT_REGOVERNED,    FAULT_HOSTILE_GREETING,
+        FAULT_MOVED_LEADER,  FAULT_MEMBER_ADD,
+        FAULT_MEMBER_REMOVE, FAULT_MEMBER_REPLACE,
+        FAULT_SETTINGS,
     };
     for (size_t i = 0; i < sizeof struck / sizeof struck[0]; i++)
         if (dice_chance(&w->dice, w->plan.rate[struck[i]]) && w->result->struck < w->options.fault_budget)

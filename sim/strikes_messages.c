@@ -31,7 +31,7 @@ void world_replay(struct world *w, struct machine *m)
         return;
     for (uint64_t i = dice_range(&w->dice, 1, LETTERS_MAX); i > 0; i--) {
         const struct letter *letter = letters_pick(&w->letters, m->id, &w->dice);
-        if (letter != NULL)
+        if (letter != NULL && letter->from != 0)
             network_sim_replay(w->network, letter->from, m->id, &letter->body, w->now + dice_range(&w->dice, 10, SOON_US));
     }
     world_arrivals(w, node_set_of(m->id));

@@ -16,6 +16,7 @@
 #include <stdio.h>
 
 #include "core/base/memory.h"
+#include "core/formats/record.h"
 #include "sim/sweep_internal.h"
 
 enum { SECTORS_MAX = 10 };
@@ -49,26 +50,57 @@ static bool wrong(struct sweep *s, const char *format, ...)
 
 /* ---- One case ---- */
 
-/* Opens the journal. False: refused, with a problem. Otherwise `*last` is the last lsn of the records that came back, if all
- * of them are as they were written; UINT64_MAX: they are not. */
-static bool open_case(struct sweep *s, uint64_t *last, struct problem *problem)
+enum { STICKY_KINDS = 256 };
+
+/* The records that came back. */
+struct found {
+    uint64_t from, last; /* [from, last] without a gap; before them the latest sticky ones */
+    bool plain;          /* one of them is not sticky */
+    bool wrong;          /* one is not as it was written, or out of place */
+    uint64_t sticky[STICKY_KINDS];
+};
+
+static void take_found(const struct sweep_journal *j, struct found *f, const struct packet *p)
+{
+    const struct packet *was = &j->list.ptr[p->id > 0 && p->id <= j->list.len ? p->id - 1 : 0];
+    bool same = p->id > f->last && p->id <= j->list.len && p->kind == was->kind && p->len == was->len &&
+                memcmp(p->words.ptr, was->words.ptr, words_for(p->len) * sizeof(uint64_t)) == 0;
+    const bool gap = p->id != f->last + 1 || f->from == 0;
+    f->wrong = f->wrong || !same || (gap && f->plain);
+    f->from = gap ? p->id : f->from;
+    f->last = p->id;
+    f->plain = f->plain || p->kind < RECORD_PACKET_STICKY;
+    if (!f->wrong && p->kind >= RECORD_PACKET_STICKY)
+        f->sticky[p->kind % STICKY_KINDS] = p->id;
+}
+
+/* Whether it is all that was needed: from record `truncated` on, and the latest sticky ones. */
+static bool found_all(const struct sweep_journal *j, const struct found *f, uint64_t truncated)
+{
+    uint64_t sticky[STICKY_KINDS] = {0};
+    for (uint64_t lsn = 1; lsn <= f->last && lsn <= j->list.len; lsn++)
+        if (j->list.ptr[lsn - 1].kind >= RECORD_PACKET_STICKY)
+            sticky[j->list.ptr[lsn - 1].kind % STICKY_KINDS] = lsn;
+    return !f->wrong && (f->from <= truncated || f->from <= 1) && memcmp(sticky, f->sticky, sizeof sticky) == 0;
+}
+
+/* Opens the journal, of which records from `truncated` on are needed. False: refused, with a problem. Otherwise `*last` is
+ * the last lsn of the records that came back, if all of them are as they were written, and none is missing before that;
+ * UINT64_MAX: they are not. */
+static bool open_case(struct sweep *s, uint64_t truncated, uint64_t *last, struct problem *problem)
 {
     const struct sweep_journal *j = &s->journal;
     struct sweep_node node;
     struct packet_list found;
+    struct found all = {0};
     if (!sweep_node_open(j, disk_sim_disk(s->sim), &node, problem))
         return false;
     bool ok = true;
-    *last = 0;
-    while ((ok = journal_store_recover(node.store, &found, problem)) && found.len > 0 && *last != UINT64_MAX) {
-        for (size_t i = 0; i < found.len && *last != UINT64_MAX; i++) {
-            const struct packet *p = &found.ptr[i], *was = &j->list.ptr[*last];
-            bool same = *last < j->list.len && p->id == *last + 1 && p->kind == was->kind && p->len == was->len &&
-                        memcmp(p->words.ptr, was->words.ptr, words_for(p->len) * sizeof(uint64_t)) == 0;
-            *last = same ? *last + 1 : UINT64_MAX;
-        }
-    }
+    while ((ok = journal_store_recover(node.store, &found, problem)) && found.len > 0)
+        for (size_t i = 0; i < found.len; i++)
+            take_found(j, &all, &found.ptr[i]);
     sweep_node_close(&node);
+    *last = found_all(j, &all, truncated) ? all.last : UINT64_MAX;
     return ok;
 }
 
@@ -117,7 +149,7 @@ static bool judge_damage(struct sweep *s, enum sweep_kind kind, const struct jou
     char where[128];
     uint64_t last;
     counts->cases++;
-    bool opened = open_case(s, &last, &problem);
+    bool opened = open_case(s, s->journal.recorder.truncated, &last, &problem);
     disk_sim_put_back(s->sim);
     if (!opened) {
         snprintf(where, sizeof where, "journal-%020llu.log: offset %llu: ", (unsigned long long)segment->first_lsn,
@@ -198,7 +230,7 @@ static bool judge_loss(struct sweep *s, enum sweep_kind kind, size_t call)
     struct problem problem;
     uint64_t last;
     counts->cases++;
-    bool opened = open_case(s, &last, &problem);
+    bool opened = open_case(s, c->truncated, &last, &problem);
     disk_sim_put_back(s->sim);
     if (!opened) {
         counts->refused++;
@@ -242,7 +274,7 @@ static bool remove_case(struct sweep *s, const struct file_names *files, const c
         disk_remove(disk_sim_disk(s->sim), path);
     }
     counts->cases++;
-    bool opened = open_case(s, &last, &problem);
+    bool opened = open_case(s, c->truncated, &last, &problem);
     disk_sim_put_back(s->sim);
     if (!opened && problem.exit_code == EXIT_DATA) {
         counts->refused++;
@@ -459,6 +491,7 @@ bool sweep_run(const struct sweep_options *options, struct sweep_result *result,
     result->groups = s.journal.placed_count;
     result->records = s.journal.list.len;
     result->segments = s.journal.segment_count;
+    result->removed = s.journal.removed;
     result->calls = s.journal.recorder.count;
     for (size_t i = 0; i < s.journal.segment_count; i++)
         result->bytes += s.journal.segments[i].bytes;

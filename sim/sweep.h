@@ -44,11 +44,22 @@ struct sweep_counts {
 struct sweep_result {
     struct sweep_counts counts[SWEEP_KINDS];
     uint64_t groups, records, segments, bytes; /* of the journal */
+    uint64_t removed;                          /* segments that were not needed any more */
     uint64_t calls;                            /* that wrote it */
     uint64_t syncs_sampled; /* before which too many sectors waited to try all subsets, so the seed drew some */
 };
 
 /* Runs all sweeps. False: a case went wrong, or there is no such journal; `why` (`size` bytes) says so. */
 bool sweep_run(const struct sweep_options *options, struct sweep_result *result, char *why, size_t size);
+
+/* The same for snapshots (sim/sweep_snapshots.c). `whole`: the newest one came back; `cut`: the one before. */
+struct sweep_snapshots_result {
+    struct sweep_counts counts[SWEEP_KINDS];
+    uint64_t bytes; /* that were damaged */
+    uint64_t calls; /* that wrote them */
+};
+
+/* Runs all of them. False: a case went wrong; `why` (`size` bytes) says so. */
+bool sweep_snapshots_run(const struct sweep_options *options, struct sweep_snapshots_result *result, char *why, size_t size);
 
 #endif

@@ -2,6 +2,7 @@
  *
  *   sweep.c           the sweeps
  *   sweep_journal.c   the journal that they damage: its records, how it is written, and where its groups are
+ *   sweep_snapshots.c the same for snapshots
  *   sweep_recorder.c  a disk that notes the calls on it, and can repeat them */
 #ifndef SYNOD_SIM_SWEEP_INTERNAL_H
 #define SYNOD_SIM_SWEEP_INTERNAL_H
@@ -32,6 +33,7 @@ struct recorded {
     uint64_t offset, len;
     uint8_t *bytes;          /* WRITE */
     uint64_t acked, written; /* lsns: acknowledged by then; including those on their way */
+    uint64_t truncated;      /* records from here on were needed */
 };
 
 struct recorder {
@@ -41,7 +43,7 @@ struct recorder {
     size_t count, capacity;
     char (*paths)[PATH_BYTES]; /* of the open files */
     size_t path_count, path_capacity;
-    uint64_t acked, written; /* for the next call to note */
+    uint64_t acked, written, truncated; /* for the next call to note */
 };
 
 /* Notes the calls made on it, and makes them on `under`. */
@@ -71,6 +73,7 @@ struct sweep_journal {
     size_t placed_count, placed_capacity;
     struct journal_file *segments;
     size_t segment_count, segment_capacity;
+    size_t removed; /* segments */
 };
 
 /* Chooses the records and writes the journal. */

@@ -1,5 +1,7 @@
 /* The journal of the sweeps. It is written in two lives, with a torn write between them. So the calls that a sweep cuts
- * short include those of a recovery that cuts, and of one that goes on. */
+ * short include those of a recovery that cuts, and of one that goes on. Now and then records are no longer needed, and after
+ * some groups the segments go that hold nothing else; so it begins above 1, and what is cut short may have removed only some
+ * of them. */
 #include <stdio.h>
 #include <string.h>
 
@@ -236,14 +238,66 @@ static bool write_group(struct sweep_journal *j, struct journal_store *store, ui
     return true;
 }
 
-static bool write_life(struct sweep_journal *j, size_t from, size_t to, struct problem *problem)
+static void forget_segment(struct sweep_journal *j, uint64_t first_lsn)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < j->placed_count; i++)
+        if (j->placed[i].segment != first_lsn)
+            j->placed[kept++] = j->placed[i];
+    j->placed_count = kept;
+    j->removed++;
+    j->segment_count--;
+    memmove(j->segments, j->segments + 1, j->segment_count * sizeof *j->segments);
+}
+
+/* Removes what may be removed, if the dice say that it is time; without dice, all. */
+static bool remove_segments(struct sweep_journal *j, struct dice *dice, struct journal_store *store, struct problem *problem)
+{
+    bool ok = true;
+    while (ok && journal_store_removable(store) != 0 && (dice == NULL || dice_roll(dice, 4) != 0)) {
+        const uint64_t first_lsn = journal_store_removable(store);
+        ok = journal_store_remove(store, first_lsn, problem);
+        invariant(j->segments[0].first_lsn == first_lsn);
+        journal_store_removed(store);
+        forget_segment(j, first_lsn);
+    }
+    return ok;
+}
+
+/* Some of the older records are not needed any more. */
+static void truncate_records(struct sweep_journal *j, struct dice *dice, struct journal_store *store)
+{
+    struct recorder *r = &j->recorder;
+    const uint64_t lsn = r->acked - dice_roll(dice, r->acked / 2 + 1);
+    if (dice_roll(dice, 3) != 0 || lsn <= r->truncated)
+        return;
+    r->truncated = lsn;
+    journal_store_truncate(store, lsn);
+}
+
+/* Has the journal read, which comes before writing. */
+static bool read_all(struct journal_store *store, struct problem *problem)
+{
+    struct packet_list found;
+    bool ok;
+    do {
+        ok = journal_store_recover(store, &found, problem);
+    } while (ok && found.len > 0);
+    return ok;
+}
+
+static bool write_life(struct sweep_journal *j, struct dice *dice, size_t from, size_t to, struct problem *problem)
 {
     struct sweep_node node;
     if (!sweep_node_open(j, &j->recorder.disk, &node, problem))
         return false;
-    bool ok = true;
-    for (size_t i = from; ok && i < to; i++)
-        ok = write_group(j, node.store, j->groups[i], problem);
+    bool ok = read_all(node.store, problem) && remove_segments(j, dice, node.store, problem);
+    for (size_t i = from; ok && i < to; i++) {
+        truncate_records(j, dice, node.store);
+        ok = write_group(j, node.store, j->groups[i], problem) && remove_segments(j, dice, node.store, problem);
+    }
+    if (ok && to == j->group_count) /* what is left is to be damaged, and must matter */
+        ok = remove_segments(j, NULL, node.store, problem);
     sweep_node_close(&node);
     return ok;
 }
@@ -268,7 +322,7 @@ static void tear(struct sweep_journal *j)
 bool sweep_journal_init(struct sweep_journal *j, const struct sweep_options *options, struct problem *problem)
 {
     struct faults faults = {0};
-    struct dice dice = dice_new(options->seed, 300);
+    struct dice dice = dice_new(options->seed, 300), truncations = dice_new(options->seed, 302);
     uint32_t groups = options->groups > 0 ? options->groups : GROUPS;
     *j = (struct sweep_journal){.segment_bytes = options->segment_bytes > 0 ? options->segment_bytes : SEGMENT_BYTES};
     if (options->folder == NULL)
@@ -279,10 +333,10 @@ bool sweep_journal_init(struct sweep_journal *j, const struct sweep_options *opt
     struct disk_sim *sim = sweep_disk_new(&faults);
     recorder_init(&j->recorder, disk_sim_disk(sim));
     size_t half = (j->group_count + 1) / 2;
-    bool ok = write_life(j, 0, half, problem);
+    bool ok = write_life(j, &truncations, 0, half, problem);
     if (ok)
         tear(j);
-    ok = ok && write_life(j, half, j->group_count, problem);
+    ok = ok && write_life(j, &truncations, half, j->group_count, problem);
     disk_sim_free(sim);
     return ok;
 }

@@ -9,7 +9,7 @@ static struct recorded *note(struct recorder *r, enum recorded_kind kind, const 
 {
     r->ptr = memory_reserve(r->ptr, &r->capacity, r->count + 1, sizeof *r->ptr);
     struct recorded *call = &r->ptr[r->count++];
-    *call = (struct recorded){.kind = (uint8_t)kind, .acked = r->acked, .written = r->written};
+    *call = (struct recorded){.kind = (uint8_t)kind, .acked = r->acked, .written = r->written, .truncated = r->truncated};
     memcpy(call->path, path, strlen(path));
     return call;
 }
@@ -38,6 +38,9 @@ static int64_t recorder_read(struct disk *disk, int file, uint64_t offset, void 
 {
     return disk_read(of(disk)->under, file, offset, to, len);
 }
+
+/* Not noted: the folder is there. */
+static int recorder_make_folder(struct disk *disk, const char *path) { return disk_make_folder(of(disk)->under, path); }
 
 static int recorder_write(struct disk *disk, int file, uint64_t offset, const void *from, size_t len)
 {
@@ -137,6 +140,7 @@ void recorder_init(struct recorder *r, struct disk *under)
         .rename = recorder_rename,
         .remove = recorder_remove,
         .list = recorder_list,
+        .make_folder = recorder_make_folder,
         .sync_folder = recorder_sync_folder,
         .boot_id = recorder_boot_id,
         .random = recorder_random,

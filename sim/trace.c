@@ -1,14 +1,19 @@
 #include "sim/trace.h"
 
 #include "core/base/checksum.h"
-#include "core/base/types.h"
+#include "core/formats/record.h"
 #include "sim/faults.h"
 
 static const char *const message_names[MESSAGE_KINDS] = {
-    "PREPARE", "PROMISE", "ACCEPT",        "ACCEPTED", "NACK",           "HEARTBEAT", "ALIVE",    "ASK",
-    "LOST",    "CHOSEN",  "LEARN_REQUEST", "LEARN",    "RESULT_REQUEST", "EXECUTED",  "PROGRESS", "FORWARD",
+    "PREPARE",  "PROMISE", "ACCEPT",   "ACCEPTED",      "NACK",           "HEARTBEAT",      "ALIVE",
+    "ASK",      "LOST",    "CHOSEN",   "LEARN_REQUEST", "LEARN",          "RESULT_REQUEST", "EXECUTED",
+    "PROGRESS", "FORWARD", "HANDOVER", "SNAPSHOT",      "SNAPSHOT_FETCH", "SNAPSHOT_PART",  "CONFIGURATION",
 };
 static const char *const record_names[RECORD_KINDS] = {"PROMISED", "ACCEPTED", "LEARNED", "CHOSEN", "FLOOR"};
+static const char *const snapshot_names[SNAPSHOT_ITEM_KINDS] = {
+    "BEGIN",  "PIECE",    "COMMIT",  "ABANDON", "DISCARD", "RECEIVE",    "BYTES", "READ",         "LOAD",
+    "STORED", "RECEIVED", "WRITTEN", "FAILED",  "WANTED",  "BYTES_READ", "GONE",  "LOADED_PIECE", "LOADED",
+};
 static const char *const outcome_names[] = {"executed", "moved", "busy", "unknown"};
 
 static const char *name_of(const char *const *names, size_t count, uint64_t index)
@@ -53,13 +58,29 @@ static void print_event(FILE *out, const struct trace_event *e)
         fprintf(out, "answers token %llu: %s [%016llx]", b, NAME(outcome_names, e->a), c);
         break;
     case TRACE_APPEND:
-        fprintf(out, "appends %s, lsn %llu [%016llx]", NAME(record_names, e->a), b, c);
+        fprintf(out, "appends %s, lsn %llu [%016llx]", NAME(record_names, e->a % RECORD_PACKET_STICKY), b, c);
         break;
     case TRACE_DURABLE:
         fprintf(out, "durable up to lsn %llu", b);
         break;
     case TRACE_READ:
         fprintf(out, "reads back from lsn %llu", b);
+        break;
+    case TRACE_SNAPSHOT:
+        fprintf(out, "%s %s %llu [%016llx]", a < SNAPSHOT_STORED ? "asks" : "is told", NAME(snapshot_names, e->a), b, c);
+        break;
+    case TRACE_CONFIGURATION:
+        fprintf(out, "%s the configuration of slot %llu [%016llx]",
+                a == 0   ? "is given"
+                : a == 1 ? "has learned"
+                         : "has settled",
+                b, c);
+        break;
+    case TRACE_OPERATOR:
+        fprintf(out, "operator: %s, %s %llu", fault_name(e->a), b == 0 ? "asked for node" : b == 1 ? "done" : "refused", c);
+        break;
+    case TRACE_TRUNCATE:
+        fprintf(out, "needs no record below lsn %llu", b);
         break;
     case TRACE_LEADER:
         fprintf(out, "hears that %llu leads, round %llu", a, b);

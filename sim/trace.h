@@ -19,9 +19,13 @@ enum trace_kind {
     TRACE_STATE,     /* before slot b, hash c */
     TRACE_START,     /* incarnation a */
     TRACE_RECOVERED, /* up to lsn b */
-    TRACE_STOP,      /* a: why (enum fault, or FAULTS) */
+    TRACE_STOP,      /* a: why (enum fault, or TRACE_NO_FAULT) */
     TRACE_FAULT,     /* a (enum fault) */
     TRACE_HEAL,
+    TRACE_SNAPSHOT,      /* asked or told: kind a, id b, checksum c */
+    TRACE_TRUNCATE,      /* needs no record below lsn b */
+    TRACE_CONFIGURATION, /* given (0), chosen (1) or settled (2): a; slot b, checksum c of the text */
+    TRACE_OPERATOR,      /* wants a (enum fault); b: asks (0), is answered that it is done (1) or why not (2) */
     TRACE_KINDS
 };
 
@@ -32,7 +36,10 @@ struct trace_event {
     uint64_t a, b, c;
 };
 
-enum { TRACE_LAST = 40 };
+enum {
+    TRACE_LAST = 40,
+    TRACE_NO_FAULT = 64, /* beyond all faults, however many there are */
+};
 
 struct trace {
     uint64_t hash;

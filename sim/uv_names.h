@@ -7,9 +7,12 @@
 #define client_batches_answer simuv_client_batches_answer
 #define client_batches_close simuv_client_batches_close
 #define client_batches_command simuv_client_batches_command
+#define client_batches_give_up_requests simuv_client_batches_give_up_requests
 #define client_batches_give_up_waiting simuv_client_batches_give_up_waiting
 #define client_batches_lose_in_flight simuv_client_batches_lose_in_flight
 #define client_batches_next simuv_client_batches_next
+#define client_batches_next_request simuv_client_batches_next_request
+#define client_batches_request simuv_client_batches_request
 #define client_batches_waiting simuv_client_batches_waiting
 #define client_cluster simuv_client_cluster
 #define client_cluster_moved simuv_client_cluster_moved
@@ -47,6 +50,7 @@
 #define client_server_describe simuv_client_server_describe
 #define client_server_leader simuv_client_server_leader
 #define client_server_lost simuv_client_server_lost
+#define client_server_members simuv_client_server_members
 #define client_server_open simuv_client_server_open
 #define client_server_port simuv_client_server_port
 #define client_server_receive simuv_client_server_receive
@@ -73,6 +77,7 @@
 #define dialer_again simuv_dialer_again
 #define dialer_close simuv_dialer_close
 #define dialer_failed simuv_dialer_failed
+#define dialer_idle simuv_dialer_idle
 #define dialer_open simuv_dialer_open
 #define dialer_refused simuv_dialer_refused
 #define dialer_retry simuv_dialer_retry
@@ -86,16 +91,20 @@
 #define network_clean_text simuv_network_clean_text
 #define network_close simuv_network_close
 #define network_greeting simuv_network_greeting
+#define network_hearsay simuv_network_hearsay
 #define network_init simuv_network_init
-#define network_is_news simuv_network_is_news
+#define network_join_all simuv_network_join_all
 #define network_listen simuv_network_listen
 #define network_listener_port simuv_network_listener_port
+#define network_members simuv_network_members
 #define network_peer_text simuv_network_peer_text
 #define network_place simuv_network_place
+#define network_place_by_hearsay simuv_network_place_by_hearsay
 #define network_port simuv_network_port
 #define network_queue_full simuv_network_queue_full
 #define network_reborn simuv_network_reborn
 #define network_receive simuv_network_receive
+#define network_refusal_level simuv_network_refusal_level
 #define network_refused_by simuv_network_refused_by
 #define network_released simuv_network_released
 #define network_same_origin simuv_network_same_origin
@@ -103,12 +112,15 @@
 #define network_statistics simuv_network_statistics
 #define network_too_long simuv_network_too_long
 #define parcel_release simuv_parcel_release
+#define peer_leave simuv_peer_leave
 #define peer_open simuv_peer_open
 #define peer_reborn simuv_peer_reborn
 #define peer_send simuv_peer_send
 #define tcp_batch_prepare simuv_tcp_batch_prepare
 #define tcp_batch_send simuv_tcp_batch_send
 #define tcp_close simuv_tcp_close
+#define tcp_join simuv_tcp_join
+#define tcp_leave simuv_tcp_leave
 #define tcp_link_operations simuv_tcp_link_operations
 #define tcp_link_take simuv_tcp_link_take
 #define tcp_links_pause simuv_tcp_links_pause
@@ -118,6 +130,9 @@
 #define tcp_reborn simuv_tcp_reborn
 #define tcp_receive simuv_tcp_receive
 #define tcp_release simuv_tcp_release
+#define udp_network_open simuv_udp_network_open
+#define udp_refuse simuv_udp_refuse
+#define udp_take simuv_udp_take
 /* clang-format on */
 
 #endif

@@ -1,11 +1,12 @@
 #include "sim/uv_network.h"
 
 #include "core/base/memory.h"
-#include "io/tcp_internal.h"
+#include "io/udp_internal.h"
 
 /* A connection from `sender` whose frames come after the first `at` in the inbox. */
 struct begin {
     uint32_t sender;
+    uint64_t life;
     size_t at;
 };
 
@@ -18,6 +19,9 @@ struct node_network {
     uint64_t strangers;           /* that have greeted it, or may */
     struct begin *begins, *begun; /* connections from others since frames were received last, and before that */
     size_t begins_count, begins_capacity, begun_count, begun_capacity;
+    uint64_t lives[PEERS_MAX]; /* of those that have begun */
+    node_set fresh;            /* of these, those of which no frame has been received since */
+    uint64_t unsound;          /* datagrams that its host had been given before it opened */
     char wrong[256];
 };
 
@@ -33,7 +37,7 @@ static enum peer_verdict on_peer(void *context, const struct frame_origin *peer)
     }
     const struct inbox *inbox = &n->network->inbox;
     n->begins = memory_reserve(n->begins, &n->begins_capacity, n->begins_count + 1, sizeof *n->begins);
-    n->begins[n->begins_count++] = (struct begin){peer->sender, inbox->boxes[inbox->filling].count};
+    n->begins[n->begins_count++] = (struct begin){peer->sender, frame_life(peer), inbox->boxes[inbox->filling].count};
     return verdict;
 }
 
@@ -47,7 +51,9 @@ bool node_network_open(struct node_network **out, const struct node_network_opti
 {
     struct node_network *n = memory_new(1, sizeof *n);
     n->options = *options;
-    simuv_loop_init(&n->loop, options->sockets, options->origin.sender);
+    simuv_loop_init(&n->loop, options->sockets, options->datagrams, options->origin.sender);
+    if (options->datagrams != NULL)
+        n->unsound = datagrams_unsound(options->datagrams, options->origin.sender);
     const struct network_options network = {
         .config = options->config,
         .origin = options->origin,
@@ -59,7 +65,30 @@ bool node_network_open(struct node_network **out, const struct node_network_opti
         .context = n,
     };
     *out = n;
-    return tcp_network_open(&n->network, &n->loop, &network, problem);
+    network_opener *open = options->datagrams != NULL ? udp_network_open : tcp_network_open;
+    return open(&n->network, &n->loop, &network, problem);
+}
+
+/* Where connections have begun, in what is left of the inbox. */
+void node_network_members(struct node_network *n, const struct roster *roster)
+{
+    const struct inbox *inbox = &n->network->inbox;
+    const size_t before = inbox->boxes[inbox->filling].count;
+    uint32_t *senders = memory_new(before + 1, sizeof *senders);
+    for (size_t i = 0; i < before; i++)
+        senders[i] = (uint32_t)inbox->boxes[inbox->filling].packets[i].id;
+    network_members(n->network, roster);
+    const struct box *box = &inbox->boxes[inbox->filling];
+    size_t kept = 0, begins = 0, at = 0;
+    for (size_t i = 0; i <= before; i++) {
+        for (; at < n->begins_count && n->begins[at].at == i; at++) {
+            n->begins[begins] = n->begins[at];
+            n->begins[begins++].at = kept;
+        }
+        kept += i < before && kept < box->count && box->packets[kept].id == senders[i];
+    }
+    n->begins_count = begins;
+    free(senders);
 }
 
 static void on_closed(void *context) { ((struct node_network *)context)->network = NULL; }
@@ -83,9 +112,17 @@ void node_network_run(struct node_network *n) { uv_run(&n->loop, UV_RUN_NOWAIT);
 
 bool node_network_waiting(const struct node_network *n) { return n->waiting; }
 
+static void begin(struct node_network *n, const struct begin *b)
+{
+    n->lives[b->sender] = b->life;
+    n->fresh |= node_set_of(b->sender);
+}
+
 struct packet_list node_network_receive(struct node_network *n)
 {
     n->waiting = false;
+    for (size_t k = 0; k < n->begun_count; k++)
+        begin(n, &n->begun[k]);
     n->begun_count = n->begins_count;
     n->begun = memory_reserve(n->begun, &n->begun_capacity, n->begins_count, sizeof *n->begun);
     if (n->begins_count > 0)
@@ -94,14 +131,19 @@ struct packet_list node_network_receive(struct node_network *n)
     return network_receive(n->network);
 }
 
-bool node_network_begins(struct node_network *n, uint32_t sender, size_t i)
+uint64_t node_network_life(struct node_network *n, uint32_t sender, size_t i, bool *begins)
 {
     size_t kept = 0, before = n->begun_count;
-    for (size_t k = 0; k < before; k++)
+    for (size_t k = 0; k < before; k++) {
         if (n->begun[k].sender != sender || n->begun[k].at > i)
             n->begun[kept++] = n->begun[k];
+        else
+            begin(n, &n->begun[k]);
+    }
     n->begun_count = kept;
-    return kept < before;
+    *begins = node_set_has(n->fresh, sender);
+    n->fresh &= ~node_set_of(sender);
+    return n->lives[sender];
 }
 
 void node_network_send(struct node_network *n, const struct packet *frames, size_t count)
@@ -183,11 +225,14 @@ const char *node_network_audit(struct node_network *n)
 
 bool node_network_heard_broken(const struct node_network *n)
 {
-    return tcp_of(n)->base.statistics.bad_frames > n->refused + n->strangers;
+    const struct datagrams *d = n->options.datagrams;
+    const uint64_t unsound = d != NULL ? datagrams_unsound(d, n->options.origin.sender) - n->unsound : 0;
+    return tcp_of(n)->base.statistics.bad_frames > n->refused + n->strangers + unsound;
 }
 
 bool node_network_full(const struct node_network *n)
 {
     const struct tcp_network *t = tcp_of(n);
-    return t->paused || t->base.drop_logged != 0;
+    const bool drops = n->options.datagrams != NULL && ((const struct udp_network *)t)->drop_logged != 0;
+    return t->paused || t->base.drop_logged != 0 || drops;
 }

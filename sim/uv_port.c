@@ -55,7 +55,7 @@ bool client_port_open(struct client_port **out, const struct client_port_options
 {
     struct client_port *p = memory_new(1, sizeof *p);
     p->options = *options;
-    simuv_loop_init(&p->loop, options->sockets, options->node);
+    simuv_loop_init(&p->loop, options->sockets, NULL, options->node);
     const struct client_server_options server = {
         .config = options->config, .node = options->node, .on_input = on_input, .status = on_status, .context = p};
     *out = p;
@@ -87,7 +87,7 @@ void client_port_run(struct client_port *p) { uv_run(&p->loop, UV_RUN_NOWAIT); }
 
 /* ---- Batches ---- */
 
-bool client_port_waiting(const struct client_port *p) { return client_server_waiting(p->server); }
+bool client_port_waiting(const struct client_port *p) { return client_server_waiting(p->server, UINT64_MAX); }
 
 size_t client_port_in_flight(const struct client_port *p) { return p->count; }
 

@@ -11,102 +11,34 @@ enum {
 
 static const uint64_t never = UINT64_MAX;
 
+_Static_assert((int)UV_EOF == (int)SOCK_END, "what a socket says at its end");
+
 /* ---- Writing ---- */
 
-static bool cursor_is_at_end(struct uv__cursor *c)
+int uvsys_may_write(const uv_tcp_t *tcp)
 {
-    while (c->at < c->count && c->skip == c->buffers[c->at].len) {
-        c->at++;
-        c->skip = 0;
-    }
-    return c->at == c->count;
+    if (tcp->sock == NULL)
+        return tcp->killed ? UV_ECONNRESET : UV_ENOTCONN;
+    return tcp->connecting != NULL ? UV_EAGAIN : 0;
 }
 
-/* Writes what the socket takes. Returns how many bytes, or an error if it took none; UV_EAGAIN: it takes none now. */
-static ssize_t write_some(const uv_tcp_t *tcp, struct uv__cursor *c)
+ssize_t uvsys_write_some(uv_tcp_t *tcp, struct uv__cursor *c)
 {
     size_t written = 0;
-    while (!cursor_is_at_end(c)) {
+    if (tcp->killed)
+        return UV_ECONNRESET;
+    while (!uvcore_cursor_is_at_end(c)) {
         const uv_buf_t *buffer = &c->buffers[c->at];
-        ssize_t taken = sock_write(tcp->sock, buffer->base + c->skip, buffer->len - c->skip);
+        const ssize_t taken = sock_write(tcp->sock, buffer->base + c->skip, buffer->len - c->skip);
         if (taken < 0)
-            return written > 0 ? (ssize_t)written : taken;
+            return written > 0 || taken == UV_EAGAIN ? (ssize_t)written : taken;
         c->skip += (size_t)taken;
         written += (size_t)taken;
     }
     return (ssize_t)written;
 }
 
-int uv_try_write(uv_stream_t *stream, const uv_buf_t buffers[], unsigned count)
-{
-    struct uv__cursor cursor = {buffers, count, 0, 0};
-    if (stream->sock == NULL)
-        return stream->killed ? UV_ECONNRESET : UV_ENOTCONN;
-    if (stream->writes != NULL || stream->connecting != NULL)
-        return UV_EAGAIN;
-    return (int)write_some(stream, &cursor);
-}
-
-static void write_call_back(uv_req_t *request)
-{
-    uv_write_t *write = (uv_write_t *)request;
-    free(write->buffers);
-    if (write->callback != NULL)
-        write->callback(write, write->status);
-}
-
-/* Takes the oldest write away if it is over; returns it, or NULL. */
-static uv_write_t *writes_take(uv_tcp_t *tcp, int *status)
-{
-    uv_write_t *write = tcp->writes;
-    if (write == NULL)
-        return NULL;
-    const ssize_t written = tcp->killed ? UV_ECONNRESET : write_some(tcp, &write->cursor);
-    if (written == UV_EAGAIN || (written >= 0 && !cursor_is_at_end(&write->cursor)))
-        return NULL;
-    *status = written < 0 ? (int)written : 0;
-    tcp->writes = write->behind;
-    if (tcp->writes == NULL)
-        tcp->writes_end = &tcp->writes;
-    return write;
-}
-
-static void write_ready(uv_tcp_t *tcp)
-{
-    int status;
-    for (uv_write_t *write; !tcp->closing && (write = writes_take(tcp, &status)) != NULL;)
-        simuv_request_end(tcp->loop, (uv_req_t *)write, status);
-}
-
-int uv_write(uv_write_t *request, uv_stream_t *stream, const uv_buf_t buffers[], unsigned count, uv_write_cb callback)
-{
-    int status;
-    if (stream->sock == NULL)
-        return UV_ENOTCONN;
-    simuv_request_begin(stream->loop, (uv_req_t *)request, (uv_handle_t *)stream, write_call_back);
-    request->handle = stream;
-    request->callback = callback;
-    request->buffers = memory_new(count, sizeof *buffers);
-    memcpy(request->buffers, buffers, count * sizeof *buffers);
-    request->cursor = (struct uv__cursor){request->buffers, count, 0, 0};
-    request->behind = NULL;
-    stream->loop->stale = true;
-    *stream->writes_end = request;
-    stream->writes_end = &request->behind;
-    if (stream->writes == request && stream->connecting == NULL && writes_take(stream, &status) != NULL)
-        simuv_request_done(stream->loop, (uv_req_t *)request, status);
-    return 0;
-}
-
-static void cancel_writes(uv_tcp_t *tcp)
-{
-    while (tcp->writes != NULL) {
-        uv_write_t *write = tcp->writes;
-        tcp->writes = write->behind;
-        simuv_request_done(tcp->loop, (uv_req_t *)write, UV_ECANCELED);
-    }
-    tcp->writes_end = &tcp->writes;
-}
+void uvsys_await_room(uv_tcp_t *tcp) { tcp->loop->stale = true; }
 
 /* ---- Reading ---- */
 
@@ -152,25 +84,16 @@ int uv_read_stop(uv_stream_t *stream)
 
 /* ---- Connecting ---- */
 
-static void connect_call_back(uv_req_t *request)
-{
-    uv_connect_t *connect = (uv_connect_t *)request;
-    connect->callback(connect, connect->status);
-}
-
 int uv_tcp_connect(uv_connect_t *request, uv_tcp_t *tcp, const struct sockaddr *address, uv_connect_cb callback)
 {
-    uint32_t host;
-    uint16_t port;
+    struct datagram_end to;
     if (tcp->connecting != NULL || tcp->sock != NULL)
         return UV_EALREADY;
-    if (!simuv_address_read(address, &host, &port))
+    if (!simuv_address_read(address, &to) || to.host == 0)
         return UV_EINVAL;
-    tcp->sock = sockets_connect(tcp->loop->sockets, tcp->loop->host, host, port);
-    simuv_request_begin(tcp->loop, (uv_req_t *)request, (uv_handle_t *)tcp, connect_call_back);
-    request->handle = tcp;
-    request->callback = callback;
-    tcp->connecting = request;
+    tcp->sock = sockets_connect(tcp->loop->sockets, tcp->loop->host, to.host, tcp_port_of(to));
+    tcp->at = to;
+    uvcore_connect_begin(request, tcp, callback);
     tcp->loop->stale = true;
     return 0;
 }
@@ -178,11 +101,8 @@ int uv_tcp_connect(uv_connect_t *request, uv_tcp_t *tcp, const struct sockaddr *
 static void connect_ready(uv_tcp_t *tcp)
 {
     const int status = tcp->killed ? UV_ECONNRESET : sock_connected(tcp->sock);
-    uv_connect_t *request = tcp->connecting;
-    if (status == UV_EAGAIN)
-        return;
-    tcp->connecting = NULL;
-    simuv_request_end(tcp->loop, (uv_req_t *)request, status);
+    if (status != UV_EAGAIN)
+        uvcore_connect_end(tcp, status);
 }
 
 /* ---- Accepting ---- */
@@ -199,13 +119,12 @@ static void accept_ready(uv_tcp_t *tcp)
 
 int uv_tcp_bind(uv_tcp_t *tcp, const struct sockaddr *address, unsigned flags)
 {
-    uint32_t host;
     (void)flags;
-    if (tcp->listener != NULL || !simuv_address_read(address, &host, &tcp->port))
+    if (tcp->listener != NULL || !simuv_address_read(address, &tcp->at))
         return UV_EINVAL;
-    if (host != tcp->loop->host)
+    if (tcp->at.host != tcp->loop->host)
         return UV_EADDRNOTAVAIL;
-    tcp->listener = sockets_listen(tcp->loop->sockets, host, tcp->port);
+    tcp->listener = sockets_listen(tcp->loop->sockets, tcp->at.host, tcp_port_of(tcp->at));
     return tcp->listener != NULL ? 0 : UV_EADDRINUSE;
 }
 
@@ -249,11 +168,8 @@ static void release(uv_tcp_t *tcp)
 static void tcp_close(uv_handle_t *handle)
 {
     uv_tcp_t *tcp = (uv_tcp_t *)handle;
-    if (tcp->connecting != NULL)
-        simuv_request_done(tcp->loop, (uv_req_t *)tcp->connecting, UV_ECANCELED);
-    tcp->connecting = NULL;
+    uvcore_stream_cancel(tcp);
     tcp->reading = false;
-    cancel_writes(tcp);
     release(tcp);
 }
 
@@ -293,33 +209,23 @@ static void tcp_ready(uv_handle_t *handle)
     if (!tcp->closing && tcp->connecting == NULL)
         read_ready(tcp);
     if (!tcp->closing && tcp->connecting == NULL)
-        write_ready(tcp);
+        uvcore_writes_go_on(tcp);
 }
 
-static const struct uv__kind tcp_kind = {tcp_close, tcp_active, tcp_ready_at, tcp_ready};
+static void tcp_kill(uv_handle_t *handle)
+{
+    uv_tcp_t *tcp = (uv_tcp_t *)handle;
+    tcp->killed = tcp->sock != NULL;
+    release(tcp);
+}
+
+static const struct uv__kind tcp_kind = {tcp_close, tcp_active, tcp_ready_at, tcp_ready, tcp_kill};
 
 int uv_tcp_init(uv_loop_t *loop, uv_tcp_t *tcp)
 {
     *tcp = (uv_tcp_t){.data = tcp->data, .writes_end = &tcp->writes};
-    simuv_handle_init(loop, (uv_handle_t *)tcp, &tcp_kind);
+    uvcore_handle_init(loop, (uv_handle_t *)tcp, &tcp_kind);
     return 0;
-}
-
-void simuv_kill(uv_loop_t *loop)
-{
-    loop->stale = true;
-    for (uv_handle_t *handle = loop->open; handle != NULL; handle = handle->next)
-        if (handle->kind == &tcp_kind) {
-            uv_tcp_t *tcp = (uv_tcp_t *)handle;
-            tcp->killed = tcp->sock != NULL;
-            release(tcp);
-        }
-}
-
-int uv_tcp_nodelay(uv_tcp_t *tcp, int enable)
-{
-    (void)tcp;
-    return enable ? 0 : UV_ENOTSUP;
 }
 
 int uv_tcp_keepalive(uv_tcp_t *tcp, int enable, unsigned delay_s)
@@ -333,15 +239,16 @@ int uv_tcp_keepalive(uv_tcp_t *tcp, int enable, unsigned delay_s)
 int uv_tcp_getsockname(const uv_tcp_t *tcp, struct sockaddr *name, int *size)
 {
     if (tcp->listener != NULL)
-        return simuv_address_write(tcp->loop->host, tcp->port, name, size);
+        return simuv_address_write(tcp->at, name, size);
     if (tcp->sock == NULL)
         return UV_EINVAL;
-    return simuv_address_write(sock_host(tcp->sock), sock_port(tcp->sock), name, size);
+    return simuv_address_write((struct datagram_end){sock_host(tcp->sock), sock_port(tcp->sock), false}, name, size);
 }
 
 int uv_tcp_getpeername(const uv_tcp_t *tcp, struct sockaddr *name, int *size)
 {
     if (tcp->sock == NULL)
         return UV_ENOTCONN;
-    return simuv_address_write(sock_peer_host(tcp->sock), sock_peer_port(tcp->sock), name, size);
+    const struct datagram_end dialer = {sock_peer_host(tcp->sock), sock_peer_port(tcp->sock), false};
+    return simuv_address_write(tcp->at.host != 0 ? tcp->at : dialer, name, size);
 }

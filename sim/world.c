@@ -42,6 +42,12 @@ static void create_links(struct world *w)
     w->links = sockets_new(&w->plan.link);
     sockets_hear_time(w->links, w->now);
     w->greetings = greetings_new(w->links);
+    if (w->plan.wire != WIRE_UDP)
+        return;
+    w->plan.datagrams.faults = &w->faults;
+    w->plan.datagrams.came = world_datagram_came;
+    w->plan.datagrams.context = w;
+    w->datagrams = datagrams_new(&w->plan.datagrams, w->links);
 }
 
 static void create(struct world *w, const struct world_options *options, struct world_result *result)
@@ -59,14 +65,15 @@ static void create(struct world *w, const struct world_options *options, struct 
     w->plan.network.faults = &w->faults;
     w->plan.network.listens = machine_listens;
     w->plan.network.greeted = machine_greeted;
+    w->plan.network.takes = w->plan.changes ? machine_takes : NULL;
     w->plan.network.context = w;
-    w->plan.network.only_outside = w->plan.shipped_network;
+    w->plan.network.only_outside = w->plan.wire != WIRE_MODEL;
     w->network = network_sim_new(&w->plan.network);
     w->history = history_new();
     w->plan.clients.history = w->history;
     if (w->plan.shipped_port)
         create_sockets(w);
-    if (w->plan.shipped_network)
+    if (w->plan.wire != WIRE_MODEL)
         create_links(w);
     w->clients = clients_new(&w->plan.clients);
     const struct node_config *c = &w->plan.config;
@@ -78,6 +85,7 @@ static void create(struct world *w, const struct world_options *options, struct 
         .phase1_quorum = c->phase1_quorum,
         .phase2_quorum = c->phase2_quorum,
         .alpha = c->alpha,
+        .alpha_most = PLAN_ALPHA_MAX,
         .bytes_in_flight_max = c->bytes_in_flight_max,
         .frame_bytes_max = w->plan.frame_bytes_max,
         .executes = c,
@@ -86,9 +94,15 @@ static void create(struct world *w, const struct world_options *options, struct 
     w->checks = checks_new(&checks);
     w->strike_at = w->now + WORLD_STRIKE_EVERY_US;
     w->judges_gaps = only_nodes_fail(&w->plan);
+    w->judges_moves = w->plan.moves_only;
     for (uint32_t i = 1; i <= w->plan.nodes; i++) {
         machine_init(&w->machines[i], w, i, &machine_ports);
         w->machines[i].restart_at = w->now + dice_roll(&w->dice, 200000);
+        clients_serve(w->clients, i, w->machines[i].state != MACHINE_SPARE);
+    }
+    if (w->plan.changes) {
+        operator_init(&w->operator, w->plan.seed);
+        w->operator.next_at = w->now;
     }
     world_drift(w);
 }
@@ -103,21 +117,26 @@ static void destroy(struct world *w)
     strangers_free(w->strangers);
     sockets_free(w->sockets);
     greetings_free(w->greetings);
+    datagrams_free(w->datagrams);
     sockets_free(w->links);
     history_free(w->history);
     checks_free(w->checks);
 }
 
-/* The others have heard of its different state, and it has heard of theirs. */
+/* The others have heard of its different state, and it has heard of theirs. Of slots before a snapshot that it has loaded in
+ * this life, it knows no hash. */
 static bool differs_openly(const struct machine *m)
 {
-    return m->other_state != 0 && m->executed / AGREEMENT_INTERVAL * AGREEMENT_INTERVAL >= m->other_from;
+    const uint64_t told = m->executed / AGREEMENT_INTERVAL * AGREEMENT_INTERVAL;
+    return m->other_state != 0 && told >= m->other_from && told >= m->snapshots.loaded;
 }
 
-/* No client waits, and no port for its node. */
+/* No client or operator waits, and no port for its node. */
 static bool served(const struct world *w)
 {
-    bool done = clients_done(w->clients);
+    bool done = clients_done(w->clients) && (!w->plan.changes || operator_idle(w));
+    for (uint32_t i = 1; i <= w->plan.nodes && done; i++)
+        done = w->machines[i].asks_token == 0;
     for (uint32_t i = 1; i <= w->plan.nodes && done; i++)
         done = w->machines[i].port == NULL || client_port_in_flight(w->machines[i].port) == 0;
     return done;
@@ -129,11 +148,13 @@ static bool converged(const struct world *w)
     uint64_t executed = 0;
     for (uint32_t i = 1; i <= w->plan.nodes; i++) {
         const struct machine *m = &w->machines[i];
-        if (m->state == MACHINE_RETIRED)
+        if (m->lost || (m->state == MACHINE_UP && !world_is_member(w, i)))
+            return false;
+        if (!machine_is_there(m))
             continue;
         if (m->state != MACHINE_UP || !m->recovered || differs_openly(m))
             return false;
-        if (!node_set_has(w->plan.config.learners, i))
+        if ((w->plan.roles[i] & DUTY_LEARNS) == 0)
             continue;
         if (executed != 0 && m->executed != executed)
             return false;
@@ -169,8 +190,12 @@ static void calm(struct world *w)
         m->storm = 0;
         if (m->storage.flight != FLIGHT_NONE && m->storage.flying_until > w->now + SECOND)
             m->storage.flying_until = w->now + SECOND;
+        if (m->snapshots.flying && m->snapshots.flying_until > w->now + SECOND)
+            m->snapshots.flying_until = w->now + SECOND;
         if (m->opening_until > w->now + SECOND)
             m->opening_until = w->now + SECOND;
+        if (m->busy_until > w->now + SECOND)
+            m->busy_until = w->now + SECOND;
         if (m->ghost || (node_set_has(w->plan.fragile, i) && !w->plan.fragile_return))
             machine_retire(m);
     }
@@ -182,7 +207,7 @@ static void describe(const struct world *w, char *out, size_t size)
     size_t len = 0;
     out[0] = '\0';
     for (uint32_t i = 1; i <= w->plan.nodes && len < size; i++) {
-        static const char *const states[] = {"down", "opening", "up", "retired"};
+        static const char *const states[] = {"down", "opening", "up", "retired", "no member"};
         const struct machine *m = &w->machines[i];
         int more = snprintf(out + len, size - len, "; node %u %s, leader %u, executed %llu", i, states[m->state], m->leader,
                             (unsigned long long)m->executed);
@@ -227,6 +252,8 @@ static void sum_up(struct world *w)
     checks_reached(w->checks)[REACHED_NO_STATE_ROOM] = r->clients.no_state_room;
     if (w->links != NULL)
         checks_reached(w->checks)[REACHED_LINK_RESET] = sockets_statistics(w->links).resets;
+    if (w->datagrams != NULL)
+        checks_reached(w->checks)[REACHED_CROWDED_OUT] = datagrams_statistics(w->datagrams).crowded_out;
     if (w->sockets != NULL)
         checks_reached(w->checks)[REACHED_CONNECTION_RESET] = sockets_statistics(w->sockets).resets;
     memcpy(r->reached, checks_reached(w->checks), sizeof r->reached);
@@ -255,6 +282,8 @@ void world_run(const struct world_options *options, struct world_result *result)
         calm(w);
     if (!failed(w))
         world_last(w);
+    if (!failed(w))
+        world_hang(w);
     if (!failed(w))
         clients_stop(w->clients);
     wait_until(w, converged, "agreement");

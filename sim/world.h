@@ -1,10 +1,10 @@
 /* A simulated world: some machines, a network, clients, virtual time, and everything that goes wrong. One seed decides all
  * of it.
  *
- * Time jumps to the next event. A run has three parts, or four. *Faults*: for as many turns as the plan says. In some worlds
- * a *partition that lasts*, after all other faults have stopped (sim/lasting.c). *Healing*: all faults stop, everything that
- * was asked must be answered, and all survivors must agree. *Service*: every key in use is read once more. Everything that
- * happens passes through the checks (sim/checks.h). */
+ * Time jumps to the next event. A run has three parts, or up to five. *Faults*: for as many turns as the plan says. In some
+ * worlds a *partition that lasts*, and a *disk that hangs*, after all other faults have stopped (sim/lasting.c). *Healing*:
+ * all faults stop, everything that was asked must be answered, and all survivors must agree. *Service*: every key in use is
+ * read once more. Everything that happens passes through the checks (sim/checks.h). */
 #ifndef SYNOD_SIM_WORLD_H
 #define SYNOD_SIM_WORLD_H
 
@@ -14,13 +14,18 @@
 #include "sim/history.h"
 #include "sim/letters.h"
 #include "sim/machine.h"
+#include "sim/operators.h"
 #include "sim/plan.h"
 #include "sim/strangers.h"
 #include "sim/trace.h"
 
 /* Real time that a component may take for a turn: much, because a slow machine must not change what happens. */
 enum { WORLD_TURN_TIMEOUT_US = 60 * 1000000 };
+/* Tokens of requests about members begin here: no batch has them. */
+#define OPERATOR_TOKENS (UINT64_MAX - (UINT64_C(1) << 40))
 enum { WORLD_STRIKE_EVERY_US = 20000 };
+/* Moves of leadership are judged from then on: before, the first elections may end in a duel. */
+enum { WORLD_MOVES_JUDGED_US = 10 * 1000000 };
 
 struct world_options {
     struct plan_options plan;
@@ -62,13 +67,17 @@ struct world {
     struct strangers *strangers; /* on those */
     struct sockets *links;       /* of nodes with each other; NULL: they have none in this world */
     struct greetings *greetings; /* on those, by strangers */
+    struct datagrams *datagrams; /* beside those; NULL: there are none in this world */
     uint64_t rebirth;            /* the checksum of what a network itself says of a later life; 0: not known yet */
     struct history *history;
     struct checks *checks;
     struct letters letters;
     node_set black_hole[PLAN_NODES_MAX + 1]; /* by sender: the nodes that get none of its proposals */
-    uint64_t lasted_us;                      /* how long a partition lasted, in which nodes that were cut off fell back */
+    uint64_t lasted_us;                      /* how long what lasts did so, while nodes fell back that were out of it */
+    struct operator operator;                /* of members and settings, in worlds where those change */
     bool judges_gaps;                        /* only nodes fail, so one can see whether quorums are up */
+    bool judges_moves;                       /* nothing happens but that leadership is moved */
+    uint64_t moves;                          /* so often an operator has asked for that */
     uint64_t gap_since, gap_executed;        /* since when no batch was executed although quorums are up */
     uint64_t led;                            /* how often a node began to lead */
     uint64_t executed;                       /* batches that were answered as executed */
@@ -97,6 +106,12 @@ void world_trace(struct world *w, uint32_t node, enum trace_kind kind, uint64_t 
 /* Looks again when something arrives at these nodes. */
 void world_arrivals(struct world *w, node_set nodes);
 
+/* Whether the newest configuration has the instance that a machine is. */
+bool world_is_member(const struct world *w, uint32_t node);
+
+/* The plan's configuration, with the members and quorums of the newest one that was chosen. */
+struct node_config world_members(const struct world *w);
+
 /* The configuration under which the cluster takes longest: the longest of each time that any node has now. */
 struct node_config world_slowest(const struct world *w);
 
@@ -108,6 +123,8 @@ void world_half_open(struct world *w, uint32_t from, uint32_t to, uint64_t until
 void world_stall_reader(struct world *w, struct machine *m, uint64_t until);
 void world_greet(struct world *w, struct machine *to, const struct frame_origin *as, uint64_t arrival);
 void world_heal_network(struct world *w);
+/* A datagram of a node was given to another one (sim/datagrams.h). */
+void world_datagram_came(void *context, uint32_t to, const uint64_t *words, size_t size);
 
 /* --- sim/strikes_messages.c --- */
 
@@ -145,5 +162,7 @@ void world_happen(struct world *w);
 /* After all other faults: links are lost for good, and meanwhile the side that has quorums must serve. Ends with all links
  * as before. */
 void world_last(struct world *w);
+/* After that: no sync of one node's disk returns for a long time, while its network works. The others must serve. */
+void world_hang(struct world *w);
 
 #endif

@@ -17,6 +17,25 @@ void world_arrivals(struct world *w, node_set nodes)
     }
 }
 
+bool world_is_member(const struct world *w, uint32_t node)
+{
+    const struct configuration_text *t = checks_configuration_text(w->checks);
+    return t == NULL || t->members[node].node != 0;
+}
+
+struct node_config world_members(const struct world *w)
+{
+    struct node_config c = w->plan.config;
+    const struct configuration newest = checks_configuration(w->checks);
+    c.proposers = newest.proposers;
+    c.acceptors = newest.acceptors;
+    c.learners = newest.learners;
+    c.phase1_quorum = newest.phase1_quorum;
+    c.phase2_quorum = newest.phase2_quorum;
+    c.alpha = newest.alpha;
+    return c;
+}
+
 struct node_config world_slowest(const struct world *w)
 {
     struct node_config c = w->plan.config;

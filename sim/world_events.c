@@ -12,7 +12,22 @@ enum {
 /* Memory that the world may use beyond what its nodes wrote to their disks. */
 static const uint64_t memory_bytes_max = UINT64_C(512) << 20;
 
-enum happening { NOTHING, STRIKE, CLIENTS, STRANGERS, GREETINGS, START, BEGIN, POWER_LOSS, FLOWN, NETWORK, PORT, TURN };
+enum happening {
+    NOTHING,
+    STRIKE,
+    CLIENTS,
+    STRANGERS,
+    GREETINGS,
+    OPERATOR,
+    START,
+    BEGIN,
+    POWER_LOSS,
+    FLOWN,
+    SNAPSHOT,
+    NETWORK,
+    PORT,
+    TURN
+};
 
 struct next {
     uint64_t at;
@@ -35,12 +50,16 @@ static struct next find_next(struct world *w)
         sooner(&next, strangers_next(w->strangers), STRANGERS, NULL);
     if (w->greetings != NULL)
         sooner(&next, greetings_next(w->greetings), GREETINGS, NULL);
+    if (w->plan.changes)
+        sooner(&next, w->operator.next_at, OPERATOR, NULL);
     for (uint32_t i = 1; i <= w->plan.nodes; i++) {
         struct machine *m = &w->machines[i];
         if (m->state == MACHINE_UP) {
             sooner(&next, m->power_at, POWER_LOSS, m);
             if (m->storage.flight != FLIGHT_NONE)
                 sooner(&next, m->storage.flying_until, FLOWN, m);
+            if (m->snapshots.flying)
+                sooner(&next, m->snapshots.flying_until, SNAPSHOT, m);
             if (m->network != NULL)
                 sooner(&next, machine_network_at(m), NETWORK, m);
             if (m->port != NULL)
@@ -69,7 +88,7 @@ static void check_memory(struct world *w)
 
 static bool has_quorums(const struct world *w)
 {
-    const struct node_config *c = &w->plan.config;
+    const struct node_config members = world_members(w), *c = &members;
     node_set up = 0;
     for (uint32_t i = 1; i <= w->plan.nodes; i++) {
         const struct machine *m = &w->machines[i];
@@ -96,8 +115,25 @@ static void check_gap(struct world *w)
     }
 }
 
+/* While leadership is moved, and nothing else happens, clients are answered, at the latest after both waits of a handover
+ * that fails. */
+static void check_pause(struct world *w)
+{
+    const struct node_config c = world_slowest(w);
+    const uint64_t pause_max = 2 * c.suspect_timeout + SECOND / 2;
+    if (w->executed != w->gap_executed || w->healing || w->now < WORLD_MOVES_JUDGED_US) {
+        w->gap_since = w->now;
+        w->gap_executed = w->executed;
+    } else if (w->now - w->gap_since > pause_max) {
+        checks_fail(w->checks, CHECK_HANDOVER, "leadership was moved, and no client had an answer for %llu ms",
+                    (unsigned long long)(w->now - w->gap_since) / 1000);
+    }
+}
+
 void world_happen(struct world *w)
 {
+    if (w->judges_moves)
+        check_pause(w);
     if (w->judges_gaps)
         check_gap(w);
     struct next next = find_next(w);
@@ -122,6 +158,9 @@ void world_happen(struct world *w)
     case GREETINGS:
         greetings_run(w->greetings);
         break;
+    case OPERATOR:
+        operator_run(w);
+        break;
     case START:
         machine_start(next.machine);
         break;
@@ -133,6 +172,9 @@ void world_happen(struct world *w)
         break;
     case FLOWN:
         machine_flown(next.machine);
+        break;
+    case SNAPSHOT:
+        machine_snapshots_flown(next.machine);
         break;
     case NETWORK:
         machine_network_run(next.machine);
