@@ -5,6 +5,7 @@
                                    the variable that they look at, and FOLDER/table.c, the table for the simulator
     mutants/generate.py --check    only says whether each mutant still fits the sources
     mutants/generate.py --sources  prints the sources that mutants change
+    mutants/generate.py --tests    prints the unit tests that must catch one
 
 The mutants are in mutants/*.txt, whose format is in mutants/README.md. A mutant whose right line is not in the source any more, or is there
 twice, is an error: the line was changed, and the mutant must say what breaks it now.
@@ -32,7 +33,7 @@ class Change:
 class Mutant:
     def __init__(self, name, place):
         self.name, self.place = name, place
-        self.what = self.breaks = self.needs = ""
+        self.what = self.breaks = self.needs = self.test = ""
         self.checks, self.changes = [], []
 
 
@@ -72,6 +73,8 @@ def read_line(mutant, line, place):
         mutant.breaks = value
     elif colon and key == "check":
         mutant.checks = value.split()
+    elif colon and key == "test":
+        mutant.test = value
     elif colon and key == "needs":
         mutant.needs = value
     else:
@@ -79,9 +82,10 @@ def read_line(mutant, line, place):
 
 
 def check_names():
-    """The checks of the simulator: {"PromiseDurable": "CHECK_PROMISE_DURABLE"}."""
+    """The checks of the simulator: {"PromiseDurable": "CHECK_PROMISE_DURABLE"}; and its disk sweeps, and unit tests."""
     found = re.findall(r"^ {4}(CHECK_(\w+)),", CHECKS_HEADER.read_text(), re.M)
-    return {"".join(word.capitalize() for word in name.split("_")): constant for constant, name in found}
+    names = {"".join(word.capitalize() for word in name.split("_")): constant for constant, name in found}
+    return names | {"Sweep": "MUTANT_SWEEP", "Test": "MUTANT_TEST"}
 
 
 def read_all():
@@ -97,10 +101,16 @@ def read_all():
         for check in m.checks:
             if check not in names:
                 raise Wrong(f"{m.place}: {m.name}: the simulator has no check {check}")
+        if (m.checks == ["Test"]) != bool(m.test) or (m.test and not (ROOT / test_source(m)).is_file()):
+            raise Wrong(f"{m.place}: {m.name}: `check: Test` goes with `test: NAME`, where there is a tests/unit/test_NAME.c")
         for change in m.changes:
             if not change.right or not change.wrong:
                 raise Wrong(f"{change.place}: {m.name}: a right line (-) and a wrong one (+)")
     return mutants
+
+
+def test_source(mutant):
+    return f"tests/unit/test_{mutant.test}.c"
 
 
 def find(change, lines):
@@ -181,8 +191,28 @@ def table(mutants):
     text += f"extern const struct mutant_kind mutant_kinds[{len(mutants)}];\nconst struct mutant_kind mutant_kinds[] = {{\n"
     for m in mutants:
         bits = " | ".join(f"UINT32_C(1) << {names[c]}" for c in m.checks)
-        text += f'    {{"{m.name}", "{m.what}", "{m.breaks}", {bits}, "{m.needs}"}},\n'
+        text += f'    {{"{m.name}", "{m.what}", "{m.breaks}", {bits}, "{m.needs}", "{m.test}"}},\n'
     return text + "};\n"
+
+
+def switch(mutants):
+    """The variable; in programs other than the simulator, the environment names the mutant that is on."""
+    names = ", ".join(f'"{m.name}"' for m in mutants)
+    return f"""#include <stdlib.h>
+#include <string.h>
+
+extern unsigned mutant_on;
+unsigned mutant_on; /* number of a mutant, from 1; 0: none */
+
+__attribute__((constructor)) static void choose(void)
+{{
+    static const char *const names[] = {{{names}}};
+    const char *name = getenv("SYNOD_MUTANT");
+    for (unsigned i = 0; name != NULL && i < sizeof names / sizeof *names; i++)
+        if (strcmp(names[i], name) == 0)
+            mutant_on = i + 1;
+}}
+"""
 
 
 def write(path, text):
@@ -198,6 +228,9 @@ def main(argument):
     for number, mutant in enumerate(mutants, 1):
         for change in mutant.changes:
             by_source.setdefault(change.source, []).append((number, change))
+    if argument == "--tests":
+        print("\n".join(sorted({m.test for m in mutants if m.test})))
+        return
     if argument == "--sources":
         print("\n".join(sorted(by_source)))
         return
@@ -206,7 +239,7 @@ def main(argument):
         return
     for source, text in texts.items():
         write(Path(argument) / source, text)
-    write(Path(argument) / "switch.c", "unsigned mutant_on; /* number of a mutant, from 1; 0: none */\n")
+    write(Path(argument) / "switch.c", switch(mutants))
     write(Path(argument) / "table.c", table(mutants))
 
 
