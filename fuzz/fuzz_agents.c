@@ -1,9 +1,8 @@
 /* A node of each kind (all roles, or one), stepped with arbitrary messages, commands, times, and restarts from its own
- * journal:
- * records are numbered in order; nothing waits for a record that was not written; no promise and no vote leaves before its
- * record (P2); both come back after a restart, and so does what was called durably held; each client
- * batch is answered at most once. And whatever was said: once the others are honest again, an acceptor promises a ballot
- * that another proposer can name, and a proposer comes to lead. */
+ * journal: records are numbered in order; nothing waits for a record that was not written; no promise and no vote leaves
+ * before its record (P2); both come back after a restart, and so does what was called durably held; each client batch is
+ * answered at most once; its snapshots fail, come back, and are fetched. And whatever was said: once the others are honest
+ * again, an acceptor promises a ballot that another proposer can name, and a proposer comes to lead. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,6 +10,7 @@
 #include "core/base/message.h"
 #include "core/runners/node.h"
 #include "fuzz/protocol_input.h"
+#include "fuzz/snapshot_box.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -28,6 +28,8 @@ static struct {
     bool has_read, full, stopped, told_to_stop;
     bool learned_large; /* once is enough */
     struct input_hints hints;
+    struct box snapshots;
+    uint64_t truncated;              /* what it does not need of the journal, which has all of it still */
     struct event events[EVENTS_MAX]; /* messages that the next step gets at once; copies */
     size_t event_count;
     bool honest; /* the others are, from now on: what is sent to them is answered as it should be */
@@ -77,6 +79,7 @@ static void check_send(const struct outgoing *out)
         w.hints.question = m->from;
     if (m->kind == MESSAGE_PREPARE)
         w.hints.wanted = m->from;
+    input_hint_snapshot(&w.hints, m);
     if (w.honest)
         answer_honestly(out);
 }
@@ -97,8 +100,20 @@ static void take(const struct effect *e)
         invariant(e->val.reply.token < w.tokens && w.waiting[e->val.reply.token]);
         w.waiting[e->val.reply.token] = false;
         break;
+    case EFFECT_SNAPSHOT: {
+        const struct snapshot_item *item = &e->val.snapshot;
+        const struct packet ask = {.id = item->id, .kind = item->kind, .len = item->value.len, .words = item->value.words};
+        box_ask(&w.snapshots, &ask);
+        break;
+    }
+    case EFFECT_TRUNCATE:
+        invariant(e->val.truncate.lsn > w.truncated && e->val.truncate.lsn <= w.journal_count + 1);
+        invariant(e->val.truncate.after <= w.journal_count);
+        w.truncated = e->val.truncate.lsn;
+        break;
     case EFFECT_DIVERGED:
     case EFFECT_DAMAGED:
+    case EFFECT_UNLOADABLE:
         w.stopped = true;
         break;
     default:
@@ -137,21 +152,41 @@ static void forget_events(void)
         message_free(&w.events[--w.event_count].val.message.message);
 }
 
+/* What storage has to say, in a step. */
+static void hear_storage(void)
+{
+    struct event events[BOX_PIECES_MAX];
+    const struct packet_list told = box_told(&w.snapshots, BOX_PIECES_MAX);
+    for (size_t i = 0; i < told.len; i++) {
+        const struct packet *p = &told.ptr[i];
+        events[i] = (struct event){.tag = EVENT_SNAPSHOT};
+        events[i].val.snapshot = (struct snapshot_item){(uint8_t)p->kind, p->id, {.words = p->words, .len = p->len}};
+    }
+    step(events, told.len);
+}
+
 static void start(void)
 {
     struct event events[3] = {{.tag = EVENT_RECORDS, .val.records = {w.journal, w.journal_count}},
                               {.tag = EVENT_RECOVERED},
                               {.tag = EVENT_DURABLE, .val.durable = w.journal_count}};
     bool acceptor = node_set_has(w.config.acceptors, w.config.node);
+    uint64_t held = 0;
     w.node = node_new(&w.config);
     w.durable = w.journal_count;
     w.has_read = w.stopped = false;
+    w.truncated = 0;
+    for (size_t i = 0; i < w.journal_count; i++)
+        held = w.journal[i].kind == RECORD_CHOSEN && w.journal[i].to > held ? w.journal[i].to : held;
+    box_start(&w.snapshots, held);
+    while (w.snapshots.told_count > 0)
+        hear_storage();
     step(events, 1);
     for (size_t i = 0; acceptor && !w.full && i < w.journal_count; i++)
         if (is_promise(&w.journal[i]))
             invariant(ballot_compare(w.hints.status.promised, w.journal[i].entry.ballot) >= 0);
     step(events + 1, 2);
-    invariant(w.full || w.hints.status.executed == 0 || w.hints.status.executed >= w.held);
+    invariant(w.full || w.stopped || w.hints.status.executed == 0 || w.hints.status.executed >= w.held);
 }
 
 static void restart(void)
@@ -201,6 +236,22 @@ static void submit(uint8_t key)
     struct payload value = input_batch(&b, 0, key);
     w.waiting[w.tokens] = true;
     struct event e = {.tag = EVENT_COMMANDS, .val.commands = {.token = w.tokens++, .value = value}};
+    step(&e, 1);
+    batch_builder_free(&b);
+}
+
+/* An operator asks to move leadership. */
+static void ask_to_move(uint8_t key)
+{
+    struct batch_builder b = {0};
+    uint8_t node = (uint8_t)('0' + key % 5);
+    const struct bytes words[] = {{(uint8_t *)(uintptr_t)"LEADER", 6}, {(uint8_t *)(uintptr_t)"MOVE", 4}, {&node, 1}};
+    if (w.tokens == TOKENS_MAX || w.stopped)
+        return;
+    batch_begin(&b);
+    batch_add(&b, words, 3);
+    w.waiting[w.tokens] = true;
+    struct event e = {.tag = EVENT_REQUEST, .val.request = {.token = w.tokens++, .value = batch_end(&b)}};
     step(&e, 1);
     batch_builder_free(&b);
 }
@@ -291,6 +342,10 @@ static void act(struct input *in)
         skip_slots(in, what == 159);
     else if (what == 160 && w.config.alpha == 1 && !w.learned_large) /* seldom: it takes long */
         learn_large(input_byte(in));
+    else if (what == 189)
+        ask_to_move(input_byte(in));
+    else if (what >= 180 && what < 189)
+        hear_storage();
     else if (what < 190)
         submit(input_byte(in));
     else if (what < 220) {
@@ -394,11 +449,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct input in = {.bytes = data, .left = size};
     memset(&w, 0, sizeof w);
     w.config = input_config_of_role(&in);
+    w.snapshots.luck = input_byte(&in);
     start();
     while (input_more(&in) && !w.full && !w.stopped)
         act(&in);
     check_what_is_left();
     node_free(w.node);
+    box_close(&w.snapshots);
     forget_events();
     while (w.journal_count > 0)
         payload_free(&w.journal[--w.journal_count].entry.value);

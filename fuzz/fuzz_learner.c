@@ -18,7 +18,7 @@ static void release(struct learner *l, uint8_t bytes_max)
 static void check(struct learner *l, const struct node_config *config)
 {
     struct learner_gap gap = learner_missing(l);
-    invariant(gap.from == learner_next(l) && gap.to >= gap.from && gap.to - gap.from <= learner_window(config));
+    invariant(gap.from == learner_next(l) && gap.to >= gap.from && gap.to - gap.from <= learner_window(config->alpha));
     invariant(learner_known_chosen(l) >= learner_next(l));
 }
 

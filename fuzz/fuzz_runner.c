@@ -1,6 +1,8 @@
 /* A runner around a node of each kind: arbitrary frames, requests of clients and times; a disk that gets done with any part
  * of what it was given; crashes. What leaves the node is judged by its bytes: frames are messages and go to others, no
- * promise and no vote is told before its record is durable (P2), each token is answered at most once. */
+ * promise and no vote is told before its record is durable (P2), each token is answered at most once. After a crash the
+ * journal has nothing that the node said it does not need, and any snapshot that is kept may be the newest one left: it must
+ * be able to go on. */
 #include <setjmp.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,11 +10,13 @@
 #include "core/base/memory.h"
 #include "core/formats/command_table.h"
 #include "core/formats/config_frame.h"
+#include "core/formats/configuration.h"
 #include "core/formats/record.h"
 #include "core/formats/serializer.h"
 #include "core/runners/ports.h"
 #include "core/runners/runner.h"
 #include "fuzz/protocol_input.h"
+#include "fuzz/snapshot_box.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -30,7 +34,11 @@ struct ports {
     bool waiting[TOKENS_MAX];
     uint64_t tokens;
     struct packet journal[RECORDS_MAX];
-    size_t record_count, recovered, durable;
+    size_t record_count, durable;
+    uint64_t truncated;              /* records below are not needed, but the sticky ones */
+    struct packet left[RECORDS_MAX]; /* what a start finds; borrowed */
+    size_t left_count, recovered;
+    struct box snapshots;
     size_t chunk; /* records that storage gives at a time */
     uint64_t command;
     bool full;
@@ -99,15 +107,32 @@ uint64_t ports_storage_durable(struct ports *p) { return p->durable; }
 
 bool ports_storage_room(struct ports *p) { return p->durable % 2 == 0; }
 
-static struct packet_list records_from(struct ports *p, size_t at)
+static struct packet_list some_of(const struct ports *p, struct packet *records, size_t at, size_t count)
 {
-    size_t count = at < p->record_count ? p->record_count - at : 0;
-    return (struct packet_list){p->journal + at, count < p->chunk ? count : p->chunk};
+    size_t left = at < count ? count - at : 0;
+    return (struct packet_list){records + at, left < p->chunk ? left : p->chunk};
+}
+
+/* Whether it is the last record of a sticky kind among those that are not needed otherwise. */
+static bool is_sticky(const struct ports *p, size_t at)
+{
+    for (size_t i = at + 1; i + 1 < p->truncated; i++)
+        if (p->journal[i].kind == p->journal[at].kind)
+            return false;
+    return p->journal[at].kind >= RECORD_PACKET_STICKY;
+}
+
+static void find_left(struct ports *p)
+{
+    p->left_count = p->recovered = 0;
+    for (size_t i = 0; i < p->record_count; i++)
+        if (i + 1 >= p->truncated || is_sticky(p, i))
+            p->left[p->left_count++] = p->journal[i];
 }
 
 struct packet_list ports_storage_recover(struct ports *p)
 {
-    struct packet_list some = records_from(p, p->recovered);
+    struct packet_list some = some_of(p, p->left, p->recovered, p->left_count);
     p->recovered += some.len;
     return some;
 }
@@ -115,8 +140,22 @@ struct packet_list ports_storage_recover(struct ports *p)
 struct packet_list ports_storage_read(struct ports *p, uint64_t from, uint64_t bytes_max)
 {
     invariant(bytes_max > 0 && from > 0);
-    return records_from(p, (size_t)from - 1);
+    return from < p->truncated ? (struct packet_list){0} : some_of(p, p->journal, (size_t)from - 1, p->record_count);
 }
+
+void ports_storage_truncate(struct ports *p, uint64_t lsn)
+{
+    invariant(lsn <= p->durable && lsn >= p->truncated);
+    p->truncated = lsn;
+}
+
+void ports_snapshots_ask(struct ports *p, const struct packet *asks, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        box_ask(&p->snapshots, &asks[i]);
+}
+
+struct packet_list ports_snapshots_told(struct ports *p) { return box_told(&p->snapshots, p->chunk); }
 
 /* True when a durable record holds a promise not below `ballot`; with a slot, one that holds the vote there at it. */
 static bool is_durable(const struct ports *p, struct ballot ballot, uint64_t slot)
@@ -155,6 +194,7 @@ static void judge(const struct ports *p, const struct message *m)
         hints.question = m->from;
     if (m->kind == MESSAGE_PREPARE)
         hints.wanted = m->from;
+    input_hint_snapshot(&hints, m);
 }
 
 void ports_network_send(struct ports *p, const struct packet *frames, size_t count)
@@ -271,6 +311,20 @@ void ports_log(struct ports *p, uint32_t level, const char *text, size_t len)
     invariant(len > 0);
 }
 
+struct packet_list ports_configuration_given(struct ports *p)
+{
+    (void)p;
+    return (struct packet_list){NULL, 0};
+}
+
+void ports_configuration_known(struct ports *p, const struct packet *configuration)
+{
+    struct configuration known;
+    (void)p;
+    const struct payload text = {.words = configuration->words, .len = configuration->len};
+    invariant(configuration->kind == CONFIGURATION_SETTLED || configuration_unpack(&text, configuration->id, &known));
+}
+
 void ports_control_fail(struct ports *p, uint64_t code)
 {
     (void)p;
@@ -297,6 +351,18 @@ static void submit(struct input *in)
 
 /* --- its life -------------------------------------------------------------------------------------------------------- */
 
+/* The end of what the journal says it has; 0: nothing. */
+static uint64_t held(const struct ports *p)
+{
+    uint64_t to = 0;
+    for (size_t i = 0; i < p->record_count; i++) {
+        struct log_record r;
+        invariant(record_decode(&p->journal[i], &r));
+        to = r.kind == RECORD_CHOSEN && r.to > to ? r.to : to;
+    }
+    return to;
+}
+
 /* The next life: what was not durable is gone. */
 static struct runner *start(uint8_t chunk)
 {
@@ -305,8 +371,9 @@ static struct runner *start(uint8_t chunk)
     inbox_clear(&ports.frames);
     inbox_clear(&ports.batches);
     memset(ports.waiting, 0, sizeof ports.waiting);
-    ports.recovered = 0;
     ports.chunk = 1 + chunk % 64;
+    find_left(&ports);
+    box_start(&ports.snapshots, held(&ports));
     return runner_new(&config, &ports);
 }
 
@@ -349,13 +416,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     codec = serializer_new();
     hints = (struct input_hints){0};
     memset(&ports, 0, sizeof ports);
+    ports.snapshots.luck = input_byte(&in);
     r = start(input_byte(&in));
     if (setjmp(stopped) == 0)
         for (int turns = 0; input_more(&in) && !ports.full && turns < TURNS_MAX; turns++)
             r = act(r, &in, &now);
     runner_free(r);
     ports.durable = 0;
+    ports.truncated = 0;
     runner_free(start(0));
+    box_close(&ports.snapshots);
     serializer_free(codec);
     return 0;
 }

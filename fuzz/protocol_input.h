@@ -82,9 +82,37 @@ static inline struct message input_message(struct input *in, bool any)
 /* What a node has said and waits for: messages that fit it get further than any others. */
 struct input_hints {
     struct node_status status;
-    uint64_t question; /* of its last ASK */
-    uint64_t wanted;   /* slot that its last PREPARE asked for */
+    uint64_t question;               /* of its last ASK */
+    uint64_t wanted;                 /* slot that its last PREPARE asked for */
+    struct message offered, fetched; /* its last SNAPSHOT and SNAPSHOT_FETCH */
 };
+
+static inline void input_hint_snapshot(struct input_hints *hints, const struct message *m)
+{
+    if (m->kind == MESSAGE_SNAPSHOT)
+        hints->offered = *m;
+    else if (m->kind == MESSAGE_SNAPSHOT_FETCH)
+        hints->fetched = *m;
+}
+
+/* The same for messages about snapshots: the sender has one a little ahead; sends what was asked for; wants the one that was
+ * announced. */
+static inline void input_make_sense_of_snapshot(struct message *m, const struct input_hints *hints, uint8_t key)
+{
+    if (m->kind == MESSAGE_SNAPSHOT) {
+        m->flags = key & 1 ? MESSAGE_FORGOTTEN : 0;
+        m->from = hints->status.executed + key / 2 % 16;
+        m->to = 1 + key % 32;
+    } else if (m->kind == MESSAGE_SNAPSHOT_PART) {
+        m->from = hints->fetched.from;
+        m->to = hints->fetched.to;
+        m->batch.number = hints->fetched.batch.number;
+    } else if (m->kind == MESSAGE_SNAPSHOT_FETCH) {
+        m->from = hints->offered.from;
+        m->to %= 256;
+        m->batch.number = hints->offered.batch.number;
+    }
+}
 
 /* A batch of one short command, in `b`. */
 static inline struct payload input_batch(struct batch_builder *b, uint32_t incarnation, uint8_t key)
@@ -123,7 +151,11 @@ static inline void input_make_sense(struct message *m, struct input *in, const s
         m->to = m->from + key;
     } else if (m->kind == MESSAGE_FORWARD) {
         m->entries.len = m->entries.len > 0;
+    } else if (m->kind == MESSAGE_HANDOVER) {
+        m->ballot = status->ballot;
+        m->to = 1 + key % 3;
     }
+    input_make_sense_of_snapshot(m, hints, key);
     for (size_t i = 0; i < m->entries.len; i++) {
         struct entry *e = &m->entries.ptr[i];
         if (m->kind == MESSAGE_PROMISE) {
@@ -134,7 +166,7 @@ static inline void input_make_sense(struct message *m, struct input *in, const s
         }
         if (m->kind == MESSAGE_ACCEPT)
             e->ballot = m->ballot;
-        if (e->kind == ENTRY_COMMANDS)
+        if (e->kind == ENTRY_COMMANDS && m->kind != MESSAGE_SNAPSHOT_PART)
             e->value = value;
     }
 }
@@ -178,11 +210,15 @@ static inline struct node_config input_config(struct input *in)
     };
 }
 
-/* The same with the roles apart: this node has one alone, or all of them. */
+/* The same with the roles apart: this node has one alone, or all of them. It takes snapshots often, or never. */
 static inline struct node_config input_config_of_role(struct input *in)
 {
     struct node_config config = input_config(in);
-    uint8_t role = input_byte(in) & 3; /* 1: a proposer, 2: an acceptor, 3: a learner; others: all in one */
+    uint8_t byte = input_byte(in), role = byte & 3; /* 1: a proposer, 2: an acceptor, 3: a learner; others: all in one */
+    config.snapshot_slots = byte >> 2 & 15;
+    config.snapshots_max = 2;
+    config.journal_keep_slots = byte >> 6 & 1 ? 10 : 0;
+    config.transfer_rate = byte >> 7 ? 1 << 16 : 1 << 20;
     if (role != 0) {
         config.proposers &= role == 1 ? 0xe : 0x6;
         config.acceptors &= role == 2 ? 0xe : 0x6;
