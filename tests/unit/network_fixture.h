@@ -28,7 +28,7 @@ struct node {
     struct data_folder *folder;
     struct network *network;
     struct logger *logger;
-    size_t inputs, reborn, expelled;
+    size_t inputs, reborn, expelled, early;
     int exit_code; /* with which it was expelled, and why */
     char reason[512];
     const struct config *config; /* NULL: that of all */
@@ -70,6 +70,12 @@ static inline void on_expelled(void *context, int exit_code, const char *reason)
     snprintf(node->reason, sizeof node->reason, "%s", reason);
 }
 
+static inline void on_early(void *context, const struct frame_origin *peer)
+{
+    (void)peer;
+    ((struct node *)context)->early++;
+}
+
 static inline struct network_options options_of(const struct fixture *f, struct node *node)
 {
     return (struct network_options){
@@ -79,10 +85,24 @@ static inline struct network_options options_of(const struct fixture *f, struct 
         .receives = true,
         .accept_peer = accept_peer,
         .on_expelled = on_expelled,
+        .on_early = on_early,
         .logger = node->logger,
         .on_input = on_input,
         .context = node,
     };
+}
+
+/* A port that the system has chosen: those that are open do not know it yet. */
+static inline void tell_port(struct fixture *f)
+{
+    struct roster *m = memory_new(1, sizeof *m);
+    for (size_t i = 0; i < NODES; i++) {
+        const struct node *node = &f->nodes[i];
+        roster_of_file(m, node->config != NULL ? node->config : &f->config);
+        if (node->network != NULL)
+            network_members(node->network, m);
+    }
+    free(m);
 }
 
 static inline void open_node(struct fixture *f, size_t i)
@@ -94,8 +114,11 @@ static inline void open_node(struct fixture *f, size_t i)
     const struct network_options options = options_of(f, node);
     if (!f->opener(&node->network, &f->loop, &options, &problem))
         fail_msg("%s", problem.text);
+    const bool moved = f->config_nodes[i].address.port != network_port(node->network);
     f->config_nodes[i].address.port = network_port(node->network);
     assert_int_not_equal(f->config_nodes[i].address.port, 0);
+    if (moved)
+        tell_port(f);
 }
 
 static inline void run_until_closed(struct fixture *f, size_t closed)
@@ -114,6 +137,7 @@ static inline void close_node(struct fixture *f, size_t i)
     run_until_closed(f, before + 1);
     node->network = NULL;
     data_folder_close(node->folder);
+    node->folder = NULL;
 }
 
 static inline struct fixture *setup(network_opener *opener, const char *host)

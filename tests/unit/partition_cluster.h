@@ -5,6 +5,7 @@
 #define SYNOD_TESTS_UNIT_PARTITION_CLUSTER_H
 
 #include "core/agents/acceptor_agent.h"
+#include "core/agents/configurations.h"
 #include "core/agents/learner_agent.h"
 #include "core/agents/proposer_agent.h"
 #include "core/base/memory.h"
@@ -15,10 +16,10 @@
 
 enum { MEMBERS_MAX = 9, TICK_US = 5000, ASK_EVERY_US = 50000, SECOND_US = 1000000, CLIENTS = 3 };
 
-enum member_role { ROLE_COORDINATOR, ROLE_PROPOSER, ROLE_ACCEPTOR, ROLE_LEARNER };
+enum cluster_role { ROLE_COORDINATOR, ROLE_PROPOSER, ROLE_ACCEPTOR, ROLE_LEARNER };
 
-struct member {
-    enum member_role role;
+struct cluster_member {
+    enum cluster_role role;
     void *agent;
     struct event *inbox; /* owns its messages */
     size_t inbox_count, inbox_capacity;
@@ -35,7 +36,7 @@ struct member {
 
 struct cluster {
     uint32_t count;
-    struct member members[MEMBERS_MAX + 1];
+    struct cluster_member members[MEMBERS_MAX + 1];
     uint64_t now;
     node_set cut[MEMBERS_MAX + 1];        /* by sender: who hears nothing of it */
     node_set black_hole[MEMBERS_MAX + 1]; /* by sender: who gets none of its ACCEPTs */
@@ -48,7 +49,8 @@ struct cluster {
     void (*tell)(const struct cluster *c, uint32_t node, const struct effect *e); /* may be NULL: each effect of a step */
 };
 
-static inline struct step_result member_step(struct member *m, uint64_t now, const struct event *events, size_t count)
+static inline struct step_result member_step(struct cluster_member *m, uint64_t now, const struct event *events,
+                                             size_t count)
 {
     uint64_t lsn = m->journal_count + 1;
     switch (m->role) {
@@ -65,7 +67,7 @@ static inline struct step_result member_step(struct member *m, uint64_t now, con
 
 static inline void member_hears(struct cluster *c, uint32_t to, const struct event *event)
 {
-    struct member *m = &c->members[to];
+    struct cluster_member *m = &c->members[to];
     m->inbox = memory_reserve(m->inbox, &m->inbox_capacity, m->inbox_count + 1, sizeof *m->inbox);
     m->inbox[m->inbox_count++] = *event;
 }
@@ -82,6 +84,28 @@ static inline void cluster_send(struct cluster *c, uint32_t sender, const struct
     }
 }
 
+static inline void member_new_agent(struct cluster_member *m, const struct node_config *config, uint8_t duties)
+{
+    const bool proposes = (duties & DUTY_PROPOSES) != 0, accepts = (duties & DUTY_ACCEPTS) != 0;
+    m->role = proposes && accepts ? ROLE_COORDINATOR : proposes ? ROLE_PROPOSER : accepts ? ROLE_ACCEPTOR : ROLE_LEARNER;
+    m->agent = m->role == ROLE_COORDINATOR ? (void *)coordinator_new(config)
+               : m->role == ROLE_PROPOSER  ? (void *)proposer_agent_new(config)
+               : m->role == ROLE_ACCEPTOR  ? (void *)acceptor_agent_new(config)
+                                           : (void *)learner_agent_new(config);
+}
+
+static inline void member_free_agent(struct cluster_member *m)
+{
+    if (m->role == ROLE_COORDINATOR)
+        coordinator_free(m->agent);
+    else if (m->role == ROLE_PROPOSER)
+        proposer_agent_free(m->agent);
+    else if (m->role == ROLE_ACCEPTOR)
+        acceptor_agent_free(m->agent);
+    else
+        learner_agent_free(m->agent);
+}
+
 static inline void cluster_init(struct cluster *c, uint32_t count, const struct node_config *config)
 {
     memset(c, 0, sizeof *c);
@@ -89,20 +113,15 @@ static inline void cluster_init(struct cluster *c, uint32_t count, const struct 
     c->clients = CLIENTS;
     c->now = SECOND_US;
     for (uint32_t i = 1; i <= count; i++) {
-        struct member *m = &c->members[i];
+        struct cluster_member *m = &c->members[i];
         struct node_config own = *config;
         own.node = i;
-        bool proposes = node_set_has(own.proposers, i), accepts = node_set_has(own.acceptors, i);
-        m->role = proposes && accepts ? ROLE_COORDINATOR : proposes ? ROLE_PROPOSER : accepts ? ROLE_ACCEPTOR : ROLE_LEARNER;
-        m->agent = m->role == ROLE_COORDINATOR ? (void *)coordinator_new(&own)
-                   : m->role == ROLE_PROPOSER  ? (void *)proposer_agent_new(&own)
-                   : m->role == ROLE_ACCEPTOR  ? (void *)acceptor_agent_new(&own)
-                                               : (void *)learner_agent_new(&own);
+        member_new_agent(m, &own, duties_of(&own));
         member_hears(c, i, &(struct event){.tag = EVENT_RECOVERED});
     }
 }
 
-static inline void member_clear_inbox(struct member *m, size_t count)
+static inline void member_clear_inbox(struct cluster_member *m, size_t count)
 {
     for (size_t i = 0; i < count; i++)
         if (m->inbox[i].tag == EVENT_MESSAGE)
@@ -114,15 +133,8 @@ static inline void member_clear_inbox(struct member *m, size_t count)
 static inline void cluster_close(struct cluster *c)
 {
     for (uint32_t i = 1; i <= c->count; i++) {
-        struct member *m = &c->members[i];
-        if (m->role == ROLE_COORDINATOR)
-            coordinator_free(m->agent);
-        else if (m->role == ROLE_PROPOSER)
-            proposer_agent_free(m->agent);
-        else if (m->role == ROLE_ACCEPTOR)
-            acceptor_agent_free(m->agent);
-        else
-            learner_agent_free(m->agent);
+        struct cluster_member *m = &c->members[i];
+        member_free_agent(m);
         member_clear_inbox(m, m->inbox_count);
         for (size_t n = 0; n < m->journal_count; n++)
             payload_free(&m->journal[n].entry.value);
@@ -136,7 +148,7 @@ static inline void cluster_close(struct cluster *c)
 
 static inline void member_take_effect(struct cluster *c, uint32_t node, const struct effect *e)
 {
-    struct member *m = &c->members[node];
+    struct cluster_member *m = &c->members[node];
     if (c->tell != NULL)
         c->tell(c, node, e);
     if (e->tag == EFFECT_SEND) {
@@ -162,7 +174,7 @@ static inline void member_take_effect(struct cluster *c, uint32_t node, const st
 /* Now and then clients have a few requests at each node that takes any. */
 static inline void member_submit(struct cluster *c, uint32_t node)
 {
-    struct member *m = &c->members[node];
+    struct cluster_member *m = &c->members[node];
     struct bytes arg = {(uint8_t *)(uintptr_t)"DBSIZE", 6};
     while (c->now % ASK_EVERY_US == 0 && m->waiting < c->clients && m->credit > 0) {
         static struct batch_builder builders[CLIENTS];
@@ -179,7 +191,7 @@ static inline void member_submit(struct cluster *c, uint32_t node)
 /* Sends what the first `count` of the held messages are, and of the others those that wait for no record. */
 static inline void member_send_held(struct cluster *c, uint32_t node, size_t count)
 {
-    struct member *m = &c->members[node];
+    struct cluster_member *m = &c->members[node];
     size_t kept = 0;
     for (size_t i = 0; i < m->held_count; i++) {
         if (i >= count && m->held[i].after > m->durable) {
@@ -194,7 +206,7 @@ static inline void member_send_held(struct cluster *c, uint32_t node, size_t cou
 
 static inline void member_note_leading(struct cluster *c, uint32_t node)
 {
-    struct member *m = &c->members[node];
+    struct cluster_member *m = &c->members[node];
     if (m->role != ROLE_COORDINATOR && m->role != ROLE_PROPOSER)
         return;
     m->status = m->role == ROLE_COORDINATOR ? coordinator_status(m->agent) : proposer_agent_status(m->agent);
@@ -207,7 +219,7 @@ static inline void member_note_leading(struct cluster *c, uint32_t node)
 /* What was appended in the turn before is durable now. A node that has nothing to do is let sleep. */
 static inline void member_turn(struct cluster *c, uint32_t node)
 {
-    struct member *m = &c->members[node];
+    struct cluster_member *m = &c->members[node];
     struct event durable_to = durable(m->journal_count), records = {.tag = EVENT_RECORDS};
     size_t held = m->held_count;
     if (m->durable < m->journal_count) {

@@ -14,7 +14,7 @@
 #include "core/formats/serializer.h"
 #include "tests/unit/protocol.h"
 
-enum { JOURNAL_MAX = 300, SENT_MAX = 70000 };
+enum { JOURNAL_MAX = 300, SENT_MAX = 70000, ASKS_MAX = 16 };
 
 /* The world outside: what comes in is put here by the test, what goes out is kept here. */
 struct ports {
@@ -28,6 +28,7 @@ struct ports {
     size_t asked_room;
     bool synchronous;   /* what is appended is durable at once */
     uint64_t read_from; /* of the last read */
+    uint64_t truncated; /* the last lsn that it was told */
     uint64_t command;
     uint64_t credit;
     size_t receives;
@@ -42,6 +43,13 @@ struct ports {
     size_t statuses;
     struct command_table commands;
     size_t tables;
+    struct packet asks[ASKS_MAX]; /* about snapshots, without their words */
+    size_t ask_count, asked_snapshots;
+    struct packet_list told;           /* about snapshots, in the next turn */
+    struct packet_list configurations; /* of the host, in the next turn that takes them */
+    uint64_t known_slot;               /* what the node told last of configurations */
+    uint32_t known_kind;
+    uint32_t known_len;
     char log[200];
     char decisions[500]; /* lines at debug level */
     int log_to;          /* also there, when not 0 */
@@ -161,6 +169,29 @@ struct packet_list ports_storage_read(struct ports *p, uint64_t from, uint64_t b
     return (struct packet_list){p->journal + from - 1, p->journal_count - (size_t)from + 1};
 }
 
+void ports_storage_truncate(struct ports *p, uint64_t lsn)
+{
+    assert_true(lsn <= p->durable && lsn >= p->truncated);
+    p->truncated = lsn;
+}
+
+void ports_snapshots_ask(struct ports *p, const struct packet *asks, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        assert_true(p->ask_count < ASKS_MAX);
+        p->asks[p->ask_count++] = (struct packet){.id = asks[i].id, .kind = asks[i].kind, .len = asks[i].len};
+    }
+}
+
+/* What the test has put there; at first, that there is no snapshot to load. */
+struct packet_list ports_snapshots_told(struct ports *p)
+{
+    static struct packet none = {.kind = SNAPSHOT_LOADED};
+    struct packet_list told = p->asked_snapshots++ == 0 && p->told.len == 0 ? (struct packet_list){&none, 1} : p->told;
+    p->told = (struct packet_list){0};
+    return told;
+}
+
 void ports_log(struct ports *p, uint32_t level, const char *text, size_t len)
 {
     const size_t before = strlen(p->decisions);
@@ -178,6 +209,20 @@ void ports_log(struct ports *p, uint32_t level, const char *text, size_t len)
 }
 
 uint64_t ports_control_command(struct ports *p) { return p->command; }
+
+struct packet_list ports_configuration_given(struct ports *p)
+{
+    const struct packet_list given = p->configurations;
+    p->configurations = (struct packet_list){0};
+    return given;
+}
+
+void ports_configuration_known(struct ports *p, const struct packet *configuration)
+{
+    p->known_slot = configuration->id;
+    p->known_kind = configuration->kind;
+    p->known_len = configuration->len;
+}
 
 void ports_control_fail(struct ports *p, uint64_t code)
 {
@@ -207,14 +252,21 @@ static inline int tear_down(void **state)
     return 0;
 }
 
-/* A turn in which `messages` arrive. */
-static inline uint64_t receive(const struct outgoing *messages, size_t count, uint32_t sender)
+/* A turn in which `messages` arrive from a node with this disk. */
+static inline uint64_t receive_from_disk(const struct outgoing *messages, size_t count, uint32_t sender, uint32_t disk)
 {
     struct packet_list frames = serializer_encode(codec, messages, count);
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         frames.ptr[i].id = sender;
+        frames.ptr[i].kind = disk;
+    }
     ports.frames = frames;
     return runner_turn(runner, now);
+}
+
+static inline uint64_t receive(const struct outgoing *messages, size_t count, uint32_t sender)
+{
+    return receive_from_disk(messages, count, sender, 0);
 }
 
 static inline uint64_t tell(uint32_t sender, struct message m)

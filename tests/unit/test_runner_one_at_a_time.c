@@ -1,5 +1,6 @@
 /* core/runners/runner.c with `event_driven: false`: one message, or one batch, after the other. */
 #include "core/formats/batch.h"
+#include "tests/unit/configuration_text.h"
 #include "tests/unit/runner_fixture.h"
 
 static int set_up_slow_acceptor(void **state)
@@ -57,6 +58,29 @@ static void one_message_waits_for_what_came_of_the_last(void **state)
         assert_int_equal(m->ballot.round, i == 2 ? m->ballot.round : 3 + i);
     }
     assert_true(ports.receives > receives + 1);
+}
+
+/* Frames that wait while a configuration comes that replaces the disk of who has sent them. */
+static void frames_of_a_disk_that_is_replaced_meanwhile_are_dropped(void **state)
+{
+    (void)state;
+    struct outgoing ask[3];
+    for (uint64_t i = 0; i < 3; i++)
+        ask[i] = (struct outgoing){.to = 1, .message = {.kind = MESSAGE_ASK, .from = 1 + i}};
+    struct payload text = configuration_with_new_disk(5, 0x3fe, 8);
+    struct packet given = {.id = 30, .len = text.len, .words = text.words};
+    assert_int_equal(receive(ask, 3, 8), now);
+    assert_int_equal(ports.sent_count, 1);
+    ports.command = CONTROL_CONFIGURE;
+    ports.configurations = (struct packet_list){&given, 1};
+    turn_until_idle();
+    ports.command = CONTROL_RUN;
+    const size_t sent = ports.sent_count;
+    assert_in_range(sent, 1, 2); /* one more may have been taken in the turn that heard of it */
+    receive_from_disk(ask, 1, 8, 1);
+    turn_until_idle();
+    assert_int_equal(ports.sent_count, sent + 1);
+    payload_free(&text);
 }
 
 static void a_frame_that_is_no_message_does_not_end_the_queue(void **state)
@@ -165,6 +189,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(one_message_waits_for_what_came_of_the_last, set_up_slow_acceptor, tear_down),
         cmocka_unit_test_setup_teardown(a_frame_that_is_no_message_does_not_end_the_queue, set_up_slow_acceptor, tear_down),
+        cmocka_unit_test_setup_teardown(frames_of_a_disk_that_is_replaced_meanwhile_are_dropped, set_up_slow_acceptor,
+                                        tear_down),
         cmocka_unit_test_teardown(one_batch_waits_for_the_answer_to_the_last, tear_down),
         cmocka_unit_test_teardown(commands_and_messages_take_turns, tear_down),
     };

@@ -360,6 +360,95 @@ static void all_that_was_durable_comes_back(void **unused)
     is_sound();
 }
 
+/* Slots below 5 are chosen and held by nodes 1 and 2. Node 3 has a promise, votes there (records 2 to 5), and its floor. */
+static void have_votes_below_the_floor(void)
+{
+    promise(3, b1);
+    choose_up_to(5);
+    for (uint64_t slot = 1; slot <= 4; slot++)
+        vote(3, slot, b1, slot);
+    mark(1, 1, 5);
+    mark(2, 1, 5);
+    append(3, RECORD_FLOOR, (struct entry){.slot = 5}, 0);
+    sync_disk(3);
+    is_sound();
+}
+
+/* What comes before record 4 is not needed any more. Node 3 comes back with the first record or not, and with those from
+ * `from` on. */
+static void come_back(bool sticky, size_t from)
+{
+    have_votes_below_the_floor();
+    checks_truncated(c, 3, 4);
+    checks_down(c, 3);
+    checks_starts(c, 3, ++lives[3]);
+    if (sticky)
+        checks_recovered(c, 3, &journal[3][0]);
+    for (size_t i = from; i <= 6; i++)
+        checks_recovered(c, 3, &journal[3][i - 1]);
+    checks_up(c, 3);
+}
+
+static void what_is_not_needed_may_be_gone(void **unused)
+{
+    (void)unused;
+    for (size_t from = 2; from <= 4; from++) {
+        come_back(true, from);
+        is_sound();
+        begin_again();
+    }
+    come_back(true, 5);
+    breaks(CHECK_RECOVERY);
+    come_back(false, 4); /* no later record has superseded the promise */
+    breaks(CHECK_RECOVERY);
+    promise(1, b1);
+    checks_truncated(c, 1, 2); /* what will be there one day is needed */
+    breaks(CHECK_RECOVERY);
+}
+
+static void votes_and_values_are_needed_until_they_are_somewhere_else(void **unused)
+{
+    (void)unused;
+    submit(1, 1);
+    vote(1, 1, b1, 1);
+    checks_truncated(c, 1, 1);
+    is_sound();
+    append(1, RECORD_PROMISED, (struct entry){.ballot = b2}, 0);
+    sync_disk(1);
+    checks_truncated(c, 1, 2); /* no floor is above the vote */
+    breaks(CHECK_TRUNCATION_SAFE);
+
+    choose_up_to(2);
+    vote(3, 1, b2, 1); /* record 1 promises b2, and no other record does */
+    mark(1, 1, 2);
+    mark(2, 1, 2);
+    append(3, RECORD_FLOOR, (struct entry){.slot = 2}, 0);
+    sync_disk(3);
+    is_sound();
+    checks_truncated(c, 3, 2);
+    breaks(CHECK_PROMISE_DURABLE);
+
+    have_votes_below_the_floor();
+    mark(3, 1, 5); /* from now on node 3 holds the values, and has no snapshot of them */
+    checks_truncated(c, 3, 4);
+    breaks(CHECK_TRUNCATION_SAFE);
+
+    have_votes_below_the_floor();
+    mark(3, 1, 5);
+    checks_snapshot(c, 3, 4, 100, 7, true);
+    checks_truncated(c, 3, 5); /* record 5 has the value of slot 4 */
+    is_sound();
+    checks_truncated(c, 3, 6);
+    breaks(CHECK_TRUNCATION_SAFE);
+
+    choose_up_to(5);
+    mark(1, 1, 4);
+    checks_snapshot(c, 1, 5, 100, 7, false); /* what comes from peers needs no journal */
+    is_sound();
+    checks_snapshot(c, 1, 5, 100, 7, true);
+    breaks(CHECK_TRUNCATION_SAFE);
+}
+
 static void what_is_held_comes_back(void **unused)
 {
     (void)unused;
@@ -541,6 +630,8 @@ int main(void)
         STORY(what_is_held_is_on_the_disk),
         STORY(records_beyond_the_window_do_not_count),
         STORY(all_that_was_durable_comes_back),
+        STORY(what_is_not_needed_may_be_gone),
+        STORY(votes_and_values_are_needed_until_they_are_somewhere_else),
         STORY(what_is_held_comes_back),
         STORY(who_is_retired_stays_away),
         STORY(windows_are_kept),

@@ -30,8 +30,11 @@ struct life {
     struct problem problem;
     uint64_t segment_bytes;
     uint32_t version[RECORDS_MAX]; /* of the record with this lsn, as it was written last */
+    bool sticky[RECORDS_MAX];      /* and whether it is */
     uint32_t versions;
     uint64_t settled, written; /* lsns */
+    uint64_t truncated;        /* records from here on are needed, and the last sticky one */
+    unsigned begun_above;      /* lives whose journal did not begin with record 1 */
     uint64_t last_group;       /* the first lsn of the last settled group with records */
     uint64_t group_first;      /* of the group that was written last */
     unsigned lives, refused, cut;
@@ -107,18 +110,43 @@ static void check_record(struct life *l, const struct packet *p, uint64_t lsn)
     l->hash = checksum(p->words.ptr, p->words.len * sizeof(uint64_t), l->hash + lsn);
 }
 
+/* What was read, up to record `last`: those from `from` on follow each other, and before them there may be a sticky one. */
+struct reading {
+    uint64_t from, last, sticky;
+    unsigned gaps;
+};
+
+static void read_record(struct life *l, struct reading *r, const struct packet *p)
+{
+    if (r->last == 0 || p->id != r->last + 1) {
+        assert_true(p->id > r->last && p->id < RECORDS_MAX);
+        assert_true(r->last == 0 || (r->gaps++ == 0 && r->from == r->last && l->sticky[r->last]));
+        r->from = p->id;
+    }
+    check_record(l, p, p->id);
+    r->last = p->id;
+    r->sticky = l->sticky[p->id] ? p->id : r->sticky;
+}
+
 /* True: all was read; false: the disk did not let it. */
 static bool recover(struct life *l, uint64_t *last)
 {
-    for (*last = 0;;) {
-        struct packet_list found;
+    struct reading r = {0};
+    struct packet_list found;
+    do {
         if (!journal_store_recover(l->store, &found, &l->problem))
             return false;
-        if (found.len == 0)
-            return true;
         for (size_t i = 0; i < found.len; i++)
-            check_record(l, &found.ptr[i], ++*last);
-    }
+            read_record(l, &r, &found.ptr[i]);
+    } while (found.len > 0);
+    *last = r.last;
+    assert_true(r.from <= 1 || r.from <= l->truncated);
+    uint64_t sticky = r.last;
+    while (sticky > 0 && !l->sticky[sticky])
+        sticky--;
+    assert_int_equal(r.sticky, sticky);
+    l->begun_above += r.from > 1;
+    return true;
 }
 
 static void append(struct life *l)
@@ -130,8 +158,9 @@ static void append(struct life *l)
     uint32_t len = length_of(lsn, l->versions);
     for (size_t i = 0; i < words_for(len); i++)
         words[i] = lsn << 32 | l->version[lsn];
+    l->sticky[lsn] = dice_roll(&l->dice, 8) == 0;
     const struct packet record = {
-        .kind = dice_roll(&l->dice, 8) == 0 ? 128 : 1, .len = len, .words = {.ptr = words, .len = words_for(len)}};
+        .kind = l->sticky[lsn] ? 128 : 1, .len = len, .words = {.ptr = words, .len = words_for(len)}};
     assert_true(journal_group_add(&l->group, &record));
 }
 
@@ -163,10 +192,23 @@ static void read_back(struct life *l)
         return;
     }
     const struct packet_list found = journal_result_packets(&l->read);
-    assert_int_equal(found.len == 0, from > l->written);
+    if (from >= l->truncated || found.len > 0)
+        assert_int_equal(found.len == 0, from > l->written);
     assert_int_equal(found.len, next - from);
     for (size_t i = 0; i < found.len; i++)
         check_record(l, &found.ptr[i], from + i);
+}
+
+/* Some older records are no longer needed, and some segments go that hold nothing else. */
+static void truncate_some(struct life *l)
+{
+    const uint64_t lsn = l->settled - dice_roll(&l->dice, l->settled / 4 + 1);
+    if (lsn > l->truncated && dice_roll(&l->dice, 8) == 0)
+        journal_store_truncate(l->store, l->truncated = lsn);
+    while (journal_store_removable(l->store) != 0 && dice_roll(&l->dice, 3) > 0) {
+        assert_true(journal_store_remove(l->store, journal_store_removable(l->store), &l->problem));
+        journal_store_removed(l->store);
+    }
 }
 
 /* A start. False: it was refused, or forgot the last group, as it may on a disk that came to harm: nothing more is to be
@@ -175,7 +217,7 @@ static bool life_start(struct life *l)
 {
     uint64_t last, before = faults_of_calls(l);
     l->lives++;
-    bool opened = life_open(l);
+    bool opened = life_open(l) && recover(l, &last);
     if (!opened || dice_roll(&l->dice, 4) == 0) { /* power goes again, before anything could be relied on */
         life_stop(l, true);
         if (!opened && faults_of_calls(l) == before) {
@@ -186,11 +228,6 @@ static bool life_start(struct life *l)
             l->refused++;
             return false;
         }
-        return true;
-    }
-    if (!recover(l, &last)) {
-        assert_true(disk_sim_damaged(l->f.sim) || faults_of_calls(l) > before);
-        life_stop(l, true);
         return true;
     }
     assert_int_equal(last, journal_store_last(l->store));
@@ -222,8 +259,10 @@ static void life_run(struct life *l)
             settle(l);
         else
             ok = false;
-        if (ok)
+        if (ok) {
+            truncate_some(l);
             read_back(l);
+        }
         if (!ok || dice_roll(&l->dice, 30) == 0)
             life_stop(l, dice_roll(&l->dice, 3) > 0);
     }
@@ -244,16 +283,18 @@ static void settled_groups_come_back(void **state)
 {
     static struct life l;
     struct faults all = {0};
-    unsigned lives = 0;
+    unsigned lives = 0, begun_above = 0;
     (void)state;
     for (uint64_t seed = 1; seed <= SEEDS; seed++) {
         run(&l, seed, false);
         assert_int_equal(l.refused + l.cut, 0);
         lives += l.lives;
+        begun_above += l.begun_above;
         for (int i = 0; i < FAULTS; i++)
             all.fired[i] += l.f.faults.fired[i];
     }
     assert_true(lives > SEEDS * 5);
+    assert_true(begun_above > SEEDS);
     for (int i = FAULT_LOST_WRITES; i <= FAULT_LOST_RENAME; i++)
         if (i != FAULT_MISDIRECTED_WRITE && i != FAULT_FLIPPED_BYTE && i != FAULT_SLOW_DISK && i != FAULT_STALLED_DISK &&
             i != FAULT_HUNG_DISK)

@@ -282,6 +282,45 @@ static void each_check_finds_something(void **state)
     }
 }
 
+static void a_change_of_the_configuration(void **state)
+{
+    (void)state;
+    for (uint8_t change = EXPLORE_REPLACED; change <= EXPLORE_ADDED; change++) {
+        struct explore_options options = explore_change((enum explore_change)change);
+        options.ballots = 2;
+        explore_sound(&options);
+    }
+}
+
+/* Before anything comes of it. */
+static void a_boundary_is_looked_at(void **state)
+{
+    static const uint8_t flaws[] = {EXPLORE_OVER_BOUNDARY, EXPLORE_NOT_ANEW};
+    (void)state;
+    for (size_t i = 0; i < sizeof flaws / sizeof *flaws; i++) {
+        struct explore_options options = explore_change(EXPLORE_REPLACED);
+        options.ballots = 1;
+        options.flaw = flaws[i];
+        struct explore_result r = explore_flawed(&options, "Configurations");
+        explore_result_close(&r);
+    }
+}
+
+/* Each mistake about the boundary between two configurations has two values chosen after it. */
+static void a_boundary_that_is_not_kept(void **state)
+{
+    static const uint8_t flaws[] = {EXPLORE_OVER_BOUNDARY, EXPLORE_NOT_ANEW};
+    (void)state;
+    for (size_t i = 0; i < sizeof flaws / sizeof *flaws; i++) {
+        struct explore_options options = explore_change(EXPLORE_REPLACED);
+        options.flaw = flaws[i];
+        options.unchecked = agreement_alone;
+        struct explore_result r = explore_flawed(&options, "Agreement");
+        assert_non_null(strstr(r.path, "slot 2: "));
+        explore_result_close(&r);
+    }
+}
+
 static void what_the_search_takes_for_granted_is_checked(void **state)
 {
     struct explore_options options = small(1, 2, 0);
@@ -449,6 +488,9 @@ int main(void)
         cmocka_unit_test(a_learner_hears_of_two_slots),
         cmocka_unit_test(clusters_of_other_sizes_keep_all_rules),
         cmocka_unit_test(each_check_finds_something),
+        cmocka_unit_test(a_change_of_the_configuration),
+        cmocka_unit_test(a_boundary_is_looked_at),
+        cmocka_unit_test(a_boundary_that_is_not_kept),
         cmocka_unit_test(what_the_search_takes_for_granted_is_checked),
         cmocka_unit_test(what_follows_from_a_mistake_is_found),
         cmocka_unit_test(the_way_there_is_a_shortest_one),

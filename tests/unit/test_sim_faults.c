@@ -44,9 +44,15 @@ static void subjects_follow_the_enum(void **state)
         const char *subject;
         int from, to;
     } ranges[] = {
-        {"network", FAULT_DROP, FAULT_BLACK_HOLE},    {"disk", FAULT_LOST_WRITES, FAULT_OLD_DISK},
-        {"clock", FAULT_DRIFT, FAULT_PAUSE},          {"process", FAULT_CRASH, FAULT_REGOVERNED},
+        {"network", FAULT_DROP, FAULT_BLACK_HOLE},
+        {"disk", FAULT_LOST_WRITES, FAULT_OLD_DISK},
+        {"clock", FAULT_DRIFT, FAULT_PAUSE},
+        {"process", FAULT_CRASH, FAULT_REGOVERNED},
         {"component", FAULT_TRAP, FAULT_OTHER_STATE},
+        {"disk", FAULT_LASTING_HANG, FAULT_LASTING_HANG},
+        {"operator", FAULT_MOVED_LEADER, FAULT_MOVED_LEADER},
+        {"network", FAULT_DAMAGE, FAULT_DAMAGE},
+        {"operator", FAULT_MEMBER_ADD, FAULT_SETTINGS},
     };
     int next = 0;
     (void)state;

@@ -57,8 +57,8 @@ static struct world *world_new(uint64_t seed, uint32_t pieces)
                                             .faults = &w->faults};
     w->sockets = sockets_new(&options);
     sockets_hear_time(w->sockets, 1000);
-    simuv_loop_init(&w->server, w->sockets, SERVER);
-    simuv_loop_init(&w->client, w->sockets, CLIENT);
+    simuv_loop_init(&w->server, w->sockets, NULL, SERVER);
+    simuv_loop_init(&w->client, w->sockets, NULL, CLIENT);
     w->connected = w->read_status = w->write_status = 1;
     w->story = memory_new(STORY_MAX, 1);
     return w;
@@ -245,6 +245,8 @@ static void test_timers(void **state)
     uv_timer_stop(&alarms[1].timer);
     assert_true(simuv_next(&w->client) == UINT64_MAX);
     assert_false(uv_run(&w->client, UV_RUN_NOWAIT));
+    uv_timer_start(&alarms[0].timer, on_alarm, UINT64_MAX, 0); /* too long to be told in microseconds */
+    assert_true(simuv_next(&w->client) > UINT64_MAX - 1000);
     for (int i = 0; i < 3; i++)
         uv_close((uv_handle_t *)&alarms[i].timer, on_closed);
     assert_true(uv_run(&w->client, UV_RUN_NOWAIT) == 0);

@@ -11,6 +11,7 @@
 
 #include "sim/shrink.h"
 #include "sim/world.h"
+#include "tests/unit/configuration_text.h"
 
 static const uint64_t all_faults = (UINT64_C(1) << FAULTS) - 1;
 
@@ -56,36 +57,6 @@ static void every_deployment_keeps_the_rules(void **state)
         }
         assert_true(executed > 1000);
     }
-}
-
-/* What ships, beside or instead of its model: every rule is kept, and the same seed is the same run. */
-static void shipped_keeps_the_rules(uint32_t port, uint32_t network)
-{
-    static struct world_result first, second;
-    uint64_t executed = 0;
-    for (uint64_t seed = 1; seed <= 8; seed++) {
-        struct world_options options = options_of(seed, 4000);
-        options.plan.port = port;
-        options.plan.network = network;
-        run_clean(&options, &first);
-        run_clean(&options, &second);
-        assert_memory_equal(&first, &second, sizeof first);
-        executed += first.clients.executed;
-    }
-    assert_true(executed > 1000);
-}
-
-static void the_shipped_port_keeps_the_rules(void **state)
-{
-    (void)state;
-    shipped_keeps_the_rules(TWIN_SHIPPED, TWIN_MODEL);
-}
-
-static void the_shipped_network_keeps_the_rules(void **state)
-{
-    (void)state;
-    shipped_keeps_the_rules(TWIN_MODEL, TWIN_SHIPPED);
-    shipped_keeps_the_rules(TWIN_SHIPPED, TWIN_SHIPPED);
 }
 
 static void without_faults_nothing_is_struck(void **state)
@@ -170,18 +141,50 @@ static void the_trace_and_the_history_are_written(void **state)
     free(history);
 }
 
+/* As the host does: a life that begins while a change is not settled is given both configurations, and takes messages of the
+ * members of these two. */
+static void a_life_is_given_both_configurations(void **state)
+{
+    (void)state;
+    struct world *w = memory_new(1, sizeof *w);
+    struct machine *m = memory_new(1, sizeof *m);
+    struct packet given[MACHINE_GIVES_MAX];
+    struct payload first = configuration_value(0, 0x1e), second = configuration_value(5, 0x3c);
+    w->plan.changes = true;
+    w->plan.nodes = 6;
+    *m = (struct machine){.world = w, .id = 2, .config.acceptors = 0xe, .config.learners = 0xe};
+    machine_knows(m, 5, &first);
+    assert_int_equal(machine_members(m).acceptors, 0x1e);
+    machine_knows(m, 80, &second);
+    assert_int_equal(machine_members(m).acceptors, 0x3e);
+    assert_int_equal(machine_gives(m, given), 2);
+    assert_int_equal(given[0].id, 5);
+    assert_int_equal(given[1].id, 80);
+    assert_int_equal(given[1].kind, CONFIGURATION_CHOSEN);
+    assert_int_equal(machine_gives(m, given), 0); /* once in a life */
+    machine_settled(m, 80);
+    m->given = false;
+    assert_int_equal(machine_gives(m, given), 1);
+    assert_int_equal(given[0].kind, CONFIGURATION_SETTLED);
+    assert_int_equal(machine_members(m).acceptors, 0x3c);
+    machine_members_close(m);
+    payload_free(&first);
+    payload_free(&second);
+    free(m);
+    free(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_seed_decides_everything),
         cmocka_unit_test(every_deployment_keeps_the_rules),
-        cmocka_unit_test(the_shipped_port_keeps_the_rules),
-        cmocka_unit_test(the_shipped_network_keeps_the_rules),
         cmocka_unit_test(without_faults_nothing_is_struck),
         cmocka_unit_test(other_governed_settings_are_refused),
         cmocka_unit_test(hostile_greetings_lock_nobody_out),
         cmocka_unit_test(governed_settings_are_drawn_apart),
         cmocka_unit_test(the_trace_and_the_history_are_written),
+        cmocka_unit_test(a_life_is_given_both_configurations),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,4 @@
-/* Five stories of the protocol, told by what the agents decide: who asks, promises, votes, leads. Each is compared with its
+/* Six stories of the protocol, told by what the agents decide: who asks, promises, votes, leads. Each is compared with its
  * text in tests/stories, which is also there to be read. After a change that is meant to change them, write them anew and
  * read the difference:
  *
@@ -283,6 +283,28 @@ static void differing_ballots(void **state)
     compare("differing-ballots");
 }
 
+static void leader_moved(void **state)
+{
+    (void)state;
+    static struct batch_builder request;
+    const uint32_t first = await_leader(0, SECOND_US), next = first % 3 + 1;
+    uint8_t number = (uint8_t)('0' + next);
+    const struct bytes words[] = {{(uint8_t *)(uintptr_t)"LEADER", 6}, {(uint8_t *)(uintptr_t)"MOVE", 4}, {&number, 1}};
+    cluster_run(&cluster, SECOND_US / 5);
+    story_length = part_at = 0;
+    say("# Node %u leads. A client has a command, and an operator wants node %u to lead.\n\n", first, next);
+    batch_begin(&request);
+    batch_add(&request, words, 3);
+    const struct event e = {.tag = EVENT_REQUEST, .val.request = {.token = 77, .value = batch_end(&request)}};
+    ask_once();
+    cluster.members[first].waiting++;
+    member_hears(&cluster, first, &e);
+    await_leader(node_set_of(first), SECOND_US);
+    cluster_run(&cluster, SECOND_US / 20);
+    batch_builder_free(&request);
+    compare("leader-moved");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -291,6 +313,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(one_way_cut, begin, end),
         cmocka_unit_test_setup_teardown(two_candidates, begin_two_proposers, end),
         cmocka_unit_test_setup_teardown(differing_ballots, begin, end),
+        cmocka_unit_test_setup_teardown(leader_moved, begin, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
