@@ -27,7 +27,7 @@ STOP_TIMEOUT_S = 20
 LOG_TAIL_BYTES = 4000
 
 # Exit codes of the command (docs/configuration.md).
-OK, TROUBLE, BAD_INPUT, BAD_DATA, SYNC_FAILED, CHECK_FAILED, DIVERGED = range(7)
+OK, TROUBLE, BAD_INPUT, BAD_DATA, SYNC_FAILED, CHECK_FAILED, DIVERGED, REMOVED = range(8)
 
 
 def wait_until(condition, timeout_s, what):
@@ -139,8 +139,8 @@ class Cluster:
     not_closed = []
 
     def __init__(self, deployment="coordinator", settings=None, leader_rule=None, native=False, environment=None, name="test",
-                 choices=None):
-        """`choices`: what the nodes' parts are, {"network": "guest-tcp", "storage": ..., "serializer": ...}; by node where a key is
+                 choices=None, size=3):
+        """`size`: nodes of each role. `choices`: what the nodes' parts are, {"network": "guest-tcp", "storage": ..., "serializer": ...}; by node where a key is
         a node's id."""
         self.folder = Path(tempfile.mkdtemp(prefix="synod-e2e-"))
         self.config_file = self.folder / "cluster.yaml"
@@ -149,7 +149,7 @@ class Cluster:
         self.choices = choices or {}
         self.leader_rule = leader_rule or ("sticky" if deployment == "coordinator" else "highest")
         self.settings = {"segment_bytes": "4 MiB"} | self.MORE[deployment] | (settings or {})
-        roles = [role for role in self.ROLES[deployment] for _ in range(3)]
+        roles = [role for role in self.ROLES[deployment] for _ in range(size)]
         ports = free_ports(2 * len(roles))
         self.nodes = {i + 1: Node(i + 1, role, ports[2 * i], ports[2 * i + 1]) for i, role in enumerate(roles)}
         self.write_config()
@@ -286,12 +286,12 @@ class Cluster:
         return max(found)[1] if found else None
 
     def agreed_leader(self):
-        """The leader that all proposers that run know, and who is to lead by the rule; or None."""
+        """The leader that all nodes that run know, as their clients are told, and who is to lead by the rule; or None."""
         leader = self.leader()
-        proposers = [node.id for node in self.nodes.values() if node.proposes and self.server_of(node.id).runs]
-        if leader and self.leader_rule == "highest" and leader != max(proposers):
+        running = [node for node in self.nodes.values() if self.server_of(node.id).runs]
+        if leader and self.leader_rule == "highest" and leader != max(node.id for node in running if node.proposes):
             return None
-        infos = [self.info(node) for node in proposers] if leader else []
+        infos = [self.info(node.id) for node in running] if leader else []
         return leader if all(info and info["leader"] == leader for info in infos) else None
 
     def wait_leader(self, timeout_s=START_TIMEOUT_S, settled=False):

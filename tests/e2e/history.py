@@ -176,6 +176,7 @@ class Load:
     one for each value, of which none may be missing in the end. Every value is written once only."""
 
     def __init__(self, ports, clients=8, name="load", registers=4, counters=3, pace_s=0.002, timeout_s=6.0, seed=1):
+        self.lock = threading.Lock()
         self.ports, self.name, self.pace_s, self.timeout_s, self.seed = ports, name, pace_s, timeout_s, seed
         self.registers = [f"{name}:register:{i}" for i in range(registers)]
         self.counters = [f"{name}:counter:{i}" for i in range(counters)]
@@ -304,11 +305,18 @@ class Load:
             if reply is None or reply.code in ("MOVED", "CLUSTERDOWN"):
                 connection.close()
                 connection = None
-                target = self.ports.index(int(reply.text.rsplit(":", 1)[1])) if reply and reply.code == "MOVED" else target + 1
+                target = self._target(int(reply.text.rsplit(":", 1)[1])) if reply and reply.code == "MOVED" else target + 1
             if reply is not None:
                 self.stopping.wait(RETRY_S)
         if connection is not None:
             connection.close()
+
+    def _target(self, port):
+        """Where a client goes that is sent to this port, which may be that of a node that is new in the cluster."""
+        with self.lock:
+            if port not in self.ports:
+                self.ports.append(port)
+            return self.ports.index(port)
 
     def _connect(self, target):
         try:

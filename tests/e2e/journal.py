@@ -51,3 +51,49 @@ def flip(file, offset):
         byte = both.read(1)[0]
         both.seek(offset)
         both.write(bytes([byte ^ 0xFF]))
+
+
+# ---- Records: core/formats/record.h, and batches: core/formats/batch.h ----
+
+ACCEPTED, LEARNED = 1, 2  # packet kinds
+NOOP, COMMANDS, CONFIGURATION = 0, 1, 2  # kinds of entries
+
+
+@dataclass
+class Record:
+    kind: int
+    ballot: tuple
+    slot: int
+    to: int
+    entry_kind: int
+    value: bytes
+
+
+def records(folder):
+    """The records in the groups of a node's folder, in the order of their numbers."""
+    for file in segments(folder):
+        data = file.read_bytes()
+        for group in groups_of(file):
+            at, end = group.offset + GROUP_HEADER, group.offset + group.length
+            while at < end:
+                kind, length = struct.unpack_from("<II", data, at)
+                number, node, life, slot, to, entry_kind, size = struct.unpack_from("<QIIQQB3xI", data, at + 8)
+                yield Record(kind, (number, node, life), slot, to, entry_kind, data[at + 48 : at + 48 + size])
+                at += 8 + -(-length // 8) * 8
+
+
+def commands_of(batch):
+    """((origin, life, number), commands) of a batch, each command a list of its arguments."""
+    magic, count, origin, life, number = struct.unpack_from("<4sIIIQ", batch)
+    assert magic == b"SB02"
+    commands, at = [], 56
+    for _ in range(count):
+        (argc,) = struct.unpack_from("<I", batch, at)
+        lengths = struct.unpack_from(f"<{argc}I", batch, at + 4)
+        at += 4 + 4 * argc
+        commands.append([])
+        for length in lengths:
+            commands[-1].append(batch[at : at + length])
+            at += length
+        at += -at % 4
+    return (origin, life, number), commands

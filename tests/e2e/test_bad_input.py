@@ -240,19 +240,26 @@ CLOSED = {
     "another cluster": (lambda o: frames.frame(frames.Origin("elsewhere", 2), BODY), "another cluster"),
     "longer than allowed": (lambda o: frames.greeting(o) + frames.frame(o, BODY, length=1 << 31), "longer than frame_bytes_max"),
     "too long for a greeting": (lambda o: frames.frame(o, BODY, length=2560), "too long for a greeting"),
-    "no governed settings": (lambda o: frames.frame(o, BODY), "does not begin with its governed settings"),
-    "other governed settings": (lambda o: frames.frame(o, b"alpha 7\n"), "the governed setting alpha is"),
-    "control characters": (lambda o: frames.frame(o, b"alpha \x1b[2J\n"), "does not begin with its governed settings"),
     "no possible node": (lambda o: frames.frame(frames.Origin("test", 64), BODY), "no possible node id"),
     "node zero": (lambda o: frames.frame(frames.Origin("test", 0), BODY), "no possible node id"),
-    "a node that is not configured": (lambda o: frames.frame(frames.Origin("test", 9), BODY), "which is not in the configuration"),
+    "a node that is not configured": (lambda o: frames.frame(frames.Origin("test", 9), BODY), "node 9 is not a member of the cluster"),
     "a node with another folder": (lambda o: frames.greeting(o.but(instance=b"\x5a" * 16)), "another data folder (instance id)"),
     "an earlier life": (lambda o: frames.greeting(o.but(incarnation=0)), "an earlier life"),
     "another life of the same incarnation": (lambda o: frames.greeting(o.but(nonce=o.nonce ^ 1)), "another life"),
-    "a life that no node reaches": (lambda o: frames.greeting(o.but(incarnation=(1 << 32) - 1)), "no node is started as often"),
+    "a later disk": (lambda o: frames.greeting(o.but(incarnation=(1 << 32) - 1)), "another data folder (instance id)"),
     "a flipped bit of the body": (lambda o: flipped(frames.frame(o, BODY), 70), "wrong checksum"),
     "another sender within a connection": (
         lambda o: frames.greeting(o) + frames.frame(o.but(incarnation=o.incarnation + 1)), "the sender changed"),
+}
+
+
+# As long as no configuration was chosen: afterwards the log says who is a member, and what is governed.
+CLOSED_BEFORE = {
+    "no governed settings": (lambda o: frames.frame(o, BODY), "does not begin with its governed settings"),
+    "other governed settings": (lambda o: frames.frame(o, b"alpha 7\n"), "the governed setting alpha is"),
+    "control characters": (lambda o: frames.frame(o, b"alpha \x1b[2J\n"), "does not begin with its governed settings"),
+    "a node that is not configured": (lambda o: frames.frame(frames.Origin("test", 9), BODY), "which is not in the configuration"),
+    "a later disk": (lambda o: frames.greeting(o.but(incarnation=1 << 20)), "is not yet a member"),
 }
 
 
@@ -272,6 +279,21 @@ def test_peer_port_closes(watched, what):
     lines = wait_until(lambda: [line for line in watched.logged().splitlines() if "closed the connection from" in line], 5, "a line")
     assert len(lines) == 1 and said in json.loads(lines[0])["message"], lines
     assert watched.cluster.info(watched.leader)["bad_frames"] == bad_before + 1
+
+
+@pytest.mark.parametrize("native", [False, True], ids=["components", "native"])
+def test_peer_port_closes_before_the_cluster_has_formed(make_cluster, native):
+    cluster = make_cluster("coordinator", native=native)
+    cluster.init()
+    cluster.start(1, 2)
+    leader = cluster.wait_leader()
+    origin = frames.Origin.of_folder("test", cluster.node_folder(3))
+    for make, said in CLOSED_BEFORE.values():
+        with frames.connect(cluster.nodes[leader].port) as peer:
+            peer.sendall(make(origin))
+            frames.wait_closed(peer)
+        wait_until(lambda: said in cluster.log(leader), 5, said)  # noqa: B023
+    cluster.check_alive(1, 2)
 
 
 def test_peer_port_half_a_frame(watched):

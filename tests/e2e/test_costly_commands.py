@@ -50,7 +50,7 @@ def test_patterns_and_zeros(make_cluster):
 
 def test_sizes_that_change(make_cluster):
     """Values of ever other lengths, most of them deleted each time, until no more fits: an agreed error, and DEL works."""
-    cluster = make_cluster(settings=PATIENT | {"memory_bytes_max": "96 MiB", "batch_bytes": "1 MiB"})
+    cluster = make_cluster(settings=PATIENT | {"memory_bytes_max": "224 MiB", "state_bytes_max": "56 MiB", "batch_bytes": "1 MiB"})
     leader = cluster.up()
     live = 0
     refused = 0
@@ -91,4 +91,24 @@ def test_what_is_not_answered_is_not_executed(make_cluster):
         else:
             assert reply == name.encode() * (LARGE // len(name)) and there == 0
     assert sum(isinstance(reply, bytes) for reply in replies) >= 16
+    check_unharmed(cluster)
+
+
+def test_rewritten_while_snapshots_are_taken(make_cluster):
+    """A state as large as may be, of which every value is replaced while a snapshot of it is taken, and all of it removed, again and
+    again: memory_bytes_max has room for that, whatever the snapshot keeps aside."""
+    cluster = make_cluster(settings=PATIENT | {"memory_bytes_max": "112 MiB", "snapshot_bytes": "256 KiB", "batch_bytes": "1 MiB"})
+    leader = cluster.up()
+    rounds = 6
+    for number in range(rounds):
+        names = [f"{i}" for i in range(10_000)]
+        replies = send_all(cluster, leader, [("SET", name, bytes([number]) * 1300) for name in names])
+        assert codes(replies) == {"OOM"}, "the state is full"
+        replies = send_all(cluster, leader, [("APPEND", name, "x") for name in names[:3000]])
+        assert codes(replies) <= {"OOM"}
+        if number % 2 == 1:
+            assert send_all(cluster, leader, [("FLUSHALL",)]) == ["OK"]
+    for node in cluster.nodes:
+        taken = [int(file.name.split("-")[1]) for file in (cluster.node_folder(node) / "snapshots").glob("snapshot-*[0-9]")]
+        assert len(taken) == 2 and max(taken) > cluster.info(node)["executed"] // 2
     check_unharmed(cluster)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from cluster import BAD_DATA, BAD_INPUT, BUILD, DIVERGED, OK, ROOT, SYNC_FAILED, SYNOD, wait_until
+from cluster import BAD_DATA, BAD_INPUT, BUILD, DIVERGED, OK, REMOVED, ROOT, SYNC_FAILED, SYNOD, wait_until
 from hosts import HOME, Site, why_impossible
 
 DEPLOY = ROOT / "deploy"
@@ -232,11 +232,40 @@ def test_which_processes_a_host_runs(config, nodes, said, tmp_path):
         assert text in done.stdout
 
 
+def test_a_removed_node_is_not_started_again(tmp_path):
+    """Where there is no systemd. Another data folder may be started."""
+    program, home, identity = tmp_path / "bin", tmp_path / "home", tmp_path / "home/data/node-3/identity"
+    program.mkdir()
+    identity.parent.mkdir(parents=True)
+    identity.write_text("of a node that was removed")
+    shutil.copy(DEPLOY / "synod-daemon", program)
+    (program / "synod").write_text(f"#!/bin/sh\nexit {REMOVED}\n")
+    (program / "synod").chmod(0o755)
+    os.utime(identity, (1, 1))
+
+    def daemon(verb):
+        return subprocess.run([program / "synod-daemon", verb, home, "3"], capture_output=True, text=True)
+
+    def start():
+        assert daemon("start").stdout == "node 3 started\n"
+        wait_until(lambda: (home / "run/node-3.exit").exists() and (home / "run/node-3.exit").read_text() == f"{REMOVED}\n", 10, "its end")
+        wait_until(lambda: "removed" in daemon("status").stdout, 10, "that it does not run")
+
+    start()
+    assert daemon("status").returncode == 3
+    refused = daemon("start")
+    assert refused.returncode == REMOVED and "it was removed from its cluster, or has another disk there; it is not started" in refused.stderr
+    identity.unlink()
+    identity.write_text("of another folder, after synod init --join")
+    os.utime(identity, (2**32, 2**32))
+    assert daemon("start").stdout == "node 3 started\n"
+
+
 def test_the_unit(tmp_path):
     if shutil.which("systemd-analyze") is None:
         pytest.skip("no systemd-analyze on this machine")
     text = (DEPLOY / "synod@.service").read_text()
-    assert f"\nRestartPreventExitStatus={BAD_INPUT} {BAD_DATA} {SYNC_FAILED} {DIVERGED}\n" in text
+    assert f"\nRestartPreventExitStatus={BAD_INPUT} {BAD_DATA} {SYNC_FAILED} {DIVERGED} {REMOVED}\n" in text
     unit = tmp_path / "synod@.service"
     unit.write_text(text.replace("/opt/synod/current/bin/synod", str(Path(SYNOD).resolve())))
     verified = subprocess.run(["systemd-analyze", "verify", unit], capture_output=True, text=True)

@@ -29,6 +29,10 @@ EXPERIMENTS = {
     "waiting": (["--requests", 20, "--idle-ms", 200, "--rounds", 1], LOOPS, ["idle_cpu_percent", "median_ms", "p99_ms"], 3 * 6, 0),
     "deployments": (SMALL, ["standalone", "shared", "coordinator"],
                     ["processes", "throughput", "mean_ms", "median_ms", "p99_ms", "one_median_ms", "cpu_us", "resident_mb"], 5 * 3, 0),
+    "journal": (["--rounds", 1, "--megabytes", 4], ["groups of 4 KiB", "groups of 64 KiB", "groups of 1 MiB"],
+                ["once_mb_s", "twice_mb_s", "ratio"], 2 * 3, 0),
+    "history": (["--requests", 500, "--mebibytes", 1], [str(500 << i) for i in range(4)] + [f"{1 << i} MiB of state" for i in range(4)],
+                ["requests", "state_mb", "disk_mb", "restart_s"], 0, 4 * 4),
     "restarts": (["--keys", 200, "--restarts", 3, "--requests", 5], ["service interruption", "fault to node ready"],
                  ["count", "min_ms", "median_ms", "p95_ms", "p99_ms", "max_ms"], 0, 2 * 5),
 }

@@ -15,8 +15,8 @@ def check(root):
 
 @pytest.fixture
 def copy(tmp_path):
-    """The sources that mutants change, the table, and the generator."""
-    for folder in ("mutants", "core", "io"):
+    """The sources that mutants change, the tests that must catch some, the table, and the generator."""
+    for folder in ("mutants", "core", "io", "tests/unit"):
         shutil.copytree(ROOT / folder, tmp_path / folder)
     (tmp_path / "sim").mkdir()
     shutil.copy(ROOT / "sim/checks.h", tmp_path / "sim")
@@ -43,9 +43,9 @@ def test_a_right_line_that_changed_is_an_error(copy):
 
 
 def test_a_right_line_that_is_there_twice_is_an_error(copy):
-    line = "    l->phase2_quorum = config->phase2_quorum;\n"
-    edit(copy / "core/paxos/learner.c", line, line + line)
-    refused(copy, "twice", "core/paxos/learner.c")
+    line = "    p->phase2_quorum = configuration->phase2_quorum;\n"
+    edit(copy / "core/paxos/proposer.c", line, line + line)
+    refused(copy, "twice", "core/paxos/proposer.c")
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,10 @@ import signal
 import socket
 import subprocess
 import threading
-from pathlib import Path
 
 import pytest
 
+import hang as hang_library
 from cluster import BAD_INPUT, OK, SYNOD, TROUBLE, wait_until
 
 NOBODY = 65534
@@ -148,11 +148,9 @@ def test_a_flood_is_counted_not_logged(make_cluster, door):
 def test_a_hung_node_ends_whoever_reads_its_log(make_cluster, tmp_path, reader):
     """The node's thread is stuck in a system call, and the log as well: the watch ends the process all the same. Where the log is
     read, its last line says so."""
-    library, hang = tmp_path / "hang.so", tmp_path / "hang"
-    flags = "-std=gnu11 -O2 -Wall -Wextra -Werror -shared -fPIC".split()
-    subprocess.run(["gcc", *flags, "-o", library, Path(__file__).with_name("hang.c"), "-ldl"], check=True)
+    hang = tmp_path / "hang"
     settings = {"turn_timeout_ms": 100, "ping_timeout_ms": 1000}
-    environment = {"LD_PRELOAD": str(library), "SYNOD_HANG": str(hang)}
+    environment = {"LD_PRELOAD": str(hang_library.build(tmp_path)), "SYNOD_HANG": str(hang)}
     cluster = one_node(make_cluster, native=True, settings=settings, environment=environment)
     cluster.init()
     server = cluster.servers[0]

@@ -27,13 +27,13 @@ SETTINGS = {
     "heartbeats": "true",
     "heartbeat_interval_ms": "100",
     "crashes": "[]",
-    "storage_load_snapshots": None,
-    "storage_max_snapshots": None,
+    "storage_load_snapshots": "true",
+    "storage_max_snapshots": "2",
     "storage_flush_state_count": None,
     "storage_flush_state_interval_ms": None,
     "storage_flush_change_count": None,
     "storage_flush_change_interval_ms": None,
-    "storage_snapshot_slot_interval": None,
+    "storage_snapshot_slot_interval": "0",
 }
 WRITES = 200
 
@@ -90,6 +90,33 @@ def test_every_setting_with_its_default(make_cluster):
     write_some(cluster)
     cluster.wait_settled()
     cluster.stop()
+
+
+def snapshots(cluster, node):
+    """The slots of the snapshots that a node has."""
+    return sorted(int(file.name.split("-")[1]) for file in (cluster.node_folder(node) / "snapshots").glob("snapshot-*[0-9]"))
+
+
+def test_snapshots_as_the_reference_names_them(make_cluster):
+    """Taken after so many slots, so many are kept, and a start begins with the newest one, or with none."""
+    cluster = make_cluster(settings={"storage_snapshot_slot_interval": 20, "storage_max_snapshots": 3, "batch_size": 1})
+    cluster.up()
+    write_some(cluster)
+    cluster.wait_settled()
+    wait_until(lambda: all(len(snapshots(cluster, node)) == 3 for node in cluster.nodes), 30, "three snapshots each")
+    for node in cluster.nodes:
+        slots = snapshots(cluster, node)
+        assert slots[-1] > WRITES // 2 and len({slot % 20 for slot in slots}) == 1
+    cluster.stop()
+    cluster.start(1, 2)
+    cluster.wait_leader()
+    write_some(cluster, count=10, begin=WRITES)
+    cluster.settings["storage_load_snapshots"] = False
+    cluster.write_config()
+    cluster.start(3)
+    cluster.wait_settled()
+    cluster.stop()
+    assert all("snapshot" not in cluster.log(node) for node in cluster.nodes)
 
 
 @pytest.mark.parametrize("deployment", ["coordinator", "standalone"])

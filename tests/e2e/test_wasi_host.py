@@ -2,6 +2,7 @@
 its data folder is the same under both hosts."""
 
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -10,6 +11,7 @@ import pytest
 
 import resp
 from cluster import BUILD, OK, ROOT, Server, run, wait_until
+from test_members import done, formed, joins, member, settled
 
 NODE = ROOT / "build" / "tools" / "venv" / "bin" / "node"
 RUN = ROOT / "tests" / "e2e" / "wasi_host" / "run.mjs"
@@ -145,6 +147,39 @@ def test_same_folders_under_both_hosts(formatted):
         count += 50
         cluster.wait_settled()
         cluster.stop()
+
+
+def test_members_change(formatted):
+    """A node under jco gets another disk, and is removed: it keeps what it knows of that, and ends when it has to."""
+    cluster = formatted
+    cluster.move(3)
+    cluster.start(1, 2)
+    cluster.wait_leader(settled=True)  # which stays: node 3 could not give the first configuration
+    cluster.start(3)
+    formed(cluster)
+    write(cluster, range(20))
+    cluster.kill(3)
+    shutil.rmtree(cluster.node_folder(3))
+    done(member(cluster, "replace", 3))
+    joins(cluster, 3)
+    settled(cluster)
+    cluster.wait_caught_up(3, timeout_s=60)
+    cluster.stop(1)  # node 3 is needed now, with what its new disk has promised
+    write_when_led(cluster, 20)
+    cluster.start(1)
+    cluster.stop(3)
+    assert (cluster.node_folder(3) / "configuration").read_text().startswith("synod-configuration ")
+    cluster.start(3)
+    cluster.wait_caught_up(3, timeout_s=60)
+    if cluster.leader() == 3:
+        done(run("leader", "move", 1, "--config", cluster.config_file))
+    done(member(cluster, "remove", 3))
+    removed = cluster.server_of(3)
+    assert removed.wait(60) == 1, removed.log_tail()
+    assert "this data folder is of no use any more" in removed.log()  # as others say, or as it executes that
+    assert "node 3 was removed in slot" in removed.log() and "exit code 7" in removed.log()
+    removed.process = None
+    check(cluster, range(21))
 
 
 def test_polling(make_cluster):
