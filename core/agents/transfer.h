@@ -22,6 +22,7 @@
 #define SYNOD_CORE_AGENTS_TRANSFER_H
 
 #include "core/agents/effects.h"
+#include "core/formats/snapshot.h"
 
 enum fetch_state { FETCH_NOTHING, FETCH_OPENING, FETCH_PARTS, FETCH_WHOLE, FETCH_LOADING };
 
@@ -31,7 +32,9 @@ enum {
     TRANSFER_PART_MIN = 1 << 10,  /* the last part may be shorter; any other one counts as no answer */
     TRANSFER_AHEAD_MAX = 4 << 20, /* bytes that have come and are not with the file yet */
     TRANSFER_TRIES = 20,          /* without an answer, then the fetch is given up */
-    TRANSFER_SHORTS_MAX = 100,    /* short parts one after the other; any further one counts as no answer */
+    /* Short parts one after the other; any further one counts as no answer. A later try goes on after the last piece that
+     * has come whole, so each must have the time for one. */
+    TRANSFER_SHORTS_MAX = SNAPSHOT_PIECE_MAX / TRANSFER_PART_MIN + 1,
 };
 
 struct snapshot_id {
