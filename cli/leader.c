@@ -1,42 +1,19 @@
 /* Moves leadership to another node. */
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include "cli/operator_call.h"
+#include "cli/operator_verb.h"
 #include "cli/verbs.h"
-#include "host/options.h"
 
-static int move(const struct operator_call *call, const char *node)
+static int move(const struct operator_verb *v, const char *node)
 {
     const char *const words[] = {"SYNOD", "LEADER", "MOVE", node};
     char answer[OPERATOR_ANSWER_MAX];
-    const int code = operator_call(call, words, sizeof words / sizeof words[0], answer);
-    if (code == EXIT_OK)
-        printf("%s\n", answer);
-    else
-        fprintf(stderr, "synod leader move: %s\n", operator_answer_text(answer));
-    return code;
-}
-
-static bool is_node(const char *text)
-{
-    char *end;
-    const unsigned long node = strtoul(text, &end, 10);
-    return text[0] >= '0' && text[0] <= '9' && *end == '\0' && node >= 1 && node <= NODE_ID_MAX;
+    const int code = operator_call(&v->call, words, sizeof words / sizeof words[0], answer);
+    return operator_tell(v, code, answer);
 }
 
 int verb_leader(int argc, char **argv)
 {
-    const char *file = NULL;
-    struct operator_call call = {.timeout_ms = 10000};
-    const struct option_row rows[] = {
-        {"config", 'c', OPTION_TEXT, .value = "FILE", .target = &file, .text = "configuration of the cluster"},
-        {"via", 0, OPTION_TEXT, .value = "HOST:PORT", .target = &call.via,
-         .text = "client port of the node to ask, instead of those of the configuration"},
-        {"timeout-ms", 't', OPTION_NUMBER, .value = "MS", .target = &call.timeout_ms, .min = 1, .max = 600000,
-         .text = "how long to wait for the answer"},
-    };
+    struct operator_verb v = {.name = "synod leader move", .call.timeout_ms = 10000};
+    const struct option_row rows[] = {operator_config_row(&v), operator_via_row(&v), operator_timeout_row(&v)};
     const struct command_help help = {
         .command = "synod leader",
         .operands = "move ID",
@@ -57,21 +34,12 @@ int verb_leader(int argc, char **argv)
     int code = options_parse_word(&help, "move", argc, argv, &node);
     if (code != OPTIONS_GO_ON)
         return code;
-    if (!is_node(node) || (file == NULL) == (call.via == NULL)) {
-        fprintf(stderr, "synod leader move: wants the number of a node (1 to %u), and one of --config and --via\n",
-                NODE_ID_MAX);
-        return EXIT_BAD_INPUT;
-    }
-    struct config config;
-    struct problem problem;
-    if (file == NULL)
-        return move(&call, node);
-    if (!config_load(&config, file, &problem)) {
-        fprintf(stderr, "%s\n", problem.text);
-        return problem.exit_code;
-    }
-    call.config = &config;
-    code = move(&call, node);
-    config_close(&config);
+    if (operator_node(node) == 0 || !operator_has_place(&v))
+        return operator_complain(&v, "wants the number of a node (1 to 63), and one of --config and --via");
+    code = operator_begin(&v);
+    if (code != EXIT_OK)
+        return code;
+    code = move(&v, node);
+    operator_end(&v);
     return code;
 }

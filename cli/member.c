@@ -1,40 +1,33 @@
 /* Who belongs to a running cluster: shows it, and changes it. */
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "cli/known_configuration.h"
 #include "cli/member_change.h"
+#include "cli/operator_verb.h"
 #include "cli/verbs.h"
-#include "host/options.h"
 
 enum { WORDS_MAX = 12 };
 
 struct member_command {
-    struct operator_call call;
+    struct operator_verb verb;
+    uint32_t node;
+    const char *id; /* the same, as a word */
     const char *address, *client, *role;
     const char *instance; /* of the new disk; NULL: a random one */
     const char *disk;     /* number of the disk that is lost; NULL: that of the one it has now */
     bool dry_run, force;
 };
 
-static int complain(const char *text)
-{
-    fprintf(stderr, "synod member: %s\n", operator_answer_text(text));
-    return EXIT_BAD_INPUT;
-}
-
 /* ---- list ---- */
 
 static int list(const struct member_command *c)
 {
     static struct known_configuration known; /* large */
-    const int code = known_configuration_ask(&c->call, &known);
-    if (code != EXIT_OK) {
-        complain(known.answer);
-        return code;
-    }
+    const int code = known_configuration_ask(&c->verb.call, &known);
+    if (code != EXIT_OK)
+        return operator_tell(&c->verb, code, known.answer);
     printf("configuration of slot %" PRIu64 ", which governs from slot %" PRIu64 " on%s\n\n", known.slot, known.governs,
            known.settled ? "" : "; the one before is still needed");
     printf("%-5s%-13s%-9s%-6s%-24s%s\n", "NODE", "ROLE", "STATE", "DISK", "ADDRESS", "CLIENTS");
@@ -49,16 +42,11 @@ static int list(const struct member_command *c)
 
 /* ---- add, remove, replace ---- */
 
-static const struct config_node *node_of_file(const struct member_command *c, const char *id)
-{
-    return c->call.config != NULL ? config_find(c->call.config, (uint32_t)strtoul(id, NULL, 10)) : NULL;
-}
-
 /* The places and the role of a node to add: those of the options, otherwise those of the file. */
-static int complete(struct member_command *c, const char *id, char address[ENDPOINT_TEXT_MAX],
-                    char client[ENDPOINT_TEXT_MAX])
+static int complete(struct member_command *c, char address[ENDPOINT_TEXT_MAX], char client[ENDPOINT_TEXT_MAX])
 {
-    const struct config_node *node = node_of_file(c, id);
+    const struct config *config = c->verb.call.config;
+    const struct config_node *node = config != NULL ? config_find(config, c->node) : NULL;
     if (node != NULL) {
         endpoint_print(&node->address, address);
         endpoint_print(&node->client, client);
@@ -70,7 +58,8 @@ static int complete(struct member_command *c, const char *id, char address[ENDPO
         c->client = c->client != NULL ? c->client : "-";
         return EXIT_OK;
     }
-    return complain("where is the node? It is not in the configuration file, so give --role, --address, and --client");
+    return operator_complain(
+        &c->verb, "where is the node? It is not in the configuration file, so give --role, --address, and --client");
 }
 
 static int add_options(const struct member_command *c, const char **words, int count)
@@ -82,26 +71,17 @@ static int add_options(const struct member_command *c, const char **words, int c
     return count;
 }
 
-static int finish(int code, const char *answer)
-{
-    if (code == EXIT_OK)
-        printf("%s\n", answer);
-    else
-        complain(answer);
-    return code;
-}
-
 /* Asks for a change that gives the node an instance, which it names: who hears no answer can ask about it. */
-static int ask_for_instance(const struct member_command *c, const char *id, const char *instance, const char **words,
-                            int count)
+static int ask_for_instance(const struct member_command *c, const char *instance, const char **words, int count)
 {
     static char answer[OPERATOR_ANSWER_MAX]; /* large */
+    const struct operator_call *call = &c->verb.call;
     count = add_options(c, words, count);
     if (c->dry_run)
-        return finish(operator_call(&c->call, words, count, answer), answer);
+        return operator_tell(&c->verb, operator_call(call, words, count, answer), answer);
     printf("instance id of the new disk: %s\n", instance);
     fflush(stdout);
-    return finish(member_change(&c->call, words, count, (uint32_t)strtoul(id, NULL, 10), instance, answer), answer);
+    return operator_tell(&c->verb, member_change(call, words, count, c->node, instance, answer), answer);
 }
 
 /* The instance id of the new disk. False: there is none. */
@@ -113,101 +93,96 @@ static bool choose_instance(const struct member_command *c, char instance[INSTAN
     return true;
 }
 
-static int add(struct member_command *c, const char *id)
+static int add(struct member_command *c)
 {
     char address[ENDPOINT_TEXT_MAX], client[ENDPOINT_TEXT_MAX], instance[INSTANCE_TEXT];
-    const int code = complete(c, id, address, client);
+    const int code = complete(c, address, client);
     if (code != EXIT_OK)
         return code;
     if (!choose_instance(c, instance))
-        return complain("no random bytes for an instance id");
-    const char *words[WORDS_MAX] = {"SYNOD", "MEMBER", "ADD", id, c->address, c->client, c->role, instance};
-    return ask_for_instance(c, id, instance, words, 8);
+        return operator_complain(&c->verb, "no random bytes for an instance id");
+    const char *words[WORDS_MAX] = {"SYNOD", "MEMBER", "ADD", c->id, c->address, c->client, c->role, instance};
+    return ask_for_instance(c, instance, words, 8);
 }
 
-static int remove_node(struct member_command *c, const char *id)
+static int remove_node(struct member_command *c)
 {
     static char answer[OPERATOR_ANSWER_MAX]; /* large */
-    const char *words[WORDS_MAX] = {"SYNOD", "MEMBER", "REMOVE", id};
-    return finish(operator_call(&c->call, words, add_options(c, words, 4), answer), answer);
+    const char *words[WORDS_MAX] = {"SYNOD", "MEMBER", "REMOVE", c->id};
+    const int code = operator_call(&c->verb.call, words, add_options(c, words, 4), answer);
+    return operator_tell(&c->verb, code, answer);
 }
 
 /* Whether the lost disk, by its number, was replaced already. `*code` is then what the verb ends with. */
-static bool was_replaced(const struct member_command *c, const char *id, int *code)
+static bool was_replaced(const struct member_command *c, int *code)
 {
     static struct known_configuration known; /* large */
     char number[16];
     if (c->disk == NULL)
         return false;
-    *code = known_configuration_ask(&c->call, &known);
+    *code = known_configuration_ask(&c->verb.call, &known);
     if (*code != EXIT_OK) {
-        complain(known.answer);
+        operator_tell(&c->verb, *code, known.answer);
         return true;
     }
-    const struct member *m = &known.text.members[strtoul(id, NULL, 10)];
+    const struct member *m = &known.text.members[c->node];
     snprintf(number, sizeof number, "%u", m->number);
     if (m->node == 0 || strcmp(number, c->disk) == 0)
         return false;
-    printf("nothing was done: by the configuration of slot %" PRIu64 ", node %s has disk number %u\n", known.slot, id,
+    printf("nothing was done: by the configuration of slot %" PRIu64 ", node %s has disk number %u\n", known.slot, c->id,
            m->number);
     return true;
 }
 
 /* With one of the places the other one is needed, too: of the file, or none. */
-static int replace(struct member_command *c, const char *id)
+static int replace(struct member_command *c)
 {
     char address[ENDPOINT_TEXT_MAX], client[ENDPOINT_TEXT_MAX], instance[INSTANCE_TEXT];
     const bool moves = c->address != NULL || c->client != NULL;
     int code;
     if (c->role != NULL)
-        return complain("the role of a member does not change with its disk");
+        return operator_complain(&c->verb, "the role of a member does not change with its disk");
     c->role = "";
-    if (moves && complete(c, id, address, client) != EXIT_OK)
+    if (moves && complete(c, address, client) != EXIT_OK)
         return EXIT_BAD_INPUT;
     if (!choose_instance(c, instance))
-        return complain("no random bytes for an instance id");
-    if (was_replaced(c, id, &code))
+        return operator_complain(&c->verb, "no random bytes for an instance id");
+    if (was_replaced(c, &code))
         return code;
-    const char *words[WORDS_MAX] = {"SYNOD", "MEMBER", "REPLACE", id, instance, c->address, c->client};
-    return ask_for_instance(c, id, instance, words, moves ? 7 : 5);
+    const char *words[WORDS_MAX] = {"SYNOD", "MEMBER", "REPLACE", c->id, instance, c->address, c->client};
+    return ask_for_instance(c, instance, words, moves ? 7 : 5);
 }
 
 /* ---- the verb ---- */
-
-static bool is_node(const char *text)
-{
-    char *end;
-    const unsigned long node = strtoul(text, &end, 10);
-    return text[0] >= '0' && text[0] <= '9' && *end == '\0' && node >= 1 && node <= NODE_ID_MAX;
-}
 
 static int run(struct member_command *c, const char *what, const char *id)
 {
     static const struct {
         const char *name;
-        int (*work)(struct member_command *c, const char *id);
+        int (*work)(struct member_command *c);
     } commands[] = {{"add", add}, {"remove", remove_node}, {"replace", replace}};
     if (strcmp(what, "list") == 0 && id == NULL)
         return list(c);
     if (c->instance != NULL && !member_instance_is(c->instance))
-        return complain("an instance id is 32 digits of lower case hexadecimal");
+        return operator_complain(&c->verb, "an instance id is 32 digits of lower case hexadecimal");
     if (c->disk != NULL && (c->disk[0] == '\0' || c->disk[strspn(c->disk, "0123456789")] != '\0'))
-        return complain("the number of a disk is that in synod member list");
-    for (size_t i = 0; id != NULL && is_node(id) && i < sizeof commands / sizeof commands[0]; i++)
+        return operator_complain(&c->verb, "the number of a disk is that in synod member list");
+    c->id = id;
+    c->node = id != NULL ? operator_node(id) : 0;
+    for (size_t i = 0; c->node != 0 && i < sizeof commands / sizeof commands[0]; i++)
         if (strcmp(what, commands[i].name) == 0)
-            return commands[i].work(c, id);
-    return complain(
+            return commands[i].work(c);
+    return operator_complain(
+        &c->verb,
         "wants list, or one of add, remove and replace with the number of a node (1 to 63); see synod member --help");
 }
 
 int verb_member(int argc, char **argv)
 {
-    const char *file = NULL;
-    struct member_command c = {.call.timeout_ms = 30000};
+    struct member_command c = {.verb = {.name = "synod member", .call.timeout_ms = 30000}};
     const struct option_row rows[] = {
-        {"config", 'c', OPTION_TEXT, .value = "FILE", .target = &file, .text = "configuration of the cluster"},
-        {"via", 0, OPTION_TEXT, .value = "HOST:PORT", .target = &c.call.via,
-         .text = "client port of the node to ask, instead of those of the configuration"},
+        operator_config_row(&c.verb),
+        operator_via_row(&c.verb),
         {"role", 0, OPTION_TEXT, .value = "ROLE", .target = &c.role,
          .text = "add: coordinator, proposer, acceptor or learner, instead of what the configuration says"},
         {"address", 0, OPTION_TEXT, .value = "HOST:PORT", .target = &c.address,
@@ -221,8 +196,7 @@ int verb_member(int argc, char **argv)
         {"dry-run", 0, OPTION_FLAG, .target = &c.dry_run, .text = "say whether it would be done, and do nothing"},
         {"force", 0, OPTION_FLAG, .target = &c.force,
          .text = "do it even if the acceptors that answer now would be no quorum afterwards"},
-        {"timeout-ms", 't', OPTION_NUMBER, .value = "MS", .target = &c.call.timeout_ms, .min = 1, .max = 600000,
-         .text = "how long to wait for the answer"},
+        operator_timeout_row(&c.verb),
     };
     const struct command_help help = {
         .command = "synod member",
@@ -254,18 +228,10 @@ int verb_member(int argc, char **argv)
     int first, code = options_parse(&help, argc, argv, &first);
     if (code != OPTIONS_GO_ON)
         return code;
-    if ((file == NULL) == (c.call.via == NULL))
-        return complain("wants one of --config and --via");
-    struct config config;
-    struct problem problem;
-    if (file == NULL)
-        return run(&c, argv[first], argv[first + 1]);
-    if (!config_load(&config, file, &problem)) {
-        fprintf(stderr, "%s\n", problem.text);
-        return problem.exit_code;
-    }
-    c.call.config = &config;
+    code = operator_begin(&c.verb);
+    if (code != EXIT_OK)
+        return code;
     code = run(&c, argv[first], argv[first + 1]);
-    config_close(&config);
+    operator_end(&c.verb);
     return code;
 }

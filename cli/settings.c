@@ -4,32 +4,24 @@
 #include <string.h>
 
 #include "cli/known_configuration.h"
+#include "cli/operator_verb.h"
 #include "cli/verbs.h"
 #include "host/config_schema.h"
-#include "host/options.h"
 
 struct settings_command {
-    struct operator_call call;
+    struct operator_verb verb;
     bool dry_run, force;
 };
-
-static int complain(const char *text)
-{
-    fprintf(stderr, "synod settings: %s\n", operator_answer_text(text));
-    return EXIT_BAD_INPUT;
-}
 
 static int get(const struct settings_command *c, const char *key)
 {
     static struct known_configuration known; /* large */
-    const int code = known_configuration_ask(&c->call, &known);
-    if (code != EXIT_OK) {
-        complain(known.answer);
-        return code;
-    }
+    const int code = known_configuration_ask(&c->verb.call, &known);
+    if (code != EXIT_OK)
+        return operator_tell(&c->verb, code, known.answer);
     const char *value = key != NULL ? configuration_setting(&known.text, key) : "";
     if (value == NULL)
-        return complain("there is no such governed setting; synod settings get shows them all");
+        return operator_complain(&c->verb, "there is no such governed setting; synod settings get shows them all");
     if (key != NULL)
         printf("%s\n", value);
     for (size_t i = 0; key == NULL && i < known.text.setting_count; i++)
@@ -62,12 +54,8 @@ static int set(const struct settings_command *c, const char *key, const char *gi
         words[count++] = "DRY-RUN";
     if (c->force)
         words[count++] = "FORCE";
-    const int code = operator_call(&c->call, words, count, answer);
-    if (code == EXIT_OK)
-        printf("%s\n", answer);
-    else
-        complain(answer);
-    return code;
+    const int code = operator_call(&c->verb.call, words, count, answer);
+    return operator_tell(&c->verb, code, answer);
 }
 
 static int run(const struct settings_command *c, int count, char **operands)
@@ -76,22 +64,19 @@ static int run(const struct settings_command *c, int count, char **operands)
         return get(c, count == 2 ? operands[1] : NULL);
     if (strcmp(operands[0], "set") == 0 && count == 3)
         return set(c, operands[1], operands[2]);
-    return complain("wants get, get KEY, or set KEY VALUE; see synod settings --help");
+    return operator_complain(&c->verb, "wants get, get KEY, or set KEY VALUE; see synod settings --help");
 }
 
 int verb_settings(int argc, char **argv)
 {
-    const char *file = NULL;
-    struct settings_command c = {.call.timeout_ms = 30000};
+    struct settings_command c = {.verb = {.name = "synod settings", .call.timeout_ms = 30000}};
     const struct option_row rows[] = {
-        {"config", 'c', OPTION_TEXT, .value = "FILE", .target = &file, .text = "configuration of the cluster"},
-        {"via", 0, OPTION_TEXT, .value = "HOST:PORT", .target = &c.call.via,
-         .text = "client port of the node to ask, instead of those of the configuration"},
+        operator_config_row(&c.verb),
+        operator_via_row(&c.verb),
         {"dry-run", 0, OPTION_FLAG, .target = &c.dry_run, .text = "say whether it would be done, and do nothing"},
         {"force", 0, OPTION_FLAG, .target = &c.force,
          .text = "do it even if the acceptors that answer now would be no quorum afterwards, or a node lacks memory"},
-        {"timeout-ms", 't', OPTION_NUMBER, .value = "MS", .target = &c.call.timeout_ms, .min = 1, .max = 600000,
-         .text = "how long to wait for the answer"},
+        operator_timeout_row(&c.verb),
     };
     const struct command_help help = {
         .command = "synod settings",
@@ -119,18 +104,10 @@ int verb_settings(int argc, char **argv)
     int first, code = options_parse(&help, argc, argv, &first);
     if (code != OPTIONS_GO_ON)
         return code;
-    if ((file == NULL) == (c.call.via == NULL))
-        return complain("wants one of --config and --via");
-    struct config config;
-    struct problem problem;
-    if (file == NULL)
-        return run(&c, argc - first, argv + first);
-    if (!config_load(&config, file, &problem)) {
-        fprintf(stderr, "%s\n", problem.text);
-        return problem.exit_code;
-    }
-    c.call.config = &config;
+    code = operator_begin(&c.verb);
+    if (code != EXIT_OK)
+        return code;
     code = run(&c, argc - first, argv + first);
-    config_close(&config);
+    operator_end(&c.verb);
     return code;
 }
