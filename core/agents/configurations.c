@@ -70,7 +70,9 @@ void configurations_settle(struct configurations *c) { c->before = c->newest; }
 
 bool is_replaced_by(const struct node_config *config, const struct payload *text)
 {
-    return configuration_number(text, config->node) > incarnation_number(config->incarnation);
+    uint32_t numbers[NODE_ID_MAX + 1];
+    configuration_numbers(text, numbers);
+    return numbers[config->node] > incarnation_number(config->incarnation);
 }
 
 struct message configurations_question(uint64_t known, uint64_t number)

@@ -340,13 +340,13 @@ bool configuration_unpack(const struct payload *value, uint64_t slot, struct con
     return sound;
 }
 
-uint32_t configuration_number(const struct payload *value, uint32_t node)
+void configuration_numbers(const struct payload *value, uint32_t numbers[NODE_ID_MAX + 1])
 {
     struct configuration_text *t = memory_new(1, sizeof *t);
     const bool sound = configuration_read(payload_bytes(value), value->len, t) == NULL;
-    const uint32_t number = !sound ? 0 : t->gone[node] ? t->gone_number[node] : t->members[node].number;
+    for (uint32_t node = 0; node <= NODE_ID_MAX; node++)
+        numbers[node] = !sound ? 0 : t->gone[node] ? t->gone_number[node] : t->members[node].number;
     free(t);
-    return number;
 }
 
 /* Two members cannot have one instance. */

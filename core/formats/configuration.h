@@ -77,9 +77,9 @@ uint64_t configuration_first(const struct configuration_text *t, const char *key
 struct configuration configuration_of(const struct configuration_text *t, uint64_t slot);
 /* The same for the value of an entry. False: it is no sound configuration. */
 bool configuration_unpack(const struct payload *value, uint64_t slot, struct configuration *configuration);
-/* The number of a node's newest instance, of one that was removed, too. 0: it has none, or the value is no sound
+/* By node: the number of its newest instance, of one that was removed, too. 0: it has none, or the value is no sound
  * configuration. */
-uint32_t configuration_number(const struct payload *value, uint32_t node);
+void configuration_numbers(const struct payload *value, uint32_t numbers[NODE_ID_MAX + 1]);
 
 /* "coordinator", "proposer", "acceptor" or "learner", and what that has to do. "": no role has those duties; 0: no role is
  * called so. */

@@ -179,13 +179,10 @@ static bool decode_records(struct runner *r, const struct packet_list *packets)
 /* Which disks the members of a configuration have. */
 static void learn_disks(struct runner *r, const struct payload *text)
 {
-    struct configuration_text *t = memory_new(1, sizeof *t);
-    if (text->len > 0 && configuration_read(payload_bytes(text), text->len, t) == NULL)
-        for (uint32_t id = 1; id <= NODE_ID_MAX; id++) {
-            const uint32_t number = t->members[id].node != 0 ? t->members[id].number : t->gone[id] ? t->gone_number[id] : 0;
-            r->disks[id] = number > r->disks[id] ? number : r->disks[id];
-        }
-    free(t);
+    uint32_t numbers[NODE_ID_MAX + 1];
+    configuration_numbers(text, numbers);
+    for (uint32_t id = 1; id <= NODE_ID_MAX; id++)
+        r->disks[id] = numbers[id] > r->disks[id] ? numbers[id] : r->disks[id];
 }
 
 /* A configuration is known: its members may speak, with the disks that they have there. */
@@ -293,23 +290,14 @@ static void recover(struct runner *r)
 /* Drops a message that its sender may not say. Logs the first one, and again each time that their number has doubled. */
 static void leave_out(struct runner *r, const struct delivery *d)
 {
-    static const char head[] = "dropped messages that their senders may not say, ",
-                      last[] = " so far; the last one of kind ", from[] = " from node ";
-    char text[sizeof head + sizeof last + sizeof from + 3 * DECIMAL_MAX];
+    char text[256];
     r->left_out++;
     if ((r->left_out & (r->left_out - 1)) != 0)
         return;
-    struct {
-        const char *text;
-        uint64_t number;
-    } parts[] = {{head, r->left_out}, {last, d->message.kind}, {from, d->sender}};
-    size_t len = 0;
-    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
-        size_t size = strlen(parts[i].text);
-        memcpy(text + len, parts[i].text, size);
-        len += size;
-        len += decimal_write_unsigned(parts[i].number, (uint8_t *)text + len);
-    }
+    size_t len = decimal_between(text, sizeof text, "dropped messages that their senders may not say, ", r->left_out,
+                                 " so far; the last one of kind ");
+    len += decimal_between(text + len, sizeof text - len, "", d->message.kind, " from node ");
+    len += decimal_between(text + len, sizeof text - len, "", d->sender, "");
     ports_log(r->ports, LOG_WARNING, text, len);
 }
 

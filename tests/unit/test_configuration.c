@@ -315,6 +315,21 @@ static void roles_have_names(void **state)
     assert_string_equal(configuration_role_name(255), "");
 }
 
+/* A node that was removed has that of its last instance; one that never was a member has none. */
+static void the_number_of_a_nodes_disk_is_read(void **state)
+{
+    (void)state;
+    uint32_t numbers[NODE_ID_MAX + 1] = {[4] = 9, [5] = 9};
+    begin_with(3);
+    read_text.members[2].number = 7;
+    read_text.gone[4] = true;
+    read_text.gone_number[4] = 8;
+    struct payload text = configuration_pack(&read_text);
+    configuration_numbers(&text, numbers);
+    assert_true(numbers[1] == 0 && numbers[2] == 7 && numbers[3] == 0 && numbers[4] == 8 && numbers[5] == 0);
+    payload_free(&text);
+}
+
 /* An effect without a text has none at any place. */
 static void an_empty_text_is_none(void **state)
 {
@@ -322,13 +337,16 @@ static void an_empty_text_is_none(void **state)
     const struct payload empty = {0};
     struct configuration c;
     assert_false(configuration_unpack(&empty, 5, &c));
-    assert_int_equal(configuration_number(&empty, 1), 0);
+    uint32_t numbers[NODE_ID_MAX + 1] = {[1] = 7};
+    configuration_numbers(&empty, numbers);
+    assert_int_equal(numbers[1], 0);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_empty_text_is_none),
+        cmocka_unit_test(the_number_of_a_nodes_disk_is_read),
         cmocka_unit_test(a_text_says_what_it_says),
         cmocka_unit_test(there_is_one_spelling),
         cmocka_unit_test(sixty_three_members_fit),

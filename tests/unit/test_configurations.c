@@ -67,7 +67,6 @@ static void an_instance_with_a_lower_number_was_replaced(void **unused)
     for (uint32_t number = 0; number <= 2; number++) {
         t->members[2].number = number;
         struct payload text = configuration_pack(t);
-        assert_int_equal(configuration_number(&text, 2), number);
         assert_true(is_replaced_by(&own, &text) == (number == 2));
         payload_free(&text);
     }
