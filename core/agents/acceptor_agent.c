@@ -356,17 +356,11 @@ static void on_configuration(struct acceptor_agent *agent, const struct configur
 /* A learner says what this node has asked for. */
 static void on_answer(struct acceptor_agent *agent, const struct message *m)
 {
-    struct configured said = {0};
-    if (!configurations_answers(agent->question, m) || !is_alone(agent) || m->entries.len != 1 ||
-        m->from <= agent->configurations.newest.slot)
+    struct configured said;
+    if (!configurations_answered(&agent->configurations, &agent->question, m, &said))
         return;
-    const struct message *kept = effects_keep(&agent->effects, m);
-    said.text = kept->entries.ptr[0].value;
-    if (m->entries.ptr[0].slot != m->from || !configuration_unpack(&said.text, m->from, &said.configuration))
-        return;
-    agent->question = 0;
     on_configuration(agent, &said);
-    effects_add(&agent->effects, EFFECT_CONFIGURATION)->val.configuration = said;
+    effects_configuration(&agent->effects, &said);
 }
 
 static void on_progress(struct acceptor_agent *agent, uint32_t sender, const struct message *m, uint64_t now)
@@ -386,7 +380,7 @@ static void on_progress(struct acceptor_agent *agent, uint32_t sender, const str
     progress_configure(&agent->progress, c, 0);
     const struct configured settled = {.configuration = c->newest, .settled = true};
     if (is_alone(agent))
-        effects_add(&agent->effects, EFFECT_CONFIGURATION)->val.configuration = settled;
+        effects_configuration(&agent->effects, &settled);
 }
 
 /* Whether some proposer may count what this acceptor says. */

@@ -75,6 +75,20 @@ bool is_replaced_by(const struct node_config *config, const struct payload *text
     return numbers[config->node] > incarnation_number(config->incarnation);
 }
 
+bool configurations_answered(const struct configurations *known, uint64_t *question, const struct message *m,
+                             struct configured *said)
+{
+    const struct entry *e = m->entries.ptr;
+    const bool asked = *question != 0 && m->batch.number == *question;
+    if (!asked || m->entries.len != 1 || e->slot != m->from || m->from <= known->newest.slot)
+        return false;
+    *said = (struct configured){.text = e->value};
+    if (!configuration_unpack(&said->text, m->from, &said->configuration))
+        return false;
+    *question = 0;
+    return true;
+}
+
 struct message configurations_question(uint64_t known, uint64_t number)
 {
     return (struct message){.kind = MESSAGE_CONFIGURATION, .from = known, .batch.number = number};

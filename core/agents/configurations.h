@@ -84,11 +84,10 @@ static inline uint8_t duties_of(const struct node_config *config)
 struct message configurations_question(uint64_t known, uint64_t number);
 struct message configurations_answer(const struct configuration *newest, const struct payload *text,
                                      const struct message *question, struct entry *entry);
-/* Whether it answers the question of this number; 0: none is open. */
-static inline bool configurations_answers(uint64_t number, const struct message *m)
-{
-    return number != 0 && m->batch.number == number;
-}
+/* Reads what answers the question of the number `*question` (0: none is open) with a newer configuration than is known. Its
+ * text is the message's. True: the question is no longer open. */
+bool configurations_answered(const struct configurations *known, uint64_t *question, const struct message *m,
+                             struct configured *said);
 
 /* Whether this instance of the node was replaced by another one, as the text of a configuration says. Its number tells that
  * also of one that was skipped. */

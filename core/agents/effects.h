@@ -83,6 +83,16 @@ static inline void effects_snapshot(struct effects *e, uint8_t kind, uint64_t id
     effects_add(e, EFFECT_SNAPSHOT)->val.snapshot = (struct snapshot_item){.kind = kind, .id = id, .value = value};
 }
 
+/* Says that this node knows a configuration. Its text is copied. */
+static inline void effects_configuration(struct effects *e, const struct configured *said)
+{
+    struct entry entry = {.kind = ENTRY_CONFIGURATION, .slot = said->configuration.slot, .value = said->text};
+    const struct message m = {.kind = MESSAGE_CONFIGURATION, .entries = {&entry, 1}};
+    struct configured *told = &effects_add(e, EFFECT_CONFIGURATION)->val.configuration;
+    *told = *said;
+    told->text = effects_keep(e, &m)->entries.ptr[0].value;
+}
+
 /* Says who leads, if that has changed; `told` is what was said last. */
 static inline void effects_tell_leader(struct effects *e, struct leadership *told, struct leadership now)
 {

@@ -13,15 +13,12 @@ void learner_agent_reach(struct learner_agent *agent, node_set fresh)
     transfer_configure(&agent->transfer, learners, fresh);
 }
 
-/* Says that this node knows a configuration; one without a text is not said. */
+/* Says that one was executed; one without a text is not said. */
 static void tell_configuration(struct learner_agent *agent, const struct configuration *c, const struct payload *text)
 {
-    struct entry entry = {.kind = ENTRY_CONFIGURATION, .slot = c->slot, .value = *text};
-    const struct message m = {.kind = MESSAGE_CONFIGURATION, .entries = {&entry, 1}};
-    if (text->len == 0)
-        return;
-    const struct configured said = {.configuration = *c, .text = effects_keep(&agent->effects, &m)->entries.ptr[0].value};
-    effects_add(&agent->effects, EFFECT_CONFIGURATION)->val.configuration = said;
+    const struct configured said = {.configuration = *c, .text = *text};
+    if (text->len > 0)
+        effects_configuration(&agent->effects, &said);
 }
 
 /* Its members are peers. */
@@ -60,7 +57,7 @@ void learner_agent_settle(struct learner_agent *agent)
     configurations_settle(c);
     learner_agent_reach(agent, 0);
     const struct configured settled = {.configuration = c->newest, .settled = true};
-    effects_add(&agent->effects, EFFECT_CONFIGURATION)->val.configuration = settled;
+    effects_configuration(&agent->effects, &settled);
 }
 
 bool learner_agent_is_at_boundary(const struct learner_agent *agent, uint64_t told, uint64_t now)
@@ -115,13 +112,11 @@ void learner_agent_configuration_message(struct learner_agent *agent, uint32_t s
         tell_newest(agent, sender, m);
         return;
     }
-    struct configured said = {.text = m->entries.ptr[0].value};
-    if (!configurations_answers(agent->question, m) || m->from <= agent->contacts.newest.slot ||
-        m->entries.ptr[0].slot != m->from || !configuration_unpack(&said.text, m->from, &said.configuration))
+    struct configured said;
+    if (!configurations_answered(&agent->contacts, &agent->question, m, &said))
         return;
-    agent->question = 0;
     learner_agent_configuration(agent, &said);
-    tell_configuration(agent, &said.configuration, &said.text);
+    effects_configuration(&agent->effects, &said);
 }
 
 void learner_agent_ask_for_configuration(struct learner_agent *agent, uint64_t now)

@@ -192,18 +192,13 @@ static void on_configuration(struct proposer_agent *agent, const struct configur
 /* A learner says what this node has asked for, or wants to know the newest one. */
 static void on_configuration_message(struct proposer_agent *agent, uint32_t sender, const struct message *m, uint64_t now)
 {
-    struct configured said = {0};
+    struct configured said;
     if (is_alone(agent) && m->entries.len == 0)
         membership_tell_node(&agent->membership, sender, m);
-    if (!configurations_answers(agent->question, m) || m->entries.len != 1 || m->from <= agent->configurations.newest.slot)
+    if (!configurations_answered(&agent->configurations, &agent->question, m, &said))
         return;
-    const struct message *kept = effects_keep(&agent->effects, m);
-    said.text = kept->entries.ptr[0].value;
-    if (m->entries.ptr[0].slot != m->from || !configuration_unpack(&said.text, m->from, &said.configuration))
-        return;
-    agent->question = 0;
     on_configuration(agent, &said, now);
-    effects_add(&agent->effects, EFFECT_CONFIGURATION)->val.configuration = said;
+    effects_configuration(&agent->effects, &said);
 }
 
 /* A learner has executed a newer configuration. The learner of this node will tell it, unless it is far behind. */
@@ -241,7 +236,7 @@ static void settle(struct proposer_agent *agent, uint64_t now)
     configured(agent, 0, now);
     const struct configured settled = {.configuration = c->newest, .settled = true};
     if (is_alone(agent))
-        effects_add(&agent->effects, EFFECT_CONFIGURATION)->val.configuration = settled;
+        effects_configuration(&agent->effects, &settled);
 }
 
 /* Tells the proposer the limit when the one told last is in its way. */
