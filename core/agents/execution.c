@@ -17,7 +17,7 @@ enum { SMALL_MAX = 1024 };
 void execution_init(struct execution *x, const struct node_config *config)
 {
     *x = (struct execution){.limits = limits_effective(&config->limits), .machine = state_machine_new()};
-    x->state_bytes_most = state_bytes_most(config);
+    x->state_bytes_room = config->state_bytes_room;
     configurations_init(&x->configurations, config);
 }
 
@@ -30,7 +30,7 @@ static void limit_state(struct execution *x, uint64_t bytes_max)
     state_machine_start(x->machine, bytes_max, x->limits.call_work);
 }
 
-void execution_loads(struct execution *x) { limit_state(x, x->state_bytes_most); }
+void execution_loads(struct execution *x) { limit_state(x, x->state_bytes_room); }
 
 void execution_close(struct execution *x)
 {

@@ -70,7 +70,7 @@ struct execution {
     struct reply_room room; /* for the replies that the rest of the batch still makes */
 
     uint64_t state_bytes_max;  /* what the state machine was told last; 0: nothing */
-    uint64_t state_bytes_most; /* what a snapshot may have */
+    uint64_t state_bytes_room; /* what a snapshot may have */
 
     struct configurations configurations;  /* executed; the one before is kept as long as there is no newer one */
     struct payload text, text_before;      /* theirs; empty: it was not chosen */
@@ -78,13 +78,6 @@ struct execution {
     uint64_t state_hash;
     uint64_t commands_executed;
 };
-
-/* The most that a state of this cluster can take, as far as this node can hold it: more than is governed now, if that was
- * lowered. */
-static inline uint64_t state_bytes_most(const struct node_config *config)
-{
-    return config->state_bytes_room > config->state_bytes_max ? config->state_bytes_room : config->state_bytes_max;
-}
 
 /* Uses the limits of `config`, and its bound on the state as that of the first configuration. */
 void execution_init(struct execution *x, const struct node_config *config);
@@ -105,7 +98,8 @@ bool execution_is_fresh(const struct execution *x);
  * state machine is `stalled`. */
 bool execution_run(struct execution *x, struct executed *done);
 
-/* Before the first chunk of a snapshot is loaded into the state machine: the state may be larger than what is governed. */
+/* Before the first chunk of a snapshot is loaded into the state machine. The state may be larger than what is governed now,
+ * if that was lowered; but it is loaded only if this node has memory for it, however much is or was governed. */
 void execution_loads(struct execution *x);
 
 /* The first piece of a snapshot of what is executed now, which is all before `slot`; in `words`, the caller's

@@ -46,7 +46,7 @@ struct saving {
 /* How long a learner saves at most, in microseconds, unless its disk is slow. */
 static inline uint64_t saving_longest_us(const struct node_config *config)
 {
-    return state_bytes_most(config) / (SAVING_RATE >> 20) * 1000000 >> 20;
+    return config->state_bytes_room / (SAVING_RATE >> 20) * 1000000 >> 20;
 }
 
 void saving_init(struct saving *s, const struct node_config *config);

@@ -195,10 +195,10 @@ static void on_read(struct transfer *t, const struct snapshot_item *item)
 
 /* ---- Fetching ---- */
 
-/* More bytes than a snapshot of this cluster can have: no peer may make this learner fill its disk. */
+/* More bytes than a snapshot can have that this learner would load: no peer may make this learner fill its disk. */
 static bool is_too_large(const struct transfer *t, uint64_t size)
 {
-    return size / 4 > state_bytes_most(&t->config) + (64 << 20);
+    return size / 4 > t->config.state_bytes_room + (64 << 20);
 }
 
 bool transfer_heard(struct transfer *t, uint32_t sender, const struct message *m, uint64_t executed)

@@ -649,7 +649,9 @@ static void sort_effects(struct runner *r, const struct effect_list *effects)
             break;
         case EFFECT_UNLOADABLE:
             stop_at(r, "the snapshot of the slots before ", e->val.unloadable,
-                    " has a state that this version, or its limits, cannot load", CONTROL_FAIL_DATA);
+                    " cannot be loaded: memory_bytes_max of this node has no room for its state, or another state machine"
+                    " took it",
+                    CONTROL_FAIL_DATA);
             break;
         case EFFECT_CONFIGURATION:
             tell_configuration(r, &e->val.configuration);

@@ -427,21 +427,27 @@ static bool has_room(uint64_t slot, const char *key)
     return errors_in(&done.replies) == 0;
 }
 
+/* Has the execution load the state of another machine. NULL, or why it cannot. */
+static const char *load_state(struct state_machine *from)
+{
+    const char *error = NULL;
+    execution_loads(&x);
+    state_machine_snapshot_begin(from);
+    for (bool first = true, last = false; !last; first = false) {
+        const struct snapshot_chunk chunk = state_machine_snapshot_save(from);
+        last = !state_machine_snapshot_load(x.machine, chunk.bytes, first, chunk.last, &error) || chunk.last;
+    }
+    return error;
+}
+
 /* Loads what a state machine saved, into a new execution. */
 static void load_again(uint64_t slot, struct node_config config)
 {
     static uint64_t words[EXECUTION_PIECE_MAX / 8];
-    const char *error;
     struct execution from = x;
     const struct payload piece = execution_save(&from, slot, words);
     execution_init(&x, &config);
-    execution_loads(&x);
-    state_machine_snapshot_begin(from.machine);
-    for (bool first = true, last = false; !last; first = false) {
-        const struct snapshot_chunk chunk = state_machine_snapshot_save(from.machine);
-        last = chunk.last;
-        assert_true(state_machine_snapshot_load(x.machine, chunk.bytes, first, last, &error));
-    }
+    assert_null(load_state(from.machine));
     assert_true(execution_load(&x, &piece, slot));
     execution_close(&from);
 }
@@ -488,6 +494,25 @@ static void the_state_is_bounded_by_what_governs(void **state)
     assert_true(has_room(59, "g"));
 }
 
+/* However much is governed, now or when the cluster was formed: a node takes no more memory than it was given. */
+static void a_state_for_which_there_is_no_memory_is_not_loaded(void **state)
+{
+    (void)state;
+    struct node_config config = {.node = 1, .alpha = 8, .state_bytes_max = 1 << 20, .state_bytes_room = 350000};
+    tear_down(NULL);
+    execution_init(&x, &config);
+    number = 0;
+    assert_true(has_room(1, "a") && has_room(2, "b") && has_room(3, "c"));
+    struct execution from = x;
+    execution_init(&x, &config);
+    assert_null(load_state(from.machine));
+    execution_close(&x);
+    config.state_bytes_room = 250000;
+    execution_init(&x, &config);
+    assert_string_equal(load_state(from.machine), "kv-store snapshot: it is larger than state_bytes_max");
+    execution_close(&from);
+}
+
 /* A node that joined, and executes the log from its beginning, learns from the first one what was before it. */
 static void who_joined_learns_the_first_one_from_the_log(void **state)
 {
@@ -507,6 +532,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {TEST(a_batch_executes_once),
                                        TEST(the_state_is_bounded_by_what_governs),
+                                       TEST(a_state_for_which_there_is_no_memory_is_not_loaded),
                                        TEST(large_replies_take_many_steps),
                                        TEST(what_cannot_be_answered_is_not_executed),
                                        TEST(work_without_replies_ends_a_step),
