@@ -112,7 +112,7 @@ enum peer_verdict {
     PEER_OTHER_INSTANCE, /* another data folder than the one known, and not the one that took its place */
     PEER_EARLIER_LIFE,   /* a later life was heard: its folder is an older copy */
     PEER_ANOTHER_LIFE,   /* the known incarnation with another nonce: its folder is a copy, too */
-    PEER_TOO_LATE_LIFE,  /* it claims to be a later instance, and is the same */
+    PEER_TOO_LATE_LIFE,  /* its disk has a later number than the one known, and the same instance id */
 };
 
 /* From now on another instance of a peer than the one known is accepted if it is the one of this roster, and its number

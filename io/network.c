@@ -144,7 +144,8 @@ static void explain_verdict(char *why, size_t size, const struct frame_origin *o
         [PEER_EARLIER_LIFE] = "it is an earlier life than one that was heard already: its folder is an older copy",
         [PEER_ANOTHER_LIFE] =
             "another life of this incarnation was heard already: its folder is an older copy or runs twice",
-        [PEER_TOO_LATE_LIFE] = "no node is started as often as that incarnation says",
+        [PEER_TOO_LATE_LIFE] = "its disk has a later number than the one known here, and the same instance id: each disk "
+                               "needs an id of its own, so replace the member (synod member replace) without --instance",
     };
     snprintf(why, size, "node %u in incarnation %u is refused: %s", o->sender, o->incarnation, texts[verdict]);
 }

@@ -452,8 +452,8 @@ static void test_expelled(void **state)
                      "/expelled): what it lacks may have been promised, and it must not be used any more");
 }
 
-/* A boot count that a node will never reach cannot lock it out. */
-static void test_lives_do_not_jump(void **state)
+/* A life of a later disk that is the same one: if it were believed, the node could never be heard again. */
+static void test_a_later_disk_is_another_one(void **state)
 {
     (void)state;
     format();
@@ -730,7 +730,7 @@ int main(void)
         TEST(test_peers_are_remembered),
         TEST(test_lives_of_peers),
         TEST(test_expelled),
-        TEST(test_lives_do_not_jump),
+        TEST(test_a_later_disk_is_another_one),
         TEST(test_lives_have_nonces),
         TEST(test_many_peers),
         TEST(test_full_disk),
