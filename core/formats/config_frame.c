@@ -169,19 +169,19 @@ void status_frame_encode(const struct node_status *status, uint64_t *words, stru
 /* It does not check whether the fields make sense together. False: `*config` is zero. */
 bool config_frame_decode(const struct packet *packet, struct node_config *config)
 {
-    *config = (struct node_config){0};
+    memset(config, 0, sizeof *config);
     if (frame_decode(&config_frame, packet, config))
         return true;
-    *config = (struct node_config){0};
+    memset(config, 0, sizeof *config);
     return false;
 }
 
 /* False: `*status` is zero. */
 bool status_frame_decode(const struct packet *packet, struct node_status *status)
 {
-    *status = (struct node_status){0};
+    memset(status, 0, sizeof *status);
     if (frame_decode(&status_frame, packet, status))
         return true;
-    *status = (struct node_status){0};
+    memset(status, 0, sizeof *status);
     return false;
 }

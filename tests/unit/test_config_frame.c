@@ -12,76 +12,74 @@
 
 enum { CONFIG_FIELDS = 53, STATUS_FIELDS = 17 };
 
-static struct node_config sample_config(void)
+/* Padding is zero, too, because structures are compared as bytes: so they are filled in place, and never assigned. */
+static void sample_config(struct node_config *config)
 {
-    struct node_config config;
-    memset(&config, 0, sizeof config); /* padding too: compared as bytes */
-    config.node = 3;
-    config.incarnation = UINT32_MAX;
-    config.admitted = UINT64_MAX - 4;
-    config.joined = DUTY_ALL;
-    config.proposers = 0x0e;
-    config.acceptors = UINT64_MAX - 1;
-    config.learners = UINT64_C(1) << 63;
-    config.phase1_quorum = 6;
-    config.phase2_quorum = 7;
-    config.alpha = 8;
-    config.batches_in_flight = 9;
-    config.bytes_in_flight_max = UINT64_C(10) << 40;
-    config.chunk_bytes_max = 11;
-    config.learn_gap_max = 12;
-    config.acceptors_send_learns = true;
-    config.learners_send_executed = false;
-    config.forward = false;
-    config.event_driven = true;
-    config.log_decisions = true;
-    config.durability = DURABILITY_MEMORY;
-    config.leader_rule = LEADER_HIGHEST;
-    config.heartbeat_interval = 17;
-    config.suspect_timeout = 18;
-    config.dead_timeout = 19;
-    config.prepare_timeout = 20;
-    config.retry_interval = 21;
-    config.exec_interval = 22;
-    config.request_timeout = UINT64_MAX;
-    config.state_bytes_max = UINT64_MAX - 2;
-    config.state_bytes_room = 43;
-    config.snapshot_bytes = 37;
-    config.snapshot_slots = 38;
-    config.snapshots_max = 39;
-    config.journal_keep_slots = 40;
-    config.transfer_rate = 41;
-    config.seed = (struct seed){UINT64_MAX - 3, 35};
-    config.limits = (struct limits){23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 42, 34, 35, 36, UINT32_MAX};
-    return config;
+    memset(config, 0, sizeof *config);
+    config->node = 3;
+    config->incarnation = UINT32_MAX;
+    config->admitted = UINT64_MAX - 4;
+    config->joined = DUTY_ALL;
+    config->proposers = 0x0e;
+    config->acceptors = UINT64_MAX - 1;
+    config->learners = UINT64_C(1) << 63;
+    config->phase1_quorum = 6;
+    config->phase2_quorum = 7;
+    config->alpha = 8;
+    config->batches_in_flight = 9;
+    config->bytes_in_flight_max = UINT64_C(10) << 40;
+    config->chunk_bytes_max = 11;
+    config->learn_gap_max = 12;
+    config->acceptors_send_learns = true;
+    config->learners_send_executed = false;
+    config->forward = false;
+    config->event_driven = true;
+    config->log_decisions = true;
+    config->durability = DURABILITY_MEMORY;
+    config->leader_rule = LEADER_HIGHEST;
+    config->heartbeat_interval = 17;
+    config->suspect_timeout = 18;
+    config->dead_timeout = 19;
+    config->prepare_timeout = 20;
+    config->retry_interval = 21;
+    config->exec_interval = 22;
+    config->request_timeout = UINT64_MAX;
+    config->state_bytes_max = UINT64_MAX - 2;
+    config->state_bytes_room = 43;
+    config->snapshot_bytes = 37;
+    config->snapshot_slots = 38;
+    config->snapshots_max = 39;
+    config->journal_keep_slots = 40;
+    config->transfer_rate = 41;
+    config->seed = (struct seed){UINT64_MAX - 3, 35};
+    config->limits = (struct limits){23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 42, 34, 35, 36, UINT32_MAX};
 }
 
-static struct node_status sample_status(void)
+static void sample_status(struct node_status *status)
 {
-    struct node_status status;
-    memset(&status, 0, sizeof status);
-    status.node = 63;
-    status.incarnation = 2;
-    status.leader = 1;
-    status.proposer_state = PROPOSER_LEADING;
-    status.ballot = (struct ballot){5, 6, 7};
-    status.promised = (struct ballot){8, 9, 10};
-    status.chosen = 11;
-    status.executed = 12;
-    status.held = 13;
-    status.state_hash = UINT64_MAX;
-    status.commands_executed = 15;
-    status.leader_changes = 16;
-    status.batches_waiting = 17;
-    return status;
+    memset(status, 0, sizeof *status);
+    status->node = 63;
+    status->incarnation = 2;
+    status->leader = 1;
+    status->proposer_state = PROPOSER_LEADING;
+    status->ballot = (struct ballot){5, 6, 7};
+    status->promised = (struct ballot){8, 9, 10};
+    status->chosen = 11;
+    status->executed = 12;
+    status->held = 13;
+    status->state_hash = UINT64_MAX;
+    status->commands_executed = 15;
+    status->leader_changes = 16;
+    status->batches_waiting = 17;
 }
 
 static void test_config_there_and_back(void **state)
 {
     (void)state;
     uint64_t words[CONFIG_FRAME_WORDS];
-    struct node_config config = sample_config(), read;
+    struct node_config config, read;
     struct packet packet;
+    sample_config(&config);
     config_frame_encode(&config, words, &packet);
     assert_ptr_equal(packet.words.ptr, words);
     assert_int_equal(packet.words.len, CONFIG_FRAME_WORDS);
@@ -95,8 +93,9 @@ static void test_status_there_and_back(void **state)
 {
     (void)state;
     uint64_t words[STATUS_FRAME_WORDS];
-    struct node_status status = sample_status(), read;
+    struct node_status status, read;
     struct packet packet;
+    sample_status(&status);
     status_frame_encode(&status, words, &packet);
     assert_int_equal(packet.words.len, STATUS_FRAME_WORDS);
     memset(&read, 0xff, sizeof read);
@@ -109,8 +108,9 @@ static void test_the_order_of_the_fields(void **state)
 {
     (void)state;
     uint64_t words[CONFIG_FRAME_WORDS];
-    struct node_config config = sample_config();
+    struct node_config config;
     struct packet packet;
+    sample_config(&config);
     config_frame_encode(&config, words, &packet);
     static const uint64_t expected_config[1 + CONFIG_FIELDS] = {
         0x39304353,
@@ -172,7 +172,8 @@ static void test_the_order_of_the_fields(void **state)
     for (size_t i = 1 + CONFIG_FIELDS; i < CONFIG_FRAME_WORDS; i++)
         assert_int_equal(words[i], 0);
 
-    struct node_status status = sample_status();
+    struct node_status status;
+    sample_status(&status);
     status_frame_encode(&status, words, &packet);
     static const uint64_t expected_status[1 + STATUS_FIELDS] = {
         0x31305353, 63, 2, 1, PROPOSER_LEADING, 5, 6, 7, 8, 9, 10, 11, 12, 13, UINT64_MAX, 15, 16, 17,
@@ -198,8 +199,9 @@ static void test_each_field_has_its_range(void **state)
     uint64_t words[CONFIG_FRAME_WORDS];
     struct packet packet;
     for (size_t i = 1; i < CONFIG_FRAME_WORDS; i++) {
-        struct node_config config = sample_config(), read;
+        struct node_config config, read;
         uint64_t max = i <= CONFIG_FIELDS ? config_max[i] : 0;
+        sample_config(&config);
         config_frame_encode(&config, words, &packet);
         words[i] = max;
         assert_true(config_frame_decode(&packet, &read));
@@ -212,7 +214,8 @@ static void test_each_field_has_its_range(void **state)
         static const struct node_config zero;
         assert_memory_equal(&read, &zero, sizeof read); /* nothing half read */
     }
-    struct node_config config = sample_config(), read;
+    struct node_config config, read;
+    sample_config(&config);
     config.node = 0;
     config_frame_encode(&config, words, &packet);
     assert_false(config_frame_decode(&packet, &read));
@@ -222,8 +225,9 @@ static void test_each_field_has_its_range(void **state)
         63,         UINT32_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX,       UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX,
     };
     for (size_t i = 1; i < STATUS_FRAME_WORDS; i++) {
-        struct node_status status = sample_status(), status_read;
+        struct node_status status, status_read;
         uint64_t max = i <= STATUS_FIELDS ? status_max[i] : 0;
+        sample_status(&status);
         status_frame_encode(&status, words, &packet);
         words[i] = max;
         assert_true(status_frame_decode(&packet, &status_read));
@@ -238,10 +242,11 @@ static void test_other_packets(void **state)
 {
     (void)state;
     uint64_t words[CONFIG_FRAME_WORDS + 1] = {0};
-    struct node_config config = sample_config(), read;
-    struct node_status status = sample_status(), status_read;
+    struct node_config config, read;
+    struct node_status status, status_read;
     struct packet packet;
 
+    sample_config(&config);
     config_frame_encode(&config, words, &packet);
     assert_false(status_frame_decode(&packet, &status_read));
     for (uint32_t len = 0; len < 8 * (CONFIG_FRAME_WORDS + 1); len++) {
@@ -261,6 +266,7 @@ static void test_other_packets(void **state)
     words[0] = (words[0] - (UINT64_C(1) << 24)) | UINT64_C(1) << 32;
     assert_false(config_frame_decode(&packet, &read));
 
+    sample_status(&status);
     status_frame_encode(&status, words, &packet);
     assert_false(config_frame_decode(&packet, &read));
     packet.len = CONFIG_FRAME_WORDS * 8; /* a status in a packet as long as a configuration */
@@ -274,9 +280,10 @@ static void test_random_words(void **state)
     uint64_t seed = 1;
     for (unsigned round = 0; round < 20000; round++) {
         uint64_t words[CONFIG_FRAME_WORDS];
-        struct node_config config = sample_config(), read;
+        struct node_config config, read;
         struct node_status status_read;
         struct packet packet;
+        sample_config(&config);
         config_frame_encode(&config, words, &packet);
         for (unsigned changes = 0; changes < 1 + round % 3; changes++)
             words[1 + random_below(&seed, CONFIG_FRAME_WORDS - 1)] = random_next(&seed) >> random_below(&seed, 64);

@@ -414,7 +414,9 @@ static void the_same_is_found_every_time(void **state)
     struct explore_options options = small(2, 1, 1);
     (void)state;
     struct explore_result a = explore_sound(&options), b = explore_sound(&options);
-    assert_memory_equal(&a, &b, sizeof a);
+    assert_true(a.states == b.states && a.transitions == b.transitions && a.depth == b.depth && a.behind == b.behind);
+    assert_true(a.boards == b.boards && a.boards_heard == b.boards_heard && a.learnings == b.learnings);
+    assert_true(a.part_states == b.part_states && a.part_steps == b.part_steps);
     options.flaw = EXPLORE_LOST_PROMISES;
     options.unchecked = agreement_alone;
     a = explore_flawed(&options, "Agreement");
