@@ -55,6 +55,16 @@ static bool can_do_without(const struct configuration *c, uint32_t node)
            node_set_count(c->learners & ~gone) > learners / 2;
 }
 
+/* He does not know what has become, or will become, of a change: that of a removal, say, after which he could not do without
+ * another node. */
+static bool is_in_doubt(const struct world *w, const struct configuration *newest)
+{
+    bool asks = false;
+    for (uint32_t i = 1; i <= w->plan.nodes; i++)
+        asks = asks || (w->machines[i].asks_token != 0 && w->machines[i].asks_for != FAULT_MOVED_LEADER);
+    return asks || w->operator.in_doubt == newest->slot;
+}
+
 /* A member whose disk may be lost: all that the last change had moved has arrived, and nothing else is missing. 0: none. */
 static uint32_t draw_loss(struct world *w, const struct configuration *newest)
 {
@@ -63,8 +73,8 @@ static uint32_t draw_loss(struct world *w, const struct configuration *newest)
     for (uint32_t i = 1; i <= w->plan.nodes && dice_chance(&o->dice, 400000); i++)
         if (w->machines[i].state == MACHINE_UP && w->machines[i].proposer_state == PROPOSER_LEADING)
             node = i;
-    const bool may = newest->slot != 0 && checks_settled(w->checks) && can_do_without(newest, node) &&
-                     machine_is_there(&w->machines[node]);
+    const bool may = newest->slot != 0 && checks_settled(w->checks) && !is_in_doubt(w, newest) &&
+                     can_do_without(newest, node) && machine_is_there(&w->machines[node]);
     return may ? node : 0;
 }
 
@@ -207,8 +217,16 @@ void operator_answered(struct world *w, struct machine *m, const char *text, siz
     world_trace(w, m->id, TRACE_OPERATOR, m->asks_for, text == NULL ? 1 : 2, len);
     if (w->trace.out != NULL && text != NULL)
         fprintf(w->trace.out, "%31s%.*s\n", "", (int)len, text);
+    if (text != NULL && memmem(text, len, "it may ", 7) != NULL) /* "it may be done or not" */
+        operator_unanswered(w, m);
     if (o->asked == m->id)
         o->asked = 0;
+}
+
+void operator_unanswered(struct world *w, const struct machine *m)
+{
+    if (m->asks_for != FAULT_MOVED_LEADER)
+        w->operator.in_doubt = checks_configuration(w->checks).slot;
 }
 
 /* ---- What has become of it ---- */

@@ -21,6 +21,7 @@ struct operator
     uint8_t instance[MEMBER_INSTANCE_SIZE];
     char key[CONFIGURATION_WORD_MAX], value[CONFIGURATION_WORD_MAX];
     uint64_t since_slot; /* the newest configuration when he began */
+    uint64_t in_doubt;   /* as long as this is the newest one, a change of which he has heard no outcome may come; 0: none */
     uint64_t next_at;    /* when he looks again */
     uint64_t until;      /* when he has had enough */
     uint32_t asked;      /* the machine that has not answered yet; 0: none */
@@ -34,6 +35,8 @@ bool operator_wants(struct world *w, enum fault what);
 void operator_run(struct world *w);
 /* A machine answers him. `text` (`len` bytes): an error; NULL: done. */
 void operator_answered(struct world *w, struct machine *m, const char *text, size_t len);
+/* A machine that has not answered him ends. */
+void operator_unanswered(struct world *w, const struct machine *m);
 /* Nothing is to be done, and none is on its way. */
 bool operator_idle(const struct world *w);
 

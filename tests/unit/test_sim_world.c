@@ -174,6 +174,19 @@ static void a_life_is_given_both_configurations(void **state)
     free(w);
 }
 
+/* In this world, an operator has not heard what has become of a removal when he might lose another node's disk. After both,
+ * one acceptor of two would be left. */
+static void no_disk_is_lost_while_a_change_is_in_doubt(void **state)
+{
+    static struct world_result result;
+    const struct world_options options = {
+        .plan = {.seed = 540, .faults = all_faults, .port = TWIN_MODEL, .network = WIRE_MODEL, .changes = true},
+        .fault_budget = UINT64_MAX};
+    (void)state;
+    run_clean(&options, &result);
+    assert_true(result.reached[REACHED_MEMBER_REMOVED] > 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -185,6 +198,7 @@ int main(void)
         cmocka_unit_test(governed_settings_are_drawn_apart),
         cmocka_unit_test(the_trace_and_the_history_are_written),
         cmocka_unit_test(a_life_is_given_both_configurations),
+        cmocka_unit_test(no_disk_is_lost_while_a_change_is_in_doubt),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
