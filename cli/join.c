@@ -161,27 +161,35 @@ static bool claim(const struct config *config, uint32_t node, const char *instan
                        c->slot, instance);
 }
 
+/* Writes the folder, which is new and locked, with the instance that the configuration has. */
+static bool format(const struct config *config, uint32_t node, const char *path, const char *governed,
+                   const struct known_configuration *c, struct problem *problem)
+{
+    const struct member *m = &c->text.members[node];
+    const size_t words = words_for(c->len);
+    struct packet packet = {.id = c->slot, .len = (uint32_t)c->len, .words = {memory_new(words, 8), words}};
+    packet.kind = c->settled ? CONFIGURATION_SETTLED : CONFIGURATION_CHOSEN;
+    memcpy(packet.words.ptr, c->bytes, c->len);
+    const struct data_folder_admission admission = {
+        .instance = m->instance, .number = m->number, .slot = c->slot, .configuration = packet};
+    const bool ok = data_folder_join(disk_posix(), path, config->cluster, node, &admission, governed, problem);
+    free(packet.words.ptr);
+    if (ok)
+        printf("formatted %s for node %u of cluster '%s', which joins with disk number %u\n", path, node, config->cluster,
+               m->number);
+    return ok;
+}
+
 bool join_node(const struct config *config, uint32_t node, const char *path, const char *governed, const char *instance,
                struct problem *problem)
 {
     struct known_configuration *c = memory_new(1, sizeof *c);
     bool ok = ask_others(config, node, c, problem) && check(config, c, node, problem) &&
-              check_settings(config, &c->text, governed, problem) && check_room(config, &c->text, problem) &&
-              data_folder_check_new(disk_posix(), path, problem) && claim(config, node, instance, c, problem);
-    if (ok) {
-        const struct member *m = &c->text.members[node];
-        const size_t words = words_for(c->len);
-        struct packet packet = {.id = c->slot, .len = (uint32_t)c->len, .words = {memory_new(words, 8), words}};
-        packet.kind = c->settled ? CONFIGURATION_SETTLED : CONFIGURATION_CHOSEN;
-        memcpy(packet.words.ptr, c->bytes, c->len);
-        const struct data_folder_admission admission = {
-            .instance = m->instance, .number = m->number, .slot = c->slot, .configuration = packet};
-        ok = data_folder_join(disk_posix(), path, config->cluster, node, &admission, governed, problem);
-        free(packet.words.ptr);
-        if (ok)
-            printf("formatted %s for node %u of cluster '%s', which joins with disk number %u\n", path, node,
-                   config->cluster, m->number);
-    }
+              check_settings(config, &c->text, governed, problem) && check_room(config, &c->text, problem);
+    const int lock = ok ? data_folder_lock_new(disk_posix(), path, problem) : -1;
+    ok = lock >= 0 && claim(config, node, instance, c, problem) && format(config, node, path, governed, c, problem);
+    if (lock >= 0)
+        disk_unlock(disk_posix(), lock);
     free(c);
     return ok;
 }

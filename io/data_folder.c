@@ -301,11 +301,10 @@ static bool check_new(const struct folder_files *f, struct problem *problem)
     return check_empty(f, problem);
 }
 
+/* Formats a folder that is new, and locked. */
 static bool format_locked(const struct folder_files *f, const char *cluster, uint32_t node,
                           const struct data_folder_admission *admission, const char *governed, struct problem *problem)
 {
-    if (!check_new(f, problem))
-        return false;
     struct identity id = {.node = node, .incarnation = incarnation_first(admission->number), .admitted = admission->slot};
     snprintf(id.cluster, sizeof id.cluster, "%s", cluster);
     if (admission->instance != NULL)
@@ -315,27 +314,21 @@ static bool format_locked(const struct folder_files *f, const char *cluster, uin
     return write_new(f, &id, &admission->configuration, governed, problem);
 }
 
-/* Makes the folder and its parents, and locks it until the lock is given back. -1: a problem. */
-static int lock_new(const struct folder_files *f, struct problem *problem)
-{
-    if (!make_folder(f->disk, f->path, problem))
-        return -1;
-    const int error = look_for_identity(f);
-    if (error != 0 && error != -ENOENT) {
-        problem_set(problem, EXIT_DATA, "%s: %s", f->path, strerror(-error));
-        return -1;
-    }
-    return lock_folder(f, problem);
-}
-
-bool data_folder_check_new(struct disk *disk, const char *path, struct problem *problem)
+int data_folder_lock_new(struct disk *disk, const char *path, struct problem *problem)
 {
     const struct folder_files files = {.disk = disk, .path = path};
-    const int lock = lock_new(&files, problem);
-    const bool ok = lock >= 0 && check_new(&files, problem);
-    if (lock >= 0)
-        disk_unlock(disk, lock);
-    return ok;
+    if (!make_folder(disk, path, problem))
+        return -1;
+    const int error = look_for_identity(&files);
+    if (error != 0 && error != -ENOENT) {
+        problem_set(problem, EXIT_DATA, "%s: %s", path, strerror(-error));
+        return -1;
+    }
+    const int lock = lock_folder(&files, problem);
+    if (lock < 0 || check_new(&files, problem))
+        return lock;
+    disk_unlock(disk, lock);
+    return -1;
 }
 
 bool data_folder_join(struct disk *disk, const char *path, const char *cluster, uint32_t node,
@@ -343,19 +336,21 @@ bool data_folder_join(struct disk *disk, const char *path, const char *cluster, 
 {
     const struct folder_files files = {.disk = disk, .path = path};
     invariant(admission->configuration.len <= CONFIGURATION_TEXT_MAX && admission->number <= INSTANCE_NUMBER_MAX);
-    const int lock = lock_new(&files, problem);
-    if (lock < 0)
-        return false;
-    const bool ok = format_locked(&files, cluster, node, admission, governed, problem);
-    disk_unlock(disk, lock);
-    return ok;
+    invariant(admission->slot != 0 && admission->configuration.id >= admission->slot);
+    return format_locked(&files, cluster, node, admission, governed, problem);
 }
 
 bool data_folder_format(struct disk *disk, const char *path, const char *cluster, uint32_t node, const uint8_t *instance,
                         const char *governed, struct problem *problem)
 {
+    const struct folder_files files = {.disk = disk, .path = path};
     const struct data_folder_admission first = {.instance = instance};
-    return data_folder_join(disk, path, cluster, node, &first, governed, problem);
+    const int lock = data_folder_lock_new(disk, path, problem);
+    if (lock < 0)
+        return false;
+    const bool ok = format_locked(&files, cluster, node, &first, governed, problem);
+    disk_unlock(disk, lock);
+    return ok;
 }
 
 /* ---- Boots ---- */
@@ -433,7 +428,7 @@ static bool read_own_identity(const struct folder_files *f, const char *cluster,
 static bool is_in_log(const char *key) { return strncmp(key, "node-", 5) == 0 || configuration_may_set(key); }
 
 /* Refuses governed settings that differ from those in the folder, but for those that the log changes. */
-static bool check_governed(const struct folder_files *f, const char *before, const char *now, uint32_t node,
+static bool check_governed(const struct folder_files *f, const struct identity *id, const char *before, const char *now,
                            struct problem *problem)
 {
     struct governed_change changes[GOVERNED_CHANGES_MAX], c;
@@ -441,7 +436,7 @@ static bool check_governed(const struct folder_files *f, const char *before, con
     const size_t count = now != NULL ? governed_compare(before, now, changes, GOVERNED_CHANGES_MAX) : 0;
     if (count == 0)
         return true;
-    if (!kept_configurations_have_formed(f, &formed, problem))
+    if (!kept_configurations_have_formed(f, id->admitted, &formed, problem))
         return false;
     size_t wrong = 0;
     while (formed && wrong < count && is_in_log(changes[wrong].key))
@@ -454,22 +449,24 @@ static bool check_governed(const struct folder_files *f, const char *before, con
         "%s was formatted with %s %s, and the configuration has %s: that must not change. Give it the old value "
         "back; or stop all nodes, and accept it for each of them with synod init --regovern --config FILE "
         "--node %u (see --help for the danger)",
-        f->path, c.key, c.before, c.now, node);
+        f->path, c.key, c.before, c.now, id->node);
 }
 
-/* A damaged file of configurations is found before the boot counts. */
-static bool check_configurations(const struct folder_files *f, struct problem *problem)
+/* A file of configurations that is damaged, or missing, is found before the boot counts. */
+static bool check_configurations(const struct folder_files *f, const struct identity *id, struct problem *problem)
 {
     bool formed;
-    return kept_configurations_have_formed(f, &formed, problem);
+    return kept_configurations_have_formed(f, id->admitted, &formed, problem);
 }
 
 /* Checks whose folder it is, and counts the next boot. The folder is guarded. */
 static bool boot(struct data_folder *f, const char *cluster, uint32_t node, const char *governed, struct problem *problem)
 {
     return read_own_identity(&f->files, cluster, node, &f->identity, f->governed, problem) &&
-           check_not_expelled(&f->files, problem) && check_governed(&f->files, f->governed, governed, node, problem) &&
-           read_peers(&f->files, f->peers, problem) && check_configurations(&f->files, problem) && count_boot(f, problem);
+           check_not_expelled(&f->files, problem) &&
+           check_governed(&f->files, &f->identity, f->governed, governed, problem) &&
+           read_peers(&f->files, f->peers, problem) && check_configurations(&f->files, &f->identity, problem) &&
+           count_boot(f, problem);
 }
 
 /* ---- Guards ---- */
@@ -550,7 +547,7 @@ static bool check_governed_in(const struct folder_files *f, uint32_t node, const
     bool found;
     if (!read_identity(f, &id, before, &found, problem))
         return false;
-    return !found || id.node != node || check_governed(f, before, governed, node, problem);
+    return !found || id.node != node || check_governed(f, &id, before, governed, problem);
 }
 
 int data_folder_lock(struct disk *disk, const char *path, uint32_t node, const char *governed, const char **notice,
@@ -572,7 +569,8 @@ static bool regovern_locked(const struct folder_files *f, const char *cluster, u
     struct identity id;
     bool formed;
     char before[GOVERNED_TEXT_MAX], text[TEXT_MAX];
-    if (!read_own_identity(f, cluster, node, &id, before, problem) || !kept_configurations_have_formed(f, &formed, problem))
+    if (!read_own_identity(f, cluster, node, &id, before, problem) ||
+        !kept_configurations_have_formed(f, id.admitted, &formed, problem))
         return false;
     if (formed)
         return problem_set(

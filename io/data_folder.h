@@ -34,18 +34,20 @@ struct roster; /* io/roster.h */
 bool data_folder_format(struct disk *disk, const char *path, const char *cluster, uint32_t node, const uint8_t *instance,
                         const char *governed, struct problem *problem);
 
-/* Whether `path` can be formatted, which makes it and its parents: it is empty, and not in use. */
-bool data_folder_check_new(struct disk *disk, const char *path, struct problem *problem);
+/* Makes `path` and its parents, and locks it until the lock is given back with disk_unlock. -1: it holds something, or is in
+ * use, or cannot be made. */
+int data_folder_lock_new(struct disk *disk, const char *path, struct problem *problem);
 
 /* How a cluster that has formed took a node in: added it, or replaced its disk. */
 struct data_folder_admission {
     const uint8_t *instance;     /* 16 bytes: its instance id in the configuration */
     uint32_t number;             /* and the number of that instance */
     uint64_t slot;               /* of the configuration */
-    struct packet configuration; /* that one (core/formats/configuration.h), `id` is its slot; no words: it is not kept */
+    struct packet configuration; /* that one, or a later one (core/formats/configuration.h); `id` is its slot */
 };
 
-/* As data_folder_format, for a node that joins. */
+/* As data_folder_format, for a node that joins. data_folder_lock_new has locked the folder since before the cluster took the
+ * instance: another one that joins meanwhile would replace it. */
 bool data_folder_join(struct disk *disk, const char *path, const char *cluster, uint32_t node,
                       const struct data_folder_admission *admission, const char *governed, struct problem *problem);
 

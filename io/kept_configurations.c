@@ -88,17 +88,24 @@ static bool parse(const char *text, size_t len, struct kept_configurations *c)
     return sound;
 }
 
-bool kept_configurations_read(const struct folder_files *f, struct kept_configurations *out, struct problem *problem)
+bool kept_configurations_read(const struct folder_files *f, uint64_t admitted, struct kept_configurations *out,
+                              struct problem *problem)
 {
+    const char *wrong = NULL;
     char *text = memory_new(FILE_MAX + 1, 1);
     size_t len;
     bool found, ok = folder_read(f, "configuration", text, FILE_MAX + 1, &len, &found, problem);
     *out = (struct kept_configurations){0};
-    if (ok && found && !parse(text, len, out))
-        ok = problem_set(problem, EXIT_DATA,
-                         "%s/configuration: corrupt; what it has is the same on all nodes: put that of another node's data "
-                         "folder in its place, and start the node again",
-                         f->path);
+    if (ok && !found && admitted != 0)
+        wrong = "missing, and a node that joined knows no member without it";
+    else if (ok && found && !parse(text, len, out))
+        wrong = "corrupt";
+    if (wrong != NULL)
+        ok =
+            problem_set(problem, EXIT_DATA,
+                        "%s/configuration: %s; what it has is the same on all nodes: put that of another node's data folder "
+                        "in its place, and start the node again",
+                        f->path, wrong);
     free(text);
     return ok;
 }
@@ -142,10 +149,10 @@ bool kept_configurations_settle(struct kept_configurations *now, const struct fo
     return true;
 }
 
-bool kept_configurations_have_formed(const struct folder_files *f, bool *formed, struct problem *problem)
+bool kept_configurations_have_formed(const struct folder_files *f, uint64_t admitted, bool *formed, struct problem *problem)
 {
     struct kept_configurations c;
-    if (!kept_configurations_read(f, &c, problem))
+    if (!kept_configurations_read(f, admitted, &c, problem))
         return false;
     *formed = c.newest.id != 0;
     kept_configurations_free(&c);

@@ -20,8 +20,10 @@ struct kept_configurations {
     struct packet newest, before;
 };
 
-/* Reads them; none: there is no file. The caller frees them. */
-bool kept_configurations_read(const struct folder_files *f, struct kept_configurations *out, struct problem *problem);
+/* Reads them; none: there is no file, which a folder must have that joined (`admitted`, its identity says so, is not 0). The
+ * caller frees them. */
+bool kept_configurations_read(const struct folder_files *f, uint64_t admitted, struct kept_configurations *out,
+                              struct problem *problem);
 void kept_configurations_free(struct kept_configurations *c);
 bool kept_configurations_write(const struct folder_files *f, const struct kept_configurations *c, struct problem *problem);
 
@@ -33,6 +35,6 @@ bool kept_configurations_settle(struct kept_configurations *now, const struct fo
                                 struct problem *problem);
 
 /* Whether the log says what is governed, as far as this folder knows. */
-bool kept_configurations_have_formed(const struct folder_files *f, bool *formed, struct problem *problem);
+bool kept_configurations_have_formed(const struct folder_files *f, uint64_t admitted, bool *formed, struct problem *problem);
 
 #endif

@@ -39,7 +39,7 @@ bool own_members_open(struct own_members *m, const struct folder_files *files, c
     m->self = config_find(config, node);
     roster_of_file(&m->now, config);
     if (!data_folder_look_governed(files->disk, files->path, &identity, m->governed, problem) ||
-        !kept_configurations_read(files, &m->kept, problem) || !apply_kept(m, &m->kept.before, problem) ||
+        !kept_configurations_read(files, identity.admitted, &m->kept, problem) || !apply_kept(m, &m->kept.before, problem) ||
         !apply_kept(m, &m->kept.newest, problem))
         return false;
     m->origin = identity_origin(&identity);

@@ -81,11 +81,11 @@ static void know_packet(struct survivor_folders *s, const struct packet *packet)
         know(s, &c, &text, false);
 }
 
-static bool read_kept(struct survivor_folders *s, const char *path, struct problem *problem)
+static bool read_kept(struct survivor_folders *s, const struct survivor_folder *folder, struct problem *problem)
 {
-    const struct folder_files files = {.disk = s->disk, .path = path};
+    const struct folder_files files = {.disk = s->disk, .path = folder->path};
     struct kept_configurations kept;
-    if (!kept_configurations_read(&files, &kept, problem))
+    if (!kept_configurations_read(&files, folder->identity.admitted, &kept, problem))
         return false;
     know_packet(s, &kept.before);
     know_packet(s, &kept.newest);
@@ -346,7 +346,7 @@ static bool read_folder(struct survivor_folders *s, size_t i, struct problem *pr
     return check_absent(s, folder->path, "expelled", "it is an older copy, as other nodes said; leave it out", problem) &&
            check_absent(s, folder->path, "lease",
                         "a node in a sandbox uses the folder, or was killed; if none runs, remove that file", problem) &&
-           read_kept(s, folder->path, problem) && list_snapshots(s, i, problem);
+           read_kept(s, folder, problem) && list_snapshots(s, i, problem);
 }
 
 /* A node makes each of its lives durable before another one hears of it. So a folder of which another one remembers a later

@@ -3,12 +3,13 @@ history is linearizable. The commands are those of docs/operations.md."""
 
 import shutil
 import socket
+import subprocess
 import threading
 import time
 
 import pytest
 
-from cluster import BAD_INPUT, OK, REMOVED, ROOT, TROUBLE, Node, Server, free_ports, run, wait_until
+from cluster import BAD_DATA, BAD_INPUT, OK, REMOVED, ROOT, SYNOD, TROUBLE, Node, Server, free_ports, run, wait_until
 from history import Load
 from resp import encode
 
@@ -413,11 +414,13 @@ def test_two_folders_join(make_cluster):
     cluster.wait_caught_up(lost, SERVICE_S)
 
 
-class LosesAnswers:
-    """A client port that passes on what is said, and loses the answers of the first connection that says `word`."""
+class Between:
+    """A client port that passes on what is said. It keeps the first request that says `word` until it is `released`, or passes it
+    on at once and loses the answer (`loses`)."""
 
-    def __init__(self, port, word):
-        self.port, self.word, self.lost = port, word, False
+    def __init__(self, port, word, loses):
+        self.port, self.word, self.loses = port, word, loses
+        self.met, self.released = threading.Event(), threading.Event()
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.address = f"127.0.0.1:{self.listener.getsockname()[1]}"
         threading.Thread(target=self.serve, daemon=True).start()
@@ -430,10 +433,14 @@ class LosesAnswers:
                 return
             with client, socket.create_connection(("127.0.0.1", self.port)) as node:
                 asked = client.recv(65536)
+                meets = self.word in asked and not self.met.is_set()
+                if meets:
+                    self.met.set()
+                if meets and not self.loses:
+                    self.released.wait()
                 node.sendall(asked)
                 answer = node.recv(65536)
-                if not self.lost and self.word in asked:
-                    self.lost = True
+                if meets and self.loses:
                     continue
                 while answer:
                     client.sendall(answer)
@@ -443,6 +450,38 @@ class LosesAnswers:
                 client.recv(1)
 
 
+def test_one_folder_joins_twice(make_cluster):
+    """The second one finds the folder in use while the first one asks, so it does not replace the instance of that."""
+    cluster = make_cluster(native=True)
+    cluster.up()
+    formed(cluster)
+    leader = cluster.leader()
+    lost, other = (node for node in (1, 2, 3) if node != leader)
+    cluster.kill(lost)
+    shutil.rmtree(cluster.node_folder(lost))
+    assert "done" in done(member(cluster, "replace", lost))
+    held = [Between(cluster.nodes[node].client_port, b"REPLACE", loses=False) for node in (leader, other)]
+    text = cluster.config_file.read_text()
+    for node, between in zip((leader, other), held):
+        text = text.replace(f"127.0.0.1:{cluster.nodes[node].client_port}", between.address)
+    file = cluster.folder / "held.yaml"
+    file.write_text(text)
+    command = [SYNOD, "init", "--config", str(file), "--node", str(lost), "--join"]
+    first = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        wait_until(lambda: any(between.met.is_set() for between in held), SERVICE_S, "that it asks")
+        second = run("init", "--config", cluster.config_file, "--node", lost, "--join")
+        assert second.returncode == BAD_DATA and f"is already in use by process {first.pid}" in second.stderr, second
+    finally:
+        for between in held:
+            between.released.set()
+        _, stderr = first.communicate(timeout=60)
+    assert first.returncode == OK, stderr
+    assert members(cluster)[lost][2] == "2"  # 1 was what replaced it, 2 the folder that joined
+    cluster.start(lost)
+    cluster.wait_caught_up(lost, SERVICE_S)
+
+
 def test_lost_answers(make_cluster):
     cluster = make_cluster(native=True)
     cluster.up()
@@ -450,9 +489,9 @@ def test_lost_answers(make_cluster):
     leader = cluster.leader()
     lost = next(node for node in (1, 2, 3) if node != leader)
     cluster.kill(lost)
-    port = LosesAnswers(cluster.nodes[leader].client_port, b"REPLACE")
+    port = Between(cluster.nodes[leader].client_port, b"REPLACE", loses=True)
     out = done(run("member", "replace", lost, "--via", port.address))
-    assert port.lost and "done: the configuration of slot " in out and "disk number 1" in out
+    assert port.met.is_set() and "done: the configuration of slot " in out and "disk number 1" in out
     instance = out.splitlines()[0].split()[-1]
     settled(cluster)
     # Once more: with the same instance id it is done already; with the number of the lost disk nothing is to be done.

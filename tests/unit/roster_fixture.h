@@ -95,6 +95,21 @@ static inline void check_come_and_go(struct fixture *f)
     free(again);
 }
 
+/* Formats the folder of node 3 with the instance that the members have. */
+static inline void join_as(const struct node *three, const char *cluster, const struct roster *members)
+{
+    uint64_t word = 0;
+    const struct data_folder_admission admission = {
+        .instance = members->instances[3].id,
+        .number = members->instances[3].number,
+        .slot = members->slot,
+        .configuration = {.id = members->slot, .len = sizeof word, .words = {&word, 1}}};
+    struct problem problem = {0};
+    const int lock = data_folder_lock_new(disk_posix(), three->folder_path, &problem);
+    assert_true(lock >= 0 && data_folder_join(disk_posix(), three->folder_path, cluster, 3, &admission, NULL, &problem));
+    disk_unlock(disk_posix(), lock);
+}
+
 /* Node 3 gets another disk: its old one is refused from then on, even if it is still connected, and the new one is heard. */
 static inline void check_replaced(struct fixture *f)
 {
@@ -119,9 +134,7 @@ static inline void check_replaced(struct fixture *f)
 
     close_node(f, 2);
     run_command("rm -r %s", three->folder_path);
-    const struct data_folder_admission admission = {.instance = after->instances[3].id, .number = 1, .slot = 9};
-    struct problem problem = {0};
-    assert_true(data_folder_join(disk_posix(), three->folder_path, f->config.cluster, 3, &admission, NULL, &problem));
+    join_as(three, f->config.cluster, after);
     three->expelled = 0;
     open_node(f, 2);
     after->nodes[3].address.port = f->config_nodes[2].address.port;
@@ -154,9 +167,7 @@ static inline void check_hearsay(struct fixture *f)
     memset(after->instances[3].id, 0x33, 16);
     after->instances[3].number = 1;
     after->instances[3].changed = 9;
-    const struct data_folder_admission admission = {.instance = after->instances[3].id, .number = 1, .slot = 9};
-    struct problem problem = {0};
-    assert_true(data_folder_join(disk_posix(), three->folder_path, f->config.cluster, 3, &admission, NULL, &problem));
+    join_as(three, f->config.cluster, after);
     open_node(f, 2);
     set_members(f, 2, after);
     expect_silence(f, three, one, 50);

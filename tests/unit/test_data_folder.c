@@ -482,7 +482,7 @@ static struct kept_configurations read_kept(void)
 {
     const struct folder_files files = node_files();
     struct kept_configurations kept;
-    if (!kept_configurations_read(&files, &kept, &problem))
+    if (!kept_configurations_read(&files, 0, &kept, &problem))
         fail_msg("%s", problem.text);
     return kept;
 }
@@ -493,6 +493,13 @@ static void keep(const struct packet *configuration)
     struct kept_configurations kept = read_kept();
     assert_true(kept_configurations_keep(&kept, &files, configuration, &problem));
     kept_configurations_free(&kept);
+}
+
+static void join(const struct data_folder_admission *admission)
+{
+    const int lock = data_folder_lock_new(disk_posix(), NODE, &problem);
+    assert_true(lock >= 0 && data_folder_join(disk_posix(), NODE, "demo", 1, admission, NULL, &problem));
+    disk_unlock(disk_posix(), lock);
 }
 
 /* A disk that takes the place of another one has a number, and so later incarnations than that one ever has. */
@@ -506,7 +513,7 @@ static void test_join(void **state)
     admission.configuration.kind = CONFIGURATION_SETTLED;
     assert_int_equal(mkdir("a", 0700) + mkdir("a/b", 0700) + mkdir(NODE, 0700), 0);
     write_all(NODE "/configuration", "cut short", 9); /* of a joining that was interrupted */
-    assert_true(data_folder_join(disk_posix(), NODE, "demo", 1, &admission, NULL, &problem));
+    join(&admission);
     for (uint32_t boot = 1; boot <= 2; boot++) {
         struct data_folder *f = open_folder();
         const struct identity *id = data_folder_identity(f);
@@ -520,6 +527,47 @@ static void test_join(void **state)
         kept_configurations_free(&kept);
         data_folder_close(f);
     }
+}
+
+/* While one asks the cluster for an instance, another one does not. */
+static void test_joins_at_once(void **state)
+{
+    (void)state;
+    char expected[256];
+    const int lock = data_folder_lock_new(disk_posix(), NODE, &problem);
+    assert_true(lock >= 0);
+    assert_int_equal(data_folder_lock_new(disk_posix(), NODE, &problem), -1);
+    snprintf(expected, sizeof expected, NODE " is already in use by process %d", (int)getpid());
+    assert_string_equal(problem.text, expected);
+    assert_int_equal(problem.exit_code, EXIT_DATA);
+    disk_unlock(disk_posix(), lock);
+    format();
+    assert_int_equal(data_folder_lock_new(disk_posix(), NODE, &problem), -1);
+    assert_string_equal(problem.text, NODE " is already formatted, for node 1 of cluster 'demo'");
+}
+
+/* A folder that joined knows from that file alone who the members are. Without it no boot counts. */
+static void test_missing_configuration(void **state)
+{
+    (void)state;
+    static const char missing[] =
+        NODE "/configuration: missing, and a node that joined knows no member without it; what it has is the same on all "
+             "nodes: put that of another node's data folder in its place, and start the node again";
+    uint64_t words[8];
+    struct governed_change changes[GOVERNED_CHANGES_MAX];
+    size_t count;
+    const uint8_t instance[16] = "another disk ..";
+    const struct data_folder_admission admission = {
+        .instance = instance, .number = 3, .slot = 813, .configuration = packet_of(813, "chosen\n", words)};
+    join(&admission);
+    assert_int_equal(rename(NODE "/configuration", NODE "/away"), 0);
+    expect_open("demo", 1, missing);
+    assert_false(data_folder_regovern(disk_posix(), NODE, "demo", 1, "alpha 8\n", changes, &count, &problem));
+    assert_string_equal(problem.text, missing);
+    assert_int_equal(rename(NODE "/away", NODE "/configuration"), 0);
+    struct data_folder *f = open_folder();
+    assert_int_equal(data_folder_identity(f)->incarnation, (3 << 20) + 1);
+    data_folder_close(f);
 }
 
 /* Every byte of the file changed, and the file cut at every place. */
@@ -724,6 +772,8 @@ int main(void)
         TEST(test_older_format),
         TEST(test_no_incarnations_left),
         TEST(test_join),
+        TEST(test_joins_at_once),
+        TEST(test_missing_configuration),
         TEST(test_damaged_configuration),
         TEST(test_formed),
         TEST(test_replaced_peer),

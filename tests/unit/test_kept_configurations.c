@@ -24,7 +24,7 @@ static int enter(void **state)
     if (mkdtemp(folder) == NULL)
         return -1;
     files = (struct folder_files){disk_posix(), folder};
-    return kept_configurations_read(&files, &kept, &problem) ? 0 : -1;
+    return kept_configurations_read(&files, 0, &kept, &problem) ? 0 : -1;
 }
 
 static int leave(void **state)
@@ -60,7 +60,7 @@ static void expect(uint64_t before, const char *earlier, uint64_t slot, const ch
         expect_one(&kept.newest, slot, text);
         assert_int_equal(kept.newest.kind, kind);
         kept_configurations_free(&kept);
-        assert_true(kept_configurations_read(&files, &kept, &problem));
+        assert_true(kept_configurations_read(&files, 0, &kept, &problem));
     }
 }
 
