@@ -444,11 +444,18 @@ static bool check_governed(const struct folder_files *f, const struct identity *
     if (wrong == count)
         return true;
     c = changes[wrong];
+    if (formed)
+        return problem_set(
+            problem, EXIT_BAD_INPUT,
+            "%s was formatted with %s %s, and the configuration has %s: that must not change once the cluster "
+            "has formed. Give it the old value back",
+            f->path, c.key, c.before, c.now);
     return problem_set(
         problem, EXIT_BAD_INPUT,
-        "%s was formatted with %s %s, and the configuration has %s: that must not change. Give it the old value "
-        "back; or stop all nodes, and accept it for each of them with synod init --regovern --config FILE "
-        "--node %u (see --help for the danger)",
+        "%s was formatted with %s %s, and the configuration has %s: that must not change. Give it the old value back; "
+        "also if the cluster has formed while this node was down (synod member list says so), because its log has what was "
+        "changed since. Only if it has not: stop all nodes, and accept it for each of them with synod init --regovern "
+        "--config FILE --node %u (see --help for the danger)",
         f->path, c.key, c.before, c.now, id->node);
 }
 

@@ -618,6 +618,12 @@ static void test_formed(void **state)
     size_t count;
     assert_true(data_folder_format(disk_posix(), NODE, "demo", 1, NULL, before, &problem));
     assert_false(data_folder_open_guarded(&f, disk_posix(), NODE, "demo", 1, DATA_FOLDER_LOCK, other, &problem));
+    assert_string_equal(
+        problem.text, NODE
+        " was formatted with phase1_quorum 2, and the configuration has 1: that must not change. Give it the old value "
+        "back; also if the cluster has formed while this node was down (synod member list says so), because its log has "
+        "what was changed since. Only if it has not: stop all nodes, and accept it for each of them with synod init "
+        "--regovern --config FILE --node 1 (see --help for the danger)");
     f = open_folder();
     const struct packet c = packet_of(20, "alpha 16\n", words);
     keep(&c);
@@ -625,7 +631,8 @@ static void test_formed(void **state)
     assert_true(data_folder_open_guarded(&f, disk_posix(), NODE, "demo", 1, DATA_FOLDER_LOCK, other, &problem));
     data_folder_close(f);
     assert_false(data_folder_open_guarded(&f, disk_posix(), NODE, "demo", 1, DATA_FOLDER_LOCK, wrong, &problem));
-    assert_non_null(strstr(problem.text, "was formatted with memory_bytes_max 64, and the configuration has 8"));
+    assert_string_equal(problem.text, NODE " was formatted with memory_bytes_max 64, and the configuration has 8: that must "
+                                           "not change once the cluster has formed. Give it the old value back");
     assert_false(data_folder_regovern(disk_posix(), NODE, "demo", 1, other, changes, &count, &problem));
     assert_int_equal(problem.exit_code, EXIT_BAD_INPUT);
     assert_non_null(strstr(problem.text, "the cluster has formed, so its governed settings are in the log"));
