@@ -84,6 +84,7 @@ struct learner_agent {
     struct loading loading;
     uint64_t loaded_slot;   /* of the snapshot that this life has loaded last; 0: none */
     bool announce_wanted;   /* the others should hear of the newest snapshot */
+    bool truncate_wanted;   /* the journal may be cut, at the end of the step */
     uint64_t unloadable;    /* the slot of a snapshot that this node cannot load; 0: none */
     uint64_t truncated_lsn; /* what was said last: records below are not needed */
     struct effects effects;

@@ -16,7 +16,8 @@ static void skip_to(struct learner_agent *agent, uint64_t slot)
         recovery_skip(&agent->recovery, slot);
 }
 
-/* Records below those of the oldest snapshot's slot, and of some slots before it, are not needed. */
+/* Records below those of the oldest snapshot's slot, and of some slots before it, are not needed. The agent has to hear
+ * first of all records that there are: the acceptor may have appended some before this step. */
 static void truncate_journal(struct learner_agent *agent)
 {
     const uint64_t oldest = transfer_oldest(&agent->transfer).slot, keep = agent->config.journal_keep_slots;
@@ -75,7 +76,7 @@ static void end_loading(struct learner_agent *agent, const struct snapshot_item 
         skip_to(agent, item->id);
         if (agent->recovered) {
             learner_agent_mark_snapshot(agent);
-            truncate_journal(agent);
+            agent->truncate_wanted = true;
         }
     } else if (item->kind == SNAPSHOT_LOADED || agent->recovered) {
         agent->unloadable = item->id != 0 ? item->id : l->lost;
@@ -93,7 +94,7 @@ static void on_stored(struct learner_agent *agent, const struct snapshot_item *i
     agreement_executed(&agent->snapshots_agreement, newest.slot, newest.checksum);
     agent->announce_wanted = true;
     if (newest.slot <= agent->executed) /* otherwise it was fetched, and has to be loaded first */
-        truncate_journal(agent);
+        agent->truncate_wanted = true;
 }
 
 void learner_agent_snapshot(struct learner_agent *agent, const struct snapshot_item *item)
@@ -134,6 +135,9 @@ bool learner_agent_go_on_with_snapshots(struct learner_agent *agent, uint64_t no
     const bool is_loading = agent->transfer.state == FETCH_LOADING;
     const bool saved = !is_loading && saving_step(&agent->saving, &agent->execution, agent->held.to, now, &agent->effects);
     transfer_step(&agent->transfer, agent->executed, now);
+    if (agent->truncate_wanted)
+        truncate_journal(agent);
+    agent->truncate_wanted = false;
     if (agent->announce_wanted)
         transfer_announce(&agent->transfer, now);
     agent->announce_wanted = false;

@@ -41,6 +41,8 @@ struct machine {
     bool fails;               /* what is written */
     bool loads;               /* it was asked to load a snapshot, and has not been told that all was given */
     struct event with_loaded; /* comes in the step in which it is told that, once; tag 0: none */
+    struct event with_stored; /* the same for the snapshot of stored_slot, when it is stored */
+    uint64_t stored_slot;
     uint64_t unloadable, damaged, diverged;
     struct outgoing out[256]; /* of the last step */
     size_t out_count;
@@ -261,17 +263,22 @@ static inline void settle(struct machine *m)
         struct event *events = memory_new(TOLD_MAX + 1, sizeof *events);
         const size_t count = m->told_count;
         const bool loaded = m->loads;
+        bool stored = false;
         for (size_t i = 0; i < count; i++) {
             events[i] = m->told[i];
             m->loads = m->loads && (events[i].tag != EVENT_SNAPSHOT || events[i].val.snapshot.kind != SNAPSHOT_LOADED);
+            stored = stored || (events[i].tag == EVENT_SNAPSHOT && events[i].val.snapshot.kind == SNAPSHOT_STORED &&
+                                events[i].val.snapshot.id == m->stored_slot);
             if (events[i].tag == EVENT_SNAPSHOT)
                 events[i].val.snapshot.value = payload_copy(&m->told[i].val.snapshot.value);
         }
         m->told_count = 0;
-        const bool together = loaded && !m->loads && m->with_loaded.tag != 0;
-        if (together)
-            events[count] = m->with_loaded;
-        m->with_loaded.tag = together ? 0 : m->with_loaded.tag;
+        struct event *with = loaded && !m->loads ? &m->with_loaded : stored ? &m->with_stored : NULL;
+        const bool together = with != NULL && with->tag != 0;
+        if (together) {
+            events[count] = *with;
+            with->tag = 0;
+        }
         struct step_result r = step(m, events, count + together);
         for (size_t i = 0; i < count; i++)
             if (events[i].tag == EVENT_SNAPSHOT)

@@ -89,6 +89,28 @@ static void a_restart_cuts_nothing_that_an_older_snapshot_needs(void **state)
     assert_true(m->files[0].slot == 193 && m->truncated > before);
 }
 
+/* The acceptor has voted for the snapshot's slot in the turn in which the snapshot was stored. The learner hears of both in
+ * one step, of the snapshot first. */
+static void a_record_of_the_same_turn_is_not_cut(void **state)
+{
+    enum { SLOT = 64 }; /* the first of which the learner knows no record yet */
+    (void)state;
+    struct machine *m = machines[1];
+    m->config.snapshot_slots = 7;
+    m->config.snapshots_max = 1;
+    restart(m);
+    choose_all(m, 1, SLOT - 1);
+    struct entry e = entry_of(SLOT, SLOT);
+    const struct log_record vote = {.kind = RECORD_ACCEPTED, .lsn = m->journal_count + 1, .entry = e};
+    keep_record(m, &vote);
+    m->with_stored = (struct event){.tag = EVENT_APPENDED, .val.appended = {.lsn = vote.lsn, .slot = SLOT, .ballot = b1}};
+    m->stored_slot = SLOT;
+    choose_all(m, SLOT - 1, SLOT);
+    assert_int_equal(m->with_stored.tag, 0);
+    assert_int_equal(m->files[0].slot, SLOT);
+    assert_in_range(m->truncated, 2, vote.lsn);
+}
+
 static void slots_before_the_oldest_snapshot_may_be_kept(void **state)
 {
     (void)state;
@@ -691,6 +713,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_snapshot_alone_is_enough, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_journal_is_kept_from_the_oldest_snapshot_on, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_restart_cuts_nothing_that_an_older_snapshot_needs, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_record_of_the_same_turn_is_not_cut, set_up, tear_down),
         cmocka_unit_test_setup_teardown(slots_before_the_oldest_snapshot_may_be_kept, set_up, tear_down),
         cmocka_unit_test_setup_teardown(lost_snapshots_are_damage, set_up, tear_down),
         cmocka_unit_test_setup_teardown(half_a_snapshot_is_no_beginning, set_up, tear_down),
