@@ -210,6 +210,7 @@ def test_operations(make_cluster):
                 assert words == ["--config", "cluster.yaml", "--node", str(node)]
                 cluster.server_of(node).start()
             else:
+                settled(cluster)  # a change is refused while the one before is under way
                 done(run(verb, *words, cwd=cluster.folder))
         return commands
 

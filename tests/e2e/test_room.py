@@ -103,9 +103,9 @@ def test_full_disks(small_disks):
     cluster.wait_caught_up(follower)
 
     # All of them: only refusals are answered, and no node ends.
+    before = {node: times_full(cluster, node) for node in cluster.nodes}
     for node in cluster.nodes:
         fill(cluster, node)
-    before = {node: times_full(cluster, node) for node in cluster.nodes}
 
     def refused():
         writer.write()
