@@ -1,15 +1,26 @@
 /* Command names as numbers: finding a command is one probe and no string comparison.
  *
- * A name of at most nine 7-bit characters, its letters made small, becomes the 63-bit number of its characters. Different
- * names give different numbers. Anything else gives 0, which is no name. A name_table maps such numbers to small indices by
- * open addressing over NAME_TABLE_SLOTS places, at most half of them in use. */
+ * A name of at most twelve letters, digits, '-' and '_' becomes the number that they are as digits of base 39, its letters
+ * made small; 39^12 < 2^64. Different names give different numbers. Anything else gives 0, which is no name. A name_table
+ * maps such numbers to small indices by open addressing over NAME_TABLE_SLOTS places, at most half of them in use. */
 #ifndef SYNOD_CORE_FORMATS_COMMAND_NAME_H
 #define SYNOD_CORE_FORMATS_COMMAND_NAME_H
 
 #include "core/base/assert.h"
 #include "core/base/types.h"
 
-enum { COMMAND_NAME_MAX = 9, NAME_TABLE_SLOTS = 128 };
+enum { COMMAND_NAME_MAX = 12, NAME_TABLE_SLOTS = 256, NAME_BASE = 39 };
+
+/* A character as a digit from 1 to 38; 0: it is in no name. */
+static inline uint64_t command_name_digit(uint8_t c)
+{
+    const uint8_t letter = (uint8_t)((c | 0x20) - 'a');
+    if (letter < 26)
+        return 1 + (uint64_t)letter;
+    if (c >= '0' && c <= '9')
+        return 27 + (uint64_t)(c - '0');
+    return c == '-' ? 37 : c == '_' ? 38 : 0;
+}
 
 static inline uint64_t command_name(const uint8_t *text, size_t len)
 {
@@ -17,10 +28,10 @@ static inline uint64_t command_name(const uint8_t *text, size_t len)
         return 0;
     uint64_t name = 0;
     for (size_t i = 0; i < len; i++) {
-        uint8_t c = text[i];
-        if (c >= 0x80)
+        const uint64_t digit = command_name_digit(text[i]);
+        if (digit == 0)
             return 0;
-        name = name << 7 | (uint64_t)(c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c);
+        name = name * NAME_BASE + digit;
     }
     return name;
 }
@@ -33,7 +44,7 @@ struct name_table {
 
 static inline uint32_t name_table_home(uint64_t name)
 {
-    return (uint32_t)(name * UINT64_C(0x9E3779B97F4A7C15) >> 57); /* the top log2(NAME_TABLE_SLOTS) bits */
+    return (uint32_t)(name * UINT64_C(0x9E3779B97F4A7C15) >> 56); /* the top log2(NAME_TABLE_SLOTS) bits */
 }
 
 /* Adds a valid name that is not in the table yet. */

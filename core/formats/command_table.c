@@ -1,4 +1,4 @@
-/* version: u32, count: u32, then for each command
+/* version: u32, count: u32, commands of the machine: u32, zero: u32, then for each of `count` commands
  *   arity: u32, flags: u32 (1: read-only), first key: u32, last key: u32, step: u32, len: u32, the name's bytes, zeros up to
  *   a multiple of 8
  * Signed numbers as they lie in memory. */
@@ -8,7 +8,7 @@
 #include "core/base/memory.h"
 #include "core/formats/command_name.h"
 
-enum { VERSION = 1, HEADER_SIZE = 8, FIELDS_SIZE = 24, NAME_ROOM = (COMMAND_NAME_MAX + 7) / 8 * 8 };
+enum { VERSION = 2, HEADER_SIZE = 16, FIELDS_SIZE = 24, NAME_ROOM = (COMMAND_NAME_MAX + 7) / 8 * 8 };
 
 static bool is_told(const struct bytes *name) { return command_name(name->ptr, name->len) != 0; }
 
@@ -35,6 +35,8 @@ void command_table_encode(const struct command_info_list *commands, struct words
     struct write_cursor c = cursor_into(words->ptr, room * 8);
     cursor_write_u32(&c, VERSION);
     cursor_write_u32(&c, count);
+    cursor_write_u32(&c, (uint32_t)commands->len);
+    cursor_write_u32(&c, 0);
     for (size_t i = 0; i < commands->len && count > 0; i++)
         if (is_told(&commands->ptr[i].name)) {
             write_command(&c, &commands->ptr[i]);
@@ -63,8 +65,10 @@ bool command_table_decode(const struct packet *packet, struct command_table *tab
 {
     struct read_cursor c = cursor_over_words(packet->words, packet->len);
     uint32_t version = cursor_read_u32(&c), count = cursor_read_u32(&c);
+    const uint32_t all = cursor_read_u32(&c), zero = cursor_read_u32(&c);
     table->count = 0;
-    if (packet->kind != STATUS_COMMANDS || version != VERSION || count > COMMAND_TABLE_MAX)
+    table->complete = count == all;
+    if (packet->kind != STATUS_COMMANDS || version != VERSION || count > COMMAND_TABLE_MAX || count > all || zero != 0)
         return false;
     while (table->count < count && !c.failed)
         read_command(&c, &table->infos[table->count++]);

@@ -5,9 +5,9 @@
 #include "core/formats/command.h"
 #include "core/formats/config_frame.h"
 
-/* Commands beyond this number, and those with longer names, are left out. They are executed all the same; the client port
- * just does not know them in advance. */
-enum { COMMAND_TABLE_MAX = 60 };
+/* Commands beyond this number, and those whose names command_name.h does not take, are left out. They are executed all the
+ * same; the client port just does not know them in advance. */
+enum { COMMAND_TABLE_MAX = 120 };
 
 /* Packs the commands. `*words` is grown as needed (memory_reserve); the packet points there. */
 void command_table_encode(const struct command_info_list *commands, struct words *words, size_t *capacity,
@@ -16,6 +16,7 @@ void command_table_encode(const struct command_info_list *commands, struct words
 struct command_table {
     struct command_info infos[COMMAND_TABLE_MAX];
     size_t count;
+    bool complete; /* none was left out */
 };
 
 /* False: not such a packet. The names point into the packet. */

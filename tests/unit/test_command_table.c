@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "core/formats/command_name.h"
 #include "core/formats/command_table.h"
 #include "core/state/state_machine.h"
 
@@ -35,6 +36,7 @@ static void the_store_is_told_as_it_is(void **state)
     struct command_table table;
     assert_true(command_table_decode(&packet, &table));
     assert_int_equal(table.count, all.len);
+    assert_true(table.complete);
     for (size_t i = 0; i < all.len; i++) {
         const struct command_info *a = &all.ptr[i], *b = &table.infos[i];
         assert_int_equal(a->name.len, b->name.len);
@@ -52,12 +54,13 @@ static void the_store_is_told_as_it_is(void **state)
 static void what_does_not_fit_is_left_out(void **state)
 {
     (void)state;
-    struct command_info few[] = {of("a"), of(""), of("muchtoolonganame"), of("b\xc3\xa4h"), of("ninechars")};
-    struct packet packet = encode(few, 5);
+    struct command_info few[] = {of("a"), of(""), of("muchtoolonganame"), of("b\xc3\xa4h"), of("a b"), of("twelve-chars")};
+    struct packet packet = encode(few, 6);
     struct command_table table;
     assert_true(command_table_decode(&packet, &table));
     assert_int_equal(table.count, 2);
-    assert_memory_equal(table.infos[1].name.ptr, "ninechars", 9);
+    assert_false(table.complete);
+    assert_memory_equal(table.infos[1].name.ptr, "twelve-chars", 12);
 
     static struct command_info many[COMMAND_TABLE_MAX + 40];
     static char names[COMMAND_TABLE_MAX + 40][4];
@@ -69,6 +72,29 @@ static void what_does_not_fit_is_left_out(void **state)
     packet = encode(many, COMMAND_TABLE_MAX + 40);
     assert_true(command_table_decode(&packet, &table));
     assert_int_equal(table.count, COMMAND_TABLE_MAX);
+    assert_false(table.complete);
+}
+
+/* Different names have different numbers, whatever the case of their letters; other bytes are in no name. */
+static void names_are_numbers(void **state)
+{
+    static const char *const names[] = {"get",  "ge",   "getx",        "xget",         "get-",
+                                        "get_", "get0", "incrbyfloat", "zzzzzzzzzzzz", "____________"};
+    (void)state;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        const uint64_t number = command_name((const uint8_t *)names[i], strlen(names[i]));
+        assert_true(number != 0);
+        for (size_t j = 0; j < i; j++)
+            assert_true(number != command_name((const uint8_t *)names[j], strlen(names[j])));
+    }
+    assert_true(command_name((const uint8_t *)"get", 3) == command_name((const uint8_t *)"GeT", 3));
+    for (int c = 0; c < 256; c++) {
+        const uint8_t text[2] = {'a', (uint8_t)c};
+        const bool valid =
+            (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
+        assert_true((command_name(text, 2) != 0) == valid);
+    }
+    assert_true(command_name((const uint8_t *)"aaaaaaaaaaaaa", 13) == 0 && command_name(NULL, 0) == 0);
 }
 
 static void other_bytes_are_refused(void **state)
@@ -101,6 +127,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_store_is_told_as_it_is),
         cmocka_unit_test(what_does_not_fit_is_left_out),
+        cmocka_unit_test(names_are_numbers),
         cmocka_unit_test(other_bytes_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
