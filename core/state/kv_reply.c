@@ -1,9 +1,8 @@
 #include "core/state/kv_reply.h"
 
 #include "core/base/memory.h"
+#include "core/formats/command_error.h"
 #include "core/formats/decimal.h"
-
-enum { ERROR_ARGS_MAX = 128 };
 
 struct bytes kv_result(struct state_machine *m, const uint8_t *bytes, size_t len)
 {
@@ -56,54 +55,18 @@ bool reply_value(struct state_machine *m, struct reply *r, struct kv_entry *e)
     return true;
 }
 
-/* Appends what fits. Control characters become blanks, because an error is one line. */
-static void error_add(struct bytes *error, size_t capacity, const uint8_t *text, size_t len)
-{
-    for (size_t i = 0; i < len && error->len < capacity; i++)
-        error->ptr[error->len++] = text[i] == '\r' || text[i] == '\n' ? ' ' : text[i];
-}
-
-static void error_add_text(struct bytes *error, size_t capacity, const char *text)
-{
-    struct bytes t = kv_text(text);
-    error_add(error, capacity, t.ptr, t.len);
-}
-
 void reply_arity(struct state_machine *m, struct reply *r, const char *name)
 {
-    enum { CAPACITY = 64 };
-    struct bytes error = {.ptr = arena_new(&m->results, CAPACITY), .len = 0};
-    error_add_text(&error, CAPACITY, "ERR wrong number of arguments for '");
-    error_add_text(&error, CAPACITY, name);
-    error_add_text(&error, CAPACITY, "' command");
+    struct bytes error = {.ptr = arena_new(&m->results, COMMAND_ERROR_MAX)};
+    error.len = command_error_arity(name, error.ptr);
     r->tag = REPLY_ERROR;
     r->val.bytes = error;
 }
 
-/* Bytes of an argument before its first zero, at most `max`: Redis prints arguments in errors like this. */
-static size_t printed_len(const struct bytes *arg, size_t max)
-{
-    size_t len = 0;
-    while (len < arg->len && len < max && arg->ptr[len] != 0)
-        len++;
-    return len;
-}
-
 void reply_unknown(struct state_machine *m, const struct bytes *args, size_t argc, struct reply *r)
 {
-    enum { CAPACITY = 512 };
-    struct bytes error = {.ptr = arena_new(&m->results, CAPACITY), .len = 0};
-    error_add_text(&error, CAPACITY, "ERR unknown command '");
-    if (argc > 0)
-        error_add(&error, CAPACITY, args[0].ptr, printed_len(&args[0], ERROR_ARGS_MAX));
-    error_add_text(&error, CAPACITY, "', with args beginning with: ");
-    size_t start = error.len;
-    for (size_t i = 1; i < argc && error.len - start < ERROR_ARGS_MAX; i++) {
-        size_t max = ERROR_ARGS_MAX - (error.len - start);
-        error_add_text(&error, CAPACITY, "'");
-        error_add(&error, CAPACITY, args[i].ptr, printed_len(&args[i], max));
-        error_add_text(&error, CAPACITY, "' ");
-    }
+    struct bytes error = {.ptr = arena_new(&m->results, COMMAND_ERROR_MAX)};
+    error.len = command_error_unknown(args, argc, error.ptr);
     if (!kv_has_room(m, scalar_size(REPLY_ERROR, &error), r))
         return;
     r->tag = REPLY_ERROR;

@@ -32,9 +32,8 @@ struct bytes kv_value_part(struct state_machine *m, const struct kv_entry *e, si
 /* Replies with a copy of an entry's value, or nil if there is no entry. False: the reply has no room, so nothing may be
  * changed. */
 bool reply_value(struct state_machine *m, struct reply *r, struct kv_entry *e);
-/* "ERR wrong number of arguments for '<name>' command" */
+/* The errors of core/formats/command_error.h. */
 void reply_arity(struct state_machine *m, struct reply *r, const char *name);
-/* "ERR unknown command ...", the same text as Redis: the name and the first arguments, 128 characters of each. */
 void reply_unknown(struct state_machine *m, const struct bytes *args, size_t argc, struct reply *r);
 
 /* True when a reply of this size may be given; otherwise `*r` becomes REPLY_NO_ROOM. To be asked before anything is

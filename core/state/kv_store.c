@@ -10,6 +10,7 @@
 #include "core/state/kv_reply.h"
 
 #include "core/base/memory.h"
+#include "core/formats/command_error.h"
 
 static const struct kv_command {
     const char *name;
@@ -107,7 +108,7 @@ static void execute(struct state_machine *m, const struct command *c, bool read_
         return;
     }
     const struct kv_command *command = &commands[index];
-    if (command->arity >= 0 ? argc != (size_t)command->arity : argc < (size_t)-command->arity)
+    if (!command_arity_fits(command->arity, argc))
         reply_arity(m, r, command->name);
     else if (read_only && !command->read_only)
         reply_error(r, "ERR this command writes and cannot be answered by a query");
