@@ -101,8 +101,9 @@ static const struct config_key setting_keys[] = {
           "Acceptors send their votes to learners; otherwise the leader tells what is chosen", GOVERNED),
     BOOL("learners_send_executed", node_config.learners_send_executed, false,
           "Every learner answers the proposer; otherwise only the one that the batch names"),
-    BOOL("forward", node_config.forward, false,
-          "A node that does not lead passes commands on to the leader; otherwise it answers -MOVED"),
+    BOOL("forward", node_config.forward, true,
+          "A proposer that does not lead passes commands on to the leader, except those of clients that have used CLUSTER; "
+          "otherwise it answers all of them with -MOVED"),
     {"durability", VALUE_CHOICE, KEY_OPTIONAL, IN_CONFIG(node_config.durability), .standard = DURABILITY_FSYNC,
      .choices = durability_names,
      .text = "Promises and votes are synced (fsync), left to the operating system (os) or lost at a restart (memory)"},

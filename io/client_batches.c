@@ -148,7 +148,7 @@ static void add_command(struct client_connection *c, const struct resp_request *
 enum client_may client_batches_command(struct client_connection *c, const struct resp_request *request, size_t behind)
 {
     struct client_server *s = c->server;
-    if (client_cluster_takes(s)) {
+    if (client_cluster_takes(c)) {
         uint32_t command = client_describe_index(s, &request->args[0]);
         enum client_may may = client_turns_may(c, command, behind);
         if (may != MAY_GO)
@@ -158,7 +158,7 @@ enum client_may client_batches_command(struct client_connection *c, const struct
         return MAY_GO;
     }
     uint32_t position = client_replies_expect(c);
-    client_cluster_refuse(s, request->args, request->argc, client_replies_begin(c, position));
+    client_cluster_refuse(c, request->args, request->argc, client_replies_begin(c, position));
     client_replies_end(c, position);
     s->statistics.errors++;
     return MAY_GO;
@@ -175,7 +175,7 @@ void client_batches_request(struct client_connection *c, const struct resp_reque
     }
     if (!node_set_has(s->options.config->node_config.proposers, s->options.node)) {
         uint32_t position = client_replies_expect(c);
-        client_cluster_moved(s, NULL, 0, s->leader, client_replies_begin(c, position));
+        client_cluster_name_leader(s, s->leader, client_replies_begin(c, position));
         client_replies_end(c, position);
         return;
     }
@@ -237,25 +237,39 @@ static void reply_unknown(struct resp_buffer *out) { resp_error_text(out, "UNKNO
 /* How the commands of one batch are answered. */
 struct verdict {
     uint8_t outcome;
+    bool is_request; /* an operator's */
     uint32_t leader;
     struct payload replies;
     size_t offset; /* of the next reply */
 };
 
-/* Encodes the reply to command number `index`. It must be called for each in turn, even if its client has gone. */
-static void encode_reply(struct client_server *s, struct verdict *v, uint32_t index, int version, struct resp_buffer *out)
+/* The reply to command number `index`, which another node has to execute. */
+static void encode_moved(struct client_server *s, const struct verdict *v, uint32_t index, const struct client_connection *c,
+                         struct resp_buffer *out)
+{
+    const struct bytes_list none = {NULL, 0};
+    const struct bytes_list args = index < s->unpacked.count ? s->unpacked.commands[index].args : none;
+    if (c == NULL)
+        return;
+    if (v->is_request)
+        client_cluster_name_leader(s, v->leader, out);
+    else
+        client_cluster_moved(c, args.ptr, args.len, v->leader, out);
+}
+
+/* Encodes the reply to command number `index` of client `c`, which is NULL if it has gone. It must be called for each in
+ * turn. */
+static void encode_reply(struct client_server *s, struct verdict *v, uint32_t index, const struct client_connection *c,
+                         struct resp_buffer *out)
 {
     switch (v->outcome) {
     case OUTCOME_EXECUTED:
-        if (!resp_reply(out, version, &v->replies, &v->offset))
+        if (!resp_reply(out, c != NULL ? c->version : 2, &v->replies, &v->offset))
             reply_unknown(out);
         return;
-    case OUTCOME_MOVED: {
-        bool known = index < s->unpacked.count;
-        const struct command *command = known ? &s->unpacked.commands[index] : NULL;
-        client_cluster_moved(s, known ? command->args.ptr : NULL, known ? command->args.len : 0, v->leader, out);
+    case OUTCOME_MOVED:
+        encode_moved(s, v, index, c, out);
         return;
-    }
     case OUTCOME_BUSY:
         resp_error_text(out, REPLY_BUSY "too many requests are waiting, try again later");
         return;
@@ -284,7 +298,7 @@ static void answer_one(struct client_server *s, const struct client_gather *g, s
     s->scratch.len = 0;
     struct resp_buffer *out = c != NULL ? client_replies_begin(c, o->position) : &s->scratch;
     size_t before = out->len;
-    encode_reply(s, v, index, c != NULL ? c->version : 2, out);
+    encode_reply(s, v, index, c, out);
     if (v->outcome == OUTCOME_EXECUTED && !g->is_request)
         learn_size(s, c, o->command, &(struct bytes){out->data + before, out->len - before});
     if (c == NULL)
@@ -295,6 +309,7 @@ static void answer_one(struct client_server *s, const struct client_gather *g, s
 
 static void answer(struct client_server *s, struct client_gather *g, struct verdict *v)
 {
+    v->is_request = g->is_request;
     if (v->outcome == OUTCOME_MOVED) {
         struct payload value = batch_end(&g->builder);
         if (!batch_commands_read(&s->unpacked, &value))

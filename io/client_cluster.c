@@ -1,5 +1,6 @@
 /* The cluster as Redis clients see it: one shard with all slots. Its master is the leader; its replicas are the other nodes
- * with a client port. So `redis-cli -c` and cluster clients find the leader by themselves. */
+ * with a client port. So cluster clients find the leader by themselves. For others, a node passes commands on (decision
+ * 0046). */
 #include <stdio.h>
 #include <string.h>
 
@@ -57,40 +58,61 @@ static uint32_t slot_of(const struct client_server *s, const struct bytes *args,
     return first > 0 && first < argc ? keyslot(args[first].ptr, args[first].len) : 0;
 }
 
+/* Whether the client is sent to the leader with -MOVED. One that has never asked about the cluster would not understand
+ * that. But where nothing is passed on, it is the only answer that says where to go. */
+static bool is_sent_away(const struct client_connection *c)
+{
+    const struct client_server *s = c->server;
+    return c->knows_clusters || !s->forwards;
+}
+
 static void no_room(struct resp_buffer *out)
 {
     resp_error_text(out, "NOROOM this node's disk is full; nothing was executed, try again later");
 }
 
-void client_cluster_moved(const struct client_server *s, const struct bytes *args, size_t argc, uint32_t leader,
-                          struct resp_buffer *out)
+static void moved(const struct client_server *s, uint32_t slot, uint32_t leader, struct resp_buffer *out)
 {
     const struct config_node *n = roster_find(&s->members, leader);
-    if (leader == 0 && s->no_room) {
+    if (leader == 0 && s->no_room)
         no_room(out);
-        return;
-    }
-    if (n == NULL || !has_port(n)) {
+    else if (n == NULL || !has_port(n))
         resp_error_text(out, "CLUSTERDOWN no leader");
-        return;
-    }
-    client_print(out, "-MOVED %u %s:%u\r\n", slot_of(s, args, argc), client_host(n), client_port(s, n));
+    else
+        client_print(out, "-MOVED %u %s:%u\r\n", slot, client_host(n), client_port(s, n));
+}
+
+void client_cluster_name_leader(const struct client_server *s, uint32_t leader, struct resp_buffer *out)
+{
+    moved(s, 0, leader, out);
+}
+
+void client_cluster_moved(const struct client_connection *c, const struct bytes *args, size_t argc, uint32_t leader,
+                          struct resp_buffer *out)
+{
+    const struct client_server *s = c->server;
+    if (leader != 0 && !is_sent_away(c))
+        resp_error_text(out, "CLUSTERDOWN the leader cannot be reached from here now: not executed, send it again");
+    else
+        moved(s, slot_of(s, args, argc), leader, out);
 }
 
 static bool refuses_for_room(const struct client_server *s) { return s->no_room && s->leader == s->options.node; }
 
-bool client_cluster_takes(const struct client_server *s)
+bool client_cluster_takes(const struct client_connection *c)
 {
-    bool for_node = s->leader == s->options.node || (s->leader != 0 && s->forwards);
+    const struct client_server *s = c->server;
+    bool for_node = s->leader == s->options.node || (s->leader != 0 && !is_sent_away(c));
     return for_node && !refuses_for_room(s);
 }
 
-void client_cluster_refuse(const struct client_server *s, const struct bytes *args, size_t argc, struct resp_buffer *out)
+void client_cluster_refuse(const struct client_connection *c, const struct bytes *args, size_t argc, struct resp_buffer *out)
 {
+    const struct client_server *s = c->server;
     if (refuses_for_room(s))
         no_room(out);
     else
-        client_cluster_moved(s, args, argc, s->leader, out);
+        client_cluster_moved(c, args, argc, s->leader, out);
 }
 
 /* ---- CLUSTER ---- */
@@ -211,6 +233,7 @@ void client_server_members(struct client_server *s, const struct roster *members
 void client_cluster(struct client_connection *c, const struct bytes *args, size_t argc, struct resp_buffer *out)
 {
     char name[NODE_NAME_SIZE];
+    c->knows_clusters = true;
     if (client_is_word(&args[1], "slots") && argc == 2) {
         slots(c, out);
     } else if (client_is_word(&args[1], "shards") && argc == 2) {

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/formats/command_error.h"
 #include "core/formats/decimal.h"
 #include "io/client_internal.h"
 
@@ -145,6 +146,7 @@ static void reset(struct client_connection *c, const struct bytes *args, size_t 
     c->version = 2;
     c->name[0] = 0;
     c->transaction = TRANSACTION_NONE;
+    c->knows_clusters = false;
     resp_status_text(out, "RESET");
 }
 
@@ -350,6 +352,21 @@ static bool is_refused(struct client_connection *c, const struct port_command *p
     return true;
 }
 
+/* Whether a command for the node is none, or has another number of arguments. If so, that is the answer, on every node and
+ * whether one leads or not. */
+static bool is_wrong(struct client_connection *c, const struct resp_request *request)
+{
+    uint8_t text[COMMAND_ERROR_MAX];
+    struct bytes error = {text, 0};
+    if (!client_describe_refuses(c->server, request->args, request->argc, &error))
+        return false;
+    const uint32_t position = client_replies_expect(c);
+    resp_error(client_replies_begin(c, position), error);
+    client_replies_end(c, position);
+    c->server->statistics.errors++;
+    return true;
+}
+
 bool client_commands_answer(struct client_connection *c, const struct resp_request *request)
 {
     const struct client_server *s = c->server;
@@ -358,8 +375,8 @@ bool client_commands_answer(struct client_connection *c, const struct resp_reque
     if (is_refused(c, p))
         return true;
     if (p == NULL)
-        return false;
-    const bool fits = p->arity >= 0 ? request->argc == (size_t)p->arity : request->argc >= (size_t)-p->arity;
+        return is_wrong(c, request);
+    const bool fits = command_arity_fits(p->arity, request->argc);
     if (fits && p->handler == NULL) {
         client_batches_request(c, request);
         return true;

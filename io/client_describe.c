@@ -1,7 +1,8 @@
-/* What the client port knows about the commands of the state machine: what the node told it in its first turn. Of other
- * commands, and before that, it assumes that the key comes first, and asks the node. */
+/* What the client port knows about the commands of the state machine: what the node told it in its first turn. Before that,
+ * and of commands that the node could not tell, it assumes that the key comes first, and asks the node. */
 #include <string.h>
 
+#include "core/formats/command_error.h"
 #include "core/formats/command_table.h"
 #include "io/client_internal.h"
 
@@ -27,6 +28,7 @@ bool client_server_describe(struct client_server *s, const struct packet *comman
     s->machine_commands = (struct command_info_list){s->machine_infos, 0};
     for (size_t i = 0; i < table.count; i++)
         take(s, &table.infos[i]);
+    s->machine_is_known = table.complete && table.count > 0;
     return true;
 }
 
@@ -34,4 +36,20 @@ uint32_t client_describe_index(const struct client_server *s, const struct bytes
 {
     int index = name_table_find(&s->machine_names, command_name(name->ptr, name->len));
     return index < 0 ? COMMAND_TABLE_MAX : (uint32_t)index;
+}
+
+bool client_describe_refuses(const struct client_server *s, const struct bytes *args, size_t argc, struct bytes *error)
+{
+    const uint32_t index = client_describe_index(s, &args[0]);
+    if (index == COMMAND_TABLE_MAX) {
+        error->len = s->machine_is_known ? command_error_unknown(args, argc, error->ptr) : 0;
+        return s->machine_is_known;
+    }
+    const struct command_info *info = &s->machine_commands.ptr[index];
+    if (command_arity_fits(info->arity, argc))
+        return false;
+    char name[COMMAND_NAME_MAX + 1];
+    client_copy_word(&info->name, name, sizeof name);
+    error->len = command_error_arity(name, error->ptr);
+    return true;
 }

@@ -114,9 +114,10 @@ struct client_connection {
     enum client_place place;
     enum client_transaction transaction;
     enum client_presence presence;
-    bool reading; /* uv_read_start is in force */
-    bool sending; /* a uv_write of `sent` is in flight */
-    bool dirty;   /* in the server's list of connections to flush */
+    bool knows_clusters; /* it has used CLUSTER, so it can follow -MOVED */
+    bool reading;        /* uv_read_start is in force */
+    bool sending;        /* a uv_write of `sent` is in flight */
+    bool dirty;          /* in the server's list of connections to flush */
 
     struct resp_parser parser;
     uint8_t *in; /* bytes in_at to in_end have been read and not taken yet */
@@ -208,7 +209,7 @@ struct client_server {
     struct roster members;
     uint32_t leader;
     bool no_room;
-    bool forwards;      /* the node takes commands even while another one leads */
+    bool forwards;      /* the node passes commands on while another one leads */
     uint64_t buffered;  /* bytes of requests not taken and of replies not read */
     uint64_t logged_ms; /* when the log last said that a connection could not be accepted */
     struct client_server_statistics statistics;
@@ -218,6 +219,7 @@ struct client_server {
     struct command_info machine_infos[COMMAND_TABLE_MAX];
     uint8_t machine_texts[COMMAND_TABLE_MAX][COMMAND_NAME_MAX];
     struct name_table machine_names;
+    bool machine_is_known; /* these are all of its commands */
     struct resp_limits limits;
     struct resp_request request;
     struct batch_commands unpacked;
@@ -243,6 +245,9 @@ void client_print(struct resp_buffer *out, const char *format, ...) __attribute_
 /* The index of a command in `estimates`, and in `machine_commands` if it is less than COMMAND_TABLE_MAX. All commands that
  * the state machine has not described share one: connections may come before it has described any. */
 uint32_t client_describe_index(const struct client_server *s, const struct bytes *name);
+/* True when the state machine surely has no such command, or not with so many arguments. Then `*error` is the error, in the
+ * COMMAND_ERROR_MAX bytes to which it points. */
+bool client_describe_refuses(const struct client_server *s, const struct bytes *args, size_t argc, struct bytes *error);
 
 /* ---- client_info.c, client_cluster.c ---- */
 
@@ -250,13 +255,16 @@ typedef void client_command_handler(struct client_connection *c, const struct by
                                     struct resp_buffer *out);
 client_command_handler client_info, client_config, client_cluster;
 
-/* True when this node takes commands. */
-bool client_cluster_takes(const struct client_server *s);
+/* True when this node takes commands of this connection. */
+bool client_cluster_takes(const struct client_connection *c);
 /* The reply to a command if it does not. */
-void client_cluster_refuse(const struct client_server *s, const struct bytes *args, size_t argc, struct resp_buffer *out);
+void client_cluster_refuse(const struct client_connection *c, const struct bytes *args, size_t argc,
+                           struct resp_buffer *out);
 /* The reply to a command that another node (0: none) has to execute. */
-void client_cluster_moved(const struct client_server *s, const struct bytes *args, size_t argc, uint32_t leader,
+void client_cluster_moved(const struct client_connection *c, const struct bytes *args, size_t argc, uint32_t leader,
                           struct resp_buffer *out);
+/* The reply to an operator's request for another node: it names that node, whatever the connection has used. */
+void client_cluster_name_leader(const struct client_server *s, uint32_t leader, struct resp_buffer *out);
 
 /* ---- client_replies.c ---- */
 

@@ -60,8 +60,9 @@ void client_server_lost(struct client_server *s);
  * COMMAND, and of where a command has its key. False: not such a packet. */
 bool client_server_describe(struct client_server *s, const struct packet *commands);
 
-/* Tells which node leads (0: none). While another node leads, commands are answered with -MOVED, or kept for the node when
- * `forward` is set. While none leads, they are answered with -CLUSTERDOWN. */
+/* Tells which node leads (0: none). While another node leads, commands are kept for the node, which passes them on; those of
+ * clients that have used CLUSTER are answered with -MOVED, and so are all if the node passes nothing on (`forward`). While
+ * none leads, they are answered with -CLUSTERDOWN. */
 void client_server_leader(struct client_server *s, uint64_t node, uint64_t round);
 
 /* The nodes that belong to the cluster now, and where clients reach them (before: those of options.config). It is copied. */

@@ -1,8 +1,9 @@
 /* A client's connection to a client port that ships: RESP over a simulated socket.
  *
  *   1. Commands are written one after the other, and *expected* has what each reply is to be, in the same order: an
- *      answer to an operation, or the echo of a word that no other client has sent. An echo is answered by the port, at
- *      once: it would overtake the answers of the node if the port let it.
+ *      answer to an operation, the name of a node, or the echo of a word that no other client has sent. An echo is answered
+ *      by the port, at once: it would overtake the answers of the node if the port let it. Every other connection asks for
+ *      the name at first, as clients do that know clusters: then the port may say -MOVED.
  *   2. A reply is the next expected one's. A value that was read names the operation that wrote it: it must be of the
  *      same key.
  *   3. When the connection ends, a command of which the socket has taken the last byte may have been executed, whatever
@@ -27,13 +28,14 @@ enum {
     HOST_OF_CLIENTS = 100, /* the first client's */
     HOSTS_OF_CLIENTS = 100,
     WORD_SIZE = 40,
+    NAME_SIZE = 40,
 };
 
 static const uint64_t never = UINT64_MAX;
 
 struct expected {
-    bool echo; /* of the word `number`; otherwise it is the operation's of `origin` */
-    uint64_t number;
+    enum { OF_OPERATION, OF_ECHO, OF_NAME } kind;
+    uint64_t number; /* of the word that is echoed */
     struct origin origin;
     uint64_t end; /* of the request, in bytes written to this connection */
 };
@@ -42,6 +44,7 @@ struct client_link {
     struct sock *sock;
     uint32_t node;
     bool connected;
+    bool is_passed_on;      /* the node's port passes its commands on, so it must not hear -MOVED */
     struct resp_buffer out; /* to be written, from out_at on */
     size_t out_at;
     uint64_t sent;             /* bytes that the socket has taken */
@@ -65,6 +68,7 @@ static void client_link_open(struct clients *c, struct client *client)
 {
     struct client_link *l = memory_new(1, sizeof *l);
     l->node = client->node;
+    l->is_passed_on = c->ports[l->node].forwards;
     l->dice = dice_new(c->options.seed + client->index, STREAM + dice_next(&client->dice) % 1000000);
     l->sock =
         sockets_connect(c->options.sockets, HOST_OF_CLIENTS + client->index % HOSTS_OF_CLIENTS, l->node, CLIENT_PORT_NUMBER);
@@ -101,7 +105,7 @@ static void lost(struct clients *c, struct client *client)
     sock_close(l->sock);
     for (size_t i = l->from; i < l->to; i++) {
         const struct expected *e = &l->expected[i];
-        if (e->echo)
+        if (e->kind != OF_OPERATION)
             continue;
         if (e->end <= l->sent)
             clients_conclude(c, &e->origin, OPERATION_UNKNOWN);
@@ -135,7 +139,15 @@ static void send_echo(struct clients *c, struct client *client)
     const uint64_t number = ++c->last_word;
     const size_t len = write_word(client, number, word);
     const struct bytes args[2] = {{(uint8_t *)(uintptr_t)"ECHO", 4}, {(uint8_t *)word, len}};
-    write_request(l, args, 2, (struct expected){.echo = true, .number = number});
+    write_request(l, args, 2, (struct expected){.kind = OF_ECHO, .number = number});
+}
+
+/* CLUSTER MYID: from now on the port may say where the leader is. */
+static void ask_name(struct client_link *l)
+{
+    const struct bytes args[2] = {{(uint8_t *)(uintptr_t)"CLUSTER", 7}, {(uint8_t *)(uintptr_t)"MYID", 4}};
+    write_request(l, args, 2, (struct expected){.kind = OF_NAME});
+    l->is_passed_on = false;
 }
 
 void client_link_send(struct clients *c, struct client *client, const struct origin *o)
@@ -143,8 +155,11 @@ void client_link_send(struct clients *c, struct client *client, const struct ori
     struct bytes args[3];
     if (client->link != NULL && client->link->node != client->node)
         client_link_close(c, client);
-    if (client->link == NULL)
+    if (client->link == NULL) {
         client_link_open(c, client);
+        if (dice_roll(&client->link->dice, 2) == 0)
+            ask_name(client->link);
+    }
     if (dice_roll(&client->link->dice, ECHO_ONCE_IN) == 0)
         send_echo(c, client);
     const size_t count = clients_command(c, o->operation, args);
@@ -245,6 +260,8 @@ static uint32_t moved_to(const struct bytes *text)
 static bool take_error(struct clients *c, const struct client *client, const struct expected *e, const struct bytes *text)
 {
     const uint32_t node = client->link->node;
+    if (begins(text, "MOVED ") && client->link->is_passed_on && c->ports[node].forwards)
+        wrong(c, client, "it is sent to another node, though it knows nothing of clusters and its node passes commands on");
     if (begins(text, "MOVED "))
         clients_refuse(c, &e->origin, (struct refusal){MOVED, node, moved_to(text)});
     else if (begins(text, "CLUSTERDOWN "))
@@ -285,6 +302,14 @@ static void take_echo(struct clients *c, const struct client *client, const stru
         wrong(c, client, "an echo is not that of the word that it sent, or does not come in its turn");
 }
 
+static void take_name(struct clients *c, const struct client *client, const struct reply_item *reply)
+{
+    if (reply->tag == REPLY_ERROR && begins(&reply->bytes, "ERR max number of clients"))
+        return;
+    if (reply->tag != REPLY_BYTES || reply->bytes.len != NAME_SIZE)
+        wrong(c, client, "what it gets is not the name of a node, or does not come in its turn");
+}
+
 static void take(struct clients *c, struct client *client, const struct reply_item *reply)
 {
     struct client_link *l = client->link;
@@ -296,8 +321,12 @@ static void take(struct clients *c, struct client *client, const struct reply_it
     const struct expected e = l->expected[l->from++];
     if (l->from == l->to)
         l->from = l->to = 0;
-    if (e.echo) {
+    if (e.kind == OF_ECHO) {
         take_echo(c, client, &e, reply);
+        return;
+    }
+    if (e.kind == OF_NAME) {
+        take_name(c, client, reply);
         return;
     }
     if (reply->tag == REPLY_ERROR && take_error(c, client, &e, &reply->bytes))

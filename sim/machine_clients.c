@@ -47,6 +47,7 @@ void machine_clients_up(struct machine *m)
 {
     struct world *w = m->world;
     if (w->sockets != NULL) {
+        clients_forward(w->clients, m->id, m->config.forward && node_set_has(m->config.proposers, m->id));
         open_port(m);
         return;
     }
@@ -62,6 +63,7 @@ void machine_clients_down(struct machine *m)
         clients_node_down(w->clients, m->id, w->now);
         return;
     }
+    clients_forward(w->clients, m->id, false);
     if (!w->healing && dice_chance(&m->dice, POWER_FAILS))
         sockets_vanish(w->sockets, m->id);
     if (m->port != NULL)

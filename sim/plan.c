@@ -224,7 +224,7 @@ static void draw_snapshots(struct node_config *c, struct dice *d)
 static void reconfigure(struct node_config *c, struct dice *d)
 {
     static const uint32_t chunks[] = {4096, 16 << 10, 64 << 10, 256 << 10};
-    c->forward = dice_chance(d, 300000);
+    c->forward = dice_chance(d, 700000); /* the default more often */
     c->batches_in_flight = (uint32_t)dice_range(d, 1, 6);
     c->chunk_bytes_max = chunks[dice_roll(d, 4)];
     c->learn_gap_max = (uint32_t)dice_range(d, 1, 16);

@@ -16,6 +16,7 @@
 #define client_batches_waiting simuv_client_batches_waiting
 #define client_cluster simuv_client_cluster
 #define client_cluster_moved simuv_client_cluster_moved
+#define client_cluster_name_leader simuv_client_cluster_name_leader
 #define client_cluster_refuse simuv_client_cluster_refuse
 #define client_cluster_takes simuv_client_cluster_takes
 #define client_commands_answer simuv_client_commands_answer
@@ -31,6 +32,7 @@
 #define client_connection_promote simuv_client_connection_promote
 #define client_copy_word simuv_client_copy_word
 #define client_describe_index simuv_client_describe_index
+#define client_describe_refuses simuv_client_describe_refuses
 #define client_info simuv_client_info
 #define client_input_give_turns simuv_client_input_give_turns
 #define client_input_go_on simuv_client_input_go_on

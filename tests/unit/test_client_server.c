@@ -173,9 +173,11 @@ static void test_nobody_or_another_leads(void **state)
     client_server_leader(n->server, 0, 1);
     ask(n, fd, "GET foo\r\nPING\r\n", "-CLUSTERDOWN no leader\r\n+PONG\r\n");
     client_server_leader(n->server, 2, 1);
-    ask(n, fd, "GET foo\r\nSET {foo}bar 1\r\nDBSIZE\r\nMYOWN foo\r\n",
-        "-MOVED 12182 192.0.2.2:7002\r\n-MOVED 12182 192.0.2.2:7002\r\n-MOVED 0 192.0.2.2:7002\r\n"
-        "-MOVED 12182 192.0.2.2:7002\r\n");
+    ask(n, fd, "GET foo\r\nSET {foo}bar 1\r\nDBSIZE\r\n",
+        "-MOVED 12182 192.0.2.2:7002\r\n-MOVED 12182 192.0.2.2:7002\r\n-MOVED 0 192.0.2.2:7002\r\n");
+    node_describe(n, (struct command_info_list){NULL, 0}); /* it is not known yet where a command has its key */
+    ask(n, fd, "MYOWN foo\r\n", "-MOVED 12182 192.0.2.2:7002\r\n");
+    node_describe(n, state_machine_describe(n->machine));
     client_server_leader(n->server, 3, 1); /* has no client port */
     ask(n, fd, "GET foo\r\n", "-CLUSTERDOWN no leader\r\n");
     client_server_leader(n->server, 1, 2);
@@ -339,6 +341,78 @@ static void test_forwarding(void **state)
     ask(n, fd, "SET foo 1\r\n", "-MOVED 12182 192.0.2.2:7002\r\n");
     close(fd);
     node_stop(n);
+}
+
+/* A client that has asked about the cluster can follow -MOVED, and is told where the leader is. Any other is served here. */
+static void test_who_is_sent_to_the_leader(void **state)
+{
+    static const char unreachable[] =
+        "-CLUSTERDOWN the leader cannot be reached from here now: not executed, send it again\r\n";
+    (void)state;
+    struct node *n = node_new();
+    n->config.node_config.forward = true;
+    node_open(n);
+    int plain = dial(n), knowing = dial(n);
+    client_server_leader(n->server, 2, 2);
+    ask(n, knowing, "SET foo 1\r\nCLUSTER KEYSLOT foo\r\n", "+OK\r\n:12182\r\n");
+    ask(n, knowing, "GET foo\r\n", "-MOVED 12182 192.0.2.2:7002\r\n");
+    ask(n, plain, "GET foo\r\n", "$1\r\n1\r\n");
+    ask(n, knowing, "RESET\r\nGET foo\r\n", "+RESET\r\n$1\r\n1\r\n");
+    ask(n, knowing, "CLUSTER NOSUCH\r\nGET foo\r\n",
+        "-ERR unknown subcommand 'NOSUCH'. Try CLUSTER HELP.\r\n-MOVED 12182 192.0.2.2:7002\r\n");
+
+    /* What the node has taken and cannot pass on. */
+    n->answers = false;
+    client_server_leader(n->server, 1, 3);
+    say(n, plain, "GET foo\r\n");
+    say(n, knowing, "GET foo\r\n");
+    await_commands(n, 5);
+    take(n, 2);
+    while (n->taken_count > 0)
+        answer_outcome(n, 0, OUTCOME_MOVED, 2);
+    hear(n, plain, unreachable);
+    hear(n, knowing, "-MOVED 12182 192.0.2.2:7002\r\n");
+    close(plain);
+    close(knowing);
+    node_stop(n);
+}
+
+/* Commands that are none, or have another number of arguments, get the same error on every node, led or not. They take no
+ * place in the log. */
+static void test_what_is_no_command(void **state)
+{
+    static const char request[] = "GET\r\nNOSUCH a b\r\nget a b\r\n*2\r\n$4\r\nGET\0\r\n$1\r\na\r\nMSET a\r\n";
+    static const char errors[] = "-ERR wrong number of arguments for 'get' command\r\n"
+                                 "-ERR unknown command 'NOSUCH', with args beginning with: 'a' 'b' \r\n"
+                                 "-ERR wrong number of arguments for 'get' command\r\n"
+                                 "-ERR unknown command 'GET', with args beginning with: 'a' \r\n"
+                                 "-ERR wrong number of arguments for 'mset' command\r\n";
+    (void)state;
+    for (int forwards = 0; forwards < 2; forwards++) {
+        struct node *n = node_new();
+        n->config.node_config.forward = forwards != 0;
+        node_open(n);
+        int fd = dial(n);
+        for (uint32_t leader = 0; leader < 3; leader++) {
+            client_server_leader(n->server, leader, leader);
+            send_bytes(n, fd, request, sizeof request - 1);
+            hear(n, fd, errors);
+        }
+        assert_int_equal(client_server_statistics(n->server).commands, 0);
+        assert_int_equal(client_server_statistics(n->server).errors, 15);
+
+        /* A machine that has more commands than it could tell is asked itself. */
+        struct command_info some[] = {{.name = {(uint8_t *)(uintptr_t)"get", 3}, .arity = 2},
+                                      {.name = {(uint8_t *)(uintptr_t)"a.name", 6}, .arity = 2}};
+        node_describe(n, (struct command_info_list){some, 2});
+        client_server_leader(n->server, 1, 3);
+        ask(n, fd, "NOSUCH a\r\nGET\r\n",
+            "-ERR unknown command 'NOSUCH', with args beginning with: 'a' \r\n"
+            "-ERR wrong number of arguments for 'get' command\r\n");
+        assert_int_equal(client_server_statistics(n->server).commands, 1);
+        close(fd);
+        node_stop(n);
+    }
 }
 
 static void test_outcomes(void **state)
@@ -665,6 +739,8 @@ int main(void)
         cmocka_unit_test(test_operators_requests_are_bounded_and_end_with_the_port),
         cmocka_unit_test(test_a_request_at_a_node_that_is_no_proposer),
         cmocka_unit_test(test_forwarding),
+        cmocka_unit_test(test_who_is_sent_to_the_leader),
+        cmocka_unit_test(test_what_is_no_command),
         cmocka_unit_test(test_outcomes),
         cmocka_unit_test(test_lost),
         cmocka_unit_test(test_unsound_answers),
