@@ -105,6 +105,16 @@ static void disconnect(struct restarts *r)
     r->connection = NULL;
 }
 
+/* Asks about the cluster, so that a node that does not lead sends the client to the leader. */
+static bool greet(redisContext *connection)
+{
+    redisReply *reply = redisCommand(connection, "CLUSTER MYID");
+    if (reply == NULL)
+        return false;
+    freeReplyObject(reply);
+    return true;
+}
+
 static bool connect_to_target(struct restarts *r)
 {
     const struct load_target *t = &r->targets[r->target];
@@ -112,7 +122,8 @@ static bool connect_to_target(struct restarts *r)
     if (r->connection != NULL)
         return true;
     r->connection = redisConnectWithTimeout(t->host, t->port, timeout);
-    if (r->connection != NULL && r->connection->err == 0 && redisSetTimeout(r->connection, timeout) == REDIS_OK)
+    if (r->connection != NULL && r->connection->err == 0 && redisSetTimeout(r->connection, timeout) == REDIS_OK &&
+        greet(r->connection))
         return true;
     disconnect(r);
     r->target = (r->target + 1) % r->target_count;

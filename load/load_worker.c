@@ -6,6 +6,8 @@
  *   CONNECTING
  *   OPEN        `sent` holds the requests that are outstanding, in order; `again` those that must be sent another time.
  *               Both together never exceed the pipeline. While `moving`, `blocked` or paused it sends nothing new.
+ *               Over RESP its first request asks about the cluster, as clients do that follow -MOVED: so a node that does
+ *               not lead sends it to the leader, and passes nothing on. The answer to that may be any, and counts as none.
  *   DONE        closed, no request left for it
  *
  * It makes no system call and knows no format: sockets are those of load/load_sockets.h, bytes those of load/protocol.h,
@@ -28,6 +30,8 @@ enum {
     REFUSALS_BEFORE_ANOTHER = 8,
 };
 
+static const char greeting[] = "CLUSTER MYID\r\n";
+
 enum connection_state { STATE_WAITING, STATE_CONNECTING, STATE_OPEN, STATE_DONE };
 
 struct request {
@@ -40,6 +44,8 @@ struct connection {
     bool moving;  /* opens again, at `address`, when nothing is outstanding */
     bool closing; /* the server, or the mode, wants a new connection */
     bool blocked; /* the socket has not taken all of the last requests */
+    bool greets;  /* the next request is the first one */
+    bool greeted; /* the next answer is the one to the greeting */
     uint32_t address;
     uint32_t refusals; /* since the last answer that counted */
     uint32_t sent_head, sent_count, again_count;
@@ -179,7 +185,7 @@ static uint32_t number_of(const struct load_worker *w, const struct connection *
 static void connection_close(struct load_worker *w, struct connection *c)
 {
     load_sockets_close(w->sockets, number_of(w, c));
-    c->moving = c->closing = c->blocked = false;
+    c->moving = c->closing = c->blocked = c->greets = c->greeted = false;
     c->in_len = 0;
 }
 
@@ -202,6 +208,17 @@ static void connection_lost(struct load_worker *w, struct connection *c, const c
     c->address = c->address != w->preferred ? w->preferred : (c->address + 1) % w->address_count;
     c->state = STATE_WAITING;
     pause_connection(w, c);
+}
+
+/* Puts the greeting before the first requests of a connection. Returns its size. */
+static size_t greet(struct load_worker *w, struct connection *c)
+{
+    if (!c->greets)
+        return 0;
+    c->greets = false;
+    c->greeted = true;
+    memcpy(w->out, greeting, sizeof greeting - 1);
+    return sizeof greeting - 1;
 }
 
 /* Fills the pipeline with one write; a connection with nothing left to do is done. */
@@ -228,7 +245,8 @@ static void connection_fill(struct load_worker *w, struct connection *c)
     if (w->share->first_sent_us == 0)
         w->share->first_sent_us = now;
     const char *why;
-    size_t size = requests_make(&w->maker, w->numbers, count, w->out);
+    size_t size = greet(w, c);
+    size += requests_make(&w->maker, w->numbers, count, w->out + size);
     enum load_socket_result sent = load_sockets_send(w->sockets, number_of(w, c), w->out, size, &why);
     c->blocked = sent == SOCKET_LATER;
     if (sent == SOCKET_FAILED)
@@ -238,6 +256,7 @@ static void connection_fill(struct load_worker *w, struct connection *c)
 static void connection_opened(struct load_worker *w, struct connection *c)
 {
     c->state = STATE_OPEN;
+    c->greets = w->options->protocol == PROTOCOL_RESP;
     c->connected_us = load_now_us();
     connection_fill(w, c);
 }
@@ -375,9 +394,11 @@ static bool handle_bytes(struct load_worker *w, struct connection *c, const char
 {
     uint64_t now = load_now_us();
     ptrdiff_t used = answers_read(w->options->protocol, bytes, len, &w->answers);
-    if (used < 0 || w->answers.len > c->sent_count)
+    const size_t others = c->greeted && w->answers.len > 0 ? 1 : 0;
+    if (used < 0 || w->answers.len > c->sent_count + others)
         return false;
-    for (size_t i = 0; i < w->answers.len; i++)
+    c->greeted = c->greeted && others == 0;
+    for (size_t i = others; i < w->answers.len; i++)
         handle_answer(w, c, &w->answers.ptr[i], now);
     c->in_len = len - (size_t)used;
     if (c->in_len > 0) {
@@ -528,7 +549,7 @@ void load_worker_run(const struct load_options *options, const struct load_addre
         give_up(w, "cannot prepare the requests: out of memory, or a command that the protocol does not have");
     } else {
         w->numbers = memory_new(options->pipeline, sizeof *w->numbers);
-        w->out = memory_new(options->pipeline, w->maker.size_max);
+        w->out = memory_new(sizeof greeting + options->pipeline * w->maker.size_max, 1);
         open_all(w);
         loop(w);
     }
