@@ -175,11 +175,12 @@ class Load:
     """Clients that mix SET, GET and INCR: on a few keys that all of them use, and SET and GET on keys that each has to itself, a new
     one for each value, of which none may be missing in the end. Every value is written once only."""
 
-    def __init__(self, ports, clients=8, name="load", registers=4, counters=3, pace_s=0.002, timeout_s=6.0, seed=1):
+    def __init__(self, ports, clients=8, name="load", registers=4, counters=3, pace_s=0.002, timeout_s=6.0, seed=1, follow=True):
         self.lock = threading.Lock()
         self.ports, self.name, self.pace_s, self.timeout_s, self.seed = ports, name, pace_s, timeout_s, seed
         self.registers = [f"{name}:register:{i}" for i in range(registers)]
         self.counters = [f"{name}:counter:{i}" for i in range(counters)]
+        self.follow = follow
         self.histories = [[] for _ in range(clients)]
         self.read_back_history = []
         self.wrong = []  # answers that are no possible ones, whatever the state
@@ -290,7 +291,7 @@ class Load:
         own, connection, target = [], None, number
         while not self.stopping.is_set():
             if connection is None:
-                connection = self._connect(target)
+                connection = self._connect(target, number)
                 if connection is None:
                     target += 1
                     self.stopping.wait(RETRY_S)
@@ -318,10 +319,14 @@ class Load:
                 self.ports.append(port)
             return self.ports.index(port)
 
-    def _connect(self, target):
+    def _connect(self, target, number):
+        """Every other client asks about the cluster, and is sent to the leader with -MOVED. For the others, nodes pass commands on."""
         try:
-            return resp.Connection(self.ports[target % len(self.ports)], timeout_s=self.timeout_s)
-        except OSError:
+            connection = resp.Connection(self.ports[target % len(self.ports)], timeout_s=self.timeout_s)
+            if self.follow and number % 2 == 0:
+                connection.command("CLUSTER", "MYID")
+            return connection
+        except (OSError, resp.ReplyError):
             return None
 
     def _ask(self, connection, operation):

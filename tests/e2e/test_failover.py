@@ -44,9 +44,9 @@ def test_leader_is_killed(make_cluster, deployment, native):
 
 
 def test_forwarded_commands_are_not_held_up_by_a_dead_leader(make_cluster):
-    """With `forward: true`: whoever asks a follower in the moments after the leader's death has an answer soon, not after
+    """Whoever asks a follower in the moments after the leader's death has an answer soon, not after
     request_timeout_ms (5 s), be it that nobody can know."""
-    cluster = make_cluster("coordinator", native=True, settings={"forward": "true"})
+    cluster = make_cluster("coordinator", native=True)
     leader = cluster.up()
     follower = next(node for node in cluster.nodes if node != leader)
     answers, ended = [], threading.Event()

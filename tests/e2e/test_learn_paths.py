@@ -10,7 +10,7 @@ PATHS = {
     "acceptors-tell": {"acceptors_send_learns": True},
     "results-to-all": {"learners_send_executed": True},
     "acceptors-tell-results-to-all": {"acceptors_send_learns": True, "learners_send_executed": True},
-    "forward": {"forward": True},
+    "clients-are-sent-away": {"forward": False},
 }
 
 

@@ -8,6 +8,7 @@ import redis
 from redis.crc import key_slot
 
 from cluster import Cluster
+from resp import Connection
 
 VERSIONS = pytest.mark.parametrize("version", [2, 3])
 
@@ -57,11 +58,33 @@ def test_redis_cli_through_any_node(request, deployment, version):
             assert redis_cli(reader.client_port, "get", key, version=version) == value
 
 
-def test_redis_cli_is_told_where_the_leader_is(cluster):
+def test_any_client_through_any_node(cluster):
+    """One that has not asked about the cluster is served everywhere, and never hears of it."""
+    for writer in cluster.nodes.values():
+        assert tool("redis-cli", "-p", writer.client_port, "set", "from", writer.id).stdout.strip() == "OK"
+        for reader in cluster.nodes.values():
+            client = redis.Redis(port=reader.client_port)
+            assert client.get("from") == str(writer.id).encode()
+            client.close()
+
+
+def test_who_asks_about_the_cluster_is_told_where_the_leader_is(cluster):
     leader = cluster.wait_leader()
+    moved = f"MOVED {key_slot(b'where')} 127.0.0.1:{cluster.nodes[leader].client_port}"
     for node in cluster.nodes.values():
-        said = tool("redis-cli", "-p", node.client_port, "set", "where", "there").stdout.strip()
-        assert said == ("OK" if node.id == leader else f"MOVED {key_slot(b'where')} 127.0.0.1:{cluster.nodes[leader].client_port}")
+        with Connection(node.client_port) as connection:
+            assert connection.command("SET", "where", "there") == "OK"
+            assert connection.command("CLUSTER", "KEYSLOT", "where") == key_slot(b"where")
+            said = connection.command("SET", "where", "there")
+            assert said == "OK" if node.id == leader else said.text == moved
+
+
+@pytest.mark.parametrize("deployment", ["cluster", "standalone"])
+def test_what_is_no_command_is_said_by_every_node(request, deployment):
+    for node in request.getfixturevalue(deployment).nodes.values():
+        with Connection(node.client_port) as connection:
+            assert connection.command("NOSUCH", "a").text == "ERR unknown command 'NOSUCH', with args beginning with: 'a' "
+            assert connection.command("GET").text == "ERR wrong number of arguments for 'get' command"
 
 
 def test_redis_cli_commands(cluster):
