@@ -349,7 +349,8 @@ static void test_defaults(void **state)
     assert_int_equal(n->bytes_in_flight_max, 64 << 20);
     assert_int_equal(n->chunk_bytes_max, 256 << 10);
     assert_int_equal(n->learn_gap_max, 50);
-    assert_false(n->acceptors_send_learns || n->learners_send_executed || n->forward);
+    assert_false(n->acceptors_send_learns || n->learners_send_executed);
+    assert_true(n->forward);
     assert_int_equal(n->durability, DURABILITY_FSYNC);
     assert_int_equal(n->heartbeat_interval, 100000);
     assert_int_equal(n->suspect_timeout, 400000);
@@ -414,7 +415,7 @@ static void test_values(void **state)
              "groups: [[63, 1], [5], [2, 3, 4]]\n"
              "settings:\n"
              "  alpha: 4096\n  memory_bytes_max: 4 GiB\n  batch_bytes: 2048\n  segment_bytes: 2MiB\n"
-             "  forward: true\n  persistent_storage: false\n  prepare_timeout: 250\n  client_server_port: 60000\n"
+             "  forward: false\n  persistent_storage: false\n  prepare_timeout: 250\n  client_server_port: 60000\n"
              "  phase1_quorum: 4\n  phase2_quorum: 1\n  tick_micros: 5\n  crashes: []\n  is_event_driven: true\n");
     assert_string_equal(c.cluster, "my_demo-1.x");
     assert_string_equal(c.data, "/var/lib/synod");
@@ -444,7 +445,7 @@ static void test_values(void **state)
     assert_int_equal(c.memory_bytes_max, UINT64_C(4) << 30);
     assert_int_equal(c.batch_bytes, 2048);
     assert_int_equal(c.segment_bytes, 2 << 20);
-    assert_true(c.node_config.forward);
+    assert_false(c.node_config.forward);
     assert_int_equal(c.node_config.durability, DURABILITY_MEMORY);
     assert_int_equal(c.node_config.prepare_timeout, 250000);
     assert_int_equal(c.node_config.phase1_quorum, 4);

@@ -51,6 +51,7 @@ struct server {
 };
 
 struct peer {
+    bool greeted;
     int fd;
     unsigned number, commands;
     size_t len;
@@ -72,6 +73,13 @@ static int listen_on_free_port(uint16_t *port)
 }
 
 /* ---- The server's process ---- */
+
+/* The first request of a connection asks about the cluster. Its size, 0 when incomplete. */
+static size_t read_greeting(const char *p, size_t len)
+{
+    static const char greeting[] = "CLUSTER MYID\r\n";
+    return len >= sizeof greeting - 1 && memcmp(p, greeting, sizeof greeting - 1) == 0 ? sizeof greeting - 1 : 0;
+}
 
 /* One "*N\r\n$len\r\nbytes\r\n..." of at most three arguments; its size, 0 when incomplete. */
 static size_t read_command(const char *p, size_t len, const char *args[3], size_t lens[3], int *argc)
@@ -179,7 +187,13 @@ static bool serve_peer(struct server *s, struct peer *p)
         return false;
     p->len += (size_t)n;
     size_t at = 0;
-    for (;;) {
+    if (!p->greeted) {
+        at = read_greeting(p->in, p->len);
+        p->greeted = at > 0;
+        if (p->greeted)
+            say(p->fd, p->number % 2 == 0 ? "-ERR This instance has cluster support disabled\r\n" : "$2\r\nme\r\n", false);
+    }
+    while (p->greeted) {
         const char *args[3];
         size_t lens[3], size;
         int argc;
