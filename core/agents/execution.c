@@ -135,6 +135,12 @@ static size_t commands_to_give(const struct execution *x)
     return end - x->applied;
 }
 
+static void note_state(struct execution *x, const struct applied *done)
+{
+    x->keys = done->keys;
+    x->state_bytes = done->bytes;
+}
+
 /* Goes on with the batch. True: all its commands are executed. */
 static bool apply_batch(struct execution *x)
 {
@@ -143,6 +149,7 @@ static bool apply_batch(struct execution *x)
         size_t before = x->replies.len, some = commands_to_give(x);
         struct applied done = state_machine_apply(x->machine, all->commands + x->applied, some, x->room);
         invariant(done.replies.len <= some);
+        note_state(x, &done);
         x->stalled = done.replies.len == 0;
         if (x->stalled)
             return false;
@@ -338,6 +345,8 @@ bool execution_load(struct execution *x, const struct payload *piece, uint64_t s
     x->seeded = said.seeded;
     x->state_hash = said.state_hash;
     x->commands_executed = said.commands_executed;
+    const struct applied loaded = state_machine_apply(x->machine, NULL, 0, x->room);
+    note_state(x, &loaded);
     for (size_t i = 0; i < said.configuration_count; i++)
         if (said.configurations[i].configuration.slot > x->configurations.newest.slot)
             adopt(x, &said.configurations[i].configuration, &said.configurations[i].text);

@@ -69,8 +69,9 @@ struct execution {
     struct batch_builder replies;
     struct reply_room room; /* for the replies that the rest of the batch still makes */
 
-    uint64_t state_bytes_max;  /* what the state machine was told last; 0: nothing */
-    uint64_t state_bytes_room; /* what a snapshot may have */
+    uint64_t keys, state_bytes; /* of the state machine, for operators */
+    uint64_t state_bytes_max;   /* what the state machine was told last; 0: nothing */
+    uint64_t state_bytes_room;  /* what a snapshot may have */
 
     struct configurations configurations;  /* executed; the one before is kept as long as there is no newer one */
     struct payload text, text_before;      /* theirs; empty: it was not chosen */

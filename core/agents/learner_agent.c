@@ -506,6 +506,7 @@ struct step_result learner_agent_step(struct learner_agent *agent, uint64_t now,
 
 struct node_status learner_agent_status(struct learner_agent *agent)
 {
+    const struct execution *x = &agent->execution;
     return (struct node_status){
         .node = agent->config.node,
         .incarnation = agent->config.incarnation,
@@ -514,8 +515,11 @@ struct node_status learner_agent_status(struct learner_agent *agent)
         .chosen = learner_known_chosen(agent->learner),
         .executed = agent->executed,
         .held = agent->held.to,
-        .state_hash = agent->execution.state_hash,
-        .commands_executed = agent->execution.commands_executed,
+        .state_hash = x->state_hash,
+        .commands_executed = x->commands_executed,
+        .keys = x->keys,
+        .state_bytes = x->state_bytes,
+        .state_bytes_max = x->state_bytes_max != 0 ? x->state_bytes_max : x->configurations.newest.state_bytes_max,
     };
 }
 

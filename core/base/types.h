@@ -461,6 +461,9 @@ struct node_status {
     uint64_t commands_executed;
     uint64_t leader_changes;
     uint64_t batches_waiting;
+    uint64_t keys;            /* of the state; 0 where none is */
+    uint64_t state_bytes;     /* memory that keys and values take */
+    uint64_t state_bytes_max; /* that they may take */
 };
 
 #endif

@@ -1,6 +1,6 @@
 /* node-config and node-status as bytes.
  *
- *     0  magic 4: "SC09" a configuration, "SS01" a status; the digits are the version
+ *     0  magic 4: "SC09" a configuration, "SS02" a status; the digits are the version
  *     4  zero  4
  *     8  the fields in the order of the tables below, 8 bytes each, whatever their width in C
  *        zeros up to CONFIG_FRAME_WORDS, STATUS_FRAME_WORDS
@@ -12,7 +12,7 @@
 
 #include "core/base/cursor.h"
 
-enum { CONFIG_MAGIC = 0x39304353, STATUS_MAGIC = 0x31305353 };
+enum { CONFIG_MAGIC = 0x39304353, STATUS_MAGIC = 0x32305353 };
 
 struct field {
     size_t offset;
@@ -105,6 +105,9 @@ static const struct field status_fields[] = {
     STATUS(commands_executed, UINT64_MAX),
     STATUS(leader_changes, UINT64_MAX),
     STATUS(batches_waiting, UINT64_MAX),
+    STATUS(keys, UINT64_MAX),
+    STATUS(state_bytes, UINT64_MAX),
+    STATUS(state_bytes_max, UINT64_MAX),
 };
 
 enum {

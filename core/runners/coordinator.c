@@ -339,6 +339,9 @@ struct node_status coordinator_status(struct coordinator *c)
     status.held = learner.held;
     status.state_hash = learner.state_hash;
     status.commands_executed = learner.commands_executed;
+    status.keys = learner.keys;
+    status.state_bytes = learner.state_bytes;
+    status.state_bytes_max = learner.state_bytes_max;
     return status;
 }
 

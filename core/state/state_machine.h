@@ -7,7 +7,8 @@
 
 struct applied {
     struct reply_list replies;
-    uint64_t work; /* spent by this call, in units of about a nanosecond */
+    uint64_t work;        /* spent by this call, in units of about a nanosecond */
+    uint64_t keys, bytes; /* that the state has after it, for operators: keys, and memory that keys and values take */
 };
 
 struct snapshot_chunk {

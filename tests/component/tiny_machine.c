@@ -69,7 +69,7 @@ static struct applied apply_all(struct state_machine *m, const struct command *c
     m->replies = memory_reserve(m->replies, &m->capacity, count, sizeof *m->replies);
     for (size_t i = 0; i < count; i++)
         m->replies[i] = apply_one(m, &commands[i], change);
-    return (struct applied){{m->replies, count}, count * 100};
+    return (struct applied){{m->replies, count}, count * 100, 0, 0};
 }
 
 struct applied state_machine_apply(struct state_machine *m, const struct command *commands, size_t count,
