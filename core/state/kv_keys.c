@@ -58,6 +58,66 @@ void kv_clear(struct state_machine *m, const struct bytes *args, size_t argc, st
     reply_status(r, "OK");
 }
 
+/* ---- About one key ---- */
+
+static void unknown_subcommand(struct reply *r) { reply_error(r, "ERR unknown subcommand"); }
+
+/* MEMORY USAGE key [SAMPLES count]: what the key counts for in state_bytes_max. */
+void kv_memory(struct state_machine *m, const struct bytes *args, size_t argc, struct reply *r)
+{
+    int64_t samples = 0;
+    if (!kv_word(&args[1], "usage")) {
+        unknown_subcommand(r);
+        return;
+    }
+    if (argc == 5 && kv_word(&args[3], "samples")) {
+        if (!kv_integer(&args[4], &samples, r))
+            return;
+    } else if (argc != 3) {
+        samples = -1;
+    }
+    const struct kv_entry *e = kv_table_find(&m->data.live, args[2]);
+    if (samples < 0)
+        reply_error(r, "ERR syntax error");
+    else if (e != NULL)
+        reply_integer(r, (int64_t)kv_cost(e->key_len, e->value_len));
+}
+
+/* How Redis would keep a value. */
+static const char *encoding(struct state_machine *m, const struct kv_entry *e)
+{
+    enum { EMBEDDED_MAX = 44 };
+    uint8_t text[DECIMAL_MAX];
+    int64_t number;
+    if (e->value_len <= DECIMAL_MAX) {
+        kv_table_read(&m->data.live, e, 0, e->value_len, text);
+        if (decimal_read(text, e->value_len, &number))
+            return "int";
+    }
+    return e->value_len <= EMBEDDED_MAX ? "embstr" : "raw";
+}
+
+void kv_object(struct state_machine *m, const struct bytes *args, size_t argc, struct reply *r)
+{
+    (void)argc;
+    const struct kv_entry *e = kv_table_find(&m->data.live, args[2]);
+    const bool frequency = kv_word(&args[1], "freq"), time = kv_word(&args[1], "idletime"),
+               references = kv_word(&args[1], "refcount");
+    if (!kv_word(&args[1], "encoding") && !frequency && !time && !references) {
+        unknown_subcommand(r);
+    } else if (e == NULL) {
+        reply_nil(r);
+    } else if (frequency) {
+        reply_error(r, "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when "
+                       "switching between policies at runtime LRU and LFU data will take some time to adjust.");
+    } else if (time || references) {
+        reply_integer(r, references ? 1 : 0);
+    } else {
+        r->tag = REPLY_BYTES;
+        r->val.bytes = kv_text(encoding(m, e));
+    }
+}
+
 /* ---- KEYS and SCAN ---- */
 
 /* What a command that visits keys may still spend. It depends only on the keys and the pattern, so it is the same on every

@@ -34,7 +34,8 @@ static const struct kv_command {
     {"keys", kv_keys, 2, true, 0, 0, 0},         {"scan", kv_scan, -2, true, 0, 0, 0},
     {"dbsize", kv_dbsize, 1, true, 0, 0, 0},     {"flushall", kv_flush, -1, false, 0, 0, 0},
     {"flushdb", kv_flush, -1, false, 0, 0, 0},   {"remove", kv_remove, 2, false, 1, 1, 1},
-    {"clear", kv_clear, 1, false, 0, 0, 0},
+    {"clear", kv_clear, 1, false, 0, 0, 0},      {"memory", kv_memory, -3, true, 2, 2, 1},
+    {"object", kv_object, 3, true, 2, 2, 1},
 };
 enum { COMMAND_COUNT = sizeof commands / sizeof commands[0] };
 
@@ -148,7 +149,10 @@ static struct applied execute_all(struct state_machine *m, const struct command 
             m->room.large -= size;
         done++;
     }
-    return (struct applied){.replies = {.ptr = m->replies, .len = done}, .work = kv_versions_work(&m->data)};
+    return (struct applied){.replies = {.ptr = m->replies, .len = done},
+                            .work = kv_versions_work(&m->data),
+                            .keys = m->data.live.count,
+                            .bytes = m->data.live.bytes};
 }
 
 struct applied state_machine_apply(struct state_machine *m, const struct command *list, size_t count, struct reply_room room)

@@ -55,6 +55,6 @@ typedef void kv_handler(struct state_machine *m, const struct bytes *args, size_
 kv_handler kv_get, kv_set, kv_setnx, kv_getset, kv_getdel, kv_mget, kv_mset, kv_msetnx, kv_append, kv_strlen, kv_incr,
     kv_decr, kv_incrby, kv_decrby, kv_getrange, kv_setrange;
 /* kv_keys.c */
-kv_handler kv_del, kv_exists, kv_type, kv_keys, kv_scan, kv_dbsize, kv_flush, kv_remove, kv_clear;
+kv_handler kv_del, kv_exists, kv_type, kv_keys, kv_scan, kv_dbsize, kv_flush, kv_remove, kv_clear, kv_memory, kv_object;
 
 #endif
