@@ -8,29 +8,26 @@
 #include "core/formats/keyslot.h"
 #include "io/client_internal.h"
 
-enum { NODE_NAME_SIZE = 41 };
-
 /* ---- Endpoints ---- */
 
 static bool is_wildcard(const char *host) { return strcmp(host, "0.0.0.0") == 0 || strcmp(host, "::") == 0; }
 
-/* Where clients reach a node. A wildcard is not an address to connect to; the host under which nodes reach the node is used
+/* A wildcard is not an address to connect to; the host under which nodes reach the node is used
  * instead. */
-static const char *client_host(const struct config_node *n)
+const char *client_cluster_host(const struct config_node *n)
 {
     if (!is_wildcard(n->client.host))
         return n->client.host;
     return is_wildcard(n->address.host) ? "" : n->address.host;
 }
 
-/* The port of a node. This node's may have been chosen by the system. */
-static uint16_t client_port(const struct client_server *s, const struct config_node *n)
+/* This node's may have been chosen by the system. */
+uint16_t client_cluster_port(const struct client_server *s, const struct config_node *n)
 {
     return n->id == s->options.node ? s->port : n->client.port;
 }
 
-/* Nodes that clients can reach. */
-static node_set reachable(const struct client_server *s)
+node_set client_cluster_reachable(const struct client_server *s)
 {
     node_set with_port = 0;
     for (node_set all = s->members.members; all != 0; all &= all - 1)
@@ -40,8 +37,7 @@ static node_set reachable(const struct client_server *s)
 
 static bool has_port(const struct config_node *n) { return n->client.host[0] != 0; }
 
-/* The node that leads; NULL when there is none that clients can reach. */
-static const struct config_node *leader_of(const struct client_server *s)
+const struct config_node *client_cluster_leader(const struct client_server *s)
 {
     const struct config_node *n = roster_find(&s->members, s->leader);
     return n != NULL && has_port(n) ? n : NULL;
@@ -79,7 +75,7 @@ static void moved(const struct client_server *s, uint32_t slot, uint32_t leader,
     else if (n == NULL || !has_port(n))
         resp_error_text(out, "CLUSTERDOWN no leader");
     else
-        client_print(out, "-MOVED %u %s:%u\r\n", slot, client_host(n), client_port(s, n));
+        client_print(out, "-MOVED %u %s:%u\r\n", slot, client_cluster_host(n), client_cluster_port(s, n));
 }
 
 void client_cluster_name_leader(const struct client_server *s, uint32_t leader, struct resp_buffer *out)
@@ -117,58 +113,57 @@ void client_cluster_refuse(const struct client_connection *c, const struct bytes
 
 /* ---- CLUSTER ---- */
 
-/* 40 hexadecimal digits, the same on every node and for ever. */
-static void node_name(const struct client_server *s, uint32_t node, char name[NODE_NAME_SIZE])
+void client_cluster_name(const struct client_server *s, uint32_t node, char name[CLIENT_NODE_NAME_SIZE])
 {
     const char *cluster = s->options.config->cluster;
     uint64_t high = checksum(cluster, strlen(cluster), node);
     uint64_t low = checksum(cluster, strlen(cluster), high);
-    snprintf(name, NODE_NAME_SIZE, "%016llx%016llx%08x", (unsigned long long)high, (unsigned long long)low, node);
+    snprintf(name, CLIENT_NODE_NAME_SIZE, "%016llx%016llx%08x", (unsigned long long)high, (unsigned long long)low, node);
 }
 
 static void slots_node(const struct client_server *s, const struct config_node *n, struct resp_buffer *out)
 {
-    char name[NODE_NAME_SIZE];
-    node_name(s, n->id, name);
+    char name[CLIENT_NODE_NAME_SIZE];
+    client_cluster_name(s, n->id, name);
     resp_array(out, 3);
-    resp_string(out, client_host(n));
-    resp_integer(out, client_port(s, n));
+    resp_string(out, client_cluster_host(n));
+    resp_integer(out, client_cluster_port(s, n));
     resp_string(out, name);
 }
 
 static void slots(struct client_connection *c, struct resp_buffer *out)
 {
     const struct client_server *s = c->server;
-    const struct config_node *leader = leader_of(s);
+    const struct config_node *leader = client_cluster_leader(s);
     if (leader == NULL) {
         resp_array(out, 0);
         return;
     }
     resp_array(out, 1);
-    resp_array(out, 2 + node_set_count(reachable(s) | node_set_of(leader->id)));
+    resp_array(out, 2 + node_set_count(client_cluster_reachable(s) | node_set_of(leader->id)));
     resp_integer(out, 0);
     resp_integer(out, KEYSLOT_COUNT - 1);
     slots_node(s, leader, out);
-    for (node_set all = reachable(s) & ~node_set_of(leader->id); all != 0; all &= all - 1)
+    for (node_set all = client_cluster_reachable(s) & ~node_set_of(leader->id); all != 0; all &= all - 1)
         slots_node(s, &s->members.nodes[node_set_first(all)], out);
 }
 
 static void shards_node(struct client_connection *c, const struct config_node *n, struct resp_buffer *out)
 {
     const struct client_server *s = c->server;
-    char name[NODE_NAME_SIZE];
-    node_name(s, n->id, name);
+    char name[CLIENT_NODE_NAME_SIZE];
+    client_cluster_name(s, n->id, name);
     resp_map(out, c->version, 7);
     resp_string(out, "id");
     resp_string(out, name);
     resp_string(out, "port");
-    resp_integer(out, client_port(s, n));
+    resp_integer(out, client_cluster_port(s, n));
     resp_string(out, "ip");
-    resp_string(out, client_host(n));
+    resp_string(out, client_cluster_host(n));
     resp_string(out, "endpoint");
-    resp_string(out, client_host(n));
+    resp_string(out, client_cluster_host(n));
     resp_string(out, "role");
-    resp_string(out, n == leader_of(s) ? "master" : "replica");
+    resp_string(out, n == client_cluster_leader(s) ? "master" : "replica");
     resp_string(out, "replication-offset");
     resp_integer(out, 0);
     resp_string(out, "health");
@@ -181,34 +176,34 @@ static void shards(struct client_connection *c, struct resp_buffer *out)
     resp_array(out, 1);
     resp_map(out, c->version, 2);
     resp_string(out, "slots");
-    resp_array(out, leader_of(s) != NULL ? 2 : 0);
-    if (leader_of(s) != NULL) {
+    resp_array(out, client_cluster_leader(s) != NULL ? 2 : 0);
+    if (client_cluster_leader(s) != NULL) {
         resp_integer(out, 0);
         resp_integer(out, KEYSLOT_COUNT - 1);
     }
     resp_string(out, "nodes");
-    resp_array(out, node_set_count(reachable(s)));
-    for (node_set all = reachable(s); all != 0; all &= all - 1)
+    resp_array(out, node_set_count(client_cluster_reachable(s)));
+    for (node_set all = client_cluster_reachable(s); all != 0; all &= all - 1)
         shards_node(c, &s->members.nodes[node_set_first(all)], out);
 }
 
 static void nodes_line(const struct client_server *s, const struct config_node *n, struct resp_buffer *text)
 {
-    const struct config_node *leader = leader_of(s);
-    char name[NODE_NAME_SIZE], master[NODE_NAME_SIZE] = "-";
-    node_name(s, n->id, name);
+    const struct config_node *leader = client_cluster_leader(s);
+    char name[CLIENT_NODE_NAME_SIZE], master[CLIENT_NODE_NAME_SIZE] = "-";
+    client_cluster_name(s, n->id, name);
     if (leader != NULL && leader != n)
-        node_name(s, leader->id, master);
-    client_print(text, "%s %s:%u@%u %s%s %s 0 0 1 connected%s\n", name, client_host(n), client_port(s, n), n->address.port,
-                 n->id == s->options.node ? "myself," : "", leader == NULL || leader == n ? "master" : "slave", master,
-                 n == leader ? " 0-16383" : "");
+        client_cluster_name(s, leader->id, master);
+    client_print(text, "%s %s:%u@%u %s%s %s 0 0 1 connected%s\n", name, client_cluster_host(n), client_cluster_port(s, n),
+                 n->address.port, n->id == s->options.node ? "myself," : "",
+                 leader == NULL || leader == n ? "master" : "slave", master, n == leader ? " 0-16383" : "");
 }
 
 static void nodes(struct client_connection *c, struct resp_buffer *out)
 {
     const struct client_server *s = c->server;
     struct resp_buffer text = {0};
-    for (node_set all = reachable(s); all != 0; all &= all - 1)
+    for (node_set all = client_cluster_reachable(s); all != 0; all &= all - 1)
         nodes_line(s, &s->members.nodes[node_set_first(all)], &text);
     resp_text(out, c->version, text.data, text.len);
     resp_buffer_close(&text);
@@ -217,7 +212,7 @@ static void nodes(struct client_connection *c, struct resp_buffer *out)
 static void info(struct client_connection *c, struct resp_buffer *out)
 {
     const struct client_server *s = c->server;
-    bool up = leader_of(s) != NULL;
+    bool up = client_cluster_leader(s) != NULL;
     struct resp_buffer text = {0};
     client_print(&text,
                  "cluster_state:%s\r\ncluster_slots_assigned:%d\r\ncluster_slots_ok:%d\r\ncluster_slots_pfail:0\r\n"
@@ -230,24 +225,44 @@ static void info(struct client_connection *c, struct resp_buffer *out)
 
 void client_server_members(struct client_server *s, const struct roster *members) { s->members = *members; }
 
-void client_cluster(struct client_connection *c, const struct bytes *args, size_t argc, struct resp_buffer *out)
+static void my_id(struct client_connection *c, struct resp_buffer *out)
 {
-    char name[NODE_NAME_SIZE];
-    c->knows_clusters = true;
-    if (client_is_word(&args[1], "slots") && argc == 2) {
-        slots(c, out);
-    } else if (client_is_word(&args[1], "shards") && argc == 2) {
-        shards(c, out);
-    } else if (client_is_word(&args[1], "nodes") && argc == 2) {
-        nodes(c, out);
-    } else if (client_is_word(&args[1], "info") && argc == 2) {
-        info(c, out);
-    } else if (client_is_word(&args[1], "myid") && argc == 2) {
-        node_name(c->server, c->server->options.node, name);
-        resp_string(out, name);
-    } else if (client_is_word(&args[1], "keyslot") && argc == 3) {
-        resp_integer(out, keyslot(args[2].ptr, args[2].len));
-    } else {
-        client_unknown_subcommand(out, "CLUSTER", &args[1]);
-    }
+    char name[CLIENT_NODE_NAME_SIZE];
+    client_cluster_name(c->server, c->server->options.node, name);
+    resp_string(out, name);
 }
+
+/* The handlers of subcommands that take no arguments. */
+#define WITHOUT_ARGUMENTS(name, function)                                                                                   \
+    static void name(struct client_connection *c, const struct bytes *args, size_t argc, struct resp_buffer *out)           \
+    {                                                                                                                       \
+        (void)args;                                                                                                         \
+        (void)argc;                                                                                                         \
+        function(c, out);                                                                                                   \
+    }
+WITHOUT_ARGUMENTS(cluster_slots, slots)
+WITHOUT_ARGUMENTS(cluster_shards, shards)
+WITHOUT_ARGUMENTS(cluster_nodes, nodes)
+WITHOUT_ARGUMENTS(cluster_info, info)
+WITHOUT_ARGUMENTS(cluster_my_id, my_id)
+
+static void cluster_keyslot(struct client_connection *c, const struct bytes *args, size_t argc, struct resp_buffer *out)
+{
+    (void)c;
+    (void)argc;
+    resp_integer(out, keyslot(args[2].ptr, args[2].len));
+}
+
+#define STALE .flags = "loading stale", .categories = "slow"
+const struct client_command client_cluster_subcommands[CLUSTER_SUBCOMMANDS] = {
+    {"info", cluster_info, 2, STALE, .since = "3.0.0", .usage = "",
+     .summary = "Tells whether a node leads, as a state of the cluster."},
+    {"keyslot", cluster_keyslot, 3, STALE, .since = "3.0.0", .usage = "<key>", .summary = "The hash slot of a key."},
+    {"myid", cluster_my_id, 2, STALE, .since = "3.0.0", .usage = "", .summary = "The name of this node."},
+    {"nodes", cluster_nodes, 2, STALE, .since = "3.0.0", .usage = "",
+     .summary = "The nodes with a client port, a line each."},
+    {"shards", cluster_shards, 2, STALE, .since = "7.0.0", .usage = "",
+     .summary = "The nodes with a client port, as one shard."},
+    {"slots", cluster_slots, 2, STALE, .since = "3.0.0", .usage = "", .summary = "Where all slots are: at the leader."},
+    {"help", NULL, 2, STALE, .since = "5.0.0", .usage = "", .summary = "Prints this help."},
+};

@@ -33,37 +33,29 @@ static void echo(struct client_connection *c, const struct bytes *args, size_t a
     resp_bytes(out, args[1].ptr, args[1].len);
 }
 
+static const char default_user[] = "default";
 static const char no_password[] =
     "ERR AUTH <password> called without any password configured for the default user. Are you sure "
     "your configuration is correct?";
 
+/* Any password is right for the default user, as in Redis where none is set; there is no other user. */
+static bool is_default_user(const struct bytes *name, struct resp_buffer *out)
+{
+    if (name->len == sizeof default_user - 1 && memcmp(name->ptr, default_user, name->len) == 0)
+        return true;
+    resp_error_text(out, "WRONGPASS invalid username-password pair or user is disabled.");
+    return false;
+}
+
 static void auth(struct client_connection *c, const struct bytes *args, size_t argc, struct resp_buffer *out)
 {
     (void)c;
-    (void)args;
     if (argc > 3)
         resp_error_text(out, "ERR syntax error");
-    else
+    else if (argc == 2)
         resp_error_text(out, no_password);
-}
-
-/* Names must not contain blanks or control characters, so that CLIENT LIST stays readable. */
-static bool set_word(char *to, size_t size, const struct bytes *arg, const char *what, struct resp_buffer *out)
-{
-    char text[128];
-    if (arg->len >= size) {
-        snprintf(text, sizeof text, "ERR %s cannot be longer than %zu bytes.", what, size - 1);
-        resp_error_text(out, text);
-        return false;
-    }
-    for (size_t i = 0; i < arg->len; i++)
-        if (arg->ptr[i] < '!' || arg->ptr[i] > '~') {
-            snprintf(text, sizeof text, "ERR %s cannot contain spaces, newlines or special characters.", what);
-            resp_error_text(out, text);
-            return false;
-        }
-    client_copy_word(arg, to, size);
-    return true;
+    else if (is_default_user(&args[1], out))
+        resp_status_text(out, "OK");
 }
 
 static void hello_reply(struct client_connection *c, struct resp_buffer *out)
@@ -80,9 +72,17 @@ static void hello_reply(struct client_connection *c, struct resp_buffer *out)
     resp_string(out, "mode");
     resp_string(out, "cluster");
     resp_string(out, "role");
-    resp_string(out, "master");
+    resp_string(out, c->server->leader == c->server->options.node ? "master" : "replica");
     resp_string(out, "modules");
     resp_array(out, 0);
+}
+
+static void hello_syntax(const struct bytes *option, struct resp_buffer *out)
+{
+    char text[256], word[129];
+    client_copy_word(option, word, sizeof word);
+    snprintf(text, sizeof text, "ERR Syntax error in HELLO option '%s'", word);
+    resp_error_text(out, text);
 }
 
 static void hello(struct client_connection *c, const struct bytes *args, size_t argc, struct resp_buffer *out)
@@ -98,14 +98,16 @@ static void hello(struct client_connection *c, const struct bytes *args, size_t 
     }
     for (size_t i = 2; i < argc; i++) {
         if (client_is_word(&args[i], "auth") && i + 2 < argc) {
-            resp_error_text(out, no_password);
-            return;
+            if (!is_default_user(&args[i + 1], out))
+                return;
+            i += 2;
+            continue;
         }
         if (!client_is_word(&args[i], "setname") || i + 1 >= argc) {
-            resp_error_text(out, "ERR Syntax error in HELLO option");
+            hello_syntax(&args[i], out);
             return;
         }
-        if (!set_word(c->name, sizeof c->name, &args[++i], "Client names", out))
+        if (!client_set_word(c->name, sizeof c->name, &args[++i], "Client names", out))
             return;
     }
     c->version = (int)version;
@@ -146,7 +148,8 @@ static void reset(struct client_connection *c, const struct bytes *args, size_t 
     c->version = 2;
     c->name[0] = 0;
     c->transaction = TRANSACTION_NONE;
-    c->knows_clusters = false;
+    c->knows_clusters = c->tracking = false;
+    c->wants = WANTS_REPLIES;
     resp_status_text(out, "RESET");
 }
 
@@ -195,74 +198,7 @@ static void watch(struct client_connection *c, const struct bytes *args, size_t 
     resp_error_text(out, "ERR WATCH is not supported: there are no transactions, each command is atomic");
 }
 
-/* ---- CLIENT ---- */
-
-static void client_line(struct client_connection *c, struct resp_buffer *out)
-{
-    uint64_t now = uv_now(c->server->loop);
-    client_print(
-        out,
-        "id=%u addr=%s laddr=%s name=%s age=%llu idle=%llu db=0 pending=%u waiting-bytes=%llu out-bytes=%zu resp=%d "
-        "lib-name=%s lib-ver=%s\n",
-        slots_number(c->token), client_connection_address(c), client_connection_local_address(c), c->name,
-        (unsigned long long)((now - c->opened_ms) / 1000), (unsigned long long)((now - c->active_ms) / 1000),
-        c->tail - c->head, (unsigned long long)c->waiting, (size_t)client_replies_unread(c), c->version, c->library_name,
-        c->library_version);
-}
-
-static void client_list(struct client_connection *c, bool all, struct resp_buffer *out)
-{
-    const struct client_server *s = c->server;
-    struct resp_buffer text = {0};
-    if (!all)
-        client_line(c, &text);
-    struct client_connection *one;
-    for (size_t at = 0; all && (one = slots_next(&s->connections, &at)) != NULL;)
-        client_line(one, &text);
-    resp_text(out, c->version, text.data, text.len);
-    resp_buffer_close(&text);
-}
-
-static void client_set_info(struct client_connection *c, const struct bytes *args, struct resp_buffer *out)
-{
-    bool set;
-    if (client_is_word(&args[2], "lib-name")) {
-        set = set_word(c->library_name, sizeof c->library_name, &args[3], "lib-name", out);
-    } else if (client_is_word(&args[2], "lib-ver")) {
-        set = set_word(c->library_version, sizeof c->library_version, &args[3], "lib-ver", out);
-    } else {
-        resp_error_text(out, "ERR Unrecognized option for CLIENT SETINFO");
-        return;
-    }
-    if (set)
-        resp_status_text(out, "OK");
-}
-
-static void client(struct client_connection *c, const struct bytes *args, size_t argc, struct resp_buffer *out)
-{
-    const struct bytes *sub = &args[1];
-    if (client_is_word(sub, "id") && argc == 2) {
-        resp_integer(out, slots_number(c->token));
-    } else if (client_is_word(sub, "getname") && argc == 2) {
-        if (c->name[0] == 0)
-            resp_nil(out, c->version);
-        else
-            resp_string(out, c->name);
-    } else if (client_is_word(sub, "setname") && argc == 3) {
-        if (set_word(c->name, sizeof c->name, &args[2], "Client names", out))
-            resp_status_text(out, "OK");
-    } else if (client_is_word(sub, "setinfo") && argc == 4) {
-        client_set_info(c, args, out);
-    } else if (client_is_word(sub, "info") && argc == 2) {
-        client_list(c, false, out);
-    } else if (client_is_word(sub, "list")) {
-        client_list(c, true, out);
-    } else if ((client_is_word(sub, "no-evict") || client_is_word(sub, "no-touch")) && argc == 3) {
-        resp_status_text(out, "OK"); /* nothing is ever evicted or ages */
-    } else {
-        client_unknown_subcommand(out, "CLIENT", sub);
-    }
-}
+/* ---- DEBUG ---- */
 
 /* DEBUG FAULT PART KIND, where the configuration allows it. */
 static void debug(struct client_connection *c, const struct bytes *args, size_t argc, struct resp_buffer *out)
@@ -286,59 +222,97 @@ static void debug(struct client_connection *c, const struct bytes *args, size_t 
 
 /* ---- The table ---- */
 
-static client_command_handler command;
+#define CONNECTION .flags = "noscript loading stale fast", .categories = "fast connection"
+#define CONTAINER  .flags = "", .categories = "slow"
 
-/* Which connections may use a command, beyond the usual ones. */
-enum {
-    FOR_OPERATORS = 1, /* also a connection that was let in for operators */
-    ENDS_MULTI = 2,    /* also after a MULTI that was refused */
+const struct client_command client_commands[] = {
+    {"acl", NULL, -2, 0, CONTAINER, .since = "6.0.0", .summary = "Who may use this server: all.",
+     SUBCOMMANDS(client_acl_subcommands)},
+    {"asking", ok, 1, 0, .flags = "fast", .categories = "fast connection", .since = "3.0.0",
+     .summary = "Accepted, and has no effect."},
+    {"auth", auth, -2, 0, .flags = "noscript loading stale fast no_auth allow_busy", .categories = "fast connection",
+     .since = "1.0.0", .summary = "Accepts the user `default` with any password."},
+    {"client", NULL, -2, FOR_OPERATORS, CONTAINER, .since = "2.4.0", .summary = "Connections of clients.",
+     SUBCOMMANDS(client_self_subcommands)},
+    {"cluster", NULL, -2, FOR_OPERATORS | OF_CLUSTERS, CONTAINER, .since = "3.0.0",
+     .summary = "The nodes as a cluster of one shard.", SUBCOMMANDS(client_cluster_subcommands)},
+    {"command", client_catalogue, -1, FOR_OPERATORS, .flags = "loading stale", .categories = "slow connection",
+     .since = "2.8.13", .summary = "What commands there are.", SUBCOMMANDS(client_catalogue_subcommands)},
+    {"config", NULL, -2, 0, CONTAINER, .since = "2.0.0", .summary = "Settings, as Redis names them.",
+     SUBCOMMANDS(client_config_subcommands)},
+    {"debug", debug, -2, 0, .flags = "admin noscript loading stale", .categories = "admin slow dangerous", .since = "1.0.0",
+     .summary = "Faults, where the configuration allows them."},
+    {"discard", discard, 1, ENDS_MULTI, .flags = "noscript loading stale fast", .categories = "fast transaction",
+     .since = "2.0.0", .summary = "Ends a transaction without executing it."},
+    {"echo", echo, 2, 0, .flags = "fast", .categories = "fast connection", .since = "1.0.0",
+     .summary = "Gives its argument back."},
+    {"exec", exec, 1, ENDS_MULTI, .flags = "noscript loading stale skip_slowlog", .categories = "slow transaction",
+     .since = "1.2.0", .summary = "Executes a transaction."},
+    {"hello", hello, -1, 0, .flags = "noscript loading stale fast no_auth allow_busy", .categories = "fast connection",
+     .since = "6.0.0", .summary = "Chooses the version of the protocol, and tells about the server."},
+    {"info", client_info, -1, FOR_OPERATORS, .flags = "loading stale", .categories = "slow dangerous", .since = "1.0.0",
+     .summary = "What this node knows about itself."},
+    {"latency", NULL, -2, 0, CONTAINER, .since = "2.8.13", .summary = "Events that took long: none is kept.",
+     SUBCOMMANDS(client_latency_subcommands)},
+    {"memory", NULL, -2, 0, CONTAINER, .since = "4.0.0", .summary = "What keys take in memory.",
+     SUBCOMMANDS(client_memory_subcommands)},
+    {"module", NULL, -2, 0, CONTAINER, .since = "4.0.0", .summary = "Modules: there are none.",
+     SUBCOMMANDS(client_module_subcommands)},
+    {"multi", multi, 1, ENDS_MULTI, .flags = "noscript loading stale fast", .categories = "fast transaction",
+     .since = "1.2.0", .summary = "Begins a transaction."},
+    {"object", NULL, -2, 0, CONTAINER, .since = "2.2.3", .summary = "How a value is kept.",
+     SUBCOMMANDS(client_object_subcommands)},
+    {"ping", ping, -1, 0, .flags = "fast", .categories = "fast connection", .since = "1.0.0",
+     .summary = "Replies PONG, or its argument."},
+    {"quit", quit, -1, FOR_OPERATORS | ENDS_MULTI, .flags = "noscript loading stale fast no_auth allow_busy",
+     .categories = "fast connection", .since = "1.0.0", .summary = "Ends the connection."},
+    {"readonly", ok, 1, 0, .flags = "loading stale fast", .categories = "fast connection", .since = "3.0.0",
+     .summary = "Accepted, and has no effect."},
+    {"readwrite", ok, 1, 0, .flags = "loading stale fast", .categories = "fast connection", .since = "3.0.0",
+     .summary = "Accepted, and has no effect."},
+    {"reset", reset, 1, ENDS_MULTI, .flags = "noscript loading stale fast no_auth allow_busy",
+     .categories = "fast connection", .since = "6.2.0", .summary = "Makes the connection as it was when it was new."},
+    {"role", client_role, 1, 0, .flags = "noscript loading stale fast", .categories = "admin fast dangerous",
+     .since = "2.8.12", .summary = "Whether this node leads, and where the others are."},
+    {"select", select_database, 2, 0, .flags = "loading stale fast", .categories = "fast connection", .since = "1.0.0",
+     .summary = "Chooses the database 0, the only one."},
+    {"slowlog", NULL, -2, 0, CONTAINER, .since = "2.2.12", .summary = "Commands that took long: none is kept.",
+     SUBCOMMANDS(client_slowlog_subcommands)},
+    {"synod", NULL, -2, FOR_OPERATORS, .flags = "admin noscript loading stale", .categories = "admin slow dangerous",
+     .since = "", .summary = "Operators' requests to this node."},
+    {"unwatch", ok, 1, 0, .flags = "noscript loading stale fast", .categories = "fast transaction", .since = "2.2.0",
+     .summary = "Nothing is watched."},
+    {"watch", watch, -2, 0, .flags = "noscript loading stale fast", .categories = "fast transaction", .since = "2.2.0",
+     .summary = "Not supported."},
 };
+const size_t client_command_count = sizeof client_commands / sizeof client_commands[0];
 
-static const struct port_command {
-    const char *name;
-    client_command_handler *handler; /* NULL: the node answers (client_batches_request) */
-    int arity;
-    unsigned may;
-} port_commands[] = {
-    {"ping", ping, -1, 0},
-    {"echo", echo, 2, 0},
-    {"hello", hello, -1, 0},
-    {"auth", auth, -2, 0},
-    {"client", client, -2, FOR_OPERATORS},
-    {"command", command, -1, FOR_OPERATORS},
-    {"info", client_info, -1, FOR_OPERATORS},
-    {"config", client_config, -2, 0},
-    {"debug", debug, -2, 0},
-    {"select", select_database, 2, 0},
-    {"cluster", client_cluster, -2, FOR_OPERATORS},
-    {"reset", reset, 1, ENDS_MULTI},
-    {"quit", quit, -1, FOR_OPERATORS | ENDS_MULTI},
-    {"readonly", ok, 1, 0},
-    {"readwrite", ok, 1, 0},
-    {"multi", multi, 1, ENDS_MULTI},
-    {"exec", exec, 1, ENDS_MULTI},
-    {"discard", discard, 1, ENDS_MULTI},
-    {"watch", watch, -2, 0},
-    {"unwatch", ok, 1, 0}, /* nothing is watched */
-    {"synod", NULL, -2, FOR_OPERATORS},
-};
-enum { PORT_COMMAND_COUNT = sizeof port_commands / sizeof port_commands[0] };
-
-static void add_name(struct name_table *table, const char *name, size_t len, size_t index)
+const struct client_command *client_command_find(const struct client_command *list, size_t count, const struct bytes *name)
 {
-    uint64_t number = command_name((const uint8_t *)name, len);
-    if (number != 0 && name_table_find(table, number) < 0)
-        name_table_add(table, number, (uint8_t)index);
+    for (size_t i = 0; i < count; i++)
+        if (client_is_word(name, list[i].name))
+            return &list[i];
+    return NULL;
+}
+
+const struct client_command *client_commands_find(const struct client_server *s, const struct bytes *name)
+{
+    const int index = name_table_find(&s->port_names, command_name(name->ptr, name->len));
+    return index < 0 ? NULL : &client_commands[index];
 }
 
 void client_commands_init(struct client_server *s)
 {
-    for (size_t i = 0; i < PORT_COMMAND_COUNT; i++)
-        add_name(&s->port_names, port_commands[i].name, strlen(port_commands[i].name), i);
+    for (size_t i = 0; i < client_command_count; i++) {
+        const char *name = client_commands[i].name;
+        name_table_add(&s->port_names, command_name((const uint8_t *)name, strlen(name)), (uint8_t)i);
+    }
 }
 
+/* ---- Answering ---- */
+
 /* Whether something forbids the command: `p`, or a command for the node if `p` is NULL. If so, that is the answer. */
-static bool is_refused(struct client_connection *c, const struct port_command *p)
+static bool is_refused(struct client_connection *c, const struct client_command *p)
 {
     unsigned may = p != NULL ? p->may : 0;
     if ((may & FOR_OPERATORS) == 0 && !client_connection_promote(c)) {
@@ -367,127 +341,69 @@ static bool is_wrong(struct client_connection *c, const struct resp_request *req
     return true;
 }
 
+static void unknown_subcommand(const struct client_command *container, const struct bytes *name, struct resp_buffer *out)
+{
+    char text[32];
+    client_upper(container->name, text, sizeof text);
+    client_unknown_subcommand(out, text, name);
+}
+
+/* CONTAINER HELP. */
+static void help(const struct client_command *p, struct resp_buffer *out)
+{
+    char name[32];
+    client_upper(p->name, name, sizeof name);
+    resp_array(out, 1 + 2 * p->subcommand_count);
+    client_print(out, "+%s <subcommand> [<arg> [value] [opt] ...]. Subcommands are:\r\n", name);
+    for (size_t i = 0; i < p->subcommand_count; i++) {
+        const struct client_command *sub = &p->subcommands[i];
+        client_upper(sub->name, name, sizeof name);
+        client_print(out, "+%s%s%s\r\n+    %s\r\n", name, sub->usage[0] != '\0' ? " " : "", sub->usage, sub->summary);
+    }
+}
+
+/* Answers a request for the port itself with the command or subcommand `p` of `container`, which is NULL for a command. */
+static void reply(struct client_connection *c, const struct client_command *p, const struct client_command *container,
+                  const struct resp_request *request)
+{
+    const bool fits = p != NULL && command_arity_fits(p->arity, request->argc);
+    if (fits && (p->may & FOR_REPLIES) != 0)
+        client_self_choose_replies(c, &request->args[2]);
+    const uint32_t position = client_replies_expect(c);
+    struct resp_buffer *out = client_replies_begin(c, position);
+    char name[64];
+    if (p != NULL)
+        snprintf(name, sizeof name, "%s%s%s", container != NULL ? container->name : "", container != NULL ? "|" : "",
+                 p->name);
+    if (p == NULL)
+        unknown_subcommand(container, &request->args[1], out);
+    else if (!fits)
+        wrong_arity(out, name);
+    else if (p->handler == NULL)
+        help(container, out);
+    else
+        p->handler(c, request->args, request->argc, out);
+    client_replies_end(c, position);
+}
+
 bool client_commands_answer(struct client_connection *c, const struct resp_request *request)
 {
-    const struct client_server *s = c->server;
-    int index = name_table_find(&s->port_names, command_name(request->args[0].ptr, request->args[0].len));
-    const struct port_command *p = index < 0 ? NULL : &port_commands[index];
+    const struct client_command *p = client_commands_find(c->server, &request->args[0]), *container = NULL;
     if (is_refused(c, p))
         return true;
     if (p == NULL)
         return is_wrong(c, request);
+    c->knows_clusters = c->knows_clusters || (p->may & OF_CLUSTERS) != 0;
     const bool fits = command_arity_fits(p->arity, request->argc);
-    if (fits && p->handler == NULL) {
+    if (fits && p->subcommands != NULL && request->argc > 1) {
+        container = p;
+        p = client_command_find(p->subcommands, p->subcommand_count, &request->args[1]);
+    }
+    if (p != NULL && (p->may & FOR_STATE) != 0 && command_arity_fits(p->arity, request->argc))
+        return is_wrong(c, request);
+    if (fits && container == NULL && p->handler == NULL)
         client_batches_request(c, request);
-        return true;
-    }
-    uint32_t position = client_replies_expect(c);
-    struct resp_buffer *out = client_replies_begin(c, position);
-    if (!fits)
-        wrong_arity(out, p->name);
     else
-        p->handler(c, request->args, request->argc, out);
-    client_replies_end(c, position);
+        reply(c, p, container, request);
     return true;
-}
-
-/* ---- COMMAND ---- */
-
-/* The reply to a name is much longer than the name. */
-enum { NAMES_MAX = 1024 };
-
-/* All commands in one numbering: those of the state machine, then those of the port. */
-static struct command_info info_at(const struct client_server *s, size_t index)
-{
-    if (index < s->machine_commands.len)
-        return s->machine_commands.ptr[index];
-    const struct port_command *p = &port_commands[index - s->machine_commands.len];
-    return (struct command_info){
-        .name = {.ptr = (uint8_t *)(uintptr_t)p->name, .len = strlen(p->name)}, .arity = p->arity, .read_only = true};
-}
-
-static size_t info_count(const struct client_server *s) { return s->machine_commands.len + PORT_COMMAND_COUNT; }
-
-/* The number of a command; -1 when no command has this name. */
-static int info_find(const struct client_server *s, const struct bytes *name)
-{
-    const uint32_t described = client_describe_index(s, name);
-    if (described < COMMAND_TABLE_MAX)
-        return (int)described;
-    int index = name_table_find(&s->port_names, command_name(name->ptr, name->len));
-    return index < 0 ? -1 : index + (int)s->machine_commands.len;
-}
-
-static void command_entry(struct client_server *s, size_t index, struct resp_buffer *out)
-{
-    struct command_info info = info_at(s, index);
-    bool in_port = index >= s->machine_commands.len;
-    resp_array(out, 10);
-    resp_bytes(out, info.name.ptr, info.name.len);
-    resp_integer(out, info.arity);
-    resp_array(out, 1);
-    resp_status_text(out, in_port ? "fast" : info.read_only ? "readonly" : "write");
-    resp_integer(out, info.first_key);
-    resp_integer(out, info.last_key);
-    resp_integer(out, info.key_step);
-    for (int list = 0; list < 4; list++) /* categories, tips, key specifications, subcommands: none */
-        resp_array(out, 0);
-}
-
-static void command_docs(struct client_connection *c, size_t index, struct resp_buffer *out)
-{
-    struct command_info info = info_at(c->server, index);
-    bool in_port = index >= c->server->machine_commands.len;
-    resp_bytes(out, info.name.ptr, info.name.len);
-    resp_map(out, c->version, 2);
-    resp_string(out, "summary");
-    resp_string(out, in_port ? "Answered by the client port of this node" : "Executed by the replicated state machine");
-    resp_string(out, "group");
-    resp_string(out, in_port ? "connection" : "string");
-}
-
-static void command_docs_all(struct client_connection *c, const struct bytes *names, size_t count, struct resp_buffer *out)
-{
-    struct client_server *s = c->server;
-    size_t found = 0;
-    for (size_t i = 0; i < count; i++)
-        found += info_find(s, &names[i]) >= 0 ? 1 : 0;
-    resp_map(out, c->version, count == 0 ? info_count(s) : found);
-    for (size_t i = 0; count == 0 && i < info_count(s); i++)
-        command_docs(c, i, out);
-    for (size_t i = 0; i < count; i++)
-        if (info_find(s, &names[i]) >= 0)
-            command_docs(c, (size_t)info_find(s, &names[i]), out);
-}
-
-static void command(struct client_connection *c, const struct bytes *args, size_t argc, struct resp_buffer *out)
-{
-    struct client_server *s = c->server;
-    size_t all = info_count(s);
-    if (argc == 1 || (client_is_word(&args[1], "info") && argc == 2)) {
-        resp_array(out, all);
-        for (size_t i = 0; i < all; i++)
-            command_entry(s, i, out);
-    } else if (client_is_word(&args[1], "count") && argc == 2) {
-        resp_integer(out, (int64_t)all);
-    } else if (client_is_word(&args[1], "list") && argc == 2) {
-        resp_array(out, all);
-        for (size_t i = 0; i < all; i++)
-            resp_bytes(out, info_at(s, i).name.ptr, info_at(s, i).name.len);
-    } else if (argc - 2 > NAMES_MAX) {
-        resp_error_text(out, "ERR too many command names");
-    } else if (client_is_word(&args[1], "info")) {
-        resp_array(out, argc - 2);
-        for (size_t i = 2; i < argc; i++) {
-            int index = info_find(s, &args[i]);
-            if (index < 0)
-                resp_nil(out, c->version);
-            else
-                command_entry(s, (size_t)index, out);
-        }
-    } else if (client_is_word(&args[1], "docs")) {
-        command_docs_all(c, args + 2, argc - 2, out);
-    } else {
-        client_unknown_subcommand(out, "COMMAND", &args[1]);
-    }
 }

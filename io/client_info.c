@@ -1,18 +1,27 @@
-/* INFO: sections of "key:value" lines as in Redis, and one of our own; and the few CONFIG parameters that tools ask for. */
+/* INFO: sections of "key:value" lines as in Redis, and one of our own; ROLE, which has a part of it; and the few CONFIG
+ * parameters that tools ask for. */
 #include <stdio.h>
 #include <string.h>
 
+#include "core/formats/decimal.h"
 #include "core/formats/glob.h"
 #include "io/client_internal.h"
 
 /* ---- INFO ---- */
 
+enum { SAMPLE_MS = 100, SIZE_TEXT = 32 };
+
 static void server_section(struct client_server *s, struct resp_buffer *text)
 {
+    char name[CLIENT_NODE_NAME_SIZE];
+    const uint64_t up_s = (uv_now(s->loop) - s->opened_ms) / 1000;
+    client_cluster_name(s, s->options.node, name);
     client_print(text,
-                 "redis_version:" CLIENT_REDIS_VERSION "\r\nredis_mode:cluster\r\nos:Linux\r\narch_bits:%u\r\n"
-                 "process_id:%d\r\ntcp_port:%u\r\n",
-                 (unsigned)sizeof(void *) * 8, (int)uv_os_getpid(), s->port);
+                 "redis_version:" CLIENT_REDIS_VERSION "\r\nredis_git_sha1:00000000\r\nredis_git_dirty:0\r\n"
+                 "redis_mode:cluster\r\nos:Linux\r\narch_bits:%u\r\nprocess_id:%d\r\nrun_id:%s\r\ntcp_port:%u\r\n"
+                 "uptime_in_seconds:%llu\r\nuptime_in_days:%llu\r\n",
+                 (unsigned)sizeof(void *) * 8, (int)uv_os_getpid(), name, s->port, (unsigned long long)up_s,
+                 (unsigned long long)up_s / 86400);
 }
 
 /* Connections that are not read because too much of their data is waiting. */
@@ -27,20 +36,129 @@ static size_t count_paused(const struct client_server *s)
 
 static void clients_section(struct client_server *s, struct resp_buffer *text)
 {
-    client_print(text, "connected_clients:%llu\r\nmaxclients:%u\r\nblocked_clients:0\r\npaused_clients:%zu\r\n",
+    client_print(text,
+                 "connected_clients:%llu\r\ncluster_connections:0\r\nmaxclients:%u\r\nblocked_clients:0\r\n"
+                 "tracking_clients:0\r\nclients_in_timeout_table:0\r\npaused_clients:%zu\r\n",
                  (unsigned long long)s->statistics.connections, s->options.config->client_connections_max, count_paused(s));
+}
+
+static struct node_status status_of(const struct client_server *s) { return s->options.status(s->options.context); }
+
+/* "1.50M", as Redis prints sizes for people. */
+static const char *human(uint64_t bytes, char out[SIZE_TEXT])
+{
+    static const char units[] = "BKMGTP";
+    size_t unit = 0;
+    uint64_t hundredths = bytes * 100;
+    for (; hundredths >= 102400 && unit < sizeof units - 2; unit++)
+        hundredths /= 1024;
+    if (unit == 0)
+        snprintf(out, SIZE_TEXT, "%lluB", (unsigned long long)bytes);
+    else
+        snprintf(out, SIZE_TEXT, "%llu.%02llu%c", (unsigned long long)(hundredths / 100),
+                 (unsigned long long)(hundredths % 100), units[unit]);
+    return out;
+}
+
+/* Of keys and values, as far as this node has them, and of what the port keeps for clients. */
+static void memory_section(struct client_server *s, struct resp_buffer *text)
+{
+    const struct node_status n = status_of(s);
+    const uint64_t used = n.state_bytes + s->buffered;
+    char used_text[SIZE_TEXT], max_text[SIZE_TEXT];
+    client_print(text,
+                 "used_memory:%llu\r\nused_memory_human:%s\r\nused_memory_dataset:%llu\r\nused_memory_scripts:0\r\n"
+                 "maxmemory:%llu\r\nmaxmemory_human:%s\r\nmaxmemory_policy:noeviction\r\nmem_clients_normal:%llu\r\n",
+                 (unsigned long long)used, human(used, used_text), (unsigned long long)n.state_bytes,
+                 (unsigned long long)n.state_bytes_max, human(n.state_bytes_max, max_text), (unsigned long long)s->buffered);
+}
+
+static void persistence_section(struct client_server *s, struct resp_buffer *text)
+{
+    client_print(text,
+                 "loading:0\r\nasync_loading:0\r\nrdb_changes_since_last_save:0\r\nrdb_bgsave_in_progress:0\r\n"
+                 "rdb_last_bgsave_status:ok\r\naof_enabled:1\r\naof_rewrite_in_progress:0\r\n"
+                 "aof_last_bgrewrite_status:ok\r\naof_last_write_status:%s\r\n",
+                 s->no_room ? "err" : "ok");
+}
+
+/* Commands in a second, from some earlier INFO to this one. */
+static void sample(struct client_server *s)
+{
+    const uint64_t now = uv_now(s->loop), ms = now - s->sampled_ms;
+    if (ms < SAMPLE_MS)
+        return;
+    s->commands_per_s = (s->statistics.commands - s->sampled_commands) * 1000 / ms;
+    s->sampled_ms = now;
+    s->sampled_commands = s->statistics.commands;
 }
 
 static void stats_section(struct client_server *s, struct resp_buffer *text)
 {
-    const struct client_server_statistics *t = &s->statistics;
+    const struct client_server_statistics *t = &s->statistics, *r = &s->reset;
+    sample(s);
     client_print(text,
-                 "total_connections_received:%llu\r\ntotal_commands_processed:%llu\r\ntotal_batches:%llu\r\n"
-                 "total_net_input_bytes:%llu\r\ntotal_net_output_bytes:%llu\r\ntotal_error_replies:%llu\r\n"
+                 "total_connections_received:%llu\r\ntotal_commands_processed:%llu\r\ninstantaneous_ops_per_sec:%llu\r\n"
+                 "total_batches:%llu\r\ntotal_net_input_bytes:%llu\r\ntotal_net_output_bytes:%llu\r\n"
+                 "rejected_connections:0\r\nexpired_keys:0\r\nevicted_keys:0\r\ntotal_error_replies:%llu\r\n"
                  "waiting_bytes:%llu\r\nbuffered_bytes:%llu\r\n",
-                 (unsigned long long)t->connections_total, (unsigned long long)t->commands, (unsigned long long)t->batches,
-                 (unsigned long long)t->bytes_in, (unsigned long long)t->bytes_out, (unsigned long long)t->errors,
+                 (unsigned long long)(t->connections_total - r->connections_total),
+                 (unsigned long long)(t->commands - r->commands), (unsigned long long)s->commands_per_s,
+                 (unsigned long long)(t->batches - r->batches), (unsigned long long)(t->bytes_in - r->bytes_in),
+                 (unsigned long long)(t->bytes_out - r->bytes_out), (unsigned long long)(t->errors - r->errors),
                  (unsigned long long)t->waiting_bytes, (unsigned long long)s->buffered);
+}
+
+static void followers(struct client_server *s, uint64_t offset, struct resp_buffer *text)
+{
+    const node_set others = client_cluster_reachable(s) & ~node_set_of(s->options.node);
+    unsigned number = 0;
+    client_print(text, "connected_slaves:%u\r\n", node_set_count(others));
+    for (node_set all = others; all != 0; all &= all - 1, number++) {
+        const struct config_node *n = &s->members.nodes[node_set_first(all)];
+        client_print(text, "slave%u:ip=%s,port=%u,state=online,offset=%llu,lag=0\r\n", number, client_cluster_host(n),
+                     client_cluster_port(s, n), (unsigned long long)offset);
+    }
+}
+
+/* The leader as the master, the other nodes that clients can reach as its replicas. */
+static void replication_section(struct client_server *s, struct resp_buffer *text)
+{
+    const struct node_status n = status_of(s);
+    const struct config_node *leader = client_cluster_leader(s);
+    const unsigned long long offset = (unsigned long long)n.executed;
+    char name[CLIENT_NODE_NAME_SIZE];
+    client_cluster_name(s, 0, name);
+    if (leader != NULL && leader->id == s->options.node) {
+        client_print(text, "role:master\r\n");
+        followers(s, n.executed, text);
+    } else {
+        client_print(text,
+                     "role:slave\r\nmaster_host:%s\r\nmaster_port:%u\r\nmaster_link_status:%s\r\n"
+                     "master_last_io_seconds_ago:%d\r\nmaster_sync_in_progress:0\r\nslave_read_repl_offset:%llu\r\n"
+                     "slave_repl_offset:%llu\r\nslave_priority:100\r\nslave_read_only:%d\r\nreplica_announced:1\r\n"
+                     "connected_slaves:0\r\n",
+                     leader != NULL ? client_cluster_host(leader) : "", leader != NULL ? client_cluster_port(s, leader) : 0u,
+                     leader != NULL ? "up" : "down", leader != NULL ? 0 : -1, offset, offset, s->forwards ? 0 : 1);
+    }
+    client_print(text,
+                 "master_failover_state:no-failover\r\nmaster_replid:%s\r\n"
+                 "master_replid2:0000000000000000000000000000000000000000\r\nmaster_repl_offset:%llu\r\n"
+                 "second_repl_offset:-1\r\nrepl_backlog_active:0\r\n",
+                 name, offset);
+}
+
+static void modules_section(struct client_server *s, struct resp_buffer *text)
+{
+    (void)s;
+    (void)text;
+}
+
+static void keyspace_section(struct client_server *s, struct resp_buffer *text)
+{
+    const struct node_status n = status_of(s);
+    if (n.keys > 0)
+        client_print(text, "db0:keys=%llu,expires=0,avg_ttl=0\r\n", (unsigned long long)n.keys);
 }
 
 static void cluster_section(struct client_server *s, struct resp_buffer *text)
@@ -59,7 +177,7 @@ static void synod_section(struct client_server *s, struct resp_buffer *text)
     static const char *const states[] = {"following", "asking", "preparing", "leading"};
     const struct config *config = s->options.config;
     const struct config_node *node = config_find(config, s->options.node);
-    struct node_status n = s->options.status(s->options.context);
+    struct node_status n = status_of(s);
     client_print(text, "synod_node:%u\r\nsynod_role:%s\r\nsynod_cluster:%s\r\nsynod_incarnation:%u\r\nsynod_leader:%u\r\n",
                  s->options.node, role_name(node->role), config->cluster, n.incarnation, n.leader);
     client_print(text, "synod_proposer_state:%s\r\n",
@@ -81,8 +199,11 @@ static const struct section {
     const char *name;
     void (*print)(struct client_server *s, struct resp_buffer *text);
 } sections[] = {
-    {"Server", server_section},   {"Clients", clients_section}, {"Stats", stats_section},
-    {"Cluster", cluster_section}, {"Synod", synod_section},
+    {"Server", server_section},     {"Clients", clients_section},
+    {"Memory", memory_section},     {"Persistence", persistence_section},
+    {"Stats", stats_section},       {"Replication", replication_section},
+    {"Modules", modules_section},   {"Cluster", cluster_section},
+    {"Keyspace", keyspace_section}, {"Synod", synod_section},
 };
 
 static bool is_wanted(const char *name, const struct bytes *args, size_t argc)
@@ -105,6 +226,41 @@ void client_info(struct client_connection *c, const struct bytes *args, size_t a
     }
     resp_text(out, c->version, text.data, text.len);
     resp_buffer_close(&text);
+}
+
+/* ---- ROLE ---- */
+
+void client_role(struct client_connection *c, const struct bytes *args, size_t argc, struct resp_buffer *out)
+{
+    struct client_server *s = c->server;
+    const struct config_node *leader = client_cluster_leader(s);
+    const uint64_t offset = status_of(s).executed;
+    char text[DECIMAL_MAX + 1];
+    (void)args;
+    (void)argc;
+    if (leader == NULL || leader->id != s->options.node) {
+        resp_array(out, 5);
+        resp_string(out, "slave");
+        resp_string(out, leader != NULL ? client_cluster_host(leader) : "");
+        resp_integer(out, leader != NULL ? client_cluster_port(s, leader) : 0);
+        resp_string(out, leader != NULL ? "connected" : "connect");
+        resp_integer(out, (int64_t)offset);
+        return;
+    }
+    const node_set others = client_cluster_reachable(s) & ~node_set_of(s->options.node);
+    resp_array(out, 3);
+    resp_string(out, "master");
+    resp_integer(out, (int64_t)offset);
+    resp_array(out, node_set_count(others));
+    for (node_set all = others; all != 0; all &= all - 1) {
+        const struct config_node *n = &s->members.nodes[node_set_first(all)];
+        resp_array(out, 3);
+        resp_string(out, client_cluster_host(n));
+        text[decimal_write_unsigned(client_cluster_port(s, n), (uint8_t *)text)] = '\0';
+        resp_string(out, text);
+        text[decimal_write_unsigned(offset, (uint8_t *)text)] = '\0';
+        resp_string(out, text);
+    }
 }
 
 /* ---- CONFIG ---- */
@@ -145,15 +301,8 @@ static bool is_asked(const char *name, const struct bytes *patterns, size_t coun
     return false;
 }
 
-void client_config(struct client_connection *c, const struct bytes *args, size_t argc, struct resp_buffer *out)
+static void config_get(struct client_connection *c, const struct bytes *args, size_t argc, struct resp_buffer *out)
 {
-    if (!client_is_word(&args[1], "get") || argc < 3) {
-        if (client_is_word(&args[1], "set"))
-            resp_error_text(out, "ERR CONFIG SET is not supported: settings are in the configuration file of the cluster");
-        else
-            client_unknown_subcommand(out, "CONFIG", &args[1]);
-        return;
-    }
     struct parameter list[PARAMETERS_MAX];
     size_t count = list_parameters(c->server, list), found = 0;
     for (size_t i = 0; i < count; i++)
@@ -165,3 +314,44 @@ void client_config(struct client_connection *c, const struct bytes *args, size_t
             resp_string(out, list[i].value);
         }
 }
+
+static void config_set(struct client_connection *c, const struct bytes *args, size_t argc, struct resp_buffer *out)
+{
+    (void)c;
+    (void)args;
+    (void)argc;
+    resp_error_text(out, "ERR CONFIG SET is not supported: settings are in the configuration file of the cluster");
+}
+
+static void config_rewrite(struct client_connection *c, const struct bytes *args, size_t argc, struct resp_buffer *out)
+{
+    (void)c;
+    (void)args;
+    (void)argc;
+    resp_error_text(out, "ERR The server is running without a config file");
+}
+
+/* The counters themselves go on: others look whether they have changed. */
+static void config_resetstat(struct client_connection *c, const struct bytes *args, size_t argc, struct resp_buffer *out)
+{
+    struct client_server *s = c->server;
+    (void)args;
+    (void)argc;
+    s->reset = s->statistics;
+    resp_status_text(out, "OK");
+}
+
+#define ADMIN .flags = "admin noscript loading stale", .categories = "admin slow dangerous"
+/* clang-format off */
+const struct client_command client_config_subcommands[CONFIG_SUBCOMMANDS] = {
+    {"get", config_get, -3, 0, ADMIN, .since = "2.0.0", .usage = "<pattern> [<pattern> ...]",
+     .summary = "Some settings, as Redis names them."},
+    {"help", NULL, 2, 0, .flags = "loading stale", .categories = "slow", .since = "5.0.0", .usage = "",
+     .summary = "Prints this help."},
+    {"resetstat", config_resetstat, 2, 0, ADMIN, .since = "2.0.0", .usage = "", .summary = "Lets INFO count from zero."},
+    {"rewrite", config_rewrite, 2, 0, ADMIN, .since = "2.8.0", .usage = "",
+     .summary = "Refused: the file is the operator's."},
+    {"set", config_set, -4, 0, ADMIN, .since = "2.0.0", .usage = "<name> <value> [<name> <value> ...]",
+     .summary = "Refused: see `synod settings`."},
+};
+/* clang-format on */

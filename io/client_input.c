@@ -69,18 +69,20 @@ static bool take(struct client_connection *c, const struct resp_request *request
         client_connection_drop(c, "it speaks HTTP; a web page may be trying to have commands executed");
         return false;
     }
-    if (client_commands_answer(c, request))
-        return true;
-    switch (client_batches_command(c, request, behind)) {
-    case MUST_WAIT_ITS_TURN:
-        client_turns_wait(c, c->charge);
-        return false;
-    case MUST_WAIT_FOR_ROOM:
-        c->input = INPUT_ROOM;
-        return false;
-    default:
-        return true;
-    }
+    c->wants = c->wants == WANTS_NOT_THE_NEXT ? WANTS_NOT_THIS : c->wants;
+    if (!client_commands_answer(c, request))
+        switch (client_batches_command(c, request, behind)) {
+        case MUST_WAIT_ITS_TURN:
+            client_turns_wait(c, c->charge);
+            return false;
+        case MUST_WAIT_FOR_ROOM:
+            c->input = INPUT_ROOM;
+            return false;
+        default:
+            break;
+        }
+    c->wants = c->wants == WANTS_NOT_THIS ? WANTS_REPLIES : c->wants;
+    return true;
 }
 
 /* True when the next request may be looked at. If not, the connection waits. */
@@ -110,6 +112,7 @@ static size_t take_requests(struct client_connection *c, const uint8_t *data, si
     c->unproven = false;
     while (at < len && may_go_on(c, *work)) {
         uint64_t unread = client_replies_unread(c);
+        s->spent = 0;
         enum resp_result result = resp_parse(&c->parser, &s->limits, data + at, len - at, request);
         if (result == RESP_PARTIAL)
             break;
@@ -122,7 +125,7 @@ static size_t take_requests(struct client_connection *c, const uint8_t *data, si
         else if (result == RESP_WHOLE && !take(c, request, data[at] != '*', len - at - request->size))
             break;
         at += request->size;
-        *work += REQUEST_WORK + request->size + (client_replies_unread(c) - unread);
+        *work += REQUEST_WORK + request->size + (client_replies_unread(c) - unread) + s->spent;
     }
     return at;
 }

@@ -3,13 +3,17 @@
  *
  *   client_words.c        words of requests, and text in replies
  *   client_describe.c     the commands of the state machine, as the node described them
- *   client_info.c         INFO and CONFIG
+ *   client_docs.c         what Redis says about these commands
  *   client_cluster.c      CLUSTER; which commands the node takes, and where clients are sent with the others
+ *   client_info.c         INFO, CONFIG and ROLE
+ *   client_catalogue.c    COMMAND
+ *   client_tools.c        what tools ask for of which there is nothing here
  *   client_replies.c      the order of a connection's replies
  *   client_turns.c        whose request is taken next, and how much each client may have outstanding
  *   client_batches.c      from commands to batches, from answers to replies: no sockets up to here
  *   client_connection.c   a connection's life, its place, its addresses
  *   client_output.c       writing; clients that do not take their replies
+ *   client_self.c         CLIENT
  *   client_commands.c     commands that the port answers itself
  *   client_input.c        reading, and taking requests from what was read, in turns
  *   client_listen.c       listening, and accepting connections
@@ -63,6 +67,7 @@ struct client_gather {
 struct client_pending {
     uint8_t *early; /* the encoded reply, if it came before its turn; NULL: not there yet */
     size_t len;
+    bool unwanted; /* the client does not want it */
 };
 
 enum client_state {
@@ -89,6 +94,9 @@ enum client_transaction { TRANSACTION_NONE, TRANSACTION_REFUSED };
  * and is still connected, has not gone. */
 enum client_presence { PRESENT, PERHAPS_GONE, PRESENT_AFTER_END };
 
+/* Whether a client wants replies (CLIENT REPLY). */
+enum client_wants { WANTS_REPLIES, WANTS_NONE, WANTS_NOT_THE_NEXT, WANTS_NOT_THIS };
+
 /* Queues of connections whose next request waits for its turn, oldest first (client_turns.c). */
 enum turn_queue {
     TURNS_LIGHT, /* the request asks for little */
@@ -114,7 +122,9 @@ struct client_connection {
     enum client_place place;
     enum client_transaction transaction;
     enum client_presence presence;
+    enum client_wants wants;
     bool knows_clusters; /* it has used CLUSTER, so it can follow -MOVED */
+    bool tracking;       /* CLIENT TRACKING ON OPTIN */
     bool reading;        /* uv_read_start is in force */
     bool sending;        /* a uv_write of `sent` is in flight */
     bool dirty;          /* in the server's list of connections to flush */
@@ -190,6 +200,8 @@ struct client_server {
     enum turn_queue serving;          /* the queue in which it waited */
     uint64_t unsure_ms;               /* before this time, clients that may have gone get no turn */
     uint64_t work;                    /* done in turns in this iteration of the loop, while others wait */
+    uint64_t spent;                   /* by the request being taken, beside its bytes and those of its reply */
+    uint64_t opened_ms;
     uint32_t *estimates;   /* reply bytes by command: the estimate for a client that has not used the command yet */
     size_t gathered_count; /* commands that the node has not received yet */
     size_t gathered_bytes; /* the sum of their bytes */
@@ -213,6 +225,9 @@ struct client_server {
     uint64_t buffered;  /* bytes of requests not taken and of replies not read */
     uint64_t logged_ms; /* when the log last said that a connection could not be accepted */
     struct client_server_statistics statistics;
+    struct client_server_statistics reset; /* what they were at the last CONFIG RESETSTAT */
+    uint64_t sampled_ms, sampled_commands; /* at an earlier INFO */
+    uint64_t commands_per_s;               /* from there to a later one */
 
     struct name_table port_names;
     struct command_info_list machine_commands; /* as the node described them */
@@ -237,6 +252,13 @@ bool client_is_word(const struct bytes *arg, const char *word);
 void client_copy_word(const struct bytes *arg, char *out, size_t size);
 /* "ERR unknown subcommand ...", with the same text as Redis. */
 void client_unknown_subcommand(struct resp_buffer *out, const char *command, const struct bytes *subcommand);
+/* Copies a name that CLIENT LIST shows. False: it is too long, or has blanks or control characters, with which the list
+ * would not be readable; the error is in `*out`. */
+bool client_set_word(char *to, size_t size, const struct bytes *arg, const char *what, struct resp_buffer *out);
+/* Copies a name in capitals. */
+void client_upper(const char *name, char *out, size_t size);
+/* A number from 0 to `max`. False: it is none, and the error `what` is in `*out`. */
+bool client_number(const struct bytes *arg, uint64_t max, uint64_t *number, const char *what, struct resp_buffer *out);
 /* printf to the end of a buffer, for texts of up to 1 KiB. */
 void client_print(struct resp_buffer *out, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
@@ -249,11 +271,85 @@ uint32_t client_describe_index(const struct client_server *s, const struct bytes
  * COMMAND_ERROR_MAX bytes to which it points. */
 bool client_describe_refuses(const struct client_server *s, const struct bytes *args, size_t argc, struct bytes *error);
 
-/* ---- client_info.c, client_cluster.c ---- */
+/* ---- client_docs.c ---- */
+
+/* What Redis says about a command that a state machine may have. */
+struct client_doc {
+    const char *name;
+    const char *flags, *categories, *tips; /* words, as COMMAND tells them */
+    const char *key_flags;                 /* the same for each key specification, with a semicolon between two */
+    const char *since, *group, *summary;
+};
+/* NULL: nothing. */
+const struct client_doc *client_docs_find(const struct bytes *name);
+
+/* ---- client_info.c, client_cluster.c, client_catalogue.c, client_tools.c ---- */
 
 typedef void client_command_handler(struct client_connection *c, const struct bytes *args, size_t argc,
                                     struct resp_buffer *out);
-client_command_handler client_info, client_config, client_cluster;
+
+/* What a command may do beyond what is usual. */
+enum {
+    FOR_OPERATORS = 1, /* also a connection that was let in for operators may use it */
+    ENDS_MULTI = 2,    /* also after a MULTI that was refused */
+    OF_CLUSTERS = 4,   /* its clients know clusters, and can follow -MOVED */
+    FOR_STATE = 8,     /* the state machine has it, too, and executes it */
+    FOR_REPLIES = 16,  /* it says whether its client wants replies, its own among them */
+};
+
+/* A command that the port knows, or a subcommand of one. */
+struct client_command {
+    const char *name;
+    client_command_handler *handler; /* NULL: the node answers (client_batches_request), or a subcommand, or HELP */
+    int arity;                       /* of a subcommand: with the name of its command */
+    unsigned may;
+    const char *flags, *categories; /* words, as COMMAND tells them */
+    const char *since;              /* which version of Redis */
+    const char *usage;              /* arguments of a subcommand, for HELP */
+    const char *summary;
+    const struct client_command *subcommands;
+    size_t subcommand_count;
+};
+#define SUBCOMMANDS(list) .subcommands = (list), .subcommand_count = sizeof(list) / sizeof((list)[0])
+
+/* All commands that the port knows. */
+extern const struct client_command client_commands[];
+extern const size_t client_command_count;
+/* The one with this name among `count`; NULL: there is none. */
+const struct client_command *client_command_find(const struct client_command *list, size_t count, const struct bytes *name);
+/* The same among all. */
+const struct client_command *client_commands_find(const struct client_server *s, const struct bytes *name);
+
+client_command_handler client_info, client_role;
+/* Subcommands. HELP is one of each list. */
+enum { CLUSTER_SUBCOMMANDS = 7, CONFIG_SUBCOMMANDS = 5, CLIENT_SUBCOMMANDS = 17, COMMAND_SUBCOMMANDS = 7 };
+extern const struct client_command client_cluster_subcommands[CLUSTER_SUBCOMMANDS];
+extern const struct client_command client_config_subcommands[CONFIG_SUBCOMMANDS];
+extern const struct client_command client_self_subcommands[CLIENT_SUBCOMMANDS];
+extern const struct client_command client_catalogue_subcommands[COMMAND_SUBCOMMANDS];
+/* COMMAND without a subcommand. */
+client_command_handler client_catalogue;
+/* What CLIENT REPLY says is valid from its own reply on. */
+void client_self_choose_replies(struct client_connection *c, const struct bytes *choice);
+enum { ACL_SUBCOMMANDS = 4, LATENCY_SUBCOMMANDS = 4, MEMORY_SUBCOMMANDS = 2, OBJECT_SUBCOMMANDS = 5 };
+enum { MODULE_SUBCOMMANDS = 2, SLOWLOG_SUBCOMMANDS = 4 };
+extern const struct client_command client_acl_subcommands[ACL_SUBCOMMANDS];
+extern const struct client_command client_latency_subcommands[LATENCY_SUBCOMMANDS];
+extern const struct client_command client_memory_subcommands[MEMORY_SUBCOMMANDS];
+extern const struct client_command client_object_subcommands[OBJECT_SUBCOMMANDS];
+extern const struct client_command client_module_subcommands[MODULE_SUBCOMMANDS];
+extern const struct client_command client_slowlog_subcommands[SLOWLOG_SUBCOMMANDS];
+
+/* Where clients reach a node. */
+const char *client_cluster_host(const struct config_node *n);
+uint16_t client_cluster_port(const struct client_server *s, const struct config_node *n);
+/* Nodes that clients can reach. */
+node_set client_cluster_reachable(const struct client_server *s);
+/* The node that leads; NULL when there is none that clients can reach. */
+const struct config_node *client_cluster_leader(const struct client_server *s);
+/* A node's name: 40 hexadecimal digits, the same on every node and for ever. */
+enum { CLIENT_NODE_NAME_SIZE = 41 };
+void client_cluster_name(const struct client_server *s, uint32_t node, char name[CLIENT_NODE_NAME_SIZE]);
 
 /* True when this node takes commands of this connection. */
 bool client_cluster_takes(const struct client_connection *c);

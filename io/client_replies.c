@@ -1,5 +1,6 @@
 /* The replies of a connection. They leave in the order of the requests. Each request takes a place in a ring. A reply whose
- * turn it is goes directly to the output. One that is early (a PING after a SET) waits in its place. */
+ * turn it is goes directly to the output. One that is early (a PING after a SET) waits in its place. One that the client
+ * does not want (CLIENT REPLY) has a place, too, and is dropped. */
 #include "core/base/memory.h"
 #include "io/client_internal.h"
 
@@ -21,13 +22,13 @@ uint32_t client_replies_expect(struct client_connection *c)
         c->ring = ring;
         c->ring_size = size;
     }
-    *place(c, c->tail) = (struct client_pending){0};
+    *place(c, c->tail) = (struct client_pending){.unwanted = c->wants != WANTS_REPLIES};
     return c->tail++;
 }
 
 struct resp_buffer *client_replies_begin(struct client_connection *c, uint32_t position)
 {
-    if (position == c->head)
+    if (position == c->head && !place(c, position)->unwanted)
         return &c->out;
     c->server->scratch.len = 0;
     return &c->server->scratch;
@@ -45,21 +46,33 @@ static void release_early(struct client_connection *c)
     }
 }
 
+/* The server's buffer for replies that do not go to the output at once. A large one is not kept. */
+static void scratch_done(struct resp_buffer *scratch)
+{
+    scratch->len = 0;
+    if (scratch->capacity > CLIENT_READ_SIZE)
+        resp_buffer_close(scratch);
+}
+
 void client_replies_end(struct client_connection *c, uint32_t position)
 {
+    struct resp_buffer *early = &c->server->scratch;
+    struct client_pending *p = place(c, position);
+    if (p->unwanted) {
+        c->server->spent += early->len;
+        scratch_done(early);
+    }
     if (position == c->head) {
         c->head++;
         release_early(c);
         return;
     }
-    struct resp_buffer *early = &c->server->scratch;
-    struct client_pending *p = place(c, position);
     p->early = memory_new(early->len, 1);
     p->len = early->len;
-    memcpy(p->early, early->data, early->len);
+    if (p->len > 0)
+        memcpy(p->early, early->data, p->len);
     c->early += p->len + CLIENT_REQUEST_OVERHEAD;
-    if (early->capacity > CLIENT_READ_SIZE)
-        resp_buffer_close(early);
+    scratch_done(early);
 }
 
 void client_replies_error(struct client_connection *c, const char *what)

@@ -185,6 +185,7 @@ bool client_server_open(struct client_server **out, uv_loop_t *loop, const struc
     s->upcalls = &upcalls;
     s->loop = loop;
     s->port = node->client.port;
+    s->opened_ms = s->sampled_ms = uv_now(loop);
     roster_of_file(&s->members, config);
     s->ready_end = &s->ready;
     s->forwards = config->node_config.forward && node_set_has(config->node_config.proposers, options->node);

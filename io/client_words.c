@@ -4,6 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "core/formats/decimal.h"
 #include "io/client_internal.h"
 
 bool client_is_word(const struct bytes *arg, const char *word)
@@ -34,4 +35,38 @@ void client_unknown_subcommand(struct resp_buffer *out, const char *command, con
     client_copy_word(subcommand, word, sizeof word);
     snprintf(text, sizeof text, "ERR unknown subcommand '%s'. Try %s HELP.", word, command);
     resp_error_text(out, text);
+}
+
+bool client_number(const struct bytes *arg, uint64_t max, uint64_t *number, const char *what, struct resp_buffer *out)
+{
+    if (decimal_read_unsigned(arg->ptr, arg->len, number) && *number <= max)
+        return true;
+    resp_error_text(out, what);
+    return false;
+}
+
+bool client_set_word(char *to, size_t size, const struct bytes *arg, const char *what, struct resp_buffer *out)
+{
+    char text[128];
+    if (arg->len >= size) {
+        snprintf(text, sizeof text, "ERR %s cannot be longer than %zu bytes.", what, size - 1);
+        resp_error_text(out, text);
+        return false;
+    }
+    for (size_t i = 0; i < arg->len; i++)
+        if (arg->ptr[i] < '!' || arg->ptr[i] > '~') {
+            snprintf(text, sizeof text, "ERR %s cannot contain spaces, newlines or special characters.", what);
+            resp_error_text(out, text);
+            return false;
+        }
+    client_copy_word(arg, to, size);
+    return true;
+}
+
+void client_upper(const char *name, char *out, size_t size)
+{
+    size_t at = 0;
+    for (; name[at] != '\0' && at < size - 1; at++)
+        out[at] = (char)(name[at] >= 'a' && name[at] <= 'z' ? name[at] - 'a' + 'A' : name[at]);
+    out[at] = '\0';
 }

@@ -4,6 +4,7 @@
 #define SYNOD_SIM_UV_NAMES_H
 
 /* clang-format off */
+#define client_acl_subcommands simuv_client_acl_subcommands
 #define client_batches_answer simuv_client_batches_answer
 #define client_batches_close simuv_client_batches_close
 #define client_batches_command simuv_client_batches_command
@@ -14,14 +15,25 @@
 #define client_batches_next_request simuv_client_batches_next_request
 #define client_batches_request simuv_client_batches_request
 #define client_batches_waiting simuv_client_batches_waiting
-#define client_cluster simuv_client_cluster
+#define client_catalogue simuv_client_catalogue
+#define client_catalogue_subcommands simuv_client_catalogue_subcommands
+#define client_cluster_host simuv_client_cluster_host
+#define client_cluster_leader simuv_client_cluster_leader
 #define client_cluster_moved simuv_client_cluster_moved
+#define client_cluster_name simuv_client_cluster_name
 #define client_cluster_name_leader simuv_client_cluster_name_leader
+#define client_cluster_port simuv_client_cluster_port
+#define client_cluster_reachable simuv_client_cluster_reachable
 #define client_cluster_refuse simuv_client_cluster_refuse
+#define client_cluster_subcommands simuv_client_cluster_subcommands
 #define client_cluster_takes simuv_client_cluster_takes
+#define client_command_count simuv_client_command_count
+#define client_command_find simuv_client_command_find
+#define client_commands simuv_client_commands
 #define client_commands_answer simuv_client_commands_answer
+#define client_commands_find simuv_client_commands_find
 #define client_commands_init simuv_client_commands_init
-#define client_config simuv_client_config
+#define client_config_subcommands simuv_client_config_subcommands
 #define client_connection_address simuv_client_connection_address
 #define client_connection_close simuv_client_connection_close
 #define client_connection_drop simuv_client_connection_drop
@@ -33,12 +45,18 @@
 #define client_copy_word simuv_client_copy_word
 #define client_describe_index simuv_client_describe_index
 #define client_describe_refuses simuv_client_describe_refuses
+#define client_docs_find simuv_client_docs_find
 #define client_info simuv_client_info
 #define client_input_give_turns simuv_client_input_give_turns
 #define client_input_go_on simuv_client_input_go_on
 #define client_input_update simuv_client_input_update
 #define client_is_word simuv_client_is_word
+#define client_latency_subcommands simuv_client_latency_subcommands
 #define client_listen simuv_client_listen
+#define client_memory_subcommands simuv_client_memory_subcommands
+#define client_module_subcommands simuv_client_module_subcommands
+#define client_number simuv_client_number
+#define client_object_subcommands simuv_client_object_subcommands
 #define client_output_flush simuv_client_output_flush
 #define client_print simuv_client_print
 #define client_replies_begin simuv_client_replies_begin
@@ -48,6 +66,9 @@
 #define client_replies_expect simuv_client_replies_expect
 #define client_replies_touch simuv_client_replies_touch
 #define client_replies_unread simuv_client_replies_unread
+#define client_role simuv_client_role
+#define client_self_choose_replies simuv_client_self_choose_replies
+#define client_self_subcommands simuv_client_self_subcommands
 #define client_server_close simuv_client_server_close
 #define client_server_describe simuv_client_server_describe
 #define client_server_leader simuv_client_server_leader
@@ -60,6 +81,8 @@
 #define client_server_room simuv_client_server_room
 #define client_server_statistics simuv_client_server_statistics
 #define client_server_waiting simuv_client_server_waiting
+#define client_set_word simuv_client_set_word
+#define client_slowlog_subcommands simuv_client_slowlog_subcommands
 #define client_turns_answered simuv_client_turns_answered
 #define client_turns_begin simuv_client_turns_begin
 #define client_turns_budget simuv_client_turns_budget
@@ -76,6 +99,7 @@
 #define client_turns_unsure_ms simuv_client_turns_unsure_ms
 #define client_turns_wait simuv_client_turns_wait
 #define client_unknown_subcommand simuv_client_unknown_subcommand
+#define client_upper simuv_client_upper
 #define dialer_again simuv_dialer_again
 #define dialer_close simuv_dialer_close
 #define dialer_failed simuv_dialer_failed

@@ -445,6 +445,11 @@ void resp_map(struct resp_buffer *b, int version, size_t pairs)
         number_line(b, '*', (int64_t)pairs * 2);
 }
 
+void resp_set(struct resp_buffer *b, int version, size_t elements)
+{
+    number_line(b, version >= 3 ? '~' : '*', (int64_t)elements);
+}
+
 void resp_text(struct resp_buffer *b, int version, const void *text, size_t len)
 {
     if (version < 3) {

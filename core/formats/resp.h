@@ -13,6 +13,7 @@
  *    $5\r\nhello\r\n      $5\r\nhello\r\n      bytes
  *    $-1\r\n              _\r\n                nil
  *    *2\r\n ...           *2\r\n ...           array, its elements follow
+ *    *2\r\n ...           ~2\r\n ...           set
  *    *4\r\n ...           %2\r\n ...           map of 2 pairs, keys and values follow by turns
  *    $9\r\nsome text\r\n  =13\r\ntxt:some text\r\n   text for a person */
 #ifndef SYNOD_CORE_FORMATS_RESP_H
@@ -100,6 +101,7 @@ void resp_bytes(struct resp_buffer *b, const void *bytes, size_t len);
 void resp_nil(struct resp_buffer *b, int version);
 void resp_array(struct resp_buffer *b, size_t elements);
 void resp_map(struct resp_buffer *b, int version, size_t pairs);
+void resp_set(struct resp_buffer *b, int version, size_t elements);
 void resp_text(struct resp_buffer *b, int version, const void *text, size_t len);
 /* The same for C strings. */
 void resp_status_text(struct resp_buffer *b, const char *text);

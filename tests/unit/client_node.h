@@ -66,7 +66,10 @@ static inline struct node_status on_status(void *context)
                                 .held = 10,
                                 .state_hash = 0xabc,
                                 .commands_executed = 99,
-                                .leader_changes = 2};
+                                .leader_changes = 2,
+                                .keys = 5,
+                                .state_bytes = 1572864,
+                                .state_bytes_max = 104857600};
 }
 
 static inline size_t on_info(void *context, char *out, size_t size)

@@ -12,7 +12,14 @@ static void test_info(void **state)
         "redis_version:7.",
         "# Clients\r\n",
         "connected_clients:1\r\n",
+        "# Memory\r\n",
+        "used_memory_human:1.50M\r\n",
+        "maxmemory:104857600\r\n",
+        "# Persistence\r\n",
+        "loading:0\r\n",
         "# Stats\r\n",
+        "# Replication\r\n",
+        "# Keyspace\r\n",
         "# Synod\r\n",
         "synod_node:1\r\n",
         "synod_role:coordinator\r\n",
@@ -99,7 +106,12 @@ static void test_port_commands(void **state)
                             "your configuration is correct?\r\n"},
         {"HELLO 4\r\n", "-NOPROTO unsupported protocol version\r\n"},
         {"HELLO x\r\n", "-ERR Protocol version is not an integer or out of range\r\n"},
-        {"HELLO 3 NOSUCH\r\n", "-ERR Syntax error in HELLO option\r\n"},
+        {"HELLO 3 NOSUCH\r\n", "-ERR Syntax error in HELLO option 'NOSUCH'\r\n"},
+        {"HELLO 3 AUTH default\r\n", "-ERR Syntax error in HELLO option 'AUTH'\r\n"},
+        {"HELLO 2 AUTH some one\r\n", "-WRONGPASS invalid username-password pair or user is disabled.\r\n"},
+        {"AUTH default x\r\n", "+OK\r\n"},
+        {"AUTH other x\r\n", "-WRONGPASS invalid username-password pair or user is disabled.\r\n"},
+        {"AUTH a b c\r\n", "-ERR syntax error\r\n"},
         {"SELECT 0\r\n", "+OK\r\n"},
         {"SELECT 1\r\n", "-ERR DB index is out of range\r\n"},
         {"READONLY\r\nREADWRITE\r\n", "+OK\r\n+OK\r\n"},
@@ -108,7 +120,17 @@ static void test_port_commands(void **state)
         {"CLIENT SETNAME \"a b\"\r\n", "-ERR Client names cannot contain spaces, newlines or special characters.\r\n"},
         {"CLIENT SETINFO lib-name redis-py\r\nCLIENT SETINFO LIB-VER 5\r\n", "+OK\r\n+OK\r\n"},
         {"CLIENT SETINFO what 5\r\n", "-ERR Unrecognized option for CLIENT SETINFO\r\n"},
-        {"CLIENT NO-EVICT on\r\n", "+OK\r\n"},
+        {"CLIENT NO-EVICT on\r\nCLIENT NO-TOUCH off\r\n", "+OK\r\n+OK\r\n"},
+        {"CLIENT NO-EVICT x\r\n", "-ERR syntax error\r\n"},
+        {"CLIENT SETNAME\r\n", "-ERR wrong number of arguments for 'client|setname' command\r\n"},
+        {"CLIENT\r\n", "-ERR wrong number of arguments for 'client' command\r\n"},
+        {"CLIENT UNBLOCK 7\r\n", ":0\r\n"},
+        {"CLIENT CAPA redirect\r\n", "+OK\r\n"},
+        {"SLOWLOG GET\r\nSLOWLOG LEN\r\nMODULE LIST\r\n", "*0\r\n:0\r\n*0\r\n"},
+        {"ACL WHOAMI\r\n", "$7\r\ndefault\r\n"},
+        {"MODULE HELP\r\n", "*5\r\n+MODULE <subcommand> [<arg> [value] [opt] ...]. Subcommands are:\r\n+HELP\r\n"
+                            "+    Prints this help.\r\n+LIST\r\n+    There are no modules.\r\n"},
+        {"MODULE HELP x\r\n", "-ERR wrong number of arguments for 'module|help' command\r\n"},
         {"CLIENT ID\r\n", ":1\r\n"},
         {"RESET\r\nCLIENT GETNAME\r\n", "+RESET\r\n$-1\r\n"},
         {"CONFIG GET save\r\n", "*2\r\n$4\r\nsave\r\n$0\r\n\r\n"},
@@ -116,9 +138,24 @@ static void test_port_commands(void **state)
         {"CONFIG SET save x\r\n",
          "-ERR CONFIG SET is not supported: settings are in the configuration file of the cluster\r\n"},
         {"COMMAND INFO get nosuch\r\n",
-         "*2\r\n*10\r\n$3\r\nget\r\n:2\r\n*1\r\n+readonly\r\n:1\r\n:1\r\n:1\r\n*0\r\n*0\r\n*0\r\n*0\r\n$-1\r\n"},
+         "*2\r\n*10\r\n$3\r\nget\r\n:2\r\n*2\r\n+readonly\r\n+fast\r\n:1\r\n:1\r\n:1\r\n*3\r\n+@read\r\n+@string\r\n+@fast\r\n"
+         "*0\r\n*1\r\n*6\r\n$5\r\nflags\r\n*2\r\n+RO\r\n+access\r\n$12\r\nbegin_search\r\n*4\r\n$4\r\ntype\r\n$5\r\nindex\r\n"
+         "$4\r\nspec\r\n*2\r\n$5\r\nindex\r\n:1\r\n$9\r\nfind_keys\r\n*4\r\n$4\r\ntype\r\n$5\r\nrange\r\n$4\r\nspec\r\n"
+         "*6\r\n$7\r\nlastkey\r\n:0\r\n$7\r\nkeystep\r\n:1\r\n$5\r\nlimit\r\n:0\r\n*0\r\n$-1\r\n"},
+        {"COMMAND GETKEYS get k\r\n", "*1\r\n$1\r\nk\r\n"},
+        {"COMMAND GETKEYS mset a 1 b 2\r\n", "*2\r\n$1\r\na\r\n$1\r\nb\r\n"},
+        {"COMMAND GETKEYS mget a b c\r\n", "*3\r\n$1\r\na\r\n$1\r\nb\r\n$1\r\nc\r\n"},
+        {"COMMAND GETKEYS ping\r\n", "-ERR The command has no key arguments\r\n"},
+        {"COMMAND GETKEYS dbsize\r\n", "-ERR The command has no key arguments\r\n"},
+        {"COMMAND GETKEYS nosuch a\r\n", "-ERR Invalid command specified\r\n"},
+        {"COMMAND GETKEYS get a b\r\n", "-ERR Invalid number of arguments specified for command\r\n"},
+        {"COMMAND GETKEYSANDFLAGS GET a\r\n", "*1\r\n*2\r\n$1\r\na\r\n*2\r\n+RO\r\n+access\r\n"},
+        {"COMMAND LIST FILTERBY PATTERN *keys*\r\n", "*1\r\n$4\r\nkeys\r\n"},
+        {"COMMAND LIST FILTERBY ACLCAT transaction\r\n",
+         "*5\r\n$7\r\ndiscard\r\n$4\r\nexec\r\n$5\r\nmulti\r\n$7\r\nunwatch\r\n$5\r\nwatch\r\n"},
+        {"COMMAND LIST FILTERBY MODULE x\r\n", "*0\r\n"},
+        {"COMMAND LIST FILTERBY x y\r\n", "-ERR syntax error\r\n"},
         {"COMMAND DOCS nosuch\r\n", "*0\r\n"},
-        {"COMMAND GETKEYS get k\r\n", "-ERR unknown subcommand 'GETKEYS'. Try COMMAND HELP.\r\n"},
         {"COMMAND NOSUCH\r\n", "-ERR unknown subcommand 'NOSUCH'. Try COMMAND HELP.\r\n"},
     };
     struct node *n = node_start();
@@ -130,6 +167,105 @@ static void test_port_commands(void **state)
     assert_non_null(strstr(list, "lib-name=redis-py lib-ver=5\n"));
     free(list);
     assert_int_equal(client_server_statistics(n->server).commands, 0); /* none of these is the node's */
+    close(fd);
+    node_stop(n);
+}
+
+/* CLIENT REPLY: a client that wants no replies gets none, of node and port, and the others come in their order. */
+static void test_unwanted_replies(void **state)
+{
+    (void)state;
+    struct node *n = node_start();
+    int fd = dial(n);
+    ask(n, fd, "CLIENT REPLY SKIP\r\nPING skipped\r\nPING 1\r\n", "$1\r\n1\r\n");
+    ask(n, fd, "CLIENT REPLY SKIP\r\nSET k v\r\nGET k\r\n", "$1\r\nv\r\n");
+    ask(n, fd, "CLIENT REPLY SKIP\r\nCLIENT REPLY SKIP\r\nPING skipped\r\nPING 2\r\n", "$1\r\n2\r\n");
+    ask(n, fd,
+        "SET a 1\r\nCLIENT REPLY OFF\r\nSET a 2\r\nPING\r\nNOSUCH\r\nCLIENT REPLY SKIP\r\nGET a\r\nCLIENT REPLY ON\r\nGET a\r\n",
+        "+OK\r\n+OK\r\n$1\r\n2\r\n");
+    ask(n, fd, "CLIENT REPLY x\r\n", "-ERR syntax error\r\n");
+    ask(n, fd, "CLIENT REPLY OFF\r\nPING\r\nRESET\r\nPING\r\n", "+PONG\r\n");
+    close(fd);
+    node_stop(n);
+}
+
+/* No key is tracked. What only prepares for tracking is accepted, because libraries ask for it when they connect. */
+static void test_tracking(void **state)
+{
+    static const char refused[] =
+        "-ERR no keys are tracked here, and no invalidations are sent: only CLIENT TRACKING ON OPTIN is "
+        "accepted, and nothing may be cached\r\n";
+    (void)state;
+    struct node *n = node_start();
+    int fd = dial(n);
+    ask(n, fd, "CLIENT CACHING YES\r\n",
+        "-ERR CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or OPTOUT mode enabled\r\n");
+    ask(n, fd, "CLIENT TRACKING ON\r\n", refused);
+    ask(n, fd, "CLIENT TRACKING ON BCAST\r\n", refused);
+    ask(n, fd, "CLIENT TRACKINGINFO\r\n",
+        "*6\r\n$5\r\nflags\r\n*1\r\n$3\r\noff\r\n$8\r\nredirect\r\n:-1\r\n$8\r\nprefixes\r\n*0\r\n");
+    ask(n, fd, "CLIENT TRACKING ON OPTIN NOLOOP\r\nCLIENT GETREDIR\r\n", "+OK\r\n:0\r\n");
+    ask(n, fd, "CLIENT CACHING YES\r\n", refused);
+    ask(n, fd, "CLIENT TRACKING OFF\r\nCLIENT GETREDIR\r\n", "+OK\r\n:-1\r\n");
+    close(fd);
+    node_stop(n);
+}
+
+static void test_clients_are_listed_and_killed(void **state)
+{
+    (void)state;
+    struct node *n = node_start();
+    int a = dial(n), b = dial(n), c = dial(n), d = dial(n);
+    char *list = ask_text(n, a, "CLIENT LIST ID 3 2 99\r\n");
+    assert_non_null(strstr(list, "id=2 addr="));
+    assert_non_null(strstr(list, "id=3 addr="));
+    assert_null(strstr(list, "id=1 addr="));
+    char address[64];
+    assert_int_equal(sscanf(strstr(list, "id=3 addr="), "id=3 addr=%63s", address), 1);
+    free(list);
+    list = ask_text(n, a, "CLIENT LIST TYPE pubsub\r\n");
+    assert_string_equal(list, "\r\n");
+    free(list);
+    ask(n, a, "CLIENT LIST TYPE x\r\nCLIENT LIST ID 0\r\nCLIENT LIST x\r\n",
+        "-ERR Unknown client type 'x'\r\n-ERR Invalid client ID\r\n-ERR syntax error\r\n");
+    ask(n, a,
+        "CLIENT KILL ID 99\r\nCLIENT KILL 1.2.3.4:5\r\nCLIENT KILL ID x\r\nCLIENT KILL USER x\r\nCLIENT KILL FOO x\r\n",
+        ":0\r\n-ERR No such client\r\n-ERR client-id should be greater than 0\r\n-ERR No such user 'x'\r\n-ERR syntax error\r\n");
+    ask(n, a, "CLIENT KILL ID 2 USER default\r\n", ":1\r\n");
+    hear_end(n, b);
+    char request[128];
+    snprintf(request, sizeof request, "CLIENT KILL %s\r\n", address);
+    ask(n, a, request, "+OK\r\n");
+    hear_end(n, c);
+    ask(n, a, "CLIENT KILL ID 1\r\n", ":0\r\n"); /* itself only when it says so */
+    ask(n, a, "CLIENT KILL TYPE normal SKIPME no\r\nPING\r\n", ":2\r\n");
+    hear_end(n, d);
+    hear_end(n, a);
+    assert_int_equal(client_server_statistics(n->server).connections, 0);
+    node_stop(n);
+}
+
+static void test_roles(void **state)
+{
+    (void)state;
+    struct node *n = node_start();
+    int fd = dial(n);
+    char *text = ask_text(n, fd, "INFO replication\r\n");
+    assert_non_null(
+        strstr(text, "role:master\r\nconnected_slaves:1\r\nslave0:ip=192.0.2.2,port=7002,state=online,offset=11,lag=0\r\n"));
+    free(text);
+    ask(n, fd, "ROLE\r\n", "*3\r\n$6\r\nmaster\r\n:11\r\n*1\r\n*3\r\n$9\r\n192.0.2.2\r\n$4\r\n7002\r\n$2\r\n11\r\n");
+    client_server_leader(n->server, 2, 2);
+    text = ask_text(n, fd, "INFO replication keyspace\r\n");
+    assert_non_null(strstr(text, "role:slave\r\nmaster_host:192.0.2.2\r\nmaster_port:7002\r\nmaster_link_status:up\r\n"));
+    assert_non_null(strstr(text, "# Keyspace\r\ndb0:keys=5,expires=0,avg_ttl=0\r\n"));
+    free(text);
+    ask(n, fd, "ROLE\r\n", "*5\r\n$5\r\nslave\r\n$9\r\n192.0.2.2\r\n:7002\r\n$9\r\nconnected\r\n:11\r\n");
+    client_server_leader(n->server, 0, 2);
+    text = ask_text(n, fd, "INFO replication\r\n");
+    assert_non_null(strstr(text, "role:slave\r\nmaster_host:\r\nmaster_port:0\r\nmaster_link_status:down\r\n"));
+    free(text);
+    ask(n, fd, "INFO nosuch\r\n", "$0\r\n\r\n");
     close(fd);
     node_stop(n);
 }
@@ -149,7 +285,7 @@ static void commands_are_those_that_the_node_tells(void **state)
     struct command_info only = {.name = {(uint8_t *)(uintptr_t)"add", 3}, .arity = 2};
     node_describe(n, (struct command_info_list){&only, 1});
     ask(n, fd, "COMMAND INFO add get\r\n",
-        "*2\r\n*10\r\n$3\r\nadd\r\n:2\r\n*1\r\n+write\r\n:0\r\n:0\r\n:0\r\n*0\r\n*0\r\n*0\r\n*0\r\n$-1\r\n");
+        "*2\r\n*10\r\n$3\r\nadd\r\n:2\r\n*1\r\n+write\r\n:0\r\n:0\r\n:0\r\n*1\r\n+@write\r\n*0\r\n*0\r\n*0\r\n$-1\r\n");
     close(fd);
     node_stop(n);
 }
@@ -161,6 +297,10 @@ int main(void)
         cmocka_unit_test(test_cluster),
         cmocka_unit_test(test_wildcard_address),
         cmocka_unit_test(test_port_commands),
+        cmocka_unit_test(test_unwanted_replies),
+        cmocka_unit_test(test_tracking),
+        cmocka_unit_test(test_clients_are_listed_and_killed),
+        cmocka_unit_test(test_roles),
         cmocka_unit_test(commands_are_those_that_the_node_tells),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
