@@ -107,6 +107,40 @@ def test_redis_cli_commands(cluster):
     assert ask("cluster", "keyslot", "a{where}b") == str(key_slot(b"where"))
 
 
+def test_redis_cli_looks_at_all_keys(cluster):
+    port = cluster.nodes[cluster.wait_leader()].client_port
+    with Connection(port) as connection:
+        assert connection.command("FLUSHALL") == "OK"
+        assert connection.command("MSET", "small", "1", "large", "x" * 20000, "middle", "y" * 500) == "OK"
+        takes = connection.command("MEMORY", "USAGE", "large")
+        assert takes > 20000 and connection.command("MEMORY", "USAGE", "none") is None
+    for node in cluster.nodes.values():
+        largest = tool("redis-cli", "-p", node.client_port, "--bigkeys").stdout
+        assert "Sampled 3 keys" in largest and "Biggest string found '\"large\"' has 20000 bytes" in largest, largest
+        heaviest = tool("redis-cli", "-p", node.client_port, "--memkeys").stdout
+        assert f"Biggest string found '\"large\"' has {takes} bytes" in heaviest, heaviest
+
+
+def test_redis_cli_stat(cluster):
+    """A line a second: keys, memory, clients, blocked, requests (and how many since the line before), connections."""
+    cluster.wait_settled()
+    for node in cluster.nodes.values():
+        with Connection(node.client_port) as connection:
+            info = dict(line.split(":", 1) for line in connection.command("INFO").decode().splitlines() if ":" in line)
+        keys = int(info["db0"].split(",")[0].removeprefix("keys="))
+        process = subprocess.Popen(
+            ["stdbuf", "-oL", "redis-cli", "-p", str(node.client_port), "--stat", "-i", "0.1"], stdout=subprocess.PIPE, text=True
+        )
+        try:
+            lines = [process.stdout.readline() for _ in range(4)]
+        finally:
+            process.kill()
+            process.wait()
+            process.stdout.close()
+        words = lines[-1].split()
+        assert int(words[0]) == keys and words[1].endswith(("K", "M")) and int(words[2]) >= 1, lines
+
+
 # ---- redis-benchmark ----
 
 
@@ -152,6 +186,38 @@ def test_python_client(cluster, version):
     with pytest.raises(redis.ResponseError, match="unknown command"):
         client.execute_command("FROBNICATE")
     client.close()
+
+
+@VERSIONS
+def test_what_python_client_asks_of_a_server(cluster, version):
+    """At connect: HELLO with a user and a name, CLIENT SETINFO. Later, what tools and monitors ask."""
+    leader = cluster.wait_leader()
+    for node in cluster.nodes.values():
+        client = redis.Redis(port=node.client_port, protocol=version, username="default", password="any", client_name="me")
+        assert client.ping() and client.client_getname() in ("me", b"me")
+        leads = node.id == leader
+        info = client.info()
+        assert info["role"] == ("master" if leads else "slave") and info["connected_slaves"] == (2 if leads else 0)
+        assert leads or (info["master_port"], info["master_link_status"]) == (cluster.nodes[leader].client_port, "up")
+        assert info["maxmemory"] == 512 << 20 and info["loading"] == 0 and info["redis_mode"] == "cluster"
+        assert list(client.info("replication")) and "uptime_in_seconds" not in client.info("replication")
+        own = client.client_info()
+        assert own["name"] == "me" and own["lib-name"] and [one for one in client.client_list() if str(one["id"]) == str(own["id"])]
+        assert client.role()[0] in ("master", b"master") if leads else client.role()[0] in ("slave", b"slave")
+        assert client.command_count() == len(client.command()) == len(client.command_list())
+        assert client.command_getkeys("MSET", "a", 1, "b", 2) in (["a", "b"], [b"a", b"b"])
+        assert client.command()["get"]["arity"] == 2 and client.command()["mset"]["step_count"] == 2
+        assert client.slowlog_len() == 0 and client.acl_whoami() in ("default", b"default")
+        client.set("kept", "12")
+        assert client.object("encoding", "kept") in ("int", b"int") and client.memory_usage("kept") > 0
+        victim = redis.Redis(port=node.client_port, client_name="victim", retry=None)
+        number = victim.client_id()
+        assert client.client_kill_filter(_id=number) == 1
+        assert victim.client_id() != number, "it has made another connection"
+        victim.close()
+        client.close()
+        with pytest.raises(redis.AuthenticationError, match="invalid username-password pair"):
+            redis.Redis(port=node.client_port, protocol=version, username="other", password="any", retry=None).ping()
 
 
 @VERSIONS
