@@ -30,7 +30,7 @@ static struct listed machine_entry(const struct client_server *s, uint32_t index
 static bool find(const struct client_server *s, const struct bytes *name, struct listed *e)
 {
     const uint32_t index = client_describe_index(s, name);
-    *e = (struct listed){.port = client_commands_find(s, name)};
+    *e = (struct listed){.port = client_describe_port(s, name)};
     if (e->port != NULL)
         return true;
     if (index == COMMAND_TABLE_MAX)
@@ -42,14 +42,14 @@ static bool find(const struct client_server *s, const struct bytes *name, struct
 /* The next command from `*at` on, which is moved after it. False: there is none. */
 static bool next(const struct client_server *s, size_t *at, struct listed *e)
 {
-    if (*at < client_command_count) {
-        *e = (struct listed){.port = &client_commands[(*at)++]};
+    if (*at < s->port_command_count) {
+        *e = (struct listed){.port = &s->port_commands[(*at)++]};
         return true;
     }
-    while (*at - client_command_count < s->machine_commands.len) {
-        *e = machine_entry(s, (uint32_t)(*at - client_command_count));
+    while (*at - s->port_command_count < s->machine_commands.len) {
+        *e = machine_entry(s, (uint32_t)(*at - s->port_command_count));
         (*at)++;
-        if (client_commands_find(s, &e->machine->name) == NULL)
+        if (client_describe_port(s, &e->machine->name) == NULL)
             return true;
     }
     return false;
@@ -370,7 +370,7 @@ static void keys(struct client_connection *c, const struct bytes *args, size_t a
 {
     const uint32_t index = client_describe_index(c->server, &args[0]);
     if (index == COMMAND_TABLE_MAX) {
-        const bool known = client_commands_find(c->server, &args[0]) != NULL;
+        const bool known = client_describe_port(c->server, &args[0]) != NULL;
         resp_error_text(out, known ? "ERR The command has no key arguments" : "ERR Invalid command specified");
         return;
     }

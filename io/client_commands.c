@@ -225,7 +225,7 @@ static void debug(struct client_connection *c, const struct bytes *args, size_t 
 #define CONNECTION .flags = "noscript loading stale fast", .categories = "fast connection"
 #define CONTAINER  .flags = "", .categories = "slow"
 
-const struct client_command client_commands[] = {
+static const struct client_command commands[] = {
     {"acl", NULL, -2, 0, CONTAINER, .since = "6.0.0", .summary = "Who may use this server: all.",
      SUBCOMMANDS(client_acl_subcommands)},
     {"asking", ok, 1, 0, .flags = "fast", .categories = "fast connection", .since = "3.0.0",
@@ -285,7 +285,7 @@ const struct client_command client_commands[] = {
     {"watch", watch, -2, 0, .flags = "noscript loading stale fast", .categories = "fast transaction", .since = "2.2.0",
      .summary = "Not supported."},
 };
-const size_t client_command_count = sizeof client_commands / sizeof client_commands[0];
+enum { COMMAND_COUNT = sizeof commands / sizeof commands[0] };
 
 const struct client_command *client_command_find(const struct client_command *list, size_t count, const struct bytes *name)
 {
@@ -295,16 +295,12 @@ const struct client_command *client_command_find(const struct client_command *li
     return NULL;
 }
 
-const struct client_command *client_commands_find(const struct client_server *s, const struct bytes *name)
-{
-    const int index = name_table_find(&s->port_names, command_name(name->ptr, name->len));
-    return index < 0 ? NULL : &client_commands[index];
-}
-
 void client_commands_init(struct client_server *s)
 {
-    for (size_t i = 0; i < client_command_count; i++) {
-        const char *name = client_commands[i].name;
+    s->port_commands = commands;
+    s->port_command_count = COMMAND_COUNT;
+    for (size_t i = 0; i < COMMAND_COUNT; i++) {
+        const char *name = commands[i].name;
         name_table_add(&s->port_names, command_name((const uint8_t *)name, strlen(name)), (uint8_t)i);
     }
 }
@@ -388,7 +384,7 @@ static void reply(struct client_connection *c, const struct client_command *p, c
 
 bool client_commands_answer(struct client_connection *c, const struct resp_request *request)
 {
-    const struct client_command *p = client_commands_find(c->server, &request->args[0]), *container = NULL;
+    const struct client_command *p = client_describe_port(c->server, &request->args[0]), *container = NULL;
     if (is_refused(c, p))
         return true;
     if (p == NULL)

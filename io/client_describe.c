@@ -38,6 +38,12 @@ uint32_t client_describe_index(const struct client_server *s, const struct bytes
     return index < 0 ? COMMAND_TABLE_MAX : (uint32_t)index;
 }
 
+const struct client_command *client_describe_port(const struct client_server *s, const struct bytes *name)
+{
+    const int index = name_table_find(&s->port_names, command_name(name->ptr, name->len));
+    return index < 0 ? NULL : &s->port_commands[index];
+}
+
 bool client_describe_refuses(const struct client_server *s, const struct bytes *args, size_t argc, struct bytes *error)
 {
     const uint32_t index = client_describe_index(s, &args[0]);

@@ -175,6 +175,8 @@ struct client_upcalls {
     void (*handle_closed)(struct client_server *s);
 };
 
+struct client_command;
+
 struct client_server {
     struct client_server_options options;
     const struct client_upcalls *upcalls;
@@ -230,6 +232,8 @@ struct client_server {
     uint64_t commands_per_s;               /* from there to a later one */
 
     struct name_table port_names;
+    const struct client_command *port_commands; /* all that the port knows, `port_command_count` of them */
+    size_t port_command_count;
     struct command_info_list machine_commands; /* as the node described them */
     struct command_info machine_infos[COMMAND_TABLE_MAX];
     uint8_t machine_texts[COMMAND_TABLE_MAX][COMMAND_NAME_MAX];
@@ -264,6 +268,8 @@ void client_print(struct resp_buffer *out, const char *format, ...) __attribute_
 
 /* ---- client_describe.c ---- */
 
+/* A command of the port; NULL: none has this name. */
+const struct client_command *client_describe_port(const struct client_server *s, const struct bytes *name);
 /* The index of a command in `estimates`, and in `machine_commands` if it is less than COMMAND_TABLE_MAX. All commands that
  * the state machine has not described share one: connections may come before it has described any. */
 uint32_t client_describe_index(const struct client_server *s, const struct bytes *name);
@@ -312,13 +318,8 @@ struct client_command {
 };
 #define SUBCOMMANDS(list) .subcommands = (list), .subcommand_count = sizeof(list) / sizeof((list)[0])
 
-/* All commands that the port knows. */
-extern const struct client_command client_commands[];
-extern const size_t client_command_count;
 /* The one with this name among `count`; NULL: there is none. */
 const struct client_command *client_command_find(const struct client_command *list, size_t count, const struct bytes *name);
-/* The same among all. */
-const struct client_command *client_commands_find(const struct client_server *s, const struct bytes *name);
 
 client_command_handler client_info, client_role;
 /* Subcommands. HELP is one of each list. */

@@ -205,7 +205,7 @@ void machine_stop(struct machine *m, enum fault fault, uint64_t delay)
     m->dead = m->stopping = m->power_fails = m->diverged = m->refuses = false;
     m->leader = 0;
     if (m->asks_token != 0)
-        operator_unanswered(w, m);
+        world_leave_in_doubt(w, m);
     m->asks_token = 0;
     m->asks_untold = false;
     m->proposer_state = PROPOSER_FOLLOWING;

@@ -218,15 +218,9 @@ void operator_answered(struct world *w, struct machine *m, const char *text, siz
     if (w->trace.out != NULL && text != NULL)
         fprintf(w->trace.out, "%31s%.*s\n", "", (int)len, text);
     if (text != NULL && memmem(text, len, "it may ", 7) != NULL) /* "it may be done or not" */
-        operator_unanswered(w, m);
+        world_leave_in_doubt(w, m);
     if (o->asked == m->id)
         o->asked = 0;
-}
-
-void operator_unanswered(struct world *w, const struct machine *m)
-{
-    if (m->asks_for != FAULT_MOVED_LEADER)
-        w->operator.in_doubt = checks_configuration(w->checks).slot;
 }
 
 /* ---- What has become of it ---- */

@@ -35,8 +35,6 @@ bool operator_wants(struct world *w, enum fault what);
 void operator_run(struct world *w);
 /* A machine answers him. `text` (`len` bytes): an error; NULL: done. */
 void operator_answered(struct world *w, struct machine *m, const char *text, size_t len);
-/* A machine that has not answered him ends. */
-void operator_unanswered(struct world *w, const struct machine *m);
 /* Nothing is to be done, and none is on its way. */
 bool operator_idle(const struct world *w);
 

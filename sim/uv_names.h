@@ -27,11 +27,8 @@
 #define client_cluster_refuse simuv_client_cluster_refuse
 #define client_cluster_subcommands simuv_client_cluster_subcommands
 #define client_cluster_takes simuv_client_cluster_takes
-#define client_command_count simuv_client_command_count
 #define client_command_find simuv_client_command_find
-#define client_commands simuv_client_commands
 #define client_commands_answer simuv_client_commands_answer
-#define client_commands_find simuv_client_commands_find
 #define client_commands_init simuv_client_commands_init
 #define client_config_subcommands simuv_client_config_subcommands
 #define client_connection_address simuv_client_connection_address
@@ -44,6 +41,7 @@
 #define client_connection_promote simuv_client_connection_promote
 #define client_copy_word simuv_client_copy_word
 #define client_describe_index simuv_client_describe_index
+#define client_describe_port simuv_client_describe_port
 #define client_describe_refuses simuv_client_describe_refuses
 #define client_docs_find simuv_client_docs_find
 #define client_info simuv_client_info

@@ -102,6 +102,8 @@ void world_run(const struct world_options *options, struct world_result *result)
 /* --- sim/world_base.c --- */
 
 void world_trace(struct world *w, uint32_t node, enum trace_kind kind, uint64_t a, uint64_t b, uint64_t c);
+/* The operator does not hear what has become of the change that he has asked this machine for. */
+void world_leave_in_doubt(struct world *w, const struct machine *m);
 
 /* Looks again when something arrives at these nodes. */
 void world_arrivals(struct world *w, node_set nodes);

@@ -47,3 +47,9 @@ struct node_config world_slowest(const struct world *w)
     }
     return c;
 }
+
+void world_leave_in_doubt(struct world *w, const struct machine *m)
+{
+    if (m->asks_for != FAULT_MOVED_LEADER)
+        w->operator.in_doubt = checks_configuration(w->checks).slot;
+}
