@@ -394,8 +394,9 @@ def test_folders_of_version_0_1_0(make_cluster, native):
     # Its nodes know each other, so it forms at once: that takes a slot, and governs from alpha slots later on.
     wait_until(lambda: cluster.wait_settled() == 681 + 64, 20, "the cluster to form")
     with cluster.connect(leader) as connection:
+        known = b"slot 681\ngoverns 745\nsettled true\n"
+        wait_until(lambda: connection.call("SYNOD", "CONFIGURATION").startswith(known), 20, "the configuration to govern alone")
         answer = connection.call("SYNOD", "CONFIGURATION")
-        assert answer.startswith(b"slot 681\ngoverns 745\nsettled true\n")
         # The hash that version 0.1.0 said, and then the configuration.
         chained = xxh64(answer.split(b"\n", 3)[3], 0x4B9EB4B24B4011F1)
         assert cluster.info(leader)["state_hash"] == f"{chained:016x}"
