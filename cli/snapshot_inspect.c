@@ -9,7 +9,7 @@
 #include "cli/snapshot_inspect.h"
 #include "core/agents/execution.h"
 #include "core/formats/journal.h"
-#include "core/state/kv_store.h"
+#include "core/state/kv_chunks.h"
 #include "io/data_folder.h"
 #include "io/snapshot_store.h"
 
@@ -36,7 +36,9 @@ static bool print_piece(struct inspection *i, const struct snapshot_piece *piece
     static const char *const kinds[] = {[SNAPSHOT_END] = "the end",
                                         [SNAPSHOT_LEARNER] = "what the learner remembers",
                                         [SNAPSHOT_STATE] = "a chunk of the state",
-                                        [SNAPSHOT_STATE_LAST] = "the last chunk of the state"};
+                                        [SNAPSHOT_STATE_LAST] = "the last chunk of the state",
+                                        [SNAPSHOT_SESSIONS] = "a chunk of the sessions",
+                                        [SNAPSHOT_SESSIONS_LAST] = "the last chunk of the sessions"};
     const struct payload payload = {.words = {(uint64_t *)(uintptr_t)body, words_for(piece->len)}, .len = piece->len};
     struct execution_piece said;
     uint32_t keys;
@@ -48,7 +50,7 @@ static bool print_piece(struct inspection *i, const struct snapshot_piece *piece
             print_learner(&said);
         return readable;
     }
-    if (piece->kind != SNAPSHOT_END) {
+    if (piece->kind == SNAPSHOT_STATE || piece->kind == SNAPSHOT_STATE_LAST) {
         i->counts = i->counts && kv_chunk_count((struct bytes){payload_bytes(&payload), payload.len}, &keys);
         if (i->counts) {
             i->keys += keys;

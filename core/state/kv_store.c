@@ -71,7 +71,7 @@ void state_machine_free(struct state_machine *m)
     arena_close(&m->results);
     free(m->replies);
     free(m->picked);
-    free(m->chunk);
+    kv_chunks_close(&m->chunks);
     free(m);
 }
 
@@ -179,4 +179,25 @@ struct command_info_list state_machine_describe(struct state_machine *m)
                                          .key_step = c->key_step};
     }
     return (struct command_info_list){.ptr = infos, .len = COMMAND_COUNT};
+}
+
+/* ---- Snapshots ---- */
+
+/* Work after which a call to save ends, with a chunk or without one: some milliseconds. */
+enum { SAVE_WORK = 4 * KV_CALL_WORK_MAX };
+
+uint64_t state_machine_size(struct state_machine *m) { return m->data.live.bytes; }
+
+void state_machine_snapshot_begin(struct state_machine *m) { kv_chunks_begin(&m->chunks, &m->data); }
+
+struct snapshot_chunk state_machine_snapshot_save(struct state_machine *m)
+{
+    return kv_chunks_save(&m->chunks, &m->data, SAVE_WORK);
+}
+
+bool state_machine_snapshot_load(struct state_machine *m, struct bytes chunk, bool first, bool last, const char **error)
+{
+    const struct kv_lengths most = {.key_max = KV_KEY_MAX, .value_max = KV_VALUE_MAX};
+    *error = kv_chunks_load(&m->chunks, &m->data, chunk, first, last, most);
+    return *error == NULL;
 }

@@ -1,11 +1,11 @@
 /* Declarations shared by the files of the kv-store: kv_reply.c (what all commands answer with), above it
- * kv_strings.c and kv_keys.c (the commands) and kv_snapshot.c, above them kv_store.c (the contract). */
+ * kv_strings.c and kv_keys.c (the commands), above them kv_store.c (the contract). */
 #ifndef SYNOD_CORE_STATE_KV_STORE_H
 #define SYNOD_CORE_STATE_KV_STORE_H
 
 #include "core/base/arena.h"
 #include "core/formats/command_name.h"
-#include "core/state/kv_versions.h"
+#include "core/state/kv_chunks.h"
 
 /* Limits that every node applies alike, so that no agreed command can exhaust a node. A command that goes beyond gets an
  * error and changes nothing. A reply must fit a frame between nodes; keys and values must fit the component's memory. */
@@ -38,15 +38,8 @@ struct state_machine {
     struct reply_room room;   /* for the replies that this call still has to make */
     struct kv_entry **picked; /* keys that KEYS and SCAN have found */
     size_t picked_capacity;
-    uint8_t *chunk; /* the last chunk saved, or as much of the next one as there is */
-    size_t chunk_len, chunk_capacity;
-    uint32_t chunk_entries;
-    bool loading;         /* a snapshot is being loaded */
-    uint64_t loaded_hash; /* of the last entry loaded */
+    struct kv_chunks chunks;
 };
-
-/* kv_snapshot.c: how many keys a chunk of a snapshot says that it has. False: it is no chunk of this state machine. */
-bool kv_chunk_count(struct bytes chunk, uint32_t *count);
 
 /* Executes one command that has the right number of arguments. */
 typedef void kv_handler(struct state_machine *m, const struct bytes *args, size_t argc, struct reply *reply);
