@@ -254,6 +254,12 @@ void replies_add(struct batch_builder *b, const struct reply *reply)
     b->count++;
 }
 
+void replies_add_packed(struct batch_builder *b, struct bytes packed)
+{
+    memcpy(builder_room(b, packed.len), packed.ptr, packed.len);
+    b->count++;
+}
+
 struct payload replies_end(struct batch_builder *b) { return builder_end(b); }
 
 struct payload replies_pack(struct batch_builder *b, const struct reply *replies, size_t count)
@@ -321,6 +327,13 @@ bool replies_next(const struct payload *replies, size_t *offset, struct reply_it
         return false;
     *offset = behind;
     return true;
+}
+
+bool reply_is_packed(struct bytes bytes)
+{
+    struct read_cursor c = cursor_over(bytes.ptr, bytes.len);
+    struct reply_item item;
+    return item_read(&c, &item) && (item.tag != REPLY_ARRAY || elements_skip(&c, item.elements)) && cursor_finished(&c);
 }
 
 uint32_t replies_count(const struct payload *replies)

@@ -73,6 +73,8 @@ void batch_commands_free(struct batch_commands *c);
  * builder's next call. */
 void replies_begin(struct batch_builder *b);
 void replies_add(struct batch_builder *b, const struct reply *reply);
+/* Adds a packed reply (copied): bytes of a builder that replies_add has added. */
+void replies_add_packed(struct batch_builder *b, struct bytes packed);
 struct payload replies_end(struct batch_builder *b);
 /* The same for an array of replies. */
 struct payload replies_pack(struct batch_builder *b, const struct reply *replies, size_t count);
@@ -86,6 +88,8 @@ struct reply_item {
     struct bytes bytes; /* the others */
 };
 bool replies_next(const struct payload *replies, size_t *offset, struct reply_item *item);
+/* Whether bytes are one packed reply, and nothing else. */
+bool reply_is_packed(struct bytes bytes);
 /* The number of replies packed; 0 for malformed bytes. */
 uint32_t replies_count(const struct payload *replies);
 

@@ -111,7 +111,7 @@ enum snapshot_fault snapshot_piece_read(const uint8_t bytes[SNAPSHOT_PIECE_HEADE
     *piece = (struct snapshot_piece){.kind = cursor_load_u32(bytes + PIECE_AT_KIND),
                                      .len = cursor_load_u32(bytes + PIECE_AT_LENGTH),
                                      .body_checksum = cursor_load_u64(bytes + PIECE_AT_BODY_CHECKSUM)};
-    bool known = piece->kind <= SNAPSHOT_STATE_LAST;
+    bool known = piece->kind < SNAPSHOT_PIECE_KINDS;
     if (!known || piece->len > SNAPSHOT_PIECE_MAX || (piece->kind == SNAPSHOT_END && piece->len != END_LEN) ||
         cursor_load_u32(bytes + PIECE_AT_ZERO) != 0 || cursor_load_u64(bytes + PIECE_AT_NUMBER) != place->number)
         return SNAPSHOT_PIECE_UNSOUND;

@@ -38,7 +38,7 @@
 #include "core/base/types.h"
 
 enum {
-    SNAPSHOT_VERSION = 1,
+    SNAPSHOT_VERSION = 2,
     SNAPSHOT_HEADER_SIZE = 40,
     SNAPSHOT_PIECE_HEADER_SIZE = 40,
     SNAPSHOT_END_SIZE = 48,
@@ -71,6 +71,21 @@ struct snapshot_place {
     uint64_t number;   /* of the next piece */
     uint64_t checksum; /* of the piece before */
 };
+
+/* Whether a piece of `kind` may follow one of the kind `before`. The first piece is SNAPSHOT_LEARNER. */
+static inline bool snapshot_pieces_follow(uint32_t before, uint32_t kind)
+{
+    switch (before) {
+    case SNAPSHOT_LEARNER:
+    case SNAPSHOT_SESSIONS:
+        return kind == SNAPSHOT_SESSIONS || kind == SNAPSHOT_SESSIONS_LAST;
+    case SNAPSHOT_SESSIONS_LAST:
+    case SNAPSHOT_STATE:
+        return kind == SNAPSHOT_STATE || kind == SNAPSHOT_STATE_LAST;
+    default:
+        return kind == SNAPSHOT_END;
+    }
+}
 
 struct snapshot_piece {
     uint32_t kind;

@@ -1,0 +1,30 @@
+/* Commands about sessions, by which a client that hears no answer may ask again and is executed once (docs/decisions/0047):
+ *
+ *   SESSION OPEN [window]                 a new session: its id, a number
+ *   SESSION CLOSE id                      forgets it
+ *   SESSION id number command [arg ...]   executes the command, unless the session's command of that number was executed
+ *
+ * Ids are below 2^53, so that every client's numbers have room for them. */
+#ifndef SYNOD_CORE_FORMATS_SESSION_CALL_H
+#define SYNOD_CORE_FORMATS_SESSION_CALL_H
+
+#include "core/formats/command.h"
+
+enum { SESSION_WINDOW_STANDARD = 16, SESSION_WINDOW_MAX = 1024 };
+#define SESSION_ID_MAX ((UINT64_C(1) << 53) - 1)
+
+enum session_kind { SESSION_NONE, SESSION_OPEN, SESSION_CLOSE, SESSION_CALL, SESSION_MALFORMED };
+
+struct session_call {
+    uint8_t kind;    /* enum session_kind */
+    uint32_t window; /* SESSION_OPEN */
+    uint64_t id, number;
+    const char *error; /* SESSION_MALFORMED: the reply, a constant text */
+};
+
+enum { SESSION_CALL_ARGS = 3 }; /* SESSION, id and number, before the command */
+
+/* What a command is about. SESSION_NONE: it is no command SESSION. */
+struct session_call session_call_read(const struct bytes_list *args);
+
+#endif

@@ -1,0 +1,313 @@
+#include "core/state/sessions.h"
+
+#include "core/base/assert.h"
+#include "core/base/cursor.h"
+#include "core/base/memory.h"
+#include "core/formats/batch.h"
+#include "core/state/kv_chunks.h"
+
+struct sessions {
+    struct kv_versions table;
+    struct kv_chunks chunks;
+    uint64_t bytes_max;
+    uint8_t reply[SESSION_REPLY_MAX]; /* of the command looked at last */
+};
+
+/* The list of sessions by use, and what a session has. */
+enum { LIST_OLDEST = 0, LIST_NEWEST = 8, LIST_SIZE = 16 };
+enum { HEADER_WINDOW = 0, HEADER_PLACE = 4, HEADER_BEFORE = 8, HEADER_AFTER = 16, HEADER_SIZE = 24 };
+enum { PLACE_NUMBER = 0, PLACE_NEXT = 8, PLACE_REPLY = 16 };
+enum { ID_SIZE = 8, PLACE_SIZE = 12 }; /* of keys */
+/* What some commands may take beside a snapshot, and the work of a call that saves. */
+enum { ROOM_BYTES = 64 * 1024, SAVE_WORK = 2 * 1024 * 1024 };
+enum { PART_OF_STATE = 16 };
+
+struct key {
+    uint8_t bytes[PLACE_SIZE];
+    size_t len;
+};
+
+static struct key key_of_session(uint64_t id)
+{
+    struct key k = {.len = ID_SIZE};
+    cursor_store_u64(k.bytes, id);
+    return k;
+}
+
+static struct key key_of_place(uint64_t id, uint32_t place)
+{
+    struct key k = {.len = PLACE_SIZE};
+    cursor_store_u64(k.bytes, id);
+    cursor_store_u32(k.bytes + ID_SIZE, place);
+    return k;
+}
+
+static const struct key key_of_list = {.len = 0};
+
+static struct bytes bytes_of(const struct key *k) { return (struct bytes){(uint8_t *)(uintptr_t)k->bytes, k->len}; }
+
+static struct kv_entry *find(struct sessions *s, struct key k) { return kv_table_find(&s->table.live, bytes_of(&k)); }
+
+static void set(struct sessions *s, struct key k, const uint8_t *value, size_t len)
+{
+    kv_versions_set(&s->table, bytes_of(&k), (struct bytes){(uint8_t *)(uintptr_t)value, len});
+}
+
+static void drop(struct sessions *s, struct key k) { kv_versions_remove(&s->table, bytes_of(&k)); }
+
+static uint32_t get_u32(struct sessions *s, const struct kv_entry *e, size_t at)
+{
+    uint8_t bytes[4];
+    kv_table_read(&s->table.live, e, at, sizeof bytes, bytes);
+    return cursor_load_u32(bytes);
+}
+
+static uint64_t get_u64(struct sessions *s, const struct kv_entry *e, size_t at)
+{
+    uint8_t bytes[8];
+    kv_table_read(&s->table.live, e, at, sizeof bytes, bytes);
+    return cursor_load_u64(bytes);
+}
+
+/* Precondition: the key is there. */
+static void put_u64(struct sessions *s, struct key k, size_t at, uint64_t value)
+{
+    uint8_t bytes[8];
+    cursor_store_u64(bytes, value);
+    kv_versions_overwrite(&s->table, find(s, k), at, (struct bytes){bytes, sizeof bytes});
+}
+
+struct sessions *sessions_new(void)
+{
+    struct sessions *s = memory_new(1, sizeof *s);
+    s->bytes_max = SESSIONS_BYTES_MAX;
+    kv_versions_init(&s->table, SESSIONS_BYTES_MAX);
+    return s;
+}
+
+void sessions_free(struct sessions *s)
+{
+    if (s == NULL)
+        return;
+    kv_versions_close(&s->table);
+    kv_chunks_close(&s->chunks);
+    free(s);
+}
+
+void sessions_limit(struct sessions *s, uint64_t state_bytes_max)
+{
+    const uint64_t part = state_bytes_max / PART_OF_STATE;
+    s->bytes_max = part < SESSIONS_BYTES_MAX ? part : SESSIONS_BYTES_MAX;
+    s->table.state_bytes_max = s->bytes_max;
+}
+
+/* ---- The list, by use ---- */
+
+/* The end of the list; 0: it is empty. */
+static uint64_t list_end(struct sessions *s, size_t end)
+{
+    const struct kv_entry *list = find(s, key_of_list);
+    return list != NULL ? get_u64(s, list, end) : 0;
+}
+
+/* Sets what comes before or after a session; of 0, the end of the list. */
+static void link_to(struct sessions *s, uint64_t id, size_t at, uint64_t other)
+{
+    if (id != 0)
+        put_u64(s, key_of_session(id), at, other);
+    else
+        put_u64(s, key_of_list, at == HEADER_AFTER ? LIST_OLDEST : LIST_NEWEST, other);
+}
+
+static void take_out(struct sessions *s, uint64_t id)
+{
+    const struct kv_entry *session = find(s, key_of_session(id));
+    const uint64_t before = get_u64(s, session, HEADER_BEFORE), after = get_u64(s, session, HEADER_AFTER);
+    link_to(s, before, HEADER_AFTER, after);
+    link_to(s, after, HEADER_BEFORE, before);
+}
+
+/* The session is the one used last. */
+static void put_last(struct sessions *s, uint64_t id)
+{
+    const uint64_t newest = list_end(s, LIST_NEWEST);
+    link_to(s, id, HEADER_BEFORE, newest);
+    link_to(s, id, HEADER_AFTER, 0);
+    link_to(s, newest, HEADER_AFTER, id);
+    link_to(s, 0, HEADER_BEFORE, id);
+}
+
+void sessions_used(struct sessions *s, uint64_t id)
+{
+    if (list_end(s, LIST_NEWEST) == id)
+        return;
+    take_out(s, id);
+    put_last(s, id);
+}
+
+/* ---- Opening and forgetting ---- */
+
+bool sessions_forget(struct sessions *s, uint64_t id)
+{
+    const struct kv_entry *e = find(s, key_of_session(id));
+    if (e == NULL)
+        return false;
+    take_out(s, id);
+    for (uint32_t place = get_u32(s, e, HEADER_PLACE); place != 0;) {
+        const struct key key = key_of_place(id, place - 1);
+        place = get_u32(s, find(s, key), PLACE_NEXT);
+        drop(s, key);
+    }
+    drop(s, key_of_session(id));
+    if (list_end(s, LIST_OLDEST) == 0)
+        drop(s, key_of_list);
+    return true;
+}
+
+void sessions_trim(struct sessions *s)
+{
+    while (s->table.live.bytes > s->bytes_max)
+        sessions_forget(s, list_end(s, LIST_OLDEST));
+}
+
+uint64_t sessions_open(struct sessions *s, uint64_t wanted, uint32_t window)
+{
+    uint64_t id = wanted;
+    uint8_t header[HEADER_SIZE] = {0};
+    invariant(wanted >= 1 && wanted <= SESSION_ID_MAX && window >= 1 && window <= SESSION_WINDOW_MAX);
+    while (find(s, key_of_session(id)) != NULL)
+        id = id == SESSION_ID_MAX ? 1 : id + 1;
+    cursor_store_u32(header + HEADER_WINDOW, window);
+    set(s, key_of_session(id), header, sizeof header);
+    if (find(s, key_of_list) == NULL)
+        set(s, key_of_list, (uint8_t[LIST_SIZE]){0}, LIST_SIZE);
+    put_last(s, id);
+    return id;
+}
+
+/* ---- Commands ---- */
+
+enum session_state sessions_look(struct sessions *s, const struct session_call *call, struct bytes *reply)
+{
+    const struct kv_entry *session = find(s, key_of_session(call->id));
+    if (session == NULL)
+        return SESSION_UNKNOWN;
+    const uint32_t window = get_u32(s, session, HEADER_WINDOW);
+    const struct kv_entry *place = find(s, key_of_place(call->id, (uint32_t)(call->number % window)));
+    const uint64_t number = place != NULL ? get_u64(s, place, PLACE_NUMBER) : 0;
+    if (number < call->number)
+        return SESSION_FRESH;
+    if (number > call->number)
+        return SESSION_PASSED;
+    *reply = (struct bytes){.ptr = s->reply, .len = place->value_len - PLACE_REPLY};
+    kv_table_read(&s->table.live, place, PLACE_REPLY, reply->len, s->reply);
+    return reply->len > 0 ? SESSION_EXECUTED : SESSION_REPLY_LOST;
+}
+
+/* The link of a place that is remembered from now on. */
+static uint32_t link_place(struct sessions *s, uint64_t id, const struct kv_entry *session, uint32_t place)
+{
+    uint8_t first[4];
+    const struct key key = key_of_session(id);
+    const uint32_t next = get_u32(s, session, HEADER_PLACE);
+    cursor_store_u32(first, place + 1);
+    kv_versions_overwrite(&s->table, find(s, key), HEADER_PLACE, (struct bytes){first, sizeof first});
+    return next;
+}
+
+void sessions_executed(struct sessions *s, const struct session_call *call, struct bytes reply)
+{
+    uint8_t value[PLACE_REPLY + SESSION_REPLY_MAX] = {0};
+    const struct kv_entry *session = find(s, key_of_session(call->id));
+    invariant(session != NULL);
+    const uint32_t number = (uint32_t)(call->number % get_u32(s, session, HEADER_WINDOW));
+    const struct key key = key_of_place(call->id, number);
+    const struct kv_entry *place = find(s, key);
+    const bool kept = reply.len <= SESSION_REPLY_MAX;
+    cursor_store_u64(value + PLACE_NUMBER, call->number);
+    cursor_store_u32(value + PLACE_NEXT,
+                     place != NULL ? get_u32(s, place, PLACE_NEXT) : link_place(s, call->id, session, number));
+    if (kept)
+        memcpy(value + PLACE_REPLY, reply.ptr, reply.len);
+    set(s, key, value, PLACE_REPLY + (kept ? reply.len : 0));
+    sessions_used(s, call->id);
+}
+
+uint64_t sessions_size(const struct sessions *s) { return s->table.live.bytes; }
+
+uint64_t sessions_work(struct sessions *s)
+{
+    const uint64_t work = kv_versions_work(&s->table);
+    kv_versions_work_reset(&s->table);
+    return work;
+}
+
+bool sessions_have_room(const struct sessions *s) { return kv_versions_has_room(&s->table, ROOM_BYTES); }
+
+/* ---- Snapshots ---- */
+
+void sessions_snapshot_begin(struct sessions *s) { kv_chunks_begin(&s->chunks, &s->table); }
+
+struct snapshot_chunk sessions_snapshot_save(struct sessions *s) { return kv_chunks_save(&s->chunks, &s->table, SAVE_WORK); }
+
+/* ---- What was loaded comes from a disk or a peer, and is used without further checks afterwards ---- */
+
+static bool is_sound_place(struct sessions *s, const struct kv_entry *place, uint32_t number, uint32_t window)
+{
+    uint8_t reply[SESSION_REPLY_MAX];
+    if (place->value_len < PLACE_REPLY || place->value_len > PLACE_REPLY + SESSION_REPLY_MAX)
+        return false;
+    const uint64_t of = get_u64(s, place, PLACE_NUMBER);
+    const size_t len = place->value_len - PLACE_REPLY;
+    kv_table_read(&s->table.live, place, PLACE_REPLY, len, reply);
+    return of != 0 && of % window == number && (len == 0 || reply_is_packed((struct bytes){reply, len}));
+}
+
+/* Whether a session's places are linked. Adds the number of its entries to `*entries`. */
+static bool is_sound_session(struct sessions *s, uint64_t id, const struct kv_entry *session, uint64_t *entries)
+{
+    const uint32_t window = get_u32(s, session, HEADER_WINDOW);
+    uint32_t place = get_u32(s, session, HEADER_PLACE), left = window;
+    if (window < 1 || window > SESSION_WINDOW_MAX)
+        return false;
+    for (++*entries; place != 0; ++*entries) {
+        const struct kv_entry *e = find(s, key_of_place(id, place - 1));
+        if (left-- == 0 || e == NULL || !is_sound_place(s, e, place - 1, window))
+            return false;
+        place = get_u32(s, e, PLACE_NEXT);
+    }
+    return true;
+}
+
+/* Whether all entries are those of the list and of the sessions in it, each linked to the one before it. */
+static bool all_is_sound(struct sessions *s)
+{
+    const struct kv_entry *list = find(s, key_of_list);
+    uint64_t before = 0, entries = 1;
+    if (list == NULL || list->value_len != LIST_SIZE)
+        return s->table.live.count == 0;
+    for (uint64_t id = get_u64(s, list, LIST_OLDEST); id != 0 && entries < s->table.live.count;) {
+        const struct kv_entry *session = id <= SESSION_ID_MAX ? find(s, key_of_session(id)) : NULL;
+        if (session == NULL || session->value_len != HEADER_SIZE || get_u64(s, session, HEADER_BEFORE) != before ||
+            !is_sound_session(s, id, session, &entries))
+            return false;
+        before = id;
+        id = get_u64(s, session, HEADER_AFTER);
+    }
+    return before != 0 && before == get_u64(s, list, LIST_NEWEST) && entries == s->table.live.count &&
+           get_u64(s, find(s, key_of_session(before)), HEADER_AFTER) == 0;
+}
+
+bool sessions_snapshot_load(struct sessions *s, struct bytes chunk, bool first, bool last)
+{
+    const struct kv_lengths most = {.key_max = PLACE_SIZE, .value_max = PLACE_REPLY + SESSION_REPLY_MAX};
+    const uint64_t bytes_max = s->table.state_bytes_max;
+    s->table.state_bytes_max = SESSIONS_BYTES_MAX; /* the limit may have been lowered since */
+    bool loaded = kv_chunks_load(&s->chunks, &s->table, chunk, first, last, most) == NULL;
+    s->table.state_bytes_max = bytes_max;
+    if (loaded && last && !all_is_sound(s)) {
+        kv_versions_reset(&s->table);
+        loaded = false;
+    }
+    return loaded;
+}
