@@ -169,7 +169,7 @@ static inline void box_received(struct box *b)
 static inline void box_take_piece(struct box *b, const struct packet *p)
 {
     uint64_t bytes = 0;
-    invariant(p->id >= SNAPSHOT_LEARNER && p->id <= SNAPSHOT_STATE_LAST && p->len <= SNAPSHOT_PIECE_MAX);
+    invariant(p->id >= SNAPSHOT_LEARNER && p->id < SNAPSHOT_PIECE_KINDS && p->len <= SNAPSHOT_PIECE_MAX);
     if (!b->writing)
         return;
     if (b->part.count == BOX_PIECES_MAX || box_happens(b, 64)) {

@@ -129,16 +129,17 @@ bool backup_check(struct disk *disk, const char *file, struct snapshot_stored *f
     struct execution_piece said;
     const uint64_t *body;
     uint64_t cluster;
-    uint32_t kind = SNAPSHOT_LEARNER; /* of the next piece; SNAPSHOT_STATE: or the last of the state */
-    bool fits = true;
+    bool first = true, fits = true;
+    uint32_t before = SNAPSHOT_END;
     enum snapshot_read read = snapshot_reader_open_any(&r, disk, file, &cluster, &found->slot, problem);
     while (read == SNAPSHOT_READ_PIECE && fits) {
         read = snapshot_reader_next(&r, &piece, &body, problem);
         if (read != SNAPSHOT_READ_PIECE && read != SNAPSHOT_READ_ALL)
             break;
-        fits = piece.kind == kind || (kind == SNAPSHOT_STATE && piece.kind == SNAPSHOT_STATE_LAST);
-        fits = fits && (kind != SNAPSHOT_LEARNER || snapshot_copy_first(&piece, body, &said));
-        kind = piece.kind == SNAPSHOT_STATE_LAST ? SNAPSHOT_END : SNAPSHOT_STATE;
+        fits = first ? piece.kind == SNAPSHOT_LEARNER && snapshot_copy_first(&piece, body, &said)
+                     : snapshot_pieces_follow(before, piece.kind);
+        first = false;
+        before = piece.kind;
     }
     found->size = r.place.offset;
     found->checksum = r.place.checksum;

@@ -248,7 +248,7 @@ static bool is_ask(const struct packet *p)
     case SNAPSHOT_LOAD:
         return p->len == 0;
     case SNAPSHOT_PIECE:
-        return p->id >= SNAPSHOT_LEARNER && p->id <= SNAPSHOT_STATE_LAST && p->len <= SNAPSHOT_PIECE_MAX;
+        return p->id >= SNAPSHOT_LEARNER && p->id < SNAPSHOT_PIECE_KINDS && p->len <= SNAPSHOT_PIECE_MAX;
     case SNAPSHOT_RECEIVE:
     case SNAPSHOT_READ:
         return p->len == 2 * sizeof(uint64_t);

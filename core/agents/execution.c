@@ -3,6 +3,7 @@
 #include "core/base/checksum.h"
 #include "core/base/cursor.h"
 #include "core/base/memory.h"
+#include "core/base/siphash.h"
 
 /* What the state machine gets at a time: limits.apply commands, and limits.apply_bytes of arguments (one command at least).
  * Each argument counts at least ARGUMENT_BYTES. When the machine stops early it gets the rest again. So giving must be cheap
@@ -16,7 +17,8 @@ enum { SMALL_MAX = 1024 };
 
 void execution_init(struct execution *x, const struct node_config *config)
 {
-    *x = (struct execution){.limits = limits_effective(&config->limits), .machine = state_machine_new()};
+    *x = (struct execution){
+        .limits = limits_effective(&config->limits), .machine = state_machine_new(), .sessions = sessions_new()};
     x->state_bytes_room = config->state_bytes_room;
     configurations_init(&x->configurations, config);
 }
@@ -28,6 +30,7 @@ static void limit_state(struct execution *x, uint64_t bytes_max)
         return;
     x->state_bytes_max = bytes_max;
     state_machine_start(x->machine, bytes_max, x->limits.call_work);
+    sessions_limit(x->sessions, bytes_max);
 }
 
 void execution_loads(struct execution *x) { limit_state(x, x->state_bytes_room); }
@@ -37,6 +40,8 @@ void execution_close(struct execution *x)
     for (size_t i = 0; i < x->count; i++)
         payload_free(&x->entries[i].value);
     free(x->entries);
+    free(x->calls);
+    sessions_free(x->sessions);
     batch_commands_free(&x->commands);
     batch_builder_free(&x->replies);
     payload_free(&x->text);
@@ -85,6 +90,18 @@ static struct reply_room room_for(uint64_t replies_bytes, size_t commands)
     return (struct reply_room){.large = reserved < replies_bytes ? replies_bytes - reserved : 0, .small = (uint32_t)small};
 }
 
+/* What the commands are about. Of those in a session, what is left is what the state machine gets. */
+static void read_calls(struct execution *x)
+{
+    x->calls = memory_reserve(x->calls, &x->calls_capacity, x->commands.count, sizeof *x->calls);
+    for (size_t i = 0; i < x->commands.count; i++) {
+        struct bytes_list *args = &x->commands.commands[i].args;
+        x->calls[i] = session_call_read(args);
+        if (x->calls[i].kind == SESSION_CALL)
+            *args = (struct bytes_list){args->ptr + SESSION_CALL_ARGS, args->len - SESSION_CALL_ARGS};
+    }
+}
+
 /* Begins a batch. False: the entry is no batch, or it was executed before. Then it changes nothing, on all learners
  * alike. */
 static bool begin_batch(struct execution *x, const struct entry *e)
@@ -100,8 +117,25 @@ static bool begin_batch(struct execution *x, const struct entry *e)
     x->seeded = true;
     x->begun = true;
     x->applied = 0;
+    read_calls(x);
     replies_begin(&x->replies);
     x->room = room_for(x->limits.replies_bytes, x->commands.count);
+    return true;
+}
+
+static const struct reply *error_reply(struct reply *r, const char *text)
+{
+    *r = (struct reply){.tag = REPLY_ERROR, .val.bytes = {(uint8_t *)(uintptr_t)text, strlen(text)}};
+    return r;
+}
+
+/* Takes the room for a reply of so many bytes. False: there is not so much. */
+static bool take_room(struct execution *x, uint64_t size)
+{
+    const bool large = size > x->room.small;
+    if (large && size > x->room.large)
+        return false;
+    x->room.large -= large ? size : 0;
     return true;
 }
 
@@ -109,17 +143,119 @@ static bool begin_batch(struct execution *x, const struct entry *e)
  * so. */
 static void add_reply(struct execution *x, const struct reply *r)
 {
-    static const char text[] = "ERR executed, but the state machine's reply is larger than it may be";
-    const struct reply too_large = {.tag = REPLY_ERROR, .val.bytes = {(uint8_t *)(uintptr_t)text, sizeof text - 1}};
-    uint64_t size = reply_size(r);
-    bool large = size > x->room.small, fits = !large || size <= x->room.large;
-    if (large && fits)
-        x->room.large -= size;
-    replies_add(&x->replies, fits ? r : &too_large);
+    struct reply too_large;
+    const bool fits = take_room(x, reply_size(r));
+    replies_add(&x->replies,
+                fits ? r : error_reply(&too_large, "ERR executed, but the state machine's reply is larger than it may be"));
 }
 
-/* How many of the remaining commands the state machine gets now. */
-static size_t commands_to_give(const struct execution *x)
+/* ---- Commands of sessions (P21) ---- */
+
+/* Whether the state machine said that it has not executed the command, so that it may be sent again. */
+static bool was_refused(const struct reply *r)
+{
+    const size_t len = sizeof REPLY_BUSY - 1;
+    return r->tag == REPLY_ERROR && r->val.bytes.len >= len && memcmp(r->val.bytes.ptr, REPLY_BUSY, len) == 0;
+}
+
+/* Adds the reply of the state machine to command `i`, and remembers it. */
+static void add_executed(struct execution *x, size_t i, const struct reply *r)
+{
+    const size_t from = x->replies.len;
+    add_reply(x, r);
+    if (x->calls[i].kind != SESSION_CALL || was_refused(r))
+        return;
+    const struct bytes packed = {(uint8_t *)x->replies.words + from, x->replies.len - from};
+    sessions_executed(x->sessions, &x->calls[i], packed);
+}
+
+/* Opens a session. Its id can be known to nobody else: it comes from the random bits of the batch, and from its place in the
+ * log, so that no later cluster that begins with an older state gives it again. */
+static uint64_t open_session(struct execution *x, uint64_t slot, size_t i)
+{
+    /* Not the key itself, which is that of the state machine's table: clients must not learn what hash a key has there. */
+    const struct siphash_key key = {~x->header.seed.low, ~x->header.seed.high};
+    const uint64_t place[2] = {slot, i};
+    const uint64_t id = siphash13(key, (const uint8_t *)place, sizeof place) & SESSION_ID_MAX;
+    return sessions_open(x->sessions, id != 0 ? id : 1, x->calls[i].window);
+}
+
+/* The command was executed before. Its reply may have no room here; then it may be asked for again. */
+static void repeat(struct execution *x, struct bytes packed)
+{
+    struct reply r;
+    if (take_room(x, packed.len))
+        replies_add_packed(&x->replies, packed);
+    else
+        replies_add(&x->replies, error_reply(&r, REPLY_NO_ROOM));
+}
+
+static const char *const session_errors[] = {
+    [SESSION_REPLY_LOST] = "SESSIONREPLY the command was executed, and its reply was too long to be kept",
+    [SESSION_PASSED] = "SESSIONPASSED not executed: the session is more than its window beyond this number",
+    [SESSION_UNKNOWN] = "NOSESSION not executed: there is no such session, or it was forgotten",
+};
+
+/* Answers a command that is not for the state machine. False: it is. */
+static bool answer_call(struct execution *x, uint64_t slot, size_t i)
+{
+    const struct session_call *call = &x->calls[i];
+    struct reply r = {.tag = REPLY_INTEGER};
+    struct bytes packed;
+    enum session_state state;
+    switch (call->kind) {
+    case SESSION_NONE:
+        return false;
+    case SESSION_OPEN:
+        r.val.integer = (int64_t)open_session(x, slot, i);
+        break;
+    case SESSION_CLOSE:
+        r.val.integer = sessions_forget(x->sessions, call->id);
+        break;
+    case SESSION_CALL:
+        state = sessions_look(x->sessions, call, &packed);
+        if (state == SESSION_FRESH)
+            return false;
+        if (state == SESSION_EXECUTED) {
+            sessions_used(x->sessions, call->id);
+            repeat(x, packed);
+            return true;
+        }
+        error_reply(&r, session_errors[state]);
+        break;
+    default:
+        error_reply(&r, call->error);
+        break;
+    }
+    add_reply(x, &r);
+    return true;
+}
+
+/* Whether command `i` has to wait until those from `first` on are executed, to know whether it was executed: it may be the
+ * same one, or its place may be taken. */
+static bool waits_for_others(const struct execution *x, size_t first, size_t i)
+{
+    const struct session_call *call = &x->calls[i];
+    for (size_t k = first; k < i; k++)
+        if (x->calls[k].kind == SESSION_CALL && x->calls[k].id == call->id && x->calls[k].number >= call->number)
+            return true;
+    return false;
+}
+
+/* Whether command `i` can be given together with those from `first` on: it is for the state machine, whatever they do. */
+static bool is_for_machine(struct execution *x, size_t first, size_t i)
+{
+    struct bytes packed;
+    if (x->calls[i].kind == SESSION_NONE)
+        return true;
+    return x->calls[i].kind == SESSION_CALL && !waits_for_others(x, first, i) &&
+           sessions_look(x->sessions, &x->calls[i], &packed) == SESSION_FRESH;
+}
+
+/* ---- Batches ---- */
+
+/* How many of the remaining commands the state machine gets now. The first one is for it. */
+static size_t commands_to_give(struct execution *x)
 {
     const struct batch_commands *all = &x->commands;
     size_t end = x->applied;
@@ -128,7 +264,7 @@ static size_t commands_to_give(const struct execution *x)
         const struct bytes_list *args = &all->commands[end].args;
         for (size_t i = 0; i < args->len && bytes <= x->limits.apply_bytes; i++)
             bytes += ARGUMENT_BYTES + args->ptr[i].len;
-        if (bytes > x->limits.apply_bytes && end > x->applied)
+        if (end > x->applied && (bytes > x->limits.apply_bytes || !is_for_machine(x, x->applied, end)))
             break;
         end++;
     }
@@ -141,29 +277,41 @@ static void note_state(struct execution *x, const struct applied *done)
     x->state_bytes = done->bytes;
 }
 
-/* Goes on with the batch. True: all its commands are executed. */
-static bool apply_batch(struct execution *x)
+/* Gives some commands to the state machine. False: it is stalled. */
+static bool apply_some(struct execution *x)
 {
-    const struct batch_commands *all = &x->commands;
-    while (x->applied < all->count && x->work < x->limits.step_work) {
-        size_t before = x->replies.len, some = commands_to_give(x);
-        struct applied done = state_machine_apply(x->machine, all->commands + x->applied, some, x->room);
-        invariant(done.replies.len <= some);
-        note_state(x, &done);
-        x->stalled = done.replies.len == 0;
+    const size_t some = commands_to_give(x);
+    const struct applied done = state_machine_apply(x->machine, x->commands.commands + x->applied, some, x->room);
+    invariant(done.replies.len <= some);
+    note_state(x, &done);
+    for (size_t i = 0; i < done.replies.len; i++)
+        add_executed(x, x->applied + i, &done.replies.ptr[i]);
+    x->applied += done.replies.len;
+    x->work += done.work;
+    return done.replies.len > 0;
+}
+
+/* Goes on with the batch of `slot`. True: all its commands are executed. */
+static bool apply_batch(struct execution *x, uint64_t slot)
+{
+    while (x->applied < x->commands.count && x->work < x->limits.step_work) {
+        const size_t before = x->replies.len;
+        x->stalled = !sessions_have_room(x->sessions);
+        if (!x->stalled && answer_call(x, slot, x->applied))
+            x->applied++;
+        else if (!x->stalled)
+            x->stalled = !apply_some(x);
         if (x->stalled)
             return false;
-        for (size_t i = 0; i < done.replies.len; i++)
-            add_reply(x, &done.replies.ptr[i]);
-        x->applied += done.replies.len;
-        x->work += x->replies.len - before + done.work;
+        x->work += x->replies.len - before + sessions_work(x->sessions);
     }
-    return x->applied == all->count;
+    return x->applied == x->commands.count;
 }
 
 static void end_batch(struct execution *x, const struct entry *e, struct executed *done)
 {
     x->begun = false;
+    sessions_trim(x->sessions);
     done->batch = x->header;
     done->replies = replies_end(&x->replies);
     x->commands_executed += x->commands.count;
@@ -219,7 +367,7 @@ bool execution_run(struct execution *x, struct executed *done)
         return false;
     if (e->kind == ENTRY_COMMANDS) {
         done->skipped = !x->begun && !begin_batch(x, e);
-        if (!done->skipped && !apply_batch(x))
+        if (!done->skipped && !apply_batch(x, e->slot))
             return false;
         if (!done->skipped)
             end_batch(x, e, done);

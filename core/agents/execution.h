@@ -1,16 +1,16 @@
 /* Executes chosen entries in slot order, with a bounded amount of work in each step: a batch may take several steps. It
- * keeps the entries to be executed, the state machine, the last batch of each origin, and the chained hash. A part of the
- * learner agent. */
+ * keeps the entries to be executed, the state machine, the sessions of clients, the last batch of each origin, and the
+ * chained hash. A part of the learner agent. */
 #ifndef SYNOD_CORE_AGENTS_EXECUTION_H
 #define SYNOD_CORE_AGENTS_EXECUTION_H
 
 #include "core/agents/configurations.h"
 #include "core/formats/batch.h"
 #include "core/formats/configuration.h"
-#include "core/state/state_machine.h"
+#include "core/state/sessions.h"
 
 /* A snapshot has what a learner has executed before a slot, in pieces (core/formats/snapshot.h): first SNAPSHOT_LEARNER,
- * then the chunks of the state machine. They are functions of the log alone. SNAPSHOT_LEARNER, little-endian:
+ * then the chunks of the sessions, and those of the state machine. They are functions of the log alone. SNAPSHOT_LEARNER, little-endian:
  *
  *    0  state hash         8      8  commands executed    8
  *   16  seeded             4     20  origins              4
@@ -65,13 +65,17 @@ struct execution {
     bool begun;   /* the first entry is a batch of which `applied` commands are executed */
     size_t applied;
     struct batch_header header;
-    struct batch_commands commands;
+    struct batch_commands commands; /* without what precedes them in a session */
+    struct session_call *calls;     /* what each is about */
+    size_t calls_capacity;
     struct batch_builder replies;
     struct reply_room room; /* for the replies that the rest of the batch still makes */
 
     uint64_t keys, state_bytes; /* of the state machine, for operators */
     uint64_t state_bytes_max;   /* what the state machine was told last; 0: nothing */
     uint64_t state_bytes_room;  /* what a snapshot may have */
+
+    struct sessions *sessions;
 
     struct configurations configurations;  /* executed; the one before is kept as long as there is no newer one */
     struct payload text, text_before;      /* theirs; empty: it was not chosen */

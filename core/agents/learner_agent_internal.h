@@ -13,6 +13,7 @@
 #include "core/agents/saving.h"
 #include "core/agents/transfer.h"
 #include "core/base/slot_ring.h"
+#include "core/formats/snapshot.h"
 #include "core/paxos/learner.h"
 
 /* A RECORD_CHOSEN: slots below `to` are held once `lsn` is durable. */
@@ -33,9 +34,10 @@ enum loading_state {
 
 struct loading {
     uint8_t state;        /* enum loading_state */
-    uint64_t chunks;      /* of the state machine, so far */
+    uint64_t chunks;      /* of the sessions and the state machine, so far */
+    uint32_t piece;       /* kind of the last one */
     struct payload first; /* the first piece (a copy), which counts when the last chunk has been loaded */
-    uint64_t lost;        /* the slot of a snapshot of which the state machine has a part; 0: of none */
+    uint64_t lost;        /* the slot of a snapshot of which a part was loaded; 0: of none */
 };
 
 struct learner_agent {

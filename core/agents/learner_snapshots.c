@@ -37,12 +37,16 @@ static void truncate_journal(struct learner_agent *agent)
 static bool load_chunk(struct learner_agent *agent, const struct snapshot_item *item)
 {
     const struct bytes chunk = {.ptr = payload_bytes(&item->value), .len = item->value.len};
-    const bool first = agent->loading.chunks++ == 0, last = item->id == SNAPSHOT_STATE_LAST;
+    const bool is_sessions = item->id == SNAPSHOT_SESSIONS || item->id == SNAPSHOT_SESSIONS_LAST;
+    const bool last = item->id == SNAPSHOT_SESSIONS_LAST || item->id == SNAPSHOT_STATE_LAST;
+    const bool first = agent->loading.chunks == 0 || agent->loading.piece == SNAPSHOT_SESSIONS_LAST;
     const char *error;
+    agent->loading.chunks++;
+    if (is_sessions)
+        return sessions_snapshot_load(agent->execution.sessions, chunk, first, last);
     if (first)
         execution_loads(&agent->execution);
-    return (last || item->id == SNAPSHOT_STATE) &&
-           state_machine_snapshot_load(agent->execution.machine, chunk, first, last, &error);
+    return state_machine_snapshot_load(agent->execution.machine, chunk, first, last, &error);
 }
 
 static void load_piece(struct learner_agent *agent, const struct snapshot_item *item)
@@ -52,11 +56,13 @@ static void load_piece(struct learner_agent *agent, const struct snapshot_item *
         saving_loading(&agent->saving);
         l->first = payload_copy(&item->value);
         l->state = item->id == SNAPSHOT_LEARNER ? LOADING_STATE : LOADING_REFUSED;
-    } else if (l->state != LOADING_STATE || !load_chunk(agent, item)) {
+    } else if (l->state != LOADING_STATE || !snapshot_pieces_follow(l->piece, (uint32_t)item->id) ||
+               !load_chunk(agent, item)) {
         l->state = LOADING_REFUSED;
     } else if (item->id == SNAPSHOT_STATE_LAST) {
         l->state = LOADING_WHOLE;
     }
+    l->piece = (uint32_t)item->id;
 }
 
 /* All pieces have been given, or there are no more. At start, snapshots that are newer than the one that was given are

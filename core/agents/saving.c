@@ -30,13 +30,15 @@ bool saving_executed(struct saving *s, uint64_t bytes, struct execution *x)
     return true;
 }
 
-void saving_begin(struct saving *s, uint64_t slot, const struct execution *x, struct effects *effects)
+void saving_begin(struct saving *s, uint64_t slot, struct execution *x, struct effects *effects)
 {
     if (s->state != SAVING_NOTHING)
         return;
     s->state = SAVING_STATE;
     s->slot = slot;
     s->written = 0;
+    s->part = SAVING_SESSIONS;
+    sessions_snapshot_begin(x->sessions);
     state_machine_snapshot_begin(x->machine);
     const struct payload first = execution_save(x, slot, s->first);
     s->given = first.len;
@@ -72,21 +74,36 @@ static bool may_save(const struct saving *s)
     return s->state == SAVING_REST || (s->state == SAVING_STATE && s->given - s->written < SAVING_AHEAD_MAX);
 }
 
-bool saving_step(struct saving *s, const struct execution *x, uint64_t held, uint64_t now, struct effects *effects)
+/* The next chunk, of the sessions or of the state machine; `*kind` is that of its piece. */
+static struct snapshot_chunk next_chunk(struct saving *s, struct execution *x, uint32_t *kind)
 {
+    struct snapshot_chunk chunk;
+    if (s->part == SAVING_MACHINE) {
+        chunk = state_machine_snapshot_save(x->machine);
+        *kind = chunk.last ? SNAPSHOT_STATE_LAST : SNAPSHOT_STATE;
+        return chunk;
+    }
+    chunk = sessions_snapshot_save(x->sessions);
+    *kind = chunk.last ? SNAPSHOT_SESSIONS_LAST : SNAPSHOT_SESSIONS;
+    s->part = chunk.last ? SAVING_MACHINE : SAVING_SESSIONS;
+    return chunk;
+}
+
+bool saving_step(struct saving *s, struct execution *x, uint64_t held, uint64_t now, struct effects *effects)
+{
+    uint32_t kind;
     if (s->state == SAVING_WHOLE)
         commit(s, held, effects);
     if (!may_save(s) || (now < s->next_at && !x->stalled))
         return false;
     const bool is_given = s->state == SAVING_STATE;
-    const struct snapshot_chunk chunk = state_machine_snapshot_save(x->machine);
+    const struct snapshot_chunk chunk = next_chunk(s, x, &kind);
     s->next_at = now + (uint64_t)chunk.bytes.len * 1000000 / SAVING_RATE;
     if (is_given && (chunk.bytes.len > 0 || chunk.last)) {
-        effects_snapshot(effects, SNAPSHOT_PIECE, chunk.last ? SNAPSHOT_STATE_LAST : SNAPSHOT_STATE,
-                         keep_chunk(s, chunk.bytes));
+        effects_snapshot(effects, SNAPSHOT_PIECE, kind, keep_chunk(s, chunk.bytes));
         s->given += chunk.bytes.len;
     }
-    if (!chunk.last)
+    if (kind != SNAPSHOT_STATE_LAST)
         return x->stalled;
     s->state = is_given ? SAVING_WHOLE : SAVING_NOTHING;
     if (is_given)

@@ -21,6 +21,8 @@
 #include "core/agents/effects.h"
 #include "core/agents/execution.h"
 
+/* Whose chunk is the next one. */
+enum saving_part { SAVING_SESSIONS, SAVING_MACHINE };
 enum saving_state { SAVING_NOTHING, SAVING_STATE, SAVING_WHOLE, SAVING_COMMIT, SAVING_REST };
 
 enum {
@@ -35,6 +37,7 @@ struct saving {
     uint64_t interval;             /* bytes after which the next snapshot is due */
     uint64_t bytes, slots;         /* executed since the last one was due */
     uint8_t state;                 /* enum saving_state */
+    uint8_t part;                  /* enum saving_part */
     uint64_t slot;                 /* of the snapshot in progress */
     uint64_t given, written;       /* bytes of its pieces: handed over to storage, and with the file */
     uint64_t next_at;              /* when the next chunk may be saved */
@@ -55,10 +58,10 @@ void saving_close(struct saving *s);
 /* Counts an executed slot, whose value has `bytes` bytes. True: a snapshot is due after it. */
 bool saving_executed(struct saving *s, uint64_t bytes, struct execution *x);
 /* Begins the snapshot of all slots before `slot`, unless another one is in progress. */
-void saving_begin(struct saving *s, uint64_t slot, const struct execution *x, struct effects *effects);
+void saving_begin(struct saving *s, uint64_t slot, struct execution *x, struct effects *effects);
 /* Saves a chunk, if there is one to save, room for it, and it is time for it; `held`: the first slot not durably held. True:
  * there is more to do at once. */
-bool saving_step(struct saving *s, const struct execution *x, uint64_t held, uint64_t now, struct effects *effects);
+bool saving_step(struct saving *s, struct execution *x, uint64_t held, uint64_t now, struct effects *effects);
 /* When the next chunk may be saved. */
 uint64_t saving_wake_at(const struct saving *s);
 /* Gives up the snapshot in progress, if there is one. Its rest is still to be saved (saving_step), unless another state is
@@ -68,7 +71,7 @@ void saving_give_up(struct saving *s, struct effects *effects);
 void saving_loading(struct saving *s);
 /* It was loaded. A snapshot was due there. */
 void saving_loaded(struct saving *s, struct execution *x);
-/* Whether the state machine has a snapshot in progress. */
+/* Whether the state machine, and perhaps the sessions, have a snapshot in progress. */
 static inline bool saving_is_in_machine(const struct saving *s)
 {
     return s->state == SAVING_STATE || s->state == SAVING_REST;

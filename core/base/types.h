@@ -218,6 +218,9 @@ enum snapshot_piece_kind {
     SNAPSHOT_LEARNER = 1, /* what the learner agent remembers: the last batch executed of each origin */
     SNAPSHOT_STATE = 2,   /* a chunk of the state machine, but the last */
     SNAPSHOT_STATE_LAST = 3,
+    SNAPSHOT_SESSIONS = 4, /* a chunk of the sessions of clients, but the last */
+    SNAPSHOT_SESSIONS_LAST = 5,
+    SNAPSHOT_PIECE_KINDS
 };
 
 /* What a node asks of its storage about snapshots, and what it is told. The slot of a snapshot is the first one that is not
@@ -225,7 +228,7 @@ enum snapshot_piece_kind {
  *
  * asks            id           value
  * BEGIN           slot                          begins to write; what was being written or received is given up
- * PIECE           piece kind   body             the next piece: LEARNER, then STATE ..., STATE_LAST
+ * PIECE           piece kind   body             the next piece: LEARNER, SESSIONS ..., STATE ..., STATE_LAST
  * COMMIT          slot                          makes it durable: STORED, or FAILED
  * ABANDON         slot                          gives up what is being written or received; it is not told FAILED. What
  *                                               has been received stays

@@ -81,6 +81,8 @@ static void take(uint64_t slot)
     assert_true(execution_piece_read(&first, &says) && says.configuration_count == 1);
     assert_true(snapshot_store_open(&s, &options, &problem) && snapshot_store_begin(s, slot, &problem));
     add(s, SNAPSHOT_LEARNER, first.words.ptr, first.len);
+    add(s, SNAPSHOT_SESSIONS, "many", 4);
+    add(s, SNAPSHOT_SESSIONS_LAST, "few", 3);
     add(s, SNAPSHOT_STATE, "some", 4);
     add(s, SNAPSHOT_STATE_LAST, "more", 4);
     assert_true(snapshot_store_commit(s, &stored, &problem));
@@ -285,9 +287,12 @@ static void test_a_new_cluster(void **state)
     assert_true(said.state_hash == 77 && said.commands_executed == SLOT && said.seeded);
     for (uint32_t origin = 0; origin <= NODE_ID_MAX; origin++)
         assert_true(said.last[origin].incarnation == 0 && said.last[origin].number == 0);
-    assert_int_equal(said.configuration_count, 0); /* the new cluster forms anew */
-    assert_int_equal(snapshot_reader_next(&r, &piece, &body, &problem), SNAPSHOT_READ_PIECE);
-    assert_memory_equal(body, "some", 4);
+    assert_int_equal(said.configuration_count, 0);                       /* the new cluster forms anew */
+    static const char *const bodies[] = {"many", "few", "some", "more"}; /* the same as before */
+    for (size_t i = 0; i < 4; i++) {
+        assert_int_equal(snapshot_reader_next(&r, &piece, &body, &problem), SNAPSHOT_READ_PIECE);
+        assert_memory_equal(body, bodies[i], strlen(bodies[i]));
+    }
     snapshot_reader_close(&r);
 }
 
@@ -316,6 +321,7 @@ static void expect_refused(uint64_t slot, enum snapshot_piece_kind kind, const v
     assert_int_equal(snapshot_writer_open(&w, disk_posix(), in_place("saved"), DISK_MAKE), 0);
     assert_int_equal(snapshot_writer_begin(&w, 1, slot), 0);
     assert_int_equal(snapshot_writer_add(&w, kind, body, len), 0);
+    assert_int_equal(snapshot_writer_add(&w, SNAPSHOT_SESSIONS_LAST, "few", 3), 0);
     assert_int_equal(snapshot_writer_add(&w, SNAPSHOT_STATE_LAST, "some", 4), 0);
     assert_int_equal(snapshot_writer_end(&w), 0);
     snapshot_writer_close(&w);
@@ -335,6 +341,7 @@ static void test_not_a_learners(void **state)
     const struct payload first = execution_piece_write(&says, words);
     (void)state;
     expect_refused(SLOT, SNAPSHOT_STATE, "more", 4, "its pieces are not those of a learner");
+    expect_refused(SLOT, SNAPSHOT_SESSIONS, "more", 4, "its pieces are not those of a learner");
     expect_refused(SLOT, SNAPSHOT_LEARNER, "more", 4, "its pieces are not those of a learner");
     expect_refused(SLOT, SNAPSHOT_LEARNER, first.words.ptr, first.len - 8, "its pieces are not those of a learner");
     expect_refused(0, SNAPSHOT_LEARNER, first.words.ptr, first.len, "a slot that no log has");

@@ -441,6 +441,16 @@ static const char *load_state(struct state_machine *from)
     return error;
 }
 
+static void load_sessions(struct sessions *from)
+{
+    sessions_snapshot_begin(from);
+    for (bool first = true, last = false; !last; first = false) {
+        const struct snapshot_chunk chunk = sessions_snapshot_save(from);
+        last = chunk.last;
+        assert_true(sessions_snapshot_load(x.sessions, chunk.bytes, first, last));
+    }
+}
+
 /* Loads what a state machine saved, into a new execution. */
 static void load_again(uint64_t slot, struct node_config config)
 {
@@ -449,6 +459,7 @@ static void load_again(uint64_t slot, struct node_config config)
     const struct payload piece = execution_save(&from, slot, words);
     execution_init(&x, &config);
     assert_null(load_state(from.machine));
+    load_sessions(from.sessions);
     assert_true(execution_load(&x, &piece, slot));
     execution_close(&from);
 }
@@ -528,10 +539,121 @@ static void who_joined_learns_the_first_one_from_the_log(void **state)
     assert_true(x.configurations.before.acceptors == 0xe && x.configurations.before.slot == 0);
 }
 
+/* ---- Sessions (P21) ---- */
+
+enum { SESSION_COMMANDS = 8 };
+
+/* Executes a batch of lines of words, and gives its replies. */
+static struct payload execute_lines(uint64_t slot, const char *const *lines)
+{
+    struct batch_builder b = {0};
+    static char text[SESSION_COMMANDS][128];
+    struct executed done;
+    batch_begin(&b);
+    for (size_t i = 0; lines[i] != NULL; i++) {
+        struct bytes args[8];
+        size_t argc = 0;
+        snprintf(text[i], sizeof text[i], "%s", lines[i]);
+        for (char *word = strtok(text[i], " "); word != NULL; word = strtok(NULL, " "))
+            args[argc++] = (struct bytes){(uint8_t *)word, strlen(word)};
+        batch_add(&b, args, argc);
+    }
+    struct payload value = batch_end(&b);
+    batch_header_stamp(&value, (struct batch_id){1, 1, ++number}, 0, 0);
+    struct entry e = {.slot = slot, .ballot = {1, 1, 1}, .kind = ENTRY_COMMANDS, .value = value};
+    execution_begin(&x);
+    execution_add(&x, &e, 1);
+    while (!execution_run(&x, &done))
+        execution_begin(&x);
+    batch_builder_free(&b);
+    return done.replies;
+}
+
+/* The replies as words, of which the first thirteen characters. */
+static const char *words_of(struct payload replies)
+{
+    static char text[4096];
+    struct reply_item item;
+    size_t offset = 0, len = 0;
+    text[0] = '\0';
+    while (replies_next(&replies, &offset, &item)) {
+        if (item.tag == REPLY_INTEGER)
+            len += (size_t)snprintf(text + len, sizeof text - len, "%lld ", (long long)item.integer);
+        else
+            len += (size_t)snprintf(text + len, sizeof text - len, "%.*s ", (int)(item.bytes.len < 13 ? item.bytes.len : 13),
+                                    (const char *)item.bytes.ptr);
+    }
+    return text;
+}
+
+#define EXECUTE(slot, ...) words_of(execute_lines(slot, (const char *const[]){__VA_ARGS__, NULL}))
+
+/* Opens a session whose id is returned as text. */
+static const char *open_session(uint64_t slot)
+{
+    static char id[32];
+    snprintf(id, sizeof id, "%s", EXECUTE(slot, "SESSION OPEN 4"));
+    id[strcspn(id, " ")] = '\0';
+    return id;
+}
+
+static const char *in_session(const char *id, const char *rest)
+{
+    static char lines[SESSION_COMMANDS][128];
+    static size_t at;
+    char *line = lines[at++ % SESSION_COMMANDS];
+    snprintf(line, sizeof lines[0], "SESSION %s %s", id, rest);
+    return line;
+}
+
+static void a_command_of_a_session_is_executed_once(void **state)
+{
+    (void)state;
+    const char *id = open_session(1), *first = in_session(id, "1 INCR a"), *second = in_session(id, "2 INCR a");
+    assert_string_equal(EXECUTE(2, first, second, first, "GET a", second), "1 2 1 2 2 ");
+    assert_string_equal(EXECUTE(3, first, "INCR a", second), "1 3 2 ");
+    assert_string_equal(EXECUTE(4, in_session("77", "1 INCR a"), "GET a"), "NOSESSION not 3 ");
+    assert_string_equal(EXECUTE(5, in_session(id, "3 NOSUCH"), in_session(id, "3 INCR a"), "GET a"),
+                        "ERR unknown c ERR unknown c 3 ");
+    char close[64];
+    snprintf(close, sizeof close, "SESSION CLOSE %s", id);
+    assert_string_equal(EXECUTE(6, close, close, first), "1 0 NOSESSION not ");
+    assert_string_equal(EXECUTE(7, "SESSION OPEN x", "SESSION 1", "GET a"), "ERR the windo ERR SESSION w 3 ");
+}
+
+/* Whichever comes first in the log: here the later number of the place, in the same batch. */
+static void a_number_is_passed_within_a_batch(void **state)
+{
+    (void)state;
+    const char *id = open_session(1);
+    assert_string_equal(EXECUTE(2, in_session(id, "5 INCR a"), in_session(id, "1 INCR a"), in_session(id, "9 INCR a")),
+                        "1 SESSIONPASSED 2 ");
+}
+
+/* A reply that is given again has no more room than others of its batch; it may be asked for once more. */
+static void a_reply_that_has_no_room_is_given_later(void **state)
+{
+    (void)state;
+    tear_down(NULL);
+    execution_init(&x, &(struct node_config){.limits.replies_bytes = 6000});
+    number = 0;
+    const char *id = open_session(1);
+    set_large("a", 3000);
+    const char *get = in_session(id, "1 GET a");
+    assert_string_equal(EXECUTE(3, get), "vvvvvvvvvvvvv ");
+    assert_string_equal(EXECUTE(4, get, get, "GET a"), "vvvvvvvvvvvvv BUSY the repl BUSY the repl ");
+    assert_string_equal(EXECUTE(5, get), "vvvvvvvvvvvvv ");
+    assert_string_equal(EXECUTE(6, "GET a", in_session(id, "2 GETSET a b")), "vvvvvvvvvvvvv BUSY the repl ");
+    assert_string_equal(EXECUTE(7, in_session(id, "2 GETSET a b"), "GET a"), "vvvvvvvvvvvvv b ");
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {TEST(a_batch_executes_once),
+                                       TEST(a_command_of_a_session_is_executed_once),
+                                       TEST(a_number_is_passed_within_a_batch),
+                                       TEST(a_reply_that_has_no_room_is_given_later),
                                        TEST(the_state_is_bounded_by_what_governs),
                                        TEST(a_state_for_which_there_is_no_memory_is_not_loaded),
                                        TEST(large_replies_take_many_steps),

@@ -158,6 +158,8 @@ static void chunks_come_at_a_pace(void **state)
     }
     saving_begin(&saving, 9, &x, &effects);
     now = 1000;
+    assert_false(step()); /* there are no sessions */
+    now = saving_wake_at(&saving);
     assert_false(step());
     const uint64_t given = saving.given, next = saving_wake_at(&saving);
     assert_in_range(next - now, 500000 * UINT64_C(1000000) / SAVING_RATE, 600000 * UINT64_C(1000000) / SAVING_RATE);

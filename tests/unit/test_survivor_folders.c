@@ -279,6 +279,7 @@ static void take_snapshot(uint32_t node, uint64_t slot)
     const struct payload first = execution_piece_write(says, words);
     assert_true(snapshot_store_open(&s, &options, &problem) && snapshot_store_begin(s, slot, &problem));
     assert_true(snapshot_store_add(s, SNAPSHOT_LEARNER, first.words.ptr, first.len, &problem));
+    assert_true(snapshot_store_add(s, SNAPSHOT_SESSIONS_LAST, "few", 3, &problem));
     assert_true(snapshot_store_add(s, SNAPSHOT_STATE_LAST, "some", 4, &problem));
     assert_true(snapshot_store_commit(s, &stored, &problem));
     snapshot_store_close(s);
