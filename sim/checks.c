@@ -9,6 +9,7 @@
  *   who prepares, handing over      checks_leadership.c
  *   frames as such                  checks_frames.c
  *   situations reached              checks_reached.c
+ *   what clients were told          checks_sessions.c
  *   a broken rule                   checks_verdict.c
  *
  * All checks are done at once. Nothing is ever searched, except a slot's few proposals and, when a new leader asks, the

@@ -8,6 +8,7 @@
 
 #include "core/base/types.h"
 #include "core/formats/configuration.h"
+#include "sim/history.h"
 
 enum check {
     CHECK_AGREEMENT, /* no two values are chosen in a slot, and learners release the chosen one */
@@ -35,6 +36,7 @@ enum check {
     CHECK_ASKED_FIRST, /* who prepares has heard of a quorum that has lost the leader, or the leader wants it */
     CHECK_HANDOVER, /* a leader hands over what is chosen, to a node that keeps up, and is silent then; no request fails */
     CHECK_LIVENESS_WHILE_HUNG, /* while the disk of one node hangs, the others serve, and that node does not lead */
+    CHECK_EXACTLY_ONCE,        /* a command of a session is executed once, and each answer to it is its first reply */
     CHECK_CONFIGURATIONS, /* one line of configurations; a ballot is prepared with the one that governs what it proposes */
     CHECKS
 };
@@ -166,6 +168,8 @@ void checks_replaced(struct checks *c, uint32_t node, uint32_t number, uint64_t 
 void checks_configured(struct checks *c, uint32_t node, uint64_t slot, const struct payload *text);
 /* After each turn of `node`. */
 void checks_status(struct checks *c, uint32_t node, const struct node_status *status);
+/* At the end: what clients were told. */
+void checks_history(struct checks *c, const struct history *h);
 /* It is told that its snapshot before this slot is stored: those of all nodes are equal. `taken`: it has taken it in this
  * life; then its journal goes on from there. */
 void checks_snapshot(struct checks *c, uint32_t node, uint64_t slot, uint64_t size, uint64_t checksum, bool taken);

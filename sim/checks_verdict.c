@@ -30,6 +30,7 @@ static const char *const names[CHECKS] = {
     [CHECK_ASKED_FIRST] = "AskedFirst",
     [CHECK_HANDOVER] = "Handover",
     [CHECK_LIVENESS_WHILE_HUNG] = "LivenessWhileHung",
+    [CHECK_EXACTLY_ONCE] = "ExactlyOnce",
     [CHECK_CONFIGURATIONS] = "Configurations",
 };
 

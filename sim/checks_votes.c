@@ -176,7 +176,7 @@ static void execute(struct checks *c, uint64_t slot, struct batch *b)
         return;
     *last = (struct batch_id){b->node, b->incarnation, b->number};
     if (c->reference != NULL)
-        c->reference_hash = reference_execute(c->reference, &b->value, checks_governing(c, slot)->state_bytes_max);
+        c->reference_hash = reference_execute(c->reference, slot, &b->value, checks_governing(c, slot)->state_bytes_max);
     b->executed_in = slot;
     c->slots[slot + 1].commands += b->commands;
 }

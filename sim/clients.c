@@ -21,6 +21,8 @@ enum {
     KEY_OPERATIONS_MIN = 40,
     KEY_OPERATIONS_MAX = 80,
     OLD_KEY_ONCE_IN = 64,
+    TWICE_ONCE_IN = 16,      /* commands of sessions */
+    ANOTHER_ONCE_IN = 8,     /* rounds */
     PORT_COMMANDS_MAX = 256, /* that wait at a port; further ones are BUSY */
 };
 
@@ -173,6 +175,19 @@ static bool hand_over(struct clients *c, struct client *client, struct command_s
     return true;
 }
 
+/* A client with a session may send a command twice; then there are two answers. */
+static void hand_over_twice(struct clients *c, struct client *client, struct command_sent *command, const struct origin *o,
+                            uint32_t node)
+{
+    struct port *p = &c->ports[node];
+    if (history_get(c->options.history, o->operation)->session == 0 || dice_roll(&client->dice, TWICE_ONCE_IN) != 0)
+        return;
+    if (p->queue_to - p->queue_from == PORT_COMMANDS_MAX)
+        return;
+    enqueue(c, p, o);
+    command->attempted = true;
+}
+
 /* Sends the commands that no node has to the node that the client is connected to. */
 static void send_commands(struct clients *c, struct client *client)
 {
@@ -186,6 +201,8 @@ static void send_commands(struct clients *c, struct client *client)
             client_link_send(c, client, &o);
         else if (!hand_over(c, client, command, &o, node))
             continue;
+        else
+            hand_over_twice(c, client, command, &o, node);
         command->state = COMMAND_SENT;
         client->refused--;
         client->sent++;
@@ -193,6 +210,27 @@ static void send_commands(struct clients *c, struct client *client)
     clients_schedule(c, client);
     if (c->options.sockets != NULL)
         client_link_flush(c, client);
+}
+
+/* Goes back to a session that was idle, which may be forgotten by now; or opens another one. */
+static void change_session(struct client *client)
+{
+    const struct client_session idle = client->idle;
+    client->idle = client->session;
+    client->session = dice_roll(&client->dice, 2) == 0 ? idle : (struct client_session){0};
+}
+
+/* The next operation of a round: the session is opened first, and then has all that writes. */
+static struct operation next_operation(struct clients *c, struct client *client)
+{
+    if (c->options.sessions && client->session.id == 0)
+        return (struct operation){.client = client->index, .kind = OPERATION_OPEN, .call_us = c->now};
+    struct operation o = roll_operation(c, client);
+    if (client->session.id != 0 && o.kind != OPERATION_GET) {
+        o.session = client->session.id;
+        o.number = ++client->session.number;
+    }
+    return o;
 }
 
 static void begin_round(struct clients *c, struct client *client)
@@ -203,12 +241,16 @@ static void begin_round(struct clients *c, struct client *client)
     client->reads = c->stopped;
     if (c->stopped && count > c->to_read_count)
         count = c->to_read_count;
+    if (c->options.sessions && dice_roll(&client->dice, ANOTHER_ONCE_IN) == 0)
+        change_session(client);
+    if (!c->stopped && c->options.sessions && client->session.id == 0)
+        count = 1;
     for (uint64_t i = 0; i < count; i++) {
         struct operation o = {.client = client->index, .kind = OPERATION_GET, .call_us = c->now};
         if (c->stopped)
             o.key = c->to_read[--c->to_read_count];
         else
-            o = roll_operation(c, client);
+            o = next_operation(c, client);
         client->commands[i] =
             (struct command_sent){.operation = history_call(c->options.history, &o), .state = COMMAND_REFUSED};
     }
@@ -297,7 +339,7 @@ static const struct origin *take_waiting(struct clients *c, struct port *p, size
 
 static void add_command(struct clients *c, struct batch_builder *b, size_t operation)
 {
-    struct bytes args[3];
+    struct bytes args[CLIENT_ARGS_MAX];
     const size_t count = clients_command(c, operation, args);
     batch_add(b, args, count);
 }
@@ -385,7 +427,7 @@ static bool take_answer(struct clients *c, uint32_t node, const struct batch *b,
         else if (outcome == OUTCOME_BUSY)
             clients_refuse(c, &b->origins[i], (struct refusal){BUSY, node, 0});
         else
-            clients_conclude(c, &b->origins[i], OPERATION_UNKNOWN);
+            clients_lose(c, &b->origins[i]);
     }
     return outcome <= OUTCOME_UNKNOWN;
 }
@@ -450,7 +492,7 @@ static void port_ends(struct clients *c, uint32_t node)
     refuse_waiting(c, node, (struct refusal){GONE, node, 0});
     for (size_t i = 0; i < p->in_flight_count; i++) {
         for (size_t k = 0; k < p->in_flight[i]->count; k++)
-            clients_conclude(c, &p->in_flight[i]->origins[k], OPERATION_UNKNOWN);
+            clients_lose(c, &p->in_flight[i]->origins[k]);
         release(c, p->in_flight[i]);
     }
     p->in_flight_count = 0;

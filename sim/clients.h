@@ -1,6 +1,6 @@
 /* The clients of a simulated world. Each keeps a connection to some node, sends some commands at once, waits for all
  * answers, and goes on. It follows -MOVED, backs off after -BUSY, goes elsewhere when its node is gone, and never repeats a
- * command that may have been executed.
+ * command that may have been executed, unless it has a session: then it sends it again, until it has an answer.
  *
  * In most worlds a node's client port is part of this file: it gathers what its clients sent into batches, as
  * io/client_batches.c does. In worlds with sockets, clients speak RESP with the port that ships (sim/uv_port.h), and check
@@ -33,6 +33,7 @@ struct clients_options {
     uint32_t long_value_once_in; /* one of so many, of the values that are not read as numbers or appended to */
     uint32_t batch_commands_max;
     bool may_be_refused;     /* by the state machine: it is small, or the replies of a batch have little room */
+    bool sessions;           /* clients open sessions, and send what writes in them */
     node_set ports;          /* nodes with a client port */
     struct sockets *sockets; /* borrowed; NULL: clients give commands to ports of their own */
     struct history *history; /* borrowed */

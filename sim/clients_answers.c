@@ -92,6 +92,8 @@ void clients_conclude_one(struct clients *c, struct client *client, struct comma
     else
         client->refused--;
     command->state = COMMAND_OVER;
+    if (command->attempted && outcome == OPERATION_REFUSED)
+        outcome = OPERATION_UNKNOWN;
     if (outcome == OPERATION_OK) {
         c->statistics.executed++;
         return;
@@ -148,7 +150,8 @@ void clients_refuse_one(struct clients *c, struct client *client, struct command
 static struct client *waits(struct clients *c, const struct origin *o)
 {
     struct client *client = &c->clients[o->client];
-    return client->round == o->round && client->count > 0 ? client : NULL;
+    const bool waits = client->round == o->round && client->count > 0 && client->commands[o->index].state != COMMAND_OVER;
+    return waits ? client : NULL;
 }
 
 void clients_refuse(struct clients *c, const struct origin *o, struct refusal r)
@@ -169,18 +172,48 @@ void clients_conclude(struct clients *c, const struct origin *o, enum operation_
     clients_schedule(c, client);
 }
 
+void clients_lose(struct clients *c, const struct origin *o)
+{
+    struct client *client = waits(c, o);
+    if (client == NULL || history_get(c->options.history, o->operation)->session == 0) {
+        clients_conclude(c, o, OPERATION_UNKNOWN);
+        return;
+    }
+    client->commands[o->index].attempted = true;
+    clients_refuse_one(c, client, &client->commands[o->index], (struct refusal){GONE, client->node, 0});
+    clients_schedule(c, client);
+}
+
 /* ---- Commands and their replies ---- */
 
-size_t clients_command(struct clients *c, size_t operation, struct bytes args[3])
+static struct bytes text(const char *word) { return (struct bytes){(uint8_t *)(uintptr_t)word, strlen(word)}; }
+
+static struct bytes number_in(uint8_t *out, uint64_t number)
+{
+    return (struct bytes){out, decimal_write_unsigned(number, out)};
+}
+
+size_t clients_command(struct clients *c, size_t operation, struct bytes args[CLIENT_ARGS_MAX])
 {
     static const char *const names[OPERATION_KINDS] = {"GET", "SET", "INCR", "APPEND", "DEL", "GETSET"};
     const struct operation *o = history_get(c->options.history, operation);
-    args[0] = (struct bytes){(uint8_t *)(uintptr_t)names[o->kind], strlen(names[o->kind])};
-    args[1] = (struct bytes){(uint8_t *)c->key, clients_write_name('k', o->key, c->key)};
-    if (o->value[0] == 0)
-        return 2;
-    args[2] = value_of(c, operation);
-    return 3;
+    size_t count = 0;
+    if (o->kind == OPERATION_OPEN || o->session != 0)
+        args[count++] = text("SESSION");
+    if (o->kind == OPERATION_OPEN) {
+        args[count++] = text("OPEN");
+        args[count++] = number_in(c->numbers[0], c->options.pipeline_max);
+        return count;
+    }
+    if (o->session != 0) {
+        args[count++] = number_in(c->numbers[0], o->session);
+        args[count++] = number_in(c->numbers[1], o->number);
+    }
+    args[count++] = text(names[o->kind]);
+    args[count++] = (struct bytes){(uint8_t *)c->key, clients_write_name('k', o->key, c->key)};
+    if (o->value[0] != 0)
+        args[count++] = value_of(c, operation);
+    return count;
 }
 
 /* True when this operation may have this reply. `*len` of its bytes are the answer (for operations that answer a value). */
@@ -218,12 +251,33 @@ static bool take_refusal(struct clients *c, uint32_t node, const struct origin *
     return busy || full;
 }
 
+/* What is said of a command of a session instead of executing it again. False: that is not it, or it cannot be. */
+static bool take_session_error(struct clients *c, const struct origin *o, const struct reply_item *reply)
+{
+    const char *words = (const char *)reply->bytes.ptr;
+    if (reply->tag != REPLY_ERROR || history_get(c->options.history, o->operation)->session == 0)
+        return false;
+    struct client *client = waits(c, o);
+    if (client == NULL)
+        return true; /* it has got its answer, or has given up and is beyond its window by now */
+    const bool unknown = reply->bytes.len > 9 && memcmp(words, "NOSESSION", 9) == 0;
+    const bool lost = reply->bytes.len > 12 && memcmp(words, "SESSIONREPLY", 12) == 0;
+    if (unknown)
+        client->session.id = 0;
+    if (unknown || lost)
+        clients_conclude(c, o, OPERATION_UNKNOWN);
+    return unknown || lost;
+}
+
 bool clients_take_reply(struct clients *c, uint32_t node, const struct origin *o, const struct reply_item *reply)
 {
     size_t len;
-    if (take_refusal(c, node, o, reply))
+    if (take_refusal(c, node, o, reply) || take_session_error(c, o, reply))
         return true;
     bool fits = reply_fits(c, o->operation, reply, &len);
+    if (fits && waits(c, o) != NULL && history_get(c->options.history, o->operation)->kind == OPERATION_OPEN) {
+        c->clients[o->client].session = (struct client_session){.id = (uint64_t)reply->integer};
+    }
     if (fits && waits(c, o) != NULL)
         history_return(c->options.history, o->operation, OPERATION_OK, reply->integer,
                        reply->tag == REPLY_BYTES ? (const char *)reply->bytes.ptr : NULL, len, c->now);

@@ -51,7 +51,8 @@ enum command_state { COMMAND_REFUSED, COMMAND_SENT, COMMAND_OVER };
 /* A command of a round. One that was not sent yet counts as refused. */
 struct command_sent {
     size_t operation;
-    uint8_t state; /* enum command_state */
+    uint8_t state;  /* enum command_state */
+    bool attempted; /* in a session: it may have been executed already */
 };
 
 struct client {
@@ -59,7 +60,10 @@ struct client {
     uint32_t index;
     uint32_t node;  /* the node it is connected to */
     uint32_t round; /* to recognize answers to an earlier one */
-    bool reads;     /* this round was begun by clients_resume */
+    struct client_session {
+        uint64_t id, number; /* the last number used; id 0: none */
+    } session, idle;         /* one in use, and one that it goes back to */
+    bool reads;              /* this round was begun by clients_resume */
     struct command_sent *commands;
     uint32_t count;           /* commands of the round; 0: it thinks */
     uint32_t sent, refused;   /* of them in that state */
@@ -84,8 +88,9 @@ struct clients {
     struct packet *packets;
     size_t packets_capacity;
     uint8_t *value;       /* value_bytes_max bytes, to build long values in */
-    char key[NAME_BYTES]; /* to make keys in */
-    uint64_t now;         /* as last told */
+    char key[NAME_BYTES]; /* to make keys in, and numbers */
+    uint8_t numbers[2][NAME_BYTES];
+    uint64_t now; /* as last told */
     bool stopped;
     uint32_t *to_read; /* keys, after clients_resume */
     size_t to_read_count, to_read_capacity;
@@ -117,10 +122,13 @@ void clients_schedule(struct clients *c, struct client *client);
 /* What becomes of a command that its client waits for; nothing, when it has given up. */
 void clients_refuse(struct clients *c, const struct origin *o, struct refusal r);
 void clients_conclude(struct clients *c, const struct origin *o, enum operation_outcome outcome);
+/* No answer will come. In a session, the command is sent again. */
+void clients_lose(struct clients *c, const struct origin *o);
 /* The reply that the state machine gave. False: it is none that this operation may have. */
 bool clients_take_reply(struct clients *c, uint32_t node, const struct origin *o, const struct reply_item *reply);
-/* The arguments of a command, at most three; valid until the next call. Returns how many. */
-size_t clients_command(struct clients *c, size_t operation, struct bytes args[3]);
+/* The arguments of a command; valid until the next call. Returns how many. */
+enum { CLIENT_ARGS_MAX = 6 };
+size_t clients_command(struct clients *c, size_t operation, struct bytes args[CLIENT_ARGS_MAX]);
 
 /* ---- clients_link.c ---- */
 

@@ -108,7 +108,7 @@ static void lost(struct clients *c, struct client *client)
         if (e->kind != OF_OPERATION)
             continue;
         if (e->end <= l->sent)
-            clients_conclude(c, &e->origin, OPERATION_UNKNOWN);
+            clients_lose(c, &e->origin);
         else
             clients_refuse(c, &e->origin, (struct refusal){GONE, l->node, 0});
     }
@@ -152,7 +152,7 @@ static void ask_name(struct client_link *l)
 
 void client_link_send(struct clients *c, struct client *client, const struct origin *o)
 {
-    struct bytes args[3];
+    struct bytes args[CLIENT_ARGS_MAX];
     if (client->link != NULL && client->link->node != client->node)
         client_link_close(c, client);
     if (client->link == NULL) {
@@ -271,7 +271,7 @@ static bool take_error(struct clients *c, const struct client *client, const str
     else if (begins(text, "ERR max number of clients"))
         clients_refuse(c, &e->origin, (struct refusal){GONE, node, 0});
     else if (begins(text, "UNKNOWN "))
-        clients_conclude(c, &e->origin, OPERATION_UNKNOWN);
+        clients_lose(c, &e->origin);
     else
         return false;
     return true;

@@ -32,6 +32,8 @@ size_t history_call(struct history *h, const struct operation *operation)
     struct operation *o = &h->operations[h->count];
     *o = (struct operation){.client = operation->client,
                             .key = operation->key,
+                            .session = operation->session,
+                            .number = operation->number,
                             .kind = operation->kind,
                             .outcome = OPERATION_PENDING,
                             .call_us = operation->call_us,
@@ -108,6 +110,8 @@ bool history_check(const struct history *h, uint64_t steps_max, size_t *undecide
     for (size_t from = 0, to; from < h->count && good; from = to) {
         for (to = from; to < h->count && places[to].key == places[from].key; to++)
             operations[to - from] = &h->operations[places[to].number];
+        if (places[from].key == 0)
+            continue; /* sessions are opened */
         enum verdict verdict = judge_key(judge, operations, to - from, steps_max, why, why_size);
         *undecided += verdict == UNDECIDED ? 1 : 0;
         good = verdict != NOT_LINEARIZABLE;
@@ -150,7 +154,7 @@ static void export_result(const struct operation *o, FILE *out)
 
 void history_export(const struct history *h, FILE *out)
 {
-    static const char *const kinds[OPERATION_KINDS] = {"GET", "SET", "INCR", "APPEND", "DEL", "GETSET"};
+    static const char *const kinds[OPERATION_KINDS] = {"GET", "SET", "INCR", "APPEND", "DEL", "GETSET", "OPEN"};
     static const char *const outcomes[] = {"unknown", "ok", "refused", "unknown"}; /* by enum operation_outcome */
     for (size_t i = 0; i < h->count; i++) {
         const struct operation *o = &h->operations[i];

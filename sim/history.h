@@ -18,6 +18,7 @@ enum operation_kind {
     OPERATION_APPEND, /* value; answers the length */
     OPERATION_DEL,    /* answers 1 or 0 */
     OPERATION_GETSET, /* value; answers the previous value, or nil */
+    OPERATION_OPEN,   /* a session; answers its id. On no key (0) */
     OPERATION_KINDS
 };
 
@@ -30,7 +31,9 @@ enum operation_outcome {
 
 struct operation {
     uint32_t client;
-    uint32_t key;      /* written "k<key>" */
+    uint32_t key;     /* written "k<key>", from 1 on */
+    uint64_t session; /* the one that it is in, and its number there; 0: in none */
+    uint64_t number;
     uint8_t kind;      /* enum operation_kind */
     uint8_t outcome;   /* enum operation_outcome */
     bool nil;          /* OK: the answer was nil */
@@ -47,7 +50,7 @@ struct history;
 struct history *history_new(void);
 void history_free(struct history *h);
 
-/* A client calls: copies client, key, kind, value and call_us of `operation`. Returns its number, counted from 0. */
+/* A client calls: copies client, key, kind, value, session, number and call_us of `operation`. Returns its number, counted from 0. */
 size_t history_call(struct history *h, const struct operation *operation);
 /* The answer to operation `number`: `answer` (`len` bytes) is copied; NULL is nil. */
 void history_return(struct history *h, size_t number, enum operation_outcome outcome, int64_t integer, const char *answer,

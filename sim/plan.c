@@ -35,6 +35,7 @@ enum {
     DATAGRAMS_STREAM,
     DAMAGE_STREAM,
     CHANGES_STREAM,
+    SESSIONS_STREAM,
     ADDED = 300000,
     QUIET = 80000,
     MOVES_ONLY = 40000,
@@ -43,6 +44,7 @@ enum {
     SHIPPED_NETWORK = 100000,
     DATAGRAMS = 70000,
     CHANGES = 150000,
+    SESSIONS = 250000,
     MANY_KEYS = 500000,
     CHANGE_ON = 650000, /* then, of each kind */
     SPARES_MOST = 3,
@@ -52,6 +54,7 @@ enum {
 
 /* Bytes that the state may take, and how often that is so little that clients notice. */
 enum { STATE_BYTES = 64 << 20, SMALL_STATES = 150000 };
+enum { FEW_SESSIONS = 500000, FEW_SESSIONS_LEAST = 256 << 10, FEW_SESSIONS_MOST = 2 << 20 };
 
 /* Of what is on its way from one node to another: more than comes together. */
 enum { QUEUE_BYTES = 64 << 20 };
@@ -613,6 +616,19 @@ static void draw_changes(struct plan *p, uint64_t allowed, bool always)
     p->network.nodes = p->nodes;
 }
 
+/* In a share of worlds clients have sessions, and send again what they had no answer to. Where the state is small, few
+ * sessions are remembered. */
+static void draw_sessions(struct plan *p, bool always)
+{
+    struct dice d = dice_new(p->seed, SESSIONS_STREAM);
+    p->clients.sessions = dice_chance(&d, SESSIONS) || always;
+    if (!p->clients.sessions || !dice_chance(&d, FEW_SESSIONS))
+        return;
+    const uint64_t few = plan_rate(&d, FEW_SESSIONS_LEAST, FEW_SESSIONS_MOST);
+    p->config.state_bytes_max = few < p->config.state_bytes_max ? few : p->config.state_bytes_max;
+    p->clients.may_be_refused = true;
+}
+
 /* True when the cluster has every quorum without `gone`. */
 static bool lives_without(const struct node_config *c, node_set gone)
 {
@@ -651,6 +667,7 @@ void plan_draw(struct plan *p, const struct plan_options *options)
     p->config.bytes_in_flight_max = dice_chance(&handling, 300000) ? 1 << 20 : plan_rate(&handling, 64 << 10, 128 << 10);
     draw_clients(p, &d);
     draw_governed(p);
+    draw_sessions(p, options->sessions);
     draw_network(p, &d);
     draw_port(p, options->port);
     draw_links(p, options->network);
@@ -674,12 +691,13 @@ void plan_print(const struct plan *p, FILE *out)
     const struct node_config *c = &p->config;
     fprintf(
         out,
-        "seed %llu: %s, %u nodes, quorums %u and %u of %u, alpha %u, rule %s%s%s%s%s; %u clients, up to %u commands each%s%s\n",
+        "seed %llu: %s, %u nodes, quorums %u and %u of %u, alpha %u, rule %s%s%s%s%s; %u clients, up to %u commands each%s%s%s\n",
         (unsigned long long)p->seed, deployment_names[p->deployment], p->nodes, c->phase1_quorum, c->phase2_quorum,
         node_set_count(c->acceptors), c->alpha, c->leader_rule == LEADER_HIGHEST ? "highest" : "sticky",
         c->forward ? ", forward" : "", c->acceptors_send_learns ? ", acceptors send learns" : "",
         c->learners_send_executed ? ", learners send executed" : "", c->event_driven ? "" : ", one message at a time",
-        p->clients.count, p->clients.pipeline_max, p->shipped_port ? ", through the client port that ships" : "",
+        p->clients.count, p->clients.pipeline_max, p->clients.sessions ? ", in sessions" : "",
+        p->shipped_port ? ", through the client port that ships" : "",
         p->wire == WIRE_UDP   ? ", over the network that ships, with datagrams"
         : p->wire == WIRE_TCP ? ", over the network that ships"
                               : "");

@@ -43,6 +43,7 @@ struct plan_options {
     uint32_t port;       /* enum twin: of the client port */
     uint32_t network;    /* enum wire */
     bool changes;        /* members and settings change wherever that is possible, not only in a share of the worlds */
+    bool sessions;       /* clients have sessions in all worlds */
 };
 
 /* Settings of a node's host. */

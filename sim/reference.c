@@ -2,8 +2,10 @@
 
 #include "core/base/checksum.h"
 #include "core/base/memory.h"
+#include "core/base/siphash.h"
 #include "core/formats/batch.h"
 #include "core/state/state_machine.h"
+#include "sim/reference_sessions.h"
 
 /* A quarter of the room for a batch's replies is shared evenly: each command gets as much as small replies need. The rest is
  * for larger ones, in order. */
@@ -11,11 +13,14 @@ enum { SHARED_PART = 4, SMALL_MOST = 1024 };
 
 struct reference {
     struct state_machine *machine;
-    uint64_t replies_bytes;
+    struct reference_sessions *sessions;
+    uint64_t state_bytes_max, replies_bytes;
     bool seeded;
     uint64_t hash;
     struct batch_commands commands;
     struct batch_builder replies;
+    struct session_answer *answers; /* the first replies to commands of sessions, in the order of the log */
+    size_t answer_count, answer_capacity;
 };
 
 struct reference *reference_new(const struct node_config *config)
@@ -23,6 +28,8 @@ struct reference *reference_new(const struct node_config *config)
     struct reference *r = memory_new(1, sizeof *r);
     r->machine = state_machine_new();
     state_machine_start(r->machine, config->state_bytes_max, 0);
+    r->state_bytes_max = config->state_bytes_max;
+    r->sessions = reference_sessions_new();
     r->replies_bytes = limits_effective(&config->limits).replies_bytes;
     return r;
 }
@@ -32,6 +39,8 @@ void reference_free(struct reference *r)
     if (r == NULL)
         return;
     state_machine_free(r->machine);
+    reference_sessions_free(r->sessions);
+    free(r->answers);
     batch_commands_free(&r->commands);
     batch_builder_free(&r->replies);
     free(r);
@@ -54,25 +63,139 @@ uint64_t reference_configure(struct reference *r, const struct payload *text)
     return r->hash;
 }
 
-uint64_t reference_execute(struct reference *r, const struct payload *batch, uint64_t state_bytes_max)
+/* ---- Sessions ---- */
+
+static uint64_t open_session(struct reference *r, const struct batch_header *h, uint64_t slot, size_t i, uint32_t window)
+{
+    const uint64_t place[2] = {slot, i};
+    const struct siphash_key key = {~h->seed.low, ~h->seed.high};
+    uint64_t id = siphash13(key, (const uint8_t *)place, sizeof place) & SESSION_ID_MAX;
+    while (id == 0 || reference_sessions_has(r->sessions, id))
+        id = id == SESSION_ID_MAX ? 1 : id + 1;
+    reference_sessions_open(r->sessions, id, window);
+    return id;
+}
+
+/* The first reply to a command, which its client must get, however often it asks. */
+static void note_answer(struct reference *r, const struct session_call *call, const struct reply *reply)
+{
+    const bool text = reply->tag != REPLY_INTEGER && reply->tag != REPLY_NIL && reply->tag != REPLY_ARRAY;
+    r->answers = memory_reserve(r->answers, &r->answer_capacity, r->answer_count + 1, sizeof *r->answers);
+    struct session_answer *a = &r->answers[r->answer_count++];
+    *a = (struct session_answer){.id = call->id, .number = call->number, .tag = reply->tag};
+    if (reply->tag == REPLY_INTEGER)
+        a->integer = reply->val.integer;
+    if (text) {
+        a->len = reply->val.bytes.len;
+        a->hash = checksum(reply->val.bytes.ptr, a->len, 0);
+        memcpy(a->begin, reply->val.bytes.ptr, a->len < sizeof a->begin ? a->len : sizeof a->begin);
+    }
+}
+
+const struct session_answer *reference_answers(const struct reference *r, size_t *count)
+{
+    *count = r->answer_count;
+    return r->answers;
+}
+
+/* ---- Batches ---- */
+
+static struct reply error_of(struct bytes text) { return (struct reply){.tag = REPLY_ERROR, .val.bytes = text}; }
+
+static struct reply error_text(const char *text)
+{
+    return error_of((struct bytes){(uint8_t *)(uintptr_t)text, strlen(text)});
+}
+
+static void add(struct reference *r, const struct reply *reply, struct reply_room *room)
+{
+    const uint64_t size = reply_size(reply);
+    invariant(size <= room->small || size <= room->large);
+    room->large -= size > room->small ? size : 0;
+    replies_add(&r->replies, reply);
+}
+
+static void apply(struct reference *r, const struct command *command, const struct session_call *call,
+                  struct reply_room *room)
+{
+    const size_t from = r->replies.len;
+    const struct applied done = state_machine_apply(r->machine, command, 1, *room);
+    invariant(done.replies.len == 1);
+    const struct reply *reply = &done.replies.ptr[0];
+    add(r, reply, room);
+    if (call->kind != SESSION_CALL ||
+        (reply->tag == REPLY_ERROR && strncmp((const char *)reply->val.bytes.ptr, REPLY_BUSY, strlen(REPLY_BUSY)) == 0))
+        return;
+    note_answer(r, call, reply);
+    const struct bytes packed = {(uint8_t *)r->replies.words + from, r->replies.len - from};
+    reference_sessions_executed(r->sessions, call, packed);
+}
+
+/* A reply that was given before. */
+static void repeat(struct reference *r, struct bytes packed, struct reply_room *room)
+{
+    const struct reply none = error_text(REPLY_NO_ROOM);
+    if (packed.len > room->small && packed.len > room->large) {
+        replies_add(&r->replies, &none);
+        return;
+    }
+    room->large -= packed.len > room->small ? packed.len : 0;
+    replies_add_packed(&r->replies, packed);
+}
+
+static void execute(struct reference *r, const struct batch_header *h, uint64_t slot, size_t i, struct reply_room *room)
+{
+    struct command command = r->commands.commands[i];
+    const struct session_call call = session_call_read(&command.args);
+    struct reply reply = {.tag = REPLY_INTEGER};
+    struct bytes is;
+    enum remembered known;
+    switch (call.kind) {
+    case SESSION_OPEN:
+        reply.val.integer = (int64_t)open_session(r, h, slot, i, call.window);
+        break;
+    case SESSION_CLOSE:
+        reply.val.integer = reference_sessions_close(r->sessions, call.id);
+        break;
+    case SESSION_MALFORMED:
+        reply = error_text(call.error);
+        break;
+    case SESSION_CALL:
+        command.args = (struct bytes_list){command.args.ptr + 3, command.args.len - 3};
+        known = reference_sessions_look(r->sessions, &call, &is);
+        if (known == REMEMBERED_REPLY) {
+            repeat(r, is, room);
+            return;
+        }
+        reply = error_of(is);
+        if (known == REMEMBERED_TEXT)
+            break;
+        apply(r, &command, &call, room);
+        return;
+    default:
+        apply(r, &command, &call, room);
+        return;
+    }
+    add(r, &reply, room);
+}
+
+uint64_t reference_execute(struct reference *r, uint64_t slot, const struct payload *batch, uint64_t state_bytes_max)
 {
     struct batch_header header;
     bool sound = batch_header_read(batch, &header) && batch_commands_read(&r->commands, batch);
     invariant(sound);
-    if (state_bytes_max != 0)
+    if (state_bytes_max != 0) {
         state_machine_start(r->machine, state_bytes_max, 0);
+        r->state_bytes_max = state_bytes_max;
+    }
     if (!r->seeded)
         state_machine_seed(r->machine, header.seed.low, header.seed.high);
     r->seeded = true;
     struct reply_room room = room_of(r);
     replies_begin(&r->replies);
-    for (size_t i = 0; i < r->commands.count; i++) {
-        const struct applied done = state_machine_apply(r->machine, &r->commands.commands[i], 1, room);
-        const uint64_t size = reply_size(&done.replies.ptr[0]);
-        invariant(done.replies.len == 1 && (size <= room.small || size <= room.large));
-        room.large -= size > room.small ? size : 0;
-        replies_add(&r->replies, &done.replies.ptr[0]);
-    }
+    for (size_t i = 0; i < r->commands.count; i++)
+        execute(r, &header, slot, i, &room);
+    reference_sessions_trim(r->sessions, r->state_bytes_max);
     const struct payload replies = replies_end(&r->replies);
     r->hash = checksum(batch->words.ptr, batch->len, r->hash);
     r->hash = checksum(replies.words.ptr, replies.len, r->hash);

@@ -13,10 +13,22 @@ struct reference;
 struct reference *reference_new(const struct node_config *config);
 void reference_free(struct reference *r);
 
-/* Executes the next batch of the log, while the state may take so many bytes (0: as before). Precondition: it is one that
+/* Executes the next batch of the log, in `slot`, while the state may take so many bytes (0: as before). Precondition: it is one that
  * learners execute. Returns the chained hash of all so far. */
-uint64_t reference_execute(struct reference *r, const struct payload *batch, uint64_t state_bytes_max);
+uint64_t reference_execute(struct reference *r, uint64_t slot, const struct payload *batch, uint64_t state_bytes_max);
 /* The same for a configuration that counts: no state changes but the hash. */
 uint64_t reference_configure(struct reference *r, const struct payload *text);
+
+/* The reply that the state machine gave to a command of a session. */
+struct session_answer {
+    uint64_t id, number;
+    int64_t integer; /* REPLY_INTEGER */
+    uint64_t len;    /* the others: of the text, and its checksum */
+    uint64_t hash;
+    uint8_t tag; /* enum reply_tag */
+    char begin[24];
+};
+/* All of them, in the order of the log. */
+const struct session_answer *reference_answers(const struct reference *r, size_t *count);
 
 #endif

@@ -236,6 +236,7 @@ static void judge(struct world *w)
     if (!history_check(w->history, JUDGE_STEPS_MAX, &undecided, why, sizeof why))
         checks_fail(w->checks, CHECK_LINEARIZABILITY, "%s", why);
     w->result->undecided = undecided;
+    checks_history(w->checks, w->history);
 }
 
 static void sum_up(struct world *w)
