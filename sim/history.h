@@ -50,7 +50,8 @@ struct history;
 struct history *history_new(void);
 void history_free(struct history *h);
 
-/* A client calls: copies client, key, kind, value, session, number and call_us of `operation`. Returns its number, counted from 0. */
+/* A client calls: copies client, key, kind, value, session, number and call_us of `operation`. Returns its number, counted
+ * from 0. */
 size_t history_call(struct history *h, const struct operation *operation);
 /* The answer to operation `number`: `answer` (`len` bytes) is copied; NULL is nil. */
 void history_return(struct history *h, size_t number, enum operation_outcome outcome, int64_t integer, const char *answer,

@@ -169,8 +169,8 @@ static void add_executed(struct execution *x, size_t i, const struct reply *r)
     sessions_executed(x->sessions, &x->calls[i], packed);
 }
 
-/* Opens a session. Its id can be known to nobody else: it comes from the random bits of the batch, and from its place in the
- * log, so that no later cluster that begins with an older state gives it again. */
+/* Opens a session. Its id comes from the random bits of the batch, and from its place in the log: no client can guess it,
+ * and no later cluster that begins with an older state gives it again. */
 static uint64_t open_session(struct execution *x, uint64_t slot, size_t i)
 {
     /* Not the key itself, which is that of the state machine's table: clients must not learn what hash a key has there. */

@@ -10,7 +10,8 @@
 #include "core/state/sessions.h"
 
 /* A snapshot has what a learner has executed before a slot, in pieces (core/formats/snapshot.h): first SNAPSHOT_LEARNER,
- * then the chunks of the sessions, and those of the state machine. They are functions of the log alone. SNAPSHOT_LEARNER, little-endian:
+ * then the chunks of the sessions, and those of the state machine. They are functions of the log alone. SNAPSHOT_LEARNER,
+ * little-endian:
  *
  *    0  state hash         8      8  commands executed    8
  *   16  seeded             4     20  origins              4
