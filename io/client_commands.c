@@ -4,6 +4,7 @@
 
 #include "core/formats/command_error.h"
 #include "core/formats/decimal.h"
+#include "core/formats/session_call.h"
 #include "io/client_internal.h"
 
 static void wrong_arity(struct resp_buffer *out, const char *name)
@@ -276,6 +277,8 @@ static const struct client_command commands[] = {
      .since = "2.8.12", .summary = "Whether this node leads, and where the others are."},
     {"select", select_database, 2, 0, .flags = "loading stale fast", .categories = "fast connection", .since = "1.0.0",
      .summary = "Chooses the database 0, the only one."},
+    {"session", NULL, -2, IN_SESSION, .flags = "write denyoom noscript", .categories = "slow", .since = "",
+     .summary = "Commands that are executed once, however often they are sent."},
     {"slowlog", NULL, -2, 0, CONTAINER, .since = "2.2.12", .summary = "Commands that took long: none is kept.",
      SUBCOMMANDS(client_slowlog_subcommands)},
     {"synod", NULL, -2, FOR_OPERATORS, .flags = "admin noscript loading stale", .categories = "admin slow dangerous",
@@ -324,17 +327,28 @@ static bool is_refused(struct client_connection *c, const struct client_command 
 
 /* Whether a command for the node is none, or has another number of arguments. If so, that is the answer, on every node and
  * whether one leads or not. */
-static bool is_wrong(struct client_connection *c, const struct resp_request *request)
+static bool is_wrong(struct client_connection *c, struct bytes_list args)
 {
     uint8_t text[COMMAND_ERROR_MAX];
     struct bytes error = {text, 0};
-    if (!client_describe_refuses(c->server, request->args, request->argc, &error))
+    if (!client_describe_refuses(c->server, args.ptr, args.len, &error))
         return false;
     const uint32_t position = client_replies_expect(c);
     resp_error(client_replies_begin(c, position), error);
     client_replies_end(c, position);
     c->server->statistics.errors++;
     return true;
+}
+
+/* The same for a command SESSION, which the node gets as it is. */
+static bool is_wrong_in_session(struct client_connection *c, struct bytes_list args)
+{
+    const struct session_call call = session_call_read(&args);
+    if (call.kind == SESSION_MALFORMED)
+        client_replies_error(c, call.error);
+    if (call.kind != SESSION_CALL)
+        return call.kind == SESSION_MALFORMED;
+    return is_wrong(c, (struct bytes_list){args.ptr + SESSION_CALL_ARGS, args.len - SESSION_CALL_ARGS});
 }
 
 static void unknown_subcommand(const struct client_command *container, const struct bytes *name, struct resp_buffer *out)
@@ -385,10 +399,13 @@ static void reply(struct client_connection *c, const struct client_command *p, c
 bool client_commands_answer(struct client_connection *c, const struct resp_request *request)
 {
     const struct client_command *p = client_describe_port(c->server, &request->args[0]), *container = NULL;
+    const struct bytes_list args = {request->args, request->argc};
     if (is_refused(c, p))
         return true;
     if (p == NULL)
-        return is_wrong(c, request);
+        return is_wrong(c, args);
+    if ((p->may & IN_SESSION) != 0)
+        return is_wrong_in_session(c, args);
     c->knows_clusters = c->knows_clusters || (p->may & OF_CLUSTERS) != 0;
     const bool fits = command_arity_fits(p->arity, request->argc);
     if (fits && p->subcommands != NULL && request->argc > 1) {
@@ -396,7 +413,7 @@ bool client_commands_answer(struct client_connection *c, const struct resp_reque
         p = client_command_find(p->subcommands, p->subcommand_count, &request->args[1]);
     }
     if (p != NULL && (p->may & FOR_STATE) != 0 && command_arity_fits(p->arity, request->argc))
-        return is_wrong(c, request);
+        return is_wrong(c, args);
     if (fits && container == NULL && p->handler == NULL)
         client_batches_request(c, request);
     else

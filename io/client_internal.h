@@ -301,6 +301,7 @@ enum {
     OF_CLUSTERS = 4,   /* its clients know clusters, and can follow -MOVED */
     FOR_STATE = 8,     /* the state machine has it, too, and executes it */
     FOR_REPLIES = 16,  /* it says whether its client wants replies, its own among them */
+    IN_SESSION = 32,   /* it may have another command after it, and the node gets both */
 };
 
 /* A command that the port knows, or a subcommand of one. */

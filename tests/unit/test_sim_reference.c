@@ -56,7 +56,7 @@ static void learners_come_to_the_same(void **state)
             while (!execution_run(&x, &done))
                 execution_begin(&x);
             execution_begin(&x);
-            hash = reference_execute(r, &e.value, 0);
+            hash = reference_execute(r, e.slot, &e.value, 0);
         }
         assert_true((x.state_hash == hash) == (i < 4));
         execution_close(&x);
