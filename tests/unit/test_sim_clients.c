@@ -161,6 +161,39 @@ static void what_may_have_happened_is_never_sent_again(void **state)
 }
 
 /* What no batch held yet when the node went away was never seen by it. */
+/* In a session, which is opened first, it is sent again, as the same command; the first answer counts. */
+static void in_a_session_it_is_sent_again(void **state)
+{
+    (void)state;
+    struct clients_options options = options_of(1, 1);
+    options.sessions = true;
+    options.patience_us = 100 * (uint64_t)SECOND;
+    struct fake *f = fake_new(&options);
+    size_t again = 0, lost = SIZE_MAX;
+    for (uint64_t id = 100; again < 20; id++) {
+        const struct held h = until_batch(f);
+        const size_t number = history_count(f->history) - 1;
+        const struct operation o = *last_operation(f);
+        struct reply replies[3] = {{.tag = REPLY_NIL}, {.tag = REPLY_INTEGER, .val.integer = (int64_t)id}};
+        if (o.kind != OPERATION_OPEN)
+            replies[1] = replies[2] = right_reply(o.kind); /* it may have been sent twice */
+        assert_true((o.session != 0) == (o.kind != OPERATION_OPEN && o.kind != OPERATION_GET));
+        if (lost != SIZE_MAX && lost != number) /* its client has let it be */
+            assert_int_equal(history_get(f->history, lost)->outcome, OPERATION_UNKNOWN);
+        again += lost == number;
+        lost = o.session != 0 && lost != number ? number : SIZE_MAX;
+        if (lost == number)
+            assert_true(answer(f, &h, OUTCOME_UNKNOWN, NULL));
+        else
+            assert_true(reply_with(f, &h, replies, f->commands.count));
+        assert_true(history_get(f->history, number)->outcome != OPERATION_PENDING || lost == number);
+        while (f->held_count > 0)
+            payload_free(&f->held[--f->held_count].value);
+    }
+    assert_true(clients_statistics(f->clients).unknown < 20); /* some it lets be */
+    fake_free(f);
+}
+
 static void what_waits_at_a_port_is_refused_when_its_node_goes(void **state)
 {
     (void)state;
@@ -321,7 +354,7 @@ static void answers_must_fit(void **state)
         kinds[kind] = true;
         fake_free(f);
     }
-    for (size_t kind = 0; kind < OPERATION_KINDS; kind++)
+    for (size_t kind = 0; kind < OPERATION_OPEN; kind++)
         assert_true(kinds[kind]);
 }
 
@@ -637,6 +670,7 @@ int main(void)
         cmocka_unit_test(a_client_finds_the_leader_and_waits),
         cmocka_unit_test(what_was_refused_is_sent_again),
         cmocka_unit_test(what_may_have_happened_is_never_sent_again),
+        cmocka_unit_test(in_a_session_it_is_sent_again),
         cmocka_unit_test(what_waits_at_a_port_is_refused_when_its_node_goes),
         cmocka_unit_test(all_is_done_when_no_batch_is_left),
         cmocka_unit_test(reads_that_fail_are_repeated_after_resuming),
