@@ -14,8 +14,9 @@ import time
 
 import redis
 
-# What a node says of a command that it has not executed, or does not know about: it is sent again.
-AGAIN = ("BUSY", "CLUSTERDOWN", "MOVED", "NOROOM", "TRYAGAIN", "UNKNOWN")
+# What a node says of a command that it has not executed, or does not know about: it is sent again. redis-py has classes for some.
+AGAIN = ("BUSY", "NOROOM", "UNKNOWN")
+AGAIN_ERRORS = (redis.exceptions.ClusterDownError, redis.exceptions.MovedError)
 
 
 class SessionLost(Exception):
@@ -84,7 +85,7 @@ class SynodClient:
                 if text.startswith("NOSESSION"):
                     self._session = 0
                     raise SessionLost(text, attempts > 0) from None
-                if not text.startswith(AGAIN):
+                if not (text.startswith(AGAIN) or isinstance(error, AGAIN_ERRORS)):
                     raise
                 attempts, why = attempts + 1, error
             if time.monotonic() > until:

@@ -23,10 +23,8 @@ def nodes_of(cluster):
 
 
 def said(connection, *words):
-    try:
-        return connection.command(*words)
-    except ReplyError as error:
-        return error.text
+    reply = connection.command(*words)
+    return reply.text if isinstance(reply, ReplyError) else reply
 
 
 # ---- What the commands say ----
