@@ -66,7 +66,7 @@ static size_t count_all(const struct client_server *s)
 
 /* ---- One command ---- */
 
-/* Words with blanks between as a set of statuses, each after `prefix`. */
+/* Words with blanks between as a set of statuses, each after `prefix`; of strings if that is NULL. */
 static void words(struct resp_buffer *out, int version, const char *prefix, const char *list)
 {
     size_t count = list[0] != '\0';
@@ -75,7 +75,10 @@ static void words(struct resp_buffer *out, int version, const char *prefix, cons
     resp_set(out, version, count);
     for (const char *c = list; count > 0; count--) {
         const size_t len = strcspn(c, " ");
-        client_print(out, "+%s%.*s\r\n", prefix, (int)len, c);
+        if (prefix != NULL)
+            client_print(out, "+%s%.*s\r\n", prefix, (int)len, c);
+        else
+            resp_bytes(out, c, len);
         c += len + (c[len] != '\0');
     }
 }
@@ -178,7 +181,7 @@ static void print_entry(const struct listed *e, struct resp_buffer *out, int ver
     resp_integer(out, info->last_key);
     resp_integer(out, info->key_step);
     words(out, version, "@", e->doc != NULL ? e->doc->categories : info->read_only ? "read" : "write");
-    words(out, version, "", e->doc != NULL ? e->doc->tips : "");
+    words(out, version, NULL, e->doc != NULL ? e->doc->tips : "");
     specs(e, out, version);
     resp_set(out, version, 0);
 }
@@ -417,9 +420,9 @@ const struct client_command client_catalogue_subcommands[COMMAND_SUBCOMMANDS] = 
      .summary = "How many commands there are."},
     {"docs", command_docs, -2, FOR_OPERATORS, TOLD, .since = "7.0.0", .usage = "[<command> ...]",
      .summary = "What commands do."},
-    {"getkeys", command_getkeys, -3, FOR_OPERATORS, TOLD, .since = "2.8.13", .usage = "<command> [<argument> ...]",
+    {"getkeys", command_getkeys, -4, FOR_OPERATORS, TOLD, .since = "2.8.13", .usage = "<command> [<argument> ...]",
      .summary = "The keys of a command."},
-    {"getkeysandflags", command_getkeysandflags, -3, FOR_OPERATORS, TOLD, .since = "7.0.0",
+    {"getkeysandflags", command_getkeysandflags, -4, FOR_OPERATORS, TOLD, .since = "7.0.0",
      .usage = "<command> [<argument> ...]",
      .summary = "The keys of a command, and what is done with them."},
     {"help", NULL, 2, FOR_OPERATORS, TOLD, .since = "5.0.0", .usage = "", .summary = "Prints this help."},

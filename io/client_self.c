@@ -106,16 +106,15 @@ static bool is_meant(const struct filter *f, struct client_connection *c)
            is_text(f->local_address, client_connection_local_address(c));
 }
 
-static bool add_id(struct filter *f, const struct bytes *arg, const char *what, struct resp_buffer *out)
+/* A number of at least `least`; those that no connection can have are 0. */
+static bool add_id(struct filter *f, const struct bytes *arg, int64_t least, const char *what, struct resp_buffer *out)
 {
-    uint64_t id;
-    if (!client_number(arg, INT64_MAX, &id, what, out))
-        return false;
-    if (id == 0) {
+    int64_t id;
+    if (!decimal_read(arg->ptr, arg->len, &id) || id < least) {
         resp_error_text(out, what);
         return false;
     }
-    f->ids[f->id_count++] = id <= UINT32_MAX ? (uint32_t)id : 0;
+    f->ids[f->id_count++] = id > 0 && id <= UINT32_MAX ? (uint32_t)id : 0;
     f->by_id = true;
     return true;
 }
@@ -152,7 +151,7 @@ static bool read_list(struct filter *f, const struct bytes *args, size_t argc, s
         return false;
     }
     for (size_t i = 3; i < argc; i++)
-        if (!add_id(f, &args[i], "ERR Invalid client ID", out))
+        if (!add_id(f, &args[i], INT64_MIN, "ERR Invalid client ID", out))
             return false;
     qsort(f->ids, f->id_count, sizeof f->ids[0], compare_ids);
     return true;
@@ -181,7 +180,7 @@ static void client_list(struct client_connection *c, const struct bytes *args, s
 static bool read_option(struct filter *f, const struct bytes *option, const struct bytes *value, struct resp_buffer *out)
 {
     if (client_is_word(option, "id"))
-        return add_id(f, value, "ERR client-id should be greater than 0", out);
+        return add_id(f, value, 1, "ERR client-id should be greater than 0", out);
     if (client_is_word(option, "type"))
         return read_type(f, value, out);
     if (client_is_word(option, "addr")) {

@@ -145,8 +145,8 @@ static void test_port_commands(void **state)
         {"COMMAND GETKEYS get k\r\n", "*1\r\n$1\r\nk\r\n"},
         {"COMMAND GETKEYS mset a 1 b 2\r\n", "*2\r\n$1\r\na\r\n$1\r\nb\r\n"},
         {"COMMAND GETKEYS mget a b c\r\n", "*3\r\n$1\r\na\r\n$1\r\nb\r\n$1\r\nc\r\n"},
-        {"COMMAND GETKEYS ping\r\n", "-ERR The command has no key arguments\r\n"},
-        {"COMMAND GETKEYS dbsize\r\n", "-ERR The command has no key arguments\r\n"},
+        {"COMMAND GETKEYS ping x\r\n", "-ERR The command has no key arguments\r\n"},
+        {"COMMAND GETKEYS keys x\r\n", "-ERR The command has no key arguments\r\n"},
         {"COMMAND GETKEYS nosuch a\r\n", "-ERR Invalid command specified\r\n"},
         {"COMMAND GETKEYS get a b\r\n", "-ERR Invalid number of arguments specified for command\r\n"},
         {"COMMAND GETKEYSANDFLAGS GET a\r\n", "*1\r\n*2\r\n$1\r\na\r\n*2\r\n+RO\r\n+access\r\n"},
@@ -226,7 +226,7 @@ static void test_clients_are_listed_and_killed(void **state)
     list = ask_text(n, a, "CLIENT LIST TYPE pubsub\r\n");
     assert_string_equal(list, "\r\n");
     free(list);
-    ask(n, a, "CLIENT LIST TYPE x\r\nCLIENT LIST ID 0\r\nCLIENT LIST x\r\n",
+    ask(n, a, "CLIENT LIST TYPE x\r\nCLIENT LIST ID x\r\nCLIENT LIST x\r\n",
         "-ERR Unknown client type 'x'\r\n-ERR Invalid client ID\r\n-ERR syntax error\r\n");
     ask(n, a,
         "CLIENT KILL ID 99\r\nCLIENT KILL 1.2.3.4:5\r\nCLIENT KILL ID x\r\nCLIENT KILL USER x\r\nCLIENT KILL FOO x\r\n",
