@@ -92,3 +92,51 @@ bool kv_word(const struct bytes *arg, const char *word)
     }
     return word[arg->len] == 0;
 }
+
+bool kv_out_of_memory(struct reply *r)
+{
+    reply_error(r, KV_OUT_OF_MEMORY);
+    return false;
+}
+
+bool kv_may_be_key(const struct bytes *key, struct reply *r)
+{
+    if (key->len <= KV_KEY_MAX)
+        return true;
+    reply_error(r, "ERR a key may be at most 1 MiB long");
+    return false;
+}
+
+bool kv_may_be_long(uint64_t len, struct reply *r)
+{
+    if (len <= KV_VALUE_MAX)
+        return true;
+    reply_error(r, "ERR string exceeds maximum allowed size (proto-max-bulk-len)");
+    return false;
+}
+
+bool kv_may_store(struct state_machine *m, const struct bytes *key, uint64_t value_len, struct reply *r)
+{
+    if (!kv_may_be_key(key, r) || !kv_may_be_long(value_len, r))
+        return false;
+    uint64_t cost = kv_cost(key->len, value_len);
+    if (m->data.live.bytes + cost <= m->data.state_bytes_max)
+        return true;
+    const struct kv_entry *e = kv_table_find(&m->data.live, *key);
+    uint64_t old = e != NULL ? kv_cost(e->key_len, e->value_len) : 0;
+    if (cost <= old || m->data.live.bytes - old + cost <= m->data.state_bytes_max)
+        return true;
+    return kv_out_of_memory(r);
+}
+
+bool kv_is_value(struct state_machine *m, const struct kv_entry *e, const struct bytes *value)
+{
+    if (e->value_len != value->len)
+        return false;
+    if (value->len == 0)
+        return true;
+    uint8_t *own = arena_new(&m->results, value->len);
+    kv_table_read(&m->data.live, e, 0, value->len, own);
+    m->data.live.work += kv_copy_work(value->len);
+    return memcmp(own, value->ptr, value->len) == 0;
+}

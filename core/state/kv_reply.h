@@ -43,6 +43,17 @@ bool kv_has_room(const struct state_machine *m, uint64_t size, struct reply *r);
 bool kv_affordable(uint64_t work, struct reply *r);
 void reply_too_costly(struct reply *r);
 
+/* True when a key or a value may be so long, or a value of this length may be stored under `key`, which may have one
+ * already; otherwise the error is in `*r`. */
+bool kv_may_be_key(const struct bytes *key, struct reply *r);
+bool kv_may_be_long(uint64_t len, struct reply *r);
+bool kv_may_store(struct state_machine *m, const struct bytes *key, uint64_t value_len, struct reply *r);
+/* Replies with this error, and gives false. */
+#define KV_OUT_OF_MEMORY "OOM command not allowed when used memory > 'state_bytes_max'."
+bool kv_out_of_memory(struct reply *r);
+/* True when the entry has this value. */
+bool kv_is_value(struct state_machine *m, const struct kv_entry *e, const struct bytes *value);
+
 /* Reads an argument as Redis reads integers; false with the error in `*r`. */
 bool kv_integer(const struct bytes *arg, int64_t *value, struct reply *r);
 /* True when an argument is this word. `word` is in lower case; the argument may be in any case. */

@@ -6,7 +6,8 @@
  *    it.
  * 2. Limits count the blocks of memory that the contents need (kv_cost), and work by arguments and contents (kv_store.h).
  *    Neither depends on history.
- * 3. No command asks for time or randomness: there is no expiry and no RANDOMKEY. */
+ * 3. No command asks for time or randomness: there is no expiry, and what RANDOMKEY gives depends on the state alone.
+ * 4. No number is a floating-point number of the machine: INCRBYFLOAT calculates with decimal digits. */
 #include "core/state/kv_reply.h"
 
 #include "core/base/memory.h"
@@ -21,21 +22,48 @@ static const struct kv_command {
     int8_t last_key;
     uint8_t key_step;
 } commands[] = {
-    {"get", kv_get, 2, true, 1, 1, 1},           {"set", kv_set, -3, false, 1, 1, 1},
-    {"setnx", kv_setnx, 3, false, 1, 1, 1},      {"getset", kv_getset, 3, false, 1, 1, 1},
-    {"getdel", kv_getdel, 2, false, 1, 1, 1},    {"mget", kv_mget, -2, true, 1, -1, 1},
-    {"mset", kv_mset, -3, false, 1, -1, 2},      {"msetnx", kv_msetnx, -3, false, 1, -1, 2},
-    {"append", kv_append, 3, false, 1, 1, 1},    {"strlen", kv_strlen, 2, true, 1, 1, 1},
-    {"incr", kv_incr, 2, false, 1, 1, 1},        {"decr", kv_decr, 2, false, 1, 1, 1},
-    {"incrby", kv_incrby, 3, false, 1, 1, 1},    {"decrby", kv_decrby, 3, false, 1, 1, 1},
-    {"getrange", kv_getrange, 4, true, 1, 1, 1}, {"setrange", kv_setrange, 4, false, 1, 1, 1},
-    {"del", kv_del, -2, false, 1, -1, 1},        {"unlink", kv_del, -2, false, 1, -1, 1},
-    {"exists", kv_exists, -2, true, 1, -1, 1},   {"type", kv_type, 2, true, 1, 1, 1},
-    {"keys", kv_keys, 2, true, 0, 0, 0},         {"scan", kv_scan, -2, true, 0, 0, 0},
-    {"dbsize", kv_dbsize, 1, true, 0, 0, 0},     {"flushall", kv_flush, -1, false, 0, 0, 0},
-    {"flushdb", kv_flush, -1, false, 0, 0, 0},   {"remove", kv_remove, 2, false, 1, 1, 1},
-    {"clear", kv_clear, 1, false, 0, 0, 0},      {"memory", kv_memory, -3, true, 2, 2, 1},
+    {"get", kv_get, 2, true, 1, 1, 1},
+    {"set", kv_set, -3, false, 1, 1, 1},
+    {"setnx", kv_setnx, 3, false, 1, 1, 1},
+    {"getset", kv_getset, 3, false, 1, 1, 1},
+    {"getdel", kv_getdel, 2, false, 1, 1, 1},
+    {"mget", kv_mget, -2, true, 1, -1, 1},
+    {"mset", kv_mset, -3, false, 1, -1, 2},
+    {"msetnx", kv_msetnx, -3, false, 1, -1, 2},
+    {"append", kv_append, 3, false, 1, 1, 1},
+    {"strlen", kv_strlen, 2, true, 1, 1, 1},
+    {"incr", kv_incr, 2, false, 1, 1, 1},
+    {"decr", kv_decr, 2, false, 1, 1, 1},
+    {"incrby", kv_incrby, 3, false, 1, 1, 1},
+    {"decrby", kv_decrby, 3, false, 1, 1, 1},
+    {"getrange", kv_getrange, 4, true, 1, 1, 1},
+    {"setrange", kv_setrange, 4, false, 1, 1, 1},
+    {"del", kv_del, -2, false, 1, -1, 1},
+    {"unlink", kv_del, -2, false, 1, -1, 1},
+    {"exists", kv_exists, -2, true, 1, -1, 1},
+    {"type", kv_type, 2, true, 1, 1, 1},
+    {"keys", kv_keys, 2, true, 0, 0, 0},
+    {"scan", kv_scan, -2, true, 0, 0, 0},
+    {"dbsize", kv_dbsize, 1, true, 0, 0, 0},
+    {"flushall", kv_flush, -1, false, 0, 0, 0},
+    {"flushdb", kv_flush, -1, false, 0, 0, 0},
+    {"remove", kv_remove, 2, false, 1, 1, 1},
+    {"clear", kv_clear, 1, false, 0, 0, 0},
+    {"memory", kv_memory, -3, true, 2, 2, 1},
     {"object", kv_object, 3, true, 2, 2, 1},
+    {"touch", kv_exists, -2, true, 1, -1, 1},
+    {"substr", kv_getrange, 4, true, 1, 1, 1},
+    {"incrbyfloat", kv_incrbyfloat, 3, false, 1, 1, 1},
+    {"rename", kv_rename, 3, false, 1, 2, 1},
+    {"renamenx", kv_renamenx, 3, false, 1, 2, 1},
+    {"copy", kv_copy, -3, false, 1, 2, 1},
+    {"delex", kv_delex, -2, false, 1, 1, 1},
+    {"randomkey", kv_randomkey, 1, true, 0, 0, 0},
+    {"setbit", kv_setbit, 4, false, 1, 1, 1},
+    {"getbit", kv_getbit, 3, true, 1, 1, 1},
+    {"bitcount", kv_bitcount, -2, true, 1, 1, 1},
+    {"bitpos", kv_bitpos, -3, true, 1, 1, 1},
+    {"bitop", kv_bitop, -4, false, 2, -1, 1},
 };
 enum { COMMAND_COUNT = sizeof commands / sizeof commands[0] };
 

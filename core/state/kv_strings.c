@@ -3,43 +3,6 @@
 #include "core/formats/decimal.h"
 #include "core/state/kv_reply.h"
 
-static bool out_of_memory(struct reply *r)
-{
-    reply_error(r, "OOM command not allowed when used memory > 'state_bytes_max'.");
-    return false;
-}
-
-static bool may_be_key(const struct bytes *key, struct reply *r)
-{
-    if (key->len <= KV_KEY_MAX)
-        return true;
-    reply_error(r, "ERR a key may be at most 1 MiB long");
-    return false;
-}
-
-static bool may_be_long(uint64_t len, struct reply *r)
-{
-    if (len <= KV_VALUE_MAX)
-        return true;
-    reply_error(r, "ERR string exceeds maximum allowed size (proto-max-bulk-len)");
-    return false;
-}
-
-/* True when a value of this length may be stored under `key`, which may have one already; otherwise the error is in `*r`. */
-static bool may_store(struct state_machine *m, const struct bytes *key, uint64_t value_len, struct reply *r)
-{
-    if (!may_be_key(key, r) || !may_be_long(value_len, r))
-        return false;
-    uint64_t cost = kv_cost(key->len, value_len);
-    if (m->data.live.bytes + cost <= m->data.state_bytes_max)
-        return true;
-    const struct kv_entry *e = kv_table_find(&m->data.live, *key);
-    uint64_t old = e != NULL ? kv_cost(e->key_len, e->value_len) : 0;
-    if (cost <= old || m->data.live.bytes - old + cost <= m->data.state_bytes_max)
-        return true;
-    return out_of_memory(r);
-}
-
 void kv_get(struct state_machine *m, const struct bytes *args, size_t argc, struct reply *r)
 {
     (void)argc;
@@ -49,17 +12,29 @@ void kv_get(struct state_machine *m, const struct bytes *args, size_t argc, stru
 struct set_options {
     bool if_absent;
     bool if_present;
+    const struct bytes *if_equal, *if_other; /* NULL: whatever the value is */
     bool get;
 };
+
+/* Only one condition may be given; NX and XX may be repeated. */
+static bool has_condition(const struct set_options *o, bool absent, bool present)
+{
+    return (o->if_absent && !absent) || (o->if_present && !present) || o->if_equal != NULL || o->if_other != NULL;
+}
 
 static bool read_set_options(const struct bytes *args, size_t argc, struct set_options *o, struct reply *r)
 {
     *o = (struct set_options){0};
     for (size_t i = 3; i < argc; i++) {
-        if (kv_word(&args[i], "nx") && !o->if_present) {
+        const bool has_value = i + 1 < argc && !has_condition(o, false, false);
+        if (kv_word(&args[i], "nx") && !has_condition(o, true, false)) {
             o->if_absent = true;
-        } else if (kv_word(&args[i], "xx") && !o->if_absent) {
+        } else if (kv_word(&args[i], "xx") && !has_condition(o, false, true)) {
             o->if_present = true;
+        } else if (kv_word(&args[i], "ifeq") && has_value) {
+            o->if_equal = &args[++i];
+        } else if (kv_word(&args[i], "ifne") && has_value) {
+            o->if_other = &args[++i];
         } else if (kv_word(&args[i], "get")) {
             o->get = true;
         } else if (kv_word(&args[i], "ex") || kv_word(&args[i], "px") || kv_word(&args[i], "exat") ||
@@ -74,17 +49,27 @@ static bool read_set_options(const struct bytes *args, size_t argc, struct set_o
     return true;
 }
 
+/* Whether the options let a key with this entry (NULL: none) be set. */
+static bool is_wanted(struct state_machine *m, const struct kv_entry *e, const struct set_options *o)
+{
+    if (e == NULL)
+        return !o->if_present && o->if_equal == NULL;
+    if (o->if_equal != NULL)
+        return kv_is_value(m, e, o->if_equal);
+    return !o->if_absent && (o->if_other == NULL || !kv_is_value(m, e, o->if_other));
+}
+
 void kv_set(struct state_machine *m, const struct bytes *args, size_t argc, struct reply *r)
 {
     struct set_options o = {0};
     if (argc > 3 && !read_set_options(args, argc, &o, r))
         return;
-    if (!may_store(m, &args[1], args[2].len, r))
+    if (!kv_may_store(m, &args[1], args[2].len, r))
         return;
     bool wanted = true;
-    if (o.if_absent || o.if_present || o.get) {
+    if (has_condition(&o, false, false) || o.get) {
         struct kv_entry *e = kv_table_find(&m->data.live, args[1]);
-        wanted = e != NULL ? !o.if_absent : !o.if_present;
+        wanted = is_wanted(m, e, &o);
         if (o.get && !reply_value(m, r, e))
             return;
     }
@@ -98,7 +83,7 @@ void kv_set(struct state_machine *m, const struct bytes *args, size_t argc, stru
 void kv_setnx(struct state_machine *m, const struct bytes *args, size_t argc, struct reply *r)
 {
     (void)argc;
-    if (!may_store(m, &args[1], args[2].len, r))
+    if (!kv_may_store(m, &args[1], args[2].len, r))
         return;
     bool absent = kv_table_find(&m->data.live, args[1]) == NULL;
     if (absent)
@@ -109,7 +94,7 @@ void kv_setnx(struct state_machine *m, const struct bytes *args, size_t argc, st
 void kv_getset(struct state_machine *m, const struct bytes *args, size_t argc, struct reply *r)
 {
     (void)argc;
-    if (!may_store(m, &args[1], args[2].len, r))
+    if (!kv_may_store(m, &args[1], args[2].len, r))
         return;
     if (reply_value(m, r, kv_table_find(&m->data.live, args[1])))
         kv_versions_set(&m->data, args[1], args[2]);
@@ -149,11 +134,11 @@ static bool may_store_pairs(struct state_machine *m, const struct bytes *args, s
 {
     uint64_t total = 0;
     for (size_t i = 1; i < argc; i += 2) {
-        if (!may_be_key(&args[i], r) || !may_be_long(args[i + 1].len, r))
+        if (!kv_may_be_key(&args[i], r) || !kv_may_be_long(args[i + 1].len, r))
             return false;
         total += kv_cost(args[i].len, args[i + 1].len); /* as if all keys were new; that matters only near the limit */
     }
-    return m->data.live.bytes + total <= m->data.state_bytes_max || out_of_memory(r);
+    return m->data.live.bytes + total <= m->data.state_bytes_max || kv_out_of_memory(r);
 }
 
 static void store_pairs(struct state_machine *m, const struct bytes *args, size_t argc)
@@ -194,7 +179,7 @@ void kv_append(struct state_machine *m, const struct bytes *args, size_t argc, s
     (void)argc;
     struct kv_entry *e = kv_table_find(&m->data.live, args[1]);
     size_t old = e != NULL ? e->value_len : 0;
-    if (!may_store(m, &args[1], (uint64_t)old + args[2].len, r))
+    if (!kv_may_store(m, &args[1], (uint64_t)old + args[2].len, r))
         return;
     e = kv_versions_append(&m->data, args[1], args[2].ptr, args[2].len);
     reply_integer(r, (int64_t)e->value_len);
@@ -209,7 +194,7 @@ void kv_strlen(struct state_machine *m, const struct bytes *args, size_t argc, s
 
 static void add(struct state_machine *m, const struct bytes *key, int64_t delta, struct reply *r)
 {
-    if (!may_store(m, key, DECIMAL_MAX, r))
+    if (!kv_may_store(m, key, DECIMAL_MAX, r))
         return;
     struct kv_entry *e = kv_table_find(&m->data.live, *key);
     int64_t value = 0;
@@ -301,11 +286,11 @@ void kv_setrange(struct state_machine *m, const struct bytes *args, size_t argc,
         return;
     }
     if ((uint64_t)offset > KV_VALUE_MAX) {
-        may_be_long((uint64_t)offset, r);
+        kv_may_be_long((uint64_t)offset, r);
         return;
     }
     size_t end = (size_t)offset + args[3].len;
-    if (!may_store(m, &args[1], end > old ? end : old, r))
+    if (!kv_may_store(m, &args[1], end > old ? end : old, r))
         return;
     size_t within = (size_t)offset >= old ? 0
                     : end < old           ? args[3].len

@@ -1,0 +1,142 @@
+/* The commands that give a value another key, or remove one that has a certain value, with Redis' semantics and words. */
+#include "core/base/checksum.h"
+#include "core/base/memory.h"
+#include "core/formats/decimal.h"
+#include "core/state/kv_reply.h"
+
+/* Whether the state has room for a value of `from` at the key `to`, in place of what is there; then `from` stays or goes. */
+static bool has_room(struct state_machine *m, const struct kv_entry *from, const struct bytes *to, bool stays,
+                     struct reply *r)
+{
+    const struct kv_table *t = &m->data.live;
+    const struct kv_entry *old = kv_table_find(&m->data.live, *to);
+    uint64_t bytes = t->bytes + kv_cost(to->len, from->value_len);
+    bytes -= old != NULL ? kv_cost(old->key_len, old->value_len) : 0;
+    bytes -= stays ? 0 : kv_cost(from->key_len, from->value_len);
+    if (bytes <= m->data.state_bytes_max || bytes <= t->bytes)
+        return true;
+    return kv_out_of_memory(r);
+}
+
+/* Gives the value of `from`, whose key is args[1], to the key args[2]. False: it may not; the error is in `*r`. */
+static bool give(struct state_machine *m, const struct kv_entry *from, const struct bytes *args, bool stays, struct reply *r)
+{
+    if (!kv_may_be_key(&args[2], r) || !has_room(m, from, &args[2], stays, r))
+        return false;
+    const struct bytes value = kv_value_part(m, from, 0, from->value_len);
+    if (!stays)
+        kv_versions_remove(&m->data, args[1]);
+    kv_versions_set(&m->data, args[2], value);
+    return true;
+}
+
+static bool is_same(const struct bytes *a, const struct bytes *b)
+{
+    return a->len == b->len && (a->len == 0 || memcmp(a->ptr, b->ptr, a->len) == 0);
+}
+
+/* RENAME and RENAMENX: false if it was not done, which is answered. */
+static bool rename_key(struct state_machine *m, const struct bytes *args, bool if_absent, struct reply *r)
+{
+    const struct kv_entry *from = kv_table_find(&m->data.live, args[1]);
+    if (from == NULL) {
+        reply_error(r, "ERR no such key");
+        return false;
+    }
+    if (if_absent && kv_table_find(&m->data.live, args[2]) != NULL) { /* the same key, too */
+        reply_integer(r, 0);
+        return false;
+    }
+    return is_same(&args[1], &args[2]) || give(m, from, args, false, r);
+}
+
+void kv_rename(struct state_machine *m, const struct bytes *args, size_t argc, struct reply *r)
+{
+    (void)argc;
+    if (rename_key(m, args, false, r))
+        reply_status(r, "OK");
+}
+
+void kv_renamenx(struct state_machine *m, const struct bytes *args, size_t argc, struct reply *r)
+{
+    (void)argc;
+    if (rename_key(m, args, true, r))
+        reply_integer(r, 1);
+}
+
+static bool read_copy_options(const struct bytes *args, size_t argc, bool *replaces, struct reply *r)
+{
+    int64_t database;
+    for (size_t i = 3; i < argc; i++) {
+        if (kv_word(&args[i], "replace")) {
+            *replaces = true;
+        } else if (kv_word(&args[i], "db") && i + 1 < argc) {
+            if (!kv_integer(&args[++i], &database, r))
+                return false;
+            if (database != 0) {
+                reply_error(r, "ERR DB index is out of range");
+                return false;
+            }
+        } else {
+            reply_error(r, "ERR syntax error");
+            return false;
+        }
+    }
+    return true;
+}
+
+void kv_copy(struct state_machine *m, const struct bytes *args, size_t argc, struct reply *r)
+{
+    bool replaces = false;
+    if (!read_copy_options(args, argc, &replaces, r))
+        return;
+    if (is_same(&args[1], &args[2])) {
+        reply_error(r, "ERR source and destination objects are the same");
+        return;
+    }
+    const struct kv_entry *from = kv_table_find(&m->data.live, args[1]);
+    if (from == NULL || (!replaces && kv_table_find(&m->data.live, args[2]) != NULL))
+        reply_integer(r, 0);
+    else if (give(m, from, args, true, r))
+        reply_integer(r, 1);
+}
+
+/* DELEX key [IFEQ value | IFNE value]. */
+void kv_delex(struct state_machine *m, const struct bytes *args, size_t argc, struct reply *r)
+{
+    if (argc != 2 && argc != 4) {
+        reply_arity(m, r, "delex");
+        return;
+    }
+    const bool equal = argc == 4 && kv_word(&args[2], "ifeq"), other = argc == 4 && kv_word(&args[2], "ifne");
+    if (argc == 4 && !equal && !other) {
+        reply_error(r, "ERR Invalid condition. Use IFEQ or IFNE");
+        return;
+    }
+    const struct kv_entry *e = kv_table_find(&m->data.live, args[1]);
+    bool wanted = e != NULL;
+    if (wanted && argc == 4)
+        wanted = kv_is_value(m, e, &args[3]) == equal;
+    reply_integer(r, wanted && kv_versions_remove(&m->data, args[1]) ? 1 : 0);
+}
+
+/* A key that the state alone decides: the first one from some hash on, which is another one after most changes. */
+void kv_randomkey(struct state_machine *m, const struct bytes *args, size_t argc, struct reply *r)
+{
+    struct kv_table *t = &m->data.live;
+    const uint64_t of_state[] = {t->count, t->bytes};
+    uint64_t next = checksum(of_state, sizeof of_state, 0);
+    (void)args;
+    (void)argc;
+    if (t->count == 0)
+        return;
+    size_t count = 0;
+    struct kv_entry *const *list = NULL;
+    for (int round = 0; round < 2 && count == 0; round++) /* from the beginning, if there is none from there on */
+        list = kv_table_visit(t, round == 0 ? next : 0, &count, &next);
+    const struct bytes key = kv_table_key(t, list[0]);
+    if (!kv_has_room(m, scalar_size(REPLY_BYTES, &key), r))
+        return;
+    r->tag = REPLY_BYTES;
+    r->val.bytes = kv_result(m, key.ptr, key.len);
+}
