@@ -1,0 +1,182 @@
+"""The same commands to Synod and to a Redis server, and the same bytes back: strings, bits, names of keys, and what is wrong with
+commands."""
+
+import random
+import shutil
+import subprocess
+
+import pytest
+
+from cluster import Cluster, free_ports, wait_until
+from resp import Connection, encode
+
+COMMANDS = 4000
+KEYS = [f"k{i}" for i in range(6)]
+VALUES = ["", "0", "1", "-1", "10", "abc", "9223372036854775807", "-9223372036854775808", " 5", "3.0", b"\x00\xff", "x" * 100, b"\xff" * 9, b"\x00" * 17]
+NUMBERS = ["0", "1", "-1", "2", "-3", "7", "9", "100", "-100", "9223372036854775807", "x", ""]
+PLACES = ["0", "1", "5", "7", "8", "63", "200", "-1", "x", "4294967296"]
+FRACTIONS = ["0", "1", "-1", "0.5", "-0.25", "3.125", "1e2", "2.5e-1", "-1.5E1", "5.0e3", "1024.75", "x", "", " 1", "0.1.1", "1e", "-", "."]
+
+
+@pytest.fixture(scope="module")
+def redis_port(tmp_path_factory):
+    server = shutil.which("redis-server")
+    assert server, "the Debian package redis-server is missing"
+    [port] = free_ports(1)
+    log = open(tmp_path_factory.mktemp("redis") / "log", "wb")
+    process = subprocess.Popen(
+        [server, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"], stdout=log, stderr=log, cwd="/"
+    )
+
+    def answers():
+        try:
+            with Connection(port) as connection:
+                return connection.command("PING") == "PONG"
+        except OSError:
+            return False
+
+    try:
+        wait_until(answers, 10, "the Redis server")
+        yield port
+    finally:
+        process.terminate()
+        process.wait()
+        log.close()
+
+
+@pytest.fixture(scope="module")
+def synod_port():
+    cluster = Cluster("coordinator", native=True)
+    try:
+        cluster.up()
+        yield cluster.nodes[cluster.wait_leader()].client_port
+        cluster.stop()
+    finally:
+        cluster.close()
+
+
+class Both:
+    """A connection to each, in one version of the protocol, and replies as they come."""
+
+    def __init__(self, ports, version):
+        self.connections = [Connection(port) for port in ports]
+        self.ask("HELLO", version)
+        self.same("FLUSHALL")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for connection in self.connections:
+            connection.close()
+
+    def ask(self, *words):
+        """The raw replies, up to that of a PING after the command."""
+        replies = []
+        for connection in self.connections:
+            connection.send(encode(*words) + encode("ECHO", "the end"))
+            data = b""
+            while not data.endswith(b"$7\r\nthe end\r\n"):
+                data += connection.socket.recv(1 << 16)
+            replies.append(data.removesuffix(b"$7\r\nthe end\r\n"))
+        return replies
+
+    def same(self, *words):
+        mine, theirs = self.ask(*words)
+        assert mine == theirs, f"{words}: {mine[:200]} here, {theirs[:200]} in Redis"
+
+
+def commands_of_strings(dice):
+    key, value, number = lambda: dice.choice(KEYS), lambda: dice.choice(VALUES), lambda: dice.choice(NUMBERS)
+    return [
+        lambda: ["GET", key()],
+        lambda: ["SET", key(), value()] + dice.sample(["NX", "XX", "GET", "get"], dice.randint(0, 2)),
+        lambda: ["SETNX", key(), value()],
+        lambda: ["GETSET", key(), value()],
+        lambda: ["GETDEL", key()],
+        lambda: ["MGET"] + [key() for _ in range(dice.randint(1, 4))],
+        lambda: ["MSET"] + [word for _ in range(dice.randint(1, 3)) for word in (key(), value())],
+        lambda: ["MSETNX"] + [word for _ in range(dice.randint(1, 2)) for word in (key(), value())],
+        lambda: ["APPEND", key(), value()],
+        lambda: ["STRLEN", key()],
+        lambda: [dice.choice(["INCR", "DECR"]), key()],
+        lambda: [dice.choice(["INCRBY", "DECRBY"]), key(), number()],
+        lambda: [dice.choice(["GETRANGE", "SUBSTR"]), key(), number(), number()],
+        lambda: ["SETRANGE", key(), dice.choice(["0", "1", "5", "-1", "x", "20"]), value()],
+        lambda: [dice.choice(["DEL", "UNLINK", "EXISTS", "TOUCH"]), key(), key()],
+        lambda: [dice.choice(["TYPE", "DUMP_OF_NOTHING"]), key()],
+        lambda: ["DBSIZE"],
+    ]
+
+
+def commands_of_names(dice):
+    key = lambda: dice.choice(KEYS)
+    return [
+        lambda: [dice.choice(["RENAME", "RENAMENX"]), key(), key()],
+        lambda: ["COPY", key(), key()] + dice.sample(["REPLACE", "replace"], dice.randint(0, 2)),
+        lambda: ["COPY", key(), key(), dice.choice(["DB", "FOO", "REPLACE"]), dice.choice(["0", "x", "REPLACE"])],
+        lambda: ["COPY", key(), key(), "DB"],
+    ]
+
+
+def commands_of_bits(dice):
+    key, number, place = lambda: dice.choice(KEYS), lambda: dice.choice(NUMBERS), lambda: dice.choice(PLACES)
+    unit = lambda: dice.choice(["BIT", "BYTE", "bit", "x"])
+    return [
+        lambda: ["SETBIT", key(), place(), dice.choice(["0", "1", "2", "x"])],
+        lambda: ["GETBIT", key(), place()],
+        lambda: ["BITCOUNT", key()] + [number() for _ in range(dice.randint(0, 2))],
+        lambda: ["BITCOUNT", key(), number(), number(), unit()] + ["more"] * dice.choice([0, 0, 0, 1]),
+        lambda: ["BITPOS", key(), dice.choice(["0", "1", "2", "x"])] + [number() for _ in range(dice.randint(0, 2))],
+        lambda: ["BITPOS", key(), dice.choice(["0", "1"]), number(), number(), unit()] + ["more"] * dice.choice([0, 0, 0, 1]),
+        lambda: ["BITOP", dice.choice(["AND", "or", "XOR", "NOT", "x"])] + [key() for _ in range(dice.randint(2, 4))],
+    ]
+
+
+def commands_of_fractions(dice):
+    key = lambda: dice.choice(KEYS[:3])
+    return [
+        lambda: ["INCRBYFLOAT", key(), dice.choice(FRACTIONS)],
+        lambda: ["SET", key(), dice.choice(FRACTIONS + ["abc", "12"])],
+        lambda: ["GET", key()],
+    ]
+
+
+@pytest.mark.parametrize("version", [2, 3])
+@pytest.mark.parametrize("kinds", ["strings", "names", "bits", "fractions"])
+def test_random_commands(synod_port, redis_port, kinds, version):
+    dice = random.Random(f"{kinds} {version}")
+    makers = {"strings": [], "names": commands_of_names(dice), "bits": commands_of_bits(dice), "fractions": commands_of_fractions(dice)}[kinds]
+    makers = commands_of_fractions(dice) if kinds == "fractions" else makers * 3 + commands_of_strings(dice)
+    with Both([synod_port, redis_port], version) as both:
+        for _ in range(COMMANDS):
+            words = dice.choice(makers)()
+            both.same(*words[:1], *words[1:])
+        for key in KEYS:
+            both.same("GET", key)
+
+
+WRONG = """
+RENAME|RENAME a|RENAME a b c|RENAMENX a|COPY a|COPY|TOUCH|RANDOMKEY x|SETBIT a 1|GETBIT a|BITCOUNT|BITPOS a|BITOP AND d|INCRBYFLOAT a|SUBSTR a 1
+RANDOMKEY|SET one x|RANDOMKEY|SET n nan|INCRBYFLOAT n 1|SET i 1|INCRBYFLOAT i inf|INCRBYFLOAT i -inf|INCRBYFLOAT i nan
+CLIENT|CLIENT FOO|CLIENT GETNAME|CLIENT SETNAME x|CLIENT GETNAME|CLIENT SETNAME|CLIENT ID x|CLIENT REPLY x|CLIENT NO-EVICT on|CLIENT NO-EVICT foo
+CLIENT KILL|CLIENT KILL ID|CLIENT KILL ID 0|CLIENT KILL ID x|CLIENT KILL ID 999999|CLIENT KILL FOO bar|CLIENT KILL TYPE x|CLIENT KILL USER x|CLIENT KILL 1.2.3.4:5
+CLIENT KILL SKIPME maybe|CLIENT LIST FOO|CLIENT LIST TYPE x|CLIENT LIST TYPE pubsub|CLIENT LIST ID x|CLIENT LIST ID 0|CLIENT UNBLOCK 999999|CLIENT UNBLOCK x
+CLIENT TRACKINGINFO|CLIENT GETREDIR|CLIENT CACHING yes|CLIENT INFO x|CLIENT TRACKING off|CLIENT TRACKING foo
+HELLO 4|HELLO abc|HELLO 2 FOO|HELLO 2 AUTH a|HELLO 2 AUTH a b|HELLO 2 SETNAME|AUTH x|AUTH a b|AUTH default x|AUTH a b c|AUTH
+COMMAND FOO|COMMAND COUNT x|COMMAND INFO get nosuch mset del incr getrange rename copy bitop bitcount|COMMAND GETKEYS GET a|COMMAND GETKEYS MSET a 1 b 2
+COMMAND GETKEYS|COMMAND GETKEYS NOSUCH a|COMMAND GETKEYS PING|COMMAND GETKEYS GET|COMMAND GETKEYS BITOP AND d a b|COMMAND GETKEYSANDFLAGS BITOP AND d a b
+COMMAND GETKEYSANDFLAGS GET a|COMMAND GETKEYSANDFLAGS RENAME a b|COMMAND LIST FILTERBY PATTERN xge*|COMMAND LIST FILTERBY MODULE x|COMMAND LIST FOO|COMMAND DOCS nosuch
+CONFIG|CONFIG GET|CONFIG GET nosuch|CONFIG FOO|CONFIG RESETSTAT|CONFIG REWRITE|CONFIG SET x|INFO nosuch|OBJECT|OBJECT FOO|OBJECT ENCODING|OBJECT ENCODING nokey
+OBJECT ENCODING one|OBJECT ENCODING i|OBJECT REFCOUNT one|OBJECT FREQ nokey|OBJECT FREQ one|MEMORY USAGE nokey|MEMORY USAGE nokey SAMPLES|MEMORY USAGE nokey SAMPLES x
+MEMORY|MEMORY FOO|SLOWLOG LEN|SLOWLOG GET|SLOWLOG FOO|MODULE LIST|ACL WHOAMI|ACL USERS|ACL LIST|LATENCY LATEST|LATENCY RESET
+NOSUCH|NOSUCH a|nosuch a b c|GETT a|GET|GET a b|PING a b|ECHO|RESET x
+""".strip()
+
+
+@pytest.mark.parametrize("version", [2, 3])
+def test_what_is_wrong_and_what_is_not(synod_port, redis_port, version):
+    with Both([synod_port, redis_port], version) as both:
+        for line in WRONG.splitlines():
+            for command in line.split("|"):
+                both.same(*command.split(" "))
