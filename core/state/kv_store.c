@@ -64,6 +64,7 @@ static const struct kv_command {
     {"bitcount", kv_bitcount, -2, true, 1, 1, 1},
     {"bitpos", kv_bitpos, -3, true, 1, 1, 1},
     {"bitop", kv_bitop, -4, false, 2, -1, 1},
+    {"lcs", kv_lcs, -3, true, 1, 2, 1},
 };
 enum { COMMAND_COUNT = sizeof commands / sizeof commands[0] };
 

@@ -1,5 +1,5 @@
 /* Declarations shared by the files of the kv-store: kv_reply.c (what all commands answer with), above it kv_strings.c,
- * kv_numbers.c, kv_bits.c, kv_moves.c and kv_keys.c (the commands), above them kv_store.c (the contract). */
+ * kv_numbers.c, kv_bits.c, kv_lcs.c, kv_moves.c and kv_keys.c (the commands), above them kv_store.c (the contract). */
 #ifndef SYNOD_CORE_STATE_KV_STORE_H
 #define SYNOD_CORE_STATE_KV_STORE_H
 
@@ -47,8 +47,8 @@ typedef void kv_handler(struct state_machine *m, const struct bytes *args, size_
 /* kv_strings.c */
 kv_handler kv_get, kv_set, kv_setnx, kv_getset, kv_getdel, kv_mget, kv_mset, kv_msetnx, kv_append, kv_strlen, kv_incr,
     kv_decr, kv_incrby, kv_decrby, kv_getrange, kv_setrange;
-/* kv_numbers.c, kv_bits.c, kv_moves.c */
-kv_handler kv_incrbyfloat, kv_setbit, kv_getbit, kv_bitcount, kv_bitpos, kv_bitop;
+/* kv_numbers.c, kv_bits.c, kv_lcs.c, kv_moves.c */
+kv_handler kv_incrbyfloat, kv_setbit, kv_getbit, kv_bitcount, kv_bitpos, kv_bitop, kv_lcs;
 kv_handler kv_rename, kv_renamenx, kv_copy, kv_delex, kv_randomkey;
 /* kv_keys.c */
 kv_handler kv_del, kv_exists, kv_type, kv_keys, kv_scan, kv_dbsize, kv_flush, kv_remove, kv_clear, kv_memory, kv_object;

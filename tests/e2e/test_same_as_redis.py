@@ -133,6 +133,18 @@ def commands_of_bits(dice):
     ]
 
 
+def commands_of_texts(dice):
+    key = lambda: dice.choice(KEYS)
+    text = lambda: "".join(dice.choice("abc") for _ in range(dice.randint(0, 40)))
+    return [
+        lambda: ["SET", key(), text()],
+        lambda: ["LCS", key(), key()] + dice.sample(["LEN", "len", "WITHMATCHLEN", "FOO"], dice.choice([0, 0, 1])),
+        lambda: ["LCS", key(), key(), "MINMATCHLEN", dice.choice(["1", "x", "-1"])],
+        lambda: ["LCS", key(), key(), "LEN", "IDX"],
+        lambda: ["DEL", key()],
+    ]
+
+
 def commands_of_fractions(dice):
     key = lambda: dice.choice(KEYS[:3])
     return [
@@ -143,15 +155,15 @@ def commands_of_fractions(dice):
 
 
 @pytest.mark.parametrize("version", [2, 3])
-@pytest.mark.parametrize("kinds", ["strings", "names", "bits", "fractions"])
+@pytest.mark.parametrize("kinds", ["strings", "names", "bits", "texts", "fractions"])
 def test_random_commands(synod_port, redis_port, kinds, version):
     dice = random.Random(f"{kinds} {version}")
-    makers = {"strings": [], "names": commands_of_names(dice), "bits": commands_of_bits(dice), "fractions": commands_of_fractions(dice)}[kinds]
-    makers = commands_of_fractions(dice) if kinds == "fractions" else makers * 3 + commands_of_strings(dice)
+    alone = {"texts": commands_of_texts, "fractions": commands_of_fractions}
+    among_others = {"strings": lambda _: [], "names": commands_of_names, "bits": commands_of_bits}
+    makers = alone[kinds](dice) if kinds in alone else among_others[kinds](dice) * 3 + commands_of_strings(dice)
     with Both([synod_port, redis_port], version) as both:
         for _ in range(COMMANDS):
-            words = dice.choice(makers)()
-            both.same(*words[:1], *words[1:])
+            both.same(*dice.choice(makers)())
         for key in KEYS:
             both.same("GET", key)
 
