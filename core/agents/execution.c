@@ -5,16 +5,6 @@
 #include "core/base/memory.h"
 #include "core/base/siphash.h"
 
-/* What the state machine gets at a time: limits.apply commands, and limits.apply_bytes of arguments (one command at least).
- * Each argument counts at least ARGUMENT_BYTES. When the machine stops early it gets the rest again. So giving must be cheap
- * compared with the work after which it stops. */
-enum { ARGUMENT_BYTES = 32 };
-
-/* All packed replies of a batch must fit into memory and into a frame: limits.replies_bytes. (One reply of the kv-store has
- * a little more than 8 MiB at most.) Each command has a small share, a quarter of the limit in all. The rest is for longer
- * replies, in order. A command whose reply would go beyond is not executed. */
-enum { SMALL_MAX = 1024 };
-
 void execution_init(struct execution *x, const struct node_config *config)
 {
     *x = (struct execution){
@@ -42,8 +32,7 @@ void execution_close(struct execution *x)
     free(x->entries);
     free(x->calls);
     sessions_free(x->sessions);
-    batch_commands_free(&x->commands);
-    batch_builder_free(&x->replies);
+    answering_close(&x->answering);
     payload_free(&x->text);
     payload_free(&x->text_before);
     state_machine_free(x->machine);
@@ -82,20 +71,12 @@ bool execution_is_newer_batch(struct batch_id id, struct batch_id last)
     return other_life ? id.incarnation > last.incarnation : id.number > last.number;
 }
 
-static struct reply_room room_for(uint64_t replies_bytes, size_t commands)
-{
-    uint64_t share = replies_bytes / 4 / (commands + 1);
-    uint64_t small = share > SMALL_MAX ? SMALL_MAX : share < REPLY_SMALL_MIN ? REPLY_SMALL_MIN : share;
-    uint64_t reserved = small * commands;
-    return (struct reply_room){.large = reserved < replies_bytes ? replies_bytes - reserved : 0, .small = (uint32_t)small};
-}
-
 /* What the commands are about. Of those in a session, what is left is what the state machine gets. */
 static void read_calls(struct execution *x)
 {
-    x->calls = memory_reserve(x->calls, &x->calls_capacity, x->commands.count, sizeof *x->calls);
-    for (size_t i = 0; i < x->commands.count; i++) {
-        struct bytes_list *args = &x->commands.commands[i].args;
+    x->calls = memory_reserve(x->calls, &x->calls_capacity, x->answering.commands.count, sizeof *x->calls);
+    for (size_t i = 0; i < x->answering.commands.count; i++) {
+        struct bytes_list *args = &x->answering.commands.commands[i].args;
         x->calls[i] = session_call_read(args);
         if (x->calls[i].kind == SESSION_CALL)
             *args = (struct bytes_list){args->ptr + SESSION_CALL_ARGS, args->len - SESSION_CALL_ARGS};
@@ -108,7 +89,7 @@ static bool begin_batch(struct execution *x, const struct entry *e)
 {
     struct batch_header *h = &x->header;
     if (!batch_header_read(&e->value, h) || h->id.origin > NODE_ID_MAX ||
-        !execution_is_newer_batch(h->id, x->last[h->id.origin]) || !batch_commands_read(&x->commands, &e->value))
+        !execution_is_newer_batch(h->id, x->last[h->id.origin]) || !batch_commands_read(&x->answering.commands, &e->value))
         return false;
     x->last[h->id.origin] = h->id;
     limit_state(x, configurations_at(&x->configurations, e->slot)->state_bytes_max);
@@ -116,37 +97,9 @@ static bool begin_batch(struct execution *x, const struct entry *e)
         state_machine_seed(x->machine, h->seed.low, h->seed.high);
     x->seeded = true;
     x->begun = true;
-    x->applied = 0;
     read_calls(x);
-    replies_begin(&x->replies);
-    x->room = room_for(x->limits.replies_bytes, x->commands.count);
+    answering_begin(&x->answering, x->limits.replies_bytes);
     return true;
-}
-
-static const struct reply *error_reply(struct reply *r, const char *text)
-{
-    *r = (struct reply){.tag = REPLY_ERROR, .val.bytes = {(uint8_t *)(uintptr_t)text, strlen(text)}};
-    return r;
-}
-
-/* Takes the room for a reply of so many bytes. False: there is not so much. */
-static bool take_room(struct execution *x, uint64_t size)
-{
-    const bool large = size > x->room.small;
-    if (large && size > x->room.large)
-        return false;
-    x->room.large -= large ? size : 0;
-    return true;
-}
-
-/* Packs a reply. If a state machine went beyond its room, the command is executed but cannot be answered; the reply says
- * so. */
-static void add_reply(struct execution *x, const struct reply *r)
-{
-    struct reply too_large;
-    const bool fits = take_room(x, reply_size(r));
-    replies_add(&x->replies,
-                fits ? r : error_reply(&too_large, "ERR executed, but the state machine's reply is larger than it may be"));
 }
 
 /* ---- Commands of sessions (P21) ---- */
@@ -161,11 +114,12 @@ static bool was_refused(const struct reply *r)
 /* Adds the reply of the state machine to command `i`, and remembers it. */
 static void add_executed(struct execution *x, size_t i, const struct reply *r)
 {
-    const size_t from = x->replies.len;
-    add_reply(x, r);
+    struct batch_builder *replies = &x->answering.replies;
+    const size_t from = replies->len;
+    answering_add(&x->answering, r);
     if (x->calls[i].kind != SESSION_CALL || was_refused(r))
         return;
-    const struct bytes packed = {(uint8_t *)x->replies.words + from, x->replies.len - from};
+    const struct bytes packed = {(uint8_t *)replies->words + from, replies->len - from};
     sessions_executed(x->sessions, &x->calls[i], packed);
 }
 
@@ -183,11 +137,12 @@ static uint64_t open_session(struct execution *x, uint64_t slot, size_t i)
 /* The command was executed before. Its reply may have no room here; then it may be asked for again. */
 static void repeat(struct execution *x, struct bytes packed)
 {
+    struct answering *a = &x->answering;
     struct reply r;
-    if (take_room(x, packed.len))
-        replies_add_packed(&x->replies, packed);
+    if (answering_take_room(a, packed.len))
+        replies_add_packed(&a->replies, packed);
     else
-        replies_add(&x->replies, error_reply(&r, REPLY_NO_ROOM));
+        replies_add(&a->replies, reply_error_text(&r, REPLY_NO_ROOM));
 }
 
 static const char *const session_errors[] = {
@@ -221,13 +176,13 @@ static bool answer_call(struct execution *x, uint64_t slot, size_t i)
             repeat(x, packed);
             return true;
         }
-        error_reply(&r, session_errors[state]);
+        reply_error_text(&r, session_errors[state]);
         break;
     default:
-        error_reply(&r, call->error);
+        reply_error_text(&r, call->error);
         break;
     }
-    add_reply(x, &r);
+    answering_add(&x->answering, &r);
     return true;
 }
 
@@ -254,21 +209,14 @@ static bool is_for_machine(struct execution *x, size_t first, size_t i)
 
 /* ---- Batches ---- */
 
-/* How many of the remaining commands the state machine gets now. The first one is for it. */
-static size_t commands_to_give(struct execution *x)
+/* How many of `most` commands the state machine gets now. The first one is for it. */
+static size_t commands_to_give(struct execution *x, size_t most)
 {
-    const struct batch_commands *all = &x->commands;
-    size_t end = x->applied;
-    uint64_t bytes = 0;
-    while (end < all->count && end - x->applied < x->limits.apply) {
-        const struct bytes_list *args = &all->commands[end].args;
-        for (size_t i = 0; i < args->len && bytes <= x->limits.apply_bytes; i++)
-            bytes += ARGUMENT_BYTES + args->ptr[i].len;
-        if (end > x->applied && (bytes > x->limits.apply_bytes || !is_for_machine(x, x->applied, end)))
-            break;
-        end++;
-    }
-    return end - x->applied;
+    const size_t first = x->answering.done;
+    size_t count = 1;
+    while (count < most && is_for_machine(x, first, first + count))
+        count++;
+    return count;
 }
 
 static void note_state(struct execution *x, const struct applied *done)
@@ -280,13 +228,14 @@ static void note_state(struct execution *x, const struct applied *done)
 /* Gives some commands to the state machine. False: it is stalled. */
 static bool apply_some(struct execution *x)
 {
-    const size_t some = commands_to_give(x);
-    const struct applied done = state_machine_apply(x->machine, x->commands.commands + x->applied, some, x->room);
+    struct answering *a = &x->answering;
+    const size_t some = commands_to_give(x, answering_next(a, &x->limits));
+    const struct applied done = state_machine_apply(x->machine, a->commands.commands + a->done, some, a->room);
     invariant(done.replies.len <= some);
     note_state(x, &done);
     for (size_t i = 0; i < done.replies.len; i++)
-        add_executed(x, x->applied + i, &done.replies.ptr[i]);
-    x->applied += done.replies.len;
+        add_executed(x, a->done + i, &done.replies.ptr[i]);
+    a->done += done.replies.len;
     x->work += done.work;
     return done.replies.len > 0;
 }
@@ -294,18 +243,19 @@ static bool apply_some(struct execution *x)
 /* Goes on with the batch of `slot`. True: all its commands are executed. */
 static bool apply_batch(struct execution *x, uint64_t slot)
 {
-    while (x->applied < x->commands.count && x->work < x->limits.step_work) {
-        const size_t before = x->replies.len;
+    struct answering *a = &x->answering;
+    while (!answering_is_done(a) && x->work < x->limits.step_work) {
+        const size_t before = a->replies.len;
         x->stalled = !sessions_have_room(x->sessions);
-        if (!x->stalled && answer_call(x, slot, x->applied))
-            x->applied++;
+        if (!x->stalled && answer_call(x, slot, a->done))
+            a->done++;
         else if (!x->stalled)
             x->stalled = !apply_some(x);
         if (x->stalled)
             return false;
-        x->work += x->replies.len - before + sessions_work(x->sessions);
+        x->work += a->replies.len - before + sessions_work(x->sessions);
     }
-    return x->applied == x->commands.count;
+    return answering_is_done(a);
 }
 
 static void end_batch(struct execution *x, const struct entry *e, struct executed *done)
@@ -313,8 +263,8 @@ static void end_batch(struct execution *x, const struct entry *e, struct execute
     x->begun = false;
     sessions_trim(x->sessions);
     done->batch = x->header;
-    done->replies = replies_end(&x->replies);
-    x->commands_executed += x->commands.count;
+    done->replies = replies_end(&x->answering.replies);
+    x->commands_executed += x->answering.commands.count;
     x->state_hash = checksum(payload_bytes(&e->value), e->value.len, x->state_hash);
     x->state_hash = checksum(payload_bytes(&done->replies), done->replies.len, x->state_hash);
 }
@@ -493,7 +443,7 @@ bool execution_load(struct execution *x, const struct payload *piece, uint64_t s
     x->seeded = said.seeded;
     x->state_hash = said.state_hash;
     x->commands_executed = said.commands_executed;
-    const struct applied loaded = state_machine_apply(x->machine, NULL, 0, x->room);
+    const struct applied loaded = state_machine_apply(x->machine, NULL, 0, x->answering.room);
     note_state(x, &loaded);
     for (size_t i = 0; i < said.configuration_count; i++)
         if (said.configurations[i].configuration.slot > x->configurations.newest.slot)

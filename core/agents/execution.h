@@ -4,8 +4,8 @@
 #ifndef SYNOD_CORE_AGENTS_EXECUTION_H
 #define SYNOD_CORE_AGENTS_EXECUTION_H
 
+#include "core/agents/answering.h"
 #include "core/agents/configurations.h"
-#include "core/formats/batch.h"
 #include "core/formats/configuration.h"
 #include "core/state/sessions.h"
 
@@ -63,14 +63,11 @@ struct execution {
 
     bool seeded;  /* the state machine has its seed */
     bool stalled; /* the state machine executes nothing until more of its snapshot is saved */
-    bool begun;   /* the first entry is a batch of which `applied` commands are executed */
-    size_t applied;
+    bool begun;   /* the first entry is a batch, of which some commands may be executed */
     struct batch_header header;
-    struct batch_commands commands; /* without what precedes them in a session */
-    struct session_call *calls;     /* what each is about */
+    struct answering answering; /* its commands, without what precedes them in a session */
+    struct session_call *calls; /* what each is about */
     size_t calls_capacity;
-    struct batch_builder replies;
-    struct reply_room room; /* for the replies that the rest of the batch still makes */
 
     uint64_t keys, state_bytes; /* of the state machine, for operators */
     uint64_t state_bytes_max;   /* what the state machine was told last; 0: nothing */

@@ -531,7 +531,8 @@ void learner_agent_audit(const struct learner_agent *agent)
     invariant(!agent->recovered || learner_agent_recorded(agent) <= agent->executed);
     for (size_t i = 0; i < agent->holding_count; i++)
         invariant(agent->holdings[i].to >= (i > 0 ? agent->holdings[i - 1].to : agent->held.to));
-    invariant(x->first <= x->count && (!x->begun || (x->first < x->count && x->replies.count == x->applied)));
+    invariant(x->first <= x->count);
+    invariant(!x->begun || (x->first < x->count && x->answering.replies.count == x->answering.done));
     results_audit(&agent->results);
     catch_up_audit(&agent->catch_up);
     learner_audit(agent->learner);

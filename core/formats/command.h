@@ -73,6 +73,13 @@ static inline uint64_t reply_size(const struct reply *r)
     return size;
 }
 
+/* Makes `r` an error with a constant text; returns it. */
+static inline const struct reply *reply_error_text(struct reply *r, const char *text)
+{
+    *r = (struct reply){.tag = REPLY_ERROR, .val.bytes = {(uint8_t *)(uintptr_t)text, __builtin_strlen(text)}};
+    return r;
+}
+
 struct command_info {
     struct bytes name; /* lower case */
     int32_t arity;     /* as in Redis: negative means "at least" */

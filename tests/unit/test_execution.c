@@ -91,7 +91,7 @@ static void large_replies_take_many_steps(void **state)
     int steps = 1;
     for (; !execution_run(&x, &done); steps++) {
         assert_true(steps < 1000);
-        assert_true(x.replies.len <= (size_t)steps * (2 << 20));
+        assert_true(x.answering.replies.len <= (size_t)steps * (2 << 20));
         execution_begin(&x);
     }
     assert_true(steps > 10);
