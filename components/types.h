@@ -21,7 +21,7 @@ SAME_LAYOUT(struct delivery, synod_paxos_types_delivery_t, sender, message);
 SAME_LAYOUT(struct client_batch, synod_paxos_types_client_batch_t, token, value);
 SAME_LAYOUT(struct appended, synod_paxos_types_appended_t, lsn, slot, ballot);
 SAME_LAYOUT(struct event, synod_paxos_types_event_t, tag, val.message, val.commands, val.durable, val.records, val.appended,
-            val.request, val.snapshot, val.configuration);
+            val.request, val.snapshot, val.configuration, val.reads);
 SAME_LAYOUT(struct outgoing, synod_paxos_types_outgoing_t, to, after, message);
 SAME_LAYOUT(struct read_range, synod_paxos_types_read_range_t, from, to, bytes_max);
 SAME_LAYOUT(struct truncation, synod_paxos_types_truncation_t, lsn, after);
@@ -32,8 +32,8 @@ SAME_LAYOUT(struct effect, synod_paxos_types_effect_t, tag, val.send, val.append
 SAME_LIST(struct effect_list, synod_paxos_types_list_effect_t);
 SAME_LAYOUT(struct step_result, synod_paxos_types_step_result_t, effects, wake_at, credit);
 SAME_LAYOUT(struct limits, synod_paxos_types_limits_t, chunk_bytes, accept_bytes, forwarded, release_bytes, step_work, apply,
-            apply_bytes, call_work, results_bytes, read_bytes, requests, part_bytes, withheld, withheld_bytes, unsynced,
-            replies_bytes);
+            apply_bytes, call_work, results_bytes, read_bytes, requests, part_bytes, queries, withheld, withheld_bytes,
+            unsynced, replies_bytes);
 SAME_LAYOUT(struct seed, synod_paxos_types_seed_t, low, high);
 SAME_LAYOUT(struct node_config, synod_paxos_types_node_config_t, node, incarnation, admitted, joined, proposers, acceptors,
             learners, phase1_quorum, phase2_quorum, alpha, batches_in_flight, bytes_in_flight_max, chunk_bytes_max,
@@ -48,7 +48,7 @@ SAME_LAYOUT(struct node_status, synod_paxos_types_node_status_t, node, incarnati
 
 /* The numbers of cases, by their last one where the order is plain to see in both files. */
 _Static_assert(ENTRY_KINDS == SYNOD_PAXOS_TYPES_ENTRY_KIND_UPGRADE + 1, "entry kinds");
-_Static_assert(MESSAGE_KINDS == SYNOD_PAXOS_TYPES_MESSAGE_KIND_CONFIGURATION + 1, "message kinds");
+_Static_assert(MESSAGE_KINDS == SYNOD_PAXOS_TYPES_MESSAGE_KIND_QUERY_ANSWER + 1, "message kinds");
 _Static_assert(MESSAGE_CHOSEN == SYNOD_PAXOS_TYPES_MESSAGE_KIND_CHOSEN, "message kinds");
 _Static_assert(RECORD_KINDS == SYNOD_PAXOS_TYPES_RECORD_KIND_FLOOR + 1, "record kinds");
 _Static_assert(SNAPSHOT_ITEM_KINDS == SYNOD_PAXOS_TYPES_SNAPSHOT_ITEM_KIND_LOADED + 1, "snapshot item kinds");
@@ -65,6 +65,7 @@ _Static_assert(EVENT_STOP == SYNOD_PAXOS_TYPES_EVENT_STOP, "event tags");
 _Static_assert(EVENT_REQUEST == SYNOD_PAXOS_TYPES_EVENT_REQUEST, "event tags");
 _Static_assert(EVENT_SNAPSHOT == SYNOD_PAXOS_TYPES_EVENT_SNAPSHOT, "event tags");
 _Static_assert(EVENT_CONFIGURATION == SYNOD_PAXOS_TYPES_EVENT_CONFIGURATION, "event tags");
+_Static_assert(EVENT_READS == SYNOD_PAXOS_TYPES_EVENT_READS, "event tags");
 _Static_assert(EFFECT_SEND == SYNOD_PAXOS_TYPES_EFFECT_SEND, "effect tags");
 _Static_assert(EFFECT_APPEND == SYNOD_PAXOS_TYPES_EFFECT_APPEND, "effect tags");
 _Static_assert(EFFECT_READ == SYNOD_PAXOS_TYPES_EFFECT_READ, "effect tags");

@@ -311,6 +311,20 @@ static void on_heartbeat(struct acceptor_agent *agent, uint32_t sender, const st
     effects_send_durable(&agent->effects, node_set_of(sender), &alive);
 }
 
+/* A leader asks whether a higher ballot was promised (P9). That none was needs no record: a promise that would count is
+ * durable. */
+static void on_read_round(struct acceptor_agent *agent, uint32_t sender, const struct message *m)
+{
+    if (is_before_admission(agent, m))
+        return;
+    if (ballot_compare(m->ballot, agent->promised) < 0) {
+        refuse(agent, sender, 0);
+        return;
+    }
+    const struct message confirmed = {.kind = MESSAGE_READ_CONFIRMED, .ballot = m->ballot, .from = m->from};
+    effects_send(&agent->effects, node_set_of(sender), &confirmed);
+}
+
 /* Answers whether this acceptor, too, has lost the leader, and has not just promised a ballot to a node that may be about to
  * lead (P15). Answering has no effect here. A claim (flag YES) is answered even if there is a leader. */
 static void on_ask(struct acceptor_agent *agent, uint32_t sender, const struct message *m, uint64_t now)
@@ -406,6 +420,9 @@ static void on_message(struct acceptor_agent *agent, uint32_t sender, const stru
         break;
     case MESSAGE_ASK:
         on_ask(agent, sender, m, now);
+        break;
+    case MESSAGE_READ_ROUND:
+        on_read_round(agent, sender, m);
         break;
     case MESSAGE_LEARN_REQUEST:
         on_learn_request(agent, sender, m);

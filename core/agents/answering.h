@@ -1,5 +1,5 @@
 /* The commands of a batch, which the state machine answers piece by piece: a step does a bounded amount of work. A part of
- * execution. */
+ * execution, and of queries. */
 #ifndef SYNOD_CORE_AGENTS_ANSWERING_H
 #define SYNOD_CORE_AGENTS_ANSWERING_H
 
@@ -13,7 +13,7 @@ struct answering {
     struct reply_room room;       /* for those of the rest */
 };
 
-/* state_machine_apply, or another function of its kind. */
+/* state_machine_apply or state_machine_query. */
 typedef struct applied answering_call(struct state_machine *m, const struct command *commands, size_t count,
                                       struct reply_room room);
 

@@ -33,6 +33,7 @@ struct learner_agent *learner_agent_new(const struct node_config *config)
     agent->executed = agent->held.to = agent->progress_sent = agent->truncated_lsn = 1;
     slot_ring_init(&agent->recorded, sizeof(struct ballot), learner_window(config->alpha), 1);
     results_init(&agent->results, (uint64_t)config->alpha * 4, agent->config.limits.results_bytes);
+    queries_init(&agent->queries, &agent->config.limits, config->bytes_in_flight_max, config->request_timeout);
     catch_up_init(&agent->catch_up, config);
     agreement_init(&agent->agreement, config, AGREEMENT_INTERVAL, 0);
     agreement_init(&agent->snapshots_agreement, config, 1, AGREEMENT_SNAPSHOT_US + 2 * saving_longest_us(config));
@@ -50,6 +51,7 @@ void learner_agent_free(struct learner_agent *agent)
     execution_close(&agent->execution);
     slot_ring_close(&agent->recorded);
     results_close(&agent->results);
+    queries_close(&agent->queries);
     catch_up_close(&agent->catch_up);
     saving_close(&agent->saving);
     payload_free(&agent->loading.first);
@@ -294,7 +296,7 @@ static void on_result_request(struct learner_agent *agent, uint32_t sender, cons
     effects_send(&agent->effects, node_set_of(sender), effects_keep(&agent->effects, &answer));
 }
 
-static void on_message(struct learner_agent *agent, uint32_t sender, const struct message *m)
+static void on_message(struct learner_agent *agent, uint32_t sender, const struct message *m, uint64_t now)
 {
     switch (m->kind) {
     case MESSAGE_ACCEPT:
@@ -320,6 +322,9 @@ static void on_message(struct learner_agent *agent, uint32_t sender, const struc
     case MESSAGE_RESULT_REQUEST:
         on_result_request(agent, sender, m);
         break;
+    case MESSAGE_QUERY:
+        queries_add(&agent->queries, sender, m, now);
+        break;
     case MESSAGE_PROGRESS:
         progress_heard(&agent->progress, sender, m->to, m->floor);
         catch_up_progress(&agent->catch_up, sender, m->to);
@@ -342,11 +347,11 @@ static void on_message(struct learner_agent *agent, uint32_t sender, const struc
     }
 }
 
-static void on_event(struct learner_agent *agent, const struct event *event, uint64_t lsn)
+static void on_event(struct learner_agent *agent, const struct event *event, uint64_t lsn, uint64_t now)
 {
     switch (event->tag) {
     case EVENT_MESSAGE:
-        on_message(agent, event->val.message.sender, &event->val.message.message);
+        on_message(agent, event->val.message.sender, &event->val.message.message, now);
         break;
     case EVENT_DURABLE:
         on_durable(agent, event->val.durable);
@@ -369,6 +374,27 @@ static void on_event(struct learner_agent *agent, const struct event *event, uin
     default:
         break;
     }
+}
+
+/* Answers reads by the state as it is now (P9). True: there is more to do. A state that is being loaded is none, and one
+ * that may differ from those of the others answers no client (P13). */
+static bool answer_queries(struct learner_agent *agent, uint64_t now)
+{
+    const uint64_t executed = agent->executed;
+    uint64_t work = 0;
+    struct query answered;
+    struct entry entry = {.slot = 0};
+    enum query_state state = QUERIES_WAIT;
+    queries_expire(&agent->queries, now);
+    if (agent->transfer.state == FETCH_LOADING || agreement_state(agent) != AGREEMENT_HOLDS || agent->replaced)
+        return false;
+    while ((state = queries_run(&agent->queries, agent->execution.machine, executed, &work, &answered, &entry.value)) ==
+           QUERY_ANSWERED) {
+        const struct message m = {
+            .kind = MESSAGE_QUERY_ANSWER, .batch = answered.batch, .to = executed, .entries = {&entry, 1}};
+        effects_send(&agent->effects, node_set_of(answered.proposer), effects_keep(&agent->effects, &m));
+    }
+    return state == QUERIES_LEFT;
 }
 
 /* Records up to where slots are executed, when that costs no sync of its own, or after a while. */
@@ -480,7 +506,7 @@ struct step_result learner_agent_step(struct learner_agent *agent, uint64_t now,
     catch_up_begin(&agent->catch_up);
     for (size_t i = 0; i < count; i++) {
         appending = appending || events[i].tag == EVENT_APPENDED;
-        on_event(agent, &events[i], lsn);
+        on_event(agent, &events[i], lsn, now);
     }
     if (is_broken(agent))
         return stop(agent);
@@ -492,6 +518,7 @@ struct step_result learner_agent_step(struct learner_agent *agent, uint64_t now,
     if (agreement_state(agent) == AGREEMENT_LOST)
         return end(agent, now, lsn);
     more = learner_agent_go_on_with_snapshots(agent, now, more);
+    const bool queries_left = answer_queries(agent, now);
     effects_tell_leader(&agent->effects, &agent->told, (struct leadership){agent->leader_ballot.node, agent->leader_ballot});
     record_chosen(agent, now, appending || agent->effects.lsn != lsn);
     send_progress(agent, now);
@@ -501,7 +528,7 @@ struct step_result learner_agent_step(struct learner_agent *agent, uint64_t now,
     const struct learner_gap gap = fetches ? (struct learner_gap){0, 0} : learner_agent_missing(agent);
     catch_up_ask(&agent->catch_up, gap, more, now, &agent->effects);
     catch_up_serve(&agent->catch_up, &agent->effects);
-    return effects_end(&agent->effects, wake_at(agent, now, more), 0);
+    return effects_end(&agent->effects, wake_at(agent, now, more || queries_left), 0);
 }
 
 struct node_status learner_agent_status(struct learner_agent *agent)
@@ -534,6 +561,7 @@ void learner_agent_audit(const struct learner_agent *agent)
     invariant(x->first <= x->count);
     invariant(!x->begun || (x->first < x->count && x->answering.replies.count == x->answering.done));
     results_audit(&agent->results);
+    queries_audit(&agent->queries);
     catch_up_audit(&agent->catch_up);
     learner_audit(agent->learner);
 }

@@ -8,6 +8,7 @@
 #include "core/agents/execution.h"
 #include "core/agents/learner_agent.h"
 #include "core/agents/progress.h"
+#include "core/agents/queries.h"
 #include "core/agents/recovery.h"
 #include "core/agents/results.h"
 #include "core/agents/saving.h"
@@ -76,6 +77,7 @@ struct learner_agent {
     struct results results;
     node_set told_configuration; /* nodes to which this step has told the newest one */
     uint64_t results_told;       /* bytes of replies in this step's answers to RESULT_REQUEST */
+    struct queries queries;
     struct catch_up catch_up;
     struct agreement agreement;           /* of the chained hash */
     struct agreement snapshots_agreement; /* of their checksums */

@@ -43,4 +43,8 @@ uint64_t progress_settled(const struct progress *p);
 /* The learners that have executed `slot`. */
 node_set progress_knowing(const struct progress *p, uint64_t slot);
 
+/* One of the learners that are within so many slots of the first one; of all, when none is. By turns, as `turn` counts. 0:
+ * no learner is known yet. */
+uint32_t progress_keeping_up(const struct progress *p, uint64_t slots, uint64_t turn);
+
 #endif

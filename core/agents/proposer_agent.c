@@ -9,6 +9,7 @@
 #include "core/agents/membership.h"
 #include "core/agents/outstanding.h"
 #include "core/agents/progress.h"
+#include "core/agents/reads.h"
 #include "core/formats/batch.h"
 #include "core/formats/operator_request.h"
 #include "core/paxos/leader_detector.h"
@@ -24,6 +25,7 @@ struct proposer_agent {
     struct election election;
     struct handover handover;
     struct membership membership;
+    struct reads reads;
     uint64_t limit_told;        /* to the proposer, in this leadership */
     struct ballot limit_ballot; /* of the leadership in which that was */
     uint64_t question;          /* for a newer configuration: its number; 0: none is open */
@@ -66,6 +68,7 @@ struct proposer_agent *proposer_agent_new(const struct node_config *config)
                   &agent->effects);
     membership_init(&agent->membership, &agent->config, &agent->configurations, &agent->election, &agent->effects);
     handover_init(&agent->handover, &agent->config, &agent->election, &agent->effects);
+    reads_init(&agent->reads, &agent->config, &agent->election, &agent->effects);
     outstanding_init(&agent->outstanding);
     return agent;
 }
@@ -84,6 +87,7 @@ void proposer_agent_free(struct proposer_agent *agent)
     free(agent->forwarded);
     election_close(&agent->election);
     membership_close(&agent->membership);
+    reads_close(&agent->reads);
     proposer_free(agent->proposer);
     outstanding_close(&agent->outstanding);
     effects_close(&agent->effects);
@@ -113,16 +117,7 @@ static uint32_t choose_answerer(const struct proposer_agent *agent, uint64_t num
 {
     if ((duties_of(&agent->config) & DUTY_LEARNS) != 0)
         return agent->config.node;
-    uint64_t close = progress_executed_anywhere(&agent->progress);
-    const uint64_t alpha = agent->configurations.newest.alpha;
-    close = close > alpha ? close - alpha : 1;
-    node_set keeping_up = progress_knowing(&agent->progress, close - 1);
-    node_set among = keeping_up != 0 ? keeping_up : agent->progress.all;
-    if (among == 0)
-        return 0; /* no learner is known yet */
-    for (uint64_t skip = number % node_set_count(among); skip > 0; skip--)
-        among &= among - 1;
-    return node_set_first(among);
+    return progress_keeping_up(&agent->progress, agent->configurations.newest.alpha, number);
 }
 
 /* Whether no learner can tell any more what became of the batch, now that `sender` has forgotten it. A learner that has not
@@ -275,6 +270,10 @@ static void on_message(struct proposer_agent *agent, uint32_t sender, const stru
     case MESSAGE_HANDOVER:
         handover_message(&agent->handover, sender, m);
         break;
+    case MESSAGE_READ_CONFIRMED:
+    case MESSAGE_QUERY_ANSWER:
+        reads_message(&agent->reads, sender, m);
+        break;
     default:
         break; /* about leadership, or for another role */
     }
@@ -316,6 +315,16 @@ static void on_commands(struct proposer_agent *agent, const struct client_batch 
     struct entry entry = {.kind = ENTRY_COMMANDS, .value = value};
     struct message m = {.kind = MESSAGE_FORWARD, .batch = id, .entries = {&entry, 1}};
     effects_send(&agent->effects, node_set_of(agent->election.leader), effects_keep(&agent->effects, &m));
+}
+
+/* Reads take no slot where this node leads. Elsewhere they go the way of commands: to the leader's log, if to anywhere. */
+static void on_reads(struct proposer_agent *agent, const struct client_batch *batch, uint64_t now)
+{
+    struct batch_header header;
+    if (takes_batches(agent) && batch_header_read(&batch->value, &header))
+        reads_add(&agent->reads, batch, now);
+    else
+        on_commands(agent, batch, now);
 }
 
 /* What an operator asks (decision 0039). It is sent on to the leader, as commands are. */
@@ -487,6 +496,7 @@ static bool lead_on(struct proposer_agent *agent, uint64_t now)
     if (!agent->in_flight)
         agent->retransmit_at = now + agent->config.retry_interval;
     leave(agent, now);
+    reads_lead(&agent->reads, &before, now);
     if (handover_may_propose(&agent->handover))
         propose_waiting(agent, now);
     election_heartbeat(&agent->election, true, now);
@@ -577,14 +587,18 @@ static uint64_t wake_at(const struct proposer_agent *agent, uint64_t now, bool m
     if (more)
         return now;
     const uint64_t handover = handover_wake_at(&agent->handover), election = election_wake_at(&agent->election, now);
+    const uint64_t reads = reads_wake_at(&agent->reads);
     uint64_t wake = handover < election ? handover : election;
+    wake = reads < wake ? reads : wake;
     return is_leading(agent) && agent->in_flight && agent->retransmit_at < wake ? agent->retransmit_at : wake;
 }
 
 /* How many more client batches to take. Few while some are unanswered, so that commands gather into large batches. */
 static uint32_t credit(const struct proposer_agent *agent)
 {
-    uint64_t waiting = outstanding_current(&agent->outstanding), all = outstanding_count(&agent->outstanding);
+    const uint64_t reads = reads_count(&agent->reads);
+    uint64_t waiting = outstanding_current(&agent->outstanding) + reads;
+    uint64_t all = outstanding_count(&agent->outstanding) + reads;
     bool leads = takes_batches(agent) || forwards(agent);
     const bool moves = handover_is_on(&agent->handover) || election_is_held(&agent->election);
     bool takes = leads && !moves && !agent->election.stopping;
@@ -606,6 +620,9 @@ static void on_event(struct proposer_agent *agent, const struct event *event, ui
         break;
     case EVENT_RECOVERED:
         agent->recovered = true;
+        break;
+    case EVENT_READS:
+        on_reads(agent, &event->val.reads, now);
         break;
     case EVENT_STOP:
         election_stop(&agent->election, now);
@@ -642,6 +659,7 @@ struct step_result proposer_agent_step(struct proposer_agent *agent, uint64_t no
         agent->in_flight = false;
     watch_change(agent, now);
     watch_outstanding(agent, now);
+    reads_watch(&agent->reads, now);
     if (!is_leading(agent))
         election_heartbeat(e, count > 0, now);
     tell_leadership(agent);
@@ -661,7 +679,7 @@ struct node_status proposer_agent_status(struct proposer_agent *agent)
         .ballot = agent->election.ballot,
         .chosen = is_leading(agent) ? w.chosen : progress_executed_anywhere(&agent->progress),
         .leader_changes = agent->leader_changes,
-        .batches_waiting = outstanding_count(&agent->outstanding),
+        .batches_waiting = outstanding_count(&agent->outstanding) + reads_count(&agent->reads),
     };
 }
 
@@ -675,5 +693,6 @@ void proposer_agent_audit(const struct proposer_agent *agent)
     invariant(!agent->recovered || takes_batches(agent) || agent->forwarded_count == 0);
     proposer_audit(agent->proposer);
     outstanding_audit(&agent->outstanding);
+    read_rounds_audit(&agent->reads.rounds);
 }
 #endif

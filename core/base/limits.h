@@ -28,6 +28,7 @@ struct limits {
     uint32_t read_bytes;    /* read back from the journal for a peer in one step, even if messages are smaller */
     uint32_t requests;      /* from peers that lack slots, waiting; more are dropped, and the peer asks again */
     uint32_t part_bytes;    /* of a snapshot, in one message */
+    uint32_t queries;       /* batches of reads, waiting; more are dropped, and the proposer asks again */
 
     /* runner */
     uint32_t withheld;       /* messages that wait for the disk; more are dropped, as a network might */
@@ -54,6 +55,7 @@ static inline struct limits limits_effective(const struct limits *l)
         .read_bytes = l->read_bytes != 0 ? l->read_bytes : UINT32_C(64) << 10,
         .requests = l->requests != 0 ? l->requests : 64,
         .part_bytes = l->part_bytes != 0 ? l->part_bytes : UINT32_C(512) << 10,
+        .queries = l->queries != 0 ? l->queries : 256,
         .withheld = l->withheld != 0 ? l->withheld : UINT32_C(1) << 16,
         .withheld_bytes = l->withheld_bytes != 0 ? l->withheld_bytes : UINT32_C(64) << 20,
         .unsynced = l->unsynced != 0 ? l->unsynced : UINT32_C(64) << 20,

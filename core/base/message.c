@@ -66,6 +66,10 @@ static const struct rule rules[MESSAGE_KINDS] = {
     [MESSAGE_SNAPSHOT_FETCH] = {LEARNER, BALLOT_ANY_OR_NONE, 0, false, false},
     [MESSAGE_SNAPSHOT_PART] = {LEARNER, BALLOT_ANY_OR_NONE, 0, true, false},
     [MESSAGE_CONFIGURATION] = {PROPOSER | ACCEPTOR | LEARNER, BALLOT_ANY_OR_NONE, 0, true, false},
+    [MESSAGE_READ_ROUND] = {PROPOSER, BALLOT_OF_SENDER, 0, false, false},
+    [MESSAGE_READ_CONFIRMED] = {ACCEPTOR, BALLOT_ANY, 0, false, false},
+    [MESSAGE_QUERY] = {PROPOSER, BALLOT_ANY_OR_NONE, 0, true, true},
+    [MESSAGE_QUERY_ANSWER] = {LEARNER, BALLOT_ANY_OR_NONE, 0, true, false},
 };
 
 static uint8_t roles_of(const struct node_config *config, uint32_t node)

@@ -151,7 +151,13 @@ static inline bool batch_id_equal(struct batch_id a, struct batch_id b)
  * CONFIGURATION   any -> L     from: slot of the newest configuration that the sender knows; it wants a newer one;
  *                              batch.number: number of the question
  *                 L -> any     from: slot of the newest configuration that the sender has executed; entries[0]: its entry;
- *                              to: from where on it governs; batch.number: number of the question */
+ *                              to: from where on it governs; batch.number: number of the question
+ * READ_ROUND      P -> A       ballot: the leader's; from: number of the round. "Have you promised a higher ballot?"; to: as
+ *                              PREPARE
+ * READ_CONFIRMED  A -> P       "No, I have not" (otherwise: NACK); ballot, from: those of the READ_ROUND
+ * QUERY           P -> L       batch: an id of the sender's, which is in no slot; entries[0].value: a batch of reads; to: it
+ *                              may be answered when every slot below is executed
+ * QUERY_ANSWER    L -> P       batch: that of the QUERY; entries[0].value: packed replies; to: first slot not executed */
 enum message_kind {
     MESSAGE_PREPARE,
     MESSAGE_PROMISE,
@@ -174,6 +180,10 @@ enum message_kind {
     MESSAGE_SNAPSHOT_FETCH,
     MESSAGE_SNAPSHOT_PART,
     MESSAGE_CONFIGURATION,
+    MESSAGE_READ_ROUND,
+    MESSAGE_READ_CONFIRMED,
+    MESSAGE_QUERY,
+    MESSAGE_QUERY_ANSWER,
     MESSAGE_KINDS
 };
 
@@ -305,7 +315,8 @@ enum event_tag {
     EVENT_STOP,
     EVENT_REQUEST,
     EVENT_SNAPSHOT,
-    EVENT_CONFIGURATION
+    EVENT_CONFIGURATION,
+    EVENT_READS
 };
 
 struct event {
@@ -319,6 +330,7 @@ struct event {
         struct client_batch request; /* an operator's (core/formats/operator_request.h) */
         struct snapshot_item snapshot;
         struct configured configuration; /* slot 0: the first one, complete: it may be proposed */
+        struct client_batch reads;       /* commands that change nothing (P9) */
     } val;
 };
 struct event_list {

@@ -1,6 +1,6 @@
 /* node-config and node-status as bytes.
  *
- *     0  magic 4: "SC09" a configuration, "SS02" a status; the digits are the version
+ *     0  magic 4: "SC10" a configuration, "SS02" a status; the digits are the version
  *     4  zero  4
  *     8  the fields in the order of the tables below, 8 bytes each, whatever their width in C
  *        zeros up to CONFIG_FRAME_WORDS, STATUS_FRAME_WORDS
@@ -12,7 +12,7 @@
 
 #include "core/base/cursor.h"
 
-enum { CONFIG_MAGIC = 0x39304353, STATUS_MAGIC = 0x32305353 };
+enum { CONFIG_MAGIC = 0x30314353, STATUS_MAGIC = 0x32305353 };
 
 struct field {
     size_t offset;
@@ -79,6 +79,7 @@ static const struct field config_fields[] = {
     CONFIG_U32(limits.read_bytes),
     CONFIG_U32(limits.requests),
     CONFIG_U32(limits.part_bytes),
+    CONFIG_U32(limits.queries),
     CONFIG_U32(limits.withheld),
     CONFIG_U32(limits.withheld_bytes),
     CONFIG_U32(limits.unsynced),

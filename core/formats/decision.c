@@ -14,14 +14,26 @@ struct line {
 };
 
 static const char *const message_names[MESSAGE_KINDS] = {
-    [MESSAGE_PREPARE] = "PREPARE",   [MESSAGE_PROMISE] = "PROMISE",
-    [MESSAGE_ACCEPT] = "ACCEPT",     [MESSAGE_ACCEPTED] = "ACCEPTED",
-    [MESSAGE_NACK] = "NACK",         [MESSAGE_HEARTBEAT] = "HEARTBEAT",
-    [MESSAGE_ASK] = "ASK",           [MESSAGE_LOST] = "LOST",
-    [MESSAGE_CHOSEN] = "CHOSEN",     [MESSAGE_LEARN_REQUEST] = "LEARN_REQUEST",
-    [MESSAGE_LEARN] = "LEARN",       [MESSAGE_RESULT_REQUEST] = "RESULT_REQUEST",
-    [MESSAGE_EXECUTED] = "EXECUTED", [MESSAGE_FORWARD] = "FORWARD",
-    [MESSAGE_HANDOVER] = "HANDOVER", [MESSAGE_SNAPSHOT] = "SNAPSHOT",
+    [MESSAGE_PREPARE] = "PREPARE",
+    [MESSAGE_PROMISE] = "PROMISE",
+    [MESSAGE_ACCEPT] = "ACCEPT",
+    [MESSAGE_ACCEPTED] = "ACCEPTED",
+    [MESSAGE_NACK] = "NACK",
+    [MESSAGE_HEARTBEAT] = "HEARTBEAT",
+    [MESSAGE_ASK] = "ASK",
+    [MESSAGE_LOST] = "LOST",
+    [MESSAGE_CHOSEN] = "CHOSEN",
+    [MESSAGE_LEARN_REQUEST] = "LEARN_REQUEST",
+    [MESSAGE_LEARN] = "LEARN",
+    [MESSAGE_RESULT_REQUEST] = "RESULT_REQUEST",
+    [MESSAGE_EXECUTED] = "EXECUTED",
+    [MESSAGE_FORWARD] = "FORWARD",
+    [MESSAGE_HANDOVER] = "HANDOVER",
+    [MESSAGE_SNAPSHOT] = "SNAPSHOT",
+    [MESSAGE_READ_ROUND] = "READ_ROUND",
+    [MESSAGE_READ_CONFIRMED] = "READ_CONFIRMED",
+    [MESSAGE_QUERY] = "QUERY",
+    [MESSAGE_QUERY_ANSWER] = "QUERY_ANSWER",
 };
 
 static const char *const record_names[RECORD_KINDS] = {
@@ -149,6 +161,16 @@ static void put_fields(struct line *l, const struct message *m)
     case MESSAGE_EXECUTED:
         put_batch(l, m->batch);
         return; /* its entry are the replies */
+    case MESSAGE_READ_ROUND:
+    case MESSAGE_READ_CONFIRMED:
+        put_number(l, ", round ", m->from);
+        break;
+    case MESSAGE_QUERY:
+    case MESSAGE_QUERY_ANSWER:
+        put_batch(l, m->batch);
+        put_number(l, m->kind == MESSAGE_QUERY ? ", when all is executed below slot " : ", all is executed below slot ",
+                   m->to);
+        return;
     default:
         break;
     }
@@ -165,7 +187,7 @@ static bool has_ballot(const struct message *m)
 {
     return m->kind == MESSAGE_PREPARE || m->kind == MESSAGE_PROMISE || m->kind == MESSAGE_ACCEPT ||
            m->kind == MESSAGE_ACCEPTED || m->kind == MESSAGE_NACK || m->kind == MESSAGE_CHOSEN ||
-           m->kind == MESSAGE_HANDOVER;
+           m->kind == MESSAGE_HANDOVER || m->kind == MESSAGE_READ_ROUND || m->kind == MESSAGE_READ_CONFIRMED;
 }
 
 static void put_send(struct line *l, const struct outgoing *out)

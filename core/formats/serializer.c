@@ -4,7 +4,7 @@
  * numbers are little-endian. Every part begins at a multiple of 8, so that the value of an entry can be used where it
  * lies, in the words of the packet it came in: decoding copies no value.
  *
- *     0  kind             1      1  flags              1      2  version (5)  1      3  zero  1      4  entries  4
+ *     0  kind             1      1  flags              1      2  version (6)  1      3  zero  1      4  entries  4
  *     8  ballot.round     8     16  ballot.node        4     20  ballot.incarnation  4
  *    24  from             8     32  to                 8
  *    40  floor            8     48  chosen             8
@@ -29,8 +29,8 @@
 #include "core/base/cursor.h"
 #include "core/base/memory.h"
 
-enum { BODY_VERSION = 5, BODY_HEADER_SIZE = 72, ENTRY_HEADER_SIZE = 32, COUNT_OFFSET = 4 };
-_Static_assert(MESSAGE_KINDS == 21 && ENTRY_KINDS == 4,
+enum { BODY_VERSION = 6, BODY_HEADER_SIZE = 72, ENTRY_HEADER_SIZE = 32, COUNT_OFFSET = 4 };
+_Static_assert(MESSAGE_KINDS == 25 && ENTRY_KINDS == 4,
                "nodes that do not know a kind must not read it as another: raise BODY_VERSION");
 
 enum {

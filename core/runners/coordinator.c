@@ -35,6 +35,10 @@ static const uint8_t hears[MESSAGE_KINDS] = {
     [MESSAGE_SNAPSHOT_FETCH] = TO_LEARNER,
     [MESSAGE_SNAPSHOT_PART] = TO_LEARNER,
     [MESSAGE_CONFIGURATION] = TO_ALL,
+    [MESSAGE_READ_ROUND] = TO_ACCEPTOR,
+    [MESSAGE_READ_CONFIRMED] = TO_PROPOSER,
+    [MESSAGE_QUERY] = TO_LEARNER,
+    [MESSAGE_QUERY_ANSWER] = TO_PROPOSER,
 };
 
 struct event_buffer {
@@ -145,6 +149,7 @@ static void distribute(struct coordinator *c, const struct event *event)
         put_message(c, agents_for(c, &event->val.message.message), event->val.message.sender, &event->val.message.message);
         break;
     case EVENT_COMMANDS:
+    case EVENT_READS:
     case EVENT_STOP:
     case EVENT_REQUEST:
         put(c, TO_PROPOSER, event);

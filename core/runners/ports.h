@@ -13,9 +13,10 @@ enum log_level { LOG_ERROR, LOG_WARNING, LOG_INFO, LOG_DEBUG };
 /* The id of a packet is the node that has sent the frame, its kind the number of that node's disk. */
 struct packet_list ports_network_receive(struct ports *p);
 void ports_network_send(struct ports *p, const struct packet *frames, size_t count);
-/* The kind of a packet is the number of commands in a batch; or this: an operator's request
- * (core/formats/operator_request.h). Requests come whatever the credit is. */
+/* The kind of a packet is the number of commands in a batch, with CLIENT_READS if all of them are reads (P9); or it is an
+ * operator's request (core/formats/operator_request.h). Requests come whatever the credit is. */
 enum { CLIENT_REQUEST = 0 };
+#define CLIENT_READS (UINT32_C(1) << 31)
 struct packet_list ports_client_receive(struct ports *p, uint64_t credit);
 void ports_client_reply(struct ports *p, const struct packet *answers, size_t count);
 void ports_client_leader(struct ports *p, uint64_t node, uint64_t round);

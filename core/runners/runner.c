@@ -329,6 +329,8 @@ static void receive_commands(struct runner *r, uint32_t credit)
         const struct client_batch batch = {.token = p->id, .value = {.words = p->words, .len = p->len}};
         if (p->kind == CLIENT_REQUEST)
             add_event(r, EVENT_REQUEST)->val.request = batch;
+        else if (p->kind & CLIENT_READS)
+            add_event(r, EVENT_READS)->val.reads = batch;
         else
             add_event(r, EVENT_COMMANDS)->val.commands = batch;
         commands += p->kind != CLIENT_REQUEST;

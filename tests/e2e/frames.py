@@ -9,7 +9,7 @@ _xxhash = ctypes.CDLL("libxxhash.so.0")
 _xxhash.XXH64.restype = ctypes.c_uint64
 _xxhash.XXH64.argtypes = [ctypes.c_char_p, ctypes.c_size_t, ctypes.c_uint64]
 
-MAGIC, VERSION, MESSAGE_KINDS, ENTRY_KINDS = b"SYNF", 3, 21, 4
+MAGIC, VERSION, MESSAGE_KINDS, ENTRY_KINDS = b"SYNF", 3, 25, 4
 
 
 def xxh64(data, seed=0):
@@ -59,7 +59,7 @@ def greeting(origin):
     return frame(origin, origin.governed)
 
 
-def message(kind, flags=0, version=5, zero=0, entries=(), ballot=(0, 0, 0), start=0, end=0, floor=0, chosen=0, batch=(0, 0, 0), count=None):
+def message(kind, flags=0, version=6, zero=0, entries=(), ballot=(0, 0, 0), start=0, end=0, floor=0, chosen=0, batch=(0, 0, 0), count=None):
     """A message body. An entry: (slot, ballot, kind, value)."""
     data = struct.pack("<BBBBI", kind, flags, version, zero, len(entries) if count is None else count)
     data += struct.pack("<QIIQQQQIIQ", *ballot, start, end, floor, chosen, *batch)

@@ -253,6 +253,27 @@ static void a_heartbeat_is_answered_by_what_it_says_and_at_its_ballot(void **sta
 }
 
 /* A proposer that was promised a ballot may be about to lead: the others give it a moment. */
+/* P9: that nothing above was promised needs no record; that something was is told when it is durable. */
+static void a_round_is_answered_unless_a_higher_ballot_is_promised(void **state)
+{
+    (void)state;
+    const struct message round = {.kind = MESSAGE_READ_ROUND, .ballot = ballot_of(3, 8), .from = 17};
+    struct step_result r = tell(8, round);
+    assert_int_equal(sent(&r, MESSAGE_READ_CONFIRMED)->after, 0);
+    assert_int_equal(sent(&r, MESSAGE_READ_CONFIRMED)->to, node_set_of(8));
+    assert_int_equal(sent(&r, MESSAGE_READ_CONFIRMED)->message.from, 17);
+    assert_int_equal(sent(&r, MESSAGE_READ_CONFIRMED)->message.ballot.round, 3);
+    assert_int_equal(count_effects(&r, EFFECT_APPEND), 0);
+    prepare(ballot_of(3, 8), 1);
+    r = tell(8, round);
+    assert_int_equal(sent(&r, MESSAGE_READ_CONFIRMED)->after, 0);
+    prepare(ballot_of(4, 7), 1);
+    r = tell(8, round);
+    assert_null(sent(&r, MESSAGE_READ_CONFIRMED));
+    assert_int_equal(sent(&r, MESSAGE_NACK)->message.ballot.round, 4);
+    assert_int_equal(sent(&r, MESSAGE_NACK)->after, 2);
+}
+
 static void who_was_just_promised_a_ballot_is_not_disturbed(void **state)
 {
     (void)state;
@@ -506,6 +527,8 @@ static void a_new_instance_is_silent_under_older_configurations(void **state)
     configure(100, 50, 0xe, 4);
     r = prepare_under(50);
     assert_int_equal(r.effects.len, 0);
+    r = tell(3, (struct message){.kind = MESSAGE_READ_ROUND, .ballot = ballot_of(5, 3), .from = 1, .to = 50});
+    assert_int_equal(r.effects.len, 0);
     struct entry e = entry_at(1, ballot_of(5, 3), "x");
     r = tell(3, (struct message){.kind = MESSAGE_ACCEPT, .ballot = ballot_of(5, 3), .to = 50, .entries = {&e, 1}});
     assert_int_equal(r.effects.len, 0);
@@ -666,6 +689,7 @@ int main(void)
         TEST(a_leader_that_resigned_or_was_superseded_is_lost),
         TEST(a_learner_of_the_same_node_is_enough),
         TEST(a_heartbeat_is_answered_by_what_it_says_and_at_its_ballot),
+        TEST(a_round_is_answered_unless_a_higher_ballot_is_promised),
         TEST(who_was_just_promised_a_ballot_is_not_disturbed),
         TEST(a_claim_is_granted_though_there_is_a_leader),
         TEST(the_leaders_floor_truncates),

@@ -10,7 +10,7 @@
 #include "core/formats/config_frame.h"
 #include "tests/unit/random.h"
 
-enum { CONFIG_FIELDS = 53, STATUS_FIELDS = 20 };
+enum { CONFIG_FIELDS = 54, STATUS_FIELDS = 20 };
 
 /* Padding is zero, too, because structures are compared as bytes: so they are filled in place, and never assigned. */
 static void sample_config(struct node_config *config)
@@ -52,7 +52,7 @@ static void sample_config(struct node_config *config)
     config->journal_keep_slots = 40;
     config->transfer_rate = 41;
     config->seed = (struct seed){UINT64_MAX - 3, 35};
-    config->limits = (struct limits){23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 42, 34, 35, 36, UINT32_MAX};
+    config->limits = (struct limits){23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 42, 44, 34, 35, 36, UINT32_MAX};
 }
 
 static void sample_status(struct node_status *status)
@@ -116,7 +116,7 @@ static void test_the_order_of_the_fields(void **state)
     sample_config(&config);
     config_frame_encode(&config, words, &packet);
     static const uint64_t expected_config[1 + CONFIG_FIELDS] = {
-        0x39304353,
+        0x30314353,
         3,
         UINT32_MAX,
         UINT64_MAX - 4,
@@ -166,6 +166,7 @@ static void test_the_order_of_the_fields(void **state)
         32,
         33,
         42,
+        44,
         34,
         35,
         36,
@@ -191,13 +192,13 @@ static void test_each_field_has_its_range(void **state)
 {
     (void)state;
     static const uint64_t config_max[1 + CONFIG_FIELDS] = {
-        0x39304353, 63,         UINT32_MAX, UINT64_MAX, DUTY_ALL,          UINT64_MAX,     UINT64_MAX, UINT64_MAX,
+        0x30314353, 63,         UINT32_MAX, UINT64_MAX, DUTY_ALL,          UINT64_MAX,     UINT64_MAX, UINT64_MAX,
         UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT64_MAX,        UINT32_MAX,     UINT32_MAX, 1,
         1,          1,          1,          1,          DURABILITY_MEMORY, LEADER_HIGHEST, UINT64_MAX, UINT64_MAX,
         UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX,        UINT64_MAX,     UINT64_MAX, UINT64_MAX,
         UINT64_MAX, UINT32_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX,        UINT64_MAX,     UINT32_MAX, UINT32_MAX,
         UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX,        UINT32_MAX,     UINT32_MAX, UINT32_MAX,
-        UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX,        UINT32_MAX,
+        UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX,        UINT32_MAX,     UINT32_MAX,
     };
     uint64_t words[CONFIG_FRAME_WORDS];
     struct packet packet;

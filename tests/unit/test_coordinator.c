@@ -180,6 +180,38 @@ static void a_full_window_tells_everybody_what_is_chosen(void **state)
     assert_int_equal(sent(&r, MESSAGE_CHOSEN)->to, 0xc);
 }
 
+static void submit_read(uint64_t token)
+{
+    struct batch_builder b = {0};
+    struct bytes args[2] = {{(uint8_t *)(uintptr_t)"GET", 3}, {(uint8_t *)(uintptr_t)"key", 3}};
+    batch_begin(&b);
+    batch_add(&b, args, 2);
+    struct event e = {.tag = EVENT_READS, .val.reads = {.token = token, .value = batch_end(&b)}};
+    step(&e, 1);
+    batch_builder_free(&b);
+}
+
+/* P9: with one other acceptor there is a quorum, and no record is written. */
+static void a_read_needs_a_round_and_no_record(void **state)
+{
+    (void)state;
+    lead();
+    const uint64_t records = lsn;
+    submit_read(7);
+    assert_int_equal(sent(&r, MESSAGE_READ_ROUND)->to, 0xc);
+    const uint64_t round = sent(&r, MESSAGE_READ_ROUND)->message.from;
+    settle(); /* the own acceptor has answered, and is not enough */
+    assert_null(effect_of(&r, EFFECT_REPLY, 0));
+    tell(3, (struct message){.kind = MESSAGE_READ_CONFIRMED, .ballot = ballot(), .from = round});
+    assert_true(r.wake_at <= now);
+    step(NULL, 0);
+    const struct effect *reply = effect_of(&r, EFFECT_REPLY, 0);
+    assert_int_equal(reply->val.reply.token, 7);
+    assert_int_equal(reply->val.reply.outcome, OUTCOME_EXECUTED);
+    assert_int_equal(replies_count(&reply->val.reply.replies), 1);
+    assert_int_equal(lsn, records);
+}
+
 /* One node is a cluster, too: everything it says, it says to itself. */
 static void a_node_alone_serves(void **state)
 {
@@ -273,6 +305,7 @@ int main(void)
         TEST(the_own_promise_counts_when_it_is_durable),
         TEST(the_own_vote_counts_when_it_is_durable),
         TEST(a_batch_is_answered_by_the_own_learner),
+        TEST(a_read_needs_a_round_and_no_record),
         cmocka_unit_test_setup_teardown(a_full_window_tells_everybody_what_is_chosen, set_up_narrow, tear_down),
         cmocka_unit_test_setup_teardown(a_node_alone_serves, set_up_alone, tear_down),
         TEST(votes_reach_the_learner_only_when_configured),

@@ -707,11 +707,56 @@ static void a_doubt_that_lasts_stops_the_learner(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+/* ---- Reads ---- */
+
+static struct step_result query(uint64_t number, uint64_t index)
+{
+    static struct batch_builder b;
+    struct bytes args[2] = {{(uint8_t *)(uintptr_t)"GET", 3}, {(uint8_t *)(uintptr_t)"key", 3}};
+    batch_begin(&b);
+    batch_add(&b, args, 2);
+    struct entry e = {.kind = ENTRY_COMMANDS, .value = batch_end(&b)};
+    return tell(8, (struct message){.kind = MESSAGE_QUERY, .batch = {8, 1, number}, .to = index, .entries = {&e, 1}});
+}
+
+/* P9: it reflects all slots below its index. */
+static void a_read_waits_until_its_index_is_executed(void **state)
+{
+    (void)state;
+    struct step_result r = query(1, 1);
+    const struct outgoing *answer = sent(&r, MESSAGE_QUERY_ANSWER);
+    assert_int_equal(answer->to, node_set_of(8));
+    assert_int_equal(answer->message.batch.number, 1);
+    assert_int_equal(answer->message.to, 1);
+    assert_int_equal(replies_count(&answer->message.entries.ptr[0].value), 1);
+    r = query(2, 3);
+    assert_null(sent(&r, MESSAGE_QUERY_ANSWER));
+    r = query(2, 3); /* asked again */
+    r = choose(1, b1, 1);
+    assert_null(sent(&r, MESSAGE_QUERY_ANSWER));
+    r = choose(2, b1, 2);
+    assert_int_equal(count_sent(&r, MESSAGE_QUERY_ANSWER), 1);
+    assert_int_equal(sent(&r, MESSAGE_QUERY_ANSWER)->message.to, 3);
+    assert_int_equal(learner_agent_status(agent).commands_executed, 2); /* reads are in no slot */
+}
+
+/* Its proposer has told the clients something else by then. */
+static void a_read_that_waits_too_long_is_forgotten(void **state)
+{
+    (void)state;
+    query(1, 2);
+    now += config.request_timeout;
+    struct step_result r = choose(1, b1, 1);
+    assert_null(sent(&r, MESSAGE_QUERY_ANSWER));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_chosen_batch_is_executed_and_answered),
         TEST(only_the_learner_asked_answers),
+        TEST(a_read_waits_until_its_index_is_executed),
+        TEST(a_read_that_waits_too_long_is_forgotten),
         TEST(a_batch_is_executed_at_most_once),
         TEST(results_tell_what_a_slot_held),
         TEST(a_step_tells_so_many_results_at_most),

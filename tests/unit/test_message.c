@@ -50,12 +50,13 @@ static struct message typical(uint8_t kind)
     entry = entry_at(1, ballot_of(3, A_PROPOSER), "x");
     if (kind == MESSAGE_PREPARE || kind == MESSAGE_PROMISE || kind == MESSAGE_ACCEPT || kind == MESSAGE_ACCEPTED ||
         kind == MESSAGE_CHOSEN || kind == MESSAGE_NACK || kind == MESSAGE_ALIVE || kind == MESSAGE_HEARTBEAT ||
-        kind == MESSAGE_HANDOVER)
+        kind == MESSAGE_HANDOVER || kind == MESSAGE_READ_ROUND || kind == MESSAGE_READ_CONFIRMED)
         m.ballot = ballot_of(3, A_PROPOSER);
     if (kind == MESSAGE_PROMISE || kind == MESSAGE_ACCEPT || kind == MESSAGE_LEARN || kind == MESSAGE_EXECUTED ||
-        kind == MESSAGE_FORWARD || kind == MESSAGE_SNAPSHOT_PART || kind == MESSAGE_CONFIGURATION)
+        kind == MESSAGE_FORWARD || kind == MESSAGE_SNAPSHOT_PART || kind == MESSAGE_CONFIGURATION || kind == MESSAGE_QUERY ||
+        kind == MESSAGE_QUERY_ANSWER)
         m.entries = (struct entry_list){&entry, 1};
-    if (kind == MESSAGE_FORWARD || kind == MESSAGE_RESULT_REQUEST)
+    if (kind == MESSAGE_FORWARD || kind == MESSAGE_RESULT_REQUEST || kind == MESSAGE_QUERY)
         m.batch = (struct batch_id){A_PROPOSER, 1, 1};
     return m;
 }
@@ -64,13 +65,31 @@ static void each_kind_comes_from_its_roles_only(void **state)
 {
     (void)state;
     static const char *const senders[MESSAGE_KINDS] = {
-        [MESSAGE_PREPARE] = "P",        [MESSAGE_PROMISE] = "A",       [MESSAGE_ACCEPT] = "P",
-        [MESSAGE_ACCEPTED] = "A",       [MESSAGE_NACK] = "A",          [MESSAGE_HEARTBEAT] = "P",
-        [MESSAGE_ALIVE] = "A",          [MESSAGE_ASK] = "P",           [MESSAGE_LOST] = "A",
-        [MESSAGE_CHOSEN] = "P",         [MESSAGE_LEARN_REQUEST] = "L", [MESSAGE_LEARN] = "AL",
-        [MESSAGE_EXECUTED] = "L",       [MESSAGE_PROGRESS] = "L",      [MESSAGE_FORWARD] = "P",
-        [MESSAGE_RESULT_REQUEST] = "P", [MESSAGE_HANDOVER] = "P",      [MESSAGE_SNAPSHOT] = "L",
-        [MESSAGE_SNAPSHOT_FETCH] = "L", [MESSAGE_SNAPSHOT_PART] = "L", [MESSAGE_CONFIGURATION] = "PAL",
+        [MESSAGE_PREPARE] = "P",
+        [MESSAGE_PROMISE] = "A",
+        [MESSAGE_ACCEPT] = "P",
+        [MESSAGE_ACCEPTED] = "A",
+        [MESSAGE_NACK] = "A",
+        [MESSAGE_HEARTBEAT] = "P",
+        [MESSAGE_ALIVE] = "A",
+        [MESSAGE_ASK] = "P",
+        [MESSAGE_LOST] = "A",
+        [MESSAGE_CHOSEN] = "P",
+        [MESSAGE_LEARN_REQUEST] = "L",
+        [MESSAGE_LEARN] = "AL",
+        [MESSAGE_EXECUTED] = "L",
+        [MESSAGE_PROGRESS] = "L",
+        [MESSAGE_FORWARD] = "P",
+        [MESSAGE_RESULT_REQUEST] = "P",
+        [MESSAGE_HANDOVER] = "P",
+        [MESSAGE_SNAPSHOT] = "L",
+        [MESSAGE_SNAPSHOT_FETCH] = "L",
+        [MESSAGE_SNAPSHOT_PART] = "L",
+        [MESSAGE_CONFIGURATION] = "PAL",
+        [MESSAGE_READ_ROUND] = "P",
+        [MESSAGE_READ_CONFIRMED] = "A",
+        [MESSAGE_QUERY] = "P",
+        [MESSAGE_QUERY_ANSWER] = "L",
     };
     for (uint8_t kind = 0; kind < MESSAGE_KINDS; kind++) {
         assert_int_equal(fits(A_PROPOSER, typical(kind)), strchr(senders[kind], 'P') != NULL);
@@ -144,7 +163,7 @@ static void entries_and_flags_are_those_of_the_kind(void **state)
 static void a_ballot_is_its_senders(void **state)
 {
     (void)state;
-    static const uint8_t kinds[] = {MESSAGE_PREPARE, MESSAGE_ACCEPT, MESSAGE_CHOSEN, MESSAGE_HEARTBEAT};
+    static const uint8_t kinds[] = {MESSAGE_PREPARE, MESSAGE_ACCEPT, MESSAGE_CHOSEN, MESSAGE_HEARTBEAT, MESSAGE_READ_ROUND};
     for (size_t i = 0; i < sizeof kinds; i++) {
         struct message m = typical(kinds[i]);
         m.flags = kinds[i] == MESSAGE_HEARTBEAT ? MESSAGE_LEADING : 0;
@@ -188,6 +207,9 @@ static void a_batch_is_its_senders(void **state)
     m.batch.origin = A_PROPOSER + 1;
     assert_false(fits(A_PROPOSER, m));
     m = typical(MESSAGE_RESULT_REQUEST);
+    m.batch.origin = A_PROPOSER + 1;
+    assert_false(fits(A_PROPOSER, m));
+    m = typical(MESSAGE_QUERY);
     m.batch.origin = A_PROPOSER + 1;
     assert_false(fits(A_PROPOSER, m));
 }

@@ -140,7 +140,7 @@ static void test_golden_bytes(void **state)
                     .entries = {&entry, 1}},
     };
     static const uint8_t expected[] = {
-        11,   16, 5, 0, 1, 0, 0, 0, 0x21, 0,    0,    0,    0,    0,    0,    0,    0x22, 0, 0, 0, 0x23, 0, 0, 0,
+        11,   16, 6, 0, 1, 0, 0, 0, 0x21, 0,    0,    0,    0,    0,    0,    0,    0x22, 0, 0, 0, 0x23, 0, 0, 0,
         0x24, 0,  0, 0, 0, 0, 0, 0, 0x25, 0,    0,    0,    0,    0,    0,    0,    0x26, 0, 0, 0, 0,    0, 0, 0,
         0x27, 0,  0, 0, 0, 0, 0, 0, 0x28, 0,    0,    0,    0x29, 0,    0,    0,    0x2a, 0, 0, 0, 0,    0, 0, 0,
         0x30, 0,  0, 0, 0, 0, 0, 0, 0x31, 0,    0,    0,    0,    0,    0,    0,    0x32, 0, 0, 0, 0x33, 0, 0, 0,
@@ -326,8 +326,8 @@ static void test_each_thing_that_can_be_wrong(void **state)
         {0, 255},
         {1, 128},
         {2, 0},
-        {2, 4},
-        {2, 6},
+        {2, 5},
+        {2, 7},
         {3, 1}, /* kind, flags, version, zero */
         {4, 0},
         {4, 2},
@@ -419,7 +419,7 @@ static void test_random_bodies(void **state)
         for (uint32_t i = 0; i < sizeof bytes; i++)
             bytes[i] = mild && random_below(&seed, 16) > 0 ? 0 : (uint8_t)random_next(&seed);
         if (round % 4 < 3) {
-            static const uint8_t head[] = {MESSAGE_LEARN, MESSAGE_IS_CHOSEN, 5, 0, 0, 0, 0, 0};
+            static const uint8_t head[] = {MESSAGE_LEARN, MESSAGE_IS_CHOSEN, 6, 0, 0, 0, 0, 0};
             memcpy(bytes, head, sizeof head);
             bytes[4] = (uint8_t)random_below(&seed, 4);
             len = HEADER + (uint32_t)bytes[4] * ENTRY + 8 * random_below(&seed, 2);

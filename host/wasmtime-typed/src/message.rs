@@ -50,7 +50,8 @@ kinds!(MessageKind: Prepare "prepare" Promise "promise" Accept "accept" Accepted
     Heartbeat "heartbeat" Alive "alive" Ask "ask" Lost "lost" Chosen "chosen" LearnRequest "learn-request" Learn "learn"
     ResultRequest "result-request" Executed "executed" Progress "progress" Forward "forward"
     Handover "handover" Snapshot "snapshot" SnapshotFetch "snapshot-fetch" SnapshotPart "snapshot-part"
-    Configuration "configuration");
+    Configuration "configuration" ReadRound "read-round" ReadConfirmed "read-confirmed" Query "query"
+    QueryAnswer "query-answer");
 
 // From a guest: values are views of its memory.
 type MessageView = Message<MessageKind, Vec<Entry<EntryKind, WasmList<u64>>>>;

@@ -1,0 +1,65 @@
+/* Reads without a slot (P9), from arrival to their one answer. A part of the proposer agent; read_rounds.c begins with the
+ * description. */
+#ifndef SYNOD_CORE_AGENTS_READ_ROUNDS_H
+#define SYNOD_CORE_AGENTS_READ_ROUNDS_H
+
+#include "core/base/slot_ring.h"
+
+struct read_batch {
+    uint64_t token;
+    uint64_t arrived_at;
+    uint64_t asked_at; /* when a learner was last asked */
+    uint32_t times_asked;
+    uint64_t index;     /* a learner that has executed every slot below may answer; 0: not confirmed yet */
+    struct entry entry; /* its value: the commands */
+    bool waiting;       /* for its answer */
+};
+
+struct read_rounds {
+    struct slot_ring batches; /* by number; base: the oldest unanswered */
+    uint64_t confirmed;       /* batches below this number were confirmed by a round */
+    uint64_t asked;           /* those from `confirmed` up to this one are in the open round; equal: none is open */
+    uint64_t end;             /* number of the next batch */
+    uint64_t count;           /* that wait for their answers */
+
+    /* the round that is open, or the last one */
+    uint64_t round; /* its number */
+    struct ballot ballot;
+    uint64_t index;
+    node_set answered;
+    uint64_t sent_at; /* to those that have not answered */
+};
+
+void read_rounds_init(struct read_rounds *r);
+void read_rounds_close(struct read_rounds *r);
+/* A batch of reads has arrived. Its value is copied. */
+void read_rounds_add(struct read_rounds *r, uint64_t token, const struct payload *value, uint64_t now);
+
+/* Whether batches wait for a round, and none is open. */
+bool read_rounds_may_begin(const struct read_rounds *r);
+/* Begins a round for all batches that have arrived. `next` was not proposed yet, by the leader at this ballot. */
+void read_rounds_begin(struct read_rounds *r, struct ballot ballot, uint64_t next, uint64_t now);
+static inline bool read_rounds_is_open(const struct read_rounds *r) { return r->confirmed < r->asked; }
+/* An acceptor has promised nothing above the ballot, and answers the round with this number. True: with it a phase-2 quorum
+ * of the configuration has, and the batches of the round are confirmed. */
+bool read_rounds_answered(struct read_rounds *r, uint32_t acceptor, struct ballot ballot, uint64_t round,
+                          const struct configuration *acting);
+/* The open round was that of another leadership: its batches wait for the next one. */
+void read_rounds_drop(struct read_rounds *r);
+
+/* A confirmed batch that no learner was asked to answer for `interval`; counts as asked now. Valid until its answer, or
+ * until a batch is added. NULL: there is none. */
+struct read_batch *read_rounds_unasked(struct read_rounds *r, uint64_t now, uint64_t interval, uint64_t *number);
+/* When the open round is to be sent again, or a learner to be asked again. UINT64_MAX: no matter when. */
+uint64_t read_rounds_next(const struct read_rounds *r, uint64_t interval);
+/* A batch was answered. False: it does not wait for that. */
+bool read_rounds_done(struct read_rounds *r, uint64_t number, uint64_t *token);
+/* Removes the last batch that is not confirmed; false when there is none. */
+bool read_rounds_give_up(struct read_rounds *r, uint64_t *token);
+/* Removes the oldest batch if it has waited for `timeout`. */
+bool read_rounds_expired(struct read_rounds *r, uint64_t now, uint64_t timeout, uint64_t *token);
+
+/* For tests: traps unless its counters agree with its contents. */
+void read_rounds_audit(const struct read_rounds *r);
+
+#endif

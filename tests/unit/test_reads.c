@@ -1,0 +1,228 @@
+/* core/agents/reads.c: a leader's reads, from its clients to acceptors, to a learner, and back (P9). */
+#include "tests/unit/proposer_agent_fixture.h"
+
+static void read(uint64_t token)
+{
+    struct batch_builder b = {0};
+    struct bytes arg = {(uint8_t *)(uintptr_t)"DBSIZE", 6};
+    batch_begin(&b);
+    batch_add(&b, &arg, 1);
+    struct event e = {.tag = EVENT_READS, .val.reads = {.token = token, .value = batch_end(&b)}};
+    step(&e, 1);
+    batch_builder_free(&b);
+}
+
+static void confirm(uint32_t acceptor, struct ballot ballot, uint64_t round)
+{
+    tell(acceptor, (struct message){.kind = MESSAGE_READ_CONFIRMED, .ballot = ballot, .from = round});
+}
+
+static void answer_query(uint64_t number, uint64_t executed_to)
+{
+    struct entry entry = {.value = text_payload("replies")};
+    tell(1, (struct message){
+                .kind = MESSAGE_QUERY_ANSWER, .batch = {config.node, 1, number}, .to = executed_to, .entries = {&entry, 1}});
+}
+
+static void a_read_is_confirmed_then_asked_then_answered(void **state)
+{
+    (void)state;
+    const struct ballot ballot = lead();
+    read(7);
+    const struct outgoing *round = sent(&r, MESSAGE_READ_ROUND);
+    assert_int_equal(round->to, config.acceptors);
+    assert_int_equal(ballot_compare(round->message.ballot, ballot), 0);
+    assert_null(sent(&r, MESSAGE_ACCEPT));
+    confirm(4, ballot, 1);
+    assert_null(sent(&r, MESSAGE_QUERY));
+    confirm(5, ballot, 1);
+    const struct outgoing *query = sent(&r, MESSAGE_QUERY);
+    assert_int_equal(node_set_count(query->to & config.learners), 1);
+    assert_int_equal(query->message.to, 1);
+    assert_int_equal(query->message.entries.len, 1);
+    answer_query(query->message.batch.number, 1);
+    assert_int_equal(reply()->token, 7);
+    assert_int_equal(reply()->outcome, OUTCOME_EXECUTED);
+    assert_true(payload_is(&reply()->replies, "replies"));
+    answer_query(1, 1);
+    assert_null(reply());
+}
+
+/* What is proposed may be chosen before this leader knows. */
+static void the_index_is_after_all_that_is_proposed(void **state)
+{
+    (void)state;
+    const struct ballot ballot = lead();
+    submit(1);
+    submit(2);
+    read(7);
+    submit(3);
+    confirm(4, ballot, 1);
+    confirm(5, ballot, 1);
+    assert_int_equal(sent(&r, MESSAGE_QUERY)->message.to, 3);
+}
+
+/* What is found in phase 1 may have been chosen, and answered, at another ballot. */
+static void the_index_is_after_all_that_was_recovered(void **state)
+{
+    (void)state;
+    be_elected();
+    const struct ballot ballot = proposer_agent_status(agent).ballot;
+    struct entry vote = entry_at(5, ballot_of(ballot.round - 1, 8), "vote");
+    tell(4, (struct message){.kind = MESSAGE_PROMISE,
+                             .flags = MESSAGE_LAST,
+                             .ballot = ballot,
+                             .from = 1,
+                             .to = 6,
+                             .floor = 1,
+                             .entries = {&vote, 1}});
+    promise(5, ballot, 1);
+    assert_int_equal(state_now(), PROPOSER_LEADING);
+    read(7);
+    confirm(4, ballot, 1);
+    confirm(5, ballot, 1);
+    assert_int_equal(sent(&r, MESSAGE_QUERY)->message.to, 6);
+}
+
+static void what_arrives_during_a_round_is_in_the_next(void **state)
+{
+    (void)state;
+    const struct ballot ballot = lead();
+    read(7);
+    read(8);
+    assert_null(sent(&r, MESSAGE_READ_ROUND));
+    confirm(4, ballot, 1);
+    confirm(5, ballot, 1);
+    assert_int_equal(count_sent(&r, MESSAGE_QUERY), 1);
+    assert_int_equal(sent(&r, MESSAGE_READ_ROUND)->message.from, 2);
+    confirm(6, ballot, 1); /* late */
+    confirm(4, ballot, 2);
+    assert_null(sent(&r, MESSAGE_QUERY));
+    confirm(6, ballot, 2);
+    assert_int_equal(count_sent(&r, MESSAGE_QUERY), 1);
+}
+
+/* P18. */
+static void what_is_not_answered_is_sent_again(void **state)
+{
+    (void)state;
+    const struct ballot ballot = lead();
+    read(7);
+    confirm(4, ballot, 1);
+    pass(config.retry_interval, 0x1f0);
+    assert_int_equal(sent(&r, MESSAGE_READ_ROUND)->to, 0x60);
+    assert_int_equal(sent(&r, MESSAGE_READ_ROUND)->message.from, 1);
+    confirm(5, ballot, 1);
+    const node_set first = sent(&r, MESSAGE_QUERY)->to;
+    pass(config.retry_interval - 1, 0x1f0);
+    assert_null(sent(&r, MESSAGE_QUERY));
+    pass(1, 0x1f0);
+    assert_int_equal(sent(&r, MESSAGE_QUERY)->to & first, 0); /* another one */
+}
+
+static void who_leads_no_more_sends_clients_on(void **state)
+{
+    (void)state;
+    const struct ballot ballot = lead();
+    read(7);
+    confirm(4, ballot, 1);
+    confirm(5, ballot, 1);
+    read(8);
+    tell(8, (struct message){.kind = MESSAGE_HEARTBEAT, .flags = MESSAGE_LEADING, .ballot = ballot_of(ballot.round + 1, 8)});
+    assert_int_equal(reply()->token, 8);
+    assert_int_equal(reply()->outcome, OUTCOME_MOVED);
+    assert_int_equal(reply()->leader, 8);
+    confirm(4, ballot, 2);
+    confirm(5, ballot, 2);
+    assert_null(sent(&r, MESSAGE_QUERY));
+    answer_query(1, 1); /* it was confirmed before */
+    assert_int_equal(reply()->token, 7);
+    assert_int_equal(reply()->outcome, OUTCOME_EXECUTED);
+    read(9);
+    assert_int_equal(reply()->token, 9);
+    assert_int_equal(reply()->outcome, OUTCOME_MOVED);
+}
+
+static void a_read_that_takes_too_long_was_not_executed(void **state)
+{
+    (void)state;
+    lead();
+    read(7);
+    pass_awake(config.request_timeout, 0x1f0);
+    assert_int_equal(reply()->token, 7);
+    assert_int_equal(reply()->outcome, OUTCOME_BUSY);
+}
+
+static void reads_count_against_the_credit(void **state)
+{
+    (void)state;
+    lead();
+    const uint32_t credit = r.credit;
+    read(7);
+    submit(8);
+    assert_int_equal(r.credit, credit - 2);
+}
+
+/* P11: when this leader has proposed the last slot that its configuration is known to govern, another one may lead from
+ * there on. */
+static void no_round_begins_at_the_boundary(void **state)
+{
+    (void)state;
+    const struct configuration next = {.slot = 2,
+                                       .governs = 10,
+                                       .proposers = config.proposers,
+                                       .acceptors = 0x60,
+                                       .learners = config.learners,
+                                       .phase1_quorum = 2,
+                                       .phase2_quorum = 2,
+                                       .alpha = config.alpha};
+    struct event e = {.tag = EVENT_CONFIGURATION, .val.configuration.configuration = next};
+    const struct ballot ballot = lead();
+    step(&e, 1);
+    progress(9, 9);
+    votes(ballot, 1, 10);
+    submit(1);
+    assert_int_equal(proposed, 9);
+    read(7);
+    assert_null(sent(&r, MESSAGE_READ_ROUND));
+    assert_null(reply());
+    progress(10, 10); /* the slots before are held: it prepares anew */
+    assert_int_equal(state_now(), PROPOSER_PREPARING);
+    const struct ballot higher = proposer_agent_status(agent).ballot;
+    promise(5, higher, 10);
+    promise(6, higher, 10);
+    assert_int_equal(state_now(), PROPOSER_LEADING);
+    assert_int_equal(sent(&r, MESSAGE_READ_ROUND)->to, 0x60);
+    assert_int_equal(sent(&r, MESSAGE_READ_ROUND)->message.to, 2);
+    confirm(4, higher, 1);
+    confirm(5, higher, 1);
+    assert_null(sent(&r, MESSAGE_QUERY)); /* node 4 is no acceptor now */
+    confirm(6, higher, 1);
+    assert_int_equal(sent(&r, MESSAGE_QUERY)->message.to, 10);
+}
+
+/* A node that forwards sends its reads to the leader's log. */
+static void reads_are_forwarded_as_commands(void **state)
+{
+    (void)state;
+    tell(9, (struct message){.kind = MESSAGE_HEARTBEAT, .flags = MESSAGE_LEADING, .ballot = ballot_of(3, 9)});
+    read(7);
+    assert_int_equal(sent(&r, MESSAGE_FORWARD)->to, node_set_of(9));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(a_read_is_confirmed_then_asked_then_answered),
+        TEST(the_index_is_after_all_that_is_proposed),
+        TEST(the_index_is_after_all_that_was_recovered),
+        TEST(what_arrives_during_a_round_is_in_the_next),
+        TEST(what_is_not_answered_is_sent_again),
+        TEST(who_leads_no_more_sends_clients_on),
+        TEST(a_read_that_takes_too_long_was_not_executed),
+        TEST(reads_count_against_the_credit),
+        TEST(no_round_begins_at_the_boundary),
+        TEST_OF_8(reads_are_forwarded_as_commands),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
