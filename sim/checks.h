@@ -22,6 +22,7 @@ enum check {
     CHECK_AT_MOST_ONCE,        /* no batch is executed twice, or chosen after its clients heard that it was refused */
     CHECK_PREFIX_EQUALITY,     /* equal state hashes before equal slots */
     CHECK_LINEARIZABILITY,     /* of what clients were told (sim/history.h) */
+    CHECK_READS_CURRENT,       /* a read without a slot reflects all that was answered before its node got it */
     CHECK_TRUNCATION_SAFE,     /* a majority of the learners durably holds what acceptors forget */
     CHECK_RECOVERY,            /* a node comes back with all that was durable, or refuses */
     CHECK_LIFE_UNIQUE,         /* a life on an older copy of a disk is not listened to; a life on a sound disk is heard */
@@ -100,6 +101,10 @@ enum reached {
     REACHED_PROMOTED,         /* a node that had caught up became a voter */
     REACHED_VOID_CHANGE,      /* a configuration was chosen that does not count */
     REACHED_OTHER_QUORUMS,    /* a value was chosen by a quorum that would be none of the first configuration */
+    REACHED_READ,             /* a batch of reads was answered that is in no slot */
+    REACHED_READ_ELSEWHERE,   /* ... by the learner of another node */
+    REACHED_READ_WAITED,      /* ... or it was asked for slots that it had not executed yet */
+    REACHED_READ_REFUSED,     /* an acceptor refuses a round, because it has promised a higher ballot */
     REACHED_STATES
 };
 
@@ -125,9 +130,9 @@ void checks_free(struct checks *c);
 
 /* --- what the world reports, in order --- */
 
-/* A client port hands the node a batch; `value` is as the node gets it (its header is not stamped yet). No two have the same
- * bytes or the same token. */
-void checks_submitted(struct checks *c, uint32_t node, uint64_t token, const struct payload *value);
+/* A client port hands the node a batch, which may be one of reads only; `value` is as the node gets it (its header is not
+ * stamped yet). No two have the same bytes or the same token. */
+void checks_submitted(struct checks *c, uint32_t node, uint64_t token, const struct payload *value, bool reads);
 /* Clients of a batch were told this. */
 void checks_answered(struct checks *c, uint64_t token, uint8_t outcome);
 /* `node` hands a message to the network. */

@@ -19,7 +19,7 @@ static uint32_t batch_by_token(const struct checks *c, uint64_t token)
     return 0;
 }
 
-void checks_submitted(struct checks *c, uint32_t node, uint64_t token, const struct payload *value)
+void checks_submitted(struct checks *c, uint32_t node, uint64_t token, const struct payload *value, bool reads)
 {
     struct checked_node *n = checks_node(c, node);
     if (n == NULL)
@@ -30,8 +30,13 @@ void checks_submitted(struct checks *c, uint32_t node, uint64_t token, const str
     invariant(batch_by_hash(c, hash.batch) == 0 && batch_by_token(c, token) == 0);
     uint32_t number = (uint32_t)c->batch_count++;
     c->batches = memory_reserve(c->batches, &c->batch_capacity, c->batch_count, sizeof *c->batches);
-    c->batches[number] = (struct batch){
-        .hash = hash.batch, .token = token, .node = node, .incarnation = n->incarnation, .commands = header.count};
+    c->batches[number] = (struct batch){.hash = hash.batch,
+                                        .token = token,
+                                        .node = node,
+                                        .incarnation = n->incarnation,
+                                        .commands = header.count,
+                                        .reads = reads};
+    c->batches[number].least = c->answered;
     hash_index_add(&c->batch_by_hash, hash.batch, number);
     hash_index_add(&c->batch_by_token, hash_of_number(token), number);
 }
@@ -66,6 +71,67 @@ uint32_t checks_value(struct checks *c, uint32_t node, uint8_t kind, const struc
     return number;
 }
 
+/* ---- Reads ---- */
+
+static void note_answered(struct checks *c, uint64_t slot) { c->answered = slot > c->answered ? slot : c->answered; }
+
+/* The batch of reads that a QUERY carries; NULL: there is none. */
+static struct batch *batch_of_query(struct checks *c, uint32_t node, const struct message *m)
+{
+    const struct entry *e = m->entries.len == 1 ? &m->entries.ptr[0] : NULL;
+    const uint32_t number = e != NULL ? batch_by_hash(c, checks_hash(e->kind, &e->value).batch) : 0;
+    struct batch *b = &c->batches[number];
+    return number != 0 && b->reads && b->node == node && b->incarnation == m->batch.incarnation ? b : NULL;
+}
+
+void checks_query(struct checks *c, uint32_t node, const struct message *m)
+{
+    struct batch *b = batch_of_query(c, node, m);
+    if (b == NULL) {
+        checks_fail(c, CHECK_VALIDITY, "node %u asks for reads that no client of it submitted", node);
+        return;
+    }
+    if (m->to < b->least)
+        checks_fail(c, CHECK_READS_CURRENT,
+                    "node %u has reads answered with what is executed below slot %" PRIu64 "; slot %" PRIu64
+                    " was answered before they came",
+                    node, m->to, b->least - 1);
+    b->number = m->batch.number;
+}
+
+void checks_query_answer(struct checks *c, uint32_t node, const struct message *m)
+{
+    struct batch *b = NULL;
+    for (size_t i = c->batch_count; i > 1 && b == NULL; i--) {
+        struct batch *candidate = &c->batches[i - 1];
+        const struct batch_id id = {candidate->node, candidate->incarnation, candidate->number};
+        b = candidate->reads && candidate->stamped == 0 && batch_id_equal(id, m->batch) ? candidate : NULL;
+    }
+    if (b == NULL)
+        checks_fail(c, CHECK_VALIDITY, "node %u answers reads that it was not asked for", node);
+    else if (m->to < b->least)
+        checks_fail(c, CHECK_READS_CURRENT,
+                    "node %u answers reads with what is executed below slot %" PRIu64 "; slot %" PRIu64
+                    " was answered before they came",
+                    node, m->to, b->least - 1);
+    else
+        b->shown = m->to;
+}
+
+/* Clients hear what a learner has read: that of another node, or of this one. */
+static void check_read(struct checks *c, const struct batch *b)
+{
+    const struct checked_node *n = &c->nodes[b->node];
+    c->reached[REACHED_READ]++;
+    c->reached[REACHED_READ_ELSEWHERE] += b->shown != 0;
+    if (b->shown == 0 && n->executed < b->least)
+        checks_fail(c, CHECK_READS_CURRENT,
+                    "node %u answers reads, and has executed below slot %" PRIu64 " only; slot %" PRIu64
+                    " was answered before they came",
+                    b->node, n->executed, b->least - 1);
+    note_answered(c, b->shown);
+}
+
 void checks_answered(struct checks *c, uint64_t token, uint8_t outcome)
 {
     uint32_t number = batch_by_token(c, token);
@@ -74,12 +140,16 @@ void checks_answered(struct checks *c, uint64_t token, uint8_t outcome)
     struct batch *b = &c->batches[number];
     b->answered = true;
     b->outcome = outcome;
-    if (outcome == OUTCOME_EXECUTED && b->executed_in == 0)
+    if (outcome == OUTCOME_EXECUTED && b->reads && b->executed_in == 0)
+        check_read(c, b);
+    else if (outcome == OUTCOME_EXECUTED && b->executed_in == 0)
         checks_fail(c, CHECK_CHOSEN_TRUE, "clients of node %u hear that a batch was executed, and it is %s", b->node,
                     b->chosen_in == 0 ? "not chosen" : "chosen where learners leave it out");
     if ((outcome == OUTCOME_MOVED || outcome == OUTCOME_BUSY) && b->chosen_in != 0)
         checks_fail(c, CHECK_AT_MOST_ONCE,
                     "clients of node %u hear that a batch was refused, and it is chosen in slot %" PRIu64, b->node,
                     b->chosen_in);
+    if (outcome == OUTCOME_EXECUTED)
+        note_answered(c, b->executed_in + 1);
     reached_answered(c, outcome);
 }

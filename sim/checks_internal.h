@@ -95,6 +95,9 @@ struct batch {
     bool forwarded;
     bool answered;
     uint8_t outcome; /* enum outcome, when answered */
+    bool reads;      /* only: it need not be in a slot */
+    uint64_t least;  /* then: a learner that answers it has executed every slot below */
+    uint64_t shown;  /* what a learner of another node had executed when it answered; 0: none has */
 };
 
 /* ---- Nodes ---- */
@@ -235,6 +238,7 @@ struct checks {
     struct proposal *proposals; /* the first one stands for "none" */
     size_t proposal_count, proposal_capacity;
     uint64_t prefix;     /* the first slot that is not chosen */
+    uint64_t answered;   /* the first slot after all whose batches were answered, or shown by reads that were */
     uint64_t floor_most; /* a majority of the learners durably held every slot below at some time */
     struct checked_configuration
         *configurations; /* those that were chosen, in order; the first one is the cluster's first */
@@ -268,6 +272,9 @@ struct checked_node *checks_node(struct checks *c, uint32_t node);
 /* The number of the batch in a value that a node proposes or forwards. It must have been submitted, and be stamped once, for
  * the life that got it. 0: a no-op; or a rule is broken. */
 uint32_t checks_value(struct checks *c, uint32_t node, uint8_t kind, const struct payload *value, struct value_hash hash);
+/* `node` asks a learner to answer reads, or is the learner that does (P9). */
+void checks_query(struct checks *c, uint32_t node, const struct message *m);
+void checks_query_answer(struct checks *c, uint32_t node, const struct message *m);
 
 /* ---- checks_configurations.c: which configuration governs a slot ---- */
 

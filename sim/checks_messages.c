@@ -15,6 +15,8 @@
  *   FORWARD                                      a batch that was submitted to the sender
  *   RESULT_REQUEST                               a batch of the sender's, and a slot in which it was proposed
  *   LEARN_REQUEST                                slots that the sender has not executed
+ *   READ_CONFIRMED                               at a ballot that is not below a promise told before
+ *   QUERY, QUERY_ANSWER                          what was answered before the reads arrived is below the index, and executed
  *
  * A promise is put together some time before it leaves, and votes may be cast in between; but only at its ballot or above,
  * because that was promised. So only durable votes below the ballot are compared. Promises are told in the order in which
@@ -239,6 +241,15 @@ static void check_accepted(struct checks *c, uint32_t node, const struct message
     check_told_promise(c, node, m->ballot);
 }
 
+/* It had promised nothing above: what it promises later in the same turn has not left it yet. */
+static void check_confirmed(struct checks *c, uint32_t node, const struct message *m)
+{
+    const uint64_t promise = c->nodes[node].promise_told;
+    if (rank_of(m->ballot) < promise)
+        checks_fail(c, CHECK_READS_CURRENT, "node %u confirms reads at ballot %s, and has promised %s", node,
+                    rank_text(rank_of(m->ballot)).text, rank_text(promise).text);
+}
+
 /* ---- Learners ---- */
 
 static bool check_learned(struct checks *c, uint32_t node, const struct entry *e)
@@ -400,6 +411,18 @@ void checks_message(struct checks *c, uint32_t node, const struct message *m)
         break;
     case MESSAGE_FORWARD:
         check_forward(c, node, m);
+        break;
+    case MESSAGE_READ_ROUND:
+        check_own_ballot(c, node, m->ballot);
+        break;
+    case MESSAGE_READ_CONFIRMED:
+        check_confirmed(c, node, m);
+        break;
+    case MESSAGE_QUERY:
+        checks_query(c, node, m);
+        break;
+    case MESSAGE_QUERY_ANSWER:
+        checks_query_answer(c, node, m);
         break;
     default:
         break; /* claims nothing */

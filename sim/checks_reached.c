@@ -61,6 +61,10 @@ static const char *const names[REACHED_STATES] = {
     [REACHED_PROMOTED] = "promoted",
     [REACHED_VOID_CHANGE] = "void-change",
     [REACHED_OTHER_QUORUMS] = "other-quorums",
+    [REACHED_READ] = "read",
+    [REACHED_READ_ELSEWHERE] = "read-elsewhere",
+    [REACHED_READ_WAITED] = "read-waited",
+    [REACHED_READ_REFUSED] = "read-refused",
 };
 
 const char *reached_name(enum reached state) { return names[state]; }
@@ -202,6 +206,10 @@ void reached_received(struct checks *c, uint32_t node, uint32_t from, const stru
         received_learn(c, n, from, m);
     else if (m->kind == MESSAGE_EXECUTED && (m->flags & MESSAGE_ANOTHER) != 0)
         count(c, REACHED_EXECUTED_ANOTHER);
+    else if (m->kind == MESSAGE_QUERY && m->to > n->executed)
+        count(c, REACHED_READ_WAITED);
+    else if (m->kind == MESSAGE_READ_ROUND && rank_of(m->ballot) < n->written.promise)
+        count(c, REACHED_READ_REFUSED);
     else if (m->kind == MESSAGE_PROMISE && rank_of(m->ballot) == n->prepare_rank && m->floor > n->prepare_from)
         count(c, REACHED_FLOOR_RAISED);
 }

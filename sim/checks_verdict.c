@@ -16,6 +16,7 @@ static const char *const names[CHECKS] = {
     [CHECK_AT_MOST_ONCE] = "AtMostOnce",
     [CHECK_PREFIX_EQUALITY] = "PrefixEquality",
     [CHECK_LINEARIZABILITY] = "Linearizability",
+    [CHECK_READS_CURRENT] = "ReadsCurrent",
     [CHECK_TRUNCATION_SAFE] = "TruncationSafe",
     [CHECK_RECOVERY] = "Recovery",
     [CHECK_LIFE_UNIQUE] = "LifeUnique",

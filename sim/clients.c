@@ -118,7 +118,7 @@ static uint8_t roll_kind(struct dice *d, uint32_t key)
 }
 
 /* The next operation of a client. The first keys are used more often than the last ones. */
-static struct operation roll_operation(struct clients *c, struct client *client)
+static struct operation roll_operation(struct clients *c, struct client *client, bool reads)
 {
     struct dice *d = &client->dice;
     struct operation o = {.client = client->index, .call_us = c->now};
@@ -130,7 +130,7 @@ static struct operation roll_operation(struct clients *c, struct client *client)
     uint64_t a = dice_roll(d, c->options.keys), b = dice_roll(d, c->options.keys);
     struct key *key = &c->keys[a < b ? a : b];
     o.key = key->number;
-    o.kind = roll_kind(d, key->number);
+    o.kind = reads ? OPERATION_GET : roll_kind(d, key->number);
     if (o.kind == OPERATION_SET || o.kind == OPERATION_APPEND || o.kind == OPERATION_GETSET)
         clients_write_name('w', history_count(c->options.history), o.value);
     if (--key->operations_left == 0)
@@ -186,17 +186,30 @@ static void hand_over_twice(struct clients *c, struct client *client, struct com
         return;
     enqueue(c, p, o);
     command->attempted = true;
+    command->times++;
+}
+
+/* Whether what a client is about to send needs no slot: reads only, and nothing is unanswered. */
+static bool are_reads(const struct clients *c, const struct client *client)
+{
+    bool reads = client->sent == 0;
+    for (uint32_t i = 0; i < client->count && reads; i++)
+        reads = client->commands[i].state != COMMAND_REFUSED ||
+                history_get(c->options.history, client->commands[i].operation)->kind == OPERATION_GET;
+    return reads;
 }
 
 /* Sends the commands that no node has to the node that the client is connected to. */
 static void send_commands(struct clients *c, struct client *client)
 {
     const uint32_t node = client->node;
+    const bool reads = are_reads(c, client);
     for (uint32_t i = 0; i < client->count; i++) {
         struct command_sent *command = &client->commands[i];
-        const struct origin o = {client->index, client->round, i, command->operation};
+        const struct origin o = {client->index, client->round, i, command->operation, reads};
         if (command->state != COMMAND_REFUSED)
             continue;
+        command->times++;
         if (c->options.sockets != NULL)
             client_link_send(c, client, &o);
         else if (!hand_over(c, client, command, &o, node))
@@ -221,11 +234,11 @@ static void change_session(struct client *client)
 }
 
 /* The next operation of a round: the session is opened first, and then has all that writes. */
-static struct operation next_operation(struct clients *c, struct client *client)
+static struct operation next_operation(struct clients *c, struct client *client, bool reads)
 {
     if (c->options.sessions && client->session.id == 0)
         return (struct operation){.client = client->index, .kind = OPERATION_OPEN, .call_us = c->now};
-    struct operation o = roll_operation(c, client);
+    struct operation o = roll_operation(c, client, reads);
     if (client->session.id != 0 && o.kind != OPERATION_GET) {
         o.session = client->session.id;
         o.number = ++client->session.number;
@@ -239,6 +252,8 @@ static void begin_round(struct clients *c, struct client *client)
     client->round++;
     client->deadline = c->now + c->options.patience_us;
     client->reads = c->stopped;
+    const bool rolled = c->options.reads_rate > 0 && dice_chance(&client->dice, c->options.reads_rate);
+    const bool reads = rolled || client->index < c->options.readers;
     if (c->stopped && count > c->to_read_count)
         count = c->to_read_count;
     if (c->options.sessions && dice_roll(&client->dice, ANOTHER_ONCE_IN) == 0)
@@ -250,7 +265,7 @@ static void begin_round(struct clients *c, struct client *client)
         if (c->stopped)
             o.key = c->to_read[--c->to_read_count];
         else
-            o = next_operation(c, client);
+            o = next_operation(c, client, reads);
         client->commands[i] =
             (struct command_sent){.operation = history_call(c->options.history, &o), .state = COMMAND_REFUSED};
     }
@@ -329,7 +344,8 @@ bool clients_waiting(const struct clients *c, uint32_t node)
 static const struct origin *take_waiting(struct clients *c, struct port *p, size_t max, size_t *count)
 {
     const struct origin *first = p->queue + p->queue_from;
-    *count = p->queue_to - p->queue_from < max ? p->queue_to - p->queue_from : max;
+    const size_t waiting = p->queue_to - p->queue_from;
+    *count = waiting < max ? waiting : max;
     p->queue_from += *count;
     if (p->queue_from == p->queue_to)
         p->queue_from = p->queue_to = 0;
@@ -344,6 +360,15 @@ static void add_command(struct clients *c, struct batch_builder *b, size_t opera
     batch_add(b, args, count);
 }
 
+/* How many of the commands that wait come one after the other, and all need a slot, or all need none. */
+static size_t count_alike(const struct port *p)
+{
+    size_t end = p->queue_from;
+    while (end < p->queue_to && p->queue[end].reads == p->queue[p->queue_from].reads)
+        end++;
+    return end - p->queue_from;
+}
+
 static struct batch *gather(struct clients *c, struct port *p)
 {
     struct batch *b = c->spare_count > 0 ? c->spare[--c->spare_count] : memory_new(1, sizeof *b);
@@ -352,7 +377,9 @@ static struct batch *gather(struct clients *c, struct port *p)
     b->token = clients_token(c);
     struct bytes args[2] = {{(uint8_t *)(uintptr_t)"GET", 3}, {(uint8_t *)mark, clients_write_name('t', b->token, mark)}};
     batch_add(&b->builder, args, 2);
-    const struct origin *origins = take_waiting(c, p, p->batch_commands_max, &b->count);
+    const size_t alike = count_alike(p), max = p->batch_commands_max;
+    const struct origin *origins = take_waiting(c, p, alike < max ? alike : max, &b->count);
+    b->reads = origins[0].reads;
     b->origins = memory_reserve(b->origins, &b->capacity, b->count, sizeof *b->origins);
     memcpy(b->origins, origins, b->count * sizeof *origins);
     for (size_t i = 0; i < b->count; i++)
@@ -371,8 +398,12 @@ struct packet_list clients_receive(struct clients *c, uint32_t node, uint64_t cr
         p->in_flight[p->in_flight_count++] = b;
         c->in_flight++;
         c->packets = memory_reserve(c->packets, &c->packets_capacity, count + 1, sizeof *c->packets);
-        c->packets[count] =
-            (struct packet){.id = b->token, .kind = (uint32_t)b->count + 1, .len = value.len, .words = value.words};
+        c->packets[count] = (struct packet){
+            .id = b->token,
+            .kind = ((uint32_t)b->count + 1) | (b->reads ? CLIENT_READS : 0),
+            .len = value.len,
+            .words = value.words,
+        };
     }
     c->statistics.batches += count;
     return (struct packet_list){c->packets, count};

@@ -269,16 +269,51 @@ static bool take_session_error(struct clients *c, const struct origin *o, const 
     return unknown || lost;
 }
 
+size_t clients_writer_of(const struct clients *c, const struct reply_item *reply)
+{
+    const size_t count = history_count(c->options.history);
+    size_t digits = 0;
+    uint64_t number = 0;
+    if (reply->tag != REPLY_BYTES || reply->bytes.len < 2 || reply->bytes.ptr[0] != 'w')
+        return count;
+    while (1 + digits < reply->bytes.len && reply->bytes.ptr[1 + digits] >= '0' && reply->bytes.ptr[1 + digits] <= '9')
+        digits++;
+    return decimal_read_unsigned(reply->bytes.ptr + 1, digits, &number) && number < count ? (size_t)number : count;
+}
+
+/* A client sends a round's commands in order, on one connection. So a read sees what is before it in its round, and nothing
+ * of what comes after it. The word that it reads tells, where each was sent once: it must not be that of a later write, nor
+ * one that was there before the round where a write of the round has followed. */
+static bool is_in_order(const struct clients *c, const struct client *client, const struct origin *o,
+                        const struct reply_item *reply)
+{
+    const struct operation *read = history_get(c->options.history, o->operation);
+    const size_t writer = clients_writer_of(c, reply);
+    if (read->kind != OPERATION_GET || key_sort_of(read->key) != KEY_REGISTER || client->commands[o->index].times != 1 ||
+        writer == history_count(c->options.history))
+        return true;
+    const bool is_older = history_get(c->options.history, writer)->return_us < read->call_us;
+    for (uint32_t i = 0; i < client->count; i++) {
+        const struct command_sent *other = &client->commands[i];
+        const struct operation *write = history_get(c->options.history, other->operation);
+        const bool counts = write->key == read->key && write->kind == OPERATION_SET && other->times == 1;
+        if (counts &&
+            (i > o->index ? other->operation == writer : is_older && write->outcome == OPERATION_OK && i < o->index))
+            return false;
+    }
+    return true;
+}
+
 bool clients_take_reply(struct clients *c, uint32_t node, const struct origin *o, const struct reply_item *reply)
 {
     size_t len;
     if (take_refusal(c, node, o, reply) || take_session_error(c, o, reply))
         return true;
-    bool fits = reply_fits(c, o->operation, reply, &len);
-    if (fits && waits(c, o) != NULL && history_get(c->options.history, o->operation)->kind == OPERATION_OPEN) {
+    const struct client *client = waits(c, o);
+    bool fits = reply_fits(c, o->operation, reply, &len) && (client == NULL || is_in_order(c, client, o, reply));
+    if (fits && client != NULL && history_get(c->options.history, o->operation)->kind == OPERATION_OPEN)
         c->clients[o->client].session = (struct client_session){.id = (uint64_t)reply->integer};
-    }
-    if (fits && waits(c, o) != NULL)
+    if (fits && client != NULL)
         history_return(c->options.history, o->operation, OPERATION_OK, reply->integer,
                        reply->tag == REPLY_BYTES ? (const char *)reply->bytes.ptr : NULL, len, c->now);
     clients_conclude(c, o, fits ? OPERATION_OK : OPERATION_UNKNOWN);

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "core/formats/batch.h"
+#include "core/runners/ports.h"
 #include "sim/clients.h"
 
 enum { NAME_BYTES = 24 /* bytes of a key or a word */ };
@@ -26,6 +27,7 @@ struct key {
 struct origin {
     uint32_t client, round, index;
     size_t operation; /* its number in the history */
+    bool reads;       /* it needs no slot: it is a read, and no command of its client is in the log without an answer */
 };
 
 struct batch {
@@ -33,6 +35,7 @@ struct batch {
     struct batch_builder builder;
     struct origin *origins;
     size_t count, capacity;
+    bool reads;
 };
 
 struct port {
@@ -51,6 +54,7 @@ enum command_state { COMMAND_REFUSED, COMMAND_SENT, COMMAND_OVER };
 /* A command of a round. One that was not sent yet counts as refused. */
 struct command_sent {
     size_t operation;
+    uint32_t times; /* that it was sent */
     uint8_t state;  /* enum command_state */
     bool attempted; /* in a session: it may have been executed already */
 };
@@ -126,6 +130,8 @@ void clients_conclude(struct clients *c, const struct origin *o, enum operation_
 void clients_lose(struct clients *c, const struct origin *o);
 /* The reply that the state machine gave. False: it is none that this operation may have. */
 bool clients_take_reply(struct clients *c, uint32_t node, const struct origin *o, const struct reply_item *reply);
+/* The number of the operation whose word a value opens with; the number of all operations: it is none. */
+size_t clients_writer_of(const struct clients *c, const struct reply_item *reply);
 /* The arguments of a command; valid until the next call. Returns how many. */
 enum { CLIENT_ARGS_MAX = 6 };
 size_t clients_command(struct clients *c, size_t operation, struct bytes args[CLIENT_ARGS_MAX]);

@@ -281,14 +281,8 @@ static bool take_error(struct clients *c, const struct client *client, const str
 static bool is_of_another_key(const struct clients *c, const struct expected *e, const struct reply_item *reply)
 {
     const struct history *h = c->options.history;
-    size_t digits = 0;
-    uint64_t writer;
-    if (reply->tag != REPLY_BYTES || reply->bytes.len < 2 || reply->bytes.ptr[0] != 'w')
-        return false;
-    while (1 + digits < reply->bytes.len && reply->bytes.ptr[1 + digits] >= '0' && reply->bytes.ptr[1 + digits] <= '9')
-        digits++;
-    return decimal_read_unsigned(reply->bytes.ptr + 1, digits, &writer) && writer < history_count(h) &&
-           history_get(h, (size_t)writer)->key != history_get(h, e->origin.operation)->key;
+    const size_t writer = clients_writer_of(c, reply);
+    return writer < history_count(h) && history_get(h, writer)->key != history_get(h, e->origin.operation)->key;
 }
 
 static void take_echo(struct clients *c, const struct client *client, const struct expected *e,

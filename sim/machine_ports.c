@@ -152,7 +152,7 @@ static struct packet_list receive_batches(struct ports *ports, uint64_t credit)
         const struct packet *p = &batches.ptr[i];
         struct payload value = {p->words, p->len};
         world_trace(w, m->id, TRACE_BATCH, p->kind, p->id, packet_checksum(p, 0));
-        checks_submitted(w->checks, m->id, p->id, &value);
+        checks_submitted(w->checks, m->id, p->id, &value, (p->kind & CLIENT_READS) != 0);
     }
     return with_request(m, batches);
 }

@@ -36,6 +36,7 @@ enum {
     DAMAGE_STREAM,
     CHANGES_STREAM,
     SESSIONS_STREAM,
+    READS_STREAM,
     ADDED = 300000,
     QUIET = 80000,
     MOVES_ONLY = 40000,
@@ -47,6 +48,8 @@ enum {
     SESSIONS = 250000,
     MANY_KEYS = 500000,
     CHANGE_ON = 650000, /* then, of each kind */
+    ROUNDS_OF_READS = 800000,
+    READERS = 300000,
     SPARES_MOST = 3,
     LEAST_INBOX = 4096,
     LINK_PATIENCE = 5 * SECOND, /* what io/dialer.c asks the system for */
@@ -286,6 +289,16 @@ static void draw_clients(struct plan *p, struct dice *d)
         .ports = p->config.proposers,
     };
     p->host.batch_commands_max = p->clients.batch_commands_max;
+}
+
+/* In most worlds some rounds of clients are reads only. In some, half of the clients do nothing else: a leader that is cut
+ * off answers no read once it has proposed a write, so it takes a leader with readers only to see that it must not. */
+static void draw_reads(struct plan *p)
+{
+    struct dice d = dice_new(p->seed, READS_STREAM);
+    p->clients.reads_rate = dice_chance(&d, ROUNDS_OF_READS) ? plan_rate(&d, 50000, 600000) : 0;
+    p->clients.readers = dice_chance(&d, READERS) ? p->clients.count / 2 : 0;
+    p->config.limits.queries = draw_limit(&d, 1, 8);
 }
 
 /* The plan as an operator would have to write it down. A batch of clients begins with a command of its own. */
@@ -666,6 +679,7 @@ void plan_draw(struct plan *p, const struct plan_options *options)
     p->config.event_driven = !dice_chance(&handling, ONE_AT_A_TIME);
     p->config.bytes_in_flight_max = dice_chance(&handling, 300000) ? 1 << 20 : plan_rate(&handling, 64 << 10, 128 << 10);
     draw_clients(p, &d);
+    draw_reads(p);
     draw_governed(p);
     draw_sessions(p, options->sessions);
     draw_network(p, &d);

@@ -99,7 +99,7 @@ static struct payload mark(struct client_port *p, struct batch_builder *b, uint6
     const struct bytes get[] = {{(uint8_t *)(uintptr_t)"GET", 3}, {key, 1 + digits}};
     const struct payload value = {.words = batch->words, .len = batch->len};
     const bool read = batch_commands_read(&p->commands, &value);
-    invariant(read && p->commands.count == batch->kind);
+    invariant(read && p->commands.count == (batch->kind & ~CLIENT_READS));
     batch_begin(b);
     batch_add(b, get, 2);
     for (size_t i = 0; i < p->commands.count; i++)
@@ -127,7 +127,7 @@ struct packet_list client_port_receive(struct client_port *p, uint64_t credit)
         const uint64_t token = p->options.token(p->options.context);
         const struct payload value = mark(p, builder_at(p, i), token, batch);
         p->tokens = memory_reserve(p->tokens, &p->capacity, p->count + 1, sizeof *p->tokens);
-        p->tokens[p->count++] = (struct token){token, batch->id, batch->kind};
+        p->tokens[p->count++] = (struct token){token, batch->id, batch->kind & ~CLIENT_READS};
         p->packets[i] = (struct packet){.id = token, .kind = batch->kind + 1, .len = value.len, .words = value.words};
     }
     return (struct packet_list){p->packets, batches.len};

@@ -55,11 +55,12 @@ void read_rounds_begin(struct read_rounds *r, struct ballot ballot, uint64_t nex
     r->sent_at = now;
 }
 
-/* The batches of the open round are confirmed. */
-static void confirm(struct read_rounds *r)
+/* The round confirms all batches below this number. */
+static void confirm(struct read_rounds *r, uint64_t end)
 {
-    for (; r->confirmed < r->asked; r->confirmed++)
+    for (; r->confirmed < end; r->confirmed++)
         batch_at(r, r->confirmed)->index = r->index;
+    r->asked = end;
 }
 
 bool read_rounds_answered(struct read_rounds *r, uint32_t acceptor, struct ballot ballot, uint64_t round,
@@ -71,7 +72,7 @@ bool read_rounds_answered(struct read_rounds *r, uint32_t acceptor, struct ballo
     r->answered |= node_set_of(acceptor);
     if (node_set_count(r->answered) < acting->phase2_quorum)
         return false;
-    confirm(r);
+    confirm(r, r->asked);
     return true;
 }
 

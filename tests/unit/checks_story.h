@@ -100,8 +100,8 @@ static inline struct payload value_of(uint64_t token)
     return token == 0 ? (struct payload){0} : (struct payload){{bytes[token], words_for(lengths[token])}, lengths[token]};
 }
 
-/* Clients of `node` submit batch `token`, which has one command; from now on it has its stamp. */
-static inline void submit(uint32_t node, uint64_t token)
+/* Clients of `node` submit batch `token`, which has one command. */
+static inline void submit_to(uint32_t node, uint64_t token, bool reads)
 {
     struct batch_builder b = {0};
     struct bytes args[2] = {{(uint8_t *)(uintptr_t)"GET", 3}, {(uint8_t *)&token, sizeof token}};
@@ -109,12 +109,36 @@ static inline void submit(uint32_t node, uint64_t token)
     batch_add(&b, args, 2);
     struct payload value = batch_end(&b);
     assert_true(value.words.len <= BATCH_WORDS);
-    checks_submitted(c, node, token, &value);
+    checks_submitted(c, node, token, &value, reads);
     memcpy(bytes[token], value.words.ptr, value.words.len * sizeof(uint64_t));
     lengths[token] = value.len;
-    value = value_of(token);
-    batch_header_stamp(&value, (struct batch_id){node, lives[node], ++numbers[node]}, node, 0);
     batch_builder_free(&b);
+}
+
+/* From now on it has its stamp. */
+static inline void submit(uint32_t node, uint64_t token)
+{
+    submit_to(node, token, false);
+    struct payload value = value_of(token);
+    batch_header_stamp(&value, (struct batch_id){node, lives[node], ++numbers[node]}, node, 0);
+}
+
+static inline struct entry entry_of(uint64_t slot, struct ballot ballot, uint64_t token);
+static inline void say_entry(uint32_t node, struct message m, struct entry e);
+
+/* `node` has reads, batch `token`, answered by what is executed below `index`. */
+static inline void query(uint32_t node, uint64_t token, uint64_t index)
+{
+    say_entry(node, (struct message){.kind = MESSAGE_QUERY, .batch = {node, lives[node], 1000 + token}, .to = index},
+              entry_of(0, (struct ballot){0}, token));
+}
+
+/* `learner` answers reads of `node`. */
+static inline void answer_query(uint32_t learner, uint32_t node, uint64_t token, uint64_t executed)
+{
+    say_entry(learner,
+              (struct message){.kind = MESSAGE_QUERY_ANSWER, .batch = {node, lives[node], 1000 + token}, .to = executed},
+              (struct entry){.slot = 0});
 }
 
 static inline struct entry entry_of(uint64_t slot, struct ballot ballot, uint64_t token)

@@ -15,6 +15,7 @@
 
 #include "core/base/memory.h"
 #include "core/formats/batch.h"
+#include "core/runners/ports.h"
 #include "core/state/state_machine.h"
 #include "sim/clients.h"
 
@@ -50,7 +51,9 @@ struct fake {
     struct batch_builder replies;
     uint64_t last_token;
     size_t largest;
+    size_t reads, others; /* batches */
     enum cheat cheat;
+    bool noticed; /* at once, by a reply that cannot be */
 };
 
 static inline struct clients_options options_of(uint32_t count, uint32_t pipeline_max)
@@ -120,8 +123,11 @@ static inline void check_batch(struct fake *f, const struct packet *p)
     char mark[32];
     struct payload value = {.words = p->words, .len = p->len};
     assert_true(batch_commands_read(&f->commands, &value));
-    assert_int_equal(f->commands.count, p->kind);
-    assert_true(p->kind > 1 && p->kind <= f->options.batch_commands_max + 1);
+    const uint32_t kind = p->kind & ~CLIENT_READS;
+    assert_int_equal(f->commands.count, kind);
+    assert_true(kind > 1 && kind <= f->options.batch_commands_max + 1);
+    f->reads += kind != p->kind;
+    f->others += kind == p->kind;
     const struct bytes_list *args = &f->commands.commands[0].args;
     snprintf(mark, sizeof mark, "t%llu", (unsigned long long)p->id);
     assert_true(args->len == 2 && is_text(&args->ptr[0], "GET") && is_text(&args->ptr[1], mark));
@@ -129,6 +135,7 @@ static inline void check_batch(struct fake *f, const struct packet *p)
     f->last_token = p->id;
     for (size_t i = 1; i < f->commands.count; i++) {
         args = &f->commands.commands[i].args;
+        assert_true(kind == p->kind || is_text(&args->ptr[0], "GET"));
         f->largest = args->len == 3 && args->ptr[2].len > f->largest ? args->ptr[2].len : f->largest;
     }
 }

@@ -500,6 +500,94 @@ static void a_refused_batch_is_never_chosen(void **unused)
     is_sound();
 }
 
+/* ---- ReadsCurrent ---- */
+
+/* Slot 1 is executed by node 1, and answered; then reads come to node 2. */
+static void begin_with_reads(void)
+{
+    tear_down(NULL);
+    set_up(NULL);
+    choose_up_to(3);
+    is_at(1, 2, 5, 1);
+    checks_answered(c, 1, OUTCOME_EXECUTED);
+    submit_to(2, 7, true);
+    is_sound();
+}
+
+static void reads_reflect_what_was_answered(void **unused)
+{
+    (void)unused;
+    begin_with_reads();
+    query(2, 7, 1);
+    breaks(CHECK_READS_CURRENT);
+
+    begin_with_reads();
+    query(2, 7, 2);
+    answer_query(3, 2, 7, 1);
+    breaks(CHECK_READS_CURRENT);
+
+    begin_with_reads();
+    query(2, 7, 2);
+    answer_query(3, 2, 7, 2);
+    checks_answered(c, 7, OUTCOME_EXECUTED);
+    is_sound();
+
+    begin_with_reads();
+    checks_answered(c, 7, OUTCOME_EXECUTED); /* by the learner of node 2, which has not executed it */
+    breaks(CHECK_READS_CURRENT);
+
+    begin_with_reads();
+    is_at(2, 2, 5, 1);
+    checks_answered(c, 7, OUTCOME_EXECUTED);
+    is_sound();
+}
+
+/* What a read has shown, later ones must reflect, too. */
+static void reads_reflect_what_reads_have_shown(void **unused)
+{
+    (void)unused;
+    begin_with_reads();
+    query(2, 7, 2);
+    answer_query(1, 2, 7, 3);
+    submit_to(2, 8, true); /* that one was not answered yet */
+    checks_answered(c, 7, OUTCOME_EXECUTED);
+    query(2, 8, 2);
+    is_sound();
+    submit_to(2, 9, true);
+    query(2, 9, 2);
+    breaks(CHECK_READS_CURRENT);
+}
+
+static void rounds_are_confirmed_by_who_has_promised_no_more(void **unused)
+{
+    (void)unused;
+    struct message m = {.kind = MESSAGE_READ_CONFIRMED, .ballot = b2, .from = 1};
+    promise(1, b3);
+    say(1, m); /* it has told no node of that yet */
+    is_sound();
+    say(1, (struct message){.kind = MESSAGE_NACK, .ballot = b3});
+    say(1, m);
+    breaks(CHECK_READS_CURRENT);
+    say(2, (struct message){.kind = MESSAGE_READ_ROUND, .ballot = b2, .from = 1});
+    is_sound();
+    say(2, (struct message){.kind = MESSAGE_READ_ROUND, .ballot = b3, .from = 1});
+    breaks(CHECK_BALLOT_UNIQUE);
+}
+
+static void only_reads_that_were_submitted_are_asked_for(void **unused)
+{
+    (void)unused;
+    submit(2, 7);
+    query(2, 7, 1);
+    breaks(CHECK_VALIDITY);
+    submit_to(1, 7, true);
+    query(2, 7, 1);
+    breaks(CHECK_VALIDITY);
+    submit_to(2, 7, true);
+    answer_query(1, 2, 7, 1);
+    breaks(CHECK_VALIDITY);
+}
+
 /* ---- PrefixEquality ---- */
 
 static void states_are_equal(void **unused)
@@ -555,6 +643,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         STORY(what_is_proposed_is_safe),
+        STORY(reads_reflect_what_was_answered),
+        STORY(reads_reflect_what_reads_have_shown),
+        STORY(rounds_are_confirmed_by_who_has_promised_no_more),
+        STORY(only_reads_that_were_submitted_are_asked_for),
         STORY(a_sound_run_passes),
         STORY(a_long_run_passes),
         STORY(the_first_broken_rule_counts),

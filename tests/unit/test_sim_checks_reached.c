@@ -164,11 +164,41 @@ static void batches_reach_states(void **unused)
     reaches(REACHED_MOVED, 1);
 }
 
+static void reads_reach_states(void **unused)
+{
+    (void)unused;
+    const struct message ask = {.kind = MESSAGE_QUERY, .to = 2}, round = {.kind = MESSAGE_READ_ROUND, .ballot = b2};
+    submit_to(1, 1, true);
+    submit_to(1, 2, true);
+    checks_answered(c, 1, OUTCOME_BUSY);
+    reaches(REACHED_READ, 0);
+    checks_answered(c, 1, OUTCOME_EXECUTED);
+    reaches(REACHED_READ, 1);
+    reaches(REACHED_READ_ELSEWHERE, 0);
+    query(1, 2, 1);
+    answer_query(2, 1, 2, 1);
+    checks_answered(c, 2, OUTCOME_EXECUTED);
+    reaches(REACHED_READ, 2);
+    reaches(REACHED_READ_ELSEWHERE, 1);
+    checks_received(c, 2, 1, &ask);
+    reaches(REACHED_READ_WAITED, 1);
+    submit(1, 3);
+    choose(1, b1, 3);
+    is_at(2, 2, 5, 1);
+    checks_received(c, 2, 1, &ask);
+    reaches(REACHED_READ_WAITED, 1);
+    checks_received(c, 3, 2, &round);
+    reaches(REACHED_READ_REFUSED, 0);
+    promise(3, b3);
+    checks_received(c, 3, 2, &round);
+    reaches(REACHED_READ_REFUSED, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         STORY(votes_reach_states),    STORY(promises_reach_states), STORY(leaders_reach_states),
-        STORY(learners_reach_states), STORY(batches_reach_states),
+        STORY(learners_reach_states), STORY(batches_reach_states),  STORY(reads_reach_states),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
