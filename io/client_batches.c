@@ -1,13 +1,18 @@
 /* The client port: from commands of all connections to batches, and from answers to replies.
  *
- *   connections --turns--> open batch --full--> ready batches --receive--> in flight --reply--> connections
+ *   connections --turns--> open batches --full--> ready batches --receive--> in flight --reply--> connections
  *
  * A command is copied once, into the batch being gathered. Beside it the batch notes where its reply goes. Few commands are
  * gathered ahead of the node; the others wait where they were read (client_turns.c). A batch is full at batch_size commands
  * or batch_bytes bytes. Otherwise it ends when the node asks for it. So batches are large under load, and quick when there
  * is little. A token names a place in the table of batches in flight, and a serial number by which an answer that comes
- * twice is recognized. */
+ * twice is recognized.
+ *
+ * Reads are gathered into batches of their own: they need no slot in the log (P9). Requests of one connection keep their
+ * order: a read goes through the log while an earlier command of its connection is there without an answer; and a command
+ * for the log waits while reads of its connection are without an answer. */
 #include "core/base/memory.h"
+#include "core/runners/ports.h"
 #include "io/client_internal.h"
 
 enum { SPARES_MAX = 64, SPARE_WORDS_MAX = 128 * 1024 };
@@ -25,7 +30,7 @@ static struct client_gather *gather_new(struct client_server *s)
     }
     g->next = NULL;
     g->count = 0;
-    g->is_request = false;
+    g->is_request = g->is_reads = false;
     batch_begin(&g->builder);
     return g;
 }
@@ -48,19 +53,23 @@ static void gather_release(struct client_server *s, struct client_gather *g)
     s->spare_count++;
 }
 
-/* Closes the batch being gathered, which is full. */
-static void seal(struct client_server *s)
+/* Closes a batch being gathered. */
+static void seal(struct client_server *s, struct client_gather **open)
 {
-    *s->ready_end = s->open;
-    s->ready_end = &s->open->next;
-    s->open = NULL;
+    if (*open == NULL)
+        return;
+    *s->ready_end = *open;
+    s->ready_end = &(*open)->next;
+    *open = NULL;
 }
 
 /* The oldest batch that has not been received; NULL when there is none. */
 static struct client_gather *take_ready(struct client_server *s)
 {
-    if (s->ready == NULL && s->open != NULL)
-        seal(s);
+    if (s->ready == NULL) { /* both, so that neither always comes first where there is little credit */
+        seal(s, &s->open[0]);
+        seal(s, &s->open[1]);
+    }
     struct client_gather *g = s->ready;
     if (g != NULL) {
         s->ready = g->next;
@@ -117,17 +126,19 @@ static void add_origin(struct client_gather *g, const struct client_origin *o)
     g->origins[g->count++] = *o;
 }
 
-static void add_command(struct client_connection *c, const struct resp_request *request, uint32_t command)
+static void add_command(struct client_connection *c, const struct resp_request *request, uint32_t command, bool reads)
 {
     struct client_server *s = c->server;
+    struct client_gather **open = &s->open[reads];
     const struct config *config = s->options.config;
-    if (s->open != NULL && s->open->builder.len + request->size > config->batch_bytes)
-        seal(s);
-    if (s->open == NULL) {
-        s->open = gather_new(s);
-        s->gathered_bytes += s->open->builder.len;
+    if (*open != NULL && (*open)->builder.len + request->size > config->batch_bytes)
+        seal(s, open);
+    if (*open == NULL) {
+        *open = gather_new(s);
+        (*open)->is_reads = reads;
+        s->gathered_bytes += (*open)->builder.len;
     }
-    struct client_gather *g = s->open;
+    struct client_gather *g = *open;
     size_t before = g->builder.len;
     batch_add(&g->builder, request->args, request->argc);
     const struct client_origin o = {.connection = c->token,
@@ -135,6 +146,7 @@ static void add_command(struct client_connection *c, const struct resp_request *
                                     .bytes = (uint32_t)request->size + CLIENT_REQUEST_OVERHEAD,
                                     .charge = c->charge,
                                     .budget = (uint8_t)client_turns_budget(c->kind),
+                                    .reads = reads,
                                     .command = command};
     add_origin(g, &o);
     client_turns_gathered(c, &o);
@@ -142,7 +154,13 @@ static void add_command(struct client_connection *c, const struct resp_request *
     s->gathered_bytes += g->builder.len - before;
     s->statistics.commands++;
     if (g->count >= config->batch_size || g->builder.len >= config->batch_bytes)
-        seal(s);
+        seal(s, open);
+}
+
+/* Whether the state machine has described the command as one that changes nothing. */
+static bool only_reads(const struct client_server *s, uint32_t command)
+{
+    return command < s->machine_commands.len && s->machine_commands.ptr[command].read_only;
 }
 
 enum client_may client_batches_command(struct client_connection *c, const struct resp_request *request, size_t behind)
@@ -150,10 +168,14 @@ enum client_may client_batches_command(struct client_connection *c, const struct
     struct client_server *s = c->server;
     if (client_cluster_takes(c)) {
         uint32_t command = client_describe_index(s, &request->args[0]);
+        const bool reads = only_reads(s, command) && c->reads == c->in_flight;
+        c->after_reads = !reads && c->reads > 0;
+        if (c->after_reads)
+            return MUST_WAIT_FOR_ROOM;
         enum client_may may = client_turns_may(c, command, behind);
         if (may != MAY_GO)
             return may;
-        add_command(c, request, command);
+        add_command(c, request, command, reads);
         c->charge = 0;
         return MAY_GO;
     }
@@ -216,7 +238,10 @@ bool client_batches_next_request(struct client_server *s, struct packet *request
 
 /* ---- What the node takes ---- */
 
-bool client_batches_waiting(const struct client_server *s) { return s->ready != NULL || s->open != NULL; }
+bool client_batches_waiting(const struct client_server *s)
+{
+    return s->ready != NULL || s->open[0] != NULL || s->open[1] != NULL;
+}
 
 bool client_batches_next(struct client_server *s, struct packet *batch)
 {
@@ -225,7 +250,8 @@ bool client_batches_next(struct client_server *s, struct packet *batch)
         return false;
     const struct payload value = batch_end(&g->builder);
     g->token = slots_put(&s->in_flight, g);
-    *batch = (struct packet){.id = g->token, .kind = g->count, .len = value.len, .words = value.words};
+    const uint32_t kind = g->count | (g->is_reads ? CLIENT_READS : 0);
+    *batch = (struct packet){.id = g->token, .kind = kind, .len = value.len, .words = value.words};
     s->statistics.batches++;
     return true;
 }
@@ -320,6 +346,8 @@ static void answer(struct client_server *s, struct client_gather *g, struct verd
                    replies_count(&v->replies));
         v->outcome = OUTCOME_UNKNOWN;
     }
+    if (g->is_reads && v->outcome == OUTCOME_UNKNOWN)
+        v->outcome = OUTCOME_BUSY; /* a read has no effect, so it may be sent again */
     for (uint32_t i = 0; i < g->count; i++)
         answer_one(s, g, v, i);
     if (v->outcome != OUTCOME_EXECUTED)

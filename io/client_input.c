@@ -109,7 +109,7 @@ static size_t take_requests(struct client_connection *c, const uint8_t *data, si
     size_t at = 0;
     c->input = INPUT_TAKEN;
     c->charge = 0;
-    c->unproven = false;
+    c->unproven = c->after_reads = false;
     while (at < len && may_go_on(c, *work)) {
         uint64_t unread = client_replies_unread(c);
         s->spent = 0;

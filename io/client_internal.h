@@ -49,6 +49,7 @@ struct client_origin {
     uint32_t bytes;   /* of the command; they stop waiting when it is answered */
     uint32_t charge;  /* reply bytes that the command was expected to cause */
     uint8_t budget;   /* where the charge is counted: an enum turn_queue */
+    bool reads;       /* it is in a batch of reads */
     uint32_t command; /* its index in the server's `estimates` */
 };
 
@@ -61,6 +62,7 @@ struct client_gather {
     size_t origins_capacity;
     uint32_t count;
     bool is_request; /* an operator's, which is not for the log */
+    bool is_reads;   /* commands that need no slot (P9) */
 };
 
 /* A reply's place in the order. */
@@ -141,6 +143,8 @@ struct client_connection {
     enum turn_queue kind; /* the queue it would wait in, once its charge is known */
     bool unproven;        /* no reply to the command looked at last has come to this client yet */
     uint32_t in_flight;   /* commands gathered and not answered */
+    uint32_t reads;       /* those of them in batches of reads */
+    bool after_reads;     /* the request that waits goes through the log: first these must be answered */
     uint64_t asked;       /* the sum of their charges */
     uint64_t waiting;     /* the sum of their bytes */
     uint32_t *estimates;  /* reply bytes of this client's commands, by index; 0: not used yet */
@@ -211,7 +215,7 @@ struct client_server {
 
     struct client_gather *ready; /* full batches, oldest first */
     struct client_gather **ready_end;
-    struct client_gather *open; /* the batch being filled; NULL: none */
+    struct client_gather *open[2]; /* the batches being filled, the second one with reads; NULL: none */
     struct client_gather *spare;
     size_t spare_count;
     struct client_gather *requests; /* of operators, that the node has not received, oldest first */
@@ -416,7 +420,7 @@ uint64_t client_turns_unsure_ms(const struct client_server *s);
 
 /* ---- client_batches.c ---- */
 
-/* A command for the node: it goes into the batch being gathered, or is answered at once with an error (moved, down). The
+/* A command for the node: it goes into a batch being gathered, or is answered at once with an error (moved, down). The
  * result says whether that was done; if not, the request has to wait. */
 enum client_may client_batches_command(struct client_connection *c, const struct resp_request *request, size_t behind);
 /* An operator's request (SYNOD ...): for the node, whether it takes commands or not, but not for the log. A node that is no

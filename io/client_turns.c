@@ -20,7 +20,8 @@
  *       have gone, or may be waiting for its replies. If a client has sent more than is read ahead, not even that can be
  *       seen. Until they are answered for the first time, such connections have a queue of their own, with
  *       UNSURE_BYTES_MS of replies. Otherwise replies that no client reads would use up the node.
- * 4. A client that has not taken its replies waits until it has (client_output.c). */
+ * 4. A client that has not taken its replies waits until it has (client_output.c).
+ * 5. While reads of a client are outside of the log, its next command for the log waits (client_batches.c). */
 #include "core/base/memory.h"
 #include "io/client_internal.h"
 
@@ -79,6 +80,7 @@ void client_turns_learn(struct client_server *s, struct client_connection *c, ui
 void client_turns_gathered(struct client_connection *c, const struct client_origin *o)
 {
     c->in_flight++;
+    c->reads += o->reads;
     c->asked += o->charge;
     c->waiting += o->bytes;
     c->server->queues[o->budget].asked += o->charge;
@@ -92,6 +94,7 @@ void client_turns_answered(struct client_server *s, struct client_connection *c,
     if (c == NULL)
         return;
     c->in_flight--;
+    c->reads -= o->reads;
     if (c->presence == PERHAPS_GONE)
         c->presence = PRESENT_AFTER_END;
     c->asked -= o->charge;
@@ -117,6 +120,8 @@ bool client_turns_has_room(const struct client_connection *c)
 {
     const struct client_server *s = c->server;
     uint64_t outstanding = c->waiting + client_replies_unread(c);
+    if (c->after_reads && c->reads > 0)
+        return false;
     if (outstanding > 0 && client_turns_pressed(s))
         return false;
     return outstanding < s->options.config->client_bytes_max && within_asked_max(c, c->charge);

@@ -22,6 +22,7 @@
 #include "core/base/memory.h"
 #include "core/formats/batch.h"
 #include "core/formats/command_table.h"
+#include "core/runners/ports.h"
 #include "core/state/state_machine.h"
 #include "io/client_server.h"
 
@@ -32,6 +33,7 @@ enum { BATCHES_MAX = 4096, PATIENCE_MS = 20000 };
 struct taken {
     uint64_t token;
     uint32_t count;
+    bool reads;
     struct payload value; /* a copy */
 };
 
@@ -154,7 +156,10 @@ static inline void take(struct node *n, uint64_t credit)
         const struct packet *p = &list.ptr[i];
         assert_true(n->taken_count < BATCHES_MAX);
         struct payload value = {.words = p->words, .len = p->len};
-        n->taken[n->taken_count++] = (struct taken){.token = p->id, .count = p->kind, .value = payload_copy(&value)};
+        n->taken[n->taken_count++] = (struct taken){.token = p->id,
+                                                    .count = p->kind & ~CLIENT_READS,
+                                                    .reads = (p->kind & CLIENT_READS) != 0,
+                                                    .value = payload_copy(&value)};
     }
 }
 
@@ -186,8 +191,10 @@ static inline void answer(struct node *n, size_t index)
     assert_int_equal(commands.count, t.count);
     replies_begin(&builder);
     for (size_t done = 0; done < commands.count;) { /* it may stop early */
-        struct reply_list replies =
-            state_machine_apply(n->machine, commands.commands + done, commands.count - done, n->room).replies;
+        const struct command *left = commands.commands + done;
+        const size_t count = commands.count - done;
+        struct reply_list replies = t.reads ? state_machine_query(n->machine, left, count, n->room).replies
+                                            : state_machine_apply(n->machine, left, count, n->room).replies;
         for (size_t i = 0; i < replies.len; i++)
             replies_add(&builder, &replies.ptr[i]);
         done += replies.len;

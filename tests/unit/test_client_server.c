@@ -163,6 +163,124 @@ static void test_long_pipelines(void **state)
     node_stop(n);
 }
 
+/* ---- Reads ---- */
+
+/* A batch has reads or others, and the two kinds come in turns where there is little credit. */
+static void reads_have_batches_of_their_own(void **state)
+{
+    (void)state;
+    struct node *n = node_new();
+    n->answers = false;
+    node_open(n);
+    int reader = dial(n), writer = dial(n);
+    say(n, reader, "GET a\r\nMGET a b\r\n");
+    await_commands(n, 2);
+    say(n, writer, "SET a 1\r\n");
+    await_commands(n, 3);
+    take(n, 1);
+    assert_false(n->taken[0].reads);
+    say(n, writer, "SET a 2\r\n");
+    await_commands(n, 4);
+    take(n, 1);
+    assert_true(n->taken[1].reads);
+    assert_int_equal(n->taken[1].count, 2);
+    answer(n, 1);
+    hear(n, reader, "$-1\r\n*2\r\n$-1\r\n$-1\r\n");
+    take(n, 1);
+    answer(n, 0);
+    answer(n, 0);
+    hear(n, writer, "+OK\r\n+OK\r\n");
+    close(reader);
+    close(writer);
+    node_stop(n);
+}
+
+/* P9: a read sees the writes before it on its connection, because it goes the same way. */
+static void a_read_follows_the_writes_before_it(void **state)
+{
+    (void)state;
+    struct node *n = node_new();
+    n->answers = false;
+    node_open(n);
+    int fd = dial(n);
+    say(n, fd, "SET a 1\r\nGET a\r\n");
+    await_commands(n, 2);
+    take(n, 10);
+    say(n, fd, "GET a\r\n"); /* the write is not answered yet */
+    await_commands(n, 3);
+    take(n, 10);
+    assert_int_equal(n->taken_count, 2);
+    assert_false(n->taken[0].reads || n->taken[1].reads);
+    answer(n, 0);
+    answer(n, 0);
+    hear(n, fd, "+OK\r\n$1\r\n1\r\n$1\r\n1\r\n");
+    say(n, fd, "GET a\r\n"); /* now nothing is in the log */
+    await_commands(n, 4);
+    take(n, 10);
+    assert_true(n->taken[0].reads);
+    answer(n, 0);
+    hear(n, fd, "$1\r\n1\r\n");
+    close(fd);
+    node_stop(n);
+}
+
+/* And it does not see the writes after it. */
+static void a_write_waits_for_the_reads_before_it(void **state)
+{
+    (void)state;
+    struct node *n = node_new();
+    n->answers = false;
+    node_open(n);
+    int fd = dial(n), other = dial(n);
+    say(n, fd, "GET a\r\nPING\r\nGET b\r\nSET a 1\r\nGET a\r\nPING\r\n");
+    await_commands(n, 2);
+    say(n, other, "SET b 2\r\n"); /* another connection does not wait */
+    await_commands(n, 3);
+    take(n, 10);
+    assert_int_equal(n->taken_count, 2);
+    assert_int_equal(client_server_statistics(n->server).commands, 3);
+    answer(n, n->taken[0].reads ? 1 : 0);
+    hear(n, other, "+OK\r\n");
+    assert_int_equal(client_server_statistics(n->server).commands, 3);
+    assert_true(n->taken[0].reads);
+    assert_int_equal(n->taken[0].count, 2);
+    answer(n, 0);
+    hear(n, fd, "$-1\r\n+PONG\r\n$1\r\n2\r\n");
+    await_commands(n, 5);
+    take(n, 10);
+    assert_int_equal(n->taken_count, 1);
+    assert_false(n->taken[0].reads);
+    answer(n, 0);
+    hear(n, fd, "+OK\r\n$1\r\n1\r\n+PONG\r\n");
+    assert_int_equal(client_server_statistics(n->server).waiting_bytes, 0);
+    close(fd);
+    close(other);
+    node_stop(n);
+}
+
+/* A read that is lost with the life that had it has no effect, so it may be sent again. */
+static void a_lost_read_was_not_executed(void **state)
+{
+    (void)state;
+    struct node *n = node_new();
+    n->answers = false;
+    node_open(n);
+    int fd = dial(n);
+    say(n, fd, "GET a\r\nSET a 1\r\n");
+    await_commands(n, 1);
+    take(n, 10);
+    struct taken lost = untake(n, 0);
+    payload_free(&lost.value);
+    client_server_lost(n->server);
+    hear(n, fd, "-BUSY too many requests are waiting, try again later\r\n");
+    await_commands(n, 2);
+    take(n, 10);
+    answer(n, 0);
+    hear(n, fd, "+OK\r\n");
+    close(fd);
+    node_stop(n);
+}
+
 /* ---- Leadership and outcomes ---- */
 
 static void test_nobody_or_another_leads(void **state)
@@ -488,7 +606,7 @@ static void test_unsound_answers(void **state)
     struct node *n = node_start();
     n->answers = false;
     int fd = dial(n);
-    say(n, fd, "GET a\r\nGET b\r\n");
+    say(n, fd, "DEL a\r\nDEL b\r\n");
     await_commands(n, 2);
     take(n, 1);
     struct reply one = {.tag = REPLY_NIL};
@@ -732,6 +850,10 @@ int main(void)
         cmocka_unit_test(test_batches_are_cut_by_bytes),
         cmocka_unit_test(test_replies_keep_the_order),
         cmocka_unit_test(test_long_pipelines),
+        cmocka_unit_test(reads_have_batches_of_their_own),
+        cmocka_unit_test(a_read_follows_the_writes_before_it),
+        cmocka_unit_test(a_write_waits_for_the_reads_before_it),
+        cmocka_unit_test(a_lost_read_was_not_executed),
         cmocka_unit_test(test_nobody_or_another_leads),
         cmocka_unit_test(test_leader_changes_before_the_node_asks),
         cmocka_unit_test(test_no_room),
