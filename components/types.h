@@ -48,7 +48,7 @@ SAME_LAYOUT(struct node_status, synod_paxos_types_node_status_t, node, incarnati
 
 /* The numbers of cases, by their last one where the order is plain to see in both files. */
 _Static_assert(ENTRY_KINDS == SYNOD_PAXOS_TYPES_ENTRY_KIND_UPGRADE + 1, "entry kinds");
-_Static_assert(MESSAGE_KINDS == SYNOD_PAXOS_TYPES_MESSAGE_KIND_QUERY_ANSWER + 1, "message kinds");
+_Static_assert(MESSAGE_KINDS == SYNOD_PAXOS_TYPES_MESSAGE_KIND_READ_INDEX + 1, "message kinds");
 _Static_assert(MESSAGE_CHOSEN == SYNOD_PAXOS_TYPES_MESSAGE_KIND_CHOSEN, "message kinds");
 _Static_assert(RECORD_KINDS == SYNOD_PAXOS_TYPES_RECORD_KIND_FLOOR + 1, "record kinds");
 _Static_assert(SNAPSHOT_ITEM_KINDS == SYNOD_PAXOS_TYPES_SNAPSHOT_ITEM_KIND_LOADED + 1, "snapshot item kinds");

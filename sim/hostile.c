@@ -66,6 +66,7 @@ void hostile_message(struct dice *d, const struct node_config *c, uint32_t from,
     case MESSAGE_PREPARE:
     case MESSAGE_HANDOVER:
     case MESSAGE_READ_ROUND:
+    case MESSAGE_READ_INDEX:
         fill_ranges(d, m, any);
         break;
     case MESSAGE_PROGRESS: /* a learner that claims to have everything counts as one that has */

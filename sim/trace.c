@@ -8,7 +8,7 @@ static const char *const message_names[MESSAGE_KINDS] = {
     "PREPARE",    "PROMISE",        "ACCEPT",   "ACCEPTED",      "NACK",           "HEARTBEAT",      "ALIVE",
     "ASK",        "LOST",           "CHOSEN",   "LEARN_REQUEST", "LEARN",          "RESULT_REQUEST", "EXECUTED",
     "PROGRESS",   "FORWARD",        "HANDOVER", "SNAPSHOT",      "SNAPSHOT_FETCH", "SNAPSHOT_PART",  "CONFIGURATION",
-    "READ_ROUND", "READ_CONFIRMED", "QUERY",    "QUERY_ANSWER",
+    "READ_ROUND", "READ_CONFIRMED", "QUERY",    "QUERY_ANSWER",  "READ_INDEX",
 };
 static const char *const record_names[RECORD_KINDS] = {"PROMISED", "ACCEPTED", "LEARNED", "CHOSEN", "FLOOR"};
 static const char *const snapshot_names[SNAPSHOT_ITEM_KINDS] = {

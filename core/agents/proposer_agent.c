@@ -271,6 +271,7 @@ static void on_message(struct proposer_agent *agent, uint32_t sender, const stru
         handover_message(&agent->handover, sender, m);
         break;
     case MESSAGE_READ_CONFIRMED:
+    case MESSAGE_READ_INDEX:
     case MESSAGE_QUERY_ANSWER:
         reads_message(&agent->reads, sender, m);
         break;
@@ -317,14 +318,15 @@ static void on_commands(struct proposer_agent *agent, const struct client_batch 
     effects_send(&agent->effects, node_set_of(agent->election.leader), effects_keep(&agent->effects, &m));
 }
 
-/* Reads take no slot where this node leads. Elsewhere they go the way of commands: to the leader's log, if to anywhere. */
+/* They take no slot: this node leads, or the leader confirms them. */
 static void on_reads(struct proposer_agent *agent, const struct client_batch *batch, uint64_t now)
 {
     struct batch_header header;
-    if (takes_batches(agent) && batch_header_read(&batch->value, &header))
+    const bool confirmed = takes_batches(agent) || reads_may_follow(&agent->reads);
+    if (confirmed && batch_header_read(&batch->value, &header))
         reads_add(&agent->reads, batch, now);
     else
-        on_commands(agent, batch, now);
+        answer(agent, batch->token, OUTCOME_MOVED);
 }
 
 /* What an operator asks (decision 0039). It is sent on to the leader, as commands are. */
@@ -497,6 +499,8 @@ static bool lead_on(struct proposer_agent *agent, uint64_t now)
         agent->retransmit_at = now + agent->config.retry_interval;
     leave(agent, now);
     reads_lead(&agent->reads, &before, now);
+    if (agent->reads.prompt_until > agent->prompt_until)
+        agent->prompt_until = agent->reads.prompt_until;
     if (handover_may_propose(&agent->handover))
         propose_waiting(agent, now);
     election_heartbeat(&agent->election, true, now);
@@ -599,7 +603,7 @@ static uint32_t credit(const struct proposer_agent *agent)
     const uint64_t reads = reads_count(&agent->reads);
     uint64_t waiting = outstanding_current(&agent->outstanding) + reads;
     uint64_t all = outstanding_count(&agent->outstanding) + reads;
-    bool leads = takes_batches(agent) || forwards(agent);
+    bool leads = takes_batches(agent) || forwards(agent) || reads_may_follow(&agent->reads);
     const bool moves = handover_is_on(&agent->handover) || election_is_held(&agent->election);
     bool takes = leads && !moves && !agent->election.stopping;
     uint64_t most = agent->config.batches_in_flight;

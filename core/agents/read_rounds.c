@@ -11,7 +11,10 @@
  *  3. A learner that has executed all below the index answers (QUERY, QUERY_ANSWER). Reads have no effect: another one may
  *     be asked as well.
  *
- * Batches that arrive while a round is open wait for the next one: answers to this one may be older than they are. */
+ * Batches that arrive while a round is open wait for the next one: answers to this one may be older than they are.
+ *
+ * A node that follows has rounds, too. There the leader is asked (READ_INDEX), which answers with the index when a round of
+ * its own, begun after that, is confirmed. */
 #include "core/agents/read_rounds.h"
 
 void read_rounds_init(struct read_rounds *r)
@@ -42,11 +45,25 @@ void read_rounds_add(struct read_rounds *r, uint64_t token, const struct payload
 
 /* --- rounds ------------------------------------------------------------------------------------------------------- */
 
-bool read_rounds_may_begin(const struct read_rounds *r) { return !read_rounds_is_open(r) && r->asked < r->end; }
+void read_rounds_ask(struct read_rounds *r, uint32_t follower, uint64_t round)
+{
+    const node_set one = node_set_of(follower);
+    const bool is_repeated = r->open && (r->served & one) != 0 && r->round_of[follower] == round;
+    if (is_repeated)
+        return;
+    r->askers |= one;
+    r->served &= ~one;
+    r->round_of[follower] = round;
+}
+
+bool read_rounds_may_begin(const struct read_rounds *r) { return !r->open && (r->asked < r->end || r->askers != 0); }
 
 void read_rounds_begin(struct read_rounds *r, struct ballot ballot, uint64_t next, uint64_t now)
 {
-    invariant(read_rounds_may_begin(r) && next > 0);
+    invariant(read_rounds_may_begin(r));
+    r->open = true;
+    r->served = r->askers;
+    r->askers = 0;
     r->round++;
     r->ballot = ballot;
     r->index = next;
@@ -61,13 +78,14 @@ static void confirm(struct read_rounds *r, uint64_t end)
     for (; r->confirmed < end; r->confirmed++)
         batch_at(r, r->confirmed)->index = r->index;
     r->asked = end;
+    r->open = false;
 }
 
 bool read_rounds_answered(struct read_rounds *r, uint32_t acceptor, struct ballot ballot, uint64_t round,
                           const struct configuration *acting)
 {
     const bool is_of_round = round == r->round && ballot_compare(ballot, r->ballot) == 0;
-    if (!read_rounds_is_open(r) || !is_of_round || !node_set_has(acting->acceptors, acceptor))
+    if (!r->open || !is_of_round || !node_set_has(acting->acceptors, acceptor))
         return false;
     r->answered |= node_set_of(acceptor);
     if (node_set_count(r->answered) < acting->phase2_quorum)
@@ -76,7 +94,20 @@ bool read_rounds_answered(struct read_rounds *r, uint32_t acceptor, struct ballo
     return true;
 }
 
-void read_rounds_drop(struct read_rounds *r) { r->asked = r->confirmed; }
+void read_rounds_told(struct read_rounds *r, uint32_t leader, uint64_t round, uint64_t index)
+{
+    if (!r->open || round != r->round || leader != r->ballot.node || index == 0)
+        return;
+    r->index = index;
+    confirm(r, r->asked);
+}
+
+void read_rounds_drop(struct read_rounds *r)
+{
+    r->asked = r->confirmed;
+    r->served = 0;
+    r->open = false;
+}
 
 /* --- answers ------------------------------------------------------------------------------------------------------ */
 
@@ -112,7 +143,7 @@ struct read_batch *read_rounds_unasked(struct read_rounds *r, uint64_t now, uint
 
 uint64_t read_rounds_next(const struct read_rounds *r, uint64_t interval)
 {
-    const uint64_t again = read_rounds_is_open(r) ? r->sent_at + interval : UINT64_MAX;
+    const uint64_t again = r->open ? r->sent_at + interval : UINT64_MAX;
     const bool is_asked = r->batches.base < r->confirmed; /* the base is the first one that was */
     const uint64_t ask = is_asked ? batch_at(r, r->batches.base)->asked_at + interval : UINT64_MAX;
     return again < ask ? again : ask;
@@ -154,6 +185,7 @@ bool read_rounds_expired(struct read_rounds *r, uint64_t now, uint64_t timeout, 
 void read_rounds_audit(const struct read_rounds *r)
 {
     uint64_t waiting = 0;
+    invariant(r->open || r->asked == r->confirmed);
     invariant(r->batches.base <= r->confirmed && r->confirmed <= r->asked && r->asked <= r->end);
     for (uint64_t n = r->batches.base; n < r->end; n++) {
         const struct read_batch *b = batch_at(r, n);

@@ -18,16 +18,22 @@ struct read_batch {
 struct read_rounds {
     struct slot_ring batches; /* by number; base: the oldest unanswered */
     uint64_t confirmed;       /* batches below this number were confirmed by a round */
-    uint64_t asked;           /* those from `confirmed` up to this one are in the open round; equal: none is open */
+    uint64_t asked;           /* those from `confirmed` up to this one are in the open round */
     uint64_t end;             /* number of the next batch */
     uint64_t count;           /* that wait for their answers */
 
     /* the round that is open, or the last one */
-    uint64_t round; /* its number */
-    struct ballot ballot;
+    bool open;
+    uint64_t round;       /* its number */
+    struct ballot ballot; /* the leader's, which may be another node */
     uint64_t index;
     node_set answered;
     uint64_t sent_at; /* to those that have not answered */
+
+    /* Followers that want the index for rounds of their own. */
+    node_set askers; /* they wait for the next round */
+    node_set served; /* the open round, or the last one, is theirs, too */
+    uint64_t round_of[NODE_ID_MAX + 1];
 };
 
 void read_rounds_init(struct read_rounds *r);
@@ -35,16 +41,20 @@ void read_rounds_close(struct read_rounds *r);
 /* A batch of reads has arrived. Its value is copied. */
 void read_rounds_add(struct read_rounds *r, uint64_t token, const struct payload *value, uint64_t now);
 
-/* Whether batches wait for a round, and none is open. */
+/* A follower wants the index for its round of this number. */
+void read_rounds_ask(struct read_rounds *r, uint32_t follower, uint64_t round);
+/* Whether batches or followers wait for a round, and none is open. */
 bool read_rounds_may_begin(const struct read_rounds *r);
-/* Begins a round for all batches that have arrived. `next` was not proposed yet, by the leader at this ballot. */
+/* Begins a round for all that wait. `next` was not proposed yet, by the leader at this ballot; 0: the leader is another
+ * node, which will tell. */
 void read_rounds_begin(struct read_rounds *r, struct ballot ballot, uint64_t next, uint64_t now);
-static inline bool read_rounds_is_open(const struct read_rounds *r) { return r->confirmed < r->asked; }
 /* An acceptor has promised nothing above the ballot, and answers the round with this number. True: with it a phase-2 quorum
  * of the configuration has, and the batches of the round are confirmed. */
 bool read_rounds_answered(struct read_rounds *r, uint32_t acceptor, struct ballot ballot, uint64_t round,
                           const struct configuration *acting);
-/* The open round was that of another leadership: its batches wait for the next one. */
+/* The leader, another node, confirms the round with this number. */
+void read_rounds_told(struct read_rounds *r, uint32_t leader, uint64_t round, uint64_t index);
+/* The open round was that of another leadership: its batches wait for the next one. Followers ask again. */
 void read_rounds_drop(struct read_rounds *r);
 
 /* A confirmed batch that no learner was asked to answer for `interval`; counts as asked now. Valid until its answer, or

@@ -21,13 +21,27 @@ static void answer(struct reads *r, uint64_t token, uint8_t outcome)
 
 /* --- rounds ------------------------------------------------------------------------------------------------------- */
 
+/* To the acceptors, or to the leader that this node follows. */
 static void send_round(struct reads *r, uint64_t now)
 {
     const struct configuration *acting = &r->election->acting;
+    const struct read_rounds *rounds = &r->rounds;
+    const bool leads = rounds->ballot.node == r->config->node;
+    const struct message ask = {.kind = MESSAGE_READ_INDEX, .from = rounds->round};
     const struct message m = {
-        .kind = MESSAGE_READ_ROUND, .ballot = r->rounds.ballot, .from = r->rounds.round, .to = acting->slot};
-    effects_send(r->effects, acting->acceptors & ~r->rounds.answered, &m);
+        .kind = MESSAGE_READ_ROUND, .ballot = rounds->ballot, .from = rounds->round, .to = acting->slot};
+    if (leads)
+        effects_send(r->effects, acting->acceptors & ~rounds->answered, &m);
+    else
+        effects_send(r->effects, node_set_of(rounds->ballot.node), &ask);
     r->rounds.sent_at = now;
+}
+
+/* Sends the open round again, when it was sent too long ago. */
+static void repeat_round(struct reads *r, uint64_t now)
+{
+    if (r->rounds.open && now - r->rounds.sent_at >= r->config->retry_interval)
+        send_round(r, now);
 }
 
 /* Whether a leader under the next configuration cannot have begun (P11): it begins when all slots before are chosen, and
@@ -43,16 +57,70 @@ void reads_lead(struct reads *r, const struct proposer_window *w, uint64_t now)
     if (read_rounds_may_begin(&r->rounds) && is_before_boundary(r, w)) {
         read_rounds_begin(&r->rounds, w->ballot, w->next, now);
         send_round(r, now);
-    } else if (read_rounds_is_open(&r->rounds) && now - r->rounds.sent_at >= r->config->retry_interval) {
+    }
+    repeat_round(r, now);
+}
+
+bool reads_may_follow(const struct reads *r)
+{
+    const struct election *e = r->election;
+    return e->leader != 0 && e->leader != r->config->node &&
+           node_set_has(configurations_proposers(e->configurations), r->config->node);
+}
+
+/* The leader of this node is asked to confirm the reads that have arrived. */
+static void follow(struct reads *r, uint64_t now)
+{
+    if (!reads_may_follow(r))
+        return;
+    if (read_rounds_may_begin(&r->rounds)) {
+        read_rounds_begin(&r->rounds, (struct ballot){.node = r->election->leader}, 0, now);
         send_round(r, now);
     }
+    repeat_round(r, now);
+}
+
+/* A round is confirmed: followers that wait for it get the index. Their learners hear up to where slots are chosen, and the
+ * rest as soon as it is. */
+static void tell_followers(struct reads *r)
+{
+    const struct read_rounds *rounds = &r->rounds;
+    struct message chosen = {.kind = MESSAGE_CHOSEN};
+    if (rounds->served == 0 || r->election->state != PROPOSER_LEADING)
+        return;
+    const struct proposer_window w = proposer_window_now(r->election->proposer);
+    election_fill_word(r->election, &w, &chosen);
+    effects_send(r->effects, rounds->served & configurations_learners(r->election->configurations), &chosen);
+    for (node_set i = rounds->served; i != 0; i &= i - 1) {
+        const uint32_t follower = node_set_first(i);
+        const struct message m = {.kind = MESSAGE_READ_INDEX,
+                                  .flags = MESSAGE_YES,
+                                  .ballot = rounds->ballot,
+                                  .from = rounds->round_of[follower],
+                                  .to = rounds->index};
+        effects_send(r->effects, i & -i, &m);
+    }
+    r->prompt_until = rounds->index;
+}
+
+static void on_index(struct reads *r, uint32_t sender, const struct message *m)
+{
+    if ((m->flags & MESSAGE_YES) != 0)
+        read_rounds_told(&r->rounds, sender, m->from, m->to);
+    else if (r->election->state == PROPOSER_LEADING && sender != r->config->node)
+        read_rounds_ask(&r->rounds, sender, m->from);
 }
 
 void reads_message(struct reads *r, uint32_t sender, const struct message *m)
 {
     uint64_t token;
+    if (m->kind == MESSAGE_READ_INDEX) {
+        on_index(r, sender, m);
+        return;
+    }
     if (m->kind == MESSAGE_READ_CONFIRMED) {
-        read_rounds_answered(&r->rounds, sender, m->ballot, m->from, &r->election->acting);
+        if (read_rounds_answered(&r->rounds, sender, m->ballot, m->from, &r->election->acting))
+            tell_followers(r);
         return;
     }
     const bool is_own = m->batch.origin == r->config->node && m->batch.incarnation == r->config->incarnation;
@@ -91,17 +159,29 @@ static void ask_learners(struct reads *r, uint64_t now)
 
 /* --- time --------------------------------------------------------------------------------------------------------- */
 
+/* Whether the leadership has ended by which the last round was to be confirmed. */
+static bool is_over(const struct reads *r)
+{
+    const struct election *e = r->election;
+    const struct ballot ballot = r->rounds.ballot;
+    if (ballot.node != r->config->node)
+        return e->leader != ballot.node;
+    return e->state != PROPOSER_LEADING || ballot_compare(ballot, e->ballot) != 0;
+}
+
 void reads_watch(struct reads *r, uint64_t now)
 {
     const struct election *e = r->election;
-    const bool leads = e->state == PROPOSER_LEADING;
     uint64_t token;
-    if (!leads || ballot_compare(r->rounds.ballot, e->ballot) != 0)
+    if (is_over(r))
         read_rounds_drop(&r->rounds);
-    while (!election_is_led_here(e) && read_rounds_give_up(&r->rounds, &token))
+    if (e->state != PROPOSER_LEADING)
+        r->rounds.askers = 0;
+    while (!election_is_led_here(e) && !reads_may_follow(r) && read_rounds_give_up(&r->rounds, &token))
         answer(r, token, OUTCOME_MOVED);
     while (read_rounds_expired(&r->rounds, now, r->config->request_timeout, &token))
         answer(r, token, OUTCOME_BUSY);
+    follow(r, now);
     ask_learners(r, now);
 }
 

@@ -157,7 +157,9 @@ static inline bool batch_id_equal(struct batch_id a, struct batch_id b)
  * READ_CONFIRMED  A -> P       "No, I have not" (otherwise: NACK); ballot, from: those of the READ_ROUND
  * QUERY           P -> L       batch: an id of the sender's, which is in no slot; entries[0].value: a batch of reads; to: it
  *                              may be answered when every slot below is executed
- * QUERY_ANSWER    L -> P       batch: that of the QUERY; entries[0].value: packed replies; to: first slot not executed */
+ * QUERY_ANSWER    L -> P       batch: that of the QUERY; entries[0].value: packed replies; to: first slot not executed
+ * READ_INDEX      P -> P       from: number of a round of the sender, which follows: the leader is to confirm it
+ *                 P -> P       flag YES: the leader does. ballot: its own; from: that number; to: as in a QUERY */
 enum message_kind {
     MESSAGE_PREPARE,
     MESSAGE_PROMISE,
@@ -184,6 +186,7 @@ enum message_kind {
     MESSAGE_READ_CONFIRMED,
     MESSAGE_QUERY,
     MESSAGE_QUERY_ANSWER,
+    MESSAGE_READ_INDEX,
     MESSAGE_KINDS
 };
 

@@ -34,6 +34,7 @@ static const char *const message_names[MESSAGE_KINDS] = {
     [MESSAGE_READ_CONFIRMED] = "READ_CONFIRMED",
     [MESSAGE_QUERY] = "QUERY",
     [MESSAGE_QUERY_ANSWER] = "QUERY_ANSWER",
+    [MESSAGE_READ_INDEX] = "READ_INDEX",
 };
 
 static const char *const record_names[RECORD_KINDS] = {
@@ -164,6 +165,11 @@ static void put_fields(struct line *l, const struct message *m)
     case MESSAGE_READ_ROUND:
     case MESSAGE_READ_CONFIRMED:
         put_number(l, ", round ", m->from);
+        break;
+    case MESSAGE_READ_INDEX:
+        put_number(l, ", round ", m->from);
+        if (yes)
+            put_number(l, ": slot ", m->to);
         break;
     case MESSAGE_QUERY:
     case MESSAGE_QUERY_ANSWER:

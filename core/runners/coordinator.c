@@ -39,6 +39,7 @@ static const uint8_t hears[MESSAGE_KINDS] = {
     [MESSAGE_READ_CONFIRMED] = TO_PROPOSER,
     [MESSAGE_QUERY] = TO_LEARNER,
     [MESSAGE_QUERY_ANSWER] = TO_PROPOSER,
+    [MESSAGE_READ_INDEX] = TO_PROPOSER,
 };
 
 struct event_buffer {

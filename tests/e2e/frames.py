@@ -9,7 +9,7 @@ _xxhash = ctypes.CDLL("libxxhash.so.0")
 _xxhash.XXH64.restype = ctypes.c_uint64
 _xxhash.XXH64.argtypes = [ctypes.c_char_p, ctypes.c_size_t, ctypes.c_uint64]
 
-MAGIC, VERSION, MESSAGE_KINDS, ENTRY_KINDS = b"SYNF", 3, 25, 4
+MAGIC, VERSION, MESSAGE_KINDS, ENTRY_KINDS = b"SYNF", 3, 26, 4
 
 
 def xxh64(data, seed=0):

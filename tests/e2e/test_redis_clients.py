@@ -156,7 +156,7 @@ def test_redis_benchmark(cluster, requests, more):
     rates = dict(re.findall(r'^"(SET|GET|INCR)","([\d.]+)"', done.stdout, re.MULTILINE))
     print(rates)
     assert set(rates) == {"SET", "GET", "INCR"} and all(float(rate) > 0 for rate in rates.values())
-    assert cluster.info(leader)["commands_executed"] - executed == 3 * requests
+    assert cluster.info(leader)["commands_executed"] - executed == 2 * requests, "reads take no slot"
     assert cluster.info(leader)["ballot"] == ballot, "the leader changed on the way"
     cluster.wait_settled()
 

@@ -171,12 +171,13 @@ static inline void member_take_effect(struct cluster *c, uint32_t node, const st
     }
 }
 
-/* Now and then clients have a few requests at each node that takes any. */
+/* Now and then clients have a few requests at each node that leads, and takes any. (The others take reads.) */
 static inline void member_submit(struct cluster *c, uint32_t node)
 {
     struct cluster_member *m = &c->members[node];
     struct bytes arg = {(uint8_t *)(uintptr_t)"DBSIZE", 6};
-    while (c->now % ASK_EVERY_US == 0 && m->waiting < c->clients && m->credit > 0) {
+    const bool leads = m->status.leader == node;
+    while (c->now % ASK_EVERY_US == 0 && leads && m->waiting < c->clients && m->credit > 0) {
         static struct batch_builder builders[CLIENTS];
         struct batch_builder *b = &builders[m->waiting];
         batch_begin(b);

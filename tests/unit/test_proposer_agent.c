@@ -52,7 +52,7 @@ static void who_does_not_lead_says_who_does(void **state)
 {
     (void)state;
     tell(7, (struct message){.kind = MESSAGE_HEARTBEAT, .flags = MESSAGE_LEADING, .ballot = ballot_of(5, 7)});
-    assert_int_equal(r.credit, 0);
+    assert_true(r.credit > 0); /* for reads */
     submit(5);
     assert_int_equal(reply()->outcome, OUTCOME_MOVED);
     assert_int_equal(reply()->leader, 7);

@@ -146,6 +146,7 @@ static void what_is_not_confirmed_is_given_up(void **state)
     add(20, 0);
     read_rounds_begin(&rounds, ballot, 8, 0);
     add(30, 0);
+    read_rounds_drop(&rounds);
     assert_true(read_rounds_give_up(&rounds, &token));
     assert_int_equal(token, 30);
     assert_true(read_rounds_give_up(&rounds, &token));
@@ -176,7 +177,7 @@ static void the_oldest_expires_first(void **state)
     assert_false(read_rounds_expired(&rounds, 249, 50, &token));
     assert_true(read_rounds_expired(&rounds, 250, 50, &token));
     assert_int_equal(token, 20);
-    assert_false(read_rounds_is_open(&rounds));
+    assert_false(read_rounds_may_begin(&rounds));
     assert_false(read_rounds_expired(&rounds, 250, 50, &token));
 }
 

@@ -120,7 +120,7 @@ static void what_is_not_answered_is_sent_again(void **state)
     assert_int_equal(sent(&r, MESSAGE_QUERY)->to & first, 0); /* another one */
 }
 
-static void who_leads_no_more_sends_clients_on(void **state)
+static void who_leads_no_more_asks_who_leads(void **state)
 {
     (void)state;
     const struct ballot ballot = lead();
@@ -129,18 +129,18 @@ static void who_leads_no_more_sends_clients_on(void **state)
     confirm(5, ballot, 1);
     read(8);
     tell(8, (struct message){.kind = MESSAGE_HEARTBEAT, .flags = MESSAGE_LEADING, .ballot = ballot_of(ballot.round + 1, 8)});
-    assert_int_equal(reply()->token, 8);
-    assert_int_equal(reply()->outcome, OUTCOME_MOVED);
-    assert_int_equal(reply()->leader, 8);
+    assert_null(reply());
+    assert_int_equal(sent(&r, MESSAGE_READ_INDEX)->to, node_set_of(8));
     confirm(4, ballot, 2);
     confirm(5, ballot, 2);
     assert_null(sent(&r, MESSAGE_QUERY));
     answer_query(1, 1); /* it was confirmed before */
     assert_int_equal(reply()->token, 7);
     assert_int_equal(reply()->outcome, OUTCOME_EXECUTED);
-    read(9);
-    assert_int_equal(reply()->token, 9);
+    tell(8, (struct message){.kind = MESSAGE_HEARTBEAT, .flags = MESSAGE_RESIGNED});
+    assert_int_equal(reply()->token, 8); /* no node can confirm it now */
     assert_int_equal(reply()->outcome, OUTCOME_MOVED);
+    assert_int_equal(reply()->leader, 0);
 }
 
 static void a_read_that_takes_too_long_was_not_executed(void **state)
@@ -201,13 +201,81 @@ static void no_round_begins_at_the_boundary(void **state)
     assert_int_equal(sent(&r, MESSAGE_QUERY)->message.to, 10);
 }
 
-/* A node that forwards sends its reads to the leader's log. */
-static void reads_are_forwarded_as_commands(void **state)
+/* ---- Nodes that follow ---- */
+
+static void tell_index(uint32_t leader, uint64_t round, uint64_t index)
+{
+    tell(leader,
+         (struct message){
+             .kind = MESSAGE_READ_INDEX, .flags = MESSAGE_YES, .ballot = ballot_of(3, leader), .from = round, .to = index});
+}
+
+static void the_leader_confirms_the_reads_of_a_follower(void **state)
 {
     (void)state;
+    read(6);
+    assert_int_equal(reply()->outcome, OUTCOME_MOVED); /* it knows of no leader */
     tell(9, (struct message){.kind = MESSAGE_HEARTBEAT, .flags = MESSAGE_LEADING, .ballot = ballot_of(3, 9)});
+    assert_true(r.credit > 0);
     read(7);
-    assert_int_equal(sent(&r, MESSAGE_FORWARD)->to, node_set_of(9));
+    assert_int_equal(sent(&r, MESSAGE_READ_INDEX)->to, node_set_of(9));
+    assert_int_equal(sent(&r, MESSAGE_READ_INDEX)->message.flags, 0);
+    const uint64_t round = sent(&r, MESSAGE_READ_INDEX)->message.from;
+    read(8);
+    assert_null(sent(&r, MESSAGE_READ_INDEX));
+    tell_index(7, round, 4); /* no leader */
+    tell_index(9, round - 1, 4);
+    tell_index(9, round, 0);
+    assert_null(sent(&r, MESSAGE_QUERY));
+    tell_index(9, round, 17);
+    assert_int_equal(count_sent(&r, MESSAGE_QUERY), 1);
+    assert_int_equal(sent(&r, MESSAGE_QUERY)->message.to, 17);
+    assert_int_equal(sent(&r, MESSAGE_READ_INDEX)->message.from, round + 1);
+    answer_query(sent(&r, MESSAGE_QUERY)->message.batch.number, 17);
+    assert_int_equal(reply()->token, 7);
+    assert_int_equal(reply()->outcome, OUTCOME_EXECUTED);
+    pass(config.retry_interval, 0x1f0);
+    assert_int_equal(sent(&r, MESSAGE_READ_INDEX)->message.from, round + 1); /* asked again */
+    tell(7, (struct message){.kind = MESSAGE_HEARTBEAT, .flags = MESSAGE_LEADING, .ballot = ballot_of(4, 7)});
+    assert_int_equal(sent(&r, MESSAGE_READ_INDEX)->to, node_set_of(7)); /* the next leader */
+    tell_index(9, round + 2, 18);
+    assert_null(sent(&r, MESSAGE_QUERY));
+    tell_index(7, round + 2, 18);
+    assert_int_equal(sent(&r, MESSAGE_QUERY)->message.to, 18);
+}
+
+static void ask_index(uint32_t follower, uint64_t round)
+{
+    tell(follower, (struct message){.kind = MESSAGE_READ_INDEX, .from = round});
+}
+
+/* One round serves all that wait; what comes while it is open is for the next one. */
+static void a_leader_confirms_what_followers_ask(void **state)
+{
+    (void)state;
+    ask_index(8, 1);
+    assert_null(sent(&r, MESSAGE_READ_ROUND)); /* it does not lead */
+    const struct ballot ballot = lead();
+    assert_null(sent(&r, MESSAGE_READ_ROUND));
+    submit(1);
+    ask_index(8, 5);
+    assert_int_equal(sent(&r, MESSAGE_READ_ROUND)->message.from, 1);
+    ask_index(8, 5); /* once more */
+    ask_index(7, 9);
+    confirm(4, ballot, 1);
+    confirm(5, ballot, 1);
+    const struct outgoing *index = sent(&r, MESSAGE_READ_INDEX);
+    assert_int_equal(index->to, node_set_of(8));
+    assert_int_equal(index->message.flags, MESSAGE_YES);
+    assert_int_equal(index->message.from, 5);
+    assert_int_equal(index->message.to, 2);
+    assert_int_equal(sent(&r, MESSAGE_READ_ROUND)->message.from, 2);
+    confirm(4, ballot, 2);
+    confirm(5, ballot, 2);
+    assert_int_equal(count_sent(&r, MESSAGE_READ_INDEX), 1);
+    assert_int_equal(sent(&r, MESSAGE_READ_INDEX)->to, node_set_of(7));
+    assert_int_equal(sent(&r, MESSAGE_READ_INDEX)->message.from, 9);
+    assert_null(sent(&r, MESSAGE_READ_ROUND));
 }
 
 int main(void)
@@ -218,11 +286,12 @@ int main(void)
         TEST(the_index_is_after_all_that_was_recovered),
         TEST(what_arrives_during_a_round_is_in_the_next),
         TEST(what_is_not_answered_is_sent_again),
-        TEST(who_leads_no_more_sends_clients_on),
+        TEST(who_leads_no_more_asks_who_leads),
         TEST(a_read_that_takes_too_long_was_not_executed),
         TEST(reads_count_against_the_credit),
         TEST(no_round_begins_at_the_boundary),
-        TEST_OF_8(reads_are_forwarded_as_commands),
+        TEST_OF_8(the_leader_confirms_the_reads_of_a_follower),
+        TEST(a_leader_confirms_what_followers_ask),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -51,7 +51,7 @@ kinds!(MessageKind: Prepare "prepare" Promise "promise" Accept "accept" Accepted
     ResultRequest "result-request" Executed "executed" Progress "progress" Forward "forward"
     Handover "handover" Snapshot "snapshot" SnapshotFetch "snapshot-fetch" SnapshotPart "snapshot-part"
     Configuration "configuration" ReadRound "read-round" ReadConfirmed "read-confirmed" Query "query"
-    QueryAnswer "query-answer");
+    QueryAnswer "query-answer" ReadIndex "read-index");
 
 // From a guest: values are views of its memory.
 type MessageView = Message<MessageKind, Vec<Entry<EntryKind, WasmList<u64>>>>;
