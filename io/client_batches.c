@@ -166,8 +166,8 @@ static bool only_reads(const struct client_server *s, uint32_t command)
 enum client_may client_batches_command(struct client_connection *c, const struct resp_request *request, size_t behind)
 {
     struct client_server *s = c->server;
-    if (client_cluster_takes(c)) {
-        uint32_t command = client_describe_index(s, &request->args[0]);
+    const uint32_t command = client_describe_index(s, &request->args[0]);
+    if (client_cluster_takes(c) || (c->readonly && only_reads(s, command) && client_cluster_follows(s))) {
         const bool reads = only_reads(s, command) && c->reads == c->in_flight;
         c->after_reads = !reads && c->reads > 0;
         if (c->after_reads)

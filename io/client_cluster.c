@@ -102,6 +102,12 @@ bool client_cluster_takes(const struct client_connection *c)
     return for_node && !refuses_for_room(s);
 }
 
+bool client_cluster_follows(const struct client_server *s)
+{
+    const struct client_server_options *o = &s->options;
+    return s->leader != 0 && s->leader != o->node && node_set_has(o->config->node_config.proposers, o->node);
+}
+
 void client_cluster_refuse(const struct client_connection *c, const struct bytes *args, size_t argc, struct resp_buffer *out)
 {
     const struct client_server *s = c->server;

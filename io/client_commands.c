@@ -136,6 +136,19 @@ static void ok(struct client_connection *c, const struct bytes *args, size_t arg
     resp_status_text(out, "OK");
 }
 
+/* From now on reads of this connection are answered here, also while another node leads. */
+static void readonly(struct client_connection *c, const struct bytes *args, size_t argc, struct resp_buffer *out)
+{
+    c->readonly = true;
+    ok(c, args, argc, out);
+}
+
+static void readwrite(struct client_connection *c, const struct bytes *args, size_t argc, struct resp_buffer *out)
+{
+    c->readonly = false;
+    ok(c, args, argc, out);
+}
+
 static void quit(struct client_connection *c, const struct bytes *args, size_t argc, struct resp_buffer *out)
 {
     ok(c, args, argc, out);
@@ -149,7 +162,7 @@ static void reset(struct client_connection *c, const struct bytes *args, size_t 
     c->version = 2;
     c->name[0] = 0;
     c->transaction = TRANSACTION_NONE;
-    c->knows_clusters = c->tracking = false;
+    c->knows_clusters = c->tracking = c->readonly = false;
     c->wants = WANTS_REPLIES;
     resp_status_text(out, "RESET");
 }
@@ -267,10 +280,10 @@ static const struct client_command commands[] = {
      .summary = "Replies PONG, or its argument."},
     {"quit", quit, -1, FOR_OPERATORS | ENDS_MULTI, .flags = "noscript loading stale fast no_auth allow_busy",
      .categories = "fast connection", .since = "1.0.0", .summary = "Ends the connection."},
-    {"readonly", ok, 1, 0, .flags = "loading stale fast", .categories = "fast connection", .since = "3.0.0",
-     .summary = "Accepted, and has no effect."},
-    {"readwrite", ok, 1, 0, .flags = "loading stale fast", .categories = "fast connection", .since = "3.0.0",
-     .summary = "Accepted, and has no effect."},
+    {"readonly", readonly, 1, 0, .flags = "loading stale fast", .categories = "fast connection", .since = "3.0.0",
+     .summary = "Reads are answered by this node, though another one leads."},
+    {"readwrite", readwrite, 1, 0, .flags = "loading stale fast", .categories = "fast connection", .since = "3.0.0",
+     .summary = "Reads are answered where writes are."},
     {"reset", reset, 1, ENDS_MULTI, .flags = "noscript loading stale fast no_auth allow_busy",
      .categories = "fast connection", .since = "6.2.0", .summary = "Makes the connection as it was when it was new."},
     {"role", client_role, 1, 0, .flags = "noscript loading stale fast", .categories = "admin fast dangerous",

@@ -127,6 +127,7 @@ struct client_connection {
     enum client_wants wants;
     bool knows_clusters; /* it has used CLUSTER, so it can follow -MOVED */
     bool tracking;       /* CLIENT TRACKING ON OPTIN */
+    bool readonly;       /* READONLY: reads are answered here, though another node leads */
     bool reading;        /* uv_read_start is in force */
     bool sending;        /* a uv_write of `sent` is in flight */
     bool dirty;          /* in the server's list of connections to flush */
@@ -359,6 +360,8 @@ void client_cluster_name(const struct client_server *s, uint32_t node, char name
 
 /* True when this node takes commands of this connection. */
 bool client_cluster_takes(const struct client_connection *c);
+/* True when it takes reads, which another node, that leads, has to confirm. */
+bool client_cluster_follows(const struct client_server *s);
 /* The reply to a command if it does not. */
 void client_cluster_refuse(const struct client_connection *c, const struct bytes *args, size_t argc,
                            struct resp_buffer *out);

@@ -220,7 +220,8 @@ struct client_connection *client_turns_next(const struct client_server *s, enum 
 {
     kind = kind == TURNS_HEAVY ? heavy_or_unsure(s) : kind;
     struct client_connection *c = s->queues[kind].first;
-    bool may = c != NULL && (c->charge == 0 || !client_cluster_takes(c) || port_has_room(s, kind, c->charge));
+    const bool takes = c != NULL && (client_cluster_takes(c) || client_cluster_follows(s));
+    bool may = c != NULL && (c->charge == 0 || !takes || port_has_room(s, kind, c->charge));
     return may ? c : NULL;
 }
 

@@ -105,6 +105,7 @@ enum reached {
     REACHED_READ_ELSEWHERE,   /* ... by the learner of another node */
     REACHED_READ_WAITED,      /* ... or it was asked for slots that it had not executed yet */
     REACHED_READ_REFUSED,     /* an acceptor refuses a round, because it has promised a higher ballot */
+    REACHED_READ_FOLLOWED,    /* a leader confirms the round of a node that follows */
     REACHED_STATES
 };
 

@@ -65,6 +65,7 @@ static const char *const names[REACHED_STATES] = {
     [REACHED_READ_ELSEWHERE] = "read-elsewhere",
     [REACHED_READ_WAITED] = "read-waited",
     [REACHED_READ_REFUSED] = "read-refused",
+    [REACHED_READ_FOLLOWED] = "read-followed",
 };
 
 const char *reached_name(enum reached state) { return names[state]; }
@@ -210,6 +211,8 @@ void reached_received(struct checks *c, uint32_t node, uint32_t from, const stru
         count(c, REACHED_READ_WAITED);
     else if (m->kind == MESSAGE_READ_ROUND && rank_of(m->ballot) < n->written.promise)
         count(c, REACHED_READ_REFUSED);
+    else if (m->kind == MESSAGE_READ_INDEX && (m->flags & MESSAGE_YES) != 0)
+        count(c, REACHED_READ_FOLLOWED);
     else if (m->kind == MESSAGE_PROMISE && rank_of(m->ballot) == n->prepare_rank && m->floor > n->prepare_from)
         count(c, REACHED_FLOOR_RAISED);
 }

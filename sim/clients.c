@@ -55,6 +55,7 @@ struct clients *clients_new(const struct clients_options *options)
         client->dice = dice_new(options->seed, (uint64_t)STREAM + 1 + i);
         client->index = i;
         client->node = clients_any_port(c, &client->dice, 0);
+        client->readonly = i < options->readers && i % 2 == 0;
         client->commands = memory_new(options->pipeline_max, sizeof *client->commands);
         c->wake_at[i] = clients_think_time(c, &client->dice);
     }
@@ -161,7 +162,8 @@ static bool hand_over(struct clients *c, struct client *client, struct command_s
                       uint32_t node)
 {
     struct port *p = &c->ports[node];
-    if (!takes_commands(p, node)) {
+    const bool follows = p->up && p->leader != 0 && client->readonly && o->reads;
+    if (!takes_commands(p, node) && !follows) {
         clients_refuse_one(c, client, command, (struct refusal){p->up ? MOVED : GONE, node, p->leader});
         return false;
     }

@@ -33,7 +33,7 @@ struct clients_options {
     uint32_t long_value_once_in; /* one of so many, of the values that are not read as numbers or appended to */
     uint32_t batch_commands_max;
     uint32_t reads_rate;     /* rounds of a client that are reads only, per million */
-    uint32_t readers;        /* so many clients do nothing but read */
+    uint32_t readers;        /* so many clients do nothing but read; every second one at any node (READONLY) */
     bool may_be_refused;     /* by the state machine: it is small, or the replies of a batch have little room */
     bool sessions;           /* clients open sessions, and send what writes in them */
     node_set ports;          /* nodes with a client port */

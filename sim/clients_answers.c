@@ -136,7 +136,7 @@ void clients_refuse_one(struct clients *c, struct client *client, struct command
     }
     if (dice_roll(d, LET_BE_ONCE_IN) == 0)
         clients_conclude_one(c, client, command, OPERATION_REFUSED);
-    if (r.why == MOVED && node_set_has(c->options.ports, r.leader)) {
+    if (r.why == MOVED && node_set_has(c->options.ports, r.leader) && !client->readonly) {
         client->node = r.leader;
         client->delay_us = dice_range(d, REDIRECT_US_MIN, REDIRECT_US_MAX);
         return;

@@ -68,6 +68,7 @@ struct client {
         uint64_t id, number; /* the last number used; id 0: none */
     } session, idle;         /* one in use, and one that it goes back to */
     bool reads;              /* this round was begun by clients_resume */
+    bool readonly;           /* it reads at any node, whether that leads or not */
     struct command_sent *commands;
     uint32_t count;           /* commands of the round; 0: it thinks */
     uint32_t sent, refused;   /* of them in that state */

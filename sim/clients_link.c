@@ -34,7 +34,7 @@ enum {
 static const uint64_t never = UINT64_MAX;
 
 struct expected {
-    enum { OF_OPERATION, OF_ECHO, OF_NAME } kind;
+    enum { OF_OPERATION, OF_ECHO, OF_NAME, OF_READONLY } kind;
     uint64_t number; /* of the word that is echoed */
     struct origin origin;
     uint64_t end; /* of the request, in bytes written to this connection */
@@ -150,6 +150,12 @@ static void ask_name(struct client_link *l)
     l->is_passed_on = false;
 }
 
+static void send_readonly(struct client *client)
+{
+    const struct bytes word = {(uint8_t *)(uintptr_t)"READONLY", 8};
+    write_request(client->link, &word, 1, (struct expected){.kind = OF_READONLY});
+}
+
 void client_link_send(struct clients *c, struct client *client, const struct origin *o)
 {
     struct bytes args[CLIENT_ARGS_MAX];
@@ -159,6 +165,8 @@ void client_link_send(struct clients *c, struct client *client, const struct ori
         client_link_open(c, client);
         if (dice_roll(&client->link->dice, 2) == 0)
             ask_name(client->link);
+        if (client->readonly)
+            send_readonly(client);
     }
     if (dice_roll(&client->link->dice, ECHO_ONCE_IN) == 0)
         send_echo(c, client);
@@ -321,6 +329,11 @@ static void take(struct clients *c, struct client *client, const struct reply_it
     }
     if (e.kind == OF_NAME) {
         take_name(c, client, reply);
+        return;
+    }
+    if (e.kind == OF_READONLY) {
+        if (reply->tag != REPLY_STATUS && !begins(&reply->bytes, "ERR max number of clients"))
+            wrong(c, client, "READONLY is not answered with OK");
         return;
     }
     if (reply->tag == REPLY_ERROR && take_error(c, client, &e, &reply->bytes))

@@ -20,6 +20,7 @@
 #define client_cluster_host simuv_client_cluster_host
 #define client_cluster_leader simuv_client_cluster_leader
 #define client_cluster_moved simuv_client_cluster_moved
+#define client_cluster_follows simuv_client_cluster_follows
 #define client_cluster_name simuv_client_cluster_name
 #define client_cluster_name_leader simuv_client_cluster_name_leader
 #define client_cluster_port simuv_client_cluster_port

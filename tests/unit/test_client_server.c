@@ -258,6 +258,25 @@ static void a_write_waits_for_the_reads_before_it(void **state)
     node_stop(n);
 }
 
+/* READONLY: reads, and only those, are taken where another node leads. */
+static void a_follower_takes_reads_of_who_asks_for_it(void **state)
+{
+    (void)state;
+    struct node *n = node_start();
+    int fd = dial(n);
+    ask(n, fd, "SET a 1\r\n", "+OK\r\n");
+    client_server_leader(n->server, 2, 1);
+    ask(n, fd, "GET a\r\n", "-MOVED 15495 192.0.2.2:7002\r\n");
+    ask(n, fd, "READONLY\r\nGET a\r\nSET a 2\r\n", "+OK\r\n$1\r\n1\r\n-MOVED 15495 192.0.2.2:7002\r\n");
+    client_server_leader(n->server, 0, 1);
+    ask(n, fd, "GET a\r\n", "-CLUSTERDOWN no leader\r\n");
+    client_server_leader(n->server, 2, 1);
+    ask(n, fd, "GET a\r\nREADWRITE\r\nGET a\r\n", "$1\r\n1\r\n+OK\r\n-MOVED 15495 192.0.2.2:7002\r\n");
+    ask(n, fd, "READONLY\r\nRESET\r\nGET a\r\n", "+OK\r\n+RESET\r\n-MOVED 15495 192.0.2.2:7002\r\n");
+    close(fd);
+    node_stop(n);
+}
+
 /* A read that is lost with the life that had it has no effect, so it may be sent again. */
 static void a_lost_read_was_not_executed(void **state)
 {
@@ -853,6 +872,7 @@ int main(void)
         cmocka_unit_test(reads_have_batches_of_their_own),
         cmocka_unit_test(a_read_follows_the_writes_before_it),
         cmocka_unit_test(a_write_waits_for_the_reads_before_it),
+        cmocka_unit_test(a_follower_takes_reads_of_who_asks_for_it),
         cmocka_unit_test(a_lost_read_was_not_executed),
         cmocka_unit_test(test_nobody_or_another_leads),
         cmocka_unit_test(test_leader_changes_before_the_node_asks),

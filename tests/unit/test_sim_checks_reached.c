@@ -192,6 +192,12 @@ static void reads_reach_states(void **unused)
     promise(3, b3);
     checks_received(c, 3, 2, &round);
     reaches(REACHED_READ_REFUSED, 1);
+    struct message index = {.kind = MESSAGE_READ_INDEX, .from = 1};
+    checks_received(c, 2, 3, &index);
+    reaches(REACHED_READ_FOLLOWED, 0);
+    index.flags = MESSAGE_YES;
+    checks_received(c, 3, 2, &index);
+    reaches(REACHED_READ_FOLLOWED, 1);
 }
 
 int main(void)
