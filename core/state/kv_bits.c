@@ -100,7 +100,7 @@ static struct bytes read_bits(struct state_machine *m, const struct kv_entry *e,
     const unsigned head = range.from % 8, tail = range.to % 8 != 0 ? range.to % 8 : 8;
     const uint8_t before = (uint8_t)(0xff00u >> head), after = (uint8_t)(0xffu >> tail);
     kv_table_read(&m->data.live, e, first, len, out.ptr);
-    m->data.live.work += kv_copy_work(len);
+    m->data.live.work += len / 2 + 1; /* a step for each word, of some instructions */
     out.ptr[0] = (uint8_t)((out.ptr[0] & ~before) | (fill & before));
     out.ptr[len - 1] = (uint8_t)((out.ptr[len - 1] & ~after) | (fill & after));
     memset(out.ptr + len, fill, WORD);
@@ -230,7 +230,7 @@ static void read_operand(struct state_machine *m, struct bytes key, uint8_t *out
     if (own > 0)
         kv_table_read(&m->data.live, e, 0, own, out);
     memset(out + own, 0, len + WORD - own);
-    m->data.live.work += 2 * kv_copy_work(len);
+    m->data.live.work += len + 1; /* that it is combined is in it */
 }
 
 /* The length of the longest operand; what all of them cost is in `*work`. */
@@ -242,7 +242,7 @@ static size_t longest(struct state_machine *m, const struct bytes *keys, size_t 
         most = e != NULL && e->value_len > most ? e->value_len : most;
         *work += KV_KEY_WORK + (e != NULL ? e->value_len : 0);
     }
-    *work += most + count * kv_copy_work(most);
+    *work += most + count * (uint64_t)most;
     return most;
 }
 

@@ -8,7 +8,7 @@
 #include "core/base/memory.h"
 #include "core/state/kv_reply.h"
 
-enum { CELL_WORK = 4 };
+enum { CELL_WORK = 6 };
 
 struct lcs {
     struct bytes a, b;
@@ -88,16 +88,17 @@ void kv_lcs(struct state_machine *m, const struct bytes *args, size_t argc, stru
         return;
     const struct kv_entry *a = kv_table_find(&m->data.live, args[1]), *b = kv_table_find(&m->data.live, args[2]);
     const uint64_t cells = a != NULL && b != NULL ? (uint64_t)a->value_len * b->value_len : 0;
-    const uint64_t shorter = cells == 0 ? 0 : a->value_len < b->value_len ? a->value_len : b->value_len;
+    const size_t shorter = cells == 0 ? 0 : a->value_len < b->value_len ? a->value_len : b->value_len;
     if (!kv_affordable(cells * CELL_WORK, r) ||
         !kv_has_room(m, scalar_size(REPLY_BYTES, &(struct bytes){.len = shorter}), r))
         return;
     struct bytes text = kv_text("");
     if (cells > 0) {
         struct lcs l = {.a = value_of(m, a), .b = value_of(m, b)};
-        l.up = arena_new(&m->results, cells / 8 + 1);
+        const size_t bits = (size_t)cells; /* they are affordable, so they are few */
+        l.up = arena_new(&m->results, bits / 8 + 1);
         l.common = arena_new(&m->results, (l.b.len + 1) * sizeof *l.common);
-        memset(l.up, 0, cells / 8 + 1);
+        memset(l.up, 0, bits / 8 + 1);
         memset(l.common, 0, (l.b.len + 1) * sizeof *l.common);
         m->data.live.work += cells * CELL_WORK + l.b.len;
         compare(&l);
