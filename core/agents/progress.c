@@ -69,14 +69,21 @@ node_set progress_knowing(const struct progress *p, uint64_t slot)
     return knowing;
 }
 
-uint32_t progress_keeping_up(const struct progress *p, uint64_t slots, uint64_t turn)
+/* Each in its turn; 0: there is none. */
+static uint32_t one_of(node_set among, uint64_t turn)
 {
-    const uint64_t first = progress_executed_anywhere(p), close = first > slots ? first - slots : 1;
-    const node_set keeping_up = progress_knowing(p, close - 1);
-    node_set among = keeping_up != 0 ? keeping_up : p->all;
     if (among == 0)
         return 0;
     for (uint64_t skip = turn % node_set_count(among); skip > 0; skip--)
         among &= among - 1;
     return node_set_first(among);
 }
+
+uint32_t progress_keeping_up(const struct progress *p, uint64_t slots, uint64_t turn)
+{
+    const uint64_t first = progress_executed_anywhere(p), close = first > slots ? first - slots : 1;
+    const node_set keeping_up = progress_knowing(p, close - 1);
+    return one_of(keeping_up != 0 ? keeping_up : p->all, turn);
+}
+
+uint32_t progress_anyone(const struct progress *p, uint64_t turn) { return one_of(p->all, turn); }

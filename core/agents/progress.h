@@ -46,5 +46,7 @@ node_set progress_knowing(const struct progress *p, uint64_t slot);
 /* One of the learners that are within so many slots of the first one; of all, when none is. By turns, as `turn` counts. 0:
  * no learner is known yet. */
 uint32_t progress_keeping_up(const struct progress *p, uint64_t slots, uint64_t turn);
+/* A learner, whatever it has said of itself: each turn the next one. */
+uint32_t progress_anyone(const struct progress *p, uint64_t turn);
 
 #endif

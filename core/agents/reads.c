@@ -133,14 +133,17 @@ void reads_message(struct reads *r, uint32_t sender, const struct message *m)
 
 /* --- learners ----------------------------------------------------------------------------------------------------- */
 
-/* Whom to ask: at first the learner of this node, otherwise one that keeps up; each time the next one. */
+/* Whom to ask: at first the learner of this node, otherwise one that keeps up, each time the next one. But what learners say
+ * of themselves may be false, or they may be gone: so every second time it is any of them. */
 static node_set learner_for(const struct reads *r, const struct read_batch *b, uint64_t number)
 {
     const struct progress *p = r->election->progress;
     const node_set own = node_set_of(r->config->node) & p->all;
     if (own != 0 && b->times_asked == 1)
         return own;
-    const uint32_t learner = progress_keeping_up(p, r->election->acting.alpha, number + b->times_asked);
+    const bool any = b->times_asked % 2 == 0;
+    const uint32_t learner = any ? progress_anyone(p, number + b->times_asked / 2)
+                                 : progress_keeping_up(p, r->election->acting.alpha, number + b->times_asked);
     return learner != 0 ? node_set_of(learner) : 0;
 }
 

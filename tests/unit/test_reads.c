@@ -120,6 +120,24 @@ static void what_is_not_answered_is_sent_again(void **state)
     assert_int_equal(sent(&r, MESSAGE_QUERY)->to & first, 0); /* another one */
 }
 
+/* A learner says that it is far beyond all others, and does not answer: the others are asked, too. */
+static void a_learner_that_boasts_is_not_the_only_one_asked(void **state)
+{
+    (void)state;
+    const struct ballot ballot = lead();
+    const uint32_t boaster = node_set_first(config.learners);
+    tell(boaster, (struct message){.kind = MESSAGE_PROGRESS, .to = SLOT_MAX - 1, .floor = 1});
+    read(7);
+    confirm(4, ballot, 1);
+    confirm(5, ballot, 1);
+    node_set asked = sent(&r, MESSAGE_QUERY)->to;
+    for (uint32_t i = 0; i < 2 * node_set_count(config.learners); i++) {
+        pass(config.retry_interval, 0x1f0);
+        asked |= sent(&r, MESSAGE_QUERY)->to;
+    }
+    assert_true((asked & config.learners) == config.learners);
+}
+
 static void who_leads_no_more_asks_who_leads(void **state)
 {
     (void)state;
@@ -292,6 +310,7 @@ int main(void)
         TEST(the_index_is_after_all_that_was_recovered),
         TEST(what_arrives_during_a_round_is_in_the_next),
         TEST(what_is_not_answered_is_sent_again),
+        TEST(a_learner_that_boasts_is_not_the_only_one_asked),
         TEST(who_leads_no_more_asks_who_leads),
         TEST(a_read_that_takes_too_long_was_not_executed),
         TEST(reads_count_against_the_credit),
