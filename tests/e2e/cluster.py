@@ -191,7 +191,10 @@ class Cluster:
         return "\n".join(lines) + "\n"
 
     def write_config(self):
-        self.config_file.write_text(self.yaml())
+        """Puts the whole file in place at once: a node that is being started may read it at any moment."""
+        written = self.config_file.with_suffix(".new")
+        written.write_text(self.yaml())
+        written.replace(self.config_file)
 
     def node_folder(self, node):
         return self.data / f"node-{node}"
