@@ -74,7 +74,8 @@ def keys_of(path):
     keys = defaultdict(list)
     for line in path.read_text().splitlines():
         operation = json.loads(line)
-        keys[operation["key"]].append(operation)
+        if operation["kind"] != "OPEN":  # of a session, which is on no key
+            keys[operation["key"]].append(operation)
     return keys
 
 
