@@ -142,7 +142,7 @@ static node_set learner_for(const struct reads *r, const struct read_batch *b, u
     if (own != 0 && b->times_asked == 1)
         return own;
     const bool any = b->times_asked % 2 == 0;
-    const uint32_t learner = any ? progress_anyone(p, number + b->times_asked / 2)
+    const uint32_t learner = any ? progress_anyone(p, number + b->times_asked / 2 + 1)
                                  : progress_keeping_up(p, r->election->acting.alpha, number + b->times_asked);
     return learner != 0 ? node_set_of(learner) : 0;
 }
