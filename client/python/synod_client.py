@@ -14,9 +14,10 @@ import time
 
 import redis
 
-# What a node says of a command that it has not executed, or does not know about: it is sent again. redis-py has classes for some.
+# What a node says of a command that it has not executed, or does not know about: it is sent again. For a node that takes none,
+# redis-py has classes: the next node is asked.
 AGAIN = ("BUSY", "NOROOM", "UNKNOWN")
-AGAIN_ERRORS = (redis.exceptions.ClusterDownError, redis.exceptions.MovedError)
+ELSEWHERE = (redis.exceptions.ClusterDownError, redis.exceptions.MovedError)
 
 
 class SessionLost(Exception):
@@ -85,7 +86,9 @@ class SynodClient:
                 if text.startswith("NOSESSION"):
                     self._session = 0
                     raise SessionLost(text, attempts > 0) from None
-                if not (text.startswith(AGAIN) or isinstance(error, AGAIN_ERRORS)):
+                if isinstance(error, ELSEWHERE):
+                    self._hang_up()
+                elif not text.startswith(AGAIN):
                     raise
                 attempts, why = attempts + 1, error
             if time.monotonic() > until:

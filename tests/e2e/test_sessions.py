@@ -149,6 +149,16 @@ def test_a_session_outlives_all_nodes(make_cluster):
     cluster.stop()
 
 
+def test_a_client_finds_the_leader(make_cluster):
+    """Where nodes pass nothing on, they send it elsewhere."""
+    cluster = make_cluster("coordinator", native=True, settings={"forward": False})
+    cluster.up()
+    for i in range(6):
+        with SynodClient(nodes_of(cluster)) as client:
+            assert client.execute("INCR", "a") == i + 1
+    cluster.stop()
+
+
 def test_sessions_are_bounded(make_cluster):
     """Those used longest ago are forgotten, and their clients are told so."""
     cluster = make_cluster("coordinator", native=True, settings={"state_bytes_max": "1 MiB"})
