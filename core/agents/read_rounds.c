@@ -45,15 +45,17 @@ void read_rounds_add(struct read_rounds *r, uint64_t token, const struct payload
 
 /* --- rounds ------------------------------------------------------------------------------------------------------- */
 
-void read_rounds_ask(struct read_rounds *r, uint32_t follower, uint64_t round)
+void read_rounds_ask(struct read_rounds *r, uint32_t follower, uint32_t incarnation, uint64_t round)
 {
     const node_set one = node_set_of(follower);
-    const bool is_repeated = r->open && (r->served & one) != 0 && r->round_of[follower] == round;
+    const bool is_repeated =
+        r->open && (r->served & one) != 0 && r->round_of[follower] == round && r->life_of[follower] == incarnation;
     if (is_repeated)
         return;
     r->askers |= one;
     r->served &= ~one;
     r->round_of[follower] = round;
+    r->life_of[follower] = incarnation;
 }
 
 bool read_rounds_may_begin(const struct read_rounds *r) { return !r->open && (r->asked < r->end || r->askers != 0); }

@@ -34,6 +34,7 @@ struct read_rounds {
     node_set askers; /* they wait for the next round */
     node_set served; /* the open round, or the last one, is theirs, too */
     uint64_t round_of[NODE_ID_MAX + 1];
+    uint32_t life_of[NODE_ID_MAX + 1]; /* the incarnation that has that round */
 };
 
 void read_rounds_init(struct read_rounds *r);
@@ -41,8 +42,8 @@ void read_rounds_close(struct read_rounds *r);
 /* A batch of reads has arrived. Its value is copied. */
 void read_rounds_add(struct read_rounds *r, uint64_t token, const struct payload *value, uint64_t now);
 
-/* A follower wants the index for its round of this number. */
-void read_rounds_ask(struct read_rounds *r, uint32_t follower, uint64_t round);
+/* A follower, in its life `incarnation`, wants the index for its round of this number. */
+void read_rounds_ask(struct read_rounds *r, uint32_t follower, uint32_t incarnation, uint64_t round);
 /* Whether batches or followers wait for a round, and none is open. */
 bool read_rounds_may_begin(const struct read_rounds *r);
 /* Begins a round for all that wait. `next` was not proposed yet, by the leader at this ballot; 0: the leader is another

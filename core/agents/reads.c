@@ -27,7 +27,9 @@ static void send_round(struct reads *r, uint64_t now)
     const struct configuration *acting = &r->election->acting;
     const struct read_rounds *rounds = &r->rounds;
     const bool leads = rounds->ballot.node == r->config->node;
-    const struct message ask = {.kind = MESSAGE_READ_INDEX, .from = rounds->round};
+    const struct message ask = {.kind = MESSAGE_READ_INDEX,
+                                .from = rounds->round,
+                                .batch = {.origin = r->config->node, .incarnation = r->config->incarnation}};
     const struct message m = {
         .kind = MESSAGE_READ_ROUND, .ballot = rounds->ballot, .from = rounds->round, .to = acting->slot};
     if (leads)
@@ -97,18 +99,21 @@ static void tell_followers(struct reads *r)
                                   .flags = MESSAGE_YES,
                                   .ballot = rounds->ballot,
                                   .from = rounds->round_of[follower],
-                                  .to = rounds->index};
+                                  .to = rounds->index,
+                                  .batch = {.origin = follower, .incarnation = rounds->life_of[follower]}};
         effects_send(r->effects, i & -i, &m);
     }
     r->prompt_until = rounds->index;
 }
 
+/* An answer may come late, to an earlier life of this node whose rounds had the same numbers: its index is too old. */
 static void on_index(struct reads *r, uint32_t sender, const struct message *m)
 {
-    if ((m->flags & MESSAGE_YES) != 0)
+    const bool is_answer = (m->flags & MESSAGE_YES) != 0;
+    if (is_answer && m->batch.incarnation == r->config->incarnation)
         read_rounds_told(&r->rounds, sender, m->from, m->to);
-    else if (r->election->state == PROPOSER_LEADING && sender != r->config->node)
-        read_rounds_ask(&r->rounds, sender, m->from);
+    else if (!is_answer && r->election->state == PROPOSER_LEADING && sender != r->config->node)
+        read_rounds_ask(&r->rounds, sender, m->batch.incarnation, m->from);
 }
 
 void reads_message(struct reads *r, uint32_t sender, const struct message *m)

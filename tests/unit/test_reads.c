@@ -227,12 +227,17 @@ static void no_round_begins_at_the_boundary(void **state)
 
 /* ---- Nodes that follow ---- */
 
-static void tell_index(uint32_t leader, uint64_t round, uint64_t index)
+static void tell_life(uint32_t incarnation, uint32_t leader, uint64_t round, uint64_t index)
 {
-    tell(leader,
-         (struct message){
-             .kind = MESSAGE_READ_INDEX, .flags = MESSAGE_YES, .ballot = ballot_of(3, leader), .from = round, .to = index});
+    tell(leader, (struct message){.kind = MESSAGE_READ_INDEX,
+                                  .flags = MESSAGE_YES,
+                                  .ballot = ballot_of(3, leader),
+                                  .from = round,
+                                  .to = index,
+                                  .batch = {.origin = config.node, .incarnation = incarnation}});
 }
+
+static void tell_index(uint32_t leader, uint64_t round, uint64_t index) { tell_life(1, leader, round, index); }
 
 static void the_leader_confirms_the_reads_of_a_follower(void **state)
 {
@@ -250,6 +255,7 @@ static void the_leader_confirms_the_reads_of_a_follower(void **state)
     tell_index(7, round, 4); /* no leader */
     tell_index(9, round - 1, 4);
     tell_index(9, round, 0);
+    tell_life(0, 9, round, 4); /* late: to an earlier life, whose round had the same number */
     assert_null(sent(&r, MESSAGE_QUERY));
     tell_index(9, round, 17);
     assert_int_equal(count_sent(&r, MESSAGE_QUERY), 1);
