@@ -18,10 +18,10 @@
  *     arrive, votes that are never cast, and learners that hear nothing: a leader without results for as long as its clients
  *     wait is not a leader. (A node that is a proposer alone writes no records, so it has no disk that could stall.)
  *  3. A proposer whose attempt failed resigns and says so. Then, while any other is fit, it stands back: for each of
- *     the others as long as its own attempt lasted. After that it asks, and is fit again when a quorum answers. So every
+ *     the others as long as its own attempt lasted. After that it asks, and is fit again when enough answer. So every
  *     proposer that seems electable gets its turn. One that can lead gets it, too, and then leads as long as it can.
- *  4. A question that no quorum answers also makes a proposer unfit. An unfit proposer says so in its heartbeats, and the
- *     others do not wait for it.
+ *  4. A question that too few answer, for a quorum of phase 1 or of phase 2, also makes a proposer unfit. An unfit proposer
+ *     says so in its heartbeats, and the others do not wait for it.
  *  5. Time in which this node itself did not run (a late turn, a stopped process) says nothing about others. It is
  *     subtracted from every wait for them.
  *  6. A leader never gives way because of the rule. Where the rule prefers this node to the one that leads, this node
@@ -247,11 +247,18 @@ static void on_heartbeat(struct election *e, uint32_t sender, const struct messa
 
 /* --- asking, preparing, leading ----------------------------------------------------------------------------------- */
 
+/* Whether acceptors enough have answered the last question for this node to lead: a quorum of either phase. One that wins
+ * phase 1 with too few for phase 2 cannot have anything chosen, and takes the lead from a node that can. */
+static bool is_answered(const struct election *e)
+{
+    const uint32_t phase1 = e->acting.phase1_quorum, phase2 = e->acting.phase2_quorum;
+    return node_set_count(e->answered) >= (phase1 > phase2 ? phase1 : phase2);
+}
+
 static void ask(struct election *e, uint64_t now)
 {
     invariant(e->state < PROPOSER_PREPARING && !e->stopping);
-    uint32_t quorum = e->acting.phase1_quorum;
-    if (e->state == PROPOSER_ASKING && node_set_count(e->answered) < quorum)
+    if (e->state == PROPOSER_ASKING && !is_answered(e))
         e->standing = STANDING_UNHEARD;
     e->state = PROPOSER_ASKING;
     e->claim = e->leader != 0;
@@ -361,13 +368,12 @@ static void lead(struct election *e, uint64_t now)
 static void on_lost(struct election *e, uint32_t sender, const struct message *m, uint64_t now)
 {
     look_up_acting(e);
-    uint32_t quorum = e->acting.phase1_quorum;
     if (e->state != PROPOSER_ASKING || m->from != e->question || !node_set_has(e->acting.acceptors, sender))
         return;
-    bool first = node_set_count(e->answered) < quorum;
+    const bool first = !is_answered(e);
     e->answered |= node_set_of(sender);
     e->lost |= m->flags & MESSAGE_YES ? node_set_of(sender) : 0;
-    if (node_set_count(e->answered) < quorum)
+    if (!is_answered(e))
         return;
     if (first && !e->claim) {
         /* Too few have lost the leader yet, or the others do not know yet that this node is fit. It asks again soon. */
@@ -375,7 +381,8 @@ static void on_lost(struct election *e, uint32_t sender, const struct message *m
         e->asked++;
         e->ask_again_at = e->asked_at + (soon < e->config->suspect_timeout ? soon : e->config->suspect_timeout);
     }
-    if (e->standing == STANDING_READY && e->elected && node_set_count(e->lost) >= quorum && may_propose(e))
+    const bool is_lost = node_set_count(e->lost) >= e->acting.phase1_quorum;
+    if (e->standing == STANDING_READY && e->elected && is_lost && may_propose(e))
         prepare(e, now);
     else if (e->standing == STANDING_UNHEARD)
         e->standing = STANDING_READY;

@@ -11,7 +11,7 @@
 /* Whether the others should wait for this node to lead. */
 enum standing {
     STANDING_READY,
-    STANDING_UNHEARD, /* no quorum answered its last question, or it has not asked since it stood back */
+    STANDING_UNHEARD, /* too few answered its last question, or it has not asked since it stood back */
     STANDING_BACK,    /* its last attempt failed: the others have their turns first */
 };
 

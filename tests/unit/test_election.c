@@ -18,6 +18,31 @@ static void a_quorum_must_have_lost_the_leader_first(void **state)
     assert_int_equal(count_sent(&r, MESSAGE_PREPARE), 3);
 }
 
+/* One acceptor is enough for phase 1 here, and three for phase 2. Who hears two of them cannot have anything chosen. */
+static void who_hears_too_few_for_phase_2_does_not_prepare(void **state)
+{
+    (void)state;
+    tear_down(NULL);
+    config.phase1_quorum = 1;
+    config.phase2_quorum = 3;
+    start();
+    answer_question(4, true);
+    answer_question(5, true);
+    assert_int_equal(state_now(), PROPOSER_ASKING);
+    pass(config.prepare_timeout, 0x180);
+    assert_int_equal(sent(&r, MESSAGE_HEARTBEAT)->message.flags, MESSAGE_RESIGNED); /* the others need not wait for it */
+    answer_question(4, true);
+    answer_question(5, false);
+    answer_question(6, false); /* now it is fit; and one that has lost the leader is enough */
+    assert_int_equal(state_now(), PROPOSER_ASKING);
+    pass(config.prepare_timeout, 0x180);
+    answer_question(4, true);
+    answer_question(5, false);
+    assert_int_equal(state_now(), PROPOSER_ASKING);
+    answer_question(6, false);
+    assert_int_equal(state_now(), PROPOSER_PREPARING);
+}
+
 /* The acceptors notice the loss of a leader one after the other. */
 static void who_was_answered_no_asks_again_soon(void **state)
 {
@@ -559,6 +584,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_quorum_must_have_lost_the_leader_first),
+        TEST(who_hears_too_few_for_phase_2_does_not_prepare),
         TEST(who_was_answered_no_asks_again_soon),
         TEST(who_is_refused_gives_the_others_their_turns),
         TEST(who_is_alone_fit_does_not_stand_back_for_long),
