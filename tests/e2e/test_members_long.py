@@ -222,7 +222,7 @@ def changes_with_kills(cluster, dice, kills):
 def test_kill_at_any_moment(make_cluster):
     """kill -9 of any node at any moment of a change of members, with snapshots, truncations and transfers all the time: nothing is lost,
     and all converge."""
-    cluster = make_cluster(native=True, settings=SMALL, size=4)
+    cluster = make_cluster(settings=SMALL, size=4)
     cluster.up()
     formed(cluster)
     seed, rest = int(os.environ.get("SYNOD_SEED", 1)), KILLS
@@ -247,7 +247,7 @@ def test_kill_at_any_moment(make_cluster):
 
 def test_disk_replaced_with_state(make_cluster):
     """A node whose disk was lost has the whole state again, while clients write and read."""
-    cluster = make_cluster(native=True, settings={"segment_bytes": "16 MiB", "state_bytes_max": "600 MiB", "memory_bytes_max": "1 GiB"})
+    cluster = make_cluster(settings={"segment_bytes": "16 MiB", "state_bytes_max": "600 MiB", "memory_bytes_max": "1 GiB"})
     leader = cluster.up()
     formed(cluster)
     filled = subprocess.run([SYNOD, "bench", "--config", cluster.config_file, "--requests", str(STATE_MIB * 16), "--keyspace", "0",
