@@ -1,4 +1,4 @@
-/* The newest configuration of a running cluster, as a node tells it at its client port. */
+/* The newest configuration of a running cluster, as its leader tells it; if none answers, as a node does. */
 #ifndef SYNOD_CLI_KNOWN_CONFIGURATION_H
 #define SYNOD_CLI_KNOWN_CONFIGURATION_H
 
@@ -7,6 +7,7 @@
 struct known_configuration {
     uint64_t slot, governs;
     bool settled;      /* the one before is over */
+    bool is_leaders;   /* the leader says so. Otherwise there may be a newer one */
     const char *bytes; /* as in the log */
     size_t len;
     struct configuration_text text; /* the same, read */

@@ -30,6 +30,8 @@ static int list(const struct member_command *c)
         return operator_tell(&c->verb, code, known.answer);
     printf("configuration of slot %" PRIu64 ", which governs from slot %" PRIu64 " on%s\n\n", known.slot, known.governs,
            known.settled ? "" : "; the one before is still needed");
+    if (!known.is_leaders)
+        printf("no leader answers: this is what a node knows, and there may be a newer one\n\n");
     printf("%-5s%-13s%-9s%-6s%-24s%s\n", "NODE", "ROLE", "STATE", "DISK", "ADDRESS", "CLIENTS");
     for (uint32_t id = 1; id <= NODE_ID_MAX; id++) {
         const struct member *m = &known.text.members[id];
@@ -113,33 +115,11 @@ static int remove_node(struct member_command *c)
     return operator_tell(&c->verb, code, answer);
 }
 
-/* Whether the lost disk, by its number, was replaced already. `*code` is then what the verb ends with. */
-static bool was_replaced(const struct member_command *c, int *code)
-{
-    static struct known_configuration known; /* large */
-    char number[16];
-    if (c->disk == NULL)
-        return false;
-    *code = known_configuration_ask(&c->verb.call, &known);
-    if (*code != EXIT_OK) {
-        operator_tell(&c->verb, *code, known.answer);
-        return true;
-    }
-    const struct member *m = &known.text.members[c->node];
-    snprintf(number, sizeof number, "%u", m->number);
-    if (m->node == 0 || strcmp(number, c->disk) == 0)
-        return false;
-    printf("nothing was done: by the configuration of slot %" PRIu64 ", node %s has disk number %u\n", known.slot, c->id,
-           m->number);
-    return true;
-}
-
 /* With one of the places the other one is needed, too: of the file, or none. */
 static int replace(struct member_command *c)
 {
     char address[ENDPOINT_TEXT_MAX], client[ENDPOINT_TEXT_MAX], instance[INSTANCE_TEXT];
     const bool moves = c->address != NULL || c->client != NULL;
-    int code;
     if (c->role != NULL)
         return operator_complain(&c->verb, "the role of a member does not change with its disk");
     c->role = "";
@@ -147,10 +127,13 @@ static int replace(struct member_command *c)
         return EXIT_BAD_INPUT;
     if (!choose_instance(c, instance))
         return operator_complain(&c->verb, "no random bytes for an instance id");
-    if (was_replaced(c, &code))
-        return code;
     const char *words[WORDS_MAX] = {"SYNOD", "MEMBER", "REPLACE", c->id, instance, c->address, c->client};
-    return ask_for_instance(c, instance, words, moves ? 7 : 5);
+    int count = moves ? 7 : 5;
+    if (c->disk != NULL) {
+        words[count++] = "DISK";
+        words[count++] = c->disk;
+    }
+    return ask_for_instance(c, instance, words, count);
 }
 
 /* ---- the verb ---- */

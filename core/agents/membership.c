@@ -253,6 +253,24 @@ static bool refuse_unsafe(struct membership *m, const struct configuration *next
     return true;
 }
 
+/* Whether the disk that is to be replaced, by its number, is not the node's. Numbers only rise, so one below the node's was
+ * replaced already; one above is known to others, and not to a leader that lost its place. */
+static bool refuse_disk(struct membership *m, const struct operator_request *request, uint64_t token)
+{
+    struct configuration_text *newest = memory_new(1, sizeof *newest);
+    const bool is_known = configuration_read(payload_bytes(&m->newest), m->newest.len, newest) == NULL;
+    const struct member has = is_known ? newest->members[request->change.member.node] : (struct member){0};
+    free(newest);
+    if (has.node == 0 || has.number == request->disk)
+        return false;
+    const bool is_done = has.number > request->disk;
+    say(m, token, is_done ? REPLY_STATUS : REPLY_ERROR,
+        is_done ? "nothing was done: in the configuration of slot "
+                : "ERR such a disk is not known yet; ask again: in the configuration of slot ",
+        m->configurations->newest.slot, " the node has disk number ", has.number, "");
+    return true;
+}
+
 void membership_ask(struct membership *m, const struct operator_request *request, uint64_t token, uint64_t now)
 {
     const char *wrong;
@@ -260,6 +278,8 @@ void membership_ask(struct membership *m, const struct operator_request *request
         refuse(m, token, "ERR the cluster has not formed yet: that takes one leader, and every member heard once");
         return;
     }
+    if (request->names_disk && refuse_disk(m, request, token))
+        return;
     if (!may_change(m)) {
         refuse_for_now(m, token);
         return;

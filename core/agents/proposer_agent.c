@@ -340,6 +340,8 @@ static void on_request(struct proposer_agent *agent, const struct client_batch *
         membership_tell(&agent->membership, asked->token);
     else if (!is_leading(agent))
         answer(agent, asked->token, OUTCOME_MOVED);
+    else if (request.verb == OPERATOR_MEMBER_LIST)
+        membership_tell(&agent->membership, asked->token);
     else if (request.verb == OPERATOR_LEADER_MOVE)
         handover_ask(&agent->handover, request.node, asked->token, now);
     else

@@ -65,6 +65,21 @@ static const char *read_node(const struct bytes *arg, uint32_t *node)
     return NULL;
 }
 
+/* Takes DISK and its number from the end of a REPLACE, if they are there. */
+static const char *read_disk(struct bytes_list *args, struct operator_request *request)
+{
+    int64_t number;
+    if (args->len < 6 || !is_word(&args->ptr[args->len - 2], "disk"))
+        return NULL;
+    const struct bytes *last = &args->ptr[args->len - 1];
+    if (!decimal_read(last->ptr, last->len, &number) || number < 0 || number > UINT32_MAX)
+        return "ERR the number of a disk is that in SYNOD MEMBER LIST";
+    request->names_disk = true;
+    request->disk = (uint32_t)number;
+    args->len -= 2;
+    return NULL;
+}
+
 /* The arguments after the number of the node. */
 static const char *read_member(const struct bytes_list *args, struct configuration_request *change)
 {
@@ -85,7 +100,8 @@ static const char *read_member(const struct bytes_list *args, struct configurati
         return read_instance(&more[3], m->instance) ? NULL : wrong_instance;
     }
     if (args->len != 4 && args->len != 6)
-        return "ERR SYNOD MEMBER REPLACE takes a number, an instance id, and perhaps an address and a client address";
+        return "ERR SYNOD MEMBER REPLACE takes a number, an instance id, perhaps an address and a client address, and "
+               "perhaps DISK and a number";
     if (args->len == 6 &&
         (!read_text(&more[1], m->address, sizeof m->address) || !read_text(&more[2], m->client, sizeof m->client)))
         return wrong_address;
@@ -115,8 +131,11 @@ static const char *read_change(const struct bytes_list *args, struct operator_re
         return "ERR SYNOD MEMBER knows LIST, ADD, REMOVE and REPLACE";
     if (args->len < 3)
         return "ERR the number of a node is missing";
+    struct bytes_list left = *args;
     const char *wrong = read_node(&args->ptr[2], &change->member.node);
-    return wrong != NULL ? wrong : read_member(args, change);
+    if (wrong == NULL && change->verb == CONFIGURATION_REPLACE)
+        wrong = read_disk(&left, request);
+    return wrong != NULL ? wrong : read_member(&left, change);
 }
 
 /* Takes the options from the end. */
@@ -137,13 +156,15 @@ static struct bytes_list without_options(const struct bytes_list *args, struct o
 
 static const char *read_request(const struct bytes_list *args, struct operator_request *request)
 {
-    const bool one = args->len == 1, two = args->len >= 2;
-    if ((one && is_word(&args->ptr[0], "configuration")) ||
-        (args->len == 2 && is_word(&args->ptr[0], "member") && is_word(&args->ptr[1], "list"))) {
+    if (args->len == 1 && is_word(&args->ptr[0], "configuration")) {
         request->verb = OPERATOR_CONFIGURATION;
         return NULL;
     }
-    if (two && is_word(&args->ptr[0], "leader") && is_word(&args->ptr[1], "move"))
+    if (args->len == 2 && is_word(&args->ptr[0], "member") && is_word(&args->ptr[1], "list")) {
+        request->verb = OPERATOR_MEMBER_LIST;
+        return NULL;
+    }
+    if (args->len >= 2 && is_word(&args->ptr[0], "leader") && is_word(&args->ptr[1], "move"))
         return read_leader_move(args, request);
     const struct bytes_list left = without_options(args, request);
     if (left.len >= 2 && (is_word(&left.ptr[0], "member") || is_word(&left.ptr[0], "settings")))

@@ -8,14 +8,16 @@
 
 enum operator_verb {
     OPERATOR_LEADER_MOVE,   /* LEADER MOVE node */
-    OPERATOR_CONFIGURATION, /* CONFIGURATION; MEMBER LIST: the newest configuration that the node knows. Of any node */
+    OPERATOR_CONFIGURATION, /* CONFIGURATION: the newest configuration that the node knows, whichever node it is */
+    OPERATOR_MEMBER_LIST,   /* MEMBER LIST: the same, as the leader knows it */
     /* MEMBER ADD node address client-address role instance
      * MEMBER REMOVE node
-     * MEMBER REPLACE node instance [address client-address]
+     * MEMBER REPLACE node instance [address client-address] [DISK number]
      * SETTINGS SET key value
      *
      * Each may end with DRY-RUN (it is judged, and not done) and FORCE (it is done even if it is not safe now). A client
-     * address that is "-": none. An instance id is 32 digits of lower case hexadecimal, random. */
+     * address that is "-": none. An instance id is 32 digits of lower case hexadecimal, random. With DISK, only the disk of
+     * that number is replaced: so a request that is sent twice replaces one disk. */
     OPERATOR_CHANGE,
 };
 
@@ -24,6 +26,8 @@ struct operator_request {
     uint32_t node;
     struct configuration_request change; /* OPERATOR_CHANGE */
     bool dry_run, force;
+    bool names_disk; /* REPLACE: only this disk */
+    uint32_t disk;
 };
 
 /* Understands a request. Returns NULL, or why it cannot: the text of an error reply. */

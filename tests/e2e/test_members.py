@@ -501,7 +501,7 @@ def test_lost_answers(make_cluster):
     shutil.rmtree(cluster.node_folder(lost))
     joins(cluster, lost)
     out = done(member(cluster, "replace", lost, "--disk", 0))
-    assert out.startswith("nothing was done: ") and out.endswith(f"node {lost} has disk number 2\n")
+    assert "nothing was done: " in out and out.endswith("the node has disk number 2\n")
     assert members(cluster)[lost][2] == "2"
     cluster.wait_caught_up(lost, SERVICE_S)
     settled(cluster)

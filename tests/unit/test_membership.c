@@ -173,7 +173,7 @@ static void do_ask(const char *text)
 static struct configuration_text *listed(uint32_t node)
 {
     struct configuration_text *t = memory_new(1, sizeof *t);
-    ask(node, "MEMBER LIST");
+    ask(node, "CONFIGURATION");
     assert_int_equal(reply_tag, REPLY_BYTES);
     const char *text = strstr(reply, "replaces");
     assert_non_null(text);
@@ -359,6 +359,33 @@ static void a_lost_disk_is_replaced(void **state)
         assert_true(cluster_gap(&c) < SECOND_US);
         all_agree(0xe);
     }
+}
+
+/* A request that is sent twice replaces one disk: the leader compares the number, whatever its sender knows. */
+static void a_disk_is_replaced_once(void **state)
+{
+    (void)state;
+    begin_with(3);
+    form(3);
+    const uint32_t node = leader() == 3 ? 2 : 3;
+    char text[128];
+    c.members[node].down = true;
+    cluster_run(&c, 3 * SECOND_US);
+    snprintf(text, sizeof text, "MEMBER REPLACE %u 0baa0000000000000000000000000000 DISK 0", node);
+    do_ask(text);
+    assert_non_null(strstr(reply, "done: the configuration of slot "));
+    const uint64_t slot = known[leader()];
+    snprintf(text, sizeof text, "MEMBER REPLACE %u 0caa0000000000000000000000000000 DISK 0", node);
+    do_ask(text);
+    assert_non_null(strstr(reply, "nothing was done: "));
+    assert_non_null(strstr(reply, "the node has disk number 1"));
+    snprintf(text, sizeof text, "MEMBER REPLACE %u 0daa0000000000000000000000000000 DISK 2", node);
+    ask(leader(), text);
+    assert_int_equal(reply_tag, REPLY_ERROR);
+    assert_non_null(strstr(reply, "such a disk is not known yet"));
+    assert_int_equal(known[leader()], slot);
+    ask(leader() == 1 ? 5 - node : 1, "MEMBER LIST"); /* the leader knows the newest one, others perhaps not yet */
+    assert_int_equal(reply_outcome, OUTCOME_MOVED);
 }
 
 /* The log is far longer than the window of an acceptor that begins with slot 1. When another node is gone, nothing is chosen
@@ -614,6 +641,7 @@ int main(void)
         cmocka_unit_test_teardown(a_newcomer_counts_for_the_quorum_that_it_makes, tear_down),
         cmocka_unit_test_teardown(any_member_is_removed_under_load, tear_down),
         cmocka_unit_test_teardown(a_lost_disk_is_replaced, tear_down),
+        cmocka_unit_test_teardown(a_disk_is_replaced_once, tear_down),
         cmocka_unit_test_teardown(a_new_disk_votes_though_the_log_is_long, tear_down),
         cmocka_unit_test_teardown(what_is_not_safe_is_refused_without_force, tear_down),
         cmocka_unit_test_teardown(learners_that_are_gone_keep_others_from_being_removed, tear_down),

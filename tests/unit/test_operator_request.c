@@ -64,8 +64,13 @@ static void members_change(void **state)
     assert_null(read_text("settings set phase2_quorum 2", &r));
     assert_true(r.change.verb == CONFIGURATION_SET);
     assert_string_equal(r.change.setting.key, "phase2_quorum");
+    assert_false(r.names_disk);
+    assert_null(read_text("member replace 2 " INSTANCE " disk 7 force", &r));
+    assert_true(r.names_disk && r.disk == 7 && m->address[0] == 0 && r.force);
+    assert_null(read_text("member replace 2 " INSTANCE " a:1 b:2 disk 0", &r));
+    assert_true(r.names_disk && r.disk == 0 && m->address[0] == 'a');
     assert_null(read_text("member list", &r));
-    assert_int_equal(r.verb, OPERATOR_CONFIGURATION);
+    assert_int_equal(r.verb, OPERATOR_MEMBER_LIST);
     assert_null(read_text("configuration", &r));
     assert_int_equal(r.verb, OPERATOR_CONFIGURATION);
 }
@@ -103,6 +108,11 @@ static void anything_else_is_an_error(void **state)
         "MEMBER REMOVE 1 2",
         "MEMBER REPLACE 1",
         "MEMBER REPLACE 1 00112233445566778899aabbccddeeff a:1",
+        "MEMBER REPLACE 1 00112233445566778899aabbccddeeff DISK",
+        "MEMBER REPLACE 1 00112233445566778899aabbccddeeff DISK -1",
+        "MEMBER REPLACE 1 00112233445566778899aabbccddeeff DISK 4294967296",
+        "MEMBER REPLACE 1 00112233445566778899aabbccddeeff a:1 DISK 1",
+        "MEMBER REMOVE 1 DISK 1",
         "SETTINGS SET alpha",
         "SETTINGS GET alpha 1",
         "SETTINGS SET an_extremely_long_name_of_a_setting 1",
