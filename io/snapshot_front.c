@@ -53,9 +53,8 @@ struct snapshot_front {
 
     /* Of the step. */
     enum job job;
-    bool starting; /* the job is not what an ask wanted */
-    bool listed;   /* what is stored was told */
-    bool unread;
+    bool starting;    /* the job is not what an ask wanted */
+    bool listed;      /* what is stored was told */
     struct item *ask; /* NULL: the job goes on */
     struct queue results;
     struct notice *found; /* to be told */
@@ -304,7 +303,7 @@ void snapshot_front_reborn(struct snapshot_front *f)
     queue_clear(&f->tells);
 }
 
-bool snapshot_front_unread(const struct snapshot_front *f) { return f->unread; }
+bool snapshot_front_unread(const struct snapshot_front *f) { return f->store != NULL && snapshot_store_unread(f->store); }
 
 /* ---- Steps ---- */
 
@@ -313,7 +312,7 @@ bool snapshot_front_next(struct snapshot_front *f)
     invariant(f->ask == NULL && f->results.first == NULL);
     if (f->reborn) {
         f->job = JOB_START;
-        f->reborn = f->unread = f->listed = false;
+        f->reborn = f->listed = false;
     }
     if (f->job != JOB_NONE)
         return f->job != JOB_GIVE || f->tells.bytes < f->options.ahead_bytes;
@@ -363,7 +362,6 @@ static void lose(struct snapshot_front *f, enum snapshot_read read, const struct
         note_problem(f, problem, "; this snapshot is set aside");
         snapshot_store_set_aside(f->store, f->slot);
     } else {
-        f->unread = true;
         note_problem(f, problem, "; this snapshot does not count");
         snapshot_store_leave_out(f->store, f->slot);
     }

@@ -72,8 +72,8 @@ bool snapshot_front_done(struct snapshot_front *f);
 /* What an operator should know and has not been told: goes to `text`, once. False: nothing. */
 bool snapshot_front_notice(struct snapshot_front *f, char *text, size_t size);
 
-/* Whether a snapshot could not be read because of its disk, not because it is damaged: another life may read it. Not to be
- * called during snapshot_front_work. */
+/* Whether a snapshot could not be read because of its disk, not because it is damaged: another process may read it. Not to
+ * be called during snapshot_front_work. */
 bool snapshot_front_unread(const struct snapshot_front *f);
 
 /* The next life of the node begins: what the last one asked is forgotten, and it hears everything from the beginning. */

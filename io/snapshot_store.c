@@ -23,6 +23,7 @@ struct snapshot_store {
     struct snapshot_writer writer; /* its file is that of what is received, too */
     struct snapshot_stored wanted; /* size and checksum: of what is received */
     bool folder_made;
+    bool unread; /* of some snapshot */
 };
 
 static struct disk *disk_of(const struct snapshot_store *s) { return s->options.disk; }
@@ -122,13 +123,22 @@ const struct snapshot_stored *snapshot_store_lend(struct snapshot_store *s, uint
     return found;
 }
 
-void snapshot_store_leave_out(struct snapshot_store *s, uint64_t slot)
+bool snapshot_store_unread(const struct snapshot_store *s) { return s->unread; }
+
+/* The list goes on without this slot. */
+static void forget(struct snapshot_store *s, uint64_t slot)
 {
     size_t kept = 0;
     for (size_t i = 0; i < s->count; i++)
         if (s->list[i].slot != slot)
             s->list[kept++] = s->list[i];
     s->count = kept;
+}
+
+void snapshot_store_leave_out(struct snapshot_store *s, uint64_t slot)
+{
+    forget(s, slot);
+    s->unread = true;
 }
 
 /* ---- Files by their endings ---- */
@@ -208,7 +218,7 @@ void snapshot_store_set_aside(struct snapshot_store *s, uint64_t slot)
     disk_rename(disk_of(s), from, to);
     free(from);
     free(to);
-    snapshot_store_leave_out(s, slot);
+    forget(s, slot);
 }
 
 /* ---- Opening ---- */
@@ -229,6 +239,7 @@ static void examine(struct snapshot_store *s, uint64_t slot)
         snapshot_store_set_aside(s, slot);
     } else {
         notice(s, &problem, "; this snapshot does not count");
+        s->unread = true;
     }
 }
 

@@ -63,8 +63,10 @@ const struct snapshot_stored *snapshot_store_lend(struct snapshot_store *s, uint
 
 /* The snapshot of this slot is damaged: gives it another name, under which it is never read. */
 void snapshot_store_set_aside(struct snapshot_store *s, uint64_t slot);
-/* It cannot be read: it counts no longer in this life. */
+/* It cannot be read: it counts no longer, until the snapshots are opened again. */
 void snapshot_store_leave_out(struct snapshot_store *s, uint64_t slot);
+/* Whether there is one that could not be read, also when they were opened. */
+bool snapshot_store_unread(const struct snapshot_store *s);
 
 /* ---- Writing: begin, pieces, commit ---- */
 

@@ -645,9 +645,11 @@ static void sort_effects(struct runner *r, const struct effect_list *effects)
                     CONTROL_FAIL_DIVERGED);
             break;
         case EFFECT_DAMAGED:
-            stop_at(r, "the journal says that slot ", e->val.damaged,
-                    " is chosen, and the record of its value is missing. Format a new folder and replace the member",
-                    CONTROL_FAIL_DATA);
+            stop_at(
+                r, "the journal says that slot ", e->val.damaged,
+                " is chosen, and the record of its value is missing, and no snapshot that can be read has it. Start again"
+                " if one could not be read just now; otherwise give it a snapshot of another learner",
+                CONTROL_FAIL_DATA);
             break;
         case EFFECT_UNLOADABLE:
             stop_at(r, "the snapshot of the slots before ", e->val.unloadable,

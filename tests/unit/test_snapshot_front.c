@@ -469,6 +469,24 @@ static void unreadable_for_a_while(void **state)
     assert_false(snapshot_front_unread(front));
 }
 
+/* The same, when the node begins: not even its header can be read. */
+static void unreadable_when_opened(void **state)
+{
+    (void)state;
+    told();
+    store(100);
+    disk_sim_calm(disk.sim, false);
+    disk.faults.rate[FAULT_READ_ERROR] = ALWAYS;
+    again(SNAPSHOTS_LOADED);
+    disk.faults.rate[FAULT_READ_ERROR] = 0;
+    assert_string_equal(told(), "loaded 0");
+    assert_true(snapshot_front_unread(front));
+    assert_non_null(strstr(noticed(), "this snapshot does not count"));
+    again(SNAPSHOTS_LOADED);
+    assert_non_null(strstr(told(), "loaded 100"));
+    assert_false(snapshot_front_unread(front));
+}
+
 /* A disk that fails costs the snapshot that is being written, once, and no other. */
 static void errors_cost_one_snapshot(void **state)
 {
@@ -561,6 +579,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(damaged_when_asked_for, setup, teardown),
         cmocka_unit_test_setup_teardown(damaged_while_it_is_told, setup, teardown),
         cmocka_unit_test_setup_teardown(unreadable_for_a_while, setup, teardown),
+        cmocka_unit_test_setup_teardown(unreadable_when_opened, setup, teardown),
         cmocka_unit_test_setup_teardown(errors_cost_one_snapshot, setup, teardown),
         cmocka_unit_test_setup_teardown(reborn, setup, teardown),
         cmocka_unit_test_setup_teardown(reborn_while_loading, setup, teardown),
