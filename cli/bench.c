@@ -1,4 +1,5 @@
 /* `synod bench`: only the load generator, against a running cluster (or any server that speaks RESP). */
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -6,6 +7,7 @@
 #include "cli/verbs.h"
 #include "host/config.h"
 #include "host/options.h"
+#include "local/counters.h"
 #include "local/guest_client.h"
 #include "local/load_report.h"
 
@@ -19,10 +21,11 @@ struct bench {
     const char *config_file, *address;
     uint64_t requests, connections, processes, pipeline, value_size, keyspace, timeout_ms;
     uint32_t mode, command, protocol;
-    bool resend, guest, json, quiet;
+    bool resend, sessions, checked, guest, json, quiet;
     struct load_target targets[TARGETS_MAX];
     size_t target_count;
     struct load_progress_line line;
+    struct counters counters; /* where they are checked */
 };
 
 /* One host:port, IPv6 in brackets. */
@@ -92,12 +95,58 @@ static bool on_progress(void *context, struct load *load, const struct load_coun
     return !interrupted;
 }
 
-static int run(struct bench *b)
+static uint64_t counter_count(const struct load_options *o) { return o->keyspace > 0 ? o->keyspace : o->requests; }
+
+/* Prints that the counters grew by as much as was answered. False: they did not. */
+static bool check_counters(const struct bench *b, const struct load_result *result, uint64_t counted)
 {
-    struct load_options o;
+    const uint64_t executed = result->counts.answered + result->counts.session_reply;
+    FILE *out = counted != executed ? stderr : stdout;
+    if (counted != executed || !b->json)
+        fprintf(out, "%s the counters grew by %" PRIu64 ", and %" PRIu64 " requests were answered\n",
+                counted != executed ? "synod bench:" : "  Check:", counted, executed);
+    return counted == executed;
+}
+
+/* Runs the load and prints what came out. Returns the exit code. */
+static int run_load(struct bench *b, const struct load_options *o)
+{
     static struct load_result result; /* has a histogram: large */
     struct problem problem = {0};
     char error[512] = "";
+    uint64_t before = 0, counted = 0;
+    if (b->checked && !counters_sum(&b->counters, counter_count(o), &before, &problem)) {
+        fprintf(stderr, "synod bench: %s\n", problem.text);
+        return problem.exit_code;
+    }
+    progress_begin(&b->line, o->requests);
+    bool ok = load_run(o, on_progress, b, &result, error, sizeof error);
+    progress_end(&b->line);
+    const bool checks = b->checked && ok && !result.stopped;
+    const bool read = !checks || counters_sum(&b->counters, counter_count(o), &counted, &problem);
+    counted -= before;
+    if (b->json)
+        ok &= report_json(o, &result, checks && read ? &counted : NULL);
+    else
+        report_statistics(&result);
+    if (!ok)
+        fprintf(stderr, "synod bench: %s\n", error[0] != '\0' ? error : "out of memory");
+    else if (result.stopped)
+        fprintf(stderr, "synod bench: stopped before all requests were answered\n");
+    else if (!read)
+        fprintf(stderr, "synod bench: %s\n", problem.text);
+    if (!ok || result.stopped)
+        return EXIT_TROUBLE;
+    if (!read)
+        return problem.exit_code;
+    const bool exact = !checks || check_counters(b, &result, counted);
+    return exact && result.counts.answered == o->requests ? EXIT_OK : EXIT_CHECK_FAILED;
+}
+
+static int run(struct bench *b)
+{
+    struct load_options o;
+    struct problem problem = {0};
     if (!(b->address != NULL ? parse_addresses(b, &problem) : targets_of_config(b, &problem))) {
         fprintf(stderr, "synod bench: %s\n", problem.text);
         return problem.exit_code;
@@ -110,6 +159,7 @@ static int run(struct bench *b)
     o.pipeline = (uint32_t)b->pipeline;
     o.oneshot = b->mode == 1;
     o.resend = b->resend;
+    o.sessions = b->sessions;
     o.protocol = (uint8_t)b->protocol;
     o.command = (uint8_t)b->command;
     o.requests = b->requests;
@@ -121,20 +171,30 @@ static int run(struct bench *b)
         return problem.exit_code;
     }
     catch_interrupts();
-    progress_begin(&b->line, o.requests);
-    bool ok = load_run(&o, on_progress, b, &result, error, sizeof error);
-    progress_end(&b->line);
-    if (b->json)
-        ok &= report_json(&o, &result);
-    else
-        report_statistics(&result);
-    if (!ok)
-        fprintf(stderr, "synod bench: %s\n", error[0] != '\0' ? error : "out of memory");
-    else if (result.stopped)
-        fprintf(stderr, "synod bench: stopped before all requests were answered\n");
-    if (!ok || result.stopped)
-        return EXIT_TROUBLE;
-    return result.counts.answered == o.requests ? EXIT_OK : EXIT_CHECK_FAILED;
+    b->checked |= b->sessions && o.command == COMMAND_INCR;
+    b->counters = (struct counters){.targets = b->targets, .count = b->target_count};
+    const int code = run_load(b, &o);
+    counters_close(&b->counters);
+    return code;
+}
+
+/* Whether these options go together. False: standard error says why not. */
+static bool check_options(const struct bench *b)
+{
+    const char *wrong = NULL;
+    if ((b->address == NULL) == (b->config_file == NULL))
+        wrong = "give either --config or --address; see synod bench --help";
+    else if (b->mode == 1 && b->pipeline > 1)
+        wrong = "--mode oneshot has one request a connection, so --pipeline must be 1";
+    else if (b->checked && b->command != COMMAND_INCR)
+        wrong = "--check looks at what --command incr has added to";
+    else if ((b->sessions || b->checked) && b->protocol != PROTOCOL_RESP)
+        wrong = "--sessions and --check are there over RESP only";
+    else if (b->sessions && b->pipeline > LOAD_SESSION_PIPELINE_MAX)
+        wrong = "a session has at most 1024 commands without an answer, so with --sessions --pipeline must be at most 1024";
+    if (wrong != NULL)
+        fprintf(stderr, "synod bench: %s\n", wrong);
+    return wrong == NULL;
 }
 
 int verb_bench(int argc, char **argv)
@@ -165,6 +225,10 @@ int verb_bench(int argc, char **argv)
          .text = "a connection without an answer for so long is given up"},
         {"resend", 0, OPTION_FLAG, .target = &b.resend,
          .text = "send requests of unknown outcome again (they may be executed twice)"},
+        {"sessions", 0, OPTION_FLAG, .target = &b.sessions,
+         .text = "a session for each connection: what was not answered is sent again, and executed once"},
+        {"check", 0, OPTION_FLAG, .target = &b.checked,
+         .text = "check that the counters grew by the requests answered (always for incr with --sessions)"},
         {"protocol", 0, OPTION_CHOICE, .value = "NAME", .target = &b.protocol, .choices = protocol_names,
          .text = "the server's protocol; etcd-http puts the same load on etcd, to compare"},
         {"guest-client", 0, OPTION_FLAG, .target = &b.guest,
@@ -181,20 +245,14 @@ int verb_bench(int argc, char **argv)
         .options = rows,
         .option_count = sizeof rows / sizeof rows[0],
         .exit_codes = "  0  every request was answered\n  1  stopped (Ctrl-C), or no answers any more\n"
-                      "  2  wrong command line or configuration\n  5  errors, or requests of unknown outcome\n",
+                      "  2  wrong command line or configuration\n"
+                      "  5  errors, requests of unknown outcome, or counters that do not fit what was answered\n",
         .examples = "  synod bench --config examples/coordinator.yaml --requests 1000000 --connections 500 --processes 10\n"
-                    "  synod bench --address 127.0.0.1:6001 --command mixed --keyspace 1000 --json\n",
+                    "  synod bench --address 127.0.0.1:6001 --command mixed --keyspace 1000 --json\n"
+                    "  synod bench --config examples/coordinator.yaml --command incr --keyspace 100 --sessions\n",
     };
     int code = options_parse(&help, argc, argv, NULL);
     if (code != OPTIONS_GO_ON)
         return code;
-    if ((b.address == NULL) == (b.config_file == NULL)) {
-        fprintf(stderr, "synod bench: give either --config or --address; see synod bench --help\n");
-        return EXIT_BAD_INPUT;
-    }
-    if (b.mode == 1 && b.pipeline > 1) {
-        fprintf(stderr, "synod bench: --mode oneshot has one request a connection, so --pipeline must be 1\n");
-        return EXIT_BAD_INPUT;
-    }
-    return run(&b);
+    return check_options(&b) ? run(&b) : EXIT_BAD_INPUT;
 }

@@ -58,6 +58,8 @@ static bool check_options(const struct load_options *o, char *error, size_t erro
         wrong = "there must be at least as many connections as processes";
     else if (o->pipeline == 0 || (o->oneshot && o->pipeline > 1))
         wrong = "the pipeline must be 1 at least, and 1 with a connection a request";
+    else if (o->sessions && (o->pipeline > LOAD_SESSION_PIPELINE_MAX || o->protocol != PROTOCOL_RESP))
+        wrong = "sessions are there over RESP only, and for a pipeline of at most 1024";
     if (wrong != NULL)
         snprintf(error, error_size, "%s", wrong);
     return wrong == NULL;
@@ -158,6 +160,9 @@ static struct load_counts counts_now(const struct load *load)
         sum.unknown += atomic_load_explicit(&s->unknown, memory_order_relaxed);
         sum.retried += atomic_load_explicit(&s->retried, memory_order_relaxed);
         sum.moved += atomic_load_explicit(&s->moved, memory_order_relaxed);
+        sum.no_session += atomic_load_explicit(&s->no_session, memory_order_relaxed);
+        sum.session_passed += atomic_load_explicit(&s->session_passed, memory_order_relaxed);
+        sum.session_reply += atomic_load_explicit(&s->session_reply, memory_order_relaxed);
     }
     return sum;
 }

@@ -7,13 +7,22 @@
  *   -UNKNOWN, connection lost after it was sent, no answer in request_timeout_ms
  *                             may have been executed: with `resend` sent again and counted as retried, otherwise given up
  *                             and counted as unknown
+ *   -NOSESSION, -SESSIONPASSED, -SESSIONREPLY
+ *                             final: each counted by itself
  *   any other error           final: counted as an error
+ *
+ * With `sessions` each connection has a session (docs/sessions.md) that outlives it: a connection that takes the place of
+ * one that was lost goes on with its session. What may have been executed is sent again, with its number, and is executed
+ * once. When a session was forgotten, requests on their way in it end with -NOSESSION, and the next ones are in another.
+ *
  * A request's latency runs from when it was first sent (mode oneshot: from when its connection was begun). */
 #ifndef SYNOD_LOAD_LOAD_H
 #define SYNOD_LOAD_LOAD_H
 
 #include "load/histogram.h"
 #include "load/protocol.h"
+
+enum { LOAD_SESSION_PIPELINE_MAX = 1024 };
 
 struct load_target {
     char host[256];
@@ -37,6 +46,7 @@ struct load_options {
     uint32_t pipeline;    /* requests outstanding on a connection */
     bool oneshot;         /* a connection for each request; pipeline must then be 1 */
     bool resend;          /* send a request of unknown outcome again (it must be idempotent) */
+    bool sessions;        /* requests are in sessions; the pipeline must then be LOAD_SESSION_PIPELINE_MAX at most */
     uint8_t protocol;     /* enum load_protocol */
     uint8_t command;      /* enum load_command */
     uint64_t requests;
@@ -54,6 +64,9 @@ struct load_counts {
     uint64_t unknown;
     uint64_t retried;
     uint64_t moved;
+    uint64_t no_session;     /* -NOSESSION: not executed now; if sent before, perhaps then */
+    uint64_t session_passed; /* -SESSIONPASSED: the same */
+    uint64_t session_reply;  /* -SESSIONREPLY: executed */
 };
 
 struct load_result {

@@ -4,10 +4,10 @@
 #include "core/base/memory.h"
 
 enum {
-    JOB_MAGIC = 0x31304a4c,    /* "LJ01" */
-    RESULT_MAGIC = 0x3130524c, /* "LR01" */
-    SETTINGS = 11,
-    COUNTS = 7,
+    JOB_MAGIC = 0x32304a4c,    /* "LJ02" */
+    RESULT_MAGIC = 0x3230524c, /* "LR02" */
+    SETTINGS = 12,
+    COUNTS = 10,
     JOB_HEADER_SIZE = 8 + SETTINGS * 8,
     HOST_SIZE = sizeof((struct load_target *)0)->host,
     TARGET_SIZE = 16 + 4 * 4 + HOST_SIZE,
@@ -38,9 +38,9 @@ static void read_text(struct read_cursor *c, char *out, size_t size)
 struct packet load_job_encode(const struct load_job *job)
 {
     const struct load_options *o = &job->options;
-    const uint64_t settings[SETTINGS] = {job->connections, o->pipeline,           o->oneshot,         o->resend,
-                                         o->command,       o->requests,           job->first,         o->keyspace,
-                                         o->value_size,    o->request_timeout_ms, o->stall_timeout_ms};
+    const uint64_t settings[SETTINGS] = {
+        job->connections, o->pipeline, o->oneshot,  o->resend,     o->sessions,           o->command,
+        o->requests,      job->first,  o->keyspace, o->value_size, o->request_timeout_ms, o->stall_timeout_ms};
     struct packet packet = new_packet(JOB_HEADER_SIZE + o->target_count * TARGET_SIZE);
     struct write_cursor c = cursor_into(packet.words.ptr, packet.len);
     cursor_write_u32(&c, JOB_MAGIC);
@@ -66,6 +66,7 @@ static void read_settings(struct read_cursor *c, struct load_job *job)
     o->pipeline = (uint32_t)cursor_read_u64(c);
     o->oneshot = cursor_read_u64(c) != 0;
     o->resend = cursor_read_u64(c) != 0;
+    o->sessions = cursor_read_u64(c) != 0;
     o->command = (uint8_t)cursor_read_u64(c);
     o->requests = cursor_read_u64(c);
     job->first = cursor_read_u64(c);
@@ -128,6 +129,9 @@ struct packet load_result_encode(const struct load_share *share, uint64_t start_
                                      share->unknown,
                                      share->retried,
                                      share->moved,
+                                     share->no_session,
+                                     share->session_passed,
+                                     share->session_reply,
                                      relative(share->first_sent_us, start_us),
                                      relative(share->last_answer_us, start_us)};
     struct packet packet = new_packet(RESULT_SIZE);
@@ -153,6 +157,9 @@ bool load_result_decode(const struct packet *packet, struct load_share *share, u
     share->unknown = cursor_read_u64(&c);
     share->retried = cursor_read_u64(&c);
     share->moved = cursor_read_u64(&c);
+    share->no_session = cursor_read_u64(&c);
+    share->session_passed = cursor_read_u64(&c);
+    share->session_reply = cursor_read_u64(&c);
     share->first_sent_us = absolute(cursor_read_u64(&c), start_us);
     share->last_answer_us = absolute(cursor_read_u64(&c), start_us);
     const uint8_t *latency = cursor_take(&c, sizeof share->latency);

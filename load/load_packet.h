@@ -2,16 +2,16 @@
  * little-endian.
  *
  * The job:
- *      0  magic "LJ01"   4      4  targets        4
- *      8  connections, pipeline, oneshot, resend, command, requests, first request, keyspace, size of values, request
- *         time-out, stall time-out: 8 each
- *     96  targets: each  address 16, scope 4, port 4, is it IPv6 4, zero 4, the host as it was given 256 (then zeros)
+ *      0  magic "LJ02"   4      4  targets        4
+ *      8  connections, pipeline, oneshot, resend, sessions, command, requests, first request, keyspace, size of values,
+ *         request time-out, stall time-out: 8 each
+ *    104  targets: each  address 16, scope 4, port 4, is it IPv6 4, zero 4, the host as it was given 256 (then zeros)
  *
  * The result:
- *      0  magic "LR01"   4      4  zero           4
- *      8  answered, errors, unknown, retried, moved, first request sent, last answer (microseconds after the beginning; 0:
- *         there was none): 8 each
- *     64  the histogram of latencies: its fields in order, 8 each
+ *      0  magic "LR02"   4      4  zero           4
+ *      8  answered, errors, unknown, retried, moved, no session, session passed, session's reply; first request sent, last
+ *         answer (microseconds after the beginning; 0: there was none): 8 each
+ *     88  the histogram of latencies: its fields in order, 8 each
  *         the first error, the problem: texts of 160 and 256, then zeros */
 #ifndef SYNOD_LOAD_LOAD_PACKET_H
 #define SYNOD_LOAD_LOAD_PACKET_H

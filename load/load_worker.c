@@ -8,6 +8,7 @@
  *               Both together never exceed the pipeline. While `moving`, `blocked` or paused it sends nothing new.
  *               Over RESP its first request asks about the cluster, as clients do that follow -MOVED: so a node that does
  *               not lead sends it to the leader, and passes nothing on. The answer to that may be any, and counts as none.
+ *               Where requests are in sessions, and it has none, it opens one first, and sends nothing until it has its id.
  *   DONE        closed, no request left for it
  *
  * It makes no system call and knows no format: sockets are those of load/load_sockets.h, bytes those of load/protocol.h,
@@ -20,6 +21,7 @@
 
 #include "core/base/memory.h"
 #include "core/formats/decimal.h"
+#include "load/session_numbers.h"
 
 enum {
     ADDRESSES_MAX = 64,
@@ -28,6 +30,8 @@ enum {
     TICK_MS = 100,       /* between checks of time-outs and the stop flag */
     TICK_WAITING_MS = 5, /* the same, while a connection pauses */
     REFUSALS_BEFORE_ANOTHER = 8,
+    SESSION_WINDOWS = 8, /* pipelines in the window of a session: one request that is refused stops the others late */
+    OWN_BYTES_MAX = 64,  /* of the greeting, and of what opens a session */
 };
 
 static const char greeting[] = "CLUSTER MYID\r\n";
@@ -35,8 +39,15 @@ static const char greeting[] = "CLUSTER MYID\r\n";
 enum connection_state { STATE_WAITING, STATE_CONNECTING, STATE_OPEN, STATE_DONE };
 
 struct request {
-    uint64_t number;
+    struct request_id id;
     uint64_t first_sent_us;
+};
+
+/* A connection's session. It stays when another connection takes the place of this one. */
+struct session {
+    uint64_t id;    /* 0: there is none yet */
+    bool forgotten; /* takes no new requests; another one takes its place when the last of them was answered */
+    struct session_numbers numbers;
 };
 
 struct connection {
@@ -46,6 +57,7 @@ struct connection {
     bool blocked; /* the socket has not taken all of the last requests */
     bool greets;  /* the next request is the first one */
     bool greeted; /* the next answer is the one to the greeting */
+    bool asks;    /* for a session; nothing else is outstanding */
     uint32_t address;
     uint32_t refusals; /* since the last answer that counted */
     uint32_t sent_head, sent_count, again_count;
@@ -57,6 +69,7 @@ struct connection {
     uint64_t pause_us;
     char *in; /* the beginning of an incomplete answer */
     size_t in_len, in_capacity;
+    struct session session;
 };
 
 struct load_worker {
@@ -72,8 +85,8 @@ struct load_worker {
     uint32_t address_count, preferred;
     bool exhausted; /* every request's number has been taken */
     uint64_t last_answer_us;
-    uint64_t *numbers; /* a whole pipeline of requests... */
-    char *out;         /* ... and their bytes */
+    struct request_id *requests; /* a whole pipeline of them... */
+    char *out;                   /* ... and their bytes */
     struct answer_list answers;
     char trouble[192]; /* the last thing that went wrong */
 };
@@ -136,6 +149,36 @@ static void end_pause(struct load_worker *w, struct connection *c)
     c->resume_us = 0;
 }
 
+/* ---- Sessions ---- */
+
+static uint32_t session_window(const struct load_worker *w)
+{
+    return w->options->pipeline < SESSION_WINDOW_MAX / SESSION_WINDOWS ? w->options->pipeline * SESSION_WINDOWS
+                                                                       : SESSION_WINDOW_MAX;
+}
+
+static void session_begin(const struct load_worker *w, struct connection *c)
+{
+    c->session = (struct session){.id = 0};
+    session_numbers_init(&c->session.numbers, session_window(w));
+}
+
+/* Whether a new request has a place in the session. */
+static bool session_has_room(const struct load_worker *w, const struct connection *c)
+{
+    return !w->options->sessions || (!c->session.forgotten && session_numbers_left(&c->session.numbers));
+}
+
+/* This request will not be sent again. */
+static void session_answered(const struct load_worker *w, struct connection *c, const struct request *r)
+{
+    if (!w->options->sessions)
+        return;
+    session_numbers_answered(&c->session.numbers, r->id.session_number);
+    if (c->session.forgotten && c->sent_count + c->again_count == 0)
+        session_begin(w, c);
+}
+
 /* ---- Requests ---- */
 
 /* The next request for this connection: one that must be sent again, otherwise a new one. False: there is none. */
@@ -145,11 +188,13 @@ static bool take_request(struct load_worker *w, struct connection *c, uint64_t n
         *out = c->again[--c->again_count];
         return true;
     }
-    if (w->exhausted)
+    if (w->exhausted || !session_has_room(w, c))
         return false;
-    out->number = atomic_fetch_add_explicit(&w->shared->next, 1, memory_order_relaxed);
-    out->first_sent_us = now;
-    w->exhausted = out->number >= w->options->requests;
+    *out = (struct request){.id.number = atomic_fetch_add_explicit(&w->shared->next, 1, memory_order_relaxed),
+                            .first_sent_us = now};
+    w->exhausted = out->id.number >= w->options->requests;
+    if (!w->exhausted && w->options->sessions)
+        out->id.session_number = session_numbers_give(&c->session.numbers);
     return !w->exhausted;
 }
 
@@ -170,7 +215,7 @@ static void push_sent(const struct load_worker *w, struct connection *c, struct 
 /* It is unknown whether this one was executed. */
 static void request_unknown(struct load_worker *w, struct connection *c, struct request r)
 {
-    if (w->options->resend) {
+    if (w->options->resend || w->options->sessions) {
         bump(&w->share->retried);
         c->again[c->again_count++] = r;
     } else {
@@ -185,7 +230,7 @@ static uint32_t number_of(const struct load_worker *w, const struct connection *
 static void connection_close(struct load_worker *w, struct connection *c)
 {
     load_sockets_close(w->sockets, number_of(w, c));
-    c->moving = c->closing = c->blocked = c->greets = c->greeted = false;
+    c->moving = c->closing = c->blocked = c->greets = c->greeted = c->asks = false;
     c->in_len = 0;
 }
 
@@ -221,17 +266,45 @@ static size_t greet(struct load_worker *w, struct connection *c)
     return sizeof greeting - 1;
 }
 
+/* Sends the first `size` bytes of `out`. */
+static void connection_send(struct load_worker *w, struct connection *c, size_t size)
+{
+    const char *why;
+    enum load_socket_result sent = load_sockets_send(w->sockets, number_of(w, c), w->out, size, &why);
+    c->blocked = sent == SOCKET_LATER;
+    if (sent == SOCKET_FAILED)
+        connection_lost(w, c, why);
+}
+
+static void ask_for_session(struct load_worker *w, struct connection *c)
+{
+    if (w->exhausted && c->again_count == 0) {
+        connection_done(w, c);
+        return;
+    }
+    c->asks = true;
+    c->since_us = load_now_us();
+    size_t size = greet(w, c);
+    size += decimal_between(w->out + size, OWN_BYTES_MAX - size, "SESSION OPEN ", session_window(w), "\r\n");
+    connection_send(w, c, size);
+}
+
 /* Fills the pipeline with one write; a connection with nothing left to do is done. */
 static void connection_fill(struct load_worker *w, struct connection *c)
 {
-    if (c->blocked || c->moving || c->closing || c->resume_us != 0)
+    if (c->blocked || c->moving || c->closing || c->resume_us != 0 || c->asks)
         return;
+    if (w->options->sessions && c->session.id == 0) {
+        ask_for_session(w, c);
+        return;
+    }
     size_t count = 0;
     uint64_t now = load_now_us();
     struct request r;
     bool was_idle = c->sent_count == 0;
     while (c->sent_count < w->options->pipeline && take_request(w, c, now, &r)) {
-        w->numbers[count++] = r.number;
+        r.id.session = c->session.id;
+        w->requests[count++] = r.id;
         push_sent(w, c, r);
     }
     if (c->sent_count == 0) {
@@ -244,13 +317,9 @@ static void connection_fill(struct load_worker *w, struct connection *c)
         c->since_us = now;
     if (w->share->first_sent_us == 0)
         w->share->first_sent_us = now;
-    const char *why;
     size_t size = greet(w, c);
-    size += requests_make(&w->maker, w->numbers, count, w->out + size);
-    enum load_socket_result sent = load_sockets_send(w->sockets, number_of(w, c), w->out, size, &why);
-    c->blocked = sent == SOCKET_LATER;
-    if (sent == SOCKET_FAILED)
-        connection_lost(w, c, why);
+    size += requests_make(&w->maker, w->requests, count, w->out + size);
+    connection_send(w, c, size);
 }
 
 static void connection_opened(struct load_worker *w, struct connection *c)
@@ -339,9 +408,9 @@ static void answered(struct load_worker *w, struct connection *c, struct request
         share->recovered_us = now;
 }
 
-static void not_executed(struct load_worker *w, struct connection *c, struct request r, const struct answer *answer)
+/* The node does not do it now: this connection goes elsewhere, or waits. */
+static void refused(struct load_worker *w, struct connection *c, const struct answer *answer)
 {
-    c->again[c->again_count++] = r;
     c->refusals++;
     uint32_t to = c->address;
     if (answer->kind == ANSWER_MOVED) {
@@ -362,10 +431,52 @@ static void not_executed(struct load_worker *w, struct connection *c, struct req
         pause_connection(w, c);
 }
 
+/* What an answer says, as a text, cut at `size`. */
+static void text_of(const struct answer *answer, char *out, size_t size)
+{
+    const size_t len = answer->text_len < size - 1 ? answer->text_len : size - 1;
+    if (len > 0)
+        memcpy(out, answer->text, len);
+    out[len] = '\0';
+}
+
+/* The answer to SESSION OPEN. */
+static void session_opened(struct load_worker *w, struct connection *c, const struct answer *answer)
+{
+    char text[128], said[sizeof text + 32];
+    c->asks = false;
+    c->since_us = load_now_us();
+    c->closing = answer->closes;
+    if (answer->kind == ANSWER_MOVED || answer->kind == ANSWER_BUSY || answer->kind == ANSWER_UNKNOWN) {
+        refused(w, c, answer);
+    } else if (answer->kind != ANSWER_OK ||
+               !decimal_read_unsigned((const uint8_t *)answer->text, answer->text_len, &c->session.id) ||
+               c->session.id == 0) {
+        text_of(answer, text, sizeof text);
+        say(said, sizeof said, "SESSION OPEN gives ", text[0] != '\0' ? text : "no number", NULL);
+        note_trouble(w, c, said);
+        give_up(w, w->trouble);
+    }
+}
+
 static void note_error(struct load_worker *w, const struct answer *answer)
 {
-    size_t room = sizeof w->share->first_error - 1, len = answer->text_len < room ? answer->text_len : room;
-    memcpy(w->share->first_error, answer->text, len); /* the rest of it is zero */
+    if (w->share->first_error[0] == '\0')
+        text_of(answer, w->share->first_error, sizeof w->share->first_error);
+}
+
+static atomic_uint_fast64_t *error_counter(struct load_share *share, uint8_t kind)
+{
+    switch (kind) {
+    case ANSWER_NO_SESSION:
+        return &share->no_session;
+    case ANSWER_SESSION_PASSED:
+        return &share->session_passed;
+    case ANSWER_SESSION_REPLY:
+        return &share->session_reply;
+    default:
+        return &share->errors;
+    }
 }
 
 static void handle_answer(struct load_worker *w, struct connection *c, const struct answer *answer, uint64_t now)
@@ -374,19 +485,23 @@ static void handle_answer(struct load_worker *w, struct connection *c, const str
     c->since_us = now;
     c->closing = answer->closes || w->options->oneshot;
     if (answer->kind == ANSWER_MOVED || answer->kind == ANSWER_BUSY) {
-        not_executed(w, c, r, answer);
+        c->again[c->again_count++] = r;
+        refused(w, c, answer);
         return;
     }
     w->last_answer_us = w->share->last_answer_us = now;
+    if (answer->kind == ANSWER_UNKNOWN) {
+        request_unknown(w, c, r);
+        return;
+    }
     if (answer->kind == ANSWER_OK) {
         answered(w, c, r, now);
-    } else if (answer->kind == ANSWER_UNKNOWN) {
-        request_unknown(w, c, r);
     } else {
-        bump(&w->share->errors);
-        if (w->share->first_error[0] == '\0')
-            note_error(w, answer);
+        bump(error_counter(w->share, answer->kind));
+        note_error(w, answer);
+        c->session.forgotten |= answer->kind == ANSWER_NO_SESSION;
     }
+    session_answered(w, c, &r);
 }
 
 /* Handles all complete answers in `bytes`; keeps the rest. False: the bytes are not the protocol's. */
@@ -394,12 +509,17 @@ static bool handle_bytes(struct load_worker *w, struct connection *c, const char
 {
     uint64_t now = load_now_us();
     ptrdiff_t used = answers_read(w->options->protocol, bytes, len, &w->answers);
-    const size_t others = c->greeted && w->answers.len > 0 ? 1 : 0;
-    if (used < 0 || w->answers.len > c->sent_count + others)
+    size_t at = 0;
+    if (used < 0 || w->answers.len > c->sent_count + c->greeted + c->asks)
         return false;
-    c->greeted = c->greeted && others == 0;
-    for (size_t i = others; i < w->answers.len; i++)
-        handle_answer(w, c, &w->answers.ptr[i], now);
+    if (c->greeted && at < w->answers.len) {
+        c->greeted = false;
+        at++;
+    }
+    if (c->asks && at < w->answers.len)
+        session_opened(w, c, &w->answers.ptr[at++]);
+    for (; at < w->answers.len; at++)
+        handle_answer(w, c, &w->answers.ptr[at], now);
     c->in_len = len - (size_t)used;
     if (c->in_len > 0) {
         c->in = memory_reserve(c->in, &c->in_capacity, c->in_len, 1);
@@ -469,7 +589,7 @@ static void tick_connection(struct load_worker *w, struct connection *c, uint64_
             connection_fill(w, c);
     } else if (c->state == STATE_CONNECTING && now > c->since_us + timeout) {
         connection_lost(w, c, "cannot connect: no answer in time");
-    } else if (c->state == STATE_OPEN && c->sent_count > 0 && now > c->since_us + timeout) {
+    } else if (c->state == STATE_OPEN && (c->sent_count > 0 || c->asks) && now > c->since_us + timeout) {
         connection_lost(w, c, "no answer in time");
     }
 }
@@ -510,7 +630,7 @@ static void close_all(struct load_worker *w)
     if (w->sockets != NULL)
         load_sockets_free(w->sockets);
     free(w->connections);
-    free(w->numbers);
+    free(w->requests);
     free(w->out);
     free(w->answers.ptr);
     request_maker_close(&w->maker);
@@ -523,6 +643,7 @@ static void open_all(struct load_worker *w)
         struct connection *c = &w->connections[i];
         c->sent = memory_new(w->options->pipeline, sizeof *c->sent);
         c->again = memory_new(w->options->pipeline, sizeof *c->again);
+        session_begin(w, c);
         w->active++;
         connection_open(w, c);
     }
@@ -548,8 +669,8 @@ void load_worker_run(const struct load_options *options, const struct load_addre
         !request_maker_init(&w->maker, options->protocol, options->command, options->value_size, options->keyspace)) {
         give_up(w, "cannot prepare the requests: out of memory, or a command that the protocol does not have");
     } else {
-        w->numbers = memory_new(options->pipeline, sizeof *w->numbers);
-        w->out = memory_new(sizeof greeting + options->pipeline * w->maker.size_max, 1);
+        w->requests = memory_new(options->pipeline, sizeof *w->requests);
+        w->out = memory_new(OWN_BYTES_MAX + options->pipeline * w->maker.size_max, 1);
         open_all(w);
         loop(w);
     }

@@ -13,7 +13,7 @@ enum { LOAD_PROCESSES_MAX = 256 };
  * ended. */
 struct load_share {
     _Alignas(128) atomic_uint_fast64_t answered;
-    atomic_uint_fast64_t errors, unknown, retried, moved;
+    atomic_uint_fast64_t errors, unknown, retried, moved, no_session, session_passed, session_reply;
     uint64_t first_sent_us; /* 0: nothing sent */
     uint64_t last_answer_us;
     uint64_t recovered_us;

@@ -5,6 +5,9 @@
 #include <string.h>
 
 #include "core/base/memory.h"
+#include "core/formats/decimal.h"
+
+enum { SESSION_HEAD_MAX = 96 };
 
 static bool resp_template(struct request_template *t, const char *command, bool has_value, size_t value_size)
 {
@@ -36,7 +39,7 @@ bool request_maker_init(struct request_maker *m, uint8_t protocol, uint8_t comma
     if (!resp_template(&m->set, "SET", true, value_size) ||
         !resp_template(&m->get, command == COMMAND_INCR ? "INCR" : "GET", false, 0))
         return false;
-    m->size_max = m->set.size > m->get.size ? m->set.size : m->get.size;
+    m->size_max = SESSION_HEAD_MAX + (m->set.size > m->get.size ? m->set.size : m->get.size);
     return true;
 }
 
@@ -48,8 +51,33 @@ void request_maker_close(struct request_maker *m)
     *m = (struct request_maker){0};
 }
 
-size_t request_make(const struct request_maker *m, uint64_t number, char *out)
+static char *bulk_number(char *at, uint64_t number)
 {
+    uint8_t digits[DECIMAL_MAX];
+    const size_t len = decimal_write_unsigned(number, digits);
+    at += decimal_between(at, SESSION_HEAD_MAX, "$", len, "\r\n");
+    memcpy(at, digits, len);
+    memcpy(at + len, "\r\n", 2);
+    return at + len + 2;
+}
+
+/* Puts a request into its session: between the head of its array, which gets three elements more, and the rest. Returns how
+ * much longer it has become. */
+static size_t into_session(const struct request_id *r, char *request, size_t size)
+{
+    enum { ARRAY_HEAD = 4 };
+    char head[SESSION_HEAD_MAX];
+    const char *end = bulk_number(bulk_number(stpcpy(head, "$7\r\nSESSION\r\n"), r->session), r->session_number);
+    const size_t more = (size_t)(end - head);
+    memmove(request + ARRAY_HEAD + more, request + ARRAY_HEAD, size - ARRAY_HEAD);
+    memcpy(request + ARRAY_HEAD, head, more);
+    request[1] = (char)(request[1] + 3);
+    return more;
+}
+
+size_t request_make(const struct request_maker *m, const struct request_id *request, char *out)
+{
+    const uint64_t number = request->number;
     if (m->protocol == PROTOCOL_ETCD_HTTP)
         return etcd_make(m, number, out);
     const struct request_template *t = request_sets(m, number) ? &m->set : &m->get;
@@ -57,14 +85,14 @@ size_t request_make(const struct request_maker *m, uint64_t number, char *out)
     digits_write(request_key(m, number), out + t->key_at, KEY_DIGITS);
     if (t->value_digits > 0)
         digits_write(number, out + t->value_at, t->value_digits);
-    return t->size;
+    return t->size + (request->session != 0 ? into_session(request, out, t->size) : 0);
 }
 
-size_t requests_make(const struct request_maker *m, const uint64_t *numbers, size_t count, char *out)
+size_t requests_make(const struct request_maker *m, const struct request_id *requests, size_t count, char *out)
 {
     size_t size = 0;
     for (size_t i = 0; i < count; i++)
-        size += request_make(m, numbers[i], out + size);
+        size += request_make(m, &requests[i], out + size);
     return size;
 }
 

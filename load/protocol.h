@@ -6,7 +6,9 @@
  * implementation: in the client component another component does their work (components/client-serializer).
  *
  * Request `n` has the key "key:" and twelve decimal digits of n (modulo the key space when there is one). The value of a SET
- * is the same digits, cut or filled up with 'x' to the size asked for. So the value that a key must have is known. */
+ * is the same digits, cut or filled up with 'x' to the size asked for. So the value that a key must have is known.
+ *
+ * Over RESP a request may be in a session (docs/sessions.md): SESSION, its id, the request's number in it, the command. */
 #ifndef SYNOD_LOAD_PROTOCOL_H
 #define SYNOD_LOAD_PROTOCOL_H
 
@@ -23,6 +25,12 @@ enum { KEY_SIZE = 16 };
 void key_of(uint64_t number, char key[KEY_SIZE + 1]);
 /* The value that SET request `number` writes: `size` bytes. */
 void value_of(uint64_t number, char *value, size_t size);
+
+struct request_id {
+    uint64_t number;
+    uint64_t session; /* 0: it is in none */
+    uint64_t session_number;
+};
 
 struct request_template {
     char *bytes;
@@ -48,10 +56,10 @@ struct request_maker {
 bool request_maker_init(struct request_maker *m, uint8_t protocol, uint8_t command, size_t value_size, uint64_t keyspace);
 void request_maker_close(struct request_maker *m);
 
-/* Writes request `number`, at most size_max bytes. Returns its size. */
-size_t request_make(const struct request_maker *m, uint64_t number, char *out);
+/* Writes a request, at most size_max bytes. Returns its size. */
+size_t request_make(const struct request_maker *m, const struct request_id *request, char *out);
 /* The same for several, one after the other. */
-size_t requests_make(const struct request_maker *m, const uint64_t *numbers, size_t count, char *out);
+size_t requests_make(const struct request_maker *m, const struct request_id *requests, size_t count, char *out);
 
 enum answer_kind {
     ANSWER_OK,
@@ -59,12 +67,16 @@ enum answer_kind {
     ANSWER_MOVED,   /* not executed; `text` is host:port of the leader */
     ANSWER_BUSY,    /* not executed; try again later */
     ANSWER_UNKNOWN, /* it is unknown whether it was executed */
+    /* Of a request in a session; all final. */
+    ANSWER_NO_SESSION,     /* this copy was not executed */
+    ANSWER_SESSION_PASSED, /* this copy was not executed */
+    ANSWER_SESSION_REPLY,  /* it was executed; its reply is lost */
 };
 
 struct answer {
     uint8_t kind;     /* enum answer_kind */
     bool closes;      /* the server closes the connection after it */
-    const char *text; /* of an answer that is not ANSWER_OK; points into the bytes read */
+    const char *text; /* of an answer that is not ANSWER_OK, or is a number; points into the bytes read */
     size_t text_len;
 };
 

@@ -107,8 +107,16 @@ static void resp_error(const char *text, size_t len, struct answer *answer)
         const char *word;
         uint8_t kind;
     } words[] = {
-        {"MOVED ", ANSWER_MOVED}, {"CLUSTERDOWN", ANSWER_BUSY}, {"BUSY", ANSWER_BUSY},
-        {"LOADING", ANSWER_BUSY}, {"TRYAGAIN", ANSWER_BUSY},    {"UNKNOWN", ANSWER_UNKNOWN},
+        {"MOVED ", ANSWER_MOVED},
+        {"CLUSTERDOWN", ANSWER_BUSY},
+        {"BUSY", ANSWER_BUSY},
+        {"NOROOM", ANSWER_BUSY},
+        {"LOADING", ANSWER_BUSY},
+        {"TRYAGAIN", ANSWER_BUSY},
+        {"UNKNOWN", ANSWER_UNKNOWN},
+        {"NOSESSION", ANSWER_NO_SESSION},
+        {"SESSIONPASSED", ANSWER_SESSION_PASSED},
+        {"SESSIONREPLY", ANSWER_SESSION_REPLY},
     };
     answer->kind = ANSWER_ERROR;
     answer->text = text;
@@ -134,6 +142,10 @@ ptrdiff_t resp_answer_read(const char *bytes, size_t len, struct answer *answer)
     ptrdiff_t size = resp_size(bytes, len);
     if (size > 0 && bytes[0] == '-')
         resp_error(bytes + 1, (size_t)size - 3, answer);
+    if (size > 0 && bytes[0] == ':') {
+        answer->text = bytes + 1;
+        answer->text_len = (size_t)size - 3;
+    }
     if (size > 0 && bytes[0] == '!') {
         size_t head = (size_t)line_size(bytes, len);
         resp_error(bytes + head, (size_t)size - head - 2, answer);

@@ -40,12 +40,18 @@ void progress_begin(struct load_progress_line *line, uint64_t requests)
     *line = (struct load_progress_line){.requests = requests, .terminal = isatty(STDERR_FILENO) == 1};
 }
 
+/* Requests that ended with an answer that only those in sessions get. */
+static uint64_t in_lost_sessions(const struct load_counts *c)
+{
+    return c->no_session + c->session_passed + c->session_reply;
+}
+
 void progress_update(struct load_progress_line *line, const struct load_counts *counts, double seconds)
 {
     double since = seconds - line->shown_seconds;
     if (since < (line->terminal ? terminal_interval : plain_interval))
         return;
-    uint64_t done = counts->answered + counts->errors + counts->unknown;
+    uint64_t done = counts->answered + counts->errors + counts->unknown + in_lost_sessions(counts);
     double rate = (double)(counts->answered - line->shown_answered) / since;
     fprintf(stderr, "%s%3.0f %%  %" PRIu64 " of %" PRIu64 "  %.0f requests/s  errors %" PRIu64, line->terminal ? "\r" : "",
             line->requests > 0 ? 100.0 * (double)done / (double)line->requests : 0.0, done, line->requests, rate,
@@ -79,6 +85,9 @@ void report_statistics(const struct load_result *r)
     printf("  Throughput  %12.0f requests/s (%.3f s)\n", load_throughput(r), r->seconds);
     printf("  Errors %" PRIu64 ", unknown %" PRIu64 ", retried %" PRIu64 ", moved %" PRIu64 "\n", c->errors, c->unknown,
            c->retried, c->moved);
+    if (in_lost_sessions(c) > 0)
+        printf("  No session %" PRIu64 ", session passed %" PRIu64 ", session's reply lost %" PRIu64 "\n", c->no_session,
+               c->session_passed, c->session_reply);
     if (r->first_error[0] != '\0')
         printf("  First error: %s\n", r->first_error);
     if (c->answered > 0)
@@ -87,7 +96,7 @@ void report_statistics(const struct load_result *r)
 
 static json_t *json_count(uint64_t count) { return json_integer((json_int_t)count); }
 
-bool report_json(const struct load_options *o, const struct load_result *r)
+bool report_json(const struct load_options *o, const struct load_result *r, const uint64_t *counted)
 {
     const struct load_counts *c = &r->counts;
     json_t *out = json_object();
@@ -109,6 +118,11 @@ bool report_json(const struct load_options *o, const struct load_result *r)
     rc |= json_object_set_new(out, "unknown", json_count(c->unknown));
     rc |= json_object_set_new(out, "retried", json_count(c->retried));
     rc |= json_object_set_new(out, "moved", json_count(c->moved));
+    rc |= json_object_set_new(out, "no_session", json_count(c->no_session));
+    rc |= json_object_set_new(out, "session_passed", json_count(c->session_passed));
+    rc |= json_object_set_new(out, "session_reply", json_count(c->session_reply));
+    if (counted != NULL)
+        rc |= json_object_set_new(out, "counted", json_count(*counted));
     rc |= json_object_set_new(out, "generator_cpu_seconds", json_real(r->cpu_seconds));
     rc |= json_object_set_new(out, "stopped", json_boolean(r->stopped));
     char *text = rc == 0 ? json_dumps(out, JSON_INDENT(2) | JSON_REAL_PRECISION(9)) : NULL;

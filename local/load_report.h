@@ -18,11 +18,13 @@ void progress_update(struct load_progress_line *line, const struct load_counts *
 /* Removes the line from a terminal. */
 void progress_end(struct load_progress_line *line);
 
-/* Count, Min, Max, Mean, Median, P95, P99, P99.9 in milliseconds, throughput, errors and retries. */
+/* Count, Min, Max, Mean, Median, P95, P99, P99.9 in milliseconds, throughput, errors and retries; of sessions, what has gone
+ * wrong. */
 void report_statistics(const struct load_result *result);
 
-/* The same as one JSON object on standard output. False: out of memory. */
-bool report_json(const struct load_options *options, const struct load_result *result);
+/* The same as one JSON object on standard output, and by how much the counters grew; NULL: that was not looked at. False:
+ * out of memory. */
+bool report_json(const struct load_options *options, const struct load_result *result, const uint64_t *counted);
 
 /* Makes SIGINT and SIGTERM set *interrupted instead of ending the process. */
 void catch_interrupts(void);

@@ -5,12 +5,13 @@
 #include "components/packet.h"
 #include "core/base/memory.h"
 #include "core/formats/batch.h"
+#include "core/formats/decimal.h"
 #include "load/protocol_internal.h"
 
 typedef synod_paxos_client_serializer_list_packet_t packets;
 SAME_LIST(struct packet_list, packets);
 
-enum { REQUEST_BYTES_MAX = 128 }; /* of any request, beyond its value */
+enum { REQUEST_BYTES_MAX = 192 }; /* of any request, beyond its value */
 
 bool request_maker_init(struct request_maker *m, uint8_t protocol, uint8_t command, size_t value_size, uint64_t keyspace)
 {
@@ -28,29 +29,35 @@ void request_maker_close(struct request_maker *m)
 
 static struct bytes text(const char *of) { return (struct bytes){(uint8_t *)of, strlen(of)}; }
 
-static void add_request(struct batch_builder *batch, const struct request_maker *m, uint64_t number)
+static void add_request(struct batch_builder *batch, const struct request_maker *m, const struct request_id *request)
 {
+    enum { SESSION_ARGS = 3 };
     char key[KEY_SIZE + 1];
-    bool sets = request_sets(m, number);
-    key_of(request_key(m, number), key);
+    uint8_t session[DECIMAL_MAX], session_number[DECIMAL_MAX];
+    const bool sets = request_sets(m, request->number);
+    key_of(request_key(m, request->number), key);
     if (sets)
-        value_of(number, m->scratch, m->value_size);
-    const struct bytes args[] = {text(sets                         ? "SET"
+        value_of(request->number, m->scratch, m->value_size);
+    const struct bytes args[] = {text("SESSION"),
+                                 {session, decimal_write_unsigned(request->session, session)},
+                                 {session_number, decimal_write_unsigned(request->session_number, session_number)},
+                                 text(sets                         ? "SET"
                                       : m->command == COMMAND_INCR ? "INCR"
                                                                    : "GET"),
                                  text(key),
                                  {(uint8_t *)m->scratch, m->value_size}};
-    batch_add(batch, args, sets ? 3 : 2);
+    const size_t first = request->session != 0 ? 0 : SESSION_ARGS, end = SESSION_ARGS + (sets ? 3 : 2);
+    batch_add(batch, args + first, end - first);
 }
 
-size_t requests_make(const struct request_maker *m, const uint64_t *numbers, size_t count, char *out)
+size_t requests_make(const struct request_maker *m, const struct request_id *requests, size_t count, char *out)
 {
     static struct batch_builder batch;
     static struct arena results;
     packets encoded;
     batch_begin(&batch);
     for (size_t i = 0; i < count; i++)
-        add_request(&batch, m, numbers[i]);
+        add_request(&batch, m, &requests[i]);
     const struct payload value = batch_end(&batch);
     struct packet packet = {.kind = (uint32_t)count, .len = value.len, .words = value.words};
     packets list = {(synod_paxos_client_serializer_packet_t *)&packet, 1};

@@ -82,6 +82,14 @@ def test_pipelines_and_commands(cluster):
     assert leader_of(cluster).mget([f"key:{n:012}" for n in range(10)]) == [b"300"] * 10
 
 
+def test_sessions(cluster):
+    arguments = ["--config", cluster.config_file, "--requests", REQUESTS, "--connections", 5, "--processes", 2, "--sessions"]
+    assert bench(*arguments, "--command", "incr", "--keyspace", 9, "--pipeline", 20)["counted"] == REQUESTS
+    leader_of(cluster).flushall()
+    assert bench(*arguments, "--mode", "oneshot", "--value-size", VALUE_SIZE)["answered"] == REQUESTS
+    check_values(cluster, range(REQUESTS))
+
+
 def test_large_values(cluster):
     """More than a socket takes at once, in both directions."""
     size = 300_000

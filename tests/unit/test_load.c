@@ -24,9 +24,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "core/formats/session_call.h"
 #include "load/load.h"
 
-enum { REQUESTS_MAX = 20000, CONNECTIONS_MAX = 64, BUFFER = 64 * 1024 };
+enum { REQUESTS_MAX = 20000, CONNECTIONS_MAX = 64, BUFFER = 64 * 1024, ARGS_MAX = 6, SESSIONS_MAX = 256 };
 
 enum behaviour {
     ALWAYS_OK,
@@ -37,6 +38,9 @@ enum behaviour {
     FIRST_DROPPED, /* on each of the first `limit` connections the first command is executed, then it is closed */
     NEVER_ANSWER,  /* the first `limit` connections, then OK */
     BYTE_BY_BYTE,  /* answers in pieces */
+    REFUSES_ONE,   /* the first `limit` times that request 5 comes, it gets -BUSY */
+    FORGETS,       /* when `limit` commands have been executed, all sessions are forgotten */
+    LOSES_REPLIES, /* the first `limit` commands are executed, but answered -SESSIONREPLY; the next as many -SESSIONPASSED */
     GARBAGE,
 };
 
@@ -47,6 +51,7 @@ struct server {
     enum behaviour behaviour;
     unsigned limit;
     atomic_uint commands, connections, malformed;
+    atomic_uint sessions, executed, repeated, refused;
     atomic_uchar seen[REQUESTS_MAX]; /* how often request n was executed */
 };
 
@@ -81,8 +86,8 @@ static size_t read_greeting(const char *p, size_t len)
     return len >= sizeof greeting - 1 && memcmp(p, greeting, sizeof greeting - 1) == 0 ? sizeof greeting - 1 : 0;
 }
 
-/* One "*N\r\n$len\r\nbytes\r\n..." of at most three arguments; its size, 0 when incomplete. */
-static size_t read_command(const char *p, size_t len, const char *args[3], size_t lens[3], int *argc)
+/* One "*N\r\n$len\r\nbytes\r\n..."; its size, 0 when incomplete. */
+static size_t read_command(const char *p, size_t len, const char *args[ARGS_MAX], size_t lens[ARGS_MAX], int *argc)
 {
     int used = 0;
     char copy[BUFFER];
@@ -90,7 +95,8 @@ static size_t read_command(const char *p, size_t len, const char *args[3], size_
         return 0;
     memcpy(copy, p, len);
     copy[len] = '\0';
-    if (strstr(copy, "\r\n") == NULL || sscanf(copy, "*%d\r\n%n", argc, &used) != 1 || used == 0 || *argc < 1 || *argc > 3)
+    if (strstr(copy, "\r\n") == NULL || sscanf(copy, "*%d\r\n%n", argc, &used) != 1 || used == 0 || *argc < 1 ||
+        *argc > ARGS_MAX)
         return 0;
     size_t at = (size_t)used;
     for (int i = 0; i < *argc; i++) {
@@ -108,7 +114,7 @@ static size_t read_command(const char *p, size_t len, const char *args[3], size_
 }
 
 /* Checks a request as the generator must make it, and counts it as executed. */
-static void execute(struct server *s, const char *args[3], const size_t lens[3], int argc)
+static void execute(struct server *s, const char *const *args, const size_t *lens, int argc)
 {
     char key[KEY_SIZE + 1] = "";
     bool sound = argc >= 2 && lens[1] == KEY_SIZE && memcmp(args[1], "key:", 4) == 0;
@@ -127,6 +133,40 @@ static void execute(struct server *s, const char *args[3], const size_t lens[3],
         atomic_fetch_add(&s->seen[number], 1);
     else
         atomic_fetch_add(&s->malformed, 1);
+    atomic_fetch_add(&s->executed, 1);
+}
+
+/* The sessions that are open, by their ids less one million. Their places have the numbers executed last. */
+static struct {
+    uint64_t window; /* 0: it is not there */
+    uint64_t places[SESSION_WINDOW_MAX];
+} sessions[SESSIONS_MAX];
+
+/* Executes a command of a session unless it was. NULL: it was now, or before; otherwise an error. */
+static const char *execute_in_session(struct server *s, const char *const *args, const size_t *lens, int argc)
+{
+    const uint64_t at = strtoull(args[1], NULL, 10) - 1000000, number = strtoull(args[2], NULL, 10);
+    if (s->behaviour == FORGETS && atomic_load(&s->executed) == s->limit) {
+        memset(sessions, 0, sizeof sessions);
+        s->limit = 0;
+    }
+    if (at >= SESSIONS_MAX || sessions[at].window == 0)
+        return "-NOSESSION not executed\r\n";
+    uint64_t *place = &sessions[at].places[number % sessions[at].window];
+    if (*place > number)
+        return "-SESSIONPASSED not executed\r\n";
+    if (*place == number)
+        atomic_fetch_add(&s->repeated, 1);
+    else
+        execute(s, args + SESSION_CALL_ARGS, lens + SESSION_CALL_ARGS, argc - SESSION_CALL_ARGS);
+    *place = number;
+    return NULL;
+}
+
+static bool is_request_5(const char *const *args, int argc)
+{
+    const char *key = args[argc - (argc % 3 == 0 ? 2 : 1)];
+    return memcmp(key, "key:000000000005", KEY_SIZE) == 0;
 }
 
 static void say(int fd, const char *text, bool in_pieces)
@@ -138,8 +178,9 @@ static void say(int fd, const char *text, bool in_pieces)
 }
 
 /* Answers one command. False: close the connection. */
-static bool respond(struct server *s, struct peer *p, const char *args[3], const size_t lens[3], int argc)
+static bool respond(struct server *s, struct peer *p, const char *const *args, const size_t *lens, int argc)
 {
+    const bool in_session = argc > 3;
     unsigned command = atomic_fetch_add(&s->commands, 1);
     char text[128];
     p->commands++;
@@ -164,19 +205,63 @@ static bool respond(struct server *s, struct peer *p, const char *args[3], const
         if (p->number < s->limit)
             return true;
         break;
+    case REFUSES_ONE:
+        if (is_request_5(args, argc) && atomic_load(&s->refused) < s->limit) {
+            atomic_fetch_add(&s->refused, 1);
+            say(p->fd, "-BUSY not now\r\n", false);
+            return true;
+        }
+        break;
+    case LOSES_REPLIES:
+        if (command >= s->limit && command < 2 * s->limit) {
+            say(p->fd, "-SESSIONPASSED not executed\r\n", false);
+            return true;
+        }
+        break;
     default:
         break;
     }
-    execute(s, args, lens, argc);
+    const char *wrong = NULL;
+    if (in_session)
+        wrong = execute_in_session(s, args, lens, argc);
+    else
+        execute(s, args, lens, argc);
     if (s->behaviour == FIRST_DROPPED && p->number < s->limit)
         return false;
     if (s->behaviour == FIRST_UNKNOWN && command < s->limit)
         say(p->fd, "-UNKNOWN outcome\r\n", false);
+    else if (s->behaviour == LOSES_REPLIES && command < s->limit)
+        say(p->fd, "-SESSIONREPLY the command was executed\r\n", false);
+    else if (wrong != NULL)
+        say(p->fd, wrong, false);
     else if (argc == 2)
         say(p->fd, command % 2 == 0 ? "$12\r\n0123456789\r\n\r\n" : "$-1\r\n", s->behaviour == BYTE_BY_BYTE);
     else
         say(p->fd, "+OK\r\n", s->behaviour == BYTE_BY_BYTE);
     return true;
+}
+
+/* The request that opens a session. Its size, 0 when it is another one, or incomplete. */
+static size_t read_open(struct server *s, struct peer *p, size_t at)
+{
+    unsigned window;
+    int size = 0;
+    char text[64];
+    p->in[p->len] = '\0';
+    if (sscanf(p->in + at, "SESSION OPEN %u%n", &window, &size) != 1 || memcmp(p->in + at + size, "\r\n", 2) != 0)
+        return 0;
+    if (s->behaviour == ALWAYS_MOVED || (s->behaviour == FIRST_DOWN && atomic_load(&s->commands) < s->limit)) {
+        respond(s, p, NULL, NULL, 0);
+        return (size_t)size + 2;
+    }
+    const unsigned session = atomic_fetch_add(&s->sessions, 1);
+    if (window < 1 || window > SESSION_WINDOW_MAX || session >= SESSIONS_MAX)
+        atomic_fetch_add(&s->malformed, 1);
+    else
+        sessions[session].window = window;
+    snprintf(text, sizeof text, ":%u\r\n", 1000000 + session);
+    say(p->fd, text, s->behaviour == BYTE_BY_BYTE);
+    return (size_t)size + 2;
 }
 
 /* False: the connection has ended. */
@@ -194,9 +279,13 @@ static bool serve_peer(struct server *s, struct peer *p)
             say(p->fd, p->number % 2 == 0 ? "-ERR This instance has cluster support disabled\r\n" : "$2\r\nme\r\n", false);
     }
     while (p->greeted) {
-        const char *args[3];
-        size_t lens[3], size;
+        const char *args[ARGS_MAX];
+        size_t lens[ARGS_MAX], size;
         int argc;
+        if ((size = read_open(s, p, at)) > 0) {
+            at += size;
+            continue;
+        }
         size = read_command(p->in + at, p->len - at, args, lens, &argc);
         if (size == 0)
             break;
@@ -428,6 +517,125 @@ static void lost_connections_leave_unknown_outcomes(void **state)
     server_free(s);
 }
 
+/* ---- Sessions ---- */
+
+static struct load_options in_sessions(uint64_t requests, uint32_t connections, uint32_t processes)
+{
+    struct load_options o = options(requests, connections, processes);
+    o.sessions = true;
+    return o;
+}
+
+static uint64_t lost_in_sessions(void)
+{
+    return result.counts.no_session + result.counts.session_passed + result.counts.session_reply;
+}
+
+/* What may have been executed is sent again in its session, which outlives its connection. */
+static void in_a_session_each_is_executed_once(void **state)
+{
+    (void)state;
+    static const struct {
+        enum behaviour behaviour;
+        unsigned limit, pipeline, repeated;
+        uint8_t command;
+    } rows[] = {{ALWAYS_OK, 0, 4, 0, COMMAND_SET},      {BYTE_BY_BYTE, 0, 128, 0, COMMAND_MIXED},
+                {FIRST_UNKNOWN, 7, 4, 7, COMMAND_INCR}, {FIRST_DROPPED, 5, 1, 5, COMMAND_SET},
+                {NEVER_ANSWER, 2, 1, 0, COMMAND_SET},   {FIRST_DOWN, 30, 4, 0, COMMAND_SET},
+                {BYTE_BY_BYTE, 0, 1024, 0, COMMAND_SET}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct server *s = server_new(rows[i].behaviour, rows[i].limit, 0);
+        struct load_options o = in_sessions(3000, 4, 2);
+        o.pipeline = rows[i].pipeline;
+        o.command = rows[i].command;
+        o.request_timeout_ms = rows[i].behaviour == NEVER_ANSWER ? 100 : o.request_timeout_ms;
+        assert_true(run(&o, &s->port, 1));
+        assert_int_equal(result.counts.answered, 3000);
+        assert_int_equal(result.counts.errors + result.counts.unknown + lost_in_sessions(), 0);
+        assert_int_equal(executed_exactly(s, 3000, 1), 3000);
+        assert_int_equal(atomic_load(&s->repeated), rows[i].repeated);
+        assert_int_equal(atomic_load(&s->sessions), 4);
+        assert_int_equal(atomic_load(&s->malformed), 0);
+        server_free(s);
+    }
+}
+
+static void a_session_has_many_connections(void **state)
+{
+    (void)state;
+    struct server *s = server_new(FIRST_DROPPED, 20, 0);
+    struct load_options o = in_sessions(300, 3, 1);
+    o.oneshot = true;
+    assert_true(run(&o, &s->port, 1));
+    assert_int_equal(result.counts.answered, 300);
+    assert_int_equal(executed_exactly(s, 300, 1), 300);
+    assert_int_equal(atomic_load(&s->sessions), 3);
+    assert_int_equal(atomic_load(&s->connections), 320);
+    server_free(s);
+}
+
+static void a_session_is_opened_where_a_node_leads(void **state)
+{
+    (void)state;
+    uint16_t ports[2];
+    struct server *leader = server_new(ALWAYS_OK, 0, 0), *follower = server_new(ALWAYS_MOVED, 0, leader->port);
+    ports[0] = follower->port;
+    ports[1] = leader->port;
+    struct load_options o = in_sessions(100, 4, 1);
+    assert_true(run(&o, ports, 2));
+    assert_int_equal(result.counts.answered, 100);
+    assert_int_equal(result.counts.moved, 4);
+    assert_int_equal(atomic_load(&follower->sessions), 0);
+    assert_int_equal(atomic_load(&leader->sessions), 4);
+    server_free(follower);
+    server_free(leader);
+}
+
+/* Its number stays the oldest one, and the others do not pass it by more than the window. */
+static void a_session_waits_for_one_that_is_refused(void **state)
+{
+    (void)state;
+    struct server *s = server_new(REFUSES_ONE, 40, 0);
+    struct load_options o = in_sessions(3000, 1, 1);
+    o.pipeline = 4;
+    assert_true(run(&o, &s->port, 1));
+    assert_int_equal(result.counts.answered, 3000);
+    assert_int_equal(result.counts.retried, 40);
+    assert_int_equal(executed_exactly(s, 3000, 1), 3000);
+    server_free(s);
+}
+
+static void another_session_takes_the_place_of_a_forgotten_one(void **state)
+{
+    (void)state;
+    struct server *s = server_new(FORGETS, 1000, 0);
+    struct load_options o = in_sessions(3000, 4, 2);
+    o.pipeline = 8;
+    o.command = COMMAND_INCR;
+    assert_true(run(&o, &s->port, 1));
+    const struct load_counts *c = &result.counts;
+    assert_in_range(c->no_session, 1, 4 * 8);
+    assert_int_equal(c->answered + c->no_session, 3000);
+    assert_int_equal(c->errors + c->unknown + c->session_passed + c->session_reply, 0);
+    assert_int_equal(executed_exactly(s, 3000, 1), c->answered);
+    assert_int_equal(atomic_load(&s->sessions), 8);
+    assert_memory_equal(result.first_error, "NOSESSION", 9);
+    server_free(s);
+}
+
+static void what_sessions_say_is_counted(void **state)
+{
+    (void)state;
+    struct server *s = server_new(LOSES_REPLIES, 10, 0);
+    struct load_options o = in_sessions(100, 2, 1);
+    assert_true(run(&o, &s->port, 1));
+    assert_int_equal(result.counts.session_reply, 10);
+    assert_int_equal(result.counts.session_passed, 10);
+    assert_int_equal(result.counts.answered, 80);
+    assert_int_equal(executed_exactly(s, 100, 1), 90);
+    server_free(s);
+}
+
 static void silent_servers_are_left(void **state)
 {
     (void)state;
@@ -491,6 +699,12 @@ static void bad_options_are_refused(void **state)
     assert_false(run(&o, &port, 1));
     o = options(10, 2, 2);
     assert_false(run(&o, &port, 0));
+    o = in_sessions(10, 2, 2);
+    o.pipeline = 1025;
+    assert_false(run(&o, &port, 1));
+    o = in_sessions(10, 2, 2);
+    o.protocol = PROTOCOL_ETCD_HTTP;
+    assert_false(run(&o, &port, 1));
 }
 
 static bool stop_after_some(void *context, struct load *load, const struct load_counts *counts, double seconds)
@@ -534,7 +748,7 @@ static void answers_are_read_whole_or_not_at_all(void **state)
         const char *text;
     } rows[] = {
         {"+OK\r\n", ANSWER_OK, NULL},
-        {":-12\r\n", ANSWER_OK, NULL},
+        {":-12\r\n", ANSWER_OK, "-12"},
         {"$-1\r\n", ANSWER_OK, NULL},
         {"$0\r\n\r\n", ANSWER_OK, NULL},
         {"$4\r\n\r\n\r\n\r\n", ANSWER_OK, NULL},
@@ -547,6 +761,10 @@ static void answers_are_read_whole_or_not_at_all(void **state)
         {"-MOVED \r\n", ANSWER_MOVED, ""},
         {"-CLUSTERDOWN no leader\r\n", ANSWER_BUSY, "CLUSTERDOWN no leader"},
         {"-BUSY\r\n", ANSWER_BUSY, "BUSY"},
+        {"-NOROOM here\r\n", ANSWER_BUSY, "NOROOM here"},
+        {"-NOSESSION x\r\n", ANSWER_NO_SESSION, "NOSESSION x"},
+        {"-SESSIONPASSED x\r\n", ANSWER_SESSION_PASSED, "SESSIONPASSED x"},
+        {"-SESSIONREPLY x\r\n", ANSWER_SESSION_REPLY, "SESSIONREPLY x"},
         {"-UNKNOWN outcome\r\n", ANSWER_UNKNOWN, "UNKNOWN outcome"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -604,7 +822,7 @@ static void etcd_requests_carry_base64(void **state)
     struct request_maker m;
     char out[1024];
     assert_true(request_maker_init(&m, PROTOCOL_ETCD_HTTP, COMMAND_SET, 4, 0));
-    size_t size = request_make(&m, 42, out);
+    size_t size = request_make(&m, &(struct request_id){.number = 42}, out);
     assert_true(size < m.size_max);
     out[size] = '\0';
     const char *body = strstr(out, "\r\n\r\n") + 4;
@@ -614,6 +832,22 @@ static void etcd_requests_carry_base64(void **state)
     assert_non_null(strstr(out, length));
     request_maker_close(&m);
     assert_false(request_maker_init(&m, PROTOCOL_ETCD_HTTP, COMMAND_INCR, 4, 0));
+    request_maker_close(&m);
+}
+
+static void requests_in_sessions_are_longer(void **state)
+{
+    (void)state;
+    static const char expected[] = "*6\r\n$7\r\nSESSION\r\n$16\r\n9007199254740991\r\n$20\r\n18446744073709551615\r\n"
+                                   "$3\r\nSET\r\n$16\r\nkey:000000000042\r\n$4\r\n0042\r\n"
+                                   "*2\r\n$3\r\nGET\r\n$16\r\nkey:000000000043\r\n";
+    const struct request_id requests[] = {{42, SESSION_ID_MAX, UINT64_MAX}, {43, 0, 0}};
+    struct request_maker m;
+    char out[1024];
+    assert_true(request_maker_init(&m, PROTOCOL_RESP, COMMAND_MIXED, 4, 0));
+    assert_int_equal(requests_make(&m, requests, 2, out), sizeof expected - 1);
+    assert_memory_equal(out, expected, sizeof expected - 1);
+    assert_true(request_make(&m, &requests[0], out) <= m.size_max);
     request_maker_close(&m);
 }
 
@@ -685,6 +919,10 @@ static void a_real_redis_holds_all_keys(void **state)
     reply = redisCommand(c, "GET key:000000000000");
     assert_string_equal(reply->str, "1000");
     freeReplyObject(reply);
+
+    o.sessions = true;
+    assert_false(run(&o, &port, 1));
+    assert_non_null(strstr(error, "SESSION OPEN gives ERR unknown command"));
     redisFree(c);
     kill(pid, SIGTERM);
     waitpid(pid, NULL, 0);
@@ -702,6 +940,12 @@ int main(void)
         cmocka_unit_test(unknown_outcomes_are_counted),
         cmocka_unit_test(unknown_outcomes_are_sent_again_if_wanted),
         cmocka_unit_test(lost_connections_leave_unknown_outcomes),
+        cmocka_unit_test(in_a_session_each_is_executed_once),
+        cmocka_unit_test(a_session_has_many_connections),
+        cmocka_unit_test(a_session_is_opened_where_a_node_leads),
+        cmocka_unit_test(a_session_waits_for_one_that_is_refused),
+        cmocka_unit_test(another_session_takes_the_place_of_a_forgotten_one),
+        cmocka_unit_test(what_sessions_say_is_counted),
         cmocka_unit_test(silent_servers_are_left),
         cmocka_unit_test(refused_connections_go_to_the_next_address),
         cmocka_unit_test(nobody_there_is_an_error_that_says_so),
@@ -712,6 +956,7 @@ int main(void)
         cmocka_unit_test(unsound_answers_are_refused),
         cmocka_unit_test(http_answers_are_read),
         cmocka_unit_test(etcd_requests_carry_base64),
+        cmocka_unit_test(requests_in_sessions_are_longer),
         cmocka_unit_test(a_real_redis_holds_all_keys),
     };
     alarm(120); /* a generator that hangs fails instead */

@@ -23,6 +23,7 @@ static const struct load_job job = {
                 .pipeline = 16,
                 .oneshot = true,
                 .resend = true,
+                .sessions = true,
                 .command = COMMAND_MIXED,
                 .requests = UINT64_C(1) << 40,
                 .keyspace = 1000,
@@ -44,7 +45,7 @@ static void a_job_comes_back(void **state)
     assert_int_equal(back.first, job.first);
     assert_int_equal(back.options.requests, job.options.requests);
     assert_int_equal(back.options.pipeline, 16);
-    assert_true(back.options.oneshot && back.options.resend);
+    assert_true(back.options.oneshot && back.options.resend && back.options.sessions);
     assert_int_equal(back.options.command, COMMAND_MIXED);
     assert_int_equal(back.options.protocol, PROTOCOL_RESP);
     assert_int_equal(back.options.keyspace, 1000);
@@ -73,6 +74,9 @@ static void a_result_comes_back(void **state)
     share->unknown = 5;
     share->retried = 6;
     share->moved = 7;
+    share->no_session = 8;
+    share->session_passed = 9;
+    share->session_reply = 10;
     share->first_sent_us = 1000; /* at the very beginning, which is not "never" */
     share->last_answer_us = 9000;
     histogram_record(&share->latency, 77);
@@ -86,6 +90,9 @@ static void a_result_comes_back(void **state)
     assert_int_equal(back->unknown, 5);
     assert_int_equal(back->retried, 6);
     assert_int_equal(back->moved, 7);
+    assert_int_equal(back->no_session, 8);
+    assert_int_equal(back->session_passed, 9);
+    assert_int_equal(back->session_reply, 10);
     assert_int_equal(back->first_sent_us, 500000);
     assert_int_equal(back->last_answer_us, 508000);
     assert_memory_equal(&back->latency, &share->latency, sizeof share->latency);
