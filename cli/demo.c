@@ -2,10 +2,11 @@
  *
  *   1. Writes a configuration with free ports into a folder of its own, formats the nodes, starts the processes.
  *   2. Waits for a leader and notes its ballot.
- *   3. Runs the load: SET requests, each with a key of its own. With --kill-leader-at, kills the leader's process meanwhile,
- *      measures how long no request is answered, and restarts the process.
+ *   3. Runs the load: SET requests, each with a key of its own. With --kill-leader-at or --kills: INCR requests in sessions,
+ *      while it kills the leader's process, measures how long no request is answered, and starts the process again when
+ *      another node leads.
  *   4. Checks: every request was answered; all nodes that execute have executed the same slots and have the same state; the
- *      leader never changed (unless killed); values can be read back.
+ *      leader never changed (unless killed); values can be read back; counters are at exactly what was asked for.
  *   5. Stops the processes and removes the folder. */
 #include <inttypes.h>
 #include <stdio.h>
@@ -26,25 +27,30 @@ enum {
     PROGRESS_MS = 100,
     PROGRESS_KILL_MS = 10,
     ALIVE_EVERY = 10, /* progress calls */
+    KILLS_MAX = 1000,
+    COUNTERS = 100,
 };
 
-/* For the killed process: long enough that another node leads by then. */
-static const double restart_after_seconds = 3;
+/* After a kill: how often it is looked for another leader, and when the process is started though there is none. */
+static const double look_every_seconds = 0.05, restart_after_seconds = 3;
 
 static const char *const deployments[] = {"coordinator", "standalone", "shared", NULL};
 
 struct demo {
     uint32_t deployment;
-    uint64_t nodes, clients, processes, requests, value_size, kill_at;
+    uint64_t nodes, clients, processes, requests, value_size, kills_spread;
+    const char *kill_at;
     bool native, keep;
+    uint64_t kills[KILLS_MAX]; /* at how many answers, ascending */
+    uint32_t kill_count;
     struct cluster cluster;
     struct load_target targets[NODE_ID_MAX];
     size_t target_count;
     struct load_progress_line line;
     uint64_t progress_calls;
-    uint32_t killed; /* node; 0: none yet */
-    double killed_seconds;
-    bool restarted;
+    uint32_t killed; /* how often */
+    uint32_t down;   /* the node whose process was killed and not started since; 0: none */
+    double killed_seconds, looked_seconds;
     struct ballot ballot; /* of the leader at the start */
     double server_cpu_seconds;
     struct load_result result;
@@ -67,8 +73,9 @@ static void kill_leader(struct demo *d, struct load *load, double seconds)
     const struct config_node *leader = cluster_leader(&d->cluster);
     if (leader == NULL)
         return; /* there is an election: at the next call */
-    d->killed = leader->id;
-    d->killed_seconds = seconds;
+    d->killed++;
+    d->down = leader->id;
+    d->killed_seconds = d->looked_seconds = seconds;
     load_mark(load);
     cluster_kill(&d->cluster, leader->id);
     progress_end(&d->line);
@@ -76,16 +83,28 @@ static void kill_leader(struct demo *d, struct load *load, double seconds)
     fflush(stdout);
 }
 
+/* Starts the killed process when another node leads. */
+static void start_again(struct demo *d, double seconds)
+{
+    if (seconds < d->looked_seconds + look_every_seconds)
+        return;
+    d->looked_seconds = seconds;
+    cluster_look(&d->cluster, LOOK_TIMEOUT_MS);
+    if (cluster_leader(&d->cluster) == NULL && seconds < d->killed_seconds + restart_after_seconds)
+        return;
+    d->down = 0;
+    d->failed = !cluster_start(&d->cluster, &d->problem);
+}
+
 static bool on_progress(void *context, struct load *load, const struct load_counts *counts, double seconds)
 {
     struct demo *d = context;
     progress_update(&d->line, counts, seconds);
-    if (d->kill_at > 0 && d->killed == 0 && counts->answered >= d->kill_at)
+    if (d->down != 0)
+        start_again(d, seconds);
+    else if (d->killed < d->kill_count && counts->answered >= d->kills[d->killed] &&
+             (d->killed == 0 || load_recovered(load)))
         kill_leader(d, load, seconds);
-    if (d->killed != 0 && !d->restarted && seconds > d->killed_seconds + restart_after_seconds) {
-        d->restarted = true;
-        d->failed = !cluster_start(&d->cluster, &d->problem);
-    }
     if (!d->failed && d->progress_calls++ % ALIVE_EVERY == 0)
         d->failed = !cluster_alive(&d->cluster, &d->problem);
     return !d->failed && !interrupted;
@@ -103,9 +122,18 @@ static bool run_load(struct demo *d)
     o.requests = d->requests;
     o.value_size = d->value_size;
     o.resend = true; /* each key gets only one value, so setting it twice does no harm */
-    o.progress_interval_ms = d->kill_at > 0 ? PROGRESS_KILL_MS : PROGRESS_MS;
-    printf("load: %" PRIu64 " SET requests with values of %" PRIu64 " bytes, %u clients in %u processes\n", d->requests,
-           d->value_size, (unsigned)o.connections, (unsigned)o.processes);
+    o.progress_interval_ms = PROGRESS_MS;
+    if (d->kill_count > 0) {
+        o.command = COMMAND_INCR;
+        o.keyspace = COUNTERS;
+        o.sessions = true;
+        o.progress_interval_ms = PROGRESS_KILL_MS;
+        printf("load: %" PRIu64 " INCR requests on %d counters, %u clients in %u processes, each with a session\n",
+               d->requests, COUNTERS, (unsigned)o.connections, (unsigned)o.processes);
+    } else {
+        printf("load: %" PRIu64 " SET requests with values of %" PRIu64 " bytes, %u clients in %u processes\n", d->requests,
+               d->value_size, (unsigned)o.connections, (unsigned)o.processes);
+    }
     fflush(stdout);
     double before = cluster_cpu_seconds(&d->cluster);
     progress_begin(&d->line, d->requests);
@@ -120,7 +148,7 @@ static bool run_load(struct demo *d)
         return problem_set(&d->problem, EXIT_CHECK_FAILED, "%s", error);
     if (d->result.stopped)
         return problem_set(&d->problem, EXIT_TROUBLE, "interrupted");
-    return d->killed == 0 || d->restarted || cluster_start(&d->cluster, &d->problem);
+    return d->down == 0 || cluster_start(&d->cluster, &d->problem);
 }
 
 /* ---- What is printed ---- */
@@ -142,8 +170,11 @@ static void print_statistics(const struct demo *d)
     if (r->counts.answered > 0)
         printf("  Server CPU: %.2f us a request (all processes)\n",
                d->server_cpu_seconds * 1e6 / (double)r->counts.answered);
-    if (d->killed != 0 && r->recovery_us != 0)
+    if (r->recoveries == 1)
         printf("  Leader killed: next request answered after %.3f s\n", (double)r->recovery_us / 1e6);
+    else if (r->recoveries > 1)
+        printf("  Leader killed %u times: next request answered after %.3f s at most\n", (unsigned)r->recoveries,
+               (double)r->recovery_us / 1e6);
 }
 
 static void print_nodes(const struct demo *d)
@@ -198,8 +229,9 @@ static bool check(struct demo *d)
     const struct demo_expectation expected = {
         .requests = d->requests,
         .value_size = d->value_size,
-        .kill_wanted = d->kill_at > 0,
-        .killed = d->killed,
+        .counters = d->kill_count > 0 ? COUNTERS : 0,
+        .kills_wanted = d->kill_count,
+        .kills = d->killed,
         .ballot = d->ballot,
         .result = &d->result,
     };
@@ -208,6 +240,45 @@ static bool check(struct demo *d)
         cluster_look(&d->cluster, LOOK_TIMEOUT_MS); /* the check may have ended before it looked */
     print_nodes(d);
     return ok;
+}
+
+/* ---- When to kill ---- */
+
+static bool parse_kills(struct demo *d)
+{
+    for (const char *at = d->kill_at;; at++) {
+        char *end = NULL;
+        const unsigned long long answers = *at >= '0' && *at <= '9' ? strtoull(at, &end, 10) : 0;
+        const bool ascends = d->kill_count == 0 || answers > d->kills[d->kill_count - 1];
+        if (answers == 0 || !ascends || d->kill_count == KILLS_MAX || (*end != ',' && *end != '\0')) {
+            fprintf(stderr,
+                    "synod demo: --kill-leader-at: '%s' is not a list of at most %d numbers of requests, ascending\n",
+                    d->kill_at, KILLS_MAX);
+            return false;
+        }
+        d->kills[d->kill_count++] = answers;
+        if (*end == '\0')
+            return true;
+        at = end;
+    }
+}
+
+/* False: standard error says what is wrong. */
+static bool plan_kills(struct demo *d)
+{
+    if (d->kill_at != NULL && d->kills_spread > 0) {
+        fprintf(stderr, "synod demo: give either --kills or --kill-leader-at\n");
+        return false;
+    }
+    if (d->kill_at != NULL)
+        return parse_kills(d);
+    if (d->kills_spread >= d->requests) {
+        fprintf(stderr, "synod demo: --kills must be below --requests\n");
+        return false;
+    }
+    for (d->kill_count = 0; d->kill_count < d->kills_spread; d->kill_count++)
+        d->kills[d->kill_count] = (uint64_t)((double)d->requests * (d->kill_count + 1) / (double)(d->kills_spread + 1));
+    return true;
 }
 
 static int run(struct demo *d)
@@ -256,11 +327,13 @@ int verb_demo(int argc, char **argv)
         {"processes", 0, OPTION_NUMBER, .value = "N", .target = &d.processes, .min = 1, .max = 256,
          .text = "processes that the clients are spread over"},
         {"requests", 0, OPTION_NUMBER, .value = "N", .target = &d.requests, .min = 1, .max = UINT64_C(100000000000),
-         .text = "SET requests in all, each with a key of its own"},
+         .text = "SET requests in all, each with a key of its own; if leaders are killed, INCR requests in sessions"},
         {"value-size", 0, OPTION_NUMBER, .value = "BYTES", .target = &d.value_size, .min = 0, .max = 1024 * 1024 - 1024,
          .text = "size of the values"},
-        {"kill-leader-at", 0, OPTION_NUMBER, .value = "N", .target = &d.kill_at, .min = 0, .max = UINT64_C(100000000000),
-         .text = "kill the leader's process when N requests are answered, and start it again; 0: do not"},
+        {"kill-leader-at", 0, OPTION_TEXT, .value = "N,...", .target = &d.kill_at,
+         .text = "kill the leader's process when N requests are answered, and start it again; and so on"},
+        {"kills", 0, OPTION_NUMBER, .value = "K", .target = &d.kills_spread, .min = 0, .max = KILLS_MAX,
+         .text = "the same K times, spread evenly over the requests"},
         {"native", 0, OPTION_FLAG, .target = &d.native,
          .text = "run the native build of the nodes instead of the components"},
         {"keep", 'k', OPTION_FLAG, .target = &d.keep, .text = "keep the folder with configuration, data and logs"},
@@ -270,14 +343,18 @@ int verb_demo(int argc, char **argv)
         .description =
             "Starts a cluster on this machine in a folder of its own (in $TMPDIR, otherwise /var/tmp), puts load on it,\n"
             "prints the statistics, checks that all nodes have the same state and that nothing was lost, and\n"
-            "stops the cluster.\n",
+            "stops the cluster. Where leaders are killed, each client has a session: what is not answered, it sends again,\n"
+            "and counters must then be at exactly what was asked for.\n",
         .options = rows,
         .option_count = sizeof rows / sizeof rows[0],
         .exit_codes = "  0  all checks passed\n  1  it could not be run, or was interrupted\n"
                       "  2  wrong command line, or no ports free\n  5  a check failed; standard error says which\n",
         .examples = "  synod demo\n  synod demo --deployment standalone --requests 100000\n"
-                    "  synod demo --requests 200000 --kill-leader-at 100000 --keep\n",
+                    "  synod demo --requests 200000 --kill-leader-at 100000 --keep\n"
+                    "  synod demo --deployment shared --kills 20\n",
     };
     int code = options_parse(&help, argc, argv, NULL);
-    return code != OPTIONS_GO_ON ? code : run(&d);
+    if (code != OPTIONS_GO_ON)
+        return code;
+    return plan_kills(&d) ? run(&d) : EXIT_BAD_INPUT;
 }

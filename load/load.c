@@ -23,6 +23,8 @@ struct load {
     pid_t *pids;
     uint32_t started; /* processes */
     int alive[2];     /* a pipe; every process has its writing end open, so it ends when all have ended */
+    uint32_t recoveries;
+    uint64_t recovery_us; /* the longest of them */
 };
 
 void load_defaults(struct load_options *options)
@@ -45,7 +47,35 @@ double load_throughput(const struct load_result *result)
     return result->seconds > 0 ? (double)result->counts.answered / result->seconds : 0;
 }
 
-void load_mark(struct load *load) { atomic_store(&load->shared->mark_us, load_now_us()); }
+/* From the last mark to the first answer after it; 0: there was none. */
+static uint64_t last_recovery_us(const struct load *load)
+{
+    const uint64_t mark = atomic_load(&load->shared->mark_us);
+    uint64_t first = UINT64_MAX;
+    for (uint32_t i = 0; i < load->started; i++) {
+        struct load_share *s = &load->shared->shares[i];
+        if (atomic_load_explicit(&s->recovered_mark, memory_order_acquire) != mark)
+            continue;
+        const uint64_t at = atomic_load_explicit(&s->recovered_us, memory_order_relaxed);
+        first = at < first ? at : first;
+    }
+    return mark == 0 || first == UINT64_MAX ? 0 : first - mark;
+}
+
+static void count_recovery(struct load *load)
+{
+    const uint64_t last_us = last_recovery_us(load);
+    load->recoveries += last_us > 0;
+    load->recovery_us = last_us > load->recovery_us ? last_us : load->recovery_us;
+}
+
+void load_mark(struct load *load)
+{
+    count_recovery(load);
+    atomic_store(&load->shared->mark_us, load_now_us());
+}
+
+bool load_recovered(const struct load *load) { return last_recovery_us(load) > 0; }
 
 static bool check_options(const struct load_options *o, char *error, size_t error_size)
 {
@@ -186,7 +216,7 @@ static bool follow(struct load *load, load_progress on_progress, void *context)
 /* Adds the shares. False: a process gave up or died. */
 static bool collect(struct load *load, struct load_result *result, char *error, size_t error_size)
 {
-    uint64_t first = UINT64_MAX, last = 0, recovered = UINT64_MAX;
+    uint64_t first = UINT64_MAX, last = 0;
     bool ok = true;
     for (uint32_t i = 0; i < load->started; i++) {
         struct load_share *s = &load->shared->shares[i];
@@ -204,15 +234,14 @@ static bool collect(struct load *load, struct load_result *result, char *error, 
             first = s->first_sent_us;
         if (s->last_answer_us > last)
             last = s->last_answer_us;
-        if (s->recovered_us != 0 && s->recovered_us < recovered)
-            recovered = s->recovered_us;
         if (result->first_error[0] == '\0')
             memcpy(result->first_error, s->first_error, sizeof result->first_error);
     }
-    uint64_t mark = atomic_load(&load->shared->mark_us);
+    count_recovery(load);
     result->counts = counts_now(load);
     result->seconds = last > first ? (double)(last - first) / 1e6 : 0;
-    result->recovery_us = mark != 0 && recovered != UINT64_MAX ? recovered - mark : 0;
+    result->recoveries = load->recoveries;
+    result->recovery_us = load->recovery_us;
     return ok;
 }
 

@@ -74,7 +74,8 @@ struct load_result {
     struct histogram latency; /* microseconds, of the answered ones */
     double seconds;           /* from the first request sent to the last answer */
     double cpu_seconds;       /* used by the generator's own processes */
-    uint64_t recovery_us;     /* from load_mark to the first answer on a connection made after it; 0: none */
+    uint32_t recoveries;      /* answers on connections made after a load_mark: the first after each */
+    uint64_t recovery_us;     /* the longest time from a load_mark to that answer; 0: there was none */
     char first_error[160];    /* text of the first error answer, or empty */
     bool stopped;             /* on_progress asked to stop */
 };
@@ -94,6 +95,8 @@ bool load_run(const struct load_options *options, load_progress on_progress, voi
 
 /* To be called within on_progress: notes that a fault was just caused, for recovery_us. */
 void load_mark(struct load *load);
+/* Whether there was an answer on a connection made after the last load_mark. */
+bool load_recovered(const struct load *load);
 
 /* Default values for everything but targets, processes, connections and requests. */
 void load_defaults(struct load_options *options);

@@ -404,8 +404,10 @@ static void answered(struct load_worker *w, struct connection *c, struct request
     c->refusals = 0;
     c->pause_us = 0;
     uint64_t mark = atomic_load_explicit(&w->shared->mark_us, memory_order_relaxed);
-    if (mark != 0 && share->recovered_us == 0 && c->connected_us > mark)
-        share->recovered_us = now;
+    if (mark != atomic_load_explicit(&share->recovered_mark, memory_order_relaxed) && c->connected_us > mark) {
+        atomic_store_explicit(&share->recovered_us, now, memory_order_relaxed);
+        atomic_store_explicit(&share->recovered_mark, mark, memory_order_release);
+    }
 }
 
 /* The node does not do it now: this connection goes elsewhere, or waits. */

@@ -16,7 +16,8 @@ struct load_share {
     atomic_uint_fast64_t errors, unknown, retried, moved, no_session, session_passed, session_reply;
     uint64_t first_sent_us; /* 0: nothing sent */
     uint64_t last_answer_us;
-    uint64_t recovered_us;
+    atomic_uint_fast64_t recovered_mark; /* the last mark_us after which there was an answer on a new connection... */
+    atomic_uint_fast64_t recovered_us;   /* ... and when */
     double cpu_seconds;
     char first_error[160];
     char problem[256]; /* why it gave up; empty: it did not */

@@ -8,6 +8,9 @@
 #include <sys/time.h>
 #include <time.h>
 
+#include "core/base/assert.h"
+#include "local/counters.h"
+
 enum { SETTLE_TIMEOUT_MS = 60000, LOOK_TIMEOUT_MS = 1000, LOOK_EVERY_MS = 100, SAMPLES = 100, READ_TIMEOUT_S = 5 };
 
 static uint64_t now_ms(void)
@@ -92,9 +95,10 @@ static bool check_counts(const struct demo_expectation *e, struct problem *probl
                            " have an unknown outcome%s%s",
                            n->answered, e->requests, n->errors, n->unknown, n->errors > 0 ? "; first error: " : "",
                            e->result->first_error);
-    if (e->kill_wanted && e->killed == 0)
-        return problem_set(problem, EXIT_CHECK_FAILED, "the leader was not killed: the load ended first");
-    if (e->killed != 0 && e->result->recovery_us == 0)
+    if (e->kills < e->kills_wanted)
+        return problem_set(problem, EXIT_CHECK_FAILED, "the leader was killed %u times, not %u: the load ended first",
+                           (unsigned)e->kills, (unsigned)e->kills_wanted);
+    if (e->result->recoveries < e->kills)
         return problem_set(problem, EXIT_CHECK_FAILED,
                            "no request was answered after the leader was killed: the load ended first");
     printf("check: %" PRIu64 " of %" PRIu64 " requests answered\n", n->answered, e->requests);
@@ -116,7 +120,7 @@ static bool check_states(const struct cluster *c, const struct demo_expectation 
                                "states differ after slot %" PRIu64 ": node %u has %s, node %u has %s", one->executed,
                                (unsigned)first->id, one->state_hash, (unsigned)node->id, info->state_hash);
         /* After a kill some requests were sent twice, and the restarted node may have counted from its snapshot on. */
-        if (e->killed == 0 && info->commands_executed < e->requests)
+        if (e->kills == 0 && info->commands_executed < e->requests)
             return problem_set(problem, EXIT_CHECK_FAILED,
                                "node %u has executed %" PRIu64 " commands, fewer than were answered", (unsigned)node->id,
                                info->commands_executed);
@@ -132,7 +136,7 @@ static bool check_ballot(const struct cluster *c, const struct demo_expectation 
     const struct config_node *leader = cluster_leader(c);
     const struct ballot now = c->info[leader->id].ballot, then = e->ballot;
     bool same = ballot_compare(now, then) == 0;
-    if (same == (e->killed != 0))
+    if (same == (e->kills > 0))
         return problem_set(problem, EXIT_CHECK_FAILED,
                            "the leader %s: ballot %" PRIu64 ".%u.%u at the start, %" PRIu64 ".%u.%u at the end",
                            same ? "was killed but still leads" : "changed on the way", then.round, (unsigned)then.node,
@@ -189,9 +193,40 @@ static bool check_values(const struct cluster *c, const struct demo_expectation 
     return ok;
 }
 
+/* Request n adds to counter n modulo their number. */
+static bool check_counter(const struct demo_expectation *e, uint64_t number, int64_t value, struct problem *problem)
+{
+    const uint64_t expected = e->requests / e->counters + (number < e->requests % e->counters ? 1 : 0);
+    char key[KEY_SIZE + 1];
+    key_of(number, key);
+    return (uint64_t)value == expected ||
+           problem_set(problem, EXIT_CHECK_FAILED, "%s is at %" PRId64 ", not at %" PRIu64 ": requests were lost or doubled",
+                       key, value, expected);
+}
+
+static bool check_counters(const struct cluster *c, const struct demo_expectation *e, struct problem *problem)
+{
+    struct load_target targets[NODE_ID_MAX];
+    int64_t values[COUNTERS_READ_MAX], sum = 0;
+    struct counters counters = {.targets = targets, .count = cluster_targets(c, targets)};
+    invariant(e->counters <= COUNTERS_READ_MAX);
+    bool ok = counters_read(&counters, 0, e->counters, values, problem);
+    counters_close(&counters);
+    for (size_t i = 0; ok && i < e->counters; i++) {
+        ok = check_counter(e, i, values[i], problem);
+        sum += values[i];
+    }
+    if (ok)
+        printf("check: %" PRIu64
+               " INCR requests in sessions over %u kills of the leader: the counters are at exactly %" PRId64 "\n",
+               e->requests, (unsigned)e->kills, sum);
+    return ok;
+}
+
 bool demo_check(struct cluster *c, const struct demo_expectation *expected, const volatile int *interrupted,
                 struct problem *problem)
 {
     return check_counts(expected, problem) && wait_for_same_slot(c, interrupted, problem) &&
-           check_states(c, expected, problem) && check_ballot(c, expected, problem) && check_values(c, expected, problem);
+           check_states(c, expected, problem) && check_ballot(c, expected, problem) &&
+           (expected->counters > 0 ? check_counters : check_values)(c, expected, problem);
 }

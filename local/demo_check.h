@@ -8,14 +8,15 @@
 struct demo_expectation {
     uint64_t requests;
     size_t value_size;
-    bool kill_wanted;
-    uint32_t killed;      /* the node whose process was killed; 0: none */
+    size_t counters; /* that INCR requests in sessions have added to, in turn; 0: they were SET requests */
+    uint32_t kills_wanted;
+    uint32_t kills;       /* of the leader's process */
     struct ballot ballot; /* of the leader before the load */
     const struct load_result *result;
 };
 
 /* Waits until all nodes answer and those that execute are at the same slot. Then checks counts, states, ballot and a sample
- * of values. Prints a line for each check. False: `problem` says which failed first. */
+ * of values, or all counters. Prints a line for each check. False: `problem` says which failed first. */
 bool demo_check(struct cluster *c, const struct demo_expectation *expected, const volatile int *interrupted,
                 struct problem *problem);
 

@@ -10,11 +10,12 @@ import cluster
 
 REQUESTS = 50000
 CHECKS = [
-    f"check: {REQUESTS} of {REQUESTS} requests answered",
-    r"check: executed slot \d+ and state [0-9a-f]{16} are equal on all 3 nodes that execute",
-    r"check: \d+ values read back",
+    "check: {requests} of {requests} requests answered",
+    r"check: executed slot \d+ and state [0-9a-f]{{16}} are equal on all 3 nodes that execute",
     "all checks passed; the cluster is stopped",
 ]
+READ_BACK = r"check: \d+ values read back"
+KILLS = int(os.environ.get("SYNOD_KILLS", 4))
 UNDISTURBED, KILLED = "check: no leader change on the way", "check: another ballot leads after the kill"
 STATISTICS = ["Count", "Min", "Max", "Mean", "Median", "P95", "P99", "P99.9", "Throughput"]
 
@@ -26,9 +27,9 @@ def demo(*arguments, timeout_s=120, tmp_path):
     return done
 
 
-def check(done, *more):
+def check(done, *more, requests=REQUESTS):
     assert done.returncode == cluster.OK, done.stderr
-    for pattern in (*CHECKS, *more):
+    for pattern in (*(check.format(requests=requests) for check in CHECKS), *more):
         assert re.search(f"^{pattern}$", done.stdout, re.MULTILINE), f"'{pattern}' is missing in\n{done.stdout}"
     for name in STATISTICS:
         assert re.search(rf"^ *{re.escape(name)} +\d", done.stdout, re.MULTILINE), f"'{name}' is missing in\n{done.stdout}"
@@ -38,7 +39,7 @@ def check(done, *more):
 @pytest.mark.parametrize("deployment", ["coordinator", "standalone", "shared"])
 def test_deployments(deployment, tmp_path):
     done = demo("--deployment", deployment, "--requests", REQUESTS, tmp_path=tmp_path)
-    check(done, UNDISTURBED)
+    check(done, UNDISTURBED, READ_BACK)
     assert f"cluster: {deployment}, " in done.stdout and "WebAssembly" in done.stdout
     assert list(tmp_path.iterdir()) == []
 
@@ -46,14 +47,42 @@ def test_deployments(deployment, tmp_path):
 @pytest.mark.parametrize("deployment", ["coordinator", "standalone", "shared"])
 def test_native(deployment, tmp_path):
     done = demo("--deployment", deployment, "--requests", REQUESTS, "--native", tmp_path=tmp_path)
-    check(done, UNDISTURBED)
+    check(done, UNDISTURBED, READ_BACK)
     assert "WebAssembly" not in done.stdout
 
 
 @pytest.mark.parametrize("deployment", ["coordinator", "standalone", "shared"])
 def test_kill_leader(deployment, tmp_path):
     done = demo("--deployment", deployment, "--requests", REQUESTS, "--kill-leader-at", REQUESTS // 3, tmp_path=tmp_path)
-    check(done, KILLED)
+    check(done, KILLED, counters(REQUESTS, 1))
+
+
+def counters(requests, kills):
+    return f"check: {requests} INCR requests in sessions over {kills} kills of the leader: the counters are at exactly {requests}"
+
+
+@pytest.mark.parametrize("deployment, native", [("coordinator", False), ("standalone", False), ("shared", False), ("coordinator", True)],
+                         ids=["coordinator", "standalone", "shared", "native"])
+def test_kills(deployment, native, tmp_path):
+    """Each request is executed once, whichever leaders die. The long form: SYNOD_KILLS=20, for a million requests."""
+    requests = 50000 * KILLS
+    done = demo("--deployment", deployment, "--requests", requests, "--kills", KILLS, *["--native"] * native, timeout_s=600,
+                tmp_path=tmp_path)
+    check(done, KILLED, counters(requests, KILLS), requests=requests)
+    assert done.stdout.count("killed the leader, node ") == KILLS
+
+
+@pytest.mark.parametrize("arguments, expected", [
+    (["--kill-leader-at", "5,5"], "'5,5' is not a list"),
+    (["--kill-leader-at", "0"], "'0' is not a list"),
+    (["--kill-leader-at", "5,"], "'5,' is not a list"),
+    (["--kill-leader-at", "x"], "'x' is not a list"),
+    (["--kill-leader-at", "5", "--kills", 2], "give either --kills or --kill-leader-at"),
+    (["--kills", 10, "--requests", 10], "--kills must be below --requests"),
+])
+def test_bad_kills(arguments, expected, tmp_path):
+    done = demo(*arguments, tmp_path=tmp_path)
+    assert done.returncode == cluster.BAD_INPUT and expected in done.stderr
 
 
 def test_keep(tmp_path):

@@ -718,6 +718,41 @@ static bool stop_after_some(void *context, struct load *load, const struct load_
     return counts->answered < 100;
 }
 
+enum { MARKS = 5 };
+
+/* A mark after every hundred answers. */
+static bool mark_often(void *context, struct load *load, const struct load_counts *counts, double seconds)
+{
+    unsigned *marks = context;
+    (void)seconds;
+    assert_true(*marks > 0 || !load_recovered(load));
+    if (*marks < MARKS && counts->answered >= 100 * (*marks + 1) && (*marks == 0 || load_recovered(load))) {
+        load_mark(load);
+        assert_false(load_recovered(load));
+        ++*marks;
+    }
+    return *marks < MARKS || !load_recovered(load);
+}
+
+static void recoveries_are_counted(void **state)
+{
+    (void)state;
+    unsigned marks = 0;
+    struct server *s = server_new(ALWAYS_OK, 0, 0);
+    struct load_target target = {.host = "127.0.0.1", .port = s->port};
+    struct load_options o = options(UINT64_C(1) << 40, 4, 2);
+    o.targets = &target;
+    o.target_count = 1;
+    o.keyspace = 1000;
+    o.oneshot = true; /* so there are new connections */
+    o.progress_interval_ms = 1;
+    assert_true(load_run(&o, mark_often, &marks, &result, error, sizeof error));
+    assert_int_equal(marks, MARKS);
+    assert_int_equal(result.recoveries, MARKS);
+    assert_in_range(result.recovery_us, 1, 60000000);
+    server_free(s);
+}
+
 static void it_can_be_stopped(void **state)
 {
     (void)state;
@@ -733,6 +768,7 @@ static void it_can_be_stopped(void **state)
     assert_true(result.stopped);
     assert_true(result.counts.answered >= 100);
     assert_true(marked);
+    assert_int_equal(result.recoveries, 0);
     assert_int_equal(result.recovery_us, 0); /* no connection was made after the mark */
     server_free(s);
 }
@@ -951,6 +987,7 @@ int main(void)
         cmocka_unit_test(nobody_there_is_an_error_that_says_so),
         cmocka_unit_test(another_protocol_is_an_error_that_says_so),
         cmocka_unit_test(bad_options_are_refused),
+        cmocka_unit_test(recoveries_are_counted),
         cmocka_unit_test(it_can_be_stopped),
         cmocka_unit_test(answers_are_read_whole_or_not_at_all),
         cmocka_unit_test(unsound_answers_are_refused),
