@@ -1,14 +1,18 @@
 """Commands in sessions are executed once, however often they are sent: while leaders are killed with -9, after restarts, and from
-snapshots. The client is the one in client/python."""
+snapshots. The clients are those in client/python and client/c, and the load generator."""
 
+import json
 import os
+import re
+import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 import redis
 
-from cluster import wait_until
+from cluster import BUILD, OK, ROOT, SYNOD, wait_until
 from resp import Connection, ReplyError
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../../client/python"))
@@ -16,6 +20,65 @@ from synod_client import SessionLost, SynodClient  # noqa: E402
 
 CLIENTS, KILLS = 8, int(os.environ.get("SYNOD_KILLS", 4))
 INCRS = int(os.environ.get("SYNOD_REQUESTS", 4000))
+
+
+class ClientInC:
+    """client/c/example.c, which executes a command a line, with the methods of SynodClient."""
+
+    program = None  # as it was built
+
+    def __init__(self, nodes):
+        addresses = ",".join(f"{host}:{port}" for host, port in nodes)
+        self._process = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", self.program, addresses, "1"], text=True, bufsize=1,
+                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+    def execute(self, *words):
+        self._process.stdin.write(" ".join(map(str, words)) + "\n")
+        line = self._process.stdout.readline().rstrip("\n")
+        if line.startswith("the session was forgotten"):
+            raise SessionLost(line, "not known" in line)
+        return int(line) if re.fullmatch("-?[0-9]+", line) else line
+
+    def close(self):
+        self._process.stdin.close()
+        self._process.stdout.close()
+        self._process.wait(30)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
+@pytest.fixture(scope="module", name="installed")
+def install_client(tmp_path_factory):
+    """Installs the library as a user would."""
+    folder = tmp_path_factory.mktemp("installed")
+    subprocess.run(["cmake", "--install", BUILD, "--prefix", folder], check=True, stdout=subprocess.DEVNULL)
+    return folder
+
+
+@pytest.fixture(scope="module", name="example")
+def build_example(installed, tmp_path_factory):
+    """Builds the example with it."""
+    folder = tmp_path_factory.mktemp("example")
+    found = next(installed.rglob("synod-client.pc")).parent
+    flags = subprocess.run(["pkg-config", "--cflags", "--libs", "synod-client"], check=True, capture_output=True, text=True,
+                           env=os.environ | {"PKG_CONFIG_PATH": str(found)}).stdout.split()
+    program = folder / "example"
+    subprocess.run(["cc", "-std=c11", "-D_POSIX_C_SOURCE=200809L", "-Wall", "-Wextra", "-Werror", ROOT / "client/c/example.c",
+                    *flags, "-o", program], check=True)
+    return str(program)
+
+
+@pytest.fixture(name="new_client", params=["python", "c"])
+def choose_client(request):
+    """Makes a client in each language."""
+    if request.param == "python":
+        return lambda nodes: SynodClient(nodes, timeout_s=60, answer_s=1)
+    ClientInC.program = request.getfixturevalue("example")
+    return ClientInC
 
 
 def nodes_of(cluster):
@@ -88,13 +151,14 @@ def test_bad_input(make_cluster):
 class Counting(threading.Thread):
     """A client that adds 1 as often as it should, each time once."""
 
-    def __init__(self, nodes, count):
+    def __init__(self, new_client, nodes, count):
         super().__init__()
-        self.nodes, self.count, self.last, self.error, self.done = nodes, count, 0, None, 0
+        self.new_client, self.nodes, self.count = new_client, nodes, count
+        self.last, self.error, self.done = 0, None, 0
 
     def run(self):
         try:
-            with SynodClient(self.nodes, timeout_s=60, answer_s=1) as client:
+            with self.new_client(self.nodes) as client:
                 for _ in range(self.count):
                     value = client.execute("INCR", "counter")
                     assert value > self.last, f"{value} after {self.last}"
@@ -104,29 +168,89 @@ class Counting(threading.Thread):
             self.error = error
 
 
+def kill_leaders(cluster, requests, done, ended):
+    """Some, spread over the requests."""
+    for kill in range(KILLS):
+        at = requests * (kill + 1) // (KILLS + 2)
+        wait_until(lambda: done() >= at or ended(), 120, f"{at} answers; {cluster.describe()}")
+        assert not ended(), f"ended before all kills: {ended()}"
+        leader = cluster.wait_leader()
+        cluster.kill(leader)
+        cluster.start(leader)
+
+
 CASES = [("coordinator", False), ("standalone", False), ("shared", False), ("coordinator", True)]
 
 
 @pytest.mark.parametrize("deployment, native", CASES, ids=lambda value: value if isinstance(value, str) else "native" if value else "")
-def test_exactly_once_while_leaders_are_killed(make_cluster, deployment, native):
+def test_exactly_once_while_leaders_are_killed(make_cluster, deployment, native, new_client):
     small = {"segment_bytes": "1 MiB", "snapshot_bytes": "64 KiB", "journal_keep_slots": 16}
     cluster = make_cluster(deployment, native=native, settings=small)
     cluster.up()
-    clients = [Counting(nodes_of(cluster), INCRS // CLIENTS) for _ in range(CLIENTS)]
+    clients = [Counting(new_client, nodes_of(cluster), INCRS // CLIENTS) for _ in range(CLIENTS)]
     for client in clients:
         client.start()
-    for kill in range(KILLS):
-        at = INCRS * (kill + 1) // (KILLS + 2)
-        wait_until(lambda: sum(c.done for c in clients) >= at or any(c.error for c in clients), 120, f"{at} answers; {cluster.describe()}")
-        leader = cluster.wait_leader()
-        cluster.kill(leader)
-        cluster.start(leader)
+    kill_leaders(cluster, INCRS, lambda: sum(c.done for c in clients), lambda: [c.error for c in clients if c.error])
     for client in clients:
         client.join()
         assert client.error is None
     with SynodClient(nodes_of(cluster)) as client:
         assert int(client.execute("GET", "counter")) == INCRS // CLIENTS * CLIENTS
     cluster.wait_settled()
+    cluster.stop()
+
+
+@pytest.mark.parametrize("guest", [False, True], ids=["native", "guest"])
+def test_the_load_generator_while_leaders_are_killed(make_cluster, guest):
+    """Whatever becomes of its connections, the counters are at what was answered: all of it."""
+    cluster = make_cluster("coordinator", native=True)
+    cluster.up()
+    requests = 20 * INCRS
+    client = subprocess.Popen(
+        ["setpriv", "--pdeathsig", "KILL", SYNOD, "bench", "--config", cluster.config_file, "--requests", str(requests), "--json",
+         "--connections", "8", "--pipeline", "4", "--command", "incr", "--keyspace", "10", "--sessions", "--quiet",
+         *(["--guest-client"] if guest else [])],
+        stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True)
+
+    def counted():
+        with Connection(cluster.client_ports()[cluster.wait_leader() - 1]) as connection:
+            values = connection.command("MGET", *(f"key:{n:012}" for n in range(10)))
+        return sum(int(value or 0) for value in values)
+
+    kill_leaders(cluster, requests, counted, lambda: client.poll() is not None)
+    result = json.loads(client.communicate(timeout=120)[0])
+    assert client.returncode == OK and result["answered"] == result["counted"] == counted() == requests
+    assert result["retried"] > 0 and [result[key] for key in ("no_session", "session_passed", "session_reply")] == [0, 0, 0]
+    cluster.wait_settled()
+    cluster.stop()
+
+
+def test_pipelines_in_c(make_cluster, example, tmp_path):
+    """Each number from 1 on is the reply to one command."""
+    cluster = make_cluster("coordinator", native=True)
+    cluster.up()
+    requests = 20 * INCRS
+    (tmp_path / "commands").write_text("INCR counter\n" * requests)
+    addresses = ",".join(f"{host}:{port}" for host, port in nodes_of(cluster))
+    with open(tmp_path / "commands", encoding="ascii") as commands, open(tmp_path / "replies", "w", encoding="ascii") as replies:
+        client = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", example, addresses, "16"], stdin=commands, stdout=replies)
+        kill_leaders(cluster, requests, lambda: Path(replies.name).read_bytes().count(b"\n"), lambda: client.poll() is not None)
+        assert client.wait(120) == 0
+    assert sorted(map(int, (tmp_path / "replies").read_text().split())) == list(range(1, requests + 1))
+    cluster.stop()
+
+
+def test_the_example_in_c(make_cluster, example):
+    cluster = make_cluster("coordinator", native=True)
+    cluster.up()
+    addresses = ",".join(f"{host}:{port}" for host, port in nodes_of(cluster))
+    for visit in range(1, 4):
+        assert subprocess.run([example, addresses], check=True, capture_output=True, text=True).stdout == f"{visit}\n"
+    lines = "SET a 5\nGET a\nMGET a b\nINCR a b\n\nGET b\n"
+    done = subprocess.run([example, addresses, "3"], input=lines, check=True, capture_output=True, text=True)
+    assert done.stdout == "OK\n5\n2 values\n5\n(nil)\nERR wrong number of arguments for 'incr' command\n(nil)\n"
+    for arguments in ([], [addresses, "0"], ["nonsense"], [addresses, "1025"]):
+        assert subprocess.run([example, *arguments], check=False, capture_output=True).returncode == 2
     cluster.stop()
 
 
@@ -149,21 +273,21 @@ def test_a_session_outlives_all_nodes(make_cluster):
     cluster.stop()
 
 
-def test_a_client_finds_the_leader(make_cluster):
+def test_a_client_finds_the_leader(make_cluster, new_client):
     """Where nodes pass nothing on, they send it elsewhere."""
     cluster = make_cluster("coordinator", native=True, settings={"forward": False})
     cluster.up()
     for i in range(6):
-        with SynodClient(nodes_of(cluster)) as client:
+        with new_client(nodes_of(cluster)) as client:
             assert client.execute("INCR", "a") == i + 1
     cluster.stop()
 
 
-def test_sessions_are_bounded(make_cluster):
+def test_sessions_are_bounded(make_cluster, new_client):
     """Those used longest ago are forgotten, and their clients are told so."""
     cluster = make_cluster("coordinator", native=True, settings={"state_bytes_max": "1 MiB"})
     cluster.up()
-    first = SynodClient(nodes_of(cluster))
+    first = new_client(nodes_of(cluster))
     assert first.execute("INCR", "a") == 1
     with Connection(cluster.client_ports()[0]) as connection:
         for _ in range(1000):
