@@ -1,0 +1,85 @@
+#!/usr/bin/env python3
+"""What sessions cost: the same load without and with `--sessions`, in turn, on one cluster of three coordinators.
+
+    make && build/tools/venv/bin/python bench/sessions.py --rounds 5
+
+Prints a table: medians of the rounds, and ratios (with sessions / without) as the median of each round's own.
+"""
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+from statistics import median
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "e2e"))
+
+from cluster import Cluster, run  # noqa: E402
+
+SETTINGS = {"suspect_timeout_ms": 2000, "dead_timeout_ms": 4000, "segment_bytes": "64 MiB"}  # no elections while the processors are busy
+MANY = ["--connections", 500, "--processes", 10]
+LOADS = {
+    "SET, a key each": [*MANY, "--keyspace", 0],
+    "SET, 1,000 keys": [*MANY, "--keyspace", 1000],
+    "INCR, 100 keys": [*MANY, "--keyspace", 100, "--command", "incr"],
+    "INCR, 100 keys, `--pipeline 16`": [*MANY, "--keyspace", 100, "--command", "incr", "--pipeline", 16],
+    "INCR, one client": ["--connections", 1, "--keyspace", 1, "--command", "incr"],
+}
+FIGURES = ["throughput", "p99_ms", "median_ms", "server_us", "client_us"]
+
+
+def cpu_seconds(cluster):
+    ticks = 0
+    for server in cluster.servers:
+        fields = Path(f"/proc/{server.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def measure(cluster, arguments, requests):
+    before = cpu_seconds(cluster)
+    done = run("bench", "--config", cluster.config_file, "--requests", requests, "--json", "--quiet", *arguments, timeout_s=600)
+    assert done.returncode == 0, done.stdout + done.stderr
+    figures = json.loads(done.stdout)
+    figures["server_us"] = (cpu_seconds(cluster) - before) * 1e6 / requests
+    figures["client_us"] = figures["generator_cpu_seconds"] * 1e6 / requests
+    return [figures[name] for name in FIGURES]
+
+
+def row(cluster, name, options):
+    requests = options.requests // 20 if "one client" in name else options.requests
+    rounds = []
+    for i in range(options.rounds):
+        cluster.connect(cluster.wait_leader()).call("FLUSHALL")
+        plain = measure(cluster, LOADS[name], requests)
+        cluster.connect(cluster.wait_leader()).call("FLUSHALL")
+        rounds.append((plain, measure(cluster, [*LOADS[name], "--sessions"], requests)))
+        print(f"round {i + 1}, {name}: {rounds[-1]}", file=sys.stderr)
+    cells = []
+    for i, digits in enumerate([0, 1, 2, 1, 1]):
+        plain, sessions = (median(one[kind][i] for one in rounds) for kind in (0, 1))
+        ratio = median(one[1][i] / one[0][i] for one in rounds)
+        cells.append(f"{plain:,.{digits}f} -> {sessions:,.{digits}f} ({ratio:.2f})")
+    return f"| {name} | {' | '.join(cells)} |"
+
+
+def main():
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--requests", type=int, default=200000)
+    options.add_argument("--rounds", type=int, default=5)
+    options.add_argument("--native", action="store_true")
+    options = options.parse_args()
+    cluster = Cluster("coordinator", settings=SETTINGS, native=options.native)
+    try:
+        cluster.up()
+        print("| load | requests/s | P99, ms | median, ms | server CPU, us a request | client CPU, us a request |")
+        print("|---|---|---|---|---|---|")
+        for name in LOADS:
+            print(row(cluster, name, options), flush=True)
+        cluster.stop()
+    finally:
+        cluster.close()
+
+
+if __name__ == "__main__":
+    main()
