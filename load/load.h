@@ -13,7 +13,8 @@
  *
  * With `sessions` each connection has a session (docs/sessions.md) that outlives it: a connection that takes the place of
  * one that was lost goes on with its session. What may have been executed is sent again, with its number, and is executed
- * once. When a session was forgotten, requests on their way in it end with -NOSESSION, and the next ones are in another.
+ * once. When a session was forgotten, requests on their way in it end with -NOSESSION, and the next ones are in another. A
+ * connection that has no request left closes its session.
  *
  * A request's latency runs from when it was first sent (mode oneshot: from when its connection was begun). */
 #ifndef SYNOD_LOAD_LOAD_H

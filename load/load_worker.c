@@ -9,6 +9,7 @@
  *               Over RESP its first request asks about the cluster, as clients do that follow -MOVED: so a node that does
  *               not lead sends it to the leader, and passes nothing on. The answer to that may be any, and counts as none.
  *               Where requests are in sessions, and it has none, it opens one first, and sends nothing until it has its id.
+ *               When no request is left, it closes its session, once, so that it takes no room from others.
  *   DONE        closed, no request left for it
  *
  * It makes no system call and knows no format: sockets are those of load/load_sockets.h, bytes those of load/protocol.h,
@@ -31,7 +32,7 @@ enum {
     TICK_WAITING_MS = 5, /* the same, while a connection pauses */
     REFUSALS_BEFORE_ANOTHER = 8,
     SESSION_WINDOWS = 8, /* pipelines in the window of a session: one request that is refused stops the others late */
-    OWN_BYTES_MAX = 64,  /* of the greeting, and of what opens a session */
+    OWN_BYTES_MAX = 64,  /* of the greeting, and of what opens or closes a session */
 };
 
 static const char greeting[] = "CLUSTER MYID\r\n";
@@ -58,6 +59,7 @@ struct connection {
     bool greets;  /* the next request is the first one */
     bool greeted; /* the next answer is the one to the greeting */
     bool asks;    /* for a session; nothing else is outstanding */
+    bool ends;    /* its session; nothing else is outstanding */
     uint32_t address;
     uint32_t refusals; /* since the last answer that counted */
     uint32_t sent_head, sent_count, again_count;
@@ -230,7 +232,7 @@ static uint32_t number_of(const struct load_worker *w, const struct connection *
 static void connection_close(struct load_worker *w, struct connection *c)
 {
     load_sockets_close(w->sockets, number_of(w, c));
-    c->moving = c->closing = c->blocked = c->greets = c->greeted = c->asks = false;
+    c->moving = c->closing = c->blocked = c->greets = c->greeted = c->asks = c->ends = false;
     c->in_len = 0;
 }
 
@@ -276,6 +278,20 @@ static void connection_send(struct load_worker *w, struct connection *c, size_t 
         connection_lost(w, c, why);
 }
 
+/* No request is left for this connection. */
+static void connection_finish(struct load_worker *w, struct connection *c)
+{
+    if (c->state != STATE_OPEN || c->session.id == 0) {
+        connection_done(w, c);
+        return;
+    }
+    c->ends = true;
+    c->since_us = load_now_us();
+    size_t size = greet(w, c);
+    size += decimal_between(w->out + size, OWN_BYTES_MAX - size, "SESSION CLOSE ", c->session.id, "\r\n");
+    connection_send(w, c, size);
+}
+
 static void ask_for_session(struct load_worker *w, struct connection *c)
 {
     if (w->exhausted && c->again_count == 0) {
@@ -292,7 +308,7 @@ static void ask_for_session(struct load_worker *w, struct connection *c)
 /* Fills the pipeline with one write; a connection with nothing left to do is done. */
 static void connection_fill(struct load_worker *w, struct connection *c)
 {
-    if (c->blocked || c->moving || c->closing || c->resume_us != 0 || c->asks)
+    if (c->blocked || c->moving || c->closing || c->resume_us != 0 || c->asks || c->ends)
         return;
     if (w->options->sessions && c->session.id == 0) {
         ask_for_session(w, c);
@@ -308,7 +324,7 @@ static void connection_fill(struct load_worker *w, struct connection *c)
         push_sent(w, c, r);
     }
     if (c->sent_count == 0) {
-        connection_done(w, c);
+        connection_finish(w, c);
         return;
     }
     if (count == 0)
@@ -336,11 +352,12 @@ static void connection_open(struct load_worker *w, struct connection *c)
     uint64_t now = load_now_us();
     if (w->options->oneshot && c->again_count == 0) {
         struct request r;
-        if (!take_request(w, c, now, &r)) {
+        if (take_request(w, c, now, &r)) {
+            c->again[c->again_count++] = r;
+        } else if (c->session.id == 0) {
             connection_done(w, c);
             return;
         }
-        c->again[c->again_count++] = r;
     }
     const char *why;
     c->since_us = now;
@@ -512,7 +529,7 @@ static bool handle_bytes(struct load_worker *w, struct connection *c, const char
     uint64_t now = load_now_us();
     ptrdiff_t used = answers_read(w->options->protocol, bytes, len, &w->answers);
     size_t at = 0;
-    if (used < 0 || w->answers.len > c->sent_count + c->greeted + c->asks)
+    if (used < 0 || w->answers.len > c->sent_count + c->greeted + c->asks + c->ends)
         return false;
     if (c->greeted && at < w->answers.len) {
         c->greeted = false;
@@ -520,6 +537,10 @@ static bool handle_bytes(struct load_worker *w, struct connection *c, const char
     }
     if (c->asks && at < w->answers.len)
         session_opened(w, c, &w->answers.ptr[at++]);
+    if (c->ends && at < w->answers.len) { /* whatever it says */
+        connection_done(w, c);
+        return true;
+    }
     for (; at < w->answers.len; at++)
         handle_answer(w, c, &w->answers.ptr[at], now);
     c->in_len = len - (size_t)used;
@@ -568,7 +589,7 @@ static void on_received(void *owner, uint32_t i, const char *bytes, size_t len)
     }
     if ((c->moving || c->closing) && c->sent_count == 0)
         connection_reopen(w, c);
-    else
+    else if (c->state != STATE_DONE)
         connection_fill(w, c);
 }
 
@@ -581,8 +602,8 @@ static void tick_connection(struct load_worker *w, struct connection *c, uint64_
     bool idle = c->sent_count == 0 && c->again_count == 0;
     if (c->state == STATE_DONE)
         return;
-    if (idle && w->exhausted) {
-        connection_done(w, c);
+    if (idle && w->exhausted && !c->ends) {
+        connection_finish(w, c);
     } else if (c->resume_us != 0 && now >= c->resume_us) {
         end_pause(w, c);
         if (c->state == STATE_WAITING)
@@ -591,7 +612,7 @@ static void tick_connection(struct load_worker *w, struct connection *c, uint64_
             connection_fill(w, c);
     } else if (c->state == STATE_CONNECTING && now > c->since_us + timeout) {
         connection_lost(w, c, "cannot connect: no answer in time");
-    } else if (c->state == STATE_OPEN && (c->sent_count > 0 || c->asks) && now > c->since_us + timeout) {
+    } else if (c->state == STATE_OPEN && (c->sent_count > 0 || c->asks || c->ends) && now > c->since_us + timeout) {
         connection_lost(w, c, "no answer in time");
     }
 }

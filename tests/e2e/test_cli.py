@@ -3,10 +3,11 @@
 import json
 import os
 import re
+import subprocess
 
 import pytest
 
-from cluster import BAD_DATA, BAD_INPUT, OK, ROOT, TROUBLE, Cluster, run, wait_until
+from cluster import BAD_DATA, BAD_INPUT, CHECK_FAILED, OK, ROOT, SYNOD, TROUBLE, Cluster, run, wait_until
 
 VERBS = ["init", "start", "status", "config", "journal", "components", "demo", "bench", "version"]
 
@@ -297,6 +298,19 @@ def test_bench_kinds(cluster, more):
     done = run("bench", "--config", cluster.config_file, "--requests", 5000, "--connections", 10, "--json", *more.split())
     assert done.returncode == OK, done.stderr
     json.loads(done.stdout)
+
+
+def test_bench_checks_counters(cluster):
+    """What another client has added is no answer."""
+    with cluster.connect(cluster.wait_leader()) as client:
+        client.call("FLUSHALL")
+        bench = subprocess.Popen([SYNOD, "bench", "--config", cluster.config_file, "--requests", "20000", "--command", "incr",
+                                  "--keyspace", "7", "--sessions", "--quiet"], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+        wait_until(lambda: int(client.call("GET", "key:000000000006") or 0) > 10, 20, "some requests executed")
+        client.call("INCRBY", "key:000000000003", 7)
+        said = bench.communicate(timeout=60)[1]
+    assert bench.returncode == CHECK_FAILED
+    assert "the counters grew by 20007, and 20000 requests were answered" in said
 
 
 def test_bench_follows_the_redirect(cluster):

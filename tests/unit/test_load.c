@@ -51,7 +51,7 @@ struct server {
     enum behaviour behaviour;
     unsigned limit;
     atomic_uint commands, connections, malformed;
-    atomic_uint sessions, executed, repeated, refused;
+    atomic_uint sessions, closed, executed, repeated, refused;
     atomic_uchar seen[REQUESTS_MAX]; /* how often request n was executed */
 };
 
@@ -241,13 +241,18 @@ static bool respond(struct server *s, struct peer *p, const char *const *args, c
     return true;
 }
 
-/* The request that opens a session. Its size, 0 when it is another one, or incomplete. */
-static size_t read_open(struct server *s, struct peer *p, size_t at)
+/* The request that opens or closes a session. Its size, 0 when it is another one, or incomplete. */
+static size_t read_about_session(struct server *s, struct peer *p, size_t at)
 {
-    unsigned window;
+    unsigned window, id;
     int size = 0;
     char text[64];
     p->in[p->len] = '\0';
+    if (sscanf(p->in + at, "SESSION CLOSE %u%n", &id, &size) == 1 && memcmp(p->in + at + size, "\r\n", 2) == 0) {
+        atomic_fetch_add(&s->closed, 1);
+        say(p->fd, s->behaviour == ALWAYS_OK ? ":1\r\n" : "-CLUSTERDOWN no leader\r\n", false);
+        return (size_t)size + 2;
+    }
     if (sscanf(p->in + at, "SESSION OPEN %u%n", &window, &size) != 1 || memcmp(p->in + at + size, "\r\n", 2) != 0)
         return 0;
     if (s->behaviour == ALWAYS_MOVED || (s->behaviour == FIRST_DOWN && atomic_load(&s->commands) < s->limit)) {
@@ -282,7 +287,7 @@ static bool serve_peer(struct server *s, struct peer *p)
         const char *args[ARGS_MAX];
         size_t lens[ARGS_MAX], size;
         int argc;
-        if ((size = read_open(s, p, at)) > 0) {
+        if ((size = read_about_session(s, p, at)) > 0) {
             at += size;
             continue;
         }
@@ -555,6 +560,7 @@ static void in_a_session_each_is_executed_once(void **state)
         assert_int_equal(executed_exactly(s, 3000, 1), 3000);
         assert_int_equal(atomic_load(&s->repeated), rows[i].repeated);
         assert_int_equal(atomic_load(&s->sessions), 4);
+        assert_int_equal(atomic_load(&s->closed), 4);
         assert_int_equal(atomic_load(&s->malformed), 0);
         server_free(s);
     }
@@ -570,7 +576,8 @@ static void a_session_has_many_connections(void **state)
     assert_int_equal(result.counts.answered, 300);
     assert_int_equal(executed_exactly(s, 300, 1), 300);
     assert_int_equal(atomic_load(&s->sessions), 3);
-    assert_int_equal(atomic_load(&s->connections), 320);
+    assert_int_equal(atomic_load(&s->closed), 3);
+    assert_int_equal(atomic_load(&s->connections), 323);
     server_free(s);
 }
 
