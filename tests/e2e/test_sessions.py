@@ -56,6 +56,7 @@ def install_client(tmp_path_factory):
     """Installs the library as a user would."""
     folder = tmp_path_factory.mktemp("installed")
     subprocess.run(["cmake", "--install", BUILD, "--prefix", folder], check=True, stdout=subprocess.DEVNULL)
+    assert {file.name for file in folder.rglob("*") if file.is_file()} == {"libsynod-client.a", "synod_client.h", "synod-client.pc"}
     return folder
 
 
