@@ -62,7 +62,7 @@ static struct reply_list apply(struct state_machine *m, const struct command *co
     if (!reporting)
         reporting = atexit(report) == 0;
     blocks = fuzz_bytes = 0;
-    struct applied done = state_machine_apply(m, command, 1, REPLY_ROOM_ANY);
+    struct applied done = state_machine_apply(m, MOMENT_ZERO, command, 1, REPLY_ROOM_ANY);
     uint64_t steps = blocks + fuzz_bytes / 8, size = command_size(command);
     invariant(done.replies.len == 1 && done.work > 0);
     invariant(steps <= STEPS_FREE + STEPS_A_UNIT * done.work);

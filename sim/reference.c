@@ -119,7 +119,7 @@ static void apply(struct reference *r, const struct command *command, const stru
                   struct reply_room *room)
 {
     const size_t from = r->replies.len;
-    const struct applied done = state_machine_apply(r->machine, command, 1, *room);
+    const struct applied done = state_machine_apply(r->machine, MOMENT_ZERO, command, 1, *room);
     invariant(done.replies.len == 1);
     const struct reply *reply = &done.replies.ptr[0];
     add(r, reply, room);

@@ -26,21 +26,25 @@ void exports_synod_paxos_state_machine_seed(uint64_t low, uint64_t high)
     shim_call_done();
 }
 
-void exports_synod_paxos_state_machine_apply(exports_synod_paxos_state_machine_list_command_t *commands,
+void exports_synod_paxos_state_machine_apply(exports_synod_paxos_state_machine_moment_t *now,
+                                             exports_synod_paxos_state_machine_list_command_t *commands,
                                              exports_synod_paxos_state_machine_reply_room_t *room,
                                              exports_synod_paxos_state_machine_applied_t *ret)
 {
-    *(struct applied *)ret = state_machine_apply(machine(), (const struct command *)commands->ptr, commands->len,
-                                                 *(const struct reply_room *)room);
+    *(struct applied *)ret =
+        state_machine_apply(machine(), *(const struct moment *)now, (const struct command *)commands->ptr, commands->len,
+                            *(const struct reply_room *)room);
 }
 SHIM_POST(state_machine_apply, "state-machine@0.1.0#apply");
 
-void exports_synod_paxos_state_machine_query(exports_synod_paxos_state_machine_list_command_t *commands,
+void exports_synod_paxos_state_machine_query(exports_synod_paxos_state_machine_moment_t *now,
+                                             exports_synod_paxos_state_machine_list_command_t *commands,
                                              exports_synod_paxos_state_machine_reply_room_t *room,
                                              exports_synod_paxos_state_machine_applied_t *ret)
 {
-    *(struct applied *)ret = state_machine_query(machine(), (const struct command *)commands->ptr, commands->len,
-                                                 *(const struct reply_room *)room);
+    *(struct applied *)ret =
+        state_machine_query(machine(), *(const struct moment *)now, (const struct command *)commands->ptr, commands->len,
+                            *(const struct reply_room *)room);
 }
 SHIM_POST(state_machine_query, "state-machine@0.1.0#query");
 

@@ -33,25 +33,27 @@ void state_machine_seed(struct state_machine *m, uint64_t low, uint64_t high)
     synod_paxos_state_machine_seed(low, high);
 }
 
-struct applied state_machine_apply(struct state_machine *m, const struct command *commands, size_t count,
+struct applied state_machine_apply(struct state_machine *m, struct moment now, const struct command *commands, size_t count,
                                    struct reply_room room)
 {
     struct applied applied;
     synod_paxos_state_machine_list_command_t list = {(synod_paxos_state_machine_command_t *)commands, count};
     shim_results_begin(&m->results);
-    synod_paxos_state_machine_apply(&list, (synod_paxos_state_machine_reply_room_t *)&room,
+    synod_paxos_state_machine_apply((synod_paxos_state_machine_moment_t *)&now, &list,
+                                    (synod_paxos_state_machine_reply_room_t *)&room,
                                     (synod_paxos_state_machine_applied_t *)&applied);
     shim_results_end();
     return applied;
 }
 
-struct applied state_machine_query(struct state_machine *m, const struct command *commands, size_t count,
+struct applied state_machine_query(struct state_machine *m, struct moment now, const struct command *commands, size_t count,
                                    struct reply_room room)
 {
     struct applied applied;
     synod_paxos_state_machine_list_command_t list = {(synod_paxos_state_machine_command_t *)commands, count};
     shim_results_begin(&m->results);
-    synod_paxos_state_machine_query(&list, (synod_paxos_state_machine_reply_room_t *)&room,
+    synod_paxos_state_machine_query((synod_paxos_state_machine_moment_t *)&now, &list,
+                                    (synod_paxos_state_machine_reply_room_t *)&room,
                                     (synod_paxos_state_machine_applied_t *)&applied);
     shim_results_end();
     return applied;

@@ -71,7 +71,7 @@ uint64_t answering_go_on(struct answering *a, struct state_machine *machine, con
                          answering_call *call)
 {
     const size_t before = a->replies.len, some = answering_next(a, limits);
-    const struct applied done = call(machine, a->commands.commands + a->done, some, a->room);
+    const struct applied done = call(machine, MOMENT_ZERO, a->commands.commands + a->done, some, a->room);
     invariant(done.replies.len <= some);
     for (size_t i = 0; i < done.replies.len; i++)
         answering_add(a, &done.replies.ptr[i]);

@@ -14,8 +14,8 @@ struct answering {
 };
 
 /* state_machine_apply or state_machine_query. */
-typedef struct applied answering_call(struct state_machine *m, const struct command *commands, size_t count,
-                                      struct reply_room room);
+typedef struct applied answering_call(struct state_machine *m, struct moment now, const struct command *commands,
+                                      size_t count, struct reply_room room);
 
 /* Begins with the first of the commands that were read into it. All replies have `replies_bytes` bytes at most. */
 void answering_begin(struct answering *a, uint64_t replies_bytes);

@@ -230,7 +230,7 @@ static bool apply_some(struct execution *x)
 {
     struct answering *a = &x->answering;
     const size_t some = commands_to_give(x, answering_next(a, &x->limits));
-    const struct applied done = state_machine_apply(x->machine, a->commands.commands + a->done, some, a->room);
+    const struct applied done = state_machine_apply(x->machine, MOMENT_ZERO, a->commands.commands + a->done, some, a->room);
     invariant(done.replies.len <= some);
     note_state(x, &done);
     for (size_t i = 0; i < done.replies.len; i++)
@@ -443,7 +443,7 @@ bool execution_load(struct execution *x, const struct payload *piece, uint64_t s
     x->seeded = said.seeded;
     x->state_hash = said.state_hash;
     x->commands_executed = said.commands_executed;
-    const struct applied loaded = state_machine_apply(x->machine, NULL, 0, x->answering.room);
+    const struct applied loaded = state_machine_query(x->machine, MOMENT_ZERO, NULL, 0, x->answering.room);
     note_state(x, &loaded);
     for (size_t i = 0; i < said.configuration_count; i++)
         if (said.configurations[i].configuration.slot > x->configurations.newest.slot)

@@ -181,16 +181,21 @@ static struct applied execute_all(struct state_machine *m, const struct command 
     return (struct applied){.replies = {.ptr = m->replies, .len = done},
                             .work = kv_versions_work(&m->data),
                             .keys = m->data.live.count,
-                            .bytes = m->data.live.bytes};
+                            .bytes = m->data.live.bytes,
+                            .due = DUE_NEVER};
 }
 
-struct applied state_machine_apply(struct state_machine *m, const struct command *list, size_t count, struct reply_room room)
+struct applied state_machine_apply(struct state_machine *m, struct moment now, const struct command *list, size_t count,
+                                   struct reply_room room)
 {
+    (void)now;
     return execute_all(m, list, count, room, false);
 }
 
-struct applied state_machine_query(struct state_machine *m, const struct command *list, size_t count, struct reply_room room)
+struct applied state_machine_query(struct state_machine *m, struct moment now, const struct command *list, size_t count,
+                                   struct reply_room room)
 {
+    (void)now;
     return execute_all(m, list, count, room, true);
 }
 

@@ -5,11 +5,20 @@
 
 #include "core/formats/command.h"
 
+/* What time it is by the log, in milliseconds: the same on all nodes for each command, and never less than before. */
+struct moment {
+    uint64_t elapsed; /* since the cluster began: so much has surely passed, whatever clocks were set to */
+    uint64_t unix;    /* the wall clock, since 1970 */
+};
+#define MOMENT_ZERO ((struct moment){0, 0})
+
 struct applied {
     struct reply_list replies;
     uint64_t work;        /* spent by this call, in units of about a nanosecond */
     uint64_t keys, bytes; /* that the state has after it, for operators: keys, and memory that keys and values take */
+    uint64_t due;         /* the elapsed time from which on something of the state has ended by itself; DUE_NEVER */
 };
+#define DUE_NEVER UINT64_MAX
 
 struct snapshot_chunk {
     struct bytes bytes;
@@ -32,15 +41,22 @@ enum { STATE_BYTES_MAX_STANDARD = 512 * 1024 * 1024 };
  * contains them). No reply may reveal them. Precondition: the state is empty. */
 void state_machine_seed(struct state_machine *m, uint64_t low, uint64_t high);
 
-/* Executes commands in order and gives one reply for each. After much work it may stop early: then there are fewer replies
- * than commands, but at least one. The rest was not executed and must be given again. While a snapshot is in progress it may
- * give no reply at all: then it executes nothing until more of the snapshot was saved. The work of one command is bounded: a
- * command that would take more gets an error and changes nothing. Results are the machine's, valid until its next call. */
-struct applied state_machine_apply(struct state_machine *m, const struct command *commands, size_t count,
+/* Executes commands in order, at the moment `now`, and gives one reply for each. After much work it may stop early: then
+ * there are fewer replies than commands, but at least one. The rest was not executed and must be given again, with the same
+ * moment. While a snapshot is in progress it may give no reply at all: then it executes nothing until more of the snapshot
+ * was saved. The work of one command is bounded: a command that would take more gets an error and changes nothing. Results
+ * are the machine's, valid until its next call.
+ *
+ * Without commands it lets time pass, and no more: what has ended by then may leave the state, a bounded part of it in each
+ * call. If `due` is not after `now` yet, there is more. Such a call counts like a command: all nodes make the same ones, at
+ * the same places of the log. */
+struct applied state_machine_apply(struct state_machine *m, struct moment now, const struct command *commands, size_t count,
                                    struct reply_room room);
 
-/* Answers read-only commands; any other gets an error reply. May stop early like apply. Ownership as apply. */
-struct applied state_machine_query(struct state_machine *m, const struct command *commands, size_t count,
+/* Answers read-only commands; any other gets an error reply. Nothing changes, by time neither: what has ended at `now`, that
+ * of the last commands that were executed, is not seen, whether it has left the state or not. May stop early like apply.
+ * Ownership as apply. */
+struct applied state_machine_query(struct state_machine *m, struct moment now, const struct command *commands, size_t count,
                                    struct reply_room room);
 
 /* All commands that the machine knows. Constant. */

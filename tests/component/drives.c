@@ -245,6 +245,7 @@ static void mix_replies(struct reply_list replies)
 static void mix_applied(struct applied applied)
 {
     mix(applied.work);
+    mix(applied.due);
     mix_replies(applied.replies);
 }
 
@@ -297,10 +298,11 @@ static void drive_state_machine(uint64_t rounds)
         struct bytes incr[] = {text("INCR"), text("n")};
         struct bytes mget[] = {text("MGET"), text("n"), text("none"), text(key)};
         struct bytes wrong[] = {text("INCR"), text(key)};
+        const struct moment now = {i, 1000000 + i};
         struct command commands[] = {{{set, 3}}, {{incr, 2}}, {{mget, 4}}, {{wrong, 2}}, {{NULL, 0}}};
         mix_applied(
-            state_machine_apply(m, commands, sizeof commands / sizeof *commands, (struct reply_room){i % 4096, 128}));
-        mix_applied(state_machine_query(m, &commands[1], 2, REPLY_ROOM_ANY));
+            state_machine_apply(m, now, commands, sizeof commands / sizeof *commands, (struct reply_room){i % 4096, 128}));
+        mix_applied(state_machine_query(m, now, &commands[1], 2, REPLY_ROOM_ANY));
         if (i % 100 == 0)
             mix_description(state_machine_describe(m));
         if (i % 1000 == 999)

@@ -88,7 +88,8 @@ static void execute(struct parts *p, const struct packet *batch)
     replies_begin(&builder);
     for (size_t done = 0; done < commands.count;) {
         struct reply_list replies =
-            state_machine_apply(machine, commands.commands + done, commands.count - done, REPLY_ROOM_ANY).replies;
+            state_machine_apply(machine, MOMENT_ZERO, commands.commands + done, commands.count - done, REPLY_ROOM_ANY)
+                .replies;
         for (size_t i = 0; i < replies.len; i++)
             replies_add(&builder, &replies.ptr[i]);
         done += replies.len;

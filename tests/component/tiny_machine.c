@@ -69,19 +69,21 @@ static struct applied apply_all(struct state_machine *m, const struct command *c
     m->replies = memory_reserve(m->replies, &m->capacity, count, sizeof *m->replies);
     for (size_t i = 0; i < count; i++)
         m->replies[i] = apply_one(m, &commands[i], change);
-    return (struct applied){{m->replies, count}, count * 100, 0, 0};
+    return (struct applied){.replies = {m->replies, count}, .work = count * 100, .due = DUE_NEVER};
 }
 
-struct applied state_machine_apply(struct state_machine *m, const struct command *commands, size_t count,
+struct applied state_machine_apply(struct state_machine *m, struct moment now, const struct command *commands, size_t count,
                                    struct reply_room room)
 {
+    (void)now;
     (void)room; /* its replies are small */
     return apply_all(m, commands, count, true);
 }
 
-struct applied state_machine_query(struct state_machine *m, const struct command *commands, size_t count,
+struct applied state_machine_query(struct state_machine *m, struct moment now, const struct command *commands, size_t count,
                                    struct reply_room room)
 {
+    (void)now;
     (void)room;
     return apply_all(m, commands, count, false);
 }

@@ -193,8 +193,8 @@ static inline void answer(struct node *n, size_t index)
     for (size_t done = 0; done < commands.count;) { /* it may stop early */
         const struct command *left = commands.commands + done;
         const size_t count = commands.count - done;
-        struct reply_list replies = t.reads ? state_machine_query(n->machine, left, count, n->room).replies
-                                            : state_machine_apply(n->machine, left, count, n->room).replies;
+        struct reply_list replies = t.reads ? state_machine_query(n->machine, MOMENT_ZERO, left, count, n->room).replies
+                                            : state_machine_apply(n->machine, MOMENT_ZERO, left, count, n->room).replies;
         for (size_t i = 0; i < replies.len; i++)
             replies_add(&builder, &replies.ptr[i]);
         done += replies.len;

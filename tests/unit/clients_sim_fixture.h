@@ -161,7 +161,8 @@ static inline struct payload run_batch(struct fake *f, struct state_machine *sto
     replies_begin(&f->replies);
     for (size_t done = 0; done < f->commands.count;) {
         struct reply_list list =
-            state_machine_apply(store, f->commands.commands + done, f->commands.count - done, REPLY_ROOM_ANY).replies;
+            state_machine_apply(store, MOMENT_ZERO, f->commands.commands + done, f->commands.count - done, REPLY_ROOM_ANY)
+                .replies;
         for (size_t i = 0; i < list.len; i++)
             replies_add(&f->replies, &list.ptr[i]);
         done += list.len;

@@ -90,7 +90,7 @@ static inline const char *run(struct state_machine *m, const char *line)
     static char out[TEXT_MAX];
     struct line l;
     split(&l, line);
-    struct reply_list replies = state_machine_apply(m, &l.command, 1, REPLY_ROOM_ANY).replies;
+    struct reply_list replies = state_machine_apply(m, MOMENT_ZERO, &l.command, 1, REPLY_ROOM_ANY).replies;
     assert_int_equal(replies.len, 1);
     print_reply(&replies.ptr[0], out);
     return out;
@@ -119,7 +119,7 @@ static inline void expect_all(const struct step *steps, size_t count)
 
 static inline struct reply apply_one(struct state_machine *m, struct bytes *args, size_t argc)
 {
-    return state_machine_apply(m, &(struct command){{args, argc}}, 1, REPLY_ROOM_ANY).replies.ptr[0];
+    return state_machine_apply(m, MOMENT_ZERO, &(struct command){{args, argc}}, 1, REPLY_ROOM_ANY).replies.ptr[0];
 }
 
 static inline void expect_error(struct state_machine *m, struct bytes *args, size_t argc, const char *begins)

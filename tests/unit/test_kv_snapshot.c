@@ -92,7 +92,7 @@ static const struct command *draw(struct line *l, uint64_t *seed, bool clears)
 
 static struct reply run(struct state_machine *m, const struct command *c)
 {
-    struct applied done = state_machine_apply(m, c, 1, REPLY_ROOM_ANY);
+    struct applied done = state_machine_apply(m, MOMENT_ZERO, c, 1, REPLY_ROOM_ANY);
     assert_int_equal(done.replies.len, 1);
     return done.replies.ptr[0];
 }
@@ -266,7 +266,7 @@ static void test_bounded_memory(void **state)
             struct command c = {.args = {i % 5 != 0 ? set : append, 3}};
             if (round % 2 == 1 && i % 5000 == 4999)
                 c = (struct command){.args = {clear, 1}};
-            bool waited = state_machine_apply(m, &c, 1, REPLY_ROOM_ANY).replies.len == 0;
+            bool waited = state_machine_apply(m, MOMENT_ZERO, &c, 1, REPLY_ROOM_ANY).replies.len == 0;
             assert_true(goes_on || !waited);
             if (waited || (i >= COMMANDS && goes_on))
                 goes_on = save_one(m, &all);
@@ -291,7 +291,7 @@ static void test_no_copies(void **state)
         run(m, &(struct command){.args = {make, 4}});
         state_machine_snapshot_begin(m);
         struct command c = {.args = {i == 0 ? set : del, i == 0 ? 3 : 2}};
-        assert_true(state_machine_apply(m, &c, 1, REPLY_ROOM_ANY).work < 5000);
+        assert_true(state_machine_apply(m, MOMENT_ZERO, &c, 1, REPLY_ROOM_ANY).work < 5000);
         struct snapshot_chunk chunk = state_machine_snapshot_save(m);
         assert_true(chunk.last && chunk.bytes.len > 8000000);
     }
@@ -315,7 +315,7 @@ static void test_room_for_one_command(void **state)
             struct bytes del[] = {text("DEL"), set[1]};
             bool deletes = pass == 1 && i >= SMALL;
             struct command c = {.args = {deletes ? del : set, deletes ? 2 : 3}};
-            assert_int_equal(state_machine_apply(m, &c, 1, REPLY_ROOM_ANY).replies.len, 1);
+            assert_int_equal(state_machine_apply(m, MOMENT_ZERO, &c, 1, REPLY_ROOM_ANY).replies.len, 1);
         }
         if (pass == 0)
             state_machine_snapshot_begin(m);
@@ -330,7 +330,7 @@ static void test_room_for_one_command(void **state)
     }
     struct command mset = {.args = {args, 1 + 2 * KEYS_AT_ONCE}};
     struct blob all = {0};
-    while (state_machine_apply(m, &mset, 1, REPLY_ROOM_ANY).replies.len == 0)
+    while (state_machine_apply(m, MOMENT_ZERO, &mset, 1, REPLY_ROOM_ANY).replies.len == 0)
         save_one(m, &all);
     assert_true(all.chunks > 0);
     assert_true(pieces_made(m) <= kv_versions_pieces_max(STATE));
@@ -393,7 +393,8 @@ static void test_emptied(void **state)
             run(m, &(struct command){.args = {i < MANY ? set : del, i < MANY ? 3 : 2}});
         }
         while (with_snapshot && save_one(m, &all)) {}
-        assert_true(state_machine_apply(m, &(struct command){.args = {scan, 2}}, 1, REPLY_ROOM_ANY).work < 1000);
+        assert_true(state_machine_apply(m, MOMENT_ZERO, &(struct command){.args = {scan, 2}}, 1, REPLY_ROOM_ANY).work <
+                    1000);
         assert_int_equal(m->data.pools[0].slab_count + m->data.pools[1].slab_count, 0);
         free(all.ptr);
         state_machine_free(m);

@@ -196,9 +196,9 @@ static void test_errors(void **state)
     EXPECT_ALL(steps);
     struct state_machine *m = state_machine_new();
     struct command empty = {{NULL, 0}};
-    assert_int_equal(state_machine_apply(m, &empty, 1, REPLY_ROOM_ANY).replies.ptr[0].tag, REPLY_ERROR);
+    assert_int_equal(state_machine_apply(m, MOMENT_ZERO, &empty, 1, REPLY_ROOM_ANY).replies.ptr[0].tag, REPLY_ERROR);
     struct bytes args[2] = {{(uint8_t *)(uintptr_t)"a\r\nb\xff", 5}, {(uint8_t *)(uintptr_t)"c\0d", 3}};
-    struct reply r = state_machine_apply(m, &(struct command){{args, 2}}, 1, REPLY_ROOM_ANY).replies.ptr[0];
+    struct reply r = state_machine_apply(m, MOMENT_ZERO, &(struct command){{args, 2}}, 1, REPLY_ROOM_ANY).replies.ptr[0];
     static const char wanted[] = "ERR unknown command 'a  b\xff', with args beginning with: 'c' ";
     assert_int_equal(r.val.bytes.len, sizeof wanted - 1);
     assert_memory_equal(r.val.bytes.ptr, wanted, sizeof wanted - 1);
@@ -217,7 +217,7 @@ static void test_binary_and_batches(void **state)
     struct bytes get[] = {text("GET"), {value, 7}};
     struct bytes change[] = {text("SETRANGE"), {value, 7}, text("0"), text("changed")};
     struct command batch[] = {{{set, 3}}, {{get, 2}}, {{change, 4}}, {{get, 2}}};
-    struct reply_list r = state_machine_apply(m, batch, 4, REPLY_ROOM_ANY).replies;
+    struct reply_list r = state_machine_apply(m, MOMENT_ZERO, batch, 4, REPLY_ROOM_ANY).replies;
     assert_int_equal(r.len, 4);
     assert_int_equal(r.ptr[1].val.bytes.len, sizeof value);
     assert_memory_equal(r.ptr[1].val.bytes.ptr, value, sizeof value);
@@ -234,7 +234,7 @@ static void test_query(void **state)
     split(&get, "GET a");
     split(&set, "SET a 2");
     struct command both[] = {get.command, set.command};
-    struct reply_list r = state_machine_query(m, both, 2, REPLY_ROOM_ANY).replies;
+    struct reply_list r = state_machine_query(m, MOMENT_ZERO, both, 2, REPLY_ROOM_ANY).replies;
     assert_int_equal(r.ptr[0].tag, REPLY_BYTES);
     assert_int_equal(r.ptr[1].tag, REPLY_ERROR);
     expect(m, "GET a", "$1");
@@ -269,7 +269,8 @@ static void test_limits(void **state)
     expect(m, "APPEND big y", "-ERR string exceeds maximum allowed size (proto-max-bulk-len)");
     struct line at_the_limit;
     split(&at_the_limit, "MGET big");
-    assert_int_equal(state_machine_apply(m, &at_the_limit.command, 1, REPLY_ROOM_ANY).replies.ptr[0].tag, REPLY_ARRAY);
+    assert_int_equal(state_machine_apply(m, MOMENT_ZERO, &at_the_limit.command, 1, REPLY_ROOM_ANY).replies.ptr[0].tag,
+                     REPLY_ARRAY);
     expect(m, "MGET big big", "-ERR the reply would exceed 8 MiB: ask for fewer keys at once");
     char line[64];
     size_t stored = 1;
@@ -419,8 +420,8 @@ static void test_history_does_not_show(void **state)
     }
     struct line keys;
     split(&keys, "KEYS key:*");
-    struct reply a = state_machine_apply(grown, &keys.command, 1, REPLY_ROOM_ANY).replies.ptr[0];
-    struct reply c = state_machine_apply(loaded, &keys.command, 1, REPLY_ROOM_ANY).replies.ptr[0];
+    struct reply a = state_machine_apply(grown, MOMENT_ZERO, &keys.command, 1, REPLY_ROOM_ANY).replies.ptr[0];
+    struct reply c = state_machine_apply(loaded, MOMENT_ZERO, &keys.command, 1, REPLY_ROOM_ANY).replies.ptr[0];
     assert_int_equal(a.val.array.len, KEYS);
     assert_int_equal(c.val.array.len, KEYS);
     for (size_t i = 0; i < KEYS; i++) {
@@ -623,14 +624,14 @@ static void test_room_for_replies(void **state)
         split(&l, lines[i]);
         struct command twice[] = {l.command, l.command};
         struct reply_room least = {.large = 130, .small = REPLY_SMALL_MIN};
-        struct reply_list r = state_machine_apply(m, twice, 2, least).replies;
+        struct reply_list r = state_machine_apply(m, MOMENT_ZERO, twice, 2, least).replies;
         for (size_t n = 0; n < r.len; n++) {
             assert_true(reply_size(&r.ptr[n]) <= REPLY_SMALL_MIN);
             assert_int_equal(r.ptr[n].tag, REPLY_ERROR);
             assert_memory_equal(r.ptr[n].val.bytes.ptr, "BUSY ", 5);
         }
         assert_same_state(m, untouched);
-        assert_true(reply_size(&state_machine_apply(m, twice, 1, REPLY_ROOM_ANY).replies.ptr[0]) > 130);
+        assert_true(reply_size(&state_machine_apply(m, MOMENT_ZERO, twice, 1, REPLY_ROOM_ANY).replies.ptr[0]) > 130);
         state_machine_free(m);
         state_machine_free(untouched);
     }
@@ -641,7 +642,8 @@ static void test_room_for_replies(void **state)
     struct line l;
     split(&l, "GET k");
     struct command thrice[] = {l.command, l.command, l.command};
-    struct reply_list r = state_machine_apply(m, thrice, 3, (struct reply_room){.large = 2100, .small = 128}).replies;
+    struct reply_list r =
+        state_machine_apply(m, MOMENT_ZERO, thrice, 3, (struct reply_room){.large = 2100, .small = 128}).replies;
     assert_int_equal(r.ptr[0].tag, REPLY_BYTES);
     assert_int_equal(r.ptr[1].tag, REPLY_BYTES);
     assert_int_equal(r.ptr[2].tag, REPLY_ERROR);

@@ -39,7 +39,7 @@ static struct reply run(const struct command *commands, size_t count)
 {
     struct reply last = {.tag = REPLY_NIL};
     for (size_t done = 0; done < count;) {
-        struct applied applied = state_machine_apply(m, commands + done, count - done, REPLY_ROOM_ANY);
+        struct applied applied = state_machine_apply(m, MOMENT_ZERO, commands + done, count - done, REPLY_ROOM_ANY);
         assert_true(applied.replies.len > 0 && applied.work > 0);
         assert_true(applied.work <= ONE_CALL_MAX);
         calls++;

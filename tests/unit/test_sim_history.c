@@ -403,7 +403,7 @@ static uint8_t roll_kind(struct dice *d, const struct sort *sort)
 }
 
 /* One operation as the store executes it. */
-struct moment {
+struct placed {
     struct operation o;
     uint64_t at, end; /* at UINT64_MAX: never */
     size_t number;
@@ -411,9 +411,9 @@ struct moment {
     size_t answer_len;
 };
 
-static int moment_compare(const void *left, const void *right)
+static int place_compare(const void *left, const void *right)
 {
-    const struct moment *a = left, *b = right;
+    const struct placed *a = left, *b = right;
     if (a->at != b->at)
         return a->at < b->at ? -1 : 1;
     return a->number < b->number ? -1 : 1;
@@ -421,12 +421,12 @@ static int moment_compare(const void *left, const void *right)
 
 static int number_compare(const void *left, const void *right)
 {
-    const struct moment *a = left, *b = right;
+    const struct placed *a = left, *b = right;
     return a->number < b->number ? -1 : 1;
 }
 
 /* The real kv-store executes it, and its answer is kept. */
-static void execute(struct state_machine *store, struct moment *m)
+static void execute(struct state_machine *store, struct placed *m)
 {
     char key[16];
     snprintf(key, sizeof key, "k%u", (unsigned)m->o.key);
@@ -435,7 +435,7 @@ static void execute(struct state_machine *store, struct moment *m)
     for (size_t i = 0; i < 3; i++)
         args[i] = (struct bytes){(uint8_t *)(uintptr_t)texts[i], strlen(texts[i])};
     struct command command = {.args = {args, writes(m->o.kind) ? 3 : 2}};
-    struct reply_list replies = state_machine_apply(store, &command, 1, REPLY_ROOM_ANY).replies;
+    struct reply_list replies = state_machine_apply(store, MOMENT_ZERO, &command, 1, REPLY_ROOM_ANY).replies;
     assert_int_equal(replies.len, 1);
     const struct reply *r = &replies.ptr[0];
     m->o.nil = r->tag == REPLY_NIL;
@@ -449,16 +449,16 @@ static void execute(struct state_machine *store, struct moment *m)
     }
 }
 
-/* A moment for each of `count` operations of `clients` clients; `unknown` of a thousand have no answer. */
-static void roll_moments(struct dice *d, const struct sort *sort, uint32_t key, struct moment *list, size_t count,
-                         size_t clients, uint32_t unknown)
+/* A place in time for each of `count` operations of `clients` clients; `unknown` of a thousand have no answer. */
+static void roll_places(struct dice *d, const struct sort *sort, uint32_t key, struct placed *list, size_t count,
+                        size_t clients, uint32_t unknown)
 {
     uint64_t free_at[16] = {0};
     assert_true(clients <= 16);
     for (size_t i = 0; i < count; i++) {
-        struct moment *m = &list[i];
+        struct placed *m = &list[i];
         size_t client = dice_roll(d, clients);
-        *m = (struct moment){.number = i, .o = {.client = (uint32_t)client, .key = key, .outcome = OPERATION_OK}};
+        *m = (struct placed){.number = i, .o = {.client = (uint32_t)client, .key = key, .outcome = OPERATION_OK}};
         m->o.kind = roll_kind(d, sort);
         m->o.call_us = free_at[client] + 1 + dice_roll(d, 8);
         m->at = m->o.call_us + dice_roll(d, 10);
@@ -479,11 +479,11 @@ static void roll_moments(struct dice *d, const struct sort *sort, uint32_t key, 
     }
 }
 
-static struct history *history_of(const struct moment *list, size_t count)
+static struct history *history_of(const struct placed *list, size_t count)
 {
     struct history *h = history_new();
     for (size_t i = 0; i < count; i++) {
-        const struct moment *m = &list[i];
+        const struct placed *m = &list[i];
         size_t number = history_call(h, &m->o);
         if (m->o.outcome != OPERATION_PENDING)
             history_return(h, number, m->o.outcome, m->o.integer, answers_value(m->o.kind) && !m->o.nil ? m->answer : NULL,
@@ -493,10 +493,10 @@ static struct history *history_of(const struct moment *list, size_t count)
 }
 
 /* A history that is linearizable, since one store made it. */
-static struct history *made_by_store(struct moment *list, size_t count)
+static struct history *made_by_store(struct placed *list, size_t count)
 {
     struct state_machine *store = state_machine_new();
-    qsort(list, count, sizeof *list, moment_compare);
+    qsort(list, count, sizeof *list, place_compare);
     for (size_t i = 0; i < count && list[i].at != UINT64_MAX; i++)
         execute(store, &list[i]);
     state_machine_free(store);
@@ -505,10 +505,10 @@ static struct history *made_by_store(struct moment *list, size_t count)
 }
 
 /* Another answer for some operation of `list`, which may well be possible, too. False: there is none with an answer. */
-static bool mutate(struct dice *d, struct moment *list, size_t count)
+static bool mutate(struct dice *d, struct placed *list, size_t count)
 {
     for (size_t tries = 0; tries < 50; tries++) {
-        struct moment *m = &list[dice_roll(d, count)], *other = &list[dice_roll(d, count)];
+        struct placed *m = &list[dice_roll(d, count)], *other = &list[dice_roll(d, count)];
         if (m->o.outcome != OPERATION_OK || m->o.kind == OPERATION_SET)
             continue;
         if (!answers_value(m->o.kind)) {
@@ -534,10 +534,10 @@ static void agrees_with_brute_force(void **state)
     size_t refused[SORTS] = {0}, accepted[SORTS] = {0};
     for (uint64_t seed = 0; seed < 4000; seed++) {
         struct dice d = dice_new(seed, 0);
-        struct moment list[TINY];
+        struct placed list[TINY];
         char why[WHY_SIZE];
         size_t sort = seed % SORTS, count = 3 + dice_roll(&d, TINY - 2);
-        roll_moments(&d, &sorts[sort], 1, list, count, 1 + dice_roll(&d, 4), seed / SORTS % 2 == 0 ? 0 : 400);
+        roll_places(&d, &sorts[sort], 1, list, count, 1 + dice_roll(&d, 4), seed / SORTS % 2 == 0 ? 0 : 400);
         struct history *h = made_by_store(list, count);
         if (!accepts(h, why))
             fail_msg("seed %llu: %s", (unsigned long long)seed, why);
@@ -564,14 +564,14 @@ enum { KEYS = 300, LONG = 120 };
 static void judges_long_histories(void **state)
 {
     (void)state;
-    static struct moment list[LONG];
+    static struct placed list[LONG];
     static const uint32_t unknown[3] = {0, 50, 300};
     char why[WHY_SIZE];
     size_t spoiled[3] = {0}, refused[3] = {0};
     for (uint32_t key = 0; key < KEYS; key++) {
         struct dice d = dice_new(7, key);
         size_t count = 20 + dice_roll(&d, LONG - 19), rate = key / DISTINCT_SORTS % 3;
-        roll_moments(&d, &sorts[key % DISTINCT_SORTS], key, list, count, 4, unknown[rate]);
+        roll_places(&d, &sorts[key % DISTINCT_SORTS], key, list, count, 4, unknown[rate]);
         struct history *h = made_by_store(list, count);
         if (!accepts(h, why))
             fail_msg("%s", why);
