@@ -34,6 +34,7 @@ SAME_LAYOUT(struct step_result, synod_paxos_types_step_result_t, effects, wake_a
 SAME_LAYOUT(struct limits, synod_paxos_types_limits_t, chunk_bytes, accept_bytes, forwarded, release_bytes, step_work, apply,
             apply_bytes, call_work, results_bytes, read_bytes, requests, part_bytes, queries, withheld, withheld_bytes,
             unsynced, replies_bytes);
+SAME_LAYOUT(struct moment, synod_paxos_types_moment_t, elapsed, unix);
 SAME_LAYOUT(struct seed, synod_paxos_types_seed_t, low, high);
 SAME_LAYOUT(struct node_config, synod_paxos_types_node_config_t, node, incarnation, admitted, joined, proposers, acceptors,
             learners, phase1_quorum, phase2_quorum, alpha, batches_in_flight, bytes_in_flight_max, chunk_bytes_max,
@@ -44,7 +45,7 @@ SAME_LAYOUT(struct node_config, synod_paxos_types_node_config_t, prepare_timeout
             journal_keep_slots, transfer_rate, seed, limits);
 SAME_LAYOUT(struct node_status, synod_paxos_types_node_status_t, node, incarnation, leader, proposer_state, ballot, promised,
             chosen, executed, held, state_hash, commands_executed, leader_changes, batches_waiting, keys, state_bytes,
-            state_bytes_max);
+            state_bytes_max, moment);
 
 /* The numbers of cases, by their last one where the order is plain to see in both files. */
 _Static_assert(ENTRY_KINDS == SYNOD_PAXOS_TYPES_ENTRY_KIND_UPGRADE + 1, "entry kinds");

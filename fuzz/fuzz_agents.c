@@ -311,7 +311,7 @@ static void learn_large(uint64_t number)
         batch_add(&b, get, 2);
     struct entry entry = {.slot = w.hints.status.executed, .ballot = {1, 2, 1}, .kind = ENTRY_COMMANDS};
     entry.value = batch_end(&b);
-    batch_header_stamp(&entry.value, (struct batch_id){3, w.config.incarnation, number}, 3, 0);
+    batch_header_stamp(&entry.value, (struct batch_id){3, w.config.incarnation, number}, 3);
     w.learned_large = true;
     hear(2, &(struct message){.kind = MESSAGE_LEARN, .flags = MESSAGE_IS_CHOSEN, .entries = {&entry, 1}});
     batch_builder_free(&b);

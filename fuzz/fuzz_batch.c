@@ -12,13 +12,14 @@ static void check_batch(const struct payload *value)
     struct batch_commands read = {0};
     struct batch_builder b = {0};
     struct batch_header header;
-    if (batch_commands_read(&read, value)) {
-        invariant(batch_header_read(value, &header) && header.count == read.count);
+    if (batch_commands_read(&read, value) && batch_header_read(value, &header) && header.has_stamp) {
+        invariant(header.count == read.count);
         batch_begin(&b);
         for (size_t i = 0; i < read.count; i++)
             batch_add(&b, read.commands[i].args.ptr, read.commands[i].args.len);
         struct payload again = batch_end(&b);
-        batch_header_stamp(&again, header.id, header.answerer, header.time);
+        batch_header_stamp(&again, header.id, header.answerer);
+        batch_time_stamp(&again, header.stamp);
         batch_seed_stamp(&again, header.seed);
         invariant(again.len == value->len && memcmp(again.words.ptr, value->words.ptr, value->words.len * 8) == 0);
     }

@@ -121,7 +121,7 @@ static inline struct payload input_batch(struct batch_builder *b, uint32_t incar
     batch_begin(b);
     batch_add(b, args, 2);
     struct payload value = batch_end(b);
-    batch_header_stamp(&value, (struct batch_id){1 + key % 3, incarnation, key}, key % 4, 0);
+    batch_header_stamp(&value, (struct batch_id){1 + key % 3, incarnation, key}, key % 4);
     return value;
 }
 

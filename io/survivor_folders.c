@@ -561,7 +561,7 @@ static void renumber(struct survivor_folders *s, const struct batch_header *h)
     const uint32_t origin = h->id.origin;
     s->last[origin] = h->id;
     const struct batch_id id = {.origin = origin, .incarnation = 0, .number = ++s->given[origin]};
-    batch_header_stamp(&s->value, id, h->answerer, h->time);
+    batch_header_stamp(&s->value, id, h->answerer);
 }
 
 bool survivor_folders_entry(void *folders, uint64_t slot, struct entry *entry, struct problem *problem)

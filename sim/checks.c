@@ -4,6 +4,7 @@
  *   proposals, votes, the chosen    checks_votes.c
  *   who makes quorums in a slot     checks_configurations.c
  *   states                          checks_states.c
+ *   agreed time                     checks_time.c
  *   records, restarts, what is held checks_journal.c
  *   messages                        checks_messages.c
  *   who prepares, handing over      checks_leadership.c

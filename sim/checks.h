@@ -38,6 +38,7 @@ enum check {
     CHECK_HANDOVER, /* a leader hands over what is chosen, to a node that keeps up, and is silent then; no request fails */
     CHECK_LIVENESS_WHILE_HUNG, /* while the disk of one node hangs, the others serve, and that node does not lead */
     CHECK_EXACTLY_ONCE,        /* a command of a session is executed once, and each answer to it is its first reply */
+    CHECK_TIME_AGREED, /* one time in the log, which never runs ahead of the real one, and keeps up where a leader serves */
     CHECK_CONFIGURATIONS, /* one line of configurations; a ballot is prepared with the one that governs what it proposes */
     CHECKS
 };
@@ -115,6 +116,7 @@ struct checks;
 
 struct checks_options {
     uint32_t nodes;
+    uint32_t drift_max; /* clocks go faster or slower by so much, per million */
     node_set proposers, acceptors, learners;
     uint32_t phase1_quorum, phase2_quorum;
     uint32_t alpha, alpha_most; /* the first, and the largest that there may be */
@@ -130,6 +132,10 @@ struct checks *checks_new(const struct checks_options *options);
 void checks_free(struct checks *c);
 
 /* --- what the world reports, in order --- */
+
+/* The time of the world as `node`, which acts next, sees it, in microseconds; and by how much clocks have run ahead of it in
+ * all, by leaps. */
+void checks_clock(struct checks *c, uint32_t node, uint64_t now, uint64_t leapt);
 
 /* A client port hands the node a batch, which may be one of reads only; `value` is as the node gets it (its header is not
  * stamped yet). No two have the same bytes or the same token. */

@@ -44,7 +44,7 @@ void checks_submitted(struct checks *c, uint32_t node, uint64_t token, const str
 uint32_t checks_value(struct checks *c, uint32_t node, uint8_t kind, const struct payload *value, struct value_hash hash)
 {
     struct batch_header header;
-    if (kind == ENTRY_NOOP && value->len == 0)
+    if (kind == ENTRY_NOOP && (value->len == 0 || value->len == STAMP_SIZE))
         return 0;
     if (kind == ENTRY_CONFIGURATION) {
         checks_propose_configuration(c, node, value, hash);
@@ -56,7 +56,7 @@ uint32_t checks_value(struct checks *c, uint32_t node, uint8_t kind, const struc
         return 0;
     }
     struct batch *b = &c->batches[number];
-    if (b->stamped == hash.value)
+    if (b->stamped == hash.named)
         return number;
     if (b->stamped != 0)
         checks_fail(c, CHECK_AT_MOST_ONCE, "node %u proposes batch %" PRIu64 " of node %u with another header", node,
@@ -66,7 +66,7 @@ uint32_t checks_value(struct checks *c, uint32_t node, uint8_t kind, const struc
                     b->incarnation, header.id.origin, header.id.incarnation, header.id.number);
     if (c->reference != NULL && b->stamped == 0)
         b->value = payload_copy(value);
-    b->stamped = hash.value;
+    b->stamped = hash.named;
     b->number = header.id.number;
     return number;
 }

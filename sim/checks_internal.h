@@ -50,7 +50,8 @@ struct rank_text rank_text(uint64_t rank);
 
 struct value_hash {
     uint64_t value; /* of kind and bytes */
-    uint64_t batch; /* of what a client port collected: all but the stamp in the header; 0: it is no batch */
+    uint64_t batch; /* of what a client port collected: all but the header; 0: it is no batch */
+    uint64_t named; /* of that, and of what its proposer has added: all but the leader's stamp */
 };
 struct value_hash checks_hash(uint8_t kind, const struct payload *value);
 
@@ -66,7 +67,9 @@ struct proposal {
     uint32_t batch;   /* 0: a no-op */
     uint32_t bytes;   /* of the value */
     uint32_t next;    /* the proposal for this slot at the next lower ballot; 0: none */
+    struct moment stamp;
     uint8_t kind;
+    bool has_stamp;
     bool chosen;
 };
 
@@ -75,6 +78,7 @@ struct slot_truth {
     uint32_t chosen;    /* the chosen one at the lowest ballot; 0: none */
     /* Before this slot is executed: */
     uint64_t state_hash;
+    struct moment moment;
     struct {
         uint64_t size, checksum; /* 0, 0: none is stored yet */
     } snapshot;
@@ -86,8 +90,8 @@ struct slot_truth {
 /* Commands that clients submitted together. */
 struct batch {
     uint64_t hash, token;            /* value_hash.batch; the client port's */
-    uint64_t stamped;                /* value_hash.value with its header filled in; 0: not seen yet */
-    uint64_t number;                 /* of its id, from the stamp */
+    uint64_t stamped;                /* value_hash.named with its header filled in; 0: not seen yet */
+    uint64_t number;                 /* of its id, from the header */
     uint64_t chosen_in, executed_in; /* slots; 0: none yet */
     struct payload value;            /* with its header filled in, until learners have executed it or skipped it */
     uint32_t node, incarnation;      /* the life it was submitted to */
@@ -196,13 +200,18 @@ struct checked_node {
     uint64_t claim_rank, claim_from, claim_to; /* slots that it said were chosen at this ballot, and that are */
 
     /* leadership, in this life (sim/checks_leadership.c) */
-    uint64_t question;                 /* the last one asked */
-    node_set lost;                     /* acceptors that have answered it with yes */
-    uint64_t invited_rank;             /* of the leader that told it to take over; 0: none */
-    uint32_t invitations;              /* that it has not followed: each may be, also several in one turn */
-    uint64_t prepared_rank;            /* the highest ballot prepared */
-    size_t prepared_with;              /* number of the configuration with which it was */
-    uint64_t handed_rank, handed_from; /* at this ballot it proposes nothing from this slot on; 0: it has not handed over */
+    uint64_t question;                  /* the last one asked */
+    node_set lost;                      /* acceptors that have answered it with yes */
+    uint64_t invited_rank;              /* of the leader that told it to take over; 0: none */
+    uint32_t invitations;               /* that it has not followed: each may be, also several in one turn */
+    uint64_t prepared_rank;             /* the highest ballot prepared */
+    size_t prepared_with;               /* number of the configuration with which it was */
+    uint64_t stamps_rank, stamps_since; /* when it proposed first at this ballot (sim/checks_time.c) */
+    uint64_t stamps_first;              /* the agreed time of that */
+    uint64_t turn;                      /* when it acted last */
+    uint64_t pause_from, pause_to;      /* it did nothing for long */
+    uint64_t stamps_log;                /* that the log had reached then */
+    uint64_t handed_rank, handed_from;  /* at this ballot it proposes nothing from this slot on; 0: it has not handed over */
 
     /* learner */
     uint64_t executed;      /* in this life */
@@ -255,6 +264,8 @@ struct checks {
     struct batch_id executed_last[NODE_ID_MAX + 1]; /* by origin */
     struct reference *reference;                    /* NULL: there is none */
     uint64_t reference_hash;                        /* before the prefix */
+    uint64_t now, leapt;                            /* checks_clock */
+    uint64_t formed_at;                             /* when a node led for the first time; 0: not yet */
 
     struct frames_sent *frames; /* from each node to each other (sim/checks_frames.c); NULL: none yet */
 
@@ -353,6 +364,13 @@ void checks_count_executed(struct checks *c);
 /* Whether `node` is or was a learner, an acceptor, in any configuration. */
 bool checks_learns(const struct checks *c, uint32_t node);
 bool checks_votes(const struct checks *c, uint32_t node);
+
+/* ---- checks_time.c ---- */
+
+/* A leader proposes a value that it does not repeat from another ballot. */
+void checks_stamped(struct checks *c, uint64_t slot, const struct proposal *p);
+/* `node` says that its state before `slot` has reached this moment. */
+void checks_moment(struct checks *c, uint32_t node, uint64_t slot, struct moment moment);
 
 /* ---- checks_messages.c ---- */
 

@@ -21,6 +21,7 @@
  * A promise is put together some time before it leaves, and votes may be cast in between; but only at its ballot or above,
  * because that was promised. So only durable votes below the ballot are compared. Promises are told in the order in which
  * they are made (decision 0009). So if a lower one comes after a higher one, the higher one was forgotten in between. */
+#include "core/formats/batch.h"
 #include "sim/checks_internal.h"
 
 static bool check_own_ballot(struct checks *c, uint32_t node, struct ballot b)
@@ -309,6 +310,9 @@ static void check_progress(struct checks *c, uint32_t node, const struct message
                     node, m->to, m->chosen, checks_newest_below(c, m->to));
     else if (m->from != 0)
         checks_state(c, node, m->from, m->batch.number);
+    struct moment moment;
+    if (m->entries.len == 1 && stamp_read(&m->entries.ptr[0], &moment) && !c->verdict.failed)
+        checks_moment(c, node, m->to, moment);
     if (!c->verdict.failed)
         checks_executed(c, node, m->to);
 }

@@ -50,6 +50,7 @@ void checks_executed(struct checks *c, uint32_t node, uint64_t executed)
 static void check_learner(struct checks *c, uint32_t node, const struct node_status *s)
 {
     struct checked_node *n = &c->nodes[node];
+    checks_moment(c, node, s->executed, s->moment);
     checks_state(c, node, s->executed, s->state_hash);
     if (c->verdict.failed)
         return;
@@ -79,6 +80,8 @@ void checks_status(struct checks *c, uint32_t node, const struct node_status *s)
     if (s->chosen > c->prefix && !c->options.lied_to)
         checks_fail(c, CHECK_CHOSEN_TRUE, "node %u takes all below slot %" PRIu64 " for chosen; slot %" PRIu64 " is not",
                     node, s->chosen, c->prefix);
+    if (s->proposer_state == PROPOSER_LEADING && c->formed_at == 0)
+        c->formed_at = c->now;
     if (checks_learns(c, node) && !c->verdict.failed)
         check_learner(c, node, s);
     if (n->up && checks_votes(c, node) && rank_of(s->promised) < n->safe.promise)

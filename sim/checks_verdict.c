@@ -32,6 +32,7 @@ static const char *const names[CHECKS] = {
     [CHECK_HANDOVER] = "Handover",
     [CHECK_LIVENESS_WHILE_HUNG] = "LivenessWhileHung",
     [CHECK_EXACTLY_ONCE] = "ExactlyOnce",
+    [CHECK_TIME_AGREED] = "TimeAgreed",
     [CHECK_CONFIGURATIONS] = "Configurations",
 };
 
@@ -71,6 +72,8 @@ struct checked_node *checks_node(struct checks *c, uint32_t node)
     return c->verdict.failed || n->retired ? NULL : n;
 }
 
+enum { STAMP_AT = 32 }; /* in the header of a batch */
+
 struct value_hash checks_hash(uint8_t kind, const struct payload *value)
 {
     const uint8_t *bytes = payload_bytes(value);
@@ -79,5 +82,7 @@ struct value_hash checks_hash(uint8_t kind, const struct payload *value)
     struct value_hash h;
     h.batch = checksum(bytes + BATCH_HEADER_SIZE, value->len - BATCH_HEADER_SIZE, value->words.ptr[0]); /* magic, count */
     h.value = checksum(bytes, BATCH_HEADER_SIZE, h.batch + kind);
+    h.named = checksum(bytes, STAMP_AT, h.batch + kind);
+    h.named = checksum(bytes + STAMP_AT + STAMP_SIZE, BATCH_HEADER_SIZE - STAMP_AT - STAMP_SIZE, h.named);
     return h;
 }

@@ -17,6 +17,7 @@
  *    messages, and a leader that gets one twice proposes it twice). Of those two, learners execute one (decision 0008). The
  *    log alone says which, so the checks know how many commands each learner must have executed before each slot;
  *  - Bounds: a new batch is less than alpha slots beyond what a majority of the learners has executed (P16). */
+#include "core/formats/batch.h"
 #include "sim/checks_internal.h"
 
 struct slot_truth *checks_slot(struct checks *c, uint64_t slot)
@@ -98,6 +99,15 @@ static uint32_t batch_of(struct checks *c, uint32_t node, const struct entry *e,
     return checks_value(c, node, e->kind, &e->value, hash);
 }
 
+/* Whether it repeats what was proposed in the slot at another ballot. */
+static bool is_repeated(const struct checks *c, const struct slot_truth *s, const struct proposal *p)
+{
+    bool found = false;
+    for (uint32_t i = s->proposals; i != 0 && !found; i = c->proposals[i].next)
+        found = c->proposals[i].hash == p->hash;
+    return found;
+}
+
 /* Puts a proposal into its slot after the proposal number `before` (0: as the first one). */
 static uint32_t insert(struct checks *c, struct slot_truth *s, uint32_t before, const struct proposal *p)
 {
@@ -157,6 +167,9 @@ uint32_t checks_propose(struct checks *c, uint32_t node, uint64_t rank, const st
     }
     struct proposal p = {.rank = rank, .hash = hash.value, .bytes = e->value.len, .kind = e->kind};
     p.batch = batch_of(c, node, e, hash);
+    p.has_stamp = stamp_read(e, &p.stamp);
+    if (!c->verdict.failed && !is_repeated(c, s, &p))
+        checks_stamped(c, e->slot, &p);
     if (c->verdict.failed || (s->proposals == 0 && !is_followed(c, node, e)))
         return 0;
     i = insert(c, s, before, &p);
@@ -168,13 +181,14 @@ uint32_t checks_propose(struct checks *c, uint32_t node, uint64_t rank, const st
 
 /* Decides whether learners execute the batch in `slot`: at most once, by origin, life and number
  * (core/agents/execution.c). */
-static void execute(struct checks *c, uint64_t slot, struct batch *b)
+static void execute(struct checks *c, uint64_t slot, struct batch *b, struct moment stamp)
 {
     struct batch_id *last = &c->executed_last[b->node];
     bool newer = b->incarnation != last->incarnation ? b->incarnation > last->incarnation : b->number > last->number;
     if (!newer)
         return;
     *last = (struct batch_id){b->node, b->incarnation, b->number};
+    batch_time_stamp(&b->value, stamp);
     if (c->reference != NULL)
         c->reference_hash = reference_execute(c->reference, slot, &b->value, checks_governing(c, slot)->state_bytes_max);
     b->executed_in = slot;
@@ -187,13 +201,16 @@ static void advance_prefix(struct checks *c)
         struct slot_truth *next = checks_slot(c, c->prefix + 1); /* this may move all slots */
         next->commands = c->slots[c->prefix].commands;
         if (p->batch != 0)
-            execute(c, c->prefix, &c->batches[p->batch]);
+            execute(c, c->prefix, &c->batches[p->batch], p->stamp);
         else if (p->kind == ENTRY_CONFIGURATION)
             checks_choose_configuration(c, p->hash);
+        else if (p->has_stamp && c->reference != NULL)
+            c->reference_hash = reference_pass(c->reference, p->stamp);
         payload_free(&c->batches[p->batch].value); /* a no-op has an empty one */
         if (c->reference != NULL) {
             c->slots[c->prefix + 1].state_hash = c->reference_hash;
             c->slots[c->prefix + 1].state_known = true;
+            c->slots[c->prefix + 1].moment = reference_moment(c->reference);
         }
     }
 }

@@ -46,11 +46,23 @@ static uint8_t flags_of(struct dice *d)
     return how < 5 ? 0 : how < 9 ? (uint8_t)(1 << dice_roll(d, 8)) : (uint8_t)dice_next(d);
 }
 
+/* One learner of three or more claims a time that is far away. If several did, a majority would say so. */
+static void lie_about_time(struct dice *d, const struct node_config *c, uint32_t from, struct message *m,
+                           struct entry *entries)
+{
+    static uint64_t far_away[][2] = {{UINT64_MAX, UINT64_MAX}, {UINT64_C(1) << 40, UINT64_C(1) << 41}, {0, 0}};
+    if (node_set_count(c->learners) < 3 || from != node_set_first(c->learners))
+        return;
+    entries[0] = (struct entry){.kind = ENTRY_NOOP, .value = {.words = {far_away[dice_roll(d, 3)], 2}, .len = 16}};
+    m->entries = (struct entry_list){entries, 1};
+}
+
 /* Fields in which only a sender whose word counts could do harm are absurd; the others may say anything. */
 void hostile_message(struct dice *d, const struct node_config *c, uint32_t from, struct message *m, struct entry *entries)
 {
-    static const uint8_t often[] = {MESSAGE_PREPARE, MESSAGE_PREPARE, MESSAGE_ACCEPT, MESSAGE_HEARTBEAT, MESSAGE_NACK};
-    uint8_t kind = dice_chance(d, 500000) ? often[dice_roll(d, 5)] : (uint8_t)dice_roll(d, MESSAGE_KINDS);
+    static const uint8_t often[] = {MESSAGE_PREPARE,   MESSAGE_PREPARE, MESSAGE_ACCEPT,
+                                    MESSAGE_HEARTBEAT, MESSAGE_NACK,    MESSAGE_PROGRESS};
+    uint8_t kind = dice_chance(d, 500000) ? often[dice_roll(d, 6)] : (uint8_t)dice_roll(d, MESSAGE_KINDS);
     *m = (struct message){.kind = kind, .flags = flags_of(d)};
     m->ballot = ballot_beyond(d, c, from);
     m->batch = (struct batch_id){dice_chance(d, 500000) ? from : (uint32_t)dice_roll(d, NODE_ID_MAX + 1),
@@ -72,6 +84,7 @@ void hostile_message(struct dice *d, const struct node_config *c, uint32_t from,
     case MESSAGE_PROGRESS: /* a learner that claims to have everything counts as one that has */
         if (node_set_has(c->learners, from))
             m->to = m->floor = dice_roll(d, 2);
+        lie_about_time(d, c, from, m, entries);
         break;
     case MESSAGE_PROMISE:
     case MESSAGE_ACCEPT:

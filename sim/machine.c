@@ -656,8 +656,10 @@ void machine_leave(struct machine *m)
 void machine_turn(struct machine *m)
 {
     struct world *w = m->world;
-    uint64_t now = machine_clock(m, m->resumes ? m->paused_at : w->now), deadline;
+    const uint64_t seen = m->resumes ? m->paused_at : w->now, now = machine_clock(m, seen);
+    uint64_t deadline;
     m->resumes = false;
+    checks_clock(w->checks, m->id, seen, w->leapt);
     w->result->events++;
     world_trace(w, m->id, TRACE_TURN, now, 0, 0);
     if (m->garbage)

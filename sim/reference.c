@@ -16,6 +16,7 @@ struct reference {
     struct reference_sessions *sessions;
     uint64_t state_bytes_max, replies_bytes;
     bool seeded;
+    struct moment moment;
     uint64_t hash;
     struct batch_commands commands;
     struct batch_builder replies;
@@ -62,6 +63,41 @@ uint64_t reference_configure(struct reference *r, const struct payload *text)
     r->hash = checksum(text->words.ptr, text->len, r->hash);
     return r->hash;
 }
+
+/* ---- Time ---- */
+
+/* Time never goes back. The wall clock goes along with it, unless a leader's is more than a tenth of a second later. */
+static struct moment moment_at(const struct reference *r, struct moment stamp)
+{
+    const uint64_t passed = stamp.elapsed > r->moment.elapsed ? stamp.elapsed - r->moment.elapsed : 0;
+    struct moment now = {r->moment.elapsed + passed, r->moment.unix == 0 ? 0 : r->moment.unix + passed};
+    if (stamp.unix > now.unix && stamp.unix - now.unix > 100)
+        now.unix = stamp.unix;
+    return now;
+}
+
+static void note_moment(struct reference *r)
+{
+    const uint64_t words[] = {r->moment.elapsed, r->moment.unix};
+    r->hash = checksum(words, sizeof words, r->hash);
+}
+
+/* What has ended may leave the state, before anything else happens. */
+static void let_pass(struct reference *r, struct moment stamp)
+{
+    r->moment = moment_at(r, stamp);
+    if (r->seeded)
+        (void)state_machine_apply(r->machine, r->moment, NULL, 0, (struct reply_room){0});
+}
+
+uint64_t reference_pass(struct reference *r, struct moment stamp)
+{
+    let_pass(r, stamp);
+    note_moment(r);
+    return r->hash;
+}
+
+struct moment reference_moment(const struct reference *r) { return r->moment; }
 
 /* ---- Sessions ---- */
 
@@ -119,7 +155,7 @@ static void apply(struct reference *r, const struct command *command, const stru
                   struct reply_room *room)
 {
     const size_t from = r->replies.len;
-    const struct applied done = state_machine_apply(r->machine, MOMENT_ZERO, command, 1, *room);
+    const struct applied done = state_machine_apply(r->machine, r->moment, command, 1, *room);
     invariant(done.replies.len == 1);
     const struct reply *reply = &done.replies.ptr[0];
     add(r, reply, room);
@@ -191,6 +227,7 @@ uint64_t reference_execute(struct reference *r, uint64_t slot, const struct payl
     if (!r->seeded)
         state_machine_seed(r->machine, header.seed.low, header.seed.high);
     r->seeded = true;
+    let_pass(r, header.stamp);
     struct reply_room room = room_of(r);
     replies_begin(&r->replies);
     for (size_t i = 0; i < r->commands.count; i++)
@@ -199,5 +236,6 @@ uint64_t reference_execute(struct reference *r, uint64_t slot, const struct payl
     const struct payload replies = replies_end(&r->replies);
     r->hash = checksum(batch->words.ptr, batch->len, r->hash);
     r->hash = checksum(replies.words.ptr, replies.len, r->hash);
+    note_moment(r);
     return r->hash;
 }

@@ -16,6 +16,10 @@ void reference_free(struct reference *r);
 /* Executes the next batch of the log, in `slot`, while the state may take so many bytes (0: as before). Precondition: it is
  * one that learners execute. Returns the chained hash of all so far. */
 uint64_t reference_execute(struct reference *r, uint64_t slot, const struct payload *batch, uint64_t state_bytes_max);
+/* The same for a no-op with a stamp: time passes. */
+uint64_t reference_pass(struct reference *r, struct moment stamp);
+/* The moment that the state has reached. */
+struct moment reference_moment(const struct reference *r);
 /* The same for a configuration that counts: no state changes but the hash. */
 uint64_t reference_configure(struct reference *r, const struct payload *text);
 

@@ -3,7 +3,7 @@
 #include "core/base/assert.h"
 #include "sim/world.h"
 
-enum { MILLISECOND = 1000, SECOND = 1000 * MILLISECOND, DRIFT_MAX = 50000 /* per million */ };
+enum { MILLISECOND = 1000, SECOND = 1000 * MILLISECOND };
 
 /* ---- the victim ---- */
 
@@ -184,14 +184,16 @@ static void uncover_harm(struct world *w)
 void world_drift(struct world *w)
 {
     for (uint32_t i = 1; i <= w->plan.nodes && w->plan.rate[FAULT_DRIFT] > 0; i++) {
-        w->machines[i].drift = (int64_t)dice_roll(&w->dice, 2 * DRIFT_MAX) - DRIFT_MAX;
+        w->machines[i].drift = (int64_t)dice_roll(&w->dice, 2 * WORLD_DRIFT_MAX) - WORLD_DRIFT_MAX;
         fault_fired(&w->faults, FAULT_DRIFT);
     }
 }
 
 static bool jump(struct world *w, struct machine *m)
 {
-    m->offset += dice_range(&w->dice, MILLISECOND, 5 * SECOND);
+    const uint64_t by = dice_range(&w->dice, MILLISECOND, 5 * SECOND);
+    m->offset += by;
+    w->leapt += by;
     m->wake_at = w->now;
     return true;
 }

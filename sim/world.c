@@ -79,6 +79,7 @@ static void create(struct world *w, const struct world_options *options, struct 
     const struct node_config *c = &w->plan.config;
     const struct checks_options checks = {
         .nodes = w->plan.nodes,
+        .drift_max = WORLD_DRIFT_MAX,
         .proposers = c->proposers,
         .acceptors = c->acceptors,
         .learners = c->learners,

@@ -24,6 +24,7 @@ enum { WORLD_TURN_TIMEOUT_US = 60 * 1000000 };
 /* Tokens of requests about members begin here: no batch has them. */
 #define OPERATOR_TOKENS (UINT64_MAX - (UINT64_C(1) << 40))
 enum { WORLD_STRIKE_EVERY_US = 20000 };
+enum { WORLD_DRIFT_MAX = 50000 }; /* of clocks, per million */
 /* Moves of leadership are judged from then on: before, the first elections may end in a duel. */
 enum { WORLD_MOVES_JUDGED_US = 10 * 1000000 };
 
@@ -80,6 +81,7 @@ struct world {
     uint64_t moves;                          /* so often an operator has asked for that */
     uint64_t gap_since, gap_executed;        /* since when no batch was executed although quorums are up */
     uint64_t led;                            /* how often a node began to lead */
+    uint64_t leapt;                          /* by so much clocks were set forward, all together */
     uint64_t executed;                       /* batches that were answered as executed */
     struct trace trace;
     struct {

@@ -67,11 +67,11 @@ size_t answering_next(const struct answering *a, const struct limits *limits)
     return end - a->done;
 }
 
-uint64_t answering_go_on(struct answering *a, struct state_machine *machine, const struct limits *limits,
+uint64_t answering_go_on(struct answering *a, struct state_machine *machine, struct moment now, const struct limits *limits,
                          answering_call *call)
 {
     const size_t before = a->replies.len, some = answering_next(a, limits);
-    const struct applied done = call(machine, MOMENT_ZERO, a->commands.commands + a->done, some, a->room);
+    const struct applied done = call(machine, now, a->commands.commands + a->done, some, a->room);
     invariant(done.replies.len <= some);
     for (size_t i = 0; i < done.replies.len; i++)
         answering_add(a, &done.replies.ptr[i]);

@@ -27,9 +27,9 @@ bool answering_take_room(struct answering *a, uint64_t size);
 void answering_add(struct answering *a, const struct reply *r);
 /* How many of the commands that are left the state machine gets in one call. */
 size_t answering_next(const struct answering *a, const struct limits *limits);
-/* Has the state machine answer some more commands; returns the work that this was. 0: it does none now. Precondition: some
- * are left. */
-uint64_t answering_go_on(struct answering *a, struct state_machine *machine, const struct limits *limits,
+/* Has the state machine answer some more commands, at this moment; returns the work that this was. 0: it does none now.
+ * Precondition: some are left. */
+uint64_t answering_go_on(struct answering *a, struct state_machine *machine, struct moment now, const struct limits *limits,
                          answering_call *call);
 
 #endif

@@ -83,6 +83,62 @@ static void read_calls(struct execution *x)
     }
 }
 
+/* ---- Time (P22) ---- */
+
+/* One false stamp must not use up all of time, so it moves it by two years at most. An honest one that is later than that is
+ * reached by the stamps that follow. */
+#define JUMP_MAX_MS (UINT64_C(1) << 36)
+/* The wall clock moves to the leader's when that is so much later. It does not follow smaller differences: then what a
+ * client is told of a time is the same whichever node leads. */
+enum { WALL_CLOCK_SLACK_MS = 100 };
+#define WALL_CLOCK_MAX_MS (UINT64_C(1) << 48) /* later ones are none */
+
+/* The moment after `before`, when a leader said `stamp`. It never goes back: a leader may know less than the log says. */
+static struct moment moment_after(struct moment before, struct moment stamp)
+{
+    struct moment after = before;
+    if (stamp.elapsed > before.elapsed)
+        after.elapsed = stamp.elapsed - before.elapsed < JUMP_MAX_MS ? stamp.elapsed : before.elapsed + JUMP_MAX_MS;
+    after.unix += before.unix != 0 ? after.elapsed - before.elapsed : 0;
+    if (stamp.unix < WALL_CLOCK_MAX_MS && stamp.unix > after.unix + WALL_CLOCK_SLACK_MS)
+        after.unix = stamp.unix;
+    return after;
+}
+
+struct moment execution_now(const struct execution *x)
+{
+    return x->begun && x->header.has_stamp ? moment_after(x->moment, x->header.stamp) : x->moment;
+}
+
+/* What the state machine says of its state. */
+static void note_state(struct execution *x, const struct applied *done)
+{
+    x->keys = done->keys;
+    x->state_bytes = done->bytes;
+}
+
+/* What has ended by now may leave the state, a bounded part of it: once for each stamp, before anything else of its entry.
+ * Before the first batch there is no state. */
+static void let_pass(struct execution *x, struct moment now)
+{
+    if (!x->seeded)
+        return;
+    const struct applied done = state_machine_apply(x->machine, now, NULL, 0, (struct reply_room){0});
+    note_state(x, &done);
+    x->work += done.work;
+}
+
+/* An entry with this stamp has been executed. The moment is part of what learners compare (P13). */
+static void pass_time(struct execution *x, struct moment stamp)
+{
+    uint64_t words[STAMP_SIZE / 8];
+    x->moment = moment_after(x->moment, stamp);
+    const struct payload reached = stamp_pack(x->moment, words);
+    x->state_hash = checksum(payload_bytes(&reached), reached.len, x->state_hash);
+}
+
+/* ---- Batches ---- */
+
 /* Begins a batch. False: the entry is no batch, or it was executed before. Then it changes nothing, on all learners
  * alike. */
 static bool begin_batch(struct execution *x, const struct entry *e)
@@ -98,6 +154,8 @@ static bool begin_batch(struct execution *x, const struct entry *e)
     x->seeded = true;
     x->begun = true;
     read_calls(x);
+    if (x->header.has_stamp)
+        let_pass(x, execution_now(x));
     answering_begin(&x->answering, x->limits.replies_bytes);
     return true;
 }
@@ -207,7 +265,7 @@ static bool is_for_machine(struct execution *x, size_t first, size_t i)
            sessions_look(x->sessions, &x->calls[i], &packed) == SESSION_FRESH;
 }
 
-/* ---- Batches ---- */
+/* ---- Commands ---- */
 
 /* How many of `most` commands the state machine gets now. The first one is for it. */
 static size_t commands_to_give(struct execution *x, size_t most)
@@ -219,18 +277,13 @@ static size_t commands_to_give(struct execution *x, size_t most)
     return count;
 }
 
-static void note_state(struct execution *x, const struct applied *done)
-{
-    x->keys = done->keys;
-    x->state_bytes = done->bytes;
-}
-
 /* Gives some commands to the state machine. False: it is stalled. */
 static bool apply_some(struct execution *x)
 {
     struct answering *a = &x->answering;
     const size_t some = commands_to_give(x, answering_next(a, &x->limits));
-    const struct applied done = state_machine_apply(x->machine, MOMENT_ZERO, a->commands.commands + a->done, some, a->room);
+    const struct applied done =
+        state_machine_apply(x->machine, execution_now(x), a->commands.commands + a->done, some, a->room);
     invariant(done.replies.len <= some);
     note_state(x, &done);
     for (size_t i = 0; i < done.replies.len; i++)
@@ -267,6 +320,8 @@ static void end_batch(struct execution *x, const struct entry *e, struct execute
     x->commands_executed += x->answering.commands.count;
     x->state_hash = checksum(payload_bytes(&e->value), e->value.len, x->state_hash);
     x->state_hash = checksum(payload_bytes(&done->replies), done->replies.len, x->state_hash);
+    if (x->header.has_stamp)
+        pass_time(x, x->header.stamp);
 }
 
 /* Whether an entry's configuration counts. Otherwise it changes nothing, on all learners alike: the log alone decides (P11).
@@ -312,6 +367,7 @@ static bool configure(struct execution *x, const struct entry *e)
 bool execution_run(struct execution *x, struct executed *done)
 {
     struct entry *e = &x->entries[x->first];
+    struct moment stamp;
     *done = (struct executed){.entry = e};
     if (x->work >= x->limits.step_work)
         return false;
@@ -323,6 +379,9 @@ bool execution_run(struct execution *x, struct executed *done)
             end_batch(x, e, done);
     } else if (e->kind == ENTRY_CONFIGURATION) {
         done->configured = configure(x, e);
+    } else if (stamp_read(e, &stamp)) {
+        let_pass(x, moment_after(x->moment, stamp));
+        pass_time(x, stamp);
     }
     x->work += e->value.len;
     x->first++;
@@ -360,6 +419,8 @@ struct payload execution_piece_write(const struct execution_piece *says, uint64_
     cursor_write_u32(&c, origins);
     cursor_write_u32(&c, (uint32_t)says->configuration_count);
     cursor_write_u32(&c, 0);
+    cursor_write_u64(&c, says->moment.elapsed);
+    cursor_write_u64(&c, says->moment.unix);
     for (uint32_t origin = 0; origin <= NODE_ID_MAX; origin++) {
         if (!is_known(says->last[origin]))
             continue;
@@ -376,8 +437,9 @@ struct payload execution_piece_write(const struct execution_piece *says, uint64_
 struct payload execution_save(const struct execution *x, uint64_t slot, uint64_t *words)
 {
     const struct configurations *all = &x->configurations;
-    struct execution_piece says = {
-        .state_hash = x->state_hash, .commands_executed = x->commands_executed, .seeded = x->seeded};
+    struct execution_piece says = {.state_hash = x->state_hash, .commands_executed = x->commands_executed};
+    says.seeded = x->seeded;
+    says.moment = x->moment;
     memcpy(says.last, x->last, sizeof says.last);
     if (slot < all->newest.governs && x->text_before.len > 0)
         says.configurations[says.configuration_count++] =
@@ -414,6 +476,8 @@ bool execution_piece_read(const struct payload *piece, struct execution_piece *s
     const uint32_t seeded = cursor_read_u32(&c), origins = cursor_read_u32(&c);
     const uint32_t configurations = cursor_read_u32(&c), zero = cursor_read_u32(&c);
     said->seeded = seeded != 0;
+    said->moment.elapsed = cursor_read_u64(&c);
+    said->moment.unix = cursor_read_u64(&c);
     for (uint32_t i = 0, origin = 0; i < origins && !c.failed; i++, origin++) {
         const uint32_t named = cursor_read_u32(&c);
         if (named < origin || named > NODE_ID_MAX) {
@@ -442,8 +506,9 @@ bool execution_load(struct execution *x, const struct payload *piece, uint64_t s
     memcpy(x->last, said.last, sizeof said.last);
     x->seeded = said.seeded;
     x->state_hash = said.state_hash;
+    x->moment = said.moment;
     x->commands_executed = said.commands_executed;
-    const struct applied loaded = state_machine_query(x->machine, MOMENT_ZERO, NULL, 0, x->answering.room);
+    const struct applied loaded = state_machine_query(x->machine, x->moment, NULL, 0, x->answering.room);
     note_state(x, &loaded);
     for (size_t i = 0; i < said.configuration_count; i++)
         if (said.configurations[i].configuration.slot > x->configurations.newest.slot)

@@ -16,11 +16,12 @@
  *    0  state hash         8      8  commands executed    8
  *   16  seeded             4     20  origins              4
  *   24  configurations     4     28  zero                 4
- *   32  the last batch executed of each origin, by rising origin: origin 4, incarnation 4, number 8
+ *   32  elapsed            8     40  unix                 8   the moment that the state has reached (P22)
+ *   48  the last batch executed of each origin, by rising origin: origin 4, incarnation 4, number 8
  *       the newest configuration executed, if there is one; and before it the one that it replaces, if that was chosen,
  *       too, and governs slots after the snapshot: slot 8, length 4, zero 4, text (core/formats/configuration.h), zeros up
  *       to 8 */
-enum { EXECUTION_PIECE_HEADER = 32, EXECUTION_PIECE_ORIGIN = 16, EXECUTION_PIECE_CONFIGURATION = 16 };
+enum { EXECUTION_PIECE_HEADER = 48, EXECUTION_PIECE_ORIGIN = 16, EXECUTION_PIECE_CONFIGURATION = 16 };
 enum {
     EXECUTION_CONFIGURATIONS = 2,
     EXECUTION_PIECE_MAX = EXECUTION_PIECE_HEADER + (NODE_ID_MAX + 1) * EXECUTION_PIECE_ORIGIN +
@@ -31,6 +32,7 @@ enum {
 struct execution_piece {
     uint64_t state_hash, commands_executed;
     bool seeded;
+    struct moment moment;
     struct batch_id last[NODE_ID_MAX + 1]; /* by origin; incarnation and number 0: none was executed */
     /* The oldest first. Texts point into the piece. */
     struct configured configurations[EXECUTION_CONFIGURATIONS];
@@ -78,6 +80,7 @@ struct execution {
     struct configurations configurations;  /* executed; the one before is kept as long as there is no newer one */
     struct payload text, text_before;      /* theirs; empty: it was not chosen */
     struct batch_id last[NODE_ID_MAX + 1]; /* last batch executed, by origin */
+    struct moment moment;                  /* of the last stamp executed; rises */
     uint64_t state_hash;
     uint64_t commands_executed;
 };
@@ -100,6 +103,9 @@ bool execution_is_fresh(const struct execution *x);
 /* Goes on with the next entry. True: it is executed, and `*done` describes it. False: this step has done enough, or the
  * state machine is `stalled`. */
 bool execution_run(struct execution *x, struct executed *done);
+
+/* The moment at which the state machine executes and answers now: during a batch, the batch's (P22). */
+struct moment execution_now(const struct execution *x);
 
 /* Before the first chunk of a snapshot is loaded into the state machine. The state may be larger than what is governed now,
  * if that was lowered; but it is loaded only if this node has memory for it, however much is or was governed. */

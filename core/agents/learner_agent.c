@@ -381,6 +381,7 @@ static void on_event(struct learner_agent *agent, const struct event *event, uin
 static bool answer_queries(struct learner_agent *agent, uint64_t now)
 {
     const uint64_t executed = agent->executed;
+    const struct moment moment = execution_now(&agent->execution);
     uint64_t work = 0;
     struct query answered;
     struct entry entry = {.slot = 0};
@@ -388,8 +389,8 @@ static bool answer_queries(struct learner_agent *agent, uint64_t now)
     queries_expire(&agent->queries, now);
     if (agent->transfer.state == FETCH_LOADING || agreement_state(agent) != AGREEMENT_HOLDS || agent->replaced)
         return false;
-    while ((state = queries_run(&agent->queries, agent->execution.machine, executed, &work, &answered, &entry.value)) ==
-           QUERY_ANSWERED) {
+    while ((state = queries_run(&agent->queries, agent->execution.machine, moment, executed, &work, &answered,
+                                &entry.value)) == QUERY_ANSWERED) {
         const struct message m = {
             .kind = MESSAGE_QUERY_ANSWER, .batch = answered.batch, .to = executed, .entries = {&entry, 1}};
         effects_send(&agent->effects, node_set_of(answered.proposer), effects_keep(&agent->effects, &m));
@@ -434,7 +435,11 @@ static void send_progress(struct learner_agent *agent, uint64_t now)
     m.batch.number = agent->agreement.last.hash;
     m.chosen = agent->execution.configurations.newest.slot;
     m.batch.incarnation = (uint32_t)(c->state_bytes_room >> 10);
-    effects_send(&agent->effects, agent->replaced ? 0 : configurations_members(&agent->contacts), &m);
+    uint64_t words[STAMP_SIZE / 8];
+    struct entry moment = {.kind = ENTRY_NOOP, .value = stamp_pack(agent->execution.moment, words)};
+    m.entries = (struct entry_list){&moment, 1};
+    effects_send(&agent->effects, agent->replaced ? 0 : configurations_members(&agent->contacts),
+                 effects_keep(&agent->effects, &m));
     progress_heard(&agent->progress, c->node, m.to, m.floor);
     agent->progress_sent = agent->executed;
     agent->executed_bytes_sent = agent->executed_bytes;
@@ -546,6 +551,7 @@ struct node_status learner_agent_status(struct learner_agent *agent)
         .commands_executed = x->commands_executed,
         .keys = x->keys,
         .state_bytes = x->state_bytes,
+        .moment = x->moment,
         .state_bytes_max = x->state_bytes_max != 0 ? x->state_bytes_max : x->configurations.newest.state_bytes_max,
     };
 }

@@ -12,8 +12,10 @@ void progress_configure(struct progress *p, const struct configurations *c, node
 {
     p->learners = configuration_counted(c->before.learners != 0 ? &c->before : &c->newest);
     p->all = configurations_learners(c);
-    for (; forgotten != 0; forgotten &= forgotten - 1)
+    for (; forgotten != 0; forgotten &= forgotten - 1) {
         p->executed[node_set_first(forgotten)] = p->held[node_set_first(forgotten)] = 0;
+        p->elapsed[node_set_first(forgotten)] = 0;
+    }
 }
 
 void progress_heard(struct progress *p, uint32_t learner, uint64_t executed, uint64_t held)
@@ -24,19 +26,31 @@ void progress_heard(struct progress *p, uint32_t learner, uint64_t executed, uin
     p->held[learner] = held;
 }
 
-/* The highest slot that at least so many of some learners have reached in `by_learner`. */
-static uint64_t reached_by(node_set among, const uint64_t *by_learner, uint32_t learners)
+void progress_moment(struct progress *p, uint32_t learner, struct moment moment)
 {
-    uint64_t best = 1;
+    if (node_set_has(p->all, learner))
+        p->elapsed[learner] = moment.elapsed; /* as above */
+}
+
+/* The highest number, `least` or more, that at least so many of some learners have reached in `by_learner`. */
+static uint64_t reached_from(uint64_t least, node_set among, const uint64_t *by_learner, uint32_t learners)
+{
+    uint64_t best = least;
     for (node_set i = among; i != 0; i &= i - 1) {
-        uint64_t slot = by_learner[node_set_first(i)];
+        uint64_t number = by_learner[node_set_first(i)];
         uint32_t reached = 0;
         for (node_set j = among; j != 0; j &= j - 1)
-            reached += by_learner[node_set_first(j)] >= slot;
-        if (reached >= learners && slot > best)
-            best = slot;
+            reached += by_learner[node_set_first(j)] >= number;
+        if (reached >= learners && number > best)
+            best = number;
     }
     return best;
+}
+
+/* The highest slot. */
+static uint64_t reached_by(node_set among, const uint64_t *by_learner, uint32_t learners)
+{
+    return reached_from(1, among, by_learner, learners);
 }
 
 void progress_vouched(struct progress *p, uint32_t learner)
@@ -59,6 +73,12 @@ uint64_t progress_executed(const struct progress *p) { return reached_by(p->lear
 uint64_t progress_executed_anywhere(const struct progress *p) { return reached_by(p->all, p->executed, 1); }
 
 uint64_t progress_settled(const struct progress *p) { return progress_held(p, p->learners); }
+
+uint64_t progress_elapsed(const struct progress *p, uint32_t own)
+{
+    const uint64_t most = reached_from(0, p->learners, p->elapsed, majority(p->learners));
+    return p->elapsed[own] > most ? p->elapsed[own] : most;
+}
 
 node_set progress_knowing(const struct progress *p, uint64_t slot)
 {

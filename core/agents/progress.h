@@ -3,12 +3,14 @@
 #define SYNOD_CORE_AGENTS_PROGRESS_H
 
 #include "core/agents/configurations.h"
+#include "core/formats/batch.h"
 
 struct progress {
     node_set learners;                  /* of which a majority counts */
     node_set all;                       /* and those that do not count */
     uint64_t executed[NODE_ID_MAX + 1]; /* first slot not executed, by learner; 0: a new one, not heard yet */
     uint64_t held[NODE_ID_MAX + 1];     /* first slot not durably held, by learner */
+    uint64_t elapsed[NODE_ID_MAX + 1];  /* milliseconds of agreed time that its state has reached, by learner (P22) */
     uint64_t vouched[NODE_ID_MAX + 1];  /* it has executed no configuration below this slot that is not known here */
 };
 
@@ -19,6 +21,9 @@ void progress_configure(struct progress *p, const struct configurations *c, node
 
 /* A learner says that it has executed every slot below `executed` and durably holds every slot below `held`. */
 void progress_heard(struct progress *p, uint32_t learner, uint64_t executed, uint64_t held);
+
+/* Its state has reached this moment. */
+void progress_moment(struct progress *p, uint32_t learner, struct moment moment);
 
 /* It has executed no other configurations than those that are known here. */
 void progress_vouched(struct progress *p, uint32_t learner);
@@ -39,6 +44,10 @@ uint64_t progress_executed_anywhere(const struct progress *p);
  * from them. A new leader must propose the slots from here on again, even those that one learner has executed: if that
  * learner is lost, no other may have the values. */
 uint64_t progress_settled(const struct progress *p);
+
+/* The agreed time, in milliseconds, that the log has reached for sure: a majority of the learners says so, or the one of
+ * node `own` (not another one alone: it may lie). */
+uint64_t progress_elapsed(const struct progress *p, uint32_t own);
 
 /* The learners that have executed `slot`. */
 node_set progress_knowing(const struct progress *p, uint64_t slot);

@@ -2,6 +2,7 @@
  * answer, whichever node leads by then; and while this node leads, the window of slots and what is sent again. */
 #include "core/agents/proposer_agent.h"
 
+#include "core/agents/agreed_clock.h"
 #include "core/agents/answers.h"
 #include "core/agents/effects.h"
 #include "core/agents/election.h"
@@ -26,6 +27,7 @@ struct proposer_agent {
     struct handover handover;
     struct membership membership;
     struct reads reads;
+    struct agreed_clock clock;
     uint64_t limit_told;        /* to the proposer, in this leadership */
     struct ballot limit_ballot; /* of the leadership in which that was */
     uint64_t question;          /* for a newer configuration: its number; 0: none is open */
@@ -207,7 +209,10 @@ static bool lacks_configuration(const struct proposer_agent *agent, const struct
 static void on_progress(struct proposer_agent *agent, uint32_t sender, const struct message *m, uint64_t now)
 {
     const uint64_t newest = agent->configurations.newest.slot;
+    struct moment moment;
     progress_heard(&agent->progress, sender, m->to, m->floor);
+    if (m->entries.len == 1 && stamp_read(&m->entries.ptr[0], &moment))
+        progress_moment(&agent->progress, sender, moment);
     membership_heard(&agent->membership, sender, (uint64_t)m->batch.incarnation << 10, now);
     if (m->chosen <= newest) {
         progress_vouched(&agent->progress, sender);
@@ -306,7 +311,7 @@ static void on_commands(struct proposer_agent *agent, const struct client_batch 
         answer(agent, batch->token, OUTCOME_MOVED);
         return;
     }
-    batch_header_stamp(&value, id, choose_answerer(agent, number), now);
+    batch_header_stamp(&value, id, choose_answerer(agent, number));
     batch_seed_stamp(&value, agent->config.seed);
     outstanding_add(&agent->outstanding, batch->token, now);
     if (leading) {
@@ -359,6 +364,12 @@ static bool has_room(const struct proposer_agent *agent, const struct proposer_w
            w->bytes < agent->config.bytes_in_flight_max;
 }
 
+/* The leader's stamp on what it proposes now (P22). */
+static struct moment stamp_at(const struct proposer_agent *agent, uint64_t now)
+{
+    return (struct moment){.elapsed = agreed_clock_at(&agent->clock, now)};
+}
+
 /* Gives a value the next slot. False: the proposer has none. */
 static bool propose(struct proposer_agent *agent, struct proposer_window *w, uint8_t kind, const struct payload *value)
 {
@@ -382,13 +393,14 @@ static void propose_change(struct proposer_agent *agent, struct proposer_window 
 }
 
 /* While another configuration is to govern, the slots before it are filled, so that its turn comes. */
-static void fill(struct proposer_agent *agent, struct proposer_window *w)
+static void fill(struct proposer_agent *agent, struct proposer_window *w, uint64_t now)
 {
-    static const struct payload nothing;
+    uint64_t words[STAMP_SIZE / 8];
+    const struct payload stamp = stamp_pack(stamp_at(agent, now), words);
     const struct configuration *newest = &agent->configurations.newest;
     if (agent->election.acting.slot == newest->slot)
         return;
-    while (has_room(agent, w) && propose(agent, w, ENTRY_NOOP, &nothing))
+    while (has_room(agent, w) && propose(agent, w, ENTRY_NOOP, &stamp))
         continue;
     agent->prompt_until = newest->governs;
 }
@@ -400,6 +412,7 @@ static void propose_waiting(struct proposer_agent *agent, uint64_t now)
     struct payload *value;
     propose_change(agent, &w, now);
     while (has_room(agent, &w) && (value = outstanding_first(&agent->outstanding, &number)) != NULL) {
+        batch_time_stamp(value, stamp_at(agent, now));
         if (!propose(agent, &w, ENTRY_COMMANDS, value))
             return;
         outstanding_proposed(&agent->outstanding, number, w.next - 1); /* this frees the value */
@@ -407,6 +420,7 @@ static void propose_waiting(struct proposer_agent *agent, uint64_t now)
     size_t done = 0;
     for (; done < agent->forwarded_count && has_room(agent, &w); done++) {
         struct message *m = &agent->forwarded[done];
+        batch_time_stamp(&m->entries.ptr[0].value, stamp_at(agent, now));
         if (!propose(agent, &w, ENTRY_COMMANDS, &m->entries.ptr[0].value))
             break;
         agent->forwarded_bytes -= m->entries.ptr[0].value.len;
@@ -415,7 +429,7 @@ static void propose_waiting(struct proposer_agent *agent, uint64_t now)
     }
     agent->forwarded_count -= done;
     memmove(agent->forwarded, agent->forwarded + done, agent->forwarded_count * sizeof *agent->forwarded);
-    fill(agent, &w);
+    fill(agent, &w, now);
     if (outstanding_first(&agent->outstanding, &number) != NULL)
         agent->prompt_until = w.next; /* the window is full: it moves only when others have executed */
 }
@@ -500,6 +514,7 @@ static bool lead_on(struct proposer_agent *agent, uint64_t now)
     if (!agent->in_flight)
         agent->retransmit_at = now + agent->config.retry_interval;
     leave(agent, now);
+    agreed_clock_go(&agent->clock, progress_elapsed(&agent->progress, agent->config.node), now);
     reads_lead(&agent->reads, &before, now);
     if (agent->reads.prompt_until > agent->prompt_until)
         agent->prompt_until = agent->reads.prompt_until;
@@ -659,8 +674,10 @@ struct step_result proposer_agent_step(struct proposer_agent *agent, uint64_t no
     cross(agent, now);
     election_watch(e, now, lsn);
     membership_watch(&agent->membership, agent->election.known, now);
-    if (!takes_batches(agent))
+    if (!takes_batches(agent)) {
         drop_forwarded(agent);
+        agreed_clock_stop(&agent->clock);
+    }
     if (!is_leading(agent))
         agent->in_flight = false;
     watch_change(agent, now);

@@ -76,8 +76,8 @@ static bool begin(struct queries *q, uint64_t executed)
     return q->begun;
 }
 
-enum query_state queries_run(struct queries *q, struct state_machine *machine, uint64_t executed, uint64_t *work,
-                             struct query *answered, struct payload *replies)
+enum query_state queries_run(struct queries *q, struct state_machine *machine, struct moment now, uint64_t executed,
+                             uint64_t *work, struct query *answered, struct payload *replies)
 {
     struct answering *a = &q->answering;
     if (!q->begun && !begin(q, executed))
@@ -86,7 +86,7 @@ enum query_state queries_run(struct queries *q, struct state_machine *machine, u
         const size_t before = a->done;
         if (*work >= q->limits->step_work)
             return QUERIES_LEFT;
-        *work += answering_go_on(a, machine, q->limits, state_machine_query);
+        *work += answering_go_on(a, machine, now, q->limits, state_machine_query);
         if (a->done == before)
             return QUERIES_WAIT;
     }

@@ -44,8 +44,8 @@ enum query_state {
 /* Goes on with the first one that may be answered by a state in which every slot below `executed` is executed, until
  * `*work` is limits.step_work. QUERY_ANSWERED: `*answered` is it, and `*replies` are its packed replies, valid until the
  * next call. */
-enum query_state queries_run(struct queries *q, struct state_machine *machine, uint64_t executed, uint64_t *work,
-                             struct query *answered, struct payload *replies);
+enum query_state queries_run(struct queries *q, struct state_machine *machine, struct moment now, uint64_t executed,
+                             uint64_t *work, struct query *answered, struct payload *replies);
 
 /* For tests: traps unless its counters agree with its contents. */
 void queries_audit(const struct queries *q);

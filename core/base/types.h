@@ -65,6 +65,12 @@ struct payload {
 static inline size_t words_for(size_t bytes) { return bytes / 8 + (bytes % 8 != 0); }
 static inline uint8_t *payload_bytes(const struct payload *p) { return (uint8_t *)p->words.ptr; }
 
+/* What time it is by the log, in milliseconds: the same on all nodes for each command, and never less than before (P22). */
+struct moment {
+    uint64_t elapsed; /* since the cluster began: so much has surely passed, whatever clocks were set to */
+    uint64_t unix;    /* since 1970, as leaders' wall clocks had it; 0: no leader has said it yet */
+};
+
 /* Who makes quorums from a slot on. It is chosen in a slot, as every value is (P11); the first one comes from the
  * configuration file. core/formats/configuration.h has the whole of it, as text; this is what the parts count with. */
 struct configuration {
@@ -138,7 +144,8 @@ static inline bool batch_id_equal(struct batch_id a, struct batch_id b)
  *                              another batch (no replies); flag FORGOTTEN: executed too long ago to say
  * PROGRESS        L -> all     to: first slot not executed; floor: first slot not durably held; from: a slot up to which all
  *                              is executed (0: none); batch.number: state hash there; chosen: slot of the newest
- *                              configuration that it has executed; batch.incarnation: KiB of state that it has memory for
+ *                              configuration that it has executed; batch.incarnation: KiB of state that it has memory for;
+ *                              entries[0].value: the moment that its state has reached (core/formats/batch.h, as a no-op)
  * FORWARD         P -> P       batch; entries[0].value: the batch
  * HANDOVER        P -> P       ballot: the leader's; to: the node that is to lead (the leader itself: it goes on); from: 0,
  *                              or all slots below are chosen and none from it on was proposed: take over now; flag YES: the
@@ -484,6 +491,7 @@ struct node_status {
     uint64_t keys;            /* of the state; 0 where none is */
     uint64_t state_bytes;     /* memory that keys and values take */
     uint64_t state_bytes_max; /* that they may take */
+    struct moment moment;     /* that the state has reached */
 };
 
 #endif

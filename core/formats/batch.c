@@ -10,12 +10,14 @@
 #include "core/base/memory.h"
 
 enum {
-    BATCH_MAGIC = 0x32304253,   /* "SB02" */
+    BATCH_MAGIC = 0x33304253,   /* "SB03" */
+    EARLIER_MAGIC = 0x32304253, /* "SB02": as "SB03", without the stamp's second half */
     REPLIES_MAGIC = 0x31305253, /* "SR01" */
     COMMAND_SIZE_MIN = 8,       /* argc and one length */
     REPLY_HEADER_SIZE = 8,      /* tag and length */
     COUNT_AT = 4,
-    SEED_AT = 40,
+    STAMP_AT = 32,
+    SEED_AT = STAMP_AT + STAMP_SIZE,
 };
 
 static size_t padded(size_t len) { return (len + 3) & ~(size_t)3; }
@@ -113,10 +115,14 @@ static bool header_read(struct read_cursor *c, struct batch_header *header)
     header->id.number = cursor_read_u64(c);
     header->answerer = cursor_read_node(c);
     cursor_read_zeros(c, 4);
-    header->time = cursor_read_u64(c);
+    header->has_stamp = magic == BATCH_MAGIC;
+    header->stamp.elapsed = cursor_read_u64(c);
+    header->stamp.unix = header->has_stamp ? cursor_read_u64(c) : 0;
     header->seed.low = cursor_read_u64(c);
     header->seed.high = cursor_read_u64(c);
-    return !c->failed && magic == BATCH_MAGIC && header->count <= cursor_left(c) / COMMAND_SIZE_MIN;
+    if (!header->has_stamp)
+        header->stamp = (struct moment){0};
+    return !c->failed && (header->has_stamp || magic == EARLIER_MAGIC) && header->count <= cursor_left(c) / COMMAND_SIZE_MIN;
 }
 
 bool batch_header_read(const struct payload *value, struct batch_header *header)
@@ -125,17 +131,44 @@ bool batch_header_read(const struct payload *value, struct batch_header *header)
     return header_read(&c, header);
 }
 
-void batch_header_stamp(struct payload *value, struct batch_id id, uint32_t answerer, uint64_t time)
+void batch_header_stamp(struct payload *value, struct batch_id id, uint32_t answerer)
 {
-    struct write_cursor c = cursor_into(payload_bytes(value), SEED_AT);
+    struct write_cursor c = cursor_into(payload_bytes(value), STAMP_AT);
     cursor_room(&c, 8);
     cursor_write_u32(&c, id.origin);
     cursor_write_u32(&c, id.incarnation);
     cursor_write_u64(&c, id.number);
     cursor_write_u32(&c, answerer);
     cursor_write_u32(&c, 0);
-    cursor_write_u64(&c, time);
-    invariant(value->len >= BATCH_HEADER_SIZE && cursor_full(&c));
+    invariant(value->len >= STAMP_AT && cursor_full(&c));
+}
+
+void batch_time_stamp(struct payload *value, struct moment stamp)
+{
+    if (value->len < BATCH_HEADER_SIZE || cursor_load_u32(payload_bytes(value)) != BATCH_MAGIC)
+        return;
+    cursor_store_u64(payload_bytes(value) + STAMP_AT, stamp.elapsed);
+    cursor_store_u64(payload_bytes(value) + STAMP_AT + 8, stamp.unix);
+}
+
+struct payload stamp_pack(struct moment stamp, uint64_t words[STAMP_SIZE / 8])
+{
+    cursor_store_u64((uint8_t *)words, stamp.elapsed);
+    cursor_store_u64((uint8_t *)words + 8, stamp.unix);
+    return (struct payload){.words = {words, STAMP_SIZE / 8}, .len = STAMP_SIZE};
+}
+
+bool stamp_read(const struct entry *entry, struct moment *stamp)
+{
+    struct batch_header header;
+    if (entry->kind == ENTRY_NOOP && entry->value.len == STAMP_SIZE) {
+        stamp->elapsed = cursor_load_u64(payload_bytes(&entry->value));
+        stamp->unix = cursor_load_u64(payload_bytes(&entry->value) + 8);
+        return true;
+    }
+    const bool is_batch = entry->kind == ENTRY_COMMANDS && batch_header_read(&entry->value, &header) && header.has_stamp;
+    *stamp = is_batch ? header.stamp : (struct moment){0};
+    return is_batch;
 }
 
 void batch_seed_stamp(struct payload *value, struct seed seed)

@@ -2,16 +2,23 @@
  *
  * A batch (a value of kind ENTRY_COMMANDS), little-endian:
  *
- *    0  magic "SB02"    4      4  count of commands   4
+ *    0  magic "SB03"    4      4  count of commands   4
  *    8  origin node     4     12  incarnation         4
  *   16  number          8     the batch id: the proposer that made it, its life, a count from 1
  *   24  answerer        4     the learner asked to send the results; 0: the origin's own node
  *   28  zero            4
- *   32  time            8     the leader's monotonic microseconds (for sessions)
- *   40  seed           16     random bits of the origin's life: those of the first batch executed are the state machine's
- *   56  commands: each  argc 4, then argc lengths of 4 each, then the bytes of all arguments, padded with zeros to 4
+ *   32  elapsed         8     the leader's stamp: milliseconds of agreed time when it proposed the batch (P22)
+ *   40  unix            8     and its wall clock, in milliseconds since 1970; 0: it knew none
+ *   48  seed           16     random bits of the origin's life: those of the first batch executed are the state machine's
+ *   64  commands: each  argc 4, then argc lengths of 4 each, then the bytes of all arguments, padded with zeros to 4
  *
- * The client port, which collects commands, leaves the header's fields from 8 on zero; the proposer agent fills them in.
+ * The client port, which collects commands, leaves the header's fields from 8 on zero. The proposer agent that takes the
+ * batch fills in all but the stamp. The stamp is the leader's, also if another node took the batch.
+ *
+ * Version 0.1.0 wrote "SB02", where 32 to 39 were microseconds of a monotonic clock and 40 was the seed. Such batches are in
+ * old journals. They are read, and have no stamp.
+ *
+ * A no-op (a value of kind ENTRY_NOOP) is empty, or it is a stamp: elapsed 8, unix 8.
  *
  * Packed replies:
  *
@@ -24,13 +31,14 @@
 #include "core/base/types.h"
 #include "core/formats/command.h"
 
-enum { BATCH_HEADER_SIZE = 56, REPLIES_HEADER_SIZE = 8 };
+enum { BATCH_HEADER_SIZE = 64, STAMP_SIZE = 16, REPLIES_HEADER_SIZE = 8 };
 
 struct batch_header {
     uint32_t count;
     struct batch_id id;
     uint32_t answerer;
-    uint64_t time;
+    struct moment stamp;
+    bool has_stamp; /* false: version 0.1.0 wrote it */
     struct seed seed;
 };
 
@@ -52,10 +60,17 @@ void batch_builder_free(struct batch_builder *b);
 
 /* Reads the header. False: this is no batch. */
 bool batch_header_read(const struct payload *value, struct batch_header *header);
-/* Fills in id, answerer and time of a batch in place (precondition: it is one). */
-void batch_header_stamp(struct payload *value, struct batch_id id, uint32_t answerer, uint64_t time);
+/* Fills in id and answerer of a batch in place (precondition: it is one). */
+void batch_header_stamp(struct payload *value, struct batch_id id, uint32_t answerer);
 /* The same for the seed. */
 void batch_seed_stamp(struct payload *value, struct seed seed);
+/* The same for the leader's stamp. What has no place for it stays as it is. */
+void batch_time_stamp(struct payload *value, struct moment stamp);
+
+/* A no-op that is a stamp, in `words`, the caller's. */
+struct payload stamp_pack(struct moment stamp, uint64_t words[STAMP_SIZE / 8]);
+/* The stamp of an entry. False: it has none. */
+bool stamp_read(const struct entry *entry, struct moment *stamp);
 
 /* Unpacked commands whose bytes point into the value; zero-initialized is empty. */
 struct batch_commands {

@@ -109,6 +109,8 @@ static const struct field status_fields[] = {
     STATUS(keys, UINT64_MAX),
     STATUS(state_bytes, UINT64_MAX),
     STATUS(state_bytes_max, UINT64_MAX),
+    STATUS(moment.elapsed, UINT64_MAX),
+    STATUS(moment.unix, UINT64_MAX),
 };
 
 enum {

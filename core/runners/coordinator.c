@@ -348,6 +348,7 @@ struct node_status coordinator_status(struct coordinator *c)
     status.keys = learner.keys;
     status.state_bytes = learner.state_bytes;
     status.state_bytes_max = learner.state_bytes_max;
+    status.moment = learner.moment;
     return status;
 }
 

@@ -3,13 +3,9 @@
 #ifndef SYNOD_CORE_STATE_STATE_MACHINE_H
 #define SYNOD_CORE_STATE_STATE_MACHINE_H
 
+#include "core/base/types.h"
 #include "core/formats/command.h"
 
-/* What time it is by the log, in milliseconds: the same on all nodes for each command, and never less than before. */
-struct moment {
-    uint64_t elapsed; /* since the cluster began: so much has surely passed, whatever clocks were set to */
-    uint64_t unix;    /* the wall clock, since 1970 */
-};
 #define MOMENT_ZERO ((struct moment){0, 0})
 
 struct applied {

@@ -82,8 +82,9 @@ def any_message(dice):
             return dice.randbytes(dice.randrange(200))
         seed = number(), number()
         answerer = dice.choice([0, 1, 2, 3, 63])
-        head = (b"SB02", dice.randrange(3), dice.randrange(4), 1, dice.randrange(300), answerer, 0, number(), *seed)
-        return struct.pack("<4sIIIQIIQQQ", *head) + bytes(dice.randrange(5) for _ in range(dice.randrange(60)))
+        stamp = number(), number()
+        head = (b"SB03", dice.randrange(3), dice.randrange(4), 1, dice.randrange(300), answerer, 0, *stamp, *seed)
+        return struct.pack("<4sIIIQIIQQQQ", *head) + bytes(dice.randrange(5) for _ in range(dice.randrange(60)))
 
     entries = [(number(), ballot(), dice.randrange(ENTRY_KINDS), value()) for _ in range(dice.choice([0, 0, 1, 1, 2, 5]))]
     batch = (dice.choice([0, 1, 2, 3, 63]), dice.choice([0, 1, 2]), number())

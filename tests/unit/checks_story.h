@@ -120,7 +120,7 @@ static inline void submit(uint32_t node, uint64_t token)
 {
     submit_to(node, token, false);
     struct payload value = value_of(token);
-    batch_header_stamp(&value, (struct batch_id){node, lives[node], ++numbers[node]}, node, 0);
+    batch_header_stamp(&value, (struct batch_id){node, lives[node], ++numbers[node]}, node);
 }
 
 static inline struct entry entry_of(uint64_t slot, struct ballot ballot, uint64_t token);

@@ -356,7 +356,7 @@ static inline struct entry entry_of(uint64_t slot, uint64_t number)
     batch_begin(&b);
     batch_add(&b, args, 3);
     struct payload batch = batch_end(&b);
-    batch_header_stamp(&batch, (struct batch_id){8, 1, number}, 1, 0);
+    batch_header_stamp(&batch, (struct batch_id){8, 1, number}, 1);
     return (struct entry){.slot = slot, .ballot = b1, .kind = ENTRY_COMMANDS, .value = batch};
 }
 

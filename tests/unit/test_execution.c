@@ -38,7 +38,7 @@ static void add(uint64_t slot, uint64_t batch_number, const char *const *words, 
     for (size_t i = 0; i < count; i++)
         batch_add(&b, args, argc);
     struct payload value = batch_end(&b);
-    batch_header_stamp(&value, (struct batch_id){1, 1, batch_number}, 0, 0);
+    batch_header_stamp(&value, (struct batch_id){1, 1, batch_number}, 0);
     struct entry e = {.slot = slot, .ballot = {1, 1, 1}, .kind = ENTRY_COMMANDS, .value = value};
     execution_add(&x, &e, 1);
     batch_builder_free(&b);
@@ -115,7 +115,7 @@ static void what_cannot_be_answered_is_not_executed(void **state)
         batch_add(&b, incr, 2);
     }
     struct payload value = batch_end(&b);
-    batch_header_stamp(&value, (struct batch_id){1, 1, ++number}, 0, 0);
+    batch_header_stamp(&value, (struct batch_id){1, 1, ++number}, 0);
     struct entry e = {.slot = number, .ballot = {1, 1, 1}, .kind = ENTRY_COMMANDS, .value = value};
     execution_add(&x, &e, 1);
     struct executed done;
@@ -170,7 +170,7 @@ static void work_without_replies_ends_a_step(void **state)
         batch_add(&b, del, 2);
     }
     struct payload value = batch_end(&b);
-    batch_header_stamp(&value, (struct batch_id){1, 1, ++number}, 0, 0);
+    batch_header_stamp(&value, (struct batch_id){1, 1, ++number}, 0);
     struct entry e = {.slot = number, .ballot = {1, 1, 1}, .kind = ENTRY_COMMANDS, .value = value};
     execution_add(&x, &e, 1);
     batch_builder_free(&b);
@@ -315,6 +315,160 @@ static void what_was_executed_is_saved_and_loaded(void **state)
     execution_close(&other);
 }
 
+/* ---- Time (P22) ---- */
+
+/* Executes a batch in the next slot, with this stamp. */
+static void execute_at(uint64_t elapsed, uint64_t unix)
+{
+    struct executed done;
+    number++;
+    add(number, number, (const char *const[]){"INCR", "n"}, 2, 1);
+    batch_time_stamp(&x.entries[x.count - 1].value, (struct moment){elapsed, unix});
+    assert_true(execution_run(&x, &done) && !done.skipped);
+    execution_begin(&x);
+}
+
+static void pass_to(uint64_t elapsed, uint64_t unix)
+{
+    uint64_t words[STAMP_SIZE / 8];
+    struct executed done;
+    struct entry e = {.slot = ++number, .ballot = {1, 1, 1}, .kind = ENTRY_NOOP};
+    e.value = stamp_pack((struct moment){elapsed, unix}, words);
+    execution_add(&x, &e, 1);
+    assert_true(execution_run(&x, &done));
+    execution_begin(&x);
+}
+
+static void expect_moment(uint64_t elapsed, uint64_t unix)
+{
+    assert_int_equal(x.moment.elapsed, elapsed);
+    assert_int_equal(x.moment.unix, unix);
+}
+
+/* Values of an earlier ballot may follow in the log those of a later one, and a new leader may know less than the log. */
+static void time_never_goes_back(void **state)
+{
+    (void)state;
+    expect_moment(0, 0);
+    execute_at(1000, 0);
+    expect_moment(1000, 0);
+    execute_at(400, 0);
+    expect_moment(1000, 0);
+    execute_at(1001, 0);
+    expect_moment(1001, 0);
+    pass_to(900, 0);
+    expect_moment(1001, 0);
+    pass_to(2000, 0);
+    expect_moment(2000, 0);
+}
+
+/* A batch that is left out, or an empty no-op, says nothing. */
+static void what_is_skipped_moves_no_time(void **state)
+{
+    (void)state;
+    struct executed done;
+    execute_at(1000, 0);
+    const uint64_t hash = x.state_hash;
+    number++;
+    add(number, 1, (const char *const[]){"INCR", "n"}, 2, 1);
+    batch_time_stamp(&x.entries[x.count - 1].value, (struct moment){5000, 0});
+    assert_true(execution_run(&x, &done) && done.skipped);
+    const struct entry e = {.slot = ++number, .ballot = {1, 1, 1}, .kind = ENTRY_NOOP};
+    execution_add(&x, &e, 1);
+    assert_true(execution_run(&x, &done));
+    expect_moment(1000, 0);
+    assert_true(x.state_hash == hash);
+}
+
+/* The wall clock goes along with time. A leader whose clock is a little different does not change it; one that is behind
+ * never does. */
+static void the_wall_clock_goes_along(void **state)
+{
+    (void)state;
+    execute_at(1000, 50000);
+    expect_moment(1000, 50000);
+    execute_at(1500, 50600);
+    expect_moment(1500, 50500);
+    execute_at(1600, 50650);
+    expect_moment(1600, 50600);
+    execute_at(1700, 40000);
+    expect_moment(1700, 50700);
+    execute_at(1700, 50801);
+    expect_moment(1700, 50801);
+    pass_to(1600, 90000); /* the leader knew less of the time, and its clock is ahead */
+    expect_moment(1700, 90000);
+    execute_at(1800, 0); /* it knows none */
+    expect_moment(1800, 90100);
+}
+
+/* One false stamp does not use up time. */
+static void no_stamp_moves_time_far(void **state)
+{
+    (void)state;
+    execute_at(UINT64_MAX, UINT64_MAX);
+    expect_moment(UINT64_C(1) << 36, 0);
+    execute_at(UINT64_MAX, (UINT64_C(1) << 48) - 1);
+    expect_moment(UINT64_C(1) << 37, (UINT64_C(1) << 48) - 1);
+}
+
+/* What version 0.1.0 wrote has microseconds of a clock there. */
+static void earlier_batches_have_no_stamp(void **state)
+{
+    (void)state;
+    struct executed done;
+    struct entry e = {.slot = 1, .ballot = {1, 1, 1}, .kind = ENTRY_COMMANDS};
+    struct batch_builder b = {0};
+    struct bytes incr[2] = {{(uint8_t *)"INCR", 4}, {(uint8_t *)"n", 1}};
+    batch_add(&b, incr, 2);
+    e.value = batch_end(&b);
+    batch_header_stamp(&e.value, (struct batch_id){1, 1, 1}, 0);
+    batch_seed_stamp(&e.value, (struct seed){7, 8});
+    uint8_t *bytes = payload_bytes(&e.value);
+    bytes[3] = '2';
+    bytes[32] = 77;
+    memmove(bytes + 40, bytes + 48, e.value.words.len * 8 - 48);
+    e.value.len -= 8;
+    e.value.words.len--;
+    struct batch_header header;
+    assert_true(batch_header_read(&e.value, &header) && !header.has_stamp && header.stamp.elapsed == 0);
+    assert_true(header.seed.low == 7 && header.seed.high == 8);
+    execution_add(&x, &e, 1);
+    batch_builder_free(&b);
+    assert_true(execution_run(&x, &done) && !done.skipped);
+    assert_int_equal(replies_count(&done.replies), 1);
+    expect_moment(0, 0);
+}
+
+/* In the middle of a batch it is the batch's time already; its slot is not executed. */
+static void a_batch_has_one_moment(void **state)
+{
+    (void)state;
+    struct executed done;
+    set_large("big", 100 * 1000);
+    add(2, 2, (const char *const[]){"GET", "big"}, 2, 200);
+    batch_time_stamp(&x.entries[x.count - 1].value, (struct moment){70, 0});
+    assert_int_equal(execution_now(&x).elapsed, 0);
+    assert_false(execution_run(&x, &done));
+    assert_int_equal(execution_now(&x).elapsed, 70);
+    expect_moment(0, 0);
+    while (!execution_run(&x, &done))
+        execution_begin(&x);
+    expect_moment(70, 0);
+}
+
+static void a_snapshot_has_the_moment(void **state)
+{
+    (void)state;
+    uint64_t words[EXECUTION_PIECE_MAX / 8];
+    struct execution other;
+    execute_at(1000, 50000);
+    const struct payload piece = execution_save(&x, number + 1, words);
+    execution_init(&other, &(struct node_config){0});
+    assert_true(execution_load(&other, &piece, number + 1));
+    assert_true(other.moment.elapsed == 1000 && other.moment.unix == 50000);
+    execution_close(&other);
+}
+
 static void a_piece_that_is_malformed_changes_nothing(void **state)
 {
     (void)state;
@@ -392,7 +546,8 @@ static void a_snapshot_has_the_configurations(void **state)
     for (uint32_t i = 0; i < pending.len / 8; i++) { /* no damaged text is taken */
         words[i] ^= 0x80;
         if (execution_piece_read(&pending, &said))
-            assert_true(i < 2 || said.configurations[1].configuration.slot != 14); /* hash, count, slot: it cannot know */
+            /* hash, count, moment, slot: it cannot know */
+            assert_true(i < 2 || i == 4 || i == 5 || said.configurations[1].configuration.slot != 14);
         words[i] ^= 0x80;
     }
 }
@@ -559,7 +714,7 @@ static struct payload execute_lines(uint64_t slot, const char *const *lines)
         batch_add(&b, args, argc);
     }
     struct payload value = batch_end(&b);
-    batch_header_stamp(&value, (struct batch_id){1, 1, ++number}, 0, 0);
+    batch_header_stamp(&value, (struct batch_id){1, 1, ++number}, 0);
     struct entry e = {.slot = slot, .ballot = {1, 1, 1}, .kind = ENTRY_COMMANDS, .value = value};
     execution_begin(&x);
     execution_add(&x, &e, 1);
@@ -667,6 +822,13 @@ int main(void)
                                        TEST(a_configuration_counts_if_it_follows_the_newest),
                                        TEST(a_snapshot_has_the_configurations),
                                        TEST(who_joined_learns_the_first_one_from_the_log),
+                                       TEST(time_never_goes_back),
+                                       TEST(what_is_skipped_moves_no_time),
+                                       TEST(the_wall_clock_goes_along),
+                                       TEST(no_stamp_moves_time_far),
+                                       TEST(earlier_batches_have_no_stamp),
+                                       TEST(a_batch_has_one_moment),
+                                       TEST(a_snapshot_has_the_moment),
                                        TEST(a_piece_that_is_malformed_changes_nothing)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -81,7 +81,7 @@ static struct payload incr(const char *key, uint64_t number, uint32_t answerer)
     batch_begin(&b);
     batch_add(&b, args, 2);
     struct payload value = batch_end(&b);
-    batch_header_stamp(&value, (struct batch_id){8, 1, number}, answerer, 0);
+    batch_header_stamp(&value, (struct batch_id){8, 1, number}, answerer);
     return value;
 }
 

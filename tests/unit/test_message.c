@@ -54,7 +54,7 @@ static struct message typical(uint8_t kind)
         m.ballot = ballot_of(3, A_PROPOSER);
     if (kind == MESSAGE_PROMISE || kind == MESSAGE_ACCEPT || kind == MESSAGE_LEARN || kind == MESSAGE_EXECUTED ||
         kind == MESSAGE_FORWARD || kind == MESSAGE_SNAPSHOT_PART || kind == MESSAGE_CONFIGURATION || kind == MESSAGE_QUERY ||
-        kind == MESSAGE_QUERY_ANSWER)
+        kind == MESSAGE_QUERY_ANSWER || kind == MESSAGE_PROGRESS)
         m.entries = (struct entry_list){&entry, 1};
     if (kind == MESSAGE_FORWARD || kind == MESSAGE_RESULT_REQUEST || kind == MESSAGE_QUERY)
         m.batch = (struct batch_id){A_PROPOSER, 1, 1};

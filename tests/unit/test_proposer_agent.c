@@ -277,6 +277,67 @@ static void a_leader_proposes_what_others_forward(void **state)
     assert_int_equal(sent(&r, MESSAGE_CHOSEN)->to, 0xe);
 }
 
+/* --- time (P22) --- */
+
+static void say_moment(uint32_t learner, uint64_t elapsed)
+{
+    uint64_t words[STAMP_SIZE / 8];
+    struct entry e = {.kind = ENTRY_NOOP, .value = stamp_pack((struct moment){.elapsed = elapsed}, words)};
+    tell(learner, (struct message){.kind = MESSAGE_PROGRESS, .to = 1, .floor = 1, .entries = {&e, 1}});
+}
+
+/* The stamp of what was proposed last. */
+static uint64_t stamped(void)
+{
+    struct moment stamp;
+    const struct message *m = &sent(&r, MESSAGE_ACCEPT)->message;
+    assert_true(stamp_read(&m->entries.ptr[m->entries.len - 1], &stamp));
+    return stamp.elapsed;
+}
+
+/* A new leader goes on from what a majority of the learners has reached, by its own clock; and from more, once it hears of
+ * that. One learner alone may say what it wants. */
+static void a_leader_goes_on_with_time(void **state)
+{
+    (void)state;
+    say_moment(1, 1000);
+    say_moment(2, 50000);
+    say_moment(3, 900);
+    pass(5000, 0x1f0); /* no node leads: no time passes */
+    lead();
+    const uint64_t began = now;
+    submit(1);
+    assert_int_equal(stamped(), 1000);
+    pass(300000, 0x1f0);
+    submit(2);
+    assert_int_equal(stamped(), 1000 + (now - began) / 1000);
+    say_moment(3, 1001); /* time is later already */
+    submit(3);
+    assert_int_equal(stamped(), 1300);
+    say_moment(1, 7000);
+    say_moment(3, UINT64_MAX);
+    submit(4);
+    assert_int_equal(stamped(), 50000);
+}
+
+/* Another node took the batch from its client; the time is the leader's that proposes it. */
+static void who_forwards_does_not_stamp(void **state)
+{
+    (void)state;
+    struct batch_builder b = {0};
+    struct bytes arg = {(uint8_t *)(uintptr_t)"DBSIZE", 6};
+    say_moment(1, 1000);
+    say_moment(2, 1000);
+    lead();
+    batch_add(&b, &arg, 1);
+    struct entry e = {.kind = ENTRY_COMMANDS, .value = batch_end(&b)};
+    batch_header_stamp(&e.value, (struct batch_id){8, 1, 1}, 0);
+    batch_time_stamp(&e.value, (struct moment){77777, 88888});
+    tell(8, (struct message){.kind = MESSAGE_FORWARD, .batch = {8, 1, 1}, .entries = {&e, 1}});
+    assert_int_equal(stamped(), 1000);
+    batch_builder_free(&b);
+}
+
 static void forwarded_batches_are_bounded(void **state)
 {
     (void)state;
@@ -647,6 +708,8 @@ int main(void)
         TEST_OF_8(who_forwards_in_vain_sends_clients_away),
         TEST_OF_8(batches_of_earlier_leaders_are_bounded),
         TEST(a_leader_proposes_what_others_forward),
+        TEST(a_leader_goes_on_with_time),
+        TEST(who_forwards_does_not_stamp),
         TEST(forwarded_batches_are_bounded),
         TEST_OF_8(a_forwarder_that_stops_takes_no_more),
         TEST(nobody_runs_ahead_of_a_majority_of_learners),

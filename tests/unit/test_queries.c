@@ -47,7 +47,7 @@ static uint64_t answer(uint64_t executed, uint32_t *replies)
     struct query q;
     struct payload packed;
     uint64_t work = 0;
-    const enum query_state state = queries_run(&queries, machine, executed, &work, &q, &packed);
+    const enum query_state state = queries_run(&queries, machine, MOMENT_ZERO, executed, &work, &q, &packed);
     queries_audit(&queries);
     if (state != QUERY_ANSWERED)
         return 0;

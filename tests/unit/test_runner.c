@@ -268,7 +268,7 @@ static void what_is_forwarded_to_a_full_node_is_kept(void **state)
         batch_add(&b, set, 3);
         struct entry e = {.kind = ENTRY_COMMANDS, .value = batch_end(&b)};
         const struct batch_id id = {.origin = 2, .incarnation = 1, .number = number};
-        batch_header_stamp(&e.value, id, 1, now);
+        batch_header_stamp(&e.value, id, 1);
         tell(2, (struct message){.kind = MESSAGE_FORWARD, .batch = id, .entries = {&e, 1}});
     }
     assert_int_equal(ports.credit, 0); /* it is full */

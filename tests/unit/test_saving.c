@@ -53,7 +53,7 @@ static void set(const char *key, size_t len)
     batch_begin(&b);
     batch_add(&b, args, 3);
     struct payload value = batch_end(&b);
-    batch_header_stamp(&value, (struct batch_id){1, 1, ++number}, 0, 0);
+    batch_header_stamp(&value, (struct batch_id){1, 1, ++number}, 0);
     execution_add(&x, &(struct entry){.slot = number, .kind = ENTRY_COMMANDS, .value = value}, 1);
     while (!execution_run(&x, &done)) {
         assert_false(x.stalled);

@@ -169,19 +169,19 @@ static void what_is_proposed_was_submitted(void **unused)
 
     submit(1, 1);
     struct payload value = value_of(1);
-    batch_header_stamp(&value, (struct batch_id){2, 1, 1}, 0, 0);
+    batch_header_stamp(&value, (struct batch_id){2, 1, 1}, 0);
     propose(b1, 1, 1, 1);
     breaks(CHECK_VALIDITY);
 
     submit(1, 1);
     value = value_of(1);
-    batch_header_stamp(&value, (struct batch_id){1, 2, 1}, 0, 0);
+    batch_header_stamp(&value, (struct batch_id){1, 2, 1}, 0);
     propose(b1, 1, 1, 1);
     breaks(CHECK_VALIDITY);
 
     submit(1, 1);
     value = value_of(1);
-    batch_header_stamp(&value, (struct batch_id){1, 1, 0}, 0, 0);
+    batch_header_stamp(&value, (struct batch_id){1, 1, 0}, 0);
     propose(b1, 1, 1, 1);
     breaks(CHECK_VALIDITY);
 }
@@ -463,7 +463,7 @@ static void a_batch_is_chosen_once(void **unused)
 
     choose_up_to(2);
     struct payload value = value_of(1);
-    batch_header_stamp(&value, (struct batch_id){1, 1, 2}, 0, 0);
+    batch_header_stamp(&value, (struct batch_id){1, 1, 2}, 0);
     propose(b1, 2, 2, 1);
     breaks(CHECK_AT_MOST_ONCE);
 }

@@ -26,7 +26,7 @@ static struct payload batch_of(struct batch_builder *b, uint64_t number)
         batch_add(b, args, sets ? 3 : 2);
     }
     struct payload value = batch_end(b);
-    batch_header_stamp(&value, (struct batch_id){1, 1, number}, 0, 0);
+    batch_header_stamp(&value, (struct batch_id){1, 1, number}, 0);
     batch_seed_stamp(&value, (struct seed){7, 8});
     return value;
 }

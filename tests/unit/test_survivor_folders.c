@@ -118,7 +118,8 @@ static void vote(struct old *o, uint8_t kind, uint64_t slot, uint64_t round, str
     batch_begin(&b);
     batch_add(&b, &argument, 1);
     struct payload value = batch_end(&b);
-    batch_header_stamp(&value, id, 2, 77);
+    batch_header_stamp(&value, id, 2);
+    batch_time_stamp(&value, (struct moment){77, 78});
     const struct entry entry = {
         .slot = slot, .ballot = {.round = round, .node = 2, .incarnation = 3}, .kind = ENTRY_COMMANDS, .value = value};
     add(o, kind, entry, 0);
@@ -184,7 +185,7 @@ static void expect(struct survivor_folders *s, uint64_t slot, const char *says, 
     }
     assert_true(entry.kind == ENTRY_COMMANDS && batch_header_read(&entry.value, &header));
     assert_true(header.id.origin == 2 && header.id.incarnation == 0 && header.id.number == number);
-    assert_true(header.time == 77 && header.answerer == 2);
+    assert_true(header.stamp.elapsed == 77 && header.stamp.unix == 78 && header.answerer == 2);
     assert_true(batch_commands_read(&commands, &entry.value) && commands.count == 1);
     const struct bytes *argument = &commands.commands[0].args.ptr[0];
     assert_int_equal(argument->len, strlen(says));
