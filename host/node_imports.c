@@ -129,6 +129,13 @@ static int32_t control_command(void *env, wasmtime_context_t *context, struct ty
     return 0;
 }
 
+static int32_t control_wall_clock(void *env, wasmtime_context_t *context, struct typed_call *call)
+{
+    (void)context;
+    call->result = ports_control_wall_clock(((struct node_wasm *)env)->ports);
+    return 0;
+}
+
 static int32_t configuration_given(void *env, wasmtime_context_t *context, struct typed_call *call)
 {
     (void)context;
@@ -288,6 +295,7 @@ static const struct import {
     {SNAPSHOTS, "ask", {0, true, TYPED_GIVES_NOTHING}, snapshots_ask_for, NULL, false},
     {SNAPSHOTS, "told", {0, false, TYPED_GIVES_PACKETS}, snapshots_told_of, NULL, false},
     {HOST_CONTROL, "command", {0, false, TYPED_GIVES_U64}, control_command, NULL, false},
+    {HOST_CONTROL, "wall-clock", {0, false, TYPED_GIVES_U64}, control_wall_clock, NULL, false},
     {HOST_CONTROL, "configuration-given", {0, false, TYPED_GIVES_PACKETS}, configuration_given, NULL, false},
     {HOST_CONTROL, "configuration-known", {0, true, TYPED_GIVES_NOTHING}, configuration_known, NULL, false},
     {HOST_CONTROL, "fail", {1, false, TYPED_GIVES_NOTHING}, control_fail, NULL, false},

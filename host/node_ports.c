@@ -1,6 +1,7 @@
 #include "host/node_ports.h"
 
 #include <string.h>
+#include <time.h>
 
 #include "core/formats/command_table.h"
 #include "core/formats/config_frame.h"
@@ -160,6 +161,14 @@ static void take_configuration(struct ports *ports, const struct packet *configu
         p->known(p->members, configuration);
 }
 
+static uint64_t wall_clock(struct ports *ports)
+{
+    struct timespec t;
+    (void)ports;
+    clock_gettime(CLOCK_REALTIME, &t);
+    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
 static void cannot_go_on(struct ports *ports, uint64_t code) { node_ports_fail(of(ports), code); }
 
 void node_ports_fail(struct node_ports *p, uint64_t code)
@@ -193,6 +202,7 @@ void node_ports_init(struct node_ports *p, uint8_t role)
         .snapshots_told = told_of_snapshots,
         .log = log_text,
         .control_command = command,
+        .control_wall_clock = wall_clock,
         .configuration_given = give_configurations,
         .configuration_known = take_configuration,
         .control_fail = cannot_go_on,

@@ -55,6 +55,8 @@ void ports_log(struct ports *p, uint32_t level, const char *text, size_t len) { 
 
 uint64_t ports_control_command(struct ports *p) { return p->operations->control_command(p); }
 
+uint64_t ports_control_wall_clock(struct ports *p) { return p->operations->control_wall_clock(p); }
+
 struct packet_list ports_configuration_given(struct ports *p) { return p->operations->configuration_given(p); }
 
 void ports_configuration_known(struct ports *p, const struct packet *configuration)

@@ -24,6 +24,7 @@ struct ports_operations {
     struct packet_list (*snapshots_told)(struct ports *p);
     void (*log)(struct ports *p, uint32_t level, const char *text, size_t len);
     uint64_t (*control_command)(struct ports *p);
+    uint64_t (*control_wall_clock)(struct ports *p);
     struct packet_list (*configuration_given)(struct ports *p);
     void (*configuration_known)(struct ports *p, const struct packet *configuration);
     void (*control_fail)(struct ports *p, uint64_t code);

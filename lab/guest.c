@@ -288,6 +288,7 @@ static const struct ports_operations idle_ports = {
     .snapshots_told = no_snapshots,
     .log = drop_log,
     .control_command = go_on,
+    .control_wall_clock = go_on,
     .configuration_given = nothing,
     .configuration_known = drop_status,
     .control_fail = ignore_failure,

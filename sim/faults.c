@@ -150,6 +150,8 @@ const struct fault_kind fault_kinds[FAULTS] = {
         "earlier one may have promised (P11, P12)"},
     [FAULT_SETTINGS] = {"settings", "operator", FAULT_TOLERATED, ANY,
         "quorums are those of the configuration that governs the slot (P11)"},
+    [FAULT_WALL_CLOCK] = {"wall-clock", "clock", FAULT_TOLERATED, ANY,
+        "no time that passes depends on it; the log's wall clock follows a leader's that is ahead, and never goes back (P22)"},
 };
 /* clang-format on */
 

@@ -65,6 +65,7 @@ enum fault {
     FAULT_MEMBER_REMOVE, /* ... or removed */
     FAULT_MEMBER_REPLACE, /* ... or begins anew with an empty disk, because the one that it had is gone */
     FAULT_SETTINGS,       /* ... or the cluster gets other settings */
+    FAULT_WALL_CLOCK,     /* clock: a wall clock is set, forward or back */
     FAULTS
 };
 

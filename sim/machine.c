@@ -154,6 +154,11 @@ uint64_t machine_clock(const struct machine *m, uint64_t now)
     return m->offset + now + (uint64_t)((int64_t)now * m->drift / 1000000);
 }
 
+uint64_t machine_wall_clock(const struct machine *m, uint64_t now)
+{
+    return (uint64_t)((int64_t)(WORLD_BEGINS_MS + now / 1000) + m->wall_clock_ahead);
+}
+
 /* The world's time at which the clock shows `local`; never early. */
 static uint64_t world_time(const struct machine *m, uint64_t now, uint64_t local)
 {

@@ -113,7 +113,8 @@ struct machine {
     /* The clock: the world's time, going faster by `drift` per million, plus `offset`. */
     uint64_t offset;
     int64_t drift;
-    bool resumes; /* the next turn still has the time of `paused_at` */
+    int64_t wall_clock_ahead; /* milliseconds, of the true date */
+    bool resumes;             /* the next turn still has the time of `paused_at` */
 
     struct node_network *network; /* in worlds where it is the one that ships; while the machine is up */
     struct config network_config;
@@ -291,6 +292,8 @@ bool machine_clients_reply(struct machine *m, const struct packet *answer);
 void machine_clients_leader(struct machine *m, uint64_t node, uint64_t round);
 void machine_clients_status(struct machine *m, const struct packet *status);
 
+/* What its wall clock shows: milliseconds since 1970. */
+uint64_t machine_wall_clock(const struct machine *m, uint64_t now);
 /* What its clock shows at the world's time `now`. */
 uint64_t machine_clock(const struct machine *m, uint64_t now);
 

@@ -385,6 +385,8 @@ static void know_configuration(struct ports *ports, const struct packet *p)
         machine_settled(m, p->id);
 }
 
+static uint64_t wall_clock(struct ports *ports) { return machine_wall_clock(of(ports), of(ports)->world->now); }
+
 /* The trap that follows is judged; the reason was logged. */
 static void cannot_go_on(struct ports *ports, uint64_t code)
 {
@@ -409,6 +411,7 @@ const struct ports_operations machine_ports = {
     .snapshots_told = told_of_snapshots,
     .log = log_text,
     .control_command = command,
+    .control_wall_clock = wall_clock,
     .configuration_given = give_configurations,
     .configuration_known = know_configuration,
     .control_fail = cannot_go_on,

@@ -37,6 +37,7 @@ enum {
     CHANGES_STREAM,
     SESSIONS_STREAM,
     READS_STREAM,
+    WALL_CLOCK_STREAM,
     ADDED = 300000,
     QUIET = 80000,
     MOVES_ONLY = 40000,
@@ -122,6 +123,7 @@ static const struct {
     [FAULT_MEMBER_REMOVE] = {1000, 10000, true, CHANGES_STREAM},
     [FAULT_MEMBER_REPLACE] = {1000, 10000, true, CHANGES_STREAM},
     [FAULT_SETTINGS] = {1000, 10000, true, CHANGES_STREAM},
+    [FAULT_WALL_CLOCK] = {300, 5000, true, WALL_CLOCK_STREAM},
 };
 
 uint32_t plan_rate(struct dice *dice, uint32_t from, uint32_t to)

@@ -198,6 +198,15 @@ static bool jump(struct world *w, struct machine *m)
     return true;
 }
 
+/* By seconds, or by days. */
+static bool set_wall_clock(struct world *w, struct machine *m)
+{
+    static const uint64_t most_ms[] = {SECOND / 1000, 100 * (SECOND / 1000), 100000000};
+    const uint64_t by = dice_roll(&w->dice, most_ms[dice_roll(&w->dice, 3)]);
+    m->wall_clock_ahead = dice_chance(&w->dice, 500000) ? (int64_t)by : -(int64_t)by;
+    return true;
+}
+
 static bool pause(struct world *w, struct machine *m, uint64_t from, uint64_t to)
 {
     m->paused_at = w->now;
@@ -304,6 +313,8 @@ static bool strike_node(struct world *w, struct machine *m, enum fault fault)
         return false; /* the disk counts what it lost */
     case FAULT_JUMP:
         return jump(w, m);
+    case FAULT_WALL_CLOCK:
+        return set_wall_clock(w, m);
     case FAULT_PAUSE:
         return pause(w, m, 1200 * MILLISECOND, 6 * SECOND);
     case FAULT_LONG_PAUSE:
@@ -365,7 +376,7 @@ void world_strike(struct world *w)
         FAULT_REGOVERNED,    FAULT_HOSTILE_GREETING,
         FAULT_MOVED_LEADER,  FAULT_MEMBER_ADD,
         FAULT_MEMBER_REMOVE, FAULT_MEMBER_REPLACE,
-        FAULT_SETTINGS,
+        FAULT_SETTINGS,      FAULT_WALL_CLOCK,
     };
     for (size_t i = 0; i < sizeof struck / sizeof struck[0]; i++)
         if (dice_chance(&w->dice, w->plan.rate[struck[i]]) && w->result->struck < w->options.fault_budget)

@@ -24,7 +24,8 @@ enum { WORLD_TURN_TIMEOUT_US = 60 * 1000000 };
 /* Tokens of requests about members begin here: no batch has them. */
 #define OPERATOR_TOKENS (UINT64_MAX - (UINT64_C(1) << 40))
 enum { WORLD_STRIKE_EVERY_US = 20000 };
-enum { WORLD_DRIFT_MAX = 50000 }; /* of clocks, per million */
+enum { WORLD_DRIFT_MAX = 50000 };               /* of clocks, per million */
+#define WORLD_BEGINS_MS UINT64_C(1750000000000) /* by wall clocks */
 /* Moves of leadership are judged from then on: before, the first elections may end in a duel. */
 enum { WORLD_MOVES_JUDGED_US = 10 * 1000000 };
 

@@ -139,6 +139,12 @@ uint64_t ports_control_command(struct ports *p)
     return synod_paxos_host_control_command();
 }
 
+uint64_t ports_control_wall_clock(struct ports *p)
+{
+    (void)p;
+    return synod_paxos_host_control_wall_clock();
+}
+
 struct packet_list ports_configuration_given(struct ports *p)
 {
     static struct arena results;

@@ -286,6 +286,13 @@ uint64_t exports_synod_paxos_host_control_command(void)
     return stop ? CONTROL_STOP : CONTROL_RUN;
 }
 
+uint64_t exports_synod_paxos_host_control_wall_clock(void)
+{
+    wasi_clocks_wall_clock_datetime_t now;
+    wasi_clocks_wall_clock_now(&now);
+    return now.seconds * 1000 + now.nanoseconds / 1000000;
+}
+
 /* ---- Loop: this kind of host has none of its own ---- */
 
 exports_synod_paxos_host_loop_own_pollable_t exports_synod_paxos_host_loop_subscribe(void)

@@ -28,8 +28,10 @@ void progress_heard(struct progress *p, uint32_t learner, uint64_t executed, uin
 
 void progress_moment(struct progress *p, uint32_t learner, struct moment moment)
 {
-    if (node_set_has(p->all, learner))
-        p->elapsed[learner] = moment.elapsed; /* as above */
+    if (!node_set_has(p->all, learner))
+        return;
+    p->elapsed[learner] = moment.elapsed; /* as above */
+    p->unix[learner] = moment.unix;
 }
 
 /* The highest number, `least` or more, that at least so many of some learners have reached in `by_learner`. */
@@ -78,6 +80,15 @@ uint64_t progress_elapsed(const struct progress *p, uint32_t own)
 {
     const uint64_t most = reached_from(0, p->learners, p->elapsed, majority(p->learners));
     return p->elapsed[own] > most ? p->elapsed[own] : most;
+}
+
+uint64_t progress_wall_clock(const struct progress *p, uint64_t elapsed)
+{
+    uint64_t unix = 0;
+    for (node_set i = p->all; i != 0 && unix == 0; i &= i - 1)
+        if (p->elapsed[node_set_first(i)] == elapsed)
+            unix = p->unix[node_set_first(i)];
+    return unix;
 }
 
 node_set progress_knowing(const struct progress *p, uint64_t slot)

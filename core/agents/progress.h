@@ -11,6 +11,7 @@ struct progress {
     uint64_t executed[NODE_ID_MAX + 1]; /* first slot not executed, by learner; 0: a new one, not heard yet */
     uint64_t held[NODE_ID_MAX + 1];     /* first slot not durably held, by learner */
     uint64_t elapsed[NODE_ID_MAX + 1];  /* milliseconds of agreed time that its state has reached, by learner (P22) */
+    uint64_t unix[NODE_ID_MAX + 1];     /* and the wall clock of that moment */
     uint64_t vouched[NODE_ID_MAX + 1];  /* it has executed no configuration below this slot that is not known here */
 };
 
@@ -48,6 +49,9 @@ uint64_t progress_settled(const struct progress *p);
 /* The agreed time, in milliseconds, that the log has reached for sure: a majority of the learners says so, or the one of
  * node `own` (not another one alone: it may lie). */
 uint64_t progress_elapsed(const struct progress *p, uint32_t own);
+
+/* The wall clock that belongs to that time. */
+uint64_t progress_wall_clock(const struct progress *p, uint64_t elapsed);
 
 /* The learners that have executed `slot`. */
 node_set progress_knowing(const struct progress *p, uint64_t slot);

@@ -18,6 +18,9 @@
 /* At most so many times batches_in_flight batches are without an answer, however often the leader changes meanwhile. */
 enum { LEADERS_AWAITED = 4 };
 
+/* A leader's wall clock that is so far from the log's is worth a word. */
+enum { WALL_CLOCKS_FAR_MS = 60000 };
+
 struct proposer_agent {
     struct node_config config;
     struct proposer *proposer;
@@ -28,9 +31,11 @@ struct proposer_agent {
     struct membership membership;
     struct reads reads;
     struct agreed_clock clock;
-    uint64_t limit_told;        /* to the proposer, in this leadership */
-    struct ballot limit_ballot; /* of the leadership in which that was */
-    uint64_t question;          /* for a newer configuration: its number; 0: none is open */
+    uint64_t wall_clock, wall_clock_at; /* what the host's showed, and when that was, by the monotonic clock; 0: not known */
+    int64_t wall_clock_told;            /* how far ahead of the log's it was when this was said last; 0: never, or not far */
+    uint64_t limit_told;                /* to the proposer, in this leadership */
+    struct ballot limit_ballot;         /* of the leadership in which that was */
+    uint64_t question;                  /* for a newer configuration: its number; 0: none is open */
     uint64_t asked_at;
     uint64_t leave_at; /* a leader that is to be none looks again then for a successor */
     bool recovered;
@@ -367,7 +372,25 @@ static bool has_room(const struct proposer_agent *agent, const struct proposer_w
 /* The leader's stamp on what it proposes now (P22). */
 static struct moment stamp_at(const struct proposer_agent *agent, uint64_t now)
 {
-    return (struct moment){.elapsed = agreed_clock_at(&agent->clock, now)};
+    const uint64_t since = (now - agent->wall_clock_at) / 1000;
+    return (struct moment){.elapsed = agreed_clock_at(&agent->clock, now),
+                           .unix = agent->wall_clock != 0 ? agent->wall_clock + since : 0};
+}
+
+/* Says so when this leader's wall clock is far from the log's. The log follows one that is ahead, and does not go back. */
+static void compare_wall_clocks(struct proposer_agent *agent, uint64_t now)
+{
+    const uint64_t elapsed = progress_elapsed(&agent->progress, agent->config.node);
+    const uint64_t log = progress_wall_clock(&agent->progress, elapsed);
+    const struct moment own = stamp_at(agent, now);
+    if (log == 0 || own.unix == 0)
+        return;
+    const int64_t ahead = (int64_t)(own.unix - log - (own.elapsed - elapsed));
+    const int64_t change = ahead - agent->wall_clock_told;
+    if (ahead > -WALL_CLOCKS_FAR_MS && ahead < WALL_CLOCKS_FAR_MS)
+        agent->wall_clock_told = 0;
+    else if (change <= -WALL_CLOCKS_FAR_MS || change >= WALL_CLOCKS_FAR_MS)
+        effects_add(&agent->effects, EFFECT_WALL_CLOCK)->val.wall_clock = agent->wall_clock_told = ahead;
 }
 
 /* Gives a value the next slot. False: the proposer has none. */
@@ -515,6 +538,7 @@ static bool lead_on(struct proposer_agent *agent, uint64_t now)
         agent->retransmit_at = now + agent->config.retry_interval;
     leave(agent, now);
     agreed_clock_go(&agent->clock, progress_elapsed(&agent->progress, agent->config.node), now);
+    compare_wall_clocks(agent, now);
     reads_lead(&agent->reads, &before, now);
     if (agent->reads.prompt_until > agent->prompt_until)
         agent->prompt_until = agent->reads.prompt_until;
@@ -653,6 +677,10 @@ static void on_event(struct proposer_agent *agent, const struct event *event, ui
         break;
     case EVENT_CONFIGURATION:
         on_configuration(agent, &event->val.configuration, now);
+        break;
+    case EVENT_WALL_CLOCK:
+        agent->wall_clock = event->val.wall_clock;
+        agent->wall_clock_at = now;
         break;
     default:
         break;

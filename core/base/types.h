@@ -328,7 +328,8 @@ enum event_tag {
     EVENT_REQUEST,
     EVENT_SNAPSHOT,
     EVENT_CONFIGURATION,
-    EVENT_READS
+    EVENT_READS,
+    EVENT_WALL_CLOCK
 };
 
 struct event {
@@ -343,6 +344,7 @@ struct event {
         struct snapshot_item snapshot;
         struct configured configuration; /* slot 0: the first one, complete: it may be proposed */
         struct client_batch reads;       /* commands that change nothing (P9) */
+        uint64_t wall_clock;             /* of the host, as it is now: milliseconds since 1970 (P22) */
     } val;
 };
 struct event_list {
@@ -391,7 +393,8 @@ enum effect_tag {
     EFFECT_SNAPSHOT,
     EFFECT_TRUNCATE,
     EFFECT_UNLOADABLE,
-    EFFECT_CONFIGURATION
+    EFFECT_CONFIGURATION,
+    EFFECT_WALL_CLOCK
 };
 
 struct effect {
@@ -408,6 +411,7 @@ struct effect {
         struct truncation truncate;
         uint64_t unloadable; /* slot of a snapshot that is sound, but that this node cannot load */
         struct configured configuration;
+        int64_t wall_clock; /* milliseconds by which this leader's is ahead of the log's; negative: behind it */
     } val;
 };
 struct effect_list {

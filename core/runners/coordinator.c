@@ -153,6 +153,7 @@ static void distribute(struct coordinator *c, const struct event *event)
     case EVENT_READS:
     case EVENT_STOP:
     case EVENT_REQUEST:
+    case EVENT_WALL_CLOCK:
         put(c, TO_PROPOSER, event);
         break;
     case EVENT_DURABLE:

@@ -40,6 +40,8 @@ void ports_log(struct ports *p, uint32_t level, const char *text, size_t len);
 enum control_command { CONTROL_RUN, CONTROL_STOP, CONTROL_CRASH, CONTROL_CONFIGURE };
 /* What the host asks of the node (enum control_command). */
 uint64_t ports_control_command(struct ports *p);
+/* The host's wall clock: milliseconds since 1970. A leader tells the log, whose wall clock never goes back (P22). */
+uint64_t ports_control_wall_clock(struct ports *p);
 /* Configurations that the host has and has not given yet (P11): `id` is the slot, the words are the text
  * (core/formats/configuration.h). Called in the first turn of a life: the newest one that the folder has, and the complete
  * first one (slot 0), as far as there are any; later when the host says CONTROL_CONFIGURE. The kind is

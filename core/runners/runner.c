@@ -33,6 +33,9 @@ enum { ROOM_ASKED_AFTER_US = 50000 };
 /* The client port is told the node's status at most this often, and not while nothing happens. */
 enum { STATUS_INTERVAL_US = 20000 };
 
+/* The node is told the wall clock as often. */
+enum { WALL_CLOCK_INTERVAL_US = 1000000 };
+
 struct event_buffer {
     struct event *items;
     size_t count;
@@ -99,6 +102,9 @@ struct runner {
 
     bool status_due; /* something happened since the client port was last told */
     uint64_t status_told_at;
+
+    bool wall_clock_known;
+    uint64_t wall_clock_at; /* when the node was told */
 
     struct event_buffer events;
     struct packet_buffer heard;   /* frames, without those of earlier disks */
@@ -468,6 +474,16 @@ static void set_room(struct runner *r, bool room)
     r->status_told_at = 0;
 }
 
+/* The wall clock is only told from time to time: nothing depends on it at once, and a call to the host is not free. */
+static void look_at_wall_clock(struct runner *r, uint64_t now)
+{
+    if (r->wall_clock_known && now - r->wall_clock_at < WALL_CLOCK_INTERVAL_US)
+        return;
+    r->wall_clock_known = true;
+    r->wall_clock_at = now;
+    add_event(r, EVENT_WALL_CLOCK)->val.wall_clock = ports_control_wall_clock(r->ports);
+}
+
 /* Asks what has become durable, and whether there is room for more. */
 static void look_at_disk(struct runner *r, uint64_t now)
 {
@@ -504,6 +520,7 @@ static void gather_events(struct runner *r, uint64_t now)
         return;
     }
     look_at_disk(r, now);
+    look_at_wall_clock(r, now);
     if (r->config.event_driven) {
         receive_all(r);
         hear_snapshots(r); /* after the frames: it may bring a configuration that replaces the disk of who has sent one */
@@ -615,6 +632,17 @@ static void tell_configuration(struct runner *r, const struct configured *said)
     ports_configuration_known(r->ports, &packet);
 }
 
+static void tell_wall_clock(struct runner *r, int64_t ahead)
+{
+    char text[256];
+    const bool behind = ahead < 0;
+    const uint64_t seconds = (uint64_t)(behind ? -ahead : ahead) / 1000;
+    const size_t len =
+        decimal_between(text, sizeof text, "this node leads, and its wall clock is ", seconds,
+                        behind ? " s behind the log's, which does not go back" : " s ahead of the log's, which follows it");
+    ports_log(r->ports, LOG_WARNING, text, len);
+}
+
 static void log_decisions(struct runner *r, const struct effect_list *effects)
 {
     char text[DECISION_TEXT_MAX];
@@ -659,6 +687,9 @@ static void sort_effects(struct runner *r, const struct effect_list *effects)
             break;
         case EFFECT_CONFIGURATION:
             tell_configuration(r, &e->val.configuration);
+            break;
+        case EFFECT_WALL_CLOCK:
+            tell_wall_clock(r, e->val.wall_clock);
             break;
         case EFFECT_SNAPSHOT:
             add_ask(r, &e->val.snapshot);

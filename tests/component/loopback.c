@@ -122,6 +122,8 @@ void exports_synod_paxos_logger_log(uint32_t level, loopback_world_string_t *tex
 
 uint64_t exports_synod_paxos_host_control_command(void) { return 0; }
 
+uint64_t exports_synod_paxos_host_control_wall_clock(void) { return 1; }
+
 void exports_synod_paxos_host_control_configuration_given(exports_synod_paxos_host_control_list_packet_t *ret)
 {
     *(struct packet_list *)ret = (struct packet_list){0};

@@ -29,7 +29,7 @@ struct ports {
     bool synchronous;   /* what is appended is durable at once */
     uint64_t read_from; /* of the last read */
     uint64_t truncated; /* the last lsn that it was told */
-    uint64_t command;
+    uint64_t command, wall_clock_asked;
     uint64_t credit;
     size_t receives;
     struct outgoing sent[SENT_MAX]; /* without entries */
@@ -209,6 +209,8 @@ void ports_log(struct ports *p, uint32_t level, const char *text, size_t len)
 }
 
 uint64_t ports_control_command(struct ports *p) { return p->command; }
+
+uint64_t ports_control_wall_clock(struct ports *p) { return ++p->wall_clock_asked; }
 
 struct packet_list ports_configuration_given(struct ports *p)
 {

@@ -279,12 +279,14 @@ static void a_leader_proposes_what_others_forward(void **state)
 
 /* --- time (P22) --- */
 
-static void say_moment(uint32_t learner, uint64_t elapsed)
+static void say_moments(uint32_t learner, uint64_t elapsed, uint64_t unix)
 {
     uint64_t words[STAMP_SIZE / 8];
-    struct entry e = {.kind = ENTRY_NOOP, .value = stamp_pack((struct moment){.elapsed = elapsed}, words)};
+    struct entry e = {.kind = ENTRY_NOOP, .value = stamp_pack((struct moment){elapsed, unix}, words)};
     tell(learner, (struct message){.kind = MESSAGE_PROGRESS, .to = 1, .floor = 1, .entries = {&e, 1}});
 }
+
+static void say_moment(uint32_t learner, uint64_t elapsed) { say_moments(learner, elapsed, 0); }
 
 /* The stamp of what was proposed last. */
 static uint64_t stamped(void)
@@ -318,6 +320,47 @@ static void a_leader_goes_on_with_time(void **state)
     say_moment(3, UINT64_MAX);
     submit(4);
     assert_int_equal(stamped(), 50000);
+}
+
+static void show(uint64_t wall_clock)
+{
+    const struct event e = {.tag = EVENT_WALL_CLOCK, .val.wall_clock = wall_clock};
+    step(&e, 1);
+}
+
+static int64_t said_of_wall_clock(void)
+{
+    const struct effect *e = effect_of(&r, EFFECT_WALL_CLOCK, 0);
+    return e != NULL ? e->val.wall_clock : 0;
+}
+
+/* A leader's wall clock goes into its stamps. That it is far from the log's is said once, and when it changes. */
+static void a_leader_compares_wall_clocks(void **state)
+{
+    (void)state;
+    struct moment stamp;
+    say_moments(1, 1000, 5000000);
+    say_moments(2, 1000, 5000000);
+    lead();
+    submit(1);
+    assert_true(stamp_read(&sent(&r, MESSAGE_ACCEPT)->message.entries.ptr[0], &stamp) && stamp.unix == 0);
+    show(5059000);
+    assert_int_equal(said_of_wall_clock(), 0);
+    pass(20000, 0x1f0);
+    submit(2);
+    assert_true(stamp_read(&sent(&r, MESSAGE_ACCEPT)->message.entries.ptr[0], &stamp) && stamp.unix == 5059020);
+    show(5100020);
+    assert_int_equal(said_of_wall_clock(), 100000);
+    pass(20000, 0x1f0);
+    assert_int_equal(said_of_wall_clock(), 0); /* as before: time has passed by both */
+    show(4900040);
+    assert_int_equal(said_of_wall_clock(), -100000);
+    show(4950040);
+    assert_int_equal(said_of_wall_clock(), 0); /* near enough to what was said */
+    show(5000040);
+    assert_int_equal(said_of_wall_clock(), 0);
+    show(4900040);
+    assert_int_equal(said_of_wall_clock(), -100000);
 }
 
 /* Another node took the batch from its client; the time is the leader's that proposes it. */
@@ -710,6 +753,7 @@ int main(void)
         TEST(a_leader_proposes_what_others_forward),
         TEST(a_leader_goes_on_with_time),
         TEST(who_forwards_does_not_stamp),
+        TEST(a_leader_compares_wall_clocks),
         TEST(forwarded_batches_are_bounded),
         TEST_OF_8(a_forwarder_that_stops_takes_no_more),
         TEST(nobody_runs_ahead_of_a_majority_of_learners),

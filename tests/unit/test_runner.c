@@ -316,6 +316,18 @@ static void nothing_is_sent_to_itself(void **state)
     assert_int_equal(ports.sent[ports.sent_count - 1].to, 0x3fc);
 }
 
+/* About once a second. */
+static void the_wall_clock_is_asked_for_now_and_then(void **state)
+{
+    (void)state;
+    const uint64_t asked = ports.wall_clock_asked;
+    for (int i = 0; i < 25; i++) {
+        now += 100000;
+        runner_turn(runner, now);
+    }
+    assert_in_range(ports.wall_clock_asked - asked, 2, 3);
+}
+
 static void a_frame_that_is_no_message_is_left_out(void **state)
 {
     (void)state;
@@ -591,6 +603,7 @@ int main(void)
         ACCEPTOR(a_lack_of_room_is_told),
         LEARNER(nothing_is_sent_to_itself),
         ACCEPTOR(a_frame_that_is_no_message_is_left_out),
+        ACCEPTOR(the_wall_clock_is_asked_for_now_and_then),
         LEARNER(records_are_read_back),
         cmocka_unit_test_teardown(clients_are_served, tear_down),
         LEARNER(the_client_port_hears_how_the_node_is),

@@ -53,6 +53,7 @@ static void subjects_follow_the_enum(void **state)
         {"operator", FAULT_MOVED_LEADER, FAULT_MOVED_LEADER},
         {"network", FAULT_DAMAGE, FAULT_DAMAGE},
         {"operator", FAULT_MEMBER_ADD, FAULT_SETTINGS},
+        {"clock", FAULT_WALL_CLOCK, FAULT_WALL_CLOCK},
     };
     int next = 0;
     (void)state;
