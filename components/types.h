@@ -33,7 +33,7 @@ SAME_LIST(struct effect_list, synod_paxos_types_list_effect_t);
 SAME_LAYOUT(struct step_result, synod_paxos_types_step_result_t, effects, wake_at, credit);
 SAME_LAYOUT(struct limits, synod_paxos_types_limits_t, chunk_bytes, accept_bytes, forwarded, release_bytes, step_work, apply,
             apply_bytes, call_work, results_bytes, read_bytes, requests, part_bytes, queries, withheld, withheld_bytes,
-            unsynced, replies_bytes);
+            unsynced, replies_bytes, session_idle_ms);
 SAME_LAYOUT(struct moment, synod_paxos_types_moment_t, elapsed, unix);
 SAME_LAYOUT(struct seed, synod_paxos_types_seed_t, low, high);
 SAME_LAYOUT(struct node_config, synod_paxos_types_node_config_t, node, incarnation, admitted, joined, proposers, acceptors,

@@ -107,6 +107,7 @@ enum reached {
     REACHED_READ_WAITED,      /* ... or it was asked for slots that it had not executed yet */
     REACHED_READ_REFUSED,     /* an acceptor refuses a round, because it has promised a higher ballot */
     REACHED_READ_FOLLOWED,    /* a leader confirms the round of a node that follows */
+    REACHED_SESSION_ENDED,    /* a session was not used for some time, and ended */
     REACHED_STATES
 };
 
@@ -182,6 +183,8 @@ void checks_configured(struct checks *c, uint32_t node, uint64_t slot, const str
 void checks_status(struct checks *c, uint32_t node, const struct node_status *status);
 /* At the end: what clients were told. */
 void checks_history(struct checks *c, const struct history *h);
+/* How many sessions there are after what is chosen. */
+size_t checks_sessions(const struct checks *c);
 /* It is told that its snapshot before this slot is stored: those of all nodes are equal. `taken`: it has taken it in this
  * life; then its journal goes on from there. */
 void checks_snapshot(struct checks *c, uint32_t node, uint64_t slot, uint64_t size, uint64_t checksum, bool taken);

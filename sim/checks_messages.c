@@ -311,7 +311,7 @@ static void check_progress(struct checks *c, uint32_t node, const struct message
     else if (m->from != 0)
         checks_state(c, node, m->from, m->batch.number);
     struct moment moment;
-    if (m->entries.len == 1 && stamp_read(&m->entries.ptr[0], &moment) && !c->verdict.failed)
+    if (m->entries.len >= 1 && stamp_read(&m->entries.ptr[0], &moment) && !c->verdict.failed)
         checks_moment(c, node, m->to, moment);
     if (!c->verdict.failed)
         checks_executed(c, node, m->to);

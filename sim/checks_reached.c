@@ -66,6 +66,7 @@ static const char *const names[REACHED_STATES] = {
     [REACHED_READ_WAITED] = "read-waited",
     [REACHED_READ_REFUSED] = "read-refused",
     [REACHED_READ_FOLLOWED] = "read-followed",
+    [REACHED_SESSION_ENDED] = "session-ended",
 };
 
 const char *reached_name(enum reached state) { return names[state]; }

@@ -49,11 +49,17 @@ static void judge(struct checks *c, const struct operation *o, const struct sess
                     o->number, o->session);
 }
 
+size_t checks_sessions(const struct checks *c)
+{
+    return c->reference != NULL ? reference_sessions_open_now(c->reference) : 0;
+}
+
 void checks_history(struct checks *c, const struct history *h)
 {
     size_t count;
     if (c->reference == NULL)
         return;
+    c->reached[REACHED_SESSION_ENDED] = reference_sessions_ended(c->reference);
     const struct session_answer *answers = reference_answers(c->reference, &count);
     struct session_answer *sorted = memory_new(count, sizeof *sorted);
     if (count > 0)

@@ -38,6 +38,7 @@ enum {
     SESSIONS_STREAM,
     READS_STREAM,
     WALL_CLOCK_STREAM,
+    SESSIONS_END_STREAM,
     ADDED = 300000,
     QUIET = 80000,
     MOVES_ONLY = 40000,
@@ -58,6 +59,8 @@ enum {
 
 /* Bytes that the state may take, and how often that is so little that clients notice. */
 enum { STATE_BYTES = 64 << 20, SMALL_STATES = 150000 };
+/* And whether sessions that are not used end soon: after so many milliseconds. */
+enum { SESSIONS_END = 500000, SESSIONS_END_LEAST = 20, SESSIONS_END_MOST = 5000 };
 enum { FEW_SESSIONS = 500000, FEW_SESSIONS_LEAST = 256 << 10, FEW_SESSIONS_MOST = 2 << 20 };
 
 /* Of what is on its way from one node to another: more than comes together. */
@@ -637,6 +640,9 @@ static void draw_sessions(struct plan *p, bool always)
 {
     struct dice d = dice_new(p->seed, SESSIONS_STREAM);
     p->clients.sessions = dice_chance(&d, SESSIONS) || always;
+    struct dice ends = dice_new(p->seed, SESSIONS_END_STREAM);
+    if (p->clients.sessions && dice_chance(&ends, SESSIONS_END))
+        p->config.limits.session_idle_ms = plan_rate(&ends, SESSIONS_END_LEAST, SESSIONS_END_MOST);
     if (!p->clients.sessions || !dice_chance(&d, FEW_SESSIONS))
         return;
     const uint64_t few = plan_rate(&d, FEW_SESSIONS_LEAST, FEW_SESSIONS_MOST);

@@ -15,6 +15,8 @@ struct reference {
     struct state_machine *machine;
     struct reference_sessions *sessions;
     uint64_t state_bytes_max, replies_bytes;
+    uint32_t session_idle_ms;
+    uint64_t sessions_ended;
     bool seeded;
     struct moment moment;
     uint64_t hash;
@@ -32,6 +34,7 @@ struct reference *reference_new(const struct node_config *config)
     r->state_bytes_max = config->state_bytes_max;
     r->sessions = reference_sessions_new();
     r->replies_bytes = limits_effective(&config->limits).replies_bytes;
+    r->session_idle_ms = limits_effective(&config->limits).session_idle_ms;
     return r;
 }
 
@@ -86,9 +89,17 @@ static void note_moment(struct reference *r)
 static void let_pass(struct reference *r, struct moment stamp)
 {
     r->moment = moment_at(r, stamp);
-    if (r->seeded)
-        (void)state_machine_apply(r->machine, r->moment, NULL, 0, (struct reply_room){0});
+    if (!r->seeded)
+        return;
+    const size_t before = reference_sessions_count(r->sessions);
+    reference_sessions_pass(r->sessions, r->moment.elapsed, r->session_idle_ms);
+    r->sessions_ended += before - reference_sessions_count(r->sessions);
+    (void)state_machine_apply(r->machine, r->moment, NULL, 0, (struct reply_room){0});
 }
+
+size_t reference_sessions_open_now(const struct reference *r) { return reference_sessions_count(r->sessions); }
+
+uint64_t reference_sessions_ended(const struct reference *r) { return r->sessions_ended; }
 
 uint64_t reference_pass(struct reference *r, struct moment stamp)
 {

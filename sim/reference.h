@@ -23,6 +23,10 @@ struct moment reference_moment(const struct reference *r);
 /* The same for a configuration that counts: no state changes but the hash. */
 uint64_t reference_configure(struct reference *r, const struct payload *text);
 
+/* How many sessions there are, and how many have ended by time. */
+size_t reference_sessions_open_now(const struct reference *r);
+uint64_t reference_sessions_ended(const struct reference *r);
+
 /* The reply that the state machine gave to a command of a session. */
 struct session_answer {
     uint64_t id, number;

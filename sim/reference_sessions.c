@@ -5,7 +5,7 @@
 #include "core/base/memory.h"
 #include "core/state/kv_table.h"
 
-enum { KEPT_MAX = 4096, MOST = 16 << 20, PART = 16 };
+enum { KEPT_MAX = 4096, MOST = 16 << 20, PART = 16, ENDED_AT_ONCE = 16 };
 
 struct done {
     uint64_t number;
@@ -16,12 +16,14 @@ struct session {
     uint64_t id;
     uint32_t window;
     struct done *places;
+    uint64_t used;
 };
 
 /* The one used longest ago is the first. */
 struct reference_sessions {
     struct session *list;
     size_t count, capacity;
+    uint64_t elapsed;
 };
 
 struct reference_sessions *reference_sessions_new(void) { return memory_new(1, sizeof(struct reference_sessions)); }
@@ -44,7 +46,7 @@ void reference_sessions_free(struct reference_sessions *s)
 void reference_sessions_open(struct reference_sessions *s, uint64_t id, uint32_t window)
 {
     s->list = memory_reserve(s->list, &s->capacity, s->count + 1, sizeof *s->list);
-    s->list[s->count++] = (struct session){id, window, memory_new(window, sizeof(struct done))};
+    s->list[s->count++] = (struct session){id, window, memory_new(window, sizeof(struct done)), s->elapsed};
 }
 
 static size_t find(const struct reference_sessions *s, uint64_t id)
@@ -75,7 +77,8 @@ bool reference_sessions_close(struct reference_sessions *s, uint64_t id)
 
 static struct done *use(struct reference_sessions *s, size_t i, uint64_t number)
 {
-    const struct session used = s->list[i];
+    struct session used = s->list[i];
+    used.used = s->elapsed;
     take_out(s, i);
     s->list[s->count++] = used;
     return &used.places[number % used.window];
@@ -118,13 +121,22 @@ static uint64_t bytes_of(const struct reference_sessions *s)
 {
     uint64_t bytes = s->count > 0 ? kv_cost(0, 16) : 0;
     for (size_t i = 0; i < s->count; i++) {
-        bytes += kv_cost(8, 24);
+        bytes += kv_cost(8, 32);
         for (uint32_t k = 0; k < s->list[i].window; k++)
             if (s->list[i].places[k].number != 0)
                 bytes += kv_cost(12, 16 + s->list[i].places[k].packed.len);
     }
     return bytes;
 }
+
+void reference_sessions_pass(struct reference_sessions *s, uint64_t elapsed, uint32_t idle_ms)
+{
+    s->elapsed = elapsed;
+    for (int i = 0; i < ENDED_AT_ONCE && s->count > 0 && elapsed >= s->list[0].used + idle_ms; i++)
+        reference_sessions_close(s, s->list[0].id);
+}
+
+size_t reference_sessions_count(const struct reference_sessions *s) { return s->count; }
 
 void reference_sessions_trim(struct reference_sessions *s, uint64_t state_bytes_max)
 {

@@ -230,6 +230,17 @@ static void wait_until(struct world *w, bool (*condition)(const struct world *w)
     }
 }
 
+static bool sessions_have_ended(const struct world *w) { return checks_sessions(w->checks) == 0; }
+
+/* Clients do nothing any more. Where sessions end soon, they all do, because a leader lets time pass. */
+static void end_sessions(struct world *w)
+{
+    if (w->plan.config.limits.session_idle_ms == 0)
+        return;
+    clients_stop(w->clients);
+    wait_until(w, sessions_have_ended, "end of sessions");
+}
+
 static void judge(struct world *w)
 {
     char why[900];
@@ -292,6 +303,8 @@ void world_run(const struct world_options *options, struct world_result *result)
     if (!failed(w))
         clients_resume(w->clients, w->now);
     wait_until(w, served, "service");
+    if (!failed(w))
+        end_sessions(w);
     if (!failed(w))
         judge(w);
     sum_up(w);

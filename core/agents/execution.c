@@ -10,6 +10,7 @@ void execution_init(struct execution *x, const struct node_config *config)
     *x = (struct execution){
         .limits = limits_effective(&config->limits), .machine = state_machine_new(), .sessions = sessions_new()};
     x->state_bytes_room = config->state_bytes_room;
+    x->due = DUE_NEVER;
     configurations_init(&x->configurations, config);
 }
 
@@ -115,6 +116,13 @@ static void note_state(struct execution *x, const struct applied *done)
 {
     x->keys = done->keys;
     x->state_bytes = done->bytes;
+    x->due = done->due;
+}
+
+uint64_t execution_due(const struct execution *x)
+{
+    const uint64_t sessions = sessions_due(x->sessions, x->limits.session_idle_ms);
+    return sessions < x->due ? sessions : x->due;
 }
 
 /* What has ended by now may leave the state, a bounded part of it: once for each stamp, before anything else of its entry.
@@ -125,7 +133,8 @@ static void let_pass(struct execution *x, struct moment now)
         return;
     const struct applied done = state_machine_apply(x->machine, now, NULL, 0, (struct reply_room){0});
     note_state(x, &done);
-    x->work += done.work;
+    sessions_pass(x->sessions, now.elapsed, x->limits.session_idle_ms);
+    x->work += done.work + sessions_work(x->sessions);
 }
 
 /* An entry with this stamp has been executed. The moment is part of what learners compare (P13). */

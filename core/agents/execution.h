@@ -72,6 +72,7 @@ struct execution {
     size_t calls_capacity;
 
     uint64_t keys, state_bytes; /* of the state machine, for operators */
+    uint64_t due;               /* when something of its state ends by itself: agreed milliseconds, or DUE_NEVER */
     uint64_t state_bytes_max;   /* what the state machine was told last; 0: nothing */
     uint64_t state_bytes_room;  /* what a snapshot may have */
 
@@ -106,6 +107,9 @@ bool execution_run(struct execution *x, struct executed *done);
 
 /* The moment at which the state machine executes and answers now: during a batch, the batch's (P22). */
 struct moment execution_now(const struct execution *x);
+
+/* The agreed time from which on something of the state has ended by itself, if time passes; DUE_NEVER. */
+uint64_t execution_due(const struct execution *x);
 
 /* Before the first chunk of a snapshot is loaded into the state machine. The state may be larger than what is governed now,
  * if that was lowered; but it is loaded only if this node has memory for it, however much is or was governed. */

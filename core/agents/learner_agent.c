@@ -30,6 +30,7 @@ struct learner_agent *learner_agent_new(const struct node_config *config)
     execution_init(&agent->execution, &agent->config);
     recovery_init(&agent->recovery);
     agent->window = learner_window(config->alpha);
+    agent->due_told = DUE_NEVER;
     agent->executed = agent->held.to = agent->progress_sent = agent->truncated_lsn = 1;
     slot_ring_init(&agent->recorded, sizeof(struct ballot), learner_window(config->alpha), 1);
     results_init(&agent->results, (uint64_t)config->alpha * 4, agent->config.limits.results_bytes);
@@ -93,6 +94,8 @@ static void note_executed(struct learner_agent *agent, const struct executed *do
         results_set(&agent->results, result, done->batch.id, &done->replies);
         send_executed(agent, slot, &done->batch, &done->replies);
     }
+    if (done->entry->kind == ENTRY_NOOP && agent->due_told <= agent->execution.moment.elapsed)
+        agent->progress_wanted = true; /* the leader wants to know what is left that ends */
     if (done->configured)
         learner_agent_note_configuration(agent);
     if (done->entry->kind == ENTRY_CONFIGURATION)
@@ -435,13 +438,16 @@ static void send_progress(struct learner_agent *agent, uint64_t now)
     m.batch.number = agent->agreement.last.hash;
     m.chosen = agent->execution.configurations.newest.slot;
     m.batch.incarnation = (uint32_t)(c->state_bytes_room >> 10);
-    uint64_t words[STAMP_SIZE / 8];
-    struct entry moment = {.kind = ENTRY_NOOP, .value = stamp_pack(agent->execution.moment, words)};
-    m.entries = (struct entry_list){&moment, 1};
+    uint64_t reached[STAMP_SIZE / 8], ends[STAMP_SIZE / 8];
+    const uint64_t ends_at = execution_due(&agent->execution);
+    struct entry times[] = {{.kind = ENTRY_NOOP, .value = stamp_pack(agent->execution.moment, reached)},
+                            {.kind = ENTRY_NOOP, .value = stamp_pack((struct moment){.elapsed = ends_at}, ends)}};
+    m.entries = (struct entry_list){times, ends_at != DUE_NEVER ? 2 : 1};
     effects_send(&agent->effects, agent->replaced ? 0 : configurations_members(&agent->contacts),
                  effects_keep(&agent->effects, &m));
     progress_heard(&agent->progress, c->node, m.to, m.floor);
     agent->progress_sent = agent->executed;
+    agent->due_told = ends_at;
     agent->executed_bytes_sent = agent->executed_bytes;
     agent->held_bytes_sent = agent->held.bytes;
     agent->progress_sent_at = now;

@@ -26,12 +26,13 @@ void progress_heard(struct progress *p, uint32_t learner, uint64_t executed, uin
     p->held[learner] = held;
 }
 
-void progress_moment(struct progress *p, uint32_t learner, struct moment moment)
+void progress_moment(struct progress *p, uint32_t learner, struct moment moment, uint64_t due)
 {
     if (!node_set_has(p->all, learner))
         return;
     p->elapsed[learner] = moment.elapsed; /* as above */
     p->unix[learner] = moment.unix;
+    p->sooner[learner] = UINT64_MAX - due;
 }
 
 /* The highest number, `least` or more, that at least so many of some learners have reached in `by_learner`. */
@@ -80,6 +81,13 @@ uint64_t progress_elapsed(const struct progress *p, uint32_t own)
 {
     const uint64_t most = reached_from(0, p->learners, p->elapsed, majority(p->learners));
     return p->elapsed[own] > most ? p->elapsed[own] : most;
+}
+
+uint64_t progress_due(const struct progress *p, uint32_t own)
+{
+    if (node_set_has(p->all, own))
+        return UINT64_MAX - p->sooner[own];
+    return UINT64_MAX - reached_from(0, p->learners, p->sooner, majority(p->learners));
 }
 
 uint64_t progress_wall_clock(const struct progress *p, uint64_t elapsed)

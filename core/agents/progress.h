@@ -11,6 +11,7 @@ struct progress {
     uint64_t executed[NODE_ID_MAX + 1]; /* first slot not executed, by learner; 0: a new one, not heard yet */
     uint64_t held[NODE_ID_MAX + 1];     /* first slot not durably held, by learner */
     uint64_t elapsed[NODE_ID_MAX + 1];  /* milliseconds of agreed time that its state has reached, by learner (P22) */
+    uint64_t sooner[NODE_ID_MAX + 1];   /* UINT64_MAX less the time when something of it ends by itself; 0: never */
     uint64_t unix[NODE_ID_MAX + 1];     /* and the wall clock of that moment */
     uint64_t vouched[NODE_ID_MAX + 1];  /* it has executed no configuration below this slot that is not known here */
 };
@@ -23,8 +24,8 @@ void progress_configure(struct progress *p, const struct configurations *c, node
 /* A learner says that it has executed every slot below `executed` and durably holds every slot below `held`. */
 void progress_heard(struct progress *p, uint32_t learner, uint64_t executed, uint64_t held);
 
-/* Its state has reached this moment. */
-void progress_moment(struct progress *p, uint32_t learner, struct moment moment);
+/* Its state has reached this moment, and something of it ends at the agreed time `due` (UINT64_MAX: nothing does). */
+void progress_moment(struct progress *p, uint32_t learner, struct moment moment, uint64_t due);
 
 /* It has executed no other configurations than those that are known here. */
 void progress_vouched(struct progress *p, uint32_t learner);
@@ -49,6 +50,10 @@ uint64_t progress_settled(const struct progress *p);
 /* The agreed time, in milliseconds, that the log has reached for sure: a majority of the learners says so, or the one of
  * node `own` (not another one alone: it may lie). */
 uint64_t progress_elapsed(const struct progress *p, uint32_t own);
+
+/* The agreed time at which something of the state ends by itself: the learner of node `own` says so, or, where that is none,
+ * a majority says that it is not later. UINT64_MAX: never. */
+uint64_t progress_due(const struct progress *p, uint32_t own);
 
 /* The wall clock that belongs to that time. */
 uint64_t progress_wall_clock(const struct progress *p, uint64_t elapsed);

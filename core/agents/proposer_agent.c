@@ -21,6 +21,9 @@ enum { LEADERS_AWAITED = 4 };
 /* A leader's wall clock that is so far from the log's is worth a word. */
 enum { WALL_CLOCKS_FAR_MS = 60000 };
 
+/* A leader lets time pass by a no-op so often at most. */
+enum { PASSES_EVERY_US = 100000 };
+
 struct proposer_agent {
     struct node_config config;
     struct proposer *proposer;
@@ -32,6 +35,7 @@ struct proposer_agent {
     struct reads reads;
     struct agreed_clock clock;
     uint64_t wall_clock, wall_clock_at; /* what the host's showed, and when that was, by the monotonic clock; 0: not known */
+    uint64_t passed_at;                 /* when this leader last proposed a no-op to let time pass */
     int64_t wall_clock_told;            /* how far ahead of the log's it was when this was said last; 0: never, or not far */
     uint64_t limit_told;                /* to the proposer, in this leadership */
     struct ballot limit_ballot;         /* of the leadership in which that was */
@@ -214,10 +218,12 @@ static bool lacks_configuration(const struct proposer_agent *agent, const struct
 static void on_progress(struct proposer_agent *agent, uint32_t sender, const struct message *m, uint64_t now)
 {
     const uint64_t newest = agent->configurations.newest.slot;
-    struct moment moment;
+    struct moment reached, due = {.elapsed = UINT64_MAX};
     progress_heard(&agent->progress, sender, m->to, m->floor);
-    if (m->entries.len == 1 && stamp_read(&m->entries.ptr[0], &moment))
-        progress_moment(&agent->progress, sender, moment);
+    if (m->entries.len == 2)
+        (void)stamp_read(&m->entries.ptr[1], &due);
+    if (m->entries.len >= 1 && stamp_read(&m->entries.ptr[0], &reached))
+        progress_moment(&agent->progress, sender, reached, due.elapsed);
     membership_heard(&agent->membership, sender, (uint64_t)m->batch.incarnation << 10, now);
     if (m->chosen <= newest) {
         progress_vouched(&agent->progress, sender);
@@ -428,6 +434,26 @@ static void fill(struct proposer_agent *agent, struct proposer_window *w, uint64
     agent->prompt_until = newest->governs;
 }
 
+/* How long until something of the state ends by itself; 0: it is due. UINT64_MAX: never, or too late to matter. */
+static uint64_t ends_in_us(const struct proposer_agent *agent, uint64_t now)
+{
+    const uint64_t due = progress_due(&agent->progress, agent->config.node), time = agreed_clock_at(&agent->clock, now);
+    if (due <= time)
+        return 0;
+    return due - time < UINT64_MAX / 1000 / 2 ? (due - time) * 1000 : UINT64_MAX;
+}
+
+/* When no command lets time pass, and something ends by it, a no-op does. */
+static void let_time_pass(struct proposer_agent *agent, struct proposer_window *w, uint64_t now)
+{
+    uint64_t words[STAMP_SIZE / 8];
+    const struct payload stamp = stamp_pack(stamp_at(agent, now), words);
+    if (w->next > w->chosen || now - agent->passed_at < PASSES_EVERY_US || ends_in_us(agent, now) > 0)
+        return;
+    if (has_room(agent, w) && propose(agent, w, ENTRY_NOOP, &stamp))
+        agent->passed_at = now;
+}
+
 static void propose_waiting(struct proposer_agent *agent, uint64_t now)
 {
     struct proposer_window w = proposer_window_now(agent->proposer);
@@ -453,6 +479,7 @@ static void propose_waiting(struct proposer_agent *agent, uint64_t now)
     agent->forwarded_count -= done;
     memmove(agent->forwarded, agent->forwarded + done, agent->forwarded_count * sizeof *agent->forwarded);
     fill(agent, &w, now);
+    let_time_pass(agent, &w, now);
     if (outstanding_first(&agent->outstanding, &number) != NULL)
         agent->prompt_until = w.next; /* the window is full: it moves only when others have executed */
 }
@@ -627,6 +654,18 @@ static void watch_outstanding(struct proposer_agent *agent, uint64_t now)
     }
 }
 
+/* When this leader has to let time pass. While something is in flight there is a step anyway when that is chosen. */
+static uint64_t passes_at(const struct proposer_agent *agent, uint64_t now)
+{
+    if (!is_leading(agent) || !agent->clock.runs || agent->in_flight)
+        return UINT64_MAX;
+    const uint64_t in = ends_in_us(agent, now), least = agent->passed_at + PASSES_EVERY_US;
+    if (in > UINT64_MAX - now)
+        return UINT64_MAX;
+    const uint64_t at = now + in > least ? now + in : least;
+    return at > now ? at : now + PASSES_EVERY_US; /* this step could not propose anything */
+}
+
 static uint64_t wake_at(const struct proposer_agent *agent, uint64_t now, bool more)
 {
     if (more)
@@ -635,6 +674,8 @@ static uint64_t wake_at(const struct proposer_agent *agent, uint64_t now, bool m
     const uint64_t reads = reads_wake_at(&agent->reads);
     uint64_t wake = handover < election ? handover : election;
     wake = reads < wake ? reads : wake;
+    const uint64_t passes = passes_at(agent, now);
+    wake = passes < wake ? passes : wake;
     return is_leading(agent) && agent->in_flight && agent->retransmit_at < wake ? agent->retransmit_at : wake;
 }
 

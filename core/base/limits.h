@@ -36,7 +36,8 @@ struct limits {
     uint32_t unsynced;       /* bytes of records that wait for the disk, about; beyond, only what adds none is heard */
 
     /* governed */
-    uint32_t replies_bytes; /* of a batch; a command whose reply would not fit is not executed */
+    uint32_t replies_bytes;   /* of a batch; a command whose reply would not fit is not executed */
+    uint32_t session_idle_ms; /* of agreed time; a session that is not used for so long ends (core/state/sessions.h) */
 };
 
 /* The limits, with standard values for the zeros. */
@@ -60,6 +61,7 @@ static inline struct limits limits_effective(const struct limits *l)
         .withheld_bytes = l->withheld_bytes != 0 ? l->withheld_bytes : UINT32_C(64) << 20,
         .unsynced = l->unsynced != 0 ? l->unsynced : UINT32_C(64) << 20,
         .replies_bytes = l->replies_bytes != 0 ? l->replies_bytes : UINT32_C(32) << 20,
+        .session_idle_ms = l->session_idle_ms != 0 ? l->session_idle_ms : UINT32_C(3600) * 1000,
     };
 }
 

@@ -145,7 +145,8 @@ static inline bool batch_id_equal(struct batch_id a, struct batch_id b)
  * PROGRESS        L -> all     to: first slot not executed; floor: first slot not durably held; from: a slot up to which all
  *                              is executed (0: none); batch.number: state hash there; chosen: slot of the newest
  *                              configuration that it has executed; batch.incarnation: KiB of state that it has memory for;
- *                              entries[0].value: the moment that its state has reached (core/formats/batch.h, as a no-op)
+ *                              entries[0].value: the moment that its state has reached (core/formats/batch.h, as a no-op);
+ *                              entries[1].value, the same way: when something of it ends by itself; none: never
  * FORWARD         P -> P       batch; entries[0].value: the batch
  * HANDOVER        P -> P       ballot: the leader's; to: the node that is to lead (the leader itself: it goes on); from: 0,
  *                              or all slots below are chosen and none from it on was proposed: take over now; flag YES: the

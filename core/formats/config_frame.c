@@ -84,6 +84,7 @@ static const struct field config_fields[] = {
     CONFIG_U32(limits.withheld_bytes),
     CONFIG_U32(limits.unsynced),
     CONFIG_U32(limits.replies_bytes),
+    CONFIG_U32(limits.session_idle_ms),
 };
 
 #define STATUS(name, max) FIELD(node_status, name, 0, max)

@@ -10,12 +10,13 @@ struct sessions {
     struct kv_versions table;
     struct kv_chunks chunks;
     uint64_t bytes_max;
+    uint64_t elapsed;                 /* by the log, now */
     uint8_t reply[SESSION_REPLY_MAX]; /* of the command looked at last */
 };
 
 /* The list of sessions by use, and what a session has. */
 enum { LIST_OLDEST = 0, LIST_NEWEST = 8, LIST_SIZE = 16 };
-enum { HEADER_WINDOW = 0, HEADER_PLACE = 4, HEADER_BEFORE = 8, HEADER_AFTER = 16, HEADER_SIZE = 24 };
+enum { HEADER_WINDOW = 0, HEADER_PLACE = 4, HEADER_BEFORE = 8, HEADER_AFTER = 16, HEADER_USED = 24, HEADER_SIZE = 32 };
 enum { PLACE_NUMBER = 0, PLACE_NEXT = 8, PLACE_REPLY = 16 };
 enum { ID_SIZE = 8, PLACE_SIZE = 12 }; /* of keys */
 /* What some commands may take beside a snapshot, and the work of a call that saves. */
@@ -139,6 +140,7 @@ static void put_last(struct sessions *s, uint64_t id)
 
 void sessions_used(struct sessions *s, uint64_t id)
 {
+    put_u64(s, key_of_session(id), HEADER_USED, s->elapsed);
     if (list_end(s, LIST_NEWEST) == id)
         return;
     take_out(s, id);
@@ -164,6 +166,22 @@ bool sessions_forget(struct sessions *s, uint64_t id)
     return true;
 }
 
+/* When a session was used last. */
+static uint64_t used_at(struct sessions *s, uint64_t id) { return get_u64(s, find(s, key_of_session(id)), HEADER_USED); }
+
+void sessions_pass(struct sessions *s, uint64_t elapsed, uint32_t idle_ms)
+{
+    s->elapsed = elapsed;
+    for (int ended = 0; ended < SESSIONS_ENDED_MAX && sessions_due(s, idle_ms) <= elapsed; ended++)
+        sessions_forget(s, list_end(s, LIST_OLDEST));
+}
+
+uint64_t sessions_due(struct sessions *s, uint32_t idle_ms)
+{
+    const uint64_t oldest = list_end(s, LIST_OLDEST);
+    return oldest != 0 ? used_at(s, oldest) + idle_ms : UINT64_MAX;
+}
+
 void sessions_trim(struct sessions *s)
 {
     while (s->table.live.bytes > s->bytes_max)
@@ -178,6 +196,7 @@ uint64_t sessions_open(struct sessions *s, uint64_t wanted, uint32_t window)
     while (find(s, key_of_session(id)) != NULL)
         id = id == SESSION_ID_MAX ? 1 : id + 1;
     cursor_store_u32(header + HEADER_WINDOW, window);
+    cursor_store_u64(header + HEADER_USED, s->elapsed);
     set(s, key_of_session(id), header, sizeof header);
     if (find(s, key_of_list) == NULL)
         set(s, key_of_list, (uint8_t[LIST_SIZE]){0}, LIST_SIZE);

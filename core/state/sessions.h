@@ -12,15 +12,17 @@
  *
  *   key                       value
  *   (nothing)                 the ids of the sessions used longest ago and last
- *   id 8                      window 4, a place 4, the session used before this one 8, and the one after 8
+ *   id 8                      window 4, a place 4, the session used before this one 8, the one after 8, when it was used
+ *                             last 8 (agreed milliseconds)
  *   id 8, place 4             number 8, the next place 4, zero 4, packed reply (core/formats/batch.h); no reply: it was too
  *                             long to be kept
  *
  * The places in use are linked, each with one added, so that to forget a session takes no longer than what was remembered.
  *
  * The table is bounded: after each batch, the sessions used longest ago are forgotten until it is small enough. (Within a
- * batch nothing is forgotten, so how a node cuts a batch into steps does not matter.) Who goes on with one of them gets an
- * error, never a second execution. */
+ * batch nothing is forgotten, so how a node cuts a batch into steps does not matter.) And one that is not used for some time
+ * is forgotten when time passes (P22), a few at each stamp of the log. Who goes on with one of them gets an error, never a
+ * second execution. */
 #ifndef SYNOD_CORE_STATE_SESSIONS_H
 #define SYNOD_CORE_STATE_SESSIONS_H
 
@@ -28,6 +30,7 @@
 #include "core/state/state_machine.h"
 
 enum {
+    SESSIONS_ENDED_MAX = 16,
     SESSION_REPLY_MAX = 4096,             /* bytes of a reply, packed, that is kept */
     SESSIONS_BYTES_MAX = 16 * 1024 * 1024 /* that all sessions take, and 1/16 of state_bytes_max */
 };
@@ -47,6 +50,10 @@ void sessions_free(struct sessions *s);
 
 /* How many bytes they may take, for a governed state_bytes_max. */
 void sessions_limit(struct sessions *s, uint64_t state_bytes_max);
+/* It is `elapsed` by the log: forgets some of the sessions, SESSIONS_ENDED_MAX at most, that were not used for `idle_ms`. */
+void sessions_pass(struct sessions *s, uint64_t elapsed, uint32_t idle_ms);
+/* When the one used longest ago ends, if it is not used; UINT64_MAX: there is none. */
+uint64_t sessions_due(struct sessions *s, uint32_t idle_ms);
 /* A batch has been executed: forgets what is too much. */
 void sessions_trim(struct sessions *s);
 

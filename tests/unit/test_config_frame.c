@@ -10,7 +10,7 @@
 #include "core/formats/config_frame.h"
 #include "tests/unit/random.h"
 
-enum { CONFIG_FIELDS = 54, STATUS_FIELDS = 22 };
+enum { CONFIG_FIELDS = 55, STATUS_FIELDS = 22 };
 
 /* Padding is zero, too, because structures are compared as bytes: so they are filled in place, and never assigned. */
 static void sample_config(struct node_config *config)
@@ -52,7 +52,7 @@ static void sample_config(struct node_config *config)
     config->journal_keep_slots = 40;
     config->transfer_rate = 41;
     config->seed = (struct seed){UINT64_MAX - 3, 35};
-    config->limits = (struct limits){23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 42, 44, 34, 35, 36, UINT32_MAX};
+    config->limits = (struct limits){23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 42, 44, 34, 35, 36, UINT32_MAX, 45};
 }
 
 static void sample_status(struct node_status *status)
@@ -172,6 +172,7 @@ static void test_the_order_of_the_fields(void **state)
         35,
         36,
         UINT32_MAX,
+        45,
     };
     assert_memory_equal(words, expected_config, sizeof expected_config);
     for (size_t i = 1 + CONFIG_FIELDS; i < CONFIG_FRAME_WORDS; i++)
@@ -200,7 +201,7 @@ static void test_each_field_has_its_range(void **state)
         UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX,        UINT64_MAX,     UINT64_MAX, UINT64_MAX,
         UINT64_MAX, UINT32_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX,        UINT64_MAX,     UINT32_MAX, UINT32_MAX,
         UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX,        UINT32_MAX,     UINT32_MAX, UINT32_MAX,
-        UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX,        UINT32_MAX,     UINT32_MAX,
+        UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX,        UINT32_MAX,     UINT32_MAX, UINT32_MAX,
     };
     uint64_t words[CONFIG_FRAME_WORDS];
     struct packet packet;

@@ -363,6 +363,46 @@ static void a_leader_compares_wall_clocks(void **state)
     assert_int_equal(said_of_wall_clock(), -100000);
 }
 
+/* A learner's state has something that ends at an agreed time. */
+static void say_due(uint32_t learner, uint64_t elapsed, uint64_t due)
+{
+    uint64_t reached[STAMP_SIZE / 8], ends[STAMP_SIZE / 8];
+    struct entry e[] = {{.kind = ENTRY_NOOP, .value = stamp_pack((struct moment){.elapsed = elapsed}, reached)},
+                        {.kind = ENTRY_NOOP, .value = stamp_pack((struct moment){.elapsed = due}, ends)}};
+    tell(learner,
+         (struct message){
+             .kind = MESSAGE_PROGRESS, .to = proposed + 1, .floor = proposed + 1, .entries = {e, due != 0 ? 2 : 1}});
+}
+
+/* Nothing is proposed, and something of the state is to end: a no-op lets time pass, when it is due and not before. */
+static void a_leader_lets_time_pass_for_what_ends(void **state)
+{
+    (void)state;
+    const struct ballot ballot = lead();
+    say_due(1, 0, 5); /* one learner alone cannot have it propose anything */
+    pass(50000, 0x1f0);
+    assert_null(sent(&r, MESSAGE_ACCEPT));
+    assert_true(r.wake_at > now + 10000);
+    say_due(2, 0, 200);
+    assert_true(r.wake_at > now && r.wake_at <= now + 150000);
+    pass(150000, 0x1f0);
+    const struct entry *e = &sent(&r, MESSAGE_ACCEPT)->message.entries.ptr[0];
+    assert_true(e->kind == ENTRY_NOOP && e->slot == 1 && stamped() == 200);
+    votes(ballot, 1, 2);
+    say_due(1, 200, 200);
+    say_due(2, 200, 200); /* there is more */
+    assert_null(sent(&r, MESSAGE_ACCEPT));
+    pass(100000, 0x1f0);
+    assert_int_equal(sent(&r, MESSAGE_ACCEPT)->message.entries.ptr[0].slot, 2);
+    votes(ballot, 2, 3);
+    pass(10000, 0x1f0);
+    assert_null(sent(&r, MESSAGE_ACCEPT)); /* not so soon */
+    say_due(1, 300, 0);
+    say_due(2, 300, 0);
+    pass(150000, 0x1f0);
+    assert_null(sent(&r, MESSAGE_ACCEPT)); /* nothing ends any more */
+}
+
 /* Another node took the batch from its client; the time is the leader's that proposes it. */
 static void who_forwards_does_not_stamp(void **state)
 {
@@ -754,6 +794,7 @@ int main(void)
         TEST(a_leader_goes_on_with_time),
         TEST(who_forwards_does_not_stamp),
         TEST(a_leader_compares_wall_clocks),
+        TEST(a_leader_lets_time_pass_for_what_ends),
         TEST(forwarded_batches_are_bounded),
         TEST_OF_8(a_forwarder_that_stops_takes_no_more),
         TEST(nobody_runs_ahead_of_a_majority_of_learners),

@@ -336,6 +336,40 @@ static void commands_are_read(void **state)
     assert_int_equal(READ("SESSION", "1", "1", "SESSION", "OPEN").kind, SESSION_MALFORMED);
 }
 
+/* ---- Time ---- */
+
+/* Those used longest ago end first, a few at a time; one that is used goes on. */
+static void sessions_end_by_time(void **state)
+{
+    (void)state;
+    enum { IDLE = 1000, MANY = SESSIONS_ENDED_MAX + 3 };
+    assert_true(sessions_due(s, IDLE) == UINT64_MAX);
+    sessions_pass(s, 50, IDLE);
+    for (uint64_t id = 1; id <= MANY; id++)
+        assert_int_equal(sessions_open(s, id, 4), id);
+    execute(1, 1, 10);
+    sessions_pass(s, 60, IDLE);
+    execute(MANY, 1, 10);
+    execute(1, 2, 10);
+    assert_int_equal(sessions_due(s, IDLE), 50 + IDLE);
+    sessions_pass(s, 49 + IDLE, IDLE);
+    assert_int_equal(look(2, 1), SESSION_FRESH);
+    sessions_pass(s, 50 + IDLE, IDLE);
+    assert_int_equal(look(2, 1), SESSION_UNKNOWN);
+    assert_int_equal(look(SESSIONS_ENDED_MAX + 1, 1), SESSION_UNKNOWN);
+    assert_int_equal(look(SESSIONS_ENDED_MAX + 2, 1), SESSION_FRESH);
+    assert_int_equal(sessions_due(s, IDLE), 50 + IDLE);
+    sessions_pass(s, 50 + IDLE, IDLE);
+    assert_int_equal(look(SESSIONS_ENDED_MAX + 2, 1), SESSION_UNKNOWN);
+    assert_int_equal(look(1, 2), SESSION_EXECUTED);
+    assert_int_equal(look(MANY, 1), SESSION_EXECUTED);
+    sessions_used(s, MANY); /* a repetition: though it is the one used last, its time begins again */
+    sessions_used(s, 1);
+    assert_int_equal(sessions_due(s, IDLE), 50 + 2 * IDLE);
+    sessions_pass(s, 50 + 2 * IDLE, IDLE);
+    assert_int_equal(sessions_size(s), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -345,6 +379,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_session_that_is_closed_leaves_nothing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_they_take_is_bounded, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_session_may_be_too_large, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(sessions_end_by_time, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_snapshot_has_what_there_was, set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_empty_one_loads, set_up, tear_down),
         cmocka_unit_test_setup_teardown(damage_does_no_harm, set_up, tear_down),
