@@ -35,7 +35,8 @@ static struct payload state_alone(const struct snapshot_piece *piece, const uint
         return (struct payload){0};
     return execution_piece_write(&(struct execution_piece){.state_hash = said.state_hash,
                                                            .commands_executed = said.commands_executed,
-                                                           .seeded = said.seeded},
+                                                           .seeded = said.seeded,
+                                                           .moment = said.moment},
                                  words);
 }
 

@@ -580,7 +580,10 @@ bool survivor_folders_entry(void *folders, uint64_t slot, struct entry *entry, s
     struct entry kept;
     if (!read_value(s, at, &kept, problem))
         return false;
+    struct moment stamp;
     entry->ballot = kept.ballot;
+    if (kept.kind == ENTRY_NOOP && stamp_read(&kept, &stamp)) /* it let time pass: something may have ended by that */
+        entry->value = s->value = payload_copy(&kept.value);
     if (kept.kind != ENTRY_COMMANDS || !is_executed(s, &kept.value, &header))
         return true;
     s->value = payload_copy(&kept.value);

@@ -246,6 +246,26 @@ static void test_several_of_five(void **state)
     survivor_folders_close(s);
 }
 
+/* A no-op may have let time pass. One that fills a gap says nothing. */
+static void test_a_no_op_keeps_its_stamp(void **state)
+{
+    (void)state;
+    uint64_t words[STAMP_SIZE / 8];
+    struct entry entry = {.slot = 7, .ballot = {.round = 2, .node = 2, .incarnation = 3}, .kind = ENTRY_NOOP};
+    struct moment stamp;
+    make_first("old");
+    struct old o = old_open("old", 3, NULL);
+    entry.value = stamp_pack((struct moment){80, 90}, words);
+    add(&o, RECORD_ACCEPTED, entry, 0);
+    old_close(&o);
+    struct survivor_folders *s = open_folders(3, 1);
+    assert_true(survivor_folders_entry(s, 1, &entry, &problem));
+    assert_true(survivor_folders_entry(s, 7, &entry, &problem));
+    assert_true(entry.kind == ENTRY_NOOP && stamp_read(&entry, &stamp) && stamp.elapsed == 80 && stamp.unix == 90);
+    expect(s, 8, "eight", 2);
+    survivor_folders_close(s);
+}
+
 /* A learner went on with a snapshot that is not there any more. Of the slots that it leapt over are votes: they are no
  * values that are known to be chosen. */
 static void test_a_leap(void **state)
@@ -709,6 +729,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_one_of_five, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_several_of_five, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_no_op_keeps_its_stamp, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_leap, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_snapshots, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_configurations, set_up, tear_down),
