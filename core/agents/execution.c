@@ -137,15 +137,6 @@ static void let_pass(struct execution *x, struct moment now)
     x->work += done.work + sessions_work(x->sessions);
 }
 
-/* An entry with this stamp has been executed. The moment is part of what learners compare (P13). */
-static void pass_time(struct execution *x, struct moment stamp)
-{
-    uint64_t words[STAMP_SIZE / 8];
-    x->moment = moment_after(x->moment, stamp);
-    const struct payload reached = stamp_pack(x->moment, words);
-    x->state_hash = checksum(payload_bytes(&reached), reached.len, x->state_hash);
-}
-
 /* ---- Batches ---- */
 
 /* Begins a batch. False: the entry is no batch, or it was executed before. Then it changes nothing, on all learners
@@ -320,6 +311,14 @@ static bool apply_batch(struct execution *x, uint64_t slot)
     return answering_is_done(a);
 }
 
+/* The moment of a batch is part of what learners compare (P13). */
+static void chain_moment(struct execution *x)
+{
+    uint64_t words[STAMP_SIZE / 8];
+    const struct payload reached = stamp_pack(x->moment, words);
+    x->state_hash = checksum(payload_bytes(&reached), reached.len, x->state_hash);
+}
+
 static void end_batch(struct execution *x, const struct entry *e, struct executed *done)
 {
     x->begun = false;
@@ -329,8 +328,10 @@ static void end_batch(struct execution *x, const struct entry *e, struct execute
     x->commands_executed += x->answering.commands.count;
     x->state_hash = checksum(payload_bytes(&e->value), e->value.len, x->state_hash);
     x->state_hash = checksum(payload_bytes(&done->replies), done->replies.len, x->state_hash);
-    if (x->header.has_stamp)
-        pass_time(x, x->header.stamp);
+    if (x->header.has_stamp) {
+        x->moment = moment_after(x->moment, x->header.stamp);
+        chain_moment(x);
+    }
 }
 
 /* Whether an entry's configuration counts. Otherwise it changes nothing, on all learners alike: the log alone decides (P11).
@@ -389,8 +390,8 @@ bool execution_run(struct execution *x, struct executed *done)
     } else if (e->kind == ENTRY_CONFIGURATION) {
         done->configured = configure(x, e);
     } else if (stamp_read(e, &stamp)) {
-        let_pass(x, moment_after(x->moment, stamp));
-        pass_time(x, stamp);
+        x->moment = moment_after(x->moment, stamp);
+        let_pass(x, x->moment);
     }
     x->work += e->value.len;
     x->first++;
