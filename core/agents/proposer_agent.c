@@ -422,14 +422,13 @@ static void propose_change(struct proposer_agent *agent, struct proposer_window 
 }
 
 /* While another configuration is to govern, the slots before it are filled, so that its turn comes. */
-static void fill(struct proposer_agent *agent, struct proposer_window *w, uint64_t now)
+static void fill(struct proposer_agent *agent, struct proposer_window *w)
 {
-    uint64_t words[STAMP_SIZE / 8];
-    const struct payload stamp = stamp_pack(stamp_at(agent, now), words);
+    static const struct payload nothing; /* not even a time: they are many, and say all the same */
     const struct configuration *newest = &agent->configurations.newest;
     if (agent->election.acting.slot == newest->slot)
         return;
-    while (has_room(agent, w) && propose(agent, w, ENTRY_NOOP, &stamp))
+    while (has_room(agent, w) && propose(agent, w, ENTRY_NOOP, &nothing))
         continue;
     agent->prompt_until = newest->governs;
 }
@@ -478,7 +477,7 @@ static void propose_waiting(struct proposer_agent *agent, uint64_t now)
     }
     agent->forwarded_count -= done;
     memmove(agent->forwarded, agent->forwarded + done, agent->forwarded_count * sizeof *agent->forwarded);
-    fill(agent, &w, now);
+    fill(agent, &w);
     let_time_pass(agent, &w, now);
     if (outstanding_first(&agent->outstanding, &number) != NULL)
         agent->prompt_until = w.next; /* the window is full: it moves only when others have executed */
