@@ -31,7 +31,7 @@ void kv_getbit(struct state_machine *m, const struct bytes *args, size_t argc, s
     (void)argc;
     if (!read_offset(&args[2], &offset, r))
         return;
-    const uint8_t byte = byte_at(m, kv_table_find(&m->data.live, args[1]), offset / 8);
+    const uint8_t byte = byte_at(m, kv_find(m, args[1]), offset / 8);
     reply_integer(r, byte >> (7 - offset % 8) & 1);
 }
 
@@ -47,7 +47,7 @@ void kv_setbit(struct state_machine *m, const struct bytes *args, size_t argc, s
         reply_error(r, "ERR bit is not an integer or out of range");
         return;
     }
-    struct kv_entry *e = kv_table_find(&m->data.live, args[1]);
+    struct kv_entry *e = kv_find(m, args[1]);
     const size_t old = e != NULL ? e->value_len : 0, at = (size_t)(offset / 8);
     if (!kv_may_store(m, &args[1], at < old ? old : at + 1, r))
         return;
@@ -123,7 +123,7 @@ static int64_t count_bits(struct state_machine *m, const struct kv_entry *e, str
 
 void kv_bitcount(struct state_machine *m, const struct bytes *args, size_t argc, struct reply *r)
 {
-    const struct kv_entry *e = kv_table_find(&m->data.live, args[1]);
+    const struct kv_entry *e = kv_find(m, args[1]);
     int64_t first = 0, last = -1;
     bool bits = false;
     if (e == NULL) {
@@ -176,7 +176,7 @@ void kv_bitpos(struct state_machine *m, const struct bytes *args, size_t argc, s
         reply_error(r, "ERR The bit argument must be 1 or 0.");
         return;
     }
-    const struct kv_entry *e = kv_table_find(&m->data.live, args[1]);
+    const struct kv_entry *e = kv_find(m, args[1]);
     if (e == NULL) {
         reply_integer(r, bit == 1 ? -1 : 0);
         return;
@@ -225,7 +225,7 @@ static void combine(enum operation operation, uint8_t *result, const uint8_t *va
 /* Reads a value, as if zeros followed it up to `len` bytes. */
 static void read_operand(struct state_machine *m, struct bytes key, uint8_t *out, size_t len)
 {
-    const struct kv_entry *e = kv_table_find(&m->data.live, key);
+    const struct kv_entry *e = kv_find(m, key);
     const size_t own = e != NULL ? e->value_len : 0;
     if (own > 0)
         kv_table_read(&m->data.live, e, 0, own, out);
@@ -238,7 +238,7 @@ static size_t longest(struct state_machine *m, const struct bytes *keys, size_t 
 {
     size_t most = 0;
     for (size_t i = 0; i < count; i++) {
-        const struct kv_entry *e = kv_table_find(&m->data.live, keys[i]);
+        const struct kv_entry *e = kv_find(m, keys[i]);
         most = e != NULL && e->value_len > most ? e->value_len : most;
         *work += KV_KEY_WORK + (e != NULL ? e->value_len : 0);
     }

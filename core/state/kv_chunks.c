@@ -3,14 +3,18 @@
 #include "core/base/cursor.h"
 #include "core/base/memory.h"
 
-enum { CHUNK_BYTES = 256 * 1024, CHUNK_HEADER_SIZE = 24 };
+enum { CHUNK_BYTES = 256 * 1024, CHUNK_HEADER_SIZE = 24, LENGTHS_SIZE = 8, TIME_SIZE = 8 };
+#define TIMED (UINT32_C(1) << 31)
 static const char chunk_magic[4] = {'S', 'K', 'V', '2'};
 
 void kv_chunks_close(struct kv_chunks *c) { free(c->chunk); }
 
 /* ---- Saving ---- */
 
-static size_t entry_size(const struct kv_entry *e) { return 8 + (size_t)e->key_len + e->value_len; }
+static size_t entry_size(const struct kv_entry *e)
+{
+    return (size_t)LENGTHS_SIZE + (e->timed ? TIME_SIZE : 0) + e->key_len + e->value_len;
+}
 
 static void begin_chunk(struct kv_chunks *c)
 {
@@ -22,14 +26,19 @@ static void begin_chunk(struct kv_chunks *c)
 /* Adds an entry of `t` to the chunk. */
 static void save_entry(struct kv_chunks *c, struct kv_table *t, const struct kv_entry *e)
 {
-    const size_t at = c->len;
-    c->chunk = memory_reserve(c->chunk, &c->capacity, at + entry_size(e), 1);
-    cursor_store_u32(c->chunk + at, e->key_len);
-    cursor_store_u32(c->chunk + at + 4, e->value_len);
+    c->chunk = memory_reserve(c->chunk, &c->capacity, c->len + entry_size(e), 1);
+    uint8_t *out = c->chunk + c->len;
+    cursor_store_u32(out, e->key_len | (e->timed ? TIMED : 0));
+    cursor_store_u32(out + 4, e->value_len);
+    out += LENGTHS_SIZE;
+    if (e->timed) {
+        cursor_store_u64(out, kv_table_time(t, e)->until);
+        out += TIME_SIZE;
+    }
     struct bytes key = kv_table_key(t, e);
     if (key.len > 0)
-        memcpy(c->chunk + at + 8, key.ptr, key.len);
-    kv_table_read(t, e, 0, e->value_len, c->chunk + at + 8 + key.len);
+        memcpy(out, key.ptr, key.len);
+    kv_table_read(t, e, 0, e->value_len, out + key.len);
     c->len += entry_size(e);
     c->entries++;
 }
@@ -126,7 +135,7 @@ static bool load_in_order(struct kv_chunks *c, const struct kv_versions *v, stru
 
 /* Adds a chunk's entries. NULL, or what is wrong with the chunk. */
 static const char *load_chunk(struct kv_chunks *c, struct kv_versions *v, struct bytes chunk, bool first,
-                              struct kv_lengths most)
+                              struct kv_entry_limits most)
 {
     struct read_cursor from = cursor_over(chunk.ptr, chunk.len);
     const uint8_t *magic = cursor_take(&from, sizeof chunk_magic);
@@ -141,8 +150,9 @@ static const char *load_chunk(struct kv_chunks *c, struct kv_versions *v, struct
         return "kv-store snapshot: chunks differ in the key of the hash";
     struct bytes last = {NULL, 0};
     for (uint32_t i = 0; i < count && !from.failed; i++) {
-        uint32_t key_len = cursor_read_u32(&from);
-        uint32_t value_len = cursor_read_u32(&from);
+        const uint32_t lengths = cursor_read_u32(&from), value_len = cursor_read_u32(&from), key_len = lengths & ~TIMED;
+        const bool timed = (lengths & TIMED) != 0;
+        const uint64_t until = timed ? cursor_read_u64(&from) : KV_FOREVER;
         const uint8_t *key = cursor_take(&from, key_len);
         const uint8_t *value = cursor_take(&from, value_len);
         if (key == NULL || value == NULL)
@@ -150,17 +160,21 @@ static const char *load_chunk(struct kv_chunks *c, struct kv_versions *v, struct
         struct bytes name = {.ptr = (uint8_t *)(uintptr_t)key, .len = key_len};
         if (value_len > most.value_max || key_len > most.key_max)
             return "kv-store snapshot: a key or value is too long";
+        if (timed && (!most.times || until == KV_FOREVER))
+            return "kv-store snapshot: a key has a time that it may not have";
         if (!load_in_order(c, v, name, &last))
             return "kv-store snapshot: keys are out of order";
-        if (v->live.bytes + kv_cost(key_len, value_len) > v->state_bytes_max)
+        if (v->live.bytes + kv_cost(key_len, value_len) + (timed ? KV_TIME_COST : 0) > v->state_bytes_max)
             return "kv-store snapshot: it is larger than state_bytes_max";
         kv_versions_set(v, name, (struct bytes){(uint8_t *)(uintptr_t)value, value_len});
+        if (timed)
+            kv_versions_set_until(v, name, until);
     }
     return cursor_finished(&from) ? NULL : "kv-store snapshot: a chunk is cut short or has bytes left over";
 }
 
 const char *kv_chunks_load(struct kv_chunks *c, struct kv_versions *v, struct bytes chunk, bool first, bool last,
-                           struct kv_lengths most)
+                           struct kv_entry_limits most)
 {
     if (first) {
         kv_versions_reset(v);

@@ -22,21 +22,26 @@ void kv_exists(struct state_machine *m, const struct bytes *args, size_t argc, s
 {
     int64_t found = 0;
     for (size_t i = 1; i < argc; i++)
-        found += kv_table_find(&m->data.live, args[i]) != NULL ? 1 : 0;
+        found += kv_find(m, args[i]) != NULL ? 1 : 0;
     reply_integer(r, found);
 }
 
 void kv_type(struct state_machine *m, const struct bytes *args, size_t argc, struct reply *r)
 {
     (void)argc;
-    reply_status(r, kv_table_find(&m->data.live, args[1]) != NULL ? "string" : "none");
+    reply_status(r, kv_find(m, args[1]) != NULL ? "string" : "none");
 }
 
 void kv_dbsize(struct state_machine *m, const struct bytes *args, size_t argc, struct reply *r)
 {
+    struct kv_table *t = &m->data.live;
+    const uint64_t over = kv_times_over(&m->data.times, t, m->now.elapsed, KV_ENDED_MAX);
     (void)args;
     (void)argc;
-    reply_integer(r, (int64_t)m->data.live.count);
+    if (over > KV_ENDED_MAX)
+        reply_too_costly(r);
+    else
+        reply_integer(r, (int64_t)(t->count - over));
 }
 
 void kv_flush(struct state_machine *m, const struct bytes *args, size_t argc, struct reply *r)
@@ -76,11 +81,11 @@ void kv_memory(struct state_machine *m, const struct bytes *args, size_t argc, s
     } else if (argc != 3) {
         samples = -1;
     }
-    const struct kv_entry *e = kv_table_find(&m->data.live, args[2]);
+    const struct kv_entry *e = kv_find(m, args[2]);
     if (samples < 0)
         reply_error(r, "ERR syntax error");
     else if (e != NULL)
-        reply_integer(r, (int64_t)kv_cost(e->key_len, e->value_len));
+        reply_integer(r, (int64_t)kv_entry_cost(e));
 }
 
 /* How Redis would keep a value. */
@@ -100,7 +105,7 @@ static const char *encoding(struct state_machine *m, const struct kv_entry *e)
 void kv_object(struct state_machine *m, const struct bytes *args, size_t argc, struct reply *r)
 {
     (void)argc;
-    const struct kv_entry *e = kv_table_find(&m->data.live, args[2]);
+    const struct kv_entry *e = kv_find(m, args[2]);
     const bool frequency = kv_word(&args[1], "freq"), time = kv_word(&args[1], "idletime"),
                references = kv_word(&args[1], "refcount");
     if (!kv_word(&args[1], "encoding") && !frequency && !time && !references) {
@@ -145,7 +150,7 @@ static bool visit_key(struct state_machine *m, struct visit *v, struct kv_entry 
     m->data.live.work += KV_TOUCH_WORK + (granted - steps) * KV_GLOB_WORK;
     if (matches == GLOB_TOO_COSTLY)
         return false;
-    if (matches == GLOB_DIFFERS)
+    if (matches == GLOB_DIFFERS || kv_is_over(m, e))
         return true;
     m->picked = memory_reserve(m->picked, &m->picked_capacity, v->picked + 1, sizeof *m->picked);
     m->picked[v->picked++] = e;

@@ -86,7 +86,7 @@ void kv_lcs(struct state_machine *m, const struct bytes *args, size_t argc, stru
     bool length_only = false;
     if (!read_options(args, argc, &length_only, r))
         return;
-    const struct kv_entry *a = kv_table_find(&m->data.live, args[1]), *b = kv_table_find(&m->data.live, args[2]);
+    const struct kv_entry *a = kv_find(m, args[1]), *b = kv_find(m, args[2]);
     const uint64_t cells = a != NULL && b != NULL ? (uint64_t)a->value_len * b->value_len : 0;
     const size_t shorter = cells == 0 ? 0 : a->value_len < b->value_len ? a->value_len : b->value_len;
     if (!kv_affordable(cells * CELL_WORK, r) ||

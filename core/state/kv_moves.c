@@ -9,24 +9,28 @@ static bool has_room(struct state_machine *m, const struct kv_entry *from, const
                      struct reply *r)
 {
     const struct kv_table *t = &m->data.live;
-    const struct kv_entry *old = kv_table_find(&m->data.live, *to);
-    uint64_t bytes = t->bytes + kv_cost(to->len, from->value_len);
-    bytes -= old != NULL ? kv_cost(old->key_len, old->value_len) : 0;
-    bytes -= stays ? 0 : kv_cost(from->key_len, from->value_len);
+    const struct kv_entry *old = kv_find(m, *to);
+    uint64_t bytes = t->bytes + kv_cost(to->len, from->value_len) + (from->timed ? KV_TIME_COST : 0);
+    bytes -= old != NULL ? kv_entry_cost(old) : 0;
+    bytes -= stays ? 0 : kv_entry_cost(from);
     if (bytes <= m->data.state_bytes_max || bytes <= t->bytes)
         return true;
     return kv_out_of_memory(r);
 }
 
-/* Gives the value of `from`, whose key is args[1], to the key args[2]. False: it may not; the error is in `*r`. */
+/* Gives the value of `from`, whose key is args[1], and its time to the key args[2]. False: it may not; the error is in
+ * `*r`. */
 static bool give(struct state_machine *m, const struct kv_entry *from, const struct bytes *args, bool stays, struct reply *r)
 {
     if (!kv_may_be_key(&args[2], r) || !has_room(m, from, &args[2], stays, r))
         return false;
     const struct bytes value = kv_value_part(m, from, 0, from->value_len);
+    const uint64_t until = kv_versions_until(&m->data, from);
     if (!stays)
         kv_versions_remove(&m->data, args[1]);
     kv_versions_set(&m->data, args[2], value);
+    if (until != KV_FOREVER)
+        kv_versions_set_until(&m->data, args[2], until);
     return true;
 }
 
@@ -38,12 +42,12 @@ static bool is_same(const struct bytes *a, const struct bytes *b)
 /* RENAME and RENAMENX: false if it was not done, which is answered. */
 static bool rename_key(struct state_machine *m, const struct bytes *args, bool if_absent, struct reply *r)
 {
-    const struct kv_entry *from = kv_table_find(&m->data.live, args[1]);
+    const struct kv_entry *from = kv_find(m, args[1]);
     if (from == NULL) {
         reply_error(r, "ERR no such key");
         return false;
     }
-    if (if_absent && kv_table_find(&m->data.live, args[2]) != NULL) { /* the same key, too */
+    if (if_absent && kv_find(m, args[2]) != NULL) { /* the same key, too */
         reply_integer(r, 0);
         return false;
     }
@@ -94,8 +98,8 @@ void kv_copy(struct state_machine *m, const struct bytes *args, size_t argc, str
         reply_error(r, "ERR source and destination objects are the same");
         return;
     }
-    const struct kv_entry *from = kv_table_find(&m->data.live, args[1]);
-    if (from == NULL || (!replaces && kv_table_find(&m->data.live, args[2]) != NULL))
+    const struct kv_entry *from = kv_find(m, args[1]);
+    if (from == NULL || (!replaces && kv_find(m, args[2]) != NULL))
         reply_integer(r, 0);
     else if (give(m, from, args, true, r))
         reply_integer(r, 1);
@@ -113,11 +117,31 @@ void kv_delex(struct state_machine *m, const struct bytes *args, size_t argc, st
         reply_error(r, "ERR Invalid condition. Use IFEQ or IFNE");
         return;
     }
-    const struct kv_entry *e = kv_table_find(&m->data.live, args[1]);
+    const struct kv_entry *e = kv_find(m, args[1]);
     bool wanted = e != NULL;
     if (wanted && argc == 4)
         wanted = kv_is_value(m, e, &args[3]) == equal;
     reply_integer(r, wanted && kv_versions_remove(&m->data, args[1]) ? 1 : 0);
+}
+
+/* The first entry that has not ended, of those with hashes from `from` on, then of all. NULL: there is none, or too many
+ * have ended, which is answered. */
+static const struct kv_entry *first_from(struct state_machine *m, uint64_t from, struct reply *r)
+{
+    size_t count, ended = 0;
+    for (int round = 0; round < 2; round++)
+        do {
+            struct kv_entry *const *list = kv_table_visit(&m->data.live, from, &count, &from);
+            for (size_t i = 0; i < count; i++) {
+                if (!kv_is_over(m, list[i]))
+                    return list[i];
+                if (++ended > KV_ENDED_MAX) {
+                    reply_too_costly(r);
+                    return NULL;
+                }
+            }
+        } while (from != 0);
+    return NULL;
 }
 
 /* A key that the state alone decides: the first one from some hash on, which is another one after most changes. */
@@ -125,16 +149,12 @@ void kv_randomkey(struct state_machine *m, const struct bytes *args, size_t argc
 {
     struct kv_table *t = &m->data.live;
     const uint64_t of_state[] = {t->count, t->bytes};
-    uint64_t next = checksum(of_state, sizeof of_state, 0);
     (void)args;
     (void)argc;
-    if (t->count == 0)
+    const struct kv_entry *e = first_from(m, checksum(of_state, sizeof of_state, 0), r);
+    if (e == NULL)
         return;
-    size_t count = 0;
-    struct kv_entry *const *list = NULL;
-    for (int round = 0; round < 2 && count == 0; round++) /* from the beginning, if there is none from there on */
-        list = kv_table_visit(t, round == 0 ? next : 0, &count, &next);
-    const struct bytes key = kv_table_key(t, list[0]);
+    const struct bytes key = kv_table_key(t, e);
     if (!kv_has_room(m, scalar_size(REPLY_BYTES, &key), r))
         return;
     r->tag = REPLY_BYTES;

@@ -171,7 +171,7 @@ static size_t write_number(const struct number *n, uint8_t *out)
 /* The number that a key has; 0 if there is none. */
 static enum parsed read_value(struct state_machine *m, struct bytes key, struct number *n)
 {
-    const struct kv_entry *e = kv_table_find(&m->data.live, key);
+    const struct kv_entry *e = kv_find(m, key);
     uint8_t text[TEXT_MAX];
     *n = (struct number){.negative = false};
     if (e == NULL)
@@ -203,7 +203,7 @@ void kv_incrbyfloat(struct state_machine *m, const struct bytes *args, size_t ar
     text.len = write_number(&sum, text.ptr);
     if (!kv_may_store(m, &args[1], text.len, r) || !kv_has_room(m, scalar_size(REPLY_BYTES, &text), r))
         return;
-    kv_versions_set(&m->data, args[1], text);
+    kv_versions_replace(&m->data, args[1], text);
     r->tag = REPLY_BYTES;
     r->val.bytes = text;
 }

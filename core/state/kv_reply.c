@@ -4,6 +4,12 @@
 #include "core/formats/command_error.h"
 #include "core/formats/decimal.h"
 
+struct kv_entry *kv_find(struct state_machine *m, struct bytes key)
+{
+    struct kv_entry *e = kv_table_find(&m->data.live, key);
+    return e != NULL && kv_is_over(m, e) ? NULL : e;
+}
+
 struct bytes kv_result(struct state_machine *m, const uint8_t *bytes, size_t len)
 {
     struct bytes copy = {.ptr = arena_new(&m->results, len), .len = len};
@@ -115,18 +121,29 @@ bool kv_may_be_long(uint64_t len, struct reply *r)
     return false;
 }
 
-bool kv_may_store(struct state_machine *m, const struct bytes *key, uint64_t value_len, struct reply *r)
+static bool may_store(struct state_machine *m, const struct bytes *key, uint64_t value_len, bool timed, struct reply *r)
 {
     if (!kv_may_be_key(key, r) || !kv_may_be_long(value_len, r))
         return false;
     uint64_t cost = kv_cost(key->len, value_len);
-    if (m->data.live.bytes + cost <= m->data.state_bytes_max)
+    if (m->data.live.bytes + cost + KV_TIME_COST <= m->data.state_bytes_max)
         return true;
-    const struct kv_entry *e = kv_table_find(&m->data.live, *key);
-    uint64_t old = e != NULL ? kv_cost(e->key_len, e->value_len) : 0;
+    const struct kv_entry *e = kv_find(m, *key);
+    uint64_t old = e != NULL ? kv_entry_cost(e) : 0;
+    cost += timed || (e != NULL && e->timed) ? KV_TIME_COST : 0;
     if (cost <= old || m->data.live.bytes - old + cost <= m->data.state_bytes_max)
         return true;
     return kv_out_of_memory(r);
+}
+
+bool kv_may_store(struct state_machine *m, const struct bytes *key, uint64_t value_len, struct reply *r)
+{
+    return may_store(m, key, value_len, false, r);
+}
+
+bool kv_may_store_timed(struct state_machine *m, const struct bytes *key, uint64_t value_len, struct reply *r)
+{
+    return may_store(m, key, value_len, true, r);
 }
 
 bool kv_is_value(struct state_machine *m, const struct kv_entry *e, const struct bytes *value)

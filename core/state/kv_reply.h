@@ -25,6 +25,14 @@ static inline void reply_error(struct reply *r, const char *text)
     r->val.bytes = kv_text(text);
 }
 
+/* Whether an entry has ended, though it has not left the state yet. */
+static inline bool kv_is_over(const struct state_machine *m, const struct kv_entry *e)
+{
+    return e->timed && kv_versions_until(&m->data, e) < m->now.elapsed;
+}
+/* The entry of a key; NULL when there is none that has not ended. Valid until the next change. */
+struct kv_entry *kv_find(struct state_machine *m, struct bytes key);
+
 /* A copy of bytes that lives as long as the replies do. */
 struct bytes kv_result(struct state_machine *m, const uint8_t *bytes, size_t len);
 /* A copy of a part of a value that lives as long. */
@@ -44,10 +52,12 @@ bool kv_affordable(uint64_t work, struct reply *r);
 void reply_too_costly(struct reply *r);
 
 /* True when a key or a value may be so long, or a value of this length may be stored under `key`, which may have one
- * already; otherwise the error is in `*r`. */
+ * already, and a time, which is counted; otherwise the error is in `*r`. */
 bool kv_may_be_key(const struct bytes *key, struct reply *r);
 bool kv_may_be_long(uint64_t len, struct reply *r);
 bool kv_may_store(struct state_machine *m, const struct bytes *key, uint64_t value_len, struct reply *r);
+/* The same for a value with a time. */
+bool kv_may_store_timed(struct state_machine *m, const struct bytes *key, uint64_t value_len, struct reply *r);
 /* Replies with this error, and gives false. */
 #define KV_OUT_OF_MEMORY "OOM command not allowed when used memory > 'state_bytes_max'."
 bool kv_out_of_memory(struct reply *r);

@@ -6,7 +6,8 @@
  *    it.
  * 2. Limits count the blocks of memory that the contents need (kv_cost), and work by arguments and contents (kv_store.h).
  *    Neither depends on history.
- * 3. No command asks for time or randomness: there is no expiry, and what RANDOMKEY gives depends on the state alone.
+ * 3. What time it is, the log says (struct moment). A key that is over is not there for any command, whether it has left the
+ *    state or not; when it leaves depends on the log alone, too. What RANDOMKEY gives depends on the state.
  * 4. No number is a floating-point number of the machine: INCRBYFLOAT calculates with decimal digits. */
 #include "core/state/kv_reply.h"
 
@@ -65,6 +66,19 @@ static const struct kv_command {
     {"bitpos", kv_bitpos, -3, true, 1, 1, 1},
     {"bitop", kv_bitop, -4, false, 2, -1, 1},
     {"lcs", kv_lcs, -3, true, 1, 2, 1},
+    {"setex", kv_setex, 4, false, 1, 1, 1},
+    {"psetex", kv_psetex, 4, false, 1, 1, 1},
+    {"getex", kv_getex, -2, false, 1, 1, 1},
+    {"expire", kv_expire, -3, false, 1, 1, 1},
+    {"pexpire", kv_pexpire, -3, false, 1, 1, 1},
+    {"expireat", kv_expireat, -3, false, 1, 1, 1},
+    {"pexpireat", kv_pexpireat, -3, false, 1, 1, 1},
+    {"ttl", kv_ttl, 2, true, 1, 1, 1},
+    {"pttl", kv_pttl, 2, true, 1, 1, 1},
+    {"expiretime", kv_expiretime, 2, true, 1, 1, 1},
+    {"pexpiretime", kv_pexpiretime, 2, true, 1, 1, 1},
+    {"persist", kv_persist, 2, false, 1, 1, 1},
+    {"time", kv_time, 1, true, 0, 0, 0},
 };
 enum { COMMAND_COUNT = sizeof commands / sizeof commands[0] };
 
@@ -127,6 +141,36 @@ static uint64_t keys_work(const struct kv_command *command, const struct bytes *
     return work;
 }
 
+/* ---- Time ---- */
+
+static bool first_is_over(const struct state_machine *m) { return kv_versions_first_until(&m->data) < m->now.elapsed; }
+
+/* Some of the keys that are over leave the state, those that ended first. */
+static void let_leave(struct state_machine *m, size_t most)
+{
+    for (size_t i = 0; i < most && first_is_over(m); i++)
+        kv_versions_remove_first(&m->data);
+}
+
+/* What a command changes must not have ended before. */
+static void let_keys_leave(struct state_machine *m, const struct kv_command *command, const struct bytes *args, size_t argc)
+{
+    if (command->first_key == 0 || !first_is_over(m))
+        return;
+    const size_t end = command->last_key < 0 || (size_t)command->last_key >= argc ? argc : (size_t)command->last_key + 1;
+    for (size_t i = command->first_key; i < end; i += command->key_step)
+        if (kv_find(m, args[i]) == NULL)
+            kv_versions_remove(&m->data, args[i]);
+}
+
+static uint64_t due(const struct state_machine *m)
+{
+    const uint64_t until = kv_versions_first_until(&m->data);
+    return until == KV_FOREVER ? DUE_NEVER : until + 1;
+}
+
+/* ---- Commands ---- */
+
 static void execute(struct state_machine *m, const struct command *c, bool read_only, struct reply *r)
 {
     *r = (struct reply){.tag = REPLY_NIL};
@@ -142,8 +186,11 @@ static void execute(struct state_machine *m, const struct command *c, bool read_
         reply_arity(m, r, command->name);
     else if (read_only && !command->read_only)
         reply_error(r, "ERR this command writes and cannot be answered by a query");
-    else if (kv_affordable(keys_work(command, args, argc), r))
+    else if (kv_affordable(keys_work(command, args, argc), r)) {
+        if (!command->read_only)
+            let_keys_leave(m, command, args, argc);
         command->handler(m, args, argc, r);
+    }
 }
 
 /* Bytes of blocks that a command may take: each argument as a key with its name in `born`, or as a value; and a copy of the
@@ -159,22 +206,28 @@ static uint64_t room_needed(const struct state_machine *m, const struct command 
     return bytes;
 }
 
-static struct applied execute_all(struct state_machine *m, const struct command *list, size_t count, struct reply_room room,
-                                  bool read_only)
+static void begin_call(struct state_machine *m, struct moment now, struct reply_room room)
 {
-    size_t done = 0;
     arena_reset(&m->results);
     kv_versions_work_reset(&m->data);
+    m->now = now;
     m->room = room;
+}
+
+static struct applied execute_all(struct state_machine *m, const struct command *list, size_t count, bool read_only)
+{
+    size_t done = 0;
     m->replies = memory_reserve(m->replies, &m->replies_capacity, count, sizeof *m->replies);
     while (done < count && kv_versions_work(&m->data) < m->call_work) {
         if (!read_only && !kv_versions_has_room(&m->data, room_needed(m, &list[done])))
             break;
         struct reply *r = &m->replies[done];
+        if (!read_only)
+            let_leave(m, KV_LEAVE_A_COMMAND);
         m->data.live.work += arguments_work(&list[done]);
         execute(m, &list[done], read_only, r);
         uint64_t size = reply_size(r);
-        if (size > room.small)
+        if (size > m->room.small)
             m->room.large -= size;
         done++;
     }
@@ -182,21 +235,23 @@ static struct applied execute_all(struct state_machine *m, const struct command 
                             .work = kv_versions_work(&m->data),
                             .keys = m->data.live.count,
                             .bytes = m->data.live.bytes,
-                            .due = DUE_NEVER};
+                            .due = due(m)};
 }
 
 struct applied state_machine_apply(struct state_machine *m, struct moment now, const struct command *list, size_t count,
                                    struct reply_room room)
 {
-    (void)now;
-    return execute_all(m, list, count, room, false);
+    begin_call(m, now, room);
+    if (count == 0)
+        let_leave(m, KV_LEAVE_A_PAUSE);
+    return execute_all(m, list, count, false);
 }
 
 struct applied state_machine_query(struct state_machine *m, struct moment now, const struct command *list, size_t count,
                                    struct reply_room room)
 {
-    (void)now;
-    return execute_all(m, list, count, room, true);
+    begin_call(m, now, room);
+    return execute_all(m, list, count, true);
 }
 
 struct command_info_list state_machine_describe(struct state_machine *m)
@@ -231,7 +286,7 @@ struct snapshot_chunk state_machine_snapshot_save(struct state_machine *m)
 
 bool state_machine_snapshot_load(struct state_machine *m, struct bytes chunk, bool first, bool last, const char **error)
 {
-    const struct kv_lengths most = {.key_max = KV_KEY_MAX, .value_max = KV_VALUE_MAX};
+    const struct kv_entry_limits most = {.key_max = KV_KEY_MAX, .value_max = KV_VALUE_MAX, .times = true};
     *error = kv_chunks_load(&m->chunks, &m->data, chunk, first, last, most);
     return *error == NULL;
 }

@@ -1,5 +1,6 @@
 /* Declarations shared by the files of the kv-store: kv_reply.c (what all commands answer with), above it kv_strings.c,
- * kv_numbers.c, kv_bits.c, kv_lcs.c, kv_moves.c and kv_keys.c (the commands), above them kv_store.c (the contract). */
+ * kv_numbers.c, kv_bits.c, kv_lcs.c, kv_moves.c, kv_keys.c and kv_expiry.c (the commands), above them kv_store.c (the
+ * contract). */
 #ifndef SYNOD_CORE_STATE_KV_STORE_H
 #define SYNOD_CORE_STATE_KV_STORE_H
 
@@ -28,8 +29,14 @@ enum {
     KV_GLOB_WORK = 4,     /* a step of the matcher */
 };
 
+/* Keys that have ended and leave the state: before each command, and when time passes without one. So a command waits for a
+ * few only, however many end at once, and what is left depends on the log alone, not on how a learner divides its work. */
+enum { KV_LEAVE_A_COMMAND = 4, KV_LEAVE_A_PAUSE = 4096 };
+enum { KV_ENDED_MAX = KV_COMMAND_WORK_MAX / KV_VISIT_WORK }; /* that have not left, and a command looks at */
+
 struct state_machine {
     struct kv_versions data;
+    struct moment now;  /* of the command that is executed */
     uint32_t call_work; /* KV_CALL_WORK_MAX, or less */
     struct name_table names;
     struct reply *replies;
@@ -45,12 +52,15 @@ struct state_machine {
 typedef void kv_handler(struct state_machine *m, const struct bytes *args, size_t argc, struct reply *reply);
 
 /* kv_strings.c */
-kv_handler kv_get, kv_set, kv_setnx, kv_getset, kv_getdel, kv_mget, kv_mset, kv_msetnx, kv_append, kv_strlen, kv_incr,
-    kv_decr, kv_incrby, kv_decrby, kv_getrange, kv_setrange;
+kv_handler kv_get, kv_set, kv_setex, kv_psetex, kv_setnx, kv_getset, kv_getdel, kv_mget, kv_mset, kv_msetnx, kv_append,
+    kv_strlen, kv_incr, kv_decr, kv_incrby, kv_decrby, kv_getrange, kv_setrange;
 /* kv_numbers.c, kv_bits.c, kv_lcs.c, kv_moves.c */
 kv_handler kv_incrbyfloat, kv_setbit, kv_getbit, kv_bitcount, kv_bitpos, kv_bitop, kv_lcs;
 kv_handler kv_rename, kv_renamenx, kv_copy, kv_delex, kv_randomkey;
 /* kv_keys.c */
 kv_handler kv_del, kv_exists, kv_type, kv_keys, kv_scan, kv_dbsize, kv_flush, kv_remove, kv_clear, kv_memory, kv_object;
+/* kv_expiry.c */
+kv_handler kv_expire, kv_pexpire, kv_expireat, kv_pexpireat, kv_ttl, kv_pttl, kv_expiretime, kv_pexpiretime, kv_persist,
+    kv_getex, kv_time;
 
 #endif

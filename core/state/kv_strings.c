@@ -1,12 +1,12 @@
 /* The commands on one value or several: GET, SET and their kin, with Redis' semantics and words. */
 #include "core/base/memory.h"
 #include "core/formats/decimal.h"
-#include "core/state/kv_reply.h"
+#include "core/state/kv_expiry.h"
 
 void kv_get(struct state_machine *m, const struct bytes *args, size_t argc, struct reply *r)
 {
     (void)argc;
-    reply_value(m, r, kv_table_find(&m->data.live, args[1]));
+    reply_value(m, r, kv_find(m, args[1]));
 }
 
 struct set_options {
@@ -14,6 +14,9 @@ struct set_options {
     bool if_present;
     const struct bytes *if_equal, *if_other; /* NULL: whatever the value is */
     bool get;
+    bool keeps_time;
+    struct kv_lifetime lifetime;
+    int64_t when; /* that it is over */
 };
 
 /* Only one condition may be given; NX and XX may be repeated. */
@@ -22,7 +25,8 @@ static bool has_condition(const struct set_options *o, bool absent, bool present
     return (o->if_absent && !absent) || (o->if_present && !present) || o->if_equal != NULL || o->if_other != NULL;
 }
 
-static bool read_set_options(const struct bytes *args, size_t argc, struct set_options *o, struct reply *r)
+static bool read_set_options(const struct state_machine *m, const struct bytes *args, size_t argc, struct set_options *o,
+                             struct reply *r)
 {
     *o = (struct set_options){0};
     for (size_t i = 3; i < argc; i++) {
@@ -37,16 +41,14 @@ static bool read_set_options(const struct bytes *args, size_t argc, struct set_o
             o->if_other = &args[++i];
         } else if (kv_word(&args[i], "get")) {
             o->get = true;
-        } else if (kv_word(&args[i], "ex") || kv_word(&args[i], "px") || kv_word(&args[i], "exat") ||
-                   kv_word(&args[i], "pxat") || kv_word(&args[i], "keepttl")) {
-            reply_error(r, "ERR keys do not expire here: EX, PX, EXAT, PXAT and KEEPTTL are not supported");
-            return false;
-        } else {
+        } else if (kv_word(&args[i], "keepttl") && o->lifetime.unit == NULL) {
+            o->keeps_time = true;
+        } else if (o->keeps_time || !kv_read_lifetime(args, argc, &i, &o->lifetime)) {
             reply_error(r, "ERR syntax error");
             return false;
         }
     }
-    return true;
+    return o->lifetime.unit == NULL || kv_deadline(m, &o->lifetime, KV_INVALID_TIME("set"), &o->when, r);
 }
 
 /* Whether the options let a key with this entry (NULL: none) be set. */
@@ -59,25 +61,69 @@ static bool is_wanted(struct state_machine *m, const struct kv_entry *e, const s
     return !o->if_absent && (o->if_other == NULL || !kv_is_value(m, e, o->if_other));
 }
 
+/* Whether the state has room for what SET stores. */
+static bool may_set(struct state_machine *m, const struct bytes *key, const struct bytes *value, const struct set_options *o,
+                    struct reply *r)
+{
+    return o->lifetime.unit != NULL ? kv_may_store_timed(m, key, value->len, r) : kv_may_store(m, key, value->len, r);
+}
+
+static void set(struct state_machine *m, const struct bytes *key, const struct bytes *value, const struct set_options *o)
+{
+    if (o->keeps_time) {
+        kv_versions_replace(&m->data, *key, *value);
+    } else if (o->lifetime.unit == NULL) {
+        kv_versions_set(&m->data, *key, *value);
+    } else if (kv_has_passed(m, o->when)) {
+        kv_versions_remove(&m->data, *key);
+    } else {
+        kv_versions_set(&m->data, *key, *value);
+        kv_end_at(m, *key, o->when);
+    }
+}
+
 void kv_set(struct state_machine *m, const struct bytes *args, size_t argc, struct reply *r)
 {
     struct set_options o = {0};
-    if (argc > 3 && !read_set_options(args, argc, &o, r))
+    if (argc > 3 && !read_set_options(m, args, argc, &o, r))
         return;
-    if (!kv_may_store(m, &args[1], args[2].len, r))
+    if (!may_set(m, &args[1], &args[2], &o, r))
         return;
     bool wanted = true;
     if (has_condition(&o, false, false) || o.get) {
-        struct kv_entry *e = kv_table_find(&m->data.live, args[1]);
+        struct kv_entry *e = kv_find(m, args[1]);
         wanted = is_wanted(m, e, &o);
         if (o.get && !reply_value(m, r, e))
             return;
     }
     if (wanted) {
-        kv_versions_set(&m->data, args[1], args[2]);
+        set(m, &args[1], &args[2], &o);
         if (!o.get)
             reply_status(r, "OK");
     }
+}
+
+static void set_with_time(struct state_machine *m, const struct bytes *args, const struct kv_unit *unit, const char *invalid,
+                          struct reply *r)
+{
+    struct set_options o = {.lifetime = {unit, &args[2]}};
+    if (!kv_deadline(m, &o.lifetime, invalid, &o.when, r) || !may_set(m, &args[1], &args[3], &o, r))
+        return;
+    set(m, &args[1], &args[3], &o);
+    reply_status(r, "OK");
+}
+
+/* SETEX key seconds value. */
+void kv_setex(struct state_machine *m, const struct bytes *args, size_t argc, struct reply *r)
+{
+    (void)argc;
+    set_with_time(m, args, &kv_seconds, KV_INVALID_TIME("setex"), r);
+}
+
+void kv_psetex(struct state_machine *m, const struct bytes *args, size_t argc, struct reply *r)
+{
+    (void)argc;
+    set_with_time(m, args, &kv_milliseconds, KV_INVALID_TIME("psetex"), r);
 }
 
 void kv_setnx(struct state_machine *m, const struct bytes *args, size_t argc, struct reply *r)
@@ -85,7 +131,7 @@ void kv_setnx(struct state_machine *m, const struct bytes *args, size_t argc, st
     (void)argc;
     if (!kv_may_store(m, &args[1], args[2].len, r))
         return;
-    bool absent = kv_table_find(&m->data.live, args[1]) == NULL;
+    bool absent = kv_find(m, args[1]) == NULL;
     if (absent)
         kv_versions_set(&m->data, args[1], args[2]);
     reply_integer(r, absent ? 1 : 0);
@@ -96,14 +142,14 @@ void kv_getset(struct state_machine *m, const struct bytes *args, size_t argc, s
     (void)argc;
     if (!kv_may_store(m, &args[1], args[2].len, r))
         return;
-    if (reply_value(m, r, kv_table_find(&m->data.live, args[1])))
+    if (reply_value(m, r, kv_find(m, args[1])))
         kv_versions_set(&m->data, args[1], args[2]);
 }
 
 void kv_getdel(struct state_machine *m, const struct bytes *args, size_t argc, struct reply *r)
 {
     (void)argc;
-    if (reply_value(m, r, kv_table_find(&m->data.live, args[1])))
+    if (reply_value(m, r, kv_find(m, args[1])))
         kv_versions_remove(&m->data, args[1]);
 }
 
@@ -112,7 +158,7 @@ void kv_mget(struct state_machine *m, const struct bytes *args, size_t argc, str
     struct scalar *values = arena_new(&m->results, (argc - 1) * sizeof *values);
     uint64_t size = 8;
     for (size_t i = 1; i < argc; i++) {
-        struct kv_entry *e = kv_table_find(&m->data.live, args[i]);
+        struct kv_entry *e = kv_find(m, args[i]);
         struct scalar *value = &values[i - 1];
         *value = (struct scalar){.tag = e != NULL ? REPLY_BYTES : REPLY_NIL};
         size += scalar_size(value->tag, &(struct bytes){.len = e != NULL ? e->value_len : 0});
@@ -166,7 +212,7 @@ void kv_msetnx(struct state_machine *m, const struct bytes *args, size_t argc, s
     if (!may_store_pairs(m, args, argc, r))
         return;
     for (size_t i = 1; i < argc; i += 2)
-        if (kv_table_find(&m->data.live, args[i]) != NULL) {
+        if (kv_find(m, args[i]) != NULL) {
             reply_integer(r, 0);
             return;
         }
@@ -177,7 +223,7 @@ void kv_msetnx(struct state_machine *m, const struct bytes *args, size_t argc, s
 void kv_append(struct state_machine *m, const struct bytes *args, size_t argc, struct reply *r)
 {
     (void)argc;
-    struct kv_entry *e = kv_table_find(&m->data.live, args[1]);
+    struct kv_entry *e = kv_find(m, args[1]);
     size_t old = e != NULL ? e->value_len : 0;
     if (!kv_may_store(m, &args[1], (uint64_t)old + args[2].len, r))
         return;
@@ -188,7 +234,7 @@ void kv_append(struct state_machine *m, const struct bytes *args, size_t argc, s
 void kv_strlen(struct state_machine *m, const struct bytes *args, size_t argc, struct reply *r)
 {
     (void)argc;
-    const struct kv_entry *e = kv_table_find(&m->data.live, args[1]);
+    const struct kv_entry *e = kv_find(m, args[1]);
     reply_integer(r, e != NULL ? (int64_t)e->value_len : 0);
 }
 
@@ -196,7 +242,7 @@ static void add(struct state_machine *m, const struct bytes *key, int64_t delta,
 {
     if (!kv_may_store(m, key, DECIMAL_MAX, r))
         return;
-    struct kv_entry *e = kv_table_find(&m->data.live, *key);
+    struct kv_entry *e = kv_find(m, *key);
     int64_t value = 0;
     uint8_t text[DECIMAL_MAX];
     /* anything longer is not a number */
@@ -211,7 +257,7 @@ static void add(struct state_machine *m, const struct bytes *key, int64_t delta,
         return;
     }
     struct bytes written = {text, decimal_write(value, text)};
-    kv_versions_set(&m->data, *key, written);
+    kv_versions_replace(&m->data, *key, written);
     reply_integer(r, value);
 }
 
@@ -253,7 +299,7 @@ void kv_getrange(struct state_machine *m, const struct bytes *args, size_t argc,
     int64_t start, end;
     if (!kv_integer(&args[2], &start, r) || !kv_integer(&args[3], &end, r))
         return;
-    struct kv_entry *e = kv_table_find(&m->data.live, args[1]);
+    struct kv_entry *e = kv_find(m, args[1]);
     int64_t len = e != NULL ? (int64_t)e->value_len : 0;
     bool reversed = start < 0 && end < 0 && start > end;
     start = start < 0 ? (start < -len ? 0 : start + len) : start;
@@ -279,7 +325,7 @@ void kv_setrange(struct state_machine *m, const struct bytes *args, size_t argc,
         reply_error(r, "ERR offset is out of range");
         return;
     }
-    struct kv_entry *e = kv_table_find(&m->data.live, args[1]);
+    struct kv_entry *e = kv_find(m, args[1]);
     size_t old = e != NULL ? e->value_len : 0;
     if (args[3].len == 0) {
         reply_integer(r, (int64_t)old);

@@ -23,7 +23,7 @@
  *      join:   a leaf of either tree becomes the root of both
  *      remove: a leaf from below takes the place of the entry
  *
- * Blocks, buckets and their links are counted and bounded, see kv_cost. */
+ * Blocks, buckets and their links are counted and bounded, see kv_entry_cost. */
 #include "core/state/kv_table.h"
 
 #include "core/base/memory.h"
@@ -225,6 +225,15 @@ static size_t further(size_t len) { return len > FIRST ? (len - FIRST + FURTHER 
 
 static size_t length(const struct kv_entry *e) { return (size_t)e->key_len + e->value_len; }
 
+/* All further blocks of an entry. */
+static uint32_t further_of(const struct kv_entry *e) { return (uint32_t)further(length(e)) + e->timed; }
+
+/* The link to the first further block that has bytes. */
+static const uint32_t *link_to_bytes(const struct kv_table *t, const struct kv_entry *e)
+{
+    return e->timed ? kv_block_link(t->pool, e->rest) : &e->rest;
+}
+
 static struct place place_in(const struct kv_table *t, uint32_t number, size_t used)
 {
     uint8_t *block = kv_block(t->pool, number);
@@ -233,7 +242,7 @@ static struct place place_in(const struct kv_table *t, uint32_t number, size_t u
 
 static struct place place_of(struct kv_table *t, const struct kv_entry *e, size_t offset)
 {
-    struct place p = {(uint8_t *)(uintptr_t)e->bytes, FIRST, &e->rest};
+    struct place p = {(uint8_t *)(uintptr_t)e->bytes, FIRST, link_to_bytes(t, e)};
     while (offset > p.left) {
         offset -= p.left;
         t->work += KV_TOUCH_WORK / 4; /* blocks taken one after the other are usually neighbours in memory */
@@ -248,8 +257,8 @@ static struct place place_of(struct kv_table *t, const struct kv_entry *e, size_
 static struct place place_at_end(const struct kv_table *t, struct kv_entry *e)
 {
     size_t len = length(e);
-    if (e->rest == 0)
-        return (struct place){e->bytes + len, FIRST - len, &e->rest};
+    if (len <= FIRST)
+        return (struct place){e->bytes + len, FIRST - len, link_to_bytes(t, e)};
     return place_in(t, e->last, (len - FIRST - 1) % FURTHER + 1);
 }
 
@@ -288,8 +297,8 @@ static int transfer(struct kv_table *t, struct place p, enum transfer how, uint8
  * lengths. */
 static void cut(struct kv_table *t, struct kv_entry *e, size_t len)
 {
-    size_t keep = further(len);
-    uint32_t given = (uint32_t)(further(length(e)) - keep);
+    size_t keep = further(len) + e->timed;
+    uint32_t given = (uint32_t)(further_of(e) - keep);
     if (given == 0)
         return;
     if (keep == 0) {
@@ -371,9 +380,10 @@ static struct kv_entry *find_or_add(struct kv_table *t, struct bytes key)
     struct kv_entry *e = entry_at(t, number);
     t->work += KV_TOUCH_WORK;
     e->hash = hash;
-    e->left = e->right = e->rest = e->last = e->key_len = e->value_len = 0;
+    e->left = e->right = e->rest = e->last = e->value_len = 0;
+    e->key_len = e->timed = 0;
     extend(t, e, key.ptr, key.len);
-    e->key_len = (uint32_t)key.len;
+    e->key_len = (uint32_t)key.len & INT32_MAX;
     *link = number;
     t->count++;
     t->bytes += kv_cost(key.len, 0);
@@ -386,7 +396,7 @@ static void set_length(struct kv_table *t, struct kv_entry *e, size_t value_len)
     e->value_len = (uint32_t)value_len;
 }
 
-void kv_table_set(struct kv_table *t, struct bytes key, struct bytes value)
+struct kv_entry *kv_table_set(struct kv_table *t, struct bytes key, struct bytes value)
 {
     invariant(key.len <= INT32_MAX && value.len <= INT32_MAX - key.len);
     struct kv_entry *e = find_or_add(t, key);
@@ -400,6 +410,7 @@ void kv_table_set(struct kv_table *t, struct bytes key, struct bytes value)
         extend(t, e, value.ptr + within, value.len - within);
         set_length(t, e, value.len);
     }
+    return e;
 }
 
 struct kv_entry *kv_table_append(struct kv_table *t, struct bytes key, const uint8_t *bytes, size_t len)
@@ -443,7 +454,7 @@ static struct kv_entry *unhang(struct kv_table *t, uint32_t *link)
         *link = leaf;
     }
     t->count--;
-    t->bytes -= kv_cost(e->key_len, e->value_len);
+    t->bytes -= kv_entry_cost(e);
     return e;
 }
 
@@ -454,9 +465,47 @@ bool kv_table_remove(struct kv_table *t, struct bytes key)
     uint32_t number = *link;
     if (number == 0)
         return false;
-    cut(t, unhang(t, link), 0);
+    struct kv_entry *e = unhang(t, link);
+    if (e->rest != 0)
+        kv_pool_give(t->pool, e->rest, e->last, further_of(e));
     kv_pool_give(t->pool, number, number, 1);
     return true;
+}
+
+/* ---- Times ---- */
+
+struct kv_time *kv_table_time(const struct kv_table *t, const struct kv_entry *e)
+{
+    return e->timed ? kv_block(t->pool, e->rest) : NULL;
+}
+
+struct kv_time *kv_table_add_time(struct kv_table *t, struct bytes key)
+{
+    const uint32_t number = *link_of(t, key, kv_table_hash(t, key));
+    invariant(number != 0);
+    struct kv_entry *e = entry_at(t, number);
+    if (e->timed)
+        return kv_table_time(t, e);
+    const uint32_t block = kv_pool_take(t->pool);
+    struct kv_time *time = kv_block(t->pool, block);
+    *time = (struct kv_time){.link = e->rest, .entry = number};
+    t->work += KV_TOUCH_WORK;
+    e->rest = block;
+    e->last = e->last != 0 ? e->last : block;
+    e->timed = 1;
+    t->bytes += KV_TIME_COST;
+    return time;
+}
+
+void kv_table_remove_time(struct kv_table *t, struct kv_entry *e)
+{
+    const uint32_t block = e->rest;
+    invariant(e->timed);
+    e->rest = e->last != block ? *kv_block_link(t->pool, block) : 0;
+    e->last = e->last != block ? e->last : 0;
+    e->timed = 0;
+    t->bytes -= KV_TIME_COST;
+    kv_pool_give(t->pool, block, block, 1);
 }
 
 /* ---- Two tables ---- */
@@ -474,7 +523,7 @@ static void add_entry(struct kv_table *t, uint32_t number)
     e->left = e->right = 0;
     hang(t, bucket_at(array, e->hash >> (64 - array->bits)), array->bits, number);
     t->count++;
-    t->bytes += kv_cost(e->key_len, e->value_len);
+    t->bytes += kv_entry_cost(e);
 }
 
 void kv_table_move(struct kv_table *from, struct kv_table *to, struct bytes key)
@@ -495,7 +544,7 @@ void kv_table_copy(struct kv_table *t, const struct kv_entry *from)
     uint32_t *link = &e->rest;
     resize_some(t);
     *e = *from;
-    for (size_t more = further(length(from)); more > 0; more--) {
+    for (size_t more = further_of(from); more > 0; more--) {
         e->last = kv_pool_take(t->pool);
         memcpy(kv_block(t->pool, e->last), kv_block(t->pool, source), KV_BLOCK);
         t->work += KV_TOUCH_WORK / 4 + kv_copy_work(KV_BLOCK);
@@ -503,6 +552,8 @@ void kv_table_copy(struct kv_table *t, const struct kv_entry *from)
         link = kv_block_link(t->pool, e->last);
         source = *kv_block_link(t->pool, source);
     }
+    if (e->timed)
+        kv_table_time(t, e)->entry = number;
     add_entry(t, number);
 }
 

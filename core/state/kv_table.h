@@ -12,11 +12,22 @@ struct kv_entry {
     uint64_t hash;
     uint32_t left, right; /* blocks of entries in the same bucket, see kv_table.c */
     uint32_t rest, last;  /* the first and the last further block; both 0 if there is none */
-    uint32_t key_len;
+    uint32_t key_len : 31;
+    uint32_t timed : 1; /* the entry ends by itself: its first further block is a kv_time */
     uint32_t value_len;
     uint8_t bytes[KV_BLOCK - 32];
 };
 _Static_assert(sizeof(struct kv_entry) == KV_BLOCK, "an entry begins with one block");
+
+/* When an entry ends. */
+struct kv_time {
+    uint32_t link;  /* to the next further block */
+    uint32_t entry; /* whose it is */
+    uint32_t place; /* among the times of the table (kv_times.h) */
+    uint64_t until; /* the last moment, in elapsed milliseconds, at which it is there */
+};
+_Static_assert(sizeof(struct kv_time) <= KV_BLOCK, "a time is one block");
+#define KV_FOREVER UINT64_MAX
 
 enum {
     KV_BUCKETS_A_SEGMENT = KV_PIECE / sizeof(uint32_t),
@@ -38,7 +49,7 @@ struct kv_table {
     struct kv_buckets target; /* bits 0: not resizing */
     uint64_t moved;           /* buckets of the smaller array that are done */
     uint64_t count;
-    uint64_t bytes;            /* sum of kv_cost: a function of the contents alone */
+    uint64_t bytes;            /* sum of kv_entry_cost: a function of the contents alone */
     uint64_t work;             /* counts every loop over keys, values, links and buckets, see KV_COMMAND_WORK_MAX */
     struct kv_entry **visited; /* result of kv_table_visit */
     size_t visited_capacity;
@@ -55,6 +66,12 @@ static inline uint64_t kv_cost(uint64_t key_len, uint64_t value_len)
     enum { FIRST = sizeof((struct kv_entry *)0)->bytes, FURTHER = KV_BLOCK - sizeof(uint32_t), BUCKETS = 16 };
     uint64_t len = key_len + value_len;
     return BUCKETS + KV_BLOCK * (1 + (len > FIRST ? (len - FIRST + FURTHER - 1) / FURTHER : 0));
+}
+/* What the time of an entry takes beside: its block, and its place in order. */
+enum { KV_TIME_COST = KV_BLOCK + 8 };
+static inline uint64_t kv_entry_cost(const struct kv_entry *e)
+{
+    return kv_cost(e->key_len, e->value_len) + (e->timed ? KV_TIME_COST : 0);
 }
 
 /* Work in units of about a nanosecond, for three things: reading memory at any place, reading memory next to the last place,
@@ -73,8 +90,8 @@ uint64_t kv_table_hash(const struct kv_table *t, struct bytes key);
 /* The entry of a key; NULL when there is none. Valid until the table is changed. */
 struct kv_entry *kv_table_find(struct kv_table *t, struct bytes key);
 
-/* Sets the value of a key, new or not. Precondition: the sum of both lengths fits 31 bits. */
-void kv_table_set(struct kv_table *t, struct bytes key, struct bytes value);
+/* Sets the value of a key, new or not; its time stays. Precondition: the sum of both lengths fits 31 bits. */
+struct kv_entry *kv_table_set(struct kv_table *t, struct bytes key, struct bytes value);
 /* Appends `len` bytes, or zeros when `bytes` is NULL, to the value of a key. A key that is not there is added first. */
 struct kv_entry *kv_table_append(struct kv_table *t, struct bytes key, const uint8_t *bytes, size_t len);
 /* Overwrites a part of a value. Precondition: the value has that part. */
@@ -84,6 +101,12 @@ void kv_table_overwrite(struct kv_table *t, struct kv_entry *e, size_t offset, s
 void kv_table_read(struct kv_table *t, const struct kv_entry *e, size_t offset, size_t len, uint8_t *out);
 /* The key of an entry, in one piece. Valid until the next call or until the table is changed. */
 struct bytes kv_table_key(struct kv_table *t, const struct kv_entry *e);
+
+/* The time of an entry; NULL when it has none. */
+struct kv_time *kv_table_time(const struct kv_table *t, const struct kv_entry *e);
+/* Gives the entry of a key a time, if it has none. Precondition: the key is there. */
+struct kv_time *kv_table_add_time(struct kv_table *t, struct bytes key);
+void kv_table_remove_time(struct kv_table *t, struct kv_entry *e);
 
 /* Removes a key; false when it was not there. */
 bool kv_table_remove(struct kv_table *t, struct bytes key);

@@ -46,6 +46,7 @@ static void end(struct kv_versions *v)
 void kv_versions_reset(struct kv_versions *v)
 {
     end(v);
+    kv_times_clear(&v->times, &v->pieces);
     kv_table_clear(&v->live);
     for (int i = 0; i < 2; i++)
         kv_pool_reset(&v->pools[i]);
@@ -54,6 +55,7 @@ void kv_versions_reset(struct kv_versions *v)
 void kv_versions_close(struct kv_versions *v)
 {
     end(v);
+    kv_times_clear(&v->times, &v->pieces);
     kv_table_close(&v->live);
     for (int i = 0; i < 2; i++)
         kv_pool_close(&v->pools[i]);
@@ -72,23 +74,46 @@ static bool awaited(struct kv_versions *v, struct bytes key)
 
 static bool has(struct kv_table *t, struct bytes key) { return t->count > 0 && kv_table_find(t, key) != NULL; }
 
+/* Before an entry leaves the live table. */
+static void leave_times(struct kv_versions *v, const struct kv_entry *e)
+{
+    if (e != NULL && e->timed)
+        kv_times_leave(&v->times, &v->live, e);
+}
+
 /* Leaves the trace of a change, before it. With CHANGES_WHOLE the key is in the live table no longer. */
 static void leave_trace(struct kv_versions *v, struct bytes key, enum change how)
 {
     if (!awaited(v, key) || has(&v->born, key) || has(&v->kept, key))
         return;
     const struct kv_entry *e = kv_table_find(&v->live, key);
-    if (e == NULL)
+    if (e == NULL) {
         kv_table_set(&v->born, key, (struct bytes){NULL, 0});
-    else if (how == CHANGES_IN_PLACE)
+    } else if (how == CHANGES_IN_PLACE) {
         kv_table_copy(&v->kept, e);
-    else
+    } else {
+        leave_times(v, e);
         kv_table_move(&v->live, &v->kept, key);
+    }
+}
+
+static void forget_time(struct kv_versions *v, struct kv_entry *e)
+{
+    leave_times(v, e);
+    kv_table_remove_time(&v->live, e);
 }
 
 void kv_versions_set(struct kv_versions *v, struct bytes key, struct bytes value)
 {
     leave_trace(v, key, CHANGES_WHOLE);
+    struct kv_entry *e = kv_table_set(&v->live, key, value);
+    if (e->timed)
+        forget_time(v, e);
+}
+
+void kv_versions_replace(struct kv_versions *v, struct bytes key, struct bytes value)
+{
+    leave_trace(v, key, CHANGES_IN_PLACE);
     kv_table_set(&v->live, key, value);
 }
 
@@ -113,7 +138,8 @@ static bool remove_live(struct kv_versions *v, struct bytes key)
     return removed;
 }
 
-bool kv_versions_remove(struct kv_versions *v, struct bytes key)
+/* Removes a key that has left the times. */
+static bool remove_key(struct kv_versions *v, struct bytes key)
 {
     if (!awaited(v, key) || has(&v->kept, key) || (v->born.count > 0 && kv_table_remove(&v->born, key)))
         return remove_live(v, key);
@@ -121,6 +147,43 @@ bool kv_versions_remove(struct kv_versions *v, struct bytes key)
         return false;
     kv_table_move(&v->live, &v->kept, key);
     return true;
+}
+
+bool kv_versions_remove(struct kv_versions *v, struct bytes key)
+{
+    if (v->times.count > 0)
+        leave_times(v, kv_table_find(&v->live, key));
+    return remove_key(v, key);
+}
+
+void kv_versions_set_until(struct kv_versions *v, struct bytes key, uint64_t until)
+{
+    leave_trace(v, key, CHANGES_IN_PLACE);
+    kv_times_set(&v->times, &v->live, key, until);
+}
+
+void kv_versions_persist(struct kv_versions *v, struct kv_entry *e)
+{
+    leave_trace(v, kv_table_key(&v->live, e), CHANGES_IN_PLACE);
+    forget_time(v, e);
+}
+
+uint64_t kv_versions_until(const struct kv_versions *v, const struct kv_entry *e)
+{
+    return e->timed ? kv_table_time(&v->live, e)->until : KV_FOREVER;
+}
+
+uint64_t kv_versions_first_until(const struct kv_versions *v)
+{
+    const struct kv_entry *e = kv_times_first(&v->times, &v->live);
+    return e != NULL ? kv_versions_until(v, e) : KV_FOREVER;
+}
+
+void kv_versions_remove_first(struct kv_versions *v)
+{
+    const struct kv_entry *e = kv_times_first(&v->times, &v->live);
+    leave_times(v, e);
+    remove_key(v, kv_table_key(&v->live, e));
 }
 
 /* The live table becomes the snapshot's, and what was kept for it stays in its pool. */
@@ -135,6 +198,7 @@ static void freeze(struct kv_versions *v)
 
 void kv_versions_clear(struct kv_versions *v)
 {
+    kv_times_clear(&v->times, &v->pieces);
     if (v->snapshot == KV_SNAPSHOT_OF_LIVE) {
         freeze(v);
         return;

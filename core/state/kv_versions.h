@@ -15,19 +15,21 @@
  *          ^                             | kv_versions_passed(0)            |
  *          +-----------------------------+----------------------------------+
  *
- * A change costs no more than without a snapshot, except APPEND and SETRANGE, which copy the old value: for SET and DEL the
- * old version changes tables, but stays where it is. All this memory is bounded: when what the next command may need is not
- * left (kv_versions_has_room), the store executes nothing until the snapshot has gone on. */
+ * A change costs no more than without a snapshot, except those in place (APPEND, SETRANGE, INCR, EXPIRE), which copy the
+ * old value: for SET and DEL the old version changes tables, but stays where it is. A version has its time, and only those
+ * of the live table are in order of time. All this memory is bounded: when what the next command may need is not left
+ * (kv_versions_has_room), the store executes nothing until the snapshot has gone on. */
 #ifndef SYNOD_CORE_STATE_KV_VERSIONS_H
 #define SYNOD_CORE_STATE_KV_VERSIONS_H
 
-#include "core/state/kv_table.h"
+#include "core/state/kv_times.h"
 
 enum kv_snapshot { KV_NO_SNAPSHOT, KV_SNAPSHOT_OF_LIVE, KV_SNAPSHOT_OF_FROZEN };
 
 /* Not to be moved: its tables have the addresses of its pools. */
 struct kv_versions {
     struct kv_table live;
+    struct kv_times times; /* of the live table */
     struct kv_pieces pieces;
     struct kv_pool pools[2];
     enum kv_snapshot snapshot;
@@ -43,12 +45,25 @@ void kv_versions_init(struct kv_versions *v, uint64_t state_bytes_max);
 void kv_versions_reset(struct kv_versions *v);
 void kv_versions_close(struct kv_versions *v);
 
-/* The changes of a table (kv_table.h), for the live one. Readers take `live` itself. */
+/* The changes of a table (kv_table.h), for the live one. Readers take `live` itself. A key that is set has no time any more;
+ * one whose value is replaced keeps it. */
 void kv_versions_set(struct kv_versions *v, struct bytes key, struct bytes value);
+void kv_versions_replace(struct kv_versions *v, struct bytes key, struct bytes value);
 struct kv_entry *kv_versions_append(struct kv_versions *v, struct bytes key, const uint8_t *bytes, size_t len);
 void kv_versions_overwrite(struct kv_versions *v, struct kv_entry *e, size_t offset, struct bytes bytes);
 bool kv_versions_remove(struct kv_versions *v, struct bytes key);
 void kv_versions_clear(struct kv_versions *v);
+/* The last moment at which a key is there. Precondition: the key is there. */
+void kv_versions_set_until(struct kv_versions *v, struct bytes key, uint64_t until);
+/* Precondition: the entry has a time. */
+void kv_versions_persist(struct kv_versions *v, struct kv_entry *e);
+
+/* The last moment at which an entry of the live table is there; KV_FOREVER. */
+uint64_t kv_versions_until(const struct kv_versions *v, const struct kv_entry *e);
+/* The same of the entry that ends first. */
+uint64_t kv_versions_first_until(const struct kv_versions *v);
+/* Removes the one that ends first. Precondition: there is one. */
+void kv_versions_remove_first(struct kv_versions *v);
 
 /* What was spent on all tables since the last call with `reset`, in the units of kv_table.h. */
 uint64_t kv_versions_work(const struct kv_versions *v);

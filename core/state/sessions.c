@@ -319,7 +319,7 @@ static bool all_is_sound(struct sessions *s)
 
 bool sessions_snapshot_load(struct sessions *s, struct bytes chunk, bool first, bool last)
 {
-    const struct kv_lengths most = {.key_max = PLACE_SIZE, .value_max = PLACE_REPLY + SESSION_REPLY_MAX};
+    const struct kv_entry_limits most = {.key_max = PLACE_SIZE, .value_max = PLACE_REPLY + SESSION_REPLY_MAX};
     const uint64_t bytes_max = s->table.state_bytes_max;
     s->table.state_bytes_max = SESSIONS_BYTES_MAX; /* the limit may have been lowered since */
     bool loaded = kv_chunks_load(&s->chunks, &s->table, chunk, first, last, most) == NULL;

@@ -85,12 +85,15 @@ static inline void split(struct line *l, const char *line)
     l->command.args = (struct bytes_list){.ptr = l->args, .len = count};
 }
 
+/* When commands are executed. */
+static struct moment lines_now;
+
 static inline const char *run(struct state_machine *m, const char *line)
 {
     static char out[TEXT_MAX];
     struct line l;
     split(&l, line);
-    struct reply_list replies = state_machine_apply(m, MOMENT_ZERO, &l.command, 1, REPLY_ROOM_ANY).replies;
+    struct reply_list replies = state_machine_apply(m, lines_now, &l.command, 1, REPLY_ROOM_ANY).replies;
     assert_int_equal(replies.len, 1);
     print_reply(&replies.ptr[0], out);
     return out;
@@ -119,7 +122,7 @@ static inline void expect_all(const struct step *steps, size_t count)
 
 static inline struct reply apply_one(struct state_machine *m, struct bytes *args, size_t argc)
 {
-    return state_machine_apply(m, MOMENT_ZERO, &(struct command){{args, argc}}, 1, REPLY_ROOM_ANY).replies.ptr[0];
+    return state_machine_apply(m, lines_now, &(struct command){{args, argc}}, 1, REPLY_ROOM_ANY).replies.ptr[0];
 }
 
 static inline void expect_error(struct state_machine *m, struct bytes *args, size_t argc, const char *begins)

@@ -15,7 +15,7 @@
 
 /* ---- Random commands ---- */
 
-enum { KEYS = 300, VALUE_MAX = 60000, ARGS_MAX = 8 };
+enum { KEYS = 300, VALUE_MAX = 60000, ARGS_MAX = 8, UNIX_BEGIN = 1000000000 };
 
 struct line {
     struct bytes args[ARGS_MAX];
@@ -23,6 +23,9 @@ struct line {
     uint8_t keys[ARGS_MAX][256];
     char numbers[2][24];
 };
+
+/* When commands are executed. */
+static struct moment now;
 
 static uint8_t noise[VALUE_MAX + ARGS_MAX];
 
@@ -51,14 +54,43 @@ static void add_number(struct line *l, int which, uint32_t number)
     add(l, text(l->numbers[which]));
 }
 
+/* A command on the time of a key, or one that carries it along. */
+static void draw_timed(struct line *l, uint64_t *seed)
+{
+    static const char *const names[] = {"SET",    "PEXPIRE", "PEXPIREAT", "GETEX", "PERSIST",
+                                        "RENAME", "COPY",    "SET",       "PSETEX"};
+    enum { SETS, EXPIRES, EXPIRES_AT, GETS, PERSISTS, RENAMES, COPIES, KEEPS, SETS_FOR };
+    const uint32_t what = random_below(seed, sizeof names / sizeof names[0]);
+    add(l, text(names[what]));
+    add_key(l, seed);
+    if (what == RENAMES || what == COPIES)
+        add_key(l, seed);
+    if (what == COPIES)
+        add(l, text("REPLACE"));
+    if (what == SETS || what == KEEPS)
+        add_value(l, seed);
+    if (what == KEEPS)
+        add(l, text("KEEPTTL"));
+    if (what == SETS || what == GETS)
+        add(l, text("PX"));
+    if (what == SETS || what == EXPIRES || what == GETS || what == SETS_FOR)
+        add_number(l, 0, 1 + random_below(seed, 600));
+    if (what == EXPIRES_AT)
+        add_number(l, 0, (uint32_t)now.unix + random_below(seed, 600));
+    if (what == SETS_FOR)
+        add_value(l, seed);
+}
+
 /* Every command that changes something, and with `clears`, sometimes, one that removes everything. */
 static const struct command *draw(struct line *l, uint64_t *seed, bool clears)
 {
     static const char *const pairs[] = {"MSET", "MSETNX"}, *const single[] = {"DEL", "GETDEL", "REMOVE"};
     static const char *const valued[] = {"SET", "SET", "GETSET", "SETNX", "APPEND"};
     l->command = (struct command){.args = {l->args, 0}};
-    uint32_t what = random_below(seed, 100);
-    if (what < 40) {
+    uint32_t what = random_below(seed, 125);
+    if (what >= 100) {
+        draw_timed(l, seed);
+    } else if (what < 40) {
         add(l, text(valued[random_below(seed, 5)]));
         add_key(l, seed);
         add_value(l, seed);
@@ -92,9 +124,17 @@ static const struct command *draw(struct line *l, uint64_t *seed, bool clears)
 
 static struct reply run(struct state_machine *m, const struct command *c)
 {
-    struct applied done = state_machine_apply(m, MOMENT_ZERO, c, 1, REPLY_ROOM_ANY);
+    struct applied done = state_machine_apply(m, now, c, 1, REPLY_ROOM_ANY);
     assert_int_equal(done.replies.len, 1);
     return done.replies.ptr[0];
+}
+
+/* Mostly a little, sometimes so much that many keys end at once. */
+static void let_time_pass(uint64_t *seed)
+{
+    const uint32_t how = random_below(seed, 200);
+    now.elapsed += how == 0 ? 400 : how < 60 ? random_below(seed, 20) : 0;
+    now.unix = UNIX_BEGIN + now.elapsed;
 }
 
 static void assert_same_reply(const struct reply *a, const struct reply *b)
@@ -146,16 +186,29 @@ static void assert_same(struct blob a, struct blob b)
     free(b.ptr);
 }
 
+/* How many entries of a table have a time. */
+static uint64_t timed_in(struct kv_table *t)
+{
+    uint64_t next = 0, timed = 0;
+    do {
+        size_t count;
+        struct kv_entry *const *list = kv_table_visit(t, next, &count, &next);
+        for (size_t i = 0; i < count; i++)
+            timed += list[i]->timed;
+    } while (next != 0);
+    return timed;
+}
+
 /* What the tables keep beside the live one is needed, and nothing else takes blocks. */
 static void audit(struct state_machine *m)
 {
     struct kv_versions *v = &m->data;
-    enum { BUCKETS = 16 }; /* an entry's share of the buckets in kv_cost */
+    enum { BUCKETS = 16, PLACE = KV_TIME_COST - KV_BLOCK }; /* an entry's share of the buckets, and of the times in order */
     uint64_t used = 0, next = 0, kept = 0;
     for (int i = 0; i < 2; i++)
         used += v->pools[i].fresh - 1 - v->pools[i].given;
     if (v->snapshot == KV_SNAPSHOT_OF_LIVE) {
-        kept = v->kept.bytes + v->born.bytes - (v->kept.count + v->born.count) * BUCKETS;
+        kept = v->kept.bytes + v->born.bytes - (v->kept.count + v->born.count) * BUCKETS - timed_in(&v->kept) * PLACE;
         do {
             size_t count;
             struct kv_entry *const *list = kv_table_visit(&v->born, next, &count, &next);
@@ -164,30 +217,77 @@ static void audit(struct state_machine *m)
         } while (next != 0);
     }
     if (v->snapshot != KV_SNAPSHOT_OF_FROZEN)
-        assert_int_equal(used * KV_BLOCK, v->live.bytes - v->live.count * BUCKETS + kept);
+        assert_int_equal(used * KV_BLOCK, v->live.bytes - v->live.count * BUCKETS - v->times.count * PLACE + kept);
+    assert_int_equal(timed_in(&v->live), v->times.count);
 }
 
 /* ---- The tests ---- */
 
-/* Two machines execute the same. One saves each of its snapshots at once, the other a chunk now and then. */
+/* Three machines that execute the same. */
+struct machines {
+    struct state_machine *at_once; /* saves each of its snapshots at once */
+    struct state_machine *slow;    /* a chunk now and then */
+    struct state_machine *loaded;  /* begins again with each snapshot */
+};
+
+static void assert_same_numbers(const struct applied *a, const struct applied *b)
+{
+    assert_int_equal(a->keys, b->keys);
+    assert_int_equal(a->bytes, b->bytes);
+    assert_int_equal(a->due, b->due);
+}
+
+/* All execute a command, or time passes without one. */
+static void all_execute(struct machines *all, uint64_t *seed, bool clears)
+{
+    struct line l;
+    let_time_pass(seed);
+    const size_t count = random_below(seed, 50) == 0 ? 0 : 1;
+    const struct command *c = draw(&l, seed, clears);
+    const struct applied a = state_machine_apply(all->at_once, now, c, count, REPLY_ROOM_ANY),
+                         b = state_machine_apply(all->slow, now, c, count, REPLY_ROOM_ANY),
+                         d = state_machine_apply(all->loaded, now, c, count, REPLY_ROOM_ANY);
+    assert_same_numbers(&a, &b);
+    assert_same_numbers(&a, &d);
+    assert_true(count == 0 || a.replies.len == 1);
+    for (size_t i = 0; i < count; i++) {
+        assert_same_reply(&a.replies.ptr[i], &b.replies.ptr[i]);
+        assert_same_reply(&a.replies.ptr[i], &d.replies.ptr[i]);
+    }
+}
+
+static void load(struct state_machine *from, struct state_machine *to)
+{
+    struct snapshot_chunk c;
+    bool first = true;
+    const char *error = NULL;
+    state_machine_snapshot_begin(from);
+    do {
+        c = state_machine_snapshot_save(from);
+        if (c.bytes.len == 0)
+            continue;
+        assert_true(state_machine_snapshot_load(to, c.bytes, first, c.last, &error));
+        first = false;
+    } while (!c.last);
+}
+
 static void compare(uint64_t seed, bool clears)
 {
     enum { SNAPSHOTS = 12 };
-    struct state_machine *at_once = state_machine_new(), *slow = state_machine_new();
-    struct line l;
+    struct machines all = {state_machine_new(), state_machine_new(), state_machine_new()};
+    struct state_machine *at_once = all.at_once, *slow = all.slow;
     state_machine_seed(at_once, seed, 1);
     state_machine_seed(slow, seed, 1);
+    state_machine_seed(all.loaded, seed, 1);
+    now = MOMENT_ZERO;
     size_t most = 0;
     for (int snapshot = 0; snapshot < SNAPSHOTS; snapshot++) {
         uint32_t between = random_below(&seed, 300); /* commands between two chunks, at most */
         struct blob expected = save(at_once), got = {0};
         state_machine_snapshot_begin(slow);
         do {
-            for (uint32_t i = random_below(&seed, between + 1); i > 0; i--) {
-                const struct command *c = draw(&l, &seed, clears);
-                struct reply a = run(at_once, c), b = run(slow, c);
-                assert_same_reply(&a, &b);
-            }
+            for (uint32_t i = random_below(&seed, between + 1); i > 0; i--)
+                all_execute(&all, &seed, clears);
             audit(slow);
         } while (save_one(slow, &got));
         audit(slow);
@@ -195,16 +295,16 @@ static void compare(uint64_t seed, bool clears)
         assert_same(expected, got);
         assert_int_equal(slow->data.live.count, at_once->data.live.count);
         assert_int_equal(slow->data.live.bytes, at_once->data.live.bytes);
-        for (uint32_t i = 0; i < 400; i++) {
-            const struct command *c = draw(&l, &seed, clears && i % 50 == 0);
-            run(at_once, c);
-            run(slow, c);
-        }
+        load(slow, all.loaded);
+        for (uint32_t i = 0; i < 400; i++)
+            all_execute(&all, &seed, clears && i % 50 == 0);
     }
     assert_same(save(at_once), save(slow));
+    assert_same(save(at_once), save(all.loaded));
     assert_true(clears || most >= 4);
     state_machine_free(at_once);
     state_machine_free(slow);
+    state_machine_free(all.loaded);
 }
 
 static void test_what_was_there(void **state)

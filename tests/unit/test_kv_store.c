@@ -44,8 +44,6 @@ static void test_get_and_set(void **state)
         {"GET d", "nil"},
         {"SET a 1 NX XX", "-ERR syntax error"},
         {"SET a 1 WHAT", "-ERR syntax error"},
-        {"SET a 1 EX 10", "-ERR keys do not expire here: EX, PX, EXAT, PXAT and KEEPTTL are not supported"},
-        {"SET a 1 keepttl", "-ERR keys do not expire here: EX, PX, EXAT, PXAT and KEEPTTL are not supported"},
         {"SETNX a 1", ":0"},
         {"SETNX e 1", ":1"},
         {"GETSET e 2", "$1"},
