@@ -39,6 +39,7 @@ enum check {
     CHECK_LIVENESS_WHILE_HUNG, /* while the disk of one node hangs, the others serve, and that node does not lead */
     CHECK_EXACTLY_ONCE,        /* a command of a session is executed once, and each answer to it is its first reply */
     CHECK_TIME_AGREED, /* one time in the log, which never runs ahead of the real one, and keeps up where a leader serves */
+    CHECK_EXPIRY,      /* a key is there for as long as was said, and then it is gone for good */
     CHECK_CONFIGURATIONS, /* one line of configurations; a ballot is prepared with the one that governs what it proposes */
     CHECKS
 };

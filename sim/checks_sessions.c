@@ -23,7 +23,7 @@ static bool is_answer(const struct operation *o, const struct session_answer *a)
     case REPLY_NIL:
         return o->nil;
     case REPLY_STATUS:
-        return o->answer == NULL && o->kind == OPERATION_SET;
+        return o->answer == NULL && operation_sets(o->kind);
     case REPLY_BYTES:
         if (o->answer == NULL || o->answer_len > a->len)
             return false;

@@ -33,6 +33,7 @@ static const char *const names[CHECKS] = {
     [CHECK_LIVENESS_WHILE_HUNG] = "LivenessWhileHung",
     [CHECK_EXACTLY_ONCE] = "ExactlyOnce",
     [CHECK_TIME_AGREED] = "TimeAgreed",
+    [CHECK_EXPIRY] = "Expiry",
     [CHECK_CONFIGURATIONS] = "Configurations",
 };
 

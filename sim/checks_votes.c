@@ -191,6 +191,8 @@ static void execute(struct checks *c, uint64_t slot, struct batch *b, struct mom
     batch_time_stamp(&b->value, stamp);
     if (c->reference != NULL)
         c->reference_hash = reference_execute(c->reference, slot, &b->value, checks_governing(c, slot)->state_bytes_max);
+    if (c->reference != NULL && reference_wrong(c->reference) != NULL)
+        checks_fail(c, CHECK_EXPIRY, "slot %" PRIu64 ": %s", slot, reference_wrong(c->reference));
     b->executed_in = slot;
     c->slots[slot + 1].commands += b->commands;
 }

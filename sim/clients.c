@@ -6,9 +6,10 @@
  * ones again after a while, to the node that is said to lead or to any other, until its patience with the round is over. A
  * command that is, or may be, in a batch that a node has is never sent again.
  *
- * The number of a key decides what is done with it: keys are counters (INCR), registers (SET, GETSET; some values are long)
- * or texts (APPEND as well). A key is retired after some dozens of operations, so that its history stays short enough for
- * the judge. A few reads go to long retired keys, which must not have lost anything.
+ * The number of a key decides what is done with it: keys are counters (INCR), registers (SET, GETSET; some values are long),
+ * texts (APPEND as well) or leases, which end after a while (SET with PX, PTTL, PERSIST). A key is retired after some dozens
+ * of operations, so that its history stays short enough for the judge. A few reads go to long retired keys, which must not
+ * have lost anything.
  *
  * A client's chance comes from dice of its own. Memory is used again: in the long run only the history grows. */
 #include "sim/clients_internal.h"
@@ -21,6 +22,7 @@ enum {
     KEY_OPERATIONS_MIN = 40,
     KEY_OPERATIONS_MAX = 80,
     OLD_KEY_ONCE_IN = 64,
+    LEASE_STEPS = 40,        /* a lease lasts for the product of two numbers up to this, in milliseconds */
     TWICE_ONCE_IN = 16,      /* commands of sessions */
     ANOTHER_ONCE_IN = 8,     /* rounds */
     PORT_COMMANDS_MAX = 256, /* that wait at a port; further ones are BUSY */
@@ -100,7 +102,7 @@ static void hear_time(struct clients *c, uint64_t now) { c->now = now > c->now ?
 
 /* ---- Rounds ---- */
 
-static uint8_t roll_kind(struct dice *d, uint32_t key)
+static uint8_t roll_kind(const struct clients *c, struct dice *d, uint32_t key)
 {
     enum {
         G = OPERATION_GET,
@@ -108,14 +110,18 @@ static uint8_t roll_kind(struct dice *d, uint32_t key)
         I = OPERATION_INCR,
         A = OPERATION_APPEND,
         D = OPERATION_DEL,
-        X = OPERATION_GETSET
+        X = OPERATION_GETSET,
+        L = OPERATION_LEASE,
+        T = OPERATION_PTTL,
+        P = OPERATION_PERSIST
     };
     static const uint8_t kinds[KEY_SORTS][10] = {
         [KEY_COUNTER] = {I, I, I, I, I, G, G, G, G, D},
         [KEY_REGISTER] = {S, S, S, S, G, G, G, G, X, D},
         [KEY_TEXT] = {A, A, A, A, G, G, G, S, X, D},
+        [KEY_LEASE] = {L, L, G, G, G, G, T, T, P, D},
     };
-    return kinds[key_sort_of(key)][dice_roll(d, 10)];
+    return kinds[clients_key_sort(c, key)][dice_roll(d, 10)];
 }
 
 /* The next operation of a client. The first keys are used more often than the last ones. */
@@ -131,8 +137,10 @@ static struct operation roll_operation(struct clients *c, struct client *client,
     uint64_t a = dice_roll(d, c->options.keys), b = dice_roll(d, c->options.keys);
     struct key *key = &c->keys[a < b ? a : b];
     o.key = key->number;
-    o.kind = reads ? OPERATION_GET : roll_kind(d, key->number);
-    if (o.kind == OPERATION_SET || o.kind == OPERATION_APPEND || o.kind == OPERATION_GETSET)
+    o.kind = reads ? OPERATION_GET : roll_kind(c, d, key->number);
+    if (o.kind == OPERATION_LEASE)
+        o.ms = (uint32_t)(dice_range(d, 1, LEASE_STEPS) * dice_range(d, 1, LEASE_STEPS));
+    if (operation_sets(o.kind) || o.kind == OPERATION_APPEND || o.kind == OPERATION_GETSET)
         clients_write_name('w', history_count(c->options.history), o.value);
     if (--key->operations_left == 0)
         renew_key(c, key, d);
@@ -197,7 +205,7 @@ static bool are_reads(const struct clients *c, const struct client *client)
     bool reads = client->sent == 0;
     for (uint32_t i = 0; i < client->count && reads; i++)
         reads = client->commands[i].state != COMMAND_REFUSED ||
-                history_get(c->options.history, client->commands[i].operation)->kind == OPERATION_GET;
+                operation_reads(history_get(c->options.history, client->commands[i].operation)->kind);
     return reads;
 }
 
@@ -241,7 +249,7 @@ static struct operation next_operation(struct clients *c, struct client *client,
     if (c->options.sessions && client->session.id == 0)
         return (struct operation){.client = client->index, .kind = OPERATION_OPEN, .call_us = c->now};
     struct operation o = roll_operation(c, client, reads);
-    if (client->session.id != 0 && o.kind != OPERATION_GET) {
+    if (client->session.id != 0 && !operation_reads(o.kind)) {
         o.session = client->session.id;
         o.number = ++client->session.number;
     }

@@ -36,6 +36,7 @@ struct clients_options {
     uint32_t readers;        /* so many clients do nothing but read; every second one at any node (READONLY) */
     bool may_be_refused;     /* by the state machine: it is small, or the replies of a batch have little room */
     bool sessions;           /* clients open sessions, and send what writes in them */
+    bool leases;             /* some keys end by themselves */
     node_set ports;          /* nodes with a client port */
     struct sockets *sockets; /* borrowed; NULL: clients give commands to ports of their own */
     struct history *history; /* borrowed */

@@ -46,7 +46,7 @@ size_t clients_write_name(char initial, uint64_t number, char *out)
 static bool writes_long(const struct clients *c, size_t operation)
 {
     const struct operation *o = history_get(c->options.history, operation);
-    return c->options.value_bytes_max > NAME_BYTES && key_sort_of(o->key) == KEY_REGISTER && o->value[0] != 0 &&
+    return c->options.value_bytes_max > NAME_BYTES && clients_key_sort(c, o->key) == KEY_REGISTER && o->value[0] != 0 &&
            operation * UINT64_C(0x9e3779b97f4a7c15) >> 32 < (UINT64_C(1) << 32) / c->options.long_value_once_in;
 }
 
@@ -195,7 +195,8 @@ static struct bytes number_in(uint8_t *out, uint64_t number)
 
 size_t clients_command(struct clients *c, size_t operation, struct bytes args[CLIENT_ARGS_MAX])
 {
-    static const char *const names[OPERATION_KINDS] = {"GET", "SET", "INCR", "APPEND", "DEL", "GETSET"};
+    static const char *const names[OPERATION_KINDS] = {"GET",    "SET",  "INCR", "APPEND", "DEL",
+                                                       "GETSET", "OPEN", "SET",  "PTTL",   "PERSIST"};
     const struct operation *o = history_get(c->options.history, operation);
     size_t count = 0;
     if (o->kind == OPERATION_OPEN || o->session != 0)
@@ -213,6 +214,10 @@ size_t clients_command(struct clients *c, size_t operation, struct bytes args[CL
     args[count++] = (struct bytes){(uint8_t *)c->key, clients_write_name('k', o->key, c->key)};
     if (o->value[0] != 0)
         args[count++] = value_of(c, operation);
+    if (o->kind == OPERATION_LEASE) {
+        args[count++] = text("PX");
+        args[count++] = number_in(c->numbers[2], o->ms);
+    }
     return count;
 }
 
@@ -223,10 +228,11 @@ static bool reply_fits(struct clients *c, size_t operation, const struct reply_i
     *len = reply->bytes.len;
     switch (o->kind) {
     case OPERATION_SET:
+    case OPERATION_LEASE:
         return reply->tag == REPLY_STATUS && reply->bytes.len == 2 && memcmp(reply->bytes.ptr, "OK", 2) == 0;
     case OPERATION_GET:
     case OPERATION_GETSET:
-        if (reply->tag == REPLY_BYTES && key_sort_of(o->key) == KEY_REGISTER)
+        if (reply->tag == REPLY_BYTES && clients_key_sort(c, o->key) == KEY_REGISTER)
             return read_word(c, reply->bytes, len);
         return reply->tag == REPLY_BYTES || reply->tag == REPLY_NIL;
     default:
@@ -289,8 +295,8 @@ static bool is_in_order(const struct clients *c, const struct client *client, co
 {
     const struct operation *read = history_get(c->options.history, o->operation);
     const size_t writer = clients_writer_of(c, reply);
-    if (read->kind != OPERATION_GET || key_sort_of(read->key) != KEY_REGISTER || client->commands[o->index].times != 1 ||
-        writer == history_count(c->options.history))
+    if (read->kind != OPERATION_GET || clients_key_sort(c, read->key) != KEY_REGISTER ||
+        client->commands[o->index].times != 1 || writer == history_count(c->options.history))
         return true;
     const bool is_older = history_get(c->options.history, writer)->return_us < read->call_us;
     for (uint32_t i = 0; i < client->count; i++) {

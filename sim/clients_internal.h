@@ -14,9 +14,7 @@
 
 enum { NAME_BYTES = 24 /* bytes of a key or a word */ };
 
-enum key_sort { KEY_COUNTER, KEY_REGISTER, KEY_TEXT, KEY_SORTS };
-
-static inline enum key_sort key_sort_of(uint32_t key) { return (enum key_sort)(key % KEY_SORTS); }
+enum key_sort { KEY_COUNTER, KEY_REGISTER, KEY_TEXT, KEY_LEASE, KEY_SORTS };
 
 struct key {
     uint32_t number;
@@ -94,7 +92,7 @@ struct clients {
     size_t packets_capacity;
     uint8_t *value;       /* value_bytes_max bytes, to build long values in */
     char key[NAME_BYTES]; /* to make keys in, and numbers */
-    uint8_t numbers[2][NAME_BYTES];
+    uint8_t numbers[3][NAME_BYTES];
     uint64_t now; /* as last told */
     bool stopped;
     uint32_t *to_read; /* keys, after clients_resume */
@@ -102,6 +100,12 @@ struct clients {
     struct clients_statistics statistics;
     char wrong[256]; /* what clients_wrong says; "": nothing */
 };
+
+/* What is done with a key. Where there are leases, a third of the others are such. */
+static inline enum key_sort clients_key_sort(const struct clients *c, uint32_t key)
+{
+    return c->options.leases && key / KEY_LEASE % 3 == 0 ? KEY_LEASE : (enum key_sort)(key % KEY_LEASE);
+}
 
 /* ---- clients_answers.c ---- */
 
@@ -134,7 +138,7 @@ bool clients_take_reply(struct clients *c, uint32_t node, const struct origin *o
 /* The number of the operation whose word a value opens with; the number of all operations: it is none. */
 size_t clients_writer_of(const struct clients *c, const struct reply_item *reply);
 /* The arguments of a command; valid until the next call. Returns how many. */
-enum { CLIENT_ARGS_MAX = 6 };
+enum { CLIENT_ARGS_MAX = 8 };
 size_t clients_command(struct clients *c, size_t operation, struct bytes args[CLIENT_ARGS_MAX]);
 
 /* ---- clients_link.c ---- */

@@ -7,6 +7,7 @@
 
 #include "core/base/arena.h"
 #include "core/base/memory.h"
+#include "sim/leases.h"
 #include "sim/linearizability.h"
 
 struct history {
@@ -34,6 +35,7 @@ size_t history_call(struct history *h, const struct operation *operation)
                             .key = operation->key,
                             .session = operation->session,
                             .number = operation->number,
+                            .ms = operation->ms,
                             .kind = operation->kind,
                             .outcome = OPERATION_PENDING,
                             .call_us = operation->call_us,
@@ -100,25 +102,69 @@ static struct place *sorted_places(const struct history *h)
     return places;
 }
 
+/* The operations of a history, one key after the other. */
+struct keys {
+    const struct history *history;
+    struct place *places;
+    size_t next;
+    const struct operation **operations; /* of the key */
+    size_t count;
+};
+
+static struct keys keys_of(const struct history *h)
+{
+    return (struct keys){
+        .history = h, .places = sorted_places(h), .operations = memory_new(h->count, sizeof(struct operation *))};
+}
+
+static void keys_close(struct keys *k)
+{
+    free(k->operations);
+    free(k->places);
+}
+
+/* Goes to the next key. False: there is none. */
+static bool next_key(struct keys *k)
+{
+    const size_t from = k->next;
+    for (k->count = 0; k->next < k->history->count && k->places[k->next].key == k->places[from].key; k->next++)
+        k->operations[k->count++] = &k->history->operations[k->places[k->next].number];
+    return k->count > 0;
+}
+
+static bool is_lease(const struct keys *k)
+{
+    for (size_t i = 0; i < k->count; i++)
+        if (k->operations[i]->kind > OPERATION_OPEN)
+            return true;
+    return false;
+}
+
 bool history_check(const struct history *h, uint64_t steps_max, size_t *undecided, char *why, size_t why_size)
 {
-    struct place *places = sorted_places(h);
-    const struct operation **operations = memory_new(h->count, sizeof(struct operation *));
+    struct keys keys = keys_of(h);
     struct judge *judge = judge_new();
     bool good = true;
     *undecided = 0;
-    for (size_t from = 0, to; from < h->count && good; from = to) {
-        for (to = from; to < h->count && places[to].key == places[from].key; to++)
-            operations[to - from] = &h->operations[places[to].number];
-        if (places[from].key == 0)
-            continue; /* sessions are opened */
-        enum verdict verdict = judge_key(judge, operations, to - from, steps_max, why, why_size);
+    while (good && next_key(&keys)) {
+        if (keys.operations[0]->key == 0 || is_lease(&keys))
+            continue; /* sessions are opened; leases have a judge of their own */
+        enum verdict verdict = judge_key(judge, keys.operations, keys.count, steps_max, why, why_size);
         *undecided += verdict == UNDECIDED ? 1 : 0;
         good = verdict != NOT_LINEARIZABLE;
     }
     judge_free(judge);
-    free(operations);
-    free(places);
+    keys_close(&keys);
+    return good;
+}
+
+bool history_check_leases(const struct history *h, struct lease_clocks clocks, char *why, size_t why_size)
+{
+    struct keys keys = keys_of(h);
+    bool good = true;
+    while (good && next_key(&keys))
+        good = !is_lease(&keys) || judge_lease(keys.operations, keys.count, clocks, why, why_size);
+    keys_close(&keys);
     return good;
 }
 
@@ -142,9 +188,9 @@ static void export_result(const struct operation *o, FILE *out)
 {
     if (o->outcome != OPERATION_OK)
         fputs("null", out);
-    else if (o->kind == OPERATION_SET)
+    else if (operation_sets(o->kind))
         fputs("\"OK\"", out);
-    else if (o->kind == OPERATION_INCR || o->kind == OPERATION_APPEND || o->kind == OPERATION_DEL)
+    else if (o->kind != OPERATION_GET && o->kind != OPERATION_GETSET)
         fprintf(out, "%" PRId64, o->integer);
     else if (o->nil)
         fputs("null", out);
@@ -154,11 +200,12 @@ static void export_result(const struct operation *o, FILE *out)
 
 void history_export(const struct history *h, FILE *out)
 {
-    static const char *const kinds[OPERATION_KINDS] = {"GET", "SET", "INCR", "APPEND", "DEL", "GETSET", "OPEN"};
+    static const char *const kinds[OPERATION_KINDS] = {"GET",    "SET",  "INCR",  "APPEND", "DEL",
+                                                       "GETSET", "OPEN", "LEASE", "PTTL",   "PERSIST"};
     static const char *const outcomes[] = {"unknown", "ok", "refused", "unknown"}; /* by enum operation_outcome */
     for (size_t i = 0; i < h->count; i++) {
         const struct operation *o = &h->operations[i];
-        bool writes = o->kind == OPERATION_SET || o->kind == OPERATION_APPEND || o->kind == OPERATION_GETSET;
+        bool writes = operation_sets(o->kind) || o->kind == OPERATION_APPEND || o->kind == OPERATION_GETSET;
         fprintf(out, "{\"client\": %" PRIu32 ", \"kind\": \"%s\", \"key\": \"k%" PRIu32 "\", \"value\": ", o->client,
                 kinds[o->kind], o->key);
         if (writes)

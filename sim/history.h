@@ -19,8 +19,16 @@ enum operation_kind {
     OPERATION_DEL,    /* answers 1 or 0 */
     OPERATION_GETSET, /* value; answers the previous value, or nil */
     OPERATION_OPEN,   /* a session; answers its id. On no key (0) */
+    /* On leases, keys that nothing else but GET and DEL is done with. */
+    OPERATION_LEASE,   /* value, until `ms` are over */
+    OPERATION_PTTL,    /* answers how many are left; -1: it does not end; -2: nothing is there */
+    OPERATION_PERSIST, /* answers 1 or 0 */
     OPERATION_KINDS
 };
+
+static inline bool operation_reads(uint8_t kind) { return kind == OPERATION_GET || kind == OPERATION_PTTL; }
+/* Whether it writes its word, and answers OK. */
+static inline bool operation_sets(uint8_t kind) { return kind == OPERATION_SET || kind == OPERATION_LEASE; }
 
 enum operation_outcome {
     OPERATION_PENDING, /* no answer (yet): it may have happened, or may happen later */
@@ -38,7 +46,8 @@ struct operation {
     uint8_t outcome;   /* enum operation_outcome */
     bool nil;          /* OK: the answer was nil */
     int64_t integer;   /* OK: the answer, for kinds that answer an integer */
-    char value[24];    /* SET, APPEND, GETSET: what was written (a word of letters and digits); otherwise "" */
+    char value[24];    /* SET, APPEND, GETSET, LEASE: what was written (a word of letters and digits); otherwise "" */
+    uint32_t ms;       /* LEASE */
     char *answer;      /* OK: of GET and GETSET, when not nil; belongs to the history */
     size_t answer_len; /* it may contain any bytes, though only words were written */
     uint64_t call_us;
@@ -50,8 +59,8 @@ struct history;
 struct history *history_new(void);
 void history_free(struct history *h);
 
-/* A client calls: copies client, key, kind, value, session, number and call_us of `operation`. Returns its number, counted
- * from 0. */
+/* A client calls: copies client, key, kind, value, ms, session, number and call_us of `operation`. Returns its number,
+ * counted from 0. */
 size_t history_call(struct history *h, const struct operation *operation);
 /* The answer to operation `number`: `answer` (`len` bytes) is copied; NULL is nil. */
 void history_return(struct history *h, size_t number, enum operation_outcome outcome, int64_t integer, const char *answer,
@@ -61,8 +70,14 @@ size_t history_count(const struct history *h);
 const struct operation *history_get(const struct history *h, size_t number);
 
 /* False: no order explains the answers of some key; `why` names the key and shows which of its operations could not be
- * placed. A key whose search exceeds `steps_max` steps is counted in `*undecided` and left out. */
+ * placed. A key whose search exceeds `steps_max` steps is counted in `*undecided` and left out. Leases are left out, too. */
 bool history_check(const struct history *h, uint64_t steps_max, size_t *undecided, char *why, size_t why_size);
+/* Judges the leases (sim/leases.h): false with `why`. */
+struct lease_clocks {
+    uint64_t drift_max; /* that clocks may run fast, per million */
+    uint64_t leapt_us;  /* that clocks have leapt forward, in all */
+};
+bool history_check_leases(const struct history *h, struct lease_clocks clocks, char *why, size_t why_size);
 
 /* One JSON object and line for each operation: client, kind, key, value, call, return (null: none), outcome, result. */
 void history_export(const struct history *h, FILE *out);

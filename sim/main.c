@@ -19,7 +19,7 @@ struct sim {
     uint64_t sample;
     uint64_t rounds;
     const char *only, *without, *trace_file, *history_file, *mutant, *folder;
-    bool wasm, both, shrink, explore, sweep, mutants, changes, sessions;
+    bool wasm, both, shrink, explore, sweep, mutants, changes, sessions, leases;
     char nodes_folder[4096];
     struct campaign_options campaign;
 };
@@ -70,6 +70,7 @@ static bool set_up(struct sim *s)
                                     .network = s->network,
                                     .changes = s->changes,
                                     .sessions = s->sessions,
+                                    .leases = s->leases,
                                     .faults = (UINT64_C(1) << FAULTS) - 1};
     if (s->only != NULL && !read_faults(s->only, &w->plan.faults))
         return false;
@@ -123,6 +124,8 @@ static void print_command(const struct sim *s, const struct world_options *w)
         printf(" --changes");
     if (w->plan.sessions)
         printf(" --sessions");
+    if (w->plan.leases)
+        printf(" --leases");
     if (w->fault_budget != UINT64_MAX)
         printf(" --strikes %llu", (unsigned long long)w->fault_budget);
     if (w->plan.faults != (UINT64_C(1) << FAULTS) - 1) {
@@ -261,6 +264,8 @@ int main(int argc, char **argv)
          .text = "members and settings change in all worlds in which they can, not only in some"},
         {"sessions", 0, OPTION_FLAG, .target = &s.sessions,
          .text = "clients have sessions in all worlds, not only in some, and send again what was not answered"},
+        {"leases", 0, OPTION_FLAG, .target = &s.leases,
+         .text = "some keys end by themselves in all worlds, not only in some"},
         {"events", 0, OPTION_NUMBER, .value = "N", .target = &s.events, .max = UINT32_MAX,
          .text = "turns of nodes before all faults stop (0: 20000)"},
         {"only", 0, OPTION_TEXT, .value = "LIST", .target = &s.only,

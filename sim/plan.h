@@ -44,6 +44,7 @@ struct plan_options {
     uint32_t network;    /* enum wire */
     bool changes;        /* members and settings change wherever that is possible, not only in a share of the worlds */
     bool sessions;       /* clients have sessions in all worlds */
+    bool leases;         /* some keys end in all worlds */
 };
 
 /* Settings of a node's host. */

@@ -5,6 +5,7 @@
 #include "core/base/siphash.h"
 #include "core/formats/batch.h"
 #include "core/state/state_machine.h"
+#include "sim/reference_leases.h"
 #include "sim/reference_sessions.h"
 
 /* A quarter of the room for a batch's replies is shared evenly: each command gets as much as small replies need. The rest is
@@ -14,6 +15,8 @@ enum { SHARED_PART = 4, SMALL_MOST = 1024 };
 struct reference {
     struct state_machine *machine;
     struct reference_sessions *sessions;
+    struct reference_leases *leases;
+    const char *wrong;
     uint64_t state_bytes_max, replies_bytes;
     uint32_t session_idle_ms;
     uint64_t sessions_ended;
@@ -33,6 +36,7 @@ struct reference *reference_new(const struct node_config *config)
     state_machine_start(r->machine, config->state_bytes_max, 0);
     r->state_bytes_max = config->state_bytes_max;
     r->sessions = reference_sessions_new();
+    r->leases = reference_leases_new();
     r->replies_bytes = limits_effective(&config->limits).replies_bytes;
     r->session_idle_ms = limits_effective(&config->limits).session_idle_ms;
     return r;
@@ -44,6 +48,7 @@ void reference_free(struct reference *r)
         return;
     state_machine_free(r->machine);
     reference_sessions_free(r->sessions);
+    reference_leases_free(r->leases);
     free(r->answers);
     batch_commands_free(&r->commands);
     batch_builder_free(&r->replies);
@@ -138,6 +143,8 @@ static void note_answer(struct reference *r, const struct session_call *call, co
     }
 }
 
+const char *reference_wrong(const struct reference *r) { return r->wrong; }
+
 const struct session_answer *reference_answers(const struct reference *r, size_t *count)
 {
     *count = r->answer_count;
@@ -168,6 +175,8 @@ static void apply(struct reference *r, const struct command *command, const stru
     const struct applied done = state_machine_apply(r->machine, r->moment, command, 1, *room);
     invariant(done.replies.len == 1);
     const struct reply *reply = &done.replies.ptr[0];
+    if (r->wrong == NULL)
+        r->wrong = reference_leases_executed(r->leases, r->moment, command, reply);
     add(r, reply, room);
     if (call->kind != SESSION_CALL ||
         (reply->tag == REPLY_ERROR && strncmp((const char *)reply->val.bytes.ptr, REPLY_BUSY, strlen(REPLY_BUSY)) == 0))

@@ -20,7 +20,9 @@ uint64_t reference_execute(struct reference *r, uint64_t slot, const struct payl
 uint64_t reference_pass(struct reference *r, struct moment stamp);
 /* The moment that the state has reached. */
 struct moment reference_moment(const struct reference *r);
-/* The same for a configuration that counts: no state changes but the hash. */
+/* What was wrong with a reply to a command on a lease (sim/reference_leases.h); NULL: nothing so far. */
+const char *reference_wrong(const struct reference *r);
+/* The same as reference_execute for a configuration that counts: no state changes but the hash. */
 uint64_t reference_configure(struct reference *r, const struct payload *text);
 
 /* How many sessions there are, and how many have ended by time. */

@@ -248,6 +248,8 @@ static void judge(struct world *w)
     if (!history_check(w->history, JUDGE_STEPS_MAX, &undecided, why, sizeof why))
         checks_fail(w->checks, CHECK_LINEARIZABILITY, "%s", why);
     w->result->undecided = undecided;
+    if (!history_check_leases(w->history, (struct lease_clocks){WORLD_DRIFT_MAX, w->leapt}, why, sizeof why))
+        checks_fail(w->checks, CHECK_EXPIRY, "%s", why);
     checks_history(w->checks, w->history);
 }
 

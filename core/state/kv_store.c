@@ -143,7 +143,11 @@ static uint64_t keys_work(const struct kv_command *command, const struct bytes *
 
 /* ---- Time ---- */
 
-static bool first_is_over(const struct state_machine *m) { return kv_versions_first_until(&m->data) < m->now.elapsed; }
+static bool first_is_over(const struct state_machine *m)
+{
+    const uint64_t until = kv_versions_first_until(&m->data);
+    return until < m->now.elapsed;
+}
 
 /* Some of the keys that are over leave the state, those that ended first. */
 static void let_leave(struct state_machine *m, size_t most)
