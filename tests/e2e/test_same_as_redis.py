@@ -154,6 +154,53 @@ def commands_of_fractions(dice):
     ]
 
 
+def commands_of_times(dice):
+    """Times so far away, or so long ago, that a second more or less does not show in a reply."""
+    key, value = lambda: dice.choice(KEYS), lambda: dice.choice(VALUES)
+    number = lambda: dice.choice(["3000000", "4000000", "0", "-1", "x", "", "9223372036854775", "9223372036854776", "9223372036854775807", "-9223372036854775808"])
+    date = lambda: dice.choice(["4000000000", "4000000001", "1", "0", "-1", "x", "9223372036854775807"])
+    unit = lambda: dice.choice(["EX", "px", "EXAT", "PXAT", "KEEPTTL", "PERSIST", "NX", "XX", "GET", "FOO"])
+    return [
+        lambda: ["SET", key(), value(), dice.choice(["EX", "PX"]), number()],
+        lambda: ["SET", key(), value(), dice.choice(["EXAT", "PXAT"]), date()],
+        lambda: ["SET", key(), value(), unit(), number()] + [unit() for _ in range(dice.choice([0, 0, 1]))],
+        lambda: ["SET", key(), value(), unit()],
+        lambda: ["SET", key(), value(), "KEEPTTL"] + dice.sample(["NX", "XX", "GET"], dice.randint(0, 2)),
+        lambda: [dice.choice(["SETEX", "PSETEX"]), key(), number(), value()],
+        lambda: ["GETEX", key()] + [unit() for _ in range(dice.choice([0, 1]))],
+        lambda: ["GETEX", key(), unit(), number()],
+        lambda: ["GETEX", key(), dice.choice(["EXAT", "PXAT"]), date()],
+        lambda: [dice.choice(["EXPIRE", "PEXPIRE"]), key(), number()],
+        lambda: [dice.choice(["EXPIRE", "PEXPIRE"]), key(), number(), dice.choice(["NX", "xx", "FOO"])],
+        lambda: [dice.choice(["EXPIREAT", "PEXPIREAT"]), key(), date()] + [dice.choice(["NX", "xx", "GT", "LT"]) for _ in range(2)],
+        lambda: [dice.choice(["EXPIREAT", "PEXPIREAT"]), key(), date()] + dice.sample(["NX", "xx", "GT", "LT"], dice.choice([0, 0, 1])),
+        lambda: ["EXPIREAT", key(), "4000000000"],
+        lambda: [dice.choice(["EXPIRETIME", "PEXPIRETIME", "PERSIST"]), key()],
+    ]
+
+
+def date_of(both, key):
+    """When a key ends, or that it does not: only those replies that do not tell the time of day."""
+    mine, theirs = [int(reply[1:-2]) for reply in both.ask("PEXPIRETIME", key)]
+    assert mine == theirs or (mine > 0 and abs(mine - theirs) < 10000), f"{key}: {mine} here, {theirs} in Redis"
+
+
+def test_keys_that_expire(synod_port, redis_port):
+    dice = random.Random("times")
+    makers = commands_of_times(dice) * 3 + commands_of_names(dice) + commands_of_strings(dice)
+    for version in (2, 3):
+        with Both([synod_port, redis_port], version) as both:
+            for _ in range(COMMANDS):
+                words = dice.choice(makers)()
+                if words[0] in ("EXPIRETIME", "PEXPIRETIME"):
+                    date_of(both, words[1])
+                elif words[0] != "DBSIZE":  # in Redis, it counts keys that have ended
+                    both.same(*words)
+            for key in KEYS:
+                both.same("GET", key)
+                date_of(both, key)
+
+
 @pytest.mark.parametrize("version", [2, 3])
 @pytest.mark.parametrize("kinds", ["strings", "names", "bits", "texts", "fractions"])
 def test_random_commands(synod_port, redis_port, kinds, version):
@@ -182,6 +229,9 @@ COMMAND GETKEYSANDFLAGS GET a|COMMAND GETKEYSANDFLAGS RENAME a b|COMMAND LIST FI
 CONFIG|CONFIG GET|CONFIG GET nosuch|CONFIG FOO|CONFIG RESETSTAT|CONFIG REWRITE|CONFIG SET x|INFO nosuch|OBJECT|OBJECT FOO|OBJECT ENCODING|OBJECT ENCODING nokey
 OBJECT ENCODING one|OBJECT ENCODING i|OBJECT REFCOUNT one|OBJECT FREQ nokey|OBJECT FREQ one|MEMORY USAGE nokey|MEMORY USAGE nokey SAMPLES|MEMORY USAGE nokey SAMPLES x
 MEMORY|MEMORY FOO|SLOWLOG LEN|SLOWLOG GET|SLOWLOG FOO|MODULE LIST|ACL WHOAMI|ACL USERS|ACL LIST|LATENCY LATEST|LATENCY RESET
+SET a 1 EX|SET a 1 EX 1.5|SET a 1 EX 0|SET a 1 PX -1|SETEX a 0 1|SETEX a x 1|SETEX a 1|PSETEX a -1 1|GETEX nokey EX 0|GETEX a EX 0|GETEX|GETEX a FOO
+EXPIRE a|EXPIRE a 1 FOO|EXPIRE nokey 1 NX XX|EXPIRE nokey 1 GT LT|EXPIRE nokey 9223372036854775807|TTL nokey|PTTL nokey|EXPIRETIME nokey|PERSIST nokey
+TTL|TTL a b|TIME x|COMMAND INFO expire pexpire expireat pexpireat ttl pttl expiretime pexpiretime persist setex psetex time|COMMAND GETKEYS SETEX a 1 b
 NOSUCH|NOSUCH a|nosuch a b c|GETT a|GET|GET a b|PING a b|ECHO|RESET x
 """.strip()
 
