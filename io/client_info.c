@@ -158,7 +158,8 @@ static void keyspace_section(struct client_server *s, struct resp_buffer *text)
 {
     const struct node_status n = status_of(s);
     if (n.keys > 0)
-        client_print(text, "db0:keys=%llu,expires=0,avg_ttl=0\r\n", (unsigned long long)n.keys);
+        client_print(text, "db0:keys=%llu,expires=%llu,avg_ttl=%llu\r\n", (unsigned long long)n.keys,
+                     (unsigned long long)n.timed_keys, (unsigned long long)n.time_left);
 }
 
 static void cluster_section(struct client_server *s, struct resp_buffer *text)

@@ -117,6 +117,8 @@ static void note_state(struct execution *x, const struct applied *done)
     x->keys = done->keys;
     x->state_bytes = done->bytes;
     x->due = done->due;
+    x->timed_keys = done->timed_keys;
+    x->time_left = done->time_left;
 }
 
 uint64_t execution_due(const struct execution *x)

@@ -72,9 +72,10 @@ struct execution {
     size_t calls_capacity;
 
     uint64_t keys, state_bytes; /* of the state machine, for operators */
-    uint64_t due;               /* when something of its state ends by itself: agreed milliseconds, or DUE_NEVER */
-    uint64_t state_bytes_max;   /* what the state machine was told last; 0: nothing */
-    uint64_t state_bytes_room;  /* what a snapshot may have */
+    uint64_t timed_keys, time_left;
+    uint64_t due;              /* when something of its state ends by itself: agreed milliseconds, or DUE_NEVER */
+    uint64_t state_bytes_max;  /* what the state machine was told last; 0: nothing */
+    uint64_t state_bytes_room; /* what a snapshot may have */
 
     struct sessions *sessions;
 

@@ -558,6 +558,8 @@ struct node_status learner_agent_status(struct learner_agent *agent)
         .keys = x->keys,
         .state_bytes = x->state_bytes,
         .moment = x->moment,
+        .timed_keys = x->timed_keys,
+        .time_left = x->time_left,
         .state_bytes_max = x->state_bytes_max != 0 ? x->state_bytes_max : x->configurations.newest.state_bytes_max,
     };
 }

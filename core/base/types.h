@@ -497,6 +497,8 @@ struct node_status {
     uint64_t state_bytes;     /* memory that keys and values take */
     uint64_t state_bytes_max; /* that they may take */
     struct moment moment;     /* that the state has reached */
+    uint64_t timed_keys;      /* keys that end by themselves */
+    uint64_t time_left;       /* milliseconds until they do, on average */
 };
 
 #endif

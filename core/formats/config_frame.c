@@ -112,6 +112,8 @@ static const struct field status_fields[] = {
     STATUS(state_bytes_max, UINT64_MAX),
     STATUS(moment.elapsed, UINT64_MAX),
     STATUS(moment.unix, UINT64_MAX),
+    STATUS(timed_keys, UINT64_MAX),
+    STATUS(time_left, UINT64_MAX),
 };
 
 enum {

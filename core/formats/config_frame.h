@@ -5,7 +5,7 @@
 
 #include "core/formats/packet.h"
 
-enum { CONFIG_FRAME_WORDS = 56, STATUS_FRAME_WORDS = 24 };
+enum { CONFIG_FRAME_WORDS = 56, STATUS_FRAME_WORDS = 32 };
 
 /* The kind of a packet with a status: whether the node has room for records. */
 enum { STATUS_ROOM, STATUS_NO_ROOM, STATUS_COMMANDS /* a command_table, not a status */ };

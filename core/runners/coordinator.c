@@ -350,6 +350,8 @@ struct node_status coordinator_status(struct coordinator *c)
     status.state_bytes = learner.state_bytes;
     status.state_bytes_max = learner.state_bytes_max;
     status.moment = learner.moment;
+    status.timed_keys = learner.timed_keys;
+    status.time_left = learner.time_left;
     return status;
 }
 

@@ -239,7 +239,9 @@ static struct applied execute_all(struct state_machine *m, const struct command 
                             .work = kv_versions_work(&m->data),
                             .keys = m->data.live.count,
                             .bytes = m->data.live.bytes,
-                            .due = due(m)};
+                            .due = due(m),
+                            .timed_keys = m->data.times.count,
+                            .time_left = kv_times_left(&m->data.times, m->now.elapsed)};
 }
 
 struct applied state_machine_apply(struct state_machine *m, struct moment now, const struct command *list, size_t count,

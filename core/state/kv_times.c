@@ -62,6 +62,8 @@ static uint32_t add_place(struct kv_times *o, struct kv_pieces *pieces)
     return o->count++;
 }
 
+static uint64_t counted(uint64_t until) { return until < KV_TIMES_FAR ? until : KV_TIMES_FAR; }
+
 static void give_segment(struct kv_times *o, struct kv_pieces *pieces, uint32_t segment)
 {
     kv_pieces_give(pieces, (uint8_t *)o->segments[segment]);
@@ -73,6 +75,7 @@ void kv_times_clear(struct kv_times *o, struct kv_pieces *pieces)
     for (uint32_t i = 0; i < KV_SEGMENTS && o->segments[i] != NULL; i++)
         give_segment(o, pieces, i);
     o->count = 0;
+    o->sum = 0;
 }
 
 void kv_times_set(struct kv_times *o, struct kv_table *t, struct bytes key, uint64_t until)
@@ -84,15 +87,20 @@ void kv_times_set(struct kv_times *o, struct kv_table *t, struct bytes key, uint
         time = kv_table_add_time(t, key);
         time->place = add_place(o, t->pool->pieces);
         *slot(o, time->place) = e->rest;
+    } else {
+        o->sum -= counted(time->until);
     }
+    o->sum += counted(until);
     time->until = until;
     sift(o, t, time->place);
 }
 
 void kv_times_leave(struct kv_times *o, struct kv_table *t, const struct kv_entry *e)
 {
-    const uint32_t place = kv_table_time(t, e)->place, last = o->count - 1;
+    const struct kv_time *time = kv_table_time(t, e);
+    const uint32_t place = time->place, last = o->count - 1;
     invariant(place <= last && *slot(o, place) == e->rest);
+    o->sum -= counted(time->until);
     const uint32_t block = *slot(o, last);
     o->count = last;
     if (last % KV_TIMES_A_SEGMENT == 0)
@@ -106,6 +114,12 @@ void kv_times_leave(struct kv_times *o, struct kv_table *t, const struct kv_entr
 struct kv_entry *kv_times_first(const struct kv_times *o, const struct kv_table *t)
 {
     return o->count > 0 ? entry_of(t, time_at(o, t, 0)) : NULL;
+}
+
+uint64_t kv_times_left(const struct kv_times *o, uint64_t elapsed)
+{
+    const uint64_t until = o->count > 0 ? o->sum / o->count : 0;
+    return until > elapsed ? until - elapsed : 0;
 }
 
 /* Those at `place` and below it. What ends later than `elapsed` has nothing below it that ends earlier. */

@@ -16,7 +16,9 @@ enum { KV_TIMES_A_SEGMENT = KV_PIECE / sizeof(uint32_t) };
 struct kv_times {
     uint32_t *segments[KV_SEGMENTS];
     uint32_t count;
+    uint64_t sum; /* of all `until`, those farther away than KV_TIMES_FAR as that */
 };
+#define KV_TIMES_FAR (UINT64_C(1) << 38) /* eight years: the sum has room for as many as there are places */
 
 /* Forgets all; the segments go back to `pieces`. */
 void kv_times_clear(struct kv_times *o, struct kv_pieces *pieces);
@@ -28,6 +30,8 @@ void kv_times_leave(struct kv_times *o, struct kv_table *t, const struct kv_entr
 
 /* The entry that ends first; NULL when none ends. */
 struct kv_entry *kv_times_first(const struct kv_times *o, const struct kv_table *t);
+/* How many milliseconds they have left, on average. */
+uint64_t kv_times_left(const struct kv_times *o, uint64_t elapsed);
 /* How many have ended at `elapsed`; at most `most` + 1 are counted. */
 uint64_t kv_times_over(const struct kv_times *o, struct kv_table *t, uint64_t elapsed, uint64_t most);
 

@@ -13,6 +13,7 @@ struct applied {
     uint64_t work;        /* spent by this call, in units of about a nanosecond */
     uint64_t keys, bytes; /* that the state has after it, for operators: keys, and memory that keys and values take */
     uint64_t due;         /* the elapsed time from which on something of the state has ended by itself; DUE_NEVER */
+    uint64_t timed_keys, time_left; /* for operators: keys that end by themselves; milliseconds, on average, until they do */
 };
 #define DUE_NEVER UINT64_MAX
 

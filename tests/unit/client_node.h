@@ -70,6 +70,8 @@ static inline struct node_status on_status(void *context)
                                 .commands_executed = 99,
                                 .leader_changes = 2,
                                 .keys = 5,
+                                .timed_keys = 2,
+                                .time_left = 700,
                                 .state_bytes = 1572864,
                                 .state_bytes_max = 104857600};
 }

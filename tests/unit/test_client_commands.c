@@ -258,7 +258,7 @@ static void test_roles(void **state)
     client_server_leader(n->server, 2, 2);
     text = ask_text(n, fd, "INFO replication keyspace\r\n");
     assert_non_null(strstr(text, "role:slave\r\nmaster_host:192.0.2.2\r\nmaster_port:7002\r\nmaster_link_status:up\r\n"));
-    assert_non_null(strstr(text, "# Keyspace\r\ndb0:keys=5,expires=0,avg_ttl=0\r\n"));
+    assert_non_null(strstr(text, "# Keyspace\r\ndb0:keys=5,expires=2,avg_ttl=700\r\n"));
     free(text);
     ask(n, fd, "ROLE\r\n", "*5\r\n$5\r\nslave\r\n$9\r\n192.0.2.2\r\n:7002\r\n$9\r\nconnected\r\n:11\r\n");
     client_server_leader(n->server, 0, 2);

@@ -10,7 +10,7 @@
 #include "core/formats/config_frame.h"
 #include "tests/unit/random.h"
 
-enum { CONFIG_FIELDS = 55, STATUS_FIELDS = 22 };
+enum { CONFIG_FIELDS = 55, STATUS_FIELDS = 24 };
 
 /* Padding is zero, too, because structures are compared as bytes: so they are filled in place, and never assigned. */
 static void sample_config(struct node_config *config)
@@ -75,6 +75,8 @@ static void sample_status(struct node_status *status)
     status->state_bytes = 19;
     status->state_bytes_max = 20;
     status->moment = (struct moment){21, UINT64_MAX - 4};
+    status->timed_keys = 23;
+    status->time_left = 24;
 }
 
 static void test_config_there_and_back(void **state)
@@ -182,8 +184,8 @@ static void test_the_order_of_the_fields(void **state)
     sample_status(&status);
     status_frame_encode(&status, words, &packet);
     static const uint64_t expected_status[1 + STATUS_FIELDS] = {
-        0x32305353, 63, 2,  1,  PROPOSER_LEADING, 5, 6, 7, 8, 9, 10, 11, 12, 13, UINT64_MAX, 15, 16, 17,
-        18,         19, 20, 21, UINT64_MAX - 4,
+        0x32305353, 63, 2,  1,  PROPOSER_LEADING, 5,  6,  7, 8, 9, 10, 11, 12, 13, UINT64_MAX, 15, 16, 17,
+        18,         19, 20, 21, UINT64_MAX - 4,   23, 24,
     };
     assert_memory_equal(words, expected_status, sizeof expected_status);
     for (size_t i = 1 + STATUS_FIELDS; i < STATUS_FRAME_WORDS; i++)
@@ -228,8 +230,8 @@ static void test_each_field_has_its_range(void **state)
     assert_false(config_frame_decode(&packet, &read));
 
     static const uint64_t status_max[1 + STATUS_FIELDS] = {
-        0x32305353, 63,         UINT32_MAX, 63,         PROPOSER_LEADING, UINT64_MAX, 63,         UINT32_MAX,
-        UINT64_MAX, 63,         UINT32_MAX, UINT64_MAX, UINT64_MAX,       UINT64_MAX, UINT64_MAX, UINT64_MAX,
+        0x32305353, 63,         UINT32_MAX, 63,         PROPOSER_LEADING, UINT64_MAX, 63,         UINT32_MAX, UINT64_MAX,
+        63,         UINT32_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX,       UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX,
         UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX,       UINT64_MAX, UINT64_MAX,
     };
     for (size_t i = 1; i < STATUS_FRAME_WORDS; i++) {

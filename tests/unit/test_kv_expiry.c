@@ -253,6 +253,17 @@ static void keys_leave_in_order(void **state)
     char line[64];
     set_time(0);
     assert_int_equal(let_time_pass(m).due, DUE_NEVER);
+    expect(m, "SET one v PX 100", "+OK");
+    expect(m, "SET two v PX 300", "+OK");
+    expect(m, "SET two v PX 200", "+OK");
+    set_time(50);
+    assert_int_equal(let_time_pass(m).timed_keys, 2);
+    assert_int_equal(let_time_pass(m).time_left, 100);
+    expect(m, "PERSIST two", ":1");
+    assert_int_equal(let_time_pass(m).time_left, 50);
+    expect(m, "FLUSHALL", "+OK");
+    assert_int_equal(let_time_pass(m).time_left, 0);
+    set_time(0);
     for (uint32_t i = 0; i < KEYS; i++) {
         snprintf(line, sizeof line, "SET key:%u v PX %u", i, 1 + i * 7919 % KEYS); /* each at another time */
         run(m, line);
