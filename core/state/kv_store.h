@@ -31,7 +31,7 @@ enum {
 
 /* Keys that have ended and leave the state: before each command, and when time passes without one. So a command waits for a
  * few only, however many end at once, and what is left depends on the log alone, not on how a learner divides its work. */
-enum { KV_LEAVE_A_COMMAND = 4, KV_LEAVE_A_PAUSE = 4096 };
+enum { KV_LEAVE_A_COMMAND = 4, KV_LEAVE_A_PAUSE = 1024 };
 enum { KV_ENDED_MAX = KV_COMMAND_WORK_MAX / KV_VISIT_WORK }; /* that have not left, and a command looks at */
 
 struct state_machine {
