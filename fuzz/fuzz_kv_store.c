@@ -55,6 +55,17 @@ static uint64_t command_size(const struct command *command)
     return size;
 }
 
+/* When commands are executed. */
+static struct moment now;
+
+/* Time passes, as long as the last argument of a command says. */
+static void let_time_pass(const struct command *command)
+{
+    const struct bytes last = command->args.ptr[command->args.len - 1];
+    now.elapsed += last.len > 0 ? last.ptr[last.len - 1] : 0;
+    now.unix = 1000000 + now.elapsed;
+}
+
 /* Executes one command, and looks at what it cost. */
 static struct reply_list apply(struct state_machine *m, const struct command *command)
 {
@@ -62,7 +73,7 @@ static struct reply_list apply(struct state_machine *m, const struct command *co
     if (!reporting)
         reporting = atexit(report) == 0;
     blocks = fuzz_bytes = 0;
-    struct applied done = state_machine_apply(m, MOMENT_ZERO, command, 1, REPLY_ROOM_ANY);
+    struct applied done = state_machine_apply(m, now, command, 1, REPLY_ROOM_ANY);
     uint64_t steps = blocks + fuzz_bytes / 8, size = command_size(command);
     invariant(done.replies.len == 1 && done.work > 0);
     invariant(steps <= STEPS_FREE + STEPS_A_UNIT * done.work);
@@ -140,8 +151,10 @@ static void run_on_large_store(const uint8_t *data, size_t size)
     uint8_t *copy = memory_new(size, 1);
     memcpy(copy, data, size);
     for (size_t at = 0; resp_parse(&parser, &limits, copy + at, size - at, &request) == RESP_WHOLE; at += request.size)
-        if (request.argc > 0)
+        if (request.argc > 0) {
+            let_time_pass(&(struct command){{request.args, request.argc}});
             apply(m, &(struct command){{request.args, request.argc}});
+        }
     resp_parser_close(&parser);
     resp_request_close(&request);
     free(copy);
@@ -226,7 +239,9 @@ static void run_lines(const uint8_t *data, size_t size)
     for (size_t at = 0; resp_parse(&parser, &limits, copy + at, size - at, &request) == RESP_WHOLE; at += request.size) {
         if (request.argc == 0)
             continue;
-        apply_to_both(m, other, &(struct command){{request.args, request.argc}});
+        const struct command command = {{request.args, request.argc}};
+        let_time_pass(&command);
+        apply_to_both(m, other, &command);
         if (++count % 16 == 8) {
             fixed = copy_of(m);
             state_machine_snapshot_begin(m);
@@ -251,6 +266,7 @@ static void run_lines(const uint8_t *data, size_t size)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+    now = MOMENT_ZERO;
     if (size > 1 && data[0] == '!') {
         run_on_large_store(data + 1, size - 1);
         return 0;
