@@ -263,19 +263,26 @@ static void pack_scalar(struct batch_builder *b, const struct scalar *scalar)
         pack_bytes(b, scalar->tag, scalar->tag == REPLY_NIL ? (struct bytes){0} : scalar->val.bytes);
 }
 
-static void pack_array(struct batch_builder *b, const struct scalar_list *array)
+static void pack_head(struct batch_builder *b, size_t elements)
 {
-    invariant(array->len <= UINT32_MAX / REPLY_HEADER_SIZE);
+    invariant(elements <= UINT32_MAX / REPLY_HEADER_SIZE);
     uint8_t *at = builder_room(b, REPLY_HEADER_SIZE);
     cursor_store_u32(at, REPLY_ARRAY);
-    cursor_store_u32(at + 4, (uint32_t)array->len);
+    cursor_store_u32(at + 4, (uint32_t)elements);
+}
+
+static void pack_array(struct batch_builder *b, const struct scalar_list *array)
+{
+    pack_head(b, array->len);
     for (size_t i = 0; i < array->len; i++)
         pack_scalar(b, &array->ptr[i]);
 }
 
 void replies_begin(struct batch_builder *b) { builder_begin(b, REPLIES_MAGIC, REPLIES_HEADER_SIZE); }
 
-void replies_add(struct batch_builder *b, const struct reply *reply)
+static bool is_nil(uint8_t tag) { return tag == REPLY_NIL || tag == REPLY_NIL_ARRAY; }
+
+void replies_add_element(struct batch_builder *b, const struct reply *reply)
 {
     invariant(reply->tag < REPLY_TAGS);
     if (reply->tag == REPLY_ARRAY)
@@ -283,7 +290,18 @@ void replies_add(struct batch_builder *b, const struct reply *reply)
     else if (reply->tag == REPLY_INTEGER)
         pack_integer(b, reply->val.integer);
     else
-        pack_bytes(b, reply->tag, reply->tag == REPLY_NIL ? (struct bytes){0} : reply->val.bytes);
+        pack_bytes(b, reply->tag, is_nil(reply->tag) ? (struct bytes){0} : reply->val.bytes);
+}
+
+void replies_add(struct batch_builder *b, const struct reply *reply)
+{
+    replies_add_element(b, reply);
+    b->count++;
+}
+
+void replies_add_array(struct batch_builder *b, size_t elements)
+{
+    pack_head(b, elements);
     b->count++;
 }
 
@@ -322,15 +340,24 @@ static bool item_read(struct read_cursor *c, struct reply_item *item)
     }
     item->bytes = (struct bytes){(uint8_t *)(uintptr_t)cursor_take(c, len), len};
     cursor_read_padding(c, 4);
-    return !c->failed && (tag != REPLY_NIL || len == 0);
+    return !c->failed && (!is_nil(item->tag) || len == 0);
 }
 
-/* Skips the elements of an array. A reader of its head may then rely on that many scalars after it. */
+static bool scalars_skip(struct read_cursor *c, uint32_t count)
+{
+    struct reply_item scalar;
+    for (uint32_t i = 0; i < count; i++)
+        if (!item_read(c, &scalar) || scalar.tag >= REPLY_ARRAY)
+            return false;
+    return true;
+}
+
+/* Skips the elements of an array. A reader of its head may then rely on that many replies after it. */
 static bool elements_skip(struct read_cursor *c, uint32_t elements)
 {
     struct reply_item element;
     for (uint32_t i = 0; i < elements; i++)
-        if (!item_read(c, &element) || element.tag >= REPLY_ARRAY)
+        if (!item_read(c, &element) || (element.tag == REPLY_ARRAY && !scalars_skip(c, element.elements)))
             return false;
     return true;
 }

@@ -24,7 +24,8 @@
  *
  *    0  magic "SR01"    4      4  count of replies    4
  *    8  replies: each   tag 4, length 4, then `length` bytes padded with zeros to 4.
- *       REPLY_ARRAY: length is the number of scalar replies that follow, written the same way. REPLY_INTEGER: 8 bytes. */
+ *       REPLY_ARRAY: length is the number of replies that follow, written the same way: its elements. In the array of a
+ *       transaction they may be arrays, too; those have scalars only. REPLY_INTEGER: 8 bytes. */
 #ifndef SYNOD_CORE_FORMATS_BATCH_H
 #define SYNOD_CORE_FORMATS_BATCH_H
 
@@ -90,12 +91,15 @@ void replies_begin(struct batch_builder *b);
 void replies_add(struct batch_builder *b, const struct reply *reply);
 /* Adds a packed reply (copied): bytes of a builder that replies_add has added. */
 void replies_add_packed(struct batch_builder *b, struct bytes packed);
+/* Adds the head of an array; its elements must follow, each with replies_add_element. */
+void replies_add_array(struct batch_builder *b, size_t elements);
+void replies_add_element(struct batch_builder *b, const struct reply *reply);
 struct payload replies_end(struct batch_builder *b);
 /* The same for an array of replies. */
 struct payload replies_pack(struct batch_builder *b, const struct reply *replies, size_t count);
 
-/* Walks packed replies: one call for each reply, scalars inside an array included. Start with *offset = 0. False: the end,
- * or malformed bytes. `bytes` points into the payload. The elements of a REPLY_ARRAY are sure to follow it. */
+/* Walks packed replies: one call for each reply, elements of arrays included. Start with *offset = 0. False: the end, or
+ * malformed bytes. `bytes` points into the payload. The elements of a REPLY_ARRAY are sure to follow it. */
 struct reply_item {
     uint8_t tag;        /* enum reply_tag */
     uint32_t elements;  /* REPLY_ARRAY */

@@ -18,7 +18,18 @@ struct command {
     struct bytes_list args;
 };
 
-enum reply_tag { REPLY_NIL, REPLY_STATUS, REPLY_INTEGER, REPLY_BYTES, REPLY_ERROR, REPLY_ARRAY, REPLY_RAW, REPLY_TAGS };
+/* REPLY_NIL_ARRAY, which no state machine gives, is nil in place of an array: of a transaction that was not executed. */
+enum reply_tag {
+    REPLY_NIL,
+    REPLY_STATUS,
+    REPLY_INTEGER,
+    REPLY_BYTES,
+    REPLY_ERROR,
+    REPLY_ARRAY,
+    REPLY_RAW,
+    REPLY_NIL_ARRAY,
+    REPLY_TAGS
+};
 
 struct scalar {
     uint8_t tag; /* enum reply_tag below REPLY_ARRAY */
@@ -60,7 +71,8 @@ enum { REPLY_SMALL_MIN = 128 }; /* the least value of `small`, so that every com
  * 4. */
 static inline uint64_t scalar_size(uint8_t tag, const struct bytes *bytes)
 {
-    return 8 + (tag == REPLY_INTEGER ? 8 : tag == REPLY_NIL ? 0 : ((uint64_t)bytes->len + 3) / 4 * 4);
+    const bool is_nil = tag == REPLY_NIL || tag == REPLY_NIL_ARRAY;
+    return 8 + (tag == REPLY_INTEGER ? 8 : is_nil ? 0 : ((uint64_t)bytes->len + 3) / 4 * 4);
 }
 
 static inline uint64_t reply_size(const struct reply *r)

@@ -492,6 +492,9 @@ static void one_item(struct resp_buffer *b, int version, const struct reply_item
     case REPLY_RAW:
         resp_raw(b, item->bytes.ptr, item->bytes.len);
         break;
+    case REPLY_NIL_ARRAY:
+        resp_raw(b, version >= 3 ? "_\r\n" : "*-1\r\n", version >= 3 ? 3 : 5);
+        break;
     default:
         resp_nil(b, version);
         break;
@@ -502,16 +505,13 @@ bool resp_reply(struct resp_buffer *b, int version, const struct payload *replie
 {
     size_t start = b->len;
     struct reply_item item;
-    if (!replies_next(replies, offset, &item))
-        return false;
-    one_item(b, version, &item);
-    uint32_t elements = item.tag == REPLY_ARRAY ? item.elements : 0;
-    for (uint32_t i = 0; i < elements; i++) {
+    for (uint64_t left = 1; left > 0; left--) {
         if (!replies_next(replies, offset, &item)) {
             b->len = start;
             return false;
         }
         one_item(b, version, &item);
+        left += item.tag == REPLY_ARRAY ? item.elements : 0;
     }
     return true;
 }

@@ -450,7 +450,11 @@ static uint32_t walk(const struct payload *packed)
         uint32_t elements = item.tag == REPLY_ARRAY ? item.elements : 0;
         for (uint32_t i = 0; i < elements; i++) {
             assert_true(replies_next(packed, &offset, &item));
-            assert_true(item.tag < REPLY_ARRAY);
+            uint32_t inner = item.tag == REPLY_ARRAY ? item.elements : 0;
+            for (uint32_t k = 0; k < inner; k++) {
+                assert_true(replies_next(packed, &offset, &item));
+                assert_true(item.tag < REPLY_ARRAY);
+            }
         }
     }
     return seen;
@@ -501,22 +505,24 @@ static void test_replies_that_are_wrong(void **state)
     (void)state;
     static const struct {
         uint32_t len;
-        uint32_t words[10];
+        uint32_t words[12];
     } wrong[] = {
-        {16, {0x31305253, 1, REPLY_TAGS, 0}},                                /* no such tag */
-        {16, {0x31305253, 1, 256, 0}},                                       /* a tag has 32 bits */
-        {16, {0x31305253, 2, REPLY_NIL, 0}},                                 /* fewer than the count says */
-        {24, {0x31305253, 1, REPLY_NIL, 0, REPLY_NIL, 0}},                   /* more */
-        {20, {0x31305253, 1, REPLY_NIL, 4, 0}},                              /* nil with bytes */
-        {20, {0x31305253, 1, REPLY_INTEGER, 4, 0}},                          /* half an integer */
-        {24, {0x31305253, 1, REPLY_INTEGER, 0, 0, 0}},                       /* an integer of no length */
-        {16, {0x31305253, 1, REPLY_BYTES, UINT32_MAX}},                      /* beyond the end */
-        {20, {0x31305253, 1, REPLY_BYTES, 1, 0x4141}},                       /* padding */
-        {16, {0x31305253, 1, REPLY_ARRAY, 1}},                               /* an array that lacks its element */
-        {24, {0x31305253, 1, REPLY_ARRAY, UINT32_MAX, REPLY_NIL, 0}},        /* many of them */
-        {32, {0x31305253, 1, REPLY_ARRAY, 1, REPLY_ARRAY, 1, REPLY_NIL, 0}}, /* an array in an array */
-        {24, {0x31305253, 1, REPLY_ARRAY, 1, REPLY_RAW, 0}},                 /* raw in an array */
-        {16, {0x32304253, 1, REPLY_NIL, 0}},                                 /* another magic */
+        {16, {0x31305253, 1, REPLY_TAGS, 0}},                         /* no such tag */
+        {16, {0x31305253, 1, 256, 0}},                                /* a tag has 32 bits */
+        {16, {0x31305253, 2, REPLY_NIL, 0}},                          /* fewer than the count says */
+        {24, {0x31305253, 1, REPLY_NIL, 0, REPLY_NIL, 0}},            /* more */
+        {20, {0x31305253, 1, REPLY_NIL, 4, 0}},                       /* nil with bytes */
+        {20, {0x31305253, 1, REPLY_INTEGER, 4, 0}},                   /* half an integer */
+        {24, {0x31305253, 1, REPLY_INTEGER, 0, 0, 0}},                /* an integer of no length */
+        {16, {0x31305253, 1, REPLY_BYTES, UINT32_MAX}},               /* beyond the end */
+        {20, {0x31305253, 1, REPLY_BYTES, 1, 0x4141}},                /* padding */
+        {16, {0x31305253, 1, REPLY_ARRAY, 1}},                        /* an array that lacks its element */
+        {24, {0x31305253, 1, REPLY_ARRAY, UINT32_MAX, REPLY_NIL, 0}}, /* many of them */
+        {24, {0x31305253, 1, REPLY_ARRAY, 1, REPLY_ARRAY, 1}},        /* the same of an array in an array */
+        {40, {0x31305253, 1, REPLY_ARRAY, 1, REPLY_ARRAY, 1, REPLY_ARRAY, 1, REPLY_NIL, 0}}, /* an array in that one */
+        {32, {0x31305253, 1, REPLY_ARRAY, 1, REPLY_ARRAY, 1, REPLY_RAW, 0}},                 /* raw in it */
+        {20, {0x31305253, 1, REPLY_NIL_ARRAY, 4, 0}},                                        /* nil with bytes */
+        {16, {0x32304253, 1, REPLY_NIL, 0}},                                                 /* another magic */
     };
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         struct payload packed = copy_of(wrong[i].words, wrong[i].len);
