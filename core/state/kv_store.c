@@ -79,6 +79,8 @@ static const struct kv_command {
     {"pexpiretime", kv_pexpiretime, 2, true, 1, 1, 1},
     {"persist", kv_persist, 2, false, 1, 1, 1},
     {"time", kv_time, 1, true, 0, 0, 0},
+    {"watch", kv_watch, -3, false, 2, -1, 1},
+    {"watched", kv_watched, -3, false, 2, -1, 1},
 };
 enum { COMMAND_COUNT = sizeof commands / sizeof commands[0] };
 
@@ -86,6 +88,7 @@ struct state_machine *state_machine_new(void)
 {
     struct state_machine *m = memory_new(1, sizeof *m);
     kv_versions_init(&m->data, STATE_BYTES_MAX_STANDARD);
+    m->data.watches = &m->watches;
     state_machine_start(m, STATE_BYTES_MAX_STANDARD, 0);
     for (uint8_t i = 0; i < COMMAND_COUNT; i++) {
         struct bytes name = kv_text(commands[i].name);
@@ -111,6 +114,8 @@ void state_machine_free(struct state_machine *m)
     if (m == NULL)
         return;
     kv_versions_close(&m->data);
+    kv_watches_close(&m->watches);
+    free(m->watches_chunk);
     arena_close(&m->results);
     free(m->replies);
     free(m->picked);
@@ -283,16 +288,43 @@ enum { SAVE_WORK = 4 * KV_CALL_WORK_MAX };
 
 uint64_t state_machine_size(struct state_machine *m) { return m->data.live.bytes; }
 
-void state_machine_snapshot_begin(struct state_machine *m) { kv_chunks_begin(&m->chunks, &m->data); }
+void state_machine_snapshot_begin(struct state_machine *m)
+{
+    kv_chunks_begin(&m->chunks, &m->data);
+    m->watches_len = 0;
+    if (!kv_watches_any(&m->watches))
+        return;
+    if (m->watches_chunk == NULL)
+        m->watches_chunk = memory_new(KV_WATCHES_CHUNK_MAX, 1);
+    m->watches_len = kv_watches_save(&m->watches, m->watches_chunk);
+}
 
+/* The watches come first: they are few, and as they were at the begin. */
 struct snapshot_chunk state_machine_snapshot_save(struct state_machine *m)
 {
+    const struct bytes watches = {m->watches_chunk, m->watches_len};
+    m->watches_len = 0;
+    if (watches.len > 0)
+        return (struct snapshot_chunk){.bytes = watches};
     return kv_chunks_save(&m->chunks, &m->data, SAVE_WORK);
 }
 
 bool state_machine_snapshot_load(struct state_machine *m, struct bytes chunk, bool first, bool last, const char **error)
 {
     const struct kv_entry_limits most = {.key_max = KV_KEY_MAX, .value_max = KV_VALUE_MAX, .times = true};
+    if (first)
+        kv_watches_reset(&m->watches);
+    if (first && kv_watches_is_chunk(chunk)) {
+        *error = last || !kv_watches_load(&m->watches, chunk) ? "malformed watches" : NULL;
+        m->loading_first = true;
+        return *error == NULL;
+    }
+    first = first || m->loading_first;
+    m->loading_first = false;
+    m->data.watches = NULL; /* what is loaded changes nothing */
     *error = kv_chunks_load(&m->chunks, &m->data, chunk, first, last, most);
+    m->data.watches = &m->watches;
+    if (*error != NULL)
+        kv_watches_reset(&m->watches);
     return *error == NULL;
 }

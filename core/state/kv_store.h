@@ -1,6 +1,6 @@
 /* Declarations shared by the files of the kv-store: kv_reply.c (what all commands answer with), above it kv_strings.c,
- * kv_numbers.c, kv_bits.c, kv_lcs.c, kv_moves.c, kv_keys.c and kv_expiry.c (the commands), above them kv_store.c (the
- * contract). */
+ * kv_numbers.c, kv_bits.c, kv_lcs.c, kv_moves.c, kv_keys.c, kv_expiry.c and kv_transactions.c (the commands), above them
+ * kv_store.c (the contract). */
 #ifndef SYNOD_CORE_STATE_KV_STORE_H
 #define SYNOD_CORE_STATE_KV_STORE_H
 
@@ -46,6 +46,10 @@ struct state_machine {
     struct kv_entry **picked; /* keys that KEYS and SCAN have found */
     size_t picked_capacity;
     struct kv_chunks chunks;
+    struct kv_watches watches;
+    uint8_t *watches_chunk; /* of the snapshot in progress */
+    size_t watches_len;     /* 0: there is none, or it was saved */
+    bool loading_first;     /* of the snapshot that is being loaded there are the watches so far */
 };
 
 /* Executes one command that has the right number of arguments. */
@@ -57,6 +61,8 @@ kv_handler kv_get, kv_set, kv_setex, kv_psetex, kv_setnx, kv_getset, kv_getdel, 
 /* kv_numbers.c, kv_bits.c, kv_lcs.c, kv_moves.c */
 kv_handler kv_incrbyfloat, kv_setbit, kv_getbit, kv_bitcount, kv_bitpos, kv_bitop, kv_lcs;
 kv_handler kv_rename, kv_renamenx, kv_copy, kv_delex, kv_randomkey;
+/* kv_transactions.c */
+kv_handler kv_watch, kv_watched;
 /* kv_keys.c */
 kv_handler kv_del, kv_exists, kv_type, kv_keys, kv_scan, kv_dbsize, kv_flush, kv_remove, kv_clear, kv_memory, kv_object;
 /* kv_expiry.c */

@@ -27,6 +27,14 @@ void kv_versions_init(struct kv_versions *v, uint64_t state_bytes_max)
 }
 
 /* Drops what is there for the snapshot alone. */
+/* Nothing is in the live table any more, and none of its memory is in use. */
+static void empty(struct kv_versions *v)
+{
+    kv_times_clear(&v->times, &v->pieces);
+    kv_table_clear(&v->live);
+    kv_pool_reset(v->live.pool);
+}
+
 static void end(struct kv_versions *v)
 {
     if (v->snapshot == KV_NO_SNAPSHOT)
@@ -40,7 +48,7 @@ static void end(struct kv_versions *v)
     }
     v->snapshot = KV_NO_SNAPSHOT;
     if (v->live.count == 0)
-        kv_versions_clear(v);
+        empty(v);
 }
 
 void kv_versions_reset(struct kv_versions *v)
@@ -103,8 +111,23 @@ static void forget_time(struct kv_versions *v, struct kv_entry *e)
     kv_table_remove_time(&v->live, e);
 }
 
+/* Tells those who watch a key. */
+static void tell(struct kv_versions *v, uint64_t hash)
+{
+    v->live.work += KV_NEXT_WORK + KV_TOUCH_WORK * kv_watches_touch(v->watches, hash);
+}
+
+static bool is_watched(const struct kv_versions *v) { return v->watches != NULL && v->watches->count > 0; }
+
+static void tell_of(struct kv_versions *v, struct bytes key)
+{
+    if (is_watched(v))
+        tell(v, kv_table_hash(&v->live, key));
+}
+
 void kv_versions_set(struct kv_versions *v, struct bytes key, struct bytes value)
 {
+    tell_of(v, key);
     leave_trace(v, key, CHANGES_WHOLE);
     struct kv_entry *e = kv_table_set(&v->live, key, value);
     if (e->timed)
@@ -113,18 +136,22 @@ void kv_versions_set(struct kv_versions *v, struct bytes key, struct bytes value
 
 void kv_versions_replace(struct kv_versions *v, struct bytes key, struct bytes value)
 {
+    tell_of(v, key);
     leave_trace(v, key, CHANGES_IN_PLACE);
     kv_table_set(&v->live, key, value);
 }
 
 struct kv_entry *kv_versions_append(struct kv_versions *v, struct bytes key, const uint8_t *bytes, size_t len)
 {
+    tell_of(v, key);
     leave_trace(v, key, CHANGES_IN_PLACE);
     return kv_table_append(&v->live, key, bytes, len);
 }
 
 void kv_versions_overwrite(struct kv_versions *v, struct kv_entry *e, size_t offset, struct bytes bytes)
 {
+    if (is_watched(v))
+        tell(v, e->hash);
     leave_trace(v, kv_table_key(&v->live, e), CHANGES_IN_PLACE);
     kv_table_overwrite(&v->live, e, offset, bytes);
 }
@@ -134,7 +161,7 @@ static bool remove_live(struct kv_versions *v, struct bytes key)
 {
     bool removed = kv_table_remove(&v->live, key);
     if (removed && v->live.count == 0 && v->snapshot != KV_SNAPSHOT_OF_LIVE)
-        kv_versions_clear(v);
+        empty(v);
     return removed;
 }
 
@@ -153,17 +180,23 @@ bool kv_versions_remove(struct kv_versions *v, struct bytes key)
 {
     if (v->times.count > 0)
         leave_times(v, kv_table_find(&v->live, key));
-    return remove_key(v, key);
+    const bool removed = remove_key(v, key);
+    if (removed)
+        tell_of(v, key);
+    return removed;
 }
 
 void kv_versions_set_until(struct kv_versions *v, struct bytes key, uint64_t until)
 {
+    tell_of(v, key);
     leave_trace(v, key, CHANGES_IN_PLACE);
     kv_times_set(&v->times, &v->live, key, until);
 }
 
 void kv_versions_persist(struct kv_versions *v, struct kv_entry *e)
 {
+    if (is_watched(v))
+        tell(v, e->hash);
     leave_trace(v, kv_table_key(&v->live, e), CHANGES_IN_PLACE);
     forget_time(v, e);
 }
@@ -182,6 +215,8 @@ uint64_t kv_versions_first_until(const struct kv_versions *v)
 void kv_versions_remove_first(struct kv_versions *v)
 {
     const struct kv_entry *e = kv_times_first(&v->times, &v->live);
+    if (is_watched(v))
+        tell(v, e->hash);
     leave_times(v, e);
     remove_key(v, kv_table_key(&v->live, e));
 }
@@ -198,13 +233,13 @@ static void freeze(struct kv_versions *v)
 
 void kv_versions_clear(struct kv_versions *v)
 {
+    if (is_watched(v))
+        kv_watches_touch_all(v->watches);
     kv_times_clear(&v->times, &v->pieces);
-    if (v->snapshot == KV_SNAPSHOT_OF_LIVE) {
+    if (v->snapshot == KV_SNAPSHOT_OF_LIVE)
         freeze(v);
-        return;
-    }
-    kv_table_clear(&v->live);
-    kv_pool_reset(v->live.pool);
+    else
+        empty(v);
 }
 
 /* ---- Work and room ---- */

@@ -23,6 +23,7 @@
 #define SYNOD_CORE_STATE_KV_VERSIONS_H
 
 #include "core/state/kv_times.h"
+#include "core/state/kv_watch.h"
 
 enum kv_snapshot { KV_NO_SNAPSHOT, KV_SNAPSHOT_OF_LIVE, KV_SNAPSHOT_OF_FROZEN };
 
@@ -38,6 +39,7 @@ struct kv_versions {
     struct kv_table frozen;     /* KV_SNAPSHOT_OF_FROZEN */
     uint64_t state_bytes_max;   /* what live.bytes may rise to; it is above, while this was lowered below what there was */
     uint64_t snapshot_bytes;    /* live.bytes at the begin of the snapshot */
+    struct kv_watches *watches; /* of keys of the live table, the caller's; they hear of each change. NULL: there are none */
 };
 
 void kv_versions_init(struct kv_versions *v, uint64_t state_bytes_max);
