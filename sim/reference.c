@@ -4,6 +4,7 @@
 #include "core/base/memory.h"
 #include "core/base/siphash.h"
 #include "core/formats/batch.h"
+#include "core/formats/transaction.h"
 #include "core/state/state_machine.h"
 #include "sim/reference_leases.h"
 #include "sim/reference_sessions.h"
@@ -24,6 +25,7 @@ struct reference {
     struct moment moment;
     uint64_t hash;
     struct batch_commands commands;
+    struct transaction transaction;
     struct batch_builder replies;
     struct session_answer *answers; /* the first replies to commands of sessions, in the order of the log */
     size_t answer_count, answer_capacity;
@@ -51,18 +53,22 @@ void reference_free(struct reference *r)
     reference_leases_free(r->leases);
     free(r->answers);
     batch_commands_free(&r->commands);
+    transaction_free(&r->transaction);
     batch_builder_free(&r->replies);
     free(r);
 }
 
 static struct reply_room room_of(const struct reference *r)
 {
-    uint64_t small = r->replies_bytes / SHARED_PART / (r->commands.count + 1);
+    size_t replies = 0;
+    for (size_t i = 0; i < r->commands.count; i++)
+        replies += transaction_replies(&r->commands.commands[i].args);
+    uint64_t small = r->replies_bytes / SHARED_PART / (replies + 1);
     if (small < REPLY_SMALL_MIN)
         small = REPLY_SMALL_MIN;
     if (small > SMALL_MOST)
         small = SMALL_MOST;
-    uint64_t shared = small * r->commands.count;
+    uint64_t shared = small * replies;
     return (struct reply_room){.small = (uint32_t)small, .large = shared < r->replies_bytes ? r->replies_bytes - shared : 0};
 }
 
@@ -160,28 +166,72 @@ static struct reply error_text(const char *text)
     return error_of((struct bytes){(uint8_t *)(uintptr_t)text, strlen(text)});
 }
 
-static void add(struct reference *r, const struct reply *reply, struct reply_room *room)
+static void take_room(const struct reply *reply, struct reply_room *room)
 {
     const uint64_t size = reply_size(reply);
     invariant(size <= room->small || size <= room->large);
     room->large -= size > room->small ? size : 0;
+}
+
+static void add(struct reference *r, const struct reply *reply, struct reply_room *room)
+{
+    take_room(reply, room);
     replies_add(&r->replies, reply);
+}
+
+static struct reply apply_one(struct reference *r, const struct command *command, const struct reply_room *room)
+{
+    const struct applied done = state_machine_apply(r->machine, r->moment, command, 1, *room);
+    invariant(done.replies.len == 1);
+    if (r->wrong == NULL)
+        r->wrong = reference_leases_executed(r->leases, r->moment, command, &done.replies.ptr[0]);
+    return done.replies.ptr[0];
+}
+
+/* All commands of a transaction, if its condition holds. */
+static struct reply apply_transaction(struct reference *r, const struct command *command, struct reply_room *room)
+{
+    struct transaction *t = &r->transaction;
+    struct reply reply = error_text("ERR a transaction that is none: not executed");
+    const bool sound = transaction_read(t, &command->args);
+    const bool asks = sound && t->condition.args.len > 0;
+    const struct reply said =
+        asks ? apply_one(r, &t->condition, room) : (struct reply){.tag = REPLY_INTEGER, .val.integer = 1};
+    if (!sound || said.tag != REPLY_INTEGER || said.val.integer != 1) {
+        reply = sound ? (struct reply){.tag = REPLY_NIL_ARRAY} : reply;
+        add(r, &reply, room);
+        return reply;
+    }
+    replies_add_array(&r->replies, t->count);
+    reply = (struct reply){.tag = REPLY_ARRAY};
+    for (size_t i = 0; i < t->count; i++) {
+        const struct reply one = apply_one(r, &t->commands[i], room);
+        take_room(&one, room);
+        replies_add_element(&r->replies, &one);
+        if (i == 0 && one.tag == REPLY_INTEGER)
+            reply = one; /* as simulated clients tell what they got */
+    }
+    return reply;
+}
+
+static struct reply apply_any(struct reference *r, const struct command *command, struct reply_room *room)
+{
+    if (transaction_is(&command->args))
+        return apply_transaction(r, command, room);
+    const struct reply reply = apply_one(r, command, room);
+    add(r, &reply, room);
+    return reply;
 }
 
 static void apply(struct reference *r, const struct command *command, const struct session_call *call,
                   struct reply_room *room)
 {
     const size_t from = r->replies.len;
-    const struct applied done = state_machine_apply(r->machine, r->moment, command, 1, *room);
-    invariant(done.replies.len == 1);
-    const struct reply *reply = &done.replies.ptr[0];
-    if (r->wrong == NULL)
-        r->wrong = reference_leases_executed(r->leases, r->moment, command, reply);
-    add(r, reply, room);
+    const struct reply reply = apply_any(r, command, room);
     if (call->kind != SESSION_CALL ||
-        (reply->tag == REPLY_ERROR && strncmp((const char *)reply->val.bytes.ptr, REPLY_BUSY, strlen(REPLY_BUSY)) == 0))
+        (reply.tag == REPLY_ERROR && strncmp((const char *)reply.val.bytes.ptr, REPLY_BUSY, strlen(REPLY_BUSY)) == 0))
         return;
-    note_answer(r, call, reply);
+    note_answer(r, call, &reply);
     const struct bytes packed = {(uint8_t *)r->replies.words + from, r->replies.len - from};
     reference_sessions_executed(r->sessions, call, packed);
 }

@@ -1,6 +1,7 @@
 #include "core/agents/answering.h"
 
 #include "core/base/assert.h"
+#include "core/formats/transaction.h"
 
 /* What the state machine gets at a time: limits.apply commands, and limits.apply_bytes of arguments (one command at least).
  * Each argument counts at least ARGUMENT_BYTES. When the machine stops early it gets the rest again. So giving must be cheap
@@ -22,8 +23,11 @@ static struct reply_room room_for(uint64_t replies_bytes, size_t commands)
 
 void answering_begin(struct answering *a, uint64_t replies_bytes)
 {
+    size_t replies = 0;
+    for (size_t i = 0; i < a->commands.count; i++)
+        replies += transaction_replies(&a->commands.commands[i].args);
     a->done = 0;
-    a->room = room_for(replies_bytes, a->commands.count);
+    a->room = room_for(replies_bytes, replies);
     replies_begin(&a->replies);
 }
 
@@ -42,29 +46,44 @@ bool answering_take_room(struct answering *a, uint64_t size)
     return true;
 }
 
+/* The reply, or `*other` if it goes beyond its room. */
+static const struct reply *that_fits(struct answering *a, const struct reply *r, struct reply *other)
+{
+    if (answering_take_room(a, reply_size(r)))
+        return r;
+    return reply_error_text(other, "ERR executed, but the state machine's reply is larger than it may be");
+}
+
 void answering_add(struct answering *a, const struct reply *r)
 {
-    struct reply too_large;
-    const bool fits = answering_take_room(a, reply_size(r));
-    replies_add(&a->replies,
-                fits ? r
-                     : reply_error_text(&too_large, "ERR executed, but the state machine's reply is larger than it may be"));
+    struct reply other;
+    replies_add(&a->replies, that_fits(a, r, &other));
+}
+
+void answering_add_element(struct answering *a, const struct reply *r)
+{
+    struct reply other;
+    replies_add_element(&a->replies, that_fits(a, r, &other));
+}
+
+size_t answering_share(const struct command *commands, size_t count, const struct limits *limits)
+{
+    size_t end = 0;
+    uint64_t bytes = 0;
+    while (end < count && end < limits->apply) {
+        const struct bytes_list *args = &commands[end].args;
+        for (size_t i = 0; i < args->len && bytes <= limits->apply_bytes; i++)
+            bytes += ARGUMENT_BYTES + args->ptr[i].len;
+        if (bytes > limits->apply_bytes && end > 0)
+            break;
+        end++;
+    }
+    return end;
 }
 
 size_t answering_next(const struct answering *a, const struct limits *limits)
 {
-    const struct batch_commands *all = &a->commands;
-    size_t end = a->done;
-    uint64_t bytes = 0;
-    while (end < all->count && end - a->done < limits->apply) {
-        const struct bytes_list *args = &all->commands[end].args;
-        for (size_t i = 0; i < args->len && bytes <= limits->apply_bytes; i++)
-            bytes += ARGUMENT_BYTES + args->ptr[i].len;
-        if (bytes > limits->apply_bytes && end > a->done)
-            break;
-        end++;
-    }
-    return end - a->done;
+    return answering_share(a->commands.commands + a->done, a->commands.count - a->done, limits);
 }
 
 uint64_t answering_go_on(struct answering *a, struct state_machine *machine, struct moment now, const struct limits *limits,

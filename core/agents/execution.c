@@ -32,6 +32,7 @@ void execution_close(struct execution *x)
         payload_free(&x->entries[i].value);
     free(x->entries);
     free(x->calls);
+    transaction_free(&x->transaction);
     sessions_free(x->sessions);
     answering_close(&x->answering);
     payload_free(&x->text);
@@ -171,16 +172,22 @@ static bool was_refused(const struct reply *r)
     return r->tag == REPLY_ERROR && r->val.bytes.len >= len && memcmp(r->val.bytes.ptr, REPLY_BUSY, len) == 0;
 }
 
+/* Remembers the reply to command `i`, which begins at `from`. */
+static void remember(struct execution *x, size_t i, size_t from)
+{
+    const struct batch_builder *replies = &x->answering.replies;
+    const struct bytes packed = {(uint8_t *)replies->words + from, replies->len - from};
+    if (x->calls[i].kind == SESSION_CALL)
+        sessions_executed(x->sessions, &x->calls[i], packed);
+}
+
 /* Adds the reply of the state machine to command `i`, and remembers it. */
 static void add_executed(struct execution *x, size_t i, const struct reply *r)
 {
-    struct batch_builder *replies = &x->answering.replies;
-    const size_t from = replies->len;
+    const size_t from = x->answering.replies.len;
     answering_add(&x->answering, r);
-    if (x->calls[i].kind != SESSION_CALL || was_refused(r))
-        return;
-    const struct bytes packed = {(uint8_t *)replies->words + from, replies->len - from};
-    sessions_executed(x->sessions, &x->calls[i], packed);
+    if (!was_refused(r))
+        remember(x, i, from);
 }
 
 /* Opens a session. Its id comes from the random bits of the batch, and from its place in the log: no client can guess it,
@@ -261,13 +268,15 @@ static bool waits_for_others(const struct execution *x, size_t first, size_t i)
 static bool is_for_machine(struct execution *x, size_t first, size_t i)
 {
     struct bytes packed;
+    if (transaction_is(&x->answering.commands.commands[i].args))
+        return false;
     if (x->calls[i].kind == SESSION_NONE)
         return true;
     return x->calls[i].kind == SESSION_CALL && !waits_for_others(x, first, i) &&
            sessions_look(x->sessions, &x->calls[i], &packed) == SESSION_FRESH;
 }
 
-/* ---- Commands ---- */
+/* ---- What the state machine gets ---- */
 
 /* How many of `most` commands the state machine gets now. The first one is for it. */
 static size_t commands_to_give(struct execution *x, size_t most)
@@ -279,20 +288,112 @@ static size_t commands_to_give(struct execution *x, size_t most)
     return count;
 }
 
+/* Gives commands to the state machine: as many of them as it takes. */
+static struct applied give(struct execution *x, const struct command *commands, size_t count)
+{
+    const struct applied done = state_machine_apply(x->machine, execution_now(x), commands, count, x->answering.room);
+    invariant(done.replies.len <= count);
+    note_state(x, &done);
+    x->work += done.work;
+    return done;
+}
+
 /* Gives some commands to the state machine. False: it is stalled. */
 static bool apply_some(struct execution *x)
 {
     struct answering *a = &x->answering;
     const size_t some = commands_to_give(x, answering_next(a, &x->limits));
-    const struct applied done =
-        state_machine_apply(x->machine, execution_now(x), a->commands.commands + a->done, some, a->room);
-    invariant(done.replies.len <= some);
-    note_state(x, &done);
+    const struct applied done = give(x, a->commands.commands + a->done, some);
     for (size_t i = 0; i < done.replies.len; i++)
         add_executed(x, a->done + i, &done.replies.ptr[i]);
     a->done += done.replies.len;
-    x->work += done.work;
     return done.replies.len > 0;
+}
+
+/* ---- Transactions (P24) ---- */
+
+static void end_transaction(struct execution *x)
+{
+    struct answering *a = &x->answering;
+    x->transaction_state = TRANSACTION_NONE_BEGUN;
+    remember(x, a->done, x->transaction_from);
+    a->done++;
+}
+
+static void begin_transaction(struct execution *x)
+{
+    struct answering *a = &x->answering;
+    struct reply r;
+    x->transaction_from = a->replies.len;
+    x->transaction_done = 0;
+    if (!transaction_read(&x->transaction, &a->commands.commands[a->done].args)) {
+        answering_add(a, reply_error_text(&r, "ERR a transaction that is none: not executed"));
+        end_transaction(x);
+        return;
+    }
+    x->transaction_state = TRANSACTION_CONDITION;
+}
+
+/* False: the state machine is stalled. */
+static bool look_at_condition(struct execution *x)
+{
+    struct answering *a = &x->answering;
+    const struct transaction *t = &x->transaction;
+    bool holds = true;
+    if (t->condition.args.len > 0) {
+        const struct applied done = give(x, &t->condition, 1);
+        if (done.replies.len == 0)
+            return false;
+        holds = done.replies.ptr[0].tag == REPLY_INTEGER && done.replies.ptr[0].val.integer == 1;
+    }
+    if (holds) {
+        replies_add_array(&a->replies, t->count);
+        x->transaction_state = TRANSACTION_COMMANDS;
+    } else {
+        answering_add(a, &(struct reply){.tag = REPLY_NIL_ARRAY});
+        end_transaction(x);
+    }
+    return true;
+}
+
+/* Goes on with its commands. False: the state machine is stalled. */
+static bool apply_transaction(struct execution *x)
+{
+    const struct transaction *t = &x->transaction;
+    const struct command *left = t->commands + x->transaction_done;
+    const size_t some = answering_share(left, t->count - x->transaction_done, &x->limits);
+    if (some == 0) {
+        end_transaction(x);
+        return true;
+    }
+    const struct applied done = give(x, left, some);
+    for (size_t i = 0; i < done.replies.len; i++)
+        answering_add_element(&x->answering, &done.replies.ptr[i]);
+    x->transaction_done += done.replies.len;
+    return done.replies.len > 0;
+}
+
+/* Goes on with the transaction that is the next command. False: the state machine is stalled. */
+static bool run_transaction(struct execution *x)
+{
+    switch (x->transaction_state) {
+    case TRANSACTION_NONE_BEGUN:
+        begin_transaction(x);
+        return true;
+    case TRANSACTION_CONDITION:
+        return look_at_condition(x);
+    default:
+        return apply_transaction(x);
+    }
+}
+
+/* ---- Batches ---- */
+
+/* Gives what is next to the state machine. False: it is stalled. */
+static bool apply_next(struct execution *x)
+{
+    const struct answering *a = &x->answering;
+    return transaction_is(&a->commands.commands[a->done].args) ? run_transaction(x) : apply_some(x);
 }
 
 /* Goes on with the batch of `slot`. True: all its commands are executed. */
@@ -302,10 +403,10 @@ static bool apply_batch(struct execution *x, uint64_t slot)
     while (!answering_is_done(a) && x->work < x->limits.step_work) {
         const size_t before = a->replies.len;
         x->stalled = !sessions_have_room(x->sessions);
-        if (!x->stalled && answer_call(x, slot, a->done))
+        if (!x->stalled && !execution_is_in_transaction(x) && answer_call(x, slot, a->done))
             a->done++;
         else if (!x->stalled)
-            x->stalled = !apply_some(x);
+            x->stalled = !apply_next(x);
         if (x->stalled)
             return false;
         x->work += a->replies.len - before + sessions_work(x->sessions);
@@ -467,6 +568,7 @@ static void forget_entries(struct execution *x, uint64_t slot)
     while (x->first < x->count && x->entries[x->first].slot < slot)
         x->first++;
     x->begun = x->stalled = false;
+    x->transaction_state = TRANSACTION_NONE_BEGUN;
 }
 
 static void read_configuration(struct read_cursor *c, struct execution_piece *said)

@@ -7,6 +7,7 @@
 #include "core/agents/answering.h"
 #include "core/agents/configurations.h"
 #include "core/formats/configuration.h"
+#include "core/formats/transaction.h"
 #include "core/state/sessions.h"
 
 /* A snapshot has what a learner has executed before a slot, in pieces (core/formats/snapshot.h): first SNAPSHOT_LEARNER,
@@ -47,6 +48,9 @@ struct payload execution_piece_write(const struct execution_piece *says, uint64_
 /* Whether a batch comes after the last one that was executed of its origin (P8). */
 bool execution_is_newer_batch(struct batch_id id, struct batch_id last);
 
+/* How far a transaction has come. */
+enum transaction_state { TRANSACTION_NONE_BEGUN, TRANSACTION_CONDITION, TRANSACTION_COMMANDS };
+
 /* An entry has been executed. */
 struct executed {
     const struct entry *entry; /* lives until execution_add or execution_begin */
@@ -70,6 +74,10 @@ struct execution {
     struct answering answering; /* its commands, without what precedes them in a session */
     struct session_call *calls; /* what each is about */
     size_t calls_capacity;
+    struct transaction transaction; /* of the command that is next, if it is one and has begun */
+    enum transaction_state transaction_state;
+    size_t transaction_done; /* so many of its commands are executed */
+    size_t transaction_from; /* where its reply begins */
 
     uint64_t keys, state_bytes; /* of the state machine, for operators */
     uint64_t timed_keys, time_left;
@@ -96,6 +104,12 @@ void execution_begin(struct execution *x);
 
 /* Adds chosen entries (copied), in slot order. */
 void execution_add(struct execution *x, const struct entry *entries, size_t count);
+
+/* True: of a transaction some commands are executed, and some are not. The state is none that a client may see. */
+static inline bool execution_is_in_transaction(const struct execution *x)
+{
+    return x->transaction_state != TRANSACTION_NONE_BEGUN;
+}
 
 /* The entry that is executed next, NULL when there is none. */
 const struct entry *execution_next(const struct execution *x);

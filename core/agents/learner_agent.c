@@ -392,6 +392,8 @@ static bool answer_queries(struct learner_agent *agent, uint64_t now)
     queries_expire(&agent->queries, now);
     if (agent->transfer.state == FETCH_LOADING || agreement_state(agent) != AGREEMENT_HOLDS || agent->replaced)
         return false;
+    if (execution_is_in_transaction(&agent->execution))
+        return false; /* its other commands come with the next step */
     while ((state = queries_run(&agent->queries, agent->execution.machine, moment, executed, &work, &answered,
                                 &entry.value)) == QUERY_ANSWERED) {
         const struct message m = {
@@ -573,7 +575,9 @@ void learner_agent_audit(const struct learner_agent *agent)
     for (size_t i = 0; i < agent->holding_count; i++)
         invariant(agent->holdings[i].to >= (i > 0 ? agent->holdings[i - 1].to : agent->held.to));
     invariant(x->first <= x->count);
-    invariant(!x->begun || (x->first < x->count && x->answering.replies.count == x->answering.done));
+    const size_t open = x->transaction_state == TRANSACTION_COMMANDS; /* its array is there, and not whole */
+    invariant(!x->begun || (x->first < x->count && x->answering.replies.count == x->answering.done + open));
+    invariant(x->begun || x->transaction_state == TRANSACTION_NONE_BEGUN);
     results_audit(&agent->results);
     queries_audit(&agent->queries);
     catch_up_audit(&agent->catch_up);
