@@ -366,6 +366,10 @@ static const struct origin *take_waiting(struct clients *c, struct port *p, size
 static void add_command(struct clients *c, struct batch_builder *b, size_t operation)
 {
     struct bytes args[CLIENT_ARGS_MAX];
+    if (clients_is_twinned(c, operation)) {
+        clients_add_twinned(c, b, operation);
+        return;
+    }
     const size_t count = clients_command(c, operation, args);
     batch_add(b, args, count);
 }
@@ -449,10 +453,13 @@ static bool take_replies(struct clients *c, uint32_t node, const struct batch *b
     bool whole = replies_count(replies) == b->count + 1 && replies_next(replies, &offset, &reply);
     bool fits = whole && reply.tag == REPLY_NIL; /* the key that the first command reads was never set */
     for (size_t i = 0; i < b->count; i++) {
-        if (whole && replies_next(replies, &offset, &reply))
-            fits &= clients_take_reply(c, node, &b->origins[i], &reply);
-        else
+        if (!whole || !replies_next(replies, &offset, &reply)) {
             clients_conclude(c, &b->origins[i], OPERATION_UNKNOWN);
+            continue;
+        }
+        if (reply.tag == REPLY_ARRAY)
+            fits &= clients_take_twins(replies, &offset, &reply);
+        fits &= clients_take_reply(c, node, &b->origins[i], &reply);
     }
     return fits;
 }

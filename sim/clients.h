@@ -37,6 +37,7 @@ struct clients_options {
     bool may_be_refused;     /* by the state machine: it is small, or the replies of a batch have little room */
     bool sessions;           /* clients open sessions, and send what writes in them */
     bool leases;             /* some keys end by themselves */
+    bool transactions;       /* one changes a counter and its twin; not where commands may be refused, or with sockets */
     node_set ports;          /* nodes with a client port */
     struct sockets *sockets; /* borrowed; NULL: clients give commands to ports of their own */
     struct history *history; /* borrowed */

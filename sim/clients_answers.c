@@ -221,6 +221,45 @@ size_t clients_command(struct clients *c, size_t operation, struct bytes args[CL
     return count;
 }
 
+bool clients_is_twinned(const struct clients *c, size_t operation)
+{
+    const struct operation *o = history_get(c->options.history, operation);
+    return c->options.transactions && !c->options.may_be_refused && o->kind != OPERATION_OPEN &&
+           clients_key_sort(c, o->key) == KEY_COUNTER;
+}
+
+void clients_add_twinned(struct clients *c, struct batch_builder *b, size_t operation)
+{
+    enum { MOST = CLIENT_ARGS_MAX + 6 };
+    struct bytes args[MOST];
+    char twin[NAME_BYTES];
+    const size_t count = clients_command(c, operation, args);
+    const struct bytes name = args[count - 2], key = args[count - 1];
+    memcpy(twin, key.ptr, key.len);
+    twin[key.len] = 't';
+    const struct bytes other = {(uint8_t *)twin, key.len + 1};
+    if (history_get(c->options.history, operation)->kind == OPERATION_GET) {
+        batch_add(b, (struct bytes[]){text("MGET"), key, other}, 3);
+        return;
+    }
+    const struct bytes both[] = {text("EXEC"), text("0"), text("2"), name, key, text("2"), name, other};
+    const size_t before = count - 2;
+    invariant(before + sizeof both / sizeof both[0] <= MOST);
+    memcpy(args + before, both, sizeof both);
+    batch_add(b, args, before + sizeof both / sizeof both[0]);
+}
+
+bool clients_take_twins(const struct payload *replies, size_t *offset, struct reply_item *reply)
+{
+    struct reply_item one, other;
+    if (reply->elements != 2 || !replies_next(replies, offset, &one) || !replies_next(replies, offset, &other))
+        return false;
+    *reply = one;
+    const bool same = one.bytes.len == other.bytes.len &&
+                      (one.bytes.len == 0 || memcmp(one.bytes.ptr, other.bytes.ptr, one.bytes.len) == 0);
+    return one.tag == other.tag && one.integer == other.integer && same;
+}
+
 /* True when this operation may have this reply. `*len` of its bytes are the answer (for operations that answer a value). */
 static bool reply_fits(struct clients *c, size_t operation, const struct reply_item *reply, size_t *len)
 {

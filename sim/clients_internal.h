@@ -141,6 +141,14 @@ size_t clients_writer_of(const struct clients *c, const struct reply_item *reply
 enum { CLIENT_ARGS_MAX = 8 };
 size_t clients_command(struct clients *c, size_t operation, struct bytes args[CLIENT_ARGS_MAX]);
 
+/* A counter may have a twin: each change of it is a transaction that does the same to both, and each read reads both. A
+ * half of a transaction would give two different replies. */
+bool clients_is_twinned(const struct clients *c, size_t operation);
+/* Adds the command on both. */
+void clients_add_twinned(struct clients *c, struct batch_builder *b, size_t operation);
+/* Takes the replies on both that follow the head of an array, and makes `reply` one of them. False: they are not alike. */
+bool clients_take_twins(const struct payload *replies, size_t *offset, struct reply_item *reply);
+
 /* ---- clients_link.c ---- */
 
 /* Sends a command to the node to which the client is connected; the connection is made when there is none. The answer,

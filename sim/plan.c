@@ -40,6 +40,7 @@ enum {
     WALL_CLOCK_STREAM,
     SESSIONS_END_STREAM,
     LEASES_STREAM,
+    TRANSACTIONS_STREAM,
     ADDED = 300000,
     QUIET = 80000,
     MOVES_ONLY = 40000,
@@ -50,6 +51,7 @@ enum {
     CHANGES = 150000,
     SESSIONS = 250000,
     LEASES = 250000,
+    TRANSACTIONS = 300000,
     MANY_KEYS = 500000,
     CHANGE_ON = 650000, /* then, of each kind */
     ROUNDS_OF_READS = 800000,
@@ -659,6 +661,13 @@ static void draw_leases(struct plan *p, bool always)
     p->clients.leases = dice_chance(&d, LEASES) || always;
 }
 
+/* In a share of worlds counters are changed by transactions. */
+static void draw_transactions(struct plan *p)
+{
+    struct dice d = dice_new(p->seed, TRANSACTIONS_STREAM);
+    p->clients.transactions = dice_chance(&d, TRANSACTIONS) && !p->shipped_port;
+}
+
 /* True when the cluster has every quorum without `gone`. */
 static bool lives_without(const struct node_config *c, node_set gone)
 {
@@ -702,6 +711,7 @@ void plan_draw(struct plan *p, const struct plan_options *options)
     draw_leases(p, options->leases);
     draw_network(p, &d);
     draw_port(p, options->port);
+    draw_transactions(p);
     draw_links(p, options->network);
     draw_faults(p, &d, options->faults);
     draw_added_faults(p, options->faults);
@@ -723,13 +733,14 @@ void plan_print(const struct plan *p, FILE *out)
     const struct node_config *c = &p->config;
     fprintf(
         out,
-        "seed %llu: %s, %u nodes, quorums %u and %u of %u, alpha %u, rule %s%s%s%s%s; %u clients, up to %u commands each%s%s%s%s\n",
+        "seed %llu: %s, %u nodes, quorums %u and %u of %u, alpha %u, rule %s%s%s%s%s; %u clients, up to %u commands each%s%s%s%s%s\n",
         (unsigned long long)p->seed, deployment_names[p->deployment], p->nodes, c->phase1_quorum, c->phase2_quorum,
         node_set_count(c->acceptors), c->alpha, c->leader_rule == LEADER_HIGHEST ? "highest" : "sticky",
         c->forward ? ", forward" : "", c->acceptors_send_learns ? ", acceptors send learns" : "",
         c->learners_send_executed ? ", learners send executed" : "", c->event_driven ? "" : ", one message at a time",
         p->clients.count, p->clients.pipeline_max, p->clients.sessions ? ", in sessions" : "",
-        p->clients.leases ? ", on keys that end" : "", p->shipped_port ? ", through the client port that ships" : "",
+        p->clients.leases ? ", on keys that end" : "", p->clients.transactions ? ", with transactions" : "",
+        p->shipped_port ? ", through the client port that ships" : "",
         p->wire == WIRE_UDP   ? ", over the network that ships, with datagrams"
         : p->wire == WIRE_TCP ? ", over the network that ships"
                               : "");

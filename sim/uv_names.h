@@ -17,10 +17,10 @@
 #define client_batches_waiting simuv_client_batches_waiting
 #define client_catalogue simuv_client_catalogue
 #define client_catalogue_subcommands simuv_client_catalogue_subcommands
+#define client_cluster_follows simuv_client_cluster_follows
 #define client_cluster_host simuv_client_cluster_host
 #define client_cluster_leader simuv_client_cluster_leader
 #define client_cluster_moved simuv_client_cluster_moved
-#define client_cluster_follows simuv_client_cluster_follows
 #define client_cluster_name simuv_client_cluster_name
 #define client_cluster_name_leader simuv_client_cluster_name_leader
 #define client_cluster_port simuv_client_cluster_port
@@ -44,7 +44,10 @@
 #define client_describe_index simuv_client_describe_index
 #define client_describe_port simuv_client_describe_port
 #define client_describe_refuses simuv_client_describe_refuses
+#define client_discard simuv_client_discard
 #define client_docs_find simuv_client_docs_find
+#define client_exec simuv_client_exec
+#define client_exec_wrong simuv_client_exec_wrong
 #define client_info simuv_client_info
 #define client_input_give_turns simuv_client_input_give_turns
 #define client_input_go_on simuv_client_input_go_on
@@ -54,6 +57,7 @@
 #define client_listen simuv_client_listen
 #define client_memory_subcommands simuv_client_memory_subcommands
 #define client_module_subcommands simuv_client_module_subcommands
+#define client_multi simuv_client_multi
 #define client_number simuv_client_number
 #define client_object_subcommands simuv_client_object_subcommands
 #define client_output_flush simuv_client_output_flush
@@ -82,6 +86,10 @@
 #define client_server_waiting simuv_client_server_waiting
 #define client_set_word simuv_client_set_word
 #define client_slowlog_subcommands simuv_client_slowlog_subcommands
+#define client_transactions_answer simuv_client_transactions_answer
+#define client_transactions_close simuv_client_transactions_close
+#define client_transactions_end simuv_client_transactions_end
+#define client_transactions_taken simuv_client_transactions_taken
 #define client_turns_answered simuv_client_turns_answered
 #define client_turns_begin simuv_client_turns_begin
 #define client_turns_budget simuv_client_turns_budget
@@ -98,7 +106,9 @@
 #define client_turns_unsure_ms simuv_client_turns_unsure_ms
 #define client_turns_wait simuv_client_turns_wait
 #define client_unknown_subcommand simuv_client_unknown_subcommand
+#define client_unwatch simuv_client_unwatch
 #define client_upper simuv_client_upper
+#define client_watch simuv_client_watch
 #define dialer_again simuv_dialer_again
 #define dialer_close simuv_dialer_close
 #define dialer_failed simuv_dialer_failed
