@@ -161,55 +161,10 @@ static void reset(struct client_connection *c, const struct bytes *args, size_t 
     (void)argc;
     c->version = 2;
     c->name[0] = 0;
-    c->transaction = TRANSACTION_NONE;
+    client_transactions_end(c);
     c->knows_clusters = c->tracking = c->readonly = false;
     c->wants = WANTS_REPLIES;
     resp_status_text(out, "RESET");
-}
-
-/* ---- Transactions ----
- *
- * There are none. But clients send MULTI, their commands and EXEC without waiting for the reply to MULTI. If the commands
- * after it were executed, that would be half a transaction. So none is executed up to EXEC or DISCARD, and those reply as in
- * Redis after a transaction that could not be queued. */
-
-static void multi(struct client_connection *c, const struct bytes *args, size_t argc, struct resp_buffer *out)
-{
-    (void)args;
-    (void)argc;
-    c->transaction = TRANSACTION_REFUSED;
-    resp_error_text(out,
-                    "ERR MULTI is not supported: there are no transactions; nothing that follows is executed, up to EXEC "
-                    "or DISCARD");
-}
-
-static void exec(struct client_connection *c, const struct bytes *args, size_t argc, struct resp_buffer *out)
-{
-    (void)args;
-    (void)argc;
-    resp_error_text(out, c->transaction == TRANSACTION_NONE
-                             ? "ERR EXEC without MULTI"
-                             : "EXECABORT Transaction discarded because of previous errors: MULTI is not supported");
-    c->transaction = TRANSACTION_NONE;
-}
-
-static void discard(struct client_connection *c, const struct bytes *args, size_t argc, struct resp_buffer *out)
-{
-    (void)args;
-    (void)argc;
-    if (c->transaction == TRANSACTION_NONE)
-        resp_error_text(out, "ERR DISCARD without MULTI");
-    else
-        resp_status_text(out, "OK");
-    c->transaction = TRANSACTION_NONE;
-}
-
-static void watch(struct client_connection *c, const struct bytes *args, size_t argc, struct resp_buffer *out)
-{
-    (void)c;
-    (void)args;
-    (void)argc;
-    resp_error_text(out, "ERR WATCH is not supported: there are no transactions, each command is atomic");
 }
 
 /* ---- DEBUG ---- */
@@ -256,11 +211,11 @@ static const struct client_command commands[] = {
      SUBCOMMANDS(client_config_subcommands)},
     {"debug", debug, -2, 0, .flags = "admin noscript loading stale", .categories = "admin slow dangerous", .since = "1.0.0",
      .summary = "Faults, where the configuration allows them."},
-    {"discard", discard, 1, ENDS_MULTI, .flags = "noscript loading stale fast", .categories = "fast transaction",
+    {"discard", client_discard, 1, ENDS_MULTI, .flags = "noscript loading stale fast", .categories = "fast transaction",
      .since = "2.0.0", .summary = "Ends a transaction without executing it."},
     {"echo", echo, 2, 0, .flags = "fast", .categories = "fast connection", .since = "1.0.0",
      .summary = "Gives its argument back."},
-    {"exec", exec, 1, ENDS_MULTI, .flags = "noscript loading stale skip_slowlog", .categories = "slow transaction",
+    {"exec", client_exec, 1, ENDS_MULTI, .flags = "noscript loading stale skip_slowlog", .categories = "slow transaction",
      .since = "1.2.0", .summary = "Executes a transaction."},
     {"hello", hello, -1, 0, .flags = "noscript loading stale fast no_auth allow_busy", .categories = "fast connection",
      .since = "6.0.0", .summary = "Chooses the version of the protocol, and tells about the server."},
@@ -272,7 +227,7 @@ static const struct client_command commands[] = {
      SUBCOMMANDS(client_memory_subcommands)},
     {"module", NULL, -2, 0, CONTAINER, .since = "4.0.0", .summary = "Modules: there are none.",
      SUBCOMMANDS(client_module_subcommands)},
-    {"multi", multi, 1, ENDS_MULTI, .flags = "noscript loading stale fast", .categories = "fast transaction",
+    {"multi", client_multi, 1, ENDS_MULTI, .flags = "noscript loading stale fast", .categories = "fast transaction",
      .since = "1.2.0", .summary = "Begins a transaction."},
     {"object", NULL, -2, 0, CONTAINER, .since = "2.2.3", .summary = "How a value is kept.",
      SUBCOMMANDS(client_object_subcommands)},
@@ -296,20 +251,12 @@ static const struct client_command commands[] = {
      SUBCOMMANDS(client_slowlog_subcommands)},
     {"synod", NULL, -2, FOR_OPERATORS, .flags = "admin noscript loading stale", .categories = "admin slow dangerous",
      .since = "", .summary = "Operators' requests to this node."},
-    {"unwatch", ok, 1, 0, .flags = "noscript loading stale fast", .categories = "fast transaction", .since = "2.2.0",
-     .summary = "Nothing is watched."},
-    {"watch", watch, -2, 0, .flags = "noscript loading stale fast", .categories = "fast transaction", .since = "2.2.0",
-     .summary = "Not supported."},
+    {"unwatch", client_unwatch, 1, 0, .flags = "noscript loading stale fast", .categories = "fast transaction",
+     .since = "2.2.0", .summary = "No key is watched any more."},
+    {"watch", client_watch, -2, ENDS_MULTI, .flags = "noscript loading stale fast", .categories = "fast transaction",
+     .since = "2.2.0", .summary = "The next transaction is executed only if none of these keys changes before."},
 };
 enum { COMMAND_COUNT = sizeof commands / sizeof commands[0] };
-
-const struct client_command *client_command_find(const struct client_command *list, size_t count, const struct bytes *name)
-{
-    for (size_t i = 0; i < count; i++)
-        if (client_is_word(name, list[i].name))
-            return &list[i];
-    return NULL;
-}
 
 void client_commands_init(struct client_server *s)
 {
@@ -323,7 +270,7 @@ void client_commands_init(struct client_server *s)
 
 /* ---- Answering ---- */
 
-/* Whether something forbids the command: `p`, or a command for the node if `p` is NULL. If so, that is the answer. */
+/* Whether there is no place for a client that sends such a command: `p`, or one for the node if `p` is NULL. */
 static bool is_refused(struct client_connection *c, const struct client_command *p)
 {
     unsigned may = p != NULL ? p->may : 0;
@@ -332,10 +279,7 @@ static bool is_refused(struct client_connection *c, const struct client_command 
         client_connection_finish(c);
         return true;
     }
-    if (c->transaction == TRANSACTION_NONE || (may & ENDS_MULTI) != 0)
-        return false;
-    client_replies_error(c, "ERR not executed: it follows a MULTI that was refused; EXEC or DISCARD ends that");
-    return true;
+    return false;
 }
 
 /* Whether a command for the node is none, or has another number of arguments. If so, that is the answer, on every node and
@@ -400,6 +344,8 @@ static void reply(struct client_connection *c, const struct client_command *p, c
                  p->name);
     if (p == NULL)
         unknown_subcommand(container, &request->args[1], out);
+    else if (!fits && p->handler == client_exec)
+        client_exec_wrong(c, out);
     else if (!fits)
         wrong_arity(out, name);
     else if (p->handler == NULL)
@@ -413,8 +359,13 @@ bool client_commands_answer(struct client_connection *c, const struct resp_reque
 {
     const struct client_command *p = client_describe_port(c->server, &request->args[0]), *container = NULL;
     const struct bytes_list args = {request->args, request->argc};
+    c->server->asked = NULL;
     if (is_refused(c, p))
         return true;
+    if (client_transactions_answer(c, p, request))
+        return true;
+    if (c->server->asked != NULL)
+        return false;
     if (p == NULL)
         return is_wrong(c, args);
     if ((p->may & IN_SESSION) != 0)

@@ -38,6 +38,14 @@ uint32_t client_describe_index(const struct client_server *s, const struct bytes
     return index < 0 ? COMMAND_TABLE_MAX : (uint32_t)index;
 }
 
+const struct client_command *client_command_find(const struct client_command *list, size_t count, const struct bytes *name)
+{
+    for (size_t i = 0; i < count; i++)
+        if (client_is_word(name, list[i].name))
+            return &list[i];
+    return NULL;
+}
+
 const struct client_command *client_describe_port(const struct client_server *s, const struct bytes *name)
 {
     const int index = name_table_find(&s->port_names, command_name(name->ptr, name->len));

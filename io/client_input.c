@@ -70,8 +70,9 @@ static bool take(struct client_connection *c, const struct resp_request *request
         return false;
     }
     c->wants = c->wants == WANTS_NOT_THE_NEXT ? WANTS_NOT_THIS : c->wants;
+    const struct client_server *s = c->server;
     if (!client_commands_answer(c, request))
-        switch (client_batches_command(c, request, behind)) {
+        switch (client_batches_command(c, s->asked != NULL ? s->asked : request, behind)) {
         case MUST_WAIT_ITS_TURN:
             client_turns_wait(c, c->charge);
             return false;
@@ -79,7 +80,8 @@ static bool take(struct client_connection *c, const struct resp_request *request
             c->input = INPUT_ROOM;
             return false;
         default:
-            break;
+            if (s->asked != NULL)
+                client_transactions_taken(c, request);
         }
     c->wants = c->wants == WANTS_NOT_THIS ? WANTS_REPLIES : c->wants;
     return true;

@@ -10,7 +10,8 @@
  *   client_tools.c        what tools ask for of which there is nothing here
  *   client_replies.c      the order of a connection's replies
  *   client_turns.c        whose request is taken next, and how much each client may have outstanding
- *   client_batches.c      from commands to batches, from answers to replies: no sockets up to here
+ *   client_batches.c      from commands to batches, from answers to replies
+ *   client_transactions.c MULTI, EXEC, DISCARD, WATCH: no sockets up to here
  *   client_connection.c   a connection's life, its place, its addresses
  *   client_output.c       writing; clients that do not take their replies
  *   client_self.c         CLIENT
@@ -89,8 +90,27 @@ enum client_input {
 /* Connections beyond client_connections_max are for operators (client_server.h). */
 enum client_place { PLACE_REGULAR, PLACE_OPERATOR };
 
-/* After MULTI, which is refused, no command is executed up to EXEC or DISCARD: clients send all of them at once. */
-enum client_transaction { TRANSACTION_NONE, TRANSACTION_REFUSED };
+/* Between MULTI and EXEC (client_transactions.c). */
+enum client_transaction_state {
+    TRANSACTION_NONE,
+    TRANSACTION_QUEUES,  /* commands are kept */
+    TRANSACTION_REFUSED, /* one of them was none: nothing will be executed */
+};
+struct client_transaction {
+    enum client_transaction_state state;
+    struct batch_builder queued;  /* the commands */
+    struct batch_builder watched; /* the keys of each WATCH, as a command */
+    uint64_t watch;               /* the number of the set; 0: nothing is watched */
+};
+
+/* A request that the port makes of others: a whole transaction, or a WATCH with its set. */
+struct client_assembly {
+    struct resp_request request; /* its arguments point into what is kept, and into the texts below */
+    struct batch_commands commands;
+    uint8_t *numbers;
+    size_t numbers_len, numbers_capacity;
+    uint8_t set[20];
+};
 
 /* A client that has ended its sending may have gone, or may be waiting for its replies. One that was answered after that,
  * and is still connected, has not gone. */
@@ -122,7 +142,7 @@ struct client_connection {
     enum client_state state;
     enum client_input input;
     enum client_place place;
-    enum client_transaction transaction;
+    struct client_transaction transaction;
     enum client_presence presence;
     enum client_wants wants;
     bool knows_clusters; /* it has used CLUSTER, so it can follow -MOVED */
@@ -247,6 +267,10 @@ struct client_server {
     struct resp_limits limits;
     struct resp_request request;
     struct batch_commands unpacked;
+    struct client_assembly assembly;
+    const struct resp_request *asked; /* what the node gets instead of the request that is being taken; NULL: that one */
+    uint64_t watches;                 /* sets named so far */
+    uint64_t transaction_bytes;       /* of what is kept between MULTI and EXEC, or watched, of all clients */
     struct resp_buffer scratch;
     struct client_connection **dirty;
     size_t dirty_count;
@@ -273,6 +297,8 @@ void client_print(struct resp_buffer *out, const char *format, ...) __attribute_
 
 /* ---- client_describe.c ---- */
 
+/* The one with this name among `count`; NULL: there is none. */
+const struct client_command *client_command_find(const struct client_command *list, size_t count, const struct bytes *name);
 /* A command of the port; NULL: none has this name. */
 const struct client_command *client_describe_port(const struct client_server *s, const struct bytes *name);
 /* The index of a command in `estimates`, and in `machine_commands` if it is less than COMMAND_TABLE_MAX. All commands that
@@ -302,7 +328,7 @@ typedef void client_command_handler(struct client_connection *c, const struct by
 /* What a command may do beyond what is usual. */
 enum {
     FOR_OPERATORS = 1, /* also a connection that was let in for operators may use it */
-    ENDS_MULTI = 2,    /* also after a MULTI that was refused */
+    ENDS_MULTI = 2,    /* between MULTI and EXEC it is not queued */
     OF_CLUSTERS = 4,   /* its clients know clusters, and can follow -MOVED */
     FOR_STATE = 8,     /* the state machine has it, too, and executes it */
     FOR_REPLIES = 16,  /* it says whether its client wants replies, its own among them */
@@ -323,9 +349,6 @@ struct client_command {
     size_t subcommand_count;
 };
 #define SUBCOMMANDS(list) .subcommands = (list), .subcommand_count = sizeof(list) / sizeof((list)[0])
-
-/* The one with this name among `count`; NULL: there is none. */
-const struct client_command *client_command_find(const struct client_command *list, size_t count, const struct bytes *name);
 
 client_command_handler client_info, client_role;
 /* Subcommands. HELP is one of each list. */
@@ -444,6 +467,21 @@ void client_batches_give_up_requests(struct client_server *s);
 /* Answers what the node has received with OUTCOME_UNKNOWN. */
 void client_batches_lose_in_flight(struct client_server *s);
 void client_batches_close(struct client_server *s);
+
+/* ---- client_transactions.c ---- */
+
+client_command_handler client_multi, client_exec, client_discard, client_watch, client_unwatch;
+/* EXEC with arguments: it ends the transaction, too. */
+void client_exec_wrong(struct client_connection *c, struct resp_buffer *out);
+/* Answers a request that is queued, or may not be. False: it is to be answered otherwise; or, if the server's `asked` is set
+ * now, the node gets that. */
+bool client_transactions_answer(struct client_connection *c, const struct client_command *p,
+                                const struct resp_request *request);
+/* The node has got what it was asked. */
+void client_transactions_taken(struct client_connection *c, const struct resp_request *request);
+/* Forgets what is queued and watched. */
+void client_transactions_end(struct client_connection *c);
+void client_transactions_close(struct client_server *s);
 
 /* ---- client_connection.c ---- */
 

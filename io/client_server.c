@@ -82,6 +82,7 @@ uint16_t client_server_port(const struct client_server *s) { return s->port; }
 static void server_free(struct client_server *s)
 {
     client_batches_close(s);
+    client_transactions_close(s);
     slots_close(&s->connections);
     free(s->packets);
     free(s->dirty);

@@ -1,4 +1,4 @@
-"""A bare client of the Redis protocol (version 2): what was sent, what came back, and nothing that the test does not see."""
+"""A bare client of the Redis protocol (version 2, and what version 3 has beside it here): what was sent, what came back, and nothing that the test does not see."""
 
 import socket
 
@@ -58,6 +58,10 @@ class Connection:
             return ReplyError(rest.decode("utf-8", "replace"))
         if kind == b":":
             return int(rest)
+        if kind == b"_":
+            return None
+        if kind == b"%":
+            return [self.receive() for _ in range(2 * int(rest))]
         if kind == b"$":
             return None if int(rest) < 0 else self._bytes(int(rest))
         if kind == b"*":

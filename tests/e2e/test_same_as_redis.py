@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from cluster import Cluster, free_ports, wait_until
-from resp import Connection, encode
+from resp import Connection, ReplyError, encode
 
 COMMANDS = 4000
 KEYS = [f"k{i}" for i in range(6)]
@@ -242,3 +242,63 @@ def test_what_is_wrong_and_what_is_not(synod_port, redis_port, version):
         for line in WRONG.splitlines():
             for command in line.split("|"):
                 both.same(*command.split(" "))
+
+
+# Each script begins with no keys; a command is of connection A or B.
+TRANSACTIONS = """
+A MULTI|A SET x 1|A INCR x|A GET x|A MGET x y|A EXEC|A GET x
+A MULTI|A EXEC|A EXEC|A DISCARD|A UNWATCH|A MULTI|A DISCARD|A EXEC
+A SET x abc|A MULTI|A INCR x|A SET y 1|A EXEC|A GET y
+A MULTI|A SET x 1|A NOSUCH a|A SET y 1|A EXEC|A GET x|A GET y
+A MULTI|A SET x|A EXEC|A MULTI|A GET x|A EXEC
+A MULTI|A MULTI|A SET x 1|A EXEC
+A MULTI|A WATCH x|A SET x 1|A EXEC
+A MULTI x|A WATCH|A UNWATCH x|A EXEC x|A DISCARD x
+A MULTI|A EXEC x|A EXEC|A MULTI|A DISCARD x|A EXEC
+A SET x 1|A WATCH x|B SET x 2|A MULTI|A SET x 3|A EXEC|A GET x|A MULTI|A GET x|A EXEC
+A SET x 1|A WATCH x|A MULTI|A SET x 3|A EXEC|A GET x
+A SET x 1|A WATCH x|A SET x 2|A MULTI|A SET x 3|A EXEC|A GET x
+A SET x 1|A WATCH x|B GET x|A MULTI|A SET x 3|A EXEC
+A WATCH x|B SET x 1|B DEL x|A MULTI|A SET x 3|A EXEC
+A WATCH x y z|B SET z 1|A MULTI|A SET x 3|A EXEC
+A WATCH x|A WATCH y|A WATCH x|B SET y 1|A MULTI|A EXEC
+A SET x 1|A WATCH x|B SET x 2|A UNWATCH|A MULTI|A SET x 3|A EXEC
+A SET x 1|A WATCH x|B SET x 2|A MULTI|A DISCARD|A MULTI|A SET x 3|A EXEC
+A SET x 1|A WATCH x|B SET x 2|A MULTI|A NOSUCH|A EXEC|A MULTI|A SET x 3|A EXEC
+A SET x 1|A WATCH x|B FLUSHALL|A MULTI|A SET x 3|A EXEC
+A SET x 1|A WATCH x|B RENAME x y|A MULTI|A SET x 3|A EXEC
+A SET y 1|A WATCH x|B RENAME y x|A MULTI|A SET x 3|A EXEC
+A SET x 1|A WATCH x|B APPEND x 2|A MULTI|A SET x 3|A EXEC
+A SET x 1|A WATCH x|B SETRANGE x 0 2|A MULTI|A SET x 3|A EXEC
+A SET x 1|A WATCH x|B SETNX x 2|A MULTI|A SET x 3|A EXEC
+A SET x 1|A WATCH x|B GETDEL x|A MULTI|A SET x 3|A EXEC
+A SET x 1|A WATCH y|B SET x 2|A MULTI|A SET x 3|A EXEC
+A WATCH x|A MULTI|A EXEC|A WATCH x|B SET x 1|A MULTI|A EXEC
+A SET x 1|A WATCH x|A RESET|B SET x 2|A MULTI|A GET x|A EXEC
+A MULTI|A SET x 1|A RESET|A GET x|A EXEC
+A MULTI|A SET x 1|A SCAN 0|A DBSIZE|A EXISTS x|A TYPE x|A OBJECT ENCODING x|A GETRANGE x 0 0|A EXEC
+""".strip()
+
+
+def replies_of(port, version, script):
+    """What each command of a script replies, as far as it has one."""
+    connections = {name: Connection(port) for name in "AB"}
+    try:
+        for connection in connections.values():
+            connection.command("HELLO", version)
+        connections["A"].command("FLUSHALL")
+        replies = []
+        for command in script.split("|"):
+            reply = connections[command[0]].command(*command.split(" ")[1:])
+            replies.append(f"-{reply.text}" if isinstance(reply, ReplyError) else reply)
+        return replies
+    finally:
+        for connection in connections.values():
+            connection.close()
+
+
+@pytest.mark.parametrize("version", [2, 3])
+def test_transactions(synod_port, redis_port, version):
+    for script in TRANSACTIONS.splitlines():
+        mine, theirs = (replies_of(port, version, script) for port in (synod_port, redis_port))
+        assert str(mine) == str(theirs), script

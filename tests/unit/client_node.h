@@ -22,6 +22,7 @@
 #include "core/base/memory.h"
 #include "core/formats/batch.h"
 #include "core/formats/command_table.h"
+#include "core/formats/transaction.h"
 #include "core/runners/ports.h"
 #include "core/state/state_machine.h"
 #include "io/client_server.h"
@@ -183,6 +184,25 @@ static inline void answer_outcome(struct node *n, size_t index, uint32_t outcome
     payload_free(&t.value);
 }
 
+/* Executes a transaction, as learners do. */
+static inline void answer_transaction(struct node *n, const struct command *command, struct batch_builder *replies)
+{
+    struct transaction t = {0};
+    bool holds = true;
+    assert_true(transaction_read(&t, &command->args));
+    if (t.condition.args.len > 0) {
+        const struct applied said = state_machine_apply(n->machine, MOMENT_ZERO, &t.condition, 1, n->room);
+        holds = said.replies.ptr[0].tag == REPLY_INTEGER && said.replies.ptr[0].val.integer == 1;
+    }
+    if (holds)
+        replies_add_array(replies, t.count);
+    else
+        replies_add(replies, &(struct reply){.tag = REPLY_NIL_ARRAY});
+    for (size_t i = 0; holds && i < t.count; i++)
+        replies_add_element(replies, state_machine_apply(n->machine, MOMENT_ZERO, &t.commands[i], 1, n->room).replies.ptr);
+    transaction_free(&t);
+}
+
 /* Executes a batch and answers it. */
 static inline void answer(struct node *n, size_t index)
 {
@@ -194,7 +214,14 @@ static inline void answer(struct node *n, size_t index)
     replies_begin(&builder);
     for (size_t done = 0; done < commands.count;) { /* it may stop early */
         const struct command *left = commands.commands + done;
-        const size_t count = commands.count - done;
+        size_t count = 1;
+        while (done + count < commands.count && !transaction_is(&left[count].args))
+            count++;
+        if (transaction_is(&left->args)) {
+            answer_transaction(n, left, &builder);
+            done++;
+            continue;
+        }
         struct reply_list replies = t.reads ? state_machine_query(n->machine, MOMENT_ZERO, left, count, n->room).replies
                                             : state_machine_apply(n->machine, MOMENT_ZERO, left, count, n->room).replies;
         for (size_t i = 0; i < replies.len; i++)

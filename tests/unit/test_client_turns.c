@@ -666,26 +666,6 @@ static void test_operators_get_in(void **state)
 /* ---- Transactions ---- */
 
 /* What clients send in one go is refused as a whole. */
-static void test_a_refused_transaction_executes_nothing(void **state)
-{
-    (void)state;
-#define AFTER_MULTI "-ERR not executed: it follows a MULTI that was refused; EXEC or DISCARD ends that\r\n"
-#define MULTI                                                                                                               \
-    "-ERR MULTI is not supported: there are no transactions; nothing that follows is executed, up to EXEC or DISCARD\r\n"
-    struct node *n = node_start();
-    int fd = dial(n);
-    ask(n, fd, "MULTI\r\nSET x 1\r\nPING\r\nINCR y\r\nEXEC\r\nEXISTS x y\r\n",
-        MULTI AFTER_MULTI AFTER_MULTI AFTER_MULTI
-        "-EXECABORT Transaction discarded because of previous errors: MULTI is not supported\r\n:0\r\n");
-    ask(n, fd, "MULTI\r\nSET x 1\r\nDISCARD\r\nEXISTS x\r\n", MULTI AFTER_MULTI "+OK\r\n:0\r\n");
-    ask(n, fd, "MULTI\r\nMULTI\r\nWATCH x\r\nRESET\r\nSET x 1\r\n", MULTI MULTI AFTER_MULTI "+RESET\r\n+OK\r\n");
-    ask(n, fd, "EXEC\r\nDISCARD\r\nUNWATCH\r\nWATCH x\r\n",
-        "-ERR EXEC without MULTI\r\n-ERR DISCARD without MULTI\r\n+OK\r\n"
-        "-ERR WATCH is not supported: there are no transactions, each command is atomic\r\n");
-    close(fd);
-    node_stop(n);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -710,7 +690,6 @@ int main(void)
         cmocka_unit_test(test_too_long_requests_keep_the_connection),
         cmocka_unit_test(test_browsers_are_closed),
         cmocka_unit_test(test_operators_get_in),
-        cmocka_unit_test(test_a_refused_transaction_executes_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -88,7 +88,7 @@ static void add_to(struct execution *e, uint64_t of, const char *const *lines, s
         batch_add(&b, l->args, l->count);
     }
     struct payload value = batch_end(&b);
-    batch_header_stamp(&value, (struct batch_id){1, 1, of}, 0, 0);
+    batch_header_stamp(&value, (struct batch_id){1, 1, of}, 0);
     batch_seed_stamp(&value, (struct seed){1, 2});
     execution_add(e, &(struct entry){.slot = of, .ballot = {1, 1, 1}, .kind = ENTRY_COMMANDS, .value = value}, 1);
     batch_builder_free(&b);
