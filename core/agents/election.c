@@ -46,6 +46,10 @@ enum { CLAIM_SHIFT = 2, FAILURES_MAX = 10 };
 /* An attempt takes so many further ballots to come near one that is far above. */
 enum { CLIMBS_MAX = 16 };
 
+/* The number of a question is a count above the incarnation. So an answer that was long on its way is none to a question of
+ * a later life, when acceptors may hear a leader. 2^28 questions take a life months. */
+enum { QUESTION_BITS = 28 };
+
 void election_init(struct election *e, const struct node_config *config, const struct configurations *configurations,
                    struct proposer *proposer, const struct progress *progress, struct effects *effects)
 {
@@ -54,6 +58,7 @@ void election_init(struct election *e, const struct node_config *config, const s
     e->effects = effects;
     e->acting = configurations->newest;
     e->known = 1;
+    e->question = (uint64_t)config->incarnation << QUESTION_BITS;
 }
 
 void election_close(struct election *e)

@@ -46,7 +46,7 @@ struct election {
     bool elected;      /* the rule elected this node when last asked */
     bool stopping;
 
-    uint64_t question; /* number of the last one asked */
+    uint64_t question; /* number of the last one asked; of no other life's */
     bool claim;        /* the question is a claim: it was asked although there is a leader */
     uint32_t asked;    /* questions in a row that were answered "no" */
     uint64_t asked_at, ask_again_at;

@@ -7,11 +7,14 @@
 static struct coordinator *node;
 static uint64_t lsn, now;
 static struct step_result r; /* of the last step */
+static uint64_t question;    /* number of the last one asked */
 
 static void step(const struct event *events, size_t count)
 {
     r = coordinator_step(node, now, lsn, events, count);
     lsn += count_effects(&r, EFFECT_APPEND);
+    if (sent(&r, MESSAGE_ASK) != NULL)
+        question = sent(&r, MESSAGE_ASK)->message.from;
     const struct effect *e;
     for (size_t n = 0; (e = effect_of(&r, EFFECT_SEND, n)) != NULL; n++)
         assert_false(node_set_has(e->val.send.to, 1)); /* nothing to itself leaves it */
@@ -100,7 +103,7 @@ static void submit(uint64_t token)
 static void lead(void)
 {
     settle();
-    tell(2, (struct message){.kind = MESSAGE_LOST, .flags = MESSAGE_YES, .from = 1});
+    tell(2, (struct message){.kind = MESSAGE_LOST, .flags = MESSAGE_YES, .from = question});
     assert_int_equal(coordinator_status(node).proposer_state, PROPOSER_PREPARING);
     tell(2, (struct message){
                 .kind = MESSAGE_PROMISE, .flags = MESSAGE_LAST, .ballot = ballot(), .from = 1, .to = 1, .floor = 1});
@@ -117,7 +120,7 @@ static void the_own_promise_counts_when_it_is_durable(void **state)
 {
     (void)state;
     settle();
-    tell(2, (struct message){.kind = MESSAGE_LOST, .flags = MESSAGE_YES, .from = 1});
+    tell(2, (struct message){.kind = MESSAGE_LOST, .flags = MESSAGE_YES, .from = question});
     assert_int_equal(appended(&r, RECORD_PROMISED)->lsn, 1);
     tell(2, (struct message){
                 .kind = MESSAGE_PROMISE, .flags = MESSAGE_LAST, .ballot = ballot(), .from = 1, .to = 1, .floor = 1});

@@ -18,6 +18,23 @@ static void a_quorum_must_have_lost_the_leader_first(void **state)
     assert_int_equal(count_sent(&r, MESSAGE_PREPARE), 3);
 }
 
+/* Answers to a node's earlier life may still be on their way to it. */
+static void answers_to_an_earlier_life_count_for_nothing(void **state)
+{
+    (void)state;
+    const uint64_t before = question;
+    tear_down(NULL);
+    config.incarnation++;
+    start();
+    assert_true(question != before);
+    for (uint32_t acceptor = 4; acceptor <= 6; acceptor++)
+        tell(acceptor, (struct message){.kind = MESSAGE_LOST, .flags = MESSAGE_YES, .from = before});
+    assert_int_equal(state_now(), PROPOSER_ASKING);
+    answer_question(4, true);
+    answer_question(5, true);
+    assert_int_equal(state_now(), PROPOSER_PREPARING);
+}
+
 /* One acceptor is enough for phase 1 here, and three for phase 2. Who hears two of them cannot have anything chosen. */
 static void who_hears_too_few_for_phase_2_does_not_prepare(void **state)
 {
@@ -585,6 +602,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_quorum_must_have_lost_the_leader_first),
         TEST(who_hears_too_few_for_phase_2_does_not_prepare),
+        TEST(answers_to_an_earlier_life_count_for_nothing),
         TEST(who_was_answered_no_asks_again_soon),
         TEST(who_is_refused_gives_the_others_their_turns),
         TEST(who_is_alone_fit_does_not_stand_back_for_long),
