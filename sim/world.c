@@ -124,12 +124,28 @@ static void destroy(struct world *w)
     checks_free(w->checks);
 }
 
-/* The others have heard of its different state, and it has heard of theirs. Of slots before a snapshot that it has loaded in
- * this life, it knows no hash. */
-static bool differs_openly(const struct machine *m)
+/* Of slots before a snapshot that it has loaded in this life, a learner knows no hash. */
+static bool knows_hash(const struct machine *m, uint64_t slot)
+{
+    return m->state == MACHINE_UP && m->executed >= slot && slot >= m->snapshots.loaded;
+}
+
+/* The others have heard of its different state, and it has heard of theirs: a majority of the learners knows another
+ * hash. */
+static bool differs_openly(const struct world *w, const struct machine *m)
 {
     const uint64_t told = m->executed / AGREEMENT_INTERVAL * AGREEMENT_INTERVAL;
-    return m->other_state != 0 && told >= m->other_from && told >= m->snapshots.loaded;
+    uint32_t learners = 0, others = 0;
+    if (m->other_state == 0 || told < m->other_from || !knows_hash(m, told))
+        return false;
+    for (uint32_t i = 1; i <= w->plan.nodes; i++) {
+        const struct machine *other = &w->machines[i];
+        if (!machine_is_there(other) || (w->plan.roles[i] & DUTY_LEARNS) == 0)
+            continue;
+        learners++;
+        others += other != m && knows_hash(other, told);
+    }
+    return others > learners / 2;
 }
 
 /* No client or operator waits, and no port for its node. */
@@ -153,7 +169,7 @@ static bool converged(const struct world *w)
             return false;
         if (!machine_is_there(m))
             continue;
-        if (m->state != MACHINE_UP || !m->recovered || differs_openly(m))
+        if (m->state != MACHINE_UP || !m->recovered || differs_openly(w, m))
             return false;
         if ((w->plan.roles[i] & DUTY_LEARNS) == 0)
             continue;
