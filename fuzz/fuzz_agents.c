@@ -329,6 +329,13 @@ static void tell(struct input *in)
         hear_all();
 }
 
+/* A monotonic clock counts microseconds and does not come to its end. */
+static void wait_for(uint64_t us)
+{
+    if (us < UINT64_MAX / 2 - w.now)
+        w.now += us;
+}
+
 static void act(struct input *in)
 {
     uint8_t what = input_byte(in);
@@ -352,7 +359,7 @@ static void act(struct input *in)
         w.durable = w.journal_count;
         step(&(struct event){.tag = EVENT_DURABLE, .val.durable = w.durable}, 1);
     } else if (what < 250) {
-        w.now += input_number(in, false);
+        wait_for(input_number(in, false));
         hear_all();
     } else if (what < 254)
         restart();
