@@ -46,22 +46,40 @@ static void set_reply(struct reply *reply, const struct reply_item *item)
         reply->val.bytes = item->bytes;
 }
 
-/* One reply, its elements included, into `reply` and `scalars`; returns the scalars used. */
-static size_t read_reply(const struct payload *packed, size_t *offset, struct reply *reply, struct scalar *scalars)
+/* The next reply, an array of scalars among them, whose elements go into `scalars`. */
+static struct reply read_reply(const struct payload *packed, size_t *offset, const struct reply_item *head,
+                               struct scalar *scalars)
 {
+    struct reply reply;
     struct reply_item item;
-    invariant(replies_next(packed, offset, &item));
-    if (item.tag != REPLY_ARRAY) {
-        set_reply(reply, &item);
-        return 0;
-    }
-    reply->tag = REPLY_ARRAY;
-    reply->val.array = (struct scalar_list){scalars, item.elements};
-    for (uint32_t i = 0; i < reply->val.array.len; i++) {
+    set_reply(&reply, head);
+    if (head->tag != REPLY_ARRAY)
+        return reply;
+    reply.val.array = (struct scalar_list){scalars, head->elements};
+    for (uint32_t i = 0; i < head->elements; i++) {
         invariant(replies_next(packed, offset, &item));
         set_scalar(&scalars[i], &item);
     }
-    return reply->val.array.len;
+    return reply;
+}
+
+/* Adds the next reply to `b`: an array as that of a transaction, whose elements may be arrays. */
+static void add_again(struct batch_builder *b, const struct payload *packed, size_t *offset, struct scalar *scalars)
+{
+    struct reply_item item, element;
+    struct reply reply;
+    invariant(replies_next(packed, offset, &item));
+    if (item.tag != REPLY_ARRAY) {
+        set_reply(&reply, &item);
+        replies_add(b, &reply);
+        return;
+    }
+    replies_add_array(b, item.elements);
+    for (uint32_t i = 0; i < item.elements; i++) {
+        invariant(replies_next(packed, offset, &element));
+        reply = read_reply(packed, offset, &element, scalars);
+        replies_add_element(b, &reply);
+    }
 }
 
 static void check_replies(const struct payload *packed)
@@ -70,22 +88,19 @@ static void check_replies(const struct payload *packed)
     size_t offset = 0, items = 0;
     while (replies_next(packed, &offset, &item))
         items++;
-    uint32_t count = replies_count(packed);
+    const uint32_t count = replies_count(packed);
     if (count == 0)
         return;
-    struct reply *replies = memory_new(count, sizeof *replies);
     struct scalar *scalars = memory_new(items, sizeof *scalars);
-    size_t used = 0;
+    struct batch_builder b = {0};
+    replies_begin(&b);
     offset = 0;
     for (uint32_t i = 0; i < count; i++)
-        used += read_reply(packed, &offset, &replies[i], scalars + used);
-    invariant(offset == packed->len && used + count == items);
-
-    struct batch_builder b = {0};
-    struct payload again = replies_pack(&b, replies, count);
+        add_again(&b, packed, &offset, scalars);
+    invariant(offset == packed->len);
+    const struct payload again = replies_end(&b);
     invariant(again.len == packed->len && memcmp(again.words.ptr, packed->words.ptr, packed->words.len * 8) == 0);
     batch_builder_free(&b);
-    free(replies);
     free(scalars);
 }
 
