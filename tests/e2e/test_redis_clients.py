@@ -228,9 +228,8 @@ def test_python_client_pipeline(cluster, version):
     for _ in range(2000):
         pipeline.incr("p")
     assert pipeline.execute() == list(range(1, 2001))
-    with pytest.raises(redis.ResponseError, match="transactions"):
-        client.pipeline(transaction=True).incr("p").set("q", 1).execute()
-    assert client.get("p") == b"2000" and client.get("q") is None
+    assert client.pipeline(transaction=True).incr("p").set("q", 1).mget("p", "q").execute() == [2001, True, [b"2001", b"1"]]
+    client.delete("q")
     client.close()
 
 
