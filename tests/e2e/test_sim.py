@@ -28,6 +28,9 @@ def trace_of(text):
 # ---- The judge ----
 
 
+JUDGED = {"GET", "SET", "INCR", "APPEND", "DEL", "GETSET"}  # not what is done with keys that end
+
+
 def step(state, operation):
     """One key of a store: (what it answers, the state after). The state is None or a text."""
     kind, value = operation["kind"], operation["value"]
@@ -76,7 +79,7 @@ def keys_of(path):
         operation = json.loads(line)
         if operation["kind"] != "OPEN":  # of a session, which is on no key
             keys[operation["key"]].append(operation)
-    return keys
+    return {key: operations for key, operations in keys.items() if {o["kind"] for o in operations} <= JUDGED}
 
 
 UNKNOWN_MAX = 4
