@@ -567,8 +567,9 @@ static void in_a_session_each_is_executed_once(void **state)
         assert_int_equal(result.counts.errors + result.counts.unknown + lost_in_sessions(), 0);
         assert_int_equal(executed_exactly(s, 3000, 1), 3000);
         assert_int_equal(atomic_load(&s->repeated), rows[i].repeated);
-        assert_int_equal(atomic_load(&s->sessions), 4);
-        wait_for_closed(s, 4);
+        /* One a connection, however often that was lost; a process that begins late finds no request left. */
+        assert_in_range(atomic_load(&s->sessions), 1, 4);
+        wait_for_closed(s, atomic_load(&s->sessions));
         assert_int_equal(atomic_load(&s->malformed), 0);
         server_free(s);
     }
