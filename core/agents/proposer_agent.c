@@ -34,6 +34,7 @@ struct proposer_agent {
     struct membership membership;
     struct reads reads;
     struct agreed_clock clock;
+    uint64_t reached, reached_at;       /* by the log, as was known before the clock showed this */
     uint64_t wall_clock, wall_clock_at; /* what the host's showed, and when that was, by the monotonic clock; 0: not known */
     uint64_t passed_at;                 /* when this leader last proposed a no-op to let time pass */
     int64_t wall_clock_told;            /* how far ahead of the log's it was when this was said last; 0: never, or not far */
@@ -563,7 +564,7 @@ static bool lead_on(struct proposer_agent *agent, uint64_t now)
     if (!agent->in_flight)
         agent->retransmit_at = now + agent->config.retry_interval;
     leave(agent, now);
-    agreed_clock_go(&agent->clock, progress_elapsed(&agent->progress, agent->config.node), now);
+    agreed_clock_go(&agent->clock, agent->reached, now);
     compare_wall_clocks(agent, now);
     reads_lead(&agent->reads, &before, now);
     if (agent->reads.prompt_until > agent->prompt_until)
@@ -727,12 +728,23 @@ static void on_event(struct proposer_agent *agent, const struct event *event, ui
     }
 }
 
+/* This node may have stood still since its clock showed `now`, and what it hears in this turn may have been said later.
+ * Taken for the time at `now`, it would put the agreed clock ahead by that pause. So it counts from the next turn on. */
+static void note_reached(struct proposer_agent *agent, uint64_t now)
+{
+    if (now == agent->reached_at)
+        return;
+    agent->reached = progress_elapsed(&agent->progress, agent->config.node);
+    agent->reached_at = now;
+}
+
 struct step_result proposer_agent_step(struct proposer_agent *agent, uint64_t now, uint64_t lsn, const struct event *events,
                                        size_t count)
 {
     struct election *e = &agent->election;
     effects_begin(&agent->effects, lsn);
     agent->membership.told = 0;
+    note_reached(agent, now);
     election_begin(e, now);
     for (size_t i = 0; i < count; i++)
         on_event(agent, &events[i], now);

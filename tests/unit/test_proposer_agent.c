@@ -284,6 +284,8 @@ static void say_moments(uint32_t learner, uint64_t elapsed, uint64_t unix)
     uint64_t words[STAMP_SIZE / 8];
     struct entry e = {.kind = ENTRY_NOOP, .value = stamp_pack((struct moment){elapsed, unix}, words)};
     tell(learner, (struct message){.kind = MESSAGE_PROGRESS, .to = 1, .floor = 1, .entries = {&e, 1}});
+    now++; /* it counts from the next turn on */
+    step(NULL, 0);
 }
 
 static void say_moment(uint32_t learner, uint64_t elapsed) { say_moments(learner, elapsed, 0); }
@@ -401,6 +403,26 @@ static void a_leader_lets_time_pass_for_what_ends(void **state)
     say_due(2, 300, 0);
     pass(150000, 0x1f0);
     assert_null(sent(&r, MESSAGE_ACCEPT)); /* nothing ends any more */
+}
+
+/* A process may stand still after it has read its clock. What it hears then was said later than that clock shows, and would
+ * put the leader's stamps ahead by as long as it stood. */
+static void what_is_heard_after_a_pause_counts_from_the_next_turn_on(void **state)
+{
+    (void)state;
+    say_moment(1, 1000);
+    say_moment(2, 1000);
+    lead();
+    const uint64_t pause_ms = 300;
+    uint64_t words[STAMP_SIZE / 8];
+    struct entry e = {.kind = ENTRY_NOOP, .value = stamp_pack((struct moment){1000 + pause_ms, 0}, words)};
+    for (uint32_t learner = 1; learner <= 2; learner++)
+        tell(learner, (struct message){.kind = MESSAGE_PROGRESS, .to = 1, .floor = 1, .entries = {&e, 1}});
+    submit(1); /* in the same turn */
+    assert_int_equal(stamped(), 1000);
+    pass(pause_ms * 1000, 0x1f0);
+    submit(2);
+    assert_int_equal(stamped(), 1000 + pause_ms);
 }
 
 /* Another node took the batch from its client; the time is the leader's that proposes it. */
@@ -793,6 +815,7 @@ int main(void)
         TEST(a_leader_proposes_what_others_forward),
         TEST(a_leader_goes_on_with_time),
         TEST(who_forwards_does_not_stamp),
+        TEST(what_is_heard_after_a_pause_counts_from_the_next_turn_on),
         TEST(a_leader_compares_wall_clocks),
         TEST(a_leader_lets_time_pass_for_what_ends),
         TEST(forwarded_batches_are_bounded),
