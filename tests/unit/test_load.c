@@ -569,7 +569,9 @@ static void in_a_session_each_is_executed_once(void **state)
         assert_int_equal(atomic_load(&s->repeated), rows[i].repeated);
         /* One a connection, however often that was lost; a process that begins late finds no request left. */
         assert_in_range(atomic_load(&s->sessions), 1, 4);
-        wait_for_closed(s, atomic_load(&s->sessions));
+        if (4 * rows[i].pipeline <=
+            3000) /* else one that finds all requests taken may be opening its own when the load ends */
+            wait_for_closed(s, atomic_load(&s->sessions));
         assert_int_equal(atomic_load(&s->malformed), 0);
         server_free(s);
     }
