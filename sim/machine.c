@@ -65,7 +65,8 @@ void machine_init(struct machine *m, struct world *w, uint32_t id, const struct 
     m->host = w->plan.host;
     m->dice = dice_new(w->plan.seed, 100 + id);
     m->observer = serializer_new();
-    m->alterer = serializer_new();
+    m->hears = serializer_new();
+    m->tells = serializer_new();
     m->offset = 1 + dice_roll(&m->dice, UINT64_C(1) << 40);
     m->arrival_at = m->wake_at = m->power_at = UINT64_MAX;
     m->fuse = -1;
@@ -139,7 +140,8 @@ void machine_close(struct machine *m)
         node_network_kill(m->network);
     close_files(m);
     serializer_free(m->observer);
-    serializer_free(m->alterer);
+    serializer_free(m->hears);
+    serializer_free(m->tells);
     free(m->altered);
     free(m->frames);
     free(m->sending);

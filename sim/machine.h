@@ -160,9 +160,11 @@ struct machine {
     uint32_t known[NODE_ID_MAX + 1]; /* the newest incarnation that each other machine knows of it, durably */
     uint64_t other_state;            /* the difference of its state's hash, before slots from `other_from` on; 0: none */
     uint64_t other_from;
-    bool diverged;              /* it says that its state is not that of a majority */
-    bool refuses;               /* it says that its journal is damaged */
-    struct serializer *alterer; /* rewrites messages in which others hear of that state, or it of theirs */
+    bool diverged; /* it says that its state is not that of a majority */
+    bool refuses;  /* it says that its journal is damaged */
+    /* They rewrite messages in which it hears of the others' states, and others of its own. What it has received lives on
+     * while it sends. */
+    struct serializer *hears, *tells;
     struct outgoing *altered;
     size_t altered_capacity;
     struct problem problem; /* its last complaint */

@@ -53,7 +53,7 @@ static struct packet_list altered(struct machine *m, const struct packet_list *b
         m->altered[i] = (struct outgoing){.to = d->sender, .message = d->message};
         alter(m, &m->altered[i].message);
     }
-    const struct packet_list out = serializer_encode(m->alterer, m->altered, decoded->messages.len);
+    const struct packet_list out = serializer_encode(m->hears, m->altered, decoded->messages.len);
     for (size_t i = 0; i < out.len; i++)
         out.ptr[i].kind = disk_of(bodies, out.ptr[i].id);
     return out;
@@ -101,7 +101,7 @@ static void send_frame(struct machine *m, const struct packet *frame)
     struct outgoing said = {.to = frame->id, .message = *message};
     const bool differs = alter(m, &said.message);
     if (differs)
-        frame = serializer_encode(m->alterer, &said, 1).ptr;
+        frame = serializer_encode(m->tells, &said, 1).ptr;
     struct packet sent = *frame;
     sent.id &= machine_reaches(m);
     sent.id &= message->kind == MESSAGE_ACCEPT ? ~w->black_hole[m->id] : ~(node_set)0;
