@@ -23,6 +23,8 @@ static void print_learner(const struct execution_piece *said)
 {
     printf("    state hash %016" PRIx64 ", %" PRIu64 " commands executed%s\n", said->state_hash, said->commands_executed,
            said->seeded ? "" : ", no seed yet");
+    printf("    %" PRIu64 " ms of agreed time, wall clock %" PRIu64 " ms, round %" PRIu64 " of node %u led\n",
+           said->reached.moment.elapsed, said->reached.moment.unix, said->reached.ballot.round, said->reached.ballot.node);
     for (uint32_t origin = 0; origin <= NODE_ID_MAX; origin++) {
         const struct batch_id *last = &said->last[origin];
         if (last->incarnation != 0 || last->number != 0)

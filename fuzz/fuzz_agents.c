@@ -8,6 +8,7 @@
 
 #include "core/base/memory.h"
 #include "core/base/message.h"
+#include "core/formats/message_rules.h"
 #include "core/runners/node.h"
 #include "fuzz/protocol_input.h"
 #include "fuzz/snapshot_box.h"

@@ -36,7 +36,7 @@ static struct payload state_alone(const struct snapshot_piece *piece, const uint
     return execution_piece_write(&(struct execution_piece){.state_hash = said.state_hash,
                                                            .commands_executed = said.commands_executed,
                                                            .seeded = said.seeded,
-                                                           .moment = said.moment},
+                                                           .reached.moment = said.reached.moment},
                                  words);
 }
 

@@ -49,6 +49,7 @@ struct survivor_folders {
 
     struct batch_id first[NODE_ID_MAX + 1]; /* the last batch of each origin that the snapshot has */
     struct batch_id last[NODE_ID_MAX + 1];  /* that was given out, by the number that it had */
+    struct ballot first_led, led;           /* of the latest leader (P25), in the same way */
     uint64_t given[NODE_ID_MAX + 1];        /* how many of each origin were */
     struct batch_commands commands;
     struct payload value; /* of the entry that was given out last */
@@ -142,8 +143,10 @@ static bool read_first(struct survivor_folders *s, const char *path, uint64_t sl
         ok = problem_set(problem, EXIT_DATA, "%s: what the learner remembers is malformed", path);
     for (size_t i = 0; ok && i < said->configuration_count; i++)
         know(s, &said->configurations[i].configuration, &said->configurations[i].text, false);
-    if (ok)
+    if (ok) {
         memcpy(s->first, said->last, sizeof s->first);
+        s->first_led = said->reached.ballot;
+    }
     snapshot_reader_close(&r);
     free(said);
     return ok;
@@ -549,11 +552,16 @@ const struct survivor_findings *survivor_folders_findings(const struct survivor_
 
 /* ---- What the new cluster gets ---- */
 
-/* As core/agents/execution.c judges it: whether the old cluster executes a batch. */
-static bool is_executed(struct survivor_folders *s, const struct payload *value, struct batch_header *h)
+/* As core/agents/execution.c judges it: whether the old cluster executes a batch, or a no-op lets time pass. */
+static bool is_executed(struct survivor_folders *s, const struct entry *e, struct batch_header *h)
 {
-    return batch_header_read(value, h) && h->id.origin <= NODE_ID_MAX &&
-           execution_is_newer_batch(h->id, s->last[h->id.origin]) && batch_commands_read(&s->commands, value);
+    struct stamp stamp;
+    if (stamp_read(e, &stamp) && execution_is_left_behind(stamp, s->led))
+        return false;
+    if (e->kind == ENTRY_NOOP)
+        return true;
+    return e->kind == ENTRY_COMMANDS && batch_header_read(&e->value, h) && h->id.origin <= NODE_ID_MAX &&
+           execution_is_newer_batch(h->id, s->last[h->id.origin]) && batch_commands_read(&s->commands, &e->value);
 }
 
 static void renumber(struct survivor_folders *s, const struct batch_header *h)
@@ -564,6 +572,17 @@ static void renumber(struct survivor_folders *s, const struct batch_header *h)
     batch_header_stamp(&s->value, id, h->answerer);
 }
 
+/* The new cluster's leaders begin with ballots of their own, and what they stamp must count. So what is kept has none. */
+static void stamp_anew(struct survivor_folders *s, uint8_t kind, struct stamp stamp)
+{
+    s->led = stamp.ballot;
+    stamp.ballot = (struct ballot){0};
+    if (kind == ENTRY_COMMANDS)
+        batch_time_stamp(&s->value, stamp);
+    else
+        stamp_pack(stamp, s->value.words.ptr);
+}
+
 bool survivor_folders_entry(void *folders, uint64_t slot, struct entry *entry, struct problem *problem)
 {
     struct survivor_folders *s = folders;
@@ -572,6 +591,7 @@ bool survivor_folders_entry(void *folders, uint64_t slot, struct entry *entry, s
     if (slot == s->findings.found.begin) {
         memcpy(s->last, s->first, sizeof s->last);
         memset(s->given, 0, sizeof s->given);
+        s->led = s->first_led;
     }
     payload_free(&s->value);
     *entry = (struct entry){.slot = slot, .kind = ENTRY_NOOP, .ballot = {.round = 1, .node = 1, .incarnation = 1}};
@@ -580,14 +600,15 @@ bool survivor_folders_entry(void *folders, uint64_t slot, struct entry *entry, s
     struct entry kept;
     if (!read_value(s, at, &kept, problem))
         return false;
-    struct moment stamp;
+    struct stamp stamp;
     entry->ballot = kept.ballot;
-    if (kept.kind == ENTRY_NOOP && stamp_read(&kept, &stamp)) /* it let time pass: something may have ended by that */
-        entry->value = s->value = payload_copy(&kept.value);
-    if (kept.kind != ENTRY_COMMANDS || !is_executed(s, &kept.value, &header))
+    if (!is_executed(s, &kept, &header))
         return true;
-    s->value = payload_copy(&kept.value);
-    renumber(s, &header);
+    s->value = payload_copy(&kept.value); /* of a no-op, too: something may have ended by its time */
+    if (stamp_read(&kept, &stamp))
+        stamp_anew(s, kept.kind, stamp);
+    if (kept.kind == ENTRY_COMMANDS)
+        renumber(s, &header);
     entry->kind = kept.kind;
     entry->value = s->value;
     return true;

@@ -67,7 +67,8 @@ struct proposal {
     uint32_t batch;   /* 0: a no-op */
     uint32_t bytes;   /* of the value */
     uint32_t next;    /* the proposal for this slot at the next lower ballot; 0: none */
-    struct moment stamp;
+    struct stamp stamp;
+    int64_t stamped_at; /* by the fastest clock that there could be (sim/checks_time.c) */
     uint8_t kind;
     bool has_stamp;
     bool chosen;
@@ -78,7 +79,7 @@ struct slot_truth {
     uint32_t chosen;    /* the chosen one at the lowest ballot; 0: none */
     /* Before this slot is executed: */
     uint64_t state_hash;
-    struct moment moment;
+    struct stamp reached;
     struct {
         uint64_t size, checksum; /* 0, 0: none is stored yet */
     } snapshot;
@@ -207,9 +208,10 @@ struct checked_node {
     uint64_t prepared_rank;             /* the highest ballot prepared */
     size_t prepared_with;               /* number of the configuration with which it was */
     uint64_t stamps_rank, stamps_since; /* when it proposed first at this ballot (sim/checks_time.c) */
-    uint64_t stamps_first;              /* the agreed time of that */
-    uint64_t turn;                      /* when it acted last */
+    uint64_t stamps_from, stamps_first; /* when it knew the time first, and that time; or zero */
+    uint64_t turn, turn_leapt;          /* when it acted last, and checks.leapt then */
     uint64_t pause_from, pause_to;      /* it did nothing for long */
+    uint64_t pause_leapt;               /* checks.leapt when that began */
     uint64_t stamps_log;                /* that the log had reached then */
     uint64_t handed_rank, handed_from;  /* at this ballot it proposes nothing from this slot on; 0: it has not handed over */
 
@@ -266,6 +268,8 @@ struct checks {
     uint64_t reference_hash;                        /* before the prefix */
     uint64_t now, leapt;                            /* checks_clock */
     uint64_t formed_at;                             /* when a node led for the first time; 0: not yet */
+    struct ballot led;                              /* of the latest leader of whom something was executed (P25) */
+    int64_t lag_most; /* of any slot's agreed time, when its value was stamped (sim/checks_time.c) */
 
     struct frames_sent *frames; /* from each node to each other (sim/checks_frames.c); NULL: none yet */
 
@@ -368,9 +372,11 @@ bool checks_votes(const struct checks *c, uint32_t node);
 /* ---- checks_time.c ---- */
 
 /* A leader proposes a value that it does not repeat from another ballot. */
-void checks_stamped(struct checks *c, uint64_t slot, const struct proposal *p);
-/* `node` says that its state before `slot` has reached this moment. */
-void checks_moment(struct checks *c, uint32_t node, uint64_t slot, struct moment moment);
+void checks_stamped(struct checks *c, uint64_t slot, struct proposal *p);
+/* `node` says that its state before `slot` has reached this moment, and, if it says so, whose that is. */
+void checks_moment(struct checks *c, uint32_t node, uint64_t slot, struct moment moment, const struct ballot *led);
+/* `slot` has this value, and the log before the next one has reached its moment. */
+void checks_passed(struct checks *c, uint64_t slot, const struct proposal *p);
 
 /* ---- checks_messages.c ---- */
 

@@ -310,9 +310,9 @@ static void check_progress(struct checks *c, uint32_t node, const struct message
                     node, m->to, m->chosen, checks_newest_below(c, m->to));
     else if (m->from != 0)
         checks_state(c, node, m->from, m->batch.number);
-    struct moment moment;
-    if (m->entries.len >= 1 && stamp_read(&m->entries.ptr[0], &moment) && !c->verdict.failed)
-        checks_moment(c, node, m->to, moment);
+    struct stamp reached;
+    if (m->entries.len >= 1 && stamp_read(&m->entries.ptr[0], &reached) && !c->verdict.failed)
+        checks_moment(c, node, m->to, reached.moment, &reached.ballot);
     if (!c->verdict.failed)
         checks_executed(c, node, m->to);
 }

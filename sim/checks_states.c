@@ -50,7 +50,7 @@ void checks_executed(struct checks *c, uint32_t node, uint64_t executed)
 static void check_learner(struct checks *c, uint32_t node, const struct node_status *s)
 {
     struct checked_node *n = &c->nodes[node];
-    checks_moment(c, node, s->executed, s->moment);
+    checks_moment(c, node, s->executed, s->moment, NULL);
     checks_state(c, node, s->executed, s->state_hash);
     if (c->verdict.failed)
         return;

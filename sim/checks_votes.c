@@ -99,13 +99,14 @@ static uint32_t batch_of(struct checks *c, uint32_t node, const struct entry *e,
     return checks_value(c, node, e->kind, &e->value, hash);
 }
 
-/* Whether it repeats what was proposed in the slot at another ballot. */
-static bool is_repeated(const struct checks *c, const struct slot_truth *s, const struct proposal *p)
+/* Whether it repeats what was proposed in the slot at another ballot: then it was stamped at that one. */
+static bool is_repeated(const struct checks *c, const struct slot_truth *s, struct proposal *p)
 {
-    bool found = false;
-    for (uint32_t i = s->proposals; i != 0 && !found; i = c->proposals[i].next)
-        found = c->proposals[i].hash == p->hash;
-    return found;
+    uint32_t i = s->proposals;
+    while (i != 0 && c->proposals[i].hash != p->hash)
+        i = c->proposals[i].next;
+    p->stamped_at = c->proposals[i].stamped_at;
+    return i != 0;
 }
 
 /* Puts a proposal into its slot after the proposal number `before` (0: as the first one). */
@@ -179,16 +180,25 @@ uint32_t checks_propose(struct checks *c, uint32_t node, uint64_t rank, const st
 
 /* ---- What is chosen ---- */
 
-/* Decides whether learners execute the batch in `slot`: at most once, by origin, life and number
- * (core/agents/execution.c). */
-static void execute(struct checks *c, uint64_t slot, struct batch *b, struct moment stamp)
+/* Whether what has this stamp counts (P25). */
+static bool leads_on(struct checks *c, const struct proposal *p)
+{
+    if (p->has_stamp && rank_of(p->stamp.ballot) < rank_of(c->led))
+        return false;
+    c->led = p->has_stamp ? p->stamp.ballot : c->led;
+    return true;
+}
+
+/* Decides whether learners execute the batch in `slot`: at most once, by origin, life and number, and nothing of an earlier
+ * leader than the one before (core/agents/execution.c). */
+static void execute(struct checks *c, uint64_t slot, struct batch *b, const struct proposal *p)
 {
     struct batch_id *last = &c->executed_last[b->node];
     bool newer = b->incarnation != last->incarnation ? b->incarnation > last->incarnation : b->number > last->number;
-    if (!newer)
+    if (!newer || !leads_on(c, p))
         return;
     *last = (struct batch_id){b->node, b->incarnation, b->number};
-    batch_time_stamp(&b->value, stamp);
+    batch_time_stamp(&b->value, p->stamp);
     if (c->reference != NULL)
         c->reference_hash = reference_execute(c->reference, slot, &b->value, checks_governing(c, slot)->state_bytes_max);
     if (c->reference != NULL && reference_wrong(c->reference) != NULL)
@@ -203,16 +213,19 @@ static void advance_prefix(struct checks *c)
         struct slot_truth *next = checks_slot(c, c->prefix + 1); /* this may move all slots */
         next->commands = c->slots[c->prefix].commands;
         if (p->batch != 0)
-            execute(c, c->prefix, &c->batches[p->batch], p->stamp);
+            execute(c, c->prefix, &c->batches[p->batch], p);
         else if (p->kind == ENTRY_CONFIGURATION)
             checks_choose_configuration(c, p->hash);
-        else if (p->has_stamp && c->reference != NULL)
+        else if (p->has_stamp && leads_on(c, p) && c->reference != NULL)
             c->reference_hash = reference_pass(c->reference, p->stamp);
         payload_free(&c->batches[p->batch].value); /* a no-op has an empty one */
         if (c->reference != NULL) {
             c->slots[c->prefix + 1].state_hash = c->reference_hash;
             c->slots[c->prefix + 1].state_known = true;
-            c->slots[c->prefix + 1].moment = reference_moment(c->reference);
+            c->slots[c->prefix + 1].reached = (struct stamp){reference_moment(c->reference), c->led};
+            const bool counts = p->has_stamp && ballot_compare(p->stamp.ballot, c->led) == 0;
+            if (counts && (p->batch == 0 || c->batches[p->batch].executed_in == c->prefix))
+                checks_passed(c, c->prefix, p);
         }
     }
 }

@@ -2,7 +2,7 @@
  * down between any two of them, and from then on nothing more happens in this turn. */
 #include "core/base/checksum.h"
 #include "core/base/memory.h"
-#include "core/base/message.h"
+#include "core/formats/message_rules.h"
 #include "core/formats/record.h"
 #include "core/formats/serializer.h"
 #include "sim/machine.h"

@@ -23,6 +23,7 @@ struct reference {
     uint64_t sessions_ended;
     bool seeded;
     struct moment moment;
+    struct ballot led;
     uint64_t hash;
     struct batch_commands commands;
     struct transaction transaction;
@@ -92,14 +93,16 @@ static struct moment moment_at(const struct reference *r, struct moment stamp)
 
 static void note_moment(struct reference *r)
 {
-    const uint64_t words[] = {r->moment.elapsed, r->moment.unix};
+    const uint64_t led = (uint64_t)r->led.incarnation << 32 | r->led.node;
+    const uint64_t words[] = {r->moment.elapsed, r->moment.unix, r->led.round, led};
     r->hash = checksum(words, sizeof words, r->hash);
 }
 
 /* What has ended may leave the state, before anything else happens. */
-static void let_pass(struct reference *r, struct moment stamp)
+static void let_pass(struct reference *r, struct stamp stamp)
 {
-    r->moment = moment_at(r, stamp);
+    r->moment = moment_at(r, stamp.moment);
+    r->led = stamp.ballot;
     if (!r->seeded)
         return;
     const size_t before = reference_sessions_count(r->sessions);
@@ -112,7 +115,7 @@ size_t reference_sessions_open_now(const struct reference *r) { return reference
 
 uint64_t reference_sessions_ended(const struct reference *r) { return r->sessions_ended; }
 
-uint64_t reference_pass(struct reference *r, struct moment stamp)
+uint64_t reference_pass(struct reference *r, struct stamp stamp)
 {
     let_pass(r, stamp);
     return r->hash;

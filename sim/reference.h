@@ -5,7 +5,7 @@
 #ifndef SYNOD_SIM_REFERENCE_H
 #define SYNOD_SIM_REFERENCE_H
 
-#include "core/base/types.h"
+#include "core/formats/batch.h"
 
 struct reference;
 
@@ -17,7 +17,7 @@ void reference_free(struct reference *r);
  * one that learners execute. Returns the chained hash of all so far. */
 uint64_t reference_execute(struct reference *r, uint64_t slot, const struct payload *batch, uint64_t state_bytes_max);
 /* The same for a no-op with a stamp: time passes. */
-uint64_t reference_pass(struct reference *r, struct moment stamp);
+uint64_t reference_pass(struct reference *r, struct stamp stamp);
 /* The moment that the state has reached. */
 struct moment reference_moment(const struct reference *r);
 /* What was wrong with a reply to a command on a lease (sim/reference_leases.h); NULL: nothing so far. */

@@ -73,6 +73,8 @@ bool execution_is_newer_batch(struct batch_id id, struct batch_id last)
     return other_life ? id.incarnation > last.incarnation : id.number > last.number;
 }
 
+bool execution_is_left_behind(struct stamp stamp, struct ballot led) { return ballot_compare(stamp.ballot, led) < 0; }
+
 /* What the commands are about. Of those in a session, what is left is what the state machine gets. */
 static void read_calls(struct execution *x)
 {
@@ -109,7 +111,14 @@ static struct moment moment_after(struct moment before, struct moment stamp)
 
 struct moment execution_now(const struct execution *x)
 {
-    return x->begun && x->header.has_stamp ? moment_after(x->moment, x->header.stamp) : x->moment;
+    return x->begun && x->header.has_stamp ? moment_after(x->reached.moment, x->header.stamp.moment) : x->reached.moment;
+}
+
+/* What this leader has stamped is executed. */
+static void reach(struct execution *x, struct stamp stamp)
+{
+    x->reached.moment = moment_after(x->reached.moment, stamp.moment);
+    x->reached.ballot = stamp.ballot;
 }
 
 /* What the state machine says of its state. */
@@ -142,13 +151,19 @@ static void let_pass(struct execution *x, struct moment now)
 
 /* ---- Batches ---- */
 
-/* Begins a batch. False: the entry is no batch, or it was executed before. Then it changes nothing, on all learners
- * alike. */
+/* Whether a batch comes too late: it was executed before, or an earlier leader has left it behind (P25). */
+static bool is_late(const struct execution *x, const struct batch_header *h)
+{
+    return !execution_is_newer_batch(h->id, x->last[h->id.origin]) ||
+           (h->has_stamp && execution_is_left_behind(h->stamp, x->reached.ballot));
+}
+
+/* Begins a batch. False: the entry is no batch, or it comes too late. Then it changes nothing, on all learners alike. */
 static bool begin_batch(struct execution *x, const struct entry *e)
 {
     struct batch_header *h = &x->header;
-    if (!batch_header_read(&e->value, h) || h->id.origin > NODE_ID_MAX ||
-        !execution_is_newer_batch(h->id, x->last[h->id.origin]) || !batch_commands_read(&x->answering.commands, &e->value))
+    if (!batch_header_read(&e->value, h) || h->id.origin > NODE_ID_MAX || is_late(x, h) ||
+        !batch_commands_read(&x->answering.commands, &e->value))
         return false;
     x->last[h->id.origin] = h->id;
     limit_state(x, configurations_at(&x->configurations, e->slot)->state_bytes_max);
@@ -414,11 +429,11 @@ static bool apply_batch(struct execution *x, uint64_t slot)
     return answering_is_done(a);
 }
 
-/* The moment of a batch is part of what learners compare (P13). */
-static void chain_moment(struct execution *x)
+/* The moment of a batch, and who led, are part of what learners compare (P13). */
+static void chain_stamp(struct execution *x)
 {
     uint64_t words[STAMP_SIZE / 8];
-    const struct payload reached = stamp_pack(x->moment, words);
+    const struct payload reached = stamp_pack(x->reached, words);
     x->state_hash = checksum(payload_bytes(&reached), reached.len, x->state_hash);
 }
 
@@ -432,8 +447,8 @@ static void end_batch(struct execution *x, const struct entry *e, struct execute
     x->state_hash = checksum(payload_bytes(&e->value), e->value.len, x->state_hash);
     x->state_hash = checksum(payload_bytes(&done->replies), done->replies.len, x->state_hash);
     if (x->header.has_stamp) {
-        x->moment = moment_after(x->moment, x->header.stamp);
-        chain_moment(x);
+        reach(x, x->header.stamp);
+        chain_stamp(x);
     }
 }
 
@@ -480,7 +495,7 @@ static bool configure(struct execution *x, const struct entry *e)
 bool execution_run(struct execution *x, struct executed *done)
 {
     struct entry *e = &x->entries[x->first];
-    struct moment stamp;
+    struct stamp stamp;
     *done = (struct executed){.entry = e};
     if (x->work >= x->limits.step_work)
         return false;
@@ -492,9 +507,9 @@ bool execution_run(struct execution *x, struct executed *done)
             end_batch(x, e, done);
     } else if (e->kind == ENTRY_CONFIGURATION) {
         done->configured = configure(x, e);
-    } else if (stamp_read(e, &stamp)) {
-        x->moment = moment_after(x->moment, stamp);
-        let_pass(x, x->moment);
+    } else if (stamp_read(e, &stamp) && !execution_is_left_behind(stamp, x->reached.ballot)) {
+        reach(x, stamp);
+        let_pass(x, x->reached.moment);
     }
     x->work += e->value.len;
     x->first++;
@@ -532,8 +547,11 @@ struct payload execution_piece_write(const struct execution_piece *says, uint64_
     cursor_write_u32(&c, origins);
     cursor_write_u32(&c, (uint32_t)says->configuration_count);
     cursor_write_u32(&c, 0);
-    cursor_write_u64(&c, says->moment.elapsed);
-    cursor_write_u64(&c, says->moment.unix);
+    cursor_write_u64(&c, says->reached.moment.elapsed);
+    cursor_write_u64(&c, says->reached.moment.unix);
+    cursor_write_u64(&c, says->reached.ballot.round);
+    cursor_write_u32(&c, says->reached.ballot.node);
+    cursor_write_u32(&c, says->reached.ballot.incarnation);
     for (uint32_t origin = 0; origin <= NODE_ID_MAX; origin++) {
         if (!is_known(says->last[origin]))
             continue;
@@ -552,7 +570,7 @@ struct payload execution_save(const struct execution *x, uint64_t slot, uint64_t
     const struct configurations *all = &x->configurations;
     struct execution_piece says = {.state_hash = x->state_hash, .commands_executed = x->commands_executed};
     says.seeded = x->seeded;
-    says.moment = x->moment;
+    says.reached = x->reached;
     memcpy(says.last, x->last, sizeof says.last);
     if (slot < all->newest.governs && x->text_before.len > 0)
         says.configurations[says.configuration_count++] =
@@ -590,8 +608,11 @@ bool execution_piece_read(const struct payload *piece, struct execution_piece *s
     const uint32_t seeded = cursor_read_u32(&c), origins = cursor_read_u32(&c);
     const uint32_t configurations = cursor_read_u32(&c), zero = cursor_read_u32(&c);
     said->seeded = seeded != 0;
-    said->moment.elapsed = cursor_read_u64(&c);
-    said->moment.unix = cursor_read_u64(&c);
+    said->reached.moment.elapsed = cursor_read_u64(&c);
+    said->reached.moment.unix = cursor_read_u64(&c);
+    said->reached.ballot.round = cursor_read_u64(&c);
+    said->reached.ballot.node = cursor_read_u32(&c);
+    said->reached.ballot.incarnation = cursor_read_u32(&c);
     for (uint32_t i = 0, origin = 0; i < origins && !c.failed; i++, origin++) {
         const uint32_t named = cursor_read_u32(&c);
         if (named < origin || named > NODE_ID_MAX) {
@@ -620,9 +641,9 @@ bool execution_load(struct execution *x, const struct payload *piece, uint64_t s
     memcpy(x->last, said.last, sizeof said.last);
     x->seeded = said.seeded;
     x->state_hash = said.state_hash;
-    x->moment = said.moment;
+    x->reached = said.reached;
     x->commands_executed = said.commands_executed;
-    const struct applied loaded = state_machine_query(x->machine, x->moment, NULL, 0, x->answering.room);
+    const struct applied loaded = state_machine_query(x->machine, x->reached.moment, NULL, 0, x->answering.room);
     note_state(x, &loaded);
     for (size_t i = 0; i < said.configuration_count; i++)
         if (said.configurations[i].configuration.slot > x->configurations.newest.slot)

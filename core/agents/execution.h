@@ -18,11 +18,13 @@
  *   16  seeded             4     20  origins              4
  *   24  configurations     4     28  zero                 4
  *   32  elapsed            8     40  unix                 8   the moment that the state has reached (P22)
- *   48  the last batch executed of each origin, by rising origin: origin 4, incarnation 4, number 8
+ *   48  round              8     56  node                 4   the ballot of the latest leader of whom something was
+ *   60  incarnation        4                                  executed (P25)
+ *   64  the last batch executed of each origin, by rising origin: origin 4, incarnation 4, number 8
  *       the newest configuration executed, if there is one; and before it the one that it replaces, if that was chosen,
  *       too, and governs slots after the snapshot: slot 8, length 4, zero 4, text (core/formats/configuration.h), zeros up
  *       to 8 */
-enum { EXECUTION_PIECE_HEADER = 48, EXECUTION_PIECE_ORIGIN = 16, EXECUTION_PIECE_CONFIGURATION = 16 };
+enum { EXECUTION_PIECE_HEADER = 64, EXECUTION_PIECE_ORIGIN = 16, EXECUTION_PIECE_CONFIGURATION = 16 };
 enum {
     EXECUTION_CONFIGURATIONS = 2,
     EXECUTION_PIECE_MAX = EXECUTION_PIECE_HEADER + (NODE_ID_MAX + 1) * EXECUTION_PIECE_ORIGIN +
@@ -33,7 +35,7 @@ enum {
 struct execution_piece {
     uint64_t state_hash, commands_executed;
     bool seeded;
-    struct moment moment;
+    struct stamp reached;                  /* the moment, and the ballot of the latest leader */
     struct batch_id last[NODE_ID_MAX + 1]; /* by origin; incarnation and number 0: none was executed */
     /* The oldest first. Texts point into the piece. */
     struct configured configurations[EXECUTION_CONFIGURATIONS];
@@ -47,6 +49,9 @@ struct payload execution_piece_write(const struct execution_piece *says, uint64_
 
 /* Whether a batch comes after the last one that was executed of its origin (P8). */
 bool execution_is_newer_batch(struct batch_id id, struct batch_id last);
+
+/* Whether a leader stamped this before the one of whom something was executed last (P25). */
+bool execution_is_left_behind(struct stamp stamp, struct ballot led);
 
 /* How far a transaction has come. */
 enum transaction_state { TRANSACTION_NONE_BEGUN, TRANSACTION_CONDITION, TRANSACTION_COMMANDS };
@@ -90,7 +95,7 @@ struct execution {
     struct configurations configurations;  /* executed; the one before is kept as long as there is no newer one */
     struct payload text, text_before;      /* theirs; empty: it was not chosen */
     struct batch_id last[NODE_ID_MAX + 1]; /* last batch executed, by origin */
-    struct moment moment;                  /* of the last stamp executed; rises */
+    struct stamp reached;                  /* the moment, and the ballot of the latest leader (P22, P25); both rise */
     uint64_t state_hash;
     uint64_t commands_executed;
 };

@@ -94,7 +94,7 @@ static void note_executed(struct learner_agent *agent, const struct executed *do
         results_set(&agent->results, result, done->batch.id, &done->replies);
         send_executed(agent, slot, &done->batch, &done->replies);
     }
-    if (done->entry->kind == ENTRY_NOOP && agent->due_told <= agent->execution.moment.elapsed)
+    if (done->entry->kind == ENTRY_NOOP && agent->due_told <= agent->execution.reached.moment.elapsed)
         agent->progress_wanted = true; /* the leader wants to know what is left that ends */
     if (done->configured)
         learner_agent_note_configuration(agent);
@@ -442,8 +442,8 @@ static void send_progress(struct learner_agent *agent, uint64_t now)
     m.batch.incarnation = (uint32_t)(c->state_bytes_room >> 10);
     uint64_t reached[STAMP_SIZE / 8], ends[STAMP_SIZE / 8];
     const uint64_t ends_at = execution_due(&agent->execution);
-    struct entry times[] = {{.kind = ENTRY_NOOP, .value = stamp_pack(agent->execution.moment, reached)},
-                            {.kind = ENTRY_NOOP, .value = stamp_pack((struct moment){.elapsed = ends_at}, ends)}};
+    struct entry times[] = {{.kind = ENTRY_NOOP, .value = stamp_pack(agent->execution.reached, reached)},
+                            {.kind = ENTRY_NOOP, .value = stamp_pack((struct stamp){.moment.elapsed = ends_at}, ends)}};
     m.entries = (struct entry_list){times, ends_at != DUE_NEVER ? 2 : 1};
     effects_send(&agent->effects, agent->replaced ? 0 : configurations_members(&agent->contacts),
                  effects_keep(&agent->effects, &m));
@@ -559,7 +559,7 @@ struct node_status learner_agent_status(struct learner_agent *agent)
         .commands_executed = x->commands_executed,
         .keys = x->keys,
         .state_bytes = x->state_bytes,
-        .moment = x->moment,
+        .moment = x->reached.moment,
         .timed_keys = x->timed_keys,
         .time_left = x->time_left,
         .state_bytes_max = x->state_bytes_max != 0 ? x->state_bytes_max : x->configurations.newest.state_bytes_max,

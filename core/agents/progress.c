@@ -15,6 +15,7 @@ void progress_configure(struct progress *p, const struct configurations *c, node
     for (; forgotten != 0; forgotten &= forgotten - 1) {
         p->executed[node_set_first(forgotten)] = p->held[node_set_first(forgotten)] = 0;
         p->elapsed[node_set_first(forgotten)] = 0;
+        p->led[node_set_first(forgotten)] = (struct ballot){0};
     }
 }
 
@@ -26,12 +27,13 @@ void progress_heard(struct progress *p, uint32_t learner, uint64_t executed, uin
     p->held[learner] = held;
 }
 
-void progress_moment(struct progress *p, uint32_t learner, struct moment moment, uint64_t due)
+void progress_moment(struct progress *p, uint32_t learner, struct stamp reached, uint64_t due)
 {
     if (!node_set_has(p->all, learner))
         return;
-    p->elapsed[learner] = moment.elapsed; /* as above */
-    p->unix[learner] = moment.unix;
+    p->elapsed[learner] = reached.moment.elapsed; /* as above */
+    p->unix[learner] = reached.moment.unix;
+    p->led[learner] = reached.ballot;
     p->sooner[learner] = UINT64_MAX - due;
 }
 
@@ -77,10 +79,16 @@ uint64_t progress_executed_anywhere(const struct progress *p) { return reached_b
 
 uint64_t progress_settled(const struct progress *p) { return progress_held(p, p->learners); }
 
-uint64_t progress_elapsed(const struct progress *p, uint32_t own)
+bool progress_elapsed(const struct progress *p, uint32_t own, struct ballot leader, uint64_t *elapsed)
 {
-    const uint64_t most = reached_from(0, p->learners, p->elapsed, majority(p->learners));
-    return p->elapsed[own] > most ? p->elapsed[own] : most;
+    node_set led = 0;
+    for (node_set i = p->all; i != 0; i &= i - 1)
+        led |= ballot_compare(p->led[node_set_first(i)], leader) == 0 ? i & -i : 0;
+    const uint32_t enough = majority(p->learners);
+    const bool own_is = node_set_has(led, own), most_are = node_set_count(led & p->learners) >= enough;
+    const uint64_t most = reached_from(0, led & p->learners, p->elapsed, enough);
+    *elapsed = own_is && p->elapsed[own] > most ? p->elapsed[own] : most;
+    return own_is || most_are;
 }
 
 uint64_t progress_due(const struct progress *p, uint32_t own)

@@ -13,6 +13,7 @@ struct progress {
     uint64_t elapsed[NODE_ID_MAX + 1];  /* milliseconds of agreed time that its state has reached, by learner (P22) */
     uint64_t sooner[NODE_ID_MAX + 1];   /* UINT64_MAX less the time when something of it ends by itself; 0: never */
     uint64_t unix[NODE_ID_MAX + 1];     /* and the wall clock of that moment */
+    struct ballot led[NODE_ID_MAX + 1]; /* and whose it was: the latest leader of whom it has executed something */
     uint64_t vouched[NODE_ID_MAX + 1];  /* it has executed no configuration below this slot that is not known here */
 };
 
@@ -24,8 +25,9 @@ void progress_configure(struct progress *p, const struct configurations *c, node
 /* A learner says that it has executed every slot below `executed` and durably holds every slot below `held`. */
 void progress_heard(struct progress *p, uint32_t learner, uint64_t executed, uint64_t held);
 
-/* Its state has reached this moment, and something of it ends at the agreed time `due` (UINT64_MAX: nothing does). */
-void progress_moment(struct progress *p, uint32_t learner, struct moment moment, uint64_t due);
+/* Its state has reached this moment, of this leader, and something of it ends at the agreed time `due` (UINT64_MAX: nothing
+ * does). */
+void progress_moment(struct progress *p, uint32_t learner, struct stamp reached, uint64_t due);
 
 /* It has executed no other configurations than those that are known here. */
 void progress_vouched(struct progress *p, uint32_t learner);
@@ -47,9 +49,10 @@ uint64_t progress_executed_anywhere(const struct progress *p);
  * learner is lost, no other may have the values. */
 uint64_t progress_settled(const struct progress *p);
 
-/* The agreed time, in milliseconds, that the log has reached for sure: a majority of the learners says so, or the one of
- * node `own` (not another one alone: it may lie). */
-uint64_t progress_elapsed(const struct progress *p, uint32_t own);
+/* The agreed time, in milliseconds, that the log has reached for sure, now that something of the leader with this ballot is
+ * executed: a majority of the learners says so, or the one of node `own` (not another one alone: it may lie). False: nothing
+ * of it is known to be executed. */
+bool progress_elapsed(const struct progress *p, uint32_t own, struct ballot leader, uint64_t *elapsed);
 
 /* The agreed time at which something of the state ends by itself: the learner of node `own` says so, or, where that is none,
  * a majority says that it is not later. UINT64_MAX: never. */

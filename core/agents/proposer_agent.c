@@ -34,7 +34,9 @@ struct proposer_agent {
     struct membership membership;
     struct reads reads;
     struct agreed_clock clock;
-    uint64_t reached, reached_at;       /* by the log, as was known before the clock showed this */
+    struct moment reached;    /* by the log, as was known before the clock showed `reached_at` */
+    struct ballot reached_by; /* something of this leader is executed; none: that is not known */
+    uint64_t reached_at;
     uint64_t wall_clock, wall_clock_at; /* what the host's showed, and when that was, by the monotonic clock; 0: not known */
     uint64_t passed_at;                 /* when this leader last proposed a no-op to let time pass */
     int64_t wall_clock_told;            /* how far ahead of the log's it was when this was said last; 0: never, or not far */
@@ -219,12 +221,12 @@ static bool lacks_configuration(const struct proposer_agent *agent, const struct
 static void on_progress(struct proposer_agent *agent, uint32_t sender, const struct message *m, uint64_t now)
 {
     const uint64_t newest = agent->configurations.newest.slot;
-    struct moment reached, due = {.elapsed = UINT64_MAX};
+    struct stamp reached, due = {.moment.elapsed = UINT64_MAX};
     progress_heard(&agent->progress, sender, m->to, m->floor);
     if (m->entries.len == 2)
         (void)stamp_read(&m->entries.ptr[1], &due);
     if (m->entries.len >= 1 && stamp_read(&m->entries.ptr[0], &reached))
-        progress_moment(&agent->progress, sender, reached, due.elapsed);
+        progress_moment(&agent->progress, sender, reached, due.moment.elapsed);
     membership_heard(&agent->membership, sender, (uint64_t)m->batch.incarnation << 10, now);
     if (m->chosen <= newest) {
         progress_vouched(&agent->progress, sender);
@@ -376,23 +378,28 @@ static bool has_room(const struct proposer_agent *agent, const struct proposer_w
            w->bytes < agent->config.bytes_in_flight_max;
 }
 
-/* The leader's stamp on what it proposes now (P22). */
-static struct moment stamp_at(const struct proposer_agent *agent, uint64_t now)
+static bool knows_time(const struct proposer_agent *agent)
+{
+    return agreed_clock_runs(&agent->clock, agent->election.ballot);
+}
+
+/* The leader's stamp on what it proposes now (P22). Until something of its own is executed, it does not know what time it
+ * is: what earlier leaders have proposed may still count before that. */
+static struct stamp stamp_at(const struct proposer_agent *agent, uint64_t now)
 {
     const uint64_t since = (now - agent->wall_clock_at) / 1000;
-    return (struct moment){.elapsed = agreed_clock_at(&agent->clock, now),
-                           .unix = agent->wall_clock != 0 ? agent->wall_clock + since : 0};
+    return (struct stamp){.moment.elapsed = knows_time(agent) ? agreed_clock_at(&agent->clock, now) : 0,
+                          .moment.unix = agent->wall_clock != 0 ? agent->wall_clock + since : 0,
+                          .ballot = agent->election.ballot};
 }
 
 /* Says so when this leader's wall clock is far from the log's. The log follows one that is ahead, and does not go back. */
 static void compare_wall_clocks(struct proposer_agent *agent, uint64_t now)
 {
-    const uint64_t elapsed = progress_elapsed(&agent->progress, agent->config.node);
-    const uint64_t log = progress_wall_clock(&agent->progress, elapsed);
-    const struct moment own = stamp_at(agent, now);
-    if (log == 0 || own.unix == 0)
+    const struct moment log = agent->reached, own = stamp_at(agent, now).moment;
+    if (log.unix == 0 || own.unix == 0 || !knows_time(agent))
         return;
-    const int64_t ahead = (int64_t)(own.unix - log - (own.elapsed - elapsed));
+    const int64_t ahead = (int64_t)(own.unix - log.unix - (own.elapsed - log.elapsed));
     const int64_t change = ahead - agent->wall_clock_told;
     if (ahead > -WALL_CLOCKS_FAR_MS && ahead < WALL_CLOCKS_FAR_MS)
         agent->wall_clock_told = 0;
@@ -437,9 +444,12 @@ static void fill(struct proposer_agent *agent, struct proposer_window *w)
 /* How long until something of the state ends by itself; 0: it is due. UINT64_MAX: never, or too late to matter. */
 static uint64_t ends_in_us(const struct proposer_agent *agent, uint64_t now)
 {
-    const uint64_t due = progress_due(&agent->progress, agent->config.node), time = agreed_clock_at(&agent->clock, now);
-    if (due <= time)
-        return 0;
+    const uint64_t due = progress_due(&agent->progress, agent->config.node);
+    if (due == UINT64_MAX)
+        return UINT64_MAX;
+    const uint64_t time = agreed_clock_at(&agent->clock, now);
+    if (!knows_time(agent) || due <= time)
+        return 0; /* once a no-op is executed, it knows the time */
     return due - time < UINT64_MAX / 1000 / 2 ? (due - time) * 1000 : UINT64_MAX;
 }
 
@@ -564,7 +574,8 @@ static bool lead_on(struct proposer_agent *agent, uint64_t now)
     if (!agent->in_flight)
         agent->retransmit_at = now + agent->config.retry_interval;
     leave(agent, now);
-    agreed_clock_go(&agent->clock, agent->reached, now);
+    if (ballot_compare(agent->reached_by, agent->election.ballot) == 0)
+        agreed_clock_go(&agent->clock, agent->reached_by, agent->reached.elapsed, now);
     compare_wall_clocks(agent, now);
     reads_lead(&agent->reads, &before, now);
     if (agent->reads.prompt_until > agent->prompt_until)
@@ -657,7 +668,7 @@ static void watch_outstanding(struct proposer_agent *agent, uint64_t now)
 /* When this leader has to let time pass. While something is in flight there is a step anyway when that is chosen. */
 static uint64_t passes_at(const struct proposer_agent *agent, uint64_t now)
 {
-    if (!is_leading(agent) || !agent->clock.runs || agent->in_flight)
+    if (!is_leading(agent) || agent->in_flight)
         return UINT64_MAX;
     const uint64_t in = ends_in_us(agent, now), least = agent->passed_at + PASSES_EVERY_US;
     if (in > UINT64_MAX - now)
@@ -734,7 +745,11 @@ static void note_reached(struct proposer_agent *agent, uint64_t now)
 {
     if (now == agent->reached_at)
         return;
-    agent->reached = progress_elapsed(&agent->progress, agent->config.node);
+    const struct ballot ballot = agent->election.ballot;
+    struct moment *reached = &agent->reached;
+    const bool known = progress_elapsed(&agent->progress, agent->config.node, ballot, &reached->elapsed);
+    reached->unix = known ? progress_wall_clock(&agent->progress, reached->elapsed) : 0;
+    agent->reached_by = known ? ballot : (struct ballot){0};
     agent->reached_at = now;
 }
 
@@ -754,10 +769,8 @@ struct step_result proposer_agent_step(struct proposer_agent *agent, uint64_t no
     cross(agent, now);
     election_watch(e, now, lsn);
     membership_watch(&agent->membership, agent->election.known, now);
-    if (!takes_batches(agent)) {
+    if (!takes_batches(agent))
         drop_forwarded(agent);
-        agreed_clock_stop(&agent->clock);
-    }
     if (!is_leading(agent))
         agent->in_flight = false;
     watch_change(agent, now);

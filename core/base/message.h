@@ -1,4 +1,4 @@
-/* Deep copies of messages, for those that outlive the step that made them; and which node may say what. */
+/* Deep copies of messages, for those that outlive the step that made them. */
 #ifndef SYNOD_CORE_BASE_MESSAGE_H
 #define SYNOD_CORE_BASE_MESSAGE_H
 
@@ -7,10 +7,5 @@
 /* A copy whose entries and values the caller owns and releases with message_free. */
 struct message message_copy(const struct message *from);
 void message_free(struct message *m);
-
-/* Whether node `sender` may say this at all. Its roles allow it; a ballot that only its owner may use is its own; flags and
- * entries are those of the kind; every slot and round is below SLOT_MAX. Agents rely on it. A runner asks for each message
- * that comes from another node. How far a round or a floor may jump depends on what an agent knows: agents judge that. */
-bool message_fits(const struct node_config *config, uint32_t sender, const struct message *m);
 
 #endif

@@ -11,7 +11,7 @@
 
 enum {
     BATCH_MAGIC = 0x33304253,   /* "SB03" */
-    EARLIER_MAGIC = 0x32304253, /* "SB02": as "SB03", without the stamp's second half */
+    EARLIER_MAGIC = 0x32304253, /* "SB02": as "SB03", with 8 bytes instead of the stamp */
     REPLIES_MAGIC = 0x31305253, /* "SR01" */
     COMMAND_SIZE_MIN = 8,       /* argc and one length */
     REPLY_HEADER_SIZE = 8,      /* tag and length */
@@ -105,6 +105,26 @@ void batch_builder_free(struct batch_builder *b)
 
 /* ---- Reading batches ---- */
 
+static struct stamp read_stamp(struct read_cursor *c)
+{
+    struct stamp stamp;
+    stamp.moment.elapsed = cursor_read_u64(c);
+    stamp.moment.unix = cursor_read_u64(c);
+    stamp.ballot.round = cursor_read_u64(c);
+    stamp.ballot.node = cursor_read_u32(c);
+    stamp.ballot.incarnation = cursor_read_u32(c);
+    return stamp;
+}
+
+static void store_stamp(uint8_t *at, struct stamp stamp)
+{
+    cursor_store_u64(at, stamp.moment.elapsed);
+    cursor_store_u64(at + 8, stamp.moment.unix);
+    cursor_store_u64(at + 16, stamp.ballot.round);
+    cursor_store_u32(at + 24, stamp.ballot.node);
+    cursor_store_u32(at + 28, stamp.ballot.incarnation);
+}
+
 /* Reads the bytes of a header; the cursor is then after it. */
 static bool header_read(struct read_cursor *c, struct batch_header *header)
 {
@@ -116,12 +136,13 @@ static bool header_read(struct read_cursor *c, struct batch_header *header)
     header->answerer = cursor_read_node(c);
     cursor_read_zeros(c, 4);
     header->has_stamp = magic == BATCH_MAGIC;
-    header->stamp.elapsed = cursor_read_u64(c);
-    header->stamp.unix = header->has_stamp ? cursor_read_u64(c) : 0;
+    header->stamp = (struct stamp){0};
+    if (header->has_stamp)
+        header->stamp = read_stamp(c);
+    else
+        cursor_read_u64(c);
     header->seed.low = cursor_read_u64(c);
     header->seed.high = cursor_read_u64(c);
-    if (!header->has_stamp)
-        header->stamp = (struct moment){0};
     return !c->failed && (header->has_stamp || magic == EARLIER_MAGIC) && header->count <= cursor_left(c) / COMMAND_SIZE_MIN;
 }
 
@@ -143,31 +164,28 @@ void batch_header_stamp(struct payload *value, struct batch_id id, uint32_t answ
     invariant(value->len >= STAMP_AT && cursor_full(&c));
 }
 
-void batch_time_stamp(struct payload *value, struct moment stamp)
+void batch_time_stamp(struct payload *value, struct stamp stamp)
 {
-    if (value->len < BATCH_HEADER_SIZE || cursor_load_u32(payload_bytes(value)) != BATCH_MAGIC)
-        return;
-    cursor_store_u64(payload_bytes(value) + STAMP_AT, stamp.elapsed);
-    cursor_store_u64(payload_bytes(value) + STAMP_AT + 8, stamp.unix);
+    if (value->len >= BATCH_HEADER_SIZE && cursor_load_u32(payload_bytes(value)) == BATCH_MAGIC)
+        store_stamp(payload_bytes(value) + STAMP_AT, stamp);
 }
 
-struct payload stamp_pack(struct moment stamp, uint64_t words[STAMP_SIZE / 8])
+struct payload stamp_pack(struct stamp stamp, uint64_t words[STAMP_SIZE / 8])
 {
-    cursor_store_u64((uint8_t *)words, stamp.elapsed);
-    cursor_store_u64((uint8_t *)words + 8, stamp.unix);
+    store_stamp((uint8_t *)words, stamp);
     return (struct payload){.words = {words, STAMP_SIZE / 8}, .len = STAMP_SIZE};
 }
 
-bool stamp_read(const struct entry *entry, struct moment *stamp)
+bool stamp_read(const struct entry *entry, struct stamp *stamp)
 {
     struct batch_header header;
     if (entry->kind == ENTRY_NOOP && entry->value.len == STAMP_SIZE) {
-        stamp->elapsed = cursor_load_u64(payload_bytes(&entry->value));
-        stamp->unix = cursor_load_u64(payload_bytes(&entry->value) + 8);
+        struct read_cursor c = cursor_over_words(entry->value.words, entry->value.len);
+        *stamp = read_stamp(&c);
         return true;
     }
     const bool is_batch = entry->kind == ENTRY_COMMANDS && batch_header_read(&entry->value, &header) && header.has_stamp;
-    *stamp = is_batch ? header.stamp : (struct moment){0};
+    *stamp = is_batch ? header.stamp : (struct stamp){0};
     return is_batch;
 }
 

@@ -7,10 +7,13 @@
  *   16  number          8     the batch id: the proposer that made it, its life, a count from 1
  *   24  answerer        4     the learner asked to send the results; 0: the origin's own node
  *   28  zero            4
- *   32  elapsed         8     the leader's stamp: milliseconds of agreed time when it proposed the batch (P22)
- *   40  unix            8     and its wall clock, in milliseconds since 1970; 0: it knew none
- *   48  seed           16     random bits of the origin's life: those of the first batch executed are the state machine's
- *   64  commands: each  argc 4, then argc lengths of 4 each, then the bytes of all arguments, padded with zeros to 4
+ *   32  elapsed         8     the leader's stamp: milliseconds of agreed time when it proposed the batch (P22); 0: it
+ *                             does not know what time it is yet
+ *   40  unix            8     its wall clock, in milliseconds since 1970; 0: it knew none
+ *   48  round           8     and its ballot
+ *   56  node            4     60  incarnation         4
+ *   64  seed           16     random bits of the origin's life: those of the first batch executed are the state machine's
+ *   80  commands: each  argc 4, then argc lengths of 4 each, then the bytes of all arguments, padded with zeros to 4
  *
  * The client port, which collects commands, leaves the header's fields from 8 on zero. The proposer agent that takes the
  * batch fills in all but the stamp. The stamp is the leader's, also if another node took the batch.
@@ -18,7 +21,7 @@
  * Version 0.1.0 wrote "SB02", where 32 to 39 were microseconds of a monotonic clock and 40 was the seed. Such batches are in
  * old journals. They are read, and have no stamp.
  *
- * A no-op (a value of kind ENTRY_NOOP) is empty, or it is a stamp: elapsed 8, unix 8.
+ * A no-op (a value of kind ENTRY_NOOP) is empty, or it is a stamp: as bytes 32 to 63 above.
  *
  * Packed replies:
  *
@@ -32,13 +35,19 @@
 #include "core/base/types.h"
 #include "core/formats/command.h"
 
-enum { BATCH_HEADER_SIZE = 64, STAMP_SIZE = 16, REPLIES_HEADER_SIZE = 8 };
+enum { BATCH_HEADER_SIZE = 80, STAMP_SIZE = 32, REPLIES_HEADER_SIZE = 8 };
+
+/* What a leader says of itself when it proposes. */
+struct stamp {
+    struct moment moment;
+    struct ballot ballot;
+};
 
 struct batch_header {
     uint32_t count;
     struct batch_id id;
     uint32_t answerer;
-    struct moment stamp;
+    struct stamp stamp;
     bool has_stamp; /* false: version 0.1.0 wrote it */
     struct seed seed;
 };
@@ -66,12 +75,12 @@ void batch_header_stamp(struct payload *value, struct batch_id id, uint32_t answ
 /* The same for the seed. */
 void batch_seed_stamp(struct payload *value, struct seed seed);
 /* The same for the leader's stamp. What has no place for it stays as it is. */
-void batch_time_stamp(struct payload *value, struct moment stamp);
+void batch_time_stamp(struct payload *value, struct stamp stamp);
 
 /* A no-op that is a stamp, in `words`, the caller's. */
-struct payload stamp_pack(struct moment stamp, uint64_t words[STAMP_SIZE / 8]);
+struct payload stamp_pack(struct stamp stamp, uint64_t words[STAMP_SIZE / 8]);
 /* The stamp of an entry. False: it has none. */
-bool stamp_read(const struct entry *entry, struct moment *stamp);
+bool stamp_read(const struct entry *entry, struct stamp *stamp);
 
 /* Unpacked commands whose bytes point into the value; zero-initialized is empty. */
 struct batch_commands {

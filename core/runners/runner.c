@@ -19,6 +19,7 @@
 #include "core/formats/configuration.h"
 #include "core/formats/decimal.h"
 #include "core/formats/decision.h"
+#include "core/formats/message_rules.h"
 #include "core/formats/record.h"
 #include "core/formats/serializer.h"
 #include "core/runners/node.h"

@@ -82,9 +82,9 @@ def any_message(dice):
             return dice.randbytes(dice.randrange(200))
         seed = number(), number()
         answerer = dice.choice([0, 1, 2, 3, 63])
-        stamp = number(), number()
+        stamp = number(), number(), *ballot()
         head = (b"SB03", dice.randrange(3), dice.randrange(4), 1, dice.randrange(300), answerer, 0, *stamp, *seed)
-        return struct.pack("<4sIIIQIIQQQQ", *head) + bytes(dice.randrange(5) for _ in range(dice.randrange(60)))
+        return struct.pack("<4sIIIQIIQQQIIQQ", *head) + bytes(dice.randrange(5) for _ in range(dice.randrange(60)))
 
     entries = [(number(), ballot(), dice.randrange(ENTRY_KINDS), value()) for _ in range(dice.choice([0, 0, 1, 1, 2, 5]))]
     batch = (dice.choice([0, 1, 2, 3, 63]), dice.choice([0, 1, 2]), number())

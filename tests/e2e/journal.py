@@ -86,7 +86,7 @@ def commands_of(batch):
     """((origin, life, number), commands) of a batch, each command a list of its arguments."""
     magic, count, origin, life, number = struct.unpack_from("<4sIIIQ", batch)
     assert magic in (b"SB02", b"SB03")  # the first is what version 0.1.0 wrote
-    commands, at = [], 56 if magic == b"SB02" else 64
+    commands, at = [], 56 if magic == b"SB02" else 80
     for _ in range(count):
         (argc,) = struct.unpack_from("<I", batch, at)
         lengths = struct.unpack_from(f"<{argc}I", batch, at + 4)

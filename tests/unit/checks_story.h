@@ -9,7 +9,7 @@
 #include "sim/checks.h"
 #include "tests/unit/protocol.h"
 
-enum { BATCHES = 6000, BATCH_WORDS = 12, NODES = 3, ALPHA = 8, BYTES_MAX = 200, FRAME_MAX = 1000 };
+enum { BATCHES = 6000, BATCH_WORDS = 14, NODES = 3, ALPHA = 8, BYTES_MAX = 200, FRAME_MAX = 1000 };
 
 static struct checks *c;
 static uint64_t bytes[BATCHES][BATCH_WORDS]; /* of batches, stamped */
@@ -141,8 +141,13 @@ static inline void answer_query(uint32_t learner, uint32_t node, uint64_t token,
               (struct entry){.slot = 0});
 }
 
+/* It is stamped by who proposes it first. */
 static inline struct entry entry_of(uint64_t slot, struct ballot ballot, uint64_t token)
 {
+    struct batch_header h;
+    struct payload value = value_of(token);
+    if (batch_header_read(&value, &h) && h.stamp.ballot.round == 0)
+        batch_time_stamp(&value, (struct stamp){.ballot = ballot});
     return (struct entry){
         .slot = slot, .ballot = ballot, .kind = token == 0 ? ENTRY_NOOP : ENTRY_COMMANDS, .value = value_of(token)};
 }

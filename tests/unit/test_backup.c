@@ -66,7 +66,7 @@ static void take(uint64_t slot)
     struct execution_piece says = {.state_hash = 77,
                                    .commands_executed = slot,
                                    .seeded = true,
-                                   .moment = {5000, 6000},
+                                   .reached = {{5000, 6000}, {9, 8, 7}},
                                    .configurations = {{.configuration = {.slot = 20}, .text = configuration}},
                                    .configuration_count = 1};
     const struct snapshot_store_options options = {.disk = disk_posix(),
@@ -286,7 +286,8 @@ static void test_a_new_cluster(void **state)
     const struct payload first = {.words = {(uint64_t *)(uintptr_t)body, words_for(piece.len)}, .len = piece.len};
     assert_true(execution_piece_read(&first, &said));
     assert_true(said.state_hash == 77 && said.commands_executed == SLOT && said.seeded);
-    assert_true(said.moment.elapsed == 5000 && said.moment.unix == 6000); /* time goes on: what is to end is in the state */
+    /* Time goes on, because what is to end is in the state. Ballots begin anew. */
+    assert_true(said.reached.moment.elapsed == 5000 && said.reached.moment.unix == 6000 && said.reached.ballot.round == 0);
     for (uint32_t origin = 0; origin <= NODE_ID_MAX; origin++)
         assert_true(said.last[origin].incarnation == 0 && said.last[origin].number == 0);
     assert_int_equal(said.configuration_count, 0);                       /* the new cluster forms anew */

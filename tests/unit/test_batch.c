@@ -44,13 +44,14 @@ static void test_batch_golden_bytes(void **state)
     batch_add(&b, ping, 1);
     struct payload value = batch_end(&b);
     batch_header_stamp(&value, (struct batch_id){0x11, 0x12, 0x13}, 0x14);
-    batch_time_stamp(&value, (struct moment){0x15, 0x18});
+    batch_time_stamp(&value, (struct stamp){{0x15, 0x18}, {0x19, 0x1a, 0x1b}});
     batch_seed_stamp(&value, (struct seed){0x16, 0x17});
     static const uint8_t expected[] = {
-        'S',  'B', '0', '3', 2, 0, 0, 0, 0x11, 0,   0,   0,   0x12, 0, 0, 0, 0x13, 0, 0, 0, 0,   0,   0,   0,
-        0x14, 0,   0,   0,   0, 0, 0, 0, 0x15, 0,   0,   0,   0,    0, 0, 0, 0x18, 0, 0, 0, 0,   0,   0,   0,
-        0x16, 0,   0,   0,   0, 0, 0, 0, 0x17, 0,   0,   0,   0,    0, 0, 0, 3,    0, 0, 0, 3,   0,   0,   0,
-        1,    0,   0,   0,   0, 0, 0, 0, 'S',  'E', 'T', 'k', 1,    0, 0, 0, 4,    0, 0, 0, 'P', 'I', 'N', 'G',
+        'S', 'B',  '0',  '3',  2,   0,   0,   0,   0x11, 0,    0,    0, 0x12, 0, 0,    0, 0x13, 0,    0,    0,   0, 0, 0,
+        0,   0x14, 0,    0,    0,   0,   0,   0,   0,    0x15, 0,    0, 0,    0, 0,    0, 0,    0x18, 0,    0,   0, 0, 0,
+        0,   0,    0x19, 0,    0,   0,   0,   0,   0,    0,    0x1a, 0, 0,    0, 0x1b, 0, 0,    0,    0x16, 0,   0, 0, 0,
+        0,   0,    0,    0x17, 0,   0,   0,   0,   0,    0,    0,    3, 0,    0, 0,    3, 0,    0,    0,    1,   0, 0, 0,
+        0,   0,    0,    0,    'S', 'E', 'T', 'k', 1,    0,    0,    0, 4,    0, 0,    0, 'P',  'I',  'N',  'G',
     };
     assert_int_equal(value.len, sizeof expected);
     assert_int_equal(value.words.len, words_for(sizeof expected));
@@ -112,23 +113,25 @@ static void test_batch_header(void **state)
     assert_int_equal(header.id.origin, 0);
     assert_int_equal(header.id.number, 0);
     assert_int_equal(header.answerer, 0);
-    assert_true(header.has_stamp && header.stamp.elapsed == 0 && header.stamp.unix == 0);
+    assert_true(header.has_stamp && header.stamp.moment.elapsed == 0 && header.stamp.ballot.round == 0);
 
     struct bytes ping = text("PING");
     batch_add(&b, &ping, 1);
     value = batch_end(&b);
     struct batch_id id = {NODE_ID_MAX, UINT32_MAX, UINT64_MAX};
     batch_header_stamp(&value, id, NODE_ID_MAX);
-    batch_time_stamp(&value, (struct moment){UINT64_MAX - 1, UINT64_MAX - 2});
+    const struct stamp stamp = {{UINT64_MAX - 1, UINT64_MAX - 2}, {UINT64_MAX - 3, UINT32_MAX, UINT32_MAX - 1}};
+    batch_time_stamp(&value, stamp);
     assert_true(batch_header_read(&value, &header));
     assert_int_equal(header.count, 1);
     assert_true(batch_id_equal(header.id, id));
     assert_int_equal(header.answerer, NODE_ID_MAX);
-    assert_true(header.stamp.elapsed == UINT64_MAX - 1 && header.stamp.unix == UINT64_MAX - 2);
+    assert_true(header.stamp.moment.elapsed == stamp.moment.elapsed && header.stamp.moment.unix == stamp.moment.unix);
+    assert_int_equal(ballot_compare(header.stamp.ballot, stamp.ballot), 0);
     assert_true(header.seed.low == 0 && header.seed.high == 0);
     batch_seed_stamp(&value, (struct seed){UINT64_MAX, 1});
     assert_true(batch_header_read(&value, &header));
-    assert_true(header.seed.low == UINT64_MAX && header.seed.high == 1 && header.stamp.unix == UINT64_MAX - 2);
+    assert_true(header.seed.low == UINT64_MAX && header.seed.high == 1 && header.stamp.ballot.node == UINT32_MAX);
     batch_builder_free(&b);
 }
 
@@ -200,7 +203,7 @@ static struct payload sound_batch(struct batch_builder *b)
     batch_add(b, get, 2);
     struct payload value = batch_end(b);
     batch_header_stamp(&value, (struct batch_id){1, 2, 3}, 4);
-    batch_time_stamp(&value, (struct moment){5, 6});
+    batch_time_stamp(&value, (struct stamp){{5, 6}, {7, 8, 9}});
     return copy_of(value.words.ptr, value.len);
 }
 

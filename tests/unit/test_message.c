@@ -1,5 +1,7 @@
-/* core/base/message.c: copies share nothing, and who may say what is one table. */
+/* core/base/message.c: copies share nothing. core/formats/message_rules.c: who may say what is one table. */
 #include "core/base/message.h"
+#include "core/formats/batch.h"
+#include "core/formats/message_rules.h"
 
 #include "tests/unit/protocol.h"
 
@@ -224,11 +226,29 @@ static void only_a_learner_says_what_is_chosen(void **state)
     assert_false(fits(AN_ACCEPTOR, m));
 }
 
+/* A false stamp would have learners leave out what true leaders stamp (P25). */
+static void no_vote_is_for_what_a_later_leader_stamped(void **state)
+{
+    (void)state;
+    const uint8_t kinds[] = {MESSAGE_ACCEPT, MESSAGE_PROMISE};
+    const uint32_t senders[] = {A_PROPOSER, AN_ACCEPTOR};
+    uint64_t words[STAMP_SIZE / 8];
+    for (size_t i = 0; i < 2; i++) {
+        struct message m = typical(kinds[i]);
+        m.entries.ptr[0].kind = ENTRY_NOOP;
+        m.entries.ptr[0].value = stamp_pack((struct stamp){.ballot = ballot_of(3, A_PROPOSER)}, words);
+        assert_true(fits(senders[i], m));
+        m.entries.ptr[0].value = stamp_pack((struct stamp){.ballot = ballot_of(3, A_PROPOSER + 1)}, words);
+        assert_false(fits(senders[i], m));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_copy_shares_nothing),
         cmocka_unit_test(a_message_without_entries_copies),
+        cmocka_unit_test(no_vote_is_for_what_a_later_leader_stamped),
         cmocka_unit_test(each_kind_comes_from_its_roles_only),
         cmocka_unit_test(every_slot_and_round_is_bounded),
         cmocka_unit_test(entries_and_flags_are_those_of_the_kind),

@@ -279,10 +279,16 @@ static void a_leader_proposes_what_others_forward(void **state)
 
 /* --- time (P22) --- */
 
+/* What a learner says that has executed something of this node as a leader, and so reached this time. */
+static struct payload reached(uint64_t elapsed, uint64_t unix, uint64_t *words)
+{
+    return stamp_pack((struct stamp){{elapsed, unix}, proposer_agent_status(agent).ballot}, words);
+}
+
 static void say_moments(uint32_t learner, uint64_t elapsed, uint64_t unix)
 {
     uint64_t words[STAMP_SIZE / 8];
-    struct entry e = {.kind = ENTRY_NOOP, .value = stamp_pack((struct moment){elapsed, unix}, words)};
+    struct entry e = {.kind = ENTRY_NOOP, .value = reached(elapsed, unix, words)};
     tell(learner, (struct message){.kind = MESSAGE_PROGRESS, .to = 1, .floor = 1, .entries = {&e, 1}});
     now++; /* it counts from the next turn on */
     step(NULL, 0);
@@ -293,35 +299,36 @@ static void say_moment(uint32_t learner, uint64_t elapsed) { say_moments(learner
 /* The stamp of what was proposed last. */
 static uint64_t stamped(void)
 {
-    struct moment stamp;
+    struct stamp stamp;
     const struct message *m = &sent(&r, MESSAGE_ACCEPT)->message;
     assert_true(stamp_read(&m->entries.ptr[m->entries.len - 1], &stamp));
-    return stamp.elapsed;
+    assert_int_equal(ballot_compare(stamp.ballot, m->ballot), 0);
+    return stamp.moment.elapsed;
 }
 
-/* A new leader goes on from what a majority of the learners has reached, by its own clock; and from more, once it hears of
- * that. One learner alone may say what it wants. */
+/* A new leader does not know what time it is until something of its own is executed: by its own learner, or by a majority.
+ * Then it goes on from what the log had reached, by its own clock. One learner alone may say what it wants. */
 static void a_leader_goes_on_with_time(void **state)
 {
     (void)state;
-    say_moment(1, 1000);
-    say_moment(2, 50000);
-    say_moment(3, 900);
-    pass(5000, 0x1f0); /* no node leads: no time passes */
+    say_moment(1, 1000); /* of an earlier leader */
+    say_moment(2, 1000);
+    pass(5000, 0x1f0);
     lead();
-    const uint64_t began = now;
     submit(1);
+    assert_int_equal(stamped(), 0);
+    say_moment(2, 50000);
+    pass(5000, 0x1f0);
+    submit(2);
+    assert_int_equal(stamped(), 0);
+    say_moment(1, 1000);
+    const uint64_t began = now;
+    submit(3);
     assert_int_equal(stamped(), 1000);
     pass(300000, 0x1f0);
-    submit(2);
-    assert_int_equal(stamped(), 1000 + (now - began) / 1000);
-    say_moment(3, 1001); /* time is later already */
-    submit(3);
-    assert_int_equal(stamped(), 1300);
-    say_moment(1, 7000);
-    say_moment(3, UINT64_MAX);
+    say_moment(3, UINT64_MAX); /* it goes by its own clock now */
     submit(4);
-    assert_int_equal(stamped(), 50000);
+    assert_int_equal(stamped(), 1000 + (now - began) / 1000);
 }
 
 static void show(uint64_t wall_clock)
@@ -340,17 +347,17 @@ static int64_t said_of_wall_clock(void)
 static void a_leader_compares_wall_clocks(void **state)
 {
     (void)state;
-    struct moment stamp;
+    struct stamp stamp;
+    lead();
     say_moments(1, 1000, 5000000);
     say_moments(2, 1000, 5000000);
-    lead();
     submit(1);
-    assert_true(stamp_read(&sent(&r, MESSAGE_ACCEPT)->message.entries.ptr[0], &stamp) && stamp.unix == 0);
+    assert_true(stamp_read(&sent(&r, MESSAGE_ACCEPT)->message.entries.ptr[0], &stamp) && stamp.moment.unix == 0);
     show(5059000);
     assert_int_equal(said_of_wall_clock(), 0);
     pass(20000, 0x1f0);
     submit(2);
-    assert_true(stamp_read(&sent(&r, MESSAGE_ACCEPT)->message.entries.ptr[0], &stamp) && stamp.unix == 5059020);
+    assert_true(stamp_read(&sent(&r, MESSAGE_ACCEPT)->message.entries.ptr[0], &stamp) && stamp.moment.unix == 5059020);
     show(5100020);
     assert_int_equal(said_of_wall_clock(), 100000);
     pass(20000, 0x1f0);
@@ -368,9 +375,9 @@ static void a_leader_compares_wall_clocks(void **state)
 /* A learner's state has something that ends at an agreed time. */
 static void say_due(uint32_t learner, uint64_t elapsed, uint64_t due)
 {
-    uint64_t reached[STAMP_SIZE / 8], ends[STAMP_SIZE / 8];
-    struct entry e[] = {{.kind = ENTRY_NOOP, .value = stamp_pack((struct moment){.elapsed = elapsed}, reached)},
-                        {.kind = ENTRY_NOOP, .value = stamp_pack((struct moment){.elapsed = due}, ends)}};
+    uint64_t words[STAMP_SIZE / 8], ends[STAMP_SIZE / 8];
+    struct entry e[] = {{.kind = ENTRY_NOOP, .value = reached(elapsed, 0, words)},
+                        {.kind = ENTRY_NOOP, .value = stamp_pack((struct stamp){.moment.elapsed = due}, ends)}};
     tell(learner,
          (struct message){
              .kind = MESSAGE_PROGRESS, .to = proposed + 1, .floor = proposed + 1, .entries = {e, due != 0 ? 2 : 1}});
@@ -381,6 +388,8 @@ static void a_leader_lets_time_pass_for_what_ends(void **state)
 {
     (void)state;
     const struct ballot ballot = lead();
+    say_moment(1, 0);
+    say_moment(2, 0);
     say_due(1, 0, 5); /* one learner alone cannot have it propose anything */
     pass(50000, 0x1f0);
     assert_null(sent(&r, MESSAGE_ACCEPT));
@@ -405,21 +414,41 @@ static void a_leader_lets_time_pass_for_what_ends(void **state)
     assert_null(sent(&r, MESSAGE_ACCEPT)); /* nothing ends any more */
 }
 
+/* A new leader does not know whether what is to end has ended, until something of its own is executed. */
+static void a_leader_asks_the_log_what_time_it_is(void **state)
+{
+    (void)state;
+    const struct ballot ballot = lead();
+    assert_null(sent(&r, MESSAGE_ACCEPT)); /* as long as nothing is to end */
+    for (uint32_t learner = 1; learner <= 2; learner++) {
+        uint64_t words[STAMP_SIZE / 8], ends[STAMP_SIZE / 8];
+        struct entry e[] = {{.kind = ENTRY_NOOP, .value = stamp_pack((struct stamp){{7000, 0}, {1, 9, 1}}, words)},
+                            {.kind = ENTRY_NOOP, .value = stamp_pack((struct stamp){.moment.elapsed = 3600000}, ends)}};
+        tell(learner, (struct message){.kind = MESSAGE_PROGRESS, .to = 1, .floor = 1, .entries = {e, 2}});
+    }
+    assert_true(sent(&r, MESSAGE_ACCEPT)->message.entries.ptr[0].kind == ENTRY_NOOP && stamped() == 0);
+    votes(ballot, 1, 2);
+    say_moment(1, 7000);
+    say_moment(2, 7000);
+    pass(150000, 0x1f0);
+    assert_null(sent(&r, MESSAGE_ACCEPT));
+    submit(1);
+    assert_int_equal(stamped(), 7150);
+}
+
 /* A process may stand still after it has read its clock. What it hears then was said later than that clock shows, and would
  * put the leader's stamps ahead by as long as it stood. */
 static void what_is_heard_after_a_pause_counts_from_the_next_turn_on(void **state)
 {
     (void)state;
-    say_moment(1, 1000);
-    say_moment(2, 1000);
     lead();
     const uint64_t pause_ms = 300;
     uint64_t words[STAMP_SIZE / 8];
-    struct entry e = {.kind = ENTRY_NOOP, .value = stamp_pack((struct moment){1000 + pause_ms, 0}, words)};
+    struct entry e = {.kind = ENTRY_NOOP, .value = reached(1000 + pause_ms, 0, words)};
     for (uint32_t learner = 1; learner <= 2; learner++)
         tell(learner, (struct message){.kind = MESSAGE_PROGRESS, .to = 1, .floor = 1, .entries = {&e, 1}});
     submit(1); /* in the same turn */
-    assert_int_equal(stamped(), 1000);
+    assert_int_equal(stamped(), 0);
     pass(pause_ms * 1000, 0x1f0);
     submit(2);
     assert_int_equal(stamped(), 1000 + pause_ms);
@@ -431,13 +460,13 @@ static void who_forwards_does_not_stamp(void **state)
     (void)state;
     struct batch_builder b = {0};
     struct bytes arg = {(uint8_t *)(uintptr_t)"DBSIZE", 6};
+    lead();
     say_moment(1, 1000);
     say_moment(2, 1000);
-    lead();
     batch_add(&b, &arg, 1);
     struct entry e = {.kind = ENTRY_COMMANDS, .value = batch_end(&b)};
     batch_header_stamp(&e.value, (struct batch_id){8, 1, 1}, 0);
-    batch_time_stamp(&e.value, (struct moment){77777, 88888});
+    batch_time_stamp(&e.value, (struct stamp){{77777, 88888}, {99, 8, 1}});
     tell(8, (struct message){.kind = MESSAGE_FORWARD, .batch = {8, 1, 1}, .entries = {&e, 1}});
     assert_int_equal(stamped(), 1000);
     batch_builder_free(&b);
@@ -818,6 +847,7 @@ int main(void)
         TEST(what_is_heard_after_a_pause_counts_from_the_next_turn_on),
         TEST(a_leader_compares_wall_clocks),
         TEST(a_leader_lets_time_pass_for_what_ends),
+        TEST(a_leader_asks_the_log_what_time_it_is),
         TEST(forwarded_batches_are_bounded),
         TEST_OF_8(a_forwarder_that_stops_takes_no_more),
         TEST(nobody_runs_ahead_of_a_majority_of_learners),

@@ -119,7 +119,7 @@ static void vote(struct old *o, uint8_t kind, uint64_t slot, uint64_t round, str
     batch_add(&b, &argument, 1);
     struct payload value = batch_end(&b);
     batch_header_stamp(&value, id, 2);
-    batch_time_stamp(&value, (struct moment){77, 78});
+    batch_time_stamp(&value, (struct stamp){{77, 78}, {.round = 1, .node = 2, .incarnation = 3}});
     const struct entry entry = {
         .slot = slot, .ballot = {.round = round, .node = 2, .incarnation = 3}, .kind = ENTRY_COMMANDS, .value = value};
     add(o, kind, entry, 0);
@@ -185,7 +185,8 @@ static void expect(struct survivor_folders *s, uint64_t slot, const char *says, 
     }
     assert_true(entry.kind == ENTRY_COMMANDS && batch_header_read(&entry.value, &header));
     assert_true(header.id.origin == 2 && header.id.incarnation == 0 && header.id.number == number);
-    assert_true(header.stamp.elapsed == 77 && header.stamp.unix == 78 && header.answerer == 2);
+    assert_true(header.stamp.moment.elapsed == 77 && header.stamp.moment.unix == 78 && header.answerer == 2);
+    assert_int_equal(header.stamp.ballot.round, 0); /* ballots begin anew */
     assert_true(batch_commands_read(&commands, &entry.value) && commands.count == 1);
     const struct bytes *argument = &commands.commands[0].args.ptr[0];
     assert_int_equal(argument->len, strlen(says));
@@ -252,17 +253,39 @@ static void test_a_no_op_keeps_its_stamp(void **state)
     (void)state;
     uint64_t words[STAMP_SIZE / 8];
     struct entry entry = {.slot = 7, .ballot = {.round = 2, .node = 2, .incarnation = 3}, .kind = ENTRY_NOOP};
-    struct moment stamp;
+    struct stamp stamp;
     make_first("old");
     struct old o = old_open("old", 3, NULL);
-    entry.value = stamp_pack((struct moment){80, 90}, words);
+    entry.value = stamp_pack((struct stamp){{80, 90}, {.round = 1, .node = 2, .incarnation = 3}}, words);
     add(&o, RECORD_ACCEPTED, entry, 0);
     old_close(&o);
     struct survivor_folders *s = open_folders(3, 1);
     assert_true(survivor_folders_entry(s, 1, &entry, &problem));
     assert_true(survivor_folders_entry(s, 7, &entry, &problem));
-    assert_true(entry.kind == ENTRY_NOOP && stamp_read(&entry, &stamp) && stamp.elapsed == 80 && stamp.unix == 90);
+    assert_true(entry.kind == ENTRY_NOOP && stamp_read(&entry, &stamp) && stamp.moment.elapsed == 80 &&
+                stamp.moment.unix == 90);
+    assert_int_equal(stamp.ballot.round, 0);
     expect(s, 8, "eight", 2);
+    survivor_folders_close(s);
+}
+
+/* A later leader has stamped slot 7, so no learner executes what an earlier one has stamped after that (P25). */
+static void test_what_a_leader_left_behind(void **state)
+{
+    (void)state;
+    uint64_t words[STAMP_SIZE / 8];
+    struct entry entry = {.slot = 7, .ballot = {.round = 2, .node = 1, .incarnation = 1}, .kind = ENTRY_NOOP};
+    make_first("old");
+    struct old o = old_open("old", 3, NULL);
+    entry.value = stamp_pack((struct stamp){{80, 90}, entry.ballot}, words);
+    add(&o, RECORD_ACCEPTED, entry, 0);
+    old_close(&o);
+    struct survivor_folders *s = open_folders(3, 1);
+    for (int again = 0; again < 2; again++) {
+        expect(s, 1, "one", 1);
+        assert_true(survivor_folders_entry(s, 7, &entry, &problem) && entry.value.len == STAMP_SIZE);
+        expect(s, 8, NULL, 0);
+    }
     survivor_folders_close(s);
 }
 
@@ -284,6 +307,8 @@ static void test_a_leap(void **state)
     survivor_folders_close(s);
 }
 
+static struct ballot led_then; /* who had led before a snapshot */
+
 static void take_snapshot(uint32_t node, uint64_t slot)
 {
     uint64_t *words = memory_new(EXECUTION_PIECE_MAX / 8, sizeof *words);
@@ -297,6 +322,7 @@ static void take_snapshot(uint32_t node, uint64_t slot)
     struct snapshot_store *s;
     says->commands_executed = slot;
     says->last[2] = id_of(slot == 4 ? 3 : 100);
+    says->reached.ballot = led_then;
     const struct payload first = execution_piece_write(says, words);
     assert_true(snapshot_store_open(&s, &options, &problem) && snapshot_store_begin(s, slot, &problem));
     assert_true(snapshot_store_add(s, SNAPSHOT_LEARNER, first.words.ptr, first.len, &problem));
@@ -343,6 +369,19 @@ static void test_snapshots(void **state)
     assert_true(f->stored.slot == 4 && f->snapshot_of->identity.node == 1 && f->found.known == 5);
     expect(s, 4, NULL, 0);
     expect(s, 5, "five", 1);
+    survivor_folders_close(s);
+}
+
+static void test_a_leader_before_the_snapshot(void **state)
+{
+    (void)state;
+    make_first("old");
+    led_then = (struct ballot){.round = 2, .node = 1, .incarnation = 1};
+    take_snapshot(1, 4);
+    led_then = (struct ballot){0};
+    struct survivor_folders *s = open_folders(1, 0);
+    expect(s, 4, NULL, 0);
+    expect(s, 5, NULL, 0);
     survivor_folders_close(s);
 }
 
@@ -730,8 +769,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_one_of_five, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_several_of_five, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_no_op_keeps_its_stamp, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_what_a_leader_left_behind, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_leap, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_snapshots, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_leader_before_the_snapshot, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_configurations, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_the_state_was_set, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_the_state_was_not_set, set_up, tear_down),
