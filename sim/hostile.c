@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/base/memory.h"
+#include "core/formats/batch.h"
 #include "core/formats/serializer.h"
 #include "sim/world.h"
 
@@ -46,19 +47,23 @@ static uint8_t flags_of(struct dice *d)
     return how < 5 ? 0 : how < 9 ? (uint8_t)(1 << dice_roll(d, 8)) : (uint8_t)dice_next(d);
 }
 
-/* One learner of three or more claims a time that is far away. If several did, a majority would say so. */
-static void lie_about_time(struct dice *d, const struct node_config *c, uint32_t from, struct message *m,
-                           struct entry *entries)
+/* One learner of three or more claims a time that is far away, at the ballot of who leads. If several did, a majority would
+ * say so. */
+static void lie_about_time(struct dice *d, const struct node_config *c, uint32_t from, struct ballot leader,
+                           struct message *m, struct entry *entries)
 {
-    static uint64_t far_away[][2] = {{UINT64_MAX, UINT64_MAX}, {UINT64_C(1) << 40, UINT64_C(1) << 41}, {0, 0}};
+    static const struct moment far_away[] = {{UINT64_MAX, UINT64_MAX}, {UINT64_C(1) << 40, UINT64_C(1) << 41}, {0, 0}};
+    static uint64_t words[STAMP_SIZE / 8];
     if (node_set_count(c->learners) < 3 || from != node_set_first(c->learners))
         return;
-    entries[0] = (struct entry){.kind = ENTRY_NOOP, .value = {.words = {far_away[dice_roll(d, 3)], 2}, .len = 16}};
+    const struct stamp lie = {far_away[dice_roll(d, 3)], leader};
+    entries[0] = (struct entry){.kind = ENTRY_NOOP, .value = stamp_pack(lie, words)};
     m->entries = (struct entry_list){entries, 1};
 }
 
 /* Fields in which only a sender whose word counts could do harm are absurd; the others may say anything. */
-void hostile_message(struct dice *d, const struct node_config *c, uint32_t from, struct message *m, struct entry *entries)
+void hostile_message(struct dice *d, const struct node_config *c, uint32_t from, struct ballot leader, struct message *m,
+                     struct entry *entries)
 {
     static const uint8_t often[] = {MESSAGE_PREPARE,   MESSAGE_PREPARE, MESSAGE_ACCEPT,
                                     MESSAGE_HEARTBEAT, MESSAGE_NACK,    MESSAGE_PROGRESS};
@@ -84,7 +89,7 @@ void hostile_message(struct dice *d, const struct node_config *c, uint32_t from,
     case MESSAGE_PROGRESS: /* a learner that claims to have everything counts as one that has */
         if (node_set_has(c->learners, from))
             m->to = m->floor = dice_roll(d, 2);
-        lie_about_time(d, c, from, m, entries);
+        lie_about_time(d, c, from, leader, m, entries);
         break;
     case MESSAGE_PROMISE:
     case MESSAGE_ACCEPT:
@@ -140,7 +145,7 @@ bool world_hostile(struct world *w, struct machine *to)
         struct entry entries[2];
         struct outgoing out = {.to = node_set_of(to->id)};
         struct payload lie = {0};
-        hostile_message(d, &members, from, &out.message, entries);
+        hostile_message(d, &members, from, to->ballot, &out.message, entries);
         const bool answers = out.message.kind == MESSAGE_CONFIGURATION && dice_chance(d, 700000);
         if (answers && checks_configuration_text(w->checks) != NULL)
             lie = lie_about_members(w, to, &out.message, entries);

@@ -9,8 +9,9 @@
 #include "core/base/types.h"
 #include "sim/dice.h"
 
-/* `entries`: room for two, to which the message may point. */
-void hostile_message(struct dice *dice, const struct node_config *config, uint32_t from, struct message *m,
-                     struct entry *entries);
+/* `leader`: the ballot of who leads, as its receiver knows it. `entries`: room for two, to which the message may point. They
+ * are valid until the next call. */
+void hostile_message(struct dice *dice, const struct node_config *config, uint32_t from, struct ballot leader,
+                     struct message *m, struct entry *entries);
 
 #endif

@@ -575,6 +575,7 @@ static void note_status(struct machine *m)
         world_replay(w, m);
     w->led += status.proposer_state == PROPOSER_LEADING && m->proposer_state != status.proposer_state;
     m->proposer_state = status.proposer_state;
+    m->ballot = status.ballot;
     m->executed = status.executed;
     world_trace(w, m->id, TRACE_STATE, 0, status.executed, status.state_hash);
     checks_status(w->checks, m->id, &status);

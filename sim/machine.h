@@ -132,6 +132,7 @@ struct machine {
     uint64_t credit;        /* batches that the node would take */
     uint32_t leader;        /* the leader that it has heard of */
     uint8_t proposer_state; /* enum proposer_state, after its last turn */
+    struct ballot ballot;   /* the one that it prepares, leads or follows at, after that */
     uint64_t executed;      /* the first slot that it has not executed, after its last turn */
     bool recovered;         /* the node was given all records of the journal */
     uint64_t recovered_to;  /* their last lsn */

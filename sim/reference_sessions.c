@@ -24,6 +24,7 @@ struct reference_sessions {
     struct session *list;
     size_t count, capacity;
     uint64_t elapsed;
+    uint32_t idle_ms;
 };
 
 struct reference_sessions *reference_sessions_new(void) { return memory_new(1, sizeof(struct reference_sessions)); }
@@ -78,6 +79,8 @@ bool reference_sessions_close(struct reference_sessions *s, uint64_t id)
 static struct done *use(struct reference_sessions *s, size_t i, uint64_t number)
 {
     struct session used = s->list[i];
+    if (s->elapsed < used.used + s->idle_ms / 1024)
+        return &used.places[number % used.window];
     used.used = s->elapsed;
     take_out(s, i);
     s->list[s->count++] = used;
@@ -132,7 +135,8 @@ static uint64_t bytes_of(const struct reference_sessions *s)
 void reference_sessions_pass(struct reference_sessions *s, uint64_t elapsed, uint32_t idle_ms)
 {
     s->elapsed = elapsed;
-    for (int i = 0; i < ENDED_AT_ONCE && s->count > 0 && elapsed >= s->list[0].used + idle_ms; i++)
+    s->idle_ms = idle_ms;
+    for (int i = 0; i < ENDED_AT_ONCE && s->count > 0 && elapsed >= s->list[0].used + idle_ms + idle_ms / 1024; i++)
         reference_sessions_close(s, s->list[0].id);
 }
 

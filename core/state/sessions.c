@@ -11,6 +11,7 @@ struct sessions {
     struct kv_chunks chunks;
     uint64_t bytes_max;
     uint64_t elapsed;                 /* by the log, now */
+    uint32_t idle_ms;                 /* after which one ends that is not used; 0: no time has passed yet */
     uint8_t reply[SESSION_REPLY_MAX]; /* of the command looked at last */
 };
 
@@ -21,7 +22,7 @@ enum { PLACE_NUMBER = 0, PLACE_NEXT = 8, PLACE_REPLY = 16 };
 enum { ID_SIZE = 8, PLACE_SIZE = 12 }; /* of keys */
 /* What some commands may take beside a snapshot, and the work of a call that saves. */
 enum { ROOM_BYTES = 64 * 1024, SAVE_WORK = 2 * 1024 * 1024 };
-enum { PART_OF_STATE = 16 };
+enum { PART_OF_STATE = 16, PART_OF_IDLE = 1024 };
 
 struct key {
     uint8_t bytes[PLACE_SIZE];
@@ -138,14 +139,24 @@ static void put_last(struct sessions *s, uint64_t id)
     link_to(s, 0, HEADER_BEFORE, id);
 }
 
-void sessions_used(struct sessions *s, uint64_t id)
+/* A session that is used all the time goes to the end of the list now and then, not with each command: that takes look-ups
+ * of all its neighbours. */
+static uint64_t now_and_then(uint32_t idle_ms) { return idle_ms / PART_OF_IDLE; }
+
+static void use(struct sessions *s, uint64_t id, struct kv_entry *session)
 {
-    put_u64(s, key_of_session(id), HEADER_USED, s->elapsed);
+    uint8_t now[8];
+    if (s->elapsed < get_u64(s, session, HEADER_USED) + now_and_then(s->idle_ms))
+        return;
+    cursor_store_u64(now, s->elapsed);
+    kv_versions_overwrite(&s->table, session, HEADER_USED, (struct bytes){now, sizeof now});
     if (list_end(s, LIST_NEWEST) == id)
         return;
     take_out(s, id);
     put_last(s, id);
 }
+
+void sessions_used(struct sessions *s, uint64_t id) { use(s, id, find(s, key_of_session(id))); }
 
 /* ---- Opening and forgetting ---- */
 
@@ -172,6 +183,7 @@ static uint64_t used_at(struct sessions *s, uint64_t id) { return get_u64(s, fin
 void sessions_pass(struct sessions *s, uint64_t elapsed, uint32_t idle_ms)
 {
     s->elapsed = elapsed;
+    s->idle_ms = idle_ms;
     for (int ended = 0; ended < SESSIONS_ENDED_MAX && sessions_due(s, idle_ms) <= elapsed; ended++)
         sessions_forget(s, list_end(s, LIST_OLDEST));
 }
@@ -179,7 +191,7 @@ void sessions_pass(struct sessions *s, uint64_t elapsed, uint32_t idle_ms)
 uint64_t sessions_due(struct sessions *s, uint32_t idle_ms)
 {
     const uint64_t oldest = list_end(s, LIST_OLDEST);
-    return oldest != 0 ? used_at(s, oldest) + idle_ms : UINT64_MAX;
+    return oldest != 0 ? used_at(s, oldest) + idle_ms + now_and_then(idle_ms) : UINT64_MAX;
 }
 
 void sessions_trim(struct sessions *s)
@@ -223,33 +235,34 @@ enum session_state sessions_look(struct sessions *s, const struct session_call *
     return reply->len > 0 ? SESSION_EXECUTED : SESSION_REPLY_LOST;
 }
 
-/* The link of a place that is remembered from now on. */
-static uint32_t link_place(struct sessions *s, uint64_t id, const struct kv_entry *session, uint32_t place)
+/* The place is remembered from now on. Returns its link. */
+static uint32_t link_place(struct sessions *s, struct kv_entry *session, uint32_t place)
 {
     uint8_t first[4];
-    const struct key key = key_of_session(id);
     const uint32_t next = get_u32(s, session, HEADER_PLACE);
     cursor_store_u32(first, place + 1);
-    kv_versions_overwrite(&s->table, find(s, key), HEADER_PLACE, (struct bytes){first, sizeof first});
+    kv_versions_overwrite(&s->table, session, HEADER_PLACE, (struct bytes){first, sizeof first});
     return next;
 }
 
 void sessions_executed(struct sessions *s, const struct session_call *call, struct bytes reply)
 {
-    uint8_t value[PLACE_REPLY + SESSION_REPLY_MAX] = {0};
-    const struct kv_entry *session = find(s, key_of_session(call->id));
+    uint8_t value[PLACE_REPLY + SESSION_REPLY_MAX];
+    struct kv_entry *session = find(s, key_of_session(call->id));
     invariant(session != NULL);
     const uint32_t number = (uint32_t)(call->number % get_u32(s, session, HEADER_WINDOW));
     const struct key key = key_of_place(call->id, number);
-    const struct kv_entry *place = find(s, key);
-    const bool kept = reply.len <= SESSION_REPLY_MAX;
+    struct kv_entry *place = find(s, key);
+    const size_t kept = reply.len <= SESSION_REPLY_MAX ? reply.len : 0;
+    memset(value, 0, PLACE_REPLY);
     cursor_store_u64(value + PLACE_NUMBER, call->number);
-    cursor_store_u32(value + PLACE_NEXT,
-                     place != NULL ? get_u32(s, place, PLACE_NEXT) : link_place(s, call->id, session, number));
-    if (kept)
-        memcpy(value + PLACE_REPLY, reply.ptr, reply.len);
-    set(s, key, value, PLACE_REPLY + (kept ? reply.len : 0));
-    sessions_used(s, call->id);
+    cursor_store_u32(value + PLACE_NEXT, place != NULL ? get_u32(s, place, PLACE_NEXT) : link_place(s, session, number));
+    memcpy(value + PLACE_REPLY, reply.ptr, kept);
+    use(s, call->id, session);
+    if (place != NULL && place->value_len == PLACE_REPLY + kept)
+        kv_versions_overwrite(&s->table, place, 0, (struct bytes){value, PLACE_REPLY + kept});
+    else
+        set(s, key, value, PLACE_REPLY + kept);
 }
 
 uint64_t sessions_size(const struct sessions *s) { return s->table.live.bytes; }

@@ -13,7 +13,7 @@
  *   key                       value
  *   (nothing)                 the ids of the sessions used longest ago and last
  *   id 8                      window 4, a place 4, the session used before this one 8, the one after 8, when it was used
- *                             last 8 (agreed milliseconds)
+ *                             last 8 (agreed milliseconds; what is used all the time says so now and then)
  *   id 8, place 4             number 8, the next place 4, zero 4, packed reply (core/formats/batch.h); no reply: it was too
  *                             long to be kept
  *
@@ -21,7 +21,8 @@
  *
  * The table is bounded: after each batch, the sessions used longest ago are forgotten until it is small enough. (Within a
  * batch nothing is forgotten, so how a node cuts a batch into steps does not matter.) And one that is not used for some time
- * is forgotten when time passes (P22), a few at each stamp of the log. Who goes on with one of them gets an error, never a
+ * is forgotten when time passes (P22), a few at each stamp of the log. Which one was used longest ago is known to a
+ * thousandth part of that time. Who goes on with one of them gets an error, never a
  * second execution. */
 #ifndef SYNOD_CORE_STATE_SESSIONS_H
 #define SYNOD_CORE_STATE_SESSIONS_H

@@ -370,6 +370,30 @@ static void sessions_end_by_time(void **state)
     assert_int_equal(sessions_size(s), 0);
 }
 
+/* When it was used is written down now and then, and it lasts at least for as long as was said since it was used last. */
+static void use_is_written_down_now_and_then(void **state)
+{
+    (void)state;
+    enum { HOUR = 3600000, PART = HOUR / 1024 };
+    sessions_pass(s, 1000, HOUR);
+    sessions_open(s, 1, 4);
+    sessions_open(s, 2, 4);
+    assert_int_equal(sessions_due(s, HOUR), 1000 + HOUR + PART);
+    sessions_pass(s, 999 + PART, HOUR);
+    execute(1, 1, 10);
+    execute(2, 1, 10);
+    assert_int_equal(sessions_due(s, HOUR), 1000 + HOUR + PART);
+    sessions_pass(s, 1000 + PART, HOUR);
+    execute(1, 2, 10);
+    assert_int_equal(sessions_due(s, HOUR), 1000 + HOUR + PART);
+    execute(2, 2, 20);
+    assert_int_equal(sessions_due(s, HOUR), 1000 + PART + HOUR + PART);
+    sessions_pass(s, 999 + 2 * PART + HOUR, HOUR);
+    assert_int_equal(look(1, 2), SESSION_EXECUTED);
+    sessions_pass(s, 1000 + 2 * PART + HOUR, HOUR);
+    assert_int_equal(sessions_size(s), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -380,6 +404,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_they_take_is_bounded, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_session_may_be_too_large, set_up, tear_down),
         cmocka_unit_test_setup_teardown(sessions_end_by_time, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(use_is_written_down_now_and_then, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_snapshot_has_what_there_was, set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_empty_one_loads, set_up, tear_down),
         cmocka_unit_test_setup_teardown(damage_does_no_harm, set_up, tear_down),
