@@ -30,6 +30,7 @@ SAME_LAYOUT(struct leadership, synod_paxos_types_leadership_t, leader, ballot);
 SAME_LAYOUT(struct effect, synod_paxos_types_effect_t, tag, val.send, val.append, val.read, val.reply, val.leader,
             val.diverged, val.damaged, val.snapshot, val.truncate, val.unloadable, val.configuration, val.wall_clock);
 SAME_LIST(struct effect_list, synod_paxos_types_list_effect_t);
+SAME_LAYOUT(struct credit, synod_paxos_types_credit_t, commands, reads);
 SAME_LAYOUT(struct step_result, synod_paxos_types_step_result_t, effects, wake_at, credit);
 SAME_LAYOUT(struct limits, synod_paxos_types_limits_t, chunk_bytes, accept_bytes, forwarded, release_bytes, step_work, apply,
             apply_bytes, call_work, results_bytes, read_bytes, requests, part_bytes, queries, withheld, withheld_bytes,

@@ -268,12 +268,12 @@ static void skip_slots(struct input *in)
 
 /* --- clients and the host -------------------------------------------------------------------------------------------- */
 
-struct packet_list ports_client_receive(struct ports *p, uint64_t credit)
+struct packet_list ports_client_receive(struct ports *p, struct credit credit)
 {
-    struct packet_list batches = inbox_take(&p->batches, (size_t)credit);
-    if (credit > 0)
+    struct packet_list batches = inbox_take(&p->batches, credit.commands);
+    if (credit.commands > 0)
         judge_taking(p);
-    invariant(config.event_driven || credit <= 1);
+    invariant(config.event_driven || (credit.commands <= 1 && credit.reads <= 1));
     for (size_t i = 0; i < batches.len; i++)
         p->waiting[batches.ptr[i].id] = true;
     return batches;

@@ -28,7 +28,8 @@ static int32_t network_send(void *env, wasmtime_context_t *context, struct typed
 static int32_t client_receive(void *env, wasmtime_context_t *context, struct typed_call *call)
 {
     (void)context;
-    call->result_packets = ports_client_receive(((struct node_wasm *)env)->ports, call->scalars[0]);
+    const struct credit credit = {.commands = (uint32_t)call->scalars[0], .reads = (uint32_t)call->scalars[1]};
+    call->result_packets = ports_client_receive(((struct node_wasm *)env)->ports, credit);
     return 0;
 }
 
@@ -282,7 +283,7 @@ static const struct import {
 } imports[] = {
     {SYNOD("network-server"), "receive", {0, false, TYPED_GIVES_PACKETS}, network_receive, NULL, false},
     {SYNOD("network-client"), "send", {0, true, TYPED_GIVES_NOTHING}, network_send, NULL, false},
-    {CLIENT_SERVER, "receive", {1, false, TYPED_GIVES_PACKETS}, client_receive, NULL, false},
+    {CLIENT_SERVER, "receive", {2, false, TYPED_GIVES_PACKETS}, client_receive, NULL, false},
     {CLIENT_SERVER, "reply", {0, true, TYPED_GIVES_NOTHING}, client_reply, NULL, false},
     {CLIENT_SERVER, "leader", {2, false, TYPED_GIVES_NOTHING}, client_leader, NULL, false},
     {CLIENT_SERVER, "status", {0, true, TYPED_GIVES_NOTHING}, client_status, NULL, false},

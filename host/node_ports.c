@@ -23,7 +23,7 @@ static void send_frames(struct ports *ports, const struct packet *frames, size_t
         network_send(of(ports)->network, frames, count);
 }
 
-static struct packet_list receive_batches(struct ports *ports, uint64_t credit)
+static struct packet_list receive_batches(struct ports *ports, struct credit credit)
 {
     struct node_ports *p = of(ports);
     p->credit = credit;
@@ -180,7 +180,8 @@ void node_ports_fail(struct node_ports *p, uint64_t code)
 void node_ports_reset(struct node_ports *p)
 {
     p->crash = false;
-    p->credit = p->asked = 0;
+    p->credit = (struct credit){0};
+    p->asked = 0;
 }
 
 void node_ports_init(struct node_ports *p, uint8_t role)

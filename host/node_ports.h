@@ -26,10 +26,10 @@ struct node_ports {
     bool silent;    /* its journal cannot be read: what it says has no effect */
     int exit_code;  /* EXIT_OK, until a part says that the node cannot go on and its process ends with this */
     uint64_t leader;
-    uint64_t credit; /* batches the node would take, when it last asked for commands */
-    uint64_t slot;   /* how far it has got, as far as this tells: in a record that it appended, or a status that it told */
-    uint32_t asked;  /* how often the node has asked what is wanted of it, since this was set to 0 */
-    uint8_t role;    /* enum role */
+    struct credit credit; /* batches the node would take, when it last asked for commands */
+    uint64_t slot;  /* how far it has got, as far as this tells: in a record that it appended, or a status that it told */
+    uint32_t asked; /* how often the node has asked what is wanted of it, since this was set to 0 */
+    uint8_t role;   /* enum role */
 };
 
 /* Ports of a node of this role (enum role), which lead nowhere yet: the other fields are the caller's to fill in, and what

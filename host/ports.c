@@ -7,7 +7,7 @@ void ports_network_send(struct ports *p, const struct packet *frames, size_t cou
     p->operations->network_send(p, frames, count);
 }
 
-struct packet_list ports_client_receive(struct ports *p, uint64_t credit)
+struct packet_list ports_client_receive(struct ports *p, struct credit credit)
 {
     return p->operations->client_receive(p, credit);
 }

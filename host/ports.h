@@ -9,7 +9,7 @@
 struct ports_operations {
     struct packet_list (*network_receive)(struct ports *p);
     void (*network_send)(struct ports *p, const struct packet *frames, size_t count);
-    struct packet_list (*client_receive)(struct ports *p, uint64_t credit);
+    struct packet_list (*client_receive)(struct ports *p, struct credit credit);
     void (*client_reply)(struct ports *p, const struct packet *answers, size_t count);
     void (*client_leader)(struct ports *p, uint64_t node, uint64_t round);
     void (*client_status)(struct ports *p, const struct packet *status);

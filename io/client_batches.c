@@ -8,7 +8,8 @@
  * is little. A token names a place in the table of batches in flight, and a serial number by which an answer that comes
  * twice is recognized.
  *
- * Reads are gathered into batches of their own: they need no slot in the log (P9). Requests of one connection keep their
+ * Reads are gathered into batches of their own: they need no slot in the log (P9), and the node takes so many of them beside
+ * what waits for disks. Requests of one connection keep their
  * order: a read goes through the log while an earlier command of its connection is there without an answer; and a command
  * for the log waits while reads of its connection are without an answer. */
 #include "core/base/memory.h"
@@ -54,32 +55,35 @@ static void gather_release(struct client_server *s, struct client_gather *g)
 }
 
 /* Closes a batch being gathered. */
-static void seal(struct client_server *s, struct client_gather **open)
+static void seal(struct client_gathered *all)
 {
-    if (*open == NULL)
+    if (all->open == NULL)
         return;
-    *s->ready_end = *open;
-    s->ready_end = &(*open)->next;
-    *open = NULL;
+    *all->ready_end = all->open;
+    all->ready_end = &all->open->next;
+    all->open = NULL;
 }
 
-/* The oldest batch that has not been received; NULL when there is none. */
-static struct client_gather *take_ready(struct client_server *s)
+/* The oldest of these batches that has not been received; NULL when there is none. */
+static struct client_gather *take_ready(struct client_gathered *all)
 {
-    if (s->ready == NULL) { /* both, so that neither always comes first where there is little credit */
-        seal(s, &s->open[0]);
-        seal(s, &s->open[1]);
-    }
-    struct client_gather *g = s->ready;
+    if (all->ready == NULL)
+        seal(all);
+    struct client_gather *g = all->ready;
     if (g != NULL) {
-        s->ready = g->next;
-        if (s->ready == NULL)
-            s->ready_end = &s->ready;
+        all->ready = g->next;
+        if (all->ready == NULL)
+            all->ready_end = &all->ready;
         g->next = NULL;
-        s->gathered_count -= g->count;
-        s->gathered_bytes -= g->builder.len;
+        all->commands -= g->count;
+        all->bytes -= g->builder.len;
     }
     return g;
+}
+
+static bool any_waits(const struct client_server *s)
+{
+    return client_batches_waiting(s, false) || client_batches_waiting(s, true);
 }
 
 /* Removes from a batch the commands of clients that have gone. */
@@ -105,17 +109,17 @@ static void drop_gone(struct client_server *s, struct client_gather *g)
 }
 
 /* The oldest batch that the node has not received, without commands of clients that have gone. NULL when there is none. */
-static struct client_gather *take_wanted(struct client_server *s)
+static struct client_gather *take_wanted(struct client_server *s, bool reads)
 {
     struct client_gather *g;
-    while ((g = take_ready(s)) != NULL) {
+    while ((g = take_ready(&s->gathered[reads])) != NULL) {
         if (s->has_gone)
             drop_gone(s, g);
         if (g->count > 0)
             break;
         gather_release(s, g);
     }
-    if (!client_batches_waiting(s))
+    if (!any_waits(s))
         s->has_gone = false; /* none of their commands are left */
     return g;
 }
@@ -129,16 +133,16 @@ static void add_origin(struct client_gather *g, const struct client_origin *o)
 static void add_command(struct client_connection *c, const struct resp_request *request, uint32_t command, bool reads)
 {
     struct client_server *s = c->server;
-    struct client_gather **open = &s->open[reads];
+    struct client_gathered *all = &s->gathered[reads];
     const struct config *config = s->options.config;
-    if (*open != NULL && (*open)->builder.len + request->size > config->batch_bytes)
-        seal(s, open);
-    if (*open == NULL) {
-        *open = gather_new(s);
-        (*open)->is_reads = reads;
-        s->gathered_bytes += (*open)->builder.len;
+    if (all->open != NULL && all->open->builder.len + request->size > config->batch_bytes)
+        seal(all);
+    if (all->open == NULL) {
+        all->open = gather_new(s);
+        all->open->is_reads = reads;
+        all->bytes += all->open->builder.len;
     }
-    struct client_gather *g = *open;
+    struct client_gather *g = all->open;
     size_t before = g->builder.len;
     batch_add(&g->builder, request->args, request->argc);
     const struct client_origin o = {.connection = c->token,
@@ -150,11 +154,11 @@ static void add_command(struct client_connection *c, const struct resp_request *
                                     .command = command};
     add_origin(g, &o);
     client_turns_gathered(c, &o);
-    s->gathered_count++;
-    s->gathered_bytes += g->builder.len - before;
+    all->commands++;
+    all->bytes += g->builder.len - before;
     s->statistics.commands++;
     if (g->count >= config->batch_size || g->builder.len >= config->batch_bytes)
-        seal(s, open);
+        seal(all);
 }
 
 /* Whether the state machine has described the command as one that changes nothing. */
@@ -172,7 +176,7 @@ enum client_may client_batches_command(struct client_connection *c, const struct
         c->after_reads = !reads && c->reads > 0;
         if (c->after_reads)
             return MUST_WAIT_FOR_ROOM;
-        enum client_may may = client_turns_may(c, command, behind);
+        enum client_may may = client_turns_may(c, command, reads, behind);
         if (may != MAY_GO)
             return may;
         add_command(c, request, command, reads);
@@ -238,14 +242,14 @@ bool client_batches_next_request(struct client_server *s, struct packet *request
 
 /* ---- What the node takes ---- */
 
-bool client_batches_waiting(const struct client_server *s)
+bool client_batches_waiting(const struct client_server *s, bool reads)
 {
-    return s->ready != NULL || s->open[0] != NULL || s->open[1] != NULL;
+    return s->gathered[reads].ready != NULL || s->gathered[reads].open != NULL;
 }
 
-bool client_batches_next(struct client_server *s, struct packet *batch)
+bool client_batches_next(struct client_server *s, bool reads, struct packet *batch)
 {
-    struct client_gather *g = take_wanted(s);
+    struct client_gather *g = take_wanted(s, reads);
     if (g == NULL)
         return false;
     const struct payload value = batch_end(&g->builder);
@@ -378,8 +382,9 @@ void client_batches_lose_in_flight(struct client_server *s)
 
 void client_batches_give_up_waiting(struct client_server *s, uint8_t outcome)
 {
-    while (client_batches_waiting(s))
-        answer(s, take_ready(s), &(struct verdict){.outcome = outcome, .leader = s->leader});
+    for (int reads = 0; reads < 2; reads++)
+        while (client_batches_waiting(s, reads))
+            answer(s, take_ready(&s->gathered[reads]), &(struct verdict){.outcome = outcome, .leader = s->leader});
 }
 
 void client_batches_give_up_requests(struct client_server *s)
@@ -394,8 +399,9 @@ void client_batches_close(struct client_server *s)
     struct client_gather *g;
     while ((g = take_request(s)) != NULL)
         gather_free(g);
-    while ((g = take_ready(s)) != NULL)
-        gather_free(g);
+    for (int reads = 0; reads < 2; reads++)
+        while ((g = take_ready(&s->gathered[reads])) != NULL)
+            gather_free(g);
     while ((g = s->spare) != NULL) {
         s->spare = g->next;
         gather_free(g);

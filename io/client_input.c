@@ -286,7 +286,7 @@ static enum peer peer_of(const struct client_connection *c)
 /* True when the client is there, as far as one can tell. If not, it is closed, or moved to those that may have gone. */
 static bool is_there(struct client_connection *c)
 {
-    if (c->kind == TURNS_LIGHT)
+    if (c->kind == TURNS_LIGHT || c->kind == TURNS_READS)
         return true;
     c->server->work += LOOK_WORK;
     const enum peer peer = peer_of(c);
@@ -316,8 +316,8 @@ static void give_turns_of(struct client_server *s, enum turn_queue kind)
 
 static bool any_may_go_on(const struct client_server *s)
 {
-    return client_turns_next(s, TURNS_LIGHT) != NULL || client_turns_next(s, TURNS_FIRST) != NULL ||
-           client_turns_next(s, TURNS_HEAVY) != NULL;
+    return client_turns_next(s, TURNS_LIGHT) != NULL || client_turns_next(s, TURNS_READS) != NULL ||
+           client_turns_next(s, TURNS_FIRST) != NULL || client_turns_next(s, TURNS_HEAVY) != NULL;
 }
 
 static void on_timer(uv_timer_t *timer) { client_input_go_on(timer->data); }
@@ -331,7 +331,9 @@ void client_input_give_turns(struct client_server *s)
         s->work = 0;
     give_turns_of(s, TURNS_FIRST);
     give_turns_of(s, TURNS_HEAVY);
-    give_turns_of(s, TURNS_LIGHT);
+    give_turns_of(s, s->reads_first ? TURNS_READS : TURNS_LIGHT);
+    give_turns_of(s, s->reads_first ? TURNS_LIGHT : TURNS_READS);
+    s->reads_first = !s->reads_first;
     if (!pending && any_may_go_on(s))
         uv_timer_start(&s->turns, on_timer, TURNS_MS, 0);
     const uint64_t unsure_ms = client_turns_unsure_ms(s);

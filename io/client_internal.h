@@ -66,6 +66,13 @@ struct client_gather {
     bool is_reads;   /* commands that need no slot (P9) */
 };
 
+/* Batches of one kind that the node has not received. */
+struct client_gathered {
+    struct client_gather *ready, **ready_end; /* full, oldest first */
+    struct client_gather *open;               /* the one being filled; NULL: none */
+    size_t commands, bytes;                   /* in all of them */
+};
+
 /* A reply's place in the order. */
 struct client_pending {
     uint8_t *early; /* the encoded reply, if it came before its turn; NULL: not there yet */
@@ -122,6 +129,7 @@ enum client_wants { WANTS_REPLIES, WANTS_NONE, WANTS_NOT_THE_NEXT, WANTS_NOT_THI
 /* Queues of connections whose next request waits for its turn, oldest first (client_turns.c). */
 enum turn_queue {
     TURNS_LIGHT, /* the request asks for little */
+    TURNS_READS, /* the same, and it needs no slot: it waits for no disk */
     /* the client's first request of a kind, with nothing after it: others' are large, this client's may not be */
     TURNS_FIRST,
     TURNS_HEAVY,  /* the request asks for much */
@@ -166,6 +174,7 @@ struct client_connection {
     uint32_t in_flight;   /* commands gathered and not answered */
     uint32_t reads;       /* those of them in batches of reads */
     bool after_reads;     /* the request that waits goes through the log: first these must be answered */
+    bool as_read;         /* it needs no slot */
     uint64_t asked;       /* the sum of their charges */
     uint64_t waiting;     /* the sum of their bytes */
     uint32_t *estimates;  /* reply bytes of this client's commands, by index; 0: not used yet */
@@ -229,14 +238,11 @@ struct client_server {
     uint64_t work;                    /* done in turns in this iteration of the loop, while others wait */
     uint64_t spent;                   /* by the request being taken, beside its bytes and those of its reply */
     uint64_t opened_ms;
-    uint32_t *estimates;   /* reply bytes by command: the estimate for a client that has not used the command yet */
-    size_t gathered_count; /* commands that the node has not received yet */
-    size_t gathered_bytes; /* the sum of their bytes */
-    bool has_gone;         /* some of them may be of clients that have gone */
+    uint32_t *estimates; /* reply bytes by command: the estimate for a client that has not used the command yet */
 
-    struct client_gather *ready; /* full batches, oldest first */
-    struct client_gather **ready_end;
-    struct client_gather *open[2]; /* the batches being filled, the second one with reads; NULL: none */
+    struct client_gathered gathered[2]; /* the second one: reads */
+    bool has_gone;                      /* some of these commands may be of clients that have gone */
+    bool reads_first;                   /* those that wait get the next turns */
     struct client_gather *spare;
     size_t spare_count;
     struct client_gather *requests; /* of operators, that the node has not received, oldest first */
@@ -414,9 +420,9 @@ void client_replies_close(struct client_connection *c);
 
 enum client_may { MAY_GO, MUST_WAIT_ITS_TURN, MUST_WAIT_FOR_ROOM };
 
-/* Whether a command for the node may be gathered now. Sets the connection's `charge` and `kind` to those of the command.
- * `behind` is the number of bytes that have come after it. */
-enum client_may client_turns_may(struct client_connection *c, uint32_t command, size_t behind);
+/* Whether a command for the node, a read or not, may be gathered now. Sets the connection's `charge` and `kind` to those of
+ * the command. `behind` is the number of bytes that have come after it. */
+enum client_may client_turns_may(struct client_connection *c, uint32_t command, bool reads, size_t behind);
 /* The budget for a command that waits in this queue. */
 enum turn_queue client_turns_budget(enum turn_queue kind);
 /* Count a command that is gathered, and one that is answered. */
@@ -454,10 +460,10 @@ enum client_may client_batches_command(struct client_connection *c, const struct
 void client_batches_request(struct client_connection *c, const struct resp_request *request);
 /* The oldest request that the node has not received, which is on its way from now on. False: there is none. */
 bool client_batches_next_request(struct client_server *s, struct packet *request);
-/* True when there are commands that the node has not received. */
-bool client_batches_waiting(const struct client_server *s);
-/* The oldest batch that the node has not received, which is on its way from now on. False: there is none. */
-bool client_batches_next(struct client_server *s, struct packet *batch);
+/* True when there are reads, or others, that the node has not received. */
+bool client_batches_waiting(const struct client_server *s, bool reads);
+/* The oldest batch of them that the node has not received, which is on its way from now on. False: there is none. */
+bool client_batches_next(struct client_server *s, bool reads, struct packet *batch);
 /* Hands out the replies of an answer. Their connections are touched. */
 void client_batches_answer(struct client_server *s, const struct packet *answer);
 /* Answers what the node has not received: with OUTCOME_MOVED to the node that leads, or with OUTCOME_UNKNOWN. */

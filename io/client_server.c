@@ -24,23 +24,32 @@ static void flush_all(struct client_server *s)
     client_input_go_on(s);
 }
 
-bool client_server_waiting(const struct client_server *s, uint64_t credit)
+bool client_server_waiting(const struct client_server *s, struct credit credit)
 {
-    return s->requests != NULL || (credit > 0 && client_batches_waiting(s));
+    return s->requests != NULL || (credit.commands > 0 && client_batches_waiting(s, false)) ||
+           (credit.reads > 0 && client_batches_waiting(s, true));
 }
 
-struct packet_list client_server_receive(struct client_server *s, uint64_t credit)
+/* Adds batches of one kind to the `count` packets; returns how many there are then. */
+static size_t receive(struct client_server *s, bool reads, uint32_t credit, size_t count)
+{
+    for (const size_t end = count + credit; count < end; count++) {
+        client_input_give_turns(s);
+        s->packets = memory_reserve(s->packets, &s->packets_capacity, count + 1, sizeof *s->packets);
+        if (!client_batches_next(s, reads, &s->packets[count]))
+            break;
+    }
+    return count;
+}
+
+struct packet_list client_server_receive(struct client_server *s, struct credit credit)
 {
     size_t count = 0;
     s->packets = memory_reserve(s->packets, &s->packets_capacity, CLIENT_REQUESTS_MAX, sizeof *s->packets);
     while (client_batches_next_request(s, &s->packets[count]))
         count++;
-    for (const size_t requests = count; count - requests < credit; count++) {
-        client_input_give_turns(s);
-        s->packets = memory_reserve(s->packets, &s->packets_capacity, count + 1, sizeof *s->packets);
-        if (!client_batches_next(s, &s->packets[count]))
-            break;
-    }
+    count = receive(s, false, credit.commands, count);
+    count = receive(s, true, credit.reads, count);
     return (struct packet_list){.ptr = s->packets, .len = count};
 }
 
@@ -188,7 +197,8 @@ bool client_server_open(struct client_server **out, uv_loop_t *loop, const struc
     s->port = node->client.port;
     s->opened_ms = s->sampled_ms = uv_now(loop);
     roster_of_file(&s->members, config);
-    s->ready_end = &s->ready;
+    for (int reads = 0; reads < 2; reads++)
+        s->gathered[reads].ready_end = &s->gathered[reads].ready;
     s->forwards = config->node_config.forward && node_set_has(config->node_config.proposers, options->node);
     s->limits = (struct resp_limits){.args_max = ARGS_MAX, .bytes_max = config->command_bytes_max, .skip_max = SKIP_MAX};
     client_commands_init(s);

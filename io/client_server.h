@@ -41,12 +41,13 @@ bool client_server_open(struct client_server **out, uv_loop_t *loop, const struc
 /* The port that it listens on: the configured one, or the one that the system chose if that is 0. */
 uint16_t client_server_port(const struct client_server *s);
 
-/* At most `credit` of the batches that have arrived: id is the token to answer to, kind the number of commands, the words
- * are a batch (core/formats/batch.h, header fields from 8 on zero). Before them operators' requests, whatever the credit:
- * kind 0, a batch of one command without SYNOD (core/formats/operator_request.h). Valid until the next call. */
-struct packet_list client_server_receive(struct client_server *s, uint64_t credit);
+/* At most `credit` of the batches that have arrived: id is the token to answer to, kind the number of commands, with
+ * CLIENT_READS if they are reads, the words are a batch (core/formats/batch.h, header fields from 8 on zero). Before them
+ * operators' requests, whatever the credit: kind 0, a batch of one command without SYNOD (core/formats/operator_request.h).
+ * Valid until the next call. */
+struct packet_list client_server_receive(struct client_server *s, struct credit credit);
 /* True when client_server_receive would return something. */
-bool client_server_waiting(const struct client_server *s, uint64_t credit);
+bool client_server_waiting(const struct client_server *s, struct credit credit);
 
 /* Answers (wit/io.wit, client-server.reply): id is the token, kind has the outcome in the low byte and the leader above it,
  * the words are packed replies. Replies to each connection leave in the order of its requests. */

@@ -11,8 +11,9 @@
  *    and then in the network. So if a client goes away, few of its commands have been executed for nothing.
  * 2. All clients together may have a bounded amount outstanding. Commands that ask for much and those that ask for little
  *    are counted separately, so a light command never waits for heavy ones.
- * 3. A bounded number of commands is gathered ahead of the node. Beyond that, connections wait in a queue, one for heavy
- *    requests and one for light ones. Each gets a turn of TURN_WORK before any gets a second one.
+ * 3. A bounded number of commands is gathered ahead of the node, and of reads as many. Beyond that, connections wait in a
+ *    queue, one for heavy requests, one for light ones that wait for disks, and one for light reads. Each gets a turn of
+ *    TURN_WORK before any gets a second one.
  *    a. A client's first command of a kind, where those of others are large, has its own queue and budget, as long as the
  *       client has sent nothing after it. So a new client of small values does not wait for pipelines of large ones.
  *    b. Before a heavy request gets its turn, the system is asked whether the client is still there. Its bytes do not
@@ -38,14 +39,15 @@ enum {
     UNSURE_BYTES_MS = 16 * 1024, /* of replies to clients that may have gone */
 };
 
-static const uint64_t asked_max[TURN_QUEUES] = {[TURNS_LIGHT] = 8 << 20, [TURNS_FIRST] = 1 << 20, [TURNS_HEAVY] = 1 << 20};
+static const uint64_t asked_max[TURN_QUEUES] = {
+    [TURNS_LIGHT] = 8 << 20, [TURNS_READS] = 8 << 20, [TURNS_FIRST] = 1 << 20, [TURNS_HEAVY] = 1 << 20};
 
 enum turn_queue client_turns_budget(enum turn_queue kind) { return kind == TURNS_UNSURE ? TURNS_HEAVY : kind; }
 
 static enum turn_queue kind_of(const struct client_connection *c, size_t behind)
 {
     if (c->charge <= LIGHT_MAX)
-        return TURNS_LIGHT;
+        return c->as_read ? TURNS_READS : TURNS_LIGHT;
     if (c->presence == PERHAPS_GONE || (c->unproven && behind >= UNSEEN_MIN))
         return TURNS_UNSURE;
     return c->unproven && behind == 0 ? TURNS_FIRST : TURNS_HEAVY;
@@ -127,15 +129,17 @@ bool client_turns_has_room(const struct client_connection *c)
     return outstanding < s->options.config->client_bytes_max && within_asked_max(c, c->charge);
 }
 
-/* True when the port as a whole has room for one more command. */
-static bool port_has_room(const struct client_server *s, enum turn_queue kind, uint32_t charge)
+/* True when the port as a whole has room for the connection's next command. */
+static bool port_has_room(const struct client_connection *c)
 {
+    const struct client_server *s = c->server;
     const struct config *config = s->options.config;
-    const enum turn_queue budget = client_turns_budget(kind);
+    const struct client_gathered *all = &s->gathered[c->as_read];
+    const enum turn_queue budget = client_turns_budget(c->kind);
     uint64_t asked = s->queues[budget].asked;
     size_t commands = config->batch_size > GATHERED_COMMANDS_MIN ? config->batch_size : GATHERED_COMMANDS_MIN;
     size_t bytes = config->batch_bytes > GATHERED_BYTES_MIN ? config->batch_bytes : GATHERED_BYTES_MIN;
-    return (asked == 0 || asked + charge <= asked_max[budget]) && s->gathered_count < commands && s->gathered_bytes < bytes;
+    return (asked == 0 || asked + c->charge <= asked_max[budget]) && all->commands < commands && all->bytes < bytes;
 }
 
 static bool may_serve_unsure(const struct client_server *s) { return uv_now(s->loop) >= s->unsure_ms; }
@@ -149,26 +153,29 @@ static bool others_wait(const struct client_connection *c)
     return s->queues[c->kind].first != NULL || (c->kind == TURNS_UNSURE && !may_serve_unsure(s));
 }
 
-enum client_may client_turns_may(struct client_connection *c, uint32_t command, size_t behind)
+enum client_may client_turns_may(struct client_connection *c, uint32_t command, bool reads, size_t behind)
 {
+    c->as_read = reads;
     c->charge = charge_of(c, command);
     c->unproven = c->estimates[command] == 0;
     c->kind = kind_of(c, behind);
     if (!within_asked_max(c, c->charge))
         return MUST_WAIT_FOR_ROOM;
-    return others_wait(c) || !port_has_room(c->server, c->kind, c->charge) ? MUST_WAIT_ITS_TURN : MAY_GO;
+    return others_wait(c) || !port_has_room(c) ? MUST_WAIT_ITS_TURN : MAY_GO;
 }
 
 /* ---- Queues ---- */
+
+static bool is_light(enum turn_queue kind) { return kind == TURNS_LIGHT || kind == TURNS_READS; }
 
 void client_turns_wait(struct client_connection *c, uint32_t charge)
 {
     invariant(c->queue == NULL);
     c->input = INPUT_TURN;
     c->charge = charge;
-    if (charge == 0)
-        c->kind = TURNS_LIGHT;
-    else if (c->kind != TURNS_LIGHT && c->presence == PERHAPS_GONE)
+    if (charge == 0) /* what comes next is not known: probably the same */
+        c->kind = c->as_read ? TURNS_READS : TURNS_LIGHT;
+    else if (!is_light(c->kind) && c->presence == PERHAPS_GONE)
         c->kind = TURNS_UNSURE;
     struct client_queue *q = &c->server->queues[c->kind];
     c->queue = q;
@@ -221,7 +228,7 @@ struct client_connection *client_turns_next(const struct client_server *s, enum 
     kind = kind == TURNS_HEAVY ? heavy_or_unsure(s) : kind;
     struct client_connection *c = s->queues[kind].first;
     const bool takes = c != NULL && (client_cluster_takes(c) || client_cluster_follows(s));
-    bool may = c != NULL && (c->charge == 0 || !takes || port_has_room(s, kind, c->charge));
+    bool may = c != NULL && (c->charge == 0 || !takes || port_has_room(c));
     return may ? c : NULL;
 }
 

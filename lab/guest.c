@@ -199,7 +199,7 @@ static struct packet_list no_journal(struct ports *p, bool *failed)
     *failed = false;
     return nothing(p);
 }
-static struct packet_list no_commands(struct ports *p, uint64_t credit)
+static struct packet_list no_commands(struct ports *p, struct credit credit)
 {
     (void)credit;
     return nothing(p);

@@ -84,7 +84,8 @@ void clients_free(struct clients *c)
         for (size_t k = 0; k < p->in_flight_count; k++)
             batch_free(p->in_flight[k]);
         free(p->in_flight);
-        free(p->queue);
+        free(p->queues[0].items);
+        free(p->queues[1].items);
     }
     for (size_t i = 0; i < c->spare_count; i++)
         batch_free(c->spare[i]);
@@ -147,15 +148,21 @@ static struct operation roll_operation(struct clients *c, struct client *client,
     return o;
 }
 
+static bool is_full(const struct port *p, const struct origin *o)
+{
+    return p->queues[o->reads].to - p->queues[o->reads].from == PORT_COMMANDS_MAX;
+}
+
 static void enqueue(struct clients *c, struct port *p, const struct origin *o)
 {
-    if (p->queue_from >= PORT_COMMANDS_MAX) {
-        p->queue_to -= p->queue_from;
-        memmove(p->queue, p->queue + p->queue_from, p->queue_to * sizeof *p->queue);
-        p->queue_from = 0;
+    struct port_queue *q = &p->queues[o->reads];
+    if (q->from >= PORT_COMMANDS_MAX) {
+        q->to -= q->from;
+        memmove(q->items, q->items + q->from, q->to * sizeof *q->items);
+        q->from = 0;
     }
-    p->queue = memory_reserve(p->queue, &p->queue_capacity, p->queue_to + 1, sizeof *p->queue);
-    p->queue[p->queue_to++] = *o;
+    q->items = memory_reserve(q->items, &q->capacity, q->to + 1, sizeof *q->items);
+    q->items[q->to++] = *o;
     c->waiting++;
 }
 
@@ -175,9 +182,9 @@ static bool hand_over(struct clients *c, struct client *client, struct command_s
         clients_refuse_one(c, client, command, (struct refusal){p->up ? MOVED : GONE, node, p->leader});
         return false;
     }
-    if (p->queue_to - p->queue_from == PORT_COMMANDS_MAX && c->now < p->paused_until)
+    if (is_full(p, o) && c->now < p->paused_until)
         return true; /* it is not read, and its client waits in vain */
-    if (p->queue_to - p->queue_from == PORT_COMMANDS_MAX) {
+    if (is_full(p, o)) {
         clients_refuse_one(c, client, command, (struct refusal){BUSY, node, 0});
         return false;
     }
@@ -192,7 +199,7 @@ static void hand_over_twice(struct clients *c, struct client *client, struct com
     struct port *p = &c->ports[node];
     if (history_get(c->options.history, o->operation)->session == 0 || dice_roll(&client->dice, TWICE_ONCE_IN) != 0)
         return;
-    if (p->queue_to - p->queue_from == PORT_COMMANDS_MAX)
+    if (is_full(p, o))
         return;
     enqueue(c, p, o);
     command->attempted = true;
@@ -318,7 +325,7 @@ static node_set nodes_waiting(const struct clients *c)
 {
     node_set nodes = 0;
     for (node_set i = c->options.ports; i != 0; i &= i - 1)
-        if (clients_waiting(c, node_set_first(i)))
+        if (clients_waiting(c, node_set_first(i), (struct credit){1, 1}))
             nodes |= i & -i;
     return nodes;
 }
@@ -345,20 +352,25 @@ node_set clients_run(struct clients *c, uint64_t now)
 
 /* ---- The nodes' ports ---- */
 
-bool clients_waiting(const struct clients *c, uint32_t node)
+static bool waits(const struct port_queue *q) { return q->from < q->to; }
+
+bool clients_waiting(const struct clients *c, uint32_t node, struct credit credit)
 {
-    return node <= NODE_ID_MAX && c->ports[node].queue_from < c->ports[node].queue_to;
+    if (node > NODE_ID_MAX)
+        return false;
+    const struct port_queue *queues = c->ports[node].queues;
+    return (credit.commands > 0 && waits(&queues[0])) || (credit.reads > 0 && waits(&queues[1]));
 }
 
 /* Takes up to `max` waiting commands out of the queue: `*count` origins, valid until something is sent. */
-static const struct origin *take_waiting(struct clients *c, struct port *p, size_t max, size_t *count)
+static const struct origin *take_waiting(struct clients *c, struct port_queue *q, size_t max, size_t *count)
 {
-    const struct origin *first = p->queue + p->queue_from;
-    const size_t waiting = p->queue_to - p->queue_from;
+    const struct origin *first = q->items + q->from;
+    const size_t waiting = q->to - q->from;
     *count = waiting < max ? waiting : max;
-    p->queue_from += *count;
-    if (p->queue_from == p->queue_to)
-        p->queue_from = p->queue_to = 0;
+    q->from += *count;
+    if (q->from == q->to)
+        q->from = q->to = 0;
     c->waiting -= *count;
     return first;
 }
@@ -374,16 +386,7 @@ static void add_command(struct clients *c, struct batch_builder *b, size_t opera
     batch_add(b, args, count);
 }
 
-/* How many of the commands that wait come one after the other, and all need a slot, or all need none. */
-static size_t count_alike(const struct port *p)
-{
-    size_t end = p->queue_from;
-    while (end < p->queue_to && p->queue[end].reads == p->queue[p->queue_from].reads)
-        end++;
-    return end - p->queue_from;
-}
-
-static struct batch *gather(struct clients *c, struct port *p)
+static struct batch *gather(struct clients *c, struct port *p, bool reads)
 {
     struct batch *b = c->spare_count > 0 ? c->spare[--c->spare_count] : memory_new(1, sizeof *b);
     char mark[NAME_BYTES];
@@ -391,9 +394,8 @@ static struct batch *gather(struct clients *c, struct port *p)
     b->token = clients_token(c);
     struct bytes args[2] = {{(uint8_t *)(uintptr_t)"GET", 3}, {(uint8_t *)mark, clients_write_name('t', b->token, mark)}};
     batch_add(&b->builder, args, 2);
-    const size_t alike = count_alike(p), max = p->batch_commands_max;
-    const struct origin *origins = take_waiting(c, p, alike < max ? alike : max, &b->count);
-    b->reads = origins[0].reads;
+    const struct origin *origins = take_waiting(c, &p->queues[reads], p->batch_commands_max, &b->count);
+    b->reads = reads;
     b->origins = memory_reserve(b->origins, &b->capacity, b->count, sizeof *b->origins);
     memcpy(b->origins, origins, b->count * sizeof *origins);
     for (size_t i = 0; i < b->count; i++)
@@ -401,12 +403,11 @@ static struct batch *gather(struct clients *c, struct port *p)
     return b;
 }
 
-struct packet_list clients_receive(struct clients *c, uint32_t node, uint64_t credit, uint64_t now)
+/* Adds batches of one kind to the `count` packets; returns how many there are then. */
+static size_t receive(struct clients *c, struct port *p, bool reads, uint32_t credit, size_t count)
 {
-    size_t count = 0;
-    hear_time(c, now);
-    for (struct port *p = &c->ports[node]; count < credit && clients_waiting(c, node); count++) {
-        struct batch *b = gather(c, p);
+    for (const size_t end = count + credit; count < end && waits(&p->queues[reads]); count++) {
+        struct batch *b = gather(c, p, reads);
         struct payload value = batch_end(&b->builder);
         p->in_flight = memory_reserve(p->in_flight, &p->in_flight_capacity, p->in_flight_count + 1, sizeof(struct batch *));
         p->in_flight[p->in_flight_count++] = b;
@@ -419,6 +420,15 @@ struct packet_list clients_receive(struct clients *c, uint32_t node, uint64_t cr
             .words = value.words,
         };
     }
+    return count;
+}
+
+struct packet_list clients_receive(struct clients *c, uint32_t node, struct credit credit, uint64_t now)
+{
+    struct port *p = &c->ports[node];
+    hear_time(c, now);
+    size_t count = receive(c, p, false, credit.commands, 0);
+    count = receive(c, p, true, credit.reads, count);
     c->statistics.batches += count;
     return (struct packet_list){c->packets, count};
 }
@@ -500,12 +510,12 @@ bool clients_reply(struct clients *c, uint32_t node, const struct packet *answer
 
 static void refuse_waiting(struct clients *c, uint32_t node, struct refusal r)
 {
-    size_t count;
-    if (!clients_waiting(c, node))
-        return;
-    const struct origin *origins = take_waiting(c, &c->ports[node], SIZE_MAX, &count);
-    for (size_t i = 0; i < count; i++)
-        clients_refuse(c, &origins[i], r);
+    for (int reads = 0; reads < 2; reads++) {
+        size_t count;
+        const struct origin *origins = take_waiting(c, &c->ports[node].queues[reads], SIZE_MAX, &count);
+        for (size_t i = 0; i < count; i++)
+            clients_refuse(c, &origins[i], r);
+    }
 }
 
 void clients_leader(struct clients *c, uint32_t node, uint32_t leader)

@@ -50,14 +50,14 @@ void clients_free(struct clients *c);
 uint64_t clients_next(const struct clients *c);
 /* Does what clients want to do by now. Returns the nodes at which commands wait now that did not before. */
 node_set clients_run(struct clients *c, uint64_t now);
-/* True when commands wait at `node`. */
-bool clients_waiting(const struct clients *c, uint32_t node);
+/* True when commands wait at `node` of which it would take a batch with this credit. */
+bool clients_waiting(const struct clients *c, uint32_t node, struct credit credit);
 
 /* --- ports of a world without sockets --- */
 
 /* The node's client port: at most `credit` batches (packet id: token, kind: number of commands). Valid until the next call.
  */
-struct packet_list clients_receive(struct clients *c, uint32_t node, uint64_t credit, uint64_t now);
+struct packet_list clients_receive(struct clients *c, uint32_t node, struct credit credit, uint64_t now);
 /* Answers (wit/io.wit, client-server.reply). False: a token that is not waited for, or replies that do not fit the
  * commands. */
 bool clients_reply(struct clients *c, uint32_t node, const struct packet *answers, size_t count, uint64_t now);

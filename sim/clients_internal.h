@@ -36,14 +36,19 @@ struct batch {
     bool reads;
 };
 
+/* Commands that wait for the node to ask: [from, to). */
+struct port_queue {
+    struct origin *items;
+    size_t from, to, capacity;
+};
+
 struct port {
     bool up, forwards;
     uint64_t paused_until; /* the process stands still, and says nothing */
     uint32_t leader;
     uint32_t batch_commands_max;
-    struct origin *queue; /* [queue_from, queue_to) waits for the node to ask */
-    size_t queue_from, queue_to, queue_capacity;
-    struct batch **in_flight; /* oldest first */
+    struct port_queue queues[2]; /* the second one: reads */
+    struct batch **in_flight;    /* oldest first */
     size_t in_flight_count, in_flight_capacity;
 };
 

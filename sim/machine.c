@@ -176,7 +176,7 @@ uint64_t machine_turn_at(const struct machine *m)
     uint64_t at = m->wake_at < m->arrival_at ? m->wake_at : m->arrival_at;
     if (m->network != NULL && node_network_waiting(m->network))
         at = 0;
-    if (m->credit > 0 && !m->stopping && machine_clients_waiting(m))
+    if (!m->stopping && machine_clients_waiting(m))
         at = 0;
     if (m->asks_untold && !m->stopping)
         at = 0;
@@ -378,7 +378,7 @@ void machine_begin(struct machine *m)
     s->segments = segments_made(s->front);
     m->recovered = m->resumes = false;
     m->recovered_to = 0;
-    m->credit = 0;
+    m->credit = (struct credit){0};
     m->wake_at = w->now;
     m->paused_until = m->busy_until = m->blocked = 0;
     if (m->storm > 0) {

@@ -129,7 +129,7 @@ struct machine {
     struct client_port *port; /* where its clients connect, in worlds that have sockets; while it is up */
     struct config port_config;
     struct config_node port_nodes[PLAN_NODES_MAX];
-    uint64_t credit;        /* batches that the node would take */
+    struct credit credit;   /* batches that the node would take */
     uint32_t leader;        /* the leader that it has heard of */
     uint8_t proposer_state; /* enum proposer_state, after its last turn */
     struct ballot ballot;   /* the one that it prepares, leads or follows at, after that */
@@ -290,7 +290,7 @@ uint64_t machine_port_at(const struct machine *m);
 void machine_port_run(struct machine *m);
 /* As in sim/clients.h. */
 bool machine_clients_waiting(const struct machine *m);
-struct packet_list machine_clients_receive(struct machine *m, uint64_t credit);
+struct packet_list machine_clients_receive(struct machine *m, struct credit credit);
 bool machine_clients_reply(struct machine *m, const struct packet *answer);
 void machine_clients_leader(struct machine *m, uint64_t node, uint64_t round);
 void machine_clients_status(struct machine *m, const struct packet *status);

@@ -100,11 +100,11 @@ void machine_port_run(struct machine *m)
 bool machine_clients_waiting(const struct machine *m)
 {
     if (m->world->sockets != NULL)
-        return m->port != NULL && client_port_waiting(m->port);
-    return clients_waiting(m->world->clients, m->id);
+        return m->port != NULL && client_port_waiting(m->port, m->credit);
+    return clients_waiting(m->world->clients, m->id, m->credit);
 }
 
-struct packet_list machine_clients_receive(struct machine *m, uint64_t credit)
+struct packet_list machine_clients_receive(struct machine *m, struct credit credit)
 {
     struct world *w = m->world;
     if (m->port != NULL)

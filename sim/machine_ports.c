@@ -138,16 +138,14 @@ static struct packet_list with_request(struct machine *m, struct packet_list bat
     return (struct packet_list){m->batches, batches.len + 1};
 }
 
-static struct packet_list receive_batches(struct ports *ports, uint64_t credit)
+static struct packet_list receive_batches(struct ports *ports, struct credit credit)
 {
     struct machine *m = of(ports);
     struct world *w = m->world;
     m->credit = credit;
     if (m->dead || m->stopping || !node_set_has(w->plan.clients.ports, m->id))
         return (struct packet_list){NULL, 0};
-    struct packet_list batches = {NULL, 0};
-    if (credit > 0)
-        batches = machine_clients_receive(m, credit);
+    const struct packet_list batches = machine_clients_receive(m, credit);
     for (size_t i = 0; i < batches.len; i++) {
         const struct packet *p = &batches.ptr[i];
         struct payload value = {p->words, p->len};

@@ -87,7 +87,10 @@ void client_port_run(struct client_port *p) { uv_run(&p->loop, UV_RUN_NOWAIT); }
 
 /* ---- Batches ---- */
 
-bool client_port_waiting(const struct client_port *p) { return client_server_waiting(p->server, UINT64_MAX); }
+bool client_port_waiting(const struct client_port *p, struct credit credit)
+{
+    return client_server_waiting(p->server, credit);
+}
 
 size_t client_port_in_flight(const struct client_port *p) { return p->count; }
 
@@ -118,7 +121,7 @@ static struct batch_builder *builder_at(struct client_port *p, size_t i)
     return &p->builders[i];
 }
 
-struct packet_list client_port_receive(struct client_port *p, uint64_t credit)
+struct packet_list client_port_receive(struct client_port *p, struct credit credit)
 {
     const struct packet_list batches = client_server_receive(p->server, credit);
     p->packets = memory_reserve(p->packets, &p->packets_capacity, batches.len, sizeof *p->packets);

@@ -33,8 +33,8 @@ uint64_t client_port_next(struct client_port *p);
 void client_port_run(struct client_port *p);
 
 /* As in io/client_server.h. */
-bool client_port_waiting(const struct client_port *p);
-struct packet_list client_port_receive(struct client_port *p, uint64_t credit);
+bool client_port_waiting(const struct client_port *p, struct credit credit);
+struct packet_list client_port_receive(struct client_port *p, struct credit credit);
 /* False: it is an answer to no batch, or does not fit the commands. */
 bool client_port_reply(struct client_port *p, const struct packet *answer);
 void client_port_leader(struct client_port *p, uint64_t node, uint64_t round);

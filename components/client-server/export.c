@@ -10,7 +10,7 @@ SAME_LAYOUT(struct waits, exports_synod_paxos_client_server_waits_waits_t, polla
 
 static struct part part;
 static struct client_server *server; /* NULL: a node without a client port */
-static uint64_t credit;              /* as last given; more input than that is no reason for a turn */
+static struct credit credit;         /* as last given; more input than that is no reason for a turn */
 static struct node_status status;    /* as last told */
 
 static void on_input(void *context) { (void)context; }
@@ -51,13 +51,14 @@ static void open_server(void)
         part_fail(&part, &problem);
 }
 
-void exports_synod_paxos_client_server_receive(uint64_t credit_now, exports_synod_paxos_client_server_list_packet_t *ret)
+void exports_synod_paxos_client_server_receive(uint64_t commands, uint64_t reads,
+                                               exports_synod_paxos_client_server_list_packet_t *ret)
 {
     struct packet_list batches = {NULL, 0};
     open_server();
-    credit = credit_now;
+    credit = (struct credit){(uint32_t)commands, (uint32_t)reads};
     if (server != NULL) {
-        if (credit > 0 && !client_server_waiting(server, credit))
+        if ((credit.commands > 0 || credit.reads > 0) && !client_server_waiting(server, credit))
             part_run(&part);
         batches = client_server_receive(server, credit);
     }

@@ -29,13 +29,13 @@ void ports_network_send(struct ports *p, const struct packet *frames, size_t cou
     synod_paxos_network_client_send(&list);
 }
 
-struct packet_list ports_client_receive(struct ports *p, uint64_t credit)
+struct packet_list ports_client_receive(struct ports *p, struct credit credit)
 {
     static struct arena results;
     struct packet_list batches;
     (void)p;
     shim_results_begin(&results);
-    synod_paxos_client_server_receive(credit, (synod_paxos_client_server_list_packet_t *)&batches);
+    synod_paxos_client_server_receive(credit.commands, credit.reads, (synod_paxos_client_server_list_packet_t *)&batches);
     shim_results_end();
     return batches;
 }

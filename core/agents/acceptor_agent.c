@@ -452,7 +452,7 @@ struct step_result acceptor_agent_step(struct acceptor_agent *agent, uint64_t no
             on_configuration(agent, &events[i].val.configuration);
     }
     effects_tell_leader(&agent->effects, &agent->told, (struct leadership){agent->leader_ballot.node, agent->leader_ballot});
-    return effects_end(&agent->effects, UINT64_MAX, 0);
+    return effects_end(&agent->effects, UINT64_MAX, (struct credit){0});
 }
 
 struct node_status acceptor_agent_status(struct acceptor_agent *agent)

@@ -102,7 +102,7 @@ static inline void effects_tell_leader(struct effects *e, struct leadership *tol
     *told = now;
 }
 
-static inline struct step_result effects_end(struct effects *e, uint64_t wake_at, uint32_t credit)
+static inline struct step_result effects_end(struct effects *e, uint64_t wake_at, struct credit credit)
 {
     return (struct step_result){.effects = {e->items, e->count}, .wake_at = wake_at, .credit = credit};
 }

@@ -485,12 +485,12 @@ static struct step_result end(struct learner_agent *agent, uint64_t now, uint64_
         const bool by_hash = agent->agreement.state == AGREEMENT_LOST;
         effects_add(&agent->effects, EFFECT_DIVERGED)->val.diverged =
             by_hash ? agent->agreement.lost_at : agent->snapshots_agreement.lost_at;
-        return effects_end(&agent->effects, UINT64_MAX, 0);
+        return effects_end(&agent->effects, UINT64_MAX, (struct credit){0});
     }
     agent->ending = agent->progress_wanted = true;
     send_progress(agent, now);
     transfer_announce(&agent->transfer, now);
-    return effects_end(&agent->effects, now, 0);
+    return effects_end(&agent->effects, now, (struct credit){0});
 }
 
 /* What this node has on disk does not give it a state to go on from. */
@@ -504,7 +504,7 @@ static struct step_result stop(struct learner_agent *agent)
         effects_add(&agent->effects, EFFECT_DAMAGED)->val.damaged = agent->damaged_at;
     else
         effects_add(&agent->effects, EFFECT_UNLOADABLE)->val.unloadable = agent->unloadable;
-    return effects_end(&agent->effects, UINT64_MAX, 0);
+    return effects_end(&agent->effects, UINT64_MAX, (struct credit){0});
 }
 
 struct step_result learner_agent_step(struct learner_agent *agent, uint64_t now, uint64_t lsn, const struct event *events,
@@ -525,7 +525,7 @@ struct step_result learner_agent_step(struct learner_agent *agent, uint64_t now,
         return stop(agent);
     bool more = execute_some(agent);
     if (!agent->recovered)
-        return effects_end(&agent->effects, more ? now : UINT64_MAX, 0);
+        return effects_end(&agent->effects, more ? now : UINT64_MAX, (struct credit){0});
     agreement_wait(&agent->agreement, now);
     agreement_wait(&agent->snapshots_agreement, now);
     if (agreement_state(agent) == AGREEMENT_LOST)
@@ -541,7 +541,7 @@ struct step_result learner_agent_step(struct learner_agent *agent, uint64_t now,
     const struct learner_gap gap = fetches ? (struct learner_gap){0, 0} : learner_agent_missing(agent);
     catch_up_ask(&agent->catch_up, gap, more, now, &agent->effects);
     catch_up_serve(&agent->catch_up, &agent->effects);
-    return effects_end(&agent->effects, wake_at(agent, now, more || queries_left), 0);
+    return effects_end(&agent->effects, wake_at(agent, now, more || queries_left), (struct credit){0});
 }
 
 struct node_status learner_agent_status(struct learner_agent *agent)

@@ -691,16 +691,17 @@ static uint64_t wake_at(const struct proposer_agent *agent, uint64_t now, bool m
 }
 
 /* How many more client batches to take. Few while some are unanswered, so that commands gather into large batches. */
-static uint32_t credit(const struct proposer_agent *agent)
+static struct credit credit(const struct proposer_agent *agent)
 {
+    const uint64_t waiting = outstanding_current(&agent->outstanding), all = outstanding_count(&agent->outstanding);
     const uint64_t reads = reads_count(&agent->reads);
-    uint64_t waiting = outstanding_current(&agent->outstanding) + reads;
-    uint64_t all = outstanding_count(&agent->outstanding) + reads;
     bool leads = takes_batches(agent) || forwards(agent) || reads_may_follow(&agent->reads);
     const bool moves = handover_is_on(&agent->handover) || election_is_held(&agent->election);
     bool takes = leads && !moves && !agent->election.stopping;
     uint64_t most = agent->config.batches_in_flight;
-    return takes && waiting < most && all < most * LEADERS_AWAITED ? (uint32_t)(most - waiting) : 0;
+    const bool takes_commands = takes && waiting < most && all < most * LEADERS_AWAITED;
+    return (struct credit){.commands = takes_commands ? (uint32_t)(most - waiting) : 0,
+                           .reads = takes && reads < most ? (uint32_t)(most - reads) : 0};
 }
 
 static void on_event(struct proposer_agent *agent, const struct event *event, uint64_t now)
@@ -764,7 +765,7 @@ struct step_result proposer_agent_step(struct proposer_agent *agent, uint64_t no
     for (size_t i = 0; i < count; i++)
         on_event(agent, &events[i], now);
     if (!agent->recovered)
-        return effects_end(&agent->effects, UINT64_MAX, 0);
+        return effects_end(&agent->effects, UINT64_MAX, (struct credit){0});
     settle(agent, now);
     cross(agent, now);
     election_watch(e, now, lsn);

@@ -420,10 +420,17 @@ struct effect_list {
     size_t len;
 };
 
+/* How many more batches from clients a node would take now. What is for the log waits for disks, and reads do not (P9): so
+ * each has its own. */
+struct credit {
+    uint32_t commands;
+    uint32_t reads;
+};
+
 struct step_result {
     struct effect_list effects;
     uint64_t wake_at; /* UINT64_MAX: never */
-    uint32_t credit;
+    struct credit credit;
 };
 
 enum leader_rule { LEADER_STICKY, LEADER_HIGHEST };

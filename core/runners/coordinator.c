@@ -65,7 +65,7 @@ struct coordinator {
     struct configuration newest; /* that is known; slot 0: the first one */
     uint64_t durable;
     uint64_t wake_at[AGENTS];
-    uint32_t credit;
+    struct credit credit;
     struct truncation truncations[AGENTS]; /* what acceptor and learner said last */
     uint64_t truncated_lsn;
     struct event_buffer inbox[AGENTS];

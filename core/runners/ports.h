@@ -4,6 +4,7 @@
 #ifndef SYNOD_CORE_RUNNERS_PORTS_H
 #define SYNOD_CORE_RUNNERS_PORTS_H
 
+#include "core/base/types.h"
 #include "core/formats/packet.h"
 
 struct ports;
@@ -14,10 +15,11 @@ enum log_level { LOG_ERROR, LOG_WARNING, LOG_INFO, LOG_DEBUG };
 struct packet_list ports_network_receive(struct ports *p);
 void ports_network_send(struct ports *p, const struct packet *frames, size_t count);
 /* The kind of a packet is the number of commands in a batch, with CLIENT_READS if all of them are reads (P9); or it is an
- * operator's request (core/formats/operator_request.h). Requests come whatever the credit is. */
+ * operator's request (core/formats/operator_request.h). Requests come whatever the credit is, reads and others each as
+ * far as theirs goes. */
 enum { CLIENT_REQUEST = 0 };
 #define CLIENT_READS (UINT32_C(1) << 31)
-struct packet_list ports_client_receive(struct ports *p, uint64_t credit);
+struct packet_list ports_client_receive(struct ports *p, struct credit credit);
 void ports_client_reply(struct ports *p, const struct packet *answers, size_t count);
 void ports_client_leader(struct ports *p, uint64_t node, uint64_t round);
 /* The state of the node: a status as core/formats/config_frame.h packs it; or the commands of its state machine

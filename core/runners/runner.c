@@ -76,7 +76,7 @@ struct runner {
     bool busy;        /* the node wants another step at once */
     uint64_t lsn;     /* of the next record */
     uint64_t durable; /* as the node was told last */
-    uint32_t credit;
+    struct credit credit;
 
     /* Records that wait for the disk: about how many bytes they are, separately for those up to an lsn and those after it;
      * and since when nothing has become durable. */
@@ -85,7 +85,9 @@ struct runner {
     bool no_room;
 
     bool commands_told; /* the client port knows which commands there are */
-    bool commands_left; /* the client port gave as many as it was allowed to, so it may have more */
+    struct {
+        bool commands, reads;
+    } left; /* the client port gave as many batches of them as it was allowed to, so it may have more */
     bool has_read;
     struct read_range read; /* what the node wants read back from the journal */
 
@@ -96,6 +98,8 @@ struct runner {
     /* One at a time. */
     struct packet_list frames; /* the network's; those from `next_frame` on are not taken yet */
     size_t next_frame;
+    struct packet_list batches; /* the client port's, in the same way: one of each kind at most */
+    size_t next_batch;
     bool commands_first;
     bool idle; /* there was nothing to take in this turn */
 
@@ -326,24 +330,41 @@ static void add_messages(struct runner *r, const struct packet_list *all)
         log_text(r, LOG_WARNING, "a frame from another node is valid but contains no message; it was dropped");
 }
 
-/* Asks without credit, too, so that the client port knows whether commands that arrive are worth a turn. */
-static void receive_commands(struct runner *r, uint32_t credit)
+static bool are_reads(const struct packet *p) { return (p->kind & CLIENT_READS) != 0; }
+
+static void add_batch(struct runner *r, const struct packet *p)
 {
-    struct packet_list batches = ports_client_receive(r->ports, credit);
-    size_t commands = 0;
-    for (size_t i = 0; i < batches.len; i++) {
-        const struct packet *p = &batches.ptr[i];
-        const struct client_batch batch = {.token = p->id, .value = {.words = p->words, .len = p->len}};
-        if (p->kind == CLIENT_REQUEST)
-            add_event(r, EVENT_REQUEST)->val.request = batch;
-        else if (p->kind & CLIENT_READS)
-            add_event(r, EVENT_READS)->val.reads = batch;
-        else
-            add_event(r, EVENT_COMMANDS)->val.commands = batch;
-        commands += p->kind != CLIENT_REQUEST;
-    }
-    r->commands_left = commands == credit;
+    const struct client_batch batch = {.token = p->id, .value = {.words = p->words, .len = p->len}};
+    if (p->kind == CLIENT_REQUEST)
+        add_event(r, EVENT_REQUEST)->val.request = batch;
+    else if (are_reads(p))
+        add_event(r, EVENT_READS)->val.reads = batch;
+    else
+        add_event(r, EVENT_COMMANDS)->val.commands = batch;
 }
+
+/* Asks without credit, too, so that the client port knows whether commands that arrive are worth a turn. */
+static struct packet_list ask_for_batches(struct runner *r, struct credit credit)
+{
+    const struct packet_list batches = ports_client_receive(r->ports, credit);
+    size_t commands = 0, reads = 0;
+    for (size_t i = 0; i < batches.len; i++) {
+        reads += are_reads(&batches.ptr[i]);
+        commands += !are_reads(&batches.ptr[i]) && batches.ptr[i].kind != CLIENT_REQUEST;
+    }
+    r->left.commands = commands == credit.commands;
+    r->left.reads = reads == credit.reads;
+    return batches;
+}
+
+static void receive_commands(struct runner *r, struct credit credit)
+{
+    const struct packet_list batches = ask_for_batches(r, credit);
+    for (size_t i = 0; i < batches.len; i++)
+        add_batch(r, &batches.ptr[i]);
+}
+
+static void receive_none(struct runner *r) { receive_commands(r, (struct credit){0}); }
 
 /* Reads back what the node asked for in an earlier turn. */
 static void read_back(struct runner *r)
@@ -382,7 +403,7 @@ static void receive_when_full(struct runner *r)
         if (is_said_once(d->message.kind))
             add_event(r, EVENT_MESSAGE)->val.message = *d;
     }
-    receive_commands(r, 0);
+    receive_none(r);
 }
 
 static void receive_all(struct runner *r)
@@ -420,9 +441,23 @@ static bool take_message(struct runner *r)
 /* One batch of commands as an event. False: there is none. */
 static bool take_commands(struct runner *r)
 {
-    const size_t before = r->events.count;
-    receive_commands(r, r->credit > 0 ? 1 : 0);
-    return r->events.count > before;
+    const struct credit one = {.commands = r->credit.commands > 0, .reads = r->credit.reads > 0};
+    if (r->next_batch == r->batches.len) {
+        r->batches = ask_for_batches(r, one);
+        r->next_batch = 0;
+    }
+    if (r->next_batch == r->batches.len)
+        return false;
+    add_batch(r, &r->batches.ptr[r->next_batch++]);
+    return true;
+}
+
+/* No batch is worth a turn now. While one waits here, the port is not asked: that batch is in the list which it gave last.
+ * */
+static void take_no_commands(struct runner *r)
+{
+    if (r->next_batch == r->batches.len)
+        receive_none(r);
 }
 
 static void receive_one(struct runner *r)
@@ -430,7 +465,7 @@ static void receive_one(struct runner *r)
     bool taken = false;
     r->idle = false;
     if (!is_quiet(r) || r->events.count > 0) { /* what has just become durable is handled first, with all that comes of it */
-        receive_commands(r, 0);
+        take_no_commands(r);
         return;
     }
     r->commands_first = !r->commands_first;
@@ -438,7 +473,7 @@ static void receive_one(struct runner *r)
         taken = take_commands(r) || take_message(r);
     } else if (take_message(r)) {
         taken = true;
-        receive_commands(r, 0);
+        take_no_commands(r);
     } else {
         taken = take_commands(r);
     }
@@ -811,7 +846,7 @@ uint64_t runner_turn(struct runner *r, uint64_t now)
     forget_released(r);
     r->status_due |= r->events.count > 0 || result.effects.len > 0;
     tell_status(r, now);
-    bool left = r->commands_left && r->credit > 0 && !is_full(r);
+    bool left = !is_full(r) && ((r->left.commands && r->credit.commands > 0) || (r->left.reads && r->credit.reads > 0));
     if (!r->config.event_driven) /* only the runner knows of the frames that it did not take yet */
         left = is_quiet(r) && (left || !r->idle);
     bool more = was_recovering || r->has_read || durable_at_once || left;

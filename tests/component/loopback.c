@@ -24,11 +24,13 @@ void exports_synod_paxos_network_client_send(exports_synod_paxos_network_client_
 
 static struct bytes text(const char *s) { return (struct bytes){(uint8_t *)s, strlen(s)}; }
 
-void exports_synod_paxos_client_server_receive(uint64_t credit, exports_synod_paxos_client_server_list_packet_t *ret)
+void exports_synod_paxos_client_server_receive(uint64_t commands, uint64_t reads,
+                                               exports_synod_paxos_client_server_list_packet_t *ret)
 {
     static struct packet packet;
+    (void)reads;
     nothing(ret);
-    if (credit == 0 || asked > answered)
+    if (commands == 0 || asked > answered)
         return;
     char key[] = "key-a";
     key[4] = (char)('a' + asked % 26);

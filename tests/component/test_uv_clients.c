@@ -105,9 +105,9 @@ static void execute(struct parts *p, const struct packet *batch)
 
 static void take(struct parts *p, uint64_t credit)
 {
-    struct typed_call call = {.scalars = {credit}};
+    struct typed_call call = {.scalars = {credit, credit}};
     parts_call(p, p->commands, &call);
-    assert_true(call.result_packets.len <= credit);
+    assert_true(call.result_packets.len <= 2 * credit);
     for (size_t i = 0; i < call.result_packets.len; i++)
         execute(p, &call.result_packets.ptr[i]);
 }
@@ -219,7 +219,7 @@ static void credit(void **state)
     for (int i = 0; i < 50; i++)
         turns += parts_work(p);
     assert_true(turns < 25); /* a timer of the port may be due, too; commands would be a reason each time */
-    struct typed_call call = {.scalars = {1}};
+    struct typed_call call = {.scalars = {1, 1}};
     parts_call(p, p->commands, &call);
     assert_int_equal(call.result_packets.len, 1);
     execute(p, call.result_packets.ptr);

@@ -77,11 +77,12 @@ void exports_synod_paxos_uv_driver_send(exports_synod_paxos_uv_driver_list_packe
     shim_call_done();
 }
 
-void exports_synod_paxos_uv_driver_commands(uint64_t credit, exports_synod_paxos_uv_driver_list_packet_t *ret)
+void exports_synod_paxos_uv_driver_commands(uint64_t commands, uint64_t reads,
+                                            exports_synod_paxos_uv_driver_list_packet_t *ret)
 {
     static struct arena results;
     shim_results_begin(&results);
-    synod_paxos_client_server_receive(credit, (synod_paxos_client_server_list_packet_t *)ret);
+    synod_paxos_client_server_receive(commands, reads, (synod_paxos_client_server_list_packet_t *)ret);
     shim_results_end();
 }
 SHIM_POST(uv_driver_commands, "uv-driver@0.1.0#commands");

@@ -151,10 +151,10 @@ static inline struct node *node_start(void)
     return n;
 }
 
-/* Takes at most `credit` batches. */
-static inline void take(struct node *n, uint64_t credit)
+/* Takes at most so many batches. */
+static inline void take_each(struct node *n, uint32_t commands, uint32_t reads)
 {
-    struct packet_list list = client_server_receive(n->server, credit);
+    struct packet_list list = client_server_receive(n->server, (struct credit){commands, reads});
     for (size_t i = 0; i < list.len; i++) {
         const struct packet *p = &list.ptr[i];
         assert_true(n->taken_count < BATCHES_MAX);
@@ -165,6 +165,9 @@ static inline void take(struct node *n, uint64_t credit)
                                                     .value = payload_copy(&value)};
     }
 }
+
+/* Takes at most so many of each kind. */
+static inline void take(struct node *n, uint32_t credit) { take_each(n, credit, credit); }
 
 /* Forgets a batch without answering it. */
 static inline struct taken untake(struct node *n, size_t index)

@@ -140,10 +140,10 @@ static inline void check_batch(struct fake *f, const struct packet *p)
     }
 }
 
-static inline size_t receive(struct fake *f, uint32_t node, uint64_t credit)
+static inline size_t receive_each(struct fake *f, uint32_t node, struct credit credit)
 {
     struct packet_list list = clients_receive(f->clients, node, credit, f->now);
-    assert_true(list.len <= credit);
+    assert_true(list.len <= credit.commands + credit.reads);
     for (size_t i = 0; i < list.len; i++) {
         const struct packet *p = &list.ptr[i];
         struct payload value = {.words = p->words, .len = p->len};
@@ -153,6 +153,12 @@ static inline size_t receive(struct fake *f, uint32_t node, uint64_t credit)
             .node = node, .token = p->id, .at = f->now + dice_range(&f->dice, 200, 3000), .value = payload_copy(&value)};
     }
     return list.len;
+}
+
+/* So many batches of each kind. */
+static inline size_t receive(struct fake *f, uint32_t node, uint32_t credit)
+{
+    return receive_each(f, node, (struct credit){credit, credit});
 }
 
 static inline struct payload run_batch(struct fake *f, struct state_machine *store, const struct payload *value)

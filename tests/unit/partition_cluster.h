@@ -240,7 +240,7 @@ static inline void member_turn(struct cluster *c, uint32_t node)
         struct step_result r = member_step(m, c->now, m->inbox, count);
         for (size_t i = 0; i < r.effects.len; i++)
             member_take_effect(c, node, &r.effects.ptr[i]);
-        m->credit = r.credit;
+        m->credit = r.credit.commands;
         m->wake_at = r.wake_at;
         member_clear_inbox(m, count);
         member_note_leading(c, node);

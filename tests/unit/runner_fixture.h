@@ -30,7 +30,7 @@ struct ports {
     uint64_t read_from; /* of the last read */
     uint64_t truncated; /* the last lsn that it was told */
     uint64_t command, wall_clock_asked;
-    uint64_t credit;
+    struct credit credit;
     size_t receives;
     struct outgoing sent[SENT_MAX]; /* without entries */
     size_t sent_count;
@@ -91,12 +91,12 @@ void ports_network_send(struct ports *p, const struct packet *frames, size_t cou
         assert_true(write(p->log_to, "SENT ", 5) == 5);
 }
 
-struct packet_list ports_client_receive(struct ports *p, uint64_t credit)
+struct packet_list ports_client_receive(struct ports *p, struct credit credit)
 {
     struct packet_list batches = p->batches;
     p->credit = credit;
-    if (batches.len > credit)
-        batches.len = (size_t)credit;
+    if (batches.len > credit.commands)
+        batches.len = credit.commands;
     p->batches = (struct packet_list){batches.len < p->batches.len ? p->batches.ptr + batches.len : NULL,
                                       p->batches.len - batches.len};
     p->batches_given += batches.len;

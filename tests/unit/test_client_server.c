@@ -61,12 +61,12 @@ static void test_batches_are_cut(void **state)
     struct client_server_statistics before = client_server_statistics(n->server);
     n->answers = false;
     int a = dial(n), b = dial(n);
-    assert_false(client_server_waiting(n->server, 1));
+    assert_false(client_server_waiting(n->server, (struct credit){1, 1}));
     say(n, a, "SET a 1\r\nSET b 2\r\nSET c 3\r\nSET d 4\r\n");
     await_commands(n, before.commands + 4);
     say(n, b, "SET e 5\r\nSET f 6\r\nGET a\r\n");
     await_commands(n, before.commands + 7);
-    assert_true(client_server_waiting(n->server, 1));
+    assert_true(client_server_waiting(n->server, (struct credit){1, 1}));
     take(n, 0);
     assert_int_equal(n->taken_count, 0);
     take(n, 1);
@@ -76,7 +76,7 @@ static void test_batches_are_cut(void **state)
     assert_int_equal(n->taken[0].count, 3);
     assert_int_equal(n->taken[1].count, 3);
     assert_int_equal(n->taken[2].count, 1);
-    assert_false(client_server_waiting(n->server, 1));
+    assert_false(client_server_waiting(n->server, (struct credit){1, 1}));
     while (n->taken_count > 0)
         answer(n, 0);
     hear(n, a, "+OK\r\n+OK\r\n+OK\r\n+OK\r\n");
@@ -165,7 +165,7 @@ static void test_long_pipelines(void **state)
 
 /* ---- Reads ---- */
 
-/* A batch has reads or others, and the two kinds come in turns where there is little credit. */
+/* A batch has reads or others, and each kind comes as its own credit allows. */
 static void reads_have_batches_of_their_own(void **state)
 {
     (void)state;
@@ -177,11 +177,16 @@ static void reads_have_batches_of_their_own(void **state)
     await_commands(n, 2);
     say(n, writer, "SET a 1\r\n");
     await_commands(n, 3);
-    take(n, 1);
+    assert_true(client_server_waiting(n->server, (struct credit){.commands = 1}));
+    take_each(n, 1, 0);
+    assert_int_equal(n->taken_count, 1);
     assert_false(n->taken[0].reads);
+    assert_false(client_server_waiting(n->server, (struct credit){.commands = 1}));
+    assert_true(client_server_waiting(n->server, (struct credit){.reads = 1}));
     say(n, writer, "SET a 2\r\n");
     await_commands(n, 4);
-    take(n, 1);
+    take_each(n, 0, 1);
+    assert_int_equal(n->taken_count, 2);
     assert_true(n->taken[1].reads);
     assert_int_equal(n->taken[1].count, 2);
     answer(n, 1);
@@ -364,7 +369,7 @@ static void test_leader_changes_before_the_node_asks(void **state)
     await_commands(n, 1);
     client_server_leader(n->server, 2, 2);
     hear(n, fd, "-MOVED 12182 192.0.2.2:7002\r\n");
-    assert_false(client_server_waiting(n->server, 1));
+    assert_false(client_server_waiting(n->server, (struct credit){1, 1}));
     close(fd);
     node_stop(n);
 }
@@ -393,7 +398,7 @@ static void test_an_operators_request_is_for_the_node(void **state)
     client_server_leader(n->server, 2, 2);
     say(n, fd, "PING\r\nsynod Leader move 2\r\nPING\r\n");
     await_commands(n, 1);
-    assert_true(client_server_waiting(n->server, 0));
+    assert_true(client_server_waiting(n->server, (struct credit){0}));
     take(n, 0);
     assert_int_equal(n->taken_count, 1);
     assert_int_equal(n->taken[0].count, 0);
@@ -401,7 +406,7 @@ static void test_an_operators_request_is_for_the_node(void **state)
     assert_int_equal(words.commands[0].args.len, 3);
     assert_memory_equal(words.commands[0].args.ptr[0].ptr, "Leader", 6);
     batch_commands_free(&words);
-    assert_false(client_server_waiting(n->server, 0));
+    assert_false(client_server_waiting(n->server, (struct credit){0}));
     hear(n, fd, "+PONG\r\n");
     answer_text(n, REPLY_STATUS, "node 2 leads");
     hear(n, fd, "+node 2 leads\r\n+PONG\r\n");
@@ -450,7 +455,7 @@ static void test_a_request_at_a_node_that_is_no_proposer(void **state)
     int fd = dial(n);
     client_server_leader(n->server, 2, 1);
     ask(n, fd, "SYNOD LEADER MOVE 2\r\n", "-MOVED 0 192.0.2.2:7002\r\n");
-    assert_false(client_server_waiting(n->server, 1));
+    assert_false(client_server_waiting(n->server, (struct credit){1, 1}));
     close(fd);
     node_stop(n);
 }

@@ -541,6 +541,46 @@ static void test_a_refusal_is_not_taken_for_a_small_reply(void **state)
     node_stop(n);
 }
 
+/* Commands for the log wait for disks. However many do, in batches and in turns, reads go on; and they do not keep those
+ * waiting. */
+static void test_reads_wait_for_no_writes(void **state)
+{
+    (void)state;
+    enum { WRITERS = 8, READERS = 8, EACH = 1000 };
+    struct node *n = node_start();
+    int writers[WRITERS], readers[READERS];
+    for (size_t i = 0; i < WRITERS; i++)
+        ask(n, writers[i] = dial(n), "SET a 1\r\n", "+OK\r\n");
+    for (size_t i = 0; i < READERS; i++)
+        ask(n, readers[i] = dial(n), "GET a\r\n", "$1\r\n1\r\n");
+    n->answers = false;
+    uint64_t before = commands(n);
+    for (size_t i = 0; i < WRITERS; i++)
+        post(writers[i], "SET a 1\r\n", EACH);
+    await_commands(n, before + 4096);
+    work(n, 50);
+    assert_int_equal(commands(n), before + 4096); /* the others wait for their turns */
+    before = commands(n);
+    for (size_t i = 0; i < READERS; i++)
+        post(readers[i], "GET a\r\n", EACH);
+    for (const uint64_t at = deadline(); commands(n) - before < READERS * EACH; check_deadline(at)) {
+        work(n, 5);
+        take_each(n, 0, 1);
+        while (n->taken_count > 0) {
+            assert_true(n->taken[0].reads);
+            answer(n, 0);
+        }
+    }
+    take_each(n, 2, 0);                                 /* before each, turns are given */
+    assert_true(commands(n) - before > READERS * EACH); /* and now more of the others */
+    for (size_t i = 0; i < READERS; i++)
+        reset(readers[i]);
+    for (size_t i = 0; i < WRITERS; i++)
+        reset(writers[i]);
+    n->answers = true;
+    node_stop(n);
+}
+
 /* However small all replies were until now, a client that is new may ask for few, and any other one for a bounded number. */
 static void test_a_surprise_is_bounded(void **state)
 {
@@ -685,6 +725,7 @@ int main(void)
         cmocka_unit_test(test_arguments_are_counted),
         cmocka_unit_test(test_ones_own_replies_tell_more_than_others),
         cmocka_unit_test(test_a_refusal_is_not_taken_for_a_small_reply),
+        cmocka_unit_test(test_reads_wait_for_no_writes),
         cmocka_unit_test(test_a_surprise_is_bounded),
         cmocka_unit_test(test_one_that_takes_nothing_for_long_is_closed),
         cmocka_unit_test(test_too_long_requests_keep_the_connection),

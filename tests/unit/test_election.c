@@ -446,7 +446,7 @@ static void a_node_that_stops_hands_over(void **state)
     struct event stop = {.tag = EVENT_STOP};
     step(&stop, 1);
     assert_int_equal(sent(&r, MESSAGE_HEARTBEAT)->message.flags, MESSAGE_RESIGNED);
-    assert_int_equal(r.credit, 0);
+    assert_int_equal(r.credit.commands, 0);
     for (int i = 0; i < 20; i++) {
         pass(250000, 0x1f0);
         assert_null(sent(&r, MESSAGE_ASK));

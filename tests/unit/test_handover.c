@@ -68,7 +68,7 @@ static void a_leader_hands_over_when_all_is_chosen(void **state)
     ask(77, "8");
     assert_int_equal(sent(&r, MESSAGE_HANDOVER)->to, 0x180);
     assert_int_equal(handover().from, 0);
-    assert_int_equal(r.credit, 0);
+    assert_int_equal(r.credit.commands, 0);
     stops(7, ballot, 0);
     stops(8, ballot, 0);
     assert_int_equal(handover().kind, nothing.kind); /* two slots are not chosen */
@@ -112,7 +112,7 @@ static void it_goes_on_when_the_successor_does_not(void **state)
     assert_int_equal(state_now(), PROPOSER_LEADING);
     step(NULL, 0);
     assert_int_equal(proposed, 1);
-    assert_true(r.credit > 0);
+    assert_true(r.credit.commands > 0);
 }
 
 static void it_resigns_when_the_successor_was_promised_and_does_not_lead(void **state)
@@ -147,7 +147,7 @@ static void it_gives_up_when_its_requests_do_not_end(void **state)
     pass(config.suspect_timeout, 0x1f0);
     assert_memory_equal(told(77), "ERR requests under way", 22);
     assert_int_equal(handover().to, 9);
-    assert_true(r.credit > 0);
+    assert_true(r.credit.commands > 0);
 }
 
 static void a_successor_that_cannot_lead_declines(void **state)
@@ -203,7 +203,7 @@ static const struct ballot of_9 = {5, 9, 1};
 static void follow_9(void)
 {
     tell(9, (struct message){.kind = MESSAGE_HEARTBEAT, .flags = MESSAGE_LEADING, .ballot = of_9});
-    assert_true(r.credit > 0);
+    assert_true(r.credit.commands > 0);
 }
 
 static void nine_hands_over(uint64_t from, uint64_t to)
@@ -216,14 +216,14 @@ static void a_follower_forwards_nothing_more_and_keeps_its_leader(void **state)
     (void)state;
     follow_9();
     nine_hands_over(0, 7);
-    assert_int_equal(r.credit, 0);
+    assert_int_equal(r.credit.commands, 0);
     assert_int_equal(handover().flags, MESSAGE_YES);
     assert_int_equal(sent(&r, MESSAGE_HANDOVER)->to, node_set_of(9));
     tell(9, (struct message){.kind = MESSAGE_HEARTBEAT}); /* it follows node 7 already */
     assert_int_equal(proposer_agent_status(agent).leader, 9);
     tell(7, (struct message){.kind = MESSAGE_HEARTBEAT, .flags = MESSAGE_LEADING, .ballot = ballot_of(6, 7)});
     assert_int_equal(proposer_agent_status(agent).leader, 7);
-    assert_true(r.credit > 0);
+    assert_true(r.credit.commands > 0);
 }
 
 static void it_forwards_again_when_the_leader_goes_on_or_is_silent(void **state)
@@ -232,12 +232,12 @@ static void it_forwards_again_when_the_leader_goes_on_or_is_silent(void **state)
     follow_9();
     nine_hands_over(0, 7);
     nine_hands_over(0, 9);
-    assert_true(r.credit > 0);
+    assert_true(r.credit.commands > 0);
     nine_hands_over(0, 7);
-    assert_int_equal(r.credit, 0);
+    assert_int_equal(r.credit.commands, 0);
     assert_true(r.wake_at <= now + config.suspect_timeout);
     pass(config.suspect_timeout / 2, 0);
-    assert_int_equal(r.credit, 0);
+    assert_int_equal(r.credit.commands, 0);
     pass(config.suspect_timeout / 2, 0);
     follow_9();
 }
@@ -258,7 +258,7 @@ static void the_successor_prepares_without_asking(void **state)
     promise(4, ballot, 1);
     promise(5, ballot, 1);
     assert_int_equal(state_now(), PROPOSER_LEADING);
-    assert_true(r.credit > 0);
+    assert_true(r.credit.commands > 0);
 }
 
 static void who_is_not_named_or_not_told_by_the_leader_does_not(void **state)

@@ -52,7 +52,7 @@ static void who_does_not_lead_says_who_does(void **state)
 {
     (void)state;
     tell(7, (struct message){.kind = MESSAGE_HEARTBEAT, .flags = MESSAGE_LEADING, .ballot = ballot_of(5, 7)});
-    assert_true(r.credit > 0); /* for reads */
+    assert_true(r.credit.reads > 0);
     submit(5);
     assert_int_equal(reply()->outcome, OUTCOME_MOVED);
     assert_int_equal(reply()->leader, 7);
@@ -197,17 +197,17 @@ static void a_change_of_leader_settles_what_was_forwarded(void **state)
     tell(9, beat);
     for (uint64_t token = 1; token <= 4; token++)
         submit(token);
-    assert_int_equal(r.credit, 0);
+    assert_int_equal(r.credit.commands, 0);
     pass(config.suspect_timeout, 0x80); /* the leader is silent */
-    assert_int_equal(r.credit, 0);
+    assert_int_equal(r.credit.commands, 0);
     tell(9, beat); /* the same leadership as before */
-    assert_int_equal(r.credit, 0);
+    assert_int_equal(r.credit.commands, 0);
     beat.ballot = ballot_of(6, 7);
     tell(7, beat);
-    assert_int_equal(r.credit, 4);
+    assert_int_equal(r.credit.commands, 4);
     submit(5);
     assert_int_equal(sent(&r, MESSAGE_FORWARD)->to, node_set_of(7));
-    assert_int_equal(r.credit, 3);
+    assert_int_equal(r.credit.commands, 3);
     executed(2, 1, 0); /* the old leader had proposed it */
     assert_int_equal(reply()->token, 2);
     assert_int_equal(reply()->outcome, OUTCOME_EXECUTED);
@@ -221,7 +221,7 @@ static void a_change_of_leader_settles_what_was_forwarded(void **state)
         assert_int_equal(effect_of(&r, EFFECT_REPLY, n)->val.reply.outcome, OUTCOME_UNKNOWN);
     executed(5, 3, 0);
     assert_int_equal(reply()->token, 5);
-    assert_int_equal(r.credit, 4);
+    assert_int_equal(r.credit.commands, 4);
 }
 
 /* The leader is heard, and hears nothing of what is forwarded: its clients are sent to it, and some time later it is tried
@@ -260,7 +260,7 @@ static void batches_of_earlier_leaders_are_bounded(void **state)
         uint32_t leader = round % 2 == 0 ? 7 : 9;
         tell(leader,
              (struct message){.kind = MESSAGE_HEARTBEAT, .flags = MESSAGE_LEADING, .ballot = ballot_of(round, leader)});
-        for (uint32_t credit = r.credit; credit > 0; credit--)
+        for (uint32_t credit = r.credit.commands; credit > 0; credit--)
             submit(++token);
     }
     assert_int_equal(token, 16);
@@ -495,10 +495,10 @@ static void a_forwarder_that_stops_takes_no_more(void **state)
 {
     (void)state;
     tell(9, (struct message){.kind = MESSAGE_HEARTBEAT, .flags = MESSAGE_LEADING, .ballot = ballot_of(5, 9)});
-    assert_int_equal(r.credit, 4);
+    assert_int_equal(r.credit.commands, 4);
     struct event stop = {.tag = EVENT_STOP};
     step(&stop, 1);
-    assert_int_equal(r.credit, 0);
+    assert_int_equal(r.credit.commands, 0);
 }
 
 /* --- the window --- */
@@ -816,9 +816,9 @@ static void who_is_no_proposer_forwards_nothing(void **state)
     without_8.proposers = 0x280;
     struct event e = {.tag = EVENT_CONFIGURATION, .val.configuration = {.configuration = without_8, .settled = true}};
     tell(9, (struct message){.kind = MESSAGE_HEARTBEAT, .flags = MESSAGE_LEADING, .ballot = ballot_of(5, 9)});
-    assert_true(r.credit > 0);
+    assert_true(r.credit.commands > 0);
     step(&e, 1);
-    assert_int_equal(r.credit, 0);
+    assert_int_equal(r.credit.commands, 0);
     submit(1);
     assert_null(sent(&r, MESSAGE_FORWARD));
     assert_int_equal(reply()->outcome, OUTCOME_MOVED);

@@ -171,14 +171,15 @@ static void a_read_that_takes_too_long_was_not_executed(void **state)
     assert_int_equal(reply()->outcome, OUTCOME_BUSY);
 }
 
-static void reads_count_against_the_credit(void **state)
+static void reads_have_a_credit_of_their_own(void **state)
 {
     (void)state;
     lead();
-    const uint32_t credit = r.credit;
+    const struct credit credit = r.credit;
     read(7);
     submit(8);
-    assert_int_equal(r.credit, credit - 2);
+    assert_int_equal(r.credit.commands, credit.commands - 1);
+    assert_int_equal(r.credit.reads, credit.reads - 1);
 }
 
 /* P11: when this leader has proposed the last slot that its configuration is known to govern, another one may lead from
@@ -245,7 +246,7 @@ static void the_leader_confirms_the_reads_of_a_follower(void **state)
     read(6);
     assert_int_equal(reply()->outcome, OUTCOME_MOVED); /* it knows of no leader */
     tell(9, (struct message){.kind = MESSAGE_HEARTBEAT, .flags = MESSAGE_LEADING, .ballot = ballot_of(3, 9)});
-    assert_true(r.credit > 0);
+    assert_true(r.credit.reads > 0);
     read(7);
     assert_int_equal(sent(&r, MESSAGE_READ_INDEX)->to, node_set_of(9));
     assert_int_equal(sent(&r, MESSAGE_READ_INDEX)->message.flags, 0);
@@ -319,7 +320,7 @@ int main(void)
         TEST(a_learner_that_boasts_is_not_the_only_one_asked),
         TEST(who_leads_no_more_asks_who_leads),
         TEST(a_read_that_takes_too_long_was_not_executed),
-        TEST(reads_count_against_the_credit),
+        TEST(reads_have_a_credit_of_their_own),
         TEST(no_round_begins_at_the_boundary),
         TEST_OF_8(the_leader_confirms_the_reads_of_a_follower),
         TEST(a_leader_confirms_what_followers_ask),

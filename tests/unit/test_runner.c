@@ -233,7 +233,7 @@ static void records_that_wait_are_bounded(void **state)
     tell(9, (struct message){.kind = MESSAGE_HEARTBEAT, .flags = MESSAGE_LEADING, .ballot = next});
     assert_int_equal(ports.leader, 9);
     assert_int_equal(sent_of(MESSAGE_ALIVE), 0);
-    assert_int_equal(ports.credit, 0);
+    assert_int_equal(ports.credit.commands, 0);
     ports.durable = 1;
     tell(8, long_accept(5));
     tell(8, long_accept(6));
@@ -271,7 +271,7 @@ static void what_is_forwarded_to_a_full_node_is_kept(void **state)
         batch_header_stamp(&e.value, id, 1);
         tell(2, (struct message){.kind = MESSAGE_FORWARD, .batch = id, .entries = {&e, 1}});
     }
-    assert_int_equal(ports.credit, 0); /* it is full */
+    assert_int_equal(ports.credit.commands, 0); /* it is full */
     for (int i = 0; i < 100; i++) {
         ports.durable = ports.journal_count;
         runner_turn(runner, now += 1000);
@@ -444,7 +444,7 @@ static void clients_are_served(void **state)
         ports.durable = ports.journal_count;
     }
     assert_int_equal(ports.leader, 1);
-    assert_int_equal(ports.credit, 4);
+    assert_int_equal(ports.credit.commands, 4);
     batch_begin(&b);
     batch_add(&b, &arg, 1);
     struct payload value = batch_end(&b);
@@ -462,7 +462,7 @@ static void clients_are_served(void **state)
     runner_turn(runner, now += 1000);
     assert_int_equal(ports.leader, 0);
     runner_turn(runner, now += 1000);
-    assert_int_equal(ports.credit, 0);
+    assert_int_equal(ports.credit.commands, 0);
     assert_int_equal(ports.sent_count, 0);
     batch_builder_free(&b);
 }

@@ -137,7 +137,7 @@ static void one_batch_waits_for_the_answer_to_the_last(void **state)
         const size_t given = ports.batches_given;
         const bool settled = ports.durable == ports.journal_count && ports.replies == given;
         const bool waits = runner_turn(runner, now) > now;
-        assert_true(turns < 1000 && ports.credit <= 1);
+        assert_true(turns < 1000 && ports.credit.commands <= 1);
         assert_true(ports.batches_given <= given + settled);
         assert_true(ports.replies == 0 || ports.token == 39 + ports.replies); /* in order */
         assert_true(ports.replies == 0 || (ports.outcome & 0xff) == OUTCOME_EXECUTED);

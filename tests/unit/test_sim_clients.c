@@ -3,6 +3,8 @@
  * judge says so. */
 #include "tests/unit/clients_sim_fixture.h"
 
+static const struct credit any = {1, 1};
+
 /* ---- By hand ---- */
 
 /* Time goes on until some client has sent something; to which node. */
@@ -16,7 +18,7 @@ static uint32_t until_sent(struct fake *f)
         if (nodes == 0)
             continue;
         assert_int_equal(node_set_count(nodes), 1);
-        assert_true(clients_waiting(f->clients, node_set_first(nodes)));
+        assert_true(clients_waiting(f->clients, node_set_first(nodes), any));
         return node_set_first(nodes);
     }
     fail_msg("nothing is ever sent");
@@ -200,7 +202,7 @@ static void what_waits_at_a_port_is_refused_when_its_node_goes(void **state)
     struct clients_options options = options_of(20, 4);
     struct fake *f = fake_new(&options);
     f->now = SECOND;
-    while (!clients_waiting(f->clients, 1)) {
+    while (!clients_waiting(f->clients, 1, any)) {
         clients_run(f->clients, f->now);
         f->now += 1000;
     }
@@ -210,7 +212,7 @@ static void what_waits_at_a_port_is_refused_when_its_node_goes(void **state)
         const struct operation *o = history_get(f->history, i);
         assert_true(o->outcome == OPERATION_PENDING || o->outcome == OPERATION_REFUSED);
     }
-    assert_false(clients_waiting(f->clients, 1));
+    assert_false(clients_waiting(f->clients, 1, any));
     assert_int_equal(clients_statistics(f->clients).unknown, 0);
     fake_free(f);
 }
@@ -262,16 +264,16 @@ static void a_port_says_who_leads(void **state)
     struct fake *f = fake_new(&options);
     assert_int_equal(until_sent(f), 1);
     clients_leader(f->clients, 1, 1);
-    assert_true(clients_waiting(f->clients, 1));
+    assert_true(clients_waiting(f->clients, 1, any));
     clients_leader(f->clients, 1, 2); /* before the node has asked for commands */
-    assert_false(clients_waiting(f->clients, 1));
+    assert_false(clients_waiting(f->clients, 1, any));
     assert_int_equal(clients_statistics(f->clients).moved, 1);
     clients_forward(f->clients, 1, true); /* now it keeps them, but not while there is no leader */
     assert_int_equal(until_sent(f), 1);
     clients_leader(f->clients, 1, 3);
-    assert_true(clients_waiting(f->clients, 1));
+    assert_true(clients_waiting(f->clients, 1, any));
     clients_leader(f->clients, 1, 0);
-    assert_false(clients_waiting(f->clients, 1));
+    assert_false(clients_waiting(f->clients, 1, any));
     assert_int_equal(clients_statistics(f->clients).moved, 2);
     fake_free(f);
 }
@@ -286,7 +288,7 @@ static void a_port_with_too_much_is_busy(void **state)
     for (int i = 0; i < 20; i++, f->now += 1000)
         clients_run(f->clients, f->now);
     assert_true(clients_statistics(f->clients).busy > 0);
-    while (receive(f, 1, 1) > 0)
+    while (receive_each(f, 1, (struct credit){.commands = 1}) > 0)
         taken += f->commands.count - 1;
     assert_int_equal(taken, 256);
     fake_free(f);

@@ -1,0 +1,107 @@
+#!/usr/bin/env python3
+"""What reads cost beside writes: SET, GET, and GET while others SET, in turn, on one cluster.
+
+    make && build/tools/venv/bin/python bench/reads.py --rounds 5
+    build/tools/venv/bin/python bench/reads.py --deployment standalone --at learners   # reads at the learners' client ports
+
+Prints a table: medians of the rounds. GET / SET is the median of each round's own ratio. `journal` is what the nodes' processes
+have written to disk meanwhile, in bytes a request.
+"""
+import argparse
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from statistics import median
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "e2e"))
+
+from cluster import SYNOD, Cluster, run, wait_until  # noqa: E402
+
+SETTINGS = {"suspect_timeout_ms": 2000, "dead_timeout_ms": 4000, "segment_bytes": "64 MiB"}  # no elections while the processors are busy
+WRITES_BEFORE = 20000
+MANY = ["--connections", 500, "--processes", 10, "--keyspace", 1000, "--json", "--quiet"]
+
+
+def cpu_seconds(cluster):
+    """In user mode, and in all."""
+    ticks = [0, 0]
+    for server in cluster.servers:
+        fields = Path(f"/proc/{server.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        ticks[0] += int(fields[11])
+        ticks[1] += int(fields[11]) + int(fields[12])
+    return [t / os.sysconf("SC_CLK_TCK") for t in ticks]
+
+
+def written(cluster):
+    lines = [Path(f"/proc/{server.process.pid}/io").read_text().splitlines() for server in cluster.servers]
+    return sum(int(line.split()[1]) for io in lines for line in io if line.startswith("write_bytes"))
+
+
+def measure(cluster, to, command, requests):
+    cpu, disk = cpu_seconds(cluster), written(cluster)
+    done = run("bench", *to, "--requests", requests, "--command", command, *MANY, timeout_s=600)
+    assert done.returncode == 0, done.stdout + done.stderr
+    figures = json.loads(done.stdout)
+    user, both = ((after - before) * 1e6 / requests for before, after in zip(cpu, cpu_seconds(cluster)))
+    return [figures["throughput"], figures["median_ms"], figures["p99_ms"], user, both, (written(cluster) - disk) / requests]
+
+
+def beside_writes(cluster, to, leader, requests):
+    """GET, while other clients keep the disks busy."""
+    many = ["--requests", 10**9, "--command", "set", "--connections", 200, "--pipeline", 64, "--keyspace", 1000, "--json", "--quiet"]
+    writers = subprocess.Popen([SYNOD, "bench", *map(str, leader), *map(str, many)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        few = ["--connections", 50, "--keyspace", 1000, "--json", "--quiet"]
+        first = commands_executed(cluster)
+        wait_until(lambda: commands_executed(cluster) > first + WRITES_BEFORE, 30, "writes before the reads")
+        before = commands_executed(cluster)
+        done = run("bench", *to, "--requests", requests // 4, "--command", "get", *few, timeout_s=600)
+        assert done.returncode == 0, done.stdout + done.stderr
+        figures = json.loads(done.stdout)
+        sets = (commands_executed(cluster) - before) / figures["seconds"]
+    finally:
+        writers.terminate()
+        writers.wait()
+    return [figures["throughput"], figures["median_ms"], figures["p99_ms"], sets]
+
+
+def commands_executed(cluster):
+    return max(int(cluster.info(node.id)["commands_executed"]) for node in cluster.nodes.values() if node.executes)
+
+
+def main():
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--requests", type=int, default=200000)
+    options.add_argument("--rounds", type=int, default=5)
+    options.add_argument("--deployment", default="coordinator")
+    options.add_argument("--at", choices=["leader", "learners"], default="leader")
+    options.add_argument("--native", action="store_true")
+    options = options.parse_args()
+    cluster = Cluster(options.deployment, settings=SETTINGS, native=options.native)
+    try:
+        cluster.up()
+        leader = ["--config", cluster.config_file]
+        learners = ",".join(f"127.0.0.1:{node.client_port}" for node in cluster.nodes.values() if node.role == "learner")
+        to = leader if options.at == "leader" else ["--address", learners]
+        rows = {"SET": [], "GET": [], "GET beside SET": []}
+        for i in range(options.rounds):
+            rows["SET"].append(measure(cluster, leader, "set", options.requests))
+            rows["GET"].append(measure(cluster, to, "get", options.requests))
+            rows["GET beside SET"].append(beside_writes(cluster, to, leader, options.requests))
+            print(f"round {i + 1}: {[rows[name][i] for name in rows]}", file=sys.stderr, flush=True)
+        print("| | requests/s | median, ms | P99, ms | server CPU, us a request, user | all | journal, bytes a request |")
+        print("|---|---|---|---|---|---|---|")
+        for name in ("SET", "GET"):
+            print(f"| {name} | " + " | ".join(f"{median(column):,.2f}" for column in zip(*rows[name])) + " |")
+        print("GET / SET:", f"{median(g[0] / s[0] for g, s in zip(rows['GET'], rows['SET'])):.2f}")
+        mixed = [median(column) for column in zip(*rows["GET beside SET"])]
+        print("GET beside SET: {:,.0f} requests/s, median {:.2f} ms, P99 {:.2f} ms, beside {:,.0f} SET/s".format(*mixed))
+        cluster.stop()
+    finally:
+        cluster.close()
+
+
+if __name__ == "__main__":
+    main()
