@@ -84,7 +84,7 @@ def main():
         cluster.up()
         leader = ["--config", cluster.config_file]
         learners = ",".join(f"127.0.0.1:{node.client_port}" for node in cluster.nodes.values() if node.role == "learner")
-        to = leader if options.at == "leader" else ["--address", learners]
+        to = leader if options.at == "leader" else ["--address", learners, "--readonly"]
         rows = {"SET": [], "GET": [], "GET beside SET": []}
         for i in range(options.rounds):
             rows["SET"].append(measure(cluster, leader, "set", options.requests))

@@ -21,7 +21,7 @@ struct bench {
     const char *config_file, *address;
     uint64_t requests, connections, processes, pipeline, value_size, keyspace, timeout_ms;
     uint32_t mode, command, protocol;
-    bool resend, sessions, checked, guest, json, quiet;
+    bool readonly, resend, sessions, checked, guest, json, quiet;
     struct load_target targets[TARGETS_MAX];
     size_t target_count;
     struct load_progress_line line;
@@ -158,6 +158,7 @@ static int run(struct bench *b)
     o.processes = (uint32_t)(b->processes < b->connections ? b->processes : b->connections);
     o.pipeline = (uint32_t)b->pipeline;
     o.oneshot = b->mode == 1;
+    o.readonly = b->readonly;
     o.resend = b->resend;
     o.sessions = b->sessions;
     o.protocol = (uint8_t)b->protocol;
@@ -223,6 +224,8 @@ int verb_bench(int argc, char **argv)
          .text = "number of different keys; 0: one for each request"},
         {"timeout-ms", 0, OPTION_NUMBER, .value = "MS", .target = &b.timeout_ms, .min = 10, .max = 3600000,
          .text = "a connection without an answer for so long is given up"},
+        {"readonly", 0, OPTION_FLAG, .target = &b.readonly,
+         .text = "reads are answered by the node that is asked, whichever leads"},
         {"resend", 0, OPTION_FLAG, .target = &b.resend,
          .text = "send requests of unknown outcome again (they may be executed twice)"},
         {"sessions", 0, OPTION_FLAG, .target = &b.sessions,

@@ -171,7 +171,7 @@ enum client_may client_batches_command(struct client_connection *c, const struct
 {
     struct client_server *s = c->server;
     const uint32_t command = client_describe_index(s, &request->args[0]);
-    if (client_cluster_takes(c) || (c->readonly && only_reads(s, command) && client_cluster_follows(s))) {
+    if (client_cluster_takes(c) || (only_reads(s, command) && client_cluster_takes_reads(c))) {
         const bool reads = only_reads(s, command) && c->reads == c->in_flight;
         c->after_reads = !reads && c->reads > 0;
         if (c->after_reads)

@@ -105,7 +105,20 @@ bool client_cluster_takes(const struct client_connection *c)
 bool client_cluster_follows(const struct client_server *s)
 {
     const struct client_server_options *o = &s->options;
-    return s->leader != 0 && s->leader != o->node && node_set_has(o->config->node_config.proposers, o->node);
+    const struct node_config *c = &o->config->node_config;
+    return s->leader != 0 && s->leader != o->node && node_set_has(c->proposers | c->learners, o->node);
+}
+
+/* Where nothing is proposed, nothing is passed on either, and that is not the operator's choice (`forward`). */
+static bool is_apart(const struct client_server *s)
+{
+    return !node_set_has(s->options.config->node_config.proposers, s->options.node);
+}
+
+bool client_cluster_takes_reads(const struct client_connection *c)
+{
+    const bool wants = c->readonly || (is_apart(c->server) && !c->knows_clusters);
+    return client_cluster_takes(c) || (wants && client_cluster_follows(c->server));
 }
 
 void client_cluster_refuse(const struct client_connection *c, const struct bytes *args, size_t argc, struct resp_buffer *out)

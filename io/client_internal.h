@@ -389,8 +389,11 @@ void client_cluster_name(const struct client_server *s, uint32_t node, char name
 
 /* True when this node takes commands of this connection. */
 bool client_cluster_takes(const struct client_connection *c);
-/* True when it takes reads, which another node, that leads, has to confirm. */
+/* True when it can take reads, which another node, that leads, has to confirm. */
 bool client_cluster_follows(const struct client_server *s);
+/* True when it takes reads of this connection: of one that has said READONLY; and where the node passes nothing on because
+ * it proposes nothing, of all but clients that know clusters, which are sent to the leader. */
+bool client_cluster_takes_reads(const struct client_connection *c);
 /* The reply to a command if it does not. */
 void client_cluster_refuse(const struct client_connection *c, const struct bytes *args, size_t argc,
                            struct resp_buffer *out);

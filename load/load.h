@@ -46,6 +46,7 @@ struct load_options {
     uint32_t connections; /* in all processes together */
     uint32_t pipeline;    /* requests outstanding on a connection */
     bool oneshot;         /* a connection for each request; pipeline must then be 1 */
+    bool readonly;        /* reads are answered by the node that is asked, whichever leads */
     bool resend;          /* send a request of unknown outcome again (it must be idempotent) */
     bool sessions;        /* requests are in sessions; the pipeline must then be LOAD_SESSION_PIPELINE_MAX at most */
     uint8_t protocol;     /* enum load_protocol */

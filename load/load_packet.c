@@ -4,9 +4,9 @@
 #include "core/base/memory.h"
 
 enum {
-    JOB_MAGIC = 0x32304a4c,    /* "LJ02" */
+    JOB_MAGIC = 0x33304a4c,    /* "LJ03" */
     RESULT_MAGIC = 0x3230524c, /* "LR02" */
-    SETTINGS = 12,
+    SETTINGS = 13,
     COUNTS = 10,
     JOB_HEADER_SIZE = 8 + SETTINGS * 8,
     HOST_SIZE = sizeof((struct load_target *)0)->host,
@@ -38,9 +38,10 @@ static void read_text(struct read_cursor *c, char *out, size_t size)
 struct packet load_job_encode(const struct load_job *job)
 {
     const struct load_options *o = &job->options;
-    const uint64_t settings[SETTINGS] = {
-        job->connections, o->pipeline, o->oneshot,  o->resend,     o->sessions,           o->command,
-        o->requests,      job->first,  o->keyspace, o->value_size, o->request_timeout_ms, o->stall_timeout_ms};
+    const uint64_t settings[SETTINGS] = {job->connections,   o->pipeline, o->oneshot,    o->readonly,
+                                         o->resend,          o->sessions, o->command,    o->requests,
+                                         job->first,         o->keyspace, o->value_size, o->request_timeout_ms,
+                                         o->stall_timeout_ms};
     struct packet packet = new_packet(JOB_HEADER_SIZE + o->target_count * TARGET_SIZE);
     struct write_cursor c = cursor_into(packet.words.ptr, packet.len);
     cursor_write_u32(&c, JOB_MAGIC);
@@ -65,6 +66,7 @@ static void read_settings(struct read_cursor *c, struct load_job *job)
     job->connections = (uint32_t)cursor_read_u64(c);
     o->pipeline = (uint32_t)cursor_read_u64(c);
     o->oneshot = cursor_read_u64(c) != 0;
+    o->readonly = cursor_read_u64(c) != 0;
     o->resend = cursor_read_u64(c) != 0;
     o->sessions = cursor_read_u64(c) != 0;
     o->command = (uint8_t)cursor_read_u64(c);

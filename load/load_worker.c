@@ -35,7 +35,11 @@ enum {
     OWN_BYTES_MAX = 64,  /* of the greeting, and of what opens or closes a session */
 };
 
-static const char greeting[] = "CLUSTER MYID\r\n";
+/* Who knows clusters is sent to the leader; or is answered where it asks. */
+static const struct {
+    char text[16];
+    size_t len;
+} greetings[] = {{"CLUSTER MYID\r\n", 14}, {"READONLY\r\n", 10}};
 
 enum connection_state { STATE_WAITING, STATE_CONNECTING, STATE_OPEN, STATE_DONE };
 
@@ -264,8 +268,9 @@ static size_t greet(struct load_worker *w, struct connection *c)
         return 0;
     c->greets = false;
     c->greeted = true;
-    memcpy(w->out, greeting, sizeof greeting - 1);
-    return sizeof greeting - 1;
+    const size_t len = greetings[w->options->readonly].len;
+    memcpy(w->out, greetings[w->options->readonly].text, len);
+    return len;
 }
 
 /* Sends the first `size` bytes of `out`. */

@@ -217,6 +217,7 @@ struct checked_node {
 
     /* learner */
     uint64_t executed;      /* in this life */
+    uint64_t read_least;    /* where no proposer is beside it: for what it read in this turn, all below must be executed */
     uint64_t executed_most; /* in any life */
     uint64_t snapshot;      /* the slot of its newest snapshot on disk */
 
@@ -363,6 +364,8 @@ uint64_t checks_majority_of_any(const struct checks *c, uint64_t (*reached)(cons
 uint64_t checks_followed(const struct checks *c, uint64_t slot);
 /* Another configuration counts: the slots that a majority of the learners holds may be more. */
 void checks_count_held(struct checks *c);
+/* A node has answered reads of its clients, which must show all below `least`. */
+void checks_read_own(struct checks *c, uint32_t node, uint64_t least);
 /* A learner has executed more than before. */
 void checks_count_executed(struct checks *c);
 /* Whether `node` is or was a learner, an acceptor, in any configuration. */

@@ -349,7 +349,7 @@ void checks_starts(struct checks *c, uint32_t node, uint32_t incarnation)
     n->recovered = 0;
     n->found_others = false;
     memset(n->sticky_found, 0, sizeof n->sticky_found);
-    n->executed = 0;
+    n->executed = n->read_least = 0;
     reached_down(n);
 }
 

@@ -47,6 +47,15 @@ void checks_executed(struct checks *c, uint32_t node, uint64_t executed)
     checks_count_executed(c);
 }
 
+void checks_read_own(struct checks *c, uint32_t node, uint64_t least)
+{
+    if (c->nodes[node].executed < least)
+        checks_fail(c, CHECK_READS_CURRENT,
+                    "node %u answers reads, and has executed below slot %" PRIu64 " only; slot %" PRIu64
+                    " was answered before they came",
+                    node, c->nodes[node].executed, least - 1);
+}
+
 static void check_learner(struct checks *c, uint32_t node, const struct node_status *s)
 {
     struct checked_node *n = &c->nodes[node];
@@ -60,6 +69,8 @@ static void check_learner(struct checks *c, uint32_t node, const struct node_sta
                     "node %u has executed %" PRIu64 " commands before slot %" PRIu64 "; the log has %" PRIu64, node,
                     s->commands_executed, s->executed, commands);
     n->executed = s->executed;
+    checks_read_own(c, node, n->read_least);
+    n->read_least = 0;
     checks_executed(c, node, s->executed);
     if (!n->up)
         return;

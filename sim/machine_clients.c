@@ -46,13 +46,14 @@ static void open_port(struct machine *m)
 void machine_clients_up(struct machine *m)
 {
     struct world *w = m->world;
+    const bool forwards = m->config.forward && (w->plan.roles[m->id] & DUTY_PROPOSES) != 0;
     if (w->sockets != NULL) {
-        clients_forward(w->clients, m->id, m->config.forward && node_set_has(m->config.proposers, m->id));
+        clients_forward(w->clients, m->id, forwards);
         open_port(m);
         return;
     }
     clients_node_up(w->clients, m->id, w->now);
-    clients_forward(w->clients, m->id, m->config.forward);
+    clients_forward(w->clients, m->id, forwards);
     clients_limit_batches(w->clients, m->id, m->host.batch_commands_max);
 }
 

@@ -41,6 +41,7 @@ enum {
     SESSIONS_END_STREAM,
     LEASES_STREAM,
     TRANSACTIONS_STREAM,
+    LEARNER_PORTS_STREAM,
     ADDED = 300000,
     QUIET = 80000,
     MOVES_ONLY = 40000,
@@ -52,6 +53,7 @@ enum {
     SESSIONS = 250000,
     LEASES = 250000,
     TRANSACTIONS = 300000,
+    LEARNER_PORTS = 500000,
     MANY_KEYS = 500000,
     CHANGE_ON = 650000, /* then, of each kind */
     ROUNDS_OF_READS = 800000,
@@ -668,6 +670,17 @@ static void draw_transactions(struct plan *p)
     p->clients.transactions = dice_chance(&d, TRANSACTIONS) && !p->shipped_port;
 }
 
+/* In some worlds learners apart have client ports, too, and some clients do nothing but read at any port. */
+static void draw_learner_ports(struct plan *p)
+{
+    struct dice d = dice_new(p->seed, LEARNER_PORTS_STREAM);
+    if (!dice_chance(&d, LEARNER_PORTS))
+        return;
+    for (uint32_t id = 1; id <= p->nodes; id++)
+        p->clients.ports |= p->roles[id] == DUTY_LEARNS ? node_set_of(id) : 0;
+    p->clients.readers = p->clients.count / 2;
+}
+
 /* True when the cluster has every quorum without `gone`. */
 static bool lives_without(const struct node_config *c, node_set gone)
 {
@@ -719,6 +732,7 @@ void plan_draw(struct plan *p, const struct plan_options *options)
     draw_fragile(p, &d);
     draw_moves_only(p, options->faults);
     draw_changes(p, options->faults, options->changes);
+    draw_learner_ports(p);
     const struct config c = settings_of(p, &p->config);
     struct config_conflict conflict;
     if (!config_check(&c, &conflict)) {

@@ -19,6 +19,7 @@
  *
  * At most once: a batch is executed only if its number is above the last executed one of its origin (same or later life).
  * The log alone decides that, so all learners decide alike. */
+#include "core/agents/follower_reads.h"
 #include "core/agents/learner_agent_internal.h"
 
 struct learner_agent *learner_agent_new(const struct node_config *config)
@@ -35,6 +36,7 @@ struct learner_agent *learner_agent_new(const struct node_config *config)
     slot_ring_init(&agent->recorded, sizeof(struct ballot), learner_window(config->alpha), 1);
     results_init(&agent->results, (uint64_t)config->alpha * 4, agent->config.limits.results_bytes);
     queries_init(&agent->queries, &agent->config.limits, config->bytes_in_flight_max, config->request_timeout);
+    read_rounds_init(&agent->reads);
     catch_up_init(&agent->catch_up, config);
     agreement_init(&agent->agreement, config, AGREEMENT_INTERVAL, 0);
     agreement_init(&agent->snapshots_agreement, config, 1, AGREEMENT_SNAPSHOT_US + 2 * saving_longest_us(config));
@@ -53,6 +55,7 @@ void learner_agent_free(struct learner_agent *agent)
     slot_ring_close(&agent->recorded);
     results_close(&agent->results);
     queries_close(&agent->queries);
+    read_rounds_close(&agent->reads);
     catch_up_close(&agent->catch_up);
     saving_close(&agent->saving);
     payload_free(&agent->loading.first);
@@ -328,6 +331,9 @@ static void on_message(struct learner_agent *agent, uint32_t sender, const struc
     case MESSAGE_QUERY:
         queries_add(&agent->queries, sender, m, now);
         break;
+    case MESSAGE_READ_INDEX:
+        follower_reads_told(&agent->reads, &agent->config, sender, m);
+        break;
     case MESSAGE_PROGRESS:
         progress_heard(&agent->progress, sender, m->to, m->floor);
         catch_up_progress(&agent->catch_up, sender, m->to);
@@ -359,6 +365,9 @@ static void on_event(struct learner_agent *agent, const struct event *event, uin
     case EVENT_DURABLE:
         on_durable(agent, event->val.durable);
         break;
+    case EVENT_READS:
+        learner_agent_read(agent, &event->val.reads, now);
+        break;
     case EVENT_RECORDS:
         on_records(agent, &event->val.records);
         break;
@@ -389,6 +398,7 @@ static bool answer_queries(struct learner_agent *agent, uint64_t now)
     struct query answered;
     struct entry entry = {.slot = 0};
     enum query_state state = QUERIES_WAIT;
+    learner_agent_go_on_with_reads(agent, now);
     queries_expire(&agent->queries, now);
     if (agent->transfer.state == FETCH_LOADING || agreement_state(agent) != AGREEMENT_HOLDS || agent->replaced)
         return false;
@@ -398,7 +408,9 @@ static bool answer_queries(struct learner_agent *agent, uint64_t now)
                                 &entry.value)) == QUERY_ANSWERED) {
         const struct message m = {
             .kind = MESSAGE_QUERY_ANSWER, .batch = answered.batch, .to = executed, .entries = {&entry, 1}};
-        effects_send(&agent->effects, node_set_of(answered.proposer), effects_keep(&agent->effects, &m));
+        const struct message *kept = effects_keep(&agent->effects, &m);
+        if (!learner_agent_read_answered(agent, &answered, &kept->entries.ptr[0].value))
+            effects_send(&agent->effects, node_set_of(answered.proposer), kept);
     }
     return state == QUERIES_LEFT;
 }
@@ -467,10 +479,11 @@ static uint64_t wake_at(const struct learner_agent *agent, uint64_t now, bool mo
         wake = agent->chosen_recorded_at + c->exec_interval;
     const uint64_t ask = catch_up_wake_at(&agent->catch_up), judge = agreement_wake_at(&agent->agreement);
     const uint64_t judge_snapshots = agreement_wake_at(&agent->snapshots_agreement);
-    const uint64_t transfer = transfer_wake_at(&agent->transfer);
+    const uint64_t transfer = transfer_wake_at(&agent->transfer), reads = learner_agent_reads_wake_at(agent);
     const uint64_t saving = agent->transfer.state != FETCH_LOADING ? saving_wake_at(&agent->saving) : UINT64_MAX;
     wake = ask < wake ? ask : wake;
     wake = transfer < wake ? transfer : wake;
+    wake = reads < wake ? reads : wake;
     wake = saving < wake ? saving : wake;
     wake = judge_snapshots < wake ? judge_snapshots : wake;
     return judge < wake ? judge : wake;
@@ -541,7 +554,7 @@ struct step_result learner_agent_step(struct learner_agent *agent, uint64_t now,
     const struct learner_gap gap = fetches ? (struct learner_gap){0, 0} : learner_agent_missing(agent);
     catch_up_ask(&agent->catch_up, gap, more, now, &agent->effects);
     catch_up_serve(&agent->catch_up, &agent->effects);
-    return effects_end(&agent->effects, wake_at(agent, now, more || queries_left), (struct credit){0});
+    return effects_end(&agent->effects, wake_at(agent, now, more || queries_left), learner_agent_credit(agent));
 }
 
 struct node_status learner_agent_status(struct learner_agent *agent)
@@ -551,6 +564,7 @@ struct node_status learner_agent_status(struct learner_agent *agent)
         .node = agent->config.node,
         .incarnation = agent->config.incarnation,
         .leader = agent->leader_ballot.node,
+        .batches_waiting = agent->reads.count,
         .ballot = agent->leader_ballot,
         .chosen = learner_known_chosen(agent->learner),
         .executed = agent->executed,
@@ -580,6 +594,7 @@ void learner_agent_audit(const struct learner_agent *agent)
     invariant(x->begun || x->transaction_state == TRANSACTION_NONE_BEGUN);
     results_audit(&agent->results);
     queries_audit(&agent->queries);
+    read_rounds_audit(&agent->reads);
     catch_up_audit(&agent->catch_up);
     learner_audit(agent->learner);
 }

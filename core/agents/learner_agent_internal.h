@@ -9,6 +9,7 @@
 #include "core/agents/learner_agent.h"
 #include "core/agents/progress.h"
 #include "core/agents/queries.h"
+#include "core/agents/read_rounds.h"
 #include "core/agents/recovery.h"
 #include "core/agents/results.h"
 #include "core/agents/saving.h"
@@ -79,6 +80,7 @@ struct learner_agent {
     node_set told_configuration; /* nodes to which this step has told the newest one */
     uint64_t results_told;       /* bytes of replies in this step's answers to RESULT_REQUEST */
     struct queries queries;
+    struct read_rounds reads; /* of this node's clients, where no proposer is beside this learner */
     struct catch_up catch_up;
     struct agreement agreement;           /* of the chained hash */
     struct agreement snapshots_agreement; /* of their checksums */
@@ -144,6 +146,23 @@ void learner_agent_configuration_message(struct learner_agent *agent, uint32_t s
 /* A learner apart executes what its peers send. If all the others were replaced while it was down, it hears none of them. So
  * when a leader that it hears has acted under a newer configuration for a while, it asks the leader for that one. */
 void learner_agent_ask_for_configuration(struct learner_agent *agent, uint64_t now);
+
+/* ---- learner_reads.c ---- */
+
+/* Reads have come from this node's client port. */
+void learner_agent_read(struct learner_agent *agent, const struct client_batch *batch, uint64_t now);
+
+/* Has the leader confirm them, and this learner answer them. */
+void learner_agent_go_on_with_reads(struct learner_agent *agent, uint64_t now);
+
+/* Replies to clients of this node, if the query is theirs. The replies are borrowed until the end of the step. */
+bool learner_agent_read_answered(struct learner_agent *agent, const struct query *answered, const struct payload *replies);
+
+/* When to call it again; UINT64_MAX: when something comes. */
+uint64_t learner_agent_reads_wake_at(const struct learner_agent *agent);
+
+/* How many more batches of reads this learner takes. */
+struct credit learner_agent_credit(const struct learner_agent *agent);
 
 /* ---- learner_snapshots.c ---- */
 

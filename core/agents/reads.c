@@ -1,5 +1,7 @@
 #include "core/agents/reads.h"
 
+#include "core/agents/follower_reads.h"
+
 void reads_init(struct reads *r, const struct node_config *config, struct election *election, struct effects *effects)
 {
     *r = (struct reads){.config = config, .election = election, .effects = effects};
@@ -13,37 +15,17 @@ void reads_add(struct reads *r, const struct client_batch *batch, uint64_t now)
     read_rounds_add(&r->rounds, batch->token, &batch->value, now);
 }
 
-static void answer(struct reads *r, uint64_t token, uint8_t outcome)
-{
-    const struct client_reply reply = {.token = token, .outcome = outcome, .leader = r->election->leader};
-    effects_add(r->effects, EFFECT_REPLY)->val.reply = reply;
-}
-
 /* --- rounds ------------------------------------------------------------------------------------------------------- */
 
-/* To the acceptors, or to the leader that this node follows. */
+/* To the acceptors that have not answered. */
 static void send_round(struct reads *r, uint64_t now)
 {
     const struct configuration *acting = &r->election->acting;
     const struct read_rounds *rounds = &r->rounds;
-    const bool leads = rounds->ballot.node == r->config->node;
-    const struct message ask = {.kind = MESSAGE_READ_INDEX,
-                                .from = rounds->round,
-                                .batch = {.origin = r->config->node, .incarnation = r->config->incarnation}};
     const struct message m = {
         .kind = MESSAGE_READ_ROUND, .ballot = rounds->ballot, .from = rounds->round, .to = acting->slot};
-    if (leads)
-        effects_send(r->effects, acting->acceptors & ~rounds->answered, &m);
-    else
-        effects_send(r->effects, node_set_of(rounds->ballot.node), &ask);
+    effects_send(r->effects, acting->acceptors & ~rounds->answered, &m);
     r->rounds.sent_at = now;
-}
-
-/* Sends the open round again, when it was sent too long ago. */
-static void repeat_round(struct reads *r, uint64_t now)
-{
-    if (r->rounds.open && now - r->rounds.sent_at >= r->config->retry_interval)
-        send_round(r, now);
 }
 
 /* Whether a leader under the next configuration cannot have begun (P11): it begins when all slots before are chosen, and
@@ -59,8 +41,9 @@ void reads_lead(struct reads *r, const struct proposer_window *w, uint64_t now)
     if (read_rounds_may_begin(&r->rounds) && is_before_boundary(r, w)) {
         read_rounds_begin(&r->rounds, w->ballot, w->next, now);
         send_round(r, now);
+    } else if (r->rounds.open && now - r->rounds.sent_at >= r->config->retry_interval) {
+        send_round(r, now);
     }
-    repeat_round(r, now);
 }
 
 bool reads_may_follow(const struct reads *r)
@@ -68,18 +51,6 @@ bool reads_may_follow(const struct reads *r)
     const struct election *e = r->election;
     return e->leader != 0 && e->leader != r->config->node &&
            node_set_has(configurations_proposers(e->configurations), r->config->node);
-}
-
-/* The leader of this node is asked to confirm the reads that have arrived. */
-static void follow(struct reads *r, uint64_t now)
-{
-    if (!reads_may_follow(r))
-        return;
-    if (read_rounds_may_begin(&r->rounds)) {
-        read_rounds_begin(&r->rounds, (struct ballot){.node = r->election->leader}, 0, now);
-        send_round(r, now);
-    }
-    repeat_round(r, now);
 }
 
 /* A round is confirmed: followers that wait for it get the index. Their learners hear up to where slots are chosen, and the
@@ -106,13 +77,12 @@ static void tell_followers(struct reads *r)
     r->prompt_until = rounds->index;
 }
 
-/* An answer may come late, to an earlier life of this node whose rounds had the same numbers: its index is too old. */
+/* The leader of this node answers; or a node that follows asks. */
 static void on_index(struct reads *r, uint32_t sender, const struct message *m)
 {
     const bool is_answer = (m->flags & MESSAGE_YES) != 0;
-    if (is_answer && m->batch.incarnation == r->config->incarnation)
-        read_rounds_told(&r->rounds, sender, m->from, m->to);
-    else if (!is_answer && r->election->state == PROPOSER_LEADING && sender != r->config->node)
+    follower_reads_told(&r->rounds, r->config, sender, m);
+    if (!is_answer && r->election->state == PROPOSER_LEADING && sender != r->config->node)
         read_rounds_ask(&r->rounds, sender, m->batch.incarnation, m->from);
 }
 
@@ -180,16 +150,14 @@ static bool is_over(const struct reads *r)
 void reads_watch(struct reads *r, uint64_t now)
 {
     const struct election *e = r->election;
-    uint64_t token;
+    const bool follows = reads_may_follow(r);
     if (is_over(r))
         read_rounds_drop(&r->rounds);
     if (e->state != PROPOSER_LEADING)
         r->rounds.askers = 0;
-    while (!election_is_led_here(e) && !reads_may_follow(r) && read_rounds_give_up(&r->rounds, &token))
-        answer(r, token, OUTCOME_MOVED);
-    while (read_rounds_expired(&r->rounds, now, r->config->request_timeout, &token))
-        answer(r, token, OUTCOME_BUSY);
-    follow(r, now);
+    follower_reads_give_up(&r->rounds, r->config, e->leader, election_is_led_here(e) || follows, r->effects, now);
+    if (follows)
+        follower_reads_ask(&r->rounds, r->config, e->leader, r->effects, now);
     ask_learners(r, now);
 }
 

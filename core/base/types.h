@@ -166,9 +166,9 @@ static inline bool batch_id_equal(struct batch_id a, struct batch_id b)
  * QUERY           P -> L       batch: an id of the sender's, which is in no slot; entries[0].value: a batch of reads; to: it
  *                              may be answered when every slot below is executed
  * QUERY_ANSWER    L -> P       batch: that of the QUERY; entries[0].value: packed replies; to: first slot not executed
- * READ_INDEX      P -> P       from: number of a round of the sender, which follows: the leader is to confirm it;
+ * READ_INDEX      P, L -> P    from: number of a round of the sender, which follows: the leader is to confirm it;
  *                              batch.incarnation: the sender's
- *                 P -> P       flag YES: the leader does. ballot: its own; from, batch.incarnation: those of the question;
+ *                 P -> P, L    flag YES: the leader does. ballot: its own; from, batch.incarnation: those of the question;
  *                              to: as in a QUERY */
 enum message_kind {
     MESSAGE_PREPARE,

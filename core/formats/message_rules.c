@@ -46,7 +46,7 @@ static const struct rule rules[MESSAGE_KINDS] = {
     [MESSAGE_READ_CONFIRMED] = {ACCEPTOR, BALLOT_ANY, 0, false, false},
     [MESSAGE_QUERY] = {PROPOSER, BALLOT_ANY_OR_NONE, 0, true, true},
     [MESSAGE_QUERY_ANSWER] = {LEARNER, BALLOT_ANY_OR_NONE, 0, true, false},
-    [MESSAGE_READ_INDEX] = {PROPOSER, BALLOT_ANY_OR_NONE, MESSAGE_YES, false, false},
+    [MESSAGE_READ_INDEX] = {PROPOSER | LEARNER, BALLOT_ANY_OR_NONE, MESSAGE_YES, false, false},
 };
 
 static uint8_t roles_of(const struct node_config *config, uint32_t node)

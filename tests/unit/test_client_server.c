@@ -282,6 +282,28 @@ static void a_follower_takes_reads_of_who_asks_for_it(void **state)
     node_stop(n);
 }
 
+/* A learner apart takes reads of all who would not find the leader by themselves. It passes nothing on. */
+static void a_learner_apart_takes_reads(void **state)
+{
+    (void)state;
+    struct node *n = node_new();
+    n->config.node_config.proposers = 4;
+    n->config.node_config.learners = 2;
+    node_open(n);
+    int plain = dial(n), cluster = dial(n);
+    ask(n, plain, "GET a\r\n", "$-1\r\n"); /* as if it led */
+    client_server_leader(n->server, 2, 1);
+    ask(n, plain, "GET a\r\nSET a 1\r\nGET a\r\n", "$-1\r\n-MOVED 15495 192.0.2.2:7002\r\n$-1\r\n");
+    free(ask_text(n, cluster, "CLUSTER MYID\r\n"));
+    ask(n, cluster, "GET a\r\n", "-MOVED 15495 192.0.2.2:7002\r\n");
+    ask(n, cluster, "READONLY\r\nGET a\r\n", "+OK\r\n$-1\r\n");
+    client_server_leader(n->server, 0, 1);
+    ask(n, plain, "GET a\r\n", "-CLUSTERDOWN no leader\r\n");
+    close(plain);
+    close(cluster);
+    node_stop(n);
+}
+
 /* A read that is lost with the life that had it has no effect, so it may be sent again. */
 static void a_lost_read_was_not_executed(void **state)
 {
@@ -878,6 +900,7 @@ int main(void)
         cmocka_unit_test(a_read_follows_the_writes_before_it),
         cmocka_unit_test(a_write_waits_for_the_reads_before_it),
         cmocka_unit_test(a_follower_takes_reads_of_who_asks_for_it),
+        cmocka_unit_test(a_learner_apart_takes_reads),
         cmocka_unit_test(a_lost_read_was_not_executed),
         cmocka_unit_test(test_nobody_or_another_leads),
         cmocka_unit_test(test_leader_changes_before_the_node_asks),

@@ -22,6 +22,7 @@ static const struct load_job job = {
                 .target_count = 2,
                 .pipeline = 16,
                 .oneshot = true,
+                .readonly = true,
                 .resend = true,
                 .sessions = true,
                 .command = COMMAND_MIXED,
@@ -45,7 +46,7 @@ static void a_job_comes_back(void **state)
     assert_int_equal(back.first, job.first);
     assert_int_equal(back.options.requests, job.options.requests);
     assert_int_equal(back.options.pipeline, 16);
-    assert_true(back.options.oneshot && back.options.resend && back.options.sessions);
+    assert_true(back.options.oneshot && back.options.readonly && back.options.resend && back.options.sessions);
     assert_int_equal(back.options.command, COMMAND_MIXED);
     assert_int_equal(back.options.protocol, PROTOCOL_RESP);
     assert_int_equal(back.options.keyspace, 1000);

@@ -92,7 +92,7 @@ static void each_kind_comes_from_its_roles_only(void **state)
         [MESSAGE_READ_CONFIRMED] = "A",
         [MESSAGE_QUERY] = "P",
         [MESSAGE_QUERY_ANSWER] = "L",
-        [MESSAGE_READ_INDEX] = "P",
+        [MESSAGE_READ_INDEX] = "PL",
     };
     for (uint8_t kind = 0; kind < MESSAGE_KINDS; kind++) {
         assert_int_equal(fits(A_PROPOSER, typical(kind)), strchr(senders[kind], 'P') != NULL);
