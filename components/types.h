@@ -21,14 +21,15 @@ SAME_LAYOUT(struct delivery, synod_paxos_types_delivery_t, sender, message);
 SAME_LAYOUT(struct client_batch, synod_paxos_types_client_batch_t, token, value);
 SAME_LAYOUT(struct appended, synod_paxos_types_appended_t, lsn, slot, ballot);
 SAME_LAYOUT(struct event, synod_paxos_types_event_t, tag, val.message, val.commands, val.durable, val.records, val.appended,
-            val.request, val.snapshot, val.configuration, val.reads, val.wall_clock);
+            val.request, val.snapshot, val.configuration, val.reads, val.wall_clock, val.watch);
 SAME_LAYOUT(struct outgoing, synod_paxos_types_outgoing_t, to, after, message);
 SAME_LAYOUT(struct read_range, synod_paxos_types_read_range_t, from, to, bytes_max);
 SAME_LAYOUT(struct truncation, synod_paxos_types_truncation_t, lsn, after);
 SAME_LAYOUT(struct client_reply, synod_paxos_types_client_reply_t, token, outcome, leader, replies);
 SAME_LAYOUT(struct leadership, synod_paxos_types_leadership_t, leader, ballot);
 SAME_LAYOUT(struct effect, synod_paxos_types_effect_t, tag, val.send, val.append, val.read, val.reply, val.leader,
-            val.diverged, val.damaged, val.snapshot, val.truncate, val.unloadable, val.configuration, val.wall_clock);
+            val.diverged, val.damaged, val.snapshot, val.truncate, val.unloadable, val.configuration, val.wall_clock,
+            val.notices);
 SAME_LIST(struct effect_list, synod_paxos_types_list_effect_t);
 SAME_LAYOUT(struct credit, synod_paxos_types_credit_t, commands, reads);
 SAME_LAYOUT(struct step_result, synod_paxos_types_step_result_t, effects, wake_at, credit);
@@ -69,6 +70,7 @@ _Static_assert(EVENT_SNAPSHOT == SYNOD_PAXOS_TYPES_EVENT_SNAPSHOT, "event tags")
 _Static_assert(EVENT_CONFIGURATION == SYNOD_PAXOS_TYPES_EVENT_CONFIGURATION, "event tags");
 _Static_assert(EVENT_READS == SYNOD_PAXOS_TYPES_EVENT_READS, "event tags");
 _Static_assert(EVENT_WALL_CLOCK == SYNOD_PAXOS_TYPES_EVENT_WALL_CLOCK, "event tags");
+_Static_assert(EVENT_WATCH == SYNOD_PAXOS_TYPES_EVENT_WATCH, "event tags");
 _Static_assert(EFFECT_SEND == SYNOD_PAXOS_TYPES_EFFECT_SEND, "effect tags");
 _Static_assert(EFFECT_APPEND == SYNOD_PAXOS_TYPES_EFFECT_APPEND, "effect tags");
 _Static_assert(EFFECT_READ == SYNOD_PAXOS_TYPES_EFFECT_READ, "effect tags");

@@ -33,6 +33,7 @@ void execution_close(struct execution *x)
     free(x->entries);
     free(x->calls);
     transaction_free(&x->transaction);
+    batch_builder_free(&x->notices);
     sessions_free(x->sessions);
     answering_close(&x->answering);
     payload_free(&x->text);
@@ -44,6 +45,7 @@ void execution_begin(struct execution *x)
 {
     x->work = 0;
     x->stalled = false;
+    batch_begin(&x->notices);
     if (x->first == 0)
         return;
     for (size_t i = 0; i < x->first; i++)
@@ -283,7 +285,8 @@ static bool waits_for_others(const struct execution *x, size_t first, size_t i)
 static bool is_for_machine(struct execution *x, size_t first, size_t i)
 {
     struct bytes packed;
-    if (transaction_is(&x->answering.commands.commands[i].args))
+    const struct bytes_list *args = &x->answering.commands.commands[i].args;
+    if (transaction_is(args) || publication_read(args).kind != PUBLICATION_NONE)
         return false;
     if (x->calls[i].kind == SESSION_NONE)
         return true;
@@ -323,6 +326,28 @@ static bool apply_some(struct execution *x)
         add_executed(x, a->done + i, &done.replies.ptr[i]);
     a->done += done.replies.len;
     return done.replies.len > 0;
+}
+
+/* ---- Messages (P26) ---- */
+
+/* Executes what a command publishes: it changes no state. Its reply is `*r`. */
+static void publish(struct execution *x, const struct publication *p, struct reply *r)
+{
+    *r = (struct reply){.tag = REPLY_INTEGER};
+    if (p->kind == PUBLICATION_MALFORMED) {
+        reply_error_text(r, p->error);
+        return;
+    }
+    const uint8_t kind = p->kind == PUBLICATION ? NOTICE_MESSAGE : NOTICE_SHARD_MESSAGE;
+    x->work += p->channel.len + p->message.len; /* so what a step tells is bounded, as what it executes is */
+    if ((x->watch & WATCH_MESSAGES) != 0)
+        notice_add(&x->notices, &(struct notice){.kind = kind, .channel = p->channel, .message = p->message});
+}
+
+void execution_left_out(struct execution *x)
+{
+    if (x->watch != 0)
+        notice_add(&x->notices, &(struct notice){.kind = NOTICE_MISSED});
 }
 
 /* ---- Transactions (P24) ---- */
@@ -371,14 +396,32 @@ static bool look_at_condition(struct execution *x)
     return true;
 }
 
+/* How many of `count` commands of a transaction come before the next one that publishes something. */
+static size_t before_publication(const struct command *commands, size_t count)
+{
+    size_t before = 0;
+    while (before < count && publication_read(&commands[before].args).kind == PUBLICATION_NONE)
+        before++;
+    return before;
+}
+
 /* Goes on with its commands. False: the state machine is stalled. */
 static bool apply_transaction(struct execution *x)
 {
     const struct transaction *t = &x->transaction;
     const struct command *left = t->commands + x->transaction_done;
-    const size_t some = answering_share(left, t->count - x->transaction_done, &x->limits);
-    if (some == 0) {
+    const size_t most = answering_share(left, t->count - x->transaction_done, &x->limits);
+    const size_t some = before_publication(left, most);
+    if (most == 0) {
         end_transaction(x);
+        return true;
+    }
+    if (some == 0) {
+        const struct publication p = publication_read(&left->args);
+        struct reply r;
+        publish(x, &p, &r);
+        answering_add_element(&x->answering, &r);
+        x->transaction_done++;
         return true;
     }
     const struct applied done = give(x, left, some);
@@ -404,11 +447,20 @@ static bool run_transaction(struct execution *x)
 
 /* ---- Batches ---- */
 
-/* Gives what is next to the state machine. False: it is stalled. */
+/* Executes what is next. False: the state machine is stalled. */
 static bool apply_next(struct execution *x)
 {
-    const struct answering *a = &x->answering;
-    return transaction_is(&a->commands.commands[a->done].args) ? run_transaction(x) : apply_some(x);
+    struct answering *a = &x->answering;
+    const struct bytes_list *args = &a->commands.commands[a->done].args;
+    const struct publication p = publication_read(args);
+    struct reply r;
+    if (transaction_is(args))
+        return run_transaction(x);
+    if (p.kind == PUBLICATION_NONE)
+        return apply_some(x);
+    publish(x, &p, &r);
+    add_executed(x, a->done++, &r);
+    return true;
 }
 
 /* Goes on with the batch of `slot`. True: all its commands are executed. */

@@ -7,6 +7,7 @@
 #include "core/agents/answering.h"
 #include "core/agents/configurations.h"
 #include "core/formats/configuration.h"
+#include "core/formats/notice.h"
 #include "core/formats/transaction.h"
 #include "core/state/sessions.h"
 
@@ -92,6 +93,9 @@ struct execution {
 
     struct sessions *sessions;
 
+    uint64_t watch;               /* what is to be told: bits of notice.h */
+    struct batch_builder notices; /* of this step */
+
     struct configurations configurations;  /* executed; the one before is kept as long as there is no newer one */
     struct payload text, text_before;      /* theirs; empty: it was not chosen */
     struct batch_id last[NODE_ID_MAX + 1]; /* last batch executed, by origin */
@@ -104,7 +108,7 @@ struct execution {
 void execution_init(struct execution *x, const struct node_config *config);
 void execution_close(struct execution *x);
 
-/* Begins a step: forgets the entries executed in the step before. */
+/* Begins a step: forgets the entries executed in the step before, and what came of them. */
 void execution_begin(struct execution *x);
 
 /* Adds chosen entries (copied), in slot order. */
@@ -124,6 +128,9 @@ bool execution_is_fresh(const struct execution *x);
 /* Goes on with the next entry. True: it is executed, and `*done` describes it. False: this step has done enough, or the
  * state machine is `stalled`. */
 bool execution_run(struct execution *x, struct executed *done);
+
+/* Slots are left out: who watches is told so, in place of what came of them (P26). */
+void execution_left_out(struct execution *x);
 
 /* The moment at which the state machine executes and answers now: during a batch, the batch's (P22). */
 struct moment execution_now(const struct execution *x);

@@ -530,13 +530,17 @@ struct step_result learner_agent_step(struct learner_agent *agent, uint64_t now,
     execution_begin(&agent->execution);
     results_trim(&agent->results);
     catch_up_begin(&agent->catch_up);
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < count; i++) { /* what the port wants comes first: it holds for all of this step */
         appending = appending || events[i].tag == EVENT_APPENDED;
-        on_event(agent, &events[i], lsn, now);
+        agent->execution.watch = events[i].tag == EVENT_WATCH ? events[i].val.watch : agent->execution.watch;
     }
+    for (size_t i = 0; i < count; i++)
+        on_event(agent, &events[i], lsn, now);
     if (is_broken(agent))
         return stop(agent);
     bool more = execute_some(agent);
+    if (agent->execution.notices.count > 0)
+        effects_add(&agent->effects, EFFECT_NOTICES)->val.notices = batch_end(&agent->execution.notices);
     if (!agent->recovered)
         return effects_end(&agent->effects, more ? now : UINT64_MAX, (struct credit){0});
     agreement_wait(&agent->agreement, now);

@@ -81,6 +81,7 @@ static void end_loading(struct learner_agent *agent, const struct snapshot_item 
         saving_loaded(&agent->saving, &agent->execution);
         skip_to(agent, item->id);
         if (agent->recovered) {
+            execution_left_out(&agent->execution);
             learner_agent_mark_snapshot(agent);
             agent->truncate_wanted = true;
         }

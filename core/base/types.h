@@ -330,7 +330,8 @@ enum event_tag {
     EVENT_SNAPSHOT,
     EVENT_CONFIGURATION,
     EVENT_READS,
-    EVENT_WALL_CLOCK
+    EVENT_WALL_CLOCK,
+    EVENT_WATCH
 };
 
 struct event {
@@ -346,6 +347,7 @@ struct event {
         struct configured configuration; /* slot 0: the first one, complete: it may be proposed */
         struct client_batch reads;       /* commands that change nothing (P9) */
         uint64_t wall_clock;             /* of the host, as it is now: milliseconds since 1970 (P22) */
+        uint64_t watch;                  /* what this node's client port wants to be told from now on (P26) */
     } val;
 };
 struct event_list {
@@ -395,7 +397,8 @@ enum effect_tag {
     EFFECT_TRUNCATE,
     EFFECT_UNLOADABLE,
     EFFECT_CONFIGURATION,
-    EFFECT_WALL_CLOCK
+    EFFECT_WALL_CLOCK,
+    EFFECT_NOTICES
 };
 
 struct effect {
@@ -412,7 +415,8 @@ struct effect {
         struct truncation truncate;
         uint64_t unloadable; /* slot of a snapshot that is sound, but that this node cannot load */
         struct configured configuration;
-        int64_t wall_clock; /* milliseconds by which this leader's is ahead of the log's; negative: behind it */
+        int64_t wall_clock;     /* milliseconds by which this leader's is ahead of the log's; negative: behind it */
+        struct payload notices; /* for the client port of this node (core/formats/notice.h) */
     } val;
 };
 struct effect_list {

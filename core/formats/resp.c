@@ -423,6 +423,10 @@ void resp_status(struct resp_buffer *b, struct bytes text) { line(b, '+', text);
 void resp_error(struct resp_buffer *b, struct bytes text) { line(b, '-', text); }
 void resp_integer(struct resp_buffer *b, int64_t value) { number_line(b, ':', value); }
 void resp_array(struct resp_buffer *b, size_t elements) { number_line(b, '*', (int64_t)elements); }
+void resp_push(struct resp_buffer *b, int version, size_t elements)
+{
+    number_line(b, version >= 3 ? '>' : '*', (int64_t)elements);
+}
 
 void resp_bytes(struct resp_buffer *b, const void *bytes, size_t len)
 {

@@ -100,6 +100,8 @@ void resp_integer(struct resp_buffer *b, int64_t value);
 void resp_bytes(struct resp_buffer *b, const void *bytes, size_t len);
 void resp_nil(struct resp_buffer *b, int version);
 void resp_array(struct resp_buffer *b, size_t elements);
+/* What comes without being asked for: in version 2 it looks like an array. */
+void resp_push(struct resp_buffer *b, int version, size_t elements);
 void resp_map(struct resp_buffer *b, int version, size_t pairs);
 void resp_set(struct resp_buffer *b, int version, size_t elements);
 void resp_text(struct resp_buffer *b, int version, const void *text, size_t len);

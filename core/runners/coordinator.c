@@ -164,6 +164,7 @@ static void distribute(struct coordinator *c, const struct event *event)
         put(c, c->recovered ? TO_LEARNER : TO_ACCEPTOR | TO_LEARNER, event);
         break;
     case EVENT_SNAPSHOT:
+    case EVENT_WATCH:
         put(c, TO_LEARNER, event);
         break;
     case EVENT_CONFIGURATION:

@@ -15,11 +15,14 @@ enum log_level { LOG_ERROR, LOG_WARNING, LOG_INFO, LOG_DEBUG };
 struct packet_list ports_network_receive(struct ports *p);
 void ports_network_send(struct ports *p, const struct packet *frames, size_t count);
 /* The kind of a packet is the number of commands in a batch, with CLIENT_READS if all of them are reads (P9); or it is an
- * operator's request (core/formats/operator_request.h). Requests come whatever the credit is, reads and others each as
- * far as theirs goes. */
+ * operator's request (core/formats/operator_request.h); or CLIENT_WATCH, and then the id is what the port wants to be told
+ * (core/formats/notice.h). These two come whatever the credit is, reads and others each as far as theirs goes. */
 enum { CLIENT_REQUEST = 0 };
 #define CLIENT_READS (UINT32_C(1) << 31)
+#define CLIENT_WATCH (UINT32_C(1) << 30)
 struct packet_list ports_client_receive(struct ports *p, struct credit credit);
+/* The low byte of a packet's kind is the outcome (enum outcome); or it is CLIENT_NOTICES, and the words are notices. */
+enum { CLIENT_NOTICES = 255 };
 void ports_client_reply(struct ports *p, const struct packet *answers, size_t count);
 void ports_client_leader(struct ports *p, uint64_t node, uint64_t round);
 /* The state of the node: a status as core/formats/config_frame.h packs it; or the commands of its state machine

@@ -20,6 +20,7 @@
 #include "core/formats/decimal.h"
 #include "core/formats/decision.h"
 #include "core/formats/message_rules.h"
+#include "core/formats/notice.h"
 #include "core/formats/record.h"
 #include "core/formats/serializer.h"
 #include "core/runners/node.h"
@@ -332,10 +333,17 @@ static void add_messages(struct runner *r, const struct packet_list *all)
 
 static bool are_reads(const struct packet *p) { return (p->kind & CLIENT_READS) != 0; }
 
+static bool are_commands(const struct packet *p)
+{
+    return !are_reads(p) && p->kind != CLIENT_REQUEST && p->kind != CLIENT_WATCH;
+}
+
 static void add_batch(struct runner *r, const struct packet *p)
 {
     const struct client_batch batch = {.token = p->id, .value = {.words = p->words, .len = p->len}};
-    if (p->kind == CLIENT_REQUEST)
+    if (p->kind == CLIENT_WATCH)
+        add_event(r, EVENT_WATCH)->val.watch = p->id;
+    else if (p->kind == CLIENT_REQUEST)
         add_event(r, EVENT_REQUEST)->val.request = batch;
     else if (are_reads(p))
         add_event(r, EVENT_READS)->val.reads = batch;
@@ -350,7 +358,7 @@ static struct packet_list ask_for_batches(struct runner *r, struct credit credit
     size_t commands = 0, reads = 0;
     for (size_t i = 0; i < batches.len; i++) {
         reads += are_reads(&batches.ptr[i]);
-        commands += !are_reads(&batches.ptr[i]) && batches.ptr[i].kind != CLIENT_REQUEST;
+        commands += are_commands(&batches.ptr[i]);
     }
     r->left.commands = commands == credit.commands;
     r->left.reads = reads == credit.reads;
@@ -627,16 +635,11 @@ static void sort_send(struct runner *r, const struct outgoing *send)
     r->withheld_bytes += value_bytes(&out.message);
 }
 
-static void add_reply(struct runner *r, const struct client_reply *reply)
+static void add_reply(struct runner *r, uint64_t token, uint32_t kind, const struct payload *value)
 {
     struct packet_buffer *b = &r->replies;
     b->items = memory_reserve(b->items, &b->capacity, b->count + 1, sizeof *b->items);
-    b->items[b->count++] = (struct packet){
-        .id = reply->token,
-        .kind = reply->outcome | reply->leader << REPLY_LEADER_SHIFT,
-        .len = reply->replies.len,
-        .words = reply->replies.words,
-    };
+    b->items[b->count++] = (struct packet){.id = token, .kind = kind, .len = value->len, .words = value->words};
 }
 
 static void add_ask(struct runner *r, const struct snapshot_item *item)
@@ -702,7 +705,11 @@ static void sort_effects(struct runner *r, const struct effect_list *effects)
             r->has_read = true;
             break;
         case EFFECT_REPLY:
-            add_reply(r, &e->val.reply);
+            add_reply(r, e->val.reply.token, e->val.reply.outcome | e->val.reply.leader << REPLY_LEADER_SHIFT,
+                      &e->val.reply.replies);
+            break;
+        case EFFECT_NOTICES:
+            add_reply(r, 0, CLIENT_NOTICES, &e->val.notices);
             break;
         case EFFECT_DIVERGED:
             stop_at(r, "the state before slot ", e->val.diverged, " is not that of a majority of the learners; stopping",
@@ -808,17 +815,23 @@ static void tell_status(struct runner *r, uint64_t now)
     ports_client_status(r->ports, &packet);
 }
 
-/* A machine made only to be described. The one that executes is inside the node. */
+/* A machine made only to be described. The one that executes is inside the node, where some commands do not get to it. */
 static void tell_commands(struct runner *r)
 {
     struct state_machine *machine = state_machine_new();
-    const struct command_info_list commands = state_machine_describe(machine);
+    const struct command_info_list theirs = state_machine_describe(machine), others = publication_describe();
+    struct command_info_list commands = {memory_new(theirs.len + others.len, sizeof *commands.ptr), 0};
     struct words words = {NULL, 0};
     size_t capacity = 0;
     struct packet packet;
+    for (size_t i = 0; i < others.len; i++) /* first, so that the port keeps these if a machine has some of the same name */
+        commands.ptr[commands.len++] = others.ptr[i];
+    for (size_t i = 0; i < theirs.len; i++)
+        commands.ptr[commands.len++] = theirs.ptr[i];
     command_table_encode(&commands, &words, &capacity, &packet);
     ports_client_status(r->ports, &packet);
     free(words.ptr);
+    free(commands.ptr);
     state_machine_free(machine);
     r->commands_told = true;
 }

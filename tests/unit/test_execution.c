@@ -68,6 +68,90 @@ static size_t errors_in(const struct payload *replies)
     return errors;
 }
 
+/* What was published in this step. */
+static void expect_notices(const char *wanted)
+{
+    struct batch_commands commands = {0};
+    const struct payload told = batch_end(&x.notices);
+    char text[256] = "";
+    struct notice n;
+    assert_true(batch_commands_read(&commands, &told));
+    for (size_t i = 0; i < commands.count; i++) {
+        assert_true(notice_read(&commands.commands[i], &n));
+        const size_t len = strlen(text);
+        snprintf(text + len, sizeof text - len, "%c %.*s %.*s;", n.kind, (int)n.channel.len, (char *)n.channel.ptr,
+                 (int)n.message.len, (char *)n.message.ptr);
+    }
+    assert_string_equal(text, wanted);
+    batch_commands_free(&commands);
+}
+
+static void add_mixed(uint64_t slot)
+{
+    static const char *const words[][8] = {{"SET", "a", "1"},        {"PUBLISH", "c", "one"}, {"INCR", "a"},
+                                           {"SPUBLISH", "d", "two"}, {"PUBLISH", "c"},        {"INCR", "a"}};
+    struct batch_builder b = {0};
+    batch_begin(&b);
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        struct bytes args[8];
+        size_t argc = 0;
+        for (; words[i][argc] != NULL; argc++)
+            args[argc] = (struct bytes){(uint8_t *)(uintptr_t)words[i][argc], strlen(words[i][argc])};
+        batch_add(&b, args, argc);
+    }
+    struct payload value = batch_end(&b);
+    batch_header_stamp(&value, (struct batch_id){1, 1, slot}, 0);
+    execution_add(&x, &(struct entry){.slot = slot, .ballot = {1, 1, 1}, .kind = ENTRY_COMMANDS, .value = value}, 1);
+    batch_builder_free(&b);
+}
+
+/* What is published is executed between the commands of the state machine, and told if it is wanted. */
+static void what_is_published_is_told(void **state)
+{
+    (void)state;
+    struct executed done;
+    struct reply_item item;
+    size_t offset = 0, errors = 0, integers = 0;
+    add_mixed(1);
+    assert_true(execution_run(&x, &done));
+    expect_notices("");
+    x.watch = WATCH_MESSAGES;
+    add_mixed(2);
+    assert_true(execution_run(&x, &done));
+    assert_int_equal(replies_count(&done.replies), 6);
+    while (replies_next(&done.replies, &offset, &item)) {
+        errors += item.tag == REPLY_ERROR;
+        integers += item.tag == REPLY_INTEGER ? (size_t)item.integer : 0;
+    }
+    assert_int_equal(errors, 1);
+    assert_int_equal(integers, 0 + 2 + 0 + 3);
+    expect_notices("m c one;s d two;");
+    execution_begin(&x);
+    expect_notices("");
+    execution_left_out(&x);
+    expect_notices("x  ;");
+}
+
+/* A step tells about as much as it executes. */
+static void what_a_step_tells_is_bounded(void **state)
+{
+    (void)state;
+    enum { COUNT = 300, SIZE = 50 * 1000 };
+    char *value = memory_new(SIZE + 1, 1);
+    struct executed done;
+    size_t told = 0;
+    memset(value, 'v', SIZE);
+    x.watch = WATCH_MESSAGES;
+    add(1, 1, (const char *const[]){"PUBLISH", "c", value}, 3, COUNT);
+    for (bool over = false; !over; told += x.notices.count) {
+        execution_begin(&x);
+        over = execution_run(&x, &done);
+        assert_true(x.notices.len <= x.limits.step_work + SIZE + 1000);
+    }
+    assert_int_equal(told, COUNT);
+    free(value);
+}
+
 static void a_batch_executes_once(void **state)
 {
     (void)state;
@@ -743,7 +827,7 @@ static struct payload execute_lines(uint64_t slot, const char *const *lines)
     struct executed done;
     batch_begin(&b);
     for (size_t i = 0; lines[i] != NULL; i++) {
-        struct bytes args[8];
+        struct bytes args[32];
         size_t argc = 0;
         snprintf(text[i], sizeof text[i], "%s", lines[i]);
         for (char *word = strtok(text[i], " "); word != NULL; word = strtok(NULL, " "))
@@ -839,10 +923,38 @@ static void a_reply_that_has_no_room_is_given_later(void **state)
     assert_string_equal(EXECUTE(7, in_session(id, "2 GETSET a b"), "GET a"), "vvvvvvvvvvvvv b ");
 }
 
+/* It is executed once, and so it is told once. */
+static void what_is_published_in_a_session_is_told_once(void **state)
+{
+    (void)state;
+    const char *id = open_session(1), *first = in_session(id, "1 PUBLISH c one"),
+               *close = in_session(id, "2 SPUBLISH d two");
+    x.watch = WATCH_MESSAGES;
+    assert_string_equal(EXECUTE(2, first, "INCR a", first, close), "0 1 0 0 ");
+    expect_notices("m c one;s d two;");
+    assert_string_equal(EXECUTE(3, close, first), "0 0 ");
+    expect_notices("");
+}
+
+static void what_is_published_in_a_transaction_is_told(void **state)
+{
+    (void)state;
+    x.watch = WATCH_MESSAGES;
+    assert_string_equal(EXECUTE(1, "EXEC 0 3 PUBLISH c one 2 INCR a 2 INCR a 3 PUBLISH c two 2 PUBLISH c"),
+                        " 0 1 2 0 ERR wrong num ");
+    expect_notices("m c one;m c two;");
+    assert_string_equal(EXECUTE(2, "EXEC 2 EXISTS b 3 PUBLISH c no"), " "); /* its condition does not hold */
+    expect_notices("");
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {TEST(a_batch_executes_once),
+                                       TEST(what_is_published_is_told),
+                                       TEST(what_a_step_tells_is_bounded),
+                                       TEST(what_is_published_in_a_session_is_told_once),
+                                       TEST(what_is_published_in_a_transaction_is_told),
                                        TEST(a_command_of_a_session_is_executed_once),
                                        TEST(a_number_is_passed_within_a_batch),
                                        TEST(a_reply_that_has_no_room_is_given_later),
