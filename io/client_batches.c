@@ -13,10 +13,11 @@
  * order: a read goes through the log while an earlier command of its connection is there without an answer; and a command
  * for the log waits while reads of its connection are without an answer. */
 #include "core/base/memory.h"
+#include "core/formats/notice.h"
 #include "core/runners/ports.h"
 #include "io/client_internal.h"
 
-enum { SPARES_MAX = 64, SPARE_WORDS_MAX = 128 * 1024 };
+enum { SPARES_MAX = 64, SPARE_WORDS_MAX = 128 * 1024, PUBLISH_STEPS = 64 * 1024 };
 
 /* ---- Batches ---- */
 
@@ -130,6 +131,19 @@ static void add_origin(struct client_gather *g, const struct client_origin *o)
     g->origins[g->count++] = *o;
 }
 
+/* How many connections of this node are subscribed to what the request publishes. */
+static uint32_t receivers(struct client_server *s, const struct resp_request *request)
+{
+    uint64_t steps = PUBLISH_STEPS;
+    const struct publication p = publication_read(&(struct bytes_list){request->args, request->argc});
+    const uint8_t kind = p.kind == PUBLICATION_OF_SHARD ? CHANNEL_OF_SHARD : CHANNEL_NAMED;
+    if (p.kind != PUBLICATION && p.kind != PUBLICATION_OF_SHARD)
+        return 0;
+    const size_t count = client_channels_receivers(&s->channels, kind, p.channel, &steps);
+    s->spent += PUBLISH_STEPS - steps;
+    return count < UINT32_MAX ? (uint32_t)count : UINT32_MAX;
+}
+
 static void add_command(struct client_connection *c, const struct resp_request *request, uint32_t command, bool reads)
 {
     struct client_server *s = c->server;
@@ -151,7 +165,8 @@ static void add_command(struct client_connection *c, const struct resp_request *
                                     .charge = c->charge,
                                     .budget = (uint8_t)client_turns_budget(c->kind),
                                     .reads = reads,
-                                    .command = command};
+                                    .command = command,
+                                    .receivers = receivers(s, request)};
     add_origin(g, &o);
     client_turns_gathered(c, &o);
     all->commands++;
@@ -309,6 +324,17 @@ static void encode_reply(struct client_server *s, struct verdict *v, uint32_t in
     }
 }
 
+/* Whatever executes what is published does not know who is subscribed: its reply is 0. This node does. */
+static void count_receivers(const struct client_origin *o, size_t before, struct resp_buffer *out)
+{
+    static const char nothing[] = ":0\r\n";
+    const size_t len = sizeof nothing - 1;
+    if (o->receivers == 0 || out->len - before != len || memcmp(out->data + before, nothing, len) != 0)
+        return;
+    out->len = before;
+    resp_integer(out, o->receivers);
+}
+
 /* Notes how large the reply was. A command that was not executed because its reply had no room asks for much, however short
  * its error is. */
 static void learn_size(struct client_server *s, struct client_connection *c, uint32_t command, const struct bytes *reply)
@@ -329,6 +355,7 @@ static void answer_one(struct client_server *s, const struct client_gather *g, s
     struct resp_buffer *out = c != NULL ? client_replies_begin(c, o->position) : &s->scratch;
     size_t before = out->len;
     encode_reply(s, v, index, c, out);
+    count_receivers(o, before, out);
     if (v->outcome == OUTCOME_EXECUTED && !g->is_request)
         learn_size(s, c, o->command, &(struct bytes){out->data + before, out->len - before});
     if (c == NULL)

@@ -18,13 +18,17 @@ static void wrong_arity(struct resp_buffer *out, const char *name)
 
 static void ping(struct client_connection *c, const struct bytes *args, size_t argc, struct resp_buffer *out)
 {
-    (void)c;
-    if (argc > 2)
+    if (argc > 2) {
         wrong_arity(out, "ping");
-    else if (argc == 2)
+    } else if (client_pubsub_is_limited(c)) {
+        resp_array(out, 2);
+        resp_string(out, "pong");
+        resp_bytes(out, argc == 2 ? args[1].ptr : NULL, argc == 2 ? args[1].len : 0);
+    } else if (argc == 2) {
         resp_bytes(out, args[1].ptr, args[1].len);
-    else
+    } else {
         resp_status_text(out, "PONG");
+    }
 }
 
 static void echo(struct client_connection *c, const struct bytes *args, size_t argc, struct resp_buffer *out)
@@ -162,6 +166,7 @@ static void reset(struct client_connection *c, const struct bytes *args, size_t 
     c->version = 2;
     c->name[0] = 0;
     client_transactions_end(c);
+    client_channels_remove_all(&c->server->channels, &c->subscriptions);
     c->knows_clusters = c->tracking = c->readonly = false;
     c->wants = WANTS_REPLIES;
     resp_status_text(out, "RESET");
@@ -193,6 +198,7 @@ static void debug(struct client_connection *c, const struct bytes *args, size_t 
 
 #define CONNECTION .flags = "noscript loading stale fast", .categories = "fast connection"
 #define CONTAINER  .flags = "", .categories = "slow"
+#define MESSAGES   AFTER_REPLIES | FOR_SUBSCRIBED, .flags = "pubsub noscript loading stale", .categories = "pubsub slow"
 
 static const struct client_command commands[] = {
     {"acl", NULL, -2, 0, CONTAINER, .since = "6.0.0", .summary = "Who may use this server: all.",
@@ -231,15 +237,22 @@ static const struct client_command commands[] = {
      .since = "1.2.0", .summary = "Begins a transaction."},
     {"object", NULL, -2, 0, CONTAINER, .since = "2.2.3", .summary = "How a value is kept.",
      SUBCOMMANDS(client_object_subcommands)},
-    {"ping", ping, -1, 0, .flags = "fast", .categories = "fast connection", .since = "1.0.0",
+    {"ping", ping, -1, FOR_SUBSCRIBED, .flags = "fast", .categories = "fast connection", .since = "1.0.0",
      .summary = "Replies PONG, or its argument."},
-    {"quit", quit, -1, FOR_OPERATORS | ENDS_MULTI, .flags = "noscript loading stale fast no_auth allow_busy",
-     .categories = "fast connection", .since = "1.0.0", .summary = "Ends the connection."},
+    {"psubscribe", client_psubscribe, -2, MESSAGES, .since = "2.0.0",
+     .summary = "Hears messages of channels whose names match patterns."},
+    {"pubsub", NULL, -2, 0, CONTAINER, .since = "2.8.0", .summary = "Who is subscribed to what, at this node.",
+     SUBCOMMANDS(client_pubsub_subcommands)},
+    {"punsubscribe", client_punsubscribe, -1, MESSAGES, .since = "2.0.0",
+     .summary = "Hears no more messages by patterns, or by some of them."},
+    {"quit", quit, -1, FOR_OPERATORS | ENDS_MULTI | FOR_SUBSCRIBED,
+     .flags = "noscript loading stale fast no_auth allow_busy", .categories = "fast connection", .since = "1.0.0",
+     .summary = "Ends the connection."},
     {"readonly", readonly, 1, 0, .flags = "loading stale fast", .categories = "fast connection", .since = "3.0.0",
      .summary = "Reads are answered by this node, though another one leads."},
     {"readwrite", readwrite, 1, 0, .flags = "loading stale fast", .categories = "fast connection", .since = "3.0.0",
      .summary = "Reads are answered where writes are."},
-    {"reset", reset, 1, ENDS_MULTI, .flags = "noscript loading stale fast no_auth allow_busy",
+    {"reset", reset, 1, ENDS_MULTI | FOR_SUBSCRIBED, .flags = "noscript loading stale fast no_auth allow_busy",
      .categories = "fast connection", .since = "6.2.0", .summary = "Makes the connection as it was when it was new."},
     {"role", client_role, 1, 0, .flags = "noscript loading stale fast", .categories = "admin fast dangerous",
      .since = "2.8.12", .summary = "Whether this node leads, and where the others are."},
@@ -249,8 +262,14 @@ static const struct client_command commands[] = {
      .summary = "Commands that are executed once, however often they are sent."},
     {"slowlog", NULL, -2, 0, CONTAINER, .since = "2.2.12", .summary = "Commands that took long: none is kept.",
      SUBCOMMANDS(client_slowlog_subcommands)},
+    {"ssubscribe", client_ssubscribe, -2, MESSAGES, .since = "7.0.0", .summary = "Hears messages of channels of shards."},
+    {"subscribe", client_subscribe, -2, MESSAGES, .since = "2.0.0", .summary = "Hears messages of channels."},
+    {"sunsubscribe", client_sunsubscribe, -1, MESSAGES, .since = "7.0.0",
+     .summary = "Hears no more messages of channels of shards, or of some of them."},
     {"synod", NULL, -2, FOR_OPERATORS, .flags = "admin noscript loading stale", .categories = "admin slow dangerous",
      .since = "", .summary = "Operators' requests to this node."},
+    {"unsubscribe", client_unsubscribe, -1, MESSAGES, .since = "2.0.0",
+     .summary = "Hears no more messages of channels, or of some of them."},
     {"unwatch", client_unwatch, 1, 0, .flags = "noscript loading stale fast", .categories = "fast transaction",
      .since = "2.2.0", .summary = "No key is watched any more."},
     {"watch", client_watch, -2, ENDS_MULTI, .flags = "noscript loading stale fast", .categories = "fast transaction",
@@ -355,6 +374,11 @@ static void reply(struct client_connection *c, const struct client_command *p, c
     client_replies_end(c, position);
 }
 
+bool client_commands_waits(struct client_connection *c, const struct resp_request *request)
+{
+    return client_pubsub_waits(c, client_describe_port(c->server, &request->args[0]));
+}
+
 bool client_commands_answer(struct client_connection *c, const struct resp_request *request)
 {
     const struct client_command *p = client_describe_port(c->server, &request->args[0]), *container = NULL;
@@ -367,7 +391,9 @@ bool client_commands_answer(struct client_connection *c, const struct resp_reque
     if (c->server->asked != NULL)
         return false;
     if (p == NULL)
-        return is_wrong(c, args);
+        return is_wrong(c, args) || client_pubsub_refuses(c, p, request);
+    if (command_arity_fits(p->arity, request->argc) && client_pubsub_refuses(c, p, request))
+        return true;
     if ((p->may & IN_SESSION) != 0)
         return is_wrong_in_session(c, args);
     c->knows_clusters = c->knows_clusters || (p->may & OF_CLUSTERS) != 0;

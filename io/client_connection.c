@@ -112,6 +112,7 @@ void client_connection_close(struct client_connection *c)
     s->has_gone |= c->in_flight > 0;
     client_turns_leave(c);
     leave_operators(c);
+    client_channels_remove_all(&s->channels, &c->subscriptions);
     s->buffered -= c->buffered;
     slots_take(&s->connections, c->token);
     s->statistics.connections--;

@@ -69,6 +69,10 @@ static bool take(struct client_connection *c, const struct resp_request *request
         client_connection_drop(c, "it speaks HTTP; a web page may be trying to have commands executed");
         return false;
     }
+    if (client_commands_waits(c, request)) {
+        c->input = INPUT_ROOM;
+        return false;
+    }
     c->wants = c->wants == WANTS_NOT_THE_NEXT ? WANTS_NOT_THIS : c->wants;
     const struct client_server *s = c->server;
     if (!client_commands_answer(c, request))
@@ -111,7 +115,7 @@ static size_t take_requests(struct client_connection *c, const uint8_t *data, si
     size_t at = 0;
     c->input = INPUT_TAKEN;
     c->charge = 0;
-    c->unproven = c->after_reads = false;
+    c->unproven = c->after_reads = c->after_all = false;
     while (at < len && may_go_on(c, *work)) {
         uint64_t unread = client_replies_unread(c);
         s->spent = 0;

@@ -8,12 +8,14 @@
  *   client_info.c         INFO, CONFIG and ROLE
  *   client_catalogue.c    COMMAND
  *   client_tools.c        what tools ask for of which there is nothing here
+ *   client_channels.c     who is subscribed to what
  *   client_replies.c      the order of a connection's replies
  *   client_turns.c        whose request is taken next, and how much each client may have outstanding
  *   client_batches.c      from commands to batches, from answers to replies
  *   client_transactions.c MULTI, EXEC, DISCARD, WATCH: no sockets up to here
  *   client_connection.c   a connection's life, its place, its addresses
  *   client_output.c       writing; clients that do not take their replies
+ *   client_pubsub.c       SUBSCRIBE and its kin, PUBSUB, and messages to those that are subscribed
  *   client_self.c         CLIENT
  *   client_commands.c     commands that the port answers itself
  *   client_input.c        reading, and taking requests from what was read, in turns
@@ -26,6 +28,7 @@
 #include "core/formats/command_name.h"
 #include "core/formats/command_table.h"
 #include "core/formats/resp.h"
+#include "io/client_channels.h"
 #include "io/client_server.h"
 #include "io/slots.h"
 
@@ -47,11 +50,12 @@ enum {
 struct client_origin {
     uint64_t connection; /* its token */
     uint32_t position;
-    uint32_t bytes;   /* of the command; they stop waiting when it is answered */
-    uint32_t charge;  /* reply bytes that the command was expected to cause */
-    uint8_t budget;   /* where the charge is counted: an enum turn_queue */
-    bool reads;       /* it is in a batch of reads */
-    uint32_t command; /* its index in the server's `estimates` */
+    uint32_t bytes;     /* of the command; they stop waiting when it is answered */
+    uint32_t charge;    /* reply bytes that the command was expected to cause */
+    uint8_t budget;     /* where the charge is counted: an enum turn_queue */
+    bool reads;         /* it is in a batch of reads */
+    uint32_t command;   /* its index in the server's `estimates` */
+    uint32_t receivers; /* of what it publishes: connections of this node that were subscribed when it came */
 };
 
 /* A batch, from its first command until its answer. */
@@ -155,10 +159,11 @@ struct client_connection {
     enum client_wants wants;
     bool knows_clusters; /* it has used CLUSTER, so it can follow -MOVED */
     bool tracking;       /* CLIENT TRACKING ON OPTIN */
-    bool readonly;       /* READONLY: reads are answered here, though another node leads */
-    bool reading;        /* uv_read_start is in force */
-    bool sending;        /* a uv_write of `sent` is in flight */
-    bool dirty;          /* in the server's list of connections to flush */
+    struct client_subscriptions subscriptions;
+    bool readonly; /* READONLY: reads are answered here, though another node leads */
+    bool reading;  /* uv_read_start is in force */
+    bool sending;  /* a uv_write of `sent` is in flight */
+    bool dirty;    /* in the server's list of connections to flush */
 
     struct resp_parser parser;
     uint8_t *in; /* bytes in_at to in_end have been read and not taken yet */
@@ -175,6 +180,7 @@ struct client_connection {
     uint32_t reads;       /* those of them in batches of reads */
     bool after_reads;     /* the request that waits goes through the log: first these must be answered */
     bool as_read;         /* it needs no slot */
+    bool after_all;       /* it waits for the replies to all earlier ones */
     uint64_t asked;       /* the sum of their charges */
     uint64_t waiting;     /* the sum of their bytes */
     uint32_t *estimates;  /* reply bytes of this client's commands, by index; 0: not used yet */
@@ -276,7 +282,9 @@ struct client_server {
     struct client_assembly assembly;
     const struct resp_request *asked; /* what the node gets instead of the request that is being taken; NULL: that one */
     uint64_t watches;                 /* sets named so far */
-    uint64_t transaction_bytes;       /* of what is kept between MULTI and EXEC, or watched, of all clients */
+    struct client_channels channels;
+    uint64_t watch_told;        /* what the node was told that the port wants to hear of (core/formats/notice.h) */
+    uint64_t transaction_bytes; /* of what is kept between MULTI and EXEC, or watched, of all clients */
     struct resp_buffer scratch;
     struct client_connection **dirty;
     size_t dirty_count;
@@ -333,12 +341,14 @@ typedef void client_command_handler(struct client_connection *c, const struct by
 
 /* What a command may do beyond what is usual. */
 enum {
-    FOR_OPERATORS = 1, /* also a connection that was let in for operators may use it */
-    ENDS_MULTI = 2,    /* between MULTI and EXEC it is not queued */
-    OF_CLUSTERS = 4,   /* its clients know clusters, and can follow -MOVED */
-    FOR_STATE = 8,     /* the state machine has it, too, and executes it */
-    FOR_REPLIES = 16,  /* it says whether its client wants replies, its own among them */
-    IN_SESSION = 32,   /* it may have another command after it, and the node gets both */
+    FOR_OPERATORS = 1,    /* also a connection that was let in for operators may use it */
+    ENDS_MULTI = 2,       /* between MULTI and EXEC it is not queued */
+    OF_CLUSTERS = 4,      /* its clients know clusters, and can follow -MOVED */
+    FOR_STATE = 8,        /* the state machine has it, too, and executes it */
+    FOR_REPLIES = 16,     /* it says whether its client wants replies, its own among them */
+    IN_SESSION = 32,      /* it may have another command after it, and the node gets both */
+    AFTER_REPLIES = 64,   /* it waits until all earlier requests of its connection are answered */
+    FOR_SUBSCRIBED = 128, /* also a connection that hears messages in RESP 2 may use it */
 };
 
 /* A command that the port knows, or a subcommand of one. */
@@ -368,12 +378,13 @@ client_command_handler client_catalogue;
 /* What CLIENT REPLY says is valid from its own reply on. */
 void client_self_choose_replies(struct client_connection *c, const struct bytes *choice);
 enum { ACL_SUBCOMMANDS = 4, LATENCY_SUBCOMMANDS = 4, MEMORY_SUBCOMMANDS = 2, OBJECT_SUBCOMMANDS = 5 };
-enum { MODULE_SUBCOMMANDS = 2, SLOWLOG_SUBCOMMANDS = 4 };
+enum { MODULE_SUBCOMMANDS = 2, PUBSUB_SUBCOMMANDS = 6, SLOWLOG_SUBCOMMANDS = 4 };
 extern const struct client_command client_acl_subcommands[ACL_SUBCOMMANDS];
 extern const struct client_command client_latency_subcommands[LATENCY_SUBCOMMANDS];
 extern const struct client_command client_memory_subcommands[MEMORY_SUBCOMMANDS];
 extern const struct client_command client_object_subcommands[OBJECT_SUBCOMMANDS];
 extern const struct client_command client_module_subcommands[MODULE_SUBCOMMANDS];
+extern const struct client_command client_pubsub_subcommands[PUBSUB_SUBCOMMANDS];
 extern const struct client_command client_slowlog_subcommands[SLOWLOG_SUBCOMMANDS];
 
 /* Where clients reach a node. */
@@ -516,9 +527,30 @@ const char *client_connection_local_address(struct client_connection *c);
 /* Writes what is ready, and updates the count of buffered bytes. The connection may be closed afterwards. */
 void client_output_flush(struct client_connection *c);
 
+/* ---- client_pubsub.c ---- */
+
+client_command_handler client_subscribe, client_psubscribe, client_ssubscribe;
+client_command_handler client_unsubscribe, client_punsubscribe, client_sunsubscribe;
+/* True for a connection that is subscribed and speaks RESP 2: its requests are limited, as their replies and messages look
+ * alike. */
+bool client_pubsub_is_limited(const struct client_connection *c);
+/* Answers a request that such a connection may not make, of command `p` (NULL: for the node). False: it may. */
+bool client_pubsub_refuses(struct client_connection *c, const struct client_command *p, const struct resp_request *request);
+/* True when a request of this command has to wait for the replies to earlier ones. Sets the connection's `after_all`. */
+bool client_pubsub_waits(struct client_connection *c, const struct client_command *p);
+/* What came of executed slots (core/formats/notice.h). Connections are touched, and may be closed. */
+void client_pubsub_notices(struct client_server *s, const struct payload *told);
+/* Some messages cannot be told: closes all connections that are subscribed, and the log says why. */
+void client_pubsub_lost(struct client_server *s, const char *why);
+/* True when the port wants to be told other things than the node knows; then the packet that says so. */
+bool client_pubsub_wants(const struct client_server *s);
+bool client_pubsub_next(struct client_server *s, struct packet *told);
+
 /* ---- client_commands.c ---- */
 
 void client_commands_init(struct client_server *s);
+/* True when the request has to wait for the replies to earlier ones. */
+bool client_commands_waits(struct client_connection *c, const struct resp_request *request);
 /* Answers the request if it is for the port itself; false if it is for the node. */
 bool client_commands_answer(struct client_connection *c, const struct resp_request *request);
 

@@ -57,14 +57,20 @@ static void line(struct client_connection *c, struct resp_buffer *out)
 {
     uint64_t now = uv_now(c->server->loop);
     c->server->spent += LOOK_WORK;
-    client_print(out,
-                 "id=%u addr=%s laddr=%s name=%s age=%llu idle=%llu flags=%s db=0 sub=0 psub=0 ssub=0 multi=%d qbuf=%zu "
-                 "pending=%u waiting-bytes=%llu out-bytes=%zu user=default redir=%d resp=%d lib-name=%s lib-ver=%s\n",
-                 slots_number(c->token), client_connection_address(c), client_connection_local_address(c), c->name,
-                 (unsigned long long)((now - c->opened_ms) / 1000), (unsigned long long)((now - c->active_ms) / 1000),
-                 c->tracking ? "t" : "N", c->transaction.state == TRANSACTION_NONE ? -1 : (int)c->transaction.queued.count,
-                 c->in_end - c->in_at, c->tail - c->head, (unsigned long long)c->waiting, (size_t)client_replies_unread(c),
-                 c->tracking ? 0 : -1, c->version, c->library_name, c->library_version);
+    client_print(
+        out,
+        "id=%u addr=%s laddr=%s name=%s age=%llu idle=%llu flags=%s db=0 sub=%zu psub=%zu ssub=%zu multi=%d qbuf=%zu "
+        "pending=%u waiting-bytes=%llu out-bytes=%zu user=default redir=%d resp=%d lib-name=%s lib-ver=%s\n",
+        slots_number(c->token), client_connection_address(c), client_connection_local_address(c), c->name,
+        (unsigned long long)((now - c->opened_ms) / 1000), (unsigned long long)((now - c->active_ms) / 1000),
+        c->subscriptions.first != NULL ? "P"
+        : c->tracking                  ? "t"
+                                       : "N",
+        c->subscriptions.counts[CHANNEL_NAMED], c->subscriptions.counts[CHANNEL_PATTERN],
+        c->subscriptions.counts[CHANNEL_OF_SHARD],
+        c->transaction.state == TRANSACTION_NONE ? -1 : (int)c->transaction.queued.count, c->in_end - c->in_at,
+        c->tail - c->head, (unsigned long long)c->waiting, (size_t)client_replies_unread(c), c->tracking ? 0 : -1,
+        c->version, c->library_name, c->library_version);
 }
 
 static void client_self_info(struct client_connection *c, const struct bytes *args, size_t argc, struct resp_buffer *out)

@@ -5,6 +5,7 @@
 #include "io/client_server.h"
 
 #include "core/base/memory.h"
+#include "core/runners/ports.h"
 #include "io/client_internal.h"
 
 enum { PATIENCE_MS = 1000, ARGS_MAX = 1024 * 1024, SKIP_MAX = 512 * 1024 * 1024 };
@@ -26,7 +27,7 @@ static void flush_all(struct client_server *s)
 
 bool client_server_waiting(const struct client_server *s, struct credit credit)
 {
-    return s->requests != NULL || (credit.commands > 0 && client_batches_waiting(s, false)) ||
+    return s->requests != NULL || client_pubsub_wants(s) || (credit.commands > 0 && client_batches_waiting(s, false)) ||
            (credit.reads > 0 && client_batches_waiting(s, true));
 }
 
@@ -45,24 +46,31 @@ static size_t receive(struct client_server *s, bool reads, uint32_t credit, size
 struct packet_list client_server_receive(struct client_server *s, struct credit credit)
 {
     size_t count = 0;
-    s->packets = memory_reserve(s->packets, &s->packets_capacity, CLIENT_REQUESTS_MAX, sizeof *s->packets);
+    s->packets = memory_reserve(s->packets, &s->packets_capacity, 1 + CLIENT_REQUESTS_MAX, sizeof *s->packets);
     while (client_batches_next_request(s, &s->packets[count]))
         count++;
     count = receive(s, false, credit.commands, count);
     count = receive(s, true, credit.reads, count);
+    s->packets = memory_reserve(s->packets, &s->packets_capacity, count + 1, sizeof *s->packets);
+    count += client_pubsub_next(s, &s->packets[count]); /* last: turns may have brought subscriptions */
     return (struct packet_list){.ptr = s->packets, .len = count};
 }
 
 void client_server_reply(struct client_server *s, const struct packet *answers, size_t count)
 {
     for (size_t i = 0; i < count; i++)
-        client_batches_answer(s, &answers[i]);
+        if (answers[i].kind == CLIENT_NOTICES)
+            client_pubsub_notices(s, &(struct payload){.words = answers[i].words, .len = answers[i].len});
+        else
+            client_batches_answer(s, &answers[i]);
     flush_all(s);
 }
 
 void client_server_lost(struct client_server *s)
 {
     client_batches_lose_in_flight(s);
+    client_pubsub_lost(s, "the node begins another life, and may not tell all messages that it is subscribed to");
+    s->watch_told = 0; /* the next life was told nothing */
     flush_all(s);
 }
 
@@ -92,6 +100,7 @@ static void server_free(struct client_server *s)
 {
     client_batches_close(s);
     client_transactions_close(s);
+    client_channels_close(&s->channels);
     slots_close(&s->connections);
     free(s->packets);
     free(s->dirty);
@@ -199,6 +208,8 @@ bool client_server_open(struct client_server **out, uv_loop_t *loop, const struc
     roster_of_file(&s->members, config);
     for (int reads = 0; reads < 2; reads++)
         s->gathered[reads].ready_end = &s->gathered[reads].ready;
+    s->channels.key = (struct siphash_key){s->opened_ms, options->node};
+    s->channels.bytes_max = config->client_bytes_all_max / 4;
     s->forwards = config->node_config.forward && node_set_has(config->node_config.proposers, options->node);
     s->limits = (struct resp_limits){.args_max = ARGS_MAX, .bytes_max = config->command_bytes_max, .skip_max = SKIP_MAX};
     client_commands_init(s);

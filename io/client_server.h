@@ -44,17 +44,19 @@ uint16_t client_server_port(const struct client_server *s);
 /* At most `credit` of the batches that have arrived: id is the token to answer to, kind the number of commands, with
  * CLIENT_READS if they are reads, the words are a batch (core/formats/batch.h, header fields from 8 on zero). Before them
  * operators' requests, whatever the credit: kind 0, a batch of one command without SYNOD (core/formats/operator_request.h).
+ * After them what the port wants to be told, if that has changed: kind CLIENT_WATCH, id bits of core/formats/notice.h.
  * Valid until the next call. */
 struct packet_list client_server_receive(struct client_server *s, struct credit credit);
 /* True when client_server_receive would return something. */
 bool client_server_waiting(const struct client_server *s, struct credit credit);
 
 /* Answers (wit/io.wit, client-server.reply): id is the token, kind has the outcome in the low byte and the leader above it,
- * the words are packed replies. Replies to each connection leave in the order of its requests. */
+ * the words are packed replies. Replies to each connection leave in the order of its requests. Kind CLIENT_NOTICES: no
+ * answer, but what came of executed slots (core/formats/notice.h). */
 void client_server_reply(struct client_server *s, const struct packet *answers, size_t count);
 
 /* The life that received batches is gone. What it has not answered is answered with -UNKNOWN outcome. What it has not
- * received waits for the next life. */
+ * received waits for the next life. Who is subscribed is disconnected, as that life may have left out messages. */
 void client_server_lost(struct client_server *s);
 
 /* The commands of the state machine, as the node tells them in its first turn (core/formats/command_table.h): the basis of

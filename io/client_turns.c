@@ -22,7 +22,8 @@
  *       seen. Until they are answered for the first time, such connections have a queue of their own, with
  *       UNSURE_BYTES_MS of replies. Otherwise replies that no client reads would use up the node.
  * 4. A client that has not taken its replies waits until it has (client_output.c).
- * 5. While reads of a client are outside of the log, its next command for the log waits (client_batches.c). */
+ * 5. While reads of a client are outside of the log, its next command for the log waits (client_batches.c). One about its
+ *    subscriptions waits for all replies (client_pubsub.c). */
 #include "core/base/memory.h"
 #include "io/client_internal.h"
 
@@ -122,7 +123,7 @@ bool client_turns_has_room(const struct client_connection *c)
 {
     const struct client_server *s = c->server;
     uint64_t outstanding = c->waiting + client_replies_unread(c);
-    if (c->after_reads && c->reads > 0)
+    if ((c->after_reads && c->reads > 0) || (c->after_all && c->head != c->tail))
         return false;
     if (outstanding > 0 && client_turns_pressed(s))
         return false;

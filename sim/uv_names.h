@@ -17,6 +17,13 @@
 #define client_batches_waiting simuv_client_batches_waiting
 #define client_catalogue simuv_client_catalogue
 #define client_catalogue_subcommands simuv_client_catalogue_subcommands
+#define client_channels_add simuv_client_channels_add
+#define client_channels_close simuv_client_channels_close
+#define client_channels_find simuv_client_channels_find
+#define client_channels_receivers simuv_client_channels_receivers
+#define client_channels_remove simuv_client_channels_remove
+#define client_channels_remove_all simuv_client_channels_remove_all
+#define client_channels_subscribed simuv_client_channels_subscribed
 #define client_cluster_follows simuv_client_cluster_follows
 #define client_cluster_host simuv_client_cluster_host
 #define client_cluster_leader simuv_client_cluster_leader
@@ -31,6 +38,7 @@
 #define client_command_find simuv_client_command_find
 #define client_commands_answer simuv_client_commands_answer
 #define client_commands_init simuv_client_commands_init
+#define client_commands_waits simuv_client_commands_waits
 #define client_config_subcommands simuv_client_config_subcommands
 #define client_connection_address simuv_client_connection_address
 #define client_connection_close simuv_client_connection_close
@@ -62,6 +70,16 @@
 #define client_object_subcommands simuv_client_object_subcommands
 #define client_output_flush simuv_client_output_flush
 #define client_print simuv_client_print
+#define client_psubscribe simuv_client_psubscribe
+#define client_pubsub_is_limited simuv_client_pubsub_is_limited
+#define client_pubsub_lost simuv_client_pubsub_lost
+#define client_pubsub_next simuv_client_pubsub_next
+#define client_pubsub_notices simuv_client_pubsub_notices
+#define client_pubsub_refuses simuv_client_pubsub_refuses
+#define client_pubsub_subcommands simuv_client_pubsub_subcommands
+#define client_pubsub_waits simuv_client_pubsub_waits
+#define client_pubsub_wants simuv_client_pubsub_wants
+#define client_punsubscribe simuv_client_punsubscribe
 #define client_replies_begin simuv_client_replies_begin
 #define client_replies_close simuv_client_replies_close
 #define client_replies_end simuv_client_replies_end
@@ -86,6 +104,9 @@
 #define client_server_waiting simuv_client_server_waiting
 #define client_set_word simuv_client_set_word
 #define client_slowlog_subcommands simuv_client_slowlog_subcommands
+#define client_ssubscribe simuv_client_ssubscribe
+#define client_subscribe simuv_client_subscribe
+#define client_sunsubscribe simuv_client_sunsubscribe
 #define client_transactions_answer simuv_client_transactions_answer
 #define client_transactions_close simuv_client_transactions_close
 #define client_transactions_end simuv_client_transactions_end
@@ -106,6 +127,7 @@
 #define client_turns_unsure_ms simuv_client_turns_unsure_ms
 #define client_turns_wait simuv_client_turns_wait
 #define client_unknown_subcommand simuv_client_unknown_subcommand
+#define client_unsubscribe simuv_client_unsubscribe
 #define client_unwatch simuv_client_unwatch
 #define client_upper simuv_client_upper
 #define client_watch simuv_client_watch

@@ -22,6 +22,7 @@
 #include "core/base/memory.h"
 #include "core/formats/batch.h"
 #include "core/formats/command_table.h"
+#include "core/formats/notice.h"
 #include "core/formats/transaction.h"
 #include "core/runners/ports.h"
 #include "core/state/state_machine.h"
@@ -45,6 +46,9 @@ struct node {
     struct logger *logger;
     struct client_server *server;
     struct state_machine *machine;
+    uint64_t watch;               /* what the port wants to be told */
+    size_t told;                  /* how often it has said so */
+    struct batch_builder notices; /* not told yet */
     struct taken taken[BATCHES_MAX];
     size_t taken_count;
     size_t inputs;
@@ -107,7 +111,8 @@ static inline struct node *node_new(void)
                                 .client_connections_max = 100,
                                 .client_bytes_max = 16 * 1024 * 1024,
                                 .client_bytes_all_max = 64 * 1024 * 1024,
-                                .node_config.proposers = 6};
+                                .node_config.proposers = 6,
+                                .node_config.learners = 6};
     n->logger = logger_new(1, LOG_ERROR);
     n->machine = state_machine_new();
     n->room = REPLY_ROOM_ANY;
@@ -140,7 +145,11 @@ static inline void node_open(struct node *n)
     signal(SIGPIPE, SIG_IGN); /* as `synod start` does */
     if (!client_server_open(&n->server, &n->loop, &options, &problem))
         fail_msg("%s", problem.text);
-    node_describe(n, state_machine_describe(n->machine));
+    struct command_info all[COMMAND_TABLE_MAX];
+    const struct command_info_list theirs = state_machine_describe(n->machine), others = publication_describe();
+    memcpy(all, others.ptr, others.len * sizeof *all);
+    memcpy(all + others.len, theirs.ptr, theirs.len * sizeof *all);
+    node_describe(n, (struct command_info_list){all, others.len + theirs.len});
     client_server_leader(n->server, 1, 1);
 }
 
@@ -157,6 +166,11 @@ static inline void take_each(struct node *n, uint32_t commands, uint32_t reads)
     struct packet_list list = client_server_receive(n->server, (struct credit){commands, reads});
     for (size_t i = 0; i < list.len; i++) {
         const struct packet *p = &list.ptr[i];
+        if (p->kind == CLIENT_WATCH) {
+            n->watch = p->id;
+            n->told++;
+            continue;
+        }
         assert_true(n->taken_count < BATCHES_MAX);
         struct payload value = {.words = p->words, .len = p->len};
         n->taken[n->taken_count++] = (struct taken){.token = p->id,
@@ -187,6 +201,33 @@ static inline void answer_outcome(struct node *n, size_t index, uint32_t outcome
     payload_free(&t.value);
 }
 
+static inline void send_notices(struct node *n)
+{
+    const struct payload told = batch_end(&n->notices);
+    const struct packet p = {.kind = CLIENT_NOTICES, .len = told.len, .words = told.words};
+    if (n->notices.count > 0)
+        client_server_reply(n->server, &p, 1);
+    batch_begin(&n->notices);
+}
+
+static inline void add_message(struct node *n, uint8_t kind, struct bytes channel, struct bytes message)
+{
+    if ((n->watch & WATCH_MESSAGES) != 0)
+        notice_add(&n->notices, &(struct notice){.kind = kind, .channel = channel, .message = message});
+}
+
+/* Executes what a command publishes, as learners do. False: it publishes nothing. */
+static inline bool publish(struct node *n, const struct command *command, struct reply *r)
+{
+    const struct publication p = publication_read(&command->args);
+    *r = (struct reply){.tag = REPLY_INTEGER};
+    if (p.kind == PUBLICATION_MALFORMED)
+        reply_error_text(r, p.error);
+    else if (p.kind != PUBLICATION_NONE)
+        add_message(n, p.kind == PUBLICATION ? NOTICE_MESSAGE : NOTICE_SHARD_MESSAGE, p.channel, p.message);
+    return p.kind != PUBLICATION_NONE;
+}
+
 /* Executes a transaction, as learners do. */
 static inline void answer_transaction(struct node *n, const struct command *command, struct batch_builder *replies)
 {
@@ -201,8 +242,12 @@ static inline void answer_transaction(struct node *n, const struct command *comm
         replies_add_array(replies, t.count);
     else
         replies_add(replies, &(struct reply){.tag = REPLY_NIL_ARRAY});
-    for (size_t i = 0; holds && i < t.count; i++)
-        replies_add_element(replies, state_machine_apply(n->machine, MOMENT_ZERO, &t.commands[i], 1, n->room).replies.ptr);
+    for (size_t i = 0; holds && i < t.count; i++) {
+        struct reply r;
+        const bool publishes = publish(n, &t.commands[i], &r);
+        replies_add_element(
+            replies, publishes ? &r : state_machine_apply(n->machine, MOMENT_ZERO, &t.commands[i], 1, n->room).replies.ptr);
+    }
     transaction_free(&t);
 }
 
@@ -218,8 +263,15 @@ static inline void answer(struct node *n, size_t index)
     for (size_t done = 0; done < commands.count;) { /* it may stop early */
         const struct command *left = commands.commands + done;
         size_t count = 1;
-        while (done + count < commands.count && !transaction_is(&left[count].args))
+        struct reply r;
+        while (done + count < commands.count && !transaction_is(&left[count].args) &&
+               publication_read(&left[count].args).kind == PUBLICATION_NONE)
             count++;
+        if (publish(n, left, &r)) {
+            replies_add(&builder, &r);
+            done++;
+            continue;
+        }
         if (transaction_is(&left->args)) {
             answer_transaction(n, left, &builder);
             done++;
@@ -231,6 +283,7 @@ static inline void answer(struct node *n, size_t index)
             replies_add(&builder, &replies.ptr[i]);
         done += replies.len;
     }
+    send_notices(n);
     struct payload packed = replies_end(&builder);
     struct packet p = {.id = t.token, .kind = OUTCOME_EXECUTED, .len = packed.len, .words = packed.words};
     client_server_reply(n->server, &p, 1);
@@ -274,6 +327,7 @@ static inline void node_free(struct node *n)
     uv_run(&n->loop, UV_RUN_DEFAULT);
     assert_int_equal(uv_loop_close(&n->loop), 0);
     state_machine_free(n->machine);
+    batch_builder_free(&n->notices);
     logger_free(n->logger);
     free(n);
 }
