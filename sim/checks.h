@@ -40,6 +40,7 @@ enum check {
     CHECK_EXACTLY_ONCE,        /* a command of a session is executed once, and each answer to it is its first reply */
     CHECK_TIME_AGREED, /* one time in the log, which never runs ahead of the real one, and keeps up where a leader serves */
     CHECK_EXPIRY,      /* a key is there for as long as was said, and then it is gone for good */
+    CHECK_WATCHED,     /* who wants to be told messages gets each once, in the order of the log, or hears that some lack */
     CHECK_CONFIGURATIONS, /* one line of configurations; a ballot is prepared with the one that governs what it proposes */
     CHECKS
 };
@@ -110,6 +111,8 @@ enum reached {
     REACHED_READ_REFUSED,     /* an acceptor refuses a round, because it has promised a higher ballot */
     REACHED_READ_FOLLOWED,    /* a leader confirms the round of a node that follows */
     REACHED_SESSION_ENDED,    /* a session was not used for some time, and ended */
+    REACHED_MESSAGE_TOLD,     /* a learner tells its client port a message */
+    REACHED_MESSAGES_MISSED,  /* ... or that some are missing, because it goes on from a snapshot */
     REACHED_STATES
 };
 
@@ -135,6 +138,11 @@ struct checks *checks_new(const struct checks_options *options);
 void checks_free(struct checks *c);
 
 /* --- what the world reports, in order --- */
+
+/* The client port of `node` wants to be told messages from now on, or no more. */
+void checks_watch(struct checks *c, uint32_t node, bool on);
+/* It is told this (core/formats/notice.h). `loaded` is the slot of the snapshot that this life has loaded last; 0: none. */
+void checks_notices(struct checks *c, uint32_t node, const struct payload *told, uint64_t loaded);
 
 /* The time of the world as `node`, which acts next, sees it, in microseconds; and by how much clocks have run ahead of it in
  * all, by leaps. */

@@ -11,7 +11,7 @@ static uint32_t batch_by_hash(const struct checks *c, uint64_t hash)
     return 0;
 }
 
-static uint32_t batch_by_token(const struct checks *c, uint64_t token)
+uint32_t checks_batch_by_token(const struct checks *c, uint64_t token)
 {
     for (uint32_t number, at = 0; (number = hash_index_next(&c->batch_by_token, hash_of_number(token), &at)) != 0;)
         if (c->batches[number].token == token)
@@ -27,7 +27,7 @@ void checks_submitted(struct checks *c, uint32_t node, uint64_t token, const str
     struct batch_header header;
     struct value_hash hash = checks_hash(ENTRY_COMMANDS, value);
     invariant(batch_header_read(value, &header) && header.count > 0);
-    invariant(batch_by_hash(c, hash.batch) == 0 && batch_by_token(c, token) == 0);
+    invariant(batch_by_hash(c, hash.batch) == 0 && checks_batch_by_token(c, token) == 0);
     uint32_t number = (uint32_t)c->batch_count++;
     c->batches = memory_reserve(c->batches, &c->batch_capacity, c->batch_count, sizeof *c->batches);
     c->batches[number] = (struct batch){.hash = hash.batch,
@@ -135,7 +135,7 @@ static void check_read(struct checks *c, const struct batch *b)
 
 void checks_answered(struct checks *c, uint64_t token, uint8_t outcome)
 {
-    uint32_t number = batch_by_token(c, token);
+    uint32_t number = checks_batch_by_token(c, token);
     if (c->verdict.failed || number == 0)
         return;
     struct batch *b = &c->batches[number];

@@ -220,6 +220,11 @@ struct checked_node {
     uint64_t read_least;    /* where no proposer is beside it: for what it read in this turn, all below must be executed */
     uint64_t executed_most; /* in any life */
     uint64_t snapshot;      /* the slot of its newest snapshot on disk */
+    struct {
+        bool on;
+        uint64_t from,
+            next; /* slots: messages are told from then on (of this one perhaps); of this one, or a later one, next */
+    } watch;      /* what its client port is told, in this life (sim/checks_watch.c) */
 
     /* for the reached states (sim/checks_reached.c) */
     uint8_t proposer_state;
@@ -291,6 +296,9 @@ uint32_t checks_value(struct checks *c, uint32_t node, uint8_t kind, const struc
 /* `node` asks a learner to answer reads, or is the learner that does (P9). */
 void checks_query(struct checks *c, uint32_t node, const struct message *m);
 void checks_query_answer(struct checks *c, uint32_t node, const struct message *m);
+
+/* The number of the batch with this token; 0: there is none. */
+uint32_t checks_batch_by_token(const struct checks *c, uint64_t token);
 
 /* ---- checks_configurations.c: which configuration governs a slot ---- */
 
@@ -380,6 +388,11 @@ void checks_stamped(struct checks *c, uint64_t slot, struct proposal *p);
 void checks_moment(struct checks *c, uint32_t node, uint64_t slot, struct moment moment, const struct ballot *led);
 /* `slot` has this value, and the log before the next one has reached its moment. */
 void checks_passed(struct checks *c, uint64_t slot, const struct proposal *p);
+
+/* ---- checks_watch.c ---- */
+
+/* `node` has executed what it now says. */
+void checks_watched(struct checks *c, uint32_t node);
 
 /* ---- checks_messages.c ---- */
 

@@ -332,7 +332,7 @@ void checks_down(struct checks *c, uint32_t node)
     struct checked_node *n = checks_node(c, node);
     if (n == NULL)
         return;
-    n->up = false;
+    n->up = n->watch.on = false;
     leadership_starts(n);
     reached_down(n);
 }

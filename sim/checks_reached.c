@@ -68,6 +68,8 @@ static const char *const names[REACHED_STATES] = {
     [REACHED_READ_REFUSED] = "read-refused",
     [REACHED_READ_FOLLOWED] = "read-followed",
     [REACHED_SESSION_ENDED] = "session-ended",
+    [REACHED_MESSAGE_TOLD] = "message-told",
+    [REACHED_MESSAGES_MISSED] = "messages-missed",
 };
 
 const char *reached_name(enum reached state) { return names[state]; }

@@ -72,6 +72,7 @@ static void check_learner(struct checks *c, uint32_t node, const struct node_sta
     checks_read_own(c, node, n->read_least);
     n->read_least = 0;
     checks_executed(c, node, s->executed);
+    checks_watched(c, node);
     if (!n->up)
         return;
     if (s->held > n->safe.mark)

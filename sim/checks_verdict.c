@@ -34,6 +34,7 @@ static const char *const names[CHECKS] = {
     [CHECK_EXACTLY_ONCE] = "ExactlyOnce",
     [CHECK_TIME_AGREED] = "TimeAgreed",
     [CHECK_EXPIRY] = "Expiry",
+    [CHECK_WATCHED] = "Watched",
     [CHECK_CONFIGURATIONS] = "Configurations",
 };
 

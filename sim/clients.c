@@ -386,16 +386,24 @@ static void add_command(struct clients *c, struct batch_builder *b, size_t opera
     batch_add(b, args, count);
 }
 
+/* What makes a batch another one than all others: a command that names it. It publishes that name, if it may (P26). */
+static void add_mark(struct batch *b)
+{
+    char name[NAME_BYTES];
+    const struct bytes mark = {(uint8_t *)name, clients_write_name('t', b->token, name)};
+    const char *verb = b->reads ? "GET" : "PUBLISH";
+    const struct bytes args[] = {{(uint8_t *)(uintptr_t)verb, strlen(verb)}, mark, mark};
+    batch_add(&b->builder, args, b->reads ? 2 : 3);
+}
+
 static struct batch *gather(struct clients *c, struct port *p, bool reads)
 {
     struct batch *b = c->spare_count > 0 ? c->spare[--c->spare_count] : memory_new(1, sizeof *b);
-    char mark[NAME_BYTES];
     batch_begin(&b->builder);
     b->token = clients_token(c);
-    struct bytes args[2] = {{(uint8_t *)(uintptr_t)"GET", 3}, {(uint8_t *)mark, clients_write_name('t', b->token, mark)}};
-    batch_add(&b->builder, args, 2);
-    const struct origin *origins = take_waiting(c, &p->queues[reads], p->batch_commands_max, &b->count);
     b->reads = reads;
+    const struct origin *origins = take_waiting(c, &p->queues[reads], p->batch_commands_max, &b->count);
+    add_mark(b);
     b->origins = memory_reserve(b->origins, &b->capacity, b->count, sizeof *b->origins);
     memcpy(b->origins, origins, b->count * sizeof *origins);
     for (size_t i = 0; i < b->count; i++)
@@ -461,7 +469,8 @@ static bool take_replies(struct clients *c, uint32_t node, const struct batch *b
     struct reply_item reply;
     size_t offset = 0;
     bool whole = replies_count(replies) == b->count + 1 && replies_next(replies, &offset, &reply);
-    bool fits = whole && reply.tag == REPLY_NIL; /* the key that the first command reads was never set */
+    /* The key that the mark of reads is about was never set; of what is published, no learner knows who is subscribed. */
+    bool fits = whole && (b->reads ? reply.tag == REPLY_NIL : reply.tag == REPLY_INTEGER && reply.integer == 0);
     for (size_t i = 0; i < b->count; i++) {
         if (!whole || !replies_next(replies, &offset, &reply)) {
             clients_conclude(c, &b->origins[i], OPERATION_UNKNOWN);

@@ -5,8 +5,8 @@
  * In most worlds a node's client port is part of this file: it gathers what its clients sent into batches, as
  * io/client_batches.c does. In worlds with sockets, clients speak RESP with the port that ships (sim/uv_port.h), and check
  * that replies come in the order of their requests and that none is another's. What was sent and answered is a history
- * (sim/history.h) for the judge. Tokens never repeat, and every batch begins with a command of its own (GET of a key
- * that names the token), so no two batches have the same bytes.
+ * (sim/history.h) for the judge. Tokens never repeat, and every batch begins with a command of its own that
+ * names the token (PUBLISH; GET where it is reads only), so no two batches have the same bytes.
  *
  * A refused command is sent again, as the same operation. Now and then its client drops it, and then the history says that
  * it never happened. While all is well, a client's round of 1 to pipeline_max commands takes think_us and the latency L of

@@ -215,6 +215,7 @@ void machine_stop(struct machine *m, enum fault fault, uint64_t delay)
         world_leave_in_doubt(w, m);
     m->asks_token = 0;
     m->asks_untold = false;
+    m->watch_told = 0;
     m->proposer_state = PROPOSER_FOLLOWING;
 }
 

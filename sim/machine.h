@@ -140,6 +140,7 @@ struct machine {
     uint64_t stop_until;
 
     struct batch_builder asks; /* what its operator asks */
+    uint64_t watch_told;       /* what this life was told that its client port wants to be told */
     uint64_t asks_token;       /* that its answer must have; 0: the last one was answered */
     enum fault asks_for;       /* what kind of thing */
     bool asks_untold;          /* the node has not received it yet */

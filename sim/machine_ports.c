@@ -3,10 +3,14 @@
 #include "core/base/checksum.h"
 #include "core/base/memory.h"
 #include "core/formats/message_rules.h"
+#include "core/formats/notice.h"
 #include "core/formats/record.h"
 #include "core/formats/serializer.h"
 #include "sim/machine.h"
 #include "sim/world.h"
+
+/* Of eight parts of the time there is one in which a node's client port does not want to be told messages. */
+enum { WATCH_US = 700000, WATCH_PARTS = 8 };
 
 static struct machine *of(struct ports *ports) { return (struct machine *)ports; }
 
@@ -124,18 +128,33 @@ static void send_frames(struct ports *ports, const struct packet *frames, size_t
 
 /* ---- clients ---- */
 
-/* The batches, and before them what the node's operator asks. */
-static struct packet_list with_request(struct machine *m, struct packet_list batches)
+/* Whether messages are to be told: most of the time. */
+static uint64_t wants(const struct machine *m)
 {
-    if (!m->asks_untold)
-        return batches;
-    const struct payload request = batch_end(&m->asks);
-    m->asks_untold = false;
-    m->batches = memory_reserve(m->batches, &m->batches_capacity, batches.len + 1, sizeof *m->batches);
-    m->batches[0] = (struct packet){.id = m->asks_token, .kind = CLIENT_REQUEST, .len = request.len, .words = request.words};
+    return (m->world->now / WATCH_US + m->id) % WATCH_PARTS != 0 ? WATCH_MESSAGES : 0;
+}
+
+/* The batches, before them what the node's operator asks, and after them what is to be told. */
+static struct packet_list with_others(struct machine *m, struct packet_list batches)
+{
+    size_t count = 0;
+    m->batches = memory_reserve(m->batches, &m->batches_capacity, batches.len + 2, sizeof *m->batches);
+    if (m->asks_untold) {
+        const struct payload request = batch_end(&m->asks);
+        m->asks_untold = false;
+        m->batches[count++] =
+            (struct packet){.id = m->asks_token, .kind = CLIENT_REQUEST, .len = request.len, .words = request.words};
+    }
     if (batches.len > 0)
-        memcpy(m->batches + 1, batches.ptr, batches.len * sizeof *batches.ptr);
-    return (struct packet_list){m->batches, batches.len + 1};
+        memcpy(m->batches + count, batches.ptr, batches.len * sizeof *batches.ptr);
+    count += batches.len;
+    if (wants(m) != m->watch_told) {
+        m->watch_told = wants(m);
+        m->batches[count++] = (struct packet){.id = m->watch_told, .kind = CLIENT_WATCH};
+        world_trace(m->world, m->id, TRACE_WATCH, 0, m->watch_told, 0);
+        checks_watch(m->world->checks, m->id, m->watch_told != 0);
+    }
+    return (struct packet_list){m->batches, count};
 }
 
 static struct packet_list receive_batches(struct ports *ports, struct credit credit)
@@ -143,16 +162,18 @@ static struct packet_list receive_batches(struct ports *ports, struct credit cre
     struct machine *m = of(ports);
     struct world *w = m->world;
     m->credit = credit;
-    if (m->dead || m->stopping || !node_set_has(w->plan.clients.ports, m->id))
-        return (struct packet_list){NULL, 0};
-    const struct packet_list batches = machine_clients_receive(m, credit);
+    struct packet_list batches = {NULL, 0};
+    if (m->dead || m->stopping)
+        return batches;
+    if (node_set_has(w->plan.clients.ports, m->id))
+        batches = machine_clients_receive(m, credit);
     for (size_t i = 0; i < batches.len; i++) {
         const struct packet *p = &batches.ptr[i];
         struct payload value = {p->words, p->len};
         world_trace(w, m->id, TRACE_BATCH, p->kind, p->id, packet_checksum(p, 0));
         checks_submitted(w->checks, m->id, p->id, &value, (p->kind & CLIENT_READS) != 0);
     }
-    return with_request(m, batches);
+    return with_others(m, batches);
 }
 
 /* What an operator is told. Where nothing else happens, the node that was named leads then. */
@@ -185,6 +206,11 @@ static void reply(struct ports *ports, const struct packet *answers, size_t coun
     for (size_t i = 0; i < count && lives(m); i++) {
         const struct packet *p = &answers[i];
         uint8_t outcome = (uint8_t)p->kind;
+        if (p->kind == CLIENT_NOTICES) {
+            world_trace(w, m->id, TRACE_NOTICES, 0, 0, packet_checksum(p, 0));
+            checks_notices(w->checks, m->id, &(struct payload){.words = p->words, .len = p->len}, m->snapshots.loaded);
+            continue;
+        }
         world_trace(w, m->id, TRACE_REPLY, outcome, p->id, packet_checksum(p, 0));
         if (m->asks_token != 0 && p->id == m->asks_token) {
             answer_operator(m, p);

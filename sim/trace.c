@@ -77,6 +77,12 @@ static void print_event(FILE *out, const struct trace_event *e)
                          : "has settled",
                 b, c);
         break;
+    case TRACE_WATCH:
+        fprintf(out, "is asked to tell %s", b != 0 ? "messages" : "nothing");
+        break;
+    case TRACE_NOTICES:
+        fprintf(out, "tells what it has executed [%016llx]", c);
+        break;
     case TRACE_OPERATOR:
         fprintf(out, "operator: %s, %s %llu", fault_name(e->a), b == 0 ? "asked for node" : b == 1 ? "done" : "refused", c);
         break;

@@ -25,6 +25,8 @@ enum trace_kind {
     TRACE_SNAPSHOT,      /* asked or told: kind a, id b, checksum c */
     TRACE_TRUNCATE,      /* needs no record below lsn b */
     TRACE_CONFIGURATION, /* given (0), chosen (1) or settled (2): a; slot b, checksum c of the text */
+    TRACE_WATCH,         /* what it has executed is to be told: b (core/formats/notice.h) */
+    TRACE_NOTICES,       /* it tells: checksum c */
     TRACE_OPERATOR,      /* wants a (enum fault); b: asks (0), is answered that it is done (1) or why not (2) */
     TRACE_KINDS
 };

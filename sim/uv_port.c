@@ -10,6 +10,7 @@
 enum {
     MARK_SIZE = 1 + DECIMAL_MAX,
     NIL_REPLY_WORDS = 1,
+    INTEGER_REPLY_WORDS = 2,
     SPARE_BYTES = 64 * 1024, /* what a connection may have beside what is counted: buffers that idle ones keep, a ring */
 };
 
@@ -17,6 +18,7 @@ enum {
 struct token {
     uint64_t ours, ports;
     uint32_t commands;
+    bool reads;
 };
 
 struct client_port {
@@ -94,17 +96,19 @@ bool client_port_waiting(const struct client_port *p, struct credit credit)
 
 size_t client_port_in_flight(const struct client_port *p) { return p->count; }
 
-/* The batch once more, with the mark in front. */
+/* The batch once more, with the mark in front: a command that names it, and publishes that name if it may (P26). */
 static struct payload mark(struct client_port *p, struct batch_builder *b, uint64_t token, const struct packet *batch)
 {
     uint8_t key[MARK_SIZE] = {'t'};
     const size_t digits = decimal_write_unsigned(token, key + 1);
-    const struct bytes get[] = {{(uint8_t *)(uintptr_t)"GET", 3}, {key, 1 + digits}};
+    const bool reads = (batch->kind & CLIENT_READS) != 0;
+    const char *verb = reads ? "GET" : "PUBLISH";
+    const struct bytes command[] = {{(uint8_t *)(uintptr_t)verb, strlen(verb)}, {key, 1 + digits}, {key, 1 + digits}};
     const struct payload value = {.words = batch->words, .len = batch->len};
     const bool read = batch_commands_read(&p->commands, &value);
     invariant(read && p->commands.count == (batch->kind & ~CLIENT_READS));
     batch_begin(b);
-    batch_add(b, get, 2);
+    batch_add(b, command, reads ? 2 : 3);
     for (size_t i = 0; i < p->commands.count; i++)
         batch_add(b, p->commands.commands[i].args.ptr, p->commands.commands[i].args.len);
     return batch_end(b);
@@ -130,7 +134,8 @@ struct packet_list client_port_receive(struct client_port *p, struct credit cred
         const uint64_t token = p->options.token(p->options.context);
         const struct payload value = mark(p, builder_at(p, i), token, batch);
         p->tokens = memory_reserve(p->tokens, &p->capacity, p->count + 1, sizeof *p->tokens);
-        p->tokens[p->count++] = (struct token){token, batch->id, batch->kind & ~CLIENT_READS};
+        p->tokens[p->count++] =
+            (struct token){token, batch->id, batch->kind & ~CLIENT_READS, (batch->kind & CLIENT_READS) != 0};
         p->packets[i] = (struct packet){.id = token, .kind = batch->kind + 1, .len = value.len, .words = value.words};
     }
     return (struct packet_list){p->packets, batches.len};
@@ -150,21 +155,25 @@ static bool take_token(struct client_port *p, uint64_t ours, struct token *found
     return false;
 }
 
-/* Takes the first reply off: the key that the mark reads was never set. False: it is another one. */
-static bool unmark(struct client_port *p, struct packet *answer, uint32_t commands)
+/* Takes the first reply off: the key that a mark reads was never set, and no learner knows who is subscribed to what one
+ * publishes. False: it is another one. */
+static bool unmark(struct client_port *p, struct packet *answer, const struct token *token)
 {
+    const uint8_t tag = token->reads ? REPLY_NIL : REPLY_INTEGER;
+    const size_t taken = token->reads ? NIL_REPLY_WORDS : INTEGER_REPLY_WORDS;
     const struct payload all = {.words = answer->words, .len = answer->len};
     struct reply_item first;
     size_t offset = 0;
-    if (replies_count(&all) != commands + 1 || !replies_next(&all, &offset, &first) || first.tag != REPLY_NIL)
+    if (replies_count(&all) != token->commands + 1 || !replies_next(&all, &offset, &first) || first.tag != tag ||
+        (tag == REPLY_INTEGER && first.integer != 0))
         return false;
-    const size_t words = all.words.len - NIL_REPLY_WORDS;
+    const size_t words = all.words.len - taken;
     p->replies = memory_reserve(p->replies, &p->replies_capacity, words, sizeof *p->replies);
     p->replies[0] = all.words.ptr[0];
-    memcpy(p->replies + 1, all.words.ptr + 1 + NIL_REPLY_WORDS, (words - 1) * sizeof *p->replies);
-    cursor_store_u32((uint8_t *)p->replies + 4, commands);
+    memcpy(p->replies + 1, all.words.ptr + 1 + taken, (words - 1) * sizeof *p->replies);
+    cursor_store_u32((uint8_t *)p->replies + 4, token->commands);
     answer->words = (struct words){p->replies, words};
-    answer->len -= NIL_REPLY_WORDS * 8;
+    answer->len -= (uint32_t)taken * 8;
     return true;
 }
 
@@ -176,7 +185,7 @@ bool client_port_reply(struct client_port *p, const struct packet *answer)
         return false;
     bool fits = (uint8_t)answer->kind <= OUTCOME_UNKNOWN;
     if ((uint8_t)answer->kind == OUTCOME_EXECUTED)
-        fits = unmark(p, &handed, token.commands);
+        fits = unmark(p, &handed, &token);
     handed.id = token.ports;
     client_server_reply(p->server, &handed, 1);
     return fits;

@@ -1,8 +1,8 @@
 /* A node's client port as it ships (io/client_server.h), in the simulated world. This header has no type of libuv's, so that
  * files that are compiled against the real one can use it.
  *
- * Batches are handed on with a command of the simulation in front (GET of a key that names the token), so that no two
- * have the same bytes; its reply is taken off the answer again. */
+ * Batches are handed on with a command of the simulation in front (PUBLISH of the token; GET where it is reads only), so
+ * that no two have the same bytes; its reply is taken off the answer again. */
 #ifndef SYNOD_SIM_UV_PORT_H
 #define SYNOD_SIM_UV_PORT_H
 

@@ -28,6 +28,7 @@ struct held {
     uint32_t node;
     uint64_t token, at; /* when it is answered */
     bool silent;        /* it will only be executed */
+    bool reads;
     struct payload value;
 };
 
@@ -130,7 +131,9 @@ static inline void check_batch(struct fake *f, const struct packet *p)
     f->others += kind == p->kind;
     const struct bytes_list *args = &f->commands.commands[0].args;
     snprintf(mark, sizeof mark, "t%llu", (unsigned long long)p->id);
-    assert_true(args->len == 2 && is_text(&args->ptr[0], "GET") && is_text(&args->ptr[1], mark));
+    const bool reads = kind != p->kind;
+    assert_true(args->len == (reads ? 2 : 3) && is_text(&args->ptr[0], reads ? "GET" : "PUBLISH"));
+    assert_true(is_text(&args->ptr[1], mark) && (reads || is_text(&args->ptr[2], mark)));
     assert_true(p->id > f->last_token);
     f->last_token = p->id;
     for (size_t i = 1; i < f->commands.count; i++) {
@@ -149,8 +152,11 @@ static inline size_t receive_each(struct fake *f, uint32_t node, struct credit c
         struct payload value = {.words = p->words, .len = p->len};
         check_batch(f, p);
         f->held = memory_reserve(f->held, &f->held_capacity, f->held_count + 1, sizeof *f->held);
-        f->held[f->held_count++] = (struct held){
-            .node = node, .token = p->id, .at = f->now + dice_range(&f->dice, 200, 3000), .value = payload_copy(&value)};
+        f->held[f->held_count++] = (struct held){.node = node,
+                                                 .token = p->id,
+                                                 .at = f->now + dice_range(&f->dice, 200, 3000),
+                                                 .reads = (p->kind & CLIENT_READS) != 0,
+                                                 .value = payload_copy(&value)};
     }
     return list.len;
 }
@@ -161,11 +167,16 @@ static inline size_t receive(struct fake *f, uint32_t node, uint32_t credit)
     return receive_each(f, node, (struct credit){credit, credit});
 }
 
+/* The reply to a batch's first command: to the key of its mark, or to what it publishes. */
+static inline struct reply mark_reply(bool reads) { return (struct reply){.tag = reads ? REPLY_NIL : REPLY_INTEGER}; }
+
 static inline struct payload run_batch(struct fake *f, struct state_machine *store, const struct payload *value)
 {
     assert_true(batch_commands_read(&f->commands, value));
     replies_begin(&f->replies);
-    for (size_t done = 0; done < f->commands.count;) {
+    const struct reply mark = mark_reply(is_text(&f->commands.commands[0].args.ptr[0], "GET"));
+    replies_add(&f->replies, &mark);
+    for (size_t done = 1; done < f->commands.count;) {
         struct reply_list list =
             state_machine_apply(store, MOMENT_ZERO, f->commands.commands + done, f->commands.count - done, REPLY_ROOM_ANY)
                 .replies;

@@ -155,7 +155,7 @@ static void what_may_have_happened_is_never_sent_again(void **state)
         assert_true(history_count(f->history) > number + 1);
         assert_int_equal(clients_statistics(f->clients).unknown, 1);
         /* Only a batch that its client has given up may still be answered; that changes nothing. */
-        struct reply replies[2] = {{.tag = REPLY_NIL}, right_reply(history_get(f->history, number)->kind)};
+        struct reply replies[2] = {mark_reply(h.reads), right_reply(history_get(f->history, number)->kind)};
         assert_true(reply_with(f, &h, replies, 2) == (way == IMPATIENCE));
         assert_int_equal(history_get(f->history, number)->outcome, OPERATION_UNKNOWN);
         fake_free(f);
@@ -176,7 +176,7 @@ static void in_a_session_it_is_sent_again(void **state)
         const struct held h = until_batch(f);
         const size_t number = history_count(f->history) - 1;
         const struct operation o = *last_operation(f);
-        struct reply replies[3] = {{.tag = REPLY_NIL}, {.tag = REPLY_INTEGER, .val.integer = (int64_t)id}};
+        struct reply replies[3] = {mark_reply(h.reads), {.tag = REPLY_INTEGER, .val.integer = (int64_t)id}};
         if (o.kind != OPERATION_OPEN)
             replies[1] = replies[2] = right_reply(o.kind); /* it may have been sent twice */
         assert_true((o.session != 0) == (o.kind != OPERATION_OPEN && o.kind != OPERATION_GET));
@@ -334,7 +334,7 @@ static void answers_must_fit(void **state)
         struct held h = until_batch(f);
         size_t number = history_count(f->history) - 1;
         uint8_t kind = history_get(f->history, number)->kind;
-        struct reply list[3] = {{.tag = REPLY_NIL}, right_reply(kind), {.tag = REPLY_NIL}};
+        struct reply list[3] = {mark_reply(h.reads), right_reply(kind), {.tag = REPLY_NIL}};
         if (way == WRONG_REPLY)
             list[1] = wrong_reply(kind);
         if (way == MARK_IS_SET)
@@ -384,7 +384,7 @@ static void reads_have_batches_of_their_own(void **state)
 /* The replies to a round of one client: right ones, but for the read number `at`, which shows the word of an operation. */
 static bool show(struct fake *f, const struct held *h, size_t first, size_t at, size_t word_of)
 {
-    struct reply list[12] = {{.tag = REPLY_NIL}};
+    struct reply list[12] = {mark_reply(h->reads)};
     const size_t count = history_count(f->history) - first;
     assert_true(count < 12);
     for (size_t i = 0; i < count; i++)
@@ -456,7 +456,7 @@ static void the_state_machine_may_refuse(void **state)
         struct held h = until_batch(f);
         size_t number = history_count(f->history) - 1;
         const char *text = way % 2 == 0 ? "BUSY no room for this one" : "OOM command not allowed";
-        struct reply list[2] = {{.tag = REPLY_NIL}, text_reply(REPLY_ERROR, text)};
+        struct reply list[2] = {mark_reply(h.reads), text_reply(REPLY_ERROR, text)};
         h.node = 1;
         assert_true(reply_with(f, &h, list, 2) == (way < 2));
         const uint8_t outcome = history_get(f->history, number)->outcome;
@@ -487,7 +487,7 @@ static void long_values_are_checked_whole(void **state)
     for (int way = 0; way < 4;) {
         struct held h = until_batch(f);
         const struct operation *o = last_operation(f);
-        struct reply list[2] = {{.tag = REPLY_NIL}, {.tag = REPLY_BYTES}};
+        struct reply list[2] = {mark_reply(h.reads), {.tag = REPLY_BYTES}};
         if (o->kind != OPERATION_GET || o->key % 3 != 1) { /* not a register */
             answer_first(f, OUTCOME_EXECUTED);
             continue;
