@@ -302,3 +302,55 @@ def test_transactions(synod_port, redis_port, version):
     for script in TRANSACTIONS.splitlines():
         mine, theirs = (replies_of(port, version, script) for port in (synod_port, redis_port))
         assert str(mine) == str(theirs), script
+
+
+# Each script is one of connections A and B. What both have heard is compared after each command.
+MESSAGES = """
+A SUBSCRIBE a b a|B PUBLISH a x|B PUBLISH c x|A UNSUBSCRIBE a|B PUBLISH a x|B PUBLISH b x|A UNSUBSCRIBE|B PUBLISH b x|A GET x
+A PSUBSCRIBE a* ?c c|B PUBLISH ab x|B PUBLISH c x|B PUBLISH bc x|A PUNSUBSCRIBE ?c d|B PUBLISH bc x|A PUNSUBSCRIBE c|A PUNSUBSCRIBE a*|A PUNSUBSCRIBE|A PUNSUBSCRIBE
+A SSUBSCRIBE s t|B SPUBLISH s x|B PUBLISH s x|A SUBSCRIBE s|B PUBLISH s y|B SPUBLISH s y|A SUNSUBSCRIBE s|A SUNSUBSCRIBE|A SUNSUBSCRIBE|A UNSUBSCRIBE s
+A UNSUBSCRIBE|A PUNSUBSCRIBE|A UNSUBSCRIBE x y|A PUNSUBSCRIBE x|A SUNSUBSCRIBE x|A SUBSCRIBE|A PSUBSCRIBE|A PUBLISH x|A PUBLISH x y z|A SPUBLISH x
+A SUBSCRIBE a|A PING|A PING x|A PING x y|A SUBSCRIBE b|A RESET|A GET x|B PUBLISH a x
+A SUBSCRIBE a|B PUBSUB CHANNELS|B PUBSUB NUMSUB|B PUBSUB NUMSUB a b a|B PUBSUB NUMPAT|A PSUBSCRIBE x* y*|B PUBSUB NUMPAT|A SUBSCRIBE c|B PUBSUB CHANNELS b*|B PUBSUB CHANNELS a*
+A SSUBSCRIBE a|B PUBSUB SHARDCHANNELS|B PUBSUB SHARDNUMSUB a b|B PUBSUB SHARDCHANNELS x*|B PUBSUB|B PUBSUB FOO|B PUBSUB NUMPAT x|B PUBSUB CHANNELS a b
+A SUBSCRIBE a|B SUBSCRIBE a|A PSUBSCRIBE a*|B PSUBSCRIBE a*|A UNSUBSCRIBE a|B UNSUBSCRIBE a
+B COMMAND INFO publish spublish subscribe unsubscribe psubscribe punsubscribe|B COMMAND LIST FILTERBY ACLCAT pubsub x
+""".strip()
+LIMITED = """
+A SUBSCRIBE a|A GET x|A GET|A NOSUCH|A CLIENT ID|A PUBLISH a x|A HELLO 3|A MULTI|A PUBSUB NUMPAT|A CONFIG GET x|A UNSUBSCRIBE a|A GET x
+A PSUBSCRIBE a|A SET x 1|A PUNSUBSCRIBE|A SSUBSCRIBE a|A SET x 1|A SUNSUBSCRIBE|A GET x
+""".strip()
+IN_RESP_3 = """
+A SUBSCRIBE a|A GET x|A PUBLISH a x|B PUBLISH a y|A SUBSCRIBE b|A UNSUBSCRIBE a|A PING|A RESET
+""".strip()
+
+
+def heard_of(port, version, script):
+    """What both connections hear, up to the reply to a PING after each command."""
+    connections = {name: Connection(port) for name in "AB"}
+    end = b"$7\r\nthe end\r\n"
+    try:
+        for connection in connections.values():
+            connection.command("HELLO", version)
+        connections["A"].command("FLUSHALL")
+        heard = []
+        for command in script.split("|"):
+            connections[command[0]].send(encode(*command.split(" ")[1:]))
+            for connection in [connections[command[0]], *(c for name, c in connections.items() if name != command[0])]:
+                connection.send(encode("PING", "the end"))
+                data = b""
+                while not data.endswith(end):
+                    data += connection.socket.recv(1 << 16)
+                heard.append((command, data))
+        return heard
+    finally:
+        for connection in connections.values():
+            connection.close()
+
+
+@pytest.mark.parametrize("version", [2, 3])
+def test_messages(synod_port, redis_port, version):
+    for script in (MESSAGES + "\n" + (LIMITED if version == 2 else IN_RESP_3)).splitlines():
+        mine, theirs = (heard_of(port, version, script) for port in (synod_port, redis_port))
+        for one, other in zip(mine, theirs):
+            assert one == other, script
