@@ -11,6 +11,8 @@ void execution_init(struct execution *x, const struct node_config *config)
         .limits = limits_effective(&config->limits), .machine = state_machine_new(), .sessions = sessions_new()};
     x->state_bytes_room = config->state_bytes_room;
     x->due = DUE_NEVER;
+    const struct command_info_list commands = state_machine_describe(x->machine);
+    changes_init(&x->changes, &commands);
     configurations_init(&x->configurations, config);
 }
 
@@ -145,6 +147,9 @@ static void let_pass(struct execution *x, struct moment now)
 {
     if (!x->seeded)
         return;
+    if (x->due <= now.elapsed &&
+        (x->watch & WATCH_KEYS) != 0) /* something has ended; which keys, the machine does not tell */
+        notice_add(&x->notices, &(struct notice){.kind = NOTICE_ALL_CHANGED});
     const struct applied done = state_machine_apply(x->machine, now, NULL, 0, (struct reply_room){0});
     note_state(x, &done);
     sessions_pass(x->sessions, now.elapsed, x->limits.session_idle_ms);
@@ -316,14 +321,23 @@ static struct applied give(struct execution *x, const struct command *commands, 
     return done;
 }
 
+/* Tells what an executed command may have changed. What gets an error changes nothing. */
+static void tell_changes(struct execution *x, const struct command *command, const struct reply *r)
+{
+    if ((x->watch & WATCH_KEYS) != 0 && r->tag != REPLY_ERROR)
+        x->work += changes_tell(&x->changes, &command->args, &x->notices);
+}
+
 /* Gives some commands to the state machine. False: it is stalled. */
 static bool apply_some(struct execution *x)
 {
     struct answering *a = &x->answering;
     const size_t some = commands_to_give(x, answering_next(a, &x->limits));
     const struct applied done = give(x, a->commands.commands + a->done, some);
-    for (size_t i = 0; i < done.replies.len; i++)
+    for (size_t i = 0; i < done.replies.len; i++) {
+        tell_changes(x, &a->commands.commands[a->done + i], &done.replies.ptr[i]);
         add_executed(x, a->done + i, &done.replies.ptr[i]);
+    }
     a->done += done.replies.len;
     return done.replies.len > 0;
 }
@@ -425,8 +439,10 @@ static bool apply_transaction(struct execution *x)
         return true;
     }
     const struct applied done = give(x, left, some);
-    for (size_t i = 0; i < done.replies.len; i++)
+    for (size_t i = 0; i < done.replies.len; i++) {
+        tell_changes(x, &left[i], &done.replies.ptr[i]);
         answering_add_element(&x->answering, &done.replies.ptr[i]);
+    }
     x->transaction_done += done.replies.len;
     return done.replies.len > 0;
 }

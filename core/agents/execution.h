@@ -5,6 +5,7 @@
 #define SYNOD_CORE_AGENTS_EXECUTION_H
 
 #include "core/agents/answering.h"
+#include "core/agents/changes.h"
 #include "core/agents/configurations.h"
 #include "core/formats/configuration.h"
 #include "core/formats/notice.h"
@@ -95,6 +96,7 @@ struct execution {
 
     uint64_t watch;               /* what is to be told: bits of notice.h */
     struct batch_builder notices; /* of this step */
+    struct changes changes;       /* what commands may change */
 
     struct configurations configurations;  /* executed; the one before is kept as long as there is no newer one */
     struct payload text, text_before;      /* theirs; empty: it was not chosen */

@@ -46,11 +46,28 @@ struct publication publication_read(const struct bytes_list *args)
     return p;
 }
 
+/* How many arguments a notice has; 0: there is no such kind. */
+static size_t args_of(uint8_t kind)
+{
+    switch (kind) {
+    case NOTICE_MESSAGE:
+    case NOTICE_SHARD_MESSAGE:
+        return 3;
+    case NOTICE_CHANGED:
+        return 2;
+    case NOTICE_ALL_CHANGED:
+    case NOTICE_MISSED:
+        return 1;
+    default:
+        return 0;
+    }
+}
+
 void notice_add(struct batch_builder *b, const struct notice *n)
 {
     uint8_t kind = n->kind;
     const struct bytes args[] = {{&kind, 1}, n->channel, n->message};
-    batch_add(b, args, kind == NOTICE_MISSED ? 1 : 3);
+    batch_add(b, args, args_of(kind));
 }
 
 bool notice_read(const struct command *c, struct notice *n)
@@ -59,11 +76,11 @@ bool notice_read(const struct command *c, struct notice *n)
     if (args->len == 0 || args->ptr[0].len != 1)
         return false;
     *n = (struct notice){.kind = args->ptr[0].ptr[0]};
-    if (n->kind == NOTICE_MISSED)
-        return args->len == 1;
-    if (args->len != 3 || (n->kind != NOTICE_MESSAGE && n->kind != NOTICE_SHARD_MESSAGE))
+    if (args->len != args_of(n->kind))
         return false;
-    n->channel = args->ptr[1];
-    n->message = args->ptr[2];
+    if (args->len > 1)
+        n->channel = args->ptr[1];
+    if (args->len > 2)
+        n->message = args->ptr[2];
     return true;
 }

@@ -34,17 +34,19 @@ struct command_info_list publication_describe(void);
 /* ---- What is told ---- */
 
 /* What a port wants to be told: bits. */
-enum { WATCH_MESSAGES = 1 };
+enum { WATCH_MESSAGES = 1, WATCH_KEYS = 2 };
 
 enum notice_kind {
     NOTICE_MESSAGE = 'm',       /* published: channel, message */
     NOTICE_SHARD_MESSAGE = 's', /* the same, of a shard */
+    NOTICE_CHANGED = 'k',       /* a key may have changed: the key */
+    NOTICE_ALL_CHANGED = 'a',   /* any key may have changed: nothing more */
     NOTICE_MISSED = 'x',        /* slots were left out here, because a snapshot took their place: nothing more */
 };
 
 struct notice {
-    uint8_t kind; /* enum notice_kind */
-    struct bytes channel, message;
+    uint8_t kind;                  /* enum notice_kind */
+    struct bytes channel, message; /* NOTICE_CHANGED: the first one is the key */
 };
 
 void notice_add(struct batch_builder *b, const struct notice *n);

@@ -947,12 +947,60 @@ static void what_is_published_in_a_transaction_is_told(void **state)
     expect_notices("");
 }
 
+/* All keys that a command names which is not read-only, unless it gets an error. */
+static void what_may_have_changed_is_told(void **state)
+{
+    (void)state;
+    EXECUTE(1, "SET a 1");
+    expect_notices("");
+    x.watch = WATCH_KEYS;
+    EXECUTE(2, "SET a 1", "GET a", "MSET b 1 c 2", "DEL a none", "INCR b", "NOSUCH b", "PUBLISH d x");
+    expect_notices("k a ;k b ;k c ;k a ;k none ;k b ;");
+    EXECUTE(3, "SET a text", "INCR a", "RENAME a d", "BITOP AND e b c", "EXISTS a", "COPY d a", "GETEX d");
+    expect_notices("k a ;k a ;k d ;k e ;k b ;k c ;k d ;k a ;k d ;");
+    EXECUTE(4, "FLUSHALL", "WATCH set a b", "SCAN 0");
+    expect_notices("a  ;");
+    EXECUTE(5, "EXEC 0 3 SET a 1 2 GET a 3 PUBLISH c x 2 DEL a");
+    expect_notices("k a ;k a ;");
+    x.watch = WATCH_KEYS | WATCH_MESSAGES;
+    EXECUTE(6, "SET a 1", "PUBLISH a x", "SET b 1");
+    expect_notices("k a ;m a x;k b ;");
+    execution_begin(&x);
+    execution_left_out(&x);
+    expect_notices("x  ;");
+}
+
+/* Which keys have ended, the state machine does not tell: any may have. */
+static void what_ends_by_time_is_told(void **state)
+{
+    (void)state;
+    x.watch = WATCH_KEYS;
+    EXECUTE(1, "SET a 1 PX 100");
+    expect_notices("k a ;");
+    execution_begin(&x);
+    x.due = 99;
+    const uint64_t due = x.due;
+    uint64_t words[STAMP_SIZE / 8];
+    for (uint64_t elapsed = due - 1; elapsed <= due; elapsed++) {
+        struct executed done;
+        const struct entry noop = {
+            .slot = 2 + elapsed, .kind = ENTRY_NOOP, .value = stamp_pack((struct moment){elapsed, 0}, words)};
+        execution_begin(&x);
+        x.due = due;
+        execution_add(&x, &noop, 1);
+        assert_true(execution_run(&x, &done));
+        expect_notices(elapsed < due ? "" : "a  ;");
+    }
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {TEST(a_batch_executes_once),
                                        TEST(what_is_published_is_told),
                                        TEST(what_a_step_tells_is_bounded),
+                                       TEST(what_may_have_changed_is_told),
+                                       TEST(what_ends_by_time_is_told),
                                        TEST(what_is_published_in_a_session_is_told_once),
                                        TEST(what_is_published_in_a_transaction_is_told),
                                        TEST(a_command_of_a_session_is_executed_once),
