@@ -169,6 +169,8 @@ static void add_command(struct client_connection *c, const struct resp_request *
                                     .receivers = receivers(s, request)};
     add_origin(g, &o);
     client_turns_gathered(c, &o);
+    if (c->tracker.on)
+        s->upcalls->gathered(c, request, o.position);
     all->commands++;
     all->bytes += g->builder.len - before;
     s->statistics.commands++;

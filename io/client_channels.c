@@ -7,7 +7,7 @@
 static struct client_channel **bucket_of(const struct client_channels *all, uint8_t kind, struct bytes name)
 {
     const uint64_t hash = siphash13(all->key, name.ptr, name.len) + kind;
-    return &all->buckets[hash % CHANNEL_BUCKETS];
+    return &all->buckets[hash % all->bucket_count];
 }
 
 struct client_channel *client_channels_find(const struct client_channels *all, uint8_t kind, struct bytes name)
@@ -50,7 +50,7 @@ static struct client_channel *channel_new(struct client_channels *all, uint8_t k
 {
     struct client_channel *channel = memory_new(1, sizeof *channel);
     if (all->buckets == NULL)
-        all->buckets = memory_new(CHANNEL_BUCKETS, sizeof *all->buckets);
+        all->buckets = memory_new(all->bucket_count, sizeof *all->buckets);
     struct client_channel **bucket = bucket_of(all, kind, name);
     channel->kind = kind;
     channel->name = (struct bytes){memory_new(name.len + 1, 1), name.len};
@@ -82,11 +82,10 @@ static void channel_free(struct client_channels *all, struct client_channel *cha
     free(channel);
 }
 
-/* Why there is no room for one subscription more; NULL: there is. */
-static const char *lacks_room(const struct client_channels *all, const struct client_subscriptions *own, uint8_t kind,
-                              struct bytes name)
+const char *client_channels_lacks_room(const struct client_channels *all, const struct client_subscriptions *own,
+                                       uint8_t kind, struct bytes name)
 {
-    const uint64_t cost = cost_of(name.len) + sizeof(struct client_subscription);
+    const uint64_t cost = client_channels_cost(name.len);
     size_t count = 0;
     for (size_t i = 0; i < CHANNEL_KINDS; i++)
         count += own->counts[i];
@@ -101,17 +100,15 @@ static const char *lacks_room(const struct client_channels *all, const struct cl
     return all->bytes + cost > all->bytes_max ? "ERR this node has no room for more subscriptions" : NULL;
 }
 
-const char *client_channels_add(struct client_channels *all, struct client_subscriptions *own, struct client_connection *c,
-                                uint8_t kind, struct bytes name)
+struct client_subscription *client_channels_add(struct client_channels *all, struct client_subscriptions *own,
+                                                struct client_connection *c, uint8_t kind, struct bytes name)
 {
     struct client_channel *channel = client_channels_find(all, kind, name);
-    if (client_channels_subscribed(own, channel) != NULL)
-        return NULL;
-    const char *error = lacks_room(all, own, kind, name);
-    if (error != NULL)
-        return error;
+    struct client_subscription *s = client_channels_subscribed(own, channel);
+    if (s != NULL)
+        return s;
     channel = channel != NULL ? channel : channel_new(all, kind, name);
-    struct client_subscription *s = memory_new(1, sizeof *s);
+    s = memory_new(1, sizeof *s);
     *s = (struct client_subscription){
         .channel = channel, .connection = c, .previous = channel->last, .previous_own = own->last};
     *(s->previous != NULL ? &s->previous->next : &channel->first) = s;
@@ -121,7 +118,7 @@ const char *client_channels_add(struct client_channels *all, struct client_subsc
     own->counts[kind]++;
     all->subscriptions++;
     all->bytes += sizeof *s;
-    return NULL;
+    return s;
 }
 
 void client_channels_remove(struct client_channels *all, struct client_subscriptions *own, struct client_subscription *s)

@@ -9,7 +9,6 @@
 enum client_channel_kind { CHANNEL_NAMED, CHANNEL_PATTERN, CHANNEL_OF_SHARD, CHANNEL_KINDS };
 
 enum {
-    CHANNEL_BUCKETS = 1024,
     CHANNEL_PATTERN_MAX = 256,   /* bytes */
     CHANNEL_PATTERNS_MAX = 1024, /* that differ: each message is compared with all of them */
     SUBSCRIPTIONS_MAX = 16384,   /* of one connection */
@@ -22,6 +21,11 @@ struct client_subscription {
     struct client_connection *connection;
     struct client_subscription *next, *previous;         /* of the channel */
     struct client_subscription *next_own, *previous_own; /* of the connection */
+
+    /* Of a key that is tracked (client_tracking.c): where the reply to the last read of it is, in the order of replies; and
+     * it has changed while this one had no reply. */
+    uint32_t position, late_position;
+    bool is_late;
 };
 
 struct client_channel {
@@ -42,6 +46,7 @@ struct client_subscriptions {
 /* All of a port. */
 struct client_channels {
     struct siphash_key key;
+    size_t bucket_count;
     struct client_channel **buckets; /* NULL: there was no subscription yet */
     struct client_channel *first[CHANNEL_KINDS], *last[CHANNEL_KINDS];
     size_t counts[CHANNEL_KINDS]; /* of channels */
@@ -59,9 +64,17 @@ struct client_channel *client_channels_find(const struct client_channels *all, u
 struct client_subscription *client_channels_subscribed(const struct client_subscriptions *own,
                                                        const struct client_channel *to);
 
-/* Subscribes. NULL: done, or it was before; otherwise the error. */
-const char *client_channels_add(struct client_channels *all, struct client_subscriptions *own, struct client_connection *c,
-                                uint8_t kind, struct bytes name);
+/* Memory that a subscription to a channel takes that there is not yet. */
+static inline uint64_t client_channels_cost(size_t name_len)
+{
+    return sizeof(struct client_channel) + sizeof(struct client_subscription) + name_len;
+}
+/* Why there is no room for one subscription more; NULL: there is. */
+const char *client_channels_lacks_room(const struct client_channels *all, const struct client_subscriptions *own,
+                                       uint8_t kind, struct bytes name);
+/* Subscribes, unless it was done before. */
+struct client_subscription *client_channels_add(struct client_channels *all, struct client_subscriptions *own,
+                                                struct client_connection *c, uint8_t kind, struct bytes name);
 /* Ends a subscription; its channel goes with the last one. */
 void client_channels_remove(struct client_channels *all, struct client_subscriptions *own, struct client_subscription *s);
 void client_channels_remove_all(struct client_channels *all, struct client_subscriptions *own);

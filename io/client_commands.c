@@ -167,7 +167,8 @@ static void reset(struct client_connection *c, const struct bytes *args, size_t 
     c->name[0] = 0;
     client_transactions_end(c);
     client_channels_remove_all(&c->server->channels, &c->subscriptions);
-    c->knows_clusters = c->tracking = c->readonly = false;
+    client_tracking_end(c);
+    c->knows_clusters = c->readonly = false;
     c->wants = WANTS_REPLIES;
     resp_status_text(out, "RESET");
 }

@@ -113,6 +113,7 @@ void client_connection_close(struct client_connection *c)
     client_turns_leave(c);
     leave_operators(c);
     client_channels_remove_all(&s->channels, &c->subscriptions);
+    s->upcalls->goes(c);
     s->buffered -= c->buffered;
     slots_take(&s->connections, c->token);
     s->statistics.connections--;

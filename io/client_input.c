@@ -87,6 +87,7 @@ static bool take(struct client_connection *c, const struct resp_request *request
             if (s->asked != NULL)
                 client_transactions_taken(c, request);
         }
+    client_tracking_taken(c, request);
     c->wants = c->wants == WANTS_NOT_THIS ? WANTS_REPLIES : c->wants;
     return true;
 }

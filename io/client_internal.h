@@ -16,6 +16,7 @@
  *   client_connection.c   a connection's life, its place, its addresses
  *   client_output.c       writing; clients that do not take their replies
  *   client_pubsub.c       SUBSCRIBE and its kin, PUBSUB, and messages to those that are subscribed
+ *   client_tracking.c     CLIENT TRACKING, and what clients hear of changed keys
  *   client_self.c         CLIENT
  *   client_commands.c     commands that the port answers itself
  *   client_input.c        reading, and taking requests from what was read, in turns
@@ -28,6 +29,7 @@
 #include "core/formats/command_name.h"
 #include "core/formats/command_table.h"
 #include "core/formats/resp.h"
+#include "core/formats/transaction.h"
 #include "io/client_channels.h"
 #include "io/client_server.h"
 #include "io/slots.h"
@@ -43,7 +45,7 @@ enum {
     CLIENT_ADDRESS_SIZE = 72,
     CLIENT_REDIS_MAJOR = 7,
 };
-#define CLIENT_REDIS_VERSION "7.2.0"
+#define CLIENT_REDIS_VERSION "7.4.0" /* redis-py lets its clients cache from this one on */
 #define CLIENT_FULL          "ERR max number of clients reached"
 
 /* Where the reply to a command of a batch goes. */
@@ -130,6 +132,21 @@ enum client_presence { PRESENT, PERHAPS_GONE, PRESENT_AFTER_END };
 /* Whether a client wants replies (CLIENT REPLY). */
 enum client_wants { WANTS_REPLIES, WANTS_NONE, WANTS_NOT_THE_NEXT, WANTS_NOT_THIS };
 
+/* What CLIENT CACHING says of the next command. */
+enum client_caching { CACHING_NOT_SAID, CACHING_YES, CACHING_NO };
+
+/* What a client wants to hear of changed keys (client_tracking.c). */
+struct client_tracker {
+    bool on, broadcasts, opts_in, opts_out, no_loop;
+    bool broken; /* the connection that hears it is gone, and the client knows */
+    enum client_caching says;
+    uint64_t redirect;                /* the token of the connection that hears it; 0: itself */
+    struct client_subscriptions keys; /* those that it has read */
+    size_t deferred;                  /* of them, to be told after a reply */
+    struct bytes *prefixes;           /* of keys, with `broadcasts` */
+    size_t prefix_count;
+};
+
 /* Queues of connections whose next request waits for its turn, oldest first (client_turns.c). */
 enum turn_queue {
     TURNS_LIGHT, /* the request asks for little */
@@ -158,7 +175,7 @@ struct client_connection {
     enum client_presence presence;
     enum client_wants wants;
     bool knows_clusters; /* it has used CLUSTER, so it can follow -MOVED */
-    bool tracking;       /* CLIENT TRACKING ON OPTIN */
+    struct client_tracker tracker;
     struct client_subscriptions subscriptions;
     bool readonly; /* READONLY: reads are answered here, though another node leads */
     bool reading;  /* uv_read_start is in force */
@@ -211,6 +228,12 @@ struct client_upcalls {
     void (*taken)(struct client_connection *c);
     /* Takes requests that may go on. */
     void (*go_on)(struct client_server *s);
+    /* The key, or any (NULL), may have changed. */
+    void (*changed)(struct client_server *s, const struct bytes *key);
+    /* The node gets this request, whose reply has that place. */
+    void (*gathered)(struct client_connection *c, const struct resp_request *request, uint32_t position);
+    /* The connection goes. */
+    void (*goes)(struct client_connection *c);
     /* A handle has been closed: the server's, or a connection's, which is freed. */
     void (*handle_closed)(struct client_server *s);
 };
@@ -283,6 +306,9 @@ struct client_server {
     const struct resp_request *asked; /* what the node gets instead of the request that is being taken; NULL: that one */
     uint64_t watches;                 /* sets named so far */
     struct client_channels channels;
+    struct client_channels tracked; /* keys that clients have read, and want to hear of */
+    struct transaction tracked_transaction;
+    size_t trackers, broadcasts, prefixes; /* clients that track, those that do with BCAST, and their prefixes */
     uint64_t watch_told;        /* what the node was told that the port wants to hear of (core/formats/notice.h) */
     uint64_t transaction_bytes; /* of what is kept between MULTI and EXEC, or watched, of all clients */
     struct resp_buffer scratch;
@@ -538,13 +564,32 @@ bool client_pubsub_is_limited(const struct client_connection *c);
 bool client_pubsub_refuses(struct client_connection *c, const struct client_command *p, const struct resp_request *request);
 /* True when a request of this command has to wait for the replies to earlier ones. Sets the connection's `after_all`. */
 bool client_pubsub_waits(struct client_connection *c, const struct client_command *p);
+/* Whether this node executes what is published and written. If not, the error names those that do. */
+bool client_pubsub_has_learner(const struct client_server *s, struct resp_buffer *out);
 /* What came of executed slots (core/formats/notice.h). Connections are touched, and may be closed. */
 void client_pubsub_notices(struct client_server *s, const struct payload *told);
-/* Some messages cannot be told: closes all connections that are subscribed, and the log says why. */
+/* Something cannot be told: trackers hear that any key may have changed, and connections that are subscribed are closed, as
+ * the log says. */
 void client_pubsub_lost(struct client_server *s, const char *why);
 /* True when the port wants to be told other things than the node knows; then the packet that says so. */
 bool client_pubsub_wants(const struct client_server *s);
 bool client_pubsub_next(struct client_server *s, struct packet *told);
+
+/* ---- client_tracking.c ---- */
+
+client_command_handler client_tracking, client_caching, client_trackinginfo, client_getredir;
+/* The node gets this request, whose reply has that place: remembers the keys that it reads, if the client wants to hear of
+ * them. */
+void client_tracking_gathered(struct client_connection *c, const struct resp_request *request, uint32_t position);
+/* The request has been taken: what CLIENT CACHING has said is about no later one, unless it is in a transaction. */
+void client_tracking_taken(struct client_connection *c, const struct resp_request *request);
+/* The client has got replies: tells what had to wait for them. */
+void client_tracking_answered(struct client_connection *c);
+/* A key may have changed, or any. */
+void client_tracking_changed(struct client_server *s, const struct bytes *key);
+void client_tracking_changed_all(struct client_server *s);
+/* The client wants to hear nothing any more. */
+void client_tracking_end(struct client_connection *c);
 
 /* ---- client_commands.c ---- */
 

@@ -63,8 +63,7 @@ bool client_pubsub_refuses(struct client_connection *c, const struct client_comm
 
 /* ---- Where there is something to hear ---- */
 
-/* Whether this node executes what is published. If not, the error names those that do. */
-static bool has_learner(const struct client_server *s, struct resp_buffer *out)
+bool client_pubsub_has_learner(const struct client_server *s, struct resp_buffer *out)
 {
     char text[NODES_TEXT_MAX];
     const node_set learners = s->options.config->node_config.learners;
@@ -78,7 +77,7 @@ static bool has_learner(const struct client_server *s, struct resp_buffer *out)
                                     client_cluster_port(s, n));
     }
     text[len < sizeof text ? len : sizeof text - 1] = '\0';
-    client_print(out, "-ERR this node has no learner, so it hears of no message; these have one:%s\r\n",
+    client_print(out, "-ERR this node has no learner, so it hears of no message and no change; these have one:%s\r\n",
                  text[0] != '\0' ? text : " (none that clients reach)");
     return false;
 }
@@ -105,14 +104,18 @@ static void subscribe(struct client_connection *c, uint8_t kind, const struct by
                       struct resp_buffer *out)
 {
     struct client_server *s = c->server;
-    if (!has_learner(s, out))
+    if (!client_pubsub_has_learner(s, out))
         return;
     for (size_t i = 1; i < argc; i++) {
-        const char *error = client_channels_add(&s->channels, &c->subscriptions, c, kind, args[i]);
-        if (error != NULL)
+        const struct client_channel *channel = client_channels_find(&s->channels, kind, args[i]);
+        const bool is_new = client_channels_subscribed(&c->subscriptions, channel) == NULL;
+        const char *error = is_new ? client_channels_lacks_room(&s->channels, &c->subscriptions, kind, args[i]) : NULL;
+        if (error != NULL) {
             resp_error_text(&c->out, error);
-        else
-            tell(c, subscribed_words[kind], kind, &args[i]);
+            continue;
+        }
+        client_channels_add(&s->channels, &c->subscriptions, c, kind, args[i]);
+        tell(c, subscribed_words[kind], kind, &args[i]);
     }
 }
 
@@ -346,15 +349,18 @@ void client_pubsub_lost(struct client_server *s, const char *why)
     for (size_t at = 0; (c = slots_next(&s->connections, &at)) != NULL;)
         if (is_subscribed(c))
             client_connection_drop(c, why);
+    s->upcalls->changed(s, NULL);
 }
 
 static void take_notice(struct client_server *s, const struct notice *n, uint64_t *steps)
 {
     const uint8_t kind = n->kind == NOTICE_SHARD_MESSAGE ? CHANNEL_OF_SHARD : CHANNEL_NAMED;
-    if (n->kind == NOTICE_MISSED) {
+    if (n->kind == NOTICE_MISSED)
         client_pubsub_lost(s, "a snapshot took the place of messages that it is subscribed to");
+    if (n->kind == NOTICE_CHANGED || n->kind == NOTICE_ALL_CHANGED)
+        s->upcalls->changed(s, n->kind == NOTICE_CHANGED ? &n->channel : NULL);
+    if (n->kind != NOTICE_MESSAGE && n->kind != NOTICE_SHARD_MESSAGE)
         return;
-    }
     const struct client_channel *to = client_channels_find(&s->channels, kind, n->channel);
     if (to != NULL)
         deliver_all(&s->channels, to, n);
@@ -375,7 +381,10 @@ void client_pubsub_notices(struct client_server *s, const struct payload *told)
 
 /* ---- What the node is told ---- */
 
-static uint64_t wanted(const struct client_server *s) { return s->channels.subscriptions > 0 ? WATCH_MESSAGES : 0; }
+static uint64_t wanted(const struct client_server *s)
+{
+    return (s->channels.subscriptions > 0 ? WATCH_MESSAGES : 0) | (s->trackers > 0 ? WATCH_KEYS : 0);
+}
 
 bool client_pubsub_wants(const struct client_server *s) { return wanted(s) != s->watch_told; }
 

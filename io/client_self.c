@@ -64,13 +64,13 @@ static void line(struct client_connection *c, struct resp_buffer *out)
         slots_number(c->token), client_connection_address(c), client_connection_local_address(c), c->name,
         (unsigned long long)((now - c->opened_ms) / 1000), (unsigned long long)((now - c->active_ms) / 1000),
         c->subscriptions.first != NULL ? "P"
-        : c->tracking                  ? "t"
+        : c->tracker.on                ? "t"
                                        : "N",
         c->subscriptions.counts[CHANNEL_NAMED], c->subscriptions.counts[CHANNEL_PATTERN],
         c->subscriptions.counts[CHANNEL_OF_SHARD],
         c->transaction.state == TRANSACTION_NONE ? -1 : (int)c->transaction.queued.count, c->in_end - c->in_at,
-        c->tail - c->head, (unsigned long long)c->waiting, (size_t)client_replies_unread(c), c->tracking ? 0 : -1,
-        c->version, c->library_name, c->library_version);
+        c->tail - c->head, (unsigned long long)c->waiting, (size_t)client_replies_unread(c),
+        c->tracker.on ? (int)slots_number(c->tracker.redirect) : -1, c->version, c->library_name, c->library_version);
 }
 
 static void client_self_info(struct client_connection *c, const struct bytes *args, size_t argc, struct resp_buffer *out)
@@ -312,76 +312,6 @@ static void client_reply(struct client_connection *c, const struct bytes *args, 
         resp_error_text(out, "ERR syntax error");
 }
 
-/* ---- Tracking ----
- *
- * No key is tracked. A client that asks for tracking with OPTIN gets none until it says CLIENT CACHING YES: so that much is
- * accepted, because libraries ask for it when they connect. Everything that would make a server send invalidations is
- * refused. */
-
-static const char no_tracking[] =
-    "ERR no keys are tracked here, and no invalidations are sent: only CLIENT TRACKING ON OPTIN is accepted, and nothing may "
-    "be cached";
-
-static void client_tracking(struct client_connection *c, const struct bytes *args, size_t argc, struct resp_buffer *out)
-{
-    bool opts_in = false;
-    const bool on = client_is_word(&args[2], "on");
-    for (size_t i = 3; i < argc; i++) {
-        if (client_is_word(&args[i], "optin")) {
-            opts_in = true;
-        } else if (!client_is_word(&args[i], "noloop")) {
-            resp_error_text(out, on ? no_tracking : "ERR syntax error");
-            return;
-        }
-    }
-    if (!is_choice(&args[2])) {
-        resp_error_text(out, "ERR syntax error");
-    } else if (on && !opts_in) {
-        resp_error_text(out, no_tracking);
-    } else {
-        c->tracking = on;
-        resp_status_text(out, "OK");
-    }
-}
-
-static void client_caching(struct client_connection *c, const struct bytes *args, size_t argc, struct resp_buffer *out)
-{
-    (void)argc;
-    if (!c->tracking)
-        resp_error_text(out,
-                        "ERR CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or OPTOUT "
-                        "mode enabled");
-    else if (client_is_word(&args[2], "yes"))
-        resp_error_text(out, no_tracking);
-    else if (client_is_word(&args[2], "no"))
-        resp_error_text(out, "ERR CLIENT CACHING NO is only valid when tracking is enabled in OPTOUT mode.");
-    else
-        resp_error_text(out, "ERR syntax error");
-}
-
-static void client_trackinginfo(struct client_connection *c, const struct bytes *args, size_t argc, struct resp_buffer *out)
-{
-    (void)args;
-    (void)argc;
-    resp_map(out, c->version, 3);
-    resp_string(out, "flags");
-    resp_set(out, c->version, c->tracking ? 2 : 1);
-    resp_string(out, c->tracking ? "on" : "off");
-    if (c->tracking)
-        resp_string(out, "optin");
-    resp_string(out, "redirect");
-    resp_integer(out, c->tracking ? 0 : -1);
-    resp_string(out, "prefixes");
-    resp_array(out, 0);
-}
-
-static void client_getredir(struct client_connection *c, const struct bytes *args, size_t argc, struct resp_buffer *out)
-{
-    (void)args;
-    (void)argc;
-    resp_integer(out, c->tracking ? 0 : -1);
-}
-
 /* ---- The table ---- */
 
 #define OWN    .flags = "noscript loading stale", .categories = "slow connection"
@@ -390,11 +320,12 @@ static void client_getredir(struct client_connection *c, const struct bytes *arg
 /* clang-format off */
 const struct client_command client_self_subcommands[CLIENT_SUBCOMMANDS] = {
     {"caching", client_caching, 3, 0, OWN, .since = "6.0.0", .usage = "(YES|NO)",
-     .summary = "Refused: nothing may be cached."},
+     .summary = "Whether the keys of the next command are tracked."},
     {"capa", client_capa, -3, 0, OWN, .since = "8.0.0", .usage = "<capability> [<capability> ...]",
      .summary = "Accepted, and has no effect."},
     {"getname", client_getname, 2, 0, OWN, .since = "2.6.9", .usage = "", .summary = "The name of this connection."},
-    {"getredir", client_getredir, 2, 0, OWN, .since = "6.0.0", .usage = "", .summary = "Where invalidations go: nowhere."},
+    {"getredir", client_getredir, 2, 0, OWN, .since = "6.0.0", .usage = "",
+     .summary = "Which connection hears of changed keys."},
     {"help", NULL, 2, 0, .flags = "loading stale", .categories = "slow connection", .since = "5.0.0", .usage = "",
      .summary = "Prints this help."},
     {"id", client_id, 2, 0, OWN, .since = "5.0.0", .usage = "", .summary = "The number of this connection."},
@@ -413,8 +344,9 @@ const struct client_command client_self_subcommands[CLIENT_SUBCOMMANDS] = {
     {"setinfo", client_setinfo, 4, 0, OWN, .since = "7.2.0", .usage = "(LIB-NAME <name>|LIB-VER <version>)",
      .summary = "Which library the client has."},
     {"setname", client_setname, 3, 0, OWN, .since = "2.6.9", .usage = "<name>", .summary = "Names this connection."},
-    {"tracking", client_tracking, -3, 0, OWN, .since = "6.0.0", .usage = "(ON|OFF) [OPTIN] [NOLOOP]",
-     .summary = "Accepted with OPTIN only: no key is tracked."},
+    {"tracking", client_tracking, -3, 0, OWN, .since = "6.0.0", 
+     .usage = "(ON|OFF) [REDIRECT <id>] [BCAST] [PREFIX <prefix> [...]] [OPTIN] [OPTOUT] [NOLOOP]",
+     .summary = "Tells the client when keys that it has read may have changed."},
     {"trackinginfo", client_trackinginfo, 2, 0, OWN, .since = "6.2.0", .usage = "",
      .summary = "What CLIENT TRACKING has said."},
     {"unblock", client_unblock, -3, 0, OTHERS, .since = "5.0.0", .usage = "<id> [TIMEOUT|ERROR]",

@@ -8,7 +8,7 @@
 #include "core/runners/ports.h"
 #include "io/client_internal.h"
 
-enum { PATIENCE_MS = 1000, ARGS_MAX = 1024 * 1024, SKIP_MAX = 512 * 1024 * 1024 };
+enum { CHANNELS = 1024, TRACKED_KEYS = 64 * 1024, PATIENCE_MS = 1000, ARGS_MAX = 1024 * 1024, SKIP_MAX = 512 * 1024 * 1024 };
 
 /* ---- Batches and answers ---- */
 
@@ -18,6 +18,7 @@ static void flush_all(struct client_server *s)
 {
     for (size_t i = 0; i < s->dirty_count; i++) {
         s->dirty[i]->dirty = false;
+        client_tracking_answered(s->dirty[i]);
         client_output_flush(s->dirty[i]);
         client_input_update(s->dirty[i]);
     }
@@ -101,6 +102,8 @@ static void server_free(struct client_server *s)
     client_batches_close(s);
     client_transactions_close(s);
     client_channels_close(&s->channels);
+    client_channels_close(&s->tracked);
+    transaction_free(&s->tracked_transaction);
     slots_close(&s->connections);
     free(s->packets);
     free(s->dirty);
@@ -178,7 +181,17 @@ static void taken(struct client_connection *c)
     client_input_go_on(c->server);
 }
 
-static const struct client_upcalls upcalls = {taken, client_input_go_on, handle_closed};
+/* A key, or any (NULL), may have changed. */
+static void changed(struct client_server *s, const struct bytes *key)
+{
+    if (key != NULL)
+        client_tracking_changed(s, key);
+    else
+        client_tracking_changed_all(s);
+}
+
+static const struct client_upcalls upcalls = {
+    taken, client_input_go_on, changed, client_tracking_gathered, client_tracking_end, handle_closed};
 
 static void init_timers(struct client_server *s)
 {
@@ -208,8 +221,11 @@ bool client_server_open(struct client_server **out, uv_loop_t *loop, const struc
     roster_of_file(&s->members, config);
     for (int reads = 0; reads < 2; reads++)
         s->gathered[reads].ready_end = &s->gathered[reads].ready;
-    s->channels.key = (struct siphash_key){s->opened_ms, options->node};
+    s->channels.key = s->tracked.key = (struct siphash_key){s->opened_ms, options->node};
     s->channels.bytes_max = config->client_bytes_all_max / 4;
+    s->channels.bucket_count = CHANNELS;
+    s->tracked.bytes_max = config->client_bytes_all_max / 4;
+    s->tracked.bucket_count = TRACKED_KEYS;
     s->forwards = config->node_config.forward && node_set_has(config->node_config.proposers, options->node);
     s->limits = (struct resp_limits){.args_max = ARGS_MAX, .bytes_max = config->command_bytes_max, .skip_max = SKIP_MAX};
     client_commands_init(s);

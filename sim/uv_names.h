@@ -15,11 +15,13 @@
 #define client_batches_next_request simuv_client_batches_next_request
 #define client_batches_request simuv_client_batches_request
 #define client_batches_waiting simuv_client_batches_waiting
+#define client_caching simuv_client_caching
 #define client_catalogue simuv_client_catalogue
 #define client_catalogue_subcommands simuv_client_catalogue_subcommands
 #define client_channels_add simuv_client_channels_add
 #define client_channels_close simuv_client_channels_close
 #define client_channels_find simuv_client_channels_find
+#define client_channels_lacks_room simuv_client_channels_lacks_room
 #define client_channels_receivers simuv_client_channels_receivers
 #define client_channels_remove simuv_client_channels_remove
 #define client_channels_remove_all simuv_client_channels_remove_all
@@ -56,6 +58,7 @@
 #define client_docs_find simuv_client_docs_find
 #define client_exec simuv_client_exec
 #define client_exec_wrong simuv_client_exec_wrong
+#define client_getredir simuv_client_getredir
 #define client_info simuv_client_info
 #define client_input_give_turns simuv_client_input_give_turns
 #define client_input_go_on simuv_client_input_go_on
@@ -71,6 +74,7 @@
 #define client_output_flush simuv_client_output_flush
 #define client_print simuv_client_print
 #define client_psubscribe simuv_client_psubscribe
+#define client_pubsub_has_learner simuv_client_pubsub_has_learner
 #define client_pubsub_is_limited simuv_client_pubsub_is_limited
 #define client_pubsub_lost simuv_client_pubsub_lost
 #define client_pubsub_next simuv_client_pubsub_next
@@ -107,6 +111,14 @@
 #define client_ssubscribe simuv_client_ssubscribe
 #define client_subscribe simuv_client_subscribe
 #define client_sunsubscribe simuv_client_sunsubscribe
+#define client_tracking simuv_client_tracking
+#define client_tracking_answered simuv_client_tracking_answered
+#define client_tracking_changed simuv_client_tracking_changed
+#define client_tracking_changed_all simuv_client_tracking_changed_all
+#define client_tracking_end simuv_client_tracking_end
+#define client_tracking_gathered simuv_client_tracking_gathered
+#define client_tracking_taken simuv_client_tracking_taken
+#define client_trackinginfo simuv_client_trackinginfo
 #define client_transactions_answer simuv_client_transactions_answer
 #define client_transactions_close simuv_client_transactions_close
 #define client_transactions_end simuv_client_transactions_end

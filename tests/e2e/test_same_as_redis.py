@@ -325,6 +325,20 @@ A SUBSCRIBE a|A GET x|A PUBLISH a x|B PUBLISH a y|A SUBSCRIBE b|A UNSUBSCRIBE a|
 """.strip()
 
 
+TRACKING = """
+A CLIENT TRACKING ON|A GET x|A MGET y z|B SET x 1|B SET x 2|B SET other 1|A GET x|B DEL x|B INCR y|A CLIENT TRACKINGINFO|A CLIENT GETREDIR|A CLIENT TRACKING OFF|B SET z 1
+A CLIENT TRACKING ON|A GET x|B MSET x 1 y 2|A GET x|A EXISTS y|B FLUSHALL|B SET x 1|A CLIENT TRACKING OFF
+A CLIENT TRACKING ON OPTIN|A GET x|A CLIENT CACHING YES|A CLIENT TRACKINGINFO|A GET y|A GET z|B SET x 1|B SET y 1|B SET z 1|A CLIENT CACHING NO|A CLIENT TRACKINGINFO
+A CLIENT TRACKING ON OPTOUT|A GET x|A CLIENT CACHING NO|A GET y|A GET z|B SET x 1|B SET y 1|B SET z 1|A CLIENT CACHING YES|A CLIENT TRACKING ON OPTIN
+A CLIENT TRACKING ON BCAST PREFIX x PREFIX yy|A CLIENT TRACKINGINFO|B SET x 1|B SET xa 1|B SET y 1|B SET yya 1|A CLIENT TRACKING ON|A CLIENT TRACKING ON BCAST PREFIX xa|A CLIENT TRACKING ON BCAST PREFIX z|B SET z 1
+A CLIENT TRACKING ON BCAST|A CLIENT TRACKINGINFO|B SET x 1|B FLUSHALL
+A CLIENT TRACKING ON PREFIX x|A CLIENT TRACKING ON OPTIN OPTOUT|A CLIENT TRACKING ON BCAST OPTIN|A CLIENT TRACKING ON REDIRECT 99999|A CLIENT TRACKING ON REDIRECT x|A CLIENT TRACKING ON FOO|A CLIENT TRACKING MAYBE
+A CLIENT TRACKING ON NOLOOP|A CLIENT TRACKINGINFO|A CLIENT CACHING YES|A CLIENT CACHING x|A CLIENT TRACKING OFF|A CLIENT CACHING NO|A CLIENT TRACKINGINFO
+A CLIENT TRACKING ON|A GET x|A RESET|B SET x 1|A CLIENT TRACKINGINFO
+A CLIENT TRACKING ON|A MULTI_GET|A GET x|B RENAME x y|B SET x 1|A GET x|B GETDEL x|A GET x|B APPEND x 1|A GET x|B EXPIRE x 100|A GET x|B PERSIST x
+""".strip()
+
+
 def heard_of(port, version, script):
     """What both connections hear, up to the reply to a PING after each command."""
     connections = {name: Connection(port) for name in "AB"}
@@ -346,6 +360,14 @@ def heard_of(port, version, script):
     finally:
         for connection in connections.values():
             connection.close()
+
+
+@pytest.mark.parametrize("version", [2, 3])
+def test_tracking(synod_port, redis_port, version):
+    for script in TRACKING.splitlines():
+        mine, theirs = (heard_of(port, version, script) for port in (synod_port, redis_port))
+        for one, other in zip(mine, theirs):
+            assert one == other, script
 
 
 @pytest.mark.parametrize("version", [2, 3])

@@ -1,5 +1,5 @@
-"""Messages: each subscriber at each node gets all of them once, in one order for all nodes; or its connection ends, and it knows. While
-leaders are killed with -9."""
+"""Messages: each subscriber at each node gets all of them once, in one order for all nodes; or its connection ends, and it knows. And
+clients that cache hear what has changed. While leaders are killed with -9."""
 
 import os
 import threading
@@ -7,11 +7,13 @@ import time
 
 import pytest
 import redis
+from redis.cache import CacheConfig, CacheFactory
 
 from cluster import wait_until
 from resp import Connection, ReplyError
 
 KILLS = int(os.environ.get("SYNOD_KILLS", 3))
+COUNTERS = 5
 
 
 class Subscriber(threading.Thread):
@@ -167,4 +169,77 @@ def test_one_that_is_slow_is_closed(make_cluster):
 
         wait_until(publish, 30, "the slow one to be closed")
     assert "slow to take the messages" in cluster.log(leader.id)
+    cluster.stop()
+
+
+class CachingReader(threading.Thread):
+    """Reads counters at one node, most of the time from its cache: they never go back."""
+
+    def __init__(self, port):
+        super().__init__()
+        self.port, self.stop = port, threading.Event()
+        self.seen, self.wrong, self.reads, self.hits = {}, [], 0, 0
+
+    def run(self):
+        while not self.stop.is_set():
+            try:
+                cache = CacheFactory(CacheConfig()).get_cache()
+                client = redis.Redis(port=self.port, protocol=3, cache=cache, socket_timeout=5, retry=None, single_connection_client=True)
+                while not self.stop.is_set():
+                    self.read(client, cache)
+            except (redis.RedisError, OSError):
+                time.sleep(0.05)
+
+    def read(self, client, cache):
+        for i in range(COUNTERS):
+            self.hits += any(key.redis_keys == (f"counter{i}",) for key in cache.collection)
+            value = int(client.get(f"counter{i}") or 0)
+            self.reads += 1
+            if value < self.seen.get(i, 0):
+                self.wrong.append((i, self.seen[i], value))
+            self.seen[i] = value
+
+
+@pytest.mark.parametrize("kind", ["native", "coordinator"])
+def test_caches_are_current(make_cluster, kind):
+    """Values that clients keep follow what is written, at every node, while leaders are killed."""
+    cluster = make_cluster("coordinator", native=kind == "native")
+    cluster.up()
+    ports = cluster.client_ports()
+    readers = [CachingReader(port) for port in ports]
+    written = [0] * COUNTERS
+    for reader in readers:
+        reader.start()
+    try:
+        for kill in range(KILLS + 1):
+            end = time.monotonic() + 2
+            at = kill
+            while time.monotonic() < end:
+                try:
+                    client = redis.Redis(port=ports[at % len(ports)], socket_timeout=5, retry=None)
+                    while time.monotonic() < end:
+                        i = at % COUNTERS
+                        written[i] = client.incr(f"counter{i}")
+                        at += 1
+                        time.sleep(0.001)
+                except redis.RedisError:
+                    at += 1
+                    time.sleep(0.02)
+            now = redis.Redis(port=cluster.nodes[cluster.wait_leader()].client_port)
+            are = {i: int(now.get(f"counter{i}")) for i in range(COUNTERS)}
+            wait_until(lambda: all(r.seen == are for r in readers), 3, lambda: f"{are}: {[r.seen for r in readers]}")
+            if kill < KILLS:
+                leader = cluster.wait_leader()
+                cluster.kill(leader)
+                cluster.wait_leader(timeout_s=15)
+                cluster.start(leader)
+                wait_until(lambda: cluster.wait_settled(30) or True, 30, "all nodes")
+    finally:
+        for reader in readers:
+            reader.stop.set()
+        for reader in readers:
+            reader.join()
+    assert not any(r.wrong for r in readers), [r.wrong for r in readers]
+    assert all(r.hits > r.reads / 10 for r in readers), [(r.hits, r.reads) for r in readers]
+    print(f"{sum(written)} written, {sum(r.reads for r in readers)} reads, {sum(r.hits for r in readers)} of them from caches")
     cluster.stop()

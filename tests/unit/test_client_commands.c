@@ -189,14 +189,16 @@ static void test_unwanted_replies(void **state)
     node_stop(n);
 }
 
-/* No key is tracked. What only prepares for tracking is accepted, because libraries ask for it when they connect. */
+/* A node that executes nothing tracks nothing. What only prepares for tracking is accepted, because libraries ask for it
+ * when they connect. */
 static void test_tracking(void **state)
 {
     static const char refused[] =
-        "-ERR no keys are tracked here, and no invalidations are sent: only CLIENT TRACKING ON OPTIN is "
-        "accepted, and nothing may be cached\r\n";
+        "-ERR this node has no learner, so it hears of no message and no change; these have one: 192.0.2.2:7002\r\n";
     (void)state;
-    struct node *n = node_start();
+    struct node *n = node_new();
+    n->config.node_config.learners = 4;
+    node_open(n);
     int fd = dial(n);
     ask(n, fd, "CLIENT CACHING YES\r\n",
         "-ERR CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or OPTOUT mode enabled\r\n");

@@ -4,7 +4,7 @@
 
 #define ONLY "only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context\r\n"
 #define HELLO_3                                                                                                             \
-    "%7\r\n$6\r\nserver\r\n$5\r\nredis\r\n$7\r\nversion\r\n$5\r\n7.2.0\r\n$5\r\nproto\r\n:3\r\n$2\r\nid\r\n:1\r\n"          \
+    "%7\r\n$6\r\nserver\r\n$5\r\nredis\r\n$7\r\nversion\r\n$5\r\n7.4.0\r\n$5\r\nproto\r\n:3\r\n$2\r\nid\r\n:1\r\n"          \
     "$4\r\nmode\r\n$7\r\ncluster\r\n$4\r\nrole\r\n$6\r\nmaster\r\n$7\r\nmodules\r\n*0\r\n"
 
 static void messages_in_resp_2(void **state)
@@ -199,7 +199,7 @@ static void a_node_without_a_learner(void **state)
     node_open(n);
     int fd = dial(n);
     ask(n, fd, "SUBSCRIBE a\r\nPUBLISH a x\r\n",
-        "-ERR this node has no learner, so it hears of no message; these have one: 192.0.2.2:7002\r\n:0\r\n");
+        "-ERR this node has no learner, so it hears of no message and no change; these have one: 192.0.2.2:7002\r\n:0\r\n");
     close(fd);
     node_stop(n);
 }

@@ -13,7 +13,7 @@ static void test_commands(void **state)
         "$1\r\nv\r\n$-1\r\n:1\r\n-ERR unknown command 'NOSUCH', with args beginning with: \r\n");
     ask(n, fd, "MGET k none\r\n\r\n*0\r\nSCAN 0 MATCH k\r\n", "*2\r\n$1\r\nv\r\n$-1\r\n*2\r\n$1\r\n0\r\n*1\r\n$1\r\nk\r\n");
     ask(n, fd, "HELLO 3\r\nGET none\r\n",
-        "%7\r\n$6\r\nserver\r\n$5\r\nredis\r\n$7\r\nversion\r\n$5\r\n7.2.0\r\n$5\r\nproto\r\n:3\r\n$2\r\nid\r\n:1\r\n"
+        "%7\r\n$6\r\nserver\r\n$5\r\nredis\r\n$7\r\nversion\r\n$5\r\n7.4.0\r\n$5\r\nproto\r\n:3\r\n$2\r\nid\r\n:1\r\n"
         "$4\r\nmode\r\n$7\r\ncluster\r\n$4\r\nrole\r\n$6\r\nmaster\r\n$7\r\nmodules\r\n*0\r\n_\r\n");
     assert_true(n->inputs > 0);
     assert_int_equal(client_server_statistics(n->server).waiting_bytes, 0);

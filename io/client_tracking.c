@@ -1,0 +1,478 @@
+/* CLIENT TRACKING: which clients keep values that they have read, and hear when these may have changed (P26).
+ *
+ * 1. A key is remembered for a connection when its read is gathered: before the reply leaves, and before anything that comes
+ *    later is executed. What is told of the key then goes to the connection once, and the key is forgotten.
+ * 2. What is told while the read is without a reply goes out after that reply. The read may be answered by a state from
+ *    before the change.
+ * 3. The keys remembered take a bounded part of memory. The oldest one makes room: it is told as if it had changed.
+ * 4. What cannot be told (another life of the node, a snapshot in place of slots) is told as if all keys had changed.
+ *
+ * The node tells keys that a command names, whether it has changed them or not, and all keys when one has ended by time or a
+ * command names none. So a client hears of more than has changed, and never of less. */
+#include <stdio.h>
+#include <string.h>
+
+#include "core/base/memory.h"
+#include "core/formats/decimal.h"
+#include "core/formats/session_call.h"
+#include "io/client_internal.h"
+
+enum { PREFIXES_MAX = 16, PREFIX_MAX = 256, NODE_PREFIXES_MAX = 1024 };
+
+static bool is_answered(const struct client_connection *c, uint32_t position) { return (int32_t)(position - c->head) < 0; }
+
+/* ---- What a client hears ---- */
+
+/* Where a connection's invalidations go; NULL: there is no such connection any more. */
+static struct client_connection *target_of(struct client_connection *c)
+{
+    return c->tracker.redirect != 0 ? slots_find(&c->server->connections, c->tracker.redirect) : c;
+}
+
+/* In RESP 2 they are messages, for a connection that is subscribed to this. */
+static bool hears_in_2(const struct client_connection *target)
+{
+    static const char name[] = "__redis__:invalidate";
+    const struct bytes channel = {(uint8_t *)(uintptr_t)name, sizeof name - 1};
+    const struct client_channels *all = &target->server->channels;
+    return client_channels_subscribed(&target->subscriptions, client_channels_find(all, CHANNEL_NAMED, channel)) != NULL;
+}
+
+static void tell_broken(struct client_connection *c)
+{
+    if (c->version >= 3 && !c->tracker.broken) {
+        resp_push(&c->out, c->version, 2);
+        resp_string(&c->out, "tracking-redir-broken");
+        resp_integer(&c->out, slots_number(c->tracker.redirect));
+        client_replies_touch(c);
+    }
+    c->tracker.broken = true;
+}
+
+/* Tells that a key, or any (NULL), may have changed. */
+static void tell(struct client_connection *c, const struct bytes *key)
+{
+    struct client_connection *target = target_of(c);
+    if (target == NULL) {
+        tell_broken(c);
+        return;
+    }
+    struct resp_buffer *out = &target->out;
+    if (target->state != CLIENT_SERVED || (target->version == 2 && (c->tracker.redirect == 0 || !hears_in_2(target))))
+        return;
+    if (client_replies_unread(target) > target->server->options.config->client_bytes_max) {
+        client_connection_drop(target, "it is slow to take what it has to know of changed keys");
+        return;
+    }
+    resp_push(out, target->version, target->version >= 3 ? 2 : 3);
+    resp_string(out, target->version >= 3 ? "invalidate" : "message");
+    if (target->version == 2)
+        resp_string(out, "__redis__:invalidate");
+    if (key == NULL) {
+        resp_nil(out, c->version);
+    } else {
+        resp_array(out, 1);
+        resp_bytes(out, key->ptr, key->len);
+    }
+    client_replies_touch(target);
+}
+
+/* ---- Keys that are remembered ---- */
+
+static void forget(struct client_connection *c, struct client_subscription *s)
+{
+    c->tracker.deferred -= s->is_late;
+    client_channels_remove(&c->server->tracked, &c->tracker.keys, s);
+}
+
+/* The key of `s` may have changed. */
+static void invalidate(struct client_subscription *s)
+{
+    struct client_connection *c = s->connection;
+    if (is_answered(c, s->position)) {
+        const struct bytes key = s->channel->name;
+        tell(c, &key);
+        if (c->state != CLIENT_CLOSED)
+            forget(c, s);
+        return;
+    }
+    c->tracker.deferred += !s->is_late;
+    s->is_late = true;
+    s->late_position = s->position;
+}
+
+static void invalidate_key(struct client_server *s, const struct client_channel *key)
+{
+    struct client_channels *all = &s->tracked;
+    for (struct client_subscription *at = key != NULL ? key->first : NULL; at != NULL; at = all->next_subscription) {
+        all->next_subscription = at->next;
+        invalidate(at);
+    }
+}
+
+void client_tracking_answered(struct client_connection *c)
+{
+    for (struct client_subscription *at = c->tracker.deferred > 0 ? c->tracker.keys.first : NULL, *next; at != NULL;
+         at = next) {
+        next = at->next_own;
+        if (!at->is_late || !is_answered(c, at->late_position))
+            continue;
+        const struct bytes key = at->channel->name;
+        tell(c, &key);
+        if (c->state == CLIENT_CLOSED)
+            return;
+        c->tracker.deferred--;
+        at->is_late = false;
+        if (is_answered(c, at->position))
+            forget(c, at);
+    }
+}
+
+/* Makes room by what was remembered first. False: there is none. */
+static bool make_room(struct client_server *s, uint64_t bytes)
+{
+    struct client_channels *all = &s->tracked;
+    while (all->bytes + bytes > all->bytes_max && all->first[CHANNEL_NAMED] != NULL) {
+        struct client_subscription *oldest = all->first[CHANNEL_NAMED]->first;
+        struct client_connection *c = oldest->connection;
+        const struct bytes key = oldest->channel->name;
+        tell(c, &key);
+        if (c->state != CLIENT_CLOSED)
+            forget(c, oldest);
+    }
+    return all->bytes + bytes <= all->bytes_max;
+}
+
+static void remember(struct client_connection *c, const struct bytes *key, uint32_t position)
+{
+    struct client_server *s = c->server;
+    if (!make_room(s, client_channels_cost(key->len))) { /* then it must not be kept; it hears so after the reply */
+        tell(c, key);
+        return;
+    }
+    if (c->state == CLIENT_CLOSED) /* what made room was its own, and it does not take what it is told */
+        return;
+    client_channels_add(&s->tracked, &c->tracker.keys, c, CHANNEL_NAMED, *key)->position = position;
+}
+
+/* ---- What reads name ---- */
+
+static void remember_keys(struct client_connection *c, const struct bytes_list *args, uint32_t position)
+{
+    struct client_server *s = c->server;
+    const uint32_t index = client_describe_index(s, &args->ptr[0]);
+    if (index == COMMAND_TABLE_MAX || !s->machine_commands.ptr[index].read_only)
+        return;
+    const struct command_info *info = &s->machine_commands.ptr[index];
+    const size_t step = info->key_step > 0 ? info->key_step : 1;
+    const size_t behind = info->last_key < 0 ? (size_t)-(int64_t)info->last_key : 0;
+    size_t end = info->last_key >= 0 ? (size_t)info->last_key + 1 : behind <= args->len ? args->len - behind + 1 : 0;
+    end = end < args->len ? end : args->len;
+    for (size_t i = info->first_key; i > 0 && i < end && c->state != CLIENT_CLOSED; i += step)
+        remember(c, &args->ptr[i], position);
+}
+
+void client_tracking_gathered(struct client_connection *c, const struct resp_request *request, uint32_t position)
+{
+    const struct client_tracker *t = &c->tracker;
+    struct bytes_list args = {request->args, request->argc};
+    struct transaction *transaction = &c->server->tracked_transaction;
+    const bool wanted = t->opts_in ? t->says == CACHING_YES : t->says != CACHING_NO;
+    if (!t->on || t->broadcasts || !wanted)
+        return;
+    if (session_call_read(&args).kind == SESSION_CALL)
+        args = (struct bytes_list){args.ptr + SESSION_CALL_ARGS, args.len - SESSION_CALL_ARGS};
+    if (!transaction_is(&args)) {
+        remember_keys(c, &args, position);
+        return;
+    }
+    transaction_read(transaction, &args);
+    for (size_t i = 0; i < transaction->count; i++)
+        remember_keys(c, &transaction->commands[i].args, position);
+}
+
+void client_tracking_taken(struct client_connection *c, const struct resp_request *request)
+{
+    if (c->transaction.state == TRANSACTION_NONE && !client_is_word(&request->args[0], "client"))
+        c->tracker.says = CACHING_NOT_SAID;
+}
+
+/* ---- What the node tells ---- */
+
+static bool has_prefix(const struct client_tracker *t, const struct bytes *key)
+{
+    for (size_t i = 0; i < t->prefix_count; i++)
+        if (t->prefixes[i].len <= key->len && memcmp(t->prefixes[i].ptr, key->ptr, t->prefixes[i].len) == 0)
+            return true;
+    return false;
+}
+
+void client_tracking_changed(struct client_server *s, const struct bytes *key)
+{
+    struct client_connection *c;
+    invalidate_key(s, client_channels_find(&s->tracked, CHANNEL_NAMED, *key));
+    for (size_t at = 0; s->broadcasts > 0 && (c = slots_next(&s->connections, &at)) != NULL;)
+        if (c->tracker.broadcasts && has_prefix(&c->tracker, key))
+            tell(c, key);
+}
+
+void client_tracking_changed_all(struct client_server *s)
+{
+    struct client_connection *c;
+    for (size_t at = 0; s->trackers > 0 && (c = slots_next(&s->connections, &at)) != NULL;) {
+        if (!c->tracker.on)
+            continue;
+        tell(c, NULL);
+        for (struct client_subscription *key = c->tracker.keys.first, *next; key != NULL; key = next) {
+            next = key->next_own;
+            if (is_answered(c, key->position))
+                forget(c, key);
+            else
+                invalidate(key);
+        }
+    }
+}
+
+void client_tracking_end(struct client_connection *c)
+{
+    struct client_server *s = c->server;
+    struct client_tracker *t = &c->tracker;
+    client_channels_remove_all(&s->tracked, &t->keys);
+    s->trackers -= t->on;
+    s->broadcasts -= t->broadcasts;
+    s->prefixes -= t->prefix_count;
+    for (size_t i = 0; i < t->prefix_count; i++)
+        free(t->prefixes[i].ptr);
+    free(t->prefixes);
+    *t = (struct client_tracker){.on = false};
+}
+
+/* ---- CLIENT TRACKING ---- */
+
+/* What the arguments say. */
+struct wish {
+    struct client_tracker said;
+    struct bytes prefixes[PREFIXES_MAX];
+    size_t prefix_count;
+};
+
+static struct client_connection *find_by_number(struct client_server *s, uint64_t number)
+{
+    struct client_connection *c;
+    for (size_t at = 0; (c = slots_next(&s->connections, &at)) != NULL;)
+        if (slots_number(c->token) == number)
+            return c;
+    return NULL;
+}
+
+static const char *read_redirect(struct client_connection *c, struct wish *w, const struct bytes *id)
+{
+    int64_t number;
+    if (w->said.redirect != 0)
+        return "ERR A client can only redirect to a single other client";
+    if (!decimal_read(id->ptr, id->len, &number))
+        return "ERR value is not an integer or out of range";
+    const struct client_connection *target = number > 0 ? find_by_number(c->server, (uint64_t)number) : NULL;
+    if (target == NULL)
+        return "ERR The client ID you want redirect to does not exist";
+    w->said.redirect = target->token;
+    return NULL;
+}
+
+static const char *read_option(struct client_connection *c, struct wish *w, const struct bytes *args, size_t left,
+                               size_t *taken)
+{
+    *taken = 1;
+    if (client_is_word(&args[0], "bcast")) {
+        w->said.broadcasts = true;
+    } else if (client_is_word(&args[0], "optin")) {
+        w->said.opts_in = true;
+    } else if (client_is_word(&args[0], "optout")) {
+        w->said.opts_out = true;
+    } else if (client_is_word(&args[0], "noloop")) {
+        w->said.no_loop = true;
+    } else if (client_is_word(&args[0], "redirect") && left > 1) {
+        *taken = 2;
+        return read_redirect(c, w, &args[1]);
+    } else if (client_is_word(&args[0], "prefix") && left > 1) {
+        *taken = 2;
+        if (w->prefix_count == PREFIXES_MAX || args[1].len > PREFIX_MAX)
+            return "ERR a client has 16 prefixes of 256 bytes at most";
+        w->prefixes[w->prefix_count++] = args[1];
+    } else {
+        return "ERR syntax error";
+    }
+    return NULL;
+}
+
+/* What contradicts itself, or what the connection has said before. */
+static const char *contradiction(const struct client_connection *c, const struct wish *w)
+{
+    const struct client_tracker *is = &c->tracker, *said = &w->said;
+    if (w->prefix_count > 0 && !said->broadcasts)
+        return "ERR PREFIX option requires BCAST mode to be enabled";
+    if (is->on && is->broadcasts != said->broadcasts)
+        return "ERR You can't switch BCAST mode on/off before disabling tracking for this client, and then re-enabling it "
+               "with a different mode.";
+    if (said->broadcasts && (said->opts_in || said->opts_out))
+        return "ERR OPTIN and OPTOUT are not compatible with BCAST";
+    if (said->opts_in && said->opts_out)
+        return "ERR You can't specify both OPTIN mode and OPTOUT mode";
+    if (is->on && ((said->opts_in && is->opts_out) || (said->opts_out && is->opts_in)))
+        return "ERR You can't switch OPTIN/OPTOUT mode before disabling tracking for this client, and then re-enabling it "
+               "with a different mode.";
+    return NULL;
+}
+
+static bool begins_with(const struct bytes *one, const struct bytes *other)
+{
+    const size_t len = one->len < other->len ? one->len : other->len;
+    return len == 0 || memcmp(one->ptr, other->ptr, len) == 0;
+}
+
+/* One prefix must not be the beginning of another. */
+static bool overlap(const struct client_tracker *t, const struct wish *w, struct resp_buffer *out)
+{
+    for (size_t i = 0; i < w->prefix_count; i++) {
+        for (size_t k = 0; k < t->prefix_count + i; k++) {
+            const struct bytes *new = &w->prefixes[i],
+                               *old = k < t->prefix_count ? &t->prefixes[k] : &w->prefixes[k - t->prefix_count];
+            const bool same = k < t->prefix_count && new->len == old->len;
+            if (same || !begins_with(new, old))
+                continue;
+            client_print(out,
+                         "-ERR Prefix '%.*s' overlaps with an existing prefix '%.*s'. Prefixes for a single client must not "
+                         "overlap.\r\n",
+                         (int)new->len, (const char *)new->ptr, (int)old->len, (const char *)old->ptr);
+            return true;
+        }
+    }
+    return false;
+}
+
+static void add_prefix(struct client_connection *c, const struct bytes *prefix)
+{
+    struct client_tracker *t = &c->tracker;
+    for (size_t i = 0; i < t->prefix_count; i++)
+        if (t->prefixes[i].len == prefix->len && begins_with(&t->prefixes[i], prefix))
+            return;
+    if (t->prefixes == NULL)
+        t->prefixes = memory_new(PREFIXES_MAX, sizeof *t->prefixes);
+    if (t->prefix_count == PREFIXES_MAX)
+        return;
+    struct bytes *copy = &t->prefixes[t->prefix_count++];
+    *copy = (struct bytes){memory_new(prefix->len + 1, 1), prefix->len};
+    if (prefix->len > 0)
+        memcpy(copy->ptr, prefix->ptr, prefix->len);
+    c->server->prefixes++;
+}
+
+static void turn_on(struct client_connection *c, const struct wish *w)
+{
+    struct client_server *s = c->server;
+    struct client_tracker *t = &c->tracker;
+    s->trackers += !t->on;
+    s->broadcasts += w->said.broadcasts && !t->broadcasts;
+    t->on = true;
+    t->broadcasts = w->said.broadcasts;
+    t->opts_in = w->said.opts_in;
+    t->opts_out = w->said.opts_out;
+    t->no_loop = w->said.no_loop;
+    t->redirect = w->said.redirect;
+    t->broken = false;
+    for (size_t i = 0; i < w->prefix_count; i++)
+        add_prefix(c, &w->prefixes[i]);
+}
+
+void client_tracking(struct client_connection *c, const struct bytes *args, size_t argc, struct resp_buffer *out)
+{
+    struct wish w = {.prefix_count = 0};
+    const bool on = client_is_word(&args[2], "on");
+    const char *error = NULL;
+    for (size_t i = 3, taken; i < argc && error == NULL; i += taken)
+        error = read_option(c, &w, args + i, argc - i, &taken);
+    if (error == NULL && !on && !client_is_word(&args[2], "off"))
+        error = "ERR syntax error";
+    if (error == NULL && on)
+        error = contradiction(c, &w);
+    if (error == NULL && on && c->tracker.prefix_count + w.prefix_count > PREFIXES_MAX)
+        error = "ERR a client has 16 prefixes of 256 bytes at most";
+    if (error == NULL && on && c->server->prefixes + w.prefix_count > NODE_PREFIXES_MAX)
+        error = "ERR this node has 1024 prefixes at most";
+    if (error != NULL) {
+        resp_error_text(out, error);
+        return;
+    }
+    /* Libraries ask with OPTIN when they connect. It has no effect until they say CACHING YES. */
+    if (on && ((!w.said.opts_in && !client_pubsub_has_learner(c->server, out)) || overlap(&c->tracker, &w, out)))
+        return;
+    if (on && w.said.broadcasts && w.prefix_count == 0)
+        w.prefix_count = 1; /* the empty one, which all keys have */
+    if (on)
+        turn_on(c, &w);
+    else
+        client_tracking_end(c);
+    resp_status_text(out, "OK");
+}
+
+void client_caching(struct client_connection *c, const struct bytes *args, size_t argc, struct resp_buffer *out)
+{
+    struct client_tracker *t = &c->tracker;
+    const bool yes = client_is_word(&args[2], "yes");
+    (void)argc;
+    if (!t->on) {
+        resp_error_text(out,
+                        "ERR CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or OPTOUT "
+                        "mode enabled");
+    } else if (!yes && !client_is_word(&args[2], "no")) {
+        resp_error_text(out, "ERR syntax error");
+    } else if (yes && !t->opts_in) {
+        resp_error_text(out, "ERR CLIENT CACHING YES is only valid when tracking is enabled in OPTIN mode.");
+    } else if (!yes && !t->opts_out) {
+        resp_error_text(out, "ERR CLIENT CACHING NO is only valid when tracking is enabled in OPTOUT mode.");
+    } else if (client_pubsub_has_learner(c->server, out)) {
+        t->says = yes ? CACHING_YES : CACHING_NO;
+        resp_status_text(out, "OK");
+    }
+}
+
+void client_trackinginfo(struct client_connection *c, const struct bytes *args, size_t argc, struct resp_buffer *out)
+{
+    const struct client_tracker *t = &c->tracker;
+    const struct {
+        bool is;
+        const char *name;
+    } flags[] = {{!t->on, "off"},
+                 {t->on, "on"},
+                 {t->broadcasts, "bcast"},
+                 {t->opts_in, "optin"},
+                 {t->opts_in && t->says == CACHING_YES, "caching-yes"},
+                 {t->opts_out, "optout"},
+                 {t->opts_out && t->says == CACHING_NO, "caching-no"},
+                 {t->no_loop, "noloop"},
+                 {t->broken, "broken_redirect"}};
+    size_t count = 0;
+    (void)args;
+    (void)argc;
+    for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++)
+        count += flags[i].is;
+    resp_map(out, c->version, 3);
+    resp_string(out, "flags");
+    resp_set(out, c->version, count);
+    for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++)
+        if (flags[i].is)
+            resp_string(out, flags[i].name);
+    resp_string(out, "redirect");
+    resp_integer(out, t->on ? (int64_t)slots_number(t->redirect) : -1);
+    resp_string(out, "prefixes");
+    resp_array(out, t->prefix_count);
+    for (size_t i = 0; i < t->prefix_count; i++)
+        resp_bytes(out, t->prefixes[i].ptr, t->prefixes[i].len);
+}
+
+void client_getredir(struct client_connection *c, const struct bytes *args, size_t argc, struct resp_buffer *out)
+{
+    (void)args;
+    (void)argc;
+    resp_integer(out, c->tracker.on ? (int64_t)slots_number(c->tracker.redirect) : -1);
+}

@@ -1,0 +1,264 @@
+/* io/client_tracking.c: CLIENT TRACKING at a real port. The test says what the node has executed. */
+#include "tests/unit/client_node.h"
+
+#define HELLO_3 "HELLO 3\r\n"
+
+static int dial_3(struct node *n)
+{
+    char byte, last[4] = "";
+    int fd = dial(n);
+    say(n, fd, HELLO_3);
+    while (memcmp(last, "*0\r\n", 4) != 0) { /* the end of its reply: no modules */
+        assert_int_equal(receive(n, fd, &byte, 1), 1);
+        memmove(last, last + 1, 3);
+        last[3] = byte;
+    }
+    return fd;
+}
+
+static struct bytes text(const char *t) { return (struct bytes){(uint8_t *)(uintptr_t)t, strlen(t)}; }
+
+static void changed(struct node *n, const char *key)
+{
+    if ((n->watch & WATCH_KEYS) == 0)
+        return;
+    if (key != NULL)
+        notice_add(&n->notices, &(struct notice){.kind = NOTICE_CHANGED, .channel = text(key)});
+    else
+        notice_add(&n->notices, &(struct notice){.kind = NOTICE_ALL_CHANGED});
+    send_notices(n);
+}
+
+#define INVALID(len, key) ">2\r\n$10\r\ninvalidate\r\n*1\r\n$" len "\r\n" key "\r\n"
+
+/* What was read is told once. */
+static void a_key_that_was_read(void **state)
+{
+    (void)state;
+    struct node *n = node_start();
+    int fd = dial_3(n), other = dial_3(n);
+    ask(n, fd, "GET before\r\nCLIENT TRACKING ON\r\nGET a\r\nMGET b c\r\nSET d 1\r\n",
+        "_\r\n+OK\r\n_\r\n*2\r\n_\r\n_\r\n+OK\r\n");
+    ask(n, other, "CLIENT TRACKING ON\r\nGET a\r\n", "+OK\r\n_\r\n");
+    assert_int_equal(n->watch, WATCH_KEYS);
+    changed(n, "before");
+    changed(n, "d");
+    changed(n, "a");
+    changed(n, "c");
+    changed(n, "a");
+    hear(n, fd, INVALID("1", "a") INVALID("1", "c"));
+    hear(n, other, INVALID("1", "a"));
+    ask(n, fd, "GET a\r\n", "_\r\n");
+    changed(n, "a");
+    hear(n, fd, INVALID("1", "a"));
+    changed(n, NULL);
+    hear(n, fd, ">2\r\n$10\r\ninvalidate\r\n_\r\n");
+    changed(n, "b");
+    ask(n, fd, "CLIENT TRACKING OFF\r\nGET b\r\n", "+OK\r\n_\r\n");
+    changed(n, "b");
+    ask(n, other, "RESET\r\n", ">2\r\n$10\r\ninvalidate\r\n_\r\n+RESET\r\n");
+    turn(n);
+    assert_int_equal(n->watch, 0);
+    close(fd);
+    close(other);
+    node_stop(n);
+}
+
+/* A read that has no reply yet may be answered by a state from before the change: the client hears of it afterwards. */
+static void a_change_meanwhile(void **state)
+{
+    (void)state;
+    struct node *n = node_start();
+    int fd = dial_3(n);
+    ask(n, fd, "CLIENT TRACKING ON\r\nGET a\r\n", "+OK\r\n_\r\n");
+    n->answers = false;
+    say(n, fd, "GET a\r\nPING\r\n");
+    for (uint64_t until = deadline(); n->taken_count == 0; check_deadline(until)) {
+        turn(n);
+        take(n, 1);
+    }
+    changed(n, "a");
+    changed(n, "a");
+    changed(n, NULL);
+    answer(n, 0);
+    hear(n, fd, ">2\r\n$10\r\ninvalidate\r\n_\r\n_\r\n+PONG\r\n" INVALID("1", "a"));
+    n->answers = true;
+    changed(n, "a");
+    ask(n, fd, "PING\r\n", "+PONG\r\n");
+    close(fd);
+    node_stop(n);
+}
+
+/* The same where a later read of the key has no reply either: it stays remembered. */
+static void a_later_read_is_remembered(void **state)
+{
+    (void)state;
+    struct node *n = node_start();
+    int fd = dial_3(n);
+    ask(n, fd, "CLIENT TRACKING ON\r\nGET a\r\nGET a\r\n", "+OK\r\n_\r\n_\r\n");
+    n->answers = false;
+    say(n, fd, "GET a\r\n");
+    for (uint64_t until = deadline(); n->taken_count == 0; check_deadline(until)) {
+        turn(n);
+        take(n, 1);
+    }
+    changed(n, "a");
+    say(n, fd, "GET a\r\n");
+    for (uint64_t until = deadline(); n->taken_count == 1; check_deadline(until)) {
+        turn(n);
+        take(n, 1);
+    }
+    answer(n, 0);
+    hear(n, fd, "_\r\n" INVALID("1", "a"));
+    answer(n, 0);
+    hear(n, fd, "_\r\n");
+    n->answers = true;
+    changed(n, "a");
+    hear(n, fd, INVALID("1", "a"));
+    close(fd);
+    node_stop(n);
+}
+
+static void what_is_read_in_sessions_and_transactions(void **state)
+{
+    (void)state;
+    struct node *n = node_start();
+    int fd = dial_3(n);
+    ask(n, fd, "CLIENT TRACKING ON\r\nMULTI\r\nGET a\r\nSET b 1\r\nMGET c d\r\nEXEC\r\n",
+        "+OK\r\n+OK\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n*3\r\n_\r\n+OK\r\n*2\r\n_\r\n_\r\n");
+    changed(n, "b");
+    changed(n, "d");
+    hear(n, fd, INVALID("1", "d"));
+    close(fd);
+    node_stop(n);
+}
+
+static void only_what_the_client_wants(void **state)
+{
+    (void)state;
+    struct node *n = node_start();
+    int fd = dial_3(n), out = dial_3(n), all = dial_3(n);
+    ask(n, fd, "CLIENT TRACKING ON OPTIN\r\nGET a\r\nCLIENT CACHING YES\r\nGET b\r\nGET c\r\n",
+        "+OK\r\n_\r\n+OK\r\n_\r\n_\r\n");
+    ask(n, out, "CLIENT TRACKING ON OPTOUT\r\nGET a\r\nCLIENT CACHING NO\r\nGET b\r\nGET c\r\n",
+        "+OK\r\n_\r\n+OK\r\n_\r\n_\r\n");
+    ask(n, fd, "CLIENT CACHING YES\r\nPING\r\nGET a\r\nCLIENT CACHING YES\r\nMULTI\r\nGET c\r\nEXEC\r\n",
+        "+OK\r\n+PONG\r\n_\r\n+OK\r\n+OK\r\n+QUEUED\r\n*1\r\n_\r\n");
+    ask(n, all, "CLIENT TRACKING ON BCAST PREFIX a PREFIX bc\r\n", "+OK\r\n");
+    changed(n, "a");
+    changed(n, "b");
+    changed(n, "c");
+    changed(n, "bcd");
+    hear(n, fd, INVALID("1", "b") INVALID("1", "c"));
+    hear(n, out, INVALID("1", "a") INVALID("1", "c"));
+    hear(n, all, INVALID("1", "a") INVALID("3", "bcd"));
+    close(fd);
+    close(out);
+    close(all);
+    node_stop(n);
+}
+
+static void another_connection_hears_it(void **state)
+{
+    (void)state;
+    struct node *n = node_start();
+    int ear = dial(n), fd = dial(n);
+    ask(n, ear, "CLIENT ID\r\nSUBSCRIBE __redis__:invalidate\r\n",
+        ":1\r\n*3\r\n$9\r\nsubscribe\r\n$20\r\n__redis__:invalidate\r\n:1\r\n");
+    ask(n, fd, "CLIENT TRACKING ON REDIRECT 99\r\nCLIENT TRACKING ON REDIRECT 1\r\nCLIENT GETREDIR\r\nGET a\r\n",
+        "-ERR The client ID you want redirect to does not exist\r\n+OK\r\n:1\r\n$-1\r\n");
+    changed(n, "a");
+    hear(n, ear, "*3\r\n$7\r\nmessage\r\n$20\r\n__redis__:invalidate\r\n*1\r\n$1\r\na\r\n");
+    changed(n, NULL);
+    hear(n, ear, "*3\r\n$7\r\nmessage\r\n$20\r\n__redis__:invalidate\r\n$-1\r\n");
+    close(ear);
+    for (uint64_t until = deadline(); client_server_statistics(n->server).connections > 1; check_deadline(until))
+        turn(n);
+    changed(n, NULL);
+    char *info = ask_text(n, fd, "CLIENT INFO\r\n");
+    assert_non_null(strstr(info, "flags=t"));
+    free(info);
+    ask(n, fd, "CLIENT TRACKINGINFO\r\n",
+        "*6\r\n$5\r\nflags\r\n*2\r\n$2\r\non\r\n$15\r\nbroken_redirect\r\n$8\r\nredirect\r\n:1\r\n$8\r\nprefixes\r\n*0\r\n");
+    close(fd);
+    node_stop(n);
+}
+
+/* What cannot be told counts as a change of all keys. */
+static void another_life_of_the_node(void **state)
+{
+    (void)state;
+    struct node *n = node_start();
+    int fd = dial_3(n);
+    ask(n, fd, "CLIENT TRACKING ON\r\nGET a\r\n", "+OK\r\n_\r\n");
+    client_server_lost(n->server);
+    hear(n, fd, ">2\r\n$10\r\ninvalidate\r\n_\r\n");
+    ask(n, fd, "GET a\r\n", "_\r\n");
+    notice_add(&n->notices, &(struct notice){.kind = NOTICE_MISSED});
+    send_notices(n);
+    hear(n, fd, ">2\r\n$10\r\ninvalidate\r\n_\r\n");
+    assert_int_equal(n->told, 2);
+    close(fd);
+    node_stop(n);
+}
+
+/* The key read first makes room, and is told as if it had changed. */
+static void the_table_is_bounded(void **state)
+{
+    (void)state;
+    enum { KEYS = 40, LEN = 100 };
+    struct node *n = node_new();
+    n->config.client_bytes_all_max = 16000; /* a quarter of it is for keys that are tracked */
+    node_open(n);
+    int fd = dial_3(n);
+    char get[LEN + 64], wanted[LEN + 128];
+    ask(n, fd, "CLIENT TRACKING ON\r\n", "+OK\r\n");
+    size_t told = 0;
+    for (int i = 0; i < KEYS; i++) {
+        snprintf(get, sizeof get, "GET %0*d\r\n", LEN, i);
+        say(n, fd, get);
+        assert_int_equal(receive(n, fd, wanted, 1), 1);
+        if (wanted[0] == '>') { /* it comes before the reply to the read that needs the room */
+            snprintf(wanted, sizeof wanted, "2\r\n$10\r\ninvalidate\r\n*1\r\n$%d\r\n%0*d\r\n", LEN, LEN, (int)told++);
+            hear(n, fd, wanted);
+            hear(n, fd, "_");
+        }
+        hear(n, fd, "\r\n");
+    }
+    assert_true(told > 10 && told < KEYS);
+    snprintf(get, sizeof get, "%0*d", LEN, KEYS - 1);
+    changed(n, get);
+    snprintf(wanted, sizeof wanted, ">2\r\n$10\r\ninvalidate\r\n*1\r\n$%d\r\n%s\r\n", LEN, get);
+    hear(n, fd, wanted);
+    close(fd);
+    node_stop(n);
+}
+
+static void what_contradicts_itself(void **state)
+{
+    (void)state;
+    struct node *n = node_start();
+    int fd = dial(n);
+    ask(n, fd, "CLIENT TRACKING ON PREFIX a\r\nCLIENT TRACKING ON OPTIN OPTOUT\r\nCLIENT TRACKING ON BCAST OPTIN\r\n",
+        "-ERR PREFIX option requires BCAST mode to be enabled\r\n-ERR You can't specify both OPTIN mode and OPTOUT mode\r\n"
+        "-ERR OPTIN and OPTOUT are not compatible with BCAST\r\n");
+    ask(n, fd, "CLIENT TRACKING ON BCAST PREFIX ab PREFIX a\r\nCLIENT TRACKING ON BCAST PREFIX a\r\n",
+        "-ERR Prefix 'a' overlaps with an existing prefix 'ab'. Prefixes for a single client must not overlap.\r\n+OK\r\n");
+    ask(n, fd, "CLIENT CACHING YES\r\nCLIENT CACHING NO\r\nCLIENT CACHING x\r\nCLIENT TRACKING maybe\r\n",
+        "-ERR CLIENT CACHING YES is only valid when tracking is enabled in OPTIN mode.\r\n"
+        "-ERR CLIENT CACHING NO is only valid when tracking is enabled in OPTOUT mode.\r\n-ERR syntax error\r\n-ERR syntax error\r\n");
+    close(fd);
+    node_stop(n);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_key_that_was_read),        cmocka_unit_test(a_change_meanwhile),
+        cmocka_unit_test(a_later_read_is_remembered), cmocka_unit_test(what_is_read_in_sessions_and_transactions),
+        cmocka_unit_test(only_what_the_client_wants), cmocka_unit_test(another_connection_hears_it),
+        cmocka_unit_test(another_life_of_the_node),   cmocka_unit_test(the_table_is_bounded),
+        cmocka_unit_test(what_contradicts_itself),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
