@@ -84,6 +84,7 @@ struct slot_truth {
         uint64_t size, checksum; /* 0, 0: none is stored yet */
     } snapshot;
     uint64_t commands; /* executed so far, valid up to the prefix */
+    uint64_t changes;  /* of the keys that its batch may have changed: what reference_changes says */
     bool state_known;
     bool ballots_differed, values_differed; /* of its votes; each is counted once */
 };
@@ -220,11 +221,13 @@ struct checked_node {
     uint64_t read_least;    /* where no proposer is beside it: for what it read in this turn, all below must be executed */
     uint64_t executed_most; /* in any life */
     uint64_t snapshot;      /* the slot of its newest snapshot on disk */
-    struct {
+    struct {                /* what its client port is told, in this life (sim/checks_watch.c) */
         bool on;
-        uint64_t from,
-            next; /* slots: messages are told from then on (of this one perhaps); of this one, or a later one, next */
-    } watch;      /* what its client port is told, in this life (sim/checks_watch.c) */
+        uint64_t from;    /* messages are told from this slot on, of this one perhaps */
+        uint64_t next;    /* the next message is of this slot or a later one */
+        uint64_t slot;    /* whose message was told last: keys that are told now are of its batch; 0: not known */
+        uint64_t changes; /* chained checksum of these keys */
+    } watch;
 
     /* for the reached states (sim/checks_reached.c) */
     uint8_t proposer_state;

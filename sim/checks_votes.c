@@ -204,6 +204,7 @@ static void execute(struct checks *c, uint64_t slot, struct batch *b, const stru
     if (c->reference != NULL && reference_wrong(c->reference) != NULL)
         checks_fail(c, CHECK_EXPIRY, "slot %" PRIu64 ": %s", slot, reference_wrong(c->reference));
     b->executed_in = slot;
+    c->slots[slot].changes = c->reference != NULL ? reference_changes(c->reference) : 0;
     c->slots[slot + 1].commands += b->commands;
 }
 

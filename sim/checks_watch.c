@@ -1,6 +1,9 @@
 /* Watched (P26): a client port that wants to be told messages gets those of all slots that its node executes from then on,
  * in the order of the log, each once; or is told that some are missing, which is so only where a snapshot took the place
- * of slots. In the simulated world every batch that is for the log publishes one message, whose channel names the batch. */
+ * of slots. In the simulated world every batch that is for the log publishes one message, whose channel names the batch,
+ * as its first command; and of the batch are the keys that are told between its message and the next one. (That any key may
+ * have changed is told when one ends by time, too, which is not judged.) */
+#include "core/base/checksum.h"
 #include "core/formats/decimal.h"
 #include "core/formats/notice.h"
 #include "sim/checks_internal.h"
@@ -13,6 +16,18 @@ void checks_watch(struct checks *c, uint32_t node, bool on)
     /* Of a batch that has been begun, the message was told or not before this: it is its first command. */
     n->watch.on = on;
     n->watch.next = n->watch.from = n->executed;
+    n->watch.slot = 0;
+}
+
+/* All keys of the batch whose message was told last have been told. */
+static void told_keys(struct checks *c, uint32_t node)
+{
+    struct checked_node *n = &c->nodes[node];
+    if (n->watch.slot != 0 && c->reference != NULL && n->watch.changes != c->slots[n->watch.slot].changes)
+        checks_fail(c, CHECK_WATCHED,
+                    "node %u tells other keys than those that the batch of slot %" PRIu64 " may have changed", node,
+                    n->watch.slot);
+    n->watch.slot = 0;
 }
 
 static bool has_message(const struct checks *c, uint64_t slot)
@@ -48,8 +63,11 @@ static void take_message(struct checks *c, uint32_t node, const struct notice *t
     if (slot < n->watch.next)
         checks_fail(c, CHECK_WATCHED, "node %u tells the message of slot %" PRIu64 " after that of slot %" PRIu64, node,
                     slot, n->watch.next - 1);
+    told_keys(c, node);
     told_below(c, node, slot);
     n->watch.next = slot + 1;
+    n->watch.slot = slot;
+    n->watch.changes = 0;
 }
 
 static void take_missed(struct checks *c, uint32_t node, uint64_t loaded)
@@ -62,6 +80,7 @@ static void take_missed(struct checks *c, uint32_t node, uint64_t loaded)
                     ", and its last snapshot is that before slot %" PRIu64,
                     node, n->watch.next, loaded);
     n->watch.next = loaded;
+    n->watch.slot = 0; /* of a batch that was begun there may be more */
 }
 
 void checks_notices(struct checks *c, uint32_t node, const struct payload *told, uint64_t loaded)
@@ -78,7 +97,9 @@ void checks_notices(struct checks *c, uint32_t node, const struct payload *told,
         sound = notice_read(&commands.commands[i], &notice) && notice.kind != NOTICE_SHARD_MESSAGE;
         if (sound && notice.kind == NOTICE_MISSED)
             take_missed(c, node, loaded);
-        else if (sound)
+        else if (sound && notice.kind == NOTICE_CHANGED)
+            n->watch.changes = checksum(notice.channel.ptr, notice.channel.len, n->watch.changes);
+        else if (sound && notice.kind == NOTICE_MESSAGE)
             take_message(c, node, &notice);
     }
     if (!sound)
@@ -97,4 +118,6 @@ void checks_watched(struct checks *c, uint32_t node)
                     "node %u tells the message of slot %" PRIu64 ", and has executed below slot %" PRIu64 " only", node,
                     n->watch.next - 1, n->executed);
     told_below(c, node, n->executed);
+    if (n->watch.slot < n->executed)
+        told_keys(c, node);
 }

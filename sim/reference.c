@@ -21,6 +21,7 @@ struct reference {
     uint64_t state_bytes_max, replies_bytes;
     uint32_t session_idle_ms;
     uint64_t sessions_ended;
+    uint64_t changes; /* chained checksum of the keys that the last batch may have changed */
     bool seeded;
     struct moment moment;
     struct ballot led;
@@ -182,21 +183,31 @@ static void add(struct reference *r, const struct reply *reply, struct reply_roo
     replies_add(&r->replies, reply);
 }
 
-/* What publishes something changes nothing, and its reply is 0. */
-static bool publishes(const struct command *command)
+static bool is_named(const struct command *command, const char *name)
 {
-    const struct bytes *name = &command->args.ptr[0];
-    return name->len == strlen("PUBLISH") && memcmp(name->ptr, "PUBLISH", name->len) == 0;
+    const struct bytes *is = &command->args.ptr[0];
+    return is->len == strlen(name) && memcmp(is->ptr, name, is->len) == 0;
 }
+
+/* Of simulated clients' commands, all that change something have one key. */
+static void note_change(struct reference *r, const struct command *command, const struct reply *reply)
+{
+    const bool reads = is_named(command, "GET") || is_named(command, "MGET") || is_named(command, "PTTL");
+    if (!reads && reply->tag != REPLY_ERROR && command->args.len > 1)
+        r->changes = checksum(command->args.ptr[1].ptr, command->args.ptr[1].len, r->changes);
+}
+
+uint64_t reference_changes(const struct reference *r) { return r->changes; }
 
 static struct reply apply_one(struct reference *r, const struct command *command, const struct reply_room *room)
 {
-    if (publishes(command))
+    if (is_named(command, "PUBLISH")) /* changes nothing */
         return (struct reply){.tag = REPLY_INTEGER};
     const struct applied done = state_machine_apply(r->machine, r->moment, command, 1, *room);
     invariant(done.replies.len == 1);
     if (r->wrong == NULL)
         r->wrong = reference_leases_executed(r->leases, r->moment, command, &done.replies.ptr[0]);
+    note_change(r, command, &done.replies.ptr[0]);
     return done.replies.ptr[0];
 }
 
@@ -310,6 +321,7 @@ uint64_t reference_execute(struct reference *r, uint64_t slot, const struct payl
     r->seeded = true;
     let_pass(r, header.stamp);
     struct reply_room room = room_of(r);
+    r->changes = 0;
     replies_begin(&r->replies);
     for (size_t i = 0; i < r->commands.count; i++)
         execute(r, &header, slot, i, &room);

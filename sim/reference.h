@@ -18,6 +18,8 @@ void reference_free(struct reference *r);
 uint64_t reference_execute(struct reference *r, uint64_t slot, const struct payload *batch, uint64_t state_bytes_max);
 /* The same for a no-op with a stamp: time passes. */
 uint64_t reference_pass(struct reference *r, struct stamp stamp);
+/* Of the keys that commands of the last batch may have changed, in order: a chained checksum. */
+uint64_t reference_changes(const struct reference *r);
 /* The moment that the state has reached. */
 struct moment reference_moment(const struct reference *r);
 /* What was wrong with a reply to a command on a lease (sim/reference_leases.h); NULL: nothing so far. */

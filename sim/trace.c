@@ -78,7 +78,7 @@ static void print_event(FILE *out, const struct trace_event *e)
                 b, c);
         break;
     case TRACE_WATCH:
-        fprintf(out, "is asked to tell %s", b != 0 ? "messages" : "nothing");
+        fprintf(out, "is asked to tell %s", b != 0 ? "what it executes" : "nothing");
         break;
     case TRACE_NOTICES:
         fprintf(out, "tells what it has executed [%016llx]", c);
