@@ -144,14 +144,15 @@ static const struct kv_entry *first_from(struct state_machine *m, uint64_t from,
     return NULL;
 }
 
-/* A key that the state alone decides: the first one from some hash on, which is another one after most changes. */
+/* The first key from some hash on. In the log state and time decide, so that all nodes give the same one; outside of it each
+ * read draws by itself. */
 void kv_randomkey(struct state_machine *m, const struct bytes *args, size_t argc, struct reply *r)
 {
     struct kv_table *t = &m->data.live;
-    const uint64_t of_state[] = {t->count, t->bytes};
+    const uint64_t drawn[] = {t->count, t->bytes, m->now.elapsed, m->now.unix, m->queries ? ++m->drawn : 0};
     (void)args;
     (void)argc;
-    const struct kv_entry *e = first_from(m, checksum(of_state, sizeof of_state, 0), r);
+    const struct kv_entry *e = first_from(m, checksum(drawn, sizeof drawn, 0), r);
     if (e == NULL)
         return;
     const struct bytes key = kv_table_key(t, e);

@@ -7,7 +7,7 @@
  * 2. Limits count the blocks of memory that the contents need (kv_cost), and work by arguments and contents (kv_store.h).
  *    Neither depends on history.
  * 3. What time it is, the log says (struct moment). A key that is over is not there for any command, whether it has left the
- *    state or not; when it leaves depends on the log alone, too. What RANDOMKEY gives depends on the state.
+ *    state or not; when it leaves depends on the log alone, too. What RANDOMKEY gives in the log depends on state and time.
  * 4. No number is a floating-point number of the machine: INCRBYFLOAT calculates with decimal digits. */
 #include "core/state/kv_reply.h"
 
@@ -215,11 +215,12 @@ static uint64_t room_needed(const struct state_machine *m, const struct command 
     return bytes;
 }
 
-static void begin_call(struct state_machine *m, struct moment now, struct reply_room room)
+static void begin_call(struct state_machine *m, struct moment now, struct reply_room room, bool queries)
 {
     arena_reset(&m->results);
     kv_versions_work_reset(&m->data);
     m->now = now;
+    m->queries = queries;
     m->room = room;
 }
 
@@ -252,7 +253,7 @@ static struct applied execute_all(struct state_machine *m, const struct command 
 struct applied state_machine_apply(struct state_machine *m, struct moment now, const struct command *list, size_t count,
                                    struct reply_room room)
 {
-    begin_call(m, now, room);
+    begin_call(m, now, room, false);
     if (count == 0)
         let_leave(m, KV_LEAVE_A_PAUSE);
     return execute_all(m, list, count, false);
@@ -261,7 +262,7 @@ struct applied state_machine_apply(struct state_machine *m, struct moment now, c
 struct applied state_machine_query(struct state_machine *m, struct moment now, const struct command *list, size_t count,
                                    struct reply_room room)
 {
-    begin_call(m, now, room);
+    begin_call(m, now, room, true);
     return execute_all(m, list, count, true);
 }
 

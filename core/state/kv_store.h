@@ -37,6 +37,8 @@ enum { KV_ENDED_MAX = KV_COMMAND_WORK_MAX / KV_VISIT_WORK }; /* that have not le
 struct state_machine {
     struct kv_versions data;
     struct moment now;  /* of the command that is executed */
+    bool queries;       /* what is executed now is not in the log */
+    uint64_t drawn;     /* how often RANDOMKEY was asked outside of the log */
     uint32_t call_work; /* KV_CALL_WORK_MAX, or less */
     struct name_table names;
     struct reply *replies;

@@ -88,7 +88,7 @@ static void moves_fit_where_copies_do_not(void **state)
     state_machine_free(m);
 }
 
-/* The same state gives the same key, and another state mostly another one. */
+/* In the log the same state gives the same key at the same time, and another state mostly another one. */
 static void a_random_key_is_the_states(void **state)
 {
     (void)state;
@@ -111,6 +111,31 @@ static void a_random_key_is_the_states(void **state)
     state_machine_free(b);
 }
 
+/* With time, and with each read outside of the log, it is another one. */
+static void a_random_key_varies(void **state)
+{
+    (void)state;
+    struct state_machine *m = state_machine_new();
+    char first[32];
+    size_t later = 0, read = 0;
+    struct line l;
+    for (int i = 0; i < 200; i++) {
+        snprintf(first, sizeof first, "SET key-%d %d", i, i);
+        expect(m, first, "+OK");
+    }
+    snprintf(first, sizeof first, "%s", run(m, "RANDOMKEY"));
+    split(&l, "RANDOMKEY");
+    for (int i = 0; i < 100; i++) {
+        lines_now.elapsed++;
+        later += strcmp(run(m, "RANDOMKEY"), first) != 0;
+        const struct reply *r = state_machine_query(m, lines_now, &l.command, 1, REPLY_ROOM_ANY).replies.ptr;
+        read += r->val.bytes.len != strlen(first) - 1 || memcmp(r->val.bytes.ptr, first + 1, r->val.bytes.len) != 0;
+    }
+    assert_true(later > 80 && read > 80);
+    lines_now.elapsed = 0;
+    state_machine_free(m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -118,6 +143,7 @@ int main(void)
         cmocka_unit_test(values_get_other_keys),
         cmocka_unit_test(moves_fit_where_copies_do_not),
         cmocka_unit_test(a_random_key_is_the_states),
+        cmocka_unit_test(a_random_key_varies),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
