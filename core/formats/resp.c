@@ -475,6 +475,20 @@ void resp_status_text(struct resp_buffer *b, const char *text) { resp_status(b, 
 void resp_error_text(struct resp_buffer *b, const char *text) { resp_error(b, text_of(text)); }
 void resp_string(struct resp_buffer *b, const char *text) { resp_bytes(b, text, strlen(text)); }
 
+/* What a command has encoded itself, in version 3. Of what version 2 does not have, it has a map at its beginning only. */
+static void encoded(struct resp_buffer *b, int version, struct bytes bytes)
+{
+    int64_t pairs = 0;
+    const uint8_t *end = bytes.len > 0 ? memchr(bytes.ptr, '\r', bytes.len) : NULL;
+    const size_t head = end != NULL ? (size_t)(end - bytes.ptr) + 2 : 0;
+    const bool is_map = head > 3 && head <= bytes.len && bytes.ptr[0] == '%' &&
+                        decimal_read(bytes.ptr + 1, head - 3, &pairs) && pairs >= 0 && pairs <= UINT32_MAX;
+    const size_t skipped = version < 3 && is_map ? head : 0;
+    if (skipped > 0)
+        resp_map(b, version, (size_t)pairs);
+    resp_raw(b, bytes.ptr + skipped, bytes.len - skipped);
+}
+
 static void one_item(struct resp_buffer *b, int version, const struct reply_item *item)
 {
     switch (item->tag) {
@@ -494,7 +508,7 @@ static void one_item(struct resp_buffer *b, int version, const struct reply_item
         resp_array(b, item->elements);
         break;
     case REPLY_RAW:
-        resp_raw(b, item->bytes.ptr, item->bytes.len);
+        encoded(b, version, item->bytes);
         break;
     case REPLY_NIL_ARRAY:
         resp_raw(b, version >= 3 ? "_\r\n" : "*-1\r\n", version >= 3 ? 3 : 5);

@@ -241,28 +241,10 @@ static bool scan(struct state_machine *m, const struct scan_options *o, uint64_t
     return true;
 }
 
-static uint8_t *write_length(uint8_t *out, uint8_t mark, uint64_t length)
-{
-    *out++ = mark;
-    out += decimal_write_unsigned(length, out);
-    *out++ = '\r';
-    *out++ = '\n';
-    return out;
-}
-
-static uint8_t *write_bulk(uint8_t *out, struct bytes bytes)
-{
-    out = write_length(out, '$', bytes.len);
-    memcpy(out, bytes.ptr, bytes.len);
-    out[bytes.len] = '\r';
-    out[bytes.len + 1] = '\n';
-    return out + bytes.len + 2;
-}
-
-/* The only reply with a list in a list, so it is encoded here: [cursor, [key...]]. */
+/* A list in a list, so it is encoded here: [cursor, [key...]]. */
 void kv_scan(struct state_machine *m, const struct bytes *args, size_t argc, struct reply *r)
 {
-    enum { LENGTH_MAX = 1 + DECIMAL_MAX + 2, BULK_MAX = LENGTH_MAX + 2 };
+    enum { LENGTH_MAX = KV_RAW_LINE_MAX, BULK_MAX = LENGTH_MAX + 2 };
     struct scan_options o;
     uint64_t cursor;
     if (!decimal_read_unsigned(args[1].ptr, args[1].len, &cursor)) {
@@ -288,11 +270,11 @@ void kv_scan(struct state_machine *m, const struct bytes *args, size_t argc, str
     uint8_t *start = arena_new(&m->results, size);
     uint8_t text[DECIMAL_MAX];
     struct bytes written = {text, decimal_write_unsigned(cursor, text)};
-    uint8_t *out = write_length(start, '*', 2);
-    out = write_bulk(out, written);
-    out = write_length(out, '*', v.picked);
+    uint8_t *out = kv_write_line(start, '*', 2);
+    out = kv_write_bulk(out, written);
+    out = kv_write_line(out, '*', v.picked);
     for (size_t i = 0; i < v.picked; i++)
-        out = write_bulk(out, kv_table_key(&m->data.live, m->picked[i]));
+        out = kv_write_bulk(out, kv_table_key(&m->data.live, m->picked[i]));
     r->tag = REPLY_RAW;
     r->val.bytes = (struct bytes){.ptr = start, .len = (size_t)(out - start)};
 }

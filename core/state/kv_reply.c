@@ -157,3 +157,21 @@ bool kv_is_value(struct state_machine *m, const struct kv_entry *e, const struct
     m->data.live.work += kv_copy_work(value->len);
     return memcmp(own, value->ptr, value->len) == 0;
 }
+
+uint8_t *kv_write_line(uint8_t *out, uint8_t mark, uint64_t number)
+{
+    *out++ = mark;
+    out += decimal_write_unsigned(number, out);
+    *out++ = '\r';
+    *out++ = '\n';
+    return out;
+}
+
+uint8_t *kv_write_bulk(uint8_t *out, struct bytes bytes)
+{
+    out = kv_write_line(out, '$', bytes.len);
+    memcpy(out, bytes.ptr, bytes.len);
+    out[bytes.len] = '\r';
+    out[bytes.len + 1] = '\n';
+    return out + bytes.len + 2;
+}

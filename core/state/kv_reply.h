@@ -2,6 +2,7 @@
 #ifndef SYNOD_CORE_STATE_KV_REPLY_H
 #define SYNOD_CORE_STATE_KV_REPLY_H
 
+#include "core/formats/decimal.h"
 #include "core/state/kv_store.h"
 
 static inline struct bytes kv_text(const char *text)
@@ -63,6 +64,12 @@ bool kv_may_store_timed(struct state_machine *m, const struct bytes *key, uint64
 bool kv_out_of_memory(struct reply *r);
 /* True when the entry has this value. */
 bool kv_is_value(struct state_machine *m, const struct kv_entry *e, const struct bytes *value);
+
+/* Parts of a reply that is encoded by its command: "<mark><number>\r\n", of at most KV_RAW_LINE_MAX bytes; and bytes with
+ * their length before them. They give where the next part goes. */
+enum { KV_RAW_LINE_MAX = 1 + DECIMAL_MAX + 2 };
+uint8_t *kv_write_line(uint8_t *out, uint8_t mark, uint64_t number);
+uint8_t *kv_write_bulk(uint8_t *out, struct bytes bytes);
 
 /* Reads an argument as Redis reads integers; false with the error in `*r`. */
 bool kv_integer(const struct bytes *arg, int64_t *value, struct reply *r);

@@ -140,6 +140,8 @@ def commands_of_texts(dice):
         lambda: ["SET", key(), text()],
         lambda: ["LCS", key(), key()] + dice.sample(["LEN", "len", "WITHMATCHLEN", "FOO"], dice.choice([0, 0, 1])),
         lambda: ["LCS", key(), key(), "MINMATCHLEN", dice.choice(["1", "x", "-1"])],
+        lambda: ["LCS", key(), key(), "IDX"] + dice.sample(["WITHMATCHLEN", "idx", "FOO"], dice.choice([0, 0, 1])),
+        lambda: ["LCS", key(), key(), "IDX", "WITHMATCHLEN", "MINMATCHLEN", dice.choice(["0", "1", "2", "3", "x", "-1"])],
         lambda: ["LCS", key(), key(), "LEN", "IDX"],
         lambda: ["DEL", key()],
     ]

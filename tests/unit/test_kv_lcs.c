@@ -12,7 +12,11 @@ static void what_is_common(void **state)
         {"LCS a none", "$"},
         {"LCS none none LEN", ":0"},
         {"LCS a b LEN IDX", "-ERR If you want both the length and indexes, please just use IDX."},
-        {"LCS a b IDX", "-ERR LCS with IDX is not supported"},
+        {"LCS a b IDX", "raw %2\r\n$7\r\nmatches\r\n*2\r\n*2\r\n*2\r\n:4\r\n:7\r\n*2\r\n:5\r\n:8\r\n*2\r\n*2\r\n:2\r\n:3\r\n"
+                        "*2\r\n:0\r\n:1\r\n$3\r\nlen\r\n:6\r\n"},
+        {"LCS a b IDX MINMATCHLEN 4 WITHMATCHLEN",
+         "raw %2\r\n$7\r\nmatches\r\n*1\r\n*3\r\n*2\r\n:4\r\n:7\r\n*2\r\n:5\r\n:8\r\n:4\r\n$3\r\nlen\r\n:6\r\n"},
+        {"LCS a none IDX", "raw %2\r\n$7\r\nmatches\r\n*0\r\n$3\r\nlen\r\n:0\r\n"},
         {"LCS a b FOO", "-ERR syntax error"},
     };
     (void)state;

@@ -263,19 +263,19 @@ static void test_packed_replies(void **state)
     struct reply replies[] = {
         {.tag = REPLY_STATUS, .val.bytes = text("OK")},    {.tag = REPLY_ARRAY, .val.array = {elements, 3}},
         {.tag = REPLY_ARRAY, .val.array = {NULL, 0}},      {.tag = REPLY_RAW, .val.bytes = text("*1\r\n:1\r\n")},
-        {.tag = REPLY_ERROR, .val.bytes = text("ERR no")},
+        {.tag = REPLY_ERROR, .val.bytes = text("ERR no")}, {.tag = REPLY_RAW, .val.bytes = text("%1\r\n$1\r\na\r\n:1\r\n")},
     };
     static const char *const wanted[][2] = {
         {"+OK\r\n", "+OK\r\n"},         {"*3\r\n$-1\r\n$1\r\nv\r\n:-5\r\n", "*3\r\n_\r\n$1\r\nv\r\n:-5\r\n"},
         {"*0\r\n", "*0\r\n"},           {"*1\r\n:1\r\n", "*1\r\n:1\r\n"},
-        {"-ERR no\r\n", "-ERR no\r\n"},
+        {"-ERR no\r\n", "-ERR no\r\n"}, {"*2\r\n$1\r\na\r\n:1\r\n", "%1\r\n$1\r\na\r\n:1\r\n"},
     };
     struct batch_builder builder = {0};
-    struct payload packed = replies_pack(&builder, replies, 5);
+    struct payload packed = replies_pack(&builder, replies, 6);
     struct resp_buffer b = {0};
     for (int version = 2; version <= 3; version++) {
         size_t offset = 0;
-        for (size_t i = 0; i < 5; i++) {
+        for (size_t i = 0; i < 6; i++) {
             assert_true(resp_reply(&b, version, &packed, &offset));
             expect_bytes(&b, wanted[i][version - 2]);
         }
