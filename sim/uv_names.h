@@ -37,6 +37,7 @@
 #define client_cluster_refuse simuv_client_cluster_refuse
 #define client_cluster_subcommands simuv_client_cluster_subcommands
 #define client_cluster_takes simuv_client_cluster_takes
+#define client_cluster_takes_reads simuv_client_cluster_takes_reads
 #define client_command_find simuv_client_command_find
 #define client_commands_answer simuv_client_commands_answer
 #define client_commands_init simuv_client_commands_init

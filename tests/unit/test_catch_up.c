@@ -23,7 +23,7 @@ static int tear_down(void **state)
     return 0;
 }
 
-static struct step_result now_effects(void) { return effects_end(&effects, 0, 0); }
+static struct step_result now_effects(void) { return effects_end(&effects, 0, (struct credit){0}); }
 
 static void begin(void)
 {

@@ -984,7 +984,7 @@ static void what_ends_by_time_is_told(void **state)
     for (uint64_t elapsed = due - 1; elapsed <= due; elapsed++) {
         struct executed done;
         const struct entry noop = {
-            .slot = 2 + elapsed, .kind = ENTRY_NOOP, .value = stamp_pack((struct moment){elapsed, 0}, words)};
+            .slot = 2 + elapsed, .kind = ENTRY_NOOP, .value = stamp_pack((struct stamp){.moment.elapsed = elapsed}, words)};
         execution_begin(&x);
         x.due = due;
         execution_add(&x, &noop, 1);
