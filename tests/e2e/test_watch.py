@@ -92,8 +92,8 @@ def expect_one_order(lists):
 
 @pytest.mark.parametrize("kind", ["native", "coordinator", "guest-tcp"])
 def test_all_hear_the_same(make_cluster, kind):
-    settings = {"network": "guest-tcp"} if kind == "guest-tcp" else None
-    cluster = make_cluster("coordinator", settings=settings, native=kind == "native")
+    choices = {"network": "guest-tcp"} if kind == "guest-tcp" else None
+    cluster = make_cluster("coordinator", choices=choices, native=kind == "native")
     cluster.up()
     ports = cluster.client_ports()
     subscribers = [Subscriber(port, 2 + i % 2) for i, port in enumerate(ports)]
@@ -200,10 +200,11 @@ class CachingReader(threading.Thread):
             self.seen[i] = value
 
 
-@pytest.mark.parametrize("kind", ["native", "coordinator"])
+@pytest.mark.parametrize("kind", ["native", "coordinator", "guest-tcp"])
 def test_caches_are_current(make_cluster, kind):
     """Values that clients keep follow what is written, at every node, while leaders are killed."""
-    cluster = make_cluster("coordinator", native=kind == "native")
+    choices = {"network": "guest-tcp"} if kind == "guest-tcp" else None
+    cluster = make_cluster("coordinator", choices=choices, native=kind == "native")
     cluster.up()
     ports = cluster.client_ports()
     readers = [CachingReader(port) for port in ports]
