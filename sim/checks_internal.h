@@ -227,6 +227,7 @@ struct checked_node {
         uint64_t next;    /* the next message is of this slot or a later one */
         uint64_t slot;    /* whose message was told last: keys that are told now are of its batch; 0: not known */
         uint64_t changes; /* chained checksum of these keys */
+        bool lacks;       /* something was not told in the last turn */
     } watch;
 
     /* for the reached states (sim/checks_reached.c) */

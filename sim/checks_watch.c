@@ -17,17 +17,7 @@ void checks_watch(struct checks *c, uint32_t node, bool on)
     n->watch.on = on;
     n->watch.next = n->watch.from = n->executed;
     n->watch.slot = 0;
-}
-
-/* All keys of the batch whose message was told last have been told. */
-static void told_keys(struct checks *c, uint32_t node)
-{
-    struct checked_node *n = &c->nodes[node];
-    if (n->watch.slot != 0 && c->reference != NULL && n->watch.changes != c->slots[n->watch.slot].changes)
-        checks_fail(c, CHECK_WATCHED,
-                    "node %u tells other keys than those that the batch of slot %" PRIu64 " may have changed", node,
-                    n->watch.slot);
-    n->watch.slot = 0;
+    n->watch.lacks = false;
 }
 
 static bool has_message(const struct checks *c, uint64_t slot)
@@ -36,13 +26,40 @@ static bool has_message(const struct checks *c, uint64_t slot)
     return p != NULL && p->batch != 0 && !c->batches[p->batch].reads && c->batches[p->batch].executed_in == slot;
 }
 
+/* Whether other keys were told than those that the batch whose message was told last may have changed. */
+static bool other_keys(const struct checks *c, const struct checked_node *n)
+{
+    return n->watch.slot != 0 && c->reference != NULL && n->watch.changes != c->slots[n->watch.slot].changes;
+}
+
+/* All of these keys have been told. */
+static void told_keys(struct checks *c, uint32_t node)
+{
+    struct checked_node *n = &c->nodes[node];
+    if (other_keys(c, n))
+        checks_fail(c, CHECK_WATCHED,
+                    "node %u tells other keys than those that the batch of slot %" PRIu64 " may have changed", node,
+                    n->watch.slot);
+    n->watch.slot = 0;
+}
+
+/* The first slot, below this one, whose message was not told; this one: there is none. */
+static uint64_t first_untold(const struct checks *c, const struct checked_node *n, uint64_t slot)
+{
+    for (uint64_t at = n->watch.next; at < slot; at++)
+        if (at != n->watch.from && has_message(c, at))
+            return at;
+    return slot;
+}
+
 /* All messages of slots before `slot` have been told. */
 static void told_below(struct checks *c, uint32_t node, uint64_t slot)
 {
     struct checked_node *n = &c->nodes[node];
-    for (; n->watch.next < slot; n->watch.next++)
-        if (n->watch.next != n->watch.from && has_message(c, n->watch.next))
-            checks_fail(c, CHECK_WATCHED, "node %u does not tell the message of slot %" PRIu64, node, n->watch.next);
+    const uint64_t untold = first_untold(c, n, slot);
+    if (untold < slot)
+        checks_fail(c, CHECK_WATCHED, "node %u does not tell the message of slot %" PRIu64, node, untold);
+    n->watch.next = n->watch.next < slot ? slot : n->watch.next;
 }
 
 static void take_message(struct checks *c, uint32_t node, const struct notice *told)
@@ -107,7 +124,8 @@ void checks_notices(struct checks *c, uint32_t node, const struct payload *told,
     batch_commands_free(&commands);
 }
 
-/* After a turn. Of the slot that is being executed, the message may have been told. */
+/* After a turn. Of the slot that is being executed, the message may have been told. What a turn does not tell is forgiven if
+ * it is the node's last but one: a learner whose state is not that of a majority says nothing more, and ends. */
 void checks_watched(struct checks *c, uint32_t node)
 {
     struct checked_node *n = &c->nodes[node];
@@ -117,7 +135,14 @@ void checks_watched(struct checks *c, uint32_t node)
         checks_fail(c, CHECK_WATCHED,
                     "node %u tells the message of slot %" PRIu64 ", and has executed below slot %" PRIu64 " only", node,
                     n->watch.next - 1, n->executed);
+    const bool is_over = n->watch.slot < n->executed;
+    const bool lacks = first_untold(c, n, n->executed) < n->executed || (is_over && other_keys(c, n));
+    if (lacks && !n->watch.lacks) {
+        n->watch.lacks = true;
+        return;
+    }
+    n->watch.lacks = false;
     told_below(c, node, n->executed);
-    if (n->watch.slot < n->executed)
+    if (is_over)
         told_keys(c, node);
 }
