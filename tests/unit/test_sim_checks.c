@@ -1,5 +1,6 @@
 /* sim/checks*.c: each rule about what is proposed, chosen, executed and answered is broken in a story of a few lines and
  * caught under its name, and what is only nearly wrong passes. */
+#include "core/formats/notice.h"
 #include "tests/unit/checks_story.h"
 
 /* ---- A sound run ---- */
@@ -609,6 +610,80 @@ static void states_are_equal(void **unused)
     breaks(CHECK_PREFIX_EQUALITY);
 }
 
+/* ---- Watched ---- */
+
+/* Node 1 tells the messages of these batches, up to 0; those from 100 on stand for "some are missing". */
+static void tell(const uint64_t *tokens, uint64_t loaded)
+{
+    struct batch_builder b = {0};
+    batch_begin(&b);
+    for (; *tokens != 0; tokens++) {
+        char name[32];
+        snprintf(name, sizeof name, "t%llu", (unsigned long long)*tokens);
+        const struct bytes text = {(uint8_t *)name, strlen(name)};
+        if (*tokens < 100)
+            notice_add(&b, &(struct notice){.kind = NOTICE_MESSAGE, .channel = text, .message = text});
+        else
+            notice_add(&b, &(struct notice){.kind = NOTICE_MISSED});
+    }
+    const struct payload told = batch_end(&b);
+    checks_notices(c, 1, &told, loaded);
+    batch_builder_free(&b);
+}
+#define TELL(loaded, ...) tell((const uint64_t[]){__VA_ARGS__, 0}, loaded)
+
+static void begin_to_watch(void)
+{
+    choose_up_to(5);
+    is_at(1, 2, 10, 1);
+    checks_watch(c, 1, true);
+}
+
+static void messages_are_told_once_and_in_order(void **unused)
+{
+    (void)unused;
+    begin_to_watch();
+    TELL(0, 2, 3);
+    is_at(1, 4, 12, 3);
+    TELL(0, 4);
+    is_at(1, 5, 13, 4);
+    checks_watch(c, 1, false);
+    is_sound();
+    TELL(0, 5);
+    breaks(CHECK_WATCHED); /* it is not asked to */
+    begin_to_watch();
+    TELL(0, 3); /* slot 2 was begun before that, perhaps */
+    is_at(1, 4, 12, 3);
+    is_sound();
+    TELL(0, 3);
+    breaks(CHECK_WATCHED);
+    begin_to_watch();
+    TELL(0, 2, 4);
+    breaks(CHECK_WATCHED);
+    begin_to_watch();
+    TELL(0, 3, 2);
+    breaks(CHECK_WATCHED);
+    begin_to_watch();
+    TELL(0, 4); /* which it has not executed */
+    breaks(CHECK_WATCHED);
+    begin_to_watch();
+    TELL(0, 2, 3);
+    is_at(1, 2, 10, 1);
+    breaks(CHECK_WATCHED);
+    begin_to_watch();
+    is_at(1, 5, 13, 4);
+    is_sound(); /* it may be its last turn */
+    is_at(1, 5, 13, 4);
+    breaks(CHECK_WATCHED);
+    begin_to_watch();
+    TELL(5, 2, 100);
+    is_at(1, 5, 13, 4);
+    is_at(1, 5, 13, 4);
+    is_sound();
+    TELL(4, 100);
+    breaks(CHECK_WATCHED); /* nothing is missing */
+}
+
 /* Slot 1 has one vote, of node 2, for batch 1. */
 static void begin_with_a_vote(void)
 {
@@ -665,6 +740,7 @@ int main(void)
         STORY(a_batch_is_chosen_once),
         STORY(a_refused_batch_is_never_chosen),
         STORY(states_are_equal),
+        STORY(messages_are_told_once_and_in_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
