@@ -118,6 +118,15 @@ void checks_query_answer(struct checks *c, uint32_t node, const struct message *
         b->shown = m->to;
 }
 
+void checks_read_own(struct checks *c, uint32_t node, uint64_t least)
+{
+    if (c->nodes[node].executed < least)
+        checks_fail(c, CHECK_READS_CURRENT,
+                    "node %u answers reads, and has executed below slot %" PRIu64 " only; slot %" PRIu64
+                    " was answered before they came",
+                    node, c->nodes[node].executed, least - 1);
+}
+
 /* Clients hear what a learner has read: that of another node, or of this one. */
 static void check_read(struct checks *c, const struct batch *b)
 {

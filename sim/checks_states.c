@@ -47,15 +47,6 @@ void checks_executed(struct checks *c, uint32_t node, uint64_t executed)
     checks_count_executed(c);
 }
 
-void checks_read_own(struct checks *c, uint32_t node, uint64_t least)
-{
-    if (c->nodes[node].executed < least)
-        checks_fail(c, CHECK_READS_CURRENT,
-                    "node %u answers reads, and has executed below slot %" PRIu64 " only; slot %" PRIu64
-                    " was answered before they came",
-                    node, c->nodes[node].executed, least - 1);
-}
-
 static void check_learner(struct checks *c, uint32_t node, const struct node_status *s)
 {
     struct checked_node *n = &c->nodes[node];
