@@ -217,9 +217,13 @@ static bool read_scan_options(const struct bytes *args, size_t argc, struct scan
     return true;
 }
 
+/* A client is told a hash without its last bits, as its cursor: libraries keep that in a signed integer (phpredis 5) or in a
+ * double, which holds 53 bits. Redis' cursors are as large as its table, so theirs get by. */
+enum { CURSOR_SHIFT = 64 - 53 };
+
 /* Visits keys from hash `*cursor` on until it has seen or spent enough. Moves the cursor to the hash of the first key not
  * seen; to 0 when there is none. The cursor is never the beginning of a bucket, which would depend on the size of the table.
- * Keys of one hash stay together. False: the next keys alone are too costly. */
+ * Keys that a cursor cannot tell apart stay together. False: the next keys alone are too costly. */
 static bool scan(struct state_machine *m, const struct scan_options *o, uint64_t *cursor, struct visit *v)
 {
     int64_t seen = 0;
@@ -230,7 +234,7 @@ static bool scan(struct state_machine *m, const struct scan_options *o, uint64_t
         for (size_t i = 0; i < count; i++, seen++) {
             struct kv_entry *e = list[i];
             bool enough = seen >= o->count || seen >= KV_SCAN_COUNT || v->size >= KV_SCAN_BYTES || v->left < reserve;
-            if (enough && (i == 0 || e->hash != list[i - 1]->hash)) {
+            if (enough && (i == 0 || e->hash >> CURSOR_SHIFT != list[i - 1]->hash >> CURSOR_SHIFT)) {
                 *cursor = e->hash;
                 return true;
             }
@@ -257,6 +261,7 @@ void kv_scan(struct state_machine *m, const struct bytes *args, size_t argc, str
     struct visit v = {.pattern = o.pattern,
                       .left = KV_COMMAND_WORK_MAX,
                       .key_max = KV_COMMAND_WORK_MAX - KV_SCAN_WORK_MAX - KV_VISIT_WORK};
+    cursor <<= CURSOR_SHIFT;
     if (!scan(m, &o, &cursor, &v)) {
         reply_too_costly(r);
         return;
@@ -269,7 +274,7 @@ void kv_scan(struct state_machine *m, const struct bytes *args, size_t argc, str
     m->data.live.work += size;
     uint8_t *start = arena_new(&m->results, size);
     uint8_t text[DECIMAL_MAX];
-    struct bytes written = {text, decimal_write_unsigned(cursor, text)};
+    struct bytes written = {text, decimal_write_unsigned(cursor >> CURSOR_SHIFT, text)};
     uint8_t *out = kv_write_line(start, '*', 2);
     out = kv_write_bulk(out, written);
     out = kv_write_line(out, '*', v.picked);

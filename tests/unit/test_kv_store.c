@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -381,6 +382,7 @@ static size_t scan_all(struct state_machine *m, int count, char *out, size_t siz
         at += len;
         unsigned long long listed;
         assert_int_equal(sscanf(raw, "raw *2\r\n$%*d\r\n%31s *%llu", cursor, &listed), 2);
+        assert_true(strtoull(cursor, NULL, 10) < 1ULL << 53); /* a double holds it */
         keys += listed;
     } while (strcmp(cursor, "0") != 0);
     return keys;
