@@ -1,6 +1,6 @@
 # The front door. Each target does what it needs first: `make demo` on a fresh Debian 12 installs, builds and runs.
 .DEFAULT_GOAL := build
-.PHONY: help setup setup-test build demo test bench asan native sim fuzz mutants format pictures tidy lint sbom hooks clean distclean
+.PHONY: help setup setup-test build demo test test-clients bench asan native sim fuzz mutants format pictures tidy lint sbom hooks clean distclean
 
 # The demo's knobs, for instance: make demo DEPLOYMENT=standalone CLIENTS=100 PROCESSES=5 REQUESTS=50000
 DEPLOYMENT ?= coordinator
@@ -42,6 +42,11 @@ test: setup-test tidy build asan  ## builds and runs all tests: unit and compone
 	$(call cmake,mutants)
 	$(call cmake,fuzz)
 	@ctest --preset release
+
+test-clients: build  ## runs all client libraries and applications of tests/clients against a cluster (many minutes)
+	@scripts/setup.sh clients
+	build/tools/venv/bin/python tests/clients/run.py
+	build/tools/venv/bin/python tests/clients/apps.py
 
 bench: setup-test build  ## runs the demo's load against this project and its peers (minutes)
 	bench/peers.sh

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# setup.sh [build | test]: installs what is missing. Returns at once when everything is there.
+# setup.sh [build | test | clients]: installs what is missing. Returns at once when everything is there.
 #
 #   build (default)  what is needed to build and run: Debian packages, and the WebAssembly runtime in a cache folder that all
 #                    checkouts of the same versions share (`build/tools` points at it)
 #   test             that, and what tests, benchmarks, formatter and linter need beside it
+#   clients          that, and the Debian packages that `make test-clients` takes beside it
 #
 #   ${XDG_CACHE_HOME:-~/.cache}/synod/<digest of the pinned versions>/
 #     target/       the crates that our two depend on, compiled: Wasmtime, and the libraries of wasm-build
@@ -18,7 +19,7 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 step=${1:-build}
-case $step in build | test) ;; *) die "usage: setup.sh [build | test]" ;; esac
+case $step in build | test | clients) ;; *) die "usage: setup.sh [build | test | clients]" ;; esac
 
 say() { printf 'setup: %s\n' "$*"; }
 
@@ -41,10 +42,10 @@ stage() {
 
 # ---- Debian packages ----
 
-# wanted_packages: those of this step, which is the first section of the file, or both.
+# wanted_packages: those of this step: the sections of the file up to its own.
 wanted_packages() {
   sed 's/#.*//; /^ *$/d' "$root/scripts/debian-packages.txt" |
-    awk -v step="$step" '/^==/ { wanted = step == "test" || $2 == step; next } wanted'
+    awk -v step="$step" '/^==/ { if (last) exit; last = $2 == step; next } { print }'
 }
 
 missing_packages() {

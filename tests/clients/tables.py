@@ -1,0 +1,15 @@
+"""Tables in docs/clients.md."""
+
+from pathlib import Path
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "clients.md"
+
+
+def write(heading, rows):
+    """Puts rows in the place of those of the first table under a heading. Its own head stays."""
+    lines = PAGE.read_text().splitlines()
+    start = next(number for number, line in enumerate(lines) if line.lstrip("# ") == heading and line.startswith("#"))
+    first = next(number for number in range(start, len(lines)) if lines[number].startswith("|---")) + 1
+    last = next((number for number in range(first, len(lines)) if not lines[number].startswith("|")), len(lines))
+    lines[first:last] = ["| " + " | ".join(str(cell).replace("|", "\\|").replace("\n", " ") for cell in row) + " |" for row in rows]
+    PAGE.write_text("\n".join(lines) + "\n")
