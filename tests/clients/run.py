@@ -9,6 +9,7 @@
 """
 
 import argparse
+import re
 import subprocess
 import sys
 import threading
@@ -156,7 +157,7 @@ def run_together(target, libraries):
         for mode in library.modes:
             if mode not in target.MODES:
                 continue
-            program = Program(library, mode, target.prefix(f"of-{library.program}-{mode}"))
+            program = Program(library, mode, target.prefix("-".join(["of", *re.findall("[a-z0-9]+", library.name.lower()), mode])))
             programs.append(program)
             program.start(*library.install(library.program), target.addresses(mode))
     try:
@@ -210,6 +211,8 @@ def main():
     failed, rows = False, []
     with (targets.RedisCluster if options.redis_cluster else targets.Synod)() as target:
         for library in wanted:
+            if not set(library.modes) & set(target.MODES):
+                continue
             try:
                 programs = run_together(target, [library])
             except (install.Missing, RuntimeError) as error:

@@ -37,6 +37,13 @@ def write(client, key, value):
     wait_until(written, WRITE_S, f"{key} written")
 
 
+def answers(port):
+    try:
+        return redis.Redis(port=port, socket_timeout=2).ping()
+    except redis.RedisError:
+        return False
+
+
 class Synod:
     """Three coordinators with their components, as shipped."""
 
@@ -78,6 +85,34 @@ class Synod:
         return missing(self.client(), wanted)
 
 
+class RedisServer:
+    """One redis-server: the control. What fails here too is not Synod's fault."""
+
+    def __enter__(self):
+        self.folder = tempfile.mkdtemp(prefix="synod-redis-")
+        self.port = free_ports(1)[0]
+        self.process = subprocess.Popen(
+            ["setpriv", "--pdeathsig", "KILL", "redis-server", "--port", str(self.port), "--dir", self.folder, "--save", ""],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+        )
+        wait_until(lambda: answers(self.port), 10, "redis-server")
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def addresses(self, mode):
+        return [f"127.0.0.1:{self.port}"]
+
+    def kill_leader(self):
+        """There is none."""
+
+    def mend(self):
+        """Nothing is broken."""
+
+
 class RedisCluster:
     """Three masters with a replica each. The first one is killed, and all keys are its."""
 
@@ -92,7 +127,7 @@ class RedisCluster:
         for port in self.ports:
             self.start(port)
         for port in self.ports:
-            wait_until(lambda port=port: self.answers(port), 10, f"redis-server at {port}")
+            wait_until(lambda port=port: answers(port), 10, f"redis-server at {port}")
         nodes = [f"127.0.0.1:{port}" for port in self.ports]
         subprocess.run(["redis-cli", "--cluster", "create", *nodes, "--cluster-replicas", "1", "--cluster-yes"], check=True,
                        capture_output=True, timeout=60)
@@ -113,12 +148,6 @@ class RedisCluster:
             process.kill()
             process.wait()
         shutil.rmtree(self.folder, ignore_errors=True)
-
-    def answers(self, port):
-        try:
-            return redis.Redis(port=port, socket_timeout=2).ping()
-        except redis.RedisError:
-            return False
 
     def nodes(self):
         """{port: (master?, its port, slots?)} as a node that runs says."""
@@ -146,7 +175,7 @@ class RedisCluster:
         return next(one for one in candidates if any(a <= key_slot(one.encode()) <= b for a, b in slots))
 
     def addresses(self, mode):
-        return [f"127.0.0.1:{port}" for port in self.ports]
+        return [f"127.0.0.1:{port}" for port in sorted(self.ports, key=lambda port: port != self.victim)]
 
     def kill_leader(self):
         self.processes[self.victim].send_signal(signal.SIGKILL)
@@ -157,7 +186,7 @@ class RedisCluster:
             if process.poll() is not None:
                 self.start(port)
         time.sleep(1)
-        wait_until(lambda: all(self.answers(port) for port in self.ports), 20, "all answer")
+        wait_until(lambda: all(answers(port) for port in self.ports), 20, "all answer")
         self.wait_sound()
 
     def client(self):

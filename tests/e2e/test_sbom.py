@@ -10,7 +10,10 @@ from cyclonedx.validation.json import JsonStrictValidator
 
 from cluster import ROOT
 
-LOCKS = {"host/wasmtime-typed/Cargo.lock": "required", "scripts/wasm-build/Cargo.lock": "excluded"}
+LOCKS = {"host/wasmtime-typed/Cargo.lock": "required", "scripts/wasm-build/Cargo.lock": "excluded",
+         "tests/clients/rust/Cargo.lock": "excluded"}
+NPM = ["tests/e2e/wasi_host", "tests/clients/node", "tests/clients/apps/node"]
+PYTHON = ["scripts/python-packages.txt", "tests/clients/python/requirements.txt", "tests/clients/apps/python/requirements.txt"]
 
 
 def read(name):
@@ -61,11 +64,21 @@ def test_all_crates_are_there(found, lock):
 
 
 def test_all_python_and_npm_packages_are_there(found):
-    python = re.findall(r"^([\w.-]+)==(\S+)", read("scripts/python-packages.txt"), re.M)
+    python = re.findall(r"^([\w.-]+)==(\S+)", "\n".join(map(read, PYTHON)), re.M)
     npm = [(path.split("node_modules/")[-1], package["version"])
-           for path, package in json.loads(read("tests/e2e/wasi_host/package-lock.json"))["packages"].items() if path]
+           for folder in NPM for path, package in json.loads(read(f"{folder}/package-lock.json"))["packages"].items() if path]
     assert len(python) > 20 and len(npm) > 20
     for ecosystem, packages in (("pypi", python), ("npm", npm)):
+        for name, version in packages:
+            assert found[ecosystem, name][version]["scope"] == "excluded"
+
+
+def test_all_go_modules_and_jars_are_there(found):
+    modules = re.findall(r"^(\S+) (v\S+) h1:", read("tests/clients/go/go.sum") + read("tests/clients/apps/go/go.sum"), re.M)
+    jars = [(name, version) for pom in ROOT.glob("tests/clients/java/*/pom.xml")
+            for name, version in re.findall(r"<artifactId>(.*?)</artifactId><version>(.*?)</version>", pom.read_text())]
+    assert len(modules) > 5 and len(jars) > 3
+    for ecosystem, packages in (("golang", modules), ("maven", jars)):
         for name, version in packages:
             assert found[ecosystem, name][version]["scope"] == "excluded"
 

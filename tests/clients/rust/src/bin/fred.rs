@@ -15,7 +15,10 @@ async fn usual(r: &Client) {
     let left: Result<i64, Error> = r.ttl(key("a")).await;
     check("ttl", left.map(|left| left > 0 && left <= 100), true);
     let mut found = BTreeSet::new();
-    let mut names = r.scan_buffered(pattern(), Some(100), None);
+    let mut names = match mode().as_str() {
+        "cluster" => r.scan_cluster_buffered(pattern(), Some(100), None).boxed(),
+        _ => r.scan_buffered(pattern(), Some(100), None).boxed(),
+    };
     while let Some(name) = names.next().await {
         found.insert(must("scan", name).into_string().unwrap_or_default());
     }
