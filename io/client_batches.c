@@ -184,11 +184,22 @@ static bool only_reads(const struct client_server *s, uint32_t command)
     return command < s->machine_commands.len && s->machine_commands.ptr[command].read_only;
 }
 
+/* Whether this node answers a read by itself. To a client that knows clusters also one that has no key, such as SCAN: Redis
+ * sends away by the slots of keys, so libraries do not expect -MOVED of a node that they ask for its keys. */
+static bool reads_here(const struct client_connection *c, uint32_t command)
+{
+    const struct client_server *s = c->server;
+    if (!only_reads(s, command))
+        return false;
+    const bool has_key = s->machine_commands.ptr[command].first_key != 0;
+    return client_cluster_takes_reads(c) || (c->knows_clusters && !has_key && client_cluster_follows(s));
+}
+
 enum client_may client_batches_command(struct client_connection *c, const struct resp_request *request, size_t behind)
 {
     struct client_server *s = c->server;
     const uint32_t command = client_describe_index(s, &request->args[0]);
-    if (client_cluster_takes(c) || (only_reads(s, command) && client_cluster_takes_reads(c))) {
+    if (client_cluster_takes(c) || reads_here(c, command)) {
         const bool reads = only_reads(s, command) && c->reads == c->in_flight;
         c->after_reads = !reads && c->reads > 0;
         if (c->after_reads)

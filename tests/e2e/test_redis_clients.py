@@ -8,6 +8,7 @@ import redis
 from redis.crc import key_slot
 
 from cluster import Cluster
+from resp import ReplyError
 from resp import Connection
 
 VERSIONS = pytest.mark.parametrize("version", [2, 3])
@@ -85,6 +86,20 @@ def test_what_is_no_command_is_said_by_every_node(request, deployment):
         with Connection(node.client_port) as connection:
             assert connection.command("NOSUCH", "a").text == "ERR unknown command 'NOSUCH', with args beginning with: 'a' "
             assert connection.command("GET").text == "ERR wrong number of arguments for 'get' command"
+
+
+def test_a_read_without_a_key_is_answered_where_it_is_asked(cluster):
+    """Redis does so, too: libraries such as rueidis ask each node of a cluster, and do not follow -MOVED there."""
+    leader = cluster.wait_leader()
+    cluster.wait_settled()
+    for node in cluster.nodes.values():
+        with cluster.connect(node.id) as connection:
+            connection.call("CLUSTER", "MYID")  # now it is one of a client that knows clusters
+            assert connection.call("SCAN", "0")[0] is not None and connection.call("DBSIZE") >= 0
+            if node.id != leader:
+                for command in (["GET", "k"], ["SET", "k", "v"], ["FLUSHALL"]):
+                    with pytest.raises(ReplyError, match="^MOVED "):
+                        connection.call(*command)
 
 
 def test_redis_cli_commands(cluster):
