@@ -86,7 +86,7 @@ def node(program, part="node"):
 def go(program, part="go"):
     compiler, source = need("go"), HERE / part
     folder = installed(part.replace("/", "-"), [source / "go.sum"], lambda folder: None)
-    run(compiler, "build", "-mod=readonly", "-o", folder / program, f"./{program}", cwd=source)
+    run(compiler, "build", "-mod=readonly", "-o", folder / program, f"./{program}", cwd=source, environment={"CGO_ENABLED": "0"})
     return [folder / program], folder
 
 

@@ -21,6 +21,13 @@ pub fn key(name: impl ToString) -> String {
     format!("{{{}}}:{}", args().nth(3).unwrap(), name.to_string())
 }
 
+/// The version of a library, as it is pinned.
+pub fn version(library: &str) -> &'static str {
+    let lock = include_str!("../Cargo.lock");
+    let package = lock.split("[[package]]").find(|package| package.contains(&format!("name = \"{library}\"\n")));
+    package.and_then(|package| package.split('"').nth(3)).unwrap_or("?")
+}
+
 pub fn must<T, E: Debug>(what: &str, result: Result<T, E>) -> T {
     result.unwrap_or_else(|error| {
         println!("failed {what}: {error:?}");

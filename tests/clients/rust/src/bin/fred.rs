@@ -2,7 +2,7 @@ use fred::prelude::*;
 use futures::{future::join_all, StreamExt};
 use std::collections::BTreeSet;
 use std::time::Duration;
-use synod_clients::{addresses, check, key, mode, must, pattern};
+use synod_clients::{addresses, check, key, mode, must, pattern, version};
 
 async fn usual(r: &Client) {
     check("set", r.set(key("a"), "1", None, None, false).await, "OK".to_string());
@@ -48,7 +48,7 @@ async fn main() {
         .set_policy(ReconnectPolicy::new_constant(0, 100))
         .build());
     must("connect", client.init().await);
-    println!("version 10.1.0");
+    println!("version {}", version("fred"));
     usual(&client).await;
     println!("usual");
     for number in 1.. {

@@ -3,7 +3,7 @@ use redis::{Client, Commands, Connection, RedisResult};
 use std::collections::BTreeSet;
 use std::thread::sleep;
 use std::time::Duration;
-use synod_clients::{addresses, check, key, mode, must, pattern};
+use synod_clients::{addresses, check, key, mode, must, pattern, version};
 
 /// A connection to a cluster has pipelines of its own, and no transactions.
 trait Pipelines {
@@ -61,7 +61,7 @@ fn run<C: Commands + Pipelines>(connect: impl Fn() -> RedisResult<C>) {
     let url = format!("redis://{}", addresses()[0]);
     let mut node = must("connect", Client::open(url).and_then(|client| client.get_connection()));
     let mut client = must("connect", connect());
-    println!("version 1.0.0");
+    println!("version {}", version("redis"));
     usual(&mut client, &mut node);
     println!("usual");
     for number in 1.. {
