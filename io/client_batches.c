@@ -12,6 +12,7 @@
  * what waits for disks. Requests of one connection keep their
  * order: a read goes through the log while an earlier command of its connection is there without an answer; and a command
  * for the log waits while reads of its connection are without an answer. */
+#include "core/base/cursor.h"
 #include "core/base/memory.h"
 #include "core/formats/notice.h"
 #include "core/runners/ports.h"
@@ -144,6 +145,24 @@ static uint32_t receivers(struct client_server *s, const struct resp_request *re
     return count < UINT32_MAX ? (uint32_t)count : UINT32_MAX;
 }
 
+/* Commands of a transaction that the port itself will answer wait for the reply at `position`. */
+static void await_own(struct client_connection *c, uint32_t position)
+{
+    struct client_server *s = c->server;
+    if (s->asked_own == NULL)
+        return;
+    c->own = *s->asked_own;
+    c->own_position = position;
+    *s->asked_own = (struct batch_builder){0};
+}
+
+void client_batches_end_own(struct client_connection *c)
+{
+    c->server->transaction_bytes -= c->own.len;
+    batch_builder_free(&c->own);
+    c->own = (struct batch_builder){0};
+}
+
 static void add_command(struct client_connection *c, const struct resp_request *request, uint32_t command, bool reads)
 {
     struct client_server *s = c->server;
@@ -168,6 +187,7 @@ static void add_command(struct client_connection *c, const struct resp_request *
                                     .command = command,
                                     .receivers = receivers(s, request)};
     add_origin(g, &o);
+    await_own(c, o.position);
     client_turns_gathered(c, &o);
     if (c->tracker.on)
         s->upcalls->gathered(c, request, o.position);
@@ -348,6 +368,38 @@ static void count_receivers(const struct client_origin *o, size_t before, struct
     resp_integer(out, o->receivers);
 }
 
+/* Answers command number `index` of those that the port itself answers of a transaction, whose reply has so many bytes. */
+static void answer_own(struct client_connection *c, size_t index, size_t bytes, struct resp_buffer *out)
+{
+    struct client_server *s = c->server;
+    const struct bytes_list args = s->unpacked.commands[index].args;
+    if (bytes > s->options.config->client_bytes_max)
+        resp_error_text(out, REPLY_BUSY "the replies of this transaction leave no room for this one: not executed");
+    else
+        s->upcalls->answer_own(c, args.ptr + 1, args.len - 1, out);
+}
+
+/* The reply to a transaction of which the port itself answers some commands: now, each in its place. False: it was not
+ * executed. */
+static bool encode_mixed(struct client_server *s, struct verdict *v, struct client_connection *c, struct resp_buffer *out)
+{
+    const size_t before = out->len;
+    struct reply_item head;
+    const struct payload own = batch_end(&c->own);
+    if (v->outcome != OUTCOME_EXECUTED || !replies_next(&v->replies, &(size_t){v->offset}, &head) || head.tag != REPLY_ARRAY)
+        return false;
+    const bool sound = batch_commands_read(&s->unpacked, &own) && replies_next(&v->replies, &v->offset, &head);
+    invariant(sound);
+    resp_array(out, head.elements + s->unpacked.count);
+    for (size_t i = 0, next = 0; i < head.elements + c->own.count; i++) {
+        if (next < c->own.count && cursor_load_u32(s->unpacked.commands[next].args.ptr[0].ptr) == i)
+            answer_own(c, next++, out->len - before, out);
+        else if (!resp_reply(out, c->version, &v->replies, &v->offset))
+            reply_unknown(out);
+    }
+    return true;
+}
+
 /* Notes how large the reply was. A command that was not executed because its reply had no room asks for much, however short
  * its error is. */
 static void learn_size(struct client_server *s, struct client_connection *c, uint32_t command, const struct bytes *reply)
@@ -367,8 +419,12 @@ static void answer_one(struct client_server *s, const struct client_gather *g, s
     s->scratch.len = 0;
     struct resp_buffer *out = c != NULL ? client_replies_begin(c, o->position) : &s->scratch;
     size_t before = out->len;
-    encode_reply(s, v, index, c, out);
+    const bool has_own = c != NULL && c->own.count > 0 && c->own_position == o->position;
+    if (!has_own || !encode_mixed(s, v, c, out))
+        encode_reply(s, v, index, c, out);
     count_receivers(o, before, out);
+    if (has_own)
+        client_batches_end_own(c);
     if (v->outcome == OUTCOME_EXECUTED && !g->is_request)
         learn_size(s, c, o->command, &(struct bytes){out->data + before, out->len - before});
     if (c == NULL)

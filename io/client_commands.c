@@ -349,21 +349,17 @@ static void help(const struct client_command *p, struct resp_buffer *out)
     }
 }
 
-/* Answers a request for the port itself with the command or subcommand `p` of `container`, which is NULL for a command. */
-static void reply(struct client_connection *c, const struct client_command *p, const struct client_command *container,
-                  const struct resp_request *request)
+/* The answer of the command or subcommand `p` of `container`, which is NULL for a command. */
+static void write_reply(struct client_connection *c, const struct client_command *p, const struct client_command *container,
+                        struct bytes_list args, struct resp_buffer *out)
 {
-    const bool fits = p != NULL && command_arity_fits(p->arity, request->argc);
-    if (fits && (p->may & FOR_REPLIES) != 0)
-        client_self_choose_replies(c, &request->args[2]);
-    const uint32_t position = client_replies_expect(c);
-    struct resp_buffer *out = client_replies_begin(c, position);
+    const bool fits = p != NULL && command_arity_fits(p->arity, args.len);
     char name[64];
     if (p != NULL)
         snprintf(name, sizeof name, "%s%s%s", container != NULL ? container->name : "", container != NULL ? "|" : "",
                  p->name);
     if (p == NULL)
-        unknown_subcommand(container, &request->args[1], out);
+        unknown_subcommand(container, &args.ptr[1], out);
     else if (!fits && p->handler == client_exec)
         client_exec_wrong(c, out);
     else if (!fits)
@@ -371,7 +367,28 @@ static void reply(struct client_connection *c, const struct client_command *p, c
     else if (p->handler == NULL)
         help(container, out);
     else
-        p->handler(c, request->args, request->argc, out);
+        p->handler(c, args.ptr, args.len, out);
+}
+
+void client_commands_answer_own(struct client_connection *c, const struct bytes *args, size_t argc, struct resp_buffer *out)
+{
+    const struct client_command *p = client_describe_port(c->server, &args[0]), *container = NULL;
+    if (p->subcommands != NULL && argc > 1) {
+        container = p;
+        p = client_command_find(p->subcommands, p->subcommand_count, &args[1]);
+    }
+    write_reply(c, p, container, (struct bytes_list){(struct bytes *)(uintptr_t)args, argc}, out);
+}
+
+/* Answers a request for the port itself. */
+static void reply(struct client_connection *c, const struct client_command *p, const struct client_command *container,
+                  const struct resp_request *request)
+{
+    const bool fits = p != NULL && command_arity_fits(p->arity, request->argc);
+    if (fits && (p->may & FOR_REPLIES) != 0)
+        client_self_choose_replies(c, &request->args[2]);
+    const uint32_t position = client_replies_expect(c);
+    write_reply(c, p, container, (struct bytes_list){request->args, request->argc}, client_replies_begin(c, position));
     client_replies_end(c, position);
 }
 
@@ -385,6 +402,7 @@ bool client_commands_answer(struct client_connection *c, const struct resp_reque
     const struct client_command *p = client_describe_port(c->server, &request->args[0]), *container = NULL;
     const struct bytes_list args = {request->args, request->argc};
     c->server->asked = NULL;
+    c->server->asked_own = NULL;
     if (is_refused(c, p))
         return true;
     if (client_transactions_answer(c, p, request))

@@ -96,6 +96,7 @@ static void on_closed(uv_handle_t *handle)
     struct client_server *s = c->server;
     client_replies_close(c);
     client_transactions_end(c);
+    client_batches_end_own(c);
     free(c->in);
     free(c->estimates);
     resp_parser_close(&c->parser);

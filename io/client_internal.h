@@ -111,7 +111,8 @@ enum client_transaction_state {
 };
 struct client_transaction {
     enum client_transaction_state state;
-    struct batch_builder queued;  /* the commands */
+    struct batch_builder queued;  /* the commands for the node */
+    struct batch_builder own;     /* those that the port itself will answer, each after its place among all of them */
     struct batch_builder watched; /* the keys of each WATCH, as a command */
     uint64_t watch;               /* the number of the set; 0: nothing is watched */
 };
@@ -172,6 +173,8 @@ struct client_connection {
     enum client_input input;
     enum client_place place;
     struct client_transaction transaction;
+    struct batch_builder own; /* of the transaction that the node executes now; nothing more is taken meanwhile */
+    uint32_t own_position;    /* where its reply goes */
     enum client_presence presence;
     enum client_wants wants;
     bool knows_clusters; /* it has used CLUSTER, so it can follow -MOVED */
@@ -234,6 +237,8 @@ struct client_upcalls {
     void (*gathered)(struct client_connection *c, const struct resp_request *request, uint32_t position);
     /* The connection goes. */
     void (*goes)(struct client_connection *c);
+    /* Answers a command that the port itself answers, of a transaction that has been executed. */
+    void (*answer_own)(struct client_connection *c, const struct bytes *args, size_t argc, struct resp_buffer *out);
     /* A handle has been closed: the server's, or a connection's, which is freed. */
     void (*handle_closed)(struct client_server *s);
 };
@@ -304,13 +309,14 @@ struct client_server {
     struct batch_commands unpacked;
     struct client_assembly assembly;
     const struct resp_request *asked; /* what the node gets instead of the request that is being taken; NULL: that one */
+    struct batch_builder *asked_own;  /* what the port itself will answer of it; NULL: nothing */
     uint64_t watches;                 /* sets named so far */
     struct client_channels channels;
     struct client_channels tracked; /* keys that clients have read, and want to hear of */
     struct transaction tracked_transaction;
     size_t trackers, broadcasts, prefixes; /* clients that track, those that do with BCAST, and their prefixes */
     uint64_t watch_told;        /* what the node was told that the port wants to hear of (core/formats/notice.h) */
-    uint64_t transaction_bytes; /* of what is kept between MULTI and EXEC, or watched, of all clients */
+    uint64_t transaction_bytes;       /* of what is kept from MULTI to the reply to EXEC, or watched, of all clients */
     struct resp_buffer scratch;
     struct client_connection **dirty;
     size_t dirty_count;
@@ -510,6 +516,8 @@ void client_batches_answer(struct client_server *s, const struct packet *answer)
 void client_batches_give_up_waiting(struct client_server *s, uint8_t outcome);
 /* Answers operators' requests that the node has not received: they had no effect. */
 void client_batches_give_up_requests(struct client_server *s);
+/* Forgets what the port itself was to answer of a transaction. */
+void client_batches_end_own(struct client_connection *c);
 /* Answers what the node has received with OUTCOME_UNKNOWN. */
 void client_batches_lose_in_flight(struct client_server *s);
 void client_batches_close(struct client_server *s);
@@ -598,6 +606,8 @@ void client_commands_init(struct client_server *s);
 bool client_commands_waits(struct client_connection *c, const struct resp_request *request);
 /* Answers the request if it is for the port itself; false if it is for the node. */
 bool client_commands_answer(struct client_connection *c, const struct resp_request *request);
+/* Answers a command of a transaction (struct client_upcalls). */
+void client_commands_answer_own(struct client_connection *c, const struct bytes *args, size_t argc, struct resp_buffer *out);
 
 /* ---- client_input.c ---- */
 

@@ -191,7 +191,13 @@ static void changed(struct client_server *s, const struct bytes *key)
 }
 
 static const struct client_upcalls upcalls = {
-    taken, client_input_go_on, changed, client_tracking_gathered, client_tracking_end, handle_closed};
+    taken,
+                                             client_input_go_on,
+                                             changed,
+                                             client_tracking_gathered,
+                                             client_tracking_end,
+                                             client_commands_answer_own,
+                                             handle_closed};
 
 static void init_timers(struct client_server *s)
 {

@@ -7,6 +7,9 @@
  *       |     EXEC: one command for the node, DISCARD: nothing                    | EXEC, DISCARD: nothing is executed
  *       +------------------------+------------------------------------------------+
  *
+ * What the port itself answers (PING, CLIENT, INFO) is kept apart, and answered when the reply to EXEC comes, in its place
+ * among the others. Until then nothing more of the connection is taken, so its requests keep their order.
+ *
  * What is watched has a name, of this port and of one use: the set that the state machine keeps. EXEC makes it the condition
  * of its transaction. A client that gives up has nothing to say to the node: sets that are not asked for are forgotten. */
 #include "core/base/cursor.h"
@@ -16,10 +19,11 @@
 #include "core/formats/session_call.h"
 #include "io/client_internal.h"
 
-/* Of client_bytes_all_max, what all transactions that are not asked for yet may take together. */
-enum { PART_OF_ALL = 4 };
+/* Of client_bytes_all_max, what all transactions together may take; and how many of its commands the port itself may have to
+ * answer. */
+enum { PART_OF_ALL = 4, OWN_MAX = 128 };
 
-static uint64_t bytes_of(const struct client_transaction *t) { return t->queued.len + t->watched.len; }
+static uint64_t bytes_of(const struct client_transaction *t) { return t->queued.len + t->own.len + t->watched.len; }
 
 /* ---- What is kept ---- */
 
@@ -34,6 +38,7 @@ void client_transactions_end(struct client_connection *c)
 {
     struct client_transaction *t = &c->transaction;
     release(c->server, &t->queued);
+    release(c->server, &t->own);
     release(c->server, &t->watched);
     t->state = TRANSACTION_NONE;
     t->watch = 0;
@@ -55,6 +60,30 @@ static void keep(struct client_server *s, struct batch_builder *b, const struct 
     s->transaction_bytes += b->len - before;
 }
 
+static void push(struct client_assembly *a, const void *bytes, size_t len)
+{
+    a->request.args = memory_reserve(a->request.args, &a->request.capacity, a->request.argc + 1, sizeof *a->request.args);
+    a->request.args[a->request.argc++] = (struct bytes){(uint8_t *)(uintptr_t)bytes, len};
+}
+
+static void push_all(struct client_assembly *a, const struct bytes *args, size_t argc)
+{
+    for (size_t i = 0; i < argc; i++)
+        push(a, args[i].ptr, args[i].len);
+}
+
+/* A command that the port itself will answer: its place among all commands, and its arguments. */
+static void keep_own(struct client_connection *c, const struct resp_request *request)
+{
+    struct client_assembly *a = &c->server->assembly;
+    uint8_t place[sizeof(uint32_t)];
+    cursor_store_u32(place, c->transaction.queued.count + c->transaction.own.count);
+    a->request.argc = 0;
+    push(a, place, sizeof place);
+    push_all(a, request->args, request->argc);
+    keep(c->server, &c->transaction.own, a->request.args, a->request.argc);
+}
+
 /* ---- MULTI and what follows ---- */
 
 static void reply_error(struct client_connection *c, const char *text) { client_replies_error(c, text); }
@@ -70,6 +99,7 @@ static void reply_status(struct client_connection *c, const char *text)
 static void refuse(struct client_connection *c)
 {
     release(c->server, &c->transaction.queued);
+    release(c->server, &c->transaction.own);
     c->transaction.state = TRANSACTION_REFUSED;
 }
 
@@ -145,22 +175,51 @@ void client_watch(struct client_connection *c, const struct bytes *args, size_t 
         resp_error_text(out, "ERR there is no room for the keys that are watched");
 }
 
-/* Whether the port itself answers a request with the command `p`, which is NULL for a command of the node. */
-static bool is_ports(const struct client_command *p, const struct resp_request *request)
+/* What a request names of the port's commands: `p`, or a subcommand of it. NULL: a subcommand that there is not. */
+static const struct client_command *named(const struct client_command *p, const struct resp_request *request)
 {
-    if (p != NULL && p->subcommands != NULL && request->argc > 1)
-        p = client_command_find(p->subcommands, p->subcommand_count, &request->args[1]);
-    return p != NULL && (p->may & FOR_STATE) == 0;
+    if (p->subcommands == NULL || request->argc == 1)
+        return p;
+    return client_command_find(p->subcommands, p->subcommand_count, &request->args[1]);
 }
 
-static void queue(struct client_connection *c, const struct client_command *p, const struct resp_request *request)
+static bool may_keep(struct client_connection *c, const struct resp_request *request)
+{
+    if (has_room(c, request->size + CLIENT_REQUEST_OVERHEAD))
+        return true;
+    reply_error(c, "ERR the transaction is too long; it will not be executed");
+    refuse(c);
+    return false;
+}
+
+/* A command that the port itself answers. */
+static void queue_own(struct client_connection *c, const struct client_command *p, const struct resp_request *request)
+{
+    struct client_transaction *t = &c->transaction;
+    const bool is_nodes = p->handler == NULL && p->subcommands == NULL && !client_is_word(&request->args[1], "help");
+    if (is_nodes || (p->may & FOR_REPLIES) != 0) {
+        reply_error(c, "ERR Command not allowed inside a transaction");
+        refuse(c);
+        return;
+    }
+    if (t->own.count == OWN_MAX) {
+        reply_error(c, "ERR the transaction asks this node itself too often; it will not be executed");
+        refuse(c);
+        return;
+    }
+    if (t->state == TRANSACTION_QUEUES) {
+        if (!may_keep(c, request))
+            return;
+        keep_own(c, request);
+    }
+    reply_status(c, "QUEUED");
+}
+
+static void queue(struct client_connection *c, const struct resp_request *request)
 {
     uint8_t text[COMMAND_ERROR_MAX + 1];
     struct bytes error = {text, 0};
-    if (is_ports(p, request)) {
-        reply_error(c, "ERR Command not allowed inside a transaction");
-        refuse(c);
-    } else if (client_describe_refuses(c->server, request->args, request->argc, &error)) {
+    if (client_describe_refuses(c->server, request->args, request->argc, &error)) {
         text[error.len] = '\0';
         reply_error(c, (const char *)text);
         refuse(c);
@@ -170,14 +229,28 @@ static void queue(struct client_connection *c, const struct client_command *p, c
         client_replies_end(c, position);
         c->server->statistics.errors++;
         refuse(c);
-    } else if (c->transaction.state == TRANSACTION_QUEUES && !has_room(c, request->size + CLIENT_REQUEST_OVERHEAD)) {
-        reply_error(c, "ERR the transaction is too long; it will not be executed");
-        refuse(c);
-    } else {
-        if (c->transaction.state == TRANSACTION_QUEUES)
-            keep(c->server, &c->transaction.queued, request->args, request->argc);
+    } else if (c->transaction.state == TRANSACTION_REFUSED) {
+        reply_status(c, "QUEUED");
+    } else if (may_keep(c, request)) {
+        keep(c->server, &c->transaction.queued, request->args, request->argc);
         reply_status(c, "QUEUED");
     }
+}
+
+/* Queues a request, which is of the port's command `p`, or of the node's if that is NULL. False: the port's answer is an
+ * error, and the transaction is refused. */
+static bool answer_queued(struct client_connection *c, const struct client_command *p, const struct resp_request *request)
+{
+    const struct client_command *own = p != NULL ? named(p, request) : NULL;
+    if (p != NULL && (own == NULL || !command_arity_fits(own->arity, request->argc))) {
+        refuse(c);
+        return false;
+    }
+    if (own != NULL && (own->may & FOR_STATE) == 0)
+        queue_own(c, own, request);
+    else
+        queue(c, request);
+    return true;
 }
 
 /* ---- What the node gets ---- */
@@ -201,18 +274,6 @@ static bool may_watch(const struct client_connection *c, const struct resp_reque
 {
     return c->transaction.state == TRANSACTION_NONE && knows_watch(c->server) &&
            has_room(c, request->size + CLIENT_REQUEST_OVERHEAD);
-}
-
-static void push(struct client_assembly *a, const void *bytes, size_t len)
-{
-    a->request.args = memory_reserve(a->request.args, &a->request.capacity, a->request.argc + 1, sizeof *a->request.args);
-    a->request.args[a->request.argc++] = (struct bytes){(uint8_t *)(uintptr_t)bytes, len};
-}
-
-static void push_all(struct client_assembly *a, const struct bytes *args, size_t argc)
-{
-    for (size_t i = 0; i < argc; i++)
-        push(a, args[i].ptr, args[i].len);
 }
 
 static void push_word(struct client_assembly *a, const char *word) { push(a, word, strlen(word)); }
@@ -266,6 +327,7 @@ static void push_condition(struct client_assembly *a, struct client_connection *
 static void assemble_exec(struct client_assembly *a, struct client_connection *c, const struct resp_request *request)
 {
     struct client_transaction *t = &c->transaction;
+    c->server->asked_own = t->own.count > 0 ? &t->own : NULL;
     push_all(a, request->args, request->argc);
     push_condition(a, c);
     const size_t count = unpack(&a->commands, &t->queued);
@@ -296,6 +358,7 @@ static void begin_assembly(struct client_connection *c, const struct resp_reques
     a->request.argc = 0;
     a->request.size = request->size;
     c->server->asked = &a->request;
+    c->server->asked_own = NULL;
 }
 
 bool client_transactions_answer(struct client_connection *c, const struct client_command *p,
@@ -321,9 +384,7 @@ bool client_transactions_answer(struct client_connection *c, const struct client
         return true;
     }
     if (p == NULL || (p->may & ENDS_MULTI) == 0) {
-        if (state != TRANSACTION_NONE)
-            queue(c, p, request);
-        return state != TRANSACTION_NONE;
+        return state != TRANSACTION_NONE && answer_queued(c, p, request);
     }
     if (!command_arity_fits(p->arity, request->argc) && state != TRANSACTION_NONE)
         refuse(c);

@@ -23,7 +23,8 @@
  *       UNSURE_BYTES_MS of replies. Otherwise replies that no client reads would use up the node.
  * 4. A client that has not taken its replies waits until it has (client_output.c).
  * 5. While reads of a client are outside of the log, its next command for the log waits (client_batches.c). One about its
- *    subscriptions waits for all replies (client_pubsub.c). */
+ *    subscriptions waits for all replies (client_pubsub.c). While a transaction is executed of which the port itself answers
+ *    commands, its next request waits. */
 #include "core/base/memory.h"
 #include "io/client_internal.h"
 
@@ -123,7 +124,7 @@ bool client_turns_has_room(const struct client_connection *c)
 {
     const struct client_server *s = c->server;
     uint64_t outstanding = c->waiting + client_replies_unread(c);
-    if ((c->after_reads && c->reads > 0) || (c->after_all && c->head != c->tail))
+    if (c->own.count > 0 || (c->after_reads && c->reads > 0) || (c->after_all && c->head != c->tail))
         return false;
     if (outstanding > 0 && client_turns_pressed(s))
         return false;

@@ -35,7 +35,68 @@ static void what_makes_it_fail(void **state)
         "-ERR wrong number of arguments for 'watch' command\r\n");
     ask(n, fd, "MULTI\r\nMULTI\r\nWATCH x\r\nSET x 1\r\nEXEC\r\n",
         "+OK\r\n-ERR MULTI calls can not be nested\r\n-ERR WATCH inside MULTI is not allowed\r\n+QUEUED\r\n*1\r\n+OK\r\n");
-    ask(n, fd, "MULTI\r\nPING\r\nEXEC\r\n", "+OK\r\n-ERR Command not allowed inside a transaction\r\n" ABORTED);
+    ask(n, fd, "MULTI\r\nCLIENT REPLY OFF\r\nEXEC\r\n", "+OK\r\n-ERR Command not allowed inside a transaction\r\n" ABORTED);
+    ask(n, fd, "MULTI\r\nSYNOD LEADER\r\nEXEC\r\n", "+OK\r\n-ERR Command not allowed inside a transaction\r\n" ABORTED);
+    ask(n, fd, "MULTI\r\nCLIENT NOSUCH\r\nSET x 1\r\nEXEC\r\nEXISTS x\r\n",
+        "+OK\r\n-ERR unknown subcommand 'NOSUCH'. Try CLIENT HELP.\r\n+QUEUED\r\n" ABORTED ":1\r\n");
+    ask(n, fd, "MULTI\r\nECHO\r\nEXEC\r\n", "+OK\r\n-ERR wrong number of arguments for 'echo' command\r\n" ABORTED);
+    close(fd);
+    node_stop(n);
+}
+
+/* The port answers them when the transaction is executed, and what comes after EXEC waits for that. */
+static void what_the_port_answers_itself(void **state)
+{
+    (void)state;
+    struct node *n = node_start();
+    int fd = dial(n), other = dial(n);
+    ask(n, fd, "MULTI\r\nPING\r\nEXEC\r\n", "+OK\r\n+QUEUED\r\n*1\r\n+PONG\r\n");
+    ask(n, fd, "MULTI\r\nPING a\r\nSET x 1\r\nECHO b\r\nMGET x y\r\nCLIENT SETNAME me\r\nEXEC\r\nCLIENT GETNAME\r\n",
+        "+OK\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n"
+        "*5\r\n$1\r\na\r\n+OK\r\n$1\r\nb\r\n*2\r\n$1\r\n1\r\n$-1\r\n+OK\r\n$2\r\nme\r\n");
+    ask(n, fd, "MULTI\r\nCLIENT SETNAME not-me\r\nDISCARD\r\nCLIENT GETNAME\r\n", "+OK\r\n+QUEUED\r\n+OK\r\n$2\r\nme\r\n");
+    ask(n, fd, "WATCH x\r\n", "+OK\r\n");
+    ask(n, other, "SET x 2\r\n", "+OK\r\n");
+    ask(n, fd, "MULTI\r\nCLIENT SETNAME not-me\r\nGET x\r\nEXEC\r\nCLIENT GETNAME\r\n",
+        "+OK\r\n+QUEUED\r\n+QUEUED\r\n*-1\r\n$2\r\nme\r\n");
+    ask(n, fd, "MULTI\r\nUNWATCH\r\nEXEC\r\nWATCH x\r\nINCR x\r\nMULTI\r\nGET x\r\nEXEC\r\n",
+        "+OK\r\n+QUEUED\r\n*1\r\n+OK\r\n+OK\r\n:3\r\n+OK\r\n+QUEUED\r\n*-1\r\n");
+    ask(n, fd, "MULTI\r\nGET x\r\nHELLO 9\r\nSELECT 1\r\nCLIENT\r\nEXEC\r\n",
+        "+OK\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n-ERR wrong number of arguments for 'client' command\r\n" ABORTED);
+    ask(n, fd, "MULTI\r\nGET x\r\nHELLO 9\r\nSELECT 1\r\nEXEC\r\n",
+        "+OK\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n*3\r\n$1\r\n3\r\n-NOPROTO unsupported protocol version\r\n"
+        "-ERR DB index is out of range\r\n");
+    close(fd);
+    close(other);
+    node_stop(n);
+}
+
+/* How many of them there may be, and what their replies may take. */
+static void what_the_port_answers_is_bounded(void **state)
+{
+    (void)state;
+    enum { MOST = 128, LONG = 1000 };
+    struct node *n = node_new();
+    n->config.client_bytes_max = 4096;
+    node_open(n);
+    int fd = dial(n);
+    char echo[LONG + 64];
+    snprintf(echo, sizeof echo, "ECHO %0*d\r\n", LONG, 7);
+    ask(n, fd, "MULTI\r\n", "+OK\r\n");
+    for (int i = 0; i < MOST; i++)
+        ask(n, fd, "PING\r\n", "+QUEUED\r\n");
+    ask(n, fd, "PING\r\n", "-ERR the transaction asks this node itself too often; it will not be executed\r\n");
+    ask(n, fd, "EXEC\r\nMULTI\r\n", ABORTED "+OK\r\n");
+    for (int i = 0; i < 6; i++)
+        ask(n, fd, echo, "+QUEUED\r\n");
+    say(n, fd, "EXEC\r\n");
+    hear(n, fd, "*6\r\n");
+    for (int i = 0; i < 5; i++) {
+        snprintf(echo, sizeof echo, "$%d\r\n%0*d\r\n", LONG, LONG, 7);
+        hear(n, fd, echo);
+    }
+    hear(n, fd, "-BUSY the replies of this transaction leave no room for this one: not executed\r\n");
+    ask(n, fd, "PING\r\n", "+PONG\r\n");
     close(fd);
     node_stop(n);
 }
@@ -125,9 +186,10 @@ static void what_is_kept_is_bounded(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_replies_of_a_transaction), cmocka_unit_test(what_makes_it_fail),
-        cmocka_unit_test(a_watched_key_that_changes),   cmocka_unit_test(in_a_session),
-        cmocka_unit_test(what_is_kept_is_bounded),
+        cmocka_unit_test(the_replies_of_a_transaction),     cmocka_unit_test(what_makes_it_fail),
+        cmocka_unit_test(a_watched_key_that_changes),       cmocka_unit_test(in_a_session),
+        cmocka_unit_test(what_is_kept_is_bounded),          cmocka_unit_test(what_the_port_answers_itself),
+        cmocka_unit_test(what_the_port_answers_is_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
