@@ -641,3 +641,10 @@ struct kv_entry *const *kv_table_visit(struct kv_table *t, uint64_t from, size_t
         from = *next;
     }
 }
+
+bool kv_table_has_hash(struct kv_table *t, uint64_t hash)
+{
+    const struct kv_buckets *array = array_of(t, hash);
+    t->work += KV_TOUCH_WORK;
+    return collect(t, *bucket_at(array, hash >> (64 - array->bits)), hash) > 0 && t->visited[0]->hash == hash;
+}

@@ -86,6 +86,8 @@ void kv_table_init(struct kv_table *t, struct kv_pool *pool);
 void kv_table_close(struct kv_table *t);
 
 uint64_t kv_table_hash(const struct kv_table *t, struct bytes key);
+/* Whether an entry has this hash. */
+bool kv_table_has_hash(struct kv_table *t, uint64_t hash);
 
 /* The entry of a key; NULL when there is none. Valid until the table is changed. */
 struct kv_entry *kv_table_find(struct kv_table *t, struct bytes key);

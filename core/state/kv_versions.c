@@ -231,10 +231,12 @@ static void freeze(struct kv_versions *v)
     v->snapshot = KV_SNAPSHOT_OF_FROZEN;
 }
 
+static bool is_there(void *table, uint64_t hash) { return kv_table_has_hash(table, hash); }
+
 void kv_versions_clear(struct kv_versions *v)
 {
     if (is_watched(v))
-        kv_watches_touch_all(v->watches);
+        kv_watches_touch_those(v->watches, is_there, &v->live);
     kv_times_clear(&v->times, &v->pieces);
     if (v->snapshot == KV_SNAPSHOT_OF_LIVE)
         freeze(v);

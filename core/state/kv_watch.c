@@ -137,13 +137,15 @@ uint64_t kv_watches_touch(struct kv_watches *w, uint64_t key)
     return looked;
 }
 
-void kv_watches_touch_all(struct kv_watches *w)
+void kv_watches_touch_those(struct kv_watches *w, kv_watches_is_there *is_there, void *context)
 {
-    for (uint32_t place = 0; w->count > 0 && place < KV_WATCHES_MAX; place++)
-        if (w->ring[place].state == WATCH_UNCHANGED)
-            w->ring[place].state = WATCH_CHANGED;
-    if (w->count > 0)
-        memset(w->keys, 0, BUCKETS * sizeof *w->keys);
+    for (uint32_t place = 0; w->count > 0 && place < KV_WATCHES_MAX; place++) {
+        struct kv_watch *one = &w->ring[place];
+        if (one->state != WATCH_UNCHANGED || !is_there(context, one->key))
+            continue;
+        leave_key(w, one);
+        one->state = WATCH_CHANGED;
+    }
 }
 
 bool kv_watches_take(struct kv_watches *w, uint64_t set, size_t count)

@@ -28,8 +28,9 @@ void kv_watches_reset(struct kv_watches *w);
 void kv_watches_add(struct kv_watches *w, uint64_t set, uint64_t key);
 /* A key was changed. Returns how many watches were looked at. */
 uint64_t kv_watches_touch(struct kv_watches *w, uint64_t key);
-/* All keys were. */
-void kv_watches_touch_all(struct kv_watches *w);
+/* All keys that are there were. */
+typedef bool kv_watches_is_there(void *context, uint64_t key);
+void kv_watches_touch_those(struct kv_watches *w, kv_watches_is_there *is_there, void *context);
 /* Whether a set has `count` watches, and none of its keys has changed. The set is gone afterwards. */
 bool kv_watches_take(struct kv_watches *w, uint64_t set, size_t count);
 

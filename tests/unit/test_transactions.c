@@ -292,6 +292,7 @@ static void the_oldest_watches_are_forgotten(void **state)
 {
     (void)state;
     char line[64];
+    run("MSET k9 1 k94 1");
     run("WATCH first a");
     run("WATCH second a");
     for (int i = 0; i < KV_WATCHES_MAX - 1; i++) {
@@ -305,6 +306,7 @@ static void the_oldest_watches_are_forgotten(void **state)
     assert_string_equal(run("WATCHED s108 k8"), ":1 ");
     run("FLUSHALL");
     assert_string_equal(run("WATCHED s109 k9"), ":0 ");
+    assert_string_equal(run("WATCHED s110 k10"), ":1 "); /* it was not there */
     snprintf(line, sizeof line, "WATCHED s%d k%d", KV_WATCHES_MAX - 2, (KV_WATCHES_MAX - 2) % 100);
     assert_string_equal(run(line), ":0 ");
     run("WATCH w a");
