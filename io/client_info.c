@@ -34,12 +34,22 @@ static size_t count_paused(const struct client_server *s)
     return paused;
 }
 
+static size_t count_held(const struct client_server *s)
+{
+    size_t held = 0;
+    const struct client_connection *c;
+    for (size_t at = 0; (c = slots_next(&s->connections, &at)) != NULL;)
+        held += c->held ? 1 : 0;
+    return held;
+}
+
 static void clients_section(struct client_server *s, struct resp_buffer *text)
 {
     client_print(text,
-                 "connected_clients:%llu\r\ncluster_connections:0\r\nmaxclients:%u\r\nblocked_clients:0\r\n"
+                 "connected_clients:%llu\r\ncluster_connections:0\r\nmaxclients:%u\r\nblocked_clients:%zu\r\n"
                  "tracking_clients:%zu\r\nclients_in_timeout_table:0\r\npaused_clients:%zu\r\n",
-                 (unsigned long long)s->statistics.connections, s->options.config->client_connections_max, s->trackers,
+                 (unsigned long long)s->statistics.connections, s->options.config->client_connections_max, count_held(s),
+                 s->trackers,
                  count_paused(s));
 }
 

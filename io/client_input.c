@@ -69,7 +69,7 @@ static bool take(struct client_connection *c, const struct resp_request *request
         client_connection_drop(c, "it speaks HTTP; a web page may be trying to have commands executed");
         return false;
     }
-    if (client_commands_waits(c, request)) {
+    if (client_commands_waits(c, request) || client_pause_holds(c, request)) {
         c->input = INPUT_ROOM;
         return false;
     }

@@ -12,7 +12,8 @@
  *   client_replies.c      the order of a connection's replies
  *   client_turns.c        whose request is taken next, and how much each client may have outstanding
  *   client_batches.c      from commands to batches, from answers to replies
- *   client_transactions.c MULTI, EXEC, DISCARD, WATCH: no sockets up to here
+ *   client_transactions.c MULTI, EXEC, DISCARD, WATCH
+ *   client_pause.c        CLIENT PAUSE: no sockets up to here
  *   client_connection.c   a connection's life, its place, its addresses
  *   client_output.c       writing; clients that do not take their replies
  *   client_pubsub.c       SUBSCRIBE and its kin, PUBSUB, and messages to those that are subscribed
@@ -114,6 +115,7 @@ struct client_transaction {
     struct batch_builder queued;  /* the commands for the node */
     struct batch_builder own;     /* those that the port itself will answer, each after its place among all of them */
     struct batch_builder watched; /* the keys of each WATCH, as a command */
+    bool writes;                  /* one of the queued commands does */
     uint64_t watch;               /* the number of the set; 0: nothing is watched */
 };
 
@@ -198,6 +200,7 @@ struct client_connection {
     bool unproven;        /* no reply to the command looked at last has come to this client yet */
     uint32_t in_flight;   /* commands gathered and not answered */
     uint32_t reads;       /* those of them in batches of reads */
+    bool held;            /* the request that waits does so until a pause is over */
     bool after_reads;     /* the request that waits goes through the log: first these must be answered */
     bool as_read;         /* it needs no slot */
     bool after_all;       /* it waits for the replies to all earlier ones */
@@ -224,6 +227,9 @@ struct client_connection {
     char library_name[32];
     char library_version[32];
 };
+
+/* What this node does not take for a while (client_pause.c). */
+enum client_pause_kind { PAUSE_NONE, PAUSE_WRITES, PAUSE_ALL };
 
 /* What files below ask of those above. */
 struct client_upcalls {
@@ -256,8 +262,11 @@ struct client_server {
     uv_timer_t patience; /* for clients that do not take their last replies */
     uv_timer_t turns;    /* goes on with requests that have waited for their turn */
     uv_timer_t unsure;   /* the same for clients that may have gone */
-    uv_timer_t watch;    /* looks for clients that do not take their replies, while there may be some */
-    size_t handles;      /* listeners, timers and connections that are not closed yet */
+    uv_timer_t pause;    /* until its end */
+    enum client_pause_kind pause_kind;
+    uint64_t pause_until;
+    uv_timer_t watch; /* looks for clients that do not take their replies, while there may be some */
+    size_t handles;   /* listeners, timers and connections that are not closed yet */
     void (*on_closed)(void *context);
     void *closed_context;
 
@@ -400,7 +409,7 @@ struct client_command {
 
 client_command_handler client_info, client_role;
 /* Subcommands. HELP is one of each list. */
-enum { CLUSTER_SUBCOMMANDS = 7, CONFIG_SUBCOMMANDS = 5, CLIENT_SUBCOMMANDS = 17, COMMAND_SUBCOMMANDS = 7 };
+enum { CLUSTER_SUBCOMMANDS = 7, CONFIG_SUBCOMMANDS = 5, CLIENT_SUBCOMMANDS = 19, COMMAND_SUBCOMMANDS = 7 };
 extern const struct client_command client_cluster_subcommands[CLUSTER_SUBCOMMANDS];
 extern const struct client_command client_config_subcommands[CONFIG_SUBCOMMANDS];
 extern const struct client_command client_self_subcommands[CLIENT_SUBCOMMANDS];
@@ -536,6 +545,14 @@ void client_transactions_taken(struct client_connection *c, const struct resp_re
 /* Forgets what is queued and watched. */
 void client_transactions_end(struct client_connection *c);
 void client_transactions_close(struct client_server *s);
+
+/* ---- client_pause.c ---- */
+
+/* Whether a request is held until the pause that there is has ended. */
+bool client_pause_holds(struct client_connection *c, const struct resp_request *request);
+/* Begins a pause. If there is one, it ends at the later one of both times, and is of the kind that takes less. */
+void client_pause_begin(struct client_server *s, enum client_pause_kind kind, uint64_t ms);
+void client_pause_end(struct client_server *s);
 
 /* ---- client_connection.c ---- */
 

@@ -282,7 +282,7 @@ static void client_capa(struct client_connection *c, const struct bytes *args, s
     resp_status_text(out, "OK");
 }
 
-/* No client is ever blocked. */
+/* No client is ever blocked by a command of its own. */
 static void client_unblock(struct client_connection *c, const struct bytes *args, size_t argc, struct resp_buffer *out)
 {
     uint64_t id;
@@ -291,6 +291,36 @@ static void client_unblock(struct client_connection *c, const struct bytes *args
         resp_error_text(out, "ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR");
     else if (client_number(&args[2], INT64_MAX, &id, "ERR value is not an integer or out of range", out))
         resp_integer(out, 0);
+}
+
+/* CLIENT PAUSE milliseconds [WRITE|ALL]: for a day at most. */
+static void client_pause(struct client_connection *c, const struct bytes *args, size_t argc, struct resp_buffer *out)
+{
+    enum { PAUSE_MS_MAX = 24 * 3600 * 1000 };
+    const bool writes = argc == 4 && client_is_word(&args[3], "write");
+    int64_t ms;
+    if (argc > 4) {
+        char word[129];
+        client_copy_word(&args[1], word, sizeof word);
+        client_print(out, "-ERR unknown subcommand or wrong number of arguments for '%s'. Try CLIENT HELP.\r\n", word);
+    } else if (argc == 4 && !writes && !client_is_word(&args[3], "all")) {
+        resp_error_text(out, "ERR CLIENT PAUSE mode must be WRITE or ALL");
+    } else if (!decimal_read(args[2].ptr, args[2].len, &ms) || ms > PAUSE_MS_MAX) {
+        resp_error_text(out, "ERR timeout is not an integer or out of range");
+    } else if (ms < 0) {
+        resp_error_text(out, "ERR timeout is negative");
+    } else {
+        client_pause_begin(c->server, writes ? PAUSE_WRITES : PAUSE_ALL, (uint64_t)ms);
+        resp_status_text(out, "OK");
+    }
+}
+
+static void client_unpause(struct client_connection *c, const struct bytes *args, size_t argc, struct resp_buffer *out)
+{
+    (void)args;
+    (void)argc;
+    client_pause_end(c->server);
+    resp_status_text(out, "OK");
 }
 
 void client_self_choose_replies(struct client_connection *c, const struct bytes *choice)
@@ -341,6 +371,8 @@ const struct client_command client_self_subcommands[CLIENT_SUBCOMMANDS] = {
      .summary = "Accepted, and has no effect."},
     {"no-touch", client_no_effect, 3, 0, OWN, .since = "7.2.0", .usage = "(ON|OFF)",
      .summary = "Accepted, and has no effect."},
+    {"pause", client_pause, -3, 0, OTHERS, .since = "3.0.0", .usage = "<milliseconds> [WRITE|ALL]",
+     .summary = "This node takes no commands for a while, or none that write."},
     {"reply", client_reply, 3, FOR_REPLIES, OWN, .since = "3.2.0", .usage = "(ON|OFF|SKIP)",
      .summary = "Whether replies are sent."},
     {"setinfo", client_setinfo, 4, 0, OWN, .since = "7.2.0", .usage = "(LIB-NAME <name>|LIB-VER <version>)",
@@ -352,6 +384,7 @@ const struct client_command client_self_subcommands[CLIENT_SUBCOMMANDS] = {
     {"trackinginfo", client_trackinginfo, 2, 0, OWN, .since = "6.2.0", .usage = "",
      .summary = "What CLIENT TRACKING has said."},
     {"unblock", client_unblock, -3, 0, OTHERS, .since = "5.0.0", .usage = "<id> [TIMEOUT|ERROR]",
-     .summary = "No connection is ever blocked."},
+     .summary = "No connection is ever blocked by a command of its own."},
+    {"unpause", client_unpause, 2, 0, OTHERS, .since = "6.2.0", .usage = "", .summary = "Ends a pause."},
 };
 /* clang-format on */

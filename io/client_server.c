@@ -156,6 +156,7 @@ void client_server_close(struct client_server *s, void (*on_closed)(void *contex
         uv_close((uv_handle_t *)&s->listeners[i], on_handle_closed);
     uv_close((uv_handle_t *)&s->turns, on_handle_closed);
     uv_close((uv_handle_t *)&s->unsure, on_handle_closed);
+    uv_close((uv_handle_t *)&s->pause, on_handle_closed);
     uv_close((uv_handle_t *)&s->watch, on_handle_closed);
     client_batches_give_up_waiting(s, OUTCOME_UNKNOWN);
     client_batches_give_up_requests(s);
@@ -201,7 +202,7 @@ static const struct client_upcalls upcalls = {
 
 static void init_timers(struct client_server *s)
 {
-    uv_timer_t *const timers[] = {&s->patience, &s->turns, &s->unsure, &s->watch};
+    uv_timer_t *const timers[] = {&s->patience, &s->turns, &s->unsure, &s->pause, &s->watch};
     for (size_t i = 0; i < sizeof timers / sizeof timers[0]; i++) {
         uv_timer_init(s->loop, timers[i]);
         uv_unref((uv_handle_t *)timers[i]);

@@ -41,6 +41,7 @@ void client_transactions_end(struct client_connection *c)
     release(c->server, &t->own);
     release(c->server, &t->watched);
     t->state = TRANSACTION_NONE;
+    t->writes = false;
     t->watch = 0;
 }
 
@@ -232,7 +233,10 @@ static void queue(struct client_connection *c, const struct resp_request *reques
     } else if (c->transaction.state == TRANSACTION_REFUSED) {
         reply_status(c, "QUEUED");
     } else if (may_keep(c, request)) {
+        const uint32_t command = client_describe_index(c->server, &request->args[0]);
+        const struct command_info_list *known = &c->server->machine_commands;
         keep(c->server, &c->transaction.queued, request->args, request->argc);
+        c->transaction.writes = c->transaction.writes || command >= known->len || !known->ptr[command].read_only;
         reply_status(c, "QUEUED");
     }
 }

@@ -75,6 +75,9 @@
 #define client_number simuv_client_number
 #define client_object_subcommands simuv_client_object_subcommands
 #define client_output_flush simuv_client_output_flush
+#define client_pause_begin simuv_client_pause_begin
+#define client_pause_end simuv_client_pause_end
+#define client_pause_holds simuv_client_pause_holds
 #define client_print simuv_client_print
 #define client_psubscribe simuv_client_psubscribe
 #define client_pubsub_has_learner simuv_client_pubsub_has_learner

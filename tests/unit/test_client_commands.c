@@ -49,6 +49,41 @@ static void test_info(void **state)
     node_stop(n);
 }
 
+/* What is held is executed when the pause is over. */
+static void test_pause(void **state)
+{
+    (void)state;
+    struct node *n = node_start();
+    int fd = dial(n), other = dial(n);
+    ask(n, fd, "SET x 1\r\nCLIENT PAUSE 100000 WRITE\r\n", "+OK\r\n+OK\r\n");
+    ask(n, fd, "PING\r\nGET x\r\nMULTI\r\nGET x\r\nEXEC\r\n", "+PONG\r\n$1\r\n1\r\n+OK\r\n+QUEUED\r\n*1\r\n$1\r\n1\r\n");
+    ask(n, fd, "SET x\r\nNOSUCH\r\n",
+        "-ERR wrong number of arguments for 'set' command\r\n-ERR unknown command 'NOSUCH', with args beginning with: \r\n");
+    ask(n, other, "MULTI\r\nINCR x\r\n", "+OK\r\n+QUEUED\r\n");
+    say(n, other, "EXEC\r\nPING\r\n");
+    ask(n, fd, "GET x\r\n", "$1\r\n1\r\n");
+    for (uint64_t until = deadline(); ask_number(n, fd, "blocked_clients") != 1;)
+        check_deadline(until);
+    say(n, fd, "INCR x\r\nGET x\r\n");
+    int third = dial(n);
+    ask(n, third, "CLIENT PAUSE 10 ALL\r\nCLIENT ID\r\n", "+OK\r\n:3\r\n");
+    assert_int_equal(ask_number(n, third, "blocked_clients"), 2);
+    ask(n, third, "CLIENT UNPAUSE\r\n", "+OK\r\n");
+    hear(n, fd, ":2\r\n$1\r\n2\r\n");
+    hear(n, other, "*1\r\n:3\r\n+PONG\r\n");
+    ask(n, fd, "CLIENT PAUSE 20 ALL\r\nPING\r\n", "+OK\r\n+PONG\r\n"); /* after 20 ms */
+    ask(n, fd, "CLIENT PAUSE 100000\r\n", "+OK\r\n");
+    say(n, fd, "CLIENT PAUSE 1\r\n");
+    close(fd); /* while it is held */
+    ask(n, third, "CLIENT UNPAUSE\r\n", "+OK\r\n");
+    ask(n, third, "CLIENT PAUSE 86400001\r\nCLIENT PAUSE -1\r\nCLIENT PAUSE 1 FOO\r\n",
+        "-ERR timeout is not an integer or out of range\r\n-ERR timeout is negative\r\n"
+        "-ERR CLIENT PAUSE mode must be WRITE or ALL\r\n");
+    close(other);
+    close(third);
+    node_stop(n);
+}
+
 static void test_cluster(void **state)
 {
     (void)state;
@@ -295,15 +330,11 @@ static void commands_are_those_that_the_node_tells(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_info),
-        cmocka_unit_test(test_cluster),
-        cmocka_unit_test(test_wildcard_address),
-        cmocka_unit_test(test_port_commands),
-        cmocka_unit_test(test_unwanted_replies),
-        cmocka_unit_test(test_tracking),
-        cmocka_unit_test(test_clients_are_listed_and_killed),
-        cmocka_unit_test(test_roles),
-        cmocka_unit_test(commands_are_those_that_the_node_tells),
+        cmocka_unit_test(test_pause),         cmocka_unit_test(test_info),
+        cmocka_unit_test(test_cluster),       cmocka_unit_test(test_wildcard_address),
+        cmocka_unit_test(test_port_commands), cmocka_unit_test(test_unwanted_replies),
+        cmocka_unit_test(test_tracking),      cmocka_unit_test(test_clients_are_listed_and_killed),
+        cmocka_unit_test(test_roles),         cmocka_unit_test(commands_are_those_that_the_node_tells),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
