@@ -15,7 +15,8 @@ enum { NAMES_MAX = 1024, PATTERN_STEPS = 64 * 1024, WORDS_SIZE = 128 };
 
 /* A command of either kind. */
 struct listed {
-    const struct client_command *port; /* NULL: the state machine's */
+    const struct client_command *port;      /* NULL: the state machine's */
+    const struct client_command *container; /* of a subcommand */
     const struct command_info *machine;
     const struct client_doc *doc; /* of the state machine's; NULL: nothing is known */
 };
@@ -26,11 +27,25 @@ static struct listed machine_entry(const struct client_server *s, uint32_t index
     return (struct listed){.machine = info, .doc = client_docs_find(&info->name)};
 }
 
+/* A subcommand, named as "client|list". NULL: it is none. */
+static const struct client_command *find_subcommand(const struct client_server *s, const struct bytes *name,
+                                                    const struct client_command **container)
+{
+    const uint8_t *bar = name->len > 0 ? memchr(name->ptr, '|', name->len) : NULL;
+    const struct bytes before = {name->ptr, bar != NULL ? (size_t)(bar - name->ptr) : 0};
+    const struct bytes after = {name->ptr + before.len + 1, bar != NULL ? name->len - before.len - 1 : 0};
+    *container = bar != NULL ? client_describe_port(s, &before) : NULL;
+    return *container != NULL ? client_command_find((*container)->subcommands, (*container)->subcommand_count, &after)
+                              : NULL;
+}
+
 /* False: there is no such command. */
 static bool find(const struct client_server *s, const struct bytes *name, struct listed *e)
 {
     const uint32_t index = client_describe_index(s, name);
     *e = (struct listed){.port = client_describe_port(s, name)};
+    if (e->port == NULL)
+        e->port = find_subcommand(s, name, &e->container);
     if (e->port != NULL)
         return true;
     if (index == COMMAND_TABLE_MAX)
@@ -161,7 +176,7 @@ static void print_entry(const struct listed *e, struct resp_buffer *out, int ver
 {
     const struct command_info *info = e->machine;
     if (e->port != NULL) {
-        port_entry(e->port, NULL, out, version);
+        port_entry(e->port, e->container, out, version);
         if (e->port->subcommand_count == 0) {
             resp_set(out, version, 0);
             return;
@@ -213,7 +228,7 @@ static void port_docs(const struct client_command *p, const struct client_comman
 static void print_docs(const struct listed *e, struct resp_buffer *out, int version)
 {
     if (e->port != NULL) {
-        port_docs(e->port, NULL, out, version);
+        port_docs(e->port, e->container, out, version);
         return;
     }
     resp_bytes(out, e->machine->name.ptr, e->machine->name.len);
@@ -310,19 +325,30 @@ static bool is_listed(struct filter *f, const struct bytes *name, const char *ca
            glob_match(f->pattern->ptr, f->pattern->len, name->ptr, name->len, &f->steps) == GLOB_MATCHES;
 }
 
+static void list_name(struct filter *f, const struct bytes *name, const char *categories, size_t *count,
+                      struct resp_buffer *out)
+{
+    if (!is_listed(f, name, categories))
+        return;
+    resp_bytes(out, name->ptr, name->len);
+    (*count)++;
+}
+
+/* A command, and its subcommands. */
 static void list_entry(struct filter *f, const struct listed *e, size_t *count, struct resp_buffer *out)
 {
-    struct bytes name;
-    if (e->port == NULL) {
-        name = e->machine->name;
-    } else {
-        name = (struct bytes){(uint8_t *)(uintptr_t)e->port->name, strlen(e->port->name)};
-    }
-    const char *categories = e->port != NULL ? e->port->categories : e->doc != NULL ? e->doc->categories : "";
-    if (!is_listed(f, &name, categories))
+    const struct client_command *p = e->port;
+    char text[64];
+    if (p == NULL) {
+        list_name(f, &e->machine->name, e->doc != NULL ? e->doc->categories : "", count, out);
         return;
-    resp_bytes(out, name.ptr, name.len);
-    (*count)++;
+    }
+    struct bytes name = {(uint8_t *)text, (size_t)snprintf(text, sizeof text, "%s", p->name)};
+    list_name(f, &name, p->categories, count, out);
+    for (size_t i = 0; i < p->subcommand_count; i++) {
+        name.len = (size_t)snprintf(text, sizeof text, "%s|%s", p->name, p->subcommands[i].name);
+        list_name(f, &name, p->subcommands[i].categories, count, out);
+    }
 }
 
 static void command_list(struct client_connection *c, const struct bytes *args, size_t argc, struct resp_buffer *out)
@@ -360,10 +386,21 @@ static size_t last_key(const struct command_info *info, size_t argc)
     return argc >= (size_t)-(int64_t)info->last_key ? argc - (size_t)-(int64_t)info->last_key : 0;
 }
 
-/* The flags of key number `index` of a command. */
-static void key_flags(const struct listed *e, size_t index, char *out, size_t size)
+/* Whether one of the arguments is this word. */
+static bool has_argument(const struct bytes *args, size_t argc, const char *word)
+{
+    for (size_t i = 0; i < argc; i++)
+        if (client_is_word(&args[i], word))
+            return true;
+    return false;
+}
+
+/* The flags of key number `index` of a command. Those of SET depend on its options. */
+static void key_flags(const struct listed *e, const struct bytes *args, size_t argc, size_t index, char *out, size_t size)
 {
     const char *list = e->doc != NULL ? e->doc->key_flags : "";
+    if (client_is_word(&args[0], "set"))
+        list = has_argument(args + 3, argc - 3, "get") ? "RW access update" : "OW update";
     do {
         take_flags(&list, out, size);
     } while (index-- > 0 && *list != '\0');
@@ -396,7 +433,7 @@ static void keys(struct client_connection *c, const struct bytes *args, size_t a
         if (flags)
             resp_array(out, 2);
         resp_bytes(out, key->ptr, key->len);
-        key_flags(&e, i, words_of_key, sizeof words_of_key);
+        key_flags(&e, args, argc, i, words_of_key, sizeof words_of_key);
         if (flags)
             words(out, c->version, "", words_of_key);
     }

@@ -219,7 +219,8 @@ def test_what_python_client_asks_of_a_server(cluster, version):
         own = client.client_info()
         assert own["name"] == "me" and own["lib-name"] and [one for one in client.client_list() if str(one["id"]) == str(own["id"])]
         assert client.role()[0] in ("master", b"master") if leads else client.role()[0] in ("slave", b"slave")
-        assert client.command_count() == len(client.command()) == len(client.command_list())
+        commands = [name for name in client.command_list() if b"|" not in name]  # the others are subcommands
+        assert client.command_count() == len(client.command()) == len(commands)
         assert client.command_getkeys("MSET", "a", 1, "b", 2) in (["a", "b"], [b"a", b"b"])
         assert client.command()["get"]["arity"] == 2 and client.command()["mset"]["step_count"] == 2
         assert client.slowlog_len() == 0 and client.acl_whoami() in ("default", b"default")

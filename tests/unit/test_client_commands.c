@@ -185,7 +185,11 @@ static void test_port_commands(void **state)
         {"COMMAND GETKEYS nosuch a\r\n", "-ERR Invalid command specified\r\n"},
         {"COMMAND GETKEYS get a b\r\n", "-ERR Invalid number of arguments specified for command\r\n"},
         {"COMMAND GETKEYSANDFLAGS GET a\r\n", "*1\r\n*2\r\n$1\r\na\r\n*2\r\n+RO\r\n+access\r\n"},
-        {"COMMAND LIST FILTERBY PATTERN *keys*\r\n", "*1\r\n$4\r\nkeys\r\n"},
+        {"COMMAND LIST FILTERBY PATTERN *keys*\r\n",
+         "*4\r\n$15\r\ncluster|keyslot\r\n$15\r\ncommand|getkeys\r\n$23\r\ncommand|getkeysandflags\r\n$4\r\nkeys\r\n"},
+        {"COMMAND INFO slowlog|len nosuch|len slowlog|nosuch |\r\n",
+         "*4\r\n*10\r\n$11\r\nslowlog|len\r\n:2\r\n*4\r\n+admin\r\n+noscript\r\n+loading\r\n+stale\r\n:0\r\n:0\r\n:0\r\n"
+         "*3\r\n+@admin\r\n+@slow\r\n+@dangerous\r\n*0\r\n*0\r\n*0\r\n$-1\r\n$-1\r\n$-1\r\n"},
         {"COMMAND LIST FILTERBY ACLCAT transaction\r\n",
          "*5\r\n$7\r\ndiscard\r\n$4\r\nexec\r\n$5\r\nmulti\r\n$7\r\nunwatch\r\n$5\r\nwatch\r\n"},
         {"COMMAND LIST FILTERBY MODULE x\r\n", "*0\r\n"},
