@@ -32,7 +32,7 @@ struct learner_agent *learner_agent_new(const struct node_config *config)
     recovery_init(&agent->recovery);
     agent->window = learner_window(config->alpha);
     agent->due_told = DUE_NEVER;
-    agent->executed = agent->held.to = agent->progress_sent = agent->truncated_lsn = 1;
+    agent->executed = agent->held.to = agent->progress_sent = agent->held_sent = agent->truncated_lsn = 1;
     slot_ring_init(&agent->recorded, sizeof(struct ballot), learner_window(config->alpha), 1);
     results_init(&agent->results, (uint64_t)config->alpha * 4, agent->config.limits.results_bytes);
     queries_init(&agent->queries, &agent->config.limits, config->bytes_in_flight_max, config->request_timeout);
@@ -436,13 +436,19 @@ static bool many_bytes_untold(const struct learner_agent *agent)
     return agent->executed_bytes - agent->executed_bytes_sent > many || agent->held.bytes - agent->held_bytes_sent > many;
 }
 
-/* Tells all nodes how far this learner has executed: soon under load, from time to time when idle. */
+/* Whether others do not know yet how far this learner has executed, or holds slots durably. */
+static bool has_news(const struct learner_agent *agent)
+{
+    return agent->executed > agent->progress_sent || agent->held.to > agent->held_sent;
+}
+
+/* Tells all nodes how far this learner is: soon under load, from time to time when idle. */
 static void send_progress(struct learner_agent *agent, uint64_t now)
 {
     const struct node_config *c = &agent->config;
     uint64_t news = agent->executed - agent->progress_sent;
     uint64_t silence = now - agent->progress_sent_at;
-    bool urgent = news > 0 || agreement_state(agent) != AGREEMENT_HOLDS;
+    bool urgent = has_news(agent) || agreement_state(agent) != AGREEMENT_HOLDS;
     bool due = news >= (configurations_alpha(&agent->contacts) + 3) / 4 || (urgent && silence >= c->exec_interval) ||
                silence >= 10 * c->exec_interval;
     if (!due && !many_bytes_untold(agent) && !agent->progress_wanted)
@@ -461,6 +467,7 @@ static void send_progress(struct learner_agent *agent, uint64_t now)
                  effects_keep(&agent->effects, &m));
     progress_heard(&agent->progress, c->node, m.to, m.floor);
     agent->progress_sent = agent->executed;
+    agent->held_sent = agent->held.to;
     agent->due_told = ends_at;
     agent->executed_bytes_sent = agent->executed_bytes;
     agent->held_bytes_sent = agent->held.bytes;
@@ -473,8 +480,7 @@ static uint64_t wake_at(const struct learner_agent *agent, uint64_t now, bool mo
     if (more)
         return now;
     const struct node_config *c = &agent->config;
-    uint64_t wake =
-        agent->progress_sent_at + (agent->executed > agent->progress_sent ? c->exec_interval : 10 * c->exec_interval);
+    uint64_t wake = agent->progress_sent_at + (has_news(agent) ? c->exec_interval : 10 * c->exec_interval);
     if (agent->executed > learner_agent_recorded(agent) && agent->chosen_recorded_at + c->exec_interval < wake)
         wake = agent->chosen_recorded_at + c->exec_interval;
     const uint64_t ask = catch_up_wake_at(&agent->catch_up), judge = agreement_wake_at(&agent->agreement);

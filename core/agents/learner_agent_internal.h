@@ -68,7 +68,7 @@ struct learner_agent {
     size_t holding_count, holding_capacity;
     uint64_t chosen_recorded_at; /* when the last RECORD_CHOSEN was written */
 
-    uint64_t progress_sent_at, progress_sent;
+    uint64_t progress_sent_at, progress_sent, held_sent;
     uint64_t due_told;       /* when something of the state ends by itself, as the last PROGRESS said */
     uint64_t executed_bytes; /* of values, in this life */
     uint64_t executed_bytes_sent, held_bytes_sent; /* as they were at the last PROGRESS */
