@@ -33,7 +33,7 @@ static struct client_gather *gather_new(struct client_server *s)
     }
     g->next = NULL;
     g->count = 0;
-    g->is_request = g->is_reads = false;
+    g->is_request = g->is_reads = g->is_wait = false;
     batch_begin(&g->builder);
     return g;
 }
@@ -240,6 +240,28 @@ enum client_may client_batches_command(struct client_connection *c, const struct
 
 /* ---- Operators' requests ---- */
 
+/* Requests wait in a queue for the node. */
+static void add_request(struct client_server *s, struct client_gather *g)
+{
+    struct client_gather **end = &s->requests;
+    while (*end != NULL)
+        end = &(*end)->next;
+    *end = g;
+}
+
+bool client_batches_ask_held(struct client_server *s)
+{
+    static const char held[] = "HELD";
+    const struct bytes word = {(uint8_t *)(uintptr_t)held, sizeof held - 1};
+    if (s->waits_asked)
+        return false;
+    struct client_gather *g = gather_new(s);
+    g->is_wait = s->waits_asked = true;
+    batch_add(&g->builder, &word, 1);
+    add_request(s, g);
+    return true;
+}
+
 void client_batches_request(struct client_connection *c, const struct resp_request *request)
 {
     struct client_server *s = c->server;
@@ -253,7 +275,7 @@ void client_batches_request(struct client_connection *c, const struct resp_reque
         client_replies_end(c, position);
         return;
     }
-    struct client_gather *g = gather_new(s), **end = &s->requests;
+    struct client_gather *g = gather_new(s);
     const struct client_origin o = {.connection = c->token,
                                     .position = client_replies_expect(c),
                                     .bytes = (uint32_t)request->size + CLIENT_REQUEST_OVERHEAD,
@@ -262,9 +284,7 @@ void client_batches_request(struct client_connection *c, const struct resp_reque
     batch_add(&g->builder, request->args + 1, request->argc - 1);
     add_origin(g, &o);
     client_turns_gathered(c, &o);
-    while (*end != NULL)
-        end = &(*end)->next;
-    *end = g;
+    add_request(s, g);
     s->request_count++;
     s->statistics.commands++;
 }
@@ -433,8 +453,21 @@ static void answer_one(struct client_server *s, const struct client_gather *g, s
     client_replies_touch(c);
 }
 
+/* What was asked for WAIT. Without an answer it is asked again. */
+static void answer_wait(struct client_server *s, struct client_gather *g, const struct verdict *v)
+{
+    s->waits_asked = false;
+    gather_release(s, g);
+    if (v->outcome == OUTCOME_EXECUTED)
+        s->upcalls->held(s, &v->replies);
+}
+
 static void answer(struct client_server *s, struct client_gather *g, struct verdict *v)
 {
+    if (g->is_wait) {
+        answer_wait(s, g, v);
+        return;
+    }
     v->is_request = g->is_request;
     if (v->outcome == OUTCOME_MOVED) {
         struct payload value = batch_end(&g->builder);

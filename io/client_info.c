@@ -39,7 +39,7 @@ static size_t count_held(const struct client_server *s)
     size_t held = 0;
     const struct client_connection *c;
     for (size_t at = 0; (c = slots_next(&s->connections, &at)) != NULL;)
-        held += c->held ? 1 : 0;
+        held += c->held || c->wait.waits ? 1 : 0;
     return held;
 }
 

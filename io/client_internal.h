@@ -18,6 +18,7 @@
  *   client_output.c       writing; clients that do not take their replies
  *   client_pubsub.c       SUBSCRIBE and its kin, PUBSUB, and messages to those that are subscribed
  *   client_tracking.c     CLIENT TRACKING, and what clients hear of changed keys
+ *   client_wait.c         WAIT
  *   client_self.c         CLIENT
  *   client_commands.c     commands that the port answers itself
  *   client_input.c        reading, and taking requests from what was read, in turns
@@ -70,6 +71,7 @@ struct client_gather {
     size_t origins_capacity;
     uint32_t count;
     bool is_request; /* an operator's, which is not for the log */
+    bool is_wait;    /* the port's own question, for WAIT */
     bool is_reads;   /* commands that need no slot (P9) */
 };
 
@@ -132,6 +134,16 @@ struct client_assembly {
  * and is still connected, has not gone. */
 enum client_presence { PRESENT, PERHAPS_GONE, PRESENT_AFTER_END };
 
+/* A connection that waits for other learners (client_wait.c). */
+struct client_wait {
+    bool waits;
+    uint32_t position;  /* of the reply */
+    int64_t wanted;     /* so many learners */
+    uint64_t until_ms;  /* when it waits no longer; 0: never */
+    int64_t slot, held; /* they hold all slots before this one (0: not known yet); so many did, as was heard last */
+    bool fails;         /* CLIENT UNBLOCK ERROR */
+};
+
 /* Whether a client wants replies (CLIENT REPLY). */
 enum client_wants { WANTS_REPLIES, WANTS_NONE, WANTS_NOT_THE_NEXT, WANTS_NOT_THIS };
 
@@ -175,6 +187,7 @@ struct client_connection {
     enum client_input input;
     enum client_place place;
     struct client_transaction transaction;
+    struct client_wait wait;
     struct batch_builder own; /* of the transaction that the node executes now; nothing more is taken meanwhile */
     uint32_t own_position;    /* where its reply goes */
     enum client_presence presence;
@@ -245,6 +258,8 @@ struct client_upcalls {
     void (*goes)(struct client_connection *c);
     /* Answers a command that the port itself answers, of a transaction that has been executed. */
     void (*answer_own)(struct client_connection *c, const struct bytes *args, size_t argc, struct resp_buffer *out);
+    /* The node's learner says how far it has executed and the others hold slots. */
+    void (*held)(struct client_server *s, const struct payload *replies);
     /* A handle has been closed: the server's, or a connection's, which is freed. */
     void (*handle_closed)(struct client_server *s);
 };
@@ -262,6 +277,8 @@ struct client_server {
     uv_timer_t patience; /* for clients that do not take their last replies */
     uv_timer_t turns;    /* goes on with requests that have waited for their turn */
     uv_timer_t unsure;   /* the same for clients that may have gone */
+    uv_timer_t waits;    /* asks how far learners are, while connections wait for them */
+    bool waits_asked;    /* and the node has not answered */
     uv_timer_t pause;    /* until its end */
     enum client_pause_kind pause_kind;
     uint64_t pause_until;
@@ -389,6 +406,7 @@ enum {
     FOR_REPLIES = 16,     /* it says whether its client wants replies, its own among them */
     IN_SESSION = 32,      /* it may have another command after it, and the node gets both */
     AFTER_REPLIES = 64,   /* it waits until all earlier requests of its connection are answered */
+    FOR_LEARNERS = 256,   /* WAIT */
     FOR_SUBSCRIBED = 128, /* also a connection that hears messages in RESP 2 may use it */
 };
 
@@ -525,6 +543,8 @@ void client_batches_answer(struct client_server *s, const struct packet *answer)
 void client_batches_give_up_waiting(struct client_server *s, uint8_t outcome);
 /* Answers operators' requests that the node has not received: they had no effect. */
 void client_batches_give_up_requests(struct client_server *s);
+/* Asks the node how far learners hold slots; the answer comes by `upcalls`. False: it has not answered the last time yet. */
+bool client_batches_ask_held(struct client_server *s);
 /* Forgets what the port itself was to answer of a transaction. */
 void client_batches_end_own(struct client_connection *c);
 /* Answers what the node has received with OUTCOME_UNKNOWN. */
@@ -615,6 +635,17 @@ void client_tracking_changed(struct client_server *s, const struct bytes *key);
 void client_tracking_changed_all(struct client_server *s);
 /* The client wants to hear nothing any more. */
 void client_tracking_end(struct client_connection *c);
+
+/* ---- client_wait.c ---- */
+
+/* WAIT learners milliseconds. */
+void client_wait_begin(struct client_connection *c, const struct bytes *args);
+/* An answer to client_batches_ask_held. */
+void client_wait_heard(struct client_server *s, const struct payload *replies);
+/* CLIENT UNBLOCK: the connection is answered soon, with the number so far or an error. False: it does not wait. */
+bool client_wait_end(struct client_connection *c, bool fails);
+/* Answers all that wait. */
+void client_wait_close(struct client_server *s);
 
 /* ---- client_commands.c ---- */
 

@@ -282,15 +282,24 @@ static void client_capa(struct client_connection *c, const struct bytes *args, s
     resp_status_text(out, "OK");
 }
 
-/* No client is ever blocked by a command of its own. */
+/* WAIT is the only command that blocks a client. */
 static void client_unblock(struct client_connection *c, const struct bytes *args, size_t argc, struct resp_buffer *out)
 {
+    const bool fails = argc == 4 && client_is_word(&args[3], "error");
+    struct client_connection *one;
     uint64_t id;
-    (void)c;
-    if (argc == 4 && !client_is_word(&args[3], "timeout") && !client_is_word(&args[3], "error"))
+    bool ended = false;
+    if (argc == 4 && !fails && !client_is_word(&args[3], "timeout")) {
         resp_error_text(out, "ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR");
-    else if (client_number(&args[2], INT64_MAX, &id, "ERR value is not an integer or out of range", out))
-        resp_integer(out, 0);
+        return;
+    }
+    if (!client_number(&args[2], INT64_MAX, &id, "ERR value is not an integer or out of range", out))
+        return;
+    for (size_t at = 0; (one = slots_next(&c->server->connections, &at)) != NULL;) {
+        c->server->spent += LOOK_WORK;
+        ended = ended || (slots_number(one->token) == id && client_wait_end(one, fails));
+    }
+    resp_integer(out, ended);
 }
 
 /* CLIENT PAUSE milliseconds [WRITE|ALL]: for a day at most. */
@@ -384,7 +393,7 @@ const struct client_command client_self_subcommands[CLIENT_SUBCOMMANDS] = {
     {"trackinginfo", client_trackinginfo, 2, 0, OWN, .since = "6.2.0", .usage = "",
      .summary = "What CLIENT TRACKING has said."},
     {"unblock", client_unblock, -3, 0, OTHERS, .since = "5.0.0", .usage = "<id> [TIMEOUT|ERROR]",
-     .summary = "No connection is ever blocked by a command of its own."},
+     .summary = "Ends a WAIT of a connection."},
     {"unpause", client_unpause, 2, 0, OTHERS, .since = "6.2.0", .usage = "", .summary = "Ends a pause."},
 };
 /* clang-format on */

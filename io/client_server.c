@@ -47,7 +47,7 @@ static size_t receive(struct client_server *s, bool reads, uint32_t credit, size
 struct packet_list client_server_receive(struct client_server *s, struct credit credit)
 {
     size_t count = 0;
-    s->packets = memory_reserve(s->packets, &s->packets_capacity, 1 + CLIENT_REQUESTS_MAX, sizeof *s->packets);
+    s->packets = memory_reserve(s->packets, &s->packets_capacity, 2 + CLIENT_REQUESTS_MAX, sizeof *s->packets);
     while (client_batches_next_request(s, &s->packets[count]))
         count++;
     count = receive(s, false, credit.commands, count);
@@ -157,10 +157,12 @@ void client_server_close(struct client_server *s, void (*on_closed)(void *contex
     uv_close((uv_handle_t *)&s->turns, on_handle_closed);
     uv_close((uv_handle_t *)&s->unsure, on_handle_closed);
     uv_close((uv_handle_t *)&s->pause, on_handle_closed);
+    uv_close((uv_handle_t *)&s->waits, on_handle_closed);
     uv_close((uv_handle_t *)&s->watch, on_handle_closed);
     client_batches_give_up_waiting(s, OUTCOME_UNKNOWN);
     client_batches_give_up_requests(s);
     client_batches_lose_in_flight(s);
+    client_wait_close(s);
     flush_all(s);
     struct client_connection *c;
     for (size_t at = 0; (c = slots_next(&s->connections, &at)) != NULL;) {
@@ -198,11 +200,12 @@ static const struct client_upcalls upcalls = {
                                              client_tracking_gathered,
                                              client_tracking_end,
                                              client_commands_answer_own,
+                                             client_wait_heard,
                                              handle_closed};
 
 static void init_timers(struct client_server *s)
 {
-    uv_timer_t *const timers[] = {&s->patience, &s->turns, &s->unsure, &s->pause, &s->watch};
+    uv_timer_t *const timers[] = {&s->patience, &s->turns, &s->unsure, &s->pause, &s->waits, &s->watch};
     for (size_t i = 0; i < sizeof timers / sizeof timers[0]; i++) {
         uv_timer_init(s->loop, timers[i]);
         uv_unref((uv_handle_t *)timers[i]);

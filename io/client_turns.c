@@ -124,7 +124,8 @@ bool client_turns_has_room(const struct client_connection *c)
 {
     const struct client_server *s = c->server;
     uint64_t outstanding = c->waiting + client_replies_unread(c);
-    if (c->held || c->own.count > 0 || (c->after_reads && c->reads > 0) || (c->after_all && c->head != c->tail))
+    if (c->held || c->wait.waits || c->own.count > 0 || (c->after_reads && c->reads > 0) ||
+        (c->after_all && c->head != c->tail))
         return false;
     if (outstanding > 0 && client_turns_pressed(s))
         return false;

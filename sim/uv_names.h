@@ -6,6 +6,7 @@
 /* clang-format off */
 #define client_acl_subcommands simuv_client_acl_subcommands
 #define client_batches_answer simuv_client_batches_answer
+#define client_batches_ask_held simuv_client_batches_ask_held
 #define client_batches_close simuv_client_batches_close
 #define client_batches_command simuv_client_batches_command
 #define client_batches_end_own simuv_client_batches_end_own
@@ -148,6 +149,10 @@
 #define client_unsubscribe simuv_client_unsubscribe
 #define client_unwatch simuv_client_unwatch
 #define client_upper simuv_client_upper
+#define client_wait_begin simuv_client_wait_begin
+#define client_wait_close simuv_client_wait_close
+#define client_wait_end simuv_client_wait_end
+#define client_wait_heard simuv_client_wait_heard
 #define client_watch simuv_client_watch
 #define dialer_again simuv_dialer_again
 #define dialer_close simuv_dialer_close

@@ -7,5 +7,7 @@
 
 /* Answers a request with one reply of `len` bytes (a status, an error, or bytes). */
 void answer_operator(struct effects *effects, uint32_t leader, uint64_t token, uint8_t tag, const void *bytes, size_t len);
+/* The same with any reply. */
+void answer_operator_with(struct effects *effects, uint32_t leader, uint64_t token, const struct reply *reply);
 
 #endif

@@ -22,6 +22,9 @@
 #include "core/agents/follower_reads.h"
 #include "core/agents/learner_agent_internal.h"
 
+#include "core/agents/answers.h"
+#include "core/formats/operator_request.h"
+
 struct learner_agent *learner_agent_new(const struct node_config *config)
 {
     struct learner_agent *agent = memory_new(1, sizeof *agent);
@@ -356,6 +359,21 @@ static void on_message(struct learner_agent *agent, uint32_t sender, const struc
     }
 }
 
+/* Of requests only one is for a learner (core/formats/operator_request.h). */
+static void on_request(struct learner_agent *agent, const struct client_batch *asked)
+{
+    struct scalar numbers[NODE_ID_MAX + 1] = {{.tag = REPLY_INTEGER, .val.integer = (int64_t)agent->executed}};
+    struct operator_request request;
+    size_t count = 1;
+    if (operator_request_read(&asked->value, &request) != NULL || request.verb != OPERATOR_HELD)
+        return;
+    for (node_set i = agent->progress.all & ~node_set_of(agent->config.node); i != 0; i &= i - 1)
+        numbers[count++] =
+            (struct scalar){.tag = REPLY_INTEGER, .val.integer = (int64_t)agent->progress.held[node_set_first(i)]};
+    const struct reply reply = {.tag = REPLY_ARRAY, .val.array = {numbers, count}};
+    answer_operator_with(&agent->effects, agent->leader_ballot.node, asked->token, &reply);
+}
+
 static void on_event(struct learner_agent *agent, const struct event *event, uint64_t lsn, uint64_t now)
 {
     switch (event->tag) {
@@ -379,6 +397,9 @@ static void on_event(struct learner_agent *agent, const struct event *event, uin
         break;
     case EVENT_CONFIGURATION:
         learner_agent_configuration(agent, &event->val.configuration);
+        break;
+    case EVENT_REQUEST:
+        on_request(agent, &event->val.request);
         break;
     case EVENT_APPENDED:
         learner_agent_note_recorded(agent, event->val.appended.slot, event->val.appended.ballot, event->val.appended.lsn);

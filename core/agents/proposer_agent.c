@@ -348,6 +348,14 @@ static void on_reads(struct proposer_agent *agent, const struct client_batch *ba
         answer(agent, batch->token, OUTCOME_MOVED);
 }
 
+/* The learner of this node answers, if there is one. */
+static void answer_held(struct proposer_agent *agent, uint64_t token)
+{
+    static const char nothing[] = "ERR this node has no learner, so it does not know which ones hold what was executed";
+    if (is_alone(agent))
+        answer_operator(&agent->effects, agent->election.leader, token, REPLY_ERROR, nothing, sizeof nothing - 1);
+}
+
 /* What an operator asks (decision 0039). It is sent on to the leader, as commands are. */
 static void on_request(struct proposer_agent *agent, const struct client_batch *asked, uint64_t now)
 {
@@ -355,6 +363,8 @@ static void on_request(struct proposer_agent *agent, const struct client_batch *
     const char *wrong = operator_request_read(&asked->value, &request);
     if (wrong != NULL)
         answer_operator(&agent->effects, agent->election.leader, asked->token, REPLY_ERROR, wrong, strlen(wrong));
+    else if (request.verb == OPERATOR_HELD)
+        answer_held(agent, asked->token);
     else if (request.verb == OPERATOR_CONFIGURATION)
         membership_tell(&agent->membership, asked->token);
     else if (!is_leading(agent))

@@ -160,6 +160,10 @@ static const char *read_request(const struct bytes_list *args, struct operator_r
         request->verb = OPERATOR_CONFIGURATION;
         return NULL;
     }
+    if (args->len == 1 && is_word(&args->ptr[0], "held")) {
+        request->verb = OPERATOR_HELD;
+        return NULL;
+    }
     if (args->len == 2 && is_word(&args->ptr[0], "member") && is_word(&args->ptr[1], "list")) {
         request->verb = OPERATOR_MEMBER_LIST;
         return NULL;

@@ -10,6 +10,9 @@ enum operator_verb {
     OPERATOR_LEADER_MOVE,   /* LEADER MOVE node */
     OPERATOR_CONFIGURATION, /* CONFIGURATION: the newest configuration that the node knows, whichever node it is */
     OPERATOR_MEMBER_LIST,   /* MEMBER LIST: the same, as the leader knows it */
+    /* HELD: an array of numbers: the first slot that this node's learner has not executed, and the first one that it does
+     * not know each of the others to hold durably. The client port asks, for WAIT */
+    OPERATOR_HELD,
     /* MEMBER ADD node address client-address role instance
      * MEMBER REMOVE node
      * MEMBER REPLACE node instance [address client-address] [DISK number]

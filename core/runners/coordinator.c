@@ -152,9 +152,11 @@ static void distribute(struct coordinator *c, const struct event *event)
     case EVENT_COMMANDS:
     case EVENT_READS:
     case EVENT_STOP:
-    case EVENT_REQUEST:
     case EVENT_WALL_CLOCK:
         put(c, TO_PROPOSER, event);
+        break;
+    case EVENT_REQUEST:
+        put(c, TO_PROPOSER | TO_LEARNER, event);
         break;
     case EVENT_DURABLE:
         c->durable = event->val.durable;

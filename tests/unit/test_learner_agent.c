@@ -257,6 +257,41 @@ static void a_vote_beyond_the_next_marks_window_is_recorded_again(void **state)
     assert_int_equal(appended(&r, RECORD_LEARNED)->entry.slot, far);
 }
 
+/* A request HELD: how far it has executed, and what the others are known to hold. It answers no other request. */
+static void which_learners_hold_slots_is_told(void **state)
+{
+    (void)state;
+    struct batch_builder b = {0};
+    struct bytes words[] = {{(uint8_t *)(uintptr_t)"HELD", 4}, {(uint8_t *)(uintptr_t)"CONFIGURATION", 13}};
+    choose(1, b1, 1);
+    tell(3, (struct message){.kind = MESSAGE_PROGRESS, .to = 2, .floor = 2});
+    batch_begin(&b);
+    batch_add(&b, &words[0], 1);
+    const struct event asked = {.tag = EVENT_REQUEST, .val.request = {.token = 7, .value = batch_end(&b)}};
+    const struct step_result r = step(&asked, 1);
+    const struct client_reply *told = NULL;
+    for (size_t i = 0; i < r.effects.len; i++)
+        told = r.effects.ptr[i].tag == EFFECT_REPLY ? &r.effects.ptr[i].val.reply : told;
+    assert_non_null(told);
+    assert_int_equal(told->token, 7);
+    static const int64_t numbers[] = {2, 0, 2}; /* executed; held by nodes 2, which was not heard, and 3 */
+    struct reply_item item;
+    size_t offset = 0;
+    assert_true(replies_next(&told->replies, &offset, &item));
+    assert_int_equal(item.elements, 3);
+    for (size_t i = 0; i < 3; i++) {
+        assert_true(replies_next(&told->replies, &offset, &item));
+        assert_int_equal(item.integer, numbers[i]);
+    }
+    batch_begin(&b);
+    batch_add(&b, &words[1], 1);
+    const struct event other = {.tag = EVENT_REQUEST, .val.request = {.token = 8, .value = batch_end(&b)}};
+    const struct step_result nothing = step(&other, 1);
+    for (size_t i = 0; i < nothing.effects.len; i++)
+        assert_int_not_equal(nothing.effects.ptr[i].tag, EFFECT_REPLY);
+    batch_builder_free(&b);
+}
+
 static void a_restart_executes_what_the_journal_holds(void **state)
 {
     (void)state;
@@ -766,6 +801,7 @@ int main(void)
         TEST(an_executed_slot_is_recorded),
         TEST(a_vote_in_the_journal_is_not_recorded_again),
         TEST(a_vote_beyond_the_next_marks_window_is_recorded_again),
+        TEST(which_learners_hold_slots_is_told),
         TEST(a_restart_executes_what_the_journal_holds),
         TEST(a_restart_brings_back_all_that_was_held),
         TEST(a_restart_recovers_more_bytes_than_are_kept_at_a_time),

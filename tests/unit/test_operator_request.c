@@ -41,6 +41,9 @@ static void leadership_is_moved_to_a_node(void **state)
     assert_int_equal(request.node, 2);
     assert_null(read_text("leader mOvE 63", &request));
     assert_int_equal(request.node, 63);
+    assert_null(read_text("HELD", &request));
+    assert_int_equal(request.verb, OPERATOR_HELD);
+    assert_non_null(read_text("HELD 1", &request));
 }
 
 #define INSTANCE "00112233445566778899aabbccddeeff"
