@@ -232,10 +232,15 @@ static void print_docs(const struct listed *e, struct resp_buffer *out, int vers
         return;
     }
     resp_bytes(out, e->machine->name.ptr, e->machine->name.len);
-    resp_map(out, version, 3);
+    const bool has_arguments = e->doc != NULL && e->doc->arguments[0] != '\0';
+    resp_map(out, version, has_arguments ? 4 : 3);
     pair(out, "summary", e->doc != NULL ? e->doc->summary : "Executed by the state machine.");
     pair(out, "since", e->doc != NULL ? e->doc->since : "");
     pair(out, "group", e->doc != NULL ? e->doc->group : "generic");
+    if (has_arguments) {
+        resp_string(out, "arguments");
+        client_arguments_write(e->doc->arguments, version, out);
+    }
 }
 
 /* ---- Subcommands ---- */

@@ -4,6 +4,7 @@
  *   client_words.c        words of requests, and text in replies
  *   client_describe.c     the commands of the state machine, as the node described them
  *   client_docs.c         what Redis says about these commands
+ *   client_arguments.c    their arguments, for COMMAND DOCS
  *   client_cluster.c      CLUSTER; which commands the node takes, and where clients are sent with the others
  *   client_info.c         INFO, CONFIG and ROLE
  *   client_catalogue.c    COMMAND
@@ -388,9 +389,15 @@ struct client_doc {
     const char *flags, *categories, *tips; /* words, as COMMAND tells them */
     const char *key_flags;                 /* the same for each key specification, with a semicolon between two */
     const char *since, *group, *summary;
+    const char *arguments; /* as client_arguments.c reads them */
 };
 /* NULL: nothing. */
 const struct client_doc *client_docs_find(const struct bytes *name);
+
+/* ---- client_arguments.c ---- */
+
+/* Encodes the arguments of a command. */
+void client_arguments_write(const char *text, int version, struct resp_buffer *out);
 
 /* ---- client_info.c, client_cluster.c, client_catalogue.c, client_tools.c ---- */
 

@@ -5,6 +5,7 @@
 
 /* clang-format off */
 #define client_acl_subcommands simuv_client_acl_subcommands
+#define client_arguments_write simuv_client_arguments_write
 #define client_batches_answer simuv_client_batches_answer
 #define client_batches_ask_held simuv_client_batches_ask_held
 #define client_batches_close simuv_client_batches_close

@@ -248,6 +248,27 @@ def test_what_is_wrong_and_what_is_not(synod_port, redis_port, version):
                 both.same(*command.split(" "))
 
 
+def docs_of(connection, name):
+    """What COMMAND DOCS says of a command, by its names; None: there is no such command."""
+    reply = connection.command("COMMAND", "DOCS", name)
+    return dict(zip(reply[1][::2], reply[1][1::2])) if reply else None
+
+
+def test_arguments_of_commands(synod_port, redis_port):
+    """Those of SET are more here."""
+    with Connection(synod_port) as mine, Connection(redis_port) as theirs:
+        compared = 0
+        for name in mine.command("COMMAND", "LIST"):
+            here, there = docs_of(mine, name), docs_of(theirs, name)
+            if there is None or here[b"group"] in (b"connection", b"server") or name == b"set":
+                continue
+            assert here.get(b"arguments") == there.get(b"arguments"), name
+            compared += 1
+        assert compared > 45
+        conditions = docs_of(mine, "set")[b"arguments"][2]
+        assert b"IFEQ" in str(conditions).encode() and len(docs_of(mine, "set")[b"arguments"]) == 5
+
+
 # Each script begins with no keys; a command is of connection A or B.
 TRANSACTIONS = """
 A MULTI|A SET x 1|A INCR x|A GET x|A MGET x y|A EXEC|A GET x

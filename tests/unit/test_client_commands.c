@@ -195,6 +195,15 @@ static void test_port_commands(void **state)
         {"COMMAND LIST FILTERBY MODULE x\r\n", "*0\r\n"},
         {"COMMAND LIST FILTERBY x y\r\n", "-ERR syntax error\r\n"},
         {"COMMAND DOCS nosuch\r\n", "*0\r\n"},
+        {"COMMAND DOCS copy\r\n",
+         "*2\r\n$4\r\ncopy\r\n*8\r\n$7\r\nsummary\r\n$30\r\nCopies a value to another key.\r\n$5\r\nsince\r\n$5\r\n6.2.0\r\n"
+         "$5\r\ngroup\r\n$7\r\ngeneric\r\n$9\r\narguments\r\n*4\r\n"
+         "*6\r\n$4\r\nname\r\n$6\r\nsource\r\n$4\r\ntype\r\n$3\r\nkey\r\n$14\r\nkey_spec_index\r\n:0\r\n"
+         "*6\r\n$4\r\nname\r\n$11\r\ndestination\r\n$4\r\ntype\r\n$3\r\nkey\r\n$14\r\nkey_spec_index\r\n:1\r\n"
+         "*8\r\n$4\r\nname\r\n$14\r\ndestination-db\r\n$4\r\ntype\r\n$7\r\ninteger\r\n$5\r\ntoken\r\n$2\r\nDB\r\n"
+         "$5\r\nflags\r\n*1\r\n+optional\r\n"
+         "*8\r\n$4\r\nname\r\n$7\r\nreplace\r\n$4\r\ntype\r\n$10\r\npure-token\r\n$5\r\ntoken\r\n$7\r\nREPLACE\r\n"
+         "$5\r\nflags\r\n*1\r\n+optional\r\n"},
         {"COMMAND NOSUCH\r\n", "-ERR unknown subcommand 'NOSUCH'. Try COMMAND HELP.\r\n"},
     };
     struct node *n = node_start();
