@@ -33,7 +33,7 @@ static struct client_gather *gather_new(struct client_server *s)
     }
     g->next = NULL;
     g->count = 0;
-    g->is_request = g->is_reads = g->is_wait = false;
+    g->is_request = g->is_reads = g->is_wait = g->is_stale = false;
     batch_begin(&g->builder);
     return g;
 }
@@ -85,7 +85,10 @@ static struct client_gather *take_ready(struct client_gathered *all)
 
 static bool any_waits(const struct client_server *s)
 {
-    return client_batches_waiting(s, false) || client_batches_waiting(s, true);
+    bool any = false;
+    for (enum client_kind kind = 0; kind < CLIENT_KINDS; kind++)
+        any = any || client_batches_waiting(s, kind);
+    return any;
 }
 
 /* Removes from a batch the commands of clients that have gone. */
@@ -111,10 +114,10 @@ static void drop_gone(struct client_server *s, struct client_gather *g)
 }
 
 /* The oldest batch that the node has not received, without commands of clients that have gone. NULL when there is none. */
-static struct client_gather *take_wanted(struct client_server *s, bool reads)
+static struct client_gather *take_wanted(struct client_server *s, enum client_kind kind)
 {
     struct client_gather *g;
-    while ((g = take_ready(&s->gathered[reads])) != NULL) {
+    while ((g = take_ready(&s->gathered[kind])) != NULL) {
         if (s->has_gone)
             drop_gone(s, g);
         if (g->count > 0)
@@ -163,16 +166,21 @@ void client_batches_end_own(struct client_connection *c)
     c->own = (struct batch_builder){0};
 }
 
-static void add_command(struct client_connection *c, const struct resp_request *request, uint32_t command, bool reads)
+static void add_command(struct client_connection *c, const struct resp_request *request, uint32_t command)
 {
     struct client_server *s = c->server;
-    struct client_gathered *all = &s->gathered[reads];
+    struct client_gathered *all = &s->gathered[c->as];
     const struct config *config = s->options.config;
-    if (all->open != NULL && all->open->builder.len + request->size > config->batch_bytes)
+    const bool is_stale = c->as == KIND_STALE;
+    const bool fits = all->open == NULL || (all->open->builder.len + request->size <= config->batch_bytes &&
+                                            (!is_stale || all->open->stale_ms == c->stale_ms));
+    if (!fits)
         seal(all);
     if (all->open == NULL) {
         all->open = gather_new(s);
-        all->open->is_reads = reads;
+        all->open->is_reads = c->as != KIND_LOGGED;
+        all->open->is_stale = is_stale;
+        all->open->stale_ms = c->stale_ms;
         all->bytes += all->open->builder.len;
     }
     struct client_gather *g = all->open;
@@ -183,7 +191,7 @@ static void add_command(struct client_connection *c, const struct resp_request *
                                     .bytes = (uint32_t)request->size + CLIENT_REQUEST_OVERHEAD,
                                     .charge = c->charge,
                                     .budget = (uint8_t)client_turns_budget(c->kind),
-                                    .reads = reads,
+                                    .reads = g->is_reads,
                                     .command = command,
                                     .receivers = receivers(s, request)};
     add_origin(g, &o);
@@ -212,22 +220,25 @@ static bool reads_here(const struct client_connection *c, uint32_t command)
     if (!only_reads(s, command))
         return false;
     const bool has_key = s->machine_commands.ptr[command].first_key != 0;
-    return client_cluster_takes_reads(c) || (c->knows_clusters && !has_key && client_cluster_follows(s));
+    return client_cluster_has_state(c) || client_cluster_takes_reads(c) ||
+           (c->knows_clusters && !has_key && client_cluster_follows(s));
 }
 
 enum client_may client_batches_command(struct client_connection *c, const struct resp_request *request, size_t behind)
 {
     struct client_server *s = c->server;
     const uint32_t command = client_describe_index(s, &request->args[0]);
+    const bool may_be_stale = client_cluster_has_state(c);
     if (client_cluster_takes(c) || reads_here(c, command)) {
         const bool reads = only_reads(s, command) && c->reads == c->in_flight;
+        const enum client_kind as = !reads ? KIND_LOGGED : may_be_stale ? KIND_STALE : KIND_READS;
         c->after_reads = !reads && c->reads > 0;
         if (c->after_reads)
             return MUST_WAIT_FOR_ROOM;
-        enum client_may may = client_turns_may(c, command, reads, behind);
+        enum client_may may = client_turns_may(c, command, as, behind);
         if (may != MAY_GO)
             return may;
-        add_command(c, request, command, reads);
+        add_command(c, request, command);
         c->charge = 0;
         return MAY_GO;
     }
@@ -310,20 +321,22 @@ bool client_batches_next_request(struct client_server *s, struct packet *request
 
 /* ---- What the node takes ---- */
 
-bool client_batches_waiting(const struct client_server *s, bool reads)
+bool client_batches_waiting(const struct client_server *s, enum client_kind kind)
 {
-    return s->gathered[reads].ready != NULL || s->gathered[reads].open != NULL;
+    return s->gathered[kind].ready != NULL || s->gathered[kind].open != NULL;
 }
 
-bool client_batches_next(struct client_server *s, bool reads, struct packet *batch)
+bool client_batches_next(struct client_server *s, enum client_kind kind, struct packet *batch)
 {
-    struct client_gather *g = take_wanted(s, reads);
+    struct client_gather *g = take_wanted(s, kind);
     if (g == NULL)
         return false;
-    const struct payload value = batch_end(&g->builder);
+    struct payload value = batch_end(&g->builder);
+    if (g->is_stale)
+        batch_stale_stamp(&value, g->stale_ms);
     g->token = slots_put(&s->in_flight, g);
-    const uint32_t kind = g->count | (g->is_reads ? CLIENT_READS : 0);
-    *batch = (struct packet){.id = g->token, .kind = kind, .len = value.len, .words = value.words};
+    const uint32_t count = g->count | (g->is_reads ? CLIENT_READS : 0);
+    *batch = (struct packet){.id = g->token, .kind = count, .len = value.len, .words = value.words};
     s->statistics.batches++;
     return true;
 }
@@ -336,6 +349,7 @@ static void reply_unknown(struct resp_buffer *out) { resp_error_text(out, "UNKNO
 struct verdict {
     uint8_t outcome;
     bool is_request; /* an operator's */
+    bool is_stale;   /* the state was not known to be young enough */
     uint32_t leader;
     struct payload replies;
     size_t offset; /* of the next reply */
@@ -369,7 +383,9 @@ static void encode_reply(struct client_server *s, struct verdict *v, uint32_t in
         encode_moved(s, v, index, c, out);
         return;
     case OUTCOME_BUSY:
-        resp_error_text(out, REPLY_BUSY "too many requests are waiting, try again later");
+        resp_error_text(out, v->is_stale ? REPLY_BUSY "this node's state may be older than READONLY STALE allows, try "
+                                                      "another node, or again later"
+                                         : REPLY_BUSY "too many requests are waiting, try again later");
         return;
     default:
         reply_unknown(out);
@@ -469,6 +485,7 @@ static void answer(struct client_server *s, struct client_gather *g, struct verd
         return;
     }
     v->is_request = g->is_request;
+    v->is_stale = g->is_stale;
     if (v->outcome == OUTCOME_MOVED) {
         struct payload value = batch_end(&g->builder);
         if (!batch_commands_read(&s->unpacked, &value))
@@ -511,9 +528,10 @@ void client_batches_lose_in_flight(struct client_server *s)
 
 void client_batches_give_up_waiting(struct client_server *s, uint8_t outcome)
 {
-    for (int reads = 0; reads < 2; reads++)
-        while (client_batches_waiting(s, reads))
-            answer(s, take_ready(&s->gathered[reads]), &(struct verdict){.outcome = outcome, .leader = s->leader});
+    const enum client_kind end = outcome == OUTCOME_MOVED ? KIND_STALE : CLIENT_KINDS; /* no leader is needed for those */
+    for (enum client_kind kind = 0; kind < end; kind++)
+        while (client_batches_waiting(s, kind))
+            answer(s, take_ready(&s->gathered[kind]), &(struct verdict){.outcome = outcome, .leader = s->leader});
 }
 
 void client_batches_give_up_requests(struct client_server *s)
@@ -528,8 +546,8 @@ void client_batches_close(struct client_server *s)
     struct client_gather *g;
     while ((g = take_request(s)) != NULL)
         gather_free(g);
-    for (int reads = 0; reads < 2; reads++)
-        while ((g = take_ready(&s->gathered[reads])) != NULL)
+    for (enum client_kind kind = 0; kind < CLIENT_KINDS; kind++)
+        while ((g = take_ready(&s->gathered[kind])) != NULL)
             gather_free(g);
     while ((g = s->spare) != NULL) {
         s->spare = g->next;

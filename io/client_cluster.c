@@ -121,6 +121,12 @@ bool client_cluster_takes_reads(const struct client_connection *c)
     return client_cluster_takes(c) || (wants && client_cluster_follows(c->server));
 }
 
+bool client_cluster_has_state(const struct client_connection *c)
+{
+    const struct client_server_options *o = &c->server->options;
+    return c->stale && node_set_has(o->config->node_config.learners, o->node);
+}
+
 void client_cluster_refuse(const struct client_connection *c, const struct bytes *args, size_t argc, struct resp_buffer *out)
 {
     const struct client_server *s = c->server;

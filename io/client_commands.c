@@ -140,16 +140,34 @@ static void ok(struct client_connection *c, const struct bytes *args, size_t arg
     resp_status_text(out, "OK");
 }
 
-/* From now on reads of this connection are answered here, also while another node leads. */
+enum { STALE_MIN_MS = 100 };
+
+/* From now on reads of this connection are answered here, also while another node leads. READONLY STALE milliseconds: by a
+ * state that may be so old (P27). */
 static void readonly(struct client_connection *c, const struct bytes *args, size_t argc, struct resp_buffer *out)
 {
+    static const char wrong[] =
+        "ERR READONLY takes nothing, or STALE and how old the state may be: milliseconds, 100 at least";
+    uint64_t ms = 0;
+    if (argc != 1 && (argc != 3 || !client_is_word(&args[1], "stale"))) {
+        resp_error_text(out, wrong);
+        return;
+    }
+    if (argc == 3 && !client_number(&args[2], UINT32_MAX, &ms, wrong, out))
+        return;
+    if (argc == 3 && ms < STALE_MIN_MS) {
+        resp_error_text(out, wrong);
+        return;
+    }
     c->readonly = true;
+    c->stale = argc == 3;
+    c->stale_ms = (uint32_t)ms;
     ok(c, args, argc, out);
 }
 
 static void readwrite(struct client_connection *c, const struct bytes *args, size_t argc, struct resp_buffer *out)
 {
-    c->readonly = false;
+    c->readonly = c->stale = false;
     ok(c, args, argc, out);
 }
 
@@ -168,7 +186,7 @@ static void reset(struct client_connection *c, const struct bytes *args, size_t 
     client_transactions_end(c);
     client_channels_remove_all(&c->server->channels, &c->subscriptions);
     client_tracking_end(c);
-    c->knows_clusters = c->readonly = false;
+    c->knows_clusters = c->readonly = c->stale = false;
     c->wants = WANTS_REPLIES;
     resp_status_text(out, "RESET");
 }
@@ -249,7 +267,7 @@ static const struct client_command commands[] = {
     {"quit", quit, -1, FOR_OPERATORS | ENDS_MULTI | FOR_SUBSCRIBED,
      .flags = "noscript loading stale fast no_auth allow_busy", .categories = "fast connection", .since = "1.0.0",
      .summary = "Ends the connection."},
-    {"readonly", readonly, 1, 0, .flags = "loading stale fast", .categories = "fast connection", .since = "3.0.0",
+    {"readonly", readonly, -1, 0, .flags = "loading stale fast", .categories = "fast connection", .since = "3.0.0",
      .summary = "Reads are answered by this node, though another one leads."},
     {"readwrite", readwrite, 1, 0, .flags = "loading stale fast", .categories = "fast connection", .since = "3.0.0",
      .summary = "Reads are answered where writes are."},

@@ -202,6 +202,9 @@ static void synod_section(struct client_server *s, struct resp_buffer *text)
                  (unsigned long long)n.chosen, (unsigned long long)n.executed, (unsigned long long)n.held,
                  (unsigned long long)n.state_hash, (unsigned long long)n.commands_executed,
                  (unsigned long long)n.leader_changes, (unsigned long long)n.batches_waiting);
+    if (n.state_age_ms != UINT64_MAX)
+        client_print(text, "synod_state_age_ms:%llu\r\n", (unsigned long long)n.state_age_ms);
+    client_print(text, "synod_slots_behind:%llu\r\n", (unsigned long long)n.slots_behind);
     char more[4096];
     if (s->options.info != NULL)
         resp_raw(text, more, s->options.info(s->options.context, more, sizeof more));

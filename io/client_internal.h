@@ -74,7 +74,12 @@ struct client_gather {
     bool is_request; /* an operator's, which is not for the log */
     bool is_wait;    /* the port's own question, for WAIT */
     bool is_reads;   /* commands that need no slot (P9) */
+    bool is_stale;   /* reads of clients that accept a state which is `stale_ms` old (P27) */
+    uint32_t stale_ms;
 };
+
+/* What batches hold: each kind has its own. */
+enum client_kind { KIND_LOGGED, KIND_READS, KIND_STALE, CLIENT_KINDS };
 
 /* Batches of one kind that the node has not received. */
 struct client_gathered {
@@ -197,9 +202,11 @@ struct client_connection {
     struct client_tracker tracker;
     struct client_subscriptions subscriptions;
     bool readonly; /* READONLY: reads are answered here, though another node leads */
-    bool reading;  /* uv_read_start is in force */
-    bool sending;  /* a uv_write of `sent` is in flight */
-    bool dirty;    /* in the server's list of connections to flush */
+    bool stale;    /* READONLY STALE: ... by a state that is `stale_ms` old at most */
+    uint32_t stale_ms;
+    bool reading; /* uv_read_start is in force */
+    bool sending; /* a uv_write of `sent` is in flight */
+    bool dirty;   /* in the server's list of connections to flush */
 
     struct resp_parser parser;
     uint8_t *in; /* bytes in_at to in_end have been read and not taken yet */
@@ -216,7 +223,7 @@ struct client_connection {
     uint32_t reads;       /* those of them in batches of reads */
     bool held;            /* the request that waits does so until a pause is over */
     bool after_reads;     /* the request that waits goes through the log: first these must be answered */
-    bool as_read;         /* it needs no slot */
+    enum client_kind as;  /* what it goes with */
     bool after_all;       /* it waits for the replies to all earlier ones */
     uint64_t asked;       /* the sum of their charges */
     uint64_t waiting;     /* the sum of their bytes */
@@ -301,9 +308,9 @@ struct client_server {
     uint64_t opened_ms;
     uint32_t *estimates; /* reply bytes by command: the estimate for a client that has not used the command yet */
 
-    struct client_gathered gathered[2]; /* the second one: reads */
-    bool has_gone;                      /* some of these commands may be of clients that have gone */
-    bool reads_first;                   /* those that wait get the next turns */
+    struct client_gathered gathered[CLIENT_KINDS];
+    bool has_gone;    /* some of these commands may be of clients that have gone */
+    bool reads_first; /* those that wait get the next turns */
     struct client_gather *spare;
     size_t spare_count;
     struct client_gather *requests; /* of operators, that the node has not received, oldest first */
@@ -471,6 +478,8 @@ bool client_cluster_follows(const struct client_server *s);
 /* True when it takes reads of this connection: of one that has said READONLY; and where the node passes nothing on because
  * it proposes nothing, of all but clients that know clusters, which are sent to the leader. */
 bool client_cluster_takes_reads(const struct client_connection *c);
+/* True when it answers reads of this connection by the state that it has, which may be stale. */
+bool client_cluster_has_state(const struct client_connection *c);
 /* The reply to a command if it does not. */
 void client_cluster_refuse(const struct client_connection *c, const struct bytes *args, size_t argc,
                            struct resp_buffer *out);
@@ -500,9 +509,9 @@ void client_replies_close(struct client_connection *c);
 
 enum client_may { MAY_GO, MUST_WAIT_ITS_TURN, MUST_WAIT_FOR_ROOM };
 
-/* Whether a command for the node, a read or not, may be gathered now. Sets the connection's `charge` and `kind` to those of
+/* Whether a command for the node, of that kind, may be gathered now. Sets the connection's `charge` and `kind` to those of
  * the command. `behind` is the number of bytes that have come after it. */
-enum client_may client_turns_may(struct client_connection *c, uint32_t command, bool reads, size_t behind);
+enum client_may client_turns_may(struct client_connection *c, uint32_t command, enum client_kind as, size_t behind);
 /* The budget for a command that waits in this queue. */
 enum turn_queue client_turns_budget(enum turn_queue kind);
 /* Count a command that is gathered, and one that is answered. */
@@ -540,10 +549,10 @@ enum client_may client_batches_command(struct client_connection *c, const struct
 void client_batches_request(struct client_connection *c, const struct resp_request *request);
 /* The oldest request that the node has not received, which is on its way from now on. False: there is none. */
 bool client_batches_next_request(struct client_server *s, struct packet *request);
-/* True when there are reads, or others, that the node has not received. */
-bool client_batches_waiting(const struct client_server *s, bool reads);
+/* True when there are commands of that kind that the node has not received. */
+bool client_batches_waiting(const struct client_server *s, enum client_kind kind);
 /* The oldest batch of them that the node has not received, which is on its way from now on. False: there is none. */
-bool client_batches_next(struct client_server *s, bool reads, struct packet *batch);
+bool client_batches_next(struct client_server *s, enum client_kind kind, struct packet *batch);
 /* Hands out the replies of an answer. Their connections are touched. */
 void client_batches_answer(struct client_server *s, const struct packet *answer);
 /* Answers what the node has not received: with OUTCOME_MOVED to the node that leads, or with OUTCOME_UNKNOWN. */

@@ -28,17 +28,18 @@ static void flush_all(struct client_server *s)
 
 bool client_server_waiting(const struct client_server *s, struct credit credit)
 {
-    return s->requests != NULL || client_pubsub_wants(s) || (credit.commands > 0 && client_batches_waiting(s, false)) ||
-           (credit.reads > 0 && client_batches_waiting(s, true));
+    const bool reads = client_batches_waiting(s, KIND_READS) || client_batches_waiting(s, KIND_STALE);
+    return s->requests != NULL || client_pubsub_wants(s) ||
+           (credit.commands > 0 && client_batches_waiting(s, KIND_LOGGED)) || (credit.reads > 0 && reads);
 }
 
 /* Adds batches of one kind to the `count` packets; returns how many there are then. */
-static size_t receive(struct client_server *s, bool reads, uint32_t credit, size_t count)
+static size_t receive(struct client_server *s, enum client_kind kind, uint32_t credit, size_t count)
 {
     for (const size_t end = count + credit; count < end; count++) {
         client_input_give_turns(s);
         s->packets = memory_reserve(s->packets, &s->packets_capacity, count + 1, sizeof *s->packets);
-        if (!client_batches_next(s, reads, &s->packets[count]))
+        if (!client_batches_next(s, kind, &s->packets[count]))
             break;
     }
     return count;
@@ -50,8 +51,10 @@ struct packet_list client_server_receive(struct client_server *s, struct credit 
     s->packets = memory_reserve(s->packets, &s->packets_capacity, 2 + CLIENT_REQUESTS_MAX, sizeof *s->packets);
     while (client_batches_next_request(s, &s->packets[count]))
         count++;
-    count = receive(s, false, credit.commands, count);
-    count = receive(s, true, credit.reads, count);
+    count = receive(s, KIND_LOGGED, credit.commands, count);
+    const size_t logged = count;
+    count = receive(s, KIND_STALE, credit.reads, count); /* those are answered at once */
+    count = receive(s, KIND_READS, credit.reads - (uint32_t)(count - logged), count);
     s->packets = memory_reserve(s->packets, &s->packets_capacity, count + 1, sizeof *s->packets);
     count += client_pubsub_next(s, &s->packets[count]); /* last: turns may have brought subscriptions */
     return (struct packet_list){.ptr = s->packets, .len = count};
@@ -229,8 +232,8 @@ bool client_server_open(struct client_server **out, uv_loop_t *loop, const struc
     s->port = node->client.port;
     s->opened_ms = s->sampled_ms = uv_now(loop);
     roster_of_file(&s->members, config);
-    for (int reads = 0; reads < 2; reads++)
-        s->gathered[reads].ready_end = &s->gathered[reads].ready;
+    for (enum client_kind kind = 0; kind < CLIENT_KINDS; kind++)
+        s->gathered[kind].ready_end = &s->gathered[kind].ready;
     s->channels.key = s->tracked.key = (struct siphash_key){s->opened_ms, options->node};
     s->channels.bytes_max = config->client_bytes_all_max / 4;
     s->channels.bucket_count = CHANNELS;

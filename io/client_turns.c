@@ -49,7 +49,7 @@ enum turn_queue client_turns_budget(enum turn_queue kind) { return kind == TURNS
 static enum turn_queue kind_of(const struct client_connection *c, size_t behind)
 {
     if (c->charge <= LIGHT_MAX)
-        return c->as_read ? TURNS_READS : TURNS_LIGHT;
+        return c->as != KIND_LOGGED ? TURNS_READS : TURNS_LIGHT;
     if (c->presence == PERHAPS_GONE || (c->unproven && behind >= UNSEEN_MIN))
         return TURNS_UNSURE;
     return c->unproven && behind == 0 ? TURNS_FIRST : TURNS_HEAVY;
@@ -137,7 +137,7 @@ static bool port_has_room(const struct client_connection *c)
 {
     const struct client_server *s = c->server;
     const struct config *config = s->options.config;
-    const struct client_gathered *all = &s->gathered[c->as_read];
+    const struct client_gathered *all = &s->gathered[c->as];
     const enum turn_queue budget = client_turns_budget(c->kind);
     uint64_t asked = s->queues[budget].asked;
     size_t commands = config->batch_size > GATHERED_COMMANDS_MIN ? config->batch_size : GATHERED_COMMANDS_MIN;
@@ -156,9 +156,9 @@ static bool others_wait(const struct client_connection *c)
     return s->queues[c->kind].first != NULL || (c->kind == TURNS_UNSURE && !may_serve_unsure(s));
 }
 
-enum client_may client_turns_may(struct client_connection *c, uint32_t command, bool reads, size_t behind)
+enum client_may client_turns_may(struct client_connection *c, uint32_t command, enum client_kind as, size_t behind)
 {
-    c->as_read = reads;
+    c->as = as;
     c->charge = charge_of(c, command);
     c->unproven = c->estimates[command] == 0;
     c->kind = kind_of(c, behind);
@@ -177,7 +177,7 @@ void client_turns_wait(struct client_connection *c, uint32_t charge)
     c->input = INPUT_TURN;
     c->charge = charge;
     if (charge == 0) /* what comes next is not known: probably the same */
-        c->kind = c->as_read ? TURNS_READS : TURNS_LIGHT;
+        c->kind = c->as != KIND_LOGGED ? TURNS_READS : TURNS_LIGHT;
     else if (!is_light(c->kind) && c->presence == PERHAPS_GONE)
         c->kind = TURNS_UNSURE;
     struct client_queue *q = &c->server->queues[c->kind];
@@ -230,7 +230,7 @@ struct client_connection *client_turns_next(const struct client_server *s, enum 
 {
     kind = kind == TURNS_HEAVY ? heavy_or_unsure(s) : kind;
     struct client_connection *c = s->queues[kind].first;
-    const bool takes = c != NULL && (client_cluster_takes(c) || client_cluster_follows(s));
+    const bool takes = c != NULL && (client_cluster_takes(c) || client_cluster_follows(s) || client_cluster_has_state(c));
     bool may = c != NULL && (c->charge == 0 || !takes || port_has_room(c));
     return may ? c : NULL;
 }

@@ -107,6 +107,7 @@ enum reached {
     REACHED_READ,             /* a batch of reads was answered that is in no slot */
     REACHED_READ_ELSEWHERE,   /* ... by the learner of another node */
     REACHED_READ_APART,       /* ... by a learner that has no proposer beside it, for its own clients */
+    REACHED_STALE_READ,       /* a batch of reads that may be stale has come to a node */
     REACHED_READ_WAITED,      /* ... or it was asked for slots that it had not executed yet */
     REACHED_READ_REFUSED,     /* an acceptor refuses a round, because it has promised a higher ballot */
     REACHED_READ_FOLLOWED,    /* a leader confirms the round of a node that follows */

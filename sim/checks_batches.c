@@ -26,6 +26,7 @@ void checks_submitted(struct checks *c, uint32_t node, uint64_t token, const str
         return;
     struct batch_header header;
     struct value_hash hash = checks_hash(ENTRY_COMMANDS, value);
+    uint64_t age;
     invariant(batch_header_read(value, &header) && header.count > 0);
     invariant(batch_by_hash(c, hash.batch) == 0 && checks_batch_by_token(c, token) == 0);
     uint32_t number = (uint32_t)c->batch_count++;
@@ -36,7 +37,9 @@ void checks_submitted(struct checks *c, uint32_t node, uint64_t token, const str
                                         .incarnation = n->incarnation,
                                         .commands = header.count,
                                         .reads = reads};
-    c->batches[number].least = c->answered;
+    const bool may_be_stale = batch_may_be_stale(value, &age); /* Linearizability judges how much */
+    c->batches[number].least = may_be_stale ? 0 : c->answered;
+    c->reached[REACHED_STALE_READ] += may_be_stale;
     hash_index_add(&c->batch_by_hash, hash.batch, number);
     hash_index_add(&c->batch_by_token, hash_of_number(token), number);
 }

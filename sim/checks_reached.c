@@ -64,6 +64,7 @@ static const char *const names[REACHED_STATES] = {
     [REACHED_READ] = "read",
     [REACHED_READ_ELSEWHERE] = "read-elsewhere",
     [REACHED_READ_APART] = "read-apart",
+    [REACHED_STALE_READ] = "stale-read",
     [REACHED_READ_WAITED] = "read-waited",
     [REACHED_READ_REFUSED] = "read-refused",
     [REACHED_READ_FOLLOWED] = "read-followed",

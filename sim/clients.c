@@ -84,8 +84,8 @@ void clients_free(struct clients *c)
         for (size_t k = 0; k < p->in_flight_count; k++)
             batch_free(p->in_flight[k]);
         free(p->in_flight);
-        free(p->queues[0].items);
-        free(p->queues[1].items);
+        for (size_t k = 0; k < sizeof p->queues / sizeof p->queues[0]; k++)
+            free(p->queues[k].items);
     }
     for (size_t i = 0; i < c->spare_count; i++)
         batch_free(c->spare[i]);
@@ -148,14 +148,19 @@ static struct operation roll_operation(struct clients *c, struct client *client,
     return o;
 }
 
+enum { QUEUE_LOGGED, QUEUE_READS, QUEUE_STALE };
+
+static int queue_of(const struct origin *o) { return o->stale ? QUEUE_STALE : o->reads ? QUEUE_READS : QUEUE_LOGGED; }
+
 static bool is_full(const struct port *p, const struct origin *o)
 {
-    return p->queues[o->reads].to - p->queues[o->reads].from == PORT_COMMANDS_MAX;
+    const struct port_queue *q = &p->queues[queue_of(o)];
+    return q->to - q->from == PORT_COMMANDS_MAX;
 }
 
 static void enqueue(struct clients *c, struct port *p, const struct origin *o)
 {
-    struct port_queue *q = &p->queues[o->reads];
+    struct port_queue *q = &p->queues[queue_of(o)];
     if (q->from >= PORT_COMMANDS_MAX) {
         q->to -= q->from;
         memmove(q->items, q->items + q->from, q->to * sizeof *q->items);
@@ -177,7 +182,7 @@ static bool hand_over(struct clients *c, struct client *client, struct command_s
                       uint32_t node)
 {
     struct port *p = &c->ports[node];
-    const bool follows = p->up && p->leader != 0 && client->readonly && o->reads;
+    const bool follows = p->up && o->reads && (o->stale || (p->leader != 0 && client->readonly));
     if (!takes_commands(p, node) && !follows) {
         clients_refuse_one(c, client, command, (struct refusal){p->up ? MOVED : GONE, node, p->leader});
         return false;
@@ -216,6 +221,12 @@ static bool are_reads(const struct clients *c, const struct client *client)
     return reads;
 }
 
+/* Whether a client reads by a state that may be old, at the node to which it is connected. */
+static bool is_stale(const struct clients *c, const struct client *client)
+{
+    return c->options.stale_ms > 0 && client->readonly && node_set_has(c->options.states, client->node);
+}
+
 /* Sends the commands that no node has to the node that the client is connected to. */
 static void send_commands(struct clients *c, struct client *client)
 {
@@ -223,7 +234,7 @@ static void send_commands(struct clients *c, struct client *client)
     const bool reads = are_reads(c, client);
     for (uint32_t i = 0; i < client->count; i++) {
         struct command_sent *command = &client->commands[i];
-        const struct origin o = {client->index, client->round, i, command->operation, reads};
+        const struct origin o = {client->index, client->round, i, command->operation, reads, reads && is_stale(c, client)};
         if (command->state != COMMAND_REFUSED)
             continue;
         command->times++;
@@ -263,6 +274,14 @@ static struct operation next_operation(struct clients *c, struct client *client,
     return o;
 }
 
+/* How much older than its call what a client reads may be: it is as if it had called earlier. Clocks of nodes may be slow.
+ * */
+static uint64_t may_be_old_us(const struct clients *c, const struct client *client)
+{
+    const uint64_t age = client->readonly ? (uint64_t)c->options.stale_ms * 1100 : 0;
+    return age < c->now ? age : c->now;
+}
+
 static void begin_round(struct clients *c, struct client *client)
 {
     uint64_t count = 1 + dice_roll(&client->dice, c->options.pipeline_max);
@@ -283,6 +302,7 @@ static void begin_round(struct clients *c, struct client *client)
             o.key = c->to_read[--c->to_read_count];
         else
             o = next_operation(c, client, reads);
+        o.call_us -= operation_reads(o.kind) ? may_be_old_us(c, client) : 0;
         client->commands[i] =
             (struct command_sent){.operation = history_call(c->options.history, &o), .state = COMMAND_REFUSED};
     }
@@ -359,13 +379,14 @@ bool clients_waiting(const struct clients *c, uint32_t node, struct credit credi
     if (node > NODE_ID_MAX)
         return false;
     const struct port_queue *queues = c->ports[node].queues;
-    return (credit.commands > 0 && waits(&queues[0])) || (credit.reads > 0 && waits(&queues[1]));
+    return (credit.commands > 0 && waits(&queues[QUEUE_LOGGED])) ||
+           (credit.reads > 0 && (waits(&queues[QUEUE_READS]) || waits(&queues[QUEUE_STALE])));
 }
 
 /* Takes up to `max` waiting commands out of the queue: `*count` origins, valid until something is sent. */
 static const struct origin *take_waiting(struct clients *c, struct port_queue *q, size_t max, size_t *count)
 {
-    const struct origin *first = q->items + q->from;
+    const struct origin *first = waits(q) ? q->items + q->from : NULL;
     const size_t waiting = q->to - q->from;
     *count = waiting < max ? waiting : max;
     q->from += *count;
@@ -396,13 +417,13 @@ static void add_mark(struct batch *b)
     batch_add(&b->builder, args, b->reads ? 2 : 3);
 }
 
-static struct batch *gather(struct clients *c, struct port *p, bool reads)
+static struct batch *gather(struct clients *c, struct port *p, int queue)
 {
     struct batch *b = c->spare_count > 0 ? c->spare[--c->spare_count] : memory_new(1, sizeof *b);
     batch_begin(&b->builder);
     b->token = clients_token(c);
-    b->reads = reads;
-    const struct origin *origins = take_waiting(c, &p->queues[reads], p->batch_commands_max, &b->count);
+    b->reads = queue != QUEUE_LOGGED;
+    const struct origin *origins = take_waiting(c, &p->queues[queue], p->batch_commands_max, &b->count);
     add_mark(b);
     b->origins = memory_reserve(b->origins, &b->capacity, b->count, sizeof *b->origins);
     memcpy(b->origins, origins, b->count * sizeof *origins);
@@ -412,11 +433,13 @@ static struct batch *gather(struct clients *c, struct port *p, bool reads)
 }
 
 /* Adds batches of one kind to the `count` packets; returns how many there are then. */
-static size_t receive(struct clients *c, struct port *p, bool reads, uint32_t credit, size_t count)
+static size_t receive(struct clients *c, struct port *p, int queue, uint32_t credit, size_t count)
 {
-    for (const size_t end = count + credit; count < end && waits(&p->queues[reads]); count++) {
-        struct batch *b = gather(c, p, reads);
+    for (const size_t end = count + credit; count < end && waits(&p->queues[queue]); count++) {
+        struct batch *b = gather(c, p, queue);
         struct payload value = batch_end(&b->builder);
+        if (queue == QUEUE_STALE)
+            batch_stale_stamp(&value, c->options.stale_ms);
         p->in_flight = memory_reserve(p->in_flight, &p->in_flight_capacity, p->in_flight_count + 1, sizeof(struct batch *));
         p->in_flight[p->in_flight_count++] = b;
         c->in_flight++;
@@ -435,8 +458,9 @@ struct packet_list clients_receive(struct clients *c, uint32_t node, struct cred
 {
     struct port *p = &c->ports[node];
     hear_time(c, now);
-    size_t count = receive(c, p, false, credit.commands, 0);
-    count = receive(c, p, true, credit.reads, count);
+    size_t count = receive(c, p, QUEUE_LOGGED, credit.commands, 0);
+    count = receive(c, p, QUEUE_READS, credit.reads, count);
+    count = receive(c, p, QUEUE_STALE, credit.reads, count);
     c->statistics.batches += count;
     return (struct packet_list){c->packets, count};
 }
@@ -519,9 +543,10 @@ bool clients_reply(struct clients *c, uint32_t node, const struct packet *answer
 
 static void refuse_waiting(struct clients *c, uint32_t node, struct refusal r)
 {
-    for (int reads = 0; reads < 2; reads++) {
+    const int end = r.why == MOVED ? QUEUE_STALE : QUEUE_STALE + 1; /* no leader is needed for those */
+    for (int queue = 0; queue < end; queue++) {
         size_t count;
-        const struct origin *origins = take_waiting(c, &c->ports[node].queues[reads], SIZE_MAX, &count);
+        const struct origin *origins = take_waiting(c, &c->ports[node].queues[queue], SIZE_MAX, &count);
         for (size_t i = 0; i < count; i++)
             clients_refuse(c, &origins[i], r);
     }

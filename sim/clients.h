@@ -34,6 +34,8 @@ struct clients_options {
     uint32_t batch_commands_max;
     uint32_t reads_rate;     /* rounds of a client that are reads only, per million */
     uint32_t readers;        /* so many clients do nothing but read; every second one at any node (READONLY) */
+    uint32_t stale_ms;       /* those also by a state that may be so old (READONLY STALE); 0: not */
+    node_set states;         /* nodes that have one */
     bool may_be_refused;     /* by the state machine: it is small, or the replies of a batch have little room */
     bool sessions;           /* clients open sessions, and send what writes in them */
     bool leases;             /* some keys end by themselves */

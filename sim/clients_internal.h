@@ -26,6 +26,7 @@ struct origin {
     uint32_t client, round, index;
     size_t operation; /* its number in the history */
     bool reads;       /* it needs no slot: it is a read, and no command of its client is in the log without an answer */
+    bool stale;       /* and a state that is options.stale_ms old may answer it */
 };
 
 struct batch {
@@ -47,7 +48,7 @@ struct port {
     uint64_t paused_until; /* the process stands still, and says nothing */
     uint32_t leader;
     uint32_t batch_commands_max;
-    struct port_queue queues[2]; /* the second one: reads */
+    struct port_queue queues[3]; /* the others: reads, and those that may be stale */
     struct batch **in_flight;    /* oldest first */
     size_t in_flight_count, in_flight_capacity;
 };

@@ -150,10 +150,13 @@ static void ask_name(struct client_link *l)
     l->is_passed_on = false;
 }
 
-static void send_readonly(struct client *client)
+static void send_readonly(struct client *client, uint32_t stale_ms)
 {
-    const struct bytes word = {(uint8_t *)(uintptr_t)"READONLY", 8};
-    write_request(client->link, &word, 1, (struct expected){.kind = OF_READONLY});
+    uint8_t age[DECIMAL_MAX];
+    const struct bytes words[] = {{(uint8_t *)(uintptr_t)"READONLY", 8},
+                                  {(uint8_t *)(uintptr_t)"STALE", 5},
+                                  {age, decimal_write_unsigned(stale_ms, age)}};
+    write_request(client->link, words, stale_ms > 0 ? 3 : 1, (struct expected){.kind = OF_READONLY});
 }
 
 void client_link_send(struct clients *c, struct client *client, const struct origin *o)
@@ -166,7 +169,7 @@ void client_link_send(struct clients *c, struct client *client, const struct ori
         if (dice_roll(&client->link->dice, 2) == 0)
             ask_name(client->link);
         if (client->readonly)
-            send_readonly(client);
+            send_readonly(client, c->options.stale_ms);
     }
     if (dice_roll(&client->link->dice, ECHO_ONCE_IN) == 0)
         send_echo(c, client);

@@ -42,6 +42,7 @@ enum {
     LEASES_STREAM,
     TRANSACTIONS_STREAM,
     LEARNER_PORTS_STREAM,
+    STALE_STREAM,
     ADDED = 300000,
     QUIET = 80000,
     MOVES_ONLY = 40000,
@@ -54,6 +55,9 @@ enum {
     LEASES = 250000,
     TRANSACTIONS = 300000,
     LEARNER_PORTS = 500000,
+    STALE = 500000,
+    STALE_LEAST_MS = 100,
+    STALE_MOST_MS = 3000,
     MANY_KEYS = 500000,
     CHANGE_ON = 650000, /* then, of each kind */
     ROUNDS_OF_READS = 800000,
@@ -681,6 +685,16 @@ static void draw_learner_ports(struct plan *p)
     p->clients.readers = p->clients.count / 2;
 }
 
+/* In half of the worlds those who read at any port accept a state that is a little old. */
+static void draw_stale(struct plan *p)
+{
+    struct dice d = dice_new(p->seed, STALE_STREAM);
+    const uint64_t ms = plan_rate(&d, STALE_LEAST_MS, STALE_MOST_MS);
+    p->clients.stale_ms = dice_chance(&d, STALE) ? (uint32_t)ms : 0;
+    for (uint32_t id = 1; id <= p->nodes; id++)
+        p->clients.states |= (p->roles[id] & DUTY_LEARNS) != 0 ? node_set_of(id) : 0;
+}
+
 /* True when the cluster has every quorum without `gone`. */
 static bool lives_without(const struct node_config *c, node_set gone)
 {
@@ -733,6 +747,7 @@ void plan_draw(struct plan *p, const struct plan_options *options)
     draw_moves_only(p, options->faults);
     draw_changes(p, options->faults, options->changes);
     draw_learner_ports(p);
+    draw_stale(p);
     const struct config c = settings_of(p, &p->config);
     struct config_conflict conflict;
     if (!config_check(&c, &conflict)) {

@@ -105,13 +105,17 @@ static struct payload mark(struct client_port *p, struct batch_builder *b, uint6
     const char *verb = reads ? "GET" : "PUBLISH";
     const struct bytes command[] = {{(uint8_t *)(uintptr_t)verb, strlen(verb)}, {key, 1 + digits}, {key, 1 + digits}};
     const struct payload value = {.words = batch->words, .len = batch->len};
+    uint64_t age;
     const bool read = batch_commands_read(&p->commands, &value);
     invariant(read && p->commands.count == (batch->kind & ~CLIENT_READS));
     batch_begin(b);
     batch_add(b, command, reads ? 2 : 3);
     for (size_t i = 0; i < p->commands.count; i++)
         batch_add(b, p->commands.commands[i].args.ptr, p->commands.commands[i].args.len);
-    return batch_end(b);
+    struct payload marked = batch_end(b);
+    if (batch_may_be_stale(&value, &age))
+        batch_stale_stamp(&marked, (uint32_t)(age / 1000));
+    return marked;
 }
 
 static struct batch_builder *builder_at(struct client_port *p, size_t i)

@@ -19,7 +19,6 @@
  *
  * At most once: a batch is executed only if its number is above the last executed one of its origin (same or later life).
  * The log alone decides that, so all learners decide alike. */
-#include "core/agents/follower_reads.h"
 #include "core/agents/learner_agent_internal.h"
 
 #include "core/agents/answers.h"
@@ -40,6 +39,7 @@ struct learner_agent *learner_agent_new(const struct node_config *config)
     results_init(&agent->results, (uint64_t)config->alpha * 4, agent->config.limits.results_bytes);
     queries_init(&agent->queries, &agent->config.limits, config->bytes_in_flight_max, config->request_timeout);
     read_rounds_init(&agent->reads);
+    queries_init(&agent->stale, &agent->config.limits, config->bytes_in_flight_max, config->retry_interval);
     catch_up_init(&agent->catch_up, config);
     agreement_init(&agent->agreement, config, AGREEMENT_INTERVAL, 0);
     agreement_init(&agent->snapshots_agreement, config, 1, AGREEMENT_SNAPSHOT_US + 2 * saving_longest_us(config));
@@ -59,6 +59,7 @@ void learner_agent_free(struct learner_agent *agent)
     results_close(&agent->results);
     queries_close(&agent->queries);
     read_rounds_close(&agent->reads);
+    queries_close(&agent->stale);
     catch_up_close(&agent->catch_up);
     saving_close(&agent->saving);
     payload_free(&agent->loading.first);
@@ -332,10 +333,12 @@ static void on_message(struct learner_agent *agent, uint32_t sender, const struc
         on_result_request(agent, sender, m);
         break;
     case MESSAGE_QUERY:
-        queries_add(&agent->queries, sender, m, now);
+        if (sender == agent->config.node && m->entries.len == 0)
+            learner_agent_note_current(agent, m->from, m->to);
+        (void)queries_add(&agent->queries, sender, m, now);
         break;
     case MESSAGE_READ_INDEX:
-        follower_reads_told(&agent->reads, &agent->config, sender, m);
+        learner_agent_read_confirmed(agent, sender, m);
         break;
     case MESSAGE_PROGRESS:
         progress_heard(&agent->progress, sender, m->to, m->floor);
@@ -417,10 +420,12 @@ static bool answer_queries(struct learner_agent *agent, uint64_t now)
     const struct moment moment = execution_now(&agent->execution);
     uint64_t work = 0;
     struct query answered;
+    struct batch_id expired;
     struct entry entry = {.slot = 0};
     enum query_state state = QUERIES_WAIT;
     learner_agent_go_on_with_reads(agent, now);
-    queries_expire(&agent->queries, now);
+    while (queries_expired(&agent->queries, now, &expired))
+        continue;
     if (agent->transfer.state == FETCH_LOADING || agreement_state(agent) != AGREEMENT_HOLDS || agent->replaced)
         return false;
     if (execution_is_in_transaction(&agent->execution))
@@ -433,7 +438,7 @@ static bool answer_queries(struct learner_agent *agent, uint64_t now)
         if (!learner_agent_read_answered(agent, &answered, &kept->entries.ptr[0].value))
             effects_send(&agent->effects, node_set_of(answered.proposer), kept);
     }
-    return state == QUERIES_LEFT;
+    return learner_agent_answer_stale(agent, &work) || state == QUERIES_LEFT;
 }
 
 /* Records up to where slots are executed, when that costs no sync of its own, or after a while. */
@@ -591,13 +596,16 @@ struct step_result learner_agent_step(struct learner_agent *agent, uint64_t now,
 struct node_status learner_agent_status(struct learner_agent *agent)
 {
     const struct execution *x = &agent->execution;
+    const uint64_t index =
+        agent->last_current.index > agent->next_current.index ? agent->last_current.index : agent->next_current.index;
+    const uint64_t chosen = learner_known_chosen(agent->learner), known = chosen > index ? chosen : index;
     return (struct node_status){
         .node = agent->config.node,
         .incarnation = agent->config.incarnation,
         .leader = agent->leader_ballot.node,
         .batches_waiting = agent->reads.count,
         .ballot = agent->leader_ballot,
-        .chosen = learner_known_chosen(agent->learner),
+        .chosen = chosen,
         .executed = agent->executed,
         .held = agent->held.to,
         .state_hash = x->state_hash,
@@ -607,6 +615,8 @@ struct node_status learner_agent_status(struct learner_agent *agent)
         .moment = x->reached.moment,
         .timed_keys = x->timed_keys,
         .time_left = x->time_left,
+        .state_age_ms = agent->current_at != 0 ? (agent->stepped_at - agent->current_at) / 1000 : UINT64_MAX,
+        .slots_behind = known > agent->executed ? known - agent->executed : 0,
         .state_bytes_max = x->state_bytes_max != 0 ? x->state_bytes_max : x->configurations.newest.state_bytes_max,
     };
 }
@@ -626,6 +636,7 @@ void learner_agent_audit(const struct learner_agent *agent)
     results_audit(&agent->results);
     queries_audit(&agent->queries);
     read_rounds_audit(&agent->reads);
+    queries_audit(&agent->stale);
     catch_up_audit(&agent->catch_up);
     learner_audit(agent->learner);
 }

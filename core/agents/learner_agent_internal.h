@@ -18,6 +18,11 @@
 #include "core/formats/snapshot.h"
 #include "core/paxos/learner.h"
 
+/* A state that has executed all below `index` was current at the time `at`: it has all that was answered before. */
+struct known_current {
+    uint64_t at, index;
+};
+
 /* A RECORD_CHOSEN: slots below `to` are held once `lsn` is durable. */
 struct holding {
     uint64_t to;
@@ -80,7 +85,11 @@ struct learner_agent {
     node_set told_configuration; /* nodes to which this step has told the newest one */
     uint64_t results_told;       /* bytes of replies in this step's answers to RESULT_REQUEST */
     struct queries queries;
-    struct read_rounds reads; /* of this node's clients, where no proposer is beside this learner */
+    struct read_rounds reads;                        /* of this node's clients, where no proposer is beside this learner */
+    struct queries stale;                            /* of this node's clients: reads that may be stale, by time */
+    uint64_t stepped_at;                             /* the time of the last step */
+    uint64_t current_at;                             /* when the state as it is was surely current (P27); 0: not known */
+    struct known_current next_current, last_current; /* what will be known when more is executed; index 0: nothing */
     struct catch_up catch_up;
     struct agreement agreement;           /* of the chained hash */
     struct agreement snapshots_agreement; /* of their checksums */
@@ -155,11 +164,20 @@ void learner_agent_read(struct learner_agent *agent, const struct client_batch *
 /* Has the leader confirm them, and this learner answer them. */
 void learner_agent_go_on_with_reads(struct learner_agent *agent, uint64_t now);
 
+/* The leader has confirmed a round of this learner. */
+void learner_agent_read_confirmed(struct learner_agent *agent, uint32_t sender, const struct message *m);
+
+/* Answers reads that may be stale. Precondition: the state may answer clients now. True: there is more to do. */
+bool learner_agent_answer_stale(struct learner_agent *agent, uint64_t *work);
+
 /* Replies to clients of this node, if the query is theirs. The replies are borrowed until the end of the step. */
 bool learner_agent_read_answered(struct learner_agent *agent, const struct query *answered, const struct payload *replies);
 
 /* When to call it again; UINT64_MAX: when something comes. */
 uint64_t learner_agent_reads_wake_at(const struct learner_agent *agent);
+
+/* A state that has executed all below `index` was current when a round of this node began. */
+void learner_agent_note_current(struct learner_agent *agent, uint64_t at, uint64_t index);
 
 /* How many more batches of reads this learner takes. */
 struct credit learner_agent_credit(const struct learner_agent *agent);

@@ -341,8 +341,11 @@ static void on_commands(struct proposer_agent *agent, const struct client_batch 
 static void on_reads(struct proposer_agent *agent, const struct client_batch *batch, uint64_t now)
 {
     struct batch_header header;
+    uint64_t age;
     const bool confirmed = takes_batches(agent) || reads_may_follow(&agent->reads);
-    if (confirmed && batch_header_read(&batch->value, &header))
+    if (!is_alone(agent) && batch_may_be_stale(&batch->value, &age))
+        reads_stale(&agent->reads, age, now); /* the learner beside it has them, too, and answers them */
+    else if (confirmed && batch_header_read(&batch->value, &header))
         reads_add(&agent->reads, batch, now);
     else
         answer(agent, batch->token, OUTCOME_MOVED);
@@ -703,15 +706,17 @@ static uint64_t wake_at(const struct proposer_agent *agent, uint64_t now, bool m
 /* How many more client batches to take. Few while some are unanswered, so that commands gather into large batches. */
 static struct credit credit(const struct proposer_agent *agent)
 {
-    const uint64_t waiting = outstanding_current(&agent->outstanding), all = outstanding_count(&agent->outstanding);
+    const uint64_t waiting = outstanding_current(&agent->outstanding);
+    const uint64_t all = outstanding_count(&agent->outstanding);
     const uint64_t reads = reads_count(&agent->reads);
     bool leads = takes_batches(agent) || forwards(agent) || reads_may_follow(&agent->reads);
     const bool moves = handover_is_on(&agent->handover) || election_is_held(&agent->election);
     bool takes = leads && !moves && !agent->election.stopping;
     uint64_t most = agent->config.batches_in_flight;
+    const bool takes_reads = (leads || !is_alone(agent)) && !moves && !agent->election.stopping; /* they may be stale */
     const bool takes_commands = takes && waiting < most && all < most * LEADERS_AWAITED;
     return (struct credit){.commands = takes_commands ? (uint32_t)(most - waiting) : 0,
-                           .reads = takes && reads < most ? (uint32_t)(most - reads) : 0};
+                           .reads = takes_reads && reads < most ? (uint32_t)(most - reads) : 0};
 }
 
 static void on_event(struct proposer_agent *agent, const struct event *event, uint64_t now)

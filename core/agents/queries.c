@@ -23,10 +23,10 @@ static bool waits_already(const struct queries *q, struct batch_id batch)
     return false;
 }
 
-void queries_add(struct queries *q, uint32_t proposer, const struct message *m, uint64_t now)
+bool queries_add(struct queries *q, uint32_t proposer, const struct message *m, uint64_t now)
 {
     if (m->entries.len != 1 || q->count >= q->limits->queries || q->bytes >= q->bytes_max || waits_already(q, m->batch))
-        return;
+        return m->entries.len == 1 && waits_already(q, m->batch);
     q->items = memory_reserve(q->items, &q->capacity, q->count + 1, sizeof *q->items);
     q->items[q->count++] = (struct query){.proposer = proposer,
                                           .batch = m->batch,
@@ -34,6 +34,7 @@ void queries_add(struct queries *q, uint32_t proposer, const struct message *m, 
                                           .arrived_at = now,
                                           .value = payload_copy(&m->entries.ptr[0].value)};
     q->bytes += m->entries.ptr[0].value.len;
+    return true;
 }
 
 /* Takes one out of the list; its value is the caller's. */
@@ -48,12 +49,14 @@ static struct query take_out(struct queries *q, size_t i)
     return taken;
 }
 
-void queries_expire(struct queries *q, uint64_t now)
+bool queries_expired(struct queries *q, uint64_t now, struct batch_id *batch)
 {
-    while (q->count > 0 && now - q->items[0].arrived_at >= q->patience) {
-        struct query given_up = take_out(q, 0);
-        payload_free(&given_up.value);
-    }
+    if (q->count == 0 || now - q->items[0].arrived_at < q->patience)
+        return false;
+    struct query given_up = take_out(q, 0);
+    payload_free(&given_up.value);
+    *batch = given_up.batch;
+    return true;
 }
 
 /* Begins with the first one that may be answered. What is no batch is dropped. */

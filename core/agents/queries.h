@@ -8,7 +8,8 @@
 struct query {
     uint32_t proposer;
     struct batch_id batch;
-    uint64_t index; /* every slot below must be executed before it is answered */
+    uint64_t index; /* every slot below must be executed before it is answered; or of which time the state must be (P27) */
+    uint64_t age;   /* P27 */
     uint64_t arrived_at;
     struct payload value;
 };
@@ -29,11 +30,11 @@ struct queries {
 void queries_init(struct queries *q, const struct limits *limits, uint64_t bytes_max, uint64_t patience);
 void queries_close(struct queries *q);
 
-/* A QUERY has come. It is dropped when there is no room, or when it waits already: its proposer asks again. */
-void queries_add(struct queries *q, uint32_t proposer, const struct message *m, uint64_t now);
+/* A QUERY has come. It is dropped when it waits already; and when there is no room (false): its proposer asks again. */
+bool queries_add(struct queries *q, uint32_t proposer, const struct message *m, uint64_t now);
 
-/* Forgets those that have waited too long: their proposers have given them up. */
-void queries_expire(struct queries *q, uint64_t now);
+/* Forgets one that has waited too long: its proposer has given it up. False: there is none. */
+bool queries_expired(struct queries *q, uint64_t now, struct batch_id *batch);
 
 enum query_state {
     QUERIES_WAIT,   /* none may be answered now, or the state machine answers none */

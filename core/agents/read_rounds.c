@@ -58,7 +58,15 @@ void read_rounds_ask(struct read_rounds *r, uint32_t follower, uint32_t incarnat
     r->life_of[follower] = incarnation;
 }
 
-bool read_rounds_may_begin(const struct read_rounds *r) { return !r->open && (r->asked < r->end || r->askers != 0); }
+void read_rounds_stale(struct read_rounds *r, uint64_t age_us, uint64_t now)
+{
+    r->wanted = r->wanted || now - r->confirmed_at > age_us / 2;
+}
+
+bool read_rounds_may_begin(const struct read_rounds *r)
+{
+    return !r->open && (r->asked < r->end || r->askers != 0 || r->wanted);
+}
 
 void read_rounds_begin(struct read_rounds *r, struct ballot ballot, uint64_t next, uint64_t now)
 {
@@ -71,7 +79,8 @@ void read_rounds_begin(struct read_rounds *r, struct ballot ballot, uint64_t nex
     r->index = next;
     r->asked = r->end;
     r->answered = 0;
-    r->sent_at = now;
+    r->begun_at = r->sent_at = now;
+    r->wanted = false;
 }
 
 /* The round confirms all batches below this number. */
@@ -81,6 +90,7 @@ static void confirm(struct read_rounds *r, uint64_t end)
         batch_at(r, r->confirmed)->index = r->index;
     r->asked = end;
     r->open = false;
+    r->confirmed_at = r->begun_at;
 }
 
 bool read_rounds_answered(struct read_rounds *r, uint32_t acceptor, struct ballot ballot, uint64_t round,

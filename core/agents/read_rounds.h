@@ -28,7 +28,10 @@ struct read_rounds {
     struct ballot ballot; /* the leader's, which may be another node */
     uint64_t index;
     node_set answered;
-    uint64_t sent_at; /* to those that have not answered */
+    uint64_t begun_at;
+    uint64_t sent_at;      /* to those that have not answered */
+    uint64_t confirmed_at; /* when the last round that was confirmed began; 0: none was */
+    bool wanted;           /* a round, though nothing waits for it: to know how old the state is (P27) */
 
     /* Followers that want the index for rounds of their own. */
     node_set askers; /* they wait for the next round */
@@ -44,7 +47,9 @@ void read_rounds_add(struct read_rounds *r, uint64_t token, const struct payload
 
 /* A follower, in its life `incarnation`, wants the index for its round of this number. */
 void read_rounds_ask(struct read_rounds *r, uint32_t follower, uint32_t incarnation, uint64_t round);
-/* Whether batches or followers wait for a round, and none is open. */
+/* Reads have come that a state may answer which is so old: wants a round in time. */
+void read_rounds_stale(struct read_rounds *r, uint64_t age_us, uint64_t now);
+/* Whether batches or followers wait for a round, or one is wanted, and none is open. */
 bool read_rounds_may_begin(const struct read_rounds *r);
 /* Begins a round for all that wait. `next` was not proposed yet, by the leader at this ballot; 0: the leader is another
  * node, which will tell. */

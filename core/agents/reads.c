@@ -15,6 +15,12 @@ void reads_add(struct reads *r, const struct client_batch *batch, uint64_t now)
     read_rounds_add(&r->rounds, batch->token, &batch->value, now);
 }
 
+void reads_stale(struct reads *r, uint64_t age_us, uint64_t now)
+{
+    r->tells_learner = true;
+    read_rounds_stale(&r->rounds, age_us, now);
+}
+
 /* --- rounds ------------------------------------------------------------------------------------------------------- */
 
 /* To the acceptors that have not answered. */
@@ -135,6 +141,20 @@ static void ask_learners(struct reads *r, uint64_t now)
     }
 }
 
+/* The learner of this node hears when the state was current that has executed all below the index (P27). */
+static void tell_learner(struct reads *r)
+{
+    const struct read_rounds *rounds = &r->rounds;
+    const struct message m = {.kind = MESSAGE_QUERY,
+                              .from = rounds->confirmed_at,
+                              .to = rounds->index,
+                              .batch = {r->config->node, r->config->incarnation, 0}};
+    if (!r->tells_learner || rounds->open || rounds->confirmed_at == r->told_at)
+        return;
+    effects_send(r->effects, node_set_of(r->config->node), &m);
+    r->told_at = rounds->confirmed_at;
+}
+
 /* --- time --------------------------------------------------------------------------------------------------------- */
 
 /* Whether the leadership has ended by which the last round was to be confirmed. */
@@ -151,6 +171,7 @@ void reads_watch(struct reads *r, uint64_t now)
 {
     const struct election *e = r->election;
     const bool follows = reads_may_follow(r);
+    tell_learner(r); /* before another round begins */
     if (is_over(r))
         read_rounds_drop(&r->rounds);
     if (e->state != PROPOSER_LEADING)

@@ -12,6 +12,8 @@ struct reads {
     struct effects *effects;
     struct read_rounds rounds;
     uint64_t prompt_until; /* followers wait for slots below this one */
+    bool tells_learner;    /* the learner of this node has reads that may be stale */
+    uint64_t told_at;      /* `confirmed_at` of the round of which it has heard last */
 };
 
 /* Pointers passed in must outlive the reads. */
@@ -20,6 +22,8 @@ void reads_close(struct reads *r);
 
 /* Takes a batch (copied). Precondition: this node leads, or reads_may_follow. */
 void reads_add(struct reads *r, const struct client_batch *batch, uint64_t now);
+/* This node's learner has got reads that a state may answer which is so old. */
+void reads_stale(struct reads *r, uint64_t age_us, uint64_t now);
 /* Whether the node that leads can be asked to confirm reads. */
 bool reads_may_follow(const struct reads *r);
 /* READ_CONFIRMED, READ_INDEX and QUERY_ANSWER, after message_fits. */

@@ -510,6 +510,8 @@ struct node_status {
     struct moment moment;     /* that the state has reached */
     uint64_t timed_keys;      /* keys that end by themselves */
     uint64_t time_left;       /* milliseconds until they do, on average */
+    uint64_t state_age_ms;    /* since the state was surely current (P27), as of the last step; UINT64_MAX: not known */
+    uint64_t slots_behind;    /* chosen, as far as is known here, and not executed */
 };
 
 #endif

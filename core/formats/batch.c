@@ -170,6 +170,20 @@ void batch_time_stamp(struct payload *value, struct stamp stamp)
         store_stamp(payload_bytes(value) + STAMP_AT, stamp);
 }
 
+void batch_stale_stamp(struct payload *value, uint32_t age_ms)
+{
+    batch_time_stamp(value, (struct stamp){.moment.elapsed = (uint64_t)age_ms + 1});
+}
+
+bool batch_may_be_stale(const struct payload *value, uint64_t *age_us)
+{
+    struct batch_header header;
+    if (!batch_header_read(value, &header) || header.stamp.moment.elapsed == 0 || header.id.number != 0)
+        return false;
+    *age_us = (header.stamp.moment.elapsed - 1) * 1000;
+    return true;
+}
+
 struct payload stamp_pack(struct stamp stamp, uint64_t words[STAMP_SIZE / 8])
 {
     store_stamp((uint8_t *)words, stamp);

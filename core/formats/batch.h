@@ -10,6 +10,7 @@
  *   32  elapsed         8     the leader's stamp: milliseconds of agreed time when it proposed the batch (P22); 0: it
  *                             does not know what time it is yet
  *   40  unix            8     its wall clock, in milliseconds since 1970; 0: it knew none
+ *                             (reads that may be stale are in no slot, and have 1 + their age in `elapsed`: P27)
  *   48  round           8     and its ballot
  *   56  node            4     60  incarnation         4
  *   64  seed           16     random bits of the origin's life: those of the first batch executed are the state machine's
@@ -76,6 +77,11 @@ void batch_header_stamp(struct payload *value, struct batch_id id, uint32_t answ
 void batch_seed_stamp(struct payload *value, struct seed seed);
 /* The same for the leader's stamp. What has no place for it stays as it is. */
 void batch_time_stamp(struct payload *value, struct stamp stamp);
+
+/* Marks reads that a state answers which is so many milliseconds old at most. */
+void batch_stale_stamp(struct payload *value, uint32_t age_ms);
+/* Whether a batch is so marked. */
+bool batch_may_be_stale(const struct payload *value, uint64_t *age_us);
 
 /* A no-op that is a stamp, in `words`, the caller's. */
 struct payload stamp_pack(struct stamp stamp, uint64_t words[STAMP_SIZE / 8]);

@@ -8,6 +8,7 @@
 #include "core/agents/effects.h"
 #include "core/agents/learner_agent.h"
 #include "core/agents/proposer_agent.h"
+#include "core/formats/batch.h"
 
 enum role_bit { TO_PROPOSER = 1, TO_ACCEPTOR = 2, TO_LEARNER = 4, TO_ALL = 7 };
 enum { AGENTS = 3 };
@@ -145,12 +146,15 @@ static void put_message(struct coordinator *c, uint8_t agents, uint32_t sender, 
 
 static void distribute(struct coordinator *c, const struct event *event)
 {
+    uint64_t age;
     switch (event->tag) {
     case EVENT_MESSAGE:
         put_message(c, agents_for(c, &event->val.message.message), event->val.message.sender, &event->val.message.message);
         break;
+    case EVENT_READS: /* those that may be stale are answered by the learner */
+        put(c, batch_may_be_stale(&event->val.reads.value, &age) ? TO_PROPOSER | TO_LEARNER : TO_PROPOSER, event);
+        break;
     case EVENT_COMMANDS:
-    case EVENT_READS:
     case EVENT_STOP:
     case EVENT_WALL_CLOCK:
         put(c, TO_PROPOSER, event);
@@ -355,6 +359,8 @@ struct node_status coordinator_status(struct coordinator *c)
     status.moment = learner.moment;
     status.timed_keys = learner.timed_keys;
     status.time_left = learner.time_left;
+    status.state_age_ms = learner.state_age_ms;
+    status.slots_behind = learner.slots_behind;
     return status;
 }
 

@@ -304,6 +304,47 @@ static void a_learner_apart_takes_reads(void **state)
     node_stop(n);
 }
 
+/* READONLY STALE: reads have batches of their own, which say how old the state may be. No leader is needed. */
+static void stale_reads_say_how_old(void **state)
+{
+    static const char wrong[] =
+        "-ERR READONLY takes nothing, or STALE and how old the state may be: milliseconds, 100 at least\r\n";
+    (void)state;
+    struct node *n = node_new();
+    n->config.node_config.learners = 2;
+    n->answers = false;
+    node_open(n);
+    int fd = dial(n), other = dial(n);
+    client_server_leader(n->server, 0, 1);
+    ask(n, fd, "READONLY STALE\r\n", wrong);
+    ask(n, fd, "READONLY STALE 99\r\n", wrong);
+    ask(n, fd, "READONLY OLD 100\r\n", wrong);
+    ask(n, fd, "GET a\r\n", "-CLUSTERDOWN no leader\r\n");
+    ask(n, fd, "READONLY STALE 100\r\n", "+OK\r\n");
+    ask(n, other, "READONLY STALE 2000\r\n", "+OK\r\n");
+    say(n, fd, "GET a\r\nGET b\r\n");
+    await_commands(n, 2);
+    say(n, other, "GET a\r\n");
+    await_commands(n, 3);
+    take(n, 10);
+    assert_int_equal(n->taken_count, 2);
+    for (size_t i = 0; i < 2; i++) {
+        uint64_t age = 0;
+        assert_true(n->taken[i].reads && batch_may_be_stale(&n->taken[i].value, &age));
+        assert_int_equal(age, i == 0 ? 100000 : 2000000);
+    }
+    answer_outcome(n, 0, OUTCOME_BUSY, 0);
+    hear(n, fd, "-BUSY this node's state may be older than READONLY STALE allows, try another node, or again later\r\n");
+    hear(n, fd, "-BUSY this node's state may be older than READONLY STALE allows, try another node, or again later\r\n");
+    answer(n, 0);
+    hear(n, other, "$-1\r\n");
+    ask(n, fd, "SET a 1\r\n", "-CLUSTERDOWN no leader\r\n");
+    ask(n, fd, "READONLY\r\nGET a\r\n", "+OK\r\n-CLUSTERDOWN no leader\r\n");
+    close(fd);
+    close(other);
+    node_stop(n);
+}
+
 /* A read that is lost with the life that had it has no effect, so it may be sent again. */
 static void a_lost_read_was_not_executed(void **state)
 {
@@ -901,6 +942,7 @@ int main(void)
         cmocka_unit_test(a_write_waits_for_the_reads_before_it),
         cmocka_unit_test(a_follower_takes_reads_of_who_asks_for_it),
         cmocka_unit_test(a_learner_apart_takes_reads),
+        cmocka_unit_test(stale_reads_say_how_old),
         cmocka_unit_test(a_lost_read_was_not_executed),
         cmocka_unit_test(test_nobody_or_another_leads),
         cmocka_unit_test(test_leader_changes_before_the_node_asks),

@@ -135,6 +135,122 @@ static void what_is_not_confirmed_in_time_was_not_executed(void **state)
     assert_int_equal(r.credit.reads, config.batches_in_flight);
 }
 
+/* ---- Reads that may be stale (P27) ---- */
+
+static void read_stale(uint64_t token, uint32_t age_ms)
+{
+    struct batch_builder b = {0};
+    struct bytes arg = {(uint8_t *)(uintptr_t)"DBSIZE", 6};
+    batch_begin(&b);
+    batch_add(&b, &arg, 1);
+    struct event e = {.tag = EVENT_READS, .val.reads = {.token = token, .value = batch_end(&b)}};
+    batch_stale_stamp(&e.val.reads.value, age_ms);
+    step(&e, 1);
+    batch_builder_free(&b);
+}
+
+static void go_on(uint64_t us)
+{
+    now += us;
+    step(NULL, 0);
+}
+
+static void is_answered(uint64_t token)
+{
+    assert_non_null(reply());
+    assert_int_equal(reply()->token, token);
+    assert_int_equal(reply()->outcome, OUTCOME_EXECUTED);
+}
+
+/* The state was current when the round began, not when it was confirmed. */
+static void a_state_that_is_young_enough_answers(void **state)
+{
+    (void)state;
+    leads(9);
+    read_stale(7, 200);
+    const uint64_t round = sent(&r, MESSAGE_READ_INDEX)->message.from;
+    assert_null(reply());
+    now += 50000;
+    confirm(9, 1, round, 1);
+    is_answered(7);
+    now += 100000;
+    read_stale(8, 200); /* 150 ms old: it is answered, and the next round begins ahead of need */
+    assert_null(reply());
+    const uint64_t next = sent(&r, MESSAGE_READ_INDEX)->message.from;
+    go_on(1);
+    is_answered(8);
+    now += 49999;
+    read_stale(9, 200);
+    go_on(1); /* 200 ms and a microsecond */
+    assert_null(reply());
+    confirm(9, 1, next, 1);
+    is_answered(9);
+    assert_int_equal(learner_agent_status(agent).state_age_ms, 50);
+}
+
+/* Not even when more was executed than the state had to have. */
+static void it_counts_when_all_is_executed(void **state)
+{
+    (void)state;
+    leads(9);
+    read_stale(7, 1000);
+    confirm(9, 1, sent(&r, MESSAGE_READ_INDEX)->message.from, 2);
+    go_on(1);
+    assert_null(reply());
+    assert_int_equal(learner_agent_status(agent).state_age_ms, UINT64_MAX);
+    assert_int_equal(learner_agent_status(agent).slots_behind, 1);
+    choose(9);
+    is_answered(7);
+    assert_int_equal(learner_agent_status(agent).slots_behind, 0);
+}
+
+/* A node may have stood still since its clock was read: a command that has come in this step may be much younger. */
+static void when_a_read_came_is_known_in_the_next_step(void **state)
+{
+    (void)state;
+    leads(9);
+    read_stale(7, 100);
+    confirm(9, 1, sent(&r, MESSAGE_READ_INDEX)->message.from, 1);
+    go_on(1);
+    is_answered(7);
+    now += 60000;
+    read_stale(8, 100);
+    assert_true(r.wake_at <= now);
+    go_on(50000);
+    assert_null(reply());
+}
+
+static void a_node_that_is_cut_off_refuses_soon(void **state)
+{
+    (void)state;
+    read_stale(7, 1000); /* it knows of no leader, and of no time */
+    go_on(1);
+    assert_true(r.wake_at <= now - 1 + config.retry_interval);
+    go_on(config.retry_interval - 1);
+    assert_int_equal(reply()->token, 7);
+    assert_int_equal(reply()->outcome, OUTCOME_BUSY);
+}
+
+/* Where a proposer is beside it, that one has rounds, and says so. */
+static void a_proposer_tells_the_learner_beside_it(void **state)
+{
+    (void)state;
+    learner_agent_free(agent);
+    struct event events[] = {{.tag = EVENT_RECOVERED}, durable(0)};
+    config = three_nodes(1);
+    agent = learner_agent_new(&config);
+    step(events, 2);
+    leads(2);
+    read_stale(7, 100);
+    assert_null(sent(&r, MESSAGE_READ_INDEX));
+    tell(2,
+         (struct message){.kind = MESSAGE_QUERY, .from = now, .to = 1, .batch = {2, 1, 0}}); /* it knows nothing of this */
+    go_on(1);
+    assert_null(reply());
+    tell(1, (struct message){.kind = MESSAGE_QUERY, .from = now, .to = 1, .batch = {1, 1, 0}});
+    is_answered(7);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -143,6 +259,11 @@ int main(void)
         TEST(the_leader_confirms_and_this_learner_answers),
         TEST(what_a_leader_did_not_confirm_is_asked_of_the_next),
         TEST(what_is_not_confirmed_in_time_was_not_executed),
+        TEST(a_state_that_is_young_enough_answers),
+        TEST(it_counts_when_all_is_executed),
+        TEST(when_a_read_came_is_known_in_the_next_step),
+        TEST(a_node_that_is_cut_off_refuses_soon),
+        TEST(a_proposer_tells_the_learner_beside_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -181,6 +181,26 @@ static void the_oldest_expires_first(void **state)
     assert_false(read_rounds_expired(&rounds, 250, 50, &token));
 }
 
+/* P27: what was answered before a round began is below its index, however often it was sent. */
+static void a_state_is_as_old_as_its_round(void **state)
+{
+    (void)state;
+    read_rounds_stale(&rounds, 100, 1000);
+    assert_true(read_rounds_may_begin(&rounds));
+    read_rounds_begin(&rounds, ballot, 7, 1000);
+    assert_false(read_rounds_may_begin(&rounds));
+    rounds.sent_at = 1020; /* again */
+    assert_int_equal(rounds.confirmed_at, 0);
+    answered(1, 1);
+    answered(2, 1);
+    assert_int_equal(rounds.confirmed_at, 1000);
+    assert_false(read_rounds_may_begin(&rounds));
+    read_rounds_stale(&rounds, 100, 1050);
+    assert_false(read_rounds_may_begin(&rounds));
+    read_rounds_stale(&rounds, 100, 1051);
+    assert_true(read_rounds_may_begin(&rounds));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -193,6 +213,7 @@ int main(void)
         TEST(each_batch_is_answered_once),
         TEST(what_is_not_confirmed_is_given_up),
         TEST(the_oldest_expires_first),
+        TEST(a_state_is_as_old_as_its_round),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -309,6 +309,39 @@ static void a_leader_confirms_what_followers_ask(void **state)
     assert_null(sent(&r, MESSAGE_READ_ROUND));
 }
 
+/* The learner beside a proposer answers reads that may be stale. It has to know when its state was current (P27). */
+static void the_learner_beside_it_hears_of_rounds(void **state)
+{
+    (void)state;
+    struct batch_builder b = {0};
+    struct bytes arg = {(uint8_t *)(uintptr_t)"DBSIZE", 6};
+    batch_begin(&b);
+    batch_add(&b, &arg, 1);
+    struct event e = {.tag = EVENT_READS, .val.reads = {.token = 7, .value = batch_end(&b)}};
+    batch_stale_stamp(&e.val.reads.value, 1000);
+    config.learners |= node_set_of(config.node);
+    proposer_agent_free(agent);
+    start();
+    tell(9, (struct message){.kind = MESSAGE_HEARTBEAT, .flags = MESSAGE_LEADING, .ballot = ballot_of(3, 9)});
+    step(&e, 1);
+    const uint64_t begun_at = now, round = sent(&r, MESSAGE_READ_INDEX)->message.from;
+    assert_null(reply());
+    now += 5000;
+    tell_index(9, round, 17);
+    const struct outgoing *told = sent(&r, MESSAGE_QUERY);
+    assert_int_equal(told->to, node_set_of(config.node));
+    assert_int_equal(told->message.entries.len, 0);
+    assert_int_equal(told->message.from, begun_at);
+    assert_int_equal(told->message.to, 17);
+    now += 499999 - 5000;
+    step(&e, 1); /* half of the age has not passed */
+    assert_null(sent(&r, MESSAGE_READ_INDEX));
+    now += 2;
+    step(&e, 1);
+    assert_non_null(sent(&r, MESSAGE_READ_INDEX));
+    batch_builder_free(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -324,6 +357,7 @@ int main(void)
         TEST(no_round_begins_at_the_boundary),
         TEST_OF_8(the_leader_confirms_the_reads_of_a_follower),
         TEST(a_leader_confirms_what_followers_ask),
+        TEST_OF_8(the_learner_beside_it_hears_of_rounds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
