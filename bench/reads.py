@@ -4,8 +4,8 @@
     make && build/tools/venv/bin/python bench/reads.py --rounds 5
     build/tools/venv/bin/python bench/reads.py --deployment standalone --at learners   # reads at the learners' client ports
 
-Prints a table: medians of the rounds. GET / SET is the median of each round's own ratio. `journal` is what the nodes' processes
-have written to disk meanwhile, in bytes a request.
+Prints a table: medians of the rounds. GET / SET is the median of each round's own ratio. `journal` is what was
+appended to all journals meanwhile, in bytes a request.
 """
 import argparse
 import json
@@ -35,8 +35,7 @@ def cpu_seconds(cluster):
 
 
 def written(cluster):
-    lines = [Path(f"/proc/{server.process.pid}/io").read_text().splitlines() for server in cluster.servers]
-    return sum(int(line.split()[1]) for io in lines for line in io if line.startswith("write_bytes"))
+    return sum(cluster.info(node)["journal_bytes"] for node in cluster.nodes)
 
 
 def measure(cluster, to, command, requests):
