@@ -49,8 +49,7 @@ static void clients_section(struct client_server *s, struct resp_buffer *text)
                  "connected_clients:%llu\r\ncluster_connections:0\r\nmaxclients:%u\r\nblocked_clients:%zu\r\n"
                  "tracking_clients:%zu\r\nclients_in_timeout_table:0\r\npaused_clients:%zu\r\n",
                  (unsigned long long)s->statistics.connections, s->options.config->client_connections_max, count_held(s),
-                 s->trackers,
-                 count_paused(s));
+                 s->trackers, count_paused(s));
 }
 
 static struct node_status status_of(const struct client_server *s) { return s->options.status(s->options.context); }

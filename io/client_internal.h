@@ -350,7 +350,7 @@ struct client_server {
     struct transaction tracked_transaction;
     size_t trackers, broadcasts, prefixes; /* clients that track, those that do with BCAST, and their prefixes */
     uint64_t watch_told;        /* what the node was told that the port wants to hear of (core/formats/notice.h) */
-    uint64_t transaction_bytes;       /* of what is kept from MULTI to the reply to EXEC, or watched, of all clients */
+    uint64_t transaction_bytes; /* of what is kept from MULTI to the reply to EXEC, or watched, of all clients */
     struct resp_buffer scratch;
     struct client_connection **dirty;
     size_t dirty_count;

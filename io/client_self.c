@@ -68,10 +68,8 @@ static void line(struct client_connection *c, struct resp_buffer *out)
                                        : "N",
         c->subscriptions.counts[CHANNEL_NAMED], c->subscriptions.counts[CHANNEL_PATTERN],
         c->subscriptions.counts[CHANNEL_OF_SHARD],
-        c->transaction.state == TRANSACTION_NONE ? -1
-                                                 : (int)(c->transaction.queued.count + c->transaction.own.count),
-        c->in_end - c->in_at,
-        c->tail - c->head, (unsigned long long)c->waiting, (size_t)client_replies_unread(c),
+        c->transaction.state == TRANSACTION_NONE ? -1 : (int)(c->transaction.queued.count + c->transaction.own.count),
+        c->in_end - c->in_at, c->tail - c->head, (unsigned long long)c->waiting, (size_t)client_replies_unread(c),
         c->tracker.on ? (int)slots_number(c->tracker.redirect) : -1, c->version, c->library_name, c->library_version);
 }
 

@@ -196,15 +196,14 @@ static void changed(struct client_server *s, const struct bytes *key)
         client_tracking_changed_all(s);
 }
 
-static const struct client_upcalls upcalls = {
-    taken,
-                                             client_input_go_on,
-                                             changed,
-                                             client_tracking_gathered,
-                                             client_tracking_end,
-                                             client_commands_answer_own,
-                                             client_wait_heard,
-                                             handle_closed};
+static const struct client_upcalls upcalls = {taken,
+                                              client_input_go_on,
+                                              changed,
+                                              client_tracking_gathered,
+                                              client_tracking_end,
+                                              client_commands_answer_own,
+                                              client_wait_heard,
+                                              handle_closed};
 
 static void init_timers(struct client_server *s)
 {

@@ -30,6 +30,7 @@
 #define client_channels_remove_all simuv_client_channels_remove_all
 #define client_channels_subscribed simuv_client_channels_subscribed
 #define client_cluster_follows simuv_client_cluster_follows
+#define client_cluster_has_state simuv_client_cluster_has_state
 #define client_cluster_host simuv_client_cluster_host
 #define client_cluster_leader simuv_client_cluster_leader
 #define client_cluster_moved simuv_client_cluster_moved
