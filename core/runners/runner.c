@@ -333,25 +333,23 @@ static void add_messages(struct runner *r, const struct packet_list *all)
 
 static bool are_reads(const struct packet *p) { return (p->kind & CLIENT_READS) != 0; }
 
-static bool are_commands(const struct packet *p)
-{
-    return !are_reads(p) && p->kind != CLIENT_REQUEST && p->kind != CLIENT_WATCH;
-}
+static bool is_watch(const struct packet *p) { return p->kind == CLIENT_WATCH; }
+
+static bool are_commands(const struct packet *p) { return !are_reads(p) && p->kind != CLIENT_REQUEST && !is_watch(p); }
 
 static void add_batch(struct runner *r, const struct packet *p)
 {
     const struct client_batch batch = {.token = p->id, .value = {.words = p->words, .len = p->len}};
-    if (p->kind == CLIENT_WATCH)
-        add_event(r, EVENT_WATCH)->val.watch = p->id;
-    else if (p->kind == CLIENT_REQUEST)
+    if (p->kind == CLIENT_REQUEST)
         add_event(r, EVENT_REQUEST)->val.request = batch;
     else if (are_reads(p))
         add_event(r, EVENT_READS)->val.reads = batch;
-    else
+    else if (are_commands(p))
         add_event(r, EVENT_COMMANDS)->val.commands = batch;
 }
 
-/* Asks without credit, too, so that the client port knows whether commands that arrive are worth a turn. */
+/* Asks without credit, too, so that the client port knows whether commands that arrive are worth a turn. What the port wants
+ * to be told holds from this turn on, whenever the batches get theirs: it may have told its clients so. */
 static struct packet_list ask_for_batches(struct runner *r, struct credit credit)
 {
     const struct packet_list batches = ports_client_receive(r->ports, credit);
@@ -359,6 +357,8 @@ static struct packet_list ask_for_batches(struct runner *r, struct credit credit
     for (size_t i = 0; i < batches.len; i++) {
         reads += are_reads(&batches.ptr[i]);
         commands += are_commands(&batches.ptr[i]);
+        if (is_watch(&batches.ptr[i]))
+            add_event(r, EVENT_WATCH)->val.watch = batches.ptr[i].id;
     }
     r->left.commands = commands == credit.commands;
     r->left.reads = reads == credit.reads;
@@ -446,15 +446,23 @@ static bool take_message(struct runner *r)
     return r->events.count > before;
 }
 
+/* Whether a batch that the port has given waits for its turn. */
+static bool has_batch(struct runner *r)
+{
+    while (r->next_batch < r->batches.len && is_watch(&r->batches.ptr[r->next_batch]))
+        r->next_batch++;
+    return r->next_batch < r->batches.len;
+}
+
 /* One batch of commands as an event. False: there is none. */
 static bool take_commands(struct runner *r)
 {
     const struct credit one = {.commands = r->credit.commands > 0, .reads = r->credit.reads > 0};
-    if (r->next_batch == r->batches.len) {
+    if (!has_batch(r)) {
         r->batches = ask_for_batches(r, one);
         r->next_batch = 0;
     }
-    if (r->next_batch == r->batches.len)
+    if (!has_batch(r))
         return false;
     add_batch(r, &r->batches.ptr[r->next_batch++]);
     return true;
@@ -464,7 +472,7 @@ static bool take_commands(struct runner *r)
  * */
 static void take_no_commands(struct runner *r)
 {
-    if (r->next_batch == r->batches.len)
+    if (!has_batch(r))
         receive_none(r);
 }
 
