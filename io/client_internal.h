@@ -320,7 +320,8 @@ struct client_server {
     size_t packets_capacity;
 
     struct roster members;
-    uint32_t leader;
+    uint32_t leader;  /* as a life of the node said last; 0: none leads */
+    bool leader_said; /* by the life that there is now */
     bool no_room;
     bool forwards;      /* the node passes commands on while another one leads */
     uint64_t buffered;  /* bytes of requests not taken and of replies not read */

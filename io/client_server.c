@@ -26,9 +26,17 @@ static void flush_all(struct client_server *s)
     client_input_go_on(s);
 }
 
+/* Whether reads that the leader confirms are for the node. A new life that knows no leader yet takes only those that may be
+ * stale. It would refuse the others, which can wait for it as commands do. */
+static bool may_be_confirmed(const struct client_server *s, struct credit credit)
+{
+    return s->leader_said || credit.commands > 0;
+}
+
 bool client_server_waiting(const struct client_server *s, struct credit credit)
 {
-    const bool reads = client_batches_waiting(s, KIND_READS) || client_batches_waiting(s, KIND_STALE);
+    const bool reads =
+        (may_be_confirmed(s, credit) && client_batches_waiting(s, KIND_READS)) || client_batches_waiting(s, KIND_STALE);
     return s->requests != NULL || client_pubsub_wants(s) ||
            (credit.commands > 0 && client_batches_waiting(s, KIND_LOGGED)) || (credit.reads > 0 && reads);
 }
@@ -54,7 +62,8 @@ struct packet_list client_server_receive(struct client_server *s, struct credit 
     count = receive(s, KIND_LOGGED, credit.commands, count);
     const size_t logged = count;
     count = receive(s, KIND_STALE, credit.reads, count); /* those are answered at once */
-    count = receive(s, KIND_READS, credit.reads - (uint32_t)(count - logged), count);
+    if (may_be_confirmed(s, credit))
+        count = receive(s, KIND_READS, credit.reads - (uint32_t)(count - logged), count);
     s->packets = memory_reserve(s->packets, &s->packets_capacity, count + 1, sizeof *s->packets);
     count += client_pubsub_next(s, &s->packets[count]); /* last: turns may have brought subscriptions */
     return (struct packet_list){.ptr = s->packets, .len = count};
@@ -72,6 +81,7 @@ void client_server_reply(struct client_server *s, const struct packet *answers, 
 
 void client_server_lost(struct client_server *s)
 {
+    s->leader_said = false;
     client_batches_lose_in_flight(s);
     client_pubsub_lost(s, "the node begins another life, and may not tell all messages that it is subscribed to");
     s->watch_told = 0; /* the next life was told nothing */
@@ -82,6 +92,7 @@ void client_server_leader(struct client_server *s, uint64_t node, uint64_t round
 {
     (void)round;
     s->leader = node <= NODE_ID_MAX ? (uint32_t)node : 0;
+    s->leader_said = true;
     if (s->leader == s->options.node || (s->leader != 0 && s->forwards))
         return;
     /* The node has not seen these yet: another life of it may still get them. */

@@ -368,6 +368,29 @@ static void a_lost_read_was_not_executed(void **state)
     node_stop(n);
 }
 
+/* A life that has just begun knows no leader, and would refuse reads that need one. They wait for it, as commands do. */
+static void a_new_life_takes_no_reads_before_it_knows_a_leader(void **state)
+{
+    (void)state;
+    struct node *n = node_new();
+    n->answers = false;
+    node_open(n);
+    int fd = dial(n);
+    client_server_lost(n->server);
+    say(n, fd, "GET a\r\n");
+    await_commands(n, 1);
+    assert_false(client_server_waiting(n->server, (struct credit){.reads = 1}));
+    take_each(n, 0, 10);
+    assert_int_equal(n->taken_count, 0);
+    client_server_leader(n->server, 1, 2);
+    assert_true(client_server_waiting(n->server, (struct credit){.reads = 1}));
+    take_each(n, 0, 10);
+    answer(n, 0);
+    hear(n, fd, "$-1\r\n");
+    close(fd);
+    node_stop(n);
+}
+
 /* ---- Leadership and outcomes ---- */
 
 static void test_nobody_or_another_leads(void **state)
@@ -940,6 +963,7 @@ int main(void)
         cmocka_unit_test(reads_have_batches_of_their_own),
         cmocka_unit_test(a_read_follows_the_writes_before_it),
         cmocka_unit_test(a_write_waits_for_the_reads_before_it),
+        cmocka_unit_test(a_new_life_takes_no_reads_before_it_knows_a_leader),
         cmocka_unit_test(a_follower_takes_reads_of_who_asks_for_it),
         cmocka_unit_test(a_learner_apart_takes_reads),
         cmocka_unit_test(stale_reads_say_how_old),
