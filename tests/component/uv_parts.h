@@ -146,7 +146,7 @@ static inline struct parts *parts_new(struct fixture *f, wasmtime_component_t *c
     p->work = wasi_guest_find(&p->guest, DRIVER, "work", (struct typed_shape){1, false, TYPED_GIVES_U64});
     p->receive = wasi_guest_find(&p->guest, DRIVER, "receive", (struct typed_shape){0, false, TYPED_GIVES_PACKETS});
     p->send = wasi_guest_find(&p->guest, DRIVER, "send", (struct typed_shape){0, true, TYPED_GIVES_NOTHING});
-    p->commands = wasi_guest_find(&p->guest, DRIVER, "commands", (struct typed_shape){1, false, TYPED_GIVES_PACKETS});
+    p->commands = wasi_guest_find(&p->guest, DRIVER, "commands", (struct typed_shape){2, false, TYPED_GIVES_PACKETS});
     p->reply = wasi_guest_find(&p->guest, DRIVER, "reply", (struct typed_shape){0, true, TYPED_GIVES_NOTHING});
     p->leader = wasi_guest_find(&p->guest, DRIVER, "leader", (struct typed_shape){2, false, TYPED_GIVES_NOTHING});
     p->status = wasi_guest_find(&p->guest, DRIVER, "status", (struct typed_shape){0, true, TYPED_GIVES_NOTHING});

@@ -59,7 +59,8 @@ def test_clients_see_the_machine_that_runs(make_cluster, workshop, deployment, c
             client.call("GET", "key")
         commands = {name.decode() for name in client.call("COMMAND", "LIST")}
         assert {"add", "sum", "command", "ping"} <= commands and not {"get", "set", "incr"} & commands
-        assert client.call("COMMAND", "COUNT") == len(commands) == len(client.call("COMMAND"))
+        whole = {name for name in commands if "|" not in name}  # the list has subcommands, too
+        assert client.call("COMMAND", "COUNT") == len(whole) == len(client.call("COMMAND"))
         (add, get) = client.call("COMMAND", "INFO", "add", "get")
         assert add[:2] == [b"add", 2] and get is None
     cluster.wait_settled()
