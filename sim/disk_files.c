@@ -399,16 +399,6 @@ void files_settle(struct files *f)
     collect(f);
 }
 
-/* The last sync of `folder` that is pending, which is the one that covers what was called for last; the end when there is
- * none. */
-static size_t last_sync_of(const struct pending *p, uint32_t folder)
-{
-    size_t i = p->count;
-    while (i > 0 && (p->ptr[i - 1].kind != CALL_SYNC_FOLDER || p->ptr[i - 1].file != folder))
-        i--;
-    return i > 0 ? i - 1 : p->count;
-}
-
 static bool same_name(const char *a, const char *b) { return a[0] != '\0' && strcmp(a, b) == 0; }
 
 /* Whether a change of names has to do with a name that the file has or had: it is over before that one's. */
@@ -425,14 +415,14 @@ static bool shares_name(const struct pending *p, const struct call *call, uint32
     return false;
 }
 
+/* The sync of its folder stays where it is: it covers other names, too, which are not settled yet. */
 void files_settle_one(struct files *f, const char *path)
 {
     struct pending *p = &f->pending;
     const uint32_t file = files_find(f, path);
-    const size_t named = last_sync_of(p, files_folder_of(f, path));
     size_t kept = 0, sectors = 0, changes = 0, settled = 0;
     for (size_t i = 0; i < p->count; i++)
-        p->ptr[i].covered = p->ptr[i].file == file || i == named || shares_name(p, &p->ptr[i], file);
+        p->ptr[i].covered = p->ptr[i].file == file || shares_name(p, &p->ptr[i], file);
     for (size_t i = 0; i < p->count; i++) {
         struct call call = p->ptr[i];
         if (call.covered) {

@@ -491,7 +491,11 @@ static void one_file_is_settled_and_nothing_else(void **state)
     journal = disk_open(f.disk, "d/j", DISK_WRITE);
     fill(&f, journal, 0, 'w', SECTOR);
     assert_int_equal(disk_sync(f.disk, journal), 0);
-    replace(&f, "d/a", 'y', true);
+    int other = make(&f, "d/t");
+    fill(&f, other, 0, 't', SECTOR);
+    assert_int_equal(disk_sync(f.disk, other), 0);
+    disk_close(f.disk, other);
+    replace(&f, "d/a", 'y', true); /* the sync of the folder is that of d/t, too */
     disk_sim_settle_one(f.sim, "d/a");
     disk_sim_settle(f.sim);
     replace(&f, "d/a", 'v', false); /* and this one's name is lost */
@@ -500,6 +504,7 @@ static void one_file_is_settled_and_nothing_else(void **state)
     disk_sim_power_loss(f.sim);
     assert_string_equal(letters(&f, "d/j"), "w");
     assert_string_equal(letters(&f, "d/a"), "y");
+    assert_string_equal(letters(&f, "d/t"), "t");
     disk_sim_free(f.sim);
 }
 
