@@ -277,6 +277,7 @@ struct checks {
     struct reference *reference;                    /* NULL: there is none */
     uint64_t reference_hash;                        /* before the prefix */
     uint64_t now, leapt;                            /* checks_clock */
+    uint64_t latest;                                /* the highest `now`: what a slow turn does is said with its beginning */
     uint64_t formed_at;                             /* when a node led for the first time; 0: not yet */
     struct ballot led;                              /* of the latest leader of whom something was executed (P25) */
     int64_t lag_most; /* of any slot's agreed time, when its value was stamped (sim/checks_time.c) */

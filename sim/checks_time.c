@@ -22,6 +22,7 @@ void checks_clock(struct checks *c, uint32_t node, uint64_t now, uint64_t leapt)
     n->turn = now;
     n->turn_leapt = leapt;
     c->now = now;
+    c->latest = now > c->latest ? now : c->latest;
     c->leapt = leapt;
 }
 
@@ -98,7 +99,7 @@ void checks_stamped(struct checks *c, uint64_t slot, struct proposal *p)
 void checks_passed(struct checks *c, uint64_t slot, const struct proposal *p)
 {
     const int64_t moment = (int64_t)c->slots[slot + 1].reached.moment.elapsed * 1000;
-    const int64_t lag = fastest_clock(c, c->now, c->leapt) - moment, stamped = p->stamped_at - moment;
+    const int64_t lag = fastest_clock(c, c->latest, c->leapt) - moment, stamped = p->stamped_at - moment;
     if (lag + SOON_US < c->lag_most)
         checks_fail(c, CHECK_TIME_AGREED,
                     "the log has reached %" PRIu64 " ms in slot %" PRIu64 ", %" PRIi64
