@@ -152,7 +152,7 @@ void checks_replaced(struct checks *c, uint32_t node, uint32_t number, uint64_t 
     if (c->verdict.failed)
         return;
     c->former = memory_reserve(c->former, &c->former_capacity, c->former_count + 1, sizeof *c->former);
-    c->former[c->former_count++] = (struct former_instance){node, n->number, n->safe.promise};
+    c->former[c->former_count++] = (struct former_instance){node, n->number, n->incarnation, n->safe.promise};
     for (uint64_t slot = named_from(c, node, number); slot < c->slot_count; slot++)
         for (uint32_t i = c->slots[slot].proposals; i != 0; i = c->proposals[i].next) {
             c->proposals[i].voters &= ~node_set_of(node);

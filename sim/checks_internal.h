@@ -166,6 +166,7 @@ struct proposed_text {
 /* An earlier instance of a node, whose disk is gone. */
 struct former_instance {
     uint32_t node, number;
+    uint32_t incarnation; /* its last one */
     uint64_t promise;
 };
 

@@ -69,10 +69,19 @@ bool checks_is_proposed(const struct checks *c, uint64_t slot, struct batch_id b
     return false;
 }
 
+/* Whether the node has had this life. What an earlier instance has said may still be on its way when its disk is gone. */
+static bool has_lived(const struct checks *c, struct ballot ballot)
+{
+    bool lived = ballot.incarnation <= c->nodes[ballot.node].incarnation;
+    for (size_t i = 0; i < c->former_count && !lived; i++)
+        lived = c->former[i].node == ballot.node && ballot.incarnation <= c->former[i].incarnation;
+    return lived && ballot.incarnation > 0;
+}
+
 bool checks_ballot_known(const struct checks *c, struct ballot ballot)
 {
     return ballot.round > 0 && rank_of(ballot) != RANK_NONE_SUCH && node_set_has(checks_proposers(c), ballot.node) &&
-           ballot.incarnation > 0 && ballot.incarnation <= c->nodes[ballot.node].incarnation;
+           has_lived(c, ballot);
 }
 
 /* ---- Proposals ---- */

@@ -161,6 +161,23 @@ static void replace_node_3(void)
     checks_up(c, 3);
 }
 
+/* An acceptor may hear late what node 3 has said before its disk was replaced. */
+static void what_an_earlier_instance_said_may_come_late(void **unused)
+{
+    (void)unused;
+    struct payload *value = configuration_with(0xe, 0, 2, 2);
+    text.members[3].number = 1;
+    payload_free(value);
+    *value = configuration_pack(&text);
+    choose_configuration(3, value);
+    checks_down(c, 3);
+    checks_replaced(c, 3, 1, 3);
+    promise(1, b3);
+    is_sound();
+    promise(1, (struct ballot){4, 3, 2});
+    breaks(CHECK_BALLOT_UNIQUE);
+}
+
 static void a_later_instance_votes_from_its_admission_on(void **unused)
 {
     (void)unused;
@@ -255,6 +272,7 @@ int main(void)
         TOLD(a_quorum_of_the_old_one_elects_nobody),
         TOLD(a_ballot_has_one_configuration),
         TOLD(a_configuration_that_is_not_chosen_prepares_nothing),
+        TOLD(what_an_earlier_instance_said_may_come_late),
         TOLD(a_later_instance_votes_from_its_admission_on),
         TOLD(a_later_instance_promises_from_its_admission_on),
         TOLD(a_promise_of_the_earlier_instance_counts_before),
