@@ -50,7 +50,7 @@ LIBRARIES = [
     Library("iovalkey", install.node, "iovalkey"),
     Library("node-redis", install.node, "node_redis", small=True),
     Library("GLIDE (Node.js)", install.node, "valkey_glide", remark="standalone: `NodeDiscoveryMode.Static`"),
-    Library("go-redis", install.go, "go-redis", small=True, remark="cluster: `ClusterStateReloadInterval` 1 s instead of 60 s"),
+    Library("go-redis", install.go, "go-redis", remark="cluster: `ClusterStateReloadInterval` 1 s instead of 60 s"),
     Library("rueidis", install.go, "rueidis"),
     Library("valkey-go", install.go, "valkey-go"),
     Library("redigo", install.go, "redigo", ONE, remark="no cluster mode of its own"),
@@ -89,7 +89,7 @@ class Program:
             stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )
         self.complaints = []
-        self.readers = [threading.Thread(target=self._read), threading.Thread(target=self._read_complaints)]
+        self.readers = [threading.Thread(target=read, daemon=True) for read in (self._read, self._read_complaints)]
         for reader in self.readers:
             reader.start()
 
@@ -153,14 +153,14 @@ def wait_for(programs, condition, limit_s, what):
 def run_together(target, libraries):
     """Runs these programs at once, and kills the leader once."""
     programs = []
-    for library in libraries:
-        for mode in library.modes:
-            if mode not in target.MODES:
-                continue
-            program = Program(library, mode, target.prefix("-".join(["of", *re.findall("[a-z0-9]+", library.name.lower()), mode])))
-            programs.append(program)
-            program.start(*library.install(library.program), target.addresses(mode))
     try:
+        for library in libraries:
+            for mode in library.modes:
+                if mode not in target.MODES:
+                    continue
+                program = Program(library, mode, target.prefix("-".join(["of", *re.findall("[a-z0-9]+", library.name.lower()), mode])))
+                program.start(*library.install(library.program), target.addresses(mode))
+                programs.append(program)
         wait_for(programs, lambda p: p.usual, USUAL_S, "the usual commands")
         wait_for(programs, lambda p: len(p.wrote) >= WRITES_BEFORE, USUAL_S, "writes")
         killed = time.monotonic()
