@@ -9,9 +9,9 @@
  * twice is recognized.
  *
  * Reads are gathered into batches of their own: they need no slot in the log (P9), and the node takes so many of them beside
- * what waits for disks. Requests of one connection keep their
- * order: a read goes through the log while an earlier command of its connection is there without an answer; and a command
- * for the log waits while reads of its connection are without an answer. */
+ * what waits for disks. Requests of one connection keep their order: a read goes through the log while an earlier command of
+ * its connection is there without an answer; and a command for the log waits while reads of its connection are without an
+ * answer. */
 #include "core/base/cursor.h"
 #include "core/base/memory.h"
 #include "core/formats/notice.h"

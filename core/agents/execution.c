@@ -147,8 +147,7 @@ static void let_pass(struct execution *x, struct moment now)
 {
     if (!x->seeded)
         return;
-    if (x->due <= now.elapsed &&
-        (x->watch & WATCH_KEYS) != 0) /* something has ended; which keys, the machine does not tell */
+    if ((x->watch & WATCH_KEYS) != 0 && x->due <= now.elapsed) /* which keys have ended, the machine does not tell */
         notice_add(&x->notices, &(struct notice){.kind = NOTICE_ALL_CHANGED});
     const struct applied done = state_machine_apply(x->machine, now, NULL, 0, (struct reply_room){0});
     note_state(x, &done);

@@ -468,8 +468,7 @@ static bool take_commands(struct runner *r)
     return true;
 }
 
-/* No batch is worth a turn now. While one waits here, the port is not asked: that batch is in the list which it gave last.
- * */
+/* No batch is worth a turn now. While one waits here, the port is not asked: its list lives until the next question. */
 static void take_no_commands(struct runner *r)
 {
     if (!has_batch(r))
