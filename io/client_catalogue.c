@@ -383,14 +383,6 @@ static void command_list(struct client_connection *c, const struct bytes *args, 
 
 /* ---- Keys ---- */
 
-/* The place of the last key of a command with `argc` arguments. */
-static size_t last_key(const struct command_info *info, size_t argc)
-{
-    if (info->last_key >= 0)
-        return (size_t)info->last_key;
-    return argc >= (size_t)-(int64_t)info->last_key ? argc - (size_t)-(int64_t)info->last_key : 0;
-}
-
 /* Whether one of the arguments is this word. */
 static bool has_argument(const struct bytes *args, size_t argc, const char *word)
 {
@@ -429,8 +421,8 @@ static void keys(struct client_connection *c, const struct bytes *args, size_t a
         resp_error_text(out, "ERR Invalid number of arguments specified for command");
         return;
     }
-    const size_t last = last_key(info, argc), step = info->key_step > 0 ? info->key_step : 1;
-    const size_t count = last < info->first_key ? 0 : (last - info->first_key) / step + 1;
+    const size_t end = command_keys_end(info->last_key, argc), step = info->key_step > 0 ? info->key_step : 1;
+    const size_t count = end <= info->first_key ? 0 : (end - 1 - info->first_key) / step + 1;
     resp_array(out, count);
     for (size_t i = 0; i < count; i++) {
         const struct bytes *key = &args[info->first_key + i * step];

@@ -165,9 +165,7 @@ static void remember_keys(struct client_connection *c, const struct bytes_list *
         return;
     const struct command_info *info = &s->machine_commands.ptr[index];
     const size_t step = info->key_step > 0 ? info->key_step : 1;
-    const size_t behind = info->last_key < 0 ? (size_t)-(int64_t)info->last_key : 0;
-    size_t end = info->last_key >= 0 ? (size_t)info->last_key + 1 : behind <= args->len ? args->len - behind + 1 : 0;
-    end = end < args->len ? end : args->len;
+    const size_t end = command_keys_end(info->last_key, args->len);
     for (size_t i = info->first_key; i > 0 && i < end && c->state != CLIENT_CLOSED; i += step)
         remember(c, &args->ptr[i], position);
 }

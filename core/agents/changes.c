@@ -28,15 +28,6 @@ void changes_init(struct changes *c, const struct command_info_list *commands)
     }
 }
 
-/* After the last argument that is a key. */
-static size_t end_of(const struct key_places *places, size_t argc)
-{
-    if (places->last >= 0)
-        return (size_t)places->last + 1 < argc ? (size_t)places->last + 1 : argc;
-    const size_t behind = (size_t)-(int64_t)places->last;
-    return behind <= argc ? argc - behind + 1 : 0;
-}
-
 uint64_t changes_tell(const struct changes *c, const struct bytes_list *args, struct batch_builder *notices)
 {
     const int index = name_table_find(&c->names, command_name(args->ptr[0].ptr, args->ptr[0].len));
@@ -47,7 +38,8 @@ uint64_t changes_tell(const struct changes *c, const struct bytes_list *args, st
         return 0;
     if (places->first == 0)
         notice_add(notices, &(struct notice){.kind = NOTICE_ALL_CHANGED});
-    const size_t end = places->first == 0 ? 0 : end_of(places, args->len), step = places->step > 0 ? places->step : 1;
+    const size_t end = places->first == 0 ? 0 : command_keys_end(places->last, args->len);
+    const size_t step = places->step > 0 ? places->step : 1;
     for (size_t i = places->first; i < end; i += step)
         notice_add(notices, &(struct notice){.kind = NOTICE_CHANGED, .channel = args->ptr[i]});
     return notices->len - before;

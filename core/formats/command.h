@@ -105,4 +105,14 @@ struct command_info_list {
     size_t len;
 };
 
+/* Where the keys of a command end among its `argc` arguments: after the last one. A negative `last_key` is counted from the
+ * end, as in Redis. */
+static inline size_t command_keys_end(int32_t last_key, size_t argc)
+{
+    if (last_key >= 0)
+        return (size_t)last_key < argc ? (size_t)last_key + 1 : argc;
+    const size_t behind = (size_t)-(int64_t)last_key;
+    return behind <= argc ? argc - behind + 1 : 0;
+}
+
 #endif
