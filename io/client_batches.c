@@ -139,7 +139,10 @@ static void add_origin(struct client_gather *g, const struct client_origin *o)
 static uint32_t receivers(struct client_server *s, const struct resp_request *request)
 {
     uint64_t steps = PUBLISH_STEPS;
-    const struct publication p = publication_read(&(struct bytes_list){request->args, request->argc});
+    const struct bytes_list args = {request->args, request->argc};
+    if (!publication_is(&args))
+        return 0;
+    const struct publication p = publication_read(&args);
     const uint8_t kind = p.kind == PUBLICATION_OF_SHARD ? CHANNEL_OF_SHARD : CHANNEL_NAMED;
     if (p.kind != PUBLICATION && p.kind != PUBLICATION_OF_SHARD)
         return 0;
@@ -224,10 +227,10 @@ static bool reads_here(const struct client_connection *c, uint32_t command)
            (c->knows_clusters && !has_key && client_cluster_follows(s));
 }
 
-enum client_may client_batches_command(struct client_connection *c, const struct resp_request *request, size_t behind)
+enum client_may client_batches_command(struct client_connection *c, uint32_t command, const struct resp_request *request,
+                                       size_t behind)
 {
     struct client_server *s = c->server;
-    const uint32_t command = client_describe_index(s, &request->args[0]);
     const bool may_be_stale = client_cluster_has_state(c);
     if (client_cluster_takes(c) || reads_here(c, command)) {
         const bool reads = only_reads(s, command) && c->reads == c->in_flight;

@@ -34,7 +34,7 @@ static const struct client_command *find_subcommand(const struct client_server *
     const uint8_t *bar = name->len > 0 ? memchr(name->ptr, '|', name->len) : NULL;
     const struct bytes before = {name->ptr, bar != NULL ? (size_t)(bar - name->ptr) : 0};
     const struct bytes after = {name->ptr + before.len + 1, bar != NULL ? name->len - before.len - 1 : 0};
-    *container = bar != NULL ? client_describe_port(s, &before) : NULL;
+    *container = bar != NULL ? client_describe(s, &before).port : NULL;
     return *container != NULL ? client_command_find((*container)->subcommands, (*container)->subcommand_count, &after)
                               : NULL;
 }
@@ -42,15 +42,15 @@ static const struct client_command *find_subcommand(const struct client_server *
 /* False: there is no such command. */
 static bool find(const struct client_server *s, const struct bytes *name, struct listed *e)
 {
-    const uint32_t index = client_describe_index(s, name);
-    *e = (struct listed){.port = client_describe_port(s, name)};
+    const struct client_named named = client_describe(s, name);
+    *e = (struct listed){.port = named.port};
     if (e->port == NULL)
         e->port = find_subcommand(s, name, &e->container);
     if (e->port != NULL)
         return true;
-    if (index == COMMAND_TABLE_MAX)
+    if (named.index == COMMAND_TABLE_MAX)
         return false;
-    *e = machine_entry(s, index);
+    *e = machine_entry(s, named.index);
     return true;
 }
 
@@ -64,7 +64,7 @@ static bool next(const struct client_server *s, size_t *at, struct listed *e)
     while (*at - s->port_command_count < s->machine_commands.len) {
         *e = machine_entry(s, (uint32_t)(*at - s->port_command_count));
         (*at)++;
-        if (client_describe_port(s, &e->machine->name) == NULL)
+        if (client_describe(s, &e->machine->name).port == NULL)
             return true;
     }
     return false;
@@ -405,13 +405,12 @@ static void key_flags(const struct listed *e, const struct bytes *args, size_t a
 
 static void keys(struct client_connection *c, const struct bytes *args, size_t argc, bool flags, struct resp_buffer *out)
 {
-    const uint32_t index = client_describe_index(c->server, &args[0]);
-    if (index == COMMAND_TABLE_MAX) {
-        const bool known = client_describe_port(c->server, &args[0]) != NULL;
-        resp_error_text(out, known ? "ERR The command has no key arguments" : "ERR Invalid command specified");
+    const struct client_named named = client_describe(c->server, &args[0]);
+    if (named.index == COMMAND_TABLE_MAX) {
+        resp_error_text(out, named.port != NULL ? "ERR The command has no key arguments" : "ERR Invalid command specified");
         return;
     }
-    const struct listed e = machine_entry(c->server, index);
+    const struct listed e = machine_entry(c->server, named.index);
     const struct command_info *info = e.machine;
     if (info->first_key == 0) {
         resp_error_text(out, "ERR The command has no key arguments");

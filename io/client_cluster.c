@@ -49,7 +49,7 @@ static uint32_t slot_of(const struct client_server *s, const struct bytes *args,
 {
     if (argc == 0)
         return 0;
-    const uint32_t index = client_describe_index(s, &args[0]);
+    const uint32_t index = client_describe(s, &args[0]).index;
     size_t first = index == COMMAND_TABLE_MAX ? 1 : s->machine_commands.ptr[index].first_key;
     return first > 0 && first < argc ? keyslot(args[first].ptr, args[first].len) : 0;
 }

@@ -324,11 +324,11 @@ static bool is_refused(struct client_connection *c, const struct client_command 
 
 /* Whether a command for the node is none, or has another number of arguments. If so, that is the answer, on every node and
  * whether one leads or not. */
-static bool is_wrong(struct client_connection *c, struct bytes_list args)
+static bool is_wrong(struct client_connection *c, uint32_t index, struct bytes_list args)
 {
     uint8_t text[COMMAND_ERROR_MAX];
     struct bytes error = {text, 0};
-    if (!client_describe_refuses(c->server, args.ptr, args.len, &error))
+    if (!client_describe_refuses(c->server, index, args.ptr, args.len, &error))
         return false;
     const uint32_t position = client_replies_expect(c);
     resp_error(client_replies_begin(c, position), error);
@@ -345,7 +345,8 @@ static bool is_wrong_in_session(struct client_connection *c, struct bytes_list a
         client_replies_error(c, call.error);
     if (call.kind != SESSION_CALL)
         return call.kind == SESSION_MALFORMED;
-    return is_wrong(c, (struct bytes_list){args.ptr + SESSION_CALL_ARGS, args.len - SESSION_CALL_ARGS});
+    const struct bytes_list inner = {args.ptr + SESSION_CALL_ARGS, args.len - SESSION_CALL_ARGS};
+    return is_wrong(c, client_describe(c->server, &inner.ptr[0]).index, inner);
 }
 
 static void unknown_subcommand(const struct client_command *container, const struct bytes *name, struct resp_buffer *out)
@@ -392,7 +393,7 @@ static void write_reply(struct client_connection *c, const struct client_command
 
 void client_commands_answer_own(struct client_connection *c, const struct bytes *args, size_t argc, struct resp_buffer *out)
 {
-    const struct client_command *p = client_describe_port(c->server, &args[0]), *container = NULL;
+    const struct client_command *p = client_describe(c->server, &args[0]).port, *container = NULL;
     if (p->subcommands != NULL && argc > 1) {
         container = p;
         p = client_command_find(p->subcommands, p->subcommand_count, &args[1]);
@@ -412,14 +413,10 @@ static void reply(struct client_connection *c, const struct client_command *p, c
     client_replies_end(c, position);
 }
 
-bool client_commands_waits(struct client_connection *c, const struct resp_request *request)
+bool client_commands_answer(struct client_connection *c, const struct client_named *named,
+                            const struct resp_request *request)
 {
-    return client_pubsub_waits(c, client_describe_port(c->server, &request->args[0]));
-}
-
-bool client_commands_answer(struct client_connection *c, const struct resp_request *request)
-{
-    const struct client_command *p = client_describe_port(c->server, &request->args[0]), *container = NULL;
+    const struct client_command *p = named->port, *container = NULL;
     const struct bytes_list args = {request->args, request->argc};
     c->server->asked = NULL;
     c->server->asked_own = NULL;
@@ -430,7 +427,7 @@ bool client_commands_answer(struct client_connection *c, const struct resp_reque
     if (c->server->asked != NULL)
         return false;
     if (p == NULL)
-        return is_wrong(c, args) || client_pubsub_refuses(c, p, request);
+        return is_wrong(c, named->index, args) || client_pubsub_refuses(c, p, request);
     if (command_arity_fits(p->arity, request->argc) && client_pubsub_refuses(c, p, request))
         return true;
     if ((p->may & IN_SESSION) != 0)
@@ -442,7 +439,7 @@ bool client_commands_answer(struct client_connection *c, const struct resp_reque
         p = client_command_find(p->subcommands, p->subcommand_count, &request->args[1]);
     }
     if (p != NULL && (p->may & FOR_STATE) != 0 && command_arity_fits(p->arity, request->argc))
-        return is_wrong(c, args);
+        return is_wrong(c, named->index, args);
     if (fits && p != NULL && (p->may & FOR_LEARNERS) != 0)
         client_wait_begin(c, request->args);
     else if (fits && container == NULL && p->handler == NULL)

@@ -32,10 +32,12 @@ bool client_server_describe(struct client_server *s, const struct packet *comman
     return true;
 }
 
-uint32_t client_describe_index(const struct client_server *s, const struct bytes *name)
+struct client_named client_describe(const struct client_server *s, const struct bytes *name)
 {
-    int index = name_table_find(&s->machine_names, command_name(name->ptr, name->len));
-    return index < 0 ? COMMAND_TABLE_MAX : (uint32_t)index;
+    const uint64_t number = command_name(name->ptr, name->len);
+    const int port = name_table_find(&s->port_names, number), index = name_table_find(&s->machine_names, number);
+    return (struct client_named){.port = port < 0 ? NULL : &s->port_commands[port],
+                                 .index = index < 0 ? COMMAND_TABLE_MAX : (uint32_t)index};
 }
 
 const struct client_command *client_command_find(const struct client_command *list, size_t count, const struct bytes *name)
@@ -46,15 +48,9 @@ const struct client_command *client_command_find(const struct client_command *li
     return NULL;
 }
 
-const struct client_command *client_describe_port(const struct client_server *s, const struct bytes *name)
+bool client_describe_refuses(const struct client_server *s, uint32_t index, const struct bytes *args, size_t argc,
+                             struct bytes *error)
 {
-    const int index = name_table_find(&s->port_names, command_name(name->ptr, name->len));
-    return index < 0 ? NULL : &s->port_commands[index];
-}
-
-bool client_describe_refuses(const struct client_server *s, const struct bytes *args, size_t argc, struct bytes *error)
-{
-    const uint32_t index = client_describe_index(s, &args[0]);
     if (index == COMMAND_TABLE_MAX) {
         error->len = s->machine_is_known ? command_error_unknown(args, argc, error->ptr) : 0;
         return s->machine_is_known;

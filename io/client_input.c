@@ -69,14 +69,16 @@ static bool take(struct client_connection *c, const struct resp_request *request
         client_connection_drop(c, "it speaks HTTP; a web page may be trying to have commands executed");
         return false;
     }
-    if (client_commands_waits(c, request) || client_pause_holds(c, request)) {
+    const struct client_server *s = c->server;
+    const struct client_named named = client_describe(s, &request->args[0]);
+    if (client_pubsub_waits(c, named.port) || (s->pause_kind != PAUSE_NONE && client_pause_holds(c, &named, request))) {
         c->input = INPUT_ROOM;
         return false;
     }
     c->wants = c->wants == WANTS_NOT_THE_NEXT ? WANTS_NOT_THIS : c->wants;
-    const struct client_server *s = c->server;
-    if (!client_commands_answer(c, request))
-        switch (client_batches_command(c, s->asked != NULL ? s->asked : request, behind)) {
+    if (!client_commands_answer(c, &named, request)) {
+        const uint32_t command = s->asked != NULL ? client_describe(s, &s->asked->args[0]).index : named.index;
+        switch (client_batches_command(c, command, s->asked != NULL ? s->asked : request, behind)) {
         case MUST_WAIT_ITS_TURN:
             client_turns_wait(c, c->charge);
             return false;
@@ -87,6 +89,7 @@ static bool take(struct client_connection *c, const struct resp_request *request
             if (s->asked != NULL)
                 client_transactions_taken(c, request);
         }
+    }
     client_tracking_taken(c, request);
     c->wants = c->wants == WANTS_NOT_THIS ? WANTS_REPLIES : c->wants;
     return true;

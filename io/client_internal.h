@@ -28,6 +28,9 @@
 #ifndef SYNOD_IO_CLIENT_INTERNAL_H
 #define SYNOD_IO_CLIENT_INTERNAL_H
 
+#include <string.h>
+#include <strings.h>
+
 #include "core/formats/batch.h"
 #include "core/formats/command_name.h"
 #include "core/formats/command_table.h"
@@ -142,12 +145,12 @@ enum client_presence { PRESENT, PERHAPS_GONE, PRESENT_AFTER_END };
 
 /* A connection that waits for other learners (client_wait.c). */
 struct client_wait {
-    bool waits;
-    uint32_t position;  /* of the reply */
     int64_t wanted;     /* so many learners */
     uint64_t until_ms;  /* when it waits no longer; 0: never */
     int64_t slot, held; /* they hold all slots before this one (0: not known yet); so many did, as was heard last */
+    uint32_t position;  /* of the reply */
     bool fails;         /* CLIENT UNBLOCK ERROR */
+    bool waits;
 };
 
 /* Whether a client wants replies (CLIENT REPLY). */
@@ -161,9 +164,9 @@ struct client_tracker {
     bool on, broadcasts, opts_in, opts_out, no_loop;
     bool broken; /* the connection that hears it is gone, and the client knows */
     enum client_caching says;
+    size_t deferred;                  /* keys to be told after a reply */
     uint64_t redirect;                /* the token of the connection that hears it; 0: itself */
     struct client_subscriptions keys; /* those that it has read */
-    size_t deferred;                  /* of them, to be told after a reply */
     struct bytes *prefixes;           /* of keys, with `broadcasts` */
     size_t prefix_count;
 };
@@ -183,6 +186,8 @@ struct client_queue {
     uint64_t asked; /* reply bytes that commands of this budget are expected to cause, from gathering to the answer */
 };
 
+/* What each request needs is together, so that it takes few lines of the processor's cache: with many connections, none of
+ * them is there. */
 struct client_connection {
     uv_tcp_t tcp;
     uv_write_t write;
@@ -192,56 +197,57 @@ struct client_connection {
     enum client_state state;
     enum client_input input;
     enum client_place place;
-    struct client_transaction transaction;
-    struct client_wait wait;
-    struct batch_builder own; /* of the transaction that the node executes now; nothing more is taken meanwhile */
-    uint32_t own_position;    /* where its reply goes */
     enum client_presence presence;
     enum client_wants wants;
-    bool knows_clusters; /* it has used CLUSTER, so it can follow -MOVED */
-    struct client_tracker tracker;
-    struct client_subscriptions subscriptions;
-    bool readonly; /* READONLY: reads are answered here, though another node leads */
-    bool stale;    /* READONLY STALE: ... by a state that is `stale_ms` old at most */
-    uint32_t stale_ms;
-    bool reading; /* uv_read_start is in force */
-    bool sending; /* a uv_write of `sent` is in flight */
-    bool dirty;   /* in the server's list of connections to flush */
-
-    struct resp_parser parser;
-    uint8_t *in; /* bytes in_at to in_end have been read and not taken yet */
-    size_t in_at;
-    size_t in_end;
-    size_t in_capacity;
-
-    struct client_queue *queue; /* while the state is INPUT_TURN */
-    struct client_connection *next, *previous;
-    uint32_t charge;      /* of the request that waits; 0: not known, or it is not for the node */
-    enum turn_queue kind; /* the queue it would wait in, once its charge is known */
-    bool unproven;        /* no reply to the command looked at last has come to this client yet */
-    uint32_t in_flight;   /* commands gathered and not answered */
-    uint32_t reads;       /* those of them in batches of reads */
+    bool reading;         /* uv_read_start is in force */
+    bool sending;         /* a uv_write of `sent` is in flight */
+    bool dirty;           /* in the server's list of connections to flush */
+    bool knows_clusters;  /* it has used CLUSTER, so it can follow -MOVED */
+    bool readonly;        /* READONLY: reads are answered here, though another node leads */
+    bool stale;           /* READONLY STALE: ... by a state that is `stale_ms` old at most */
     bool held;            /* the request that waits does so until a pause is over */
     bool after_reads;     /* the request that waits goes through the log: first these must be answered */
-    enum client_kind as;  /* what it goes with */
     bool after_all;       /* it waits for the replies to all earlier ones */
-    uint64_t asked;       /* the sum of their charges */
-    uint64_t waiting;     /* the sum of their bytes */
-    uint32_t *estimates;  /* reply bytes of this client's commands, by index; 0: not used yet */
+    bool unproven;        /* no reply to the command looked at last has come to this client yet */
+    enum client_kind as;  /* what the request that waits goes with */
+    enum turn_queue kind; /* the queue it would wait in, once its charge is known */
+    uint32_t charge;      /* of the request that waits; 0: not known, or it is not for the node */
+    uint32_t in_flight;   /* commands gathered and not answered */
+    uint32_t reads;       /* those of them in batches of reads */
+    uint32_t stale_ms;
+    uint64_t asked;      /* the sum of their charges */
+    uint64_t waiting;    /* the sum of their bytes */
+    uint32_t *estimates; /* reply bytes of this client's commands, by index; 0: not used yet */
 
-    struct resp_buffer out;  /* to be written */
-    struct resp_buffer sent; /* being written, from sent_at on, sent_len of it at a time */
-    size_t sent_at;
-    size_t sent_len;
     struct client_pending *ring; /* of ring_size (a power of two) places; positions head to tail are unanswered */
     uint32_t ring_size;
     uint32_t head;
     uint32_t tail;
+    uint32_t unwanted; /* places in the ring whose reply the client does not want */
     uint64_t early;    /* bytes of early replies in the ring, with CLIENT_REQUEST_OVERHEAD for each */
     uint64_t buffered; /* how much of this connection is counted in the server's `buffered` */
+    uint64_t active_ms;
+    struct resp_buffer out;  /* to be written */
+    struct resp_buffer sent; /* being written, from sent_at on, sent_len of it at a time */
+    size_t sent_at;
+    size_t sent_len;
+
+    struct client_queue *queue; /* while the state is INPUT_TURN */
+    struct client_connection *next, *previous;
+    uint8_t *in; /* bytes in_at to in_end have been read and not taken yet */
+    size_t in_at;
+    size_t in_end;
+    size_t in_capacity;
+    struct resp_parser parser;
+
+    struct client_wait wait;
+    struct batch_builder own; /* of the transaction that the node executes now; nothing more is taken meanwhile */
+    uint32_t own_position;    /* where its reply goes */
+    struct client_transaction transaction;
+    struct client_subscriptions subscriptions;
+    struct client_tracker tracker;
 
     uint64_t opened_ms;
-    uint64_t active_ms;
     uint64_t moved_ms;                                                     /* when it last took some of `sent` */
     char address[CLIENT_ADDRESS_SIZE], local_address[CLIENT_ADDRESS_SIZE]; /* filled in when asked for */
     char name[64];
@@ -361,7 +367,10 @@ struct client_server {
 
 /* ---- client_words.c ---- */
 
-bool client_is_word(const struct bytes *arg, const char *word);
+static inline bool client_is_word(const struct bytes *arg, const char *word)
+{
+    return strlen(word) == arg->len && strncasecmp((const char *)arg->ptr, word, arg->len) == 0;
+}
 /* Copies an argument as a C string, cut at `size` - 1. */
 void client_copy_word(const struct bytes *arg, char *out, size_t size);
 /* "ERR unknown subcommand ...", with the same text as Redis. */
@@ -380,14 +389,18 @@ void client_print(struct resp_buffer *out, const char *format, ...) __attribute_
 
 /* The one with this name among `count`; NULL: there is none. */
 const struct client_command *client_command_find(const struct client_command *list, size_t count, const struct bytes *name);
-/* A command of the port; NULL: none has this name. */
-const struct client_command *client_describe_port(const struct client_server *s, const struct bytes *name);
-/* The index of a command in `estimates`, and in `machine_commands` if it is less than COMMAND_TABLE_MAX. All commands that
- * the state machine has not described share one: connections may come before it has described any. */
-uint32_t client_describe_index(const struct client_server *s, const struct bytes *name);
-/* True when the state machine surely has no such command, or not with so many arguments. Then `*error` is the error, in the
- * COMMAND_ERROR_MAX bytes to which it points. */
-bool client_describe_refuses(const struct client_server *s, const struct bytes *args, size_t argc, struct bytes *error);
+/* What a name is known as. */
+struct client_named {
+    const struct client_command *port; /* a command of the port; NULL: none has this name */
+    /* In `estimates`, and in `machine_commands` if it is less than COMMAND_TABLE_MAX. All commands that the state machine
+     * has not described share one: connections may come before it has described any. */
+    uint32_t index;
+};
+struct client_named client_describe(const struct client_server *s, const struct bytes *name);
+/* True when the state machine surely has no command with that index, or not with so many arguments. Then `*error` is the
+ * error, in the COMMAND_ERROR_MAX bytes to which it points. */
+bool client_describe_refuses(const struct client_server *s, uint32_t index, const struct bytes *args, size_t argc,
+                             struct bytes *error);
 
 /* ---- client_docs.c ---- */
 
@@ -542,9 +555,10 @@ uint64_t client_turns_unsure_ms(const struct client_server *s);
 
 /* ---- client_batches.c ---- */
 
-/* A command for the node: it goes into a batch being gathered, or is answered at once with an error (moved, down). The
- * result says whether that was done; if not, the request has to wait. */
-enum client_may client_batches_command(struct client_connection *c, const struct resp_request *request, size_t behind);
+/* A command for the node, known by this index: it goes into a batch being gathered, or is answered at once with an error
+ * (moved, down). The result says whether that was done; if not, the request has to wait. */
+enum client_may client_batches_command(struct client_connection *c, uint32_t command, const struct resp_request *request,
+                                       size_t behind);
 /* An operator's request (SYNOD ...): for the node, whether it takes commands or not, but not for the log. A node that is no
  * proposer sends it to the leader. */
 void client_batches_request(struct client_connection *c, const struct resp_request *request);
@@ -585,8 +599,8 @@ void client_transactions_close(struct client_server *s);
 
 /* ---- client_pause.c ---- */
 
-/* Whether a request is held until the pause that there is has ended. */
-bool client_pause_holds(struct client_connection *c, const struct resp_request *request);
+/* Whether a request, whose first word is `named`, is held until the pause has ended. Precondition: there is one. */
+bool client_pause_holds(struct client_connection *c, const struct client_named *named, const struct resp_request *request);
 /* Begins a pause. If there is one, it ends at the later one of both times, and is of the kind that takes less. */
 void client_pause_begin(struct client_server *s, enum client_pause_kind kind, uint64_t ms);
 void client_pause_end(struct client_server *s);
@@ -667,10 +681,9 @@ void client_wait_close(struct client_server *s);
 /* ---- client_commands.c ---- */
 
 void client_commands_init(struct client_server *s);
-/* True when the request has to wait for the replies to earlier ones. */
-bool client_commands_waits(struct client_connection *c, const struct resp_request *request);
-/* Answers the request if it is for the port itself; false if it is for the node. */
-bool client_commands_answer(struct client_connection *c, const struct resp_request *request);
+/* Answers the request, whose first word is `named`, if it is for the port itself; false if it is for the node. */
+bool client_commands_answer(struct client_connection *c, const struct client_named *named,
+                            const struct resp_request *request);
 /* Answers a command of a transaction (struct client_upcalls). */
 void client_commands_answer_own(struct client_connection *c, const struct bytes *args, size_t argc, struct resp_buffer *out);
 

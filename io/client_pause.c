@@ -6,9 +6,8 @@
 
 static bool is_over(const struct client_server *s) { return s->pause_kind == PAUSE_NONE; }
 
-static bool writes(const struct client_server *s, const struct bytes *name)
+static bool writes(const struct client_server *s, uint32_t command)
 {
-    const uint32_t command = client_describe_index(s, name);
     return command >= s->machine_commands.len || !s->machine_commands.ptr[command].read_only;
 }
 
@@ -23,19 +22,16 @@ static bool holds_own(const struct client_connection *c, const struct client_com
     return p->handler == client_exec && c->transaction.state == TRANSACTION_QUEUES && c->transaction.writes;
 }
 
-bool client_pause_holds(struct client_connection *c, const struct resp_request *request)
+bool client_pause_holds(struct client_connection *c, const struct client_named *named, const struct resp_request *request)
 {
     const struct client_server *s = c->server;
     uint8_t text[COMMAND_ERROR_MAX];
-    if (is_over(s))
-        return false;
-    const struct client_command *p = client_describe_port(s, &request->args[0]);
-    if (p != NULL)
-        c->held = holds_own(c, p, request);
-    else if (client_describe_refuses(s, request->args, request->argc, &(struct bytes){text, 0}))
+    if (named->port != NULL)
+        c->held = holds_own(c, named->port, request);
+    else if (client_describe_refuses(s, named->index, request->args, request->argc, &(struct bytes){text, 0}))
         c->held = false;
     else
-        c->held = s->pause_kind == PAUSE_ALL || (c->transaction.state == TRANSACTION_NONE && writes(s, &request->args[0]));
+        c->held = s->pause_kind == PAUSE_ALL || (c->transaction.state == TRANSACTION_NONE && writes(s, named->index));
     return c->held;
 }
 

@@ -1,6 +1,9 @@
 /* The replies of a connection. They leave in the order of the requests. Each request takes a place in a ring. A reply whose
  * turn it is goes directly to the output. One that is early (a PING after a SET) waits in its place. One that the client
- * does not want (CLIENT REPLY) has a place, too, and is dropped. */
+ * does not want (CLIENT REPLY) has a place, too, and is dropped.
+ *
+ * A place that is free is all zeros, and so is one whose reply is wanted and not there yet. So the ring, which for most
+ * requests is far away in memory, is not touched for them. */
 #include "core/base/memory.h"
 #include "io/client_internal.h"
 
@@ -22,13 +25,16 @@ uint32_t client_replies_expect(struct client_connection *c)
         c->ring = ring;
         c->ring_size = size;
     }
-    *place(c, c->tail) = (struct client_pending){.unwanted = c->wants != WANTS_REPLIES};
+    if (c->wants != WANTS_REPLIES) {
+        place(c, c->tail)->unwanted = true;
+        c->unwanted++;
+    }
     return c->tail++;
 }
 
 struct resp_buffer *client_replies_begin(struct client_connection *c, uint32_t position)
 {
-    if (position == c->head && !place(c, position)->unwanted)
+    if (position == c->head && (c->unwanted == 0 || !place(c, position)->unwanted))
         return &c->out;
     c->server->scratch.len = 0;
     return &c->server->scratch;
@@ -42,6 +48,7 @@ static void release_early(struct client_connection *c)
         resp_raw(&c->out, p->early, p->len);
         c->early -= p->len + CLIENT_REQUEST_OVERHEAD;
         free(p->early);
+        *p = (struct client_pending){0};
         c->head++;
     }
 }
@@ -54,19 +61,29 @@ static void scratch_done(struct resp_buffer *scratch)
         resp_buffer_close(scratch);
 }
 
+/* Drops the reply, which is in the server's buffer, if it is not wanted. */
+static void drop_unwanted(struct client_connection *c, uint32_t position)
+{
+    struct client_pending *p = place(c, position);
+    if (!p->unwanted)
+        return;
+    p->unwanted = false;
+    c->unwanted--;
+    c->server->spent += c->server->scratch.len;
+    scratch_done(&c->server->scratch);
+}
+
 void client_replies_end(struct client_connection *c, uint32_t position)
 {
     struct resp_buffer *early = &c->server->scratch;
-    struct client_pending *p = place(c, position);
-    if (p->unwanted) {
-        c->server->spent += early->len;
-        scratch_done(early);
-    }
+    if (c->unwanted > 0)
+        drop_unwanted(c, position);
     if (position == c->head) {
         c->head++;
         release_early(c);
         return;
     }
+    struct client_pending *p = place(c, position);
     p->early = memory_new(early->len, 1);
     p->len = early->len;
     if (p->len > 0)

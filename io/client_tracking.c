@@ -160,7 +160,7 @@ static void remember(struct client_connection *c, const struct bytes *key, uint3
 static void remember_keys(struct client_connection *c, const struct bytes_list *args, uint32_t position)
 {
     struct client_server *s = c->server;
-    const uint32_t index = client_describe_index(s, &args->ptr[0]);
+    const uint32_t index = client_describe(s, &args->ptr[0]).index;
     if (index == COMMAND_TABLE_MAX || !s->machine_commands.ptr[index].read_only)
         return;
     const struct command_info *info = &s->machine_commands.ptr[index];

@@ -160,7 +160,7 @@ static bool knows_watch(const struct client_server *s)
 {
     static const char name[] = "watch";
     const struct bytes watch = {(uint8_t *)(uintptr_t)name, sizeof name - 1};
-    return !s->machine_is_known || client_describe_index(s, &watch) < COMMAND_TABLE_MAX;
+    return !s->machine_is_known || client_describe(s, &watch).index < COMMAND_TABLE_MAX;
 }
 
 /* Where the node does not get it. */
@@ -220,7 +220,8 @@ static void queue(struct client_connection *c, const struct resp_request *reques
 {
     uint8_t text[COMMAND_ERROR_MAX + 1];
     struct bytes error = {text, 0};
-    if (client_describe_refuses(c->server, request->args, request->argc, &error)) {
+    const uint32_t command = client_describe(c->server, &request->args[0]).index;
+    if (client_describe_refuses(c->server, command, request->args, request->argc, &error)) {
         text[error.len] = '\0';
         reply_error(c, (const char *)text);
         refuse(c);
@@ -233,7 +234,6 @@ static void queue(struct client_connection *c, const struct resp_request *reques
     } else if (c->transaction.state == TRANSACTION_REFUSED) {
         reply_status(c, "QUEUED");
     } else if (may_keep(c, request)) {
-        const uint32_t command = client_describe_index(c->server, &request->args[0]);
         const struct command_info_list *known = &c->server->machine_commands;
         keep(c->server, &c->transaction.queued, request->args, request->argc);
         c->transaction.writes = c->transaction.writes || command >= known->len || !known->ptr[command].read_only;

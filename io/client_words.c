@@ -2,15 +2,9 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 #include "core/formats/decimal.h"
 #include "io/client_internal.h"
-
-bool client_is_word(const struct bytes *arg, const char *word)
-{
-    return strlen(word) == arg->len && strncasecmp((const char *)arg->ptr, word, arg->len) == 0;
-}
 
 void client_print(struct resp_buffer *out, const char *format, ...)
 {

@@ -46,7 +46,6 @@
 #define client_commands_answer simuv_client_commands_answer
 #define client_commands_answer_own simuv_client_commands_answer_own
 #define client_commands_init simuv_client_commands_init
-#define client_commands_waits simuv_client_commands_waits
 #define client_config_subcommands simuv_client_config_subcommands
 #define client_connection_address simuv_client_connection_address
 #define client_connection_close simuv_client_connection_close
@@ -57,8 +56,7 @@
 #define client_connection_new simuv_client_connection_new
 #define client_connection_promote simuv_client_connection_promote
 #define client_copy_word simuv_client_copy_word
-#define client_describe_index simuv_client_describe_index
-#define client_describe_port simuv_client_describe_port
+#define client_describe simuv_client_describe
 #define client_describe_refuses simuv_client_describe_refuses
 #define client_discard simuv_client_discard
 #define client_docs_find simuv_client_docs_find
@@ -69,7 +67,6 @@
 #define client_input_give_turns simuv_client_input_give_turns
 #define client_input_go_on simuv_client_input_go_on
 #define client_input_update simuv_client_input_update
-#define client_is_word simuv_client_is_word
 #define client_latency_subcommands simuv_client_latency_subcommands
 #define client_listen simuv_client_listen
 #define client_memory_subcommands simuv_client_memory_subcommands

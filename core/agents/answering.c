@@ -25,7 +25,7 @@ void answering_begin(struct answering *a, uint64_t replies_bytes)
 {
     size_t replies = 0;
     for (size_t i = 0; i < a->commands.count; i++)
-        replies += transaction_replies(&a->commands.commands[i].args);
+        replies += transaction_is(&a->commands.commands[i].args) ? transaction_replies(&a->commands.commands[i].args) : 1;
     a->done = 0;
     a->room = room_for(replies_bytes, replies);
     replies_begin(&a->replies);
@@ -54,16 +54,16 @@ static const struct reply *that_fits(struct answering *a, const struct reply *r,
     return reply_error_text(other, "ERR executed, but the state machine's reply is larger than it may be");
 }
 
-void answering_add(struct answering *a, const struct reply *r)
-{
-    struct reply other;
-    replies_add(&a->replies, that_fits(a, r, &other));
-}
-
 void answering_add_element(struct answering *a, const struct reply *r)
 {
     struct reply other;
     replies_add_element(&a->replies, that_fits(a, r, &other));
+}
+
+void answering_add(struct answering *a, const struct reply *r)
+{
+    answering_add_element(a, r);
+    a->replies.count++;
 }
 
 size_t answering_share(const struct command *commands, size_t count, const struct limits *limits)

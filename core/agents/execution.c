@@ -85,6 +85,9 @@ static void read_calls(struct execution *x)
     x->calls = memory_reserve(x->calls, &x->calls_capacity, x->answering.commands.count, sizeof *x->calls);
     for (size_t i = 0; i < x->answering.commands.count; i++) {
         struct bytes_list *args = &x->answering.commands.commands[i].args;
+        x->calls[i].kind = SESSION_NONE;
+        if (!session_call_is(args))
+            continue;
         x->calls[i] = session_call_read(args);
         if (x->calls[i].kind == SESSION_CALL)
             *args = (struct bytes_list){args->ptr + SESSION_CALL_ARGS, args->len - SESSION_CALL_ARGS};
@@ -197,9 +200,10 @@ static bool was_refused(const struct reply *r)
 static void remember(struct execution *x, size_t i, size_t from)
 {
     const struct batch_builder *replies = &x->answering.replies;
+    if (x->calls[i].kind != SESSION_CALL)
+        return;
     const struct bytes packed = {(uint8_t *)replies->words + from, replies->len - from};
-    if (x->calls[i].kind == SESSION_CALL)
-        sessions_executed(x->sessions, &x->calls[i], packed);
+    sessions_executed(x->sessions, &x->calls[i], packed);
 }
 
 /* Adds the reply of the state machine to command `i`, and remembers it. */
@@ -290,7 +294,7 @@ static bool is_for_machine(struct execution *x, size_t first, size_t i)
 {
     struct bytes packed;
     const struct bytes_list *args = &x->answering.commands.commands[i].args;
-    if (transaction_is(args) || publication_read(args).kind != PUBLICATION_NONE)
+    if (transaction_is(args) || publication_is(args))
         return false;
     if (x->calls[i].kind == SESSION_NONE)
         return true;
@@ -343,18 +347,19 @@ static bool apply_some(struct execution *x)
 
 /* ---- Messages (P26) ---- */
 
-/* Executes what a command publishes: it changes no state. Its reply is `*r`. */
-static void publish(struct execution *x, const struct publication *p, struct reply *r)
+/* Executes a command that publishes: it changes no state. Its reply is `*r`. */
+static void publish(struct execution *x, const struct bytes_list *args, struct reply *r)
 {
+    const struct publication p = publication_read(args);
     *r = (struct reply){.tag = REPLY_INTEGER};
-    if (p->kind == PUBLICATION_MALFORMED) {
-        reply_error_text(r, p->error);
+    if (p.kind == PUBLICATION_MALFORMED) {
+        reply_error_text(r, p.error);
         return;
     }
-    const uint8_t kind = p->kind == PUBLICATION ? NOTICE_MESSAGE : NOTICE_SHARD_MESSAGE;
-    x->work += p->channel.len + p->message.len; /* so what a step tells is bounded, as what it executes is */
+    const uint8_t kind = p.kind == PUBLICATION ? NOTICE_MESSAGE : NOTICE_SHARD_MESSAGE;
+    x->work += p.channel.len + p.message.len; /* so what a step tells is bounded, as what it executes is */
     if ((x->watch & WATCH_MESSAGES) != 0)
-        notice_add(&x->notices, &(struct notice){.kind = kind, .channel = p->channel, .message = p->message});
+        notice_add(&x->notices, &(struct notice){.kind = kind, .channel = p.channel, .message = p.message});
 }
 
 void execution_left_out(struct execution *x)
@@ -413,7 +418,7 @@ static bool look_at_condition(struct execution *x)
 static size_t before_publication(const struct command *commands, size_t count)
 {
     size_t before = 0;
-    while (before < count && publication_read(&commands[before].args).kind == PUBLICATION_NONE)
+    while (before < count && !publication_is(&commands[before].args))
         before++;
     return before;
 }
@@ -430,9 +435,8 @@ static bool apply_transaction(struct execution *x)
         return true;
     }
     if (some == 0) {
-        const struct publication p = publication_read(&left->args);
         struct reply r;
-        publish(x, &p, &r);
+        publish(x, &left->args, &r);
         answering_add_element(&x->answering, &r);
         x->transaction_done++;
         return true;
@@ -467,13 +471,12 @@ static bool apply_next(struct execution *x)
 {
     struct answering *a = &x->answering;
     const struct bytes_list *args = &a->commands.commands[a->done].args;
-    const struct publication p = publication_read(args);
     struct reply r;
     if (transaction_is(args))
         return run_transaction(x);
-    if (p.kind == PUBLICATION_NONE)
+    if (!publication_is(args))
         return apply_some(x);
-    publish(x, &p, &r);
+    publish(x, args, &r);
     add_executed(x, a->done++, &r);
     return true;
 }

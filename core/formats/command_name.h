@@ -7,7 +7,7 @@
 #define SYNOD_CORE_FORMATS_COMMAND_NAME_H
 
 #include "core/base/assert.h"
-#include "core/base/types.h"
+#include "core/formats/command.h"
 
 enum { COMMAND_NAME_MAX = 12, NAME_TABLE_SLOTS = 256, NAME_BASE = 39 };
 
@@ -34,6 +34,15 @@ static inline uint64_t command_name(const uint8_t *text, size_t len)
         name = name * NAME_BASE + digit;
     }
     return name;
+}
+
+/* Whether a word is this name, whose letters are small, in letters of any size. Most words differ in length or first
+ * letter. */
+static inline bool command_name_is(const struct bytes *word, const char *name)
+{
+    const size_t len = __builtin_strlen(name);
+    return word->len == len && (word->ptr[0] | 0x20) == name[0] &&
+           command_name(word->ptr, len) == command_name((const uint8_t *)name, len);
 }
 
 struct name_table {

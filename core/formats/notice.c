@@ -1,7 +1,5 @@
 #include "core/formats/notice.h"
 
-#include "core/formats/command_name.h"
-
 #define NAME(text) {(uint8_t *)(uintptr_t)(text), sizeof(text) - 1}
 
 /* By publication_kind, from PUBLICATION on. */
@@ -15,11 +13,6 @@ struct command_info_list publication_describe(void)
     return (struct command_info_list){(struct command_info *)(uintptr_t)commands, PUBLICATION_COMMANDS};
 }
 
-static bool is_named(const struct bytes *word, const struct bytes *name)
-{
-    return word->len == name->len && command_name(word->ptr, word->len) == command_name(name->ptr, name->len);
-}
-
 static struct publication malformed(const char *error)
 {
     return (struct publication){.kind = PUBLICATION_MALFORMED, .error = error};
@@ -28,14 +21,9 @@ static struct publication malformed(const char *error)
 struct publication publication_read(const struct bytes_list *args)
 {
     struct publication p = {.kind = PUBLICATION_NONE};
-    if (args->len == 0)
+    if (!publication_is(args))
         return p;
-    if (is_named(&args->ptr[0], &commands[0].name))
-        p.kind = PUBLICATION;
-    else if (is_named(&args->ptr[0], &commands[1].name))
-        p.kind = PUBLICATION_OF_SHARD;
-    else
-        return p;
+    p.kind = command_name_is(&args->ptr[0], "publish") ? PUBLICATION : PUBLICATION_OF_SHARD;
     if (args->len != 3)
         return malformed(p.kind == PUBLICATION ? "ERR wrong number of arguments for 'publish' command"
                                                : "ERR wrong number of arguments for 'spublish' command");

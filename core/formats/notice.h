@@ -12,6 +12,7 @@
 #define SYNOD_CORE_FORMATS_NOTICE_H
 
 #include "core/formats/batch.h"
+#include "core/formats/command_name.h"
 
 /* ---- What is published ---- */
 
@@ -25,6 +26,11 @@ struct publication {
     const char *error; /* PUBLICATION_MALFORMED: the reply, a constant text */
 };
 
+/* Whether a command is one that publishes. */
+static inline bool publication_is(const struct bytes_list *args)
+{
+    return args->len > 0 && (command_name_is(&args->ptr[0], "publish") || command_name_is(&args->ptr[0], "spublish"));
+}
 /* What a command publishes. PUBLICATION_NONE: it is no such command. */
 struct publication publication_read(const struct bytes_list *args);
 /* Their commands, for those who describe what a node executes. Constant. */

@@ -1,13 +1,6 @@
 #include "core/formats/session_call.h"
 
-#include "core/formats/command_name.h"
 #include "core/formats/decimal.h"
-
-static bool is_word(const struct bytes *arg, const char *word)
-{
-    const size_t len = strlen(word);
-    return arg->len == len && command_name(arg->ptr, len) == command_name((const uint8_t *)word, len);
-}
 
 static bool is_number(const struct bytes *arg, uint64_t max, uint64_t *number)
 {
@@ -40,13 +33,13 @@ static struct session_call read_close(const struct bytes_list *args)
 struct session_call session_call_read(const struct bytes_list *args)
 {
     struct session_call call = {.kind = SESSION_CALL};
-    if (args->len == 0 || !is_word(&args->ptr[0], "session"))
+    if (!session_call_is(args))
         return (struct session_call){.kind = SESSION_NONE};
     if (args->len < 2)
         return malformed("ERR wrong number of arguments for 'session' command");
-    if (is_word(&args->ptr[1], "open"))
+    if (command_name_is(&args->ptr[1], "open"))
         return read_open(args);
-    if (is_word(&args->ptr[1], "close"))
+    if (command_name_is(&args->ptr[1], "close"))
         return read_close(args);
     if (!is_number(&args->ptr[1], SESSION_ID_MAX, &call.id))
         return malformed("ERR SESSION wants OPEN, CLOSE, or the id of a session");
@@ -54,7 +47,7 @@ struct session_call session_call_read(const struct bytes_list *args)
         return malformed("ERR SESSION wants an id, a number, and a command");
     if (!is_number(&args->ptr[2], UINT64_MAX, &call.number))
         return malformed("ERR the number of a session's command is one from 1 on");
-    if (is_word(&args->ptr[SESSION_CALL_ARGS], "session"))
+    if (command_name_is(&args->ptr[SESSION_CALL_ARGS], "session"))
         return malformed("ERR a session's command cannot be about a session");
     return call;
 }

@@ -8,7 +8,7 @@
 #ifndef SYNOD_CORE_FORMATS_SESSION_CALL_H
 #define SYNOD_CORE_FORMATS_SESSION_CALL_H
 
-#include "core/formats/command.h"
+#include "core/formats/command_name.h"
 
 enum { SESSION_WINDOW_STANDARD = 16, SESSION_WINDOW_MAX = 1024 };
 #define SESSION_ID_MAX ((UINT64_C(1) << 53) - 1)
@@ -24,6 +24,11 @@ struct session_call {
 
 enum { SESSION_CALL_ARGS = 3 }; /* SESSION, id and number, before the command */
 
+/* Whether a command is one about sessions. */
+static inline bool session_call_is(const struct bytes_list *args)
+{
+    return args->len > 0 && command_name_is(&args->ptr[0], "session");
+}
 /* What a command is about. SESSION_NONE: it is no command SESSION. */
 struct session_call session_call_read(const struct bytes_list *args);
 

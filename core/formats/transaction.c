@@ -1,16 +1,7 @@
 #include "core/formats/transaction.h"
 
 #include "core/base/memory.h"
-#include "core/formats/command_name.h"
 #include "core/formats/decimal.h"
-
-bool transaction_is(const struct bytes_list *args)
-{
-    static const char name[] = "exec";
-    const size_t len = sizeof name - 1;
-    return args->len > 1 && args->ptr[0].len == len &&
-           command_name(args->ptr[0].ptr, len) == command_name((const uint8_t *)name, len);
-}
 
 /* The command that begins at `*at`, which is then behind it. False: there is none. */
 static bool next_command(const struct bytes_list *args, size_t *at, struct command *command)

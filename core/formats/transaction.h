@@ -9,7 +9,7 @@
 #ifndef SYNOD_CORE_FORMATS_TRANSACTION_H
 #define SYNOD_CORE_FORMATS_TRANSACTION_H
 
-#include "core/formats/command.h"
+#include "core/formats/command_name.h"
 
 struct transaction {
     struct command condition; /* no arguments: there is none */
@@ -18,7 +18,10 @@ struct transaction {
 };
 
 /* Whether a command is a transaction: EXEC with arguments. */
-bool transaction_is(const struct bytes_list *args);
+static inline bool transaction_is(const struct bytes_list *args)
+{
+    return args->len > 1 && command_name_is(&args->ptr[0], "exec");
+}
 /* Takes it apart. False: it is malformed, and `t` has no commands. */
 bool transaction_read(struct transaction *t, const struct bytes_list *args);
 void transaction_free(struct transaction *t);

@@ -150,6 +150,8 @@ static uint64_t keys_work(const struct kv_command *command, const struct bytes *
 
 static bool first_is_over(const struct state_machine *m)
 {
+    if (m->data.times.count == 0)
+        return false;
     const uint64_t until = kv_versions_first_until(&m->data);
     return until < m->now.elapsed;
 }

@@ -82,10 +82,23 @@ static void set(struct state_machine *m, const struct bytes *key, const struct b
     }
 }
 
+/* SET key value, as most are. */
+static void set_plainly(struct state_machine *m, const struct bytes *key, const struct bytes *value, struct reply *r)
+{
+    if (!kv_may_store(m, key, value->len, r))
+        return;
+    kv_versions_set(&m->data, *key, *value);
+    reply_status(r, "OK");
+}
+
 void kv_set(struct state_machine *m, const struct bytes *args, size_t argc, struct reply *r)
 {
-    struct set_options o = {0};
-    if (argc > 3 && !read_set_options(m, args, argc, &o, r))
+    struct set_options o;
+    if (argc == 3) {
+        set_plainly(m, &args[1], &args[2], r);
+        return;
+    }
+    if (!read_set_options(m, args, argc, &o, r))
         return;
     if (!may_set(m, &args[1], &args[2], &o, r))
         return;
