@@ -190,7 +190,7 @@ def table(mutants):
     text = f'#include "sim/mutants.h"\n\nextern const uint32_t mutant_kinds_count;\nconst uint32_t mutant_kinds_count = {len(mutants)};\n\n'
     text += f"extern const struct mutant_kind mutant_kinds[{len(mutants)}];\nconst struct mutant_kind mutant_kinds[] = {{\n"
     for m in mutants:
-        bits = " | ".join(f"UINT32_C(1) << {names[c]}" for c in m.checks)
+        bits = " | ".join(f"UINT64_C(1) << {names[c]}" for c in m.checks)
         text += f'    {{"{m.name}", "{m.what}", "{m.breaks}", {bits}, "{m.needs}", "{m.test}"}},\n'
     return text + "};\n"
 

@@ -99,11 +99,12 @@ static int ascending(const void *a, const void *b)
 static bool tell(const struct hunt_options *o, const struct game *game, uint32_t mutant, FILE *out)
 {
     const struct trail *trails = game->trails[mutant];
-    uint32_t seeds[HUNT_ROUNDS_MAX], caught = 0, by = 0;
+    uint32_t seeds[HUNT_ROUNDS_MAX], caught = 0;
+    uint64_t by = 0;
     for (uint32_t i = 0; i < o->rounds; i++) {
         seeds[i] = trails[i].caught ? trails[i].seeds : UINT32_MAX;
         caught += trails[i].caught;
-        by |= trails[i].caught ? UINT32_C(1) << trails[i].by : 0;
+        by |= trails[i].caught ? UINT64_C(1) << trails[i].by : 0;
     }
     qsort(seeds, o->rounds, sizeof seeds[0], ascending);
     uint32_t median = seeds[o->rounds / 2];

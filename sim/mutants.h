@@ -9,14 +9,14 @@
 #include "sim/checks.h"
 
 /* Bits of those that disk sweeps must catch, or a unit test (which runs with the name in SYNOD_MUTANT), and no world. */
-enum { MUTANT_TEST = 30, MUTANT_SWEEP = 31 };
+enum { MUTANT_TEST = 62, MUTANT_SWEEP = 63 };
 _Static_assert((int)CHECKS <= (int)MUTANT_TEST, "a bit for each");
 
 struct mutant_kind {
     const char *name;   /* as given to --mutant */
     const char *what;   /* what goes wrong */
     const char *breaks; /* which rule (docs/rules.md), or which system had it */
-    uint32_t checks;    /* bit set of enum check: one of these must catch it; or MUTANT_SWEEP, or MUTANT_TEST */
+    uint64_t checks;    /* bit set of enum check: one of these must catch it; or MUTANT_SWEEP, or MUTANT_TEST */
     const char *needs;  /* what must happen for it to show; "": nothing in particular */
     const char *test;   /* MUTANT_TEST: tests/unit/test_<test>.c */
 };
