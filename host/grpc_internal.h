@@ -149,7 +149,8 @@ struct grpc_batch {
 /* Another node, or one that was or may be; its dialer says. */
 struct grpc_peer {
     struct dialer dialer;
-    struct grpc_call *call; /* with which it speaks to us */
+    struct grpc_call *call;       /* with which it speaks to us */
+    struct frame_origin admitted; /* its origin when its greeting was last accepted; zero: never */
 };
 
 void grpc_peer_open(struct grpc_network *n, const struct config_node *config);

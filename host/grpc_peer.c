@@ -365,9 +365,11 @@ static void begin(struct dialer *d)
         grpc_parcel_release(parcel);
 }
 
+static void gone(struct dialer *d) { network_gone(d->network, &((struct grpc_peer *)d)->admitted); }
+
 void grpc_peer_open(struct grpc_network *n, const struct config_node *config)
 {
-    static const struct dialer_operations operations = {make_connection, begin, release_connection};
+    static const struct dialer_operations operations = {make_connection, begin, gone, release_connection};
     dialer_open(&n->peers[config->id].dialer, &operations, &n->base, config);
 }
 
@@ -406,6 +408,7 @@ void grpc_peer_leave(struct grpc_peer *p)
     say_goodbye(p);
     dialer_idle(&p->dialer);
     p->call = NULL;
+    p->admitted = (struct frame_origin){0};
     if (call != NULL)
         grpc_call_end(call, "the node does not belong to the cluster any more, or its disk was replaced");
 }

@@ -153,14 +153,13 @@ static bool identify(struct grpc_call *c, const struct grpc_frame *greeting)
     struct grpc_call *before = p->call;
     p->call = c;
     c->admitted = true;
-    c->origin = *origin;
+    c->origin = p->admitted = *origin;
     if (before != NULL) { /* left over from before the peer connected again */
         end_call(before, GRPC_ABORTED, "the node has begun another stream");
         if (before->service != c->service)
             before->service->on_output(before->service);
     }
-    if (n->base.options.sends)
-        dialer_retry(&p->dialer);
+    dialer_heard(&p->dialer);
     return true;
 }
 
@@ -315,8 +314,11 @@ static void call_free(struct grpc_call *c)
         s->calls = c->next;
     if (c->next != NULL)
         c->next->previous = c->previous;
-    if (c->admitted && s->network->peers[c->origin.sender].call == c)
-        s->network->peers[c->origin.sender].call = NULL;
+    struct grpc_peer *p = c->admitted ? &s->network->peers[c->origin.sender] : NULL;
+    if (p != NULL && p->call == c) {
+        p->call = NULL;
+        dialer_unheard(&p->dialer);
+    }
     s->unconsumed += c->unconsumed;
     free(c->message);
     free(c->reply);

@@ -13,6 +13,9 @@ enum {
     REDIAL_AFTER_MS = 200,        /* when the peer shows up, a dial older than this is begun again */
     STABLE_AFTER_MS = 1000,       /* after a connection that lasted so long, the backoff starts again at its minimum */
     UNACKNOWLEDGED_MAX_MS = 5000, /* unacknowledged for so long: the connection is dead */
+    LOOK_AGAIN_MS = 5,            /* after a dial of a node that is missed */
+    LOOKS_MAX = 4,                /* such dials */
+    PLACES_MAX = 3,               /* of a node */
     QUIET_ATTEMPTS = 4,           /* dials before the log says that a peer is out of reach: it may just be starting */
 };
 
@@ -49,8 +52,29 @@ static void retry_later(struct dialer *d)
     const uint32_t who[] = {d->network->options.origin.sender, d->config->id, d->attempt};
     delay += checksum(who, sizeof who, 0) % (delay / 4);
     d->attempt++;
-    d->state = DIALER_WAITING;
     uv_timer_start(&d->timer, on_retry, delay, 0);
+}
+
+/* A network that does not send only looks for nodes that it misses. */
+static void dial_later(struct dialer *d)
+{
+    d->state = DIALER_WAITING;
+    if (d->presence == PRESENCE_MISSED && d->looks < LOOKS_MAX) {
+        d->looks++;
+        uv_timer_start(&d->timer, on_retry, LOOK_AGAIN_MS, 0);
+    } else if (d->network->options.sends) {
+        retry_later(d);
+    }
+}
+
+static bool is_heard(const struct dialer *d) { return node_set_has(d->network->heard, d->config->id); }
+
+/* No connection is left with a node that was heard. */
+static void miss(struct dialer *d)
+{
+    d->presence = PRESENCE_MISSED;
+    d->looks = d->refusals = d->choices = 0;
+    dialer_again(d);
 }
 
 void dialer_failed(struct dialer *d, const char *why)
@@ -69,7 +93,10 @@ void dialer_failed(struct dialer *d, const char *why)
     else if (d->attempt == QUIET_ATTEMPTS)
         logger_log(logger, LOG_WARNING, "network", "cannot reach node %u at %s port %u: %s; going on trying", peer->id,
                    peer->address.host, peer->address.port, why);
-    retry_later(d);
+    if (connected && d->presence == PRESENCE_HEARD && !is_heard(d))
+        miss(d);
+    else
+        dial_later(d);
 }
 
 void dialer_refused(struct dialer *d)
@@ -80,6 +107,29 @@ void dialer_refused(struct dialer *d)
 
 /* ---- dialing ---- */
 
+/* A dial of a node that is missed was refused. */
+static void missed_refuses(struct dialer *d)
+{
+    if (++d->refusals < d->choices) {
+        d->attempt++;
+        dialer_again(d);
+        return;
+    }
+    d->presence = PRESENCE_UNKNOWN;
+    dialer_failed(d, uv_strerror(UV_ECONNREFUSED));
+    d->operations->gone(d);
+}
+
+static void not_connected(struct dialer *d, int status)
+{
+    if (d->presence == PRESENCE_MISSED && status == UV_ECONNREFUSED) {
+        missed_refuses(d);
+        return;
+    }
+    d->refusals = 0;
+    dialer_failed(d, uv_strerror(status));
+}
+
 static void on_connected(uv_connect_t *connect, int status)
 {
     struct dialed *c = connect->data;
@@ -87,11 +137,17 @@ static void on_connected(uv_connect_t *connect, int status)
     if (c->given_up)
         return;
     if (status < 0) {
-        dialer_failed(d, uv_strerror(status));
+        not_connected(d, status);
         return;
     }
     struct network *n = d->network;
     uv_timer_stop(&d->timer);
+    d->refusals = 0;
+    if (!n->options.sends) {
+        give_up_connection(d);
+        dial_later(d);
+        return;
+    }
     d->state = DIALER_CONNECTED;
     c->since = uv_now(n->loop);
     uv_tcp_nodelay(&c->tcp, 1);
@@ -127,14 +183,14 @@ static void connect_to(struct dialer *d, const struct sockaddr *address)
         uv_timer_start(&d->timer, on_patience_over, CONNECT_PATIENCE_MS, 0);
 }
 
-/* Where to dial this time: by turns as hearsay has it, as the log says, and as this node's file says. A node that is not the
- * wanted one refuses, or is refused; but a member that has the place now would take the greeting for its own, and end the
- * connection that this node has to it. */
-static const struct endpoint *place_of(const struct dialer *d)
+/* Where to dial, by turns: as hearsay has it, as the log says, and as this node's file says. A node that is not the wanted
+ * one refuses, or is refused; but a member that has the place now would take the greeting for its own, and end the
+ * connection that this node has to it. Returns how many there are. */
+static uint32_t places_of(const struct dialer *d, const struct endpoint *places[PLACES_MAX])
 {
     const struct network *n = d->network;
     const struct config_node *file = config_find(n->options.config, d->config->id);
-    const struct endpoint *places[3], *hearsay = network_place_by_hearsay(n, d->config->id);
+    const struct endpoint *hearsay = network_place_by_hearsay(n, d->config->id);
     uint32_t count = 0;
     if (hearsay != NULL)
         places[count++] = hearsay;
@@ -142,7 +198,25 @@ static const struct endpoint *place_of(const struct dialer *d)
     if (n->roster.slot != 0 && file != NULL && file->address.port != 0 &&
         !roster_gives_to_another(&n->roster, &file->address, d->config->id))
         places[count++] = &file->address;
+    return count;
+}
+
+/* Where to dial this time. */
+static const struct endpoint *place_of(const struct dialer *d)
+{
+    const struct endpoint *places[PLACES_MAX];
+    const uint32_t count = places_of(d, places);
     return places[d->attempt % count];
+}
+
+/* The place that is dialled now has so many addresses. As many dials in a row as there are choices try all of them. Returns
+ * which address it is this time. */
+static uint32_t choose(struct dialer *d, uint32_t addresses)
+{
+    const struct endpoint *places[PLACES_MAX];
+    const uint32_t count = places_of(d, places), choices = count * addresses;
+    d->choices = choices > d->choices ? choices : d->choices;
+    return d->attempt / count % addresses;
 }
 
 /* One of the addresses of a name: another one each time. */
@@ -152,7 +226,7 @@ static void connect_to_one(struct dialer *d, const struct addrinfo *found)
     for (const struct addrinfo *a = found; a != NULL; a = a->ai_next)
         count++;
     const struct addrinfo *a = found;
-    for (uint32_t skip = count > 0 ? (d->attempt + d->attempt / 2) % count : 0; skip > 0; skip--)
+    for (uint32_t skip = count > 0 ? choose(d, count) : 0; skip > 0; skip--)
         a = a->ai_next;
     if (a == NULL)
         dialer_failed(d, "the name has no address");
@@ -206,10 +280,12 @@ static void dial(struct dialer *d)
         struct sockaddr_in v4;
         struct sockaddr_in6 v6;
     } address;
-    if (uv_ip4_addr(at->host, at->port, &address.v4) == 0 || uv_ip6_addr(at->host, at->port, &address.v6) == 0)
-        connect_to(d, &address.any);
-    else
+    if (uv_ip4_addr(at->host, at->port, &address.v4) != 0 && uv_ip6_addr(at->host, at->port, &address.v6) != 0) {
         look_up(d);
+        return;
+    }
+    choose(d, 1);
+    connect_to(d, &address.any);
 }
 
 void dialer_open(struct dialer *d, const struct dialer_operations *operations, struct network *network,
@@ -228,11 +304,24 @@ void dialer_open(struct dialer *d, const struct dialer_operations *operations, s
         uv_timer_start(&d->timer, on_retry, 0, 0); /* the first dial is made in the loop's next iteration */
 }
 
-void dialer_retry(struct dialer *d)
+void dialer_heard(struct dialer *d)
 {
+    if (d->state == DIALER_IDLE)
+        return;
     bool stuck = d->state == DIALER_CONNECTING && uv_now(d->network->loop) - d->connection->since >= REDIAL_AFTER_MS;
-    if (d->state == DIALER_WAITING || stuck)
+    d->network->heard |= node_set_of(d->config->id);
+    d->presence = PRESENCE_HEARD;
+    if (d->network->options.sends && (d->state == DIALER_WAITING || stuck))
         dialer_again(d);
+}
+
+void dialer_unheard(struct dialer *d)
+{
+    if (d->state == DIALER_IDLE)
+        return;
+    d->network->heard &= ~node_set_of(d->config->id);
+    if (d->presence == PRESENCE_HEARD && d->state != DIALER_CONNECTED && !d->network->closing)
+        miss(d);
 }
 
 void dialer_again(struct dialer *d)
@@ -253,6 +342,8 @@ void dialer_idle(struct dialer *d)
     d->state = DIALER_IDLE;
     d->attempt = 0;
     d->was_connected = d->refused = false;
+    d->presence = PRESENCE_UNKNOWN;
+    d->network->heard &= ~node_set_of(d->config->id);
 }
 
 static void on_timer_closed(uv_handle_t *handle)

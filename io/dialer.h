@@ -4,6 +4,11 @@
  *    |   ^------------- any failure; 50 ms doubling to 1 s, and up to a quarter more ---------------'
  *    '-- from IDLE, and from each of them back to it, as the node is one to speak with or not
  *
+ * When the last connection with a node that was heard has ended, whichever of them made it, the node is *missed*: it is
+ * dialled at once (P28). If that is refused, by all addresses that it may have, no process listens there, and it is gone. An
+ * end alone, a dial that is not answered, or one that fails in another way, say nothing about the process. A process that is
+ * just ending may still take connections, so a missed node is dialled a few times in short order.
+ *
  * The extra quarter is a hash of the two nodes and the number of the attempt. So nodes that lost each other at the same
  * moment do not come back at the same moment, and still the same run gives the same times. */
 #ifndef SYNOD_IO_DIALER_H
@@ -28,6 +33,8 @@ struct dialer_operations {
     struct dialed *(*make)(void);
     /* The dialer's connection is ready for use. */
     void (*connected)(struct dialer *d);
+    /* No connection with the node is left, and nothing listens where it is. */
+    void (*gone)(struct dialer *d);
     /* Frees the connection; libuv is done with it. */
     void (*release)(struct dialed *c);
 };
@@ -40,7 +47,10 @@ struct dialer {
     struct network *network;
     const struct config_node *config; /* the node that it dials */
     enum dialer_state state;
-    uint32_t attempt; /* dials in a row that failed */
+    uint32_t attempt;                                                                    /* dials in a row that failed */
+    enum dialer_presence { PRESENCE_UNKNOWN, PRESENCE_HEARD, PRESENCE_MISSED } presence; /* of the node's process */
+    uint32_t looks;             /* MISSED: dials that came soon after the one before */
+    uint32_t refusals, choices; /* MISSED: dials in a row that were refused; how many it takes to try all addresses */
     bool was_connected;
     bool refused; /* by the peer, the last time: further attempts are not logged */
     struct dialed *connection;
@@ -52,8 +62,8 @@ struct dialer {
 /* Whether it was ever opened: then it must be closed. */
 static inline bool dialer_is_open(const struct dialer *d) { return d->operations != NULL; }
 
-/* Opens a dialer to this node, again after dialer_idle. It dials only if the network sends. `config` stays as it is until
- * dialer_idle. */
+/* Opens a dialer to this node, again after dialer_idle. If the network does not send, it dials only to look whether there is
+ * a process. `config` stays as it is until dialer_idle. */
 void dialer_open(struct dialer *d, const struct dialer_operations *operations, struct network *network,
                  const struct config_node *config);
 /* The connection ended, and this node did not want that. */
@@ -61,7 +71,9 @@ void dialer_failed(struct dialer *d, const char *why);
 /* The same, because the peer refuses this node; that is logged already. */
 void dialer_refused(struct dialer *d);
 /* The peer has just connected to us, so it is there: dials now instead of waiting. */
-void dialer_retry(struct dialer *d);
+void dialer_heard(struct dialer *d);
+/* That connection has ended, and there is no other one that it has made. */
+void dialer_unheard(struct dialer *d);
 /* Ends the connection if there is one, and dials again at once. */
 void dialer_again(struct dialer *d);
 /* Ends the connection, and dials no more. */

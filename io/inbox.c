@@ -21,7 +21,7 @@ void inbox_add(struct inbox *in, const struct frame_origin *sender, const uint64
     box->words_used += words;
 }
 
-void inbox_add_rebirth(struct inbox *in, const struct frame_origin *sender)
+void inbox_add_resignation(struct inbox *in, const struct frame_origin *sender)
 {
     const struct outgoing resigns = {.message = {.kind = MESSAGE_HEARTBEAT, .flags = MESSAGE_RESIGNED}};
     struct serializer *serializer = serializer_new();

@@ -23,10 +23,10 @@ struct inbox {
  * disk. */
 void inbox_add(struct inbox *in, const struct frame_origin *sender, const uint64_t *body, uint32_t len);
 
-/* Adds what the first frame of a node's later life implies: its earlier life does not lead. As a message this is a heartbeat
- * that resigns. So a leader that is restarted at once is also replaced at once, without waiting for suspect_timeout. Safety
- * does not depend on it (P15). */
-void inbox_add_rebirth(struct inbox *in, const struct frame_origin *sender);
+/* Adds what a node would have said if it could: that it does not lead any more. That follows from the first frame of its
+ * later life, and from its process not being there any more (P28). As a message this is a heartbeat that resigns. So the
+ * leader is replaced at once, without waiting for suspect_timeout. Safety does not depend on it (P15). */
+void inbox_add_resignation(struct inbox *in, const struct frame_origin *sender);
 
 /* Drops what was added of this sender and not taken yet. */
 void inbox_drop(struct inbox *in, uint32_t sender);

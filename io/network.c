@@ -263,7 +263,7 @@ enum network_refusal network_admit(struct network *n, const struct frame_origin 
         return for_ever ? REFUSAL_LIFE : REFUSAL_OTHER;
     }
     if (n->incarnations[sender] != 0 && origin->incarnation > n->incarnations[sender])
-        inbox_add_rebirth(&n->inbox, origin);
+        inbox_add_resignation(&n->inbox, origin);
     n->incarnations[sender] = origin->incarnation;
     memcpy(n->instances[sender], origin->instance, sizeof origin->instance);
     return REFUSAL_NONE;
@@ -275,6 +275,25 @@ void network_clean_text(char *out, size_t size, const char *text, size_t len)
     for (; n < len && n + 1 < size && text[n] != '\0'; n++)
         out[n] = text[n] >= ' ' && text[n] <= '~' ? text[n] : '?';
     out[n] = '\0';
+}
+
+/* With this node, do those that it hears make a quorum? If not, it may be this node that is cut off. It could not be elected
+ * either. */
+static bool hears_quorum(const struct network *n)
+{
+    const node_set heard = n->heard | node_set_of(n->options.origin.sender);
+    return node_set_count(heard & n->roster.acceptors) >= n->roster.phase1_quorum;
+}
+
+void network_gone(struct network *n, const struct frame_origin *peer)
+{
+    const struct config_node *node = &n->roster.nodes[peer->sender];
+    logger_log(n->options.logger, LOG_INFO, "network", "the process of node %u has ended: nothing listens at %s port %u",
+               peer->sender, node->address.host, node->address.port);
+    if (!hears_quorum(n) || (node->role != ROLE_COORDINATOR && node->role != ROLE_PROPOSER))
+        return; /* those of other roles are not waited for */
+    inbox_add_resignation(&n->inbox, peer);
+    n->options.on_input(n->options.context);
 }
 
 static bool is_news(struct network *n, uint32_t sender, const char *text)

@@ -37,6 +37,7 @@ struct network {
     struct roster roster;
     struct roster hearsay;            /* network_hearsay; slot 0: nothing was said */
     node_set members;                 /* all other nodes that belong to `roster` */
+    node_set heard;                   /* nodes that have greeted on a connection to this one, which goes on */
     uint32_t incarnations[PEERS_MAX]; /* of each, the highest heard of */
     uint8_t instances[PEERS_MAX][16]; /* of each that was heard of, the instance */
     struct inbox inbox;
@@ -78,7 +79,7 @@ enum network_refusal {
 };
 
 /* Whether this sender, which has greeted with these bytes, may be listened to (P12). If not, `why` says what is wrong with
- * it. If its life is later than the one heard before, that is noted in the inbox (inbox_add_rebirth). */
+ * it. If its life is later than the one heard before, that is noted in the inbox (inbox_add_resignation). */
 enum network_refusal network_admit(struct network *n, const struct frame_origin *origin, const void *greeting, size_t len,
                                    char *why, size_t size);
 
@@ -94,6 +95,9 @@ struct packet network_greeting(struct network *n, uint32_t peer);
 
 /* Another node, which this one dialled, refuses to listen to it. */
 void network_refused_by(struct network *n, uint32_t peer, enum network_refusal refusal, const char *why);
+
+/* The process that was this life of a node is not there any more (P28). */
+void network_gone(struct network *n, const struct frame_origin *peer);
 
 /* Copies text that came from outside so that it may stand in a log line. */
 void network_clean_text(char *out, size_t size, const char *text, size_t len);

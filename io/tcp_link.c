@@ -49,15 +49,15 @@ static bool identify(struct tcp_link *l, const struct frame_header *header, cons
     }
     struct peer *p = &n->peers[origin->sender];
     const bool known = p->admitted.sender != 0, lives_again = known && !network_same_origin(&p->admitted, origin);
-    if (p->link != NULL)
-        link_close(&p->link->link); /* left over from before the peer connected again */
+    struct tcp_link *before = p->link;
     p->link = l;
+    if (before != NULL)
+        link_close(&before->link); /* left over from before the peer connected again */
     l->peer = p;
     l->origin = p->admitted = *origin;
     if (n->base.options.sends && lives_again && n->reached != NULL)
         peer_reborn(p);
-    if (n->base.options.sends)
-        dialer_retry(&p->dialer);
+    dialer_heard(&p->dialer);
     return true;
 }
 
@@ -185,8 +185,10 @@ static bool is_known(const struct link *link) { return ((const struct tcp_link *
 static void closing(struct link *link)
 {
     struct peer *p = ((struct tcp_link *)link)->peer;
-    if (p != NULL && &p->link->link == link)
-        p->link = NULL;
+    if (p == NULL || &p->link->link != link)
+        return;
+    p->link = NULL;
+    dialer_unheard(&p->dialer);
 }
 
 static void closed(struct link *link) { free(((struct tcp_link *)link)->buffer); }

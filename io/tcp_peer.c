@@ -247,9 +247,11 @@ static void greet(struct dialer *d)
         parcel_release(parcel);
 }
 
+static void gone(struct dialer *d) { network_gone(d->network, &((struct peer *)d)->admitted); }
+
 void peer_open(struct tcp_network *n, const struct config_node *config)
 {
-    static const struct dialer_operations operations = {make_connection, greet, release_connection};
+    static const struct dialer_operations operations = {make_connection, greet, gone, release_connection};
     dialer_open(&n->peers[config->id].dialer, &operations, &n->base, config);
 }
 

@@ -41,6 +41,7 @@ enum check {
     CHECK_TIME_AGREED, /* one time in the log, which never runs ahead of the real one, and keeps up where a leader serves */
     CHECK_EXPIRY,      /* a key is there for as long as was said, and then it is gone for good */
     CHECK_WATCHED,     /* who wants to be told messages gets each once, in the order of the log, or hears that some lack */
+    CHECK_ENDED,       /* a node takes the process of another one for ended only if it is, or refuses to be dialled */
     CHECK_CONFIGURATIONS, /* one line of configurations; a ballot is prepared with the one that governs what it proposes */
     CHECKS
 };
@@ -114,6 +115,7 @@ enum reached {
     REACHED_SESSION_ENDED,    /* a session was not used for some time, and ended */
     REACHED_MESSAGE_TOLD,     /* a learner tells its client port a message */
     REACHED_MESSAGES_MISSED,  /* ... or that some are missing, because it goes on from a snapshot */
+    REACHED_PROCESS_MISSED,   /* a network that ships says that the process of another node has ended */
     REACHED_STATES
 };
 

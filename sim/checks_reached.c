@@ -1,8 +1,8 @@
 /* The situations that a simulation should reach, recognized in what passes through the checks anyway. (The world counts
  * REACHED_HELD_AT_CRASH, REACHED_ALL_DOWN, REACHED_TORN_TAIL, REACHED_SEGMENT_ROLLED, REACHED_NO_ROOM,
  * REACHED_SNAPSHOT_LOST, REACHED_NO_REPLY_ROOM, REACHED_NO_STATE_ROOM, REACHED_RECOVERY_REFUSED, REACHED_PORT_FULL,
- * REACHED_CONNECTION_RESET, REACHED_NETWORK_FULL, REACHED_LINK_RESET, REACHED_CROWDED_OUT, and what becomes of an operator's
- * changes.) */
+ * REACHED_CONNECTION_RESET, REACHED_NETWORK_FULL, REACHED_LINK_RESET, REACHED_CROWDED_OUT, REACHED_PROCESS_MISSED, and what
+ * becomes of an operator's changes.) */
 #include "sim/checks_internal.h"
 
 static const char *const names[REACHED_STATES] = {
@@ -71,6 +71,7 @@ static const char *const names[REACHED_STATES] = {
     [REACHED_SESSION_ENDED] = "session-ended",
     [REACHED_MESSAGE_TOLD] = "message-told",
     [REACHED_MESSAGES_MISSED] = "messages-missed",
+    [REACHED_PROCESS_MISSED] = "process-missed",
 };
 
 const char *reached_name(enum reached state) { return names[state]; }

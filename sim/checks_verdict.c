@@ -35,6 +35,7 @@ static const char *const names[CHECKS] = {
     [CHECK_TIME_AGREED] = "TimeAgreed",
     [CHECK_EXPIRY] = "Expiry",
     [CHECK_WATCHED] = "Watched",
+    [CHECK_ENDED] = "Ended",
     [CHECK_CONFIGURATIONS] = "Configurations",
 };
 

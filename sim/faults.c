@@ -152,6 +152,9 @@ const struct fault_kind fault_kinds[FAULTS] = {
         "quorums are those of the configuration that governs the slot (P11)"},
     [FAULT_WALL_CLOCK] = {"wall-clock", "clock", FAULT_TOLERATED, ANY,
         "no time that passes depends on it; the log's wall clock follows a leader's that is ahead, and never goes back (P22)"},
+    [FAULT_REFUSED_DIALS] = {"refused-dials", "network", FAULT_TOLERATED, ANY,
+        "as when a proxy before it starts again: others may take its process for ended (P28), and ask; while a quorum hears "
+        "the leader, it stays (P15)"},
 };
 /* clang-format on */
 

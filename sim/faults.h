@@ -66,6 +66,7 @@ enum fault {
     FAULT_MEMBER_REPLACE, /* ... or begins anew with an empty disk, because the one that it had is gone */
     FAULT_SETTINGS,       /* ... or the cluster gets other settings */
     FAULT_WALL_CLOCK,     /* clock: a wall clock is set, forward or back */
+    FAULT_REFUSED_DIALS,  /* network: connections of a node end, and for a while it refuses to be dialled, though it lives */
     FAULTS
 };
 

@@ -90,10 +90,10 @@ static uint64_t sum_of(const struct packet *p)
 }
 
 /* Of what a network says by itself in the name of another node. */
-static uint64_t rebirth(void)
+static uint64_t resignation(void)
 {
     struct inbox inbox = {0};
-    inbox_add_rebirth(&inbox, &(struct frame_origin){.sender = 1});
+    inbox_add_resignation(&inbox, &(struct frame_origin){.sender = 1});
     const uint64_t sum = sum_of(inbox_take(&inbox).ptr);
     inbox_close(&inbox);
     return sum;
@@ -145,7 +145,7 @@ void machine_network_up(struct machine *m)
                                            .context = m};
     if (w->links == NULL)
         return;
-    w->rebirth = w->rebirth != 0 ? w->rebirth : rebirth();
+    w->resignation = w->resignation != 0 ? w->resignation : resignation();
     configure(m);
     network_sim_instance(m->id, options.origin.instance);
     m->expelled = false;
@@ -223,6 +223,17 @@ void world_datagram_came(void *context, uint32_t to, const uint64_t *words, size
     checks_datagram_came(w->checks, to, header.origin.sender, frame_life(&header.origin), sum_of(&body));
 }
 
+/* The network of this machine says that the process of another node has ended, which was this life. */
+static void judge_end(struct machine *m, uint32_t node, uint64_t life)
+{
+    struct world *w = m->world;
+    const struct machine *other = &w->machines[node];
+    checks_reached(w->checks)[REACHED_PROCESS_MISSED]++;
+    if (other->network != NULL && other->network_life == life && !node_set_has(w->refuses[node], m->id))
+        checks_fail(w->checks, CHECK_ENDED, "node %u says that the process of node %u has ended, which goes on", m->id,
+                    node);
+}
+
 struct packet_list machine_network_receive(struct machine *m)
 {
     struct world *w = m->world;
@@ -241,8 +252,10 @@ struct packet_list machine_network_receive(struct machine *m)
         bool begins;
         const uint64_t life = node_network_life(m->network, sender, i, &begins);
         const enum frame_way way = is_short(w, &frames.ptr[i]) ? FRAME_IN_DATAGRAM : begins ? FRAME_BEGINS : FRAME_FOLLOWS;
-        if (sum != w->rebirth)
+        if (sum != w->resignation)
             checks_frame_received(w->checks, m->id, sender, life, sum, way);
+        else if (!begins) /* otherwise it says that a later life has begun */
+            judge_end(m, sender, life);
     }
     return (struct packet_list){m->frames, count};
 }
@@ -264,6 +277,21 @@ void world_half_open(struct world *w, uint32_t from, uint32_t to, uint64_t until
         sockets_half_open(w->links, from, to);
     else
         network_sim_half_open(w->network, from, to, until);
+}
+
+bool world_refuse(struct world *w, uint32_t node, node_set others, bool both, uint64_t until)
+{
+    if (w->links == NULL || others == 0)
+        return false;
+    w->refuses[node] |= others;
+    for (; others != 0; others &= others - 1) {
+        const uint32_t other = node_set_first(others);
+        sockets_end(w->links, other, node);
+        sockets_refuse(w->links, other, node, until);
+        if (both)
+            sockets_end(w->links, node, other);
+    }
+    return true;
 }
 
 void world_stall_reader(struct world *w, struct machine *m, uint64_t until)

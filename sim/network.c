@@ -462,7 +462,7 @@ static enum judgement judge(struct network_sim *n, uint32_t node, struct stream 
         if (n->options.listens != NULL && !n->options.listens(n->options.context, node, &header->origin))
             return EARLIER_LIFE;
         if (s->heard != 0 && header->origin.incarnation > s->heard)
-            inbox_add_rebirth(&n->members[node].inbox, &header->origin);
+            inbox_add_resignation(&n->members[node].inbox, &header->origin);
         s->heard = header->origin.incarnation;
     }
     if (f->available < FRAME_HEADER_SIZE + words_for(header->len) * sizeof(uint64_t))

@@ -43,6 +43,7 @@ enum {
     TRANSACTIONS_STREAM,
     LEARNER_PORTS_STREAM,
     STALE_STREAM,
+    REFUSED_STREAM,
     ADDED = 300000,
     QUIET = 80000,
     MOVES_ONLY = 40000,
@@ -137,6 +138,7 @@ static const struct {
     [FAULT_MEMBER_REPLACE] = {1000, 10000, true, CHANGES_STREAM},
     [FAULT_SETTINGS] = {1000, 10000, true, CHANGES_STREAM},
     [FAULT_WALL_CLOCK] = {300, 5000, true, WALL_CLOCK_STREAM},
+    [FAULT_REFUSED_DIALS] = {1000, 10000, true, REFUSED_STREAM},
 };
 
 uint32_t plan_rate(struct dice *dice, uint32_t from, uint32_t to)
@@ -563,7 +565,8 @@ static void draw_added_faults(struct plan *p, uint64_t allowed)
 {
     for (uint32_t i = 0; i < FAULTS; i++) {
         struct dice d = dice_new(p->seed, rates[i].stream);
-        const bool possible = (i != FAULT_DAMAGE || p->wire == WIRE_UDP) && rates[i].stream != CHANGES_STREAM;
+        const bool possible = (i != FAULT_DAMAGE || p->wire == WIRE_UDP) &&
+                              (i != FAULT_REFUSED_DIALS || p->wire != WIRE_MODEL) && rates[i].stream != CHANGES_STREAM;
         if (rates[i].stream != 0 && (allowed >> i & 1) != 0 && dice_chance(&d, ADDED) && possible)
             p->rate[i] = plan_rate(&d, rates[i].from, rates[i].to);
     }

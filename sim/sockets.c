@@ -96,8 +96,9 @@ struct sockets {
     struct sock_listener *listeners;
     struct pair *pairs;
     struct sockets_statistics statistics;
-    uint64_t changes[HOSTS], changes_of_all;             /* sockets_changes */
-    uint64_t cuts[SOCKETS_CUT_HOSTS][SOCKETS_CUT_HOSTS]; /* until when nothing gets from one host to another */
+    uint64_t changes[HOSTS], changes_of_all;                 /* sockets_changes */
+    uint64_t cuts[SOCKETS_CUT_HOSTS][SOCKETS_CUT_HOSTS];     /* until when nothing gets from one host to another */
+    uint64_t refusals[SOCKETS_CUT_HOSTS][SOCKETS_CUT_HOSTS]; /* until when dials of one host are refused by another */
 };
 
 static uint64_t later(uint64_t a, uint64_t b) { return a > b ? a : b; }
@@ -271,6 +272,7 @@ void sockets_heal(struct sockets *s)
         for (size_t i = 0; i < 2 && (p->lost || is_cut(p)); i++)
             fail_at(&p->ends[i], s->now + s->options.latency_us, -ETIMEDOUT);
     memset(s->cuts, 0, sizeof s->cuts);
+    memset(s->refusals, 0, sizeof s->refusals);
 }
 
 void sockets_vanish(struct sockets *s, uint32_t host)
@@ -287,6 +289,26 @@ void sockets_half_open(struct sockets *s, uint32_t from, uint32_t to)
     for (struct pair *p = s->pairs; p != NULL; p = p->next)
         if (!p->lost && p->ends[0].host == from && p->ends[1].host == to)
             lose(p);
+}
+
+void sockets_end(struct sockets *s, uint32_t from, uint32_t to)
+{
+    for (struct pair *p = s->pairs; p != NULL; p = p->next)
+        if (!p->lost && p->refused == 0 && p->ends[0].host == from && p->ends[1].host == to)
+            for (size_t i = 0; i < 2; i++)
+                if (!p->ends[i].closed)
+                    reset_peer(p->ends[i].peer);
+}
+
+void sockets_refuse(struct sockets *s, uint32_t from, uint32_t to, uint64_t until)
+{
+    invariant(from < SOCKETS_CUT_HOSTS && to < SOCKETS_CUT_HOSTS);
+    s->refusals[from][to] = later(s->refusals[from][to], until);
+}
+
+static bool is_refused(const struct sockets *s, uint32_t from, uint32_t to)
+{
+    return from < SOCKETS_CUT_HOSTS && to < SOCKETS_CUT_HOSTS && s->refusals[from][to] > s->now;
 }
 
 static struct sock_listener *find_listener(const struct sockets *s, uint32_t host, uint16_t port)
@@ -356,7 +378,7 @@ static void wait_at(struct sock_listener *l, struct pair *p)
 
 struct sock *sockets_connect(struct sockets *s, uint32_t from, uint32_t to, uint16_t port)
 {
-    struct sock_listener *l = find_listener(s, to, port);
+    struct sock_listener *l = is_refused(s, from, to) ? NULL : find_listener(s, to, port);
     struct pair *p = pair_new(s, from, to, port);
     const bool swallowed = strikes(s, FAULT_HALF_OPEN);
     p->held = is_cut(p);

@@ -49,6 +49,10 @@ void sockets_note_change(struct sockets *s, uint32_t host);
 /* No fault happens any more by itself, and no host is cut off. Connections that were cut, or are half open, end, as they
  * would when the system had asked long enough. */
 void sockets_heal(struct sockets *s);
+/* The connections that `from` has made to `to` end: both are reset. */
+void sockets_end(struct sockets *s, uint32_t from, uint32_t to);
+/* `to` refuses to be dialled by `from` until then; both below SOCKETS_CUT_HOSTS. */
+void sockets_refuse(struct sockets *s, uint32_t from, uint32_t to, uint64_t until);
 /* The power of a host fails: no peer hears of that, so all its connections are half open. Its sockets still have to
  * be closed: the simulation frees them then. */
 void sockets_vanish(struct sockets *s, uint32_t host);

@@ -86,6 +86,14 @@ static bool half_open(struct world *w, struct machine *m)
     return other != m->id;
 }
 
+/* Mostly all connections of a node end; sometimes those that it has made, or those with some others, stay. */
+static bool refuse_dials(struct world *w, struct machine *m)
+{
+    const node_set all = (UINT64_C(2) << w->plan.nodes) - 2;
+    const node_set others = (dice_chance(&w->dice, 600000) ? all : some_nodes(w)) & ~node_set_of(m->id);
+    return world_refuse(w, m->id, others, dice_chance(&w->dice, 700000), a_while(w, SECOND));
+}
+
 static bool stall_reader(struct world *w, struct machine *m)
 {
     world_stall_reader(w, m, a_while(w, 4 * SECOND));
@@ -306,6 +314,8 @@ static bool strike_node(struct world *w, struct machine *m, enum fault fault)
         return world_hostile_greeting(w, m);
     case FAULT_HALF_OPEN:
         return half_open(w, m);
+    case FAULT_REFUSED_DIALS:
+        return refuse_dials(w, m);
     case FAULT_STALLED_READER:
         return stall_reader(w, m);
     case FAULT_LOST_WRITES:
@@ -377,6 +387,7 @@ void world_strike(struct world *w)
         FAULT_MOVED_LEADER,  FAULT_MEMBER_ADD,
         FAULT_MEMBER_REMOVE, FAULT_MEMBER_REPLACE,
         FAULT_SETTINGS,      FAULT_WALL_CLOCK,
+        FAULT_REFUSED_DIALS,
     };
     for (size_t i = 0; i < sizeof struck / sizeof struck[0]; i++)
         if (dice_chance(&w->dice, w->plan.rate[struck[i]]) && w->result->struck < w->options.fault_budget)

@@ -156,10 +156,11 @@
 #define dialer_again simuv_dialer_again
 #define dialer_close simuv_dialer_close
 #define dialer_failed simuv_dialer_failed
+#define dialer_heard simuv_dialer_heard
 #define dialer_idle simuv_dialer_idle
 #define dialer_open simuv_dialer_open
 #define dialer_refused simuv_dialer_refused
-#define dialer_retry simuv_dialer_retry
+#define dialer_unheard simuv_dialer_unheard
 #define link_close simuv_link_close
 #define link_new simuv_link_new
 #define links_close simuv_links_close
@@ -169,6 +170,7 @@
 #define network_admit simuv_network_admit
 #define network_clean_text simuv_network_clean_text
 #define network_close simuv_network_close
+#define network_gone simuv_network_gone
 #define network_greeting simuv_network_greeting
 #define network_hearsay simuv_network_hearsay
 #define network_init simuv_network_init

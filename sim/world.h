@@ -70,10 +70,11 @@ struct world {
     struct sockets *links;       /* of nodes with each other; NULL: they have none in this world */
     struct greetings *greetings; /* on those, by strangers */
     struct datagrams *datagrams; /* beside those; NULL: there are none in this world */
-    uint64_t rebirth;            /* the checksum of what a network itself says of a later life; 0: not known yet */
+    uint64_t resignation;        /* the checksum of what a network itself says of another node; 0: not known yet */
     struct history *history;
     struct checks *checks;
     struct letters letters;
+    node_set refuses[PLAN_NODES_MAX + 1];    /* by node: those that it has ever refused to be dialled by (world_refuse) */
     node_set black_hole[PLAN_NODES_MAX + 1]; /* by sender: the nodes that get none of its proposals */
     uint64_t lasted_us;                      /* how long what lasts did so, while nodes fell back that were out of it */
     struct operator operator;                /* of members and settings, in worlds where those change */
@@ -125,6 +126,9 @@ struct node_config world_slowest(const struct world *w);
 /* As in sim/network.h, on whichever network this world has. */
 void world_cut(struct world *w, node_set from, node_set to, uint64_t until);
 void world_half_open(struct world *w, uint32_t from, uint32_t to, uint64_t until);
+/* The connections that others have made to a node end, and with `both` those that it has made; it refuses to be dialled by
+ * them until then, though its process lives. False: there are none in this world. */
+bool world_refuse(struct world *w, uint32_t node, node_set others, bool both, uint64_t until);
 void world_stall_reader(struct world *w, struct machine *m, uint64_t until);
 void world_greet(struct world *w, struct machine *to, const struct frame_origin *as, uint64_t arrival);
 void world_heal_network(struct world *w);

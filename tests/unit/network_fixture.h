@@ -28,7 +28,9 @@ struct node {
     struct data_folder *folder;
     struct network *network;
     struct logger *logger;
-    size_t inputs, reborn, expelled, early;
+    bool only_receives;
+    size_t inputs, expelled, early;
+    size_t reborn; /* how often its network has said that a life of another node is over */
     int exit_code; /* with which it was expelled, and why */
     char reason[512];
     const struct config *config; /* NULL: that of all */
@@ -81,7 +83,7 @@ static inline struct network_options options_of(const struct fixture *f, struct 
     return (struct network_options){
         .config = node->config != NULL ? node->config : &f->config,
         .origin = identity_origin(data_folder_identity(node->folder)),
-        .sends = true,
+        .sends = !node->only_receives,
         .receives = true,
         .accept_peer = accept_peer,
         .on_expelled = on_expelled,
@@ -152,6 +154,8 @@ static inline struct fixture *setup(network_opener *opener, const char *host)
     strcpy(f->config.cluster, "demo");
     f->config.nodes = f->config_nodes;
     f->config.node_count = NODES;
+    f->config.node_config.acceptors = (2 << NODES) - 2;
+    f->config.node_config.phase1_quorum = NODES / 2 + 1;
     f->config.frame_bytes_max = FRAME_MAX;
     f->config.peer_queue_bytes_max = 64 << 20;
     for (size_t i = 0; i < NODES; i++) {
@@ -298,6 +302,41 @@ static inline void exchange_frames(network_opener *opener, const char *host)
     assert_body(&a->packets[0], 2, 77, 100);
     assert_true(b->inputs > 0);
     assert_int_equal(network_statistics(b->network).bad_frames, 0);
+    teardown(f);
+}
+
+static inline void wait_over(struct fixture *f, struct node *node, size_t lives)
+{
+    for (collect(node); node->reborn < lives; collect(node))
+        uv_run(&f->loop, UV_RUN_ONCE);
+    assert_int_equal(node->reborn, lives);
+}
+
+/* The process of node 2 ends, and comes back: the others notice both. When `alone`, node 3 does not hear a quorum. Then it
+ * says nothing of the end, because it may be cut off itself. */
+static inline void process_ends(network_opener *opener, bool alone)
+{
+    struct fixture *f = setup(opener, "127.0.0.1");
+    struct node *a = &f->nodes[0], *b = &f->nodes[1], *c = &f->nodes[2];
+    a->only_receives = alone;
+    for (size_t i = 0; i < NODES; i++)
+        open_node(f, i);
+    wait_connected(f, c, a, 1);
+    if (!alone)
+        wait_connected(f, a, c, 1);
+    for (uint32_t life = 1; life <= 3; life++) {
+        wait_connected(f, b, a, 2);
+        wait_connected(f, b, c, 3);
+        close_node(f, 1);
+        wait_over(f, a, 2 * life - 1);
+        wait_over(f, c, alone ? life - 1 : 2 * life - 1);
+        open_node(f, 1);
+        wait_connected(f, b, a, 4);
+        wait_connected(f, b, c, 5);
+        assert_int_equal(a->reborn, 2 * life);
+        assert_int_equal(c->reborn, alone ? life : 2 * life);
+    }
+    assert_int_equal(b->reborn, 0);
     teardown(f);
 }
 

@@ -770,6 +770,12 @@ static void test_bad_server(void **state)
     teardown(f);
 }
 
+static void test_process_ends(void **state)
+{
+    (void)state;
+    process_ends(grpc_network_open, false);
+}
+
 static void test_copies(void **state)
 {
     (void)state;
@@ -813,6 +819,7 @@ static void test_hearsay(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_process_ends),
         cmocka_unit_test(test_copies),
         cmocka_unit_test(test_ipv4),
         cmocka_unit_test(test_ipv6),

@@ -4,6 +4,7 @@
 
 #include "tests/unit/network_fixture.h"
 
+#include "io/tcp_internal.h"
 #include "tests/unit/copies.h"
 #include "tests/unit/other_settings.h"
 #include "tests/unit/roster_fixture.h"
@@ -326,6 +327,123 @@ static void test_reborn_before_connecting(void **state)
     teardown(f);
 }
 
+static void test_process_ends(void **state)
+{
+    (void)state;
+    process_ends(tcp_network_open, false);
+}
+
+static void test_process_ends_unheard(void **state)
+{
+    (void)state;
+    process_ends(tcp_network_open, true);
+}
+
+/* Listens in place of node 2. */
+static int listen_as_two(struct fixture *f)
+{
+    struct sockaddr_in at;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0), yes = 1;
+    uv_ip4_addr("127.0.0.1", f->config_nodes[1].address.port, &at);
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+    assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof at), 0);
+    assert_int_equal(listen(fd, 8), 0);
+    return fd;
+}
+
+static int wait_dialled(struct fixture *f, int listener)
+{
+    int fd;
+    while ((fd = accept(listener, NULL, NULL)) < 0)
+        uv_run(&f->loop, UV_RUN_ONCE);
+    return fd;
+}
+
+static const struct dialer *dialer_of(const struct node *node, uint32_t peer)
+{
+    return &((const struct tcp_network *)node->network)->peers[peer].dialer;
+}
+
+/* Dials meanwhile get a connection that ends at once. */
+static void run_while(struct fixture *f, const struct dialer *d, enum dialer_presence presence, int listener)
+{
+    while (d->presence == presence) {
+        uv_run(&f->loop, UV_RUN_ONCE);
+        close(accept(listener, NULL, NULL));
+    }
+}
+
+/* Its connections end, one before the other, and its process takes others: it has not ended. Then its listener ends, too. */
+static void end_connections(bool ours_first)
+{
+    struct fixture *f = setup(tcp_network_open, "127.0.0.1");
+    struct node *a = &f->nodes[0];
+    for (size_t i = 0; i < NODES; i++)
+        open_node(f, i);
+    wait_connected(f, &f->nodes[2], a, 1);
+    const struct frame_origin two = origin_of(&f->nodes[1]);
+    close_node(f, 1);
+    const struct dialer *d = dialer_of(a, 2);
+    const struct said said = greet(f, &two);
+    int listener = listen_as_two(f), from = connect_to(f->config_nodes[0].address.port);
+    assert_int_equal(send(from, said.words, said.size, MSG_NOSIGNAL), said.size);
+    while (d->presence != PRESENCE_HEARD || d->state != DIALER_CONNECTED)
+        uv_run(&f->loop, UV_RUN_ONCE);
+    int to = wait_dialled(f, listener);
+    collect(a);
+    const size_t before = a->reborn;
+    close(ours_first ? from : to);
+    for (int i = 0; i < 10; i++) {
+        uv_run(&f->loop, UV_RUN_NOWAIT);
+        assert_int_equal(d->presence, PRESENCE_HEARD); /* it is heard, or could say that it refuses */
+    }
+    close(ours_first ? to : from);
+    run_while(f, d, PRESENCE_HEARD, listener);
+    to = wait_dialled(f, listener);
+    assert_int_equal(d->presence, PRESENCE_MISSED);
+    collect(a);
+    assert_int_equal(a->reborn, before);
+    close(listener);
+    close(to);
+    run_while(f, d, PRESENCE_MISSED, -1);
+    wait_over(f, a, before + 1);
+    teardown(f);
+}
+
+static void test_connections_end(void **state)
+{
+    (void)state;
+    end_connections(false);
+    end_connections(true);
+}
+
+/* A process that is just ending takes one more connection. This node does not send, so it learns nothing from that one. */
+static void test_ending_takes_connections(void **state)
+{
+    (void)state;
+    struct fixture *f = setup(tcp_network_open, "127.0.0.1");
+    struct node *a = &f->nodes[0];
+    a->only_receives = true;
+    for (size_t i = 0; i < NODES; i++)
+        open_node(f, i);
+    wait_connected(f, &f->nodes[2], a, 1);
+    const struct frame_origin two = origin_of(&f->nodes[1]);
+    close_node(f, 1);
+    const struct dialer *d = dialer_of(a, 2);
+    const struct said said = greet(f, &two);
+    int listener = listen_as_two(f), from = connect_to(f->config_nodes[0].address.port);
+    assert_int_equal(send(from, said.words, said.size, MSG_NOSIGNAL), said.size);
+    while (d->presence != PRESENCE_HEARD)
+        uv_run(&f->loop, UV_RUN_ONCE);
+    collect(a);
+    const size_t before = a->reborn;
+    close(from);
+    close(wait_dialled(f, listener));
+    close(listener);
+    wait_over(f, a, before + 1);
+    teardown(f);
+}
+
 static void test_port_in_use(void **state)
 {
     (void)state;
@@ -476,6 +594,10 @@ int main(void)
         cmocka_unit_test(test_slow_sender),
         cmocka_unit_test(test_received_stays),
         cmocka_unit_test(test_reconnect),
+        cmocka_unit_test(test_process_ends),
+        cmocka_unit_test(test_process_ends_unheard),
+        cmocka_unit_test(test_connections_end),
+        cmocka_unit_test(test_ending_takes_connections),
         cmocka_unit_test(test_port_in_use),
         cmocka_unit_test(test_full_queue),
         cmocka_unit_test(test_pause),

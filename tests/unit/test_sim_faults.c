@@ -54,6 +54,7 @@ static void subjects_follow_the_enum(void **state)
         {"network", FAULT_DAMAGE, FAULT_DAMAGE},
         {"operator", FAULT_MEMBER_ADD, FAULT_SETTINGS},
         {"clock", FAULT_WALL_CLOCK, FAULT_WALL_CLOCK},
+        {"network", FAULT_REFUSED_DIALS, FAULT_REFUSED_DIALS},
     };
     int next = 0;
     (void)state;

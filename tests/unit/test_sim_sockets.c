@@ -199,6 +199,37 @@ static void test_half_open(void **state)
     tear_down(&p);
 }
 
+/* Connections that end on demand, and dials that are refused for a while though there is a listener. */
+static void test_refused(void **state)
+{
+    struct pair p;
+    (void)state;
+    set_up(&p);
+    sockets_end(p.sockets, B, A); /* b has made none */
+    write_word(p.a);
+    wait_us(&p, LATENCY);
+    assert_reads(p.b, 4);
+    sockets_end(p.sockets, A, B);
+    sockets_refuse(p.sockets, A, B, sockets_now(p.sockets) + SECOND);
+    wait_us(&p, LATENCY);
+    assert_reads(p.a, -ECONNRESET);
+    assert_reads(p.b, -ECONNRESET);
+    struct sock *refused = sockets_connect(p.sockets, A, B, PORT), *other = sockets_connect(p.sockets, 3, B, PORT);
+    wait_us(&p, 2 * LATENCY);
+    assert_int_equal(sock_connected(refused), -ECONNREFUSED);
+    assert_int_equal(sock_connected(other), 0);
+    sock_close(refused);
+    sock_close(other);
+    sock_close(sock_accept(p.listener));
+    wait_us(&p, SECOND);
+    struct sock *again = sockets_connect(p.sockets, A, B, PORT);
+    wait_us(&p, 2 * LATENCY);
+    assert_int_equal(sock_connected(again), 0);
+    sock_close(again);
+    sock_close(sock_accept(p.listener));
+    tear_down(&p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -209,6 +240,7 @@ int main(void)
         cmocka_unit_test(test_cut_while_connecting),
         cmocka_unit_test(test_heal),
         cmocka_unit_test(test_half_open),
+        cmocka_unit_test(test_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

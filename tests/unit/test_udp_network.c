@@ -499,6 +499,12 @@ static void test_port_in_use(void **state)
     teardown(f);
 }
 
+static void test_process_ends(void **state)
+{
+    (void)state;
+    process_ends(udp_network_open, false);
+}
+
 static void test_copies(void **state)
 {
     (void)state;
@@ -550,6 +556,7 @@ static void test_hearsay(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_process_ends),
         cmocka_unit_test(test_copies),
         cmocka_unit_test(test_ipv4),
         cmocka_unit_test(test_ipv6),
