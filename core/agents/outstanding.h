@@ -62,6 +62,8 @@ void outstanding_scan(struct outstanding *o);
 bool outstanding_overdue(struct outstanding *o, uint64_t now, uint64_t interval, struct outstanding_overdue *batch);
 /* The leader has changed: the batches so far were meant for another one. */
 void outstanding_changed(struct outstanding *o);
+/* Whether batches that came before it have no answer yet. */
+static inline bool outstanding_has_earlier(const struct outstanding *o) { return o->batches.base < o->changed; }
 /* Removes a batch that was forwarded to the leader before the last change; false when there is none. */
 bool outstanding_orphaned(struct outstanding *o, struct outstanding_overdue *batch);
 uint64_t outstanding_count(const struct outstanding *o);

@@ -593,6 +593,9 @@ static bool lead_on(struct proposer_agent *agent, uint64_t now)
     reads_lead(&agent->reads, &before, now);
     if (agent->reads.prompt_until > agent->prompt_until)
         agent->prompt_until = agent->reads.prompt_until;
+    if (agent->election.own_from >
+        agent->prompt_until) /* clients of any node may wait for what an earlier leader proposed */
+        agent->prompt_until = agent->election.own_from;
     if (handover_may_propose(&agent->handover))
         propose_waiting(agent, now);
     election_heartbeat(&agent->election, true, now);
@@ -626,10 +629,20 @@ static void hand_over(struct proposer_agent *agent, uint64_t now)
 
 /* --- time --------------------------------------------------------------------------------------------------------- */
 
+/* Whether this node, or a majority of the learners if it has none, has executed all that was proposed before the leader
+ * changed. A round of the new leader tells (P9). */
+static bool has_executed_earlier(struct proposer_agent *agent)
+{
+    const struct progress *p = &agent->progress;
+    uint64_t index;
+    return read_rounds_since(&agent->reads.rounds, agent->changed_at, &index) &&
+           (is_alone(agent) ? progress_executed(p) : p->executed[agent->config.node]) >= index;
+}
+
 /* Clients of a new leader do not wait for what was forwarded to the last one: those batches no longer count against the
  * credit. If the last leader proposed them, the new one proposes again what it finds, and results come within a moment. If
  * it did not, they are lost with it. But the old leader may also come back and still propose them. So the answer can only be
- * "unknown". */
+ * "unknown". It is given when all that the new leader found is executed, or after a while. */
 static void watch_change(struct proposer_agent *agent, uint64_t now)
 {
     const struct election *e = &agent->election;
@@ -642,7 +655,9 @@ static void watch_change(struct proposer_agent *agent, uint64_t now)
         agent->forward_again_at = 0;
         outstanding_changed(&agent->outstanding);
     }
-    if (e->leader == 0 || now - agent->changed_at < agent->config.dead_timeout / 2)
+    if (e->leader == 0 || !outstanding_has_earlier(&agent->outstanding))
+        return;
+    if (!has_executed_earlier(agent) && now - agent->changed_at < agent->config.dead_timeout / 2)
         return;
     while (outstanding_orphaned(&agent->outstanding, &orphan))
         answer(agent, orphan.token, OUTCOME_UNKNOWN);

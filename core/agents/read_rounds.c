@@ -63,6 +63,14 @@ void read_rounds_stale(struct read_rounds *r, uint64_t age_us, uint64_t now)
     r->wanted = r->wanted || now - r->confirmed_at > age_us / 2;
 }
 
+bool read_rounds_since(struct read_rounds *r, uint64_t since, uint64_t *index)
+{
+    const bool known = r->confirmed_at >= since;
+    *index = r->confirmed_index;
+    r->wanted = r->wanted || (!known && (!r->open || r->begun_at < since));
+    return known;
+}
+
 bool read_rounds_may_begin(const struct read_rounds *r)
 {
     return !r->open && (r->asked < r->end || r->askers != 0 || r->wanted);
@@ -91,6 +99,7 @@ static void confirm(struct read_rounds *r, uint64_t end)
     r->asked = end;
     r->open = false;
     r->confirmed_at = r->begun_at;
+    r->confirmed_index = r->index;
 }
 
 bool read_rounds_answered(struct read_rounds *r, uint32_t acceptor, struct ballot ballot, uint64_t round,

@@ -31,7 +31,8 @@ struct read_rounds {
     uint64_t begun_at;
     uint64_t sent_at;      /* to those that have not answered */
     uint64_t confirmed_at; /* when the last round that was confirmed began; 0: none was */
-    bool wanted;           /* a round, though nothing waits for it: to know how old the state is (P27) */
+    uint64_t confirmed_index;
+    bool wanted; /* a round, though nothing waits for it: to know how old the state is (P27) */
 
     /* Followers that want the index for rounds of their own. */
     node_set askers; /* they wait for the next round */
@@ -49,6 +50,9 @@ void read_rounds_add(struct read_rounds *r, uint64_t token, const struct payload
 void read_rounds_ask(struct read_rounds *r, uint32_t follower, uint32_t incarnation, uint64_t round);
 /* Reads have come that a state may answer which is so old: wants a round in time. */
 void read_rounds_stale(struct read_rounds *r, uint64_t age_us, uint64_t now);
+/* Whether a round was confirmed that began at `since` or later: all that was proposed before `since` is below `*index`. If
+ * not, wants one. */
+bool read_rounds_since(struct read_rounds *r, uint64_t since, uint64_t *index);
 /* Whether batches or followers wait for a round, or one is wanted, and none is open. */
 bool read_rounds_may_begin(const struct read_rounds *r);
 /* Begins a round for all that wait. `next` was not proposed yet, by the leader at this ballot; 0: the leader is another

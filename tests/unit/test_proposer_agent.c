@@ -224,6 +224,33 @@ static void a_change_of_leader_settles_what_was_forwarded(void **state)
     assert_int_equal(r.credit.commands, 4);
 }
 
+/* They hear it sooner when all is executed that the new leader has found: it says up to where that is. */
+static void what_was_forwarded_is_lost_when_the_rest_is_executed(void **state)
+{
+    (void)state;
+    tell(9, (struct message){.kind = MESSAGE_HEARTBEAT, .flags = MESSAGE_LEADING, .ballot = ballot_of(5, 9)});
+    submit(1);
+    submit(2);
+    assert_null(sent(&r, MESSAGE_READ_INDEX)); /* nothing has changed */
+    tell(7, (struct message){.kind = MESSAGE_HEARTBEAT, .flags = MESSAGE_LEADING, .ballot = ballot_of(6, 7)});
+    assert_int_equal(sent(&r, MESSAGE_READ_INDEX)->to, node_set_of(7));
+    const struct message ask = sent(&r, MESSAGE_READ_INDEX)->message;
+    submit(3);
+    progress(4, 1);
+    assert_null(reply());
+    tell(7,
+         (struct message){.kind = MESSAGE_READ_INDEX, .flags = MESSAGE_YES, .from = ask.from, .to = 5, .batch = ask.batch});
+    assert_null(reply()); /* slot 4 is not executed yet */
+    executed(1, 4, 0);
+    assert_int_equal(reply()->outcome, OUTCOME_EXECUTED);
+    tell(1, (struct message){.kind = MESSAGE_PROGRESS, .to = 5, .floor = 1});
+    assert_null(reply()); /* a majority, because this node has no learner */
+    tell(2, (struct message){.kind = MESSAGE_PROGRESS, .to = 5, .floor = 1});
+    assert_int_equal(count_effects(&r, EFFECT_REPLY), 1);
+    assert_int_equal(reply()->token, 2);
+    assert_int_equal(reply()->outcome, OUTCOME_UNKNOWN);
+}
+
 /* The leader is heard, and hears nothing of what is forwarded: its clients are sent to it, and some time later it is tried
  * again. */
 static void who_forwards_in_vain_sends_clients_away(void **state)
@@ -839,6 +866,7 @@ int main(void)
         TEST(a_result_is_unknown_when_no_learner_remembers),
         TEST_OF_8(a_forwarder_sends_a_batch_once),
         TEST_OF_8(a_change_of_leader_settles_what_was_forwarded),
+        TEST_OF_8(what_was_forwarded_is_lost_when_the_rest_is_executed),
         TEST_OF_8(who_forwards_in_vain_sends_clients_away),
         TEST_OF_8(batches_of_earlier_leaders_are_bounded),
         TEST(a_leader_proposes_what_others_forward),
