@@ -87,6 +87,7 @@ static bool cross_to_guest(struct crossings *x, uint64_t count, struct problem *
 THROUGH_GUEST(cross_to_host, GUEST_TO_HOST)
 THROUGH_GUEST(cross_bytes, GUEST_TO_SINK_BYTES)
 THROUGH_GUEST(cross_words, GUEST_TO_SINK_WORDS)
+THROUGH_GUEST(cross_blocks, GUEST_TO_SINK_BLOCKS)
 THROUGH_GUEST(cross_serializer, GUEST_TO_SERIALIZER)
 THROUGH_GUEST(cross_clock, GUEST_TO_CLOCK)
 
@@ -111,6 +112,7 @@ static const struct boundary {
     {"guest to host", cross_to_host, true},
     {"guest to guest, list<u8>", cross_bytes, true},
     {"guest to guest, list<u64>", cross_words, true},
+    {"guest to guest, list of eight u64", cross_blocks, true},
     {"guest to host's serializer", cross_serializer, true},
     {"guest to WASI's clock", cross_clock, false},
     {"turn of an idle node, native", cross_idle_native, false},

@@ -125,7 +125,8 @@ static bool find(struct lab_guest *g, const char *function, struct typed_shape s
 
 bool lab_guest_open(struct lab_guest **out, struct problem *problem)
 {
-    static const char *const names[GUEST_LOOPS] = {"to-host", "to-sink-bytes", "to-sink-words", "to-serializer", "to-clock"};
+    static const char *const names[GUEST_LOOPS] = {"to-host",        "to-sink-bytes", "to-sink-words",
+                                                   "to-sink-blocks", "to-serializer", "to-clock"};
     const struct engine_options options = {.turn_timeout = TURN_TIMEOUT_US};
     struct lab_guest *g = memory_new(1, sizeof *g);
     char folder[4000], file[4096];

@@ -57,6 +57,18 @@ uint64_t exports_synod_paxos_crossing_guest_to_sink_words(uint64_t count, uint64
     return sum;
 }
 
+uint64_t exports_synod_paxos_crossing_guest_to_sink_blocks(uint64_t count, uint64_t len)
+{
+    const uint64_t size = sizeof(synod_paxos_crossing_sink_block_t), blocks = (len + size - 1) / size;
+    const struct payload payload = some_bytes(blocks * size);
+    synod_paxos_crossing_sink_list_block_t list = {(synod_paxos_crossing_sink_block_t *)payload.words.ptr, (size_t)blocks};
+    uint64_t sum = 0;
+    for (uint64_t i = 0; i < count; i++)
+        sum += synod_paxos_crossing_sink_blocks(&list);
+    shim_call_done();
+    return sum;
+}
+
 uint64_t exports_synod_paxos_crossing_guest_to_serializer(uint64_t count, uint64_t len)
 {
     struct entry entry = {.slot = 1, .kind = ENTRY_COMMANDS, .value = some_bytes(len)};
