@@ -5,7 +5,8 @@ command sent after it.
     make && build/tools/venv/bin/python bench/failover.py --kills 100
 
 Clients, one for each proposer, send SET after SET; what is refused is sent again after a millisecond. After each kill the node is
-started again and catches up. Default settings. Prints a row of a table: median, 90th percentile and maximum, in milliseconds.
+started again, catches up and is connected again. Default settings. Prints a row of a table: median, 90th percentile and maximum, in
+milliseconds.
 """
 import argparse
 import signal
@@ -72,6 +73,7 @@ def main():
     options.add_argument("--deployment", default="coordinator")
     options.add_argument("--network", default="host-tcp")
     options.add_argument("--native", action="store_true")
+    options.add_argument("--pause", type=float, default=1.0, help="seconds between a start and the next kill")
     options = options.parse_args()
     choices = {} if options.network == "host-tcp" else {"network": options.network}
     cluster = Cluster(options.deployment, native=options.native, choices=choices)
@@ -87,6 +89,7 @@ def main():
             print(f"kill {i + 1}, node {leader}: {silence * 1000:.1f} ms", file=sys.stderr)
             cluster.start(leader)
             wait_until(lambda: cluster.info(leader), 10, f"an answer of node {leader}")
+            time.sleep(options.pause)
         p90 = quantiles(silences, n=10)[-1]
         kind = "native" if options.native else "components"
         print(f"| {options.deployment}, {options.network}, {kind} | {median(silences):.0f} | {p90:.0f} | {max(silences):.0f} |")

@@ -365,7 +365,7 @@ static void begin(struct dialer *d)
         grpc_parcel_release(parcel);
 }
 
-static void gone(struct dialer *d) { network_gone(d->network, &((struct grpc_peer *)d)->admitted); }
+static bool gone(struct dialer *d) { return network_gone(d->network, &((struct grpc_peer *)d)->admitted); }
 
 void grpc_peer_open(struct grpc_network *n, const struct config_node *config)
 {

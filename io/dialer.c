@@ -55,14 +55,13 @@ static void retry_later(struct dialer *d)
     uv_timer_start(&d->timer, on_retry, delay, 0);
 }
 
-/* A network that does not send only looks for nodes that it misses. */
 static void dial_later(struct dialer *d)
 {
     d->state = DIALER_WAITING;
     if (d->presence == PRESENCE_MISSED && d->looks < LOOKS_MAX) {
         d->looks++;
         uv_timer_start(&d->timer, on_retry, LOOK_AGAIN_MS, 0);
-    } else if (d->network->options.sends) {
+    } else if (d->network->options.sends || d->presence == PRESENCE_MISSED) {
         retry_later(d);
     }
 }
@@ -115,9 +114,10 @@ static void missed_refuses(struct dialer *d)
         dialer_again(d);
         return;
     }
-    d->presence = PRESENCE_UNKNOWN;
+    d->refusals = 0;
+    if (d->operations->gone(d))
+        d->presence = PRESENCE_UNKNOWN;
     dialer_failed(d, uv_strerror(UV_ECONNREFUSED));
-    d->operations->gone(d);
 }
 
 static void not_connected(struct dialer *d, int status)

@@ -7,7 +7,8 @@
  * When the last connection with a node that was heard has ended, whichever of them made it, the node is *missed*: it is
  * dialled at once (P28). If that is refused, by all addresses that it may have, no process listens there, and it is gone. An
  * end alone, a dial that is not answered, or one that fails in another way, say nothing about the process. A process that is
- * just ending may still take connections, so a missed node is dialled a few times in short order.
+ * just ending may still take connections, so a missed node is dialled a few times in short order. It is dialled even by a
+ * network that does not send, which ends a connection that it gets at once.
  *
  * The extra quarter is a hash of the two nodes and the number of the attempt. So nodes that lost each other at the same
  * moment do not come back at the same moment, and still the same run gives the same times. */
@@ -33,8 +34,8 @@ struct dialer_operations {
     struct dialed *(*make)(void);
     /* The dialer's connection is ready for use. */
     void (*connected)(struct dialer *d);
-    /* No connection with the node is left, and nothing listens where it is. */
-    void (*gone)(struct dialer *d);
+    /* No connection with the node is left, and nothing listens where it is. False: ask again when it has refused again. */
+    bool (*gone)(struct dialer *d);
     /* Frees the connection; libuv is done with it. */
     void (*release)(struct dialed *c);
 };
@@ -62,8 +63,8 @@ struct dialer {
 /* Whether it was ever opened: then it must be closed. */
 static inline bool dialer_is_open(const struct dialer *d) { return d->operations != NULL; }
 
-/* Opens a dialer to this node, again after dialer_idle. If the network does not send, it dials only to look whether there is
- * a process. `config` stays as it is until dialer_idle. */
+/* Opens a dialer to this node, again after dialer_idle. If the network does not send, it dials only a node that it misses.
+ * `config` stays as it is until dialer_idle. */
 void dialer_open(struct dialer *d, const struct dialer_operations *operations, struct network *network,
                  const struct config_node *config);
 /* The connection ended, and this node did not want that. */

@@ -285,15 +285,18 @@ static bool hears_quorum(const struct network *n)
     return node_set_count(heard & n->roster.acceptors) >= n->roster.phase1_quorum;
 }
 
-void network_gone(struct network *n, const struct frame_origin *peer)
+bool network_gone(struct network *n, const struct frame_origin *peer)
 {
     const struct config_node *node = &n->roster.nodes[peer->sender];
+    if (!hears_quorum(n))
+        return false;
     logger_log(n->options.logger, LOG_INFO, "network", "the process of node %u has ended: nothing listens at %s port %u",
                peer->sender, node->address.host, node->address.port);
-    if (!hears_quorum(n) || (node->role != ROLE_COORDINATOR && node->role != ROLE_PROPOSER))
-        return; /* those of other roles are not waited for */
-    inbox_add_resignation(&n->inbox, peer);
-    n->options.on_input(n->options.context);
+    if (node->role == ROLE_COORDINATOR || node->role == ROLE_PROPOSER) { /* the others are not waited for */
+        inbox_add_resignation(&n->inbox, peer);
+        n->options.on_input(n->options.context);
+    }
+    return true;
 }
 
 static bool is_news(struct network *n, uint32_t sender, const char *text)

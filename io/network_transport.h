@@ -96,8 +96,9 @@ struct packet network_greeting(struct network *n, uint32_t peer);
 /* Another node, which this one dialled, refuses to listen to it. */
 void network_refused_by(struct network *n, uint32_t peer, enum network_refusal refusal, const char *why);
 
-/* The process that was this life of a node is not there any more (P28). */
-void network_gone(struct network *n, const struct frame_origin *peer);
+/* The process that was this life of a node is not there any more (P28). False: that cannot be said now, because this node
+ * hears no quorum. */
+bool network_gone(struct network *n, const struct frame_origin *peer);
 
 /* Copies text that came from outside so that it may stand in a log line. */
 void network_clean_text(char *out, size_t size, const char *text, size_t len);

@@ -247,7 +247,7 @@ static void greet(struct dialer *d)
         parcel_release(parcel);
 }
 
-static void gone(struct dialer *d) { network_gone(d->network, &((struct peer *)d)->admitted); }
+static bool gone(struct dialer *d) { return network_gone(d->network, &((struct peer *)d)->admitted); }
 
 void peer_open(struct tcp_network *n, const struct config_node *config)
 {

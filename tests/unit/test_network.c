@@ -339,6 +339,32 @@ static void test_process_ends_unheard(void **state)
     process_ends(tcp_network_open, true);
 }
 
+static const struct dialer *dialer_of(const struct node *node, uint32_t peer)
+{
+    return &((const struct tcp_network *)node->network)->peers[peer].dialer;
+}
+
+/* Node 1 hears no quorum when node 2 ends. Later it does: then it says so. */
+static void test_quorum_is_heard_later(void **state)
+{
+    (void)state;
+    struct fixture *f = setup(tcp_network_open, "127.0.0.1");
+    struct node *a = &f->nodes[0], *b = &f->nodes[1];
+    open_node(f, 0);
+    open_node(f, 1);
+    const struct dialer *d = dialer_of(a, 2);
+    wait_connected(f, b, a, 1);
+    close_node(f, 1);
+    while (d->presence != PRESENCE_MISSED || d->looks < 2)
+        uv_run(&f->loop, UV_RUN_ONCE);
+    collect(a);
+    assert_int_equal(a->reborn, 0);
+    open_node(f, 2);
+    wait_connected(f, &f->nodes[2], a, 2);
+    wait_over(f, a, 1);
+    teardown(f);
+}
+
 /* Listens in place of node 2. */
 static int listen_as_two(struct fixture *f)
 {
@@ -357,11 +383,6 @@ static int wait_dialled(struct fixture *f, int listener)
     while ((fd = accept(listener, NULL, NULL)) < 0)
         uv_run(&f->loop, UV_RUN_ONCE);
     return fd;
-}
-
-static const struct dialer *dialer_of(const struct node *node, uint32_t peer)
-{
-    return &((const struct tcp_network *)node->network)->peers[peer].dialer;
 }
 
 /* Dials meanwhile get a connection that ends at once. */
@@ -596,6 +617,7 @@ int main(void)
         cmocka_unit_test(test_reconnect),
         cmocka_unit_test(test_process_ends),
         cmocka_unit_test(test_process_ends_unheard),
+        cmocka_unit_test(test_quorum_is_heard_later),
         cmocka_unit_test(test_connections_end),
         cmocka_unit_test(test_ending_takes_connections),
         cmocka_unit_test(test_port_in_use),
