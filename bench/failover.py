@@ -9,9 +9,7 @@ started again, catches up and is connected again. Default settings. Prints a row
 milliseconds.
 """
 import argparse
-import signal
 import sys
-import threading
 import time
 from pathlib import Path
 from statistics import median, quantiles
@@ -19,53 +17,7 @@ from statistics import median, quantiles
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "e2e"))
 
 from cluster import Cluster, wait_until  # noqa: E402
-from resp import Connection, ReplyError  # noqa: E402
-
-RETRY_S = 0.001
-
-
-class Client(threading.Thread):
-    """Asks one node for ever. `answered_at`: when it was answered last; `first_at`: when a command was answered first that was sent
-    after `since`."""
-
-    def __init__(self, port):
-        super().__init__(daemon=True)
-        self.port, self.ended = port, threading.Event()
-        self.answered_at = self.since = 0.0
-        self.first_at = None
-        self.start()
-
-    def run(self):
-        while not self.ended.is_set():
-            try:
-                with Connection(self.port, timeout_s=10) as connection:
-                    while not self.ended.is_set():
-                        self.ask(connection)
-            except OSError:
-                time.sleep(RETRY_S)
-
-    def ask(self, connection):
-        sent = time.monotonic()
-        if isinstance(connection.command("SET", "key", "value"), ReplyError):
-            time.sleep(RETRY_S)
-            return
-        self.answered_at = time.monotonic()
-        if self.first_at is None and sent > self.since:
-            self.first_at = self.answered_at
-
-
-def silence_s(cluster, clients):
-    """Kills the leader. Returns how long it took until another node answered, and the node."""
-    leader = cluster.wait_leader(settled=True)
-    others = [client for node, client in clients.items() if node not in cluster.server_of(leader).nodes]
-    cluster.server_of(leader).signal(signal.SIGKILL)
-    killed_at = time.monotonic()
-    for client in others:
-        client.since, client.first_at = killed_at, None
-    cluster.kill(leader)
-    wait_until(lambda: all(client.first_at for client in others), 20, "answers of the others")
-    return min(client.first_at for client in others) - killed_at, leader
-
+from silence import Client, silence_s  # noqa: E402
 
 def main():
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

@@ -1,16 +1,21 @@
 """kill -9 of the leader under load: another one answers within a second, nothing acknowledged is lost, no answer is wrong, and who
 was killed comes back and catches up."""
 
+import os
 import threading
 import time
+from statistics import median
 
 import pytest
 
 from cluster import wait_until
 from history import Load
 from resp import Connection, ReplyError
+from silence import Client, silence_s
 
 KILLS = 2
+MANY_KILLS = int(os.environ.get("SYNOD_KILLS", 20))
+SUSPECT_TIMEOUT_S = 0.4  # the default: so long a silent leader is waited for
 ANSWER_WITHIN_S = 1.0  # at default settings
 
 
@@ -40,6 +45,26 @@ def test_leader_is_killed(make_cluster, deployment, native):
     load.read_back(cluster.nodes[cluster.wait_leader(settled=True)].client_port)
     cluster.wait_settled()
     load.judge()
+    cluster.stop()
+
+
+def test_killed_leader_is_not_waited_for(make_cluster):
+    """Its connections end, and it refuses others: that says more than silence (P28)."""
+    cluster = make_cluster("coordinator", native=True)
+    cluster.up()
+    clients = {node.id: Client(node.client_port) for node in cluster.nodes.values()}
+    silences = []
+    for _ in range(MANY_KILLS):
+        wait_until(lambda: all(time.monotonic() - client.answered_at < 0.2 for client in clients.values()), 30, "all answer")
+        silence, leader = silence_s(cluster, clients)
+        silences.append(silence)
+        cluster.start(leader)
+        wait_until(lambda: cluster.info(leader), 10, f"an answer of node {leader}")
+        cluster.wait_caught_up(leader)
+    print(f"{MANY_KILLS} kills: median {median(silences):.3f} s, longest {max(silences):.3f} s")
+    assert median(silences) < SUSPECT_TIMEOUT_S / 2
+    for client in clients.values():
+        client.ended.set()
     cluster.stop()
 
 
