@@ -19,6 +19,7 @@ static void check_batch(const struct payload *value)
             batch_add(&b, read.commands[i].args.ptr, read.commands[i].args.len);
         struct payload again = batch_end(&b);
         batch_header_stamp(&again, header.id, header.answerer);
+        batch_port_stamp(&again, header.port_number);
         batch_time_stamp(&again, header.stamp);
         batch_seed_stamp(&again, header.seed);
         invariant(again.len == value->len && memcmp(again.words.ptr, value->words.ptr, value->words.len * 8) == 0);

@@ -7,6 +7,7 @@
  *   sandbox  host      as the first, and the life asks here who it is and whom it may listen to
  *   sandbox  sandbox   the data folder is locked here, and that is all */
 #include <stdio.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -183,7 +184,7 @@ static bool open_sockets(struct node_host *h, struct problem *problem)
         return false;
     if (h->self->client.host[0] == '\0')
         return true;
-    const struct client_server_options clients = {
+    struct client_server_options clients = {
         .config = h->options.config,
         .node = h->self->id,
         .logger = h->ports.logger,
@@ -193,6 +194,8 @@ static bool open_sockets(struct node_host *h, struct problem *problem)
         .info = info_of,
         .context = h,
     };
+    if (getrandom(&clients.seed, sizeof clients.seed, 0) != sizeof clients.seed)
+        return problem_set(problem, EXIT_TROUBLE, "no random bytes for the client port of node %u", h->self->id);
     return client_server_open(&h->ports.clients, &h->loop, &clients, problem);
 }
 

@@ -14,7 +14,6 @@
  * answer. */
 #include "core/base/cursor.h"
 #include "core/base/memory.h"
-#include "core/formats/notice.h"
 #include "core/runners/ports.h"
 #include "io/client_internal.h"
 
@@ -338,10 +337,36 @@ bool client_batches_next(struct client_server *s, enum client_kind kind, struct 
     if (g->is_stale)
         batch_stale_stamp(&value, g->stale_ms);
     g->token = slots_put(&s->in_flight, g);
+    if (!g->is_reads)
+        batch_port_stamp(&value, slots_number(g->token));
     const uint32_t count = g->count | (g->is_reads ? CLIENT_READS : 0);
     *batch = (struct packet){.id = g->token, .kind = count, .len = value.len, .words = value.words};
     s->statistics.batches++;
     return true;
+}
+
+/* ---- What came of them ---- */
+
+/* The batch on its way that has this number; NULL: there is none. */
+static const struct client_gather *find_numbered(struct client_server *s, uint32_t number)
+{
+    const struct client_gather *g = slots_find(&s->in_flight, s->cause_batch);
+    if (g != NULL && slots_number(g->token) == number)
+        return g;
+    for (size_t at = 0; (g = slots_next(&s->in_flight, &at)) != NULL;)
+        if (slots_number(g->token) == number) {
+            s->cause_batch = g->token;
+            return g;
+        }
+    return NULL;
+}
+
+struct client_cause client_batches_cause(struct client_server *s, struct notice_cause cause)
+{
+    const struct client_gather *g = cause.number != 0 ? find_numbered(s, cause.number) : NULL;
+    if (g == NULL || cause.index >= g->count)
+        return (struct client_cause){0};
+    return (struct client_cause){g->origins[cause.index].connection, g->origins[cause.index].position};
 }
 
 /* ---- Answers ---- */

@@ -22,10 +22,8 @@ struct client_subscription {
     struct client_subscription *next, *previous;         /* of the channel */
     struct client_subscription *next_own, *previous_own; /* of the connection */
 
-    /* Of a key that is tracked (client_tracking.c): where the reply to the last read of it is, in the order of replies; and
-     * it has changed while this one had no reply. */
-    uint32_t position, late_position;
-    bool is_late;
+    /* Of a key that is tracked (client_tracking.c): where the reply to the last read of it is, in the order of replies. */
+    uint32_t position;
 };
 
 struct client_channel {

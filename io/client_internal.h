@@ -17,6 +17,7 @@
  *   client_pause.c        CLIENT PAUSE: no sockets up to here
  *   client_connection.c   a connection's life, its place, its addresses
  *   client_output.c       writing; clients that do not take their replies
+ *   client_late.c         what a connection hears after one of its replies
  *   client_pubsub.c       SUBSCRIBE and its kin, PUBSUB, and messages to those that are subscribed
  *   client_tracking.c     CLIENT TRACKING, and what clients hear of changed keys
  *   client_wait.c         WAIT
@@ -34,6 +35,7 @@
 #include "core/formats/batch.h"
 #include "core/formats/command_name.h"
 #include "core/formats/command_table.h"
+#include "core/formats/notice.h"
 #include "core/formats/resp.h"
 #include "core/formats/transaction.h"
 #include "io/client_channels.h"
@@ -153,21 +155,44 @@ struct client_wait {
     bool waits;
 };
 
+/* What a connection hears after one of its replies (client_late.c). */
+struct client_late {
+    struct client_late *next;
+    uint32_t position;         /* of the reply */
+    struct resp_buffer pushes; /* messages, and what else keeps their order, as it is written */
+    struct resp_buffer keys;   /* lists of keys that may have changed (client_late_keys) */
+};
+
+/* Whose command it was that has caused what the node tells. */
+struct client_cause {
+    uint64_t connection; /* its token; 0: it is not known */
+    uint32_t position;   /* of the reply */
+};
+
 /* Whether a client wants replies (CLIENT REPLY). */
 enum client_wants { WANTS_REPLIES, WANTS_NONE, WANTS_NOT_THE_NEXT, WANTS_NOT_THIS };
 
 /* What CLIENT CACHING says of the next command. */
 enum client_caching { CACHING_NOT_SAID, CACHING_YES, CACHING_NO };
 
+/* A client that tracks with BCAST hears of all keys that begin so. */
+struct client_prefix {
+    struct client_connection *connection;
+    struct bytes bytes;
+    struct client_prefix *next, *previous; /* of all of the port */
+    struct resp_buffer keys; /* that have changed, and are not told yet: `count` of them, as they are written */
+    size_t count;
+    uint32_t position; /* they are told after this reply */
+};
+
 /* What a client wants to hear of changed keys (client_tracking.c). */
 struct client_tracker {
     bool on, broadcasts, opts_in, opts_out, no_loop;
     bool broken; /* the connection that hears it is gone, and the client knows */
     enum client_caching says;
-    size_t deferred;                  /* keys to be told after a reply */
     uint64_t redirect;                /* the token of the connection that hears it; 0: itself */
     struct client_subscriptions keys; /* those that it has read */
-    struct bytes *prefixes;           /* of keys, with `broadcasts` */
+    struct client_prefix *prefixes;   /* with `broadcasts` */
     size_t prefix_count;
 };
 
@@ -223,9 +248,11 @@ struct client_connection {
     uint32_t ring_size;
     uint32_t head;
     uint32_t tail;
-    uint32_t unwanted; /* places in the ring whose reply the client does not want */
-    uint64_t early;    /* bytes of early replies in the ring, with CLIENT_REQUEST_OVERHEAD for each */
-    uint64_t buffered; /* how much of this connection is counted in the server's `buffered` */
+    struct client_late *late; /* what comes after replies, in their order */
+    uint64_t late_bytes;      /* of memory that this takes */
+    uint32_t unwanted;        /* places in the ring whose reply the client does not want */
+    uint64_t early;           /* bytes of early replies in the ring, with CLIENT_REQUEST_OVERHEAD for each */
+    uint64_t buffered;        /* how much of this connection is counted in the server's `buffered` */
     uint64_t active_ms;
     struct resp_buffer out;  /* to be written */
     struct resp_buffer sent; /* being written, from sent_at on, sent_len of it at a time */
@@ -266,8 +293,12 @@ struct client_upcalls {
     void (*go_on)(struct client_server *s);
     /* The key, or any (NULL), may have changed. */
     void (*changed)(struct client_server *s, const struct bytes *key);
+    /* The node has told all of a step. */
+    void (*told)(struct client_server *s);
     /* The node gets this request, whose reply has that place. */
     void (*gathered)(struct client_connection *c, const struct resp_request *request, uint32_t position);
+    /* The client has got a reply, and something comes after one. */
+    void (*answered)(struct client_connection *c);
     /* The connection goes. */
     void (*goes)(struct client_connection *c);
     /* Answers a command that the port itself answers, of a transaction that has been executed. */
@@ -355,7 +386,13 @@ struct client_server {
     struct client_channels channels;
     struct client_channels tracked; /* keys that clients have read, and want to hear of */
     struct transaction tracked_transaction;
-    size_t trackers, broadcasts, prefixes; /* clients that track, those that do with BCAST, and their prefixes */
+    struct client_prefix *prefixes;    /* of all that track with BCAST; newest first */
+    struct client_prefix *next_prefix; /* what who walks through them comes to next; it may go meanwhile */
+    size_t trackers, prefix_count;
+    struct client_cause cause; /* of what the node tells just now */
+    uint64_t cause_batch;      /* the token of the batch that was looked for last */
+    struct resp_buffer late;   /* what is on its way to a place after a reply */
+    struct resp_buffer told_key;
     uint64_t watch_told;        /* what the node was told that the port wants to hear of (core/formats/notice.h) */
     uint64_t transaction_bytes; /* of what is kept from MULTI to the reply to EXEC, or watched, of all clients */
     struct resp_buffer scratch;
@@ -507,9 +544,14 @@ void client_cluster_name_leader(const struct client_server *s, uint32_t leader, 
 
 /* Takes the next place in the order of replies, and returns it. */
 uint32_t client_replies_expect(struct client_connection *c);
-/* Where to encode the reply for `position`. client_replies_end must follow directly. */
+/* Where to encode the reply for `position`. client_replies_end must follow directly, and may close the connection. */
 struct resp_buffer *client_replies_begin(struct client_connection *c, uint32_t position);
 void client_replies_end(struct client_connection *c, uint32_t position);
+/* Whether the client has got the reply for `position`, or it is in the output. */
+static inline bool client_replies_given(const struct client_connection *c, uint32_t position)
+{
+    return (int32_t)(position - c->head) < 0;
+}
 /* Replies with this error to the request being taken. */
 void client_replies_error(struct client_connection *c, const char *what);
 /* Puts a connection on the server's list of those that have got replies. */
@@ -574,6 +616,8 @@ void client_batches_answer(struct client_server *s, const struct packet *answer)
 void client_batches_give_up_waiting(struct client_server *s, uint8_t outcome);
 /* Answers operators' requests that the node has not received: they had no effect. */
 void client_batches_give_up_requests(struct client_server *s);
+/* Whose command this is: the number of a batch on its way, and the place in it. Its connection is 0 if it is not known. */
+struct client_cause client_batches_cause(struct client_server *s, struct notice_cause cause);
 /* Asks the node how far learners hold slots; the answer comes by `upcalls`. False: it has not answered the last time yet. */
 bool client_batches_ask_held(struct client_server *s);
 /* Forgets what the port itself was to answer of a transaction. */
@@ -629,6 +673,28 @@ const char *client_connection_local_address(struct client_connection *c);
 /* Writes what is ready, and updates the count of buffered bytes. The connection may be closed afterwards. */
 void client_output_flush(struct client_connection *c);
 
+/* ---- client_late.c ---- */
+
+/* Where to encode what the client is told now, or after a reply. client_late_end must follow directly; the connection may be
+ * closed afterwards. */
+struct resp_buffer *client_late_begin(struct client_connection *c);
+void client_late_end(struct client_connection *c, struct resp_buffer *out);
+/* Whether the connection has itself caused what the node tells just now. */
+bool client_late_is_own(const struct client_connection *c);
+/* After which reply this is to be told: the one at `position`, or that to the command that has caused it, if it is the
+ * connection's own and later. */
+uint32_t client_late_after(const struct client_connection *c, uint32_t position);
+/* Keeps a list of keys (each encoded; none: any key) that are to be told together after the reply at `position`. */
+void client_late_keys(struct client_connection *c, uint32_t position, struct bytes encoded, size_t count);
+/* The next list, from `*at` on, which begins with 0. False: there are no more. */
+bool client_late_next_keys(const struct client_late *late, size_t *at, struct bytes *encoded, size_t *count);
+/* Takes what waits for the first reply for which something does, if that is given: messages are in the output then, keys are
+ * the caller's to tell, and it is the caller's to free. NULL: there is none. */
+struct client_late *client_late_take(struct client_connection *c);
+void client_late_free(struct client_late *late);
+/* Forgets all that waits. */
+void client_late_close(struct client_connection *c);
+
 /* ---- client_pubsub.c ---- */
 
 client_command_handler client_subscribe, client_psubscribe, client_ssubscribe;
@@ -659,11 +725,13 @@ client_command_handler client_tracking, client_caching, client_trackinginfo, cli
 void client_tracking_gathered(struct client_connection *c, const struct resp_request *request, uint32_t position);
 /* The request has been taken: what CLIENT CACHING has said is about no later one, unless it is in a transaction. */
 void client_tracking_taken(struct client_connection *c, const struct resp_request *request);
-/* The client has got replies: tells what had to wait for them. */
+/* The client has got replies: tells what had to wait for them. The connection may be closed afterwards. */
 void client_tracking_answered(struct client_connection *c);
 /* A key may have changed, or any. */
 void client_tracking_changed(struct client_server *s, const struct bytes *key);
 void client_tracking_changed_all(struct client_server *s);
+/* The node has told all of a step. */
+void client_tracking_told(struct client_server *s);
 /* The client wants to hear nothing any more. */
 void client_tracking_end(struct client_connection *c);
 

@@ -70,7 +70,7 @@ static void account(struct client_connection *c)
     struct client_server *s = c->server;
     uint64_t limit = s->options.config->client_bytes_all_max;
     shrink_ring(c);
-    uint64_t now = memory_of(&c->out) + memory_of(&c->sent) + c->early + c->in_capacity + memory_of_ring(c) +
+    uint64_t now = memory_of(&c->out) + memory_of(&c->sent) + c->early + c->late_bytes + c->in_capacity + memory_of_ring(c) +
                    resp_parser_bytes(&c->parser);
     bool more = now > c->buffered;
     s->buffered += now - c->buffered;

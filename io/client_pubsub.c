@@ -17,10 +17,7 @@
 #include "core/runners/ports.h"
 #include "io/client_internal.h"
 
-enum {
-    NODES_TEXT_MAX = 512,
-    FLUSHED_AT = 64 * 1024, /* bytes of messages for a connection that are gathered before they are written */
-};
+enum { NODES_TEXT_MAX = 512 };
 /* Of comparisons with patterns: for one, and for all of what one step of the node tells (core/formats/glob.h). */
 enum { COMPARISON_STEPS = 64 * 1024 };
 #define NOTICES_STEPS (UINT64_C(1) << 24)
@@ -282,22 +279,20 @@ const struct client_command client_pubsub_subcommands[PUBSUB_SUBCOMMANDS] = {
 static void deliver(struct client_connection *c, const struct client_channel *to, const struct notice *n)
 {
     static const char *const kinds[] = {"message", "pmessage", "smessage"};
-    struct resp_buffer *out = &c->out;
     if (c->state != CLIENT_SERVED)
         return;
     if (client_replies_unread(c) > c->server->options.config->client_bytes_max) {
         client_connection_drop(c, "it is slow to take the messages that it is subscribed to");
         return;
     }
+    struct resp_buffer *out = client_late_begin(c);
     resp_push(out, c->version, to->kind == CHANNEL_PATTERN ? 4 : 3);
     resp_string(out, kinds[to->kind]);
     if (to->kind == CHANNEL_PATTERN)
         resp_bytes(out, to->name.ptr, to->name.len);
     resp_bytes(out, n->channel.ptr, n->channel.len);
     resp_bytes(out, n->message.ptr, n->message.len);
-    client_replies_touch(c);
-    if (out->len >= FLUSHED_AT)
-        client_output_flush(c);
+    client_late_end(c, out);
 }
 
 /* Those that are subscribed may go on the way, and the channel with the last of them. */
@@ -355,6 +350,8 @@ void client_pubsub_lost(struct client_server *s, const char *why)
 static void take_notice(struct client_server *s, const struct notice *n, uint64_t *steps)
 {
     const uint8_t kind = n->kind == NOTICE_SHARD_MESSAGE ? CHANNEL_OF_SHARD : CHANNEL_NAMED;
+    if (n->kind == NOTICE_CAUSE)
+        s->cause = client_batches_cause(s, n->cause);
     if (n->kind == NOTICE_MISSED)
         client_pubsub_lost(s, "a snapshot took the place of messages that it is subscribed to");
     if (n->kind == NOTICE_CHANGED || n->kind == NOTICE_ALL_CHANGED)
@@ -377,6 +374,8 @@ void client_pubsub_notices(struct client_server *s, const struct payload *told)
     for (size_t i = 0; i < s->unpacked.count; i++)
         if (notice_read(&s->unpacked.commands[i], &n))
             take_notice(s, &n, &steps);
+    s->upcalls->told(s);
+    s->cause = (struct client_cause){0};
 }
 
 /* ---- What the node is told ---- */

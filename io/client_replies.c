@@ -40,6 +40,14 @@ struct resp_buffer *client_replies_begin(struct client_connection *c, uint32_t p
     return &c->server->scratch;
 }
 
+/* The client has got one more reply: what has to come after that follows. */
+static void move_on(struct client_connection *c)
+{
+    c->head++;
+    if (c->late != NULL)
+        c->server->upcalls->answered(c);
+}
+
 /* Moves early replies to the output, up to the next one that is missing. */
 static void release_early(struct client_connection *c)
 {
@@ -49,7 +57,7 @@ static void release_early(struct client_connection *c)
         c->early -= p->len + CLIENT_REQUEST_OVERHEAD;
         free(p->early);
         *p = (struct client_pending){0};
-        c->head++;
+        move_on(c);
     }
 }
 
@@ -79,7 +87,7 @@ void client_replies_end(struct client_connection *c, uint32_t position)
     if (c->unwanted > 0)
         drop_unwanted(c, position);
     if (position == c->head) {
-        c->head++;
+        move_on(c);
         release_early(c);
         return;
     }
@@ -102,7 +110,7 @@ void client_replies_error(struct client_connection *c, const char *what)
 
 uint64_t client_replies_unread(const struct client_connection *c)
 {
-    return c->out.len + (c->sent.len - c->sent_at) + c->early;
+    return c->out.len + (c->sent.len - c->sent_at) + c->early + c->late_bytes;
 }
 
 void client_replies_touch(struct client_connection *c)

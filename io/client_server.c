@@ -18,7 +18,6 @@ static void flush_all(struct client_server *s)
 {
     for (size_t i = 0; i < s->dirty_count; i++) {
         s->dirty[i]->dirty = false;
-        client_tracking_answered(s->dirty[i]);
         client_output_flush(s->dirty[i]);
         client_input_update(s->dirty[i]);
     }
@@ -124,6 +123,8 @@ static void server_free(struct client_server *s)
     free(s->estimates);
     resp_request_close(&s->request);
     resp_buffer_close(&s->scratch);
+    resp_buffer_close(&s->late);
+    resp_buffer_close(&s->told_key);
     free(s);
 }
 
@@ -207,11 +208,19 @@ static void changed(struct client_server *s, const struct bytes *key)
         client_tracking_changed_all(s);
 }
 
+static void goes(struct client_connection *c)
+{
+    client_late_close(c);
+    client_tracking_end(c);
+}
+
 static const struct client_upcalls upcalls = {taken,
                                               client_input_go_on,
                                               changed,
+                                              client_tracking_told,
                                               client_tracking_gathered,
-                                              client_tracking_end,
+                                              client_tracking_answered,
+                                              goes,
                                               client_commands_answer_own,
                                               client_wait_heard,
                                               handle_closed};
@@ -244,7 +253,7 @@ bool client_server_open(struct client_server **out, uv_loop_t *loop, const struc
     roster_of_file(&s->members, config);
     for (enum client_kind kind = 0; kind < CLIENT_KINDS; kind++)
         s->gathered[kind].ready_end = &s->gathered[kind].ready;
-    s->channels.key = s->tracked.key = (struct siphash_key){s->opened_ms, options->node};
+    s->channels.key = s->tracked.key = (struct siphash_key){options->seed.low, options->seed.high};
     s->channels.bytes_max = config->client_bytes_all_max / 4;
     s->channels.bucket_count = CHANNELS;
     s->tracked.bytes_max = config->client_bytes_all_max / 4;

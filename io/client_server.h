@@ -29,6 +29,7 @@ struct client_server_options {
     struct node_status (*status)(void *context);
     /* More INFO lines ("key:value\r\n"), or nothing; returns the bytes written. NULL: none. */
     size_t (*info)(void *context, char *out, size_t size);
+    struct seed seed; /* random: clients must not be able to choose names that have one hash */
     /* A client that takes nothing for so long is closed. 0: a minute. */
     uint64_t stuck_ms;
     void *context;
@@ -42,7 +43,7 @@ bool client_server_open(struct client_server **out, uv_loop_t *loop, const struc
 uint16_t client_server_port(const struct client_server *s);
 
 /* At most `credit` of the batches that have arrived: id is the token to answer to, kind the number of commands, with
- * CLIENT_READS if they are reads, the words are a batch (core/formats/batch.h, header fields from 8 on zero). Before them
+ * CLIENT_READS if they are reads, the words are a batch (core/formats/batch.h). Before them
  * operators' requests, whatever the credit: kind 0, a batch of one command without SYNOD (core/formats/operator_request.h).
  * After them what the port wants to be told, if that has changed: kind CLIENT_WATCH, id bits of core/formats/notice.h.
  * Valid until the next call. */

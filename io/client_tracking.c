@@ -3,9 +3,11 @@
  * 1. A key is remembered for a connection when its read is gathered: before the reply leaves, and before anything that comes
  *    later is executed. What is told of the key then goes to the connection once, and the key is forgotten.
  * 2. What is told while the read is without a reply goes out after that reply. The read may be answered by a state from
- *    before the change.
+ *    before the change. And what the connection has changed itself is told after the reply to that (client_late.c); or, with
+ *    NOLOOP, not at all. Then the key stays remembered, because others may change it later.
  * 3. The keys remembered take a bounded part of memory. The oldest one makes room: it is told as if it had changed.
  * 4. What cannot be told (another life of the node, a snapshot in place of slots) is told as if all keys had changed.
+ * 5. With BCAST nothing is remembered. All changed keys of a step that begin with one prefix are told together.
  *
  * The node tells keys that a command names, whether it has changed them or not, and all keys when one has ended by time or a
  * command names none. So a client hears of more than has changed, and never of less. */
@@ -18,15 +20,17 @@
 #include "io/client_internal.h"
 
 enum { PREFIXES_MAX = 16, PREFIX_MAX = 256, NODE_PREFIXES_MAX = 1024 };
-
-static bool is_answered(const struct client_connection *c, uint32_t position) { return (int32_t)(position - c->head) < 0; }
+enum { GATHERED_MAX = 64 * 1024 /* bytes of keys that are told together */ };
 
 /* ---- What a client hears ---- */
 
-/* Where a connection's invalidations go; NULL: there is no such connection any more. */
+/* Where a connection's invalidations go; NULL: there is no such connection any more, or it ends. */
 static struct client_connection *target_of(struct client_connection *c)
 {
-    return c->tracker.redirect != 0 ? slots_find(&c->server->connections, c->tracker.redirect) : c;
+    if (c->tracker.redirect == 0)
+        return c;
+    struct client_connection *target = slots_find(&c->server->connections, c->tracker.redirect);
+    return target != NULL && target->state == CLIENT_SERVED ? target : NULL;
 }
 
 /* In RESP 2 they are messages, for a connection that is subscribed to this. */
@@ -49,39 +53,68 @@ static void tell_broken(struct client_connection *c)
     c->tracker.broken = true;
 }
 
-/* Tells that a key, or any (NULL), may have changed. */
-static void tell(struct client_connection *c, const struct bytes *key)
+/* Tells that keys (each encoded; none: any key) may have changed. */
+static void tell(struct client_connection *c, struct bytes encoded, size_t count)
 {
     struct client_connection *target = target_of(c);
     if (target == NULL) {
         tell_broken(c);
         return;
     }
-    struct resp_buffer *out = &target->out;
     if (target->state != CLIENT_SERVED || (target->version == 2 && (c->tracker.redirect == 0 || !hears_in_2(target))))
         return;
     if (client_replies_unread(target) > target->server->options.config->client_bytes_max) {
         client_connection_drop(target, "it is slow to take what it has to know of changed keys");
         return;
     }
+    struct resp_buffer *out = client_late_begin(target);
     resp_push(out, target->version, target->version >= 3 ? 2 : 3);
     resp_string(out, target->version >= 3 ? "invalidate" : "message");
     if (target->version == 2)
         resp_string(out, "__redis__:invalidate");
-    if (key == NULL) {
+    if (count == 0) {
         resp_nil(out, c->version);
     } else {
-        resp_array(out, 1);
-        resp_bytes(out, key->ptr, key->len);
+        resp_array(out, count);
+        resp_raw(out, encoded.ptr, encoded.len);
     }
-    client_replies_touch(target);
+    client_late_end(target, out);
+}
+
+static struct bytes encoded_in(const struct resp_buffer *b) { return (struct bytes){b->data, b->len}; }
+
+/* Tells them after the reply at `position`. */
+static void tell_after(struct client_connection *c, uint32_t position, struct bytes encoded, size_t count)
+{
+    if (client_replies_given(c, position))
+        tell(c, encoded, count);
+    else
+        client_late_keys(c, position, encoded, count);
+}
+
+static void tell_key_after(struct client_connection *c, uint32_t position, struct bytes key)
+{
+    struct resp_buffer *b = &c->server->told_key;
+    b->len = 0;
+    resp_bytes(b, key.ptr, key.len);
+    tell_after(c, position, encoded_in(b), 1);
+}
+
+void client_tracking_answered(struct client_connection *c)
+{
+    struct client_late *late;
+    while (c->state != CLIENT_CLOSED && (late = client_late_take(c)) != NULL) {
+        struct bytes keys;
+        for (size_t at = 0, count; client_late_next_keys(late, &at, &keys, &count) && c->tracker.on;)
+            tell(c, keys, count);
+        client_late_free(late);
+    }
 }
 
 /* ---- Keys that are remembered ---- */
 
 static void forget(struct client_connection *c, struct client_subscription *s)
 {
-    c->tracker.deferred -= s->is_late;
     client_channels_remove(&c->server->tracked, &c->tracker.keys, s);
 }
 
@@ -89,16 +122,11 @@ static void forget(struct client_connection *c, struct client_subscription *s)
 static void invalidate(struct client_subscription *s)
 {
     struct client_connection *c = s->connection;
-    if (is_answered(c, s->position)) {
-        const struct bytes key = s->channel->name;
-        tell(c, &key);
-        if (c->state != CLIENT_CLOSED)
-            forget(c, s);
+    if (c->tracker.no_loop && client_late_is_own(c))
         return;
-    }
-    c->tracker.deferred += !s->is_late;
-    s->is_late = true;
-    s->late_position = s->position;
+    tell_key_after(c, client_late_after(c, s->position), s->channel->name);
+    if (c->state != CLIENT_CLOSED)
+        forget(c, s);
 }
 
 static void invalidate_key(struct client_server *s, const struct client_channel *key)
@@ -110,24 +138,6 @@ static void invalidate_key(struct client_server *s, const struct client_channel 
     }
 }
 
-void client_tracking_answered(struct client_connection *c)
-{
-    for (struct client_subscription *at = c->tracker.deferred > 0 ? c->tracker.keys.first : NULL, *next; at != NULL;
-         at = next) {
-        next = at->next_own;
-        if (!at->is_late || !is_answered(c, at->late_position))
-            continue;
-        const struct bytes key = at->channel->name;
-        tell(c, &key);
-        if (c->state == CLIENT_CLOSED)
-            return;
-        c->tracker.deferred--;
-        at->is_late = false;
-        if (is_answered(c, at->position))
-            forget(c, at);
-    }
-}
-
 /* Makes room by what was remembered first. False: there is none. */
 static bool make_room(struct client_server *s, uint64_t bytes)
 {
@@ -135,8 +145,7 @@ static bool make_room(struct client_server *s, uint64_t bytes)
     while (all->bytes + bytes > all->bytes_max && all->first[CHANNEL_NAMED] != NULL) {
         struct client_subscription *oldest = all->first[CHANNEL_NAMED]->first;
         struct client_connection *c = oldest->connection;
-        const struct bytes key = oldest->channel->name;
-        tell(c, &key);
+        tell_key_after(c, oldest->position, oldest->channel->name);
         if (c->state != CLIENT_CLOSED)
             forget(c, oldest);
     }
@@ -147,7 +156,7 @@ static void remember(struct client_connection *c, const struct bytes *key, uint3
 {
     struct client_server *s = c->server;
     if (!make_room(s, client_channels_cost(key->len))) { /* then it must not be kept; it hears so after the reply */
-        tell(c, key);
+        tell_key_after(c, position, *key);
         return;
     }
     if (c->state == CLIENT_CLOSED) /* what made room was its own, and it does not take what it is told */
@@ -197,38 +206,83 @@ void client_tracking_taken(struct client_connection *c, const struct resp_reques
 
 /* ---- What the node tells ---- */
 
-static bool has_prefix(const struct client_tracker *t, const struct bytes *key)
+static bool begins_with(const struct bytes *key, const struct bytes *prefix)
 {
-    for (size_t i = 0; i < t->prefix_count; i++)
-        if (t->prefixes[i].len <= key->len && memcmp(t->prefixes[i].ptr, key->ptr, t->prefixes[i].len) == 0)
-            return true;
-    return false;
+    return prefix->len <= key->len && (prefix->len == 0 || memcmp(prefix->ptr, key->ptr, prefix->len) == 0);
+}
+
+/* The keys that have been gathered for a prefix. */
+static void tell_gathered(struct client_prefix *p)
+{
+    struct client_connection *c = p->connection;
+    struct resp_buffer keys = p->keys;
+    const size_t count = p->count;
+    p->keys = (struct resp_buffer){0}; /* the prefix may go, with its connection */
+    p->count = 0;
+    tell_after(c, p->position, encoded_in(&keys), count);
+    resp_buffer_close(&keys);
+}
+
+static void gather(struct client_prefix *p, const struct bytes *key)
+{
+    struct client_connection *c = p->connection;
+    const uint32_t given = c->head - 1;
+    if (c->tracker.no_loop && client_late_is_own(c))
+        return;
+    p->position = client_late_after(c, p->count > 0 ? p->position : given);
+    resp_bytes(&p->keys, key->ptr, key->len);
+    p->count++;
+    if (p->keys.len >= GATHERED_MAX)
+        tell_gathered(p);
 }
 
 void client_tracking_changed(struct client_server *s, const struct bytes *key)
 {
-    struct client_connection *c;
     invalidate_key(s, client_channels_find(&s->tracked, CHANNEL_NAMED, *key));
-    for (size_t at = 0; s->broadcasts > 0 && (c = slots_next(&s->connections, &at)) != NULL;)
-        if (c->tracker.broadcasts && has_prefix(&c->tracker, key))
-            tell(c, key);
+    for (struct client_prefix *p = s->prefixes; p != NULL; p = s->next_prefix) {
+        s->next_prefix = p->next;
+        if (begins_with(key, &p->bytes))
+            gather(p, key);
+    }
+}
+
+void client_tracking_told(struct client_server *s)
+{
+    for (struct client_prefix *p = s->prefixes; p != NULL; p = s->next_prefix) {
+        s->next_prefix = p->next;
+        if (p->count > 0)
+            tell_gathered(p);
+    }
 }
 
 void client_tracking_changed_all(struct client_server *s)
 {
     struct client_connection *c;
     for (size_t at = 0; s->trackers > 0 && (c = slots_next(&s->connections, &at)) != NULL;) {
+        const uint32_t given = c->head - 1;
         if (!c->tracker.on)
             continue;
-        tell(c, NULL);
+        tell_after(c, client_late_after(c, given), (struct bytes){0}, 0);
         for (struct client_subscription *key = c->tracker.keys.first, *next; key != NULL; key = next) {
             next = key->next_own;
-            if (is_answered(c, key->position))
+            if (client_replies_given(c, key->position))
                 forget(c, key);
             else
                 invalidate(key);
         }
     }
+}
+
+static void leave(struct client_server *s, struct client_prefix *p)
+{
+    if (s->next_prefix == p)
+        s->next_prefix = p->next;
+    *(p->previous != NULL ? &p->previous->next : &s->prefixes) = p->next;
+    if (p->next != NULL)
+        p->next->previous = p->previous;
+    free(p->bytes.ptr);
+    resp_buffer_close(&p->keys);
+    s->prefix_count--;
 }
 
 void client_tracking_end(struct client_connection *c)
@@ -237,10 +291,8 @@ void client_tracking_end(struct client_connection *c)
     struct client_tracker *t = &c->tracker;
     client_channels_remove_all(&s->tracked, &t->keys);
     s->trackers -= t->on;
-    s->broadcasts -= t->broadcasts;
-    s->prefixes -= t->prefix_count;
     for (size_t i = 0; i < t->prefix_count; i++)
-        free(t->prefixes[i].ptr);
+        leave(s, &t->prefixes[i]);
     free(t->prefixes);
     *t = (struct client_tracker){.on = false};
 }
@@ -322,47 +374,63 @@ static const char *contradiction(const struct client_connection *c, const struct
     return NULL;
 }
 
-static bool begins_with(const struct bytes *one, const struct bytes *other)
+/* One of them is the beginning of the other. */
+static bool collide(const struct bytes *one, const struct bytes *other)
 {
-    const size_t len = one->len < other->len ? one->len : other->len;
-    return len == 0 || memcmp(one->ptr, other->ptr, len) == 0;
+    return begins_with(one, other) || begins_with(other, one);
+}
+
+static bool is_same(const struct bytes *one, const struct bytes *other)
+{
+    return one->len == other->len && begins_with(one, other);
+}
+
+static void refuse_overlap(const struct bytes *new, const char *what, const struct bytes *other, struct resp_buffer *out)
+{
+    client_print(out,
+                 "-ERR Prefix '%.*s' overlaps with %s prefix '%.*s'. Prefixes for a single client must not overlap.\r\n",
+                 (int)new->len, (const char *)new->ptr, what, (int)other->len, (const char *)other->ptr);
 }
 
 /* One prefix must not be the beginning of another. */
 static bool overlap(const struct client_tracker *t, const struct wish *w, struct resp_buffer *out)
 {
     for (size_t i = 0; i < w->prefix_count; i++) {
-        for (size_t k = 0; k < t->prefix_count + i; k++) {
-            const struct bytes *new = &w->prefixes[i],
-                               *old = k < t->prefix_count ? &t->prefixes[k] : &w->prefixes[k - t->prefix_count];
-            const bool same = k < t->prefix_count && new->len == old->len;
-            if (same || !begins_with(new, old))
-                continue;
-            client_print(out,
-                         "-ERR Prefix '%.*s' overlaps with an existing prefix '%.*s'. Prefixes for a single client must not "
-                         "overlap.\r\n",
-                         (int)new->len, (const char *)new->ptr, (int)old->len, (const char *)old->ptr);
-            return true;
-        }
+        const struct bytes *new = &w->prefixes[i];
+        for (size_t k = 0; k < t->prefix_count; k++)
+            if (collide(new, &t->prefixes[k].bytes) && !is_same(new, &t->prefixes[k].bytes)) {
+                refuse_overlap(new, "an existing", &t->prefixes[k].bytes, out);
+                return true;
+            }
+        for (size_t k = i + 1; k < w->prefix_count; k++)
+            if (collide(new, &w->prefixes[k])) {
+                refuse_overlap(new, "another provided", &w->prefixes[k], out);
+                return true;
+            }
     }
     return false;
 }
 
 static void add_prefix(struct client_connection *c, const struct bytes *prefix)
 {
+    struct client_server *s = c->server;
     struct client_tracker *t = &c->tracker;
     for (size_t i = 0; i < t->prefix_count; i++)
-        if (t->prefixes[i].len == prefix->len && begins_with(&t->prefixes[i], prefix))
+        if (is_same(&t->prefixes[i].bytes, prefix))
             return;
     if (t->prefixes == NULL)
         t->prefixes = memory_new(PREFIXES_MAX, sizeof *t->prefixes);
     if (t->prefix_count == PREFIXES_MAX)
         return;
-    struct bytes *copy = &t->prefixes[t->prefix_count++];
-    *copy = (struct bytes){memory_new(prefix->len + 1, 1), prefix->len};
+    struct client_prefix *added = &t->prefixes[t->prefix_count++];
+    *added =
+        (struct client_prefix){.connection = c, .bytes = {memory_new(prefix->len + 1, 1), prefix->len}, .next = s->prefixes};
     if (prefix->len > 0)
-        memcpy(copy->ptr, prefix->ptr, prefix->len);
-    c->server->prefixes++;
+        memcpy(added->bytes.ptr, prefix->ptr, prefix->len);
+    if (s->prefixes != NULL)
+        s->prefixes->previous = added;
+    s->prefixes = added;
+    s->prefix_count++;
 }
 
 static void turn_on(struct client_connection *c, const struct wish *w)
@@ -370,7 +438,6 @@ static void turn_on(struct client_connection *c, const struct wish *w)
     struct client_server *s = c->server;
     struct client_tracker *t = &c->tracker;
     s->trackers += !t->on;
-    s->broadcasts += w->said.broadcasts && !t->broadcasts;
     t->on = true;
     t->broadcasts = w->said.broadcasts;
     t->opts_in = w->said.opts_in;
@@ -395,7 +462,7 @@ void client_tracking(struct client_connection *c, const struct bytes *args, size
         error = contradiction(c, &w);
     if (error == NULL && on && c->tracker.prefix_count + w.prefix_count > PREFIXES_MAX)
         error = "ERR a client has 16 prefixes of 256 bytes at most";
-    if (error == NULL && on && c->server->prefixes + w.prefix_count > NODE_PREFIXES_MAX)
+    if (error == NULL && on && c->server->prefix_count + w.prefix_count > NODE_PREFIXES_MAX)
         error = "ERR this node has 1024 prefixes at most";
     if (error != NULL) {
         resp_error_text(out, error);
@@ -465,7 +532,7 @@ void client_trackinginfo(struct client_connection *c, const struct bytes *args, 
     resp_string(out, "prefixes");
     resp_array(out, t->prefix_count);
     for (size_t i = 0; i < t->prefix_count; i++)
-        resp_bytes(out, t->prefixes[i].ptr, t->prefixes[i].len);
+        resp_bytes(out, t->prefixes[i].bytes.ptr, t->prefixes[i].bytes.len);
 }
 
 void client_getredir(struct client_connection *c, const struct bytes *args, size_t argc, struct resp_buffer *out)

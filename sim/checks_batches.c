@@ -36,6 +36,7 @@ void checks_submitted(struct checks *c, uint32_t node, uint64_t token, const str
                                         .node = node,
                                         .incarnation = n->incarnation,
                                         .commands = header.count,
+                                        .port_number = header.port_number,
                                         .reads = reads};
     const bool may_be_stale = batch_may_be_stale(value, &age); /* Linearizability judges how much */
     c->batches[number].least = may_be_stale ? 0 : c->answered;

@@ -6,6 +6,7 @@
 #include <inttypes.h>
 
 #include "core/base/memory.h"
+#include "core/formats/notice.h"
 #include "core/formats/record.h"
 #include "sim/checks.h"
 #include "sim/hash_index.h"
@@ -98,6 +99,7 @@ struct batch {
     struct payload value;            /* with its header filled in, until learners have executed it or skipped it */
     uint32_t node, incarnation;      /* the life it was submitted to */
     uint32_t commands;
+    uint32_t port_number; /* as its client port numbers it */
     bool forwarded;
     bool answered;
     uint8_t outcome; /* enum outcome, when answered */
@@ -224,11 +226,12 @@ struct checked_node {
     uint64_t snapshot;      /* the slot of its newest snapshot on disk */
     struct {                /* what its client port is told, in this life (sim/checks_watch.c) */
         bool on;
-        uint64_t from;    /* messages are told from this slot on, of this one perhaps */
-        uint64_t next;    /* the next message is of this slot or a later one */
-        uint64_t slot;    /* whose message was told last: keys that are told now are of its batch; 0: not known */
-        uint64_t changes; /* chained checksum of these keys */
-        bool lacks;       /* something was not told in the last turn */
+        uint64_t from;             /* messages are told from this slot on, of this one perhaps */
+        uint64_t next;             /* the next message is of this slot or a later one */
+        uint64_t slot;             /* whose message was told last: keys that are told now are of its batch; 0: not known */
+        uint64_t changes;          /* chained checksum of these keys */
+        struct notice_cause cause; /* of what is told now, as the node says */
+        bool lacks;                /* something was not told in the last turn */
     } watch;
 
     /* for the reached states (sim/checks_reached.c) */

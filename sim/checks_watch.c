@@ -2,7 +2,8 @@
  * in the order of the log, each once; or is told that some are missing, which is so only where a snapshot took the place
  * of slots. In the simulated world every batch that is for the log publishes one message, whose channel names the batch,
  * as its first command; and of the batch are the keys that are told between its message and the next one. (That any key may
- * have changed is told when one ends by time, too, which is not judged.) */
+ * have changed is told when one ends by time, too, which is not judged.) What is told says which batch of this port it came
+ * of, if the port gave it to this life of the node, and of no other. */
 #include "core/base/checksum.h"
 #include "core/formats/decimal.h"
 #include "core/formats/notice.h"
@@ -62,6 +63,14 @@ static void told_below(struct checks *c, uint32_t node, uint64_t slot)
     n->watch.next = n->watch.next < slot ? slot : n->watch.next;
 }
 
+/* Whether what is told says of which batch it came as it should: by its number at the port of this life, or not at all. */
+static bool names_batch(const struct checks *c, uint32_t node, const struct batch *b)
+{
+    const struct checked_node *n = &c->nodes[node];
+    const bool own = b->node == node && b->incarnation == n->incarnation;
+    return n->watch.cause.number == (own ? b->port_number : 0) && n->watch.cause.index < b->commands;
+}
+
 static void take_message(struct checks *c, uint32_t node, const struct notice *told)
 {
     struct checked_node *n = &c->nodes[node];
@@ -82,9 +91,22 @@ static void take_message(struct checks *c, uint32_t node, const struct notice *t
                     slot, n->watch.next - 1);
     told_keys(c, node);
     told_below(c, node, slot);
+    if (!names_batch(c, node, &c->batches[number]) || n->watch.cause.index != 0)
+        checks_fail(c, CHECK_WATCHED, "node %u says that the message of slot %" PRIu64 " came of another command", node,
+                    slot);
     n->watch.next = slot + 1;
     n->watch.slot = slot;
     n->watch.changes = 0;
+}
+
+static void take_key(struct checks *c, uint32_t node, const struct bytes *key)
+{
+    struct checked_node *n = &c->nodes[node];
+    const struct proposal *p = n->watch.slot != 0 ? checks_chosen(c, n->watch.slot) : NULL;
+    n->watch.changes = checksum(key->ptr, key->len, n->watch.changes);
+    if (p != NULL && !names_batch(c, node, &c->batches[p->batch]))
+        checks_fail(c, CHECK_WATCHED, "node %u says that a change of slot %" PRIu64 " came of another batch", node,
+                    n->watch.slot);
 }
 
 static void take_missed(struct checks *c, uint32_t node, uint64_t loaded)
@@ -110,12 +132,15 @@ void checks_notices(struct checks *c, uint32_t node, const struct payload *told,
     if (!n->watch.on)
         checks_fail(c, CHECK_WATCHED, "node %u tells what its client port does not want to know", node);
     bool sound = batch_commands_read(&commands, told) && commands.count > 0;
+    n->watch.cause = (struct notice_cause){0};
     for (size_t i = 0; i < commands.count && sound; i++) {
         sound = notice_read(&commands.commands[i], &notice) && notice.kind != NOTICE_SHARD_MESSAGE;
         if (sound && notice.kind == NOTICE_MISSED)
             take_missed(c, node, loaded);
+        else if (sound && notice.kind == NOTICE_CAUSE)
+            n->watch.cause = notice.cause;
         else if (sound && notice.kind == NOTICE_CHANGED)
-            n->watch.changes = checksum(notice.channel.ptr, notice.channel.len, n->watch.changes);
+            take_key(c, node, &notice.channel);
         else if (sound && notice.kind == NOTICE_MESSAGE)
             take_message(c, node, &notice);
     }

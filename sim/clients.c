@@ -440,6 +440,8 @@ static size_t receive(struct clients *c, struct port *p, int queue, uint32_t cre
         struct payload value = batch_end(&b->builder);
         if (queue == QUEUE_STALE)
             batch_stale_stamp(&value, c->options.stale_ms);
+        if (!b->reads)
+            batch_port_stamp(&value, (uint32_t)b->token);
         p->in_flight = memory_reserve(p->in_flight, &p->in_flight_capacity, p->in_flight_count + 1, sizeof(struct batch *));
         p->in_flight[p->in_flight_count++] = b;
         c->in_flight++;

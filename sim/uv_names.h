@@ -8,6 +8,7 @@
 #define client_arguments_write simuv_client_arguments_write
 #define client_batches_answer simuv_client_batches_answer
 #define client_batches_ask_held simuv_client_batches_ask_held
+#define client_batches_cause simuv_client_batches_cause
 #define client_batches_close simuv_client_batches_close
 #define client_batches_command simuv_client_batches_command
 #define client_batches_end_own simuv_client_batches_end_own
@@ -67,6 +68,15 @@
 #define client_input_give_turns simuv_client_input_give_turns
 #define client_input_go_on simuv_client_input_go_on
 #define client_input_update simuv_client_input_update
+#define client_late_after simuv_client_late_after
+#define client_late_begin simuv_client_late_begin
+#define client_late_close simuv_client_late_close
+#define client_late_end simuv_client_late_end
+#define client_late_free simuv_client_late_free
+#define client_late_is_own simuv_client_late_is_own
+#define client_late_keys simuv_client_late_keys
+#define client_late_next_keys simuv_client_late_next_keys
+#define client_late_take simuv_client_late_take
 #define client_latency_subcommands simuv_client_latency_subcommands
 #define client_listen simuv_client_listen
 #define client_memory_subcommands simuv_client_memory_subcommands
@@ -124,6 +134,7 @@
 #define client_tracking_end simuv_client_tracking_end
 #define client_tracking_gathered simuv_client_tracking_gathered
 #define client_tracking_taken simuv_client_tracking_taken
+#define client_tracking_told simuv_client_tracking_told
 #define client_trackinginfo simuv_client_trackinginfo
 #define client_transactions_answer simuv_client_transactions_answer
 #define client_transactions_close simuv_client_transactions_close

@@ -58,8 +58,12 @@ bool client_port_open(struct client_port **out, const struct client_port_options
     struct client_port *p = memory_new(1, sizeof *p);
     p->options = *options;
     simuv_loop_init(&p->loop, options->sockets, NULL, options->node);
-    const struct client_server_options server = {
-        .config = options->config, .node = options->node, .on_input = on_input, .status = on_status, .context = p};
+    const struct client_server_options server = {.config = options->config,
+                                                 .node = options->node,
+                                                 .on_input = on_input,
+                                                 .status = on_status,
+                                                 .seed = {options->node, 1},
+                                                 .context = p};
     *out = p;
     return client_server_open(&p->server, &p->loop, &server, problem);
 }
@@ -222,7 +226,7 @@ static uint64_t early_bytes(const struct client_connection *c)
 /* Bytes of requests not taken, and of replies not read. */
 static uint64_t held_by(const struct client_connection *c)
 {
-    return c->out.len + (c->sent.len - c->sent_at) + early_bytes(c) + (c->in_end - c->in_at);
+    return c->out.len + (c->sent.len - c->sent_at) + early_bytes(c) + c->late_bytes + (c->in_end - c->in_at);
 }
 
 bool client_port_full(const struct client_port *p) { return client_turns_pressed(p->server); }
@@ -237,7 +241,7 @@ const char *client_port_audit(struct client_port *p)
         connections++;
         counted += c->buffered;
         waiting += c->waiting;
-        held += c->out.capacity + c->sent.capacity + c->in_capacity + early_bytes(c);
+        held += c->out.capacity + c->sent.capacity + c->in_capacity + early_bytes(c) + c->late_bytes;
         if (held_by(c) > c->buffered) {
             snprintf(p->wrong, sizeof p->wrong, "it holds %llu bytes for a client and counts %llu",
                      (unsigned long long)held_by(c), (unsigned long long)c->buffered);

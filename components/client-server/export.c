@@ -44,6 +44,7 @@ static void open_server(void)
         .on_input = on_input,
         .status = last_status,
         .info = more_info,
+        .seed = {wasi_random_random_get_random_u64(), wasi_random_random_get_random_u64()},
     };
     if (config_find(config, options.node)->client.host[0] == '\0')
         return;

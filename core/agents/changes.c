@@ -28,19 +28,19 @@ void changes_init(struct changes *c, const struct command_info_list *commands)
     }
 }
 
-uint64_t changes_tell(const struct changes *c, const struct bytes_list *args, struct batch_builder *notices)
+uint64_t changes_tell(const struct changes *c, const struct bytes_list *args, struct notices *notices)
 {
     const int index = name_table_find(&c->names, command_name(args->ptr[0].ptr, args->ptr[0].len));
     const struct key_places none = {0};
     const struct key_places *places = index < 0 ? &none : &c->places[index];
-    const size_t before = notices->len;
+    uint64_t work = 0;
     if (places->first == READS_ONLY)
         return 0;
     if (places->first == 0)
-        notice_add(notices, &(struct notice){.kind = NOTICE_ALL_CHANGED});
+        work += notices_add(notices, &(struct notice){.kind = NOTICE_ALL_CHANGED});
     const size_t end = places->first == 0 ? 0 : command_keys_end(places->last, args->len);
     const size_t step = places->step > 0 ? places->step : 1;
     for (size_t i = places->first; i < end; i += step)
-        notice_add(notices, &(struct notice){.kind = NOTICE_CHANGED, .channel = args->ptr[i]});
-    return notices->len - before;
+        work += notices_add(notices, &(struct notice){.kind = NOTICE_CHANGED, .channel = args->ptr[i]});
+    return work;
 }

@@ -20,6 +20,6 @@ struct changes {
 
 void changes_init(struct changes *c, const struct command_info_list *commands);
 /* Adds notices of what an executed command may have changed. Returns the work that this was. */
-uint64_t changes_tell(const struct changes *c, const struct bytes_list *args, struct batch_builder *notices);
+uint64_t changes_tell(const struct changes *c, const struct bytes_list *args, struct notices *notices);
 
 #endif

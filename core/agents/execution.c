@@ -10,6 +10,8 @@ void execution_init(struct execution *x, const struct node_config *config)
     *x = (struct execution){
         .limits = limits_effective(&config->limits), .machine = state_machine_new(), .sessions = sessions_new()};
     x->state_bytes_room = config->state_bytes_room;
+    x->node = config->node;
+    x->incarnation = config->incarnation;
     x->due = DUE_NEVER;
     const struct command_info_list commands = state_machine_describe(x->machine);
     changes_init(&x->changes, &commands);
@@ -35,7 +37,7 @@ void execution_close(struct execution *x)
     free(x->entries);
     free(x->calls);
     transaction_free(&x->transaction);
-    batch_builder_free(&x->notices);
+    notices_free(&x->notices);
     sessions_free(x->sessions);
     answering_close(&x->answering);
     payload_free(&x->text);
@@ -47,7 +49,7 @@ void execution_begin(struct execution *x)
 {
     x->work = 0;
     x->stalled = false;
-    batch_begin(&x->notices);
+    notices_begin(&x->notices);
     if (x->first == 0)
         return;
     for (size_t i = 0; i < x->first; i++)
@@ -144,6 +146,25 @@ uint64_t execution_due(const struct execution *x)
     return sessions < x->due ? sessions : x->due;
 }
 
+/* ---- What is told (P26) ---- */
+
+#define NO_COMMAND SIZE_MAX
+
+/* What came of command `i` of the batch that is executed: the port knows the command if it gave it to this life. What it
+ * gave to earlier ones has been answered, and its numbers may be those of another process. */
+static struct notice_cause cause_of(const struct execution *x, size_t i)
+{
+    const struct batch_header *h = &x->header;
+    const bool own = i != NO_COMMAND && h->id.origin == x->node && h->id.incarnation == x->incarnation;
+    return own ? (struct notice_cause){h->port_number, h->port_number != 0 ? (uint32_t)i : 0} : (struct notice_cause){0};
+}
+
+static void tell(struct execution *x, const struct notice *n, size_t i)
+{
+    notices_cause(&x->notices, cause_of(x, i));
+    notices_add(&x->notices, n);
+}
+
 /* What has ended by now may leave the state, a bounded part of it: once for each stamp, before anything else of its entry.
  * Before the first batch there is no state. */
 static void let_pass(struct execution *x, struct moment now)
@@ -151,7 +172,7 @@ static void let_pass(struct execution *x, struct moment now)
     if (!x->seeded)
         return;
     if ((x->watch & WATCH_KEYS) != 0 && x->due <= now.elapsed) /* which keys have ended, the machine does not tell */
-        notice_add(&x->notices, &(struct notice){.kind = NOTICE_ALL_CHANGED});
+        tell(x, &(struct notice){.kind = NOTICE_ALL_CHANGED}, NO_COMMAND);
     const struct applied done = state_machine_apply(x->machine, now, NULL, 0, (struct reply_room){0});
     note_state(x, &done);
     sessions_pass(x->sessions, now.elapsed, x->limits.session_idle_ms);
@@ -324,11 +345,14 @@ static struct applied give(struct execution *x, const struct command *commands, 
     return done;
 }
 
-/* Tells what an executed command may have changed. What gets an error changes nothing. */
-static void tell_changes(struct execution *x, const struct command *command, const struct reply *r)
+/* Tells what an executed command may have changed, which is number `i` of its batch or in that. What gets an error changes
+ * nothing. */
+static void tell_changes(struct execution *x, size_t i, const struct command *command, const struct reply *r)
 {
-    if ((x->watch & WATCH_KEYS) != 0 && r->tag != REPLY_ERROR)
+    if ((x->watch & WATCH_KEYS) != 0 && r->tag != REPLY_ERROR) {
+        notices_cause(&x->notices, cause_of(x, i));
         x->work += changes_tell(&x->changes, &command->args, &x->notices);
+    }
 }
 
 /* Gives some commands to the state machine. False: it is stalled. */
@@ -338,7 +362,7 @@ static bool apply_some(struct execution *x)
     const size_t some = commands_to_give(x, answering_next(a, &x->limits));
     const struct applied done = give(x, a->commands.commands + a->done, some);
     for (size_t i = 0; i < done.replies.len; i++) {
-        tell_changes(x, &a->commands.commands[a->done + i], &done.replies.ptr[i]);
+        tell_changes(x, a->done + i, &a->commands.commands[a->done + i], &done.replies.ptr[i]);
         add_executed(x, a->done + i, &done.replies.ptr[i]);
     }
     a->done += done.replies.len;
@@ -359,13 +383,13 @@ static void publish(struct execution *x, const struct bytes_list *args, struct r
     const uint8_t kind = p.kind == PUBLICATION ? NOTICE_MESSAGE : NOTICE_SHARD_MESSAGE;
     x->work += p.channel.len + p.message.len; /* so what a step tells is bounded, as what it executes is */
     if ((x->watch & WATCH_MESSAGES) != 0)
-        notice_add(&x->notices, &(struct notice){.kind = kind, .channel = p.channel, .message = p.message});
+        tell(x, &(struct notice){.kind = kind, .channel = p.channel, .message = p.message}, x->answering.done);
 }
 
 void execution_left_out(struct execution *x)
 {
     if (x->watch != 0)
-        notice_add(&x->notices, &(struct notice){.kind = NOTICE_MISSED});
+        tell(x, &(struct notice){.kind = NOTICE_MISSED}, NO_COMMAND);
 }
 
 /* ---- Transactions (P24) ---- */
@@ -443,7 +467,7 @@ static bool apply_transaction(struct execution *x)
     }
     const struct applied done = give(x, left, some);
     for (size_t i = 0; i < done.replies.len; i++) {
-        tell_changes(x, &left[i], &done.replies.ptr[i]);
+        tell_changes(x, x->answering.done, &left[i], &done.replies.ptr[i]);
         answering_add_element(&x->answering, &done.replies.ptr[i]);
     }
     x->transaction_done += done.replies.len;

@@ -94,9 +94,10 @@ struct execution {
 
     struct sessions *sessions;
 
-    uint64_t watch;               /* what is to be told: bits of notice.h */
-    struct batch_builder notices; /* of this step */
-    struct changes changes;       /* what commands may change */
+    uint32_t node, incarnation; /* whose port is told */
+    uint64_t watch;             /* what is to be told: bits of notice.h */
+    struct notices notices;     /* of this step */
+    struct changes changes;     /* what commands may change */
 
     struct configurations configurations;  /* executed; the one before is kept as long as there is no newer one */
     struct payload text, text_before;      /* theirs; empty: it was not chosen */

@@ -571,8 +571,8 @@ struct step_result learner_agent_step(struct learner_agent *agent, uint64_t now,
     if (is_broken(agent))
         return stop(agent);
     bool more = execute_some(agent);
-    if (agent->execution.notices.count > 0)
-        effects_add(&agent->effects, EFFECT_NOTICES)->val.notices = batch_end(&agent->execution.notices);
+    if (agent->execution.notices.packed.count > 0)
+        effects_add(&agent->effects, EFFECT_NOTICES)->val.notices = batch_end(&agent->execution.notices.packed);
     if (!agent->recovered)
         return effects_end(&agent->effects, more ? now : UINT64_MAX, (struct credit){0});
     agreement_wait(&agent->agreement, now);

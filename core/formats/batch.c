@@ -16,6 +16,8 @@ enum {
     COMMAND_SIZE_MIN = 8,       /* argc and one length */
     REPLY_HEADER_SIZE = 8,      /* tag and length */
     COUNT_AT = 4,
+    ID_AT = 8,
+    PORT_NUMBER_AT = 28,
     STAMP_AT = 32,
     SEED_AT = STAMP_AT + STAMP_SIZE,
 };
@@ -134,7 +136,7 @@ static bool header_read(struct read_cursor *c, struct batch_header *header)
     header->id.incarnation = cursor_read_u32(c);
     header->id.number = cursor_read_u64(c);
     header->answerer = cursor_read_node(c);
-    cursor_read_zeros(c, 4);
+    header->port_number = cursor_read_u32(c);
     header->has_stamp = magic == BATCH_MAGIC;
     header->stamp = (struct stamp){0};
     if (header->has_stamp)
@@ -143,7 +145,8 @@ static bool header_read(struct read_cursor *c, struct batch_header *header)
         cursor_read_u64(c);
     header->seed.low = cursor_read_u64(c);
     header->seed.high = cursor_read_u64(c);
-    return !c->failed && (header->has_stamp || magic == EARLIER_MAGIC) && header->count <= cursor_left(c) / COMMAND_SIZE_MIN;
+    const bool known = header->has_stamp || (magic == EARLIER_MAGIC && header->port_number == 0);
+    return !c->failed && known && header->count <= cursor_left(c) / COMMAND_SIZE_MIN;
 }
 
 bool batch_header_read(const struct payload *value, struct batch_header *header)
@@ -154,14 +157,19 @@ bool batch_header_read(const struct payload *value, struct batch_header *header)
 
 void batch_header_stamp(struct payload *value, struct batch_id id, uint32_t answerer)
 {
-    struct write_cursor c = cursor_into(payload_bytes(value), STAMP_AT);
-    cursor_room(&c, 8);
+    struct write_cursor c = cursor_into(payload_bytes(value), PORT_NUMBER_AT);
+    cursor_room(&c, ID_AT);
     cursor_write_u32(&c, id.origin);
     cursor_write_u32(&c, id.incarnation);
     cursor_write_u64(&c, id.number);
     cursor_write_u32(&c, answerer);
-    cursor_write_u32(&c, 0);
     invariant(value->len >= STAMP_AT && cursor_full(&c));
+}
+
+void batch_port_stamp(struct payload *value, uint32_t number)
+{
+    invariant(value->len >= BATCH_HEADER_SIZE);
+    cursor_store_u32(payload_bytes(value) + PORT_NUMBER_AT, number);
 }
 
 void batch_time_stamp(struct payload *value, struct stamp stamp)

@@ -6,7 +6,8 @@
  *    8  origin node     4     12  incarnation         4
  *   16  number          8     the batch id: the proposer that made it, its life, a count from 1
  *   24  answerer        4     the learner asked to send the results; 0: the origin's own node
- *   28  zero            4
+ *   28  port number     4     which of its batches this is to the origin's client port, which so knows what came of it
+ *                             (core/formats/notice.h); 0: it does not say
  *   32  elapsed         8     the leader's stamp: milliseconds of agreed time when it proposed the batch (P22); 0: it
  *                             does not know what time it is yet
  *   40  unix            8     its wall clock, in milliseconds since 1970; 0: it knew none
@@ -16,8 +17,9 @@
  *   64  seed           16     random bits of the origin's life: those of the first batch executed are the state machine's
  *   80  commands: each  argc 4, then argc lengths of 4 each, then the bytes of all arguments, padded with zeros to 4
  *
- * The client port, which collects commands, leaves the header's fields from 8 on zero. The proposer agent that takes the
- * batch fills in all but the stamp. The stamp is the leader's, also if another node took the batch.
+ * The client port, which collects commands, writes its number, and leaves the header's other fields from 8 on zero. The
+ * proposer agent that takes the batch fills in the others but for the stamp. That is the leader's, also if another node took
+ * the batch.
  *
  * Version 0.1.0 wrote "SB02", where 32 to 39 were microseconds of a monotonic clock and 40 was the seed. Such batches are in
  * old journals. They are read, and have no stamp.
@@ -48,6 +50,7 @@ struct batch_header {
     uint32_t count;
     struct batch_id id;
     uint32_t answerer;
+    uint32_t port_number;
     struct stamp stamp;
     bool has_stamp; /* false: version 0.1.0 wrote it */
     struct seed seed;
@@ -73,6 +76,8 @@ void batch_builder_free(struct batch_builder *b);
 bool batch_header_read(const struct payload *value, struct batch_header *header);
 /* Fills in id and answerer of a batch in place (precondition: it is one). */
 void batch_header_stamp(struct payload *value, struct batch_id id, uint32_t answerer);
+/* The same for the client port's number. */
+void batch_port_stamp(struct payload *value, uint32_t number);
 /* The same for the seed. */
 void batch_seed_stamp(struct payload *value, struct seed seed);
 /* The same for the leader's stamp. What has no place for it stays as it is. */

@@ -1,5 +1,9 @@
 #include "core/formats/notice.h"
 
+#include "core/base/cursor.h"
+
+enum { CAUSE_SIZE = 8 };
+
 #define NAME(text) {(uint8_t *)(uintptr_t)(text), sizeof(text) - 1}
 
 /* By publication_kind, from PUBLICATION on. */
@@ -42,6 +46,7 @@ static size_t args_of(uint8_t kind)
     case NOTICE_SHARD_MESSAGE:
         return 3;
     case NOTICE_CHANGED:
+    case NOTICE_CAUSE:
         return 2;
     case NOTICE_ALL_CHANGED:
     case NOTICE_MISSED:
@@ -51,12 +56,36 @@ static size_t args_of(uint8_t kind)
     }
 }
 
-void notice_add(struct batch_builder *b, const struct notice *n)
+static void add(struct batch_builder *b, const struct notice *n)
 {
     uint8_t kind = n->kind;
     const struct bytes args[] = {{&kind, 1}, n->channel, n->message};
     batch_add(b, args, args_of(kind));
 }
+
+void notices_begin(struct notices *all)
+{
+    batch_begin(&all->packed);
+    all->cause = all->told = (struct notice_cause){0};
+}
+
+void notices_cause(struct notices *all, struct notice_cause cause) { all->cause = cause; }
+
+size_t notices_add(struct notices *all, const struct notice *n)
+{
+    const size_t before = all->packed.len;
+    uint8_t cause[CAUSE_SIZE];
+    if (all->cause.number != all->told.number || all->cause.index != all->told.index) {
+        cursor_store_u32(cause, all->cause.number);
+        cursor_store_u32(cause + 4, all->cause.index);
+        add(&all->packed, &(struct notice){.kind = NOTICE_CAUSE, .channel = {cause, sizeof cause}});
+        all->told = all->cause;
+    }
+    add(&all->packed, n);
+    return all->packed.len - before;
+}
+
+void notices_free(struct notices *all) { batch_builder_free(&all->packed); }
 
 bool notice_read(const struct command *c, struct notice *n)
 {
@@ -64,9 +93,11 @@ bool notice_read(const struct command *c, struct notice *n)
     if (args->len == 0 || args->ptr[0].len != 1)
         return false;
     *n = (struct notice){.kind = args->ptr[0].ptr[0]};
-    if (args->len != args_of(n->kind))
+    if (args->len != args_of(n->kind) || (n->kind == NOTICE_CAUSE && args->ptr[1].len != CAUSE_SIZE))
         return false;
-    if (args->len > 1)
+    if (n->kind == NOTICE_CAUSE)
+        n->cause = (struct notice_cause){cursor_load_u32(args->ptr[1].ptr), cursor_load_u32(args->ptr[1].ptr + 4)};
+    else if (args->len > 1)
         n->channel = args->ptr[1];
     if (args->len > 2)
         n->message = args->ptr[2];

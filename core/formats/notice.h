@@ -7,7 +7,8 @@
  *
  * A notice says what came of an executed slot, or that this cannot be told. Notices are packed in the order of the log, as
  * the commands of a batch (core/formats/batch.h) whose header says nothing beyond their count: the kind, one byte, then what
- * it is about. */
+ * it is about. What came of a command that this very port has given to this life of its node is preceded by a notice that
+ * says which one it was, once for all that came of it; and so is what comes after, if it came of none. */
 #ifndef SYNOD_CORE_FORMATS_NOTICE_H
 #define SYNOD_CORE_FORMATS_NOTICE_H
 
@@ -48,14 +49,33 @@ enum notice_kind {
     NOTICE_CHANGED = 'k',       /* a key may have changed: the key */
     NOTICE_ALL_CHANGED = 'a',   /* any key may have changed: nothing more */
     NOTICE_MISSED = 'x',        /* slots were left out here, because a snapshot took their place: nothing more */
+    NOTICE_CAUSE = 'c',         /* what follows came of this command of the port's own: 8 bytes */
+};
+
+/* A command that the port itself has given to the node: the number of its batch, and its place in that. Number 0: none. */
+struct notice_cause {
+    uint32_t number, index;
 };
 
 struct notice {
     uint8_t kind;                  /* enum notice_kind */
     struct bytes channel, message; /* NOTICE_CHANGED: the first one is the key */
+    struct notice_cause cause;     /* NOTICE_CAUSE */
 };
 
-void notice_add(struct batch_builder *b, const struct notice *n);
+/* Notices that are gathered; zero-initialized is empty. */
+struct notices {
+    struct batch_builder packed;
+    struct notice_cause cause, told; /* of what is added now, and as it was told last */
+};
+
+/* Begins anew: with no cause. */
+void notices_begin(struct notices *all);
+/* What is added from now on came of this. */
+void notices_cause(struct notices *all, struct notice_cause cause);
+/* Adds one that is no NOTICE_CAUSE. Returns the bytes that this took. */
+size_t notices_add(struct notices *all, const struct notice *n);
+void notices_free(struct notices *all);
 /* One of the commands of a batch as a notice, whose bytes point where those do. False: it is none. */
 bool notice_read(const struct command *c, struct notice *n);
 

@@ -46,13 +46,14 @@ struct node {
     struct logger *logger;
     struct client_server *server;
     struct state_machine *machine;
-    uint64_t watch;               /* what the port wants to be told */
-    size_t told;                  /* how often it has said so */
-    struct batch_builder notices; /* not told yet */
+    uint64_t watch;         /* what the port wants to be told */
+    size_t told;            /* how often it has said so */
+    struct notices notices; /* not told yet */
     struct taken taken[BATCHES_MAX];
     size_t taken_count;
     size_t inputs;
-    uint64_t stuck_ms;      /* see client_server_options */
+    struct seed seed;       /* see client_server_options */
+    uint64_t stuck_ms;      /* the same */
     struct reply_room room; /* for each batch's replies */
     bool answers;           /* execute and answer at once */
     bool closed;
@@ -139,6 +140,7 @@ static inline void node_open(struct node *n)
                                             .on_input = on_input,
                                             .status = on_status,
                                             .info = on_info,
+                                            .seed = n->seed,
                                             .stuck_ms = n->stuck_ms,
                                             .context = n};
     struct problem problem;
@@ -203,17 +205,25 @@ static inline void answer_outcome(struct node *n, size_t index, uint32_t outcome
 
 static inline void send_notices(struct node *n)
 {
-    const struct payload told = batch_end(&n->notices);
+    const struct payload told = batch_end(&n->notices.packed);
     const struct packet p = {.kind = CLIENT_NOTICES, .len = told.len, .words = told.words};
-    if (n->notices.count > 0)
+    if (n->notices.packed.count > 0)
         client_server_reply(n->server, &p, 1);
-    batch_begin(&n->notices);
+    notices_begin(&n->notices);
+}
+
+/* What is told next came of command `index` of this batch. */
+static inline void set_cause(struct node *n, const struct taken *t, size_t index)
+{
+    struct batch_header header;
+    assert_true(batch_header_read(&t->value, &header));
+    notices_cause(&n->notices, (struct notice_cause){header.port_number, (uint32_t)index});
 }
 
 static inline void add_message(struct node *n, uint8_t kind, struct bytes channel, struct bytes message)
 {
     if ((n->watch & WATCH_MESSAGES) != 0)
-        notice_add(&n->notices, &(struct notice){.kind = kind, .channel = channel, .message = message});
+        notices_add(&n->notices, &(struct notice){.kind = kind, .channel = channel, .message = message});
 }
 
 /* Executes what a command publishes, as learners do. False: it publishes nothing. */
@@ -264,6 +274,7 @@ static inline void answer(struct node *n, size_t index)
         const struct command *left = commands.commands + done;
         size_t count = 1;
         struct reply r;
+        set_cause(n, &t, done);
         while (done + count < commands.count && !transaction_is(&left[count].args) &&
                publication_read(&left[count].args).kind == PUBLICATION_NONE)
             count++;
@@ -327,7 +338,7 @@ static inline void node_free(struct node *n)
     uv_run(&n->loop, UV_RUN_DEFAULT);
     assert_int_equal(uv_loop_close(&n->loop), 0);
     state_machine_free(n->machine);
-    batch_builder_free(&n->notices);
+    notices_free(&n->notices);
     logger_free(n->logger);
     free(n);
 }

@@ -1,5 +1,6 @@
 /* io/client_pubsub.c, io/client_channels.c: SUBSCRIBE, PUBLISH, PUBSUB at a real port. Replies are those of Redis, byte for
  * byte. */
+#include "io/client_internal.h"
 #include "tests/unit/client_node.h"
 
 #define ONLY "only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context\r\n"
@@ -48,14 +49,68 @@ static void messages_in_resp_3(void **state)
     ask(n, fd, "HELLO 3\r\n", HELLO_3);
     ask(n, fd, "SUBSCRIBE a\r\n", ">3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n");
     ask(n, fd, "SET x 1\r\nPUBLISH a me\r\nGET x\r\n",
-        ">3\r\n$7\r\nmessage\r\n$1\r\na\r\n$2\r\nme\r\n+OK\r\n:1\r\n$1\r\n1\r\n");
+        "+OK\r\n:1\r\n>3\r\n$7\r\nmessage\r\n$1\r\na\r\n$2\r\nme\r\n$1\r\n1\r\n");
     ask(n, fd, "PING\r\nPUNSUBSCRIBE\r\n", "+PONG\r\n>3\r\n$12\r\npunsubscribe\r\n_\r\n:1\r\n");
     ask(n, fd, "MULTI\r\nPUBLISH a 1\r\nINCR x\r\nPUBLISH a 2\r\nEXEC\r\n",
-        "+OK\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n>3\r\n$7\r\nmessage\r\n$1\r\na\r\n$1\r\n1\r\n>3\r\n$7\r\nmessage\r\n$1\r\na\r\n$1\r\n2\r\n"
-        "*3\r\n:0\r\n:2\r\n:0\r\n");
+        "+OK\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n*3\r\n:0\r\n:2\r\n:0\r\n"
+        ">3\r\n$7\r\nmessage\r\n$1\r\na\r\n$1\r\n1\r\n>3\r\n$7\r\nmessage\r\n$1\r\na\r\n$1\r\n2\r\n");
     ask(n, fd, "CLIENT REPLY OFF\r\nSUBSCRIBE b\r\nPUBLISH b x\r\nCLIENT REPLY ON\r\n",
         ">3\r\n$9\r\nsubscribe\r\n$1\r\nb\r\n:2\r\n>3\r\n$7\r\nmessage\r\n$1\r\nb\r\n$1\r\nx\r\n+OK\r\n");
     close(fd);
+    node_stop(n);
+}
+
+static void publish_in(struct node *n, const struct taken *t, size_t index, const char *text)
+{
+    if (t != NULL)
+        set_cause(n, t, index);
+    else
+        notices_cause(&n->notices, (struct notice_cause){0});
+    add_message(n, NOTICE_MESSAGE, (struct bytes){(uint8_t *)"a", 1},
+                (struct bytes){(uint8_t *)(uintptr_t)text, strlen(text)});
+}
+
+#define MESSAGE_A(text) ">3\r\n$7\r\nmessage\r\n$1\r\na\r\n$1\r\n" text "\r\n"
+
+/* What it has published itself a connection hears after the reply, and what others publish after that no sooner. Others hear
+ * it at once. What it published in an earlier life of the node, or what has its reply already, does not wait. */
+static void own_messages_come_after_the_reply(void **state)
+{
+    (void)state;
+    struct node *n = node_start();
+    int fd = dial(n), other = dial(n);
+    ask(n, fd, "HELLO 3\r\nSUBSCRIBE a\r\n", HELLO_3 ">3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n");
+    ask(n, other, "SUBSCRIBE a\r\n", "*3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n");
+    n->answers = false;
+    say(n, fd, "SET x 1\r\nPUBLISH a 2\r\n");
+    for (uint64_t until = deadline(); n->taken_count == 0; check_deadline(until)) {
+        turn(n);
+        take(n, 1);
+    }
+    assert_int_equal(n->taken[0].count, 2);
+    publish_in(n, NULL, 0, "1");
+    publish_in(n, &n->taken[0], 1, "2");
+    publish_in(n, NULL, 0, "3");
+    send_notices(n);
+    publish_in(n, &n->taken[0], 0, "4"); /* a reply that is earlier than what waits */
+    publish_in(n, &n->taken[0], 7, "5"); /* there is no such command */
+    send_notices(n);
+    for (int i = '1'; i <= '5'; i++) {
+        char text[64];
+        snprintf(text, sizeof text, "*3\r\n$7\r\nmessage\r\n$1\r\na\r\n$1\r\n%c\r\n", i);
+        hear(n, other, text);
+    }
+    hear(n, fd, MESSAGE_A("1"));
+    struct taken kept = n->taken[0];
+    kept.value = payload_copy(&n->taken[0].value);
+    answer(n, 0); /* publishes it as well */
+    hear(n, fd, "+OK\r\n:2\r\n" MESSAGE_A("2") MESSAGE_A("3") MESSAGE_A("4") MESSAGE_A("5") MESSAGE_A("2"));
+    publish_in(n, &kept, 1, "6");
+    send_notices(n);
+    hear(n, fd, MESSAGE_A("6"));
+    payload_free(&kept.value);
+    close(fd);
+    close(other);
     node_stop(n);
 }
 
@@ -106,7 +161,7 @@ static void what_the_node_is_asked_to_tell(void **state)
     ask(n, other, "GET x\r\nSUBSCRIBE a\r\n", "$-1\r\n*3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n");
     turn(n);
     assert_int_equal(n->told, 4);
-    notice_add(&n->notices, &(struct notice){.kind = NOTICE_MISSED});
+    notices_add(&n->notices, &(struct notice){.kind = NOTICE_MISSED});
     send_notices(n);
     hear_end(n, other);
     node_stop(n);
@@ -233,11 +288,25 @@ static void what_is_kept_is_bounded(void **state)
     node_stop(n);
 }
 
+/* The hash of names that clients choose has a key of the host's. */
+static void no_client_knows_the_hash(void **state)
+{
+    (void)state;
+    struct node *n = node_new();
+    n->seed = (struct seed){3, 5};
+    node_open(n);
+    const struct siphash_key *keys[] = {&n->server->channels.key, &n->server->tracked.key};
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
+        assert_true(keys[i]->low == 3 && keys[i]->high == 5);
+    node_stop(n);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(messages_in_resp_2),
         cmocka_unit_test(messages_in_resp_3),
+        cmocka_unit_test(own_messages_come_after_the_reply),
         cmocka_unit_test(a_subscription_waits_for_earlier_replies),
         cmocka_unit_test(what_the_node_is_asked_to_tell),
         cmocka_unit_test(a_slow_subscriber_is_closed),
@@ -245,6 +314,7 @@ int main(void)
         cmocka_unit_test(what_is_told_about_subscriptions),
         cmocka_unit_test(a_node_without_a_learner),
         cmocka_unit_test(what_is_kept_is_bounded),
+        cmocka_unit_test(no_client_knows_the_hash),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

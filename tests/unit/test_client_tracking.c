@@ -23,9 +23,9 @@ static void changed(struct node *n, const char *key)
     if ((n->watch & WATCH_KEYS) == 0)
         return;
     if (key != NULL)
-        notice_add(&n->notices, &(struct notice){.kind = NOTICE_CHANGED, .channel = text(key)});
+        notices_add(&n->notices, &(struct notice){.kind = NOTICE_CHANGED, .channel = text(key)});
     else
-        notice_add(&n->notices, &(struct notice){.kind = NOTICE_ALL_CHANGED});
+        notices_add(&n->notices, &(struct notice){.kind = NOTICE_ALL_CHANGED});
     send_notices(n);
 }
 
@@ -81,10 +81,136 @@ static void a_change_meanwhile(void **state)
     changed(n, "a");
     changed(n, NULL);
     answer(n, 0);
-    hear(n, fd, ">2\r\n$10\r\ninvalidate\r\n_\r\n_\r\n+PONG\r\n" INVALID("1", "a"));
+    hear(n, fd, ">2\r\n$10\r\ninvalidate\r\n_\r\n_\r\n" INVALID("1", "a") "+PONG\r\n");
     n->answers = true;
     changed(n, "a");
     ask(n, fd, "PING\r\n", "+PONG\r\n");
+    close(fd);
+    node_stop(n);
+}
+
+static void take_one(struct node *n, size_t count)
+{
+    for (uint64_t until = deadline(); n->taken_count < count; check_deadline(until)) {
+        turn(n);
+        take(n, 1);
+    }
+}
+
+static void changed_by(struct node *n, size_t taken, size_t index, const char *key)
+{
+    set_cause(n, &n->taken[taken], index);
+    changed(n, key);
+}
+
+/* What a connection has changed itself it hears after the reply to that. */
+static void an_own_change(void **state)
+{
+    (void)state;
+    struct node *n = node_start();
+    int fd = dial_3(n), all = dial_3(n), ear = dial(n);
+    ask(n, ear, "SUBSCRIBE __redis__:invalidate\r\n", "*3\r\n$9\r\nsubscribe\r\n$20\r\n__redis__:invalidate\r\n:1\r\n");
+    ask(n, fd, "CLIENT TRACKING ON\r\nMGET a b c\r\n", "+OK\r\n*3\r\n_\r\n_\r\n_\r\n");
+    ask(n, all, "CLIENT TRACKING ON BCAST\r\n", "+OK\r\n");
+    n->answers = false;
+    say(n, fd, "SET a 1\r\nDEL b\r\nFLUSHALL\r\nPING\r\n");
+    take_one(n, 1);
+    say(n, all, "SET d 1\r\n");
+    take_one(n, 2);
+    changed_by(n, 0, 1, "b");
+    changed_by(n, 1, 0, "c");
+    hear(n, fd, INVALID("1", "c"));
+    hear(n, all, INVALID("1", "b"));
+    changed_by(n, 0, 0, "a");
+    changed_by(n, 0, 2, NULL);
+    hear(n, all, INVALID("1", "a") ">2\r\n$10\r\ninvalidate\r\n_\r\n");
+    answer(n, 0);
+    hear(n, fd, "+OK\r\n" INVALID("1", "a") ":0\r\n" INVALID("1", "b") "+OK\r\n>2\r\n$10\r\ninvalidate\r\n_\r\n+PONG\r\n");
+    answer(n, 0);
+    hear(n, all, "+OK\r\n" INVALID("1", "c"));
+    n->answers = true;
+    ask(n, fd, "CLIENT TRACKING OFF\r\nCLIENT TRACKING ON REDIRECT 3\r\nGET e\r\n", "+OK\r\n+OK\r\n_\r\n");
+    n->answers = false;
+    say(n, fd, "SET e 1\r\nPING\r\n");
+    take_one(n, 1);
+    changed_by(n, 0, 0, "e");
+    answer(n, 0);
+    hear(n, fd, "+OK\r\n+PONG\r\n");
+    hear(n, ear, "*3\r\n$7\r\nmessage\r\n$20\r\n__redis__:invalidate\r\n*1\r\n$1\r\ne\r\n");
+    close(fd);
+    close(all);
+    close(ear);
+    node_stop(n);
+}
+
+/* With NOLOOP it does not hear of it, and hears of what others do to the same key, before and after. */
+static void no_loop(void **state)
+{
+    (void)state;
+    struct node *n = node_start();
+    int fd = dial_3(n), all = dial_3(n), other = dial_3(n);
+    ask(n, fd, "CLIENT TRACKING ON NOLOOP\r\nMGET a b\r\n", "+OK\r\n*2\r\n_\r\n_\r\n");
+    ask(n, all, "CLIENT TRACKING ON BCAST NOLOOP\r\n", "+OK\r\n");
+    n->answers = false;
+    say(n, other, "PING\r\nSET b 1\r\n");
+    say(n, fd, "SET a 1\r\n");
+    for (uint64_t until = deadline(); n->taken_count == 0 || n->taken[0].count < 2; check_deadline(until)) {
+        assert_int_equal(n->taken_count, 0);
+        uv_run(&n->loop, UV_RUN_NOWAIT);
+        if (client_server_statistics(n->server).commands == 3) /* both are in one batch */
+            take(n, 1);
+    }
+    const size_t first = payload_bytes(&n->taken[0].value)[BATCH_HEADER_SIZE + 4 + 4 * 3 + 3] == 'b' ? 1 : 0;
+    changed_by(n, 0, first, "a");
+    changed_by(n, 0, 1 - first, "b");
+    answer(n, 0);
+    hear(n, fd, INVALID("1", "b") "+OK\r\n");
+    hear(n, all, INVALID("1", "a") INVALID("1", "b"));
+    hear(n, other, "+PONG\r\n+OK\r\n");
+    changed(n, "a"); /* what it has written itself it still keeps */
+    hear(n, fd, INVALID("1", "a"));
+    hear(n, all, INVALID("1", "a"));
+    say(n, all, "SET a 2\r\n");
+    take_one(n, 1);
+    changed_by(n, 0, 0, "a");
+    changed(n, "b");
+    answer(n, 0);
+    hear(n, all, INVALID("1", "b") "+OK\r\n");
+    close(fd);
+    close(all);
+    close(other);
+    node_stop(n);
+}
+
+/* Keys of a step that begin with one prefix are told together. */
+static void prefixes(void **state)
+{
+    (void)state;
+    struct node *n = node_start();
+    int fd = dial_3(n), other = dial_3(n);
+    ask(n, fd, "CLIENT TRACKING ON BCAST PREFIX a PREFIX bc\r\nCLIENT TRACKING ON BCAST PREFIX d\r\n", "+OK\r\n+OK\r\n");
+    ask(n, other, "CLIENT TRACKING ON BCAST PREFIX a1\r\nGET x\r\n", "+OK\r\n_\r\n");
+    static const char *const keys[] = {"a1", "bc", "b", "a2", "d", "c"};
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
+        notices_add(&n->notices, &(struct notice){.kind = NOTICE_CHANGED, .channel = text(keys[i])});
+    send_notices(n);
+    hear(n, fd, INVALID("1", "d") INVALID("2", "bc") ">2\r\n$10\r\ninvalidate\r\n*2\r\n$2\r\na1\r\n$2\r\na2\r\n");
+    hear(n, other, INVALID("2", "a1"));
+    close(other);
+    for (uint64_t until = deadline(); client_server_statistics(n->server).connections > 1; check_deadline(until))
+        turn(n);
+    ask(n, fd, "CLIENT TRACKING OFF\r\nCLIENT TRACKING ON BCAST PREFIX a PREFIX b\r\n", "+OK\r\n+OK\r\n");
+    changed(n, "d");
+    changed(n, "a1");
+    hear(n, fd, INVALID("2", "a1"));
+    n->answers = false;
+    say(n, fd, "MSET a1 1 b2 2\r\n");
+    take_one(n, 1);
+    set_cause(n, &n->taken[0], 0);
+    notices_add(&n->notices, &(struct notice){.kind = NOTICE_CHANGED, .channel = text("a1")});
+    changed(n, "b2");
+    answer(n, 0);
+    hear(n, fd, "+OK\r\n" INVALID("2", "b2") INVALID("2", "a1"));
     close(fd);
     node_stop(n);
 }
@@ -184,6 +310,25 @@ static void another_connection_hears_it(void **state)
     node_stop(n);
 }
 
+/* A connection that ends hears nothing any more, and the one that sent its changes there is told so. */
+static void another_connection_that_ends(void **state)
+{
+    (void)state;
+    struct node *n = node_start();
+    int ear = dial_3(n), fd = dial_3(n);
+    ask(n, fd, "CLIENT TRACKING ON REDIRECT 1\r\nGET a\r\n", "+OK\r\n_\r\n");
+    n->answers = false;
+    say(n, ear, "GET x\r\nQUIT\r\nPING\r\n");
+    take_one(n, 1);
+    changed(n, "a");
+    hear(n, fd, ">2\r\n$21\r\ntracking-redir-broken\r\n:1\r\n");
+    answer(n, 0);
+    hear(n, ear, "_\r\n+OK\r\n");
+    hear_end(n, ear);
+    close(fd);
+    node_stop(n);
+}
+
 /* What cannot be told counts as a change of all keys. */
 static void another_life_of_the_node(void **state)
 {
@@ -194,7 +339,7 @@ static void another_life_of_the_node(void **state)
     client_server_lost(n->server);
     hear(n, fd, ">2\r\n$10\r\ninvalidate\r\n_\r\n");
     ask(n, fd, "GET a\r\n", "_\r\n");
-    notice_add(&n->notices, &(struct notice){.kind = NOTICE_MISSED});
+    notices_add(&n->notices, &(struct notice){.kind = NOTICE_MISSED});
     send_notices(n);
     hear(n, fd, ">2\r\n$10\r\ninvalidate\r\n_\r\n");
     assert_int_equal(n->told, 2);
@@ -243,7 +388,9 @@ static void what_contradicts_itself(void **state)
         "-ERR PREFIX option requires BCAST mode to be enabled\r\n-ERR You can't specify both OPTIN mode and OPTOUT mode\r\n"
         "-ERR OPTIN and OPTOUT are not compatible with BCAST\r\n");
     ask(n, fd, "CLIENT TRACKING ON BCAST PREFIX ab PREFIX a\r\nCLIENT TRACKING ON BCAST PREFIX a\r\n",
-        "-ERR Prefix 'a' overlaps with an existing prefix 'ab'. Prefixes for a single client must not overlap.\r\n+OK\r\n");
+        "-ERR Prefix 'ab' overlaps with another provided prefix 'a'. Prefixes for a single client must not overlap.\r\n+OK\r\n");
+    ask(n, fd, "CLIENT TRACKING ON BCAST PREFIX b PREFIX ab\r\n",
+        "-ERR Prefix 'ab' overlaps with an existing prefix 'a'. Prefixes for a single client must not overlap.\r\n");
     ask(n, fd, "CLIENT CACHING YES\r\nCLIENT CACHING NO\r\nCLIENT CACHING x\r\nCLIENT TRACKING maybe\r\n",
         "-ERR CLIENT CACHING YES is only valid when tracking is enabled in OPTIN mode.\r\n"
         "-ERR CLIENT CACHING NO is only valid when tracking is enabled in OPTOUT mode.\r\n-ERR syntax error\r\n-ERR syntax error\r\n");
@@ -254,10 +401,18 @@ static void what_contradicts_itself(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_key_that_was_read),        cmocka_unit_test(a_change_meanwhile),
-        cmocka_unit_test(a_later_read_is_remembered), cmocka_unit_test(what_is_read_in_sessions_and_transactions),
-        cmocka_unit_test(only_what_the_client_wants), cmocka_unit_test(another_connection_hears_it),
-        cmocka_unit_test(another_life_of_the_node),   cmocka_unit_test(the_table_is_bounded),
+        cmocka_unit_test(a_key_that_was_read),
+        cmocka_unit_test(a_change_meanwhile),
+        cmocka_unit_test(an_own_change),
+        cmocka_unit_test(no_loop),
+        cmocka_unit_test(prefixes),
+        cmocka_unit_test(another_connection_that_ends),
+        cmocka_unit_test(a_later_read_is_remembered),
+        cmocka_unit_test(what_is_read_in_sessions_and_transactions),
+        cmocka_unit_test(only_what_the_client_wants),
+        cmocka_unit_test(another_connection_hears_it),
+        cmocka_unit_test(another_life_of_the_node),
+        cmocka_unit_test(the_table_is_bounded),
         cmocka_unit_test(what_contradicts_itself),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

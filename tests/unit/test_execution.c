@@ -72,15 +72,18 @@ static size_t errors_in(const struct payload *replies)
 static void expect_notices(const char *wanted)
 {
     struct batch_commands commands = {0};
-    const struct payload told = batch_end(&x.notices);
+    const struct payload told = batch_end(&x.notices.packed);
     char text[256] = "";
     struct notice n;
     assert_true(batch_commands_read(&commands, &told));
     for (size_t i = 0; i < commands.count; i++) {
         assert_true(notice_read(&commands.commands[i], &n));
         const size_t len = strlen(text);
-        snprintf(text + len, sizeof text - len, "%c %.*s %.*s;", n.kind, (int)n.channel.len, (char *)n.channel.ptr,
-                 (int)n.message.len, (char *)n.message.ptr);
+        if (n.kind == NOTICE_CAUSE)
+            snprintf(text + len, sizeof text - len, "c %u %u;", n.cause.number, n.cause.index);
+        else
+            snprintf(text + len, sizeof text - len, "%c %.*s %.*s;", n.kind, (int)n.channel.len, (char *)n.channel.ptr,
+                     (int)n.message.len, (char *)n.message.ptr);
     }
     assert_string_equal(text, wanted);
     batch_commands_free(&commands);
@@ -143,10 +146,10 @@ static void what_a_step_tells_is_bounded(void **state)
     memset(value, 'v', SIZE);
     x.watch = WATCH_MESSAGES;
     add(1, 1, (const char *const[]){"PUBLISH", "c", value}, 3, COUNT);
-    for (bool over = false; !over; told += x.notices.count) {
+    for (bool over = false; !over; told += x.notices.packed.count) {
         execution_begin(&x);
         over = execution_run(&x, &done);
-        assert_true(x.notices.len <= x.limits.step_work + SIZE + 1000);
+        assert_true(x.notices.packed.len <= x.limits.step_work + SIZE + 1000);
     }
     assert_int_equal(told, COUNT);
     free(value);
@@ -970,6 +973,43 @@ static void what_may_have_changed_is_told(void **state)
     expect_notices("x  ;");
 }
 
+/* What came of a command of this life's own says which one it was; and of no other one. */
+static void what_came_of_own_commands_says_so(void **state)
+{
+    (void)state;
+    struct executed done;
+    const struct {
+        struct batch_id id;
+        uint32_t port_number;
+        const char *wanted;
+    } batches[] = {{{1, 1, 1}, 9, "c 9 1;m c one;c 9 3;s d two;"}, /* what the machine gets is told only if it is wanted */
+                   {{2, 1, 1}, 9, "m c one;s d two;"},
+                   {{1, 1, 2}, 0, "m c one;s d two;"},
+                   {{1, 2, 1}, 9, "m c one;s d two;"},
+                   {{1, 1, 3}, 8, ""}}; /* that life is over */
+    x.node = x.incarnation = 1;
+    for (size_t i = 0; i < sizeof batches / sizeof batches[0]; i++) {
+        execution_begin(&x);
+        x.watch = WATCH_MESSAGES;
+        add_mixed(i + 1);
+        struct entry *e = &x.entries[x.count - 1];
+        batch_header_stamp(&e->value, batches[i].id, 0);
+        batch_port_stamp(&e->value, batches[i].port_number);
+        assert_true(execution_run(&x, &done));
+        expect_notices(batches[i].wanted);
+    }
+    x.incarnation = 2;
+    execution_begin(&x);
+    x.watch = WATCH_KEYS | WATCH_MESSAGES;
+    add_mixed(6);
+    batch_header_stamp(&x.entries[0].value, (struct batch_id){1, 2, 2}, 0);
+    batch_port_stamp(&x.entries[0].value, 5);
+    add_mixed(7);
+    batch_header_stamp(&x.entries[1].value, (struct batch_id){2, 2, 2}, 0);
+    assert_true(execution_run(&x, &done) && execution_run(&x, &done));
+    expect_notices("c 5 0;k a ;c 5 1;m c one;c 5 2;k a ;c 5 3;s d two;c 5 5;k a ;c 0 0;k a ;m c one;k a ;s d two;k a ;");
+}
+
 /* Which keys have ended, the state machine does not tell: any may have. */
 static void what_ends_by_time_is_told(void **state)
 {
@@ -1000,6 +1040,7 @@ int main(void)
                                        TEST(what_is_published_is_told),
                                        TEST(what_a_step_tells_is_bounded),
                                        TEST(what_may_have_changed_is_told),
+                                       TEST(what_came_of_own_commands_says_so),
                                        TEST(what_ends_by_time_is_told),
                                        TEST(what_is_published_in_a_session_is_told_once),
                                        TEST(what_is_published_in_a_transaction_is_told),

@@ -615,20 +615,20 @@ static void states_are_equal(void **unused)
 /* Node 1 tells the messages of these batches, up to 0; those from 100 on stand for "some are missing". */
 static void tell(const uint64_t *tokens, uint64_t loaded)
 {
-    struct batch_builder b = {0};
-    batch_begin(&b);
+    struct notices b = {0};
+    notices_begin(&b);
     for (; *tokens != 0; tokens++) {
         char name[32];
         snprintf(name, sizeof name, "t%llu", (unsigned long long)*tokens);
         const struct bytes text = {(uint8_t *)name, strlen(name)};
         if (*tokens < 100)
-            notice_add(&b, &(struct notice){.kind = NOTICE_MESSAGE, .channel = text, .message = text});
+            notices_add(&b, &(struct notice){.kind = NOTICE_MESSAGE, .channel = text, .message = text});
         else
-            notice_add(&b, &(struct notice){.kind = NOTICE_MISSED});
+            notices_add(&b, &(struct notice){.kind = NOTICE_MISSED});
     }
-    const struct payload told = batch_end(&b);
+    const struct payload told = batch_end(&b.packed);
     checks_notices(c, 1, &told, loaded);
-    batch_builder_free(&b);
+    notices_free(&b);
 }
 #define TELL(loaded, ...) tell((const uint64_t[]){__VA_ARGS__, 0}, loaded)
 
