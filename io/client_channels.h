@@ -50,6 +50,7 @@ struct client_channels {
     size_t counts[CHANNEL_KINDS]; /* of channels */
     size_t subscriptions;
     uint64_t bytes, bytes_max; /* of memory, of all of them */
+    uint64_t channels_max; /* that are kept, if they may make room (client_tracking.c); 0: as many as there is memory for */
 
     /* What those who walk through the lists come to next. It may go meanwhile: then this is what follows. */
     struct client_subscription *next_subscription;

@@ -117,6 +117,8 @@ static void stats_section(struct client_server *s, struct resp_buffer *text)
                  (unsigned long long)(t->batches - r->batches), (unsigned long long)(t->bytes_in - r->bytes_in),
                  (unsigned long long)(t->bytes_out - r->bytes_out), (unsigned long long)(t->errors - r->errors),
                  (unsigned long long)t->waiting_bytes, (unsigned long long)s->buffered);
+    client_print(text, "tracking_total_keys:%zu\r\ntracking_total_items:%zu\r\ntracking_total_prefixes:%zu\r\n",
+                 s->tracked.counts[CHANNEL_NAMED], s->tracked.subscriptions, s->prefix_count);
 }
 
 static void followers(struct client_server *s, uint64_t offset, struct resp_buffer *text)
@@ -279,7 +281,7 @@ void client_role(struct client_connection *c, const struct bytes *args, size_t a
 
 /* ---- CONFIG ---- */
 
-enum { PARAMETERS_MAX = 8, VALUE_SIZE = 32 };
+enum { PARAMETERS_MAX = 10, VALUE_SIZE = 32 };
 struct parameter {
     const char *name;
     char value[VALUE_SIZE];
@@ -303,6 +305,10 @@ static size_t list_parameters(const struct client_server *s, struct parameter li
     snprintf(list[count++].value, VALUE_SIZE, "%u", config->command_bytes_max);
     list[count] = (struct parameter){"port", ""};
     snprintf(list[count++].value, VALUE_SIZE, "%u", s->port);
+    list[count] = (struct parameter){"notify-keyspace-events", ""};
+    client_events_write(s->events, list[count++].value);
+    list[count] = (struct parameter){"tracking-table-max-keys", ""};
+    snprintf(list[count++].value, VALUE_SIZE, "%llu", (unsigned long long)s->tracked.channels_max);
     return count;
 }
 
@@ -329,12 +335,42 @@ static void config_get(struct client_connection *c, const struct bytes *args, si
         }
 }
 
+/* What may be set is about this node's clients alone. */
+struct settings {
+    uint32_t events;
+    uint64_t tracked_keys;
+};
+
+static const char *read_setting(const struct bytes *name, const struct bytes *value, struct settings *s)
+{
+    if (client_is_word(name, "notify-keyspace-events"))
+        return client_events_read(value, &s->events) ? NULL
+                                                     : "ERR CONFIG SET failed (possibly related to argument "
+                                                       "'notify-keyspace-events') - Invalid event class character. Use "
+                                                       "'Ag$lshzxeKEtmdn'.";
+    if (client_is_word(name, "tracking-table-max-keys"))
+        return decimal_read_unsigned(value->ptr, value->len, &s->tracked_keys)
+                   ? NULL
+                   : "ERR CONFIG SET failed (possibly related to argument 'tracking-table-max-keys') - argument couldn't be "
+                     "parsed into an integer";
+    return "ERR CONFIG SET is not supported for this: settings are in the configuration file of the cluster";
+}
+
 static void config_set(struct client_connection *c, const struct bytes *args, size_t argc, struct resp_buffer *out)
 {
-    (void)c;
-    (void)args;
-    (void)argc;
-    resp_error_text(out, "ERR CONFIG SET is not supported: settings are in the configuration file of the cluster");
+    struct client_server *s = c->server;
+    struct settings all = {s->events, s->tracked.channels_max};
+    const char *error = argc % 2 == 0 ? NULL : "ERR wrong number of arguments for 'config|set' command";
+    for (size_t i = 2; i + 1 < argc && error == NULL; i += 2)
+        error = read_setting(&args[i], &args[i + 1], &all);
+    if (error != NULL) {
+        resp_error_text(out, error);
+        return;
+    }
+    s->events = all.events;
+    s->tracked.channels_max = all.tracked_keys;
+    s->upcalls->limit(s);
+    resp_status_text(out, "OK");
 }
 
 static void config_rewrite(struct client_connection *c, const struct bytes *args, size_t argc, struct resp_buffer *out)
@@ -366,6 +402,6 @@ const struct client_command client_config_subcommands[CONFIG_SUBCOMMANDS] = {
     {"rewrite", config_rewrite, 2, 0, ADMIN, .since = "2.8.0", .usage = "",
      .summary = "Refused: the file is the operator's."},
     {"set", config_set, -4, 0, ADMIN, .since = "2.0.0", .usage = "<name> <value> [<name> <value> ...]",
-     .summary = "Refused: see `synod settings`."},
+     .summary = "Of what this node tells clients about keys: notify-keyspace-events, tracking-table-max-keys."},
 };
 /* clang-format on */

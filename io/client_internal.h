@@ -19,6 +19,7 @@
  *   client_output.c       writing; clients that do not take their replies
  *   client_late.c         what a connection hears after one of its replies
  *   client_pubsub.c       SUBSCRIBE and its kin, PUBSUB, and messages to those that are subscribed
+ *   client_events.c       what happens to keys, as messages
  *   client_tracking.c     CLIENT TRACKING, and what clients hear of changed keys
  *   client_wait.c         WAIT
  *   client_self.c         CLIENT
@@ -293,6 +294,12 @@ struct client_upcalls {
     void (*go_on)(struct client_server *s);
     /* The key, or any (NULL), may have changed. */
     void (*changed)(struct client_server *s, const struct bytes *key);
+    /* Something has happened to a key. */
+    void (*event)(struct client_server *s, const struct notice *n, uint64_t *steps);
+    /* Whether that is to be told. */
+    bool (*wants_events)(const struct client_server *s);
+    /* Fewer keys may be remembered than before. */
+    void (*limit)(struct client_server *s);
     /* The node has told all of a step. */
     void (*told)(struct client_server *s);
     /* The node gets this request, whose reply has that place. */
@@ -393,6 +400,7 @@ struct client_server {
     uint64_t cause_batch;      /* the token of the batch that was looked for last */
     struct resp_buffer late;   /* what is on its way to a place after a reply */
     struct resp_buffer told_key;
+    uint32_t events;            /* what happens to keys and is told clients, as CONFIG SET said (client_events.c) */
     uint64_t watch_told;        /* what the node was told that the port wants to hear of (core/formats/notice.h) */
     uint64_t transaction_bytes; /* of what is kept from MULTI to the reply to EXEC, or watched, of all clients */
     struct resp_buffer scratch;
@@ -717,6 +725,20 @@ void client_pubsub_lost(struct client_server *s, const char *why);
 bool client_pubsub_wants(const struct client_server *s);
 bool client_pubsub_next(struct client_server *s, struct packet *told);
 
+/* A message goes to all that are subscribed to its channel. Comparisons with patterns take some of `*steps`. */
+void client_pubsub_message(struct client_server *s, const struct notice *n, uint64_t *steps);
+
+/* ---- client_events.c ---- */
+
+enum { CLIENT_EVENTS_SIZE = 16 };
+/* Reads and writes letters. False: there is one that means nothing. */
+bool client_events_read(const struct bytes *text, uint32_t *flags);
+void client_events_write(uint32_t flags, char text[CLIENT_EVENTS_SIZE]);
+/* Whether the port wants to be told what happens to keys. */
+bool client_events_wanted(const struct client_server *s);
+/* Something has happened to a key. */
+void client_events_told(struct client_server *s, const struct notice *n, uint64_t *steps);
+
 /* ---- client_tracking.c ---- */
 
 client_command_handler client_tracking, client_caching, client_trackinginfo, client_getredir;
@@ -730,6 +752,8 @@ void client_tracking_answered(struct client_connection *c);
 /* A key may have changed, or any. */
 void client_tracking_changed(struct client_server *s, const struct bytes *key);
 void client_tracking_changed_all(struct client_server *s);
+/* Forgets keys beyond the limit, and tells that they may have changed. */
+void client_tracking_limit(struct client_server *s);
 /* The node has told all of a step. */
 void client_tracking_told(struct client_server *s);
 /* The client wants to hear nothing any more. */

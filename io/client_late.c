@@ -96,9 +96,9 @@ void client_late_keys(struct client_connection *c, uint32_t position, struct byt
 
 bool client_late_next_keys(const struct client_late *late, size_t *at, struct bytes *encoded, size_t *count)
 {
-    const uint8_t *head = late->keys.data + *at;
     if (*at == late->keys.len)
         return false;
+    const uint8_t *head = late->keys.data + *at;
     *count = cursor_load_u32(head);
     *encoded = (struct bytes){late->keys.data + *at + LIST_HEAD, cursor_load_u32(head + 4)};
     *at += LIST_HEAD + encoded->len;

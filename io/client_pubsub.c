@@ -347,22 +347,40 @@ void client_pubsub_lost(struct client_server *s, const char *why)
     s->upcalls->changed(s, NULL);
 }
 
-static void take_notice(struct client_server *s, const struct notice *n, uint64_t *steps)
+void client_pubsub_message(struct client_server *s, const struct notice *n, uint64_t *steps)
 {
     const uint8_t kind = n->kind == NOTICE_SHARD_MESSAGE ? CHANNEL_OF_SHARD : CHANNEL_NAMED;
-    if (n->kind == NOTICE_CAUSE)
-        s->cause = client_batches_cause(s, n->cause);
-    if (n->kind == NOTICE_MISSED)
-        client_pubsub_lost(s, "a snapshot took the place of messages that it is subscribed to");
-    if (n->kind == NOTICE_CHANGED || n->kind == NOTICE_ALL_CHANGED)
-        s->upcalls->changed(s, n->kind == NOTICE_CHANGED ? &n->channel : NULL);
-    if (n->kind != NOTICE_MESSAGE && n->kind != NOTICE_SHARD_MESSAGE)
-        return;
     const struct client_channel *to = client_channels_find(&s->channels, kind, n->channel);
     if (to != NULL)
         deliver_all(&s->channels, to, n);
     if (kind == CHANNEL_NAMED)
         deliver_to_patterns(&s->channels, n, steps);
+}
+
+static void take_notice(struct client_server *s, const struct notice *n, uint64_t *steps)
+{
+    switch (n->kind) {
+    case NOTICE_MESSAGE:
+    case NOTICE_SHARD_MESSAGE:
+        client_pubsub_message(s, n, steps);
+        break;
+    case NOTICE_CHANGED:
+    case NOTICE_ENDED:
+        s->upcalls->changed(s, &n->channel);
+        break;
+    case NOTICE_ALL_CHANGED:
+        s->upcalls->changed(s, NULL);
+        break;
+    case NOTICE_EVENT:
+        s->upcalls->event(s, n, steps);
+        break;
+    case NOTICE_CAUSE:
+        s->cause = client_batches_cause(s, n->cause);
+        break;
+    default:
+        client_pubsub_lost(s, "the node cannot tell some of the messages that it is subscribed to");
+        break;
+    }
 }
 
 void client_pubsub_notices(struct client_server *s, const struct payload *told)
@@ -382,7 +400,8 @@ void client_pubsub_notices(struct client_server *s, const struct payload *told)
 
 static uint64_t wanted(const struct client_server *s)
 {
-    return (s->channels.subscriptions > 0 ? WATCH_MESSAGES : 0) | (s->trackers > 0 ? WATCH_KEYS : 0);
+    return (s->channels.subscriptions > 0 ? WATCH_MESSAGES : 0) | (s->trackers > 0 ? WATCH_KEYS : 0) |
+           (s->upcalls->wants_events(s) ? WATCH_EVENTS : 0);
 }
 
 bool client_pubsub_wants(const struct client_server *s) { return wanted(s) != s->watch_told; }

@@ -9,8 +9,8 @@
  * 4. What cannot be told (another life of the node, a snapshot in place of slots) is told as if all keys had changed.
  * 5. With BCAST nothing is remembered. All changed keys of a step that begin with one prefix are told together.
  *
- * The node tells keys that a command names, whether it has changed them or not, and all keys when one has ended by time or a
- * command names none. So a client hears of more than has changed, and never of less. */
+ * The node tells keys that a command names, whether it has changed them or not, those that have ended by time, and all keys
+ * when a command names none. So a client hears of more than has changed, and never of less. */
 #include <stdio.h>
 #include <string.h>
 
@@ -138,24 +138,38 @@ static void invalidate_key(struct client_server *s, const struct client_channel 
     }
 }
 
-/* Makes room by what was remembered first. False: there is none. */
-static bool make_room(struct client_server *s, uint64_t bytes)
+static bool is_full(const struct client_channels *all, uint64_t bytes, uint64_t keys)
+{
+    return all->bytes + bytes > all->bytes_max ||
+           (all->channels_max != 0 && all->counts[CHANNEL_NAMED] + keys > all->channels_max);
+}
+
+/* Makes room by what was remembered first, for so many keys. False: there is none. */
+static bool make_room(struct client_server *s, uint64_t bytes, uint64_t keys)
 {
     struct client_channels *all = &s->tracked;
-    while (all->bytes + bytes > all->bytes_max && all->first[CHANNEL_NAMED] != NULL) {
+    while (is_full(all, bytes, keys) && all->first[CHANNEL_NAMED] != NULL) {
         struct client_subscription *oldest = all->first[CHANNEL_NAMED]->first;
         struct client_connection *c = oldest->connection;
         tell_key_after(c, oldest->position, oldest->channel->name);
         if (c->state != CLIENT_CLOSED)
             forget(c, oldest);
     }
-    return all->bytes + bytes <= all->bytes_max;
+    return !is_full(all, bytes, keys);
+}
+
+void client_tracking_limit(struct client_server *s)
+{
+    (void)make_room(s, 0, 0);
+    for (size_t i = 0; i < s->dirty_count; i++)
+        client_output_flush(s->dirty[i]); /* who hears of it may be another one than the client that has set the limit */
 }
 
 static void remember(struct client_connection *c, const struct bytes *key, uint32_t position)
 {
     struct client_server *s = c->server;
-    if (!make_room(s, client_channels_cost(key->len))) { /* then it must not be kept; it hears so after the reply */
+    const bool is_new = client_channels_find(&s->tracked, CHANNEL_NAMED, *key) == NULL;
+    if (!make_room(s, client_channels_cost(key->len), is_new)) { /* then it must not be kept; it hears so after the reply */
         tell_key_after(c, position, *key);
         return;
     }

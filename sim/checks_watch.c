@@ -141,6 +141,9 @@ void checks_notices(struct checks *c, uint32_t node, const struct payload *told,
             n->watch.cause = notice.cause;
         else if (sound && notice.kind == NOTICE_CHANGED)
             take_key(c, node, &notice.channel);
+        else if (sound && notice.kind == NOTICE_EVENT)
+            n->watch.changes = reference_event(
+                n->watch.changes, &(struct key_event){.kind = notice.class, .name = notice.message, .key = notice.channel});
         else if (sound && notice.kind == NOTICE_MESSAGE)
             take_message(c, node, &notice);
     }

@@ -131,7 +131,7 @@ static void send_frames(struct ports *ports, const struct packet *frames, size_t
 /* What is to be told: all, most of the time. */
 static uint64_t wants(const struct machine *m)
 {
-    return (m->world->now / WATCH_US + m->id) % WATCH_PARTS != 0 ? WATCH_MESSAGES | WATCH_KEYS : 0;
+    return (m->world->now / WATCH_US + m->id) % WATCH_PARTS != 0 ? WATCH_MESSAGES | WATCH_KEYS | WATCH_EVENTS : 0;
 }
 
 /* The batches, before them what the node's operator asks, and after them what is to be told. */

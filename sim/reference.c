@@ -38,6 +38,7 @@ struct reference *reference_new(const struct node_config *config)
     struct reference *r = memory_new(1, sizeof *r);
     r->machine = state_machine_new();
     state_machine_start(r->machine, config->state_bytes_max, 0);
+    state_machine_tell_events(r->machine, true);
     r->state_bytes_max = config->state_bytes_max;
     r->sessions = reference_sessions_new();
     r->leases = reference_leases_new();
@@ -197,6 +198,13 @@ static void note_change(struct reference *r, const struct command *command, cons
         r->changes = checksum(command->args.ptr[1].ptr, command->args.ptr[1].len, r->changes);
 }
 
+uint64_t reference_event(uint64_t changes, const struct key_event *e)
+{
+    if (e->kind == KEY_EVENT_EXPIRED)
+        return changes;
+    return checksum(e->name.ptr, e->name.len, checksum(e->key.ptr, e->key.len, changes));
+}
+
 uint64_t reference_changes(const struct reference *r) { return r->changes; }
 
 static struct reply apply_one(struct reference *r, const struct command *command, const struct reply_room *room)
@@ -208,6 +216,8 @@ static struct reply apply_one(struct reference *r, const struct command *command
     if (r->wrong == NULL)
         r->wrong = reference_leases_executed(r->leases, r->moment, command, &done.replies.ptr[0]);
     note_change(r, command, &done.replies.ptr[0]);
+    for (size_t i = 0; i < done.events.len; i++)
+        r->changes = reference_event(r->changes, &done.events.ptr[i]);
     return done.replies.ptr[0];
 }
 

@@ -19,6 +19,8 @@ uint64_t reference_execute(struct reference *r, uint64_t slot, const struct payl
 /* The same for a no-op with a stamp: time passes. */
 uint64_t reference_pass(struct reference *r, struct stamp stamp);
 /* Of the keys that commands of the last batch may have changed, in order: a chained checksum. */
+/* The same with something that has happened to a key; but for what has ended, which belongs to no batch. */
+uint64_t reference_event(uint64_t changes, const struct key_event *e);
 uint64_t reference_changes(const struct reference *r);
 /* The moment that the state has reached. */
 struct moment reference_moment(const struct reference *r);

@@ -61,6 +61,10 @@
 #define client_describe_refuses simuv_client_describe_refuses
 #define client_discard simuv_client_discard
 #define client_docs_find simuv_client_docs_find
+#define client_events_read simuv_client_events_read
+#define client_events_told simuv_client_events_told
+#define client_events_wanted simuv_client_events_wanted
+#define client_events_write simuv_client_events_write
 #define client_exec simuv_client_exec
 #define client_exec_wrong simuv_client_exec_wrong
 #define client_getredir simuv_client_getredir
@@ -93,6 +97,7 @@
 #define client_pubsub_has_learner simuv_client_pubsub_has_learner
 #define client_pubsub_is_limited simuv_client_pubsub_is_limited
 #define client_pubsub_lost simuv_client_pubsub_lost
+#define client_pubsub_message simuv_client_pubsub_message
 #define client_pubsub_next simuv_client_pubsub_next
 #define client_pubsub_notices simuv_client_pubsub_notices
 #define client_pubsub_refuses simuv_client_pubsub_refuses
@@ -133,6 +138,7 @@
 #define client_tracking_changed_all simuv_client_tracking_changed_all
 #define client_tracking_end simuv_client_tracking_end
 #define client_tracking_gathered simuv_client_tracking_gathered
+#define client_tracking_limit simuv_client_tracking_limit
 #define client_tracking_taken simuv_client_tracking_taken
 #define client_tracking_told simuv_client_tracking_told
 #define client_trackinginfo simuv_client_trackinginfo

@@ -26,6 +26,12 @@ void exports_synod_paxos_state_machine_seed(uint64_t low, uint64_t high)
     shim_call_done();
 }
 
+bool exports_synod_paxos_state_machine_tell_events(bool on)
+{
+    shim_call_done();
+    return state_machine_tell_events(machine(), on);
+}
+
 void exports_synod_paxos_state_machine_apply(exports_synod_paxos_state_machine_moment_t *now,
                                              exports_synod_paxos_state_machine_list_command_t *commands,
                                              exports_synod_paxos_state_machine_reply_room_t *room,

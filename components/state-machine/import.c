@@ -33,6 +33,12 @@ void state_machine_seed(struct state_machine *m, uint64_t low, uint64_t high)
     synod_paxos_state_machine_seed(low, high);
 }
 
+bool state_machine_tell_events(struct state_machine *m, bool on)
+{
+    (void)m;
+    return synod_paxos_state_machine_tell_events(on);
+}
+
 struct applied state_machine_apply(struct state_machine *m, struct moment now, const struct command *commands, size_t count,
                                    struct reply_room room)
 {

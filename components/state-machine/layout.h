@@ -16,7 +16,9 @@
     SAME_LIST(struct reply_list, PREFIX##_list_reply_t);                                                                    \
     SAME_LAYOUT(struct reply_room, PREFIX##_reply_room_t, large, small);                                                    \
     SAME_LAYOUT(struct moment, PREFIX##_moment_t, elapsed, unix);                                                           \
-    SAME_LAYOUT(struct applied, PREFIX##_applied_t, replies, work, keys, bytes, due, timed_keys, time_left);                \
+    SAME_LAYOUT(struct applied, PREFIX##_applied_t, replies, work, keys, bytes, due, timed_keys, time_left, events);        \
+    SAME_LIST(struct key_event_list, PREFIX##_list_key_event_t);                                                            \
+    SAME_LAYOUT(struct key_event, PREFIX##_key_event_t, command, kind, name, key);                                          \
     SAME_LAYOUT(struct command_info, PREFIX##_command_info_t, name, arity, read_only, first_key, last_key, key_step);       \
     SAME_LIST(struct command_info_list, PREFIX##_list_command_info_t);                                                      \
     SAME_LAYOUT(struct payload, PREFIX##_chunk_t, words, words.ptr, words.len, len)

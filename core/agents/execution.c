@@ -45,6 +45,14 @@ void execution_close(struct execution *x)
     state_machine_free(x->machine);
 }
 
+void execution_watch(struct execution *x, uint64_t watch)
+{
+    const uint64_t of_keys = WATCH_KEYS | WATCH_EVENTS;
+    if (((x->watch ^ watch) & of_keys) != 0)
+        x->machine_tells = state_machine_tell_events(x->machine, (watch & of_keys) != 0);
+    x->watch = watch;
+}
+
 void execution_begin(struct execution *x)
 {
     x->work = 0;
@@ -165,16 +173,33 @@ static void tell(struct execution *x, const struct notice *n, size_t i)
     notices_add(&x->notices, n);
 }
 
+/* Tells what has happened to a key, by command `i` or because time has passed. */
+static void tell_event(struct execution *x, const struct key_event *e, size_t i)
+{
+    const bool by_time = e->command == KEY_EVENT_OF_TIME, lost = e->kind == KEY_EVENT_LOST;
+    const uint64_t all = x->watch & (WATCH_KEYS | WATCH_EVENTS);
+    x->work += e->key.len;
+    if (lost && all != 0)
+        tell(x, &(struct notice){.kind = (all & WATCH_EVENTS) != 0 ? NOTICE_MISSED : NOTICE_ALL_CHANGED}, NO_COMMAND);
+    if (!lost && by_time && (all & WATCH_KEYS) != 0)
+        tell(x, &(struct notice){.kind = NOTICE_ENDED, .channel = e->key}, NO_COMMAND);
+    if (!lost && (all & WATCH_EVENTS) != 0)
+        tell(x, &(struct notice){.kind = NOTICE_EVENT, .channel = e->key, .message = e->name, .class = e->kind},
+             by_time ? NO_COMMAND : i);
+}
+
 /* What has ended by now may leave the state, a bounded part of it: once for each stamp, before anything else of its entry.
  * Before the first batch there is no state. */
 static void let_pass(struct execution *x, struct moment now)
 {
     if (!x->seeded)
         return;
-    if ((x->watch & WATCH_KEYS) != 0 && x->due <= now.elapsed) /* which keys have ended, the machine does not tell */
+    if ((x->watch & WATCH_KEYS) != 0 && !x->machine_tells && x->due <= now.elapsed)
         tell(x, &(struct notice){.kind = NOTICE_ALL_CHANGED}, NO_COMMAND);
     const struct applied done = state_machine_apply(x->machine, now, NULL, 0, (struct reply_room){0});
     note_state(x, &done);
+    for (size_t i = 0; i < done.events.len; i++)
+        tell_event(x, &done.events.ptr[i], NO_COMMAND);
     sessions_pass(x->sessions, now.elapsed, x->limits.session_idle_ms);
     x->work += done.work + sessions_work(x->sessions);
 }
@@ -355,14 +380,27 @@ static void tell_changes(struct execution *x, size_t i, const struct command *co
     }
 }
 
+/* Tells what happened to keys up to command `place` of a call, which is number `i` of its batch or in that. */
+static void tell_events(struct execution *x, size_t i, const struct key_event_list *events, size_t place, size_t *next)
+{
+    for (; *next < events->len; (*next)++) {
+        const struct key_event *e = &events->ptr[*next];
+        if (e->command != KEY_EVENT_OF_TIME && e->command > place)
+            return;
+        tell_event(x, e, i);
+    }
+}
+
 /* Gives some commands to the state machine. False: it is stalled. */
 static bool apply_some(struct execution *x)
 {
     struct answering *a = &x->answering;
     const size_t some = commands_to_give(x, answering_next(a, &x->limits));
     const struct applied done = give(x, a->commands.commands + a->done, some);
+    size_t event = 0;
     for (size_t i = 0; i < done.replies.len; i++) {
         tell_changes(x, a->done + i, &a->commands.commands[a->done + i], &done.replies.ptr[i]);
+        tell_events(x, a->done + i, &done.events, i, &event);
         add_executed(x, a->done + i, &done.replies.ptr[i]);
     }
     a->done += done.replies.len;
@@ -424,6 +462,7 @@ static bool look_at_condition(struct execution *x)
     bool holds = true;
     if (t->condition.args.len > 0) {
         const struct applied done = give(x, &t->condition, 1);
+        tell_events(x, a->done, &done.events, 0, &(size_t){0});
         if (done.replies.len == 0)
             return false;
         holds = done.replies.ptr[0].tag == REPLY_INTEGER && done.replies.ptr[0].val.integer == 1;
@@ -466,8 +505,10 @@ static bool apply_transaction(struct execution *x)
         return true;
     }
     const struct applied done = give(x, left, some);
+    size_t event = 0;
     for (size_t i = 0; i < done.replies.len; i++) {
         tell_changes(x, x->answering.done, &left[i], &done.replies.ptr[i]);
+        tell_events(x, x->answering.done, &done.events, i, &event);
         answering_add_element(&x->answering, &done.replies.ptr[i]);
     }
     x->transaction_done += done.replies.len;

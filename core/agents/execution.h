@@ -96,6 +96,7 @@ struct execution {
 
     uint32_t node, incarnation; /* whose port is told */
     uint64_t watch;             /* what is to be told: bits of notice.h */
+    bool machine_tells;         /* the state machine says what happens to keys */
     struct notices notices;     /* of this step */
     struct changes changes;     /* what commands may change */
 
@@ -110,6 +111,9 @@ struct execution {
 /* Uses the limits of `config`, and its bound on the state as that of the first configuration. */
 void execution_init(struct execution *x, const struct node_config *config);
 void execution_close(struct execution *x);
+
+/* From now on this is to be told. */
+void execution_watch(struct execution *x, uint64_t watch);
 
 /* Begins a step: forgets the entries executed in the step before, and what came of them. */
 void execution_begin(struct execution *x);

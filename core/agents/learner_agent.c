@@ -564,7 +564,8 @@ struct step_result learner_agent_step(struct learner_agent *agent, uint64_t now,
     catch_up_begin(&agent->catch_up);
     for (size_t i = 0; i < count; i++) { /* what the port wants comes first: it holds for all of this step */
         appending = appending || events[i].tag == EVENT_APPENDED;
-        agent->execution.watch = events[i].tag == EVENT_WATCH ? events[i].val.watch : agent->execution.watch;
+        if (events[i].tag == EVENT_WATCH)
+            execution_watch(&agent->execution, events[i].val.watch);
     }
     for (size_t i = 0; i < count; i++)
         on_event(agent, &events[i], lsn, now);

@@ -55,6 +55,25 @@ struct reply_list {
     size_t len;
 };
 
+/* Something that has happened to a key, by the classes and names of Redis' keyspace notifications. */
+enum key_event_class {
+    KEY_EVENT_GENERIC = 'g',
+    KEY_EVENT_STRING = '$',
+    KEY_EVENT_EXPIRED = 'x',
+    KEY_EVENT_NEW = 'n',
+    KEY_EVENT_LOST = '?', /* events are left out from here on, because they would take too much memory: no name, no key */
+};
+#define KEY_EVENT_OF_TIME UINT32_MAX
+struct key_event {
+    uint32_t command; /* which one of a call's commands it came of; KEY_EVENT_OF_TIME: of none, time has passed */
+    uint8_t kind;     /* enum key_event_class, or another one of Redis' */
+    struct bytes name, key;
+};
+struct key_event_list {
+    struct key_event *ptr;
+    size_t len;
+};
+
 /* Bytes that the replies of one call may take when packed (reply_size). A reply of at most `small` bytes always has room;
  * longer ones share `large`. A command whose reply has no room is not executed: it gets the error REPLY_NO_ROOM. */
 struct reply_room {

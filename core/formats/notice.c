@@ -46,8 +46,11 @@ static size_t args_of(uint8_t kind)
     case NOTICE_SHARD_MESSAGE:
         return 3;
     case NOTICE_CHANGED:
+    case NOTICE_ENDED:
     case NOTICE_CAUSE:
         return 2;
+    case NOTICE_EVENT:
+        return 4;
     case NOTICE_ALL_CHANGED:
     case NOTICE_MISSED:
         return 1;
@@ -58,8 +61,8 @@ static size_t args_of(uint8_t kind)
 
 static void add(struct batch_builder *b, const struct notice *n)
 {
-    uint8_t kind = n->kind;
-    const struct bytes args[] = {{&kind, 1}, n->channel, n->message};
+    uint8_t kind = n->kind, class = n->class;
+    const struct bytes args[] = {{&kind, 1}, n->channel, n->message, {&class, 1}};
     batch_add(b, args, args_of(kind));
 }
 
@@ -101,5 +104,7 @@ bool notice_read(const struct command *c, struct notice *n)
         n->channel = args->ptr[1];
     if (args->len > 2)
         n->message = args->ptr[2];
-    return true;
+    if (args->len > 3 && args->ptr[3].len == 1)
+        n->class = args->ptr[3].ptr[0];
+    return n->kind != NOTICE_EVENT || n->class != 0;
 }

@@ -41,13 +41,15 @@ struct command_info_list publication_describe(void);
 /* ---- What is told ---- */
 
 /* What a port wants to be told: bits. */
-enum { WATCH_MESSAGES = 1, WATCH_KEYS = 2 };
+enum { WATCH_MESSAGES = 1, WATCH_KEYS = 2, WATCH_EVENTS = 4 };
 
 enum notice_kind {
     NOTICE_MESSAGE = 'm',       /* published: channel, message */
     NOTICE_SHARD_MESSAGE = 's', /* the same, of a shard */
     NOTICE_CHANGED = 'k',       /* a key may have changed: the key */
+    NOTICE_ENDED = 'z',         /* the same, because it has ended by time */
     NOTICE_ALL_CHANGED = 'a',   /* any key may have changed: nothing more */
+    NOTICE_EVENT = 'e',         /* something has happened to a key: the key, the event's class and name */
     NOTICE_MISSED = 'x',        /* slots were left out here, because a snapshot took their place: nothing more */
     NOTICE_CAUSE = 'c',         /* what follows came of this command of the port's own: 8 bytes */
 };
@@ -59,7 +61,8 @@ struct notice_cause {
 
 struct notice {
     uint8_t kind;                  /* enum notice_kind */
-    struct bytes channel, message; /* NOTICE_CHANGED: the first one is the key */
+    struct bytes channel, message; /* of a key: the first one is the key */
+    uint8_t class;                 /* NOTICE_EVENT: of core/formats/command.h; `message` is its name */
     struct notice_cause cause;     /* NOTICE_CAUSE */
 };
 

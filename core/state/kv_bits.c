@@ -1,5 +1,6 @@
 /* The commands on the bits of a value, with Redis' semantics and words. Bit 0 is the highest of the first byte. */
 #include "core/base/memory.h"
+#include "core/state/kv_events.h"
 #include "core/state/kv_reply.h"
 
 enum { WORD = sizeof(uint64_t) };
@@ -54,6 +55,8 @@ void kv_setbit(struct state_machine *m, const struct bytes *args, size_t argc, s
     const unsigned place = 7 - (unsigned)(offset % 8);
     const uint8_t before = byte_at(m, e, at);
     uint8_t after = (uint8_t)((before & ~(1u << place)) | (unsigned)bit << place);
+    kv_event_write(m, args[1]);
+    kv_event(m, KEY_EVENT_STRING, "setbit", args[1]);
     if (at < old) {
         kv_versions_overwrite(&m->data, e, at, (struct bytes){&after, 1});
     } else {
@@ -262,7 +265,7 @@ void kv_bitop(struct state_machine *m, const struct bytes *args, size_t argc, st
     if (!kv_affordable(work, r))
         return;
     if (len == 0) {
-        kv_versions_remove(&m->data, args[2]);
+        kv_remove_key(m, args[2]);
         reply_integer(r, 0);
         return;
     }
@@ -276,6 +279,8 @@ void kv_bitop(struct state_machine *m, const struct bytes *args, size_t argc, st
         read_operand(m, args[i], value, len);
         combine(operation, result, value, len);
     }
+    kv_event_write(m, args[2]);
+    kv_event(m, KEY_EVENT_STRING, "set", args[2]);
     kv_versions_set(&m->data, args[2], (struct bytes){result, len});
     reply_integer(r, (int64_t)len);
 }

@@ -1,5 +1,6 @@
 /* The commands on the time of keys, with Redis' semantics and words. */
 #include "core/state/kv_expiry.h"
+#include "core/state/kv_events.h"
 
 #include "core/base/memory.h"
 #include "core/formats/decimal.h"
@@ -135,10 +136,12 @@ static void expire(struct state_machine *m, const struct bytes *args, size_t arg
     reply_integer(r, e != NULL && is_wanted(m, e, when, &c) ? 1 : 0);
     if (r->val.integer == 0)
         return;
-    if (when <= wall_clock(m))
-        kv_versions_remove(&m->data, args[1]);
-    else if (kv_may_store_timed(m, &args[1], e->value_len, r))
+    if (when <= wall_clock(m)) {
+        kv_remove_key(m, args[1]);
+    } else if (kv_may_store_timed(m, &args[1], e->value_len, r)) {
         kv_end_at(m, args[1], when);
+        kv_event(m, KEY_EVENT_GENERIC, "expire", args[1]);
+    }
 }
 
 void kv_expire(struct state_machine *m, const struct bytes *args, size_t argc, struct reply *r)
@@ -161,13 +164,19 @@ void kv_pexpireat(struct state_machine *m, const struct bytes *args, size_t argc
     expire(m, args, argc, &absolute_milliseconds, KV_INVALID_TIME("pexpireat"), r);
 }
 
+static void persist(struct state_machine *m, struct kv_entry *e, struct bytes key)
+{
+    kv_versions_persist(&m->data, e);
+    kv_event(m, KEY_EVENT_GENERIC, "persist", key);
+}
+
 void kv_persist(struct state_machine *m, const struct bytes *args, size_t argc, struct reply *r)
 {
     struct kv_entry *e = kv_find(m, args[1]);
     (void)argc;
     const bool timed = e != NULL && e->timed;
     if (timed)
-        kv_versions_persist(&m->data, e);
+        persist(m, e, args[1]);
     reply_integer(r, timed ? 1 : 0);
 }
 
@@ -235,12 +244,14 @@ void kv_getex(struct state_machine *m, const struct bytes *args, size_t argc, st
         return;
     if (!reply_value(m, r, e))
         return;
-    if (persists && e->timed)
-        kv_versions_persist(&m->data, e);
-    else if (l.unit != NULL && l.unit->absolute && when <= wall_clock(m))
-        kv_versions_remove(&m->data, args[1]);
-    else if (l.unit != NULL)
+    if (persists && e->timed) {
+        persist(m, e, args[1]);
+    } else if (l.unit != NULL && l.unit->absolute && when <= wall_clock(m)) {
+        kv_remove_key(m, args[1]);
+    } else if (l.unit != NULL) {
         kv_end_at(m, args[1], when);
+        kv_event(m, KEY_EVENT_GENERIC, "expire", args[1]);
+    }
 }
 
 static struct scalar decimal(struct state_machine *m, uint64_t value)

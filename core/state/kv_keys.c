@@ -2,13 +2,14 @@
 #include "core/base/memory.h"
 #include "core/formats/decimal.h"
 #include "core/formats/glob.h"
+#include "core/state/kv_events.h"
 #include "core/state/kv_reply.h"
 
 void kv_del(struct state_machine *m, const struct bytes *args, size_t argc, struct reply *r)
 {
     int64_t removed = 0;
     for (size_t i = 1; i < argc; i++)
-        removed += kv_versions_remove(&m->data, args[i]) ? 1 : 0;
+        removed += kv_remove_key(m, args[i]) ? 1 : 0;
     reply_integer(r, removed);
 }
 

@@ -2,6 +2,7 @@
 #include "core/base/checksum.h"
 #include "core/base/memory.h"
 #include "core/formats/decimal.h"
+#include "core/state/kv_events.h"
 #include "core/state/kv_reply.h"
 
 /* Whether the state has room for a value of `from` at the key `to`, in place of what is there; then `from` stays or goes. */
@@ -28,6 +29,7 @@ static bool give(struct state_machine *m, const struct kv_entry *from, const str
     const uint64_t until = kv_versions_until(&m->data, from);
     if (!stays)
         kv_versions_remove(&m->data, args[1]);
+    kv_event(m, KEY_EVENT_NEW, "new", args[2]); /* what was there goes, as in Redis */
     kv_versions_set(&m->data, args[2], value);
     if (until != KV_FOREVER)
         kv_versions_set_until(&m->data, args[2], until);
@@ -51,7 +53,13 @@ static bool rename_key(struct state_machine *m, const struct bytes *args, bool i
         reply_integer(r, 0);
         return false;
     }
-    return is_same(&args[1], &args[2]) || give(m, from, args, false, r);
+    if (is_same(&args[1], &args[2]))
+        return true;
+    if (!give(m, from, args, false, r))
+        return false;
+    kv_event(m, KEY_EVENT_GENERIC, "rename_from", args[1]);
+    kv_event(m, KEY_EVENT_GENERIC, "rename_to", args[2]);
+    return true;
 }
 
 void kv_rename(struct state_machine *m, const struct bytes *args, size_t argc, struct reply *r)
@@ -101,8 +109,10 @@ void kv_copy(struct state_machine *m, const struct bytes *args, size_t argc, str
     const struct kv_entry *from = kv_find(m, args[1]);
     if (from == NULL || (!replaces && kv_find(m, args[2]) != NULL))
         reply_integer(r, 0);
-    else if (give(m, from, args, true, r))
+    else if (give(m, from, args, true, r)) {
+        kv_event(m, KEY_EVENT_GENERIC, "copy_to", args[2]);
         reply_integer(r, 1);
+    }
 }
 
 /* DELEX key [IFEQ value | IFNE value]. */
@@ -121,7 +131,7 @@ void kv_delex(struct state_machine *m, const struct bytes *args, size_t argc, st
     bool wanted = e != NULL;
     if (wanted && argc == 4)
         wanted = kv_is_value(m, e, &args[3]) == equal;
-    reply_integer(r, wanted && kv_versions_remove(&m->data, args[1]) ? 1 : 0);
+    reply_integer(r, wanted && kv_remove_key(m, args[1]) ? 1 : 0);
 }
 
 /* The first entry that has not ended, of those with hashes from `from` on, then of all. NULL: there is none, or too many

@@ -4,6 +4,7 @@
  * A number has WHOLE digits before the point at most and FRACTION after it; what is beyond is rounded, half of it up. In
  * digits[], the least comes first: digit i counts 10^(i - FRACTION - 1), and digits[0] is only for rounding. */
 #include "core/base/memory.h"
+#include "core/state/kv_events.h"
 #include "core/state/kv_reply.h"
 
 enum { WHOLE = 40, FRACTION = 17, DIGITS = 1 + FRACTION + WHOLE, TEXT_MAX = 256, EXPONENT_MAX = 1000 };
@@ -203,6 +204,8 @@ void kv_incrbyfloat(struct state_machine *m, const struct bytes *args, size_t ar
     text.len = write_number(&sum, text.ptr);
     if (!kv_may_store(m, &args[1], text.len, r) || !kv_has_room(m, scalar_size(REPLY_BYTES, &text), r))
         return;
+    kv_event_write(m, args[1]);
+    kv_event(m, KEY_EVENT_STRING, "incrbyfloat", args[1]);
     kv_versions_replace(&m->data, args[1], text);
     r->tag = REPLY_BYTES;
     r->val.bytes = text;

@@ -9,6 +9,7 @@
  * 3. What time it is, the log says (struct moment). A key that is over is not there for any command, whether it has left the
  *    state or not; when it leaves depends on the log alone, too. What RANDOMKEY gives in the log depends on state and time.
  * 4. No number is a floating-point number of the machine: INCRBYFLOAT calculates with decimal digits. */
+#include "core/state/kv_events.h"
 #include "core/state/kv_reply.h"
 
 #include "core/base/memory.h"
@@ -119,6 +120,7 @@ void state_machine_free(struct state_machine *m)
     arena_close(&m->results);
     free(m->replies);
     free(m->picked);
+    free(m->events.list);
     kv_chunks_close(&m->chunks);
     free(m);
 }
@@ -159,8 +161,10 @@ static bool first_is_over(const struct state_machine *m)
 /* Some of the keys that are over leave the state, those that ended first. */
 static void let_leave(struct state_machine *m, size_t most)
 {
-    for (size_t i = 0; i < most && first_is_over(m); i++)
+    for (size_t i = 0; i < most && first_is_over(m); i++) {
+        kv_event_ended(m, kv_versions_first(&m->data));
         kv_versions_remove_first(&m->data);
+    }
 }
 
 /* What a command changes must not have ended before. */
@@ -170,8 +174,8 @@ static void let_keys_leave(struct state_machine *m, const struct kv_command *com
         return;
     const size_t end = command->last_key < 0 || (size_t)command->last_key >= argc ? argc : (size_t)command->last_key + 1;
     for (size_t i = command->first_key; i < end; i += command->key_step)
-        if (kv_find(m, args[i]) == NULL)
-            kv_versions_remove(&m->data, args[i]);
+        if (kv_find(m, args[i]) == NULL && kv_versions_remove(&m->data, args[i]))
+            kv_event_ended(m, args[i]);
 }
 
 static uint64_t due(const struct state_machine *m)
@@ -224,6 +228,7 @@ static void begin_call(struct state_machine *m, struct moment now, struct reply_
     m->now = now;
     m->queries = queries;
     m->room = room;
+    kv_events_begin(m);
 }
 
 static struct applied execute_all(struct state_machine *m, const struct command *list, size_t count, bool read_only)
@@ -237,6 +242,7 @@ static struct applied execute_all(struct state_machine *m, const struct command 
         if (!read_only)
             let_leave(m, KV_LEAVE_A_COMMAND);
         m->data.live.work += arguments_work(&list[done]);
+        kv_events_command(m, done);
         execute(m, &list[done], read_only, r);
         uint64_t size = reply_size(r);
         if (size > m->room.small)
@@ -249,7 +255,8 @@ static struct applied execute_all(struct state_machine *m, const struct command 
                             .bytes = m->data.live.bytes,
                             .due = due(m),
                             .timed_keys = m->data.times.count,
-                            .time_left = kv_times_left(&m->data.times, m->now.elapsed)};
+                            .time_left = kv_times_left(&m->data.times, m->now.elapsed),
+                            .events = {m->events.list, m->events.count}};
 }
 
 struct applied state_machine_apply(struct state_machine *m, struct moment now, const struct command *list, size_t count,

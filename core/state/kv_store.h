@@ -34,6 +34,15 @@ enum {
 enum { KV_LEAVE_A_COMMAND = 4, KV_LEAVE_A_PAUSE = 1024 };
 enum { KV_ENDED_MAX = KV_COMMAND_WORK_MAX / KV_VISIT_WORK }; /* that have not left, and a command looks at */
 
+/* What has happened to keys (kv_events.h). */
+struct kv_events {
+    bool on;
+    struct key_event *list; /* in this call */
+    size_t count, capacity;
+    uint64_t bytes;   /* of keys */
+    uint32_t command; /* that is executed: its place in the call */
+};
+
 struct state_machine {
     struct kv_versions data;
     struct moment now;  /* of the command that is executed */
@@ -49,6 +58,7 @@ struct state_machine {
     size_t picked_capacity;
     struct kv_chunks chunks;
     struct kv_watches watches;
+    struct kv_events events;
     uint8_t *watches_chunk; /* of the snapshot in progress */
     size_t watches_len;     /* 0: there is none, or it was saved */
     bool loading_first;     /* of the snapshot that is being loaded there are the watches so far */

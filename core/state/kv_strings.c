@@ -1,6 +1,7 @@
 /* The commands on one value or several: GET, SET and their kin, with Redis' semantics and words. */
 #include "core/base/memory.h"
 #include "core/formats/decimal.h"
+#include "core/state/kv_events.h"
 #include "core/state/kv_expiry.h"
 
 void kv_get(struct state_machine *m, const struct bytes *args, size_t argc, struct reply *r)
@@ -68,14 +69,29 @@ static bool may_set(struct state_machine *m, const struct bytes *key, const stru
     return o->lifetime.unit != NULL ? kv_may_store_timed(m, key, value->len, r) : kv_may_store(m, key, value->len, r);
 }
 
+/* Sets a key that has no time then. */
+static void store(struct state_machine *m, const struct bytes *key, const struct bytes *value)
+{
+    kv_event_write(m, *key);
+    kv_event(m, KEY_EVENT_STRING, "set", *key);
+    kv_versions_set(&m->data, *key, *value);
+}
+
 static void set(struct state_machine *m, const struct bytes *key, const struct bytes *value, const struct set_options *o)
 {
+    if (o->lifetime.unit == NULL && !o->keeps_time) {
+        store(m, key, value);
+        return;
+    }
+    kv_event_write(m, *key);
+    kv_event(m, KEY_EVENT_STRING, "set", *key);
+    if (o->lifetime.unit != NULL)
+        kv_event(m, KEY_EVENT_GENERIC, "expire", *key);
     if (o->keeps_time) {
         kv_versions_replace(&m->data, *key, *value);
-    } else if (o->lifetime.unit == NULL) {
-        kv_versions_set(&m->data, *key, *value);
     } else if (kv_has_passed(m, o->when)) {
         kv_versions_remove(&m->data, *key);
+        kv_event(m, KEY_EVENT_EXPIRED, "expired", *key);
     } else {
         kv_versions_set(&m->data, *key, *value);
         kv_end_at(m, *key, o->when);
@@ -87,7 +103,7 @@ static void set_plainly(struct state_machine *m, const struct bytes *key, const 
 {
     if (!kv_may_store(m, key, value->len, r))
         return;
-    kv_versions_set(&m->data, *key, *value);
+    store(m, key, value);
     reply_status(r, "OK");
 }
 
@@ -146,7 +162,7 @@ void kv_setnx(struct state_machine *m, const struct bytes *args, size_t argc, st
         return;
     bool absent = kv_find(m, args[1]) == NULL;
     if (absent)
-        kv_versions_set(&m->data, args[1], args[2]);
+        store(m, &args[1], &args[2]);
     reply_integer(r, absent ? 1 : 0);
 }
 
@@ -156,14 +172,14 @@ void kv_getset(struct state_machine *m, const struct bytes *args, size_t argc, s
     if (!kv_may_store(m, &args[1], args[2].len, r))
         return;
     if (reply_value(m, r, kv_find(m, args[1])))
-        kv_versions_set(&m->data, args[1], args[2]);
+        store(m, &args[1], &args[2]);
 }
 
 void kv_getdel(struct state_machine *m, const struct bytes *args, size_t argc, struct reply *r)
 {
     (void)argc;
     if (reply_value(m, r, kv_find(m, args[1])))
-        kv_versions_remove(&m->data, args[1]);
+        kv_remove_key(m, args[1]);
 }
 
 void kv_mget(struct state_machine *m, const struct bytes *args, size_t argc, struct reply *r)
@@ -203,7 +219,7 @@ static bool may_store_pairs(struct state_machine *m, const struct bytes *args, s
 static void store_pairs(struct state_machine *m, const struct bytes *args, size_t argc)
 {
     for (size_t i = 1; i < argc; i += 2)
-        kv_versions_set(&m->data, args[i], args[i + 1]);
+        store(m, &args[i], &args[i + 1]);
 }
 
 void kv_mset(struct state_machine *m, const struct bytes *args, size_t argc, struct reply *r)
@@ -240,6 +256,8 @@ void kv_append(struct state_machine *m, const struct bytes *args, size_t argc, s
     size_t old = e != NULL ? e->value_len : 0;
     if (!kv_may_store(m, &args[1], (uint64_t)old + args[2].len, r))
         return;
+    kv_event_write(m, args[1]);
+    kv_event(m, KEY_EVENT_STRING, "append", args[1]);
     e = kv_versions_append(&m->data, args[1], args[2].ptr, args[2].len);
     reply_integer(r, (int64_t)e->value_len);
 }
@@ -270,6 +288,8 @@ static void add(struct state_machine *m, const struct bytes *key, int64_t delta,
         return;
     }
     struct bytes written = {text, decimal_write(value, text)};
+    kv_event_write(m, *key);
+    kv_event(m, KEY_EVENT_STRING, "incrby", *key);
     kv_versions_replace(&m->data, *key, written);
     reply_integer(r, value);
 }
@@ -354,6 +374,8 @@ void kv_setrange(struct state_machine *m, const struct bytes *args, size_t argc,
     size_t within = (size_t)offset >= old ? 0
                     : end < old           ? args[3].len
                                           : old - (size_t)offset; /* overwrites these bytes; the rest is appended */
+    kv_event_write(m, args[1]);
+    kv_event(m, KEY_EVENT_STRING, "setrange", args[1]);
     if (within > 0)
         kv_versions_overwrite(&m->data, e, (size_t)offset, (struct bytes){args[3].ptr, within});
     if ((size_t)offset > old)

@@ -212,6 +212,11 @@ uint64_t kv_versions_first_until(const struct kv_versions *v)
     return e != NULL ? kv_versions_until(v, e) : KV_FOREVER;
 }
 
+struct bytes kv_versions_first(const struct kv_versions *v)
+{
+    return kv_table_key((struct kv_table *)(uintptr_t)&v->live, kv_times_first(&v->times, &v->live));
+}
+
 void kv_versions_remove_first(struct kv_versions *v)
 {
     const struct kv_entry *e = kv_times_first(&v->times, &v->live);

@@ -64,7 +64,8 @@ void kv_versions_persist(struct kv_versions *v, struct kv_entry *e);
 uint64_t kv_versions_until(const struct kv_versions *v, const struct kv_entry *e);
 /* The same of the entry that ends first. */
 uint64_t kv_versions_first_until(const struct kv_versions *v);
-/* Removes the one that ends first. Precondition: there is one. */
+/* The key of that one, and its removal. Precondition: there is one. */
+struct bytes kv_versions_first(const struct kv_versions *v);
 void kv_versions_remove_first(struct kv_versions *v);
 
 /* What was spent on all tables since the last call with `reset`, in the units of kv_table.h. */

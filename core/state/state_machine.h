@@ -14,6 +14,7 @@ struct applied {
     uint64_t keys, bytes; /* that the state has after it, for operators: keys, and memory that keys and values take */
     uint64_t due;         /* the elapsed time from which on something of the state has ended by itself; DUE_NEVER */
     uint64_t timed_keys, time_left; /* for operators: keys that end by themselves; milliseconds, on average, until they do */
+    struct key_event_list events;   /* what has happened to keys, in order, if that is asked for */
 };
 #define DUE_NEVER UINT64_MAX
 
@@ -37,6 +38,9 @@ enum { STATE_BYTES_MAX_STANDARD = 512 * 1024 * 1024 };
 /* Random bits that the log has agreed on. To be called once, before the first command, unless a snapshot was loaded (which
  * contains them). No reply may reveal them. Precondition: the state is empty. */
 void state_machine_seed(struct state_machine *m, uint64_t low, uint64_t high);
+
+/* From now on apply says what happens to keys, or does not. That is no state, and changes no reply. False: it never does. */
+bool state_machine_tell_events(struct state_machine *m, bool on);
 
 /* Executes commands in order, at the moment `now`, and gives one reply for each. After much work it may stop early: then
  * there are fewer replies than commands, but at least one. The rest was not executed and must be given again, with the same

@@ -247,6 +247,13 @@ static void mix_applied(struct applied applied)
     mix(applied.work);
     mix(applied.due);
     mix_replies(applied.replies);
+    for (size_t i = 0; i < applied.events.len; i++) {
+        const struct key_event *e = &applied.events.ptr[i];
+        mix(e->command);
+        mix(e->kind);
+        mix_bytes(e->name);
+        mix_bytes(e->key);
+    }
 }
 
 /* Saves all state and loads it again. */
@@ -305,6 +312,8 @@ static void drive_state_machine(uint64_t rounds)
         mix_applied(state_machine_query(m, now, &commands[1], 2, REPLY_ROOM_ANY));
         if (i % 100 == 0)
             mix_description(state_machine_describe(m));
+        if (i % 100 == 50)
+            mix(state_machine_tell_events(m, i % 200 == 50));
         if (i % 1000 == 999)
             reload(m);
     }

@@ -171,7 +171,7 @@ static void test_port_commands(void **state)
         {"CONFIG GET save\r\n", "*2\r\n$4\r\nsave\r\n$0\r\n\r\n"},
         {"CONFIG GET nosuch\r\n", "*0\r\n"},
         {"CONFIG SET save x\r\n",
-         "-ERR CONFIG SET is not supported: settings are in the configuration file of the cluster\r\n"},
+         "-ERR CONFIG SET is not supported for this: settings are in the configuration file of the cluster\r\n"},
         {"COMMAND INFO get nosuch\r\n",
          "*2\r\n*10\r\n$3\r\nget\r\n:2\r\n*2\r\n+readonly\r\n+fast\r\n:1\r\n:1\r\n:1\r\n*3\r\n+@read\r\n+@string\r\n+@fast\r\n"
          "*0\r\n*1\r\n*6\r\n$5\r\nflags\r\n*2\r\n+RO\r\n+access\r\n$12\r\nbegin_search\r\n*4\r\n$4\r\ntype\r\n$5\r\nindex\r\n"

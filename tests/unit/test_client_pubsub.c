@@ -288,6 +288,58 @@ static void what_is_kept_is_bounded(void **state)
     node_stop(n);
 }
 
+static void happens(struct node *n, uint8_t class, const char *name, const char *key)
+{
+    if ((n->watch & WATCH_EVENTS) != 0)
+        notices_add(&n->notices, &(struct notice){.kind = NOTICE_EVENT,
+                                                  .class = class,
+                                                  .channel = {(uint8_t *)(uintptr_t)key, strlen(key)},
+                                                  .message = {(uint8_t *)(uintptr_t)name, strlen(name)}});
+    send_notices(n);
+}
+
+#define SAYS_K       "*4\r\n$8\r\npmessage\r\n$1\r\n*\r\n$16\r\n__keyspace@0__:k\r\n$3\r\n"
+#define SAYS_E(name) "*4\r\n$8\r\npmessage\r\n$1\r\n*\r\n$18\r\n__keyevent@0__:" name "\r\n$1\r\nk\r\n"
+
+/* What happens to keys, as messages: those that this node was told to tell. */
+static void keyspace_notifications(void **state)
+{
+    (void)state;
+    struct node *n = node_start();
+    int fd = dial(n), other = dial(n);
+    ask(n, fd, "PSUBSCRIBE *\r\n", "*3\r\n$10\r\npsubscribe\r\n$1\r\n*\r\n:1\r\n");
+    turn(n);
+    assert_int_equal(n->watch, WATCH_MESSAGES);
+    ask(n, other, "CONFIG SET notify-keyspace-events KE$\r\n", "+OK\r\n");
+    turn(n);
+    assert_int_equal(n->watch, WATCH_MESSAGES | WATCH_EVENTS);
+    happens(n, 'g', "del", "k");
+    happens(n, '$', "set", "k");
+    hear(n, fd, SAYS_K "set\r\n" SAYS_E("set"));
+    ask(n, other, "CONFIG SET notify-keyspace-events Eg\r\n", "+OK\r\n");
+    happens(n, '$', "set", "k");
+    happens(n, 'g', "del", "k");
+    hear(n, fd, SAYS_E("del"));
+    ask(n, other, "CONFIG SET notify-keyspace-events E\r\n", "+OK\r\n"); /* no class */
+    turn(n);
+    assert_int_equal(n->watch, WATCH_MESSAGES);
+    ask(n, other, "CONFIG SET notify-keyspace-events Kx port 3\r\nCONFIG GET notify-keyspace-events\r\n",
+        "-ERR CONFIG SET is not supported for this: settings are in the configuration file of the cluster\r\n"
+        "*2\r\n$22\r\nnotify-keyspace-events\r\n$1\r\nE\r\n");
+    ask(n, other, "CONFIG SET notify-keyspace-events gKnAEm\r\nCONFIG GET notify-keyspace-events\r\n",
+        "+OK\r\n*2\r\n$22\r\nnotify-keyspace-events\r\n$4\r\nAKEm\r\n");
+    ask(n, other, "CONFIG SET notify-keyspace-events Kn$Ex\r\nCONFIG GET notify-keyspace-events\r\n",
+        "+OK\r\n*2\r\n$22\r\nnotify-keyspace-events\r\n$5\r\n$xnKE\r\n");
+    ask(n, other, "CONFIG SET notify-keyspace-events K!\r\n",
+        "-ERR CONFIG SET failed (possibly related to argument 'notify-keyspace-events') - Invalid event class character. Use "
+        "'Ag$lshzxeKEtmdn'.\r\n");
+    close(fd);
+    for (uint64_t until = deadline(); n->watch != 0; check_deadline(until)) /* for no client, nothing is told */
+        turn(n);
+    close(other);
+    node_stop(n);
+}
+
 /* The hash of names that clients choose has a key of the host's. */
 static void no_client_knows_the_hash(void **state)
 {
@@ -315,6 +367,7 @@ int main(void)
         cmocka_unit_test(a_node_without_a_learner),
         cmocka_unit_test(what_is_kept_is_bounded),
         cmocka_unit_test(no_client_knows_the_hash),
+        cmocka_unit_test(keyspace_notifications),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -379,6 +379,29 @@ static void the_table_is_bounded(void **state)
     node_stop(n);
 }
 
+/* As many keys as was said; the client that hears of those that go is another one than the one that says so. */
+static void the_number_of_keys_is_bounded(void **state)
+{
+    (void)state;
+    struct node *n = node_start();
+    int fd = dial_3(n), other = dial_3(n);
+    ask(n, fd, "CLIENT TRACKING ON\r\nMGET a b c a\r\n", "+OK\r\n*4\r\n_\r\n_\r\n_\r\n_\r\n");
+    ask(n, other, "CONFIG SET tracking-table-max-keys 2\r\n", "+OK\r\n");
+    hear(n, fd, INVALID("1", "a"));
+    ask(n, fd, "GET b\r\nGET d\r\n", "_\r\n" INVALID("1", "b") "_\r\n");
+    changed(n, "a");
+    changed(n, "b");
+    changed(n, "c");
+    changed(n, "d");
+    hear(n, fd, INVALID("1", "c") INVALID("1", "d"));
+    ask(n, other, "CONFIG SET tracking-table-max-keys x\r\nCONFIG GET tracking*\r\n",
+        "-ERR CONFIG SET failed (possibly related to argument 'tracking-table-max-keys') - argument couldn't be parsed into an "
+        "integer\r\n%1\r\n$23\r\ntracking-table-max-keys\r\n$1\r\n2\r\n");
+    close(fd);
+    close(other);
+    node_stop(n);
+}
+
 static void what_contradicts_itself(void **state)
 {
     (void)state;
@@ -414,6 +437,7 @@ int main(void)
         cmocka_unit_test(another_life_of_the_node),
         cmocka_unit_test(the_table_is_bounded),
         cmocka_unit_test(what_contradicts_itself),
+        cmocka_unit_test(the_number_of_keys_is_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

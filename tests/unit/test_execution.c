@@ -81,6 +81,9 @@ static void expect_notices(const char *wanted)
         const size_t len = strlen(text);
         if (n.kind == NOTICE_CAUSE)
             snprintf(text + len, sizeof text - len, "c %u %u;", n.cause.number, n.cause.index);
+        else if (n.kind == NOTICE_EVENT)
+            snprintf(text + len, sizeof text - len, "e%c %.*s %.*s;", n.class, (int)n.channel.len, (char *)n.channel.ptr,
+                     (int)n.message.len, (char *)n.message.ptr);
         else
             snprintf(text + len, sizeof text - len, "%c %.*s %.*s;", n.kind, (int)n.channel.len, (char *)n.channel.ptr,
                      (int)n.message.len, (char *)n.message.ptr);
@@ -118,7 +121,7 @@ static void what_is_published_is_told(void **state)
     add_mixed(1);
     assert_true(execution_run(&x, &done));
     expect_notices("");
-    x.watch = WATCH_MESSAGES;
+    execution_watch(&x, WATCH_MESSAGES);
     add_mixed(2);
     assert_true(execution_run(&x, &done));
     assert_int_equal(replies_count(&done.replies), 6);
@@ -144,7 +147,7 @@ static void what_a_step_tells_is_bounded(void **state)
     struct executed done;
     size_t told = 0;
     memset(value, 'v', SIZE);
-    x.watch = WATCH_MESSAGES;
+    execution_watch(&x, WATCH_MESSAGES);
     add(1, 1, (const char *const[]){"PUBLISH", "c", value}, 3, COUNT);
     for (bool over = false; !over; told += x.notices.packed.count) {
         execution_begin(&x);
@@ -932,7 +935,7 @@ static void what_is_published_in_a_session_is_told_once(void **state)
     (void)state;
     const char *id = open_session(1), *first = in_session(id, "1 PUBLISH c one"),
                *close = in_session(id, "2 SPUBLISH d two");
-    x.watch = WATCH_MESSAGES;
+    execution_watch(&x, WATCH_MESSAGES);
     assert_string_equal(EXECUTE(2, first, "INCR a", first, close), "0 1 0 0 ");
     expect_notices("m c one;s d two;");
     assert_string_equal(EXECUTE(3, close, first), "0 0 ");
@@ -942,7 +945,7 @@ static void what_is_published_in_a_session_is_told_once(void **state)
 static void what_is_published_in_a_transaction_is_told(void **state)
 {
     (void)state;
-    x.watch = WATCH_MESSAGES;
+    execution_watch(&x, WATCH_MESSAGES);
     assert_string_equal(EXECUTE(1, "EXEC 0 3 PUBLISH c one 2 INCR a 2 INCR a 3 PUBLISH c two 2 PUBLISH c"),
                         " 0 1 2 0 ERR wrong num ");
     expect_notices("m c one;m c two;");
@@ -956,7 +959,7 @@ static void what_may_have_changed_is_told(void **state)
     (void)state;
     EXECUTE(1, "SET a 1");
     expect_notices("");
-    x.watch = WATCH_KEYS;
+    execution_watch(&x, WATCH_KEYS);
     EXECUTE(2, "SET a 1", "GET a", "MSET b 1 c 2", "DEL a none", "INCR b", "NOSUCH b", "PUBLISH d x");
     expect_notices("k a ;k b ;k c ;k a ;k none ;k b ;");
     EXECUTE(3, "SET a text", "INCR a", "RENAME a d", "BITOP AND e b c", "EXISTS a", "COPY d a", "GETEX d");
@@ -965,7 +968,7 @@ static void what_may_have_changed_is_told(void **state)
     expect_notices("a  ;");
     EXECUTE(5, "EXEC 0 3 SET a 1 2 GET a 3 PUBLISH c x 2 DEL a");
     expect_notices("k a ;k a ;");
-    x.watch = WATCH_KEYS | WATCH_MESSAGES;
+    execution_watch(&x, WATCH_KEYS | WATCH_MESSAGES);
     EXECUTE(6, "SET a 1", "PUBLISH a x", "SET b 1");
     expect_notices("k a ;m a x;k b ;");
     execution_begin(&x);
@@ -990,7 +993,7 @@ static void what_came_of_own_commands_says_so(void **state)
     x.node = x.incarnation = 1;
     for (size_t i = 0; i < sizeof batches / sizeof batches[0]; i++) {
         execution_begin(&x);
-        x.watch = WATCH_MESSAGES;
+        execution_watch(&x, WATCH_MESSAGES);
         add_mixed(i + 1);
         struct entry *e = &x.entries[x.count - 1];
         batch_header_stamp(&e->value, batches[i].id, 0);
@@ -1000,7 +1003,7 @@ static void what_came_of_own_commands_says_so(void **state)
     }
     x.incarnation = 2;
     execution_begin(&x);
-    x.watch = WATCH_KEYS | WATCH_MESSAGES;
+    execution_watch(&x, WATCH_KEYS | WATCH_MESSAGES);
     add_mixed(6);
     batch_header_stamp(&x.entries[0].value, (struct batch_id){1, 2, 2}, 0);
     batch_port_stamp(&x.entries[0].value, 5);
@@ -1010,27 +1013,113 @@ static void what_came_of_own_commands_says_so(void **state)
     expect_notices("c 5 0;k a ;c 5 1;m c one;c 5 2;k a ;c 5 3;s d two;c 5 5;k a ;c 0 0;k a ;m c one;k a ;s d two;k a ;");
 }
 
-/* Which keys have ended, the state machine does not tell: any may have. */
+/* Executes a no-op that says that it is so late. */
+static void pass(uint64_t slot, uint64_t elapsed)
+{
+    uint64_t words[STAMP_SIZE / 8];
+    struct executed done;
+    const struct entry noop = {
+        .slot = slot, .kind = ENTRY_NOOP, .value = stamp_pack((struct stamp){.moment.elapsed = elapsed}, words)};
+    execution_begin(&x);
+    execution_add(&x, &noop, 1);
+    assert_true(execution_run(&x, &done));
+}
+
+/* Each key that ends; any may have, where the state machine does not say which. */
 static void what_ends_by_time_is_told(void **state)
 {
     (void)state;
-    x.watch = WATCH_KEYS;
-    EXECUTE(1, "SET a 1 PX 100");
+    execution_watch(&x, WATCH_KEYS);
+    EXECUTE(1, "SET a 1 PX 100", "SET b 1 PX 100", "SET c 1 PX 200");
+    expect_notices("k a ;k b ;k c ;");
+    pass(2, 100);
+    expect_notices("");
+    pass(3, 101);
+    expect_notices("z a ;z b ;");
+    x.machine_tells = false;
+    pass(4, 200);
+    expect_notices("");
+    pass(5, 201);
+    expect_notices("a  ;z c ;");
+}
+
+/* What happens to keys, in order, and of which command it came. */
+static void events_of_keys_are_told(void **state)
+{
+    (void)state;
+    EXECUTE(1, "SET a 1");
+    execution_watch(&x, WATCH_EVENTS);
+    EXECUTE(2, "SET a 1 PX 100", "GET a", "INCR a x", "PUBLISH c x", "DEL a none", "SET b 1 PX 100", "FLUSHALL");
+    expect_notices("e$ a set;eg a expire;eg a del;en b new;e$ b set;eg b expire;");
+    execution_watch(&x, WATCH_EVENTS | WATCH_KEYS | WATCH_MESSAGES);
+    EXECUTE(3, "INCR a", "PUBLISH c x", "EXEC 0 2 DEL a 3 PUBLISH c y 3 SET b 1");
+    expect_notices("k a ;en a new;e$ a incrby;m c x;k a ;eg a del;m c y;k b ;en b new;e$ b set;");
+    EXECUTE(4, "SET a 1 PX 100");
+    pass(5, 101);
+    expect_notices("z a ;ex a expired;");
+    execution_watch(&x, WATCH_KEYS);
+    EXECUTE(6, "SET a 1");
     expect_notices("k a ;");
-    execution_begin(&x);
-    x.due = 99;
-    const uint64_t due = x.due;
-    uint64_t words[STAMP_SIZE / 8];
-    for (uint64_t elapsed = due - 1; elapsed <= due; elapsed++) {
-        struct executed done;
-        const struct entry noop = {
-            .slot = 2 + elapsed, .kind = ENTRY_NOOP, .value = stamp_pack((struct stamp){.moment.elapsed = elapsed}, words)};
-        execution_begin(&x);
-        x.due = due;
-        execution_add(&x, &noop, 1);
-        assert_true(execution_run(&x, &done));
-        expect_notices(elapsed < due ? "" : "a  ;");
+    for (int i = 0; i < 1025; i++) { /* one more than leave when time passes */
+        char line[32];
+        snprintf(line, sizeof line, "SET k%d 1 PX 10", i);
+        EXECUTE(10 + (uint64_t)i, line);
     }
+    pass(2000, 201);
+    assert_int_equal(x.notices.packed.count, 1024);
+    EXECUTE(2001, "EXEC 2 EXISTS none 2 INCR k");
+    char told[64];
+    const struct payload notices = batch_end(&x.notices.packed);
+    struct batch_commands commands = {0};
+    struct notice n;
+    assert_true(batch_commands_read(&commands, &notices) && commands.count == 1 && notice_read(&commands.commands[0], &n));
+    snprintf(told, sizeof told, "%c %.*s", n.kind, (int)n.channel.len, (const char *)n.channel.ptr);
+    assert_memory_equal(told, "z k", 3);
+    batch_commands_free(&commands);
+    execution_watch(&x, 0);
+    EXECUTE(7, "SET a 1 PX 1");
+    pass(8, 300);
+    expect_notices("");
+}
+
+/* Long keys that end together would take much memory: then some are left out, and that is told. */
+static void events_that_are_left_out(void **state)
+{
+    (void)state;
+    enum { KEYS = 4, LEN = 1000 * 1000 };
+    char *key = memory_new(LEN + 1, 1);
+    for (uint64_t watch = WATCH_KEYS; watch <= WATCH_EVENTS; watch += WATCH_EVENTS - WATCH_KEYS) {
+        execution_watch(&x, watch);
+        for (int i = 0; i < KEYS; i++) {
+            struct executed done;
+            memset(key, 'a' + i, LEN);
+            number++;
+            add(number, number, (const char *const[]){"SETEX", key, "1"}, 3, 1); /* not enough arguments */
+            struct batch_builder b = {0};
+            const struct bytes args[] = {
+                {(uint8_t *)"SETEX", 5}, {(uint8_t *)key, LEN}, {(uint8_t *)"1", 1}, {(uint8_t *)"v", 1}};
+            batch_add(&b, args, 4);
+            struct payload value = batch_end(&b);
+            batch_header_stamp(&value, (struct batch_id){1, 1, ++number}, 0);
+            execution_add(&x, &(struct entry){.slot = number, .ballot = {1, 1, 1}, .kind = ENTRY_COMMANDS, .value = value},
+                          1);
+            batch_builder_free(&b);
+            while (execution_next(&x) != NULL)
+                if (!execution_run(&x, &done))
+                    execution_begin(&x);
+        }
+        pass(++number, x.reached.moment.elapsed + 1001);
+        const struct payload told = batch_end(&x.notices.packed);
+        struct batch_commands commands = {0};
+        struct notice n;
+        assert_true(batch_commands_read(&commands, &told));
+        assert_int_equal(commands.count, 3);
+        assert_true(notice_read(&commands.commands[2], &n));
+        assert_int_equal(n.kind, watch == WATCH_KEYS ? NOTICE_ALL_CHANGED : NOTICE_MISSED);
+        batch_commands_free(&commands);
+        execution_begin(&x);
+    }
+    free(key);
 }
 
 int main(void)
@@ -1042,6 +1131,8 @@ int main(void)
                                        TEST(what_may_have_changed_is_told),
                                        TEST(what_came_of_own_commands_says_so),
                                        TEST(what_ends_by_time_is_told),
+                                       TEST(events_of_keys_are_told),
+                                       TEST(events_that_are_left_out),
                                        TEST(what_is_published_in_a_session_is_told_once),
                                        TEST(what_is_published_in_a_transaction_is_told),
                                        TEST(a_command_of_a_session_is_executed_once),
