@@ -82,6 +82,14 @@ static void a_change_meanwhile(void **state)
     changed(n, NULL);
     answer(n, 0);
     hear(n, fd, ">2\r\n$10\r\ninvalidate\r\n_\r\n_\r\n" INVALID("1", "a") "+PONG\r\n");
+    say(n, fd, "GET a\r\n");
+    for (uint64_t until = deadline(); n->taken_count == 0; check_deadline(until)) {
+        turn(n);
+        take(n, 1);
+    }
+    changed(n, NULL);
+    answer(n, 0);
+    hear(n, fd, ">2\r\n$10\r\ninvalidate\r\n_\r\n_\r\n" INVALID("1", "a"));
     n->answers = true;
     changed(n, "a");
     ask(n, fd, "PING\r\n", "+PONG\r\n");
