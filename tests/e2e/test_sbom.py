@@ -13,7 +13,8 @@ from cluster import ROOT
 LOCKS = {"host/wasmtime-typed/Cargo.lock": "required", "scripts/wasm-build/Cargo.lock": "excluded",
          "tests/clients/rust/Cargo.lock": "excluded"}
 NPM = ["tests/e2e/wasi_host", "tests/clients/node", "tests/clients/apps/node"]
-PYTHON = ["scripts/python-packages.txt", "tests/clients/python/requirements.txt", "tests/clients/apps/python/requirements.txt"]
+PYTHON = ["scripts/python-packages.txt", "tests/clients/python/requirements.txt", "tests/clients/apps/python/requirements.txt",
+          "tests/clients/go/requirements.txt"]
 
 
 def read(name):

@@ -79,8 +79,10 @@ func (c client) scan() []string {
 	return Unique(found)
 }
 
-func (c client) Set(key, value string) error { return c.Do(limited(), radix.Cmd(nil, "SET", key, value)) }
-func (c client) Close()                      { c.MultiClient.Close() }
+func (c client) Set(key, value string) error {
+	return c.Do(limited(), radix.Cmd(nil, "SET", key, value))
+}
+func (c client) Close() { c.MultiClient.Close() }
 
 func (c client) Get(key string) (value string, err error) {
 	err = c.Do(limited(), radix.FlatCmd(&value, "GET", key))

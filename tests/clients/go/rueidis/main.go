@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"time"
 
 	"github.com/redis/rueidis"
 
@@ -12,15 +13,12 @@ var ctx = context.Background()
 
 type client struct{ rueidis.Client }
 
-// By default rueidis asks for CLIENT TRACKING when it connects. standalone-uncached does not.
+// By default rueidis asks for CLIENT TRACKING when it connects.
 func connect() Client {
 	option := rueidis.ClientOption{InitAddress: Addresses}
 	if Mode != "cluster" {
 		option.InitAddress = Addresses[:1]
 		option.ForceSingleClient = true
-	}
-	if Mode == "standalone-uncached" {
-		option.DisableCache = true
 	}
 	c, err := rueidis.NewClient(option)
 	Must(err)
@@ -65,8 +63,28 @@ func (c client) Usual() {
 		n, err := reply.AsInt64()
 		Check(err, n, int64(i+1))
 	}
+	c.cache()
 	gone, err := do(b.Del().Key(Key("a")).Build()).AsInt64()
 	Check(err, gone, int64(1))
+}
+
+// What the client keeps (CLIENT TRACKING with OPTIN) it answers by itself, until it hears that it has changed.
+func (c client) cache() {
+	cached := func() (string, bool) {
+		reply := c.DoCache(ctx, c.B().Get().Key(Key("c")).Cache(), time.Minute)
+		value, err := reply.ToString()
+		Must(err)
+		return value, reply.IsCacheHit()
+	}
+	Must(c.Set(Key("c"), "1"))
+	value, hit := cached()
+	Check(nil, []any{value, hit}, []any{"1", false})
+	value, hit = cached()
+	Check(nil, []any{value, hit}, []any{"1", true})
+	Must(c.Set(Key("c"), "2"))
+	Eventually(func() bool { value, _ = cached(); return value == "2" })
+	value, hit = cached()
+	Check(nil, []any{value, hit}, []any{"2", true})
 }
 
 func (c client) scan() []string {

@@ -43,6 +43,15 @@ func Check(err error, got, wanted any) {
 	}
 }
 
+// Eventually waits until it is so.
+func Eventually(so func() bool) {
+	for deadline := time.Now().Add(10 * time.Second); !so(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			Must(fmt.Errorf("not within 10 s"))
+		}
+	}
+}
+
 // Unique sorts names, and drops what is there twice: SCAN may say a key again.
 func Unique(names []string) []string {
 	sort.Strings(names)
