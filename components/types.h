@@ -25,7 +25,7 @@ SAME_LAYOUT(struct event, synod_paxos_types_event_t, tag, val.message, val.comma
 SAME_LAYOUT(struct outgoing, synod_paxos_types_outgoing_t, to, after, message);
 SAME_LAYOUT(struct read_range, synod_paxos_types_read_range_t, from, to, bytes_max);
 SAME_LAYOUT(struct truncation, synod_paxos_types_truncation_t, lsn, after);
-SAME_LAYOUT(struct client_reply, synod_paxos_types_client_reply_t, token, outcome, leader, replies);
+SAME_LAYOUT(struct client_reply, synod_paxos_types_client_reply_t, token, outcome, leader, slot, replies);
 SAME_LAYOUT(struct leadership, synod_paxos_types_leadership_t, leader, ballot);
 SAME_LAYOUT(struct effect, synod_paxos_types_effect_t, tag, val.send, val.append, val.read, val.reply, val.leader,
             val.diverged, val.damaged, val.snapshot, val.truncate, val.unloadable, val.configuration, val.wall_clock,

@@ -283,9 +283,7 @@ void client_batches_request(struct client_connection *c, const struct resp_reque
         return;
     }
     if (!node_set_has(s->options.config->node_config.proposers, s->options.node)) {
-        uint32_t position = client_replies_expect(c);
-        client_cluster_name_leader(s, s->leader, client_replies_begin(c, position));
-        client_replies_end(c, position);
+        client_cluster_send_to_leader(c);
         return;
     }
     struct client_gather *g = gather_new(s);
@@ -379,6 +377,7 @@ struct verdict {
     bool is_request; /* an operator's */
     bool is_stale;   /* the state was not known to be young enough */
     uint32_t leader;
+    uint64_t slot; /* in which the batch was executed; 0: in none */
     struct payload replies;
     size_t offset; /* of the next reply */
 };
@@ -493,6 +492,8 @@ static void answer_one(struct client_server *s, const struct client_gather *g, s
         learn_size(s, c, o->command, &(struct bytes){out->data + before, out->len - before});
     if (c == NULL)
         return;
+    if (v->slot >= c->written && !only_reads(s, o->command))
+        c->written = v->slot + 1;
     client_replies_end(c, o->position);
     client_replies_touch(c);
 }
@@ -534,7 +535,7 @@ static void answer(struct client_server *s, struct client_gather *g, struct verd
     gather_release(s, g);
 }
 
-void client_batches_answer(struct client_server *s, const struct packet *p)
+void client_batches_answer(struct client_server *s, const struct packet *p, uint64_t slot)
 {
     struct client_gather *g = slots_take(&s->in_flight, p->id);
     if (g == NULL) {
@@ -543,15 +544,17 @@ void client_batches_answer(struct client_server *s, const struct packet *p)
         return;
     }
     answer(s, g,
-           &(struct verdict){
-               .outcome = (uint8_t)p->kind, .leader = p->kind >> 8, .replies = {.words = p->words, .len = p->len}});
+           &(struct verdict){.outcome = (uint8_t)p->kind,
+                             .leader = p->kind >> 8,
+                             .slot = slot,
+                             .replies = {.words = p->words, .len = p->len}});
 }
 
 void client_batches_lose_in_flight(struct client_server *s)
 {
     struct client_gather *g;
     for (size_t at = 0; (g = slots_next(&s->in_flight, &at)) != NULL;)
-        client_batches_answer(s, &(struct packet){.id = g->token, .kind = OUTCOME_UNKNOWN});
+        client_batches_answer(s, &(struct packet){.id = g->token, .kind = OUTCOME_UNKNOWN}, 0);
 }
 
 void client_batches_give_up_waiting(struct client_server *s, uint8_t outcome)

@@ -83,6 +83,13 @@ void client_cluster_name_leader(const struct client_server *s, uint32_t leader, 
     moved(s, 0, leader, out);
 }
 
+void client_cluster_send_to_leader(struct client_connection *c)
+{
+    const uint32_t position = client_replies_expect(c);
+    client_cluster_name_leader(c->server, c->server->leader, client_replies_begin(c, position));
+    client_replies_end(c, position);
+}
+
 void client_cluster_moved(const struct client_connection *c, const struct bytes *args, size_t argc, uint32_t leader,
                           struct resp_buffer *out)
 {

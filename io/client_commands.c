@@ -291,8 +291,10 @@ static const struct client_command commands[] = {
      .summary = "Hears no more messages of channels, or of some of them."},
     {"unwatch", client_unwatch, 1, 0, .flags = "noscript loading stale fast", .categories = "fast transaction",
      .since = "2.2.0", .summary = "No key is watched any more."},
-    {"wait", NULL, 3, FOR_LEARNERS, .flags = "blocking", .categories = "slow blocking connection", .since = "3.0.0",
-     .summary = "How many other learners hold what this connection has written."},
+    {"wait", client_wait_count, 3, FOR_LEARNERS, .flags = "blocking", .categories = "slow blocking connection",
+     .since = "3.0.0", .summary = "How many other learners hold what this connection has written."},
+    {"waitaof", client_wait_count, 4, FOR_LEARNERS, .flags = "noscript", .categories = "slow connection", .since = "7.2.0",
+     .summary = "The same, and before it whether the learner of this node holds it."},
     {"watch", client_watch, -2, ENDS_MULTI, .flags = "noscript loading stale fast", .categories = "fast transaction",
      .since = "2.2.0", .summary = "The next transaction is executed only if none of these keys changes before."},
 };
@@ -441,7 +443,7 @@ bool client_commands_answer(struct client_connection *c, const struct client_nam
     if (p != NULL && (p->may & FOR_STATE) != 0 && command_arity_fits(p->arity, request->argc))
         return is_wrong(c, named->index, args);
     if (fits && p != NULL && (p->may & FOR_LEARNERS) != 0)
-        client_wait_begin(c, request->args);
+        client_wait_begin(c, request->args, request->argc);
     else if (fits && container == NULL && p->handler == NULL)
         client_batches_request(c, request);
     else

@@ -146,13 +146,13 @@ struct client_assembly {
  * and is still connected, has not gone. */
 enum client_presence { PRESENT, PERHAPS_GONE, PRESENT_AFTER_END };
 
-/* A connection that waits for other learners (client_wait.c). */
+/* A connection that waits for learners (client_wait.c). */
 struct client_wait {
-    int64_t wanted;     /* so many learners */
-    uint64_t until_ms;  /* when it waits no longer; 0: never */
-    int64_t slot, held; /* they hold all slots before this one (0: not known yet); so many did, as was heard last */
-    uint32_t position;  /* of the reply */
-    bool fails;         /* CLIENT UNBLOCK ERROR */
+    int64_t own, wanted; /* the learner of this node, 0 or 1; so many others */
+    uint64_t until_ms;   /* when it waits no longer; 0: never */
+    uint32_t position;   /* of the reply */
+    bool with_own;       /* WAITAOF: the reply has two numbers, of which the first is about this node */
+    bool fails;          /* CLIENT UNBLOCK ERROR */
     bool waits;
 };
 
@@ -168,6 +168,13 @@ struct client_late {
 struct client_cause {
     uint64_t connection; /* its token; 0: it is not known */
     uint32_t position;   /* of the reply */
+};
+
+/* The first slot that each learner does not hold, as the node has said last. */
+struct client_held {
+    int64_t own; /* 0: it has none, or has not said it yet */
+    int64_t others[NODE_ID_MAX + 1];
+    size_t count;
 };
 
 /* Whether a client wants replies (CLIENT REPLY). */
@@ -255,6 +262,7 @@ struct client_connection {
     uint64_t early;           /* bytes of early replies in the ring, with CLIENT_REQUEST_OVERHEAD for each */
     uint64_t buffered;        /* how much of this connection is counted in the server's `buffered` */
     uint64_t active_ms;
+    uint64_t written;        /* the first slot after those in which it has written, as far as it was answered */
     struct resp_buffer out;  /* to be written */
     struct resp_buffer sent; /* being written, from sent_at on, sent_len of it at a time */
     size_t sent_at;
@@ -310,7 +318,9 @@ struct client_upcalls {
     void (*goes)(struct client_connection *c);
     /* Answers a command that the port itself answers, of a transaction that has been executed. */
     void (*answer_own)(struct client_connection *c, const struct bytes *args, size_t argc, struct resp_buffer *out);
-    /* The node's learner says how far it has executed and the others hold slots. */
+    /* A WAIT is in a transaction: what it asks should be known when it is executed. */
+    void (*prepare_wait)(struct client_server *s);
+    /* The node says how far learners hold slots. */
     void (*held)(struct client_server *s, const struct payload *replies);
     /* A handle has been closed: the server's, or a connection's, which is freed. */
     void (*handle_closed)(struct client_server *s);
@@ -331,7 +341,9 @@ struct client_server {
     uv_timer_t unsure;   /* the same for clients that may have gone */
     uv_timer_t waits;    /* asks how far learners are, while connections wait for them */
     bool waits_asked;    /* and the node has not answered */
-    uv_timer_t pause;    /* until its end */
+    bool waits_wanted;   /* a WAIT in a transaction wants to know */
+    struct client_held held;
+    uv_timer_t pause; /* until its end */
     enum client_pause_kind pause_kind;
     uint64_t pause_until;
     uv_timer_t watch; /* looks for clients that do not take their replies, while there may be some */
@@ -479,7 +491,7 @@ enum {
     FOR_REPLIES = 16,     /* it says whether its client wants replies, its own among them */
     IN_SESSION = 32,      /* it may have another command after it, and the node gets both */
     AFTER_REPLIES = 64,   /* it waits until all earlier requests of its connection are answered */
-    FOR_LEARNERS = 256,   /* WAIT */
+    FOR_LEARNERS = 256,   /* it waits for learners, but not in a transaction: that is what its handler is for */
     FOR_SUBSCRIBED = 128, /* also a connection that hears messages in RESP 2 may use it */
 };
 
@@ -547,6 +559,8 @@ void client_cluster_moved(const struct client_connection *c, const struct bytes 
                           struct resp_buffer *out);
 /* The reply to an operator's request for another node: it names that node, whatever the connection has used. */
 void client_cluster_name_leader(const struct client_server *s, uint32_t leader, struct resp_buffer *out);
+/* Replies so to the request being taken. */
+void client_cluster_send_to_leader(struct client_connection *c);
 
 /* ---- client_replies.c ---- */
 
@@ -618,8 +632,9 @@ bool client_batches_next_request(struct client_server *s, struct packet *request
 bool client_batches_waiting(const struct client_server *s, enum client_kind kind);
 /* The oldest batch of them that the node has not received, which is on its way from now on. False: there is none. */
 bool client_batches_next(struct client_server *s, enum client_kind kind, struct packet *batch);
-/* Hands out the replies of an answer. Their connections are touched. */
-void client_batches_answer(struct client_server *s, const struct packet *answer);
+/* Hands out the replies of an answer, to a batch that was executed in this slot (0: in none). Their connections are
+ * touched. */
+void client_batches_answer(struct client_server *s, const struct packet *answer, uint64_t slot);
 /* Answers what the node has not received: with OUTCOME_MOVED to the node that leads, or with OUTCOME_UNKNOWN. */
 void client_batches_give_up_waiting(struct client_server *s, uint8_t outcome);
 /* Answers operators' requests that the node has not received: they had no effect. */
@@ -761,8 +776,11 @@ void client_tracking_end(struct client_connection *c);
 
 /* ---- client_wait.c ---- */
 
-/* WAIT learners milliseconds. */
-void client_wait_begin(struct client_connection *c, const struct bytes *args);
+client_command_handler client_wait_count;
+/* WAIT learners milliseconds, WAITAOF 0|1 learners milliseconds: answered by and by. */
+void client_wait_begin(struct client_connection *c, const struct bytes *args, size_t argc);
+/* One of them is in a transaction: what it asks should be known when it is executed. */
+void client_wait_prepare(struct client_server *s);
 /* An answer to client_batches_ask_held. */
 void client_wait_heard(struct client_server *s, const struct payload *replies);
 /* CLIENT UNBLOCK: the connection is answered soon, with the number so far or an error. False: it does not wait. */

@@ -70,11 +70,14 @@ struct packet_list client_server_receive(struct client_server *s, struct credit 
 
 void client_server_reply(struct client_server *s, const struct packet *answers, size_t count)
 {
-    for (size_t i = 0; i < count; i++)
+    uint64_t slot = 0; /* of what is answered next */
+    for (size_t i = 0; i < count; i++) {
         if (answers[i].kind == CLIENT_NOTICES)
             client_pubsub_notices(s, &(struct payload){.words = answers[i].words, .len = answers[i].len});
-        else
-            client_batches_answer(s, &answers[i]);
+        else if (answers[i].kind != CLIENT_SLOT)
+            client_batches_answer(s, &answers[i], slot);
+        slot = answers[i].kind == CLIENT_SLOT ? answers[i].id : 0;
+    }
     flush_all(s);
 }
 
@@ -225,6 +228,7 @@ static const struct client_upcalls upcalls = {taken,
                                               client_tracking_answered,
                                               goes,
                                               client_commands_answer_own,
+                                              client_wait_prepare,
                                               client_wait_heard,
                                               handle_closed};
 

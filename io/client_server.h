@@ -52,8 +52,9 @@ struct packet_list client_server_receive(struct client_server *s, struct credit 
 bool client_server_waiting(const struct client_server *s, struct credit credit);
 
 /* Answers (wit/io.wit, client-server.reply): id is the token, kind has the outcome in the low byte and the leader above it,
- * the words are packed replies. Replies to each connection leave in the order of its requests. Kind CLIENT_NOTICES: no
- * answer, but what came of executed slots (core/formats/notice.h). */
+ * the words are packed replies. Replies to each connection leave in the order of its requests. Kind CLIENT_SLOT: no
+ * answer, but the slot of the batch that is answered next. Kind CLIENT_NOTICES: what came of executed slots
+ * (core/formats/notice.h). */
 void client_server_reply(struct client_server *s, const struct packet *answers, size_t count);
 
 /* The life that received batches is gone. What it has not answered is answered with -UNKNOWN outcome. What it has not

@@ -212,6 +212,8 @@ static void queue_own(struct client_connection *c, const struct client_command *
         if (!may_keep(c, request))
             return;
         keep_own(c, request);
+        if ((p->may & FOR_LEARNERS) != 0)
+            c->server->upcalls->prepare_wait(c->server);
     }
     reply_status(c, "QUEUED");
 }

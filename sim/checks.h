@@ -154,8 +154,8 @@ void checks_clock(struct checks *c, uint32_t node, uint64_t now, uint64_t leapt)
 /* A client port hands the node a batch, which may be one of reads only; `value` is as the node gets it (its header is not
  * stamped yet). No two have the same bytes or the same token. */
 void checks_submitted(struct checks *c, uint32_t node, uint64_t token, const struct payload *value, bool reads);
-/* Clients of a batch were told this. */
-void checks_answered(struct checks *c, uint64_t token, uint8_t outcome);
+/* Clients of a batch were told this; their port, that it was executed in this slot (0: in none). */
+void checks_answered(struct checks *c, uint64_t token, uint8_t outcome, uint64_t slot);
 /* `node` hands a message to the network. */
 void checks_sent(struct checks *c, uint32_t node, node_set to, const struct message *m, uint32_t body_bytes);
 /* `node`, in this life, hands bytes with this checksum to the network that ships. */

@@ -146,7 +146,7 @@ static void check_read(struct checks *c, const struct batch *b)
     note_answered(c, b->shown);
 }
 
-void checks_answered(struct checks *c, uint64_t token, uint8_t outcome)
+void checks_answered(struct checks *c, uint64_t token, uint8_t outcome, uint64_t slot)
 {
     uint32_t number = checks_batch_by_token(c, token);
     if (c->verdict.failed || number == 0)
@@ -159,6 +159,11 @@ void checks_answered(struct checks *c, uint64_t token, uint8_t outcome)
     else if (outcome == OUTCOME_EXECUTED && b->executed_in == 0)
         checks_fail(c, CHECK_CHOSEN_TRUE, "clients of node %u hear that a batch was executed, and it is %s", b->node,
                     b->chosen_in == 0 ? "not chosen" : "chosen where learners leave it out");
+    else if (outcome == OUTCOME_EXECUTED && slot != b->executed_in)
+        checks_fail(c, CHECK_CHOSEN_TRUE,
+                    "the client port of node %u hears that a batch was executed in slot %" PRIu64
+                    ", and it was in slot %" PRIu64,
+                    b->node, slot, b->executed_in);
     if ((outcome == OUTCOME_MOVED || outcome == OUTCOME_BUSY) && b->chosen_in != 0)
         checks_fail(c, CHECK_AT_MOST_ONCE,
                     "clients of node %u hear that a batch was refused, and it is chosen in slot %" PRIu64, b->node,

@@ -292,7 +292,7 @@ void machine_port_run(struct machine *m);
 /* As in sim/clients.h. */
 bool machine_clients_waiting(const struct machine *m);
 struct packet_list machine_clients_receive(struct machine *m, struct credit credit);
-bool machine_clients_reply(struct machine *m, const struct packet *answer);
+bool machine_clients_reply(struct machine *m, const struct packet *answer, uint64_t slot);
 void machine_clients_leader(struct machine *m, uint64_t node, uint64_t round);
 void machine_clients_status(struct machine *m, const struct packet *status);
 

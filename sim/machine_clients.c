@@ -113,12 +113,12 @@ struct packet_list machine_clients_receive(struct machine *m, struct credit cred
     return clients_receive(w->clients, m->id, credit, w->now);
 }
 
-bool machine_clients_reply(struct machine *m, const struct packet *answer)
+bool machine_clients_reply(struct machine *m, const struct packet *answer, uint64_t slot)
 {
     struct world *w = m->world;
     if (m->port == NULL)
         return clients_reply(w->clients, m->id, answer, 1, w->now);
-    const bool fits = client_port_reply(m->port, answer);
+    const bool fits = client_port_reply(m->port, answer, slot);
     look(m);
     return fits;
 }

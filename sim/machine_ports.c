@@ -203,9 +203,14 @@ static void reply(struct ports *ports, const struct packet *answers, size_t coun
 {
     struct machine *m = of(ports);
     struct world *w = m->world;
+    uint64_t slot = 0; /* that of the batch which is answered next */
     for (size_t i = 0; i < count && lives(m); i++) {
         const struct packet *p = &answers[i];
-        uint8_t outcome = (uint8_t)p->kind;
+        const uint8_t outcome = (uint8_t)p->kind;
+        const uint64_t executed_in = slot;
+        slot = p->kind == CLIENT_SLOT ? p->id : 0;
+        if (p->kind == CLIENT_SLOT)
+            continue;
         if (p->kind == CLIENT_NOTICES) {
             world_trace(w, m->id, TRACE_NOTICES, 0, 0, packet_checksum(p, 0));
             checks_notices(w->checks, m->id, &(struct payload){.words = p->words, .len = p->len}, m->snapshots.loaded);
@@ -218,9 +223,9 @@ static void reply(struct ports *ports, const struct packet *answers, size_t coun
         }
         if (w->judges_moves && w->now >= WORLD_MOVES_JUDGED_US && outcome == OUTCOME_UNKNOWN)
             checks_fail(w->checks, CHECK_HANDOVER, "node %u tells clients -UNKNOWN, and leadership was moved only", m->id);
-        checks_answered(w->checks, p->id, outcome);
+        checks_answered(w->checks, p->id, outcome, executed_in);
         w->executed += outcome == OUTCOME_EXECUTED;
-        if (!machine_clients_reply(m, p))
+        if (!machine_clients_reply(m, p, executed_in))
             checks_fail(w->checks, CHECK_LINEARIZABILITY,
                         "node %u answers token %llu in a way that does not fit the commands", m->id,
                         (unsigned long long)p->id);

@@ -185,7 +185,7 @@ static bool unmark(struct client_port *p, struct packet *answer, const struct to
     return true;
 }
 
-bool client_port_reply(struct client_port *p, const struct packet *answer)
+bool client_port_reply(struct client_port *p, const struct packet *answer, uint64_t slot)
 {
     struct token token;
     struct packet handed = *answer;
@@ -195,7 +195,7 @@ bool client_port_reply(struct client_port *p, const struct packet *answer)
     if ((uint8_t)answer->kind == OUTCOME_EXECUTED)
         fits = unmark(p, &handed, &token);
     handed.id = token.ports;
-    client_server_reply(p->server, &handed, 1);
+    client_server_reply(p->server, (const struct packet[]){{.id = slot, .kind = CLIENT_SLOT}, handed}, 2);
     return fits;
 }
 

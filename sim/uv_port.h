@@ -36,7 +36,7 @@ void client_port_run(struct client_port *p);
 bool client_port_waiting(const struct client_port *p, struct credit credit);
 struct packet_list client_port_receive(struct client_port *p, struct credit credit);
 /* False: it is an answer to no batch, or does not fit the commands. */
-bool client_port_reply(struct client_port *p, const struct packet *answer);
+bool client_port_reply(struct client_port *p, const struct packet *answer, uint64_t slot);
 void client_port_leader(struct client_port *p, uint64_t node, uint64_t round);
 /* What the node says of itself (ports_client_status). */
 void client_port_status(struct client_port *p, const struct packet *status);

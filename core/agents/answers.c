@@ -6,6 +6,17 @@ void answer_operator(struct effects *effects, uint32_t leader, uint64_t token, u
     answer_operator_with(effects, leader, token, &reply);
 }
 
+void answer_held(struct effects *effects, uint32_t leader, uint64_t token, uint32_t node, uint64_t own,
+                 const struct progress *progress)
+{
+    struct scalar numbers[NODE_ID_MAX + 1] = {{.tag = REPLY_INTEGER, .val.integer = (int64_t)own}};
+    size_t count = 1;
+    for (node_set i = progress->all & ~node_set_of(node); i != 0; i &= i - 1)
+        numbers[count++] = (struct scalar){.tag = REPLY_INTEGER, .val.integer = (int64_t)progress->held[node_set_first(i)]};
+    const struct reply reply = {.tag = REPLY_ARRAY, .val.array = {numbers, count}};
+    answer_operator_with(effects, leader, token, &reply);
+}
+
 void answer_operator_with(struct effects *effects, uint32_t leader, uint64_t token, const struct reply *reply)
 {
     struct batch_builder builder = {0};

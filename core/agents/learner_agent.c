@@ -365,16 +365,10 @@ static void on_message(struct learner_agent *agent, uint32_t sender, const struc
 /* Of requests only one is for a learner (core/formats/operator_request.h). */
 static void on_request(struct learner_agent *agent, const struct client_batch *asked)
 {
-    struct scalar numbers[NODE_ID_MAX + 1] = {{.tag = REPLY_INTEGER, .val.integer = (int64_t)agent->executed}};
     struct operator_request request;
-    size_t count = 1;
-    if (operator_request_read(&asked->value, &request) != NULL || request.verb != OPERATOR_HELD)
-        return;
-    for (node_set i = agent->progress.all & ~node_set_of(agent->config.node); i != 0; i &= i - 1)
-        numbers[count++] =
-            (struct scalar){.tag = REPLY_INTEGER, .val.integer = (int64_t)agent->progress.held[node_set_first(i)]};
-    const struct reply reply = {.tag = REPLY_ARRAY, .val.array = {numbers, count}};
-    answer_operator_with(&agent->effects, agent->leader_ballot.node, asked->token, &reply);
+    if (operator_request_read(&asked->value, &request) == NULL && request.verb == OPERATOR_HELD)
+        answer_held(&agent->effects, agent->leader_ballot.node, asked->token, agent->config.node, agent->held.to,
+                    &agent->progress);
 }
 
 static void on_event(struct learner_agent *agent, const struct event *event, uint64_t lsn, uint64_t now)

@@ -160,8 +160,10 @@ static void on_executed(struct proposer_agent *agent, uint32_t sender, const str
     struct client_reply reply = {.outcome = outcome, .leader = agent->election.leader};
     if (!outstanding_answer(&agent->outstanding, m->batch.number, m->from, outcome, &reply.token))
         return;
-    if (outcome == OUTCOME_EXECUTED)
+    if (outcome == OUTCOME_EXECUTED) {
+        reply.slot = m->from;
         reply.replies = m->entries.ptr[0].value;
+    }
     effects_add(&agent->effects, EFFECT_REPLY)->val.reply = reply;
 }
 
@@ -351,14 +353,6 @@ static void on_reads(struct proposer_agent *agent, const struct client_batch *ba
         answer(agent, batch->token, OUTCOME_MOVED);
 }
 
-/* The learner of this node answers, if there is one. */
-static void answer_held(struct proposer_agent *agent, uint64_t token)
-{
-    static const char nothing[] = "ERR this node has no learner, so it does not know which ones hold what was executed";
-    if (is_alone(agent))
-        answer_operator(&agent->effects, agent->election.leader, token, REPLY_ERROR, nothing, sizeof nothing - 1);
-}
-
 /* What an operator asks (decision 0039). It is sent on to the leader, as commands are. */
 static void on_request(struct proposer_agent *agent, const struct client_batch *asked, uint64_t now)
 {
@@ -366,8 +360,10 @@ static void on_request(struct proposer_agent *agent, const struct client_batch *
     const char *wrong = operator_request_read(&asked->value, &request);
     if (wrong != NULL)
         answer_operator(&agent->effects, agent->election.leader, asked->token, REPLY_ERROR, wrong, strlen(wrong));
+    else if (request.verb == OPERATOR_HELD && is_alone(agent))
+        answer_held(&agent->effects, agent->election.leader, asked->token, agent->config.node, 0, &agent->progress);
     else if (request.verb == OPERATOR_HELD)
-        answer_held(agent, asked->token);
+        return; /* the learner beside it answers */
     else if (request.verb == OPERATOR_CONFIGURATION)
         membership_tell(&agent->membership, asked->token);
     else if (!is_leading(agent))

@@ -372,6 +372,7 @@ struct client_reply {
     uint64_t token;
     uint8_t outcome; /* enum outcome */
     uint32_t leader;
+    uint64_t slot; /* of the batch, if it was executed; 0: it is in none */
     struct payload replies;
 };
 struct leadership {

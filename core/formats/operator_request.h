@@ -10,8 +10,8 @@ enum operator_verb {
     OPERATOR_LEADER_MOVE,   /* LEADER MOVE node */
     OPERATOR_CONFIGURATION, /* CONFIGURATION: the newest configuration that the node knows, whichever node it is */
     OPERATOR_MEMBER_LIST,   /* MEMBER LIST: the same, as the leader knows it */
-    /* HELD: an array of numbers: the first slot that this node's learner has not executed, and the first one that it does
-     * not know each of the others to hold durably. The client port asks, for WAIT */
+    /* HELD: an array of numbers: the first slot that this node's learner does not hold durably (0: it has none), and the
+     * same for each of the others, as far as is known here. The client port asks, for WAIT */
     OPERATOR_HELD,
     /* MEMBER ADD node address client-address role instance
      * MEMBER REMOVE node

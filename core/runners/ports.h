@@ -21,8 +21,9 @@ enum { CLIENT_REQUEST = 0 };
 #define CLIENT_READS (UINT32_C(1) << 31)
 #define CLIENT_WATCH (UINT32_C(1) << 30)
 struct packet_list ports_client_receive(struct ports *p, struct credit credit);
-/* The low byte of a packet's kind is the outcome (enum outcome); or it is CLIENT_NOTICES, and the words are notices. */
-enum { CLIENT_NOTICES = 255 };
+/* The low byte of a packet's kind is the outcome (enum outcome); or it is CLIENT_NOTICES, and the words are notices; or
+ * CLIENT_SLOT, and the id is the slot of the batch that the next packet answers. */
+enum { CLIENT_SLOT = 254, CLIENT_NOTICES = 255 };
 void ports_client_reply(struct ports *p, const struct packet *answers, size_t count);
 void ports_client_leader(struct ports *p, uint64_t node, uint64_t round);
 /* The state of the node: a status as core/formats/config_frame.h packs it; or the commands of its state machine

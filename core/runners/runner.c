@@ -712,6 +712,8 @@ static void sort_effects(struct runner *r, const struct effect_list *effects)
             r->has_read = true;
             break;
         case EFFECT_REPLY:
+            if (e->val.reply.slot != 0)
+                add_reply(r, e->val.reply.slot, CLIENT_SLOT, &(struct payload){0});
             add_reply(r, e->val.reply.token, e->val.reply.outcome | e->val.reply.leader << REPLY_LEADER_SHIFT,
                       &e->val.reply.replies);
             break;

@@ -27,7 +27,7 @@ import targets  # noqa: E402
 import tables  # noqa: E402
 
 # What each step may take, at most.
-USUAL_S, RECOVER_S, END_S = 60, 30, 15
+USUAL_S, RECOVER_S, END_S, SAID_S = 60, 30, 15, 5
 WRITES_BEFORE, WRITES_AFTER = 50, 50
 BOTH, ONE = ("standalone", "cluster"), ("standalone",)
 
@@ -137,10 +137,14 @@ class Program:
     def writes_since(self, when):
         return sum(1 for wrote, _ in self.wrote if wrote > when)
 
+    def heard_out(self):
+        """It has ended: all that it has said is heard."""
+        for reader in self.readers:
+            reader.join(SAID_S)
+
     def close(self):
         end(self.process)
-        for reader in self.readers:
-            reader.join()
+        self.heard_out()
         if not self.usual and not self.failure:
             self.fail("the usual commands: " + (" ".join(self.complaints[-3:]) or "no end"))
 
@@ -158,6 +162,8 @@ def wait_for(programs, condition, limit_s, what):
         time.sleep(0.02)
         waiting = [p for p in waiting if not condition(p) and p.runs and not p.failure]
     for program in programs:
+        if not program.runs:
+            program.heard_out()
         if not program.failure and not condition(program):
             program.fail(f"{what}: not within {limit_s} s" if program.runs else f"{what}: it ended: {program.complaints[-3:]}")
 

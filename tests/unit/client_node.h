@@ -56,6 +56,7 @@ struct node {
     uint64_t stuck_ms;      /* the same */
     struct reply_room room; /* for each batch's replies */
     bool answers;           /* execute and answer at once */
+    uint64_t slot;          /* in which the next batches are executed; 0: that is not said */
     bool closed;
 };
 
@@ -296,8 +297,9 @@ static inline void answer(struct node *n, size_t index)
     }
     send_notices(n);
     struct payload packed = replies_end(&builder);
-    struct packet p = {.id = t.token, .kind = OUTCOME_EXECUTED, .len = packed.len, .words = packed.words};
-    client_server_reply(n->server, &p, 1);
+    const struct packet said[] = {{.id = n->slot, .kind = CLIENT_SLOT},
+                                  {.id = t.token, .kind = OUTCOME_EXECUTED, .len = packed.len, .words = packed.words}};
+    client_server_reply(n->server, n->slot != 0 ? said : said + 1, n->slot != 0 ? 2 : 1);
     batch_commands_free(&commands);
     batch_builder_free(&builder);
     payload_free(&t.value);

@@ -36,6 +36,7 @@ struct ports {
     size_t sent_count;
     uint64_t entries_sent;
     uint64_t token, outcome; /* of the last reply */
+    uint64_t slot;           /* said before it; 0: none */
     size_t replies, batches_given;
     uint64_t leader;
     struct node_status status; /* as last told */
@@ -105,9 +106,15 @@ struct packet_list ports_client_receive(struct ports *p, struct credit credit)
 
 void ports_client_reply(struct ports *p, const struct packet *answers, size_t count)
 {
-    p->token = answers[count - 1].id;
-    p->outcome = answers[count - 1].kind;
-    p->replies += count;
+    for (size_t i = 0; i < count; i++) {
+        const struct packet *a = &answers[i];
+        if (a->kind == CLIENT_SLOT)
+            continue;
+        p->slot = i > 0 && answers[i - 1].kind == CLIENT_SLOT ? answers[i - 1].id : 0;
+        p->token = a->id;
+        p->outcome = a->kind;
+        p->replies++;
+    }
 }
 
 void ports_client_leader(struct ports *p, uint64_t node, uint64_t round)

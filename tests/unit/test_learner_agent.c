@@ -257,7 +257,7 @@ static void a_vote_beyond_the_next_marks_window_is_recorded_again(void **state)
     assert_int_equal(appended(&r, RECORD_LEARNED)->entry.slot, far);
 }
 
-/* A request HELD: how far it has executed, and what the others are known to hold. It answers no other request. */
+/* A request HELD: what it holds, and what the others are known to hold. It answers no other request. */
 static void which_learners_hold_slots_is_told(void **state)
 {
     (void)state;
@@ -274,7 +274,7 @@ static void which_learners_hold_slots_is_told(void **state)
         told = r.effects.ptr[i].tag == EFFECT_REPLY ? &r.effects.ptr[i].val.reply : told;
     assert_non_null(told);
     assert_int_equal(told->token, 7);
-    static const int64_t numbers[] = {2, 0, 2}; /* executed; held by nodes 2, which was not heard, and 3 */
+    static const int64_t numbers[] = {1, 0, 2}; /* nothing here is durable; nodes 2, which was not heard, and 3 */
     struct reply_item item;
     size_t offset = 0;
     assert_true(replies_next(&told->replies, &offset, &item));

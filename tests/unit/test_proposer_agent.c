@@ -25,9 +25,34 @@ static void a_leader_proposes_and_answers(void **state)
     executed(1, 1, 0);
     assert_int_equal(reply()->token, 77);
     assert_int_equal(reply()->outcome, OUTCOME_EXECUTED);
+    assert_int_equal(reply()->slot, 1);
     assert_true(payload_is(&reply()->replies, "replies"));
     executed(1, 1, 0);
     assert_null(reply()); /* once */
+}
+
+/* A request HELD: it has no learner of its own, so it says what it has heard of all. */
+static void which_learners_hold_slots_is_told(void **state)
+{
+    (void)state;
+    static const int64_t numbers[] = {0, 1, 7, 1}; /* none here; nodes 1 and 3 were not heard */
+    struct batch_builder b = {0};
+    struct bytes word = {(uint8_t *)(uintptr_t)"HELD", 4};
+    struct reply_item item;
+    size_t offset = 0;
+    tell(2, (struct message){.kind = MESSAGE_PROGRESS, .to = 9, .floor = 7});
+    batch_begin(&b);
+    batch_add(&b, &word, 1);
+    const struct event asked = {.tag = EVENT_REQUEST, .val.request = {.token = 7, .value = batch_end(&b)}};
+    step(&asked, 1);
+    assert_int_equal(reply()->token, 7);
+    assert_true(replies_next(&reply()->replies, &offset, &item));
+    assert_int_equal(item.elements, 4);
+    for (size_t i = 0; i < 4; i++) {
+        assert_true(replies_next(&reply()->replies, &offset, &item));
+        assert_int_equal(item.integer, numbers[i]);
+    }
+    batch_builder_free(&b);
 }
 
 static void answers_to_another_life_are_ignored(void **state)
@@ -857,6 +882,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_leader_proposes_and_answers),
         TEST(answers_to_another_life_are_ignored),
+        TEST(which_learners_hold_slots_is_told),
         TEST(who_does_not_lead_says_who_does),
         TEST(another_batch_in_its_slot_means_that_it_was_not_executed),
         TEST(only_what_was_never_proposed_is_given_back),

@@ -131,7 +131,7 @@ static void one_batch_waits_for_the_answer_to_the_last(void **state)
     batch_add(&builder, &arg, 1);
     struct payload value = batch_end(&builder);
     for (size_t i = 0; i < BATCHES; i++)
-        batches[i] = (struct packet){.id = 40 + i, .len = value.len, .words = value.words};
+        batches[i] = (struct packet){.id = 40 + i, .kind = 1, .len = value.len, .words = value.words};
     ports.batches = (struct packet_list){batches, BATCHES};
     for (int turns = 0; ports.replies < BATCHES; turns++) {
         const size_t given = ports.batches_given;
@@ -141,7 +141,8 @@ static void one_batch_waits_for_the_answer_to_the_last(void **state)
         assert_true(ports.batches_given <= given + settled);
         assert_true(ports.replies == 0 || ports.token == 39 + ports.replies); /* in order */
         assert_true(ports.replies == 0 || (ports.outcome & 0xff) == OUTCOME_EXECUTED);
-        if (waits) { /* for the disk alone */
+        assert_true(ports.replies == 0 || ports.slot >= ports.replies); /* each batch has a slot of its own */
+        if (waits) {                                                    /* for the disk alone */
             assert_true(ports.durable < ports.journal_count);
             ports.durable++;
         }

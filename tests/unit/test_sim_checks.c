@@ -23,7 +23,7 @@ static void a_sound_run_passes(void **unused)
         is_at(node, 2, 77, 1);
         say(node, (struct message){.kind = MESSAGE_PROGRESS, .to = 2, .floor = 2});
     }
-    checks_answered(c, 1, OUTCOME_EXECUTED);
+    checks_answered(c, 1, OUTCOME_EXECUTED, 1);
     say(1, heartbeat);
     restart(2);
     checks_status(c, 2,
@@ -62,9 +62,9 @@ static void a_long_run_passes(void **unused)
     say_entry(2, (struct message){.kind = MESSAGE_LEARN, .flags = MESSAGE_IS_CHOSEN},
               entry_of(BATCHES / 2, b1, BATCHES / 2));
     for (uint64_t token = 1; token < BATCHES - 1; token += 7)
-        checks_answered(c, token, OUTCOME_EXECUTED);
+        checks_answered(c, token, OUTCOME_EXECUTED, token);
     is_sound();
-    checks_answered(c, BATCHES / 2, OUTCOME_MOVED);
+    checks_answered(c, BATCHES / 2, OUTCOME_MOVED, 0);
     breaks(CHECK_AT_MOST_ONCE);
 }
 
@@ -429,7 +429,7 @@ static void acknowledged_batches_are_executed(void **unused)
     (void)unused;
     submit(1, 1);
     vote(1, 1, b1, 1);
-    checks_answered(c, 1, OUTCOME_EXECUTED);
+    checks_answered(c, 1, OUTCOME_EXECUTED, 1);
     breaks(CHECK_CHOSEN_TRUE);
 
     submit(1, 1);
@@ -437,9 +437,21 @@ static void acknowledged_batches_are_executed(void **unused)
     choose(1, b1, 2);
     choose(2, b1, 1); /* out of its origin's order: learners leave it out */
     is_at(3, 3, 5, 1);
-    checks_answered(c, 2, OUTCOME_EXECUTED);
+    checks_answered(c, 2, OUTCOME_EXECUTED, 1);
     is_sound();
-    checks_answered(c, 1, OUTCOME_EXECUTED);
+    checks_answered(c, 1, OUTCOME_EXECUTED, 1);
+    breaks(CHECK_CHOSEN_TRUE);
+}
+
+/* WAIT counts the learners that hold it. */
+static void acknowledged_batches_have_their_slot(void **unused)
+{
+    (void)unused;
+    choose_up_to(3);
+    is_at(1, 3, 5, 2);
+    checks_answered(c, 2, OUTCOME_EXECUTED, 2);
+    is_sound();
+    checks_answered(c, 1, OUTCOME_EXECUTED, 2);
     breaks(CHECK_CHOSEN_TRUE);
 }
 
@@ -473,31 +485,31 @@ static void a_refused_batch_is_never_chosen(void **unused)
 {
     (void)unused;
     submit(1, 1);
-    checks_answered(c, 1, OUTCOME_MOVED);
+    checks_answered(c, 1, OUTCOME_MOVED, 0);
     vote(1, 1, b1, 1);
     is_sound();
     vote(2, 1, b1, 1);
     breaks(CHECK_AT_MOST_ONCE);
 
     submit(1, 1);
-    checks_answered(c, 1, OUTCOME_BUSY);
+    checks_answered(c, 1, OUTCOME_BUSY, 0);
     choose(1, b1, 1);
     breaks(CHECK_AT_MOST_ONCE);
 
     choose_up_to(2);
-    checks_answered(c, 1, OUTCOME_MOVED);
+    checks_answered(c, 1, OUTCOME_MOVED, 0);
     breaks(CHECK_AT_MOST_ONCE);
 
     submit(1, 1);
-    checks_answered(c, 1, OUTCOME_UNKNOWN);
+    checks_answered(c, 1, OUTCOME_UNKNOWN, 0);
     choose(1, b1, 1);
     is_sound();
     submit(1, 2);
     submit(1, 3);
     propose(b1, 2, 2, 2);
     choose(2, b2, 3);
-    checks_answered(c, 2, OUTCOME_MOVED); /* the slot that it was proposed in holds another one */
-    checks_answered(c, 3, OUTCOME_EXECUTED);
+    checks_answered(c, 2, OUTCOME_MOVED, 0); /* the slot that it was proposed in holds another one */
+    checks_answered(c, 3, OUTCOME_EXECUTED, 2);
     is_sound();
 }
 
@@ -510,7 +522,7 @@ static void begin_with_reads(void)
     set_up(NULL);
     choose_up_to(3);
     is_at(1, 2, 5, 1);
-    checks_answered(c, 1, OUTCOME_EXECUTED);
+    checks_answered(c, 1, OUTCOME_EXECUTED, 1);
     submit_to(2, 7, true);
     is_sound();
 }
@@ -530,16 +542,16 @@ static void reads_reflect_what_was_answered(void **unused)
     begin_with_reads();
     query(2, 7, 2);
     answer_query(3, 2, 7, 2);
-    checks_answered(c, 7, OUTCOME_EXECUTED);
+    checks_answered(c, 7, OUTCOME_EXECUTED, 0);
     is_sound();
 
     begin_with_reads();
-    checks_answered(c, 7, OUTCOME_EXECUTED); /* by the learner of node 2, which has not executed it */
+    checks_answered(c, 7, OUTCOME_EXECUTED, 0); /* by the learner of node 2, which has not executed it */
     breaks(CHECK_READS_CURRENT);
 
     begin_with_reads();
     is_at(2, 2, 5, 1);
-    checks_answered(c, 7, OUTCOME_EXECUTED);
+    checks_answered(c, 7, OUTCOME_EXECUTED, 0);
     is_sound();
 }
 
@@ -551,7 +563,7 @@ static void reads_reflect_what_reads_have_shown(void **unused)
     query(2, 7, 2);
     answer_query(1, 2, 7, 3);
     submit_to(2, 8, true); /* that one was not answered yet */
-    checks_answered(c, 7, OUTCOME_EXECUTED);
+    checks_answered(c, 7, OUTCOME_EXECUTED, 0);
     query(2, 8, 2);
     is_sound();
     submit_to(2, 9, true);
@@ -737,6 +749,7 @@ int main(void)
         STORY(results_are_of_the_chosen_batch),
         STORY(questions_make_sense),
         STORY(acknowledged_batches_are_executed),
+        STORY(acknowledged_batches_have_their_slot),
         STORY(a_batch_is_chosen_once),
         STORY(a_refused_batch_is_never_chosen),
         STORY(states_are_equal),

@@ -90,6 +90,7 @@ func Main(module string, connect func() Client) {
 			fmt.Println("error", err)
 		}
 		if stop != "" {
+			Check(nil, stop, "stop")
 			break
 		}
 		time.Sleep(10 * time.Millisecond)
