@@ -168,7 +168,8 @@ class Outcome:
         if self.works:
             return ""
         lacks = re.search(r"unknown command '?`?([A-Za-z]+)|(EVAL|LPUSH|BRPOP)", self.first[1] + complaints)
-        return f"lacks {(lacks[1] or lacks[2]).upper()}" if lacks else self.first[1][:150]
+        error = re.split("[:(]", self.first[1].strip())[0]  # its name: what follows may be another text each time
+        return f"lacks {(lacks[1] or lacks[2]).upper()}" if lacks else error
 
 
 def use(target, applications):

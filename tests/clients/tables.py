@@ -15,9 +15,16 @@ def write(heading, rows):
     PAGE.write_text("\n".join(lines) + "\n")
 
 
+WIDE = 40
+
+
+def short(cell):
+    return cell if len(cell) <= WIDE else cell[:WIDE - 3] + "..."
+
+
 def show(head, rows):
     """On the terminal. The last column may be as long as it is."""
-    lines = [[str(cell).replace("\n", " ") for cell in row] for row in [head, *rows]]
+    lines = [[short(str(cell)) for cell in row[:-1]] + [str(row[-1])] for row in [head, *rows]]
     widths = [max(map(len, column)) for column in zip(*lines)][:-1]
     for line in lines:
         print("  ".join([*(cell.ljust(width) for cell, width in zip(line, widths)), line[-1]]).rstrip(), flush=True)
