@@ -86,10 +86,9 @@ func Main(module string, connect func() Client) {
 			fmt.Println("wrote", number)
 			stop, err = client.Get(Key("stop"))
 		}
-		if err != nil {
+		if err != nil { // some libraries return its text as the value, too
 			fmt.Println("error", err)
-		}
-		if stop != "" {
+		} else if stop != "" {
 			Check(nil, stop, "stop")
 			break
 		}
