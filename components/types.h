@@ -47,7 +47,7 @@ SAME_LAYOUT(struct node_config, synod_paxos_types_node_config_t, prepare_timeout
             journal_keep_slots, transfer_rate, seed, limits);
 SAME_LAYOUT(struct node_status, synod_paxos_types_node_status_t, node, incarnation, leader, proposer_state, ballot, promised,
             chosen, executed, held, state_hash, commands_executed, leader_changes, batches_waiting, keys, state_bytes,
-            state_bytes_max, moment, timed_keys, time_left, state_age_ms, slots_behind);
+            state_bytes_max, moment, timed_keys, time_left, state_age_ms, slots_behind, sessions, session_bytes, wall_clock);
 
 /* The numbers of cases, by their last one where the order is plain to see in both files. */
 _Static_assert(ENTRY_KINDS == SYNOD_PAXOS_TYPES_ENTRY_KIND_UPGRADE + 1, "entry kinds");

@@ -111,14 +111,16 @@ static void stats_section(struct client_server *s, struct resp_buffer *text)
                  "total_connections_received:%llu\r\ntotal_commands_processed:%llu\r\ninstantaneous_ops_per_sec:%llu\r\n"
                  "total_batches:%llu\r\ntotal_net_input_bytes:%llu\r\ntotal_net_output_bytes:%llu\r\n"
                  "rejected_connections:0\r\nexpired_keys:0\r\nevicted_keys:0\r\ntotal_error_replies:%llu\r\n"
+                 "pubsub_channels:%zu\r\npubsub_patterns:%zu\r\npubsubshard_channels:%zu\r\ntracking_total_keys:%zu\r\n"
+                 "tracking_total_items:%zu\r\ntracking_total_prefixes:%zu\r\n"
                  "waiting_bytes:%llu\r\nbuffered_bytes:%llu\r\n",
                  (unsigned long long)(t->connections_total - r->connections_total),
                  (unsigned long long)(t->commands - r->commands), (unsigned long long)s->commands_per_s,
                  (unsigned long long)(t->batches - r->batches), (unsigned long long)(t->bytes_in - r->bytes_in),
                  (unsigned long long)(t->bytes_out - r->bytes_out), (unsigned long long)(t->errors - r->errors),
-                 (unsigned long long)t->waiting_bytes, (unsigned long long)s->buffered);
-    client_print(text, "tracking_total_keys:%zu\r\ntracking_total_items:%zu\r\ntracking_total_prefixes:%zu\r\n",
-                 s->tracked.counts[CHANNEL_NAMED], s->tracked.subscriptions, s->prefix_count);
+                 s->channels.counts[CHANNEL_NAMED], s->channels.counts[CHANNEL_PATTERN],
+                 s->channels.counts[CHANNEL_OF_SHARD], s->tracked.counts[CHANNEL_NAMED], s->tracked.subscriptions,
+                 s->prefix_count, (unsigned long long)t->waiting_bytes, (unsigned long long)s->buffered);
 }
 
 static void followers(struct client_server *s, uint64_t offset, struct resp_buffer *text)
@@ -185,6 +187,17 @@ static void ballot_line(struct resp_buffer *text, const char *name, struct ballo
     client_print(text, "synod_%s:%llu.%u.%u\r\n", name, (unsigned long long)b.round, b.node, b.incarnation);
 }
 
+/* The time that the log has reached (P22), and how far its wall clock is behind this node's. Where nothing is executed it
+ * stands still. */
+static void time_lines(struct resp_buffer *text, const struct node_status *n)
+{
+    if (n->moment.elapsed > 0)
+        client_print(text, "synod_log_elapsed_ms:%llu\r\n", (unsigned long long)n->moment.elapsed);
+    if (n->moment.unix > 0 && n->wall_clock > 0)
+        client_print(text, "synod_log_clock_ms:%llu\r\nsynod_log_clock_behind_ms:%lld\r\n",
+                     (unsigned long long)n->moment.unix, (long long)(n->wall_clock - n->moment.unix));
+}
+
 static void synod_section(struct client_server *s, struct resp_buffer *text)
 {
     static const char *const states[] = {"following", "asking", "preparing", "leading"};
@@ -205,7 +218,9 @@ static void synod_section(struct client_server *s, struct resp_buffer *text)
                  (unsigned long long)n.leader_changes, (unsigned long long)n.batches_waiting);
     if (n.state_age_ms != UINT64_MAX)
         client_print(text, "synod_state_age_ms:%llu\r\n", (unsigned long long)n.state_age_ms);
-    client_print(text, "synod_slots_behind:%llu\r\n", (unsigned long long)n.slots_behind);
+    client_print(text, "synod_slots_behind:%llu\r\nsynod_sessions:%llu\r\nsynod_session_bytes:%llu\r\n",
+                 (unsigned long long)n.slots_behind, (unsigned long long)n.sessions, (unsigned long long)n.session_bytes);
+    time_lines(text, &n);
     char more[4096];
     if (s->options.info != NULL)
         resp_raw(text, more, s->options.info(s->options.context, more, sizeof more));

@@ -612,6 +612,8 @@ struct node_status learner_agent_status(struct learner_agent *agent)
         .time_left = x->time_left,
         .state_age_ms = agent->current_at != 0 ? (agent->stepped_at - agent->current_at) / 1000 : UINT64_MAX,
         .slots_behind = known > agent->executed ? known - agent->executed : 0,
+        .sessions = sessions_count(x->sessions),
+        .session_bytes = sessions_size(x->sessions),
         .state_bytes_max = x->state_bytes_max != 0 ? x->state_bytes_max : x->configurations.newest.state_bytes_max,
     };
 }

@@ -513,6 +513,9 @@ struct node_status {
     uint64_t time_left;       /* milliseconds until they do, on average */
     uint64_t state_age_ms;    /* since the state was surely current (P27), as of the last step; UINT64_MAX: not known */
     uint64_t slots_behind;    /* chosen, as far as is known here, and not executed */
+    uint64_t sessions;        /* that are remembered */
+    uint64_t session_bytes;   /* memory that they take */
+    uint64_t wall_clock;      /* of the host, in what the client port is told; otherwise 0 */
 };
 
 #endif

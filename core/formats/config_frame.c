@@ -1,6 +1,6 @@
 /* node-config and node-status as bytes.
  *
- *     0  magic 4: "SC10" a configuration, "SS03" a status; the digits are the version
+ *     0  magic 4: "SC10" a configuration, "SS04" a status; the digits are the version
  *     4  zero  4
  *     8  the fields in the order of the tables below, 8 bytes each, whatever their width in C
  *        zeros up to CONFIG_FRAME_WORDS, STATUS_FRAME_WORDS
@@ -12,7 +12,7 @@
 
 #include "core/base/cursor.h"
 
-enum { CONFIG_MAGIC = 0x30314353, STATUS_MAGIC = 0x33305353 };
+enum { CONFIG_MAGIC = 0x30314353, STATUS_MAGIC = 0x34305353 };
 
 struct field {
     size_t offset;
@@ -116,6 +116,9 @@ static const struct field status_fields[] = {
     STATUS(time_left, UINT64_MAX),
     STATUS(state_age_ms, UINT64_MAX),
     STATUS(slots_behind, UINT64_MAX),
+    STATUS(sessions, UINT64_MAX),
+    STATUS(session_bytes, UINT64_MAX),
+    STATUS(wall_clock, UINT64_MAX),
 };
 
 enum {

@@ -361,6 +361,8 @@ struct node_status coordinator_status(struct coordinator *c)
     status.time_left = learner.time_left;
     status.state_age_ms = learner.state_age_ms;
     status.slots_behind = learner.slots_behind;
+    status.sessions = learner.sessions;
+    status.session_bytes = learner.session_bytes;
     return status;
 }
 

@@ -110,7 +110,7 @@ struct runner {
     uint64_t status_told_at;
 
     bool wall_clock_known;
-    uint64_t wall_clock_at; /* when the node was told */
+    uint64_t wall_clock, wall_clock_at; /* and when the node was told */
 
     struct event_buffer events;
     struct packet_buffer heard;   /* frames, without those of earlier disks */
@@ -532,7 +532,8 @@ static void look_at_wall_clock(struct runner *r, uint64_t now)
         return;
     r->wall_clock_known = true;
     r->wall_clock_at = now;
-    add_event(r, EVENT_WALL_CLOCK)->val.wall_clock = ports_control_wall_clock(r->ports);
+    r->wall_clock = ports_control_wall_clock(r->ports);
+    add_event(r, EVENT_WALL_CLOCK)->val.wall_clock = r->wall_clock;
 }
 
 /* Asks what has become durable, and whether there is room for more. */
@@ -819,6 +820,7 @@ static void tell_status(struct runner *r, uint64_t now)
     r->status_due = false;
     r->status_told_at = now;
     struct node_status status = node_status(r->node);
+    status.wall_clock = r->wall_clock_known ? r->wall_clock + (now - r->wall_clock_at) / 1000 : 0;
     status_frame_encode(&status, words, &packet);
     packet.kind = r->no_room ? STATUS_NO_ROOM : STATUS_ROOM;
     ports_client_status(r->ports, &packet);

@@ -9,6 +9,7 @@
 struct sessions {
     struct kv_versions table;
     struct kv_chunks chunks;
+    uint64_t count;
     uint64_t bytes_max;
     uint64_t elapsed;                 /* by the log, now */
     uint32_t idle_ms;                 /* after which one ends that is not used; 0: no time has passed yet */
@@ -172,6 +173,7 @@ bool sessions_forget(struct sessions *s, uint64_t id)
         drop(s, key);
     }
     drop(s, key_of_session(id));
+    s->count--;
     if (list_end(s, LIST_OLDEST) == 0)
         drop(s, key_of_list);
     return true;
@@ -213,6 +215,7 @@ uint64_t sessions_open(struct sessions *s, uint64_t wanted, uint32_t window)
     if (find(s, key_of_list) == NULL)
         set(s, key_of_list, (uint8_t[LIST_SIZE]){0}, LIST_SIZE);
     put_last(s, id);
+    s->count++;
     return id;
 }
 
@@ -265,6 +268,8 @@ void sessions_executed(struct sessions *s, const struct session_call *call, stru
         set(s, key, value, PLACE_REPLY + kept);
 }
 
+uint64_t sessions_count(const struct sessions *s) { return s->count; }
+
 uint64_t sessions_size(const struct sessions *s) { return s->table.live.bytes; }
 
 uint64_t sessions_work(struct sessions *s)
@@ -311,11 +316,12 @@ static bool is_sound_session(struct sessions *s, uint64_t id, const struct kv_en
     return true;
 }
 
-/* Whether all entries are those of the list and of the sessions in it, each linked to the one before it. */
+/* Whether all entries are those of the list and of the sessions in it, each linked to the one before it. Counts these. */
 static bool all_is_sound(struct sessions *s)
 {
     const struct kv_entry *list = find(s, key_of_list);
     uint64_t before = 0, entries = 1;
+    s->count = 0;
     if (list == NULL || list->value_len != LIST_SIZE)
         return s->table.live.count == 0;
     for (uint64_t id = get_u64(s, list, LIST_OLDEST); id != 0 && entries < s->table.live.count;) {
@@ -324,6 +330,7 @@ static bool all_is_sound(struct sessions *s)
             !is_sound_session(s, id, session, &entries))
             return false;
         before = id;
+        s->count++;
         id = get_u64(s, session, HEADER_AFTER);
     }
     return before != 0 && before == get_u64(s, list, LIST_NEWEST) && entries == s->table.live.count &&
@@ -341,5 +348,6 @@ bool sessions_snapshot_load(struct sessions *s, struct bytes chunk, bool first, 
         kv_versions_reset(&s->table);
         loaded = false;
     }
+    s->count = loaded ? s->count : 0;
     return loaded;
 }

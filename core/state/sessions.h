@@ -69,6 +69,7 @@ void sessions_used(struct sessions *s, uint64_t id);
 /* The command was executed, with this packed reply, and its session used. Precondition: it is SESSION_FRESH. */
 void sessions_executed(struct sessions *s, const struct session_call *call, struct bytes reply);
 
+uint64_t sessions_count(const struct sessions *s);
 /* Bytes of memory that they take: a function of their contents alone. */
 uint64_t sessions_size(const struct sessions *s);
 /* What was spent since the last call, in the units of kv_table.h. */

@@ -34,6 +34,11 @@ static void test_info(void **state)
         "synod_state_hash:0000000000000abc\r\n",
         "synod_commands_executed:99\r\n",
         "synod_leader_changes:2\r\n",
+        "synod_sessions:3\r\n",
+        "synod_session_bytes:4000\r\n",
+        "synod_log_elapsed_ms:60000\r\n",
+        "synod_log_clock_ms:1700000000000\r\n",
+        "synod_log_clock_behind_ms:-1000\r\n",
         "synod_extra:yes\r\n",
         "cluster_enabled:1\r\n",
     };
@@ -46,6 +51,34 @@ static void test_info(void **state)
     assert_null(strstr(one, "# Server"));
     free(one);
     close(fd);
+    node_stop(n);
+}
+
+/* Clients that hear messages and changes, by the names of Redis. */
+static void test_info_about_who_is_told(void **state)
+{
+    (void)state;
+    struct node *n = node_start();
+    int fd = dial(n), subscribed = dial(n), tracking = dial(n), broadcast = dial(n);
+    ask(n, subscribed, "SUBSCRIBE a\r\nPSUBSCRIBE a b\r\nSSUBSCRIBE a\r\n",
+        "*3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n*3\r\n$10\r\npsubscribe\r\n$1\r\na\r\n:2\r\n"
+        "*3\r\n$10\r\npsubscribe\r\n$1\r\nb\r\n:3\r\n*3\r\n$10\r\nssubscribe\r\n$1\r\na\r\n:1\r\n");
+    say(n, tracking, "CLIENT TRACKING ON REDIRECT 2\r\nGET x\r\nGET y\r\n");
+    hear(n, tracking, "+OK\r\n$-1\r\n$-1\r\n");
+    say(n, broadcast, "CLIENT TRACKING ON REDIRECT 2 BCAST PREFIX p PREFIX q\r\n");
+    hear(n, broadcast, "+OK\r\n");
+    static const struct {
+        const char *name;
+        uint64_t number;
+    } counts[] = {{"pubsub_channels", 1},        {"pubsub_patterns", 2},     {"pubsubshard_channels", 1},
+                  {"tracking_clients", 2},       {"tracking_total_keys", 2}, {"tracking_total_items", 2},
+                  {"tracking_total_prefixes", 2}};
+    for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++)
+        assert_int_equal(ask_number(n, fd, counts[i].name), counts[i].number);
+    close(fd);
+    close(subscribed);
+    close(tracking);
+    close(broadcast);
     node_stop(n);
 }
 
@@ -343,11 +376,17 @@ static void commands_are_those_that_the_node_tells(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_pause),         cmocka_unit_test(test_info),
-        cmocka_unit_test(test_cluster),       cmocka_unit_test(test_wildcard_address),
-        cmocka_unit_test(test_port_commands), cmocka_unit_test(test_unwanted_replies),
-        cmocka_unit_test(test_tracking),      cmocka_unit_test(test_clients_are_listed_and_killed),
-        cmocka_unit_test(test_roles),         cmocka_unit_test(commands_are_those_that_the_node_tells),
+        cmocka_unit_test(test_pause),
+        cmocka_unit_test(test_info),
+        cmocka_unit_test(test_info_about_who_is_told),
+        cmocka_unit_test(test_cluster),
+        cmocka_unit_test(test_wildcard_address),
+        cmocka_unit_test(test_port_commands),
+        cmocka_unit_test(test_unwanted_replies),
+        cmocka_unit_test(test_tracking),
+        cmocka_unit_test(test_clients_are_listed_and_killed),
+        cmocka_unit_test(test_roles),
+        cmocka_unit_test(commands_are_those_that_the_node_tells),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

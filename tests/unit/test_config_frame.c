@@ -10,7 +10,7 @@
 #include "core/formats/config_frame.h"
 #include "tests/unit/random.h"
 
-enum { CONFIG_FIELDS = 55, STATUS_FIELDS = 26 };
+enum { CONFIG_FIELDS = 55, STATUS_FIELDS = 29 };
 
 /* Padding is zero, too, because structures are compared as bytes: so they are filled in place, and never assigned. */
 static void sample_config(struct node_config *config)
@@ -79,6 +79,9 @@ static void sample_status(struct node_status *status)
     status->time_left = 24;
     status->state_age_ms = 25;
     status->slots_behind = 26;
+    status->sessions = 27;
+    status->session_bytes = 28;
+    status->wall_clock = 29;
 }
 
 static void test_config_there_and_back(void **state)
@@ -186,8 +189,8 @@ static void test_the_order_of_the_fields(void **state)
     sample_status(&status);
     status_frame_encode(&status, words, &packet);
     static const uint64_t expected_status[1 + STATUS_FIELDS] = {
-        0x33305353, 63, 2,  1,  PROPOSER_LEADING, 5,  6,  7,  8,  9, 10, 11, 12, 13, UINT64_MAX, 15, 16, 17,
-        18,         19, 20, 21, UINT64_MAX - 4,   23, 24, 25, 26,
+        0x34305353, 63, 2,  1,  PROPOSER_LEADING, 5,  6,  7,  8,  9,  10, 11, 12, 13, UINT64_MAX, 15, 16, 17,
+        18,         19, 20, 21, UINT64_MAX - 4,   23, 24, 25, 26, 27, 28, 29,
     };
     assert_memory_equal(words, expected_status, sizeof expected_status);
     for (size_t i = 1 + STATUS_FIELDS; i < STATUS_FRAME_WORDS; i++)
@@ -232,9 +235,10 @@ static void test_each_field_has_its_range(void **state)
     assert_false(config_frame_decode(&packet, &read));
 
     static const uint64_t status_max[1 + STATUS_FIELDS] = {
-        0x33305353, 63,         UINT32_MAX, 63,         PROPOSER_LEADING, UINT64_MAX, 63,         UINT32_MAX, UINT64_MAX,
-        63,         UINT32_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX,       UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX,
-        UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX,       UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX,
+        0x34305353, 63,         UINT32_MAX, 63,         PROPOSER_LEADING, UINT64_MAX, 63,         UINT32_MAX,
+        UINT64_MAX, 63,         UINT32_MAX, UINT64_MAX, UINT64_MAX,       UINT64_MAX, UINT64_MAX, UINT64_MAX,
+        UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX,       UINT64_MAX, UINT64_MAX, UINT64_MAX,
+        UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX,       UINT64_MAX,
     };
     for (size_t i = 1; i < STATUS_FRAME_WORDS; i++) {
         struct node_status status, status_read;
@@ -306,7 +310,7 @@ static void test_random_words(void **state)
         }
         packet.len = 8 * STATUS_FRAME_WORDS;
         packet.words = (struct words){words, STATUS_FRAME_WORDS};
-        words[0] = 0x33305353;
+        words[0] = 0x34305353;
         if (status_frame_decode(&packet, &status_read))
             assert_true(status_read.proposer_state <= PROPOSER_LEADING && status_read.leader <= NODE_ID_MAX);
     }

@@ -326,6 +326,8 @@ static void the_wall_clock_is_asked_for_now_and_then(void **state)
         runner_turn(runner, now);
     }
     assert_in_range(ports.wall_clock_asked - asked, 2, 3);
+    assert_in_range(ports.status.wall_clock, ports.wall_clock_asked,
+                    ports.wall_clock_asked + 1000); /* and goes on between */
 }
 
 static void a_frame_that_is_no_message_is_left_out(void **state)
