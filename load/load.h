@@ -20,10 +20,11 @@
 #ifndef SYNOD_LOAD_LOAD_H
 #define SYNOD_LOAD_LOAD_H
 
+#include "core/formats/session_call.h"
 #include "load/histogram.h"
 #include "load/protocol.h"
 
-enum { LOAD_SESSION_PIPELINE_MAX = 1024 };
+enum { LOAD_SESSION_PIPELINE_MAX = SESSION_WINDOW_MAX };
 
 struct load_target {
     char host[256];
@@ -59,6 +60,10 @@ struct load_options {
     uint32_t progress_interval_ms; /* between calls of on_progress */
     load_runner *run;              /* NULL: the native client */
 };
+
+/* The window of each connection's session: some pipelines long, so that one request which is refused stops the others late,
+ * but all sessions together fit where they are kept. 0: they do not, not even with one pipeline each. */
+uint32_t load_session_window(const struct load_options *options);
 
 struct load_counts {
     uint64_t answered; /* with anything but an error */

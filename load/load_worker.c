@@ -31,8 +31,7 @@ enum {
     TICK_MS = 100,       /* between checks of time-outs and the stop flag */
     TICK_WAITING_MS = 5, /* the same, while a connection pauses */
     REFUSALS_BEFORE_ANOTHER = 8,
-    SESSION_WINDOWS = 8, /* pipelines in the window of a session: one request that is refused stops the others late */
-    OWN_BYTES_MAX = 64,  /* of the greeting, and of what opens or closes a session */
+    OWN_BYTES_MAX = 64, /* of the greeting, and of what opens or closes a session */
 };
 
 /* Who knows clusters is sent to the leader; or is answered where it asks. */
@@ -157,16 +156,10 @@ static void end_pause(struct load_worker *w, struct connection *c)
 
 /* ---- Sessions ---- */
 
-static uint32_t session_window(const struct load_worker *w)
-{
-    return w->options->pipeline < SESSION_WINDOW_MAX / SESSION_WINDOWS ? w->options->pipeline * SESSION_WINDOWS
-                                                                       : SESSION_WINDOW_MAX;
-}
-
 static void session_begin(const struct load_worker *w, struct connection *c)
 {
     c->session = (struct session){.id = 0};
-    session_numbers_init(&c->session.numbers, session_window(w));
+    session_numbers_init(&c->session.numbers, load_session_window(w->options));
 }
 
 /* Whether a new request has a place in the session. */
@@ -306,7 +299,7 @@ static void ask_for_session(struct load_worker *w, struct connection *c)
     c->asks = true;
     c->since_us = load_now_us();
     size_t size = greet(w, c);
-    size += decimal_between(w->out + size, OWN_BYTES_MAX - size, "SESSION OPEN ", session_window(w), "\r\n");
+    size += decimal_between(w->out + size, OWN_BYTES_MAX - size, "SESSION OPEN ", load_session_window(w->options), "\r\n");
     connection_send(w, c, size);
 }
 

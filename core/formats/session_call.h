@@ -11,6 +11,10 @@
 #include "core/formats/command_name.h"
 
 enum { SESSION_WINDOW_STANDARD = 16, SESSION_WINDOW_MAX = 1024 };
+
+/* What all sessions take of memory: 1/16 of state_bytes_max, and no more than this; and what one takes at most for itself,
+ * and for each of its places, as long as replies are short (core/state/sessions.h). */
+enum { SESSIONS_BYTES_MAX = 16 * 1024 * 1024, SESSION_PLACE_BYTES = 144, SESSION_SHORT_REPLY = 64 };
 #define SESSION_ID_MAX ((UINT64_C(1) << 53) - 1)
 
 enum session_kind { SESSION_NONE, SESSION_OPEN, SESSION_CLOSE, SESSION_CALL, SESSION_MALFORMED };

@@ -32,8 +32,7 @@
 
 enum {
     SESSIONS_ENDED_MAX = 16,
-    SESSION_REPLY_MAX = 4096,             /* bytes of a reply, packed, that is kept */
-    SESSIONS_BYTES_MAX = 16 * 1024 * 1024 /* that all sessions take, and 1/16 of state_bytes_max */
+    SESSION_REPLY_MAX = 4096, /* bytes of a reply, packed, that is kept */
 };
 
 struct sessions;

@@ -723,6 +723,30 @@ static void bad_options_are_refused(void **state)
     o = in_sessions(10, 2, 2);
     o.protocol = PROTOCOL_ETCD_HTTP;
     assert_false(run(&o, &port, 1));
+    o = in_sessions(1000, 500, 2);
+    o.pipeline = 1024;
+    assert_false(run(&o, &port, 1));
+    assert_non_null(strstr(error, "no room in sessions"));
+}
+
+/* Some pipelines, as many as fit. */
+static void windows_fit_where_sessions_are_kept(void **state)
+{
+    (void)state;
+    struct load_options o = in_sessions(10, 500, 2);
+    o.pipeline = 16;
+    assert_int_equal(load_session_window(&o), 128);
+    o.pipeline = 64;
+    assert_in_range(load_session_window(&o), 128, 256);
+    assert_true(500 * (1 + load_session_window(&o)) * SESSION_PLACE_BYTES <= SESSIONS_BYTES_MAX);
+    o.command = COMMAND_GET;
+    o.value_size = 1000;
+    assert_int_equal(load_session_window(&o), 0);
+    o.connections = 50;
+    assert_in_range(load_session_window(&o), 128, 300);
+    o.pipeline = 1024;
+    o.command = COMMAND_SET;
+    assert_int_equal(load_session_window(&o), 1024);
 }
 
 static bool stop_after_some(void *context, struct load *load, const struct load_counts *counts, double seconds)
@@ -1005,6 +1029,7 @@ int main(void)
         cmocka_unit_test(nobody_there_is_an_error_that_says_so),
         cmocka_unit_test(another_protocol_is_an_error_that_says_so),
         cmocka_unit_test(bad_options_are_refused),
+        cmocka_unit_test(windows_fit_where_sessions_are_kept),
         cmocka_unit_test(recoveries_are_counted),
         cmocka_unit_test(it_can_be_stopped),
         cmocka_unit_test(answers_are_read_whole_or_not_at_all),

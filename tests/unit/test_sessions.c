@@ -153,6 +153,20 @@ static void what_they_take_is_bounded(void **state)
     assert_true(SESSIONS - kept > 500);
 }
 
+/* The load generator counts on that (core/formats/session_call.h). Its reply is what is packed. */
+static void a_place_takes_what_is_said(void **state)
+{
+    (void)state;
+    enum { WINDOW = 100 };
+    const uint64_t id = sessions_open(s, 1, WINDOW), empty = sessions_size(s);
+    for (uint64_t number = 1; number <= 3 * WINDOW; number++)
+        execute(id, number, SESSION_SHORT_REPLY - 8); /* and the head of a reply */
+    assert_true(sessions_size(s) - empty <= WINDOW * SESSION_PLACE_BYTES);
+    const uint64_t before = sessions_size(s);
+    sessions_open(s, 2, WINDOW);
+    assert_true(sessions_size(s) - before <= SESSION_PLACE_BYTES);
+}
+
 /* One that has more by itself than all may have is forgotten, too. */
 static void a_session_may_be_too_large(void **state)
 {
@@ -405,6 +419,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_session_that_is_closed_leaves_nothing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_they_take_is_bounded, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_session_may_be_too_large, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_place_takes_what_is_said, set_up, tear_down),
         cmocka_unit_test_setup_teardown(sessions_end_by_time, set_up, tear_down),
         cmocka_unit_test_setup_teardown(use_is_written_down_now_and_then, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_snapshot_has_what_there_was, set_up, tear_down),
