@@ -515,7 +515,7 @@ struct node_status {
     uint64_t slots_behind;    /* chosen, as far as is known here, and not executed */
     uint64_t sessions;        /* that are remembered */
     uint64_t session_bytes;   /* memory that they take */
-    uint64_t wall_clock;      /* of the host, in what the client port is told; otherwise 0 */
+    uint64_t wall_clock;      /* of the host, at the last turn; the runner knows it, otherwise 0 */
 };
 
 #endif

@@ -109,6 +109,8 @@ struct runner {
     bool status_due; /* something happened since the client port was last told */
     uint64_t status_told_at;
 
+    uint64_t turned_at; /* the time of the last turn */
+
     bool wall_clock_known;
     uint64_t wall_clock, wall_clock_at; /* and when the node was told */
 
@@ -819,8 +821,7 @@ static void tell_status(struct runner *r, uint64_t now)
         return;
     r->status_due = false;
     r->status_told_at = now;
-    struct node_status status = node_status(r->node);
-    status.wall_clock = r->wall_clock_known ? r->wall_clock + (now - r->wall_clock_at) / 1000 : 0;
+    const struct node_status status = runner_status(r);
     status_frame_encode(&status, words, &packet);
     packet.kind = r->no_room ? STATUS_NO_ROOM : STATUS_ROOM;
     ports_client_status(r->ports, &packet);
@@ -849,6 +850,7 @@ static void tell_commands(struct runner *r)
 
 uint64_t runner_turn(struct runner *r, uint64_t now)
 {
+    r->turned_at = now;
     if (!r->commands_told)
         tell_commands(r);
     bool was_recovering = r->state != RUNNER_RUNS;
@@ -877,7 +879,12 @@ uint64_t runner_turn(struct runner *r, uint64_t now)
     return more ? now : result.wake_at;
 }
 
-struct node_status runner_status(struct runner *r) { return node_status(r->node); }
+struct node_status runner_status(struct runner *r)
+{
+    struct node_status status = node_status(r->node);
+    status.wall_clock = r->wall_clock_known ? r->wall_clock + (r->turned_at - r->wall_clock_at) / 1000 : 0;
+    return status;
+}
 
 #ifndef __wasm__ /* as a component, what it calls is in other components */
 void runner_audit(const struct runner *r)
