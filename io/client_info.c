@@ -191,11 +191,11 @@ static void ballot_line(struct resp_buffer *text, const char *name, struct ballo
  * stands still. */
 static void time_lines(struct resp_buffer *text, const struct node_status *n)
 {
-    if (n->moment.elapsed > 0)
-        client_print(text, "synod_log_elapsed_ms:%llu\r\n", (unsigned long long)n->moment.elapsed);
-    if (n->moment.unix > 0 && n->wall_clock > 0)
-        client_print(text, "synod_log_clock_ms:%llu\r\nsynod_log_clock_behind_ms:%lld\r\n",
-                     (unsigned long long)n->moment.unix, (long long)(n->wall_clock - n->moment.unix));
+    if (n->moment.unix == 0 || n->wall_clock == 0)
+        return; /* nothing was executed yet, or this node has no learner */
+    client_print(text, "synod_log_elapsed_ms:%llu\r\nsynod_log_clock_ms:%llu\r\nsynod_log_clock_behind_ms:%lld\r\n",
+                 (unsigned long long)n->moment.elapsed, (unsigned long long)n->moment.unix,
+                 (long long)(n->wall_clock - n->moment.unix));
 }
 
 static void synod_section(struct client_server *s, struct resp_buffer *text)
