@@ -94,6 +94,7 @@ static void on_closed(uv_handle_t *handle)
 {
     struct client_connection *c = handle->data;
     struct client_server *s = c->server;
+    invariant(!c->dirty); /* the server has no other hold on it */
     client_replies_close(c);
     client_transactions_end(c);
     client_batches_end_own(c);
@@ -115,6 +116,7 @@ void client_connection_close(struct client_connection *c)
     leave_operators(c);
     client_channels_remove_all(&s->channels, &c->subscriptions);
     s->upcalls->goes(c);
+    client_replies_leave(c);
     s->buffered -= c->buffered;
     slots_take(&s->connections, c->token);
     s->statistics.connections--;

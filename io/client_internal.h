@@ -416,7 +416,7 @@ struct client_server {
     uint64_t watch_told;        /* what the node was told that the port wants to hear of (core/formats/notice.h) */
     uint64_t transaction_bytes; /* of what is kept from MULTI to the reply to EXEC, or watched, of all clients */
     struct resp_buffer scratch;
-    struct client_connection **dirty;
+    struct client_connection **dirty; /* those that have got replies; NULL: it has gone */
     size_t dirty_count;
     size_t dirty_capacity;
     uint8_t read_buffer[CLIENT_REST_MAX + CLIENT_READ_SIZE];
@@ -578,6 +578,8 @@ static inline bool client_replies_given(const struct client_connection *c, uint3
 void client_replies_error(struct client_connection *c, const char *what);
 /* Puts a connection on the server's list of those that have got replies. */
 void client_replies_touch(struct client_connection *c);
+/* Takes a connection that goes off that list. */
+void client_replies_leave(struct client_connection *c);
 /* Reply bytes that the client has not taken. */
 uint64_t client_replies_unread(const struct client_connection *c);
 /* Frees them all. */

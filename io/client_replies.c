@@ -123,6 +123,15 @@ void client_replies_touch(struct client_connection *c)
     s->dirty[s->dirty_count++] = c;
 }
 
+void client_replies_leave(struct client_connection *c)
+{
+    struct client_server *s = c->server;
+    for (size_t i = 0; c->dirty && i < s->dirty_count; i++)
+        if (s->dirty[i] == c)
+            s->dirty[i] = NULL;
+    c->dirty = false;
+}
+
 void client_replies_close(struct client_connection *c)
 {
     for (; c->head != c->tail; c->head++)

@@ -17,9 +17,12 @@ enum { CHANNELS = 1024, TRACKED_KEYS = 64 * 1024, PATIENCE_MS = 1000, ARGS_MAX =
 static void flush_all(struct client_server *s)
 {
     for (size_t i = 0; i < s->dirty_count; i++) {
-        s->dirty[i]->dirty = false;
-        client_output_flush(s->dirty[i]);
-        client_input_update(s->dirty[i]);
+        struct client_connection *c = s->dirty[i];
+        if (c == NULL)
+            continue;
+        c->dirty = false;
+        client_output_flush(c);
+        client_input_update(c);
     }
     s->dirty_count = 0;
     client_input_go_on(s);

@@ -204,6 +204,23 @@ static void it_ends_in_time(void **state)
     node_stop(n);
 }
 
+/* It was answered because its time was over, and is gone before the node answers another one. */
+static void one_that_has_waited_goes(void **state)
+{
+    (void)state;
+    struct node *n = start();
+    int fd = dial(n), other = dial(n);
+    execute(n, fd, "SET x 1\r\n", 4, "+OK\r\n");
+    ask(n, fd, "WAIT 2 20\r\n", ":0\r\n");
+    close(fd);
+    await_connections(n, 1);
+    for (int i = 0; i < 10; i++)
+        uv_run(&n->loop, UV_RUN_NOWAIT);
+    execute(n, other, "SET x 1\r\n", 5, "+OK\r\n");
+    close(other);
+    node_stop(n);
+}
+
 /* The next life is asked again, and the end of the port is the end of all waiting. */
 static void the_node_is_lost(void **state)
 {
@@ -238,6 +255,7 @@ int main(void)
         cmocka_unit_test(in_a_transaction_nothing_is_waited_for),
         cmocka_unit_test(earlier_commands_are_answered_first),
         cmocka_unit_test(it_ends_in_time),
+        cmocka_unit_test(one_that_has_waited_goes),
         cmocka_unit_test(the_node_is_lost),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
