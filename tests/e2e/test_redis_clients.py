@@ -35,8 +35,8 @@ def standalone():
         cluster.close()
 
 
-def tool(*arguments, timeout_s=120):
-    done = subprocess.run(list(map(str, arguments)), capture_output=True, text=True, timeout=timeout_s, stdin=subprocess.DEVNULL)
+def tool(*arguments, timeout_s=120, said=""):
+    done = subprocess.run(list(map(str, arguments)), capture_output=True, text=True, timeout=timeout_s, input=said)
     assert done.returncode == 0, done.stdout + done.stderr
     return done
 
@@ -156,11 +156,33 @@ def test_redis_cli_stat(cluster):
         assert int(words[0]) == keys and words[1].endswith(("K", "M")) and int(words[2]) >= 1, lines
 
 
+@VERSIONS
+def test_redis_cli_sends_and_lists_much(cluster, version):
+    """--pipe: replies are counted while it sends, and an ECHO marks the last one. --scan goes through all keys."""
+    many = 5000
+    for node in cluster.nodes.values():
+        keys = [f"pipe-{version}-{node.id}-{number}" for number in range(many)]
+        said = "".join(f"*3\r\n$3\r\nSET\r\n${len(key)}\r\n{key}\r\n$1\r\nx\r\n" for key in keys)
+        done = tool("redis-cli", f"-{version}", "-p", node.client_port, "--pipe", said=said)
+        assert f"errors: 0, replies: {many}" in done.stdout, done.stdout
+        listed = tool("redis-cli", f"-{version}", "-p", node.client_port, "--scan", "--pattern", f"pipe-{version}-{node.id}-*").stdout
+        assert sorted(listed.split()) == sorted(keys)
+
+
+def test_redis_cli_latency(cluster):
+    """Where its output is no terminal, it asks for a second: least, most, on average, how often."""
+    for node in cluster.nodes.values():
+        least, most, average, times = map(float, tool("redis-cli", "-p", node.client_port, "--latency").stdout.split()[:4])
+        assert 0 <= least <= average <= most and times > 1
+
+
 # ---- redis-benchmark ----
 
 
 @pytest.mark.parametrize(
-    "requests, more", [(100000, []), (100000, ["-P", "16"]), (10000, ["-3"])], ids=["one outstanding", "pipelined", "version 3"]
+    "requests, more",
+    [(100000, []), (100000, ["-P", "16"]), (10000, ["-3"]), (10000, ["--enable-tracking"]), (10000, ["--threads", "2"]), (1000, ["-k", "0"])],
+    ids=["one outstanding", "pipelined", "version 3", "tracking", "threads", "a connection a request"],
 )
 def test_redis_benchmark(cluster, requests, more):
     leader = cluster.wait_leader()
