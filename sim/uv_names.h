@@ -40,6 +40,7 @@
 #define client_cluster_port simuv_client_cluster_port
 #define client_cluster_reachable simuv_client_cluster_reachable
 #define client_cluster_refuse simuv_client_cluster_refuse
+#define client_cluster_send_to_leader simuv_client_cluster_send_to_leader
 #define client_cluster_subcommands simuv_client_cluster_subcommands
 #define client_cluster_takes simuv_client_cluster_takes
 #define client_cluster_takes_reads simuv_client_cluster_takes_reads
@@ -110,6 +111,7 @@
 #define client_replies_end simuv_client_replies_end
 #define client_replies_error simuv_client_replies_error
 #define client_replies_expect simuv_client_replies_expect
+#define client_replies_leave simuv_client_replies_leave
 #define client_replies_touch simuv_client_replies_touch
 #define client_replies_unread simuv_client_replies_unread
 #define client_role simuv_client_role
@@ -167,8 +169,10 @@
 #define client_upper simuv_client_upper
 #define client_wait_begin simuv_client_wait_begin
 #define client_wait_close simuv_client_wait_close
+#define client_wait_count simuv_client_wait_count
 #define client_wait_end simuv_client_wait_end
 #define client_wait_heard simuv_client_wait_heard
+#define client_wait_prepare simuv_client_wait_prepare
 #define client_watch simuv_client_watch
 #define dialer_again simuv_dialer_again
 #define dialer_close simuv_dialer_close
