@@ -46,11 +46,12 @@ file(GLOB wit_files CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/wit/*.wit)
 synod_wit_folder(${PROJECT_BINARY_DIR}/wit ${wit_files})
 
 # synod_bindings(NAME WORLD WIT FILES...): the rule that makes gen/NAME/<world>.{c,h} for WORLD from the synod_wit_folder
-# WIT, which is made of FILES; and gen/NAME/world.h, which includes that header.
+# WIT, which is made of FILES; and gen/NAME/world.h, which includes that header and gives its type of strings the name
+# `world_string_t`, so that one source can serve several worlds.
 function(synod_bindings name world_name wit)
   string(REPLACE - _ world ${world_name})
   set(gen ${PROJECT_BINARY_DIR}/gen/${name})
-  file(CONFIGURE OUTPUT ${gen}/world.h CONTENT "#include \"${world}.h\"\n")
+  file(CONFIGURE OUTPUT ${gen}/world.h CONTENT "#include \"${world}.h\"\n#define world_string_t ${world}_string_t\n")
   add_custom_command(
     OUTPUT ${gen}/${world}.c ${gen}/${world}.h ${gen}/${world}_component_type.o
     COMMAND ${wasm_build} bindings ${wit} ${world_name} ${gen}
@@ -115,7 +116,7 @@ wasm_archive(libio SOURCES ${wasi_sources}
 #                 [FLAGS flags...] [WASI | PLAIN])
 #
 # Makes NAME.wasm in the folder OUTPUT of the binary folder (by default components/).
-#   WORLD    by default NAME-world; sources include its bindings as "world.h", for an import.c serves several worlds
+#   WORLD    by default NAME-world; sources include its bindings as "world.h", because one source serves several worlds
 #   SOURCES  paths from the top of the project, by default components/NAME/export.c; what they call in core/ is linked too
 #   USES     the parts that it reaches through imports: components/<part>/import.c takes the place of that part's core file
 #   FLAGS    for the compiler, with SOURCES only

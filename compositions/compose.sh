@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# compose.sh ROLE [NETWORK [STORAGE [SERIALIZER [LEADER-RULE [HOST]]]]]: makes one node from components.
+# compose.sh ROLE [NETWORK [STORAGE [SERIALIZER [LEADER-RULE [HOST [GRANULARITY]]]]]]: makes one node from components.
 #
 #   ROLE         coordinator-node (all roles), proposer-node, acceptor-node, learner-node
 #   NETWORK      host-tcp (default), host-udp, grpc: frames and clients' commands come and go through imports, which the host
@@ -11,12 +11,16 @@
 #   HOST         synod (default): settings, logging and control are imports that Synod's host serves; wasi: a component does
 #                it with WASI alone, so that any WASI host can run the node (needs a guest network, guest storage and the
 #                guest serializer)
+#   GRANULARITY  parts (default): each part is a component; agents: each agent is one, with all that it calls; node: all that is
+#                not I/O is one, the same for every role (needs the guest serializer, which it has inside). Where the leader
+#                detector is inside, the node's configuration says which rule it follows
 #
 # Writes $BUILD/nodes/<key>.wac, which says how the node is put together, and $BUILD/nodes/<key>.wasm, whose path it prints;
-# the key is the role, and every choice that is not the default. BUILD is the folder that holds components/ and nodes/,
+# the key is the role (`node` for the granularity node), and every choice that is not the default. BUILD is the folder that holds components/ and nodes/,
 # build/ by default. With PARTS=list it writes nothing, and prints the names of the components that it would take, one a
-# line. synod:state-machine is the kv-store, or the component that $STATE_MACHINE names. With FAULTY=yes all parts but those
-# over WASI are the ones that break on demand (wit/faults.wit), and the node is written to $BUILD/faulty/nodes/.
+# line. synod:state-machine is the kv-store, or the component that $STATE_MACHINE names, and synod:leader-detector that of the
+# rule, or the one that $LEADER_DETECTOR names. With FAULTY=yes all parts but those over WASI are the ones that break on demand
+# (wit/faults.wit), and the node is written to $BUILD/faulty/nodes/. These three need the granularity parts.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 build=${BUILD:-$here/../build}
@@ -28,22 +32,32 @@ choice() { # NAME VALUE ALLOWED...
 }
 
 role=${1:?a role, for instance coordinator-node} network=${2:-host-tcp} storage=${3:-host} serializer=${4:-guest} rule=${5:-sticky} host=${6:-synod}
+granularity=${7:-parts}
 choice ROLE "$role" coordinator-node proposer-node acceptor-node learner-node
 choice NETWORK "$network" host-tcp host-udp grpc guest-tcp guest-udp
 choice STORAGE "$storage" host guest
 choice SERIALIZER "$serializer" guest host
 choice LEADER-RULE "$rule" sticky highest
 choice HOST "$host" synod wasi
-case $role in acceptor-node | learner-node) rule=sticky ;; esac # they have no leader detector
+choice GRANULARITY "$granularity" parts agents node
+case $role-$granularity in acceptor-node-* | learner-node-* | *-agents | *-node) rule=sticky ;; esac # no leader detector to choose
 [ "$host" = synod ] || [ "${network%%-*}-$storage-$serializer" = guest-guest-guest ] ||
   fail "a node for any WASI host needs a guest network, guest storage and the guest serializer"
+[ "$granularity-$serializer" != node-host ] ||
+  fail "GRANULARITY node has the serializer inside; SERIALIZER host needs the granularity parts or agents"
+for replaced in STATE_MACHINE LEADER_DETECTOR FAULTY; do
+  [ -z "${!replaced:-}" ] || [ "$granularity" = parts ] ||
+    fail "$replaced: with GRANULARITY $granularity that part is inside a larger component; to replace it takes the granularity parts"
+done
 
 key=$role
+[ "$granularity" != node ] || key=node
 [ "${network%%-*}" != guest ] || key+=-$network
 [ "$storage" = host ] || key+=-guest-storage
 [ "$serializer" = guest ] || key+=-host-serializer
 [ "$rule" = sticky ] || key+=-highest
 [ "$host" = synod ] || key+=-wasi
+[ "$granularity" != agents ] || key+=-agents
 
 # ---- The composition. What a part imports and no part here exports (`...`) stays an import of the node. ----
 
@@ -71,17 +85,26 @@ learner_parts() {
   { feed learner learner; feed state-machine state-machine; } | part learner-agent
 }
 
+# agent NAME: with its parts inside, or composed of them.
+agent() { if [ "$granularity" = agents ]; then part "$1-agent" "whole-$1-agent" </dev/null; else "$1_parts"; fi; }
+
+# What tells the runner which commands there are. Where nothing is executed, the client port still tells them.
+case $granularity-$role in
+  agents-coordinator-node | agents-learner-node) machine=learner-agent ;;
+  *) machine=state-machine ;;
+esac
+
 # The roles. The runner's `node` is the coordinator, or the one agent, whose interface has the same shape under another name.
 node_parts() {
-  part state-machine </dev/null # where nothing is executed, the client port still tells what its commands are
+  [ "$machine" != state-machine ] || part state-machine </dev/null
   case $role in
-    proposer-node) proposer_parts ;;
-    acceptor-node) acceptor_parts ;;
-    learner-node) learner_parts ;;
+    proposer-node) agent proposer ;;
+    acceptor-node) agent acceptor ;;
+    learner-node) agent learner ;;
     coordinator-node)
-      proposer_parts
-      acceptor_parts
-      learner_parts
+      agent proposer
+      agent acceptor
+      agent learner
       { feed proposer-agent proposer-agent; feed acceptor-agent acceptor-agent; feed learner-agent learner-agent; } | part coordinator
       ;;
   esac
@@ -89,6 +112,9 @@ node_parts() {
 feed_node() {
   if [ "$role" = coordinator-node ]; then feed node coordinator; else feed node "${role%-node}-agent" "${role%-node}-agent"; fi
 }
+
+runner=runner
+[ "$granularity" != node ] || runner=whole-node
 
 # The parts that do I/O, where they are components.
 io_parts() {
@@ -102,7 +128,7 @@ io_parts() {
     guest-udp) { of_host settings logger host-control; of_storage; } | part udp-network ;;
   esac
   [ "${network%%-*}" != guest ] || of_host settings logger host-control | part client-server
-  [ "$serializer" = host ] || part serializer </dev/null
+  [ "$serializer" = host ] || [ "$granularity" = node ] || part serializer </dev/null
 }
 feed_network() { # INTERFACES...: from the part that has this end of the network
   for i; do
@@ -112,10 +138,14 @@ feed_network() { # INTERFACES...: from the part that has this end of the network
     esac
   done
 }
-feed_runner() {
+# What is in one component with the runner at the granularity node.
+feed_inside() {
   feed_node
-  feed state-machine state-machine
+  feed state-machine "$machine"
   [ "$serializer" = host ] || feed serializer serializer
+}
+feed_runner() {
+  [ "$granularity" = node ] || feed_inside
   [ "$storage" = host ] || { feed storage storage; feed snapshots storage; }
   feed_network network-server network-client
   [ "${network%%-*}" != guest ] || feed client-server client-server
@@ -130,11 +160,11 @@ feed_loop() {
 }
 
 write_composition() {
-  printf '// Written by compositions/compose.sh %s %s %s %s %s %s.\npackage synod:%s;\n\n' "$role" "$network" "$storage" "$serializer" \
-    "$rule" "$host" "$key"
-  node_parts
+  printf '// Written by compositions/compose.sh %s %s %s %s %s %s %s.\npackage synod:%s;\n\n' "$role" "$network" "$storage" "$serializer" \
+    "$rule" "$host" "$granularity" "$key"
+  [ "$granularity" = node ] || node_parts
   io_parts
-  feed_runner | part runner
+  feed_runner | part runner "$runner"
   if [ "${network%%-*}" = guest ]; then
     feed_loop | part wasi-loop
     echo 'export wasi-loop["wasi:cli/run@0.2.12"];'
@@ -144,12 +174,12 @@ write_composition() {
   fi
 }
 
-# The components that the composition takes, by file.
-part_names() {
-  write_composition | sed -n "s/^let .* = new synod:\([a-z-]*\) {$/\1/p" | sort -u |
-    sed "s/^leader-detector$/leader-detector-$rule/; s/^state-machine$/kv-store/"
-}
-if [ "${PARTS:-}" = list ]; then part_names; exit; fi
+# The components that the composition takes, by the names that it has for them.
+names() { write_composition | sed -n "s/^let .* = new synod:\([a-z-]*\) {$/\1/p" | sort -u; }
+if [ "${PARTS:-}" = list ]; then
+  names | sed "s/^leader-detector$/leader-detector-$rule/; s/^state-machine$/kv-store/"
+  exit
+fi
 
 # component NAME: its file.
 component() {
@@ -158,7 +188,14 @@ component() {
 nodes=$build/${FAULTY:+faulty/}nodes
 mkdir -p "$nodes"
 write_composition >"$nodes/$key.wac"
-parts=("synod:leader-detector=$(component "leader-detector-$rule")" "synod:state-machine=${STATE_MACHINE:-$(component kv-store)}")
-for name in $(part_names); do parts+=("synod:$name=$(component "$name")"); done
+parts=()
+for name in $(names); do
+  case $name in
+    leader-detector) file=${LEADER_DETECTOR:-$(component "leader-detector-$rule")} ;;
+    state-machine) file=${STATE_MACHINE:-$(component kv-store)} ;;
+    *) file=$(component "$name") ;;
+  esac
+  parts+=("synod:$name=$file")
+done
 "$build/bin/wasm-build" compose "$nodes/$key.wac" "$nodes/$key.wasm" "${parts[@]}"
 echo "$nodes/$key.wasm"

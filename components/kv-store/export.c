@@ -91,7 +91,7 @@ void exports_synod_paxos_state_machine_snapshot_save(exports_synod_paxos_state_m
 SHIM_POST(state_machine_snapshot_save, "state-machine@0.1.0#snapshot-save");
 
 bool exports_synod_paxos_state_machine_snapshot_load(exports_synod_paxos_state_machine_chunk_t *chunk, bool first, bool last,
-                                                     state_machine_world_string_t *err)
+                                                     world_string_t *err)
 {
     const char *error = "the chunk has fewer words than bytes";
     const struct bytes bytes = {(uint8_t *)chunk->words.ptr, chunk->len};

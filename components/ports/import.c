@@ -129,7 +129,7 @@ struct packet_list ports_snapshots_told(struct ports *p)
 void ports_log(struct ports *p, uint32_t level, const char *text, size_t len)
 {
     (void)p;
-    runner_world_string_t string = {(uint8_t *)text, len};
+    world_string_t string = {(uint8_t *)text, len};
     synod_paxos_logger_log(level, &string);
 }
 

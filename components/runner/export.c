@@ -10,14 +10,14 @@ SAME_LIST(struct packet_list, exports_synod_paxos_runner_list_packet_t);
 
 static struct runner *runner;
 
-static bool refuse(runner_world_string_t *err, const char *why)
+static bool refuse(world_string_t *err, const char *why)
 {
     err->ptr = (uint8_t *)why;
     err->len = strlen(why);
     return false;
 }
 
-bool exports_synod_paxos_runner_start(exports_synod_paxos_runner_list_packet_t *config, runner_world_string_t *err)
+bool exports_synod_paxos_runner_start(exports_synod_paxos_runner_list_packet_t *config, world_string_t *err)
 {
     struct node_config decoded;
     if (runner != NULL)

@@ -73,7 +73,7 @@ static void log_line(uint32_t level, const char *text, size_t len)
     write_line(line, (size_t)head + len + 1);
 }
 
-void exports_synod_paxos_logger_log(uint32_t level, wasi_host_world_string_t *text)
+void exports_synod_paxos_logger_log(uint32_t level, world_string_t *text)
 {
     log_line(level, (const char *)text->ptr, text->len);
     shim_call_done();
@@ -104,7 +104,7 @@ static _Noreturn void end_because(const char *name, const char *why)
     end();
 }
 
-static bool text_is(const wasi_host_world_string_t *text, const char *other)
+static bool text_is(const world_string_t *text, const char *other)
 {
     return text->len == strlen(other) && memcmp(text->ptr, other, text->len) == 0;
 }
@@ -115,7 +115,7 @@ static const char *settings_path(void)
     static char path[PATH_SIZE];
     wasi_host_world_list_string_t arguments;
     wasi_host_world_list_tuple2_string_string_t environment;
-    const wasi_host_world_string_t *given = NULL;
+    const world_string_t *given = NULL;
     if (path[0] != '\0')
         return path;
     shim_results_begin(&results);
@@ -163,7 +163,7 @@ static size_t read_file(const char *path, uint64_t *words)
 {
     wasi_filesystem_types_own_descriptor_t file;
     wasi_filesystem_types_error_code_t code;
-    wasi_host_world_string_t name = {(uint8_t *)path, strlen(path)};
+    world_string_t name = {(uint8_t *)path, strlen(path)};
     size_t len = 0;
     if (!wasi_filesystem_types_method_descriptor_open_at(root(), WASI_FILESYSTEM_TYPES_PATH_FLAGS_SYMLINK_FOLLOW, &name, 0,
                                                          WASI_FILESYSTEM_TYPES_DESCRIPTOR_FLAGS_READ, &file, &code))
@@ -270,7 +270,7 @@ static bool look_for_stop(void)
     strcpy(path, settings_path());
     char *slash = strrchr(path, '/');
     strcpy(slash != NULL ? slash + 1 : path, "stop");
-    wasi_host_world_string_t name = {(uint8_t *)path, strlen(path)};
+    world_string_t name = {(uint8_t *)path, strlen(path)};
     return wasi_filesystem_types_method_descriptor_stat_at(root(), 0, &name, &stat, &code);
 }
 

@@ -102,7 +102,7 @@ static void start_runner(struct loop *l, uint32_t incarnation)
     uint64_t words[CONFIG_FRAME_WORDS];
     struct packet packet;
     struct node_config config = l->settings.config.node_config;
-    wasi_loop_world_string_t refusal;
+    world_string_t refusal;
     config.node = l->settings.node;
     config.incarnation = incarnation;
     config.seed = (struct seed){wasi_random_random_get_random_u64(), wasi_random_random_get_random_u64()};

@@ -229,8 +229,13 @@ static bool add_interface(void *context, const struct component_name *name)
 /* host/component_names.c says what Wasmtime says, of parts and of whole nodes. */
 static void test_names_are_those_that_wasmtime_knows(void **state)
 {
-    static const char *const files[] = {"components/kv-store", "components/runner", "components/serializer",
-                                        "components/wasi-storage", "nodes/coordinator-node"};
+    static const char *const files[] = {"components/kv-store",
+                                        "components/runner",
+                                        "components/serializer",
+                                        "components/wasi-storage",
+                                        "components/whole-learner-agent",
+                                        "nodes/coordinator-node",
+                                        "nodes/node"};
     static struct names read, known;
     (void)state;
     const char *build = getenv("BUILD");

@@ -1,5 +1,5 @@
 /* The shims: a part answers the same whether it is linked in or reached through its component, and no component's memory
- * grows however often it is called. Its one argument is the folder with parts-test.wasm and node-test.wasm.
+ * grows however often it is called. Its one argument is the folder with parts-test.wasm and node-test*.wasm.
  *
  * Every linear memory is limited to MEMORY_MAX. A shim that kept one argument of each call would need more than that long
  * before CALLS_MIN calls are over; then its allocation fails, which traps. */
@@ -52,12 +52,12 @@ static void guest_read(struct guest *g, const char *name)
     check(wasmtime_component_new(engine, bytes, size, &g->component));
 }
 
-static void guest_open(struct guest *g, const char *name)
+static void guest_open(struct guest *g, const char *name, int64_t memory_max)
 {
     guest_read(g, name);
     g->linker = wasmtime_component_linker_new(engine);
     g->store = wasmtime_store_new(engine, NULL, NULL);
-    wasmtime_store_limiter(g->store, MEMORY_MAX, -1, -1, -1, -1);
+    wasmtime_store_limiter(g->store, memory_max, -1, -1, -1, -1);
     wasmtime_context_t *context = wasmtime_store_context(g->store);
     wasmtime_component_instance_t instance;
     check(wasmtime_component_linker_instantiate(g->linker, context, g->component, &instance));
@@ -91,7 +91,7 @@ static void answers_are_the_same_through_a_component(void **state)
 {
     uint32_t part = *(const uint32_t *)*state;
     struct guest guest;
-    guest_open(&guest, "parts-test.wasm");
+    guest_open(&guest, "parts-test.wasm", MEMORY_MAX);
     assert_int_equal(guest_run(&guest, part, ROUNDS_ALIKE), drive(part, ROUNDS_ALIKE));
     guest_close(&guest);
 }
@@ -104,16 +104,21 @@ static void a_million_calls_need_no_more_memory(void **state)
     };
     uint32_t part = *(const uint32_t *)*state;
     struct guest guest;
-    guest_open(&guest, "parts-test.wasm");
+    guest_open(&guest, "parts-test.wasm", MEMORY_MAX);
     guest_run(&guest, part, CALLS_MIN / calls_a_round[part]);
     guest_close(&guest);
 }
 
+struct node_file {
+    const char *label, *name;
+    int64_t parts_in_one; /* whose memories are one */
+};
+
 static void a_node_executes_and_needs_no_more_memory(void **state)
 {
-    (void)state;
+    const struct node_file *file = *state;
     struct guest guest;
-    guest_open(&guest, "node-test.wasm");
+    guest_open(&guest, file->name, file->parts_in_one * MEMORY_MAX);
     uint64_t begun = guest_run(&guest, 0, TURNS_FIRST);
     assert_true(begun > 0);
     assert_true(guest_run(&guest, 0, TURNS) - begun > TURNS / 10);
@@ -126,7 +131,13 @@ int main(int argc, char **argv)
     static const char *names[DRIVES] = {"proposer",        "acceptor",      "learner",   "failure detector",
                                         "leader detector", "state machine", "serializer"};
     static char labels[2 * DRIVES][100];
-    struct CMUnitTest tests[2 * DRIVES + 1];
+    static struct node_file nodes[] = {
+        {"parts: a node executes and needs no more memory", "node-test.wasm", 1},
+        {"agents: a node executes and needs no more memory", "node-test-agents.wasm", 2},
+        {"one component: a node executes and needs no more memory", "node-test-whole.wasm", 4},
+    };
+    enum { NODES = sizeof nodes / sizeof nodes[0] };
+    struct CMUnitTest tests[2 * DRIVES + NODES];
     if (argc != 2)
         return 2;
     folder = argv[1];
@@ -142,7 +153,9 @@ int main(int argc, char **argv)
         tests[2 * i + 1] =
             (struct CMUnitTest){labels[2 * i + 1], a_million_calls_need_no_more_memory, NULL, NULL, &parts[i]};
     }
-    tests[2 * DRIVES] = (struct CMUnitTest)cmocka_unit_test(a_node_executes_and_needs_no_more_memory);
+    for (size_t i = 0; i < NODES; i++)
+        tests[2 * DRIVES + i] =
+            (struct CMUnitTest){nodes[i].label, a_node_executes_and_needs_no_more_memory, NULL, NULL, &nodes[i]};
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     wasm_engine_delete(engine);
     return failed;
