@@ -2,11 +2,12 @@
 .DEFAULT_GOAL := build
 .PHONY: help setup setup-test build demo test test-clients bench asan native sim fuzz mutants format pictures tidy lint sbom hooks clean distclean
 
-# The demo's knobs, for instance: make demo DEPLOYMENT=standalone CLIENTS=100 PROCESSES=5 REQUESTS=50000
-DEPLOYMENT ?= coordinator
-CLIENTS    ?= 500
-PROCESSES  ?= 10
-REQUESTS   ?= 1000000
+# The demo's knobs, for instance: make demo DEPLOYMENT=standalone GRANULARITY=node CLIENTS=100 PROCESSES=5 REQUESTS=50000
+DEPLOYMENT  ?= coordinator
+GRANULARITY ?= parts
+CLIENTS     ?= 500
+PROCESSES   ?= 10
+REQUESTS    ?= 1000000
 
 # How many seeds of the simulator.
 SEEDS ?= 2000
@@ -37,9 +38,10 @@ setup-test: ## installs that, and what tests, benchmarks, formatter and linter n
 build: setup  ## builds everything into build/: bin/synod, components/*.wasm, nodes/*.wasm
 	$(call cmake,release)
 
-demo: setup  ## runs a cluster with clients (DEPLOYMENT, CLIENTS, PROCESSES, REQUESTS); builds what that takes
-	$(call cmake,release) --target demo-$(DEPLOYMENT)
-	build/bin/synod demo --deployment $(DEPLOYMENT) --clients $(CLIENTS) --processes $(PROCESSES) --requests $(REQUESTS)
+demo: setup  ## runs a cluster with clients (DEPLOYMENT, GRANULARITY, CLIENTS, PROCESSES, REQUESTS); builds what that takes
+	$(call cmake,release) --target demo-$(DEPLOYMENT)-$(GRANULARITY)
+	build/bin/synod demo --deployment $(DEPLOYMENT) --granularity $(GRANULARITY) --clients $(CLIENTS) --processes $(PROCESSES) \
+		--requests $(REQUESTS)
 
 test: setup-test tidy build asan  ## builds and runs all tests: unit and component tests under sanitizers first, then everything
 	$(call cmake,mutants)

@@ -37,7 +37,7 @@ static const double look_every_seconds = 0.05, restart_after_seconds = 3;
 static const char *const deployments[] = {"coordinator", "standalone", "shared", NULL};
 
 struct demo {
-    uint32_t deployment;
+    uint32_t deployment, granularity;
     uint64_t nodes, clients, processes, requests, value_size, kills_spread;
     const char *kill_at;
     bool native, keep;
@@ -155,9 +155,12 @@ static bool run_load(struct demo *d)
 
 static void print_cluster(const struct demo *d)
 {
+    static const char *const what_runs[] = {"a WebAssembly component for each part",
+                                            "a WebAssembly component for each agent with its parts",
+                                            "a WebAssembly component for each node"};
     const struct cluster *c = &d->cluster;
     printf("cluster: %s, %zu nodes in %zu processes, %s; folder %s\n", deployments[d->deployment], c->config.node_count,
-           c->process_count, d->native ? "native build" : "WebAssembly components", c->folder);
+           c->process_count, d->native ? "native build" : what_runs[d->granularity], c->folder);
     if (cluster_in_memory(c))
         printf("note: that folder is in memory, so a sync costs nothing there; set TMPDIR to a disk for honest figures\n");
     fflush(stdout);
@@ -283,8 +286,10 @@ static bool plan_kills(struct demo *d)
 
 static int run(struct demo *d)
 {
-    const struct cluster_plan plan = {
-        .deployment = deployments[d->deployment], .nodes = (uint32_t)d->nodes, .native = d->native};
+    const struct cluster_plan plan = {.deployment = deployments[d->deployment],
+                                      .nodes = (uint32_t)d->nodes,
+                                      .native = d->native,
+                                      .granularity = granularity_names[d->granularity]};
     if (!cluster_create(&d->cluster, &plan, &d->problem)) {
         fprintf(stderr, "synod demo: %s\n", d->problem.text);
         return d->problem.exit_code;
@@ -320,6 +325,8 @@ int verb_demo(int argc, char **argv)
     const struct option_row rows[] = {
         {"deployment", 'd', OPTION_CHOICE, .value = "KIND", .target = &d.deployment, .choices = deployments,
          .text = "all roles in each node, one role in each process, or one node of each role in each process"},
+        {"granularity", 'g', OPTION_CHOICE, .value = "LEVEL", .target = &d.granularity, .choices = granularity_names,
+         .text = "how much is one component: each part, each agent with all that it calls, or each whole node"},
         {"nodes", 'n', OPTION_NUMBER, .value = "N", .target = &d.nodes, .min = 1, .max = NODE_ID_MAX,
          .text = "nodes of each role"},
         {"clients", 0, OPTION_NUMBER, .value = "N", .target = &d.clients, .min = 1, .max = 10000,
@@ -349,7 +356,7 @@ int verb_demo(int argc, char **argv)
         .option_count = sizeof rows / sizeof rows[0],
         .exit_codes = "  0  all checks passed\n  1  it could not be run, or was interrupted\n"
                       "  2  wrong command line, or no ports free\n  5  a check failed; standard error says which\n",
-        .examples = "  synod demo\n  synod demo --deployment standalone --requests 100000\n"
+        .examples = "  synod demo\n  synod demo --deployment standalone --requests 100000\n  synod demo --granularity node\n"
                     "  synod demo --requests 200000 --kill-leader-at 100000 --keep\n"
                     "  synod demo --deployment shared --kills 20\n",
     };

@@ -88,6 +88,8 @@ static void check_nodes(const struct config *c)
         invariant(node->id >= 1 && node->id <= NODE_ID_MAX && node_set_has(grouped, node->id));
         invariant(node->role <= ROLE_LEARNER && node->address.host[0] != '\0' && node->address.port != 0);
         invariant(node->network <= NETWORK_GUEST_UDP && node->storage <= PLACE_GUEST && node->serializer <= PLACE_GUEST);
+        invariant(node->granularity <= GRANULARITY_NODE &&
+                  (node->granularity != GRANULARITY_NODE || node->serializer == PLACE_GUEST));
         invariant((node->network == NETWORK_GRPC) == (c->nodes[0].network == NETWORK_GRPC));
         config_place(c, node->id, &node->address, text, sizeof text);
         invariant(text[0] != '\0' && config_group_of(c, node->id) != NULL);

@@ -17,10 +17,13 @@ void composition_folder(char *out, size_t size)
 
 void composition_file(char *out, size_t size, const char *folder, const struct config_node *node, uint8_t leader_rule)
 {
-    bool elects = node->role == ROLE_COORDINATOR || node->role == ROLE_PROPOSER;
-    snprintf(out, size, "%s/%s-node%s%s%s%s%s.wasm", folder, role_name(node->role),
+    const bool elects = node->role == ROLE_COORDINATOR || node->role == ROLE_PROPOSER;
+    const bool has_rule = elects && node->granularity == GRANULARITY_PARTS; /* otherwise it knows both */
+    const bool has_role = node->granularity != GRANULARITY_NODE;            /* otherwise it knows all */
+    snprintf(out, size, "%s/%s%snode%s%s%s%s%s%s.wasm", folder, has_role ? role_name(node->role) : "", has_role ? "-" : "",
              config_network_is_in_guest(node) ? "-" : "",
              config_network_is_in_guest(node) ? network_name(node->network) : "",
              node->storage == PLACE_GUEST ? "-guest-storage" : "", node->serializer == PLACE_HOST ? "-host-serializer" : "",
-             elects && leader_rule == LEADER_HIGHEST ? "-highest" : "");
+             has_rule && leader_rule == LEADER_HIGHEST ? "-highest" : "",
+             node->granularity == GRANULARITY_AGENTS ? "-agents" : "");
 }

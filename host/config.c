@@ -29,10 +29,9 @@ enum {
     PATH_TEXT_MAX = 96, /* "settings.storage_flush_state_interval_ms" and the like */
 };
 
-enum { NODE_KEYS = 7 };
 struct node_lines {
     size_t of_node;
-    size_t of_key[NODE_KEYS]; /* in the order of config_node_section */
+    size_t of_key[CONFIG_NODE_KEYS]; /* in the order of config_node_section */
 };
 
 struct loader {
@@ -504,6 +503,25 @@ static bool check_wires(struct loader *l)
     return true;
 }
 
+/* The whole node as one component has its serializer inside. */
+static bool check_granularities(struct loader *l)
+{
+    const struct config *c = l->config;
+    const int key = config_key_find(&config_node_section, "granularity");
+    for (size_t i = 0; i < c->node_count; i++) {
+        if (c->nodes[i].granularity != GRANULARITY_NODE || c->nodes[i].serializer == PLACE_GUEST)
+            continue;
+        char path[PATH_TEXT_MAX] = "granularity";
+        const size_t own = l->node_lines[i].of_key[key];
+        if (own != 0)
+            snprintf(path, sizeof path, "nodes[%zu].granularity", i);
+        return fail(l, own != 0 ? own : top_line(l, "granularity"), path,
+                    "node %u, as one component, has its serializer inside: 'serializer: host' needs parts or agents",
+                    c->nodes[i].id);
+    }
+    return true;
+}
+
 static bool check_crashes(struct loader *l)
 {
     const struct config *c = l->config;
@@ -633,8 +651,8 @@ static bool complete(struct loader *l)
     complete_nodes(l);
     complete_memory(l);
     l->config->node_config.log_decisions = l->config->log_level == LOG_DEBUG;
-    return check_ids(l) && check_endpoints(l) && check_wires(l) && check_crashes(l) && check_demo_client(l) &&
-           complete_groups(l) && complete_roles(l) && complete_quorums(l) && check_settings(l);
+    return check_ids(l) && check_endpoints(l) && check_wires(l) && check_granularities(l) && check_crashes(l) &&
+           check_demo_client(l) && complete_groups(l) && complete_roles(l) && complete_quorums(l) && check_settings(l);
 }
 
 /* ---- The file ---- */

@@ -147,12 +147,23 @@ static uint64_t state_memory(uint64_t state_bytes)
     return kv_versions_pieces_max(state_bytes) * KV_PIECE + 3 * smaller(state_bytes, KV_VALUE_MAX) + MEMORY_BESIDE_STATE;
 }
 
+/* What the state, with all that comes with it, may take of a component's memory: of one that has other parts in it, half. */
+static uint64_t memory_of_state(const struct config *c)
+{
+    uint64_t memory = c->memory_bytes_max;
+    for (size_t i = 0; i < c->node_count; i++)
+        if (c->nodes[i].granularity != GRANULARITY_PARTS)
+            memory = smaller(memory, config_component_bytes_max(&c->nodes[i], c->memory_bytes_max) / 2);
+    return memory;
+}
+
 uint64_t config_state_bytes_room(const struct config *c)
 {
-    uint64_t fits = 0, too_much = c->memory_bytes_max;
+    const uint64_t memory = memory_of_state(c);
+    uint64_t fits = 0, too_much = memory;
     while (fits + 1 < too_much) {
         const uint64_t middle = fits + (too_much - fits) / 2;
-        if (state_memory(middle) <= c->memory_bytes_max)
+        if (state_memory(middle) <= memory)
             fits = middle;
         else
             too_much = middle;
@@ -169,8 +180,9 @@ static bool check_memory(const struct config *c, struct config_conflict *conflic
     snprintf(conflict->text, sizeof conflict->text,
              "state_bytes_max (%" PRIu64
              ") must be at most what memory_bytes_max has room for, also while a snapshot is taken "
-             "(%" PRIu64 ")",
-             c->node_config.state_bytes_max, room);
+             "(%" PRIu64 ")%s",
+             c->node_config.state_bytes_max, room,
+             memory_of_state(c) < c->memory_bytes_max ? "; more needs the granularity parts" : "");
     return false;
 }
 

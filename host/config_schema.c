@@ -45,6 +45,9 @@ static const struct config_key top_keys[] = {
      .text = "What writes the journal: the host, or the node itself in the sandbox"},
     {"serializer", VALUE_CHOICE, KEY_FOR_NODES, IN_NODE(serializer), .standard = PLACE_GUEST, .choices = place_names,
      .text = "Where messages become frames and back: in the host, or in the sandbox"},
+    {"granularity", VALUE_CHOICE, KEY_FOR_NODES, IN_NODE(granularity), .standard = GRANULARITY_PARTS,
+     .choices = granularity_names,
+     .text = "How much of a node is one component: each part, each agent with all that it calls, or the whole node"},
     {"nodes", VALUE_NODES, KEY_REQUIRED, .text = "The nodes, see below"},
     {"groups", VALUE_GROUPS, KEY_OPTIONAL,
      .text = "Lists of node ids, one list for each process; each node is in exactly one. Without it each node has its "
@@ -63,6 +66,8 @@ static const struct config_key node_keys[] = {
     {"network", VALUE_CHOICE, KEY_FROM_TOP, IN_NODE(network), .choices = network_names, .text = "As above, of this node"},
     {"storage", VALUE_CHOICE, KEY_FROM_TOP, IN_NODE(storage), .choices = place_names, .text = "As above, of this node"},
     {"serializer", VALUE_CHOICE, KEY_FROM_TOP, IN_NODE(serializer), .choices = place_names,
+     .text = "As above, of this node"},
+    {"granularity", VALUE_CHOICE, KEY_FROM_TOP, IN_NODE(granularity), .choices = granularity_names,
      .text = "As above, of this node"},
 };
 
@@ -229,6 +234,7 @@ const struct config_section config_node_section = SECTION("A node", node_keys, N
 static const struct config_section compat_section = SECTION(CONFIG_COMPAT_TITLE, compat_keys, NULL);
 const struct config_section config_setting_section = SECTION("Settings", setting_keys, &compat_section);
 
+_Static_assert(sizeof node_keys / sizeof node_keys[0] == CONFIG_NODE_KEYS, "each has its line remembered");
 _Static_assert((sizeof setting_keys + sizeof compat_keys) / sizeof setting_keys[0] <= CONFIG_KEYS_MAX,
                "raise CONFIG_KEYS_MAX");
 

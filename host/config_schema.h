@@ -66,7 +66,7 @@ struct config_section {
 /* The table of settings that only imitate the reference system. */
 #define CONFIG_COMPAT_TITLE "Settings for compatibility"
 
-enum { CONFIG_KEYS_MAX = 72 };
+enum { CONFIG_KEYS_MAX = 72, CONFIG_NODE_KEYS = 8 };
 
 extern const struct config_section config_top_section;     /* fields of struct config, but for KEY_FOR_NODES */
 extern const struct config_section config_node_section;    /* fields of struct config_node */

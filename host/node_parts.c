@@ -208,10 +208,12 @@ static bool find_composition(const struct node_host *h, struct problem *problem)
     uint8_t rule = h->options.config->node_config.leader_rule;
     if (access(h->file, R_OK) == 0)
         return true;
-    return problem_set(problem, EXIT_BAD_INPUT,
-                       "there is no %s; compose it: compositions/compose.sh %s-node %s %s %s %s (or set SYNOD_NODES)",
-                       h->file, role_name(h->self->role), network_name(h->self->network), place_names[h->self->storage],
-                       place_names[h->self->serializer], rule == LEADER_HIGHEST ? "highest" : "sticky");
+    return problem_set(
+        problem, EXIT_BAD_INPUT,
+        "there is no %s; compose it: compositions/compose.sh %s-node %s %s %s %s synod %s (or set SYNOD_NODES)", h->file,
+        role_name(h->self->role), network_name(h->self->network), place_names[h->self->storage],
+        place_names[h->self->serializer], rule == LEADER_HIGHEST ? "highest" : "sticky",
+        granularity_names[h->self->granularity]);
 }
 
 bool parts_make_life(struct node_host *h, struct node_life **out, struct problem *problem)
@@ -222,7 +224,7 @@ bool parts_make_life(struct node_host *h, struct node_life **out, struct problem
     const struct node_wasm_options options = {
         .engine = h->options.engine,
         .file = h->file,
-        .memory_bytes_max = config->memory_bytes_max,
+        .memory_bytes_max = config_component_bytes_max(h->self, config->memory_bytes_max),
         .turn_timeout = config->turn_timeout,
         .config = config,
         .node = h->self->id,

@@ -16,6 +16,18 @@ const char *network_name(uint8_t network)
     return network <= NETWORK_GUEST_UDP ? names[network] : "unknown";
 }
 
+const char *const granularity_names[] = {"parts", "agents", "node", NULL};
+
+/* Apart, the state, the votes of an acceptor, the values of a learner, and what the runner has on its way to the disk could
+ * fill a memory each; together they have as much, as far as a component can have it. */
+uint64_t config_component_bytes_max(const struct config_node *node, uint64_t memory_bytes_max)
+{
+    const uint64_t addressable = UINT64_C(4) << 30, together = 4 * memory_bytes_max;
+    if (node->granularity == GRANULARITY_PARTS)
+        return memory_bytes_max;
+    return together < addressable ? together : addressable;
+}
+
 void config_close(struct config *config)
 {
     free(config->file);

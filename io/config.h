@@ -14,6 +14,8 @@ enum role { ROLE_COORDINATOR, ROLE_PROPOSER, ROLE_ACCEPTOR, ROLE_LEARNER };
 enum network_kind { NETWORK_HOST_TCP, NETWORK_HOST_UDP, NETWORK_GRPC, NETWORK_GUEST_TCP, NETWORK_GUEST_UDP };
 /* Where a part of a node runs: in the host, or in the sandbox with the node. */
 enum place { PLACE_HOST, PLACE_GUEST };
+/* How much of a node is one component: each part, each agent with all that it calls, or the whole node. */
+enum granularity { GRANULARITY_PARTS, GRANULARITY_AGENTS, GRANULARITY_NODE };
 /* How a node waits for something to do. */
 enum waiting { WAITING_EVENTS, WAITING_POLLING };
 
@@ -32,6 +34,7 @@ struct config_node {
     uint8_t network;         /* enum network_kind */
     uint8_t storage;         /* enum place */
     uint8_t serializer;      /* enum place */
+    uint8_t granularity;     /* enum granularity */
 };
 
 /* A slot at which a node crashes, for an experiment. */
@@ -102,6 +105,10 @@ const struct config_group *config_group_of(const struct config *config, uint32_t
 const char *role_name(uint8_t role);
 /* The name in the configuration, "host-tcp" for instance. */
 const char *network_name(uint8_t network);
+/* What each component of the node may take, where one that is a single part may take `memory_bytes_max`. */
+uint64_t config_component_bytes_max(const struct config_node *node, uint64_t memory_bytes_max);
+/* The names in the configuration, by enum granularity; NULL ends them. */
+extern const char *const granularity_names[];
 /* Whether the node runs its own loop, because its network is in the sandbox. */
 static inline bool config_network_is_in_guest(const struct config_node *node)
 {

@@ -15,7 +15,7 @@ struct cluster_plan {
     uint32_t nodes;         /* of each role */
     bool native;            /* nodes run the native build of the core */
     /* As in the configuration; NULL: its default. */
-    const char *network, *storage, *serializer, *leader_rule;
+    const char *network, *storage, *serializer, *granularity, *leader_rule;
     const char *settings;     /* more lines of the map `settings`, each with its line feed; NULL: none */
     const char *nodes_folder; /* where the composed nodes are; NULL: where `synod start` looks */
 };

@@ -152,6 +152,7 @@ bool config_write(const char *path, const struct cluster_plan *plan, struct prob
     write_key(file, "network", plan->network);
     write_key(file, "storage", plan->storage);
     write_key(file, "serializer", plan->serializer);
+    write_key(file, "granularity", plan->granularity);
     write_nodes(file, plan, ports);
     write_settings(file, plan);
     bool ok = ferror(file) == 0;

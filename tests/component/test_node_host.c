@@ -719,6 +719,15 @@ static void test_file_names(void **state)
     composition_file(file, sizeof file, "n", &(struct config_node){.network = NETWORK_GUEST_UDP, .storage = PLACE_GUEST},
                      LEADER_STICKY);
     assert_string_equal(file, "n/coordinator-node-guest-udp-guest-storage-host-serializer.wasm");
+    composition_file(file, sizeof file, "n", &(struct config_node){.role = ROLE_PROPOSER, .granularity = GRANULARITY_AGENTS},
+                     LEADER_HIGHEST); /* both rules are inside */
+    assert_string_equal(file, "n/proposer-node-host-serializer-agents.wasm");
+    for (uint8_t role = ROLE_COORDINATOR; role <= ROLE_LEARNER; role++) {
+        const struct config_node node = {
+            .role = role, .network = NETWORK_GUEST_TCP, .serializer = PLACE_GUEST, .granularity = GRANULARITY_NODE};
+        composition_file(file, sizeof file, "n", &node, LEADER_HIGHEST);
+        assert_string_equal(file, "n/node-guest-tcp.wasm");
+    }
 }
 
 int main(int argc, char **argv)

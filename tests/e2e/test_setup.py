@@ -9,7 +9,8 @@ import pytest
 
 from cluster import BUILD, ROOT
 
-DEPLOYMENTS = ("coordinator", "standalone", "shared")
+DEMOS = [f"demo-{deployment}-{granularity}" for deployment in ("coordinator", "standalone", "shared")
+         for granularity in ("parts", "agents", "node")]
 
 
 def packages():
@@ -63,9 +64,9 @@ def test_the_steps_are_told_apart():
 
 
 @pytest.mark.skipif(shutil.which("dpkg") is None, reason="not Debian")
-@pytest.mark.parametrize("deployment", DEPLOYMENTS)
-def test_a_demo_is_built_without_what_tests_need(deployment):
-    lines = commands(f"demo-{deployment}")
+@pytest.mark.parametrize("demo", DEMOS)
+def test_a_demo_is_built_without_what_tests_need(demo):
+    lines = commands(demo)
     used = programs(lines)
     assert len(used) > 5, used
     from_tests = {name: package for name in used if (package := package_of(name)) in packages()["test"]}
@@ -76,13 +77,14 @@ def test_a_demo_is_built_without_what_tests_need(deployment):
 def test_a_demo_is_not_everything():
     """What one deployment runs: no tests, no faulty parts, no nodes of others."""
     everything = len(commands("all"))
-    for deployment in DEPLOYMENTS:
-        lines = commands(f"demo-{deployment}")
+    for demo in DEMOS:
+        lines = commands(demo)
         assert len(lines) < everything / 2
         text = "\n".join(lines)
         assert "-faulty.wasm" not in text and "tests/unit" not in text and "guest-client" not in text
-    nodes = {Path(node).stem for node in re.findall(r"compose\.sh ([a-z-]+-node)", "\n".join(commands("demo-coordinator")))}
-    assert nodes == {"coordinator-node"}
+    composed = re.findall(r"compose\.sh (.*)", "\n".join(commands("demo-coordinator-parts")))
+    assert [words.split()[0] for words in composed] == ["coordinator-node"]
+    assert composed[0].split()[6] == "parts"
 
 
 def test_a_step_that_does_not_exist_is_refused():

@@ -101,6 +101,10 @@ static const struct {
     {SETTING("state_bytes_max: 1 GiB"),
      "c.yaml:7: key 'settings.state_bytes_max': state_bytes_max (1073741824) must be at most what memory_bytes_max has room for, "
      "also while a snapshot is taken (810811391)"},
+    {"cluster: demo\nnodes:\n" NODE(1,
+                                    ", granularity: agents") "settings: {memory_bytes_max: 4 GiB, state_bytes_max: 2 GiB}\n",
+     "c.yaml:4: key 'settings.state_bytes_max': state_bytes_max (2147483648) must be at most what memory_bytes_max has room for, "
+     "also while a snapshot is taken (1765277695); more needs the granularity parts"},
     {SETTING("forward: yes"), "c.yaml:7: key 'settings.forward': 'yes' is neither true nor false"},
     {SETTING("durability: often"), "c.yaml:7: key 'settings.durability': 'often' is not one of: fsync, os, memory"},
     /* Other names, and what is not supported. */
@@ -159,6 +163,13 @@ static const struct {
     {HEAD "network: tcp\n", "c.yaml:6: key 'network': 'tcp' is not one of: host-tcp, host-udp, grpc, guest-tcp, guest-udp"},
     {HEAD "storage: cloud\n", "c.yaml:6: key 'storage': 'cloud' is not one of: host, guest"},
     {ONE_NODE("{serializer: 1}"), "c.yaml:3: key 'nodes[0].serializer': '1' is not one of: host, guest"},
+    {HEAD "granularity: atoms\n", "c.yaml:6: key 'granularity': 'atoms' is not one of: parts, agents, node"},
+    {HEAD "serializer: host\ngranularity: node\n",
+     "c.yaml:7: key 'granularity': node 1, as one component, has its serializer inside: 'serializer: host' needs parts or "
+     "agents"},
+    {"cluster: demo\nserializer: host\nnodes:\n" NODE(1, "") NODE(2, ", granularity: node"),
+     "c.yaml:5: key 'nodes[1].granularity': node 2, as one component, has its serializer inside: 'serializer: host' needs "
+     "parts or agents"},
     {"cluster: demo\nnodes:\n" NODE(1, "") NODE(2, ", network: guest-tcp") NODE(3, ", network: guest-udp"),
      "c.yaml:5: key 'nodes[2].network': node 1 (host-tcp) and node 3 (guest-udp) cannot talk to each other: TCP and UDP"},
     {"cluster: demo\nnodes:\n" NODE(1, ", network: host-udp") NODE(2, "") "network: grpc\n",
@@ -388,6 +399,7 @@ static void test_defaults(void **state)
         assert_int_equal(c.nodes[i].network, NETWORK_HOST_TCP);
         assert_int_equal(c.nodes[i].storage, PLACE_HOST);
         assert_int_equal(c.nodes[i].serializer, PLACE_GUEST);
+        assert_int_equal(c.nodes[i].granularity, GRANULARITY_PARTS);
     }
     /* Each node is a group of its own. */
     assert_int_equal(c.group_count, 3);
@@ -458,17 +470,18 @@ static void test_choices_of_nodes(void **state)
 {
     (void)state;
     struct config c;
-    load(&c, "cluster: demo\nstorage: guest\nnodes:\n" NODE(1, "") NODE(2, ", network: host-udp, storage: host")
-                 NODE(3, ", serializer: guest") "network: guest-udp\nserializer: host\n");
+    load(&c, "cluster: demo\nstorage: guest\nnodes:\n" NODE(1, "") NODE(2, ", network: host-udp, storage: host") NODE(
+                 3, ", serializer: guest, granularity: node") "network: guest-udp\nserializer: host\ngranularity: agents\n");
     static const struct config_node expected[] = {
-        {.network = NETWORK_GUEST_UDP, .storage = PLACE_GUEST, .serializer = PLACE_HOST},
-        {.network = NETWORK_HOST_UDP, .storage = PLACE_HOST, .serializer = PLACE_HOST},
-        {.network = NETWORK_GUEST_UDP, .storage = PLACE_GUEST, .serializer = PLACE_GUEST},
+        {.network = NETWORK_GUEST_UDP, .storage = PLACE_GUEST, .serializer = PLACE_HOST, .granularity = GRANULARITY_AGENTS},
+        {.network = NETWORK_HOST_UDP, .storage = PLACE_HOST, .serializer = PLACE_HOST, .granularity = GRANULARITY_AGENTS},
+        {.network = NETWORK_GUEST_UDP, .storage = PLACE_GUEST, .serializer = PLACE_GUEST, .granularity = GRANULARITY_NODE},
     };
     for (size_t i = 0; i < 3; i++) {
         assert_int_equal(c.nodes[i].network, expected[i].network);
         assert_int_equal(c.nodes[i].storage, expected[i].storage);
         assert_int_equal(c.nodes[i].serializer, expected[i].serializer);
+        assert_int_equal(c.nodes[i].granularity, expected[i].granularity);
     }
     config_close(&c);
     static const char *const names[] = {"host-tcp", "host-udp", "grpc", "guest-tcp", "guest-udp"};
@@ -571,6 +584,28 @@ static void test_small_memory(void **state)
     config_close(&c);
 }
 
+/* In one component with other parts, the state has as much room as alone, up to half of what a component can address. */
+static void test_memory_of_several_parts(void **state)
+{
+    static const char head[] = "cluster: demo\ndata: /d\nnodes: [{id: 1, role: coordinator, address: \"a:1\"}]\n";
+    static const uint64_t mib = 1 << 20;
+    (void)state;
+    uint64_t room[3];
+    for (uint8_t granularity = GRANULARITY_PARTS; granularity <= GRANULARITY_NODE; granularity++) {
+        char text[256];
+        struct config c;
+        snprintf(text, sizeof text, "%sgranularity: %s\nsettings: {memory_bytes_max: 2 GiB}\n", head,
+                 granularity_names[granularity]);
+        load(&c, text);
+        room[granularity] = c.node_config.state_bytes_room;
+        const bool apart = granularity == GRANULARITY_PARTS;
+        assert_int_equal(config_component_bytes_max(&c.nodes[0], 64 * mib), (apart ? 64 : 256) * mib);
+        assert_int_equal(config_component_bytes_max(&c.nodes[0], 2048 * mib), (apart ? 2048 : 4096) * mib);
+        config_close(&c);
+    }
+    assert_true(room[0] == room[1] && room[0] == room[2]);
+}
+
 static void test_examples(void **state)
 {
     (void)state;
@@ -659,6 +694,7 @@ int main(void)
         cmocka_unit_test(test_experiments),
         cmocka_unit_test(test_table),
         cmocka_unit_test(test_small_memory),
+        cmocka_unit_test(test_memory_of_several_parts),
         cmocka_unit_test(test_examples),
         cmocka_unit_test(test_documentation),
         cmocka_unit_test(replies_have_room_for_a_value),
