@@ -1,6 +1,6 @@
 /* `synod-lab overhead`: what each boundary of the sandbox costs a whole cluster. The same load on three coordinators,
- * composed in every way: natively, as components between the host's network and disk, and with one after the other moved
- * into the sandbox. */
+ * composed in every way: natively, as components between the host's network and disk, with fewer and larger components, and
+ * with one after the other moved into the sandbox. */
 #include <stdio.h>
 #include <string.h>
 
@@ -14,11 +14,14 @@ enum { NODES = 3 };
 static const struct lab_case compositions[] = {
     {"native", {COORDINATORS, .native = true}},
     {"host", {COORDINATORS}},
+    {"host-agents", {COORDINATORS, .granularity = "agents"}},
+    {"host-node", {COORDINATORS, .granularity = "node"}},
     {"host-serializer", {COORDINATORS, .serializer = "host"}},
     {"guest-storage", {COORDINATORS, .storage = "guest"}},
     {"guest-tcp", {COORDINATORS, .network = "guest-tcp"}},
     {"guest-udp", {COORDINATORS, .network = "guest-udp"}},
     {"all-guest", {COORDINATORS, .network = "guest-tcp", .storage = "guest"}},
+    {"all-guest-node", {COORDINATORS, .network = "guest-tcp", .storage = "guest", .granularity = "node"}},
 };
 enum { COMPOSITIONS = sizeof compositions / sizeof compositions[0] };
 
@@ -135,15 +138,17 @@ int lab_overhead(int argc, char **argv)
         {"rounds", 0, OPTION_NUMBER, .value = "N", .target = &o.rounds, .min = 1, .max = LAB_ROUNDS_MAX,
          .text = "interleaved repetitions, whose median counts"},
         {"compositions", 0, OPTION_TEXT, .value = "NAME,...", .target = &o.only,
-         .text = "only these: native, host, host-serializer, guest-storage, guest-tcp, guest-udp, all-guest"},
+         .text =
+             "only these: native, host, host-agents, host-node, host-serializer, guest-storage, guest-tcp, guest-udp, all-guest, "
+             "all-guest-node"},
         LAB_OUTPUT_OPTIONS(o.output),
     };
     const struct command_help help = {
         .command = "synod-lab overhead",
         .description =
             "Puts the same load on clusters of three coordinators that are composed differently: as native code; as\n"
-            "components with network and storage in the host (host), then with the serializer in the host, too, or with\n"
-            "storage, network, or both in the sandbox. Ratios are to native.\n",
+            "components with network and storage in the host (host), then with each agent, or each node, as one component;\n"
+            "with the serializer in the host, too; or with storage, network, or both in the sandbox. Ratios are to native.\n",
         .options = rows,
         .option_count = sizeof rows / sizeof rows[0],
         .exit_codes = "  0  all were measured\n  1  interrupted, or a cluster could not be run\n"

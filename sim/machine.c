@@ -346,13 +346,14 @@ static bool give_life(struct machine *m)
     const uint8_t duties = w->plan.roles[m->id];
     bool elects = (duties & DUTY_PROPOSES) != 0, votes = (duties & DUTY_ACCEPTS) != 0;
     const uint8_t with_votes = elects ? ROLE_COORDINATOR : ROLE_ACCEPTOR, without = elects ? ROLE_PROPOSER : ROLE_LEARNER;
-    const struct config_node node = {.role = votes ? with_votes : without, .serializer = PLACE_GUEST};
+    const struct config_node node = {
+        .role = votes ? with_votes : without, .serializer = PLACE_GUEST, .granularity = w->options.granularity};
     char file[4096];
     composition_file(file, sizeof file, w->options.nodes_folder, &node, c->leader_rule);
     const struct node_wasm_options options = {
         .engine = w->options.engine,
         .file = file,
-        .memory_bytes_max = MEMORY_BYTES_MAX,
+        .memory_bytes_max = config_component_bytes_max(&node, MEMORY_BYTES_MAX),
         .turn_timeout = WORLD_TURN_TIMEOUT_US,
     };
     return node_wasm_new(&m->life, &options, &m->ports, &m->problem) && m->life->operations->start(m->life, c, &m->problem);

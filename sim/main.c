@@ -15,7 +15,7 @@ enum { SHRINK_RUNS = 400, HUNT_SEEDS_MAX = 2500 };
 
 struct sim {
     uint64_t seed, seeds, jobs, events, strikes;
-    uint32_t deployment, port, network;
+    uint32_t deployment, port, network, granularity;
     uint64_t sample;
     uint64_t rounds;
     const char *only, *without, *trace_file, *history_file, *mutant, *folder;
@@ -82,9 +82,10 @@ static bool set_up(struct sim *s)
         return false;
     composition_folder(s->nodes_folder, sizeof s->nodes_folder);
     w->nodes_folder = s->nodes_folder;
+    w->granularity = (uint8_t)s->granularity;
+    const struct config_node node = {.role = ROLE_COORDINATOR, .serializer = PLACE_GUEST, .granularity = w->granularity};
     char file[sizeof s->nodes_folder + 32];
-    composition_file(file, sizeof file, s->nodes_folder,
-                     &(struct config_node){.role = ROLE_COORDINATOR, .serializer = PLACE_GUEST}, LEADER_STICKY);
+    composition_file(file, sizeof file, s->nodes_folder, &node, LEADER_STICKY);
     if ((s->wasm || s->both) && access(file, R_OK) != 0) {
         fprintf(stderr, "synod-sim: there is no %s; build the components, or set SYNOD_NODES\n", file);
         return false;
@@ -141,6 +142,8 @@ static void print_command(const struct sim *s, const struct world_options *w)
     }
     if (s->mutant != NULL)
         printf(" --mutant %s", s->mutant);
+    if (w->granularity != GRANULARITY_PARTS)
+        printf(" --granularity %s", granularity_names[w->granularity]);
     printf("%s\n", s->both ? " --both" : s->wasm ? " --wasm" : "");
 }
 
@@ -276,6 +279,8 @@ int main(int argc, char **argv)
         {"wasm", 0, OPTION_FLAG, .target = &s.wasm, .text = "run the components instead of native nodes"},
         {"both", 0, OPTION_FLAG, .target = &s.both,
          .text = "run each seed natively and as components: the traces must be equal"},
+        {"granularity", 0, OPTION_CHOICE, .value = "LEVEL", .target = &s.granularity, .choices = granularity_names,
+         .text = "how much is one component: each part, each agent with all that it calls, or each whole node"},
         {"trace", 0, OPTION_TEXT, .value = "FILE", .target = &s.trace_file, .text = "write every event (of one seed)"},
         {"history", 0, OPTION_TEXT, .value = "FILE", .target = &s.history_file,
          .text = "write what clients did, one JSON object for each line (of one seed)"},
@@ -303,7 +308,7 @@ int main(int argc, char **argv)
         .exit_codes =
             "  0  every rule was kept\n  1  something else failed\n  2  wrong command line\n  5  a rule was broken\n",
         .examples = "  synod-sim --seeds 1000\n  synod-sim --seed 17 --trace trace.txt\n  synod-sim --seed 17 --shrink\n"
-                    "  synod-sim --seeds 50 --both\n",
+                    "  synod-sim --seeds 50 --both\n  synod-sim --seeds 50 --both --granularity node\n",
     };
     int code = options_parse(&help, argc, argv, NULL);
     if (code != OPTIONS_GO_ON)

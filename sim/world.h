@@ -33,6 +33,7 @@ struct world_options {
     struct plan_options plan;
     struct engine *engine;    /* nodes run as components; NULL: natively */
     const char *nodes_folder; /* where the components are */
+    uint8_t granularity;      /* enum granularity of io/config.h: what nodes are composed of */
     FILE *trace;              /* every event as a line; NULL: none */
     FILE *history;            /* what clients did, at the end (sim/history.h); NULL: none */
     FILE *report;             /* about a failure: the plan and the last events; NULL: none */

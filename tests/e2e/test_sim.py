@@ -120,8 +120,9 @@ def test_a_seed_is_a_run():
     assert trace_of(first) != trace_of(other)
 
 
-def test_both_lives_have_the_same_traces():
-    assert "\n50 seeds" in sim("--seeds", 50, "--both", "--events", 3000)
+@pytest.mark.parametrize("granularity", ["parts", "agents", "node"])
+def test_both_lives_have_the_same_traces(granularity):
+    assert "\n50 seeds" in sim("--seeds", 50, "--both", "--granularity", granularity, "--events", 3000)
 
 
 @pytest.mark.parametrize("deployment", ["coordinator", "standalone", "shared"])
