@@ -254,6 +254,16 @@ def test_components(tmp_path):
         assert "synod:paxos/" in entry[2], f"{name} exports nothing of ours"
     for name in ("coordinator-node", "proposer-node", "acceptor-node", "learner-node"):
         assert f"/nodes/{name}.wasm\n" in done.stdout
+    agents = ["whole-acceptor-agent", "whole-learner-agent", "whole-proposer-agent"]
+    for name, parts in (
+        ("coordinator-node", ["acceptor", "acceptor-agent", "coordinator", "failure-detector", "kv-store", "leader-detector-sticky",
+                              "learner", "learner-agent", "proposer", "proposer-agent", "runner", "serializer"]),
+        ("coordinator-node-agents", ["coordinator", "runner", "serializer", *agents]),
+        ("node", ["whole-node"]),
+    ):
+        made_of = re.search(rf"/nodes/{name}\.wasm\n  .*\n  made of\n((?:    .*\n)+)", done.stdout)[1]
+        assert sorted(made_of.split()) == parts
+    assert "a component that is not in" not in done.stdout
     node = re.search(r"^(\S+/nodes/coordinator-node\.wasm)$", done.stdout, re.MULTILINE)[1]
     one = run("components", "--all", node)
     assert one.returncode == OK and "synod:paxos/runner" in one.stdout and "      turn\n" in one.stdout
