@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Measures every composition once, in one run: a cluster of three (nine nodes where roles are apart), writes of 64 bytes.
+"""Measures every composition of a granularity once, in one run: a cluster of three (nine nodes where roles are apart), writes of 64 bytes.
 
-    make setup-test build && build/tools/venv/bin/python bench/compositions.py [--requests N] [--markdown FILE]
+    make setup-test build && build/tools/venv/bin/python bench/compositions.py [--granularity LEVEL] [--requests N]
 
 Prints a row for each: requests a second at 50 connections and processor time a request of all nodes; median and P99 of one
 connection alone. Loads are bounded; each cluster is removed when it is measured. The machine is not quiet enough for single
@@ -57,15 +57,16 @@ def measure(row, requests):
 def main():
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--requests", type=int, default=10000)
+    options.add_argument("--granularity", choices=compositions.CHOICES["granularity"], default="parts")
     options.add_argument("--markdown", type=Path, help="where to write the table to")
     options = options.parse_args()
     lines = ["| deployment | network | storage | serializer | requests/s | of the first | CPU us/request | P99 of 50, ms | median of 1, ms | P99 of 1, ms |",
              "|---|---|---|---|---|---|---|---|---|---|"]
     first = None
-    for row in compositions.ALL:
+    for row in (row for row in compositions.ALL if row["granularity"] == options.granularity):
         found = measure(row, options.requests)
         first = first or found["throughput"]
-        lines.append("| " + " | ".join(row[key] for key in compositions.CHOICES) + f" | {found['throughput']:.0f} | "
+        lines.append("| " + " | ".join(row[key] for key in compositions.CHOICES if key != "granularity") + f" | {found['throughput']:.0f} | "
                      f"{found['throughput'] / first:.2f} | {found['cpu_us']:.0f} | {found['p99_ms']:.2f} | "
                      f"{found['one_median_ms']:.2f} | {found['one_p99_ms']:.2f} |")
         print(lines[-1], flush=True)

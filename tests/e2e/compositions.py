@@ -7,9 +7,16 @@ CHOICES = {
     "network": ["host-tcp", "host-udp", "grpc", "guest-tcp", "guest-udp"],
     "storage": ["host", "guest"],
     "serializer": ["guest", "host"],
+    "granularity": ["parts", "agents", "node"],
 }
 
-ALL = [dict(zip(CHOICES, values)) for values in product(*CHOICES.values())]
+
+def makes_sense(row):
+    """A whole node as one component has its serializer inside."""
+    return (row["granularity"], row["serializer"]) != ("node", "host")
+
+
+ALL = [row for values in product(*CHOICES.values()) if makes_sense(row := dict(zip(CHOICES, values)))]
 
 
 def pairs(row):

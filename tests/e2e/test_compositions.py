@@ -1,4 +1,4 @@
-"""Every composition: deployment, network, storage and serializer in every pair of choices, each under load, with a leader that is
+"""Every composition: deployment, network, storage, serializer and granularity in every pair of choices, each under load, with a leader that is
 killed, and the same state everywhere in the end. And nodes of different compositions in one cluster."""
 
 import pytest
@@ -44,8 +44,8 @@ def test_nodes_of_different_compositions(make_cluster):
         settings=PATIENT,
         choices={
             1: {"network": "host-tcp", "storage": "guest", "serializer": "guest"},
-            2: {"network": "guest-tcp", "storage": "host", "serializer": "host"},
-            3: {"network": "guest-tcp", "storage": "guest", "serializer": "guest"},
+            2: {"network": "guest-tcp", "storage": "host", "serializer": "host", "granularity": "agents"},
+            3: {"network": "guest-tcp", "storage": "guest", "granularity": "node"},
         },
     )
     cluster.up()
@@ -59,8 +59,9 @@ def test_a_node_changes_its_composition(make_cluster):
     with Load(cluster.client_ports()) as load:
         for choices in (
             {"network": "guest-tcp", "storage": "guest"},
-            {"network": "host-tcp", "storage": "guest", "serializer": "host"},
+            {"network": "host-tcp", "storage": "guest", "serializer": "host", "granularity": "agents"},
             {"network": "guest-tcp", "storage": "host"},
+            {"granularity": "node"},
             {},
         ):
             cluster.choices = {1: choices}

@@ -13,7 +13,8 @@ from cluster import BAD_INPUT, CHECK_FAILED, OK, TROUBLE, program, run, wait_unt
 LAB = program("synod-lab")
 SVG = "{http://www.w3.org/2000/svg}"
 
-COMPOSITIONS = ["native", "host", "host-serializer", "guest-storage", "guest-tcp", "guest-udp", "all-guest"]
+COMPOSITIONS = ["native", "host", "host-agents", "host-node", "host-serializer", "guest-storage", "guest-tcp", "guest-udp", "all-guest",
+                "all-guest-node"]
 LOOPS = [f"{network}, {way}" for network in ("host-tcp", "guest-tcp") for way in ("events", "every 1 ms", "every 100 us")]
 BOUNDARIES = ["native function", "native function, copied bytes", "host to guest", "guest to host", "guest to guest, list<u8>",
               "guest to guest, list<u64>", "guest to host's serializer", "guest to WASI's clock", "turn of an idle node, native",
@@ -24,7 +25,7 @@ SMALL = ["--requests", 300, "--connections", 10, "--one-requests", 20, "--rounds
 EXPERIMENTS = {
     "overhead": (SMALL, COMPOSITIONS,
                  ["throughput", "mean_ms", "median_ms", "p99_ms", "cpu_us", "one_median_ms", "one_p99_ms", "throughput_ratio",
-                  "cpu_ratio", "one_median_ratio"], 4 * 7, 0),
+                  "cpu_ratio", "one_median_ratio"], 4 * 10, 0),
     "crossings": (["--rounds", 1, "--millis", 1], BOUNDARIES, ["bytes_0_ns", "fixed_ns"], 10, 7 * 5),
     "waiting": (["--requests", 20, "--idle-ms", 200, "--rounds", 1], LOOPS, ["idle_cpu_percent", "median_ms", "p99_ms"], 3 * 6, 0),
     "deployments": (SMALL, ["standalone", "shared", "coordinator"],

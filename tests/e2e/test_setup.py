@@ -1,5 +1,6 @@
 """Set-up in two steps: what the build needs, and what tests need beside it. The build must do without the second."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -85,6 +86,21 @@ def test_a_demo_is_not_everything():
     composed = re.findall(r"compose\.sh (.*)", "\n".join(commands("demo-coordinator-parts")))
     assert [words.split()[0] for words in composed] == ["coordinator-node"]
     assert composed[0].split()[6] == "parts"
+
+
+@pytest.mark.parametrize("granularity", ("parts", "agents", "node"))
+@pytest.mark.parametrize("role", ("coordinator-node", "proposer-node", "acceptor-node", "learner-node"))
+def test_a_composition_takes_what_it_lists(tmp_path, role, granularity):
+    """In a folder without any other component, as a build of one target has it."""
+    command = [ROOT / "compositions" / "compose.sh", role, "host-tcp", "host", "guest", "sticky", "synod", granularity]
+    environment = os.environ | {"BUILD": str(tmp_path)}
+    listed = subprocess.run(command, env=environment | {"PARTS": "list"}, capture_output=True, text=True, check=True).stdout.split()
+    (tmp_path / "bin").symlink_to((BUILD / "bin").resolve())
+    (tmp_path / "components").mkdir()
+    for name in listed:
+        (tmp_path / "components" / f"{name}.wasm").symlink_to((BUILD / "components" / f"{name}.wasm").resolve())
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_step_that_does_not_exist_is_refused():

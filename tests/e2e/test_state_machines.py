@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 import resp
-from cluster import BUILD, ROOT
+from cluster import BAD_INPUT, BUILD, ROOT, run, wait_until
 
 PARTS = BUILD / "tests" / "parts"
 
@@ -19,10 +19,10 @@ def workshop(tmp_path):
     return tmp_path
 
 
-def compose(workshop, machine, *choices):
+def compose(workshop, machine, *choices, part="STATE_MACHINE"):
     return subprocess.run(
         [ROOT / "compositions" / "compose.sh", *choices],
-        env=os.environ | {"BUILD": str(workshop), "STATE_MACHINE": str(PARTS / machine), "RUST_BACKTRACE": "0"},
+        env=os.environ | {"BUILD": str(workshop), part: str(PARTS / machine), "RUST_BACKTRACE": "0"},
         capture_output=True, text=True, timeout=60,
     )
 
@@ -37,6 +37,42 @@ def test_a_state_machine_with_a_clock_is_not_composed(workshop, choices):
     assert "clock-machine.wasm" in done.stderr
     assert "it imports wasi:clocks/wall-clock@0.2.12; a state machine gets nothing from outside" in done.stderr
     assert not list((workshop / "nodes").glob("*.wasm"))
+
+
+@pytest.mark.parametrize("granularity", ("agents", "node"))
+@pytest.mark.parametrize("part", ("STATE_MACHINE", "LEADER_DETECTOR"))
+def test_what_is_inside_another_component_is_not_replaced(workshop, granularity, part):
+    done = compose(workshop, "tiny-machine.wasm", "coordinator-node", "host-tcp", "host", "guest", "sticky", "synod", granularity,
+                   part=part)
+    assert done.returncode != 0
+    assert f"{part}: with GRANULARITY {granularity} that part is inside a larger component" in done.stderr
+    assert not list(workshop.glob("nodes/*"))
+
+
+def test_a_leader_rule_of_ones_own(make_cluster, workshop):
+    """In the place of the rule `sticky`, a component that follows another one: node 3, which is down at first, leads as soon as it is
+    up."""
+    rule = (BUILD / "components" / "leader-detector-highest.wasm").resolve()
+    done = compose(workshop, rule, "coordinator-node", part="LEADER_DETECTOR")
+    assert done.returncode == 0, done.stderr
+    cluster = make_cluster(leader_rule="sticky", environment={"SYNOD_NODES": str(workshop / "nodes")})
+    cluster.init()
+    cluster.start(1, 2)
+    assert cluster.wait_leader() in (1, 2)
+    cluster.start(3)
+    wait_until(lambda: cluster.leader() == 3, 20, cluster.describe)
+    cluster.stop()
+
+
+def test_a_node_that_is_not_composed_in_that_way(make_cluster, workshop):
+    """Clients' machine is in the nodes made of parts; the error says what would make the other ones."""
+    assert compose(workshop, "tiny-machine.wasm", "coordinator-node").returncode == 0
+    cluster = make_cluster(choices={"granularity": "node"}, leader_rule="sticky")
+    cluster.init()
+    done = run("start", "--config", cluster.config_file, "--node", 1, env=os.environ | {"SYNOD_NODES": str(workshop / "nodes")})
+    assert done.returncode == BAD_INPUT
+    assert "there is no" in done.stderr and "/nodes/node.wasm; compose it: " in done.stderr
+    assert "compositions/compose.sh coordinator-node host-tcp host guest sticky synod node" in done.stderr
 
 
 @pytest.mark.parametrize("deployment, choices, nodes", (
