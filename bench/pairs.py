@@ -1,10 +1,14 @@
 #!/usr/bin/env python3
-"""What a change costs: two builds of synod in turn (A B A B ...), each round on a new cluster of its own.
+"""What a change costs: builds of synod in turn (A B A B ...), each round on a new cluster of its own.
 
     git worktree add ../before COMMIT && make -C ../before
-    build/tools/venv/bin/python bench/pairs.py ../before/build/bin/synod build/bin/synod --rounds 5 [--native]
+    build/tools/venv/bin/python bench/pairs.py ../before/build/bin/synod build/bin/synod --rounds 5
 
-Prints medians of the rounds, and the medians of each round's own ratio B / A: a busy machine changes both of a pair.
+Or one build with nodes of different kinds: after a colon, `native`, or keys of the configuration.
+
+    build/tools/venv/bin/python bench/pairs.py build/bin/synod build/bin/synod:granularity=node build/bin/synod:native
+
+Prints medians of the rounds, and the medians of each round's own ratios to A: a busy machine changes all of a round.
 """
 import argparse
 import json
@@ -13,6 +17,7 @@ import subprocess
 import sys
 from pathlib import Path
 from statistics import median
+from string import ascii_uppercase
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "e2e"))
 
@@ -37,7 +42,9 @@ def measure(options):
         return sum(int(f[11]) + int(f[12]) for f in fields) / os.sysconf("SC_CLK_TCK")
 
     figures = {}
-    cluster = Cluster(options.deployment, settings=SETTINGS, native=options.native)
+    native = options.kind == "native"
+    choices = dict(choice.split("=") for choice in options.kind.split(",") if "=" in choice)
+    cluster = Cluster(options.deployment, settings=SETTINGS, native=native, choices=choices)
     try:
         cluster.up()
         for name in options.loads:
@@ -53,40 +60,40 @@ def measure(options):
     return figures
 
 
-def measured(program, arguments):
-    done = subprocess.run([sys.executable, __file__, program, program, *arguments, "--measure"], env={**os.environ, "SYNOD": program},
-                          capture_output=True, text=True, timeout=1200)
+def measured(side, arguments):
+    program, _, kind = side.partition(":")
+    done = subprocess.run([sys.executable, __file__, *arguments, "--measure", "--kind", kind],
+                          env={**os.environ, "SYNOD": str(Path(program).resolve())}, capture_output=True, text=True, timeout=1200)
     assert done.returncode == 0, done.stdout + done.stderr
     return json.loads(done.stdout)
 
 
 def main():
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("a")
-    options.add_argument("b")
+    options.add_argument("sides", nargs="*", metavar="PROGRAM[:KIND]", help="A, B, ...")
     options.add_argument("--requests", type=int, default=200000)
     options.add_argument("--rounds", type=int, default=5)
     options.add_argument("--deployment", default="coordinator")
-    options.add_argument("--native", action="store_true")
     options.add_argument("--loads", nargs="+", choices=list(LOADS), default=list(LOADS))
     options.add_argument("--measure", action="store_true", help=argparse.SUPPRESS)
+    options.add_argument("--kind", default="", help=argparse.SUPPRESS)
     options = options.parse_args()
     if options.measure:
         print(json.dumps(measure(options)))
         return
     arguments = ["--requests", str(options.requests), "--deployment", options.deployment, "--loads", *options.loads]
-    arguments += ["--native"] if options.native else []
     rounds = []
     for i in range(options.rounds):
-        rounds.append([measured(str(Path(program).resolve()), arguments) for program in (options.a, options.b)])
+        rounds.append([measured(side, arguments) for side in options.sides])
         print(f"round {i + 1}: {rounds[-1]}", file=sys.stderr, flush=True)
     print("| | | " + " | ".join(FIGURES) + " |\n|---|---|" + "---|" * len(FIGURES))
     for load in options.loads:
-        columns = [list(zip(*(pair[side][load] for pair in rounds))) for side in (0, 1)]
-        for side, column in zip("AB", columns):
-            print(f"| {load} | {side} | " + " | ".join(f"{median(c):,.2f}" for c in column) + " |")
-        ratios = [median(b / a for a, b in zip(*both)) for both in zip(*columns)]
-        print(f"| {load} | B / A | " + " | ".join(f"{r:.2f}" for r in ratios) + " |")
+        columns = [list(zip(*(sides[i][load] for sides in rounds))) for i in range(len(options.sides))]
+        for name, column in zip(ascii_uppercase, columns):
+            print(f"| {load} | {name} | " + " | ".join(f"{median(c):,.2f}" for c in column) + " |")
+        for name, column in zip(ascii_uppercase[1:], columns[1:]):
+            ratios = [median(b / a for a, b in zip(*both)) for both in zip(columns[0], column)]
+            print(f"| {load} | {name} / A | " + " | ".join(f"{r:.2f}" for r in ratios) + " |")
 
 
 if __name__ == "__main__":
