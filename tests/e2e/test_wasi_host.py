@@ -16,6 +16,7 @@ from test_members import done, formed, joins, member, settled
 NODE = ROOT / "build" / "tools" / "venv" / "bin" / "node"
 RUN = ROOT / "tests" / "e2e" / "wasi_host" / "run.mjs"
 COMPONENT = BUILD / "nodes" / "coordinator-node-guest-tcp-guest-storage-wasi.wasm"
+WHOLE = BUILD / "nodes" / "node-guest-tcp-guest-storage-wasi.wasm"  # of the granularity `node`: node 2
 
 # A round trip through the sockets of this host takes some milliseconds.
 SETTINGS = {"heartbeat_interval_ms": 500, "suspect_timeout_ms": 2000, "dead_timeout_ms": 4000, "prepare_timeout_ms": 1000,
@@ -24,7 +25,8 @@ SETTINGS = {"heartbeat_interval_ms": 500, "suspect_timeout_ms": 2000, "dead_time
 
 @pytest.fixture(scope="module", autouse=True)
 def transpiled():
-    subprocess.run([NODE, RUN, COMPONENT], check=True, timeout=120)
+    for component in (COMPONENT, WHOLE):
+        subprocess.run([NODE, RUN, component], check=True, timeout=120)
 
 
 class ForeignServer(Server):
@@ -32,6 +34,7 @@ class ForeignServer(Server):
 
     def __init__(self, cluster, node):
         super().__init__(f"node {node} under jco", [node], [], cluster.folder / f"node-{node}.log", {})
+        self.component = WHOLE if node == 2 else COMPONENT
         self.data = cluster.data
         self.settings = f"settings-{node}/node.settings"
         self.stop_file = self.data / f"settings-{node}" / "stop"
@@ -43,7 +46,7 @@ class ForeignServer(Server):
         self.stop_file.unlink(missing_ok=True)
         with open(self.log_file, "ab") as log:
             self.process = subprocess.Popen(
-                ["setpriv", "--pdeathsig", "KILL", NODE, RUN, COMPONENT, self.data, self.settings],
+                ["setpriv", "--pdeathsig", "KILL", NODE, RUN, self.component, self.data, self.settings],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
