@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# The demo's load on Synod and on its peers, in turn, on this machine: three coordinator nodes (WebAssembly components, then
-# the native build), etcd with three nodes, Redis with two asynchronous replicas, one Redis that syncs each write.
+# The demo's load on Synod and on its peers, in turn, on this machine: three coordinator nodes (a WebAssembly component for each
+# part, then one for each node, then the native build), etcd with three nodes, Redis with two asynchronous replicas, one Redis that syncs each write.
 #
 #   bench/peers.sh                    everything
-#   bench/peers.sh synod etcd         only these (synod, native, etcd, replicas, always)
+#   bench/peers.sh synod etcd         only these (synod, node, native, etcd, replicas, always)
 #   REQUESTS=20000 ROUNDS=3 bench/peers.sh
 #
 # What makes the figures comparable, and where they are not:
@@ -24,7 +24,7 @@ VALUE_SIZE=${VALUE_SIZE:-64}
 ROUNDS=${ROUNDS:-1}
 ETCD_SHARE=${ETCD_SHARE:-5}
 systems=("$@")
-[ ${#systems[@]} -gt 0 ] || systems=(synod native etcd replicas always)
+[ ${#systems[@]} -gt 0 ] || systems=(synod node native etcd replicas always)
 
 fail() { echo "bench/peers.sh: $*" >&2; exit 1; }
 [ -x "$SYNOD" ] || fail "$SYNOD is not there: run make build"
@@ -109,6 +109,7 @@ run_demo() { # SYSTEM OPTIONS...
 }
 
 run_synod() { run_demo synod; }
+run_node() { run_demo node --granularity node; }
 run_native() { run_demo native --native; }
 
 run_etcd() {
@@ -195,7 +196,7 @@ summary() {
 }
 
 for system in "${systems[@]}"; do
-    declare -F "run_$system" >/dev/null || fail "unknown system '$system': synod, native, etcd, replicas, always"
+    declare -F "run_$system" >/dev/null || fail "unknown system '$system': synod, node, native, etcd, replicas, always"
 done
 echo "$REQUESTS SET requests of $VALUE_SIZE bytes, $CLIENTS clients in $PROCESSES processes, $(nproc) processors, data in $folder ($(stat -f -c %T "$folder"))"
 for round in $(seq "$ROUNDS"); do
