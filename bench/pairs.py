@@ -25,6 +25,8 @@ LOADS = {
     "SET": ["--command", "set"],
     "SET, pipeline 16": ["--command", "set", "--pipeline", 16],
     "GET": ["--command", "get"],
+    "INCR in sessions": ["--command", "incr", "--sessions"],
+    "INCR in sessions, pipeline 16": ["--command", "incr", "--sessions", "--pipeline", 16],
     "one client": ["--command", "set", "--connections", 1, "--processes", 1],
 }
 MANY = ["--connections", 500, "--processes", 10, "--keyspace", 1000, "--json", "--quiet"]

@@ -15,8 +15,6 @@
 
 #include "load/load_worker.h"
 
-enum { SESSION_WINDOWS = 8 }; /* pipelines in the window of a session */
-
 struct load {
     const struct load_options *options;
     struct load_shared *shared;
@@ -78,24 +76,6 @@ void load_mark(struct load *load)
 }
 
 bool load_recovered(const struct load *load) { return last_recovery_us(load) > 0; }
-
-/* What the reply to a request takes beyond a short one, where it is kept. */
-static uint64_t reply_bytes(const struct load_options *o)
-{
-    const bool reads = o->command == COMMAND_GET || o->command == COMMAND_MIXED;
-    return reads && o->value_size > SESSION_SHORT_REPLY ? o->value_size + o->value_size / 8 : 0;
-}
-
-uint32_t load_session_window(const struct load_options *o)
-{
-    const uint64_t each = SESSIONS_BYTES_MAX / o->connections, place = SESSION_PLACE_BYTES + reply_bytes(o);
-    const uint64_t fit = each > SESSION_PLACE_BYTES ? (each - SESSION_PLACE_BYTES) / place : 0;
-    const uint64_t most = fit < SESSION_WINDOW_MAX ? fit : SESSION_WINDOW_MAX,
-                   wanted = (uint64_t)o->pipeline * SESSION_WINDOWS;
-    if (o->pipeline > most)
-        return 0;
-    return (uint32_t)(wanted < most ? wanted : most);
-}
 
 static bool check_options(const struct load_options *o, char *error, size_t error_size)
 {

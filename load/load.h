@@ -61,10 +61,6 @@ struct load_options {
     load_runner *run;              /* NULL: the native client */
 };
 
-/* The window of each connection's session: some pipelines long, so that one request which is refused stops the others late,
- * but all sessions together fit where they are kept. 0: they do not, not even with one pipeline each. */
-uint32_t load_session_window(const struct load_options *options);
-
 struct load_counts {
     uint64_t answered; /* with anything but an error */
     uint64_t errors;

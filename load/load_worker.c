@@ -31,7 +31,8 @@ enum {
     TICK_MS = 100,       /* between checks of time-outs and the stop flag */
     TICK_WAITING_MS = 5, /* the same, while a connection pauses */
     REFUSALS_BEFORE_ANOTHER = 8,
-    OWN_BYTES_MAX = 64, /* of the greeting, and of what opens or closes a session */
+    SESSION_WINDOWS = 8, /* pipelines in the window of a session */
+    OWN_BYTES_MAX = 64,  /* of the greeting, and of what opens or closes a session */
 };
 
 /* Who knows clusters is sent to the leader; or is answered where it asks. */
@@ -155,6 +156,24 @@ static void end_pause(struct load_worker *w, struct connection *c)
 }
 
 /* ---- Sessions ---- */
+
+/* What a place takes in which a reply to these requests is kept. */
+static uint64_t place_bytes(const struct load_options *o)
+{
+    const bool reads = o->command == COMMAND_GET || o->command == COMMAND_MIXED;
+    return SESSION_PLACE_BYTES + (reads ? SESSION_LONG_REPLY_BYTES + o->value_size + o->value_size / 8 : 0);
+}
+
+uint32_t load_session_window(const struct load_options *o)
+{
+    const uint64_t each = SESSIONS_BYTES_MAX / o->connections;
+    const uint64_t fit = each > SESSION_BYTES ? (each - SESSION_BYTES) / place_bytes(o) : 0;
+    const uint64_t most = fit < SESSION_WINDOW_MAX ? fit : SESSION_WINDOW_MAX,
+                   wanted = (uint64_t)o->pipeline * SESSION_WINDOWS;
+    if (o->pipeline > most)
+        return 0;
+    return (uint32_t)(wanted < most ? wanted : most);
+}
 
 static void session_begin(const struct load_worker *w, struct connection *c)
 {

@@ -38,4 +38,8 @@ struct load_shared {
 void load_worker_run(const struct load_options *options, const struct load_address *addresses, uint32_t connections,
                      struct load_shared *shared, struct load_share *share);
 
+/* The window of each connection's session: some pipelines long, so that one request which is refused stops the others late,
+ * but all sessions together fit where they are kept. 0: they do not, not even with one pipeline each. */
+uint32_t load_session_window(const struct load_options *options);
+
 #endif

@@ -120,14 +120,21 @@ void reference_sessions_executed(struct reference_sessions *s, const struct sess
     memcpy(done->packed.ptr, packed.ptr, packed.len);
 }
 
+/* Six places are a page of 196 bytes, if one of them was used; replies of more than 20 bytes are beside it. */
 static uint64_t bytes_of(const struct reference_sessions *s)
 {
     uint64_t bytes = s->count > 0 ? kv_cost(0, 16) : 0;
     for (size_t i = 0; i < s->count; i++) {
+        const struct session *one = &s->list[i];
+        uint32_t pages = 0; /* that are counted, or were not used */
         bytes += kv_cost(8, 32);
-        for (uint32_t k = 0; k < s->list[i].window; k++)
-            if (s->list[i].places[k].number != 0)
-                bytes += kv_cost(12, 16 + s->list[i].places[k].packed.len);
+        for (uint32_t k = 0; k < one->window; k++) {
+            if (one->places[k].number != 0 && k / 6 >= pages) {
+                bytes += kv_cost(12, 196);
+                pages = k / 6 + 1;
+            }
+            bytes += one->places[k].packed.len > 20 ? kv_cost(12, one->places[k].packed.len) : 0;
+        }
     }
     return bytes;
 }

@@ -12,9 +12,16 @@
 
 enum { SESSION_WINDOW_STANDARD = 16, SESSION_WINDOW_MAX = 1024 };
 
-/* What all sessions take of memory: 1/16 of state_bytes_max, and no more than this; and what one takes at most for itself,
- * and for each of its places, as long as replies are short (core/state/sessions.h). */
-enum { SESSIONS_BYTES_MAX = 16 * 1024 * 1024, SESSION_PLACE_BYTES = 144, SESSION_SHORT_REPLY = 64 };
+/* What all sessions take of memory: 1/16 of state_bytes_max, and no more than this. What one takes (core/state/sessions.h):
+ * for itself; for each of its places, as long as replies are short (a number, OK, some letters); and for a longer reply,
+ * beside its bytes. */
+enum {
+    SESSIONS_BYTES_MAX = 16 * 1024 * 1024,
+    SESSION_BYTES = 416,
+    SESSION_PLACE_BYTES = 46,
+    SESSION_SHORT_REPLY = 20, /* packed */
+    SESSION_LONG_REPLY_BYTES = 152,
+};
 #define SESSION_ID_MAX ((UINT64_C(1) << 53) - 1)
 
 enum session_kind { SESSION_NONE, SESSION_OPEN, SESSION_CLOSE, SESSION_CALL, SESSION_MALFORMED };

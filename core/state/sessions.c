@@ -10,6 +10,8 @@ struct sessions {
     struct kv_versions table;
     struct kv_chunks chunks;
     uint64_t count;
+    struct kv_entry *recent; /* the session looked for last; NULL: it may be gone */
+    uint64_t recent_id;
     uint64_t bytes_max;
     uint64_t elapsed;                 /* by the log, now */
     uint32_t idle_ms;                 /* after which one ends that is not used; 0: no time has passed yet */
@@ -18,15 +20,16 @@ struct sessions {
 
 /* The list of sessions by use, and what a session has. */
 enum { LIST_OLDEST = 0, LIST_NEWEST = 8, LIST_SIZE = 16 };
-enum { HEADER_WINDOW = 0, HEADER_PLACE = 4, HEADER_BEFORE = 8, HEADER_AFTER = 16, HEADER_USED = 24, HEADER_SIZE = 32 };
-enum { PLACE_NUMBER = 0, PLACE_NEXT = 8, PLACE_REPLY = 16 };
-enum { ID_SIZE = 8, PLACE_SIZE = 12 }; /* of keys */
+enum { HEADER_WINDOW = 0, HEADER_PAGE = 4, HEADER_BEFORE = 8, HEADER_AFTER = 16, HEADER_USED = 24, HEADER_SIZE = 32 };
+enum { PLACE_NUMBER = 0, PLACE_LENGTH = 8, PLACE_REPLY = 12, PLACE_SIZE = PLACE_REPLY + SESSION_SHORT_REPLY };
+enum { PAGE_PLACES = 6, PAGE_NEXT = 0, PAGE_FIRST = 4, PAGE_SIZE = PAGE_FIRST + PAGE_PLACES * PLACE_SIZE };
+enum { ID_SIZE = 8, KEY_SIZE = 12 }; /* of keys */
 /* What some commands may take beside a snapshot, and the work of a call that saves. */
 enum { ROOM_BYTES = 64 * 1024, SAVE_WORK = 2 * 1024 * 1024 };
 enum { PART_OF_STATE = 16, PART_OF_IDLE = 1024 };
 
 struct key {
-    uint8_t bytes[PLACE_SIZE];
+    uint8_t bytes[KEY_SIZE];
     size_t len;
 };
 
@@ -37,19 +40,32 @@ static struct key key_of_session(uint64_t id)
     return k;
 }
 
-static struct key key_of_place(uint64_t id, uint32_t place)
+static struct key key_of(uint64_t id, uint32_t what)
 {
-    struct key k = {.len = PLACE_SIZE};
+    struct key k = {.len = KEY_SIZE};
     cursor_store_u64(k.bytes, id);
-    cursor_store_u32(k.bytes + ID_SIZE, place);
+    cursor_store_u32(k.bytes + ID_SIZE, what);
     return k;
 }
+
+static struct key key_of_page(uint64_t id, uint32_t page) { return key_of(id, page); }
+
+static struct key key_of_reply(uint64_t id, uint32_t place) { return key_of(id, UINT32_C(1) << 31 | place); }
 
 static const struct key key_of_list = {.len = 0};
 
 static struct bytes bytes_of(const struct key *k) { return (struct bytes){(uint8_t *)(uintptr_t)k->bytes, k->len}; }
 
 static struct kv_entry *find(struct sessions *s, struct key k) { return kv_table_find(&s->table.live, bytes_of(&k)); }
+
+/* One after the other, commands of one session are looked for, and then executed. */
+static struct kv_entry *find_session(struct sessions *s, uint64_t id)
+{
+    if (s->recent == NULL || s->recent_id != id)
+        s->recent = find(s, key_of_session(id));
+    s->recent_id = id;
+    return s->recent;
+}
 
 static void set(struct sessions *s, struct key k, const uint8_t *value, size_t len)
 {
@@ -157,7 +173,65 @@ static void use(struct sessions *s, uint64_t id, struct kv_entry *session)
     put_last(s, id);
 }
 
-void sessions_used(struct sessions *s, uint64_t id) { use(s, id, find(s, key_of_session(id))); }
+void sessions_used(struct sessions *s, uint64_t id) { use(s, id, find_session(s, id)); }
+
+/* ---- Places ---- */
+
+/* What is remembered in a place. */
+struct place {
+    uint64_t number;
+    uint32_t reply_len;
+    uint8_t reply[SESSION_SHORT_REPLY]; /* if it is no longer than that; otherwise zeros */
+};
+
+static size_t place_at(uint32_t place) { return PAGE_FIRST + (size_t)(place % PAGE_PLACES) * PLACE_SIZE; }
+
+static bool is_long(uint32_t reply_len) { return reply_len > SESSION_SHORT_REPLY; }
+
+static struct place get_place(struct sessions *s, const struct kv_entry *page, uint32_t place)
+{
+    uint8_t bytes[PLACE_SIZE];
+    struct place p;
+    kv_table_read(&s->table.live, page, place_at(place), sizeof bytes, bytes);
+    p.number = cursor_load_u64(bytes + PLACE_NUMBER);
+    p.reply_len = cursor_load_u32(bytes + PLACE_LENGTH);
+    memcpy(p.reply, bytes + PLACE_REPLY, sizeof p.reply);
+    return p;
+}
+
+static void put_place(struct sessions *s, struct kv_entry *page, uint32_t place, const struct place *p)
+{
+    uint8_t bytes[PLACE_SIZE];
+    cursor_store_u64(bytes + PLACE_NUMBER, p->number);
+    cursor_store_u32(bytes + PLACE_LENGTH, p->reply_len);
+    memcpy(bytes + PLACE_REPLY, p->reply, sizeof p->reply);
+    kv_versions_overwrite(&s->table, page, place_at(place), (struct bytes){bytes, sizeof bytes});
+}
+
+/* Adds a page that is not there, to those of its session. */
+static struct kv_entry *add_page(struct sessions *s, uint64_t id, struct kv_entry *session, uint32_t page)
+{
+    uint8_t value[PAGE_SIZE] = {0}, first[4];
+    const struct key key = key_of_page(id, page);
+    cursor_store_u32(value + PAGE_NEXT, get_u32(s, session, HEADER_PAGE));
+    cursor_store_u32(first, page + 1);
+    kv_versions_overwrite(&s->table, session, HEADER_PAGE, (struct bytes){first, sizeof first});
+    set(s, key, value, sizeof value);
+    return find(s, key);
+}
+
+/* Returns the one after it. */
+static uint32_t forget_page(struct sessions *s, uint64_t id, uint32_t page)
+{
+    const struct key key = key_of_page(id, page);
+    const struct kv_entry *e = find(s, key);
+    const uint32_t next = get_u32(s, e, PAGE_NEXT), first = page * PAGE_PLACES;
+    for (uint32_t place = first; place < first + PAGE_PLACES; place++)
+        if (is_long(get_place(s, e, place).reply_len))
+            drop(s, key_of_reply(id, place));
+    drop(s, key);
+    return next;
+}
 
 /* ---- Opening and forgetting ---- */
 
@@ -167,12 +241,10 @@ bool sessions_forget(struct sessions *s, uint64_t id)
     if (e == NULL)
         return false;
     take_out(s, id);
-    for (uint32_t place = get_u32(s, e, HEADER_PLACE); place != 0;) {
-        const struct key key = key_of_place(id, place - 1);
-        place = get_u32(s, find(s, key), PLACE_NEXT);
-        drop(s, key);
-    }
+    for (uint32_t page = get_u32(s, e, HEADER_PAGE); page != 0;)
+        page = forget_page(s, id, page - 1);
     drop(s, key_of_session(id));
+    s->recent = NULL;
     s->count--;
     if (list_end(s, LIST_OLDEST) == 0)
         drop(s, key_of_list);
@@ -223,49 +295,41 @@ uint64_t sessions_open(struct sessions *s, uint64_t wanted, uint32_t window)
 
 enum session_state sessions_look(struct sessions *s, const struct session_call *call, struct bytes *reply)
 {
-    const struct kv_entry *session = find(s, key_of_session(call->id));
+    const struct kv_entry *session = find_session(s, call->id);
     if (session == NULL)
         return SESSION_UNKNOWN;
-    const uint32_t window = get_u32(s, session, HEADER_WINDOW);
-    const struct kv_entry *place = find(s, key_of_place(call->id, (uint32_t)(call->number % window)));
-    const uint64_t number = place != NULL ? get_u64(s, place, PLACE_NUMBER) : 0;
-    if (number < call->number)
+    const uint32_t window = get_u32(s, session, HEADER_WINDOW), place = (uint32_t)(call->number % window);
+    const struct kv_entry *page = find(s, key_of_page(call->id, place / PAGE_PLACES));
+    const struct place p = page != NULL ? get_place(s, page, place) : (struct place){0};
+    if (p.number < call->number)
         return SESSION_FRESH;
-    if (number > call->number)
+    if (p.number > call->number)
         return SESSION_PASSED;
-    *reply = (struct bytes){.ptr = s->reply, .len = place->value_len - PLACE_REPLY};
-    kv_table_read(&s->table.live, place, PLACE_REPLY, reply->len, s->reply);
-    return reply->len > 0 ? SESSION_EXECUTED : SESSION_REPLY_LOST;
-}
-
-/* The place is remembered from now on. Returns its link. */
-static uint32_t link_place(struct sessions *s, struct kv_entry *session, uint32_t place)
-{
-    uint8_t first[4];
-    const uint32_t next = get_u32(s, session, HEADER_PLACE);
-    cursor_store_u32(first, place + 1);
-    kv_versions_overwrite(&s->table, session, HEADER_PLACE, (struct bytes){first, sizeof first});
-    return next;
+    *reply = (struct bytes){.ptr = s->reply, .len = p.reply_len};
+    if (is_long(p.reply_len))
+        kv_table_read(&s->table.live, find(s, key_of_reply(call->id, place)), 0, p.reply_len, s->reply);
+    else
+        memcpy(s->reply, p.reply, p.reply_len);
+    return p.reply_len > 0 ? SESSION_EXECUTED : SESSION_REPLY_LOST;
 }
 
 void sessions_executed(struct sessions *s, const struct session_call *call, struct bytes reply)
 {
-    uint8_t value[PLACE_REPLY + SESSION_REPLY_MAX];
-    struct kv_entry *session = find(s, key_of_session(call->id));
+    struct kv_entry *session = find_session(s, call->id);
     invariant(session != NULL);
-    const uint32_t number = (uint32_t)(call->number % get_u32(s, session, HEADER_WINDOW));
-    const struct key key = key_of_place(call->id, number);
-    struct kv_entry *place = find(s, key);
-    const size_t kept = reply.len <= SESSION_REPLY_MAX ? reply.len : 0;
-    memset(value, 0, PLACE_REPLY);
-    cursor_store_u64(value + PLACE_NUMBER, call->number);
-    cursor_store_u32(value + PLACE_NEXT, place != NULL ? get_u32(s, place, PLACE_NEXT) : link_place(s, session, number));
-    memcpy(value + PLACE_REPLY, reply.ptr, kept);
-    use(s, call->id, session);
-    if (place != NULL && place->value_len == PLACE_REPLY + kept)
-        kv_versions_overwrite(&s->table, place, 0, (struct bytes){value, PLACE_REPLY + kept});
+    const uint32_t place = (uint32_t)(call->number % get_u32(s, session, HEADER_WINDOW));
+    struct kv_entry *page = find(s, key_of_page(call->id, place / PAGE_PLACES));
+    struct place p = {.number = call->number, .reply_len = reply.len <= SESSION_REPLY_MAX ? (uint32_t)reply.len : 0};
+    if (page == NULL)
+        page = add_page(s, call->id, session, place / PAGE_PLACES);
+    if (is_long(p.reply_len))
+        set(s, key_of_reply(call->id, place), reply.ptr, reply.len);
     else
-        set(s, key, value, PLACE_REPLY + kept);
+        memcpy(p.reply, reply.ptr, p.reply_len);
+    if (!is_long(p.reply_len) && is_long(get_place(s, page, place).reply_len))
+        drop(s, key_of_reply(call->id, place));
+    put_place(s, page, place, &p);
+    use(s, call->id, session);
 }
 
 uint64_t sessions_count(const struct sessions *s) { return s->count; }
@@ -289,29 +353,58 @@ struct snapshot_chunk sessions_snapshot_save(struct sessions *s) { return kv_chu
 
 /* ---- What was loaded comes from a disk or a peer, and is used without further checks afterwards ---- */
 
-static bool is_sound_place(struct sessions *s, const struct kv_entry *place, uint32_t number, uint32_t window)
+static bool is_zero(const uint8_t *bytes, size_t len)
 {
-    uint8_t reply[SESSION_REPLY_MAX];
-    if (place->value_len < PLACE_REPLY || place->value_len > PLACE_REPLY + SESSION_REPLY_MAX)
-        return false;
-    const uint64_t of = get_u64(s, place, PLACE_NUMBER);
-    const size_t len = place->value_len - PLACE_REPLY;
-    kv_table_read(&s->table.live, place, PLACE_REPLY, len, reply);
-    return of != 0 && of % window == number && (len == 0 || reply_is_packed((struct bytes){reply, len}));
+    uint8_t any = 0;
+    for (size_t i = 0; i < len; i++)
+        any |= bytes[i];
+    return any == 0;
 }
 
-/* Whether a session's places are linked. Adds the number of its entries to `*entries`. */
+static bool is_sound_reply(struct sessions *s, uint64_t id, uint32_t place, const struct place *p)
+{
+    uint8_t reply[SESSION_REPLY_MAX];
+    if (!is_long(p->reply_len))
+        return is_zero(p->reply + p->reply_len, sizeof p->reply - p->reply_len) &&
+               (p->reply_len == 0 || reply_is_packed((struct bytes){(uint8_t *)(uintptr_t)p->reply, p->reply_len}));
+    const struct kv_entry *e = p->reply_len <= SESSION_REPLY_MAX ? find(s, key_of_reply(id, place)) : NULL;
+    if (e == NULL || e->value_len != p->reply_len || !is_zero(p->reply, sizeof p->reply))
+        return false;
+    kv_table_read(&s->table.live, e, 0, p->reply_len, reply);
+    return reply_is_packed((struct bytes){reply, p->reply_len});
+}
+
+/* Whether a page is of a session with this window. Adds the number of its entries to `*entries`. */
+static bool is_sound_page(struct sessions *s, uint64_t id, uint32_t page, uint32_t window, uint64_t *entries)
+{
+    const struct kv_entry *e = page <= (window - 1) / PAGE_PLACES ? find(s, key_of_page(id, page)) : NULL;
+    const uint32_t first = page * PAGE_PLACES;
+    if (e == NULL || e->value_len != PAGE_SIZE)
+        return false;
+    ++*entries;
+    for (uint32_t place = first; place < first + PAGE_PLACES; place++) {
+        const struct place p = get_place(s, e, place);
+        const bool is_used = p.number != 0;
+        if (!is_used && (p.reply_len != 0 || !is_zero(p.reply, sizeof p.reply)))
+            return false;
+        if (is_used && (place >= window || p.number % window != place || !is_sound_reply(s, id, place, &p)))
+            return false;
+        *entries += is_long(p.reply_len);
+    }
+    return true;
+}
+
+/* Whether a session's pages are linked. Adds the number of its entries to `*entries`. */
 static bool is_sound_session(struct sessions *s, uint64_t id, const struct kv_entry *session, uint64_t *entries)
 {
     const uint32_t window = get_u32(s, session, HEADER_WINDOW);
-    uint32_t place = get_u32(s, session, HEADER_PLACE), left = window;
+    uint32_t page = get_u32(s, session, HEADER_PAGE), left = (window + PAGE_PLACES - 1) / PAGE_PLACES;
     if (window < 1 || window > SESSION_WINDOW_MAX)
         return false;
-    for (++*entries; place != 0; ++*entries) {
-        const struct kv_entry *e = find(s, key_of_place(id, place - 1));
-        if (left-- == 0 || e == NULL || !is_sound_place(s, e, place - 1, window))
+    for (++*entries; page != 0; left--) {
+        if (left == 0 || !is_sound_page(s, id, page - 1, window, entries))
             return false;
-        place = get_u32(s, e, PLACE_NEXT);
+        page = get_u32(s, find(s, key_of_page(id, page - 1)), PAGE_NEXT);
     }
     return true;
 }
@@ -339,7 +432,7 @@ static bool all_is_sound(struct sessions *s)
 
 bool sessions_snapshot_load(struct sessions *s, struct bytes chunk, bool first, bool last)
 {
-    const struct kv_entry_limits most = {.key_max = PLACE_SIZE, .value_max = PLACE_REPLY + SESSION_REPLY_MAX};
+    const struct kv_entry_limits most = {.key_max = KEY_SIZE, .value_max = SESSION_REPLY_MAX};
     const uint64_t bytes_max = s->table.state_bytes_max;
     s->table.state_bytes_max = SESSIONS_BYTES_MAX; /* the limit may have been lowered since */
     bool loaded = kv_chunks_load(&s->chunks, &s->table, chunk, first, last, most) == NULL;
@@ -349,5 +442,6 @@ bool sessions_snapshot_load(struct sessions *s, struct bytes chunk, bool first, 
         loaded = false;
     }
     s->count = loaded ? s->count : 0;
+    s->recent = NULL;
     return loaded;
 }

@@ -12,12 +12,16 @@
  *
  *   key                       value
  *   (nothing)                 the ids of the sessions used longest ago and last
- *   id 8                      window 4, a place 4, the session used before this one 8, the one after 8, when it was used
+ *   id 8                      window 4, a page 4, the session used before this one 8, the one after 8, when it was used
  *                             last 8 (agreed milliseconds; what is used all the time says so now and then)
- *   id 8, place 4             number 8, the next place 4, zero 4, packed reply (core/formats/batch.h); no reply: it was too
- *                             long to be kept
+ *   id 8, page 4              the next page 4, then for each of its 6 places: number 8 (0: it was not used yet), length of
+ *                             the reply 4 (0: it was too long to be kept), and the reply if it has 20 bytes at most, packed
+ *                             (core/formats/batch.h) 20
+ *   id 8, 2^31 + place 4      a longer packed reply
  *
- * The places in use are linked, each with one added, so that to forget a session takes no longer than what was remembered.
+ * Places are side by side because a client takes its numbers in order: the next command touches the memory of the last one.
+ * Six fill two blocks (kv_table.h).
+ * The pages in use are linked, each with one added, so that to forget a session takes no longer than what was remembered.
  *
  * The table is bounded: after each batch, the sessions used longest ago are forgotten until it is small enough. (Within a
  * batch nothing is forgotten, so how a node cuts a batch into steps does not matter.) And one that is not used for some time

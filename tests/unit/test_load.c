@@ -26,6 +26,7 @@
 
 #include "core/formats/session_call.h"
 #include "load/load.h"
+#include "load/load_worker.h"
 
 enum { REQUESTS_MAX = 20000, CONNECTIONS_MAX = 64, BUFFER = 64 * 1024, ARGS_MAX = 6, SESSIONS_MAX = 256 };
 
@@ -737,8 +738,11 @@ static void windows_fit_where_sessions_are_kept(void **state)
     o.pipeline = 16;
     assert_int_equal(load_session_window(&o), 128);
     o.pipeline = 64;
-    assert_in_range(load_session_window(&o), 128, 256);
-    assert_true(500 * (1 + load_session_window(&o)) * SESSION_PLACE_BYTES <= SESSIONS_BYTES_MAX);
+    assert_int_equal(load_session_window(&o), 512);
+    o.connections = 1000;
+    assert_in_range(load_session_window(&o), 256, 400);
+    assert_true(1000 * (SESSION_BYTES + load_session_window(&o) * SESSION_PLACE_BYTES) <= SESSIONS_BYTES_MAX);
+    o.connections = 500;
     o.command = COMMAND_GET;
     o.value_size = 1000;
     assert_int_equal(load_session_window(&o), 0);

@@ -158,13 +158,18 @@ static void a_place_takes_what_is_said(void **state)
 {
     (void)state;
     enum { WINDOW = 100 };
-    const uint64_t id = sessions_open(s, 1, WINDOW), empty = sessions_size(s);
+    sessions_open(s, 1, 1);
+    const uint64_t before = sessions_size(s), id = sessions_open(s, 2, WINDOW);
     for (uint64_t number = 1; number <= 3 * WINDOW; number++)
         execute(id, number, SESSION_SHORT_REPLY - 8); /* and the head of a reply */
-    assert_true(sessions_size(s) - empty <= WINDOW * SESSION_PLACE_BYTES);
-    const uint64_t before = sessions_size(s);
-    sessions_open(s, 2, WINDOW);
-    assert_true(sessions_size(s) - before <= SESSION_PLACE_BYTES);
+    assert_true(sessions_size(s) - before <= SESSION_BYTES + WINDOW * SESSION_PLACE_BYTES);
+    const uint64_t full = sessions_size(s);
+    for (uint64_t number = 3 * WINDOW + 1; number <= 4 * WINDOW; number++)
+        execute(id, number, 1000);
+    assert_true(sessions_size(s) - full <= WINDOW * (SESSION_LONG_REPLY_BYTES + 1000 + 1000 / 8));
+    for (uint64_t number = 4 * WINDOW + 1; number <= 5 * WINDOW; number++)
+        execute(id, number, 8);
+    assert_int_equal(sessions_size(s), full); /* longer replies are gone */
 }
 
 /* One that has more by itself than all may have is forgotten, too. */
