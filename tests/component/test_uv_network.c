@@ -111,6 +111,40 @@ static void exchange(struct parts *p, bool ordered)
     assert_int_equal(p->failed, 0);
 }
 
+/* Node 1 ends while the guest hears node 3: the half of its network that is dialled notices, though it never sends. */
+static void process_ends_natively(network_opener *opener, wasmtime_component_t *component)
+{
+    struct parts *p = begin(opener, component, "127.0.0.1", QUEUE_MAX);
+    struct fixture *f = p->fixture;
+    open_node(f, 2);
+    await_native(p);
+    for (uint32_t i = 0; p->node->count == 0; i++) {
+        send_one(&f->nodes[2], node_set_of(2), i, 2000);
+        parts_work(p);
+        parts_collect(p);
+    }
+    assert_int_equal(p->node->reborn, 0);
+    close_node(f, 0);
+    while (p->node->reborn == 0) {
+        parts_work(p);
+        parts_collect(p);
+    }
+    assert_int_equal(p->node->reborn, 1);
+    end(p);
+}
+
+static void tcp_process_ends(void **state)
+{
+    (void)state;
+    process_ends_natively(tcp_network_open, tcp);
+}
+
+static void udp_process_ends(void **state)
+{
+    (void)state;
+    process_ends_natively(udp_network_open, udp);
+}
+
 static void tcp_ipv4(void **state)
 {
     (void)state;
@@ -290,10 +324,11 @@ static void no_identity(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(tcp_ipv4),     cmocka_unit_test(tcp_ipv6),    cmocka_unit_test(tcp_name),
-        cmocka_unit_test(udp_ipv4),     cmocka_unit_test(udp_name),    cmocka_unit_test(many_rounds),
-        cmocka_unit_test(peer_returns), cmocka_unit_test(slow_peer),   cmocka_unit_test(stranger_is_refused),
-        cmocka_unit_test(port_in_use),  cmocka_unit_test(no_settings), cmocka_unit_test(no_identity),
+        cmocka_unit_test(tcp_ipv4),         cmocka_unit_test(tcp_ipv6),         cmocka_unit_test(tcp_name),
+        cmocka_unit_test(udp_ipv4),         cmocka_unit_test(udp_name),         cmocka_unit_test(many_rounds),
+        cmocka_unit_test(peer_returns),     cmocka_unit_test(slow_peer),        cmocka_unit_test(stranger_is_refused),
+        cmocka_unit_test(port_in_use),      cmocka_unit_test(no_settings),      cmocka_unit_test(no_identity),
+        cmocka_unit_test(tcp_process_ends), cmocka_unit_test(udp_process_ends),
     };
     parts_folder = argc > 1 ? argv[1] : ".";
     signal(SIGPIPE, SIG_IGN);
