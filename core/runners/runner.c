@@ -73,6 +73,7 @@ struct runner {
     struct node *node;
     struct serializer *serializer;
     enum { RUNNER_LOADS_SNAPSHOT, RUNNER_READS_JOURNAL, RUNNER_RUNS } state;
+    node_set resigned; /* while it recovers: proposers that have resigned, and said nothing else since */
     bool stopping;
     bool busy;        /* the node wants another step at once */
     uint64_t lsn;     /* of the next record */
@@ -253,8 +254,16 @@ static void tell_port(struct runner *r, const struct delivery *d)
         ports_client_leader(r->ports, d->sender, d->message.ballot.round);
 }
 
+static void note_resigned(struct runner *r, const struct delivery *d)
+{
+    const bool resigns = (d->message.flags & MESSAGE_RESIGNED) != 0;
+    if (d->message.kind == MESSAGE_HEARTBEAT)
+        r->resigned = (r->resigned & ~node_set_of(d->sender)) | (resigns ? node_set_of(d->sender) : 0);
+}
+
 /* A message that comes before the node has recovered must have no effect on it. So it is dropped, as a network might drop
- * it. But clients may know who leads meanwhile: they need not wait until this node has read its journal. */
+ * it. But clients may know who leads meanwhile: they need not wait until this node has read its journal. And that a proposer
+ * resigns is said once, perhaps by the network when its process has ended (P28): the node hears it when it has recovered. */
 static void hear_leader(struct runner *r)
 {
     const struct packet_list all = ports_network_receive(r->ports), frames = of_present_disks(r, &all);
@@ -262,8 +271,17 @@ static void hear_leader(struct runner *r)
         return;
     struct decoded decoded = serializer_decode(r->serializer, frames.ptr, frames.len);
     for (size_t i = 0; i < decoded.messages.len; i++)
-        if (message_fits(&r->config, decoded.messages.ptr[i].sender, &decoded.messages.ptr[i].message))
+        if (message_fits(&r->config, decoded.messages.ptr[i].sender, &decoded.messages.ptr[i].message)) {
             tell_port(r, &decoded.messages.ptr[i]);
+            note_resigned(r, &decoded.messages.ptr[i]);
+        }
+}
+
+static void tell_resigned(struct runner *r)
+{
+    for (node_set all = r->resigned; all != 0; all &= all - 1)
+        add_event(r, EVENT_MESSAGE)->val.message = (struct delivery){
+            .sender = node_set_first(all), .message = {.kind = MESSAGE_HEARTBEAT, .flags = MESSAGE_RESIGNED}};
 }
 
 /* Hears what has come of this node's snapshots. At start that is the newest one, before anything of the journal. */
@@ -290,6 +308,7 @@ static void recover(struct runner *r)
         r->durable = ports_storage_durable(r->ports);
         add_event(r, EVENT_RECOVERED);
         add_event(r, EVENT_DURABLE)->val.durable = r->durable;
+        tell_resigned(r);
         return;
     }
     if (!decode_records(r, &packets)) {

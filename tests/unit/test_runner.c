@@ -76,6 +76,24 @@ static void who_leads_is_known_while_it_recovers(void **state)
     assert_int_equal(runner_status(runner).promised.round, 3);
 }
 
+/* A proposer with the highest number resigns while this one recovers, or its process ends: it is not waited for, unless it
+ * has spoken since. */
+static void who_resigns_while_it_recovers_is_not_waited_for(void **state)
+{
+    for (int speaks = 0; speaks < 2; speaks++) {
+        begin(nine_nodes(8));
+        for (uint64_t i = 1; i <= 5; i++)
+            keep_record((struct log_record){.lsn = i, .kind = RECORD_ACCEPTED, .entry = entry_at(i, ballot_of(3, 8), "x")});
+        ports.durable = 5;
+        tell(9, (struct message){.kind = MESSAGE_HEARTBEAT, .flags = MESSAGE_RESIGNED});
+        tell(9, (struct message){.kind = MESSAGE_HEARTBEAT, .flags = speaks ? 0 : MESSAGE_RESIGNED});
+        while (runner_turn(runner, now) <= now)
+            ;
+        assert_int_equal(sent_of(MESSAGE_ASK), speaks ? 0 : 1);
+        tear_down(state);
+    }
+}
+
 /* What storage tells about snapshots comes before the journal, and the journal waits for the last of it. */
 static void the_snapshot_comes_before_the_journal(void **state)
 {
@@ -592,6 +610,7 @@ int main(void)
         cmocka_unit_test_teardown(what_is_executed_is_told_to_the_host, tear_down),
         cmocka_unit_test_setup_teardown(nothing_happens_before_all_is_recovered, set_up_empty, tear_down),
         cmocka_unit_test_setup_teardown(who_leads_is_known_while_it_recovers, set_up_empty, tear_down),
+        cmocka_unit_test(who_resigns_while_it_recovers_is_not_waited_for),
         cmocka_unit_test_setup_teardown(the_snapshot_comes_before_the_journal, set_up_empty, tear_down),
         ACCEPTOR(the_journal_is_cut_when_the_floor_is_durable),
         ACCEPTOR(a_message_waits_until_its_record_is_durable),
