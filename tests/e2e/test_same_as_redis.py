@@ -2,6 +2,7 @@
 commands."""
 
 import random
+import re
 import shutil
 import subprocess
 
@@ -400,9 +401,17 @@ def test_tracking(synod_port, redis_port, version):
             assert one == other, script
 
 
+def own_after_the_reply(heard):
+    """Redis 7.0 tells a connection of its own message before the reply to its PUBLISH, later versions after it."""
+    command, data = heard
+    if " PUBLISH " not in command:
+        return heard
+    return command, re.sub(rb"\A((?:>[34]\r\n(?:\$\d+\r\n[^\r]*\r\n)+)+)(:\d+\r\n)", rb"\2\1", data)
+
+
 @pytest.mark.parametrize("version", [2, 3])
 def test_messages(synod_port, redis_port, version):
     for script in (MESSAGES + "\n" + (LIMITED if version == 2 else IN_RESP_3)).splitlines():
         mine, theirs = (heard_of(port, version, script) for port in (synod_port, redis_port))
         for one, other in zip(mine, theirs):
-            assert one == other, script
+            assert one == own_after_the_reply(other), script
