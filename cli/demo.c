@@ -363,5 +363,9 @@ int verb_demo(int argc, char **argv)
     int code = options_parse(&help, argc, argv, NULL);
     if (code != OPTIONS_GO_ON)
         return code;
+    if (d.native && d.granularity != GRANULARITY_PARTS) {
+        fprintf(stderr, "synod demo: --granularity: with --native there are no components\n");
+        return EXIT_BAD_INPUT;
+    }
     return plan_kills(&d) ? run(&d) : EXIT_BAD_INPUT;
 }

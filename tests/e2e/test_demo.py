@@ -44,6 +44,23 @@ def test_deployments(deployment, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("granularity, deployment, said", [
+    ("parts", "coordinator", "for each part"),
+    ("agents", "standalone", "for each agent with its parts"),
+    ("node", "coordinator", "for each node"),
+    ("node", "shared", "for each node"),
+])
+def test_granularities(granularity, deployment, said, tmp_path):
+    done = demo("--deployment", deployment, "--granularity", granularity, "--requests", REQUESTS, "--kills", 2, tmp_path=tmp_path)
+    check(done, KILLED, counters(REQUESTS, 2))
+    assert f", a WebAssembly component {said}; folder " in done.stdout
+
+
+def test_native_code_has_no_granularity(tmp_path):
+    done = demo("--native", "--granularity", "node", tmp_path=tmp_path)
+    assert done.returncode == cluster.BAD_INPUT and "with --native there are no components" in done.stderr
+
+
 @pytest.mark.parametrize("deployment", ["coordinator", "standalone", "shared"])
 def test_native(deployment, tmp_path):
     done = demo("--deployment", deployment, "--requests", REQUESTS, "--native", tmp_path=tmp_path)
