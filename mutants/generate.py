@@ -154,6 +154,8 @@ def switched(right, wrongs, place):
         forms = [(number, re.fullmatch(kind, wrong)) for number, wrong in wrongs]
         same = base and all(f and f["head"] == base["head"] and f["tail"] == base["tail"] for _, f in forms)
         if same:
+            if re.search(r", \w+ = ", base["body"]):
+                raise Wrong(f"{place}: a line with two variables cannot be switched: {right}")
             declared = re.fullmatch(r"(struct \w+) \w+ = ", base["head"])  # its {...} is no expression without the type
             cast = f"({declared[1]})" if declared and base["body"].startswith("{") else ""
             choice = "".join(f"mutant_on == {number} ? {cast}({f['body']}) : " for number, f in forms)

@@ -298,7 +298,8 @@ enum session_state sessions_look(struct sessions *s, const struct session_call *
     const struct kv_entry *session = find_session(s, call->id);
     if (session == NULL)
         return SESSION_UNKNOWN;
-    const uint32_t window = get_u32(s, session, HEADER_WINDOW), place = (uint32_t)(call->number % window);
+    const uint32_t window = get_u32(s, session, HEADER_WINDOW);
+    const uint32_t place = (uint32_t)(call->number % window);
     const struct kv_entry *page = find(s, key_of_page(call->id, place / PAGE_PLACES));
     const struct place p = page != NULL ? get_place(s, page, place) : (struct place){0};
     if (p.number < call->number)
