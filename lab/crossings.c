@@ -101,22 +101,26 @@ static bool cross_idle_wasm(struct crossings *x, uint64_t count, struct problem 
     return lab_idle_turns(x->idle_wasm, count, problem);
 }
 
+/* What has to be there to cross a boundary. */
+enum need { NEEDS_NOTHING, NEEDS_GUEST, NEEDS_IDLE_NATIVE, NEEDS_IDLE_WASM };
+
 static const struct boundary {
     const char *name;
     cross *cross;
     bool sized; /* otherwise it is crossed without bytes only */
+    enum need need;
 } boundaries[] = {
-    {"native function", cross_native, true},
-    {"native function, copied bytes", cross_native_copy, true},
-    {"host to guest", cross_to_guest, true},
-    {"guest to host", cross_to_host, true},
-    {"guest to guest, list<u8>", cross_bytes, true},
-    {"guest to guest, list<u64>", cross_words, true},
-    {"guest to guest, list of eight u64", cross_blocks, true},
-    {"guest to host's serializer", cross_serializer, true},
-    {"guest to WASI's clock", cross_clock, false},
-    {"turn of an idle node, native", cross_idle_native, false},
-    {"turn of an idle node, wasm", cross_idle_wasm, false},
+    {"native function", cross_native, true, NEEDS_NOTHING},
+    {"native function, copied bytes", cross_native_copy, true, NEEDS_NOTHING},
+    {"host to guest", cross_to_guest, true, NEEDS_GUEST},
+    {"guest to host", cross_to_host, true, NEEDS_GUEST},
+    {"guest to guest, list<u8>", cross_bytes, true, NEEDS_GUEST},
+    {"guest to guest, list<u64>", cross_words, true, NEEDS_GUEST},
+    {"guest to guest, list of eight u64", cross_blocks, true, NEEDS_GUEST},
+    {"guest to host's serializer", cross_serializer, true, NEEDS_GUEST},
+    {"guest to WASI's clock", cross_clock, false, NEEDS_GUEST},
+    {"turn of an idle node, native", cross_idle_native, false, NEEDS_IDLE_NATIVE},
+    {"turn of an idle node, wasm", cross_idle_wasm, false, NEEDS_IDLE_WASM},
 };
 enum { BOUNDARIES = sizeof boundaries / sizeof boundaries[0] };
 
@@ -233,10 +237,11 @@ static int report(const struct crossings *x, const struct lab_table *t)
     return lab_report(t, &x->output, "What it costs to cross a boundary", panels, sizeof panels / sizeof panels[0]);
 }
 
-static void refuse(struct lab_table *t, size_t first, size_t last, const struct problem *problem)
+static void refuse(struct lab_table *t, enum need lacking, const struct problem *problem)
 {
-    for (size_t row = first; row <= last; row++)
-        t->problems[row] = *problem;
+    for (size_t row = 0; row < BOUNDARIES; row++)
+        if (boundaries[row].need == lacking)
+            t->problems[row] = *problem;
 }
 
 static int run(struct crossings *x)
@@ -250,11 +255,11 @@ static int run(struct crossings *x)
     for (size_t i = 0; i < BOUNDARIES; i++)
         lab_table_row(&table, boundaries[i].name);
     if (!lab_guest_open(&x->guest, &problem))
-        refuse(&table, 2, 7, &problem);
+        refuse(&table, NEEDS_GUEST, &problem);
     if (!lab_idle_open(&x->idle_native, NULL, &problem))
-        refuse(&table, 8, 8, &problem);
+        refuse(&table, NEEDS_IDLE_NATIVE, &problem);
     if (x->guest == NULL || !lab_idle_open(&x->idle_wasm, lab_guest_engine(x->guest), &problem))
-        refuse(&table, 9, 9, &problem);
+        refuse(&table, NEEDS_IDLE_WASM, &problem);
     catch_interrupts();
     measure_all(x, &table);
     if (x->idle_wasm != NULL)
