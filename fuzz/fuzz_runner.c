@@ -282,6 +282,10 @@ struct packet_list ports_client_receive(struct ports *p, struct credit credit)
 void ports_client_reply(struct ports *p, const struct packet *answers, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
+        if (answers[i].kind == CLIENT_SLOT) {
+            invariant(answers[i].id > 0 && i + 1 < count && (answers[i + 1].kind & 0xff) == OUTCOME_EXECUTED);
+            continue;
+        }
         invariant(answers[i].id < p->tokens && p->waiting[answers[i].id]);
         invariant((answers[i].kind & 0xff) <= OUTCOME_UNKNOWN);
         p->waiting[answers[i].id] = false;
