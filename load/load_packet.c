@@ -4,9 +4,9 @@
 #include "core/base/memory.h"
 
 enum {
-    JOB_MAGIC = 0x33304a4c,    /* "LJ03" */
+    JOB_MAGIC = 0x34304a4c,    /* "LJ04" */
     RESULT_MAGIC = 0x3230524c, /* "LR02" */
-    SETTINGS = 13,
+    SETTINGS = 14,
     COUNTS = 10,
     JOB_HEADER_SIZE = 8 + SETTINGS * 8,
     HOST_SIZE = sizeof((struct load_target *)0)->host,
@@ -38,10 +38,10 @@ static void read_text(struct read_cursor *c, char *out, size_t size)
 struct packet load_job_encode(const struct load_job *job)
 {
     const struct load_options *o = &job->options;
-    const uint64_t settings[SETTINGS] = {job->connections,   o->pipeline, o->oneshot,    o->readonly,
-                                         o->resend,          o->sessions, o->command,    o->requests,
-                                         job->first,         o->keyspace, o->value_size, o->request_timeout_ms,
-                                         o->stall_timeout_ms};
+    const uint64_t settings[SETTINGS] = {job->connections,      o->connections,     o->pipeline, o->oneshot,
+                                         o->readonly,           o->resend,          o->sessions, o->command,
+                                         o->requests,           job->first,         o->keyspace, o->value_size,
+                                         o->request_timeout_ms, o->stall_timeout_ms};
     struct packet packet = new_packet(JOB_HEADER_SIZE + o->target_count * TARGET_SIZE);
     struct write_cursor c = cursor_into(packet.words.ptr, packet.len);
     cursor_write_u32(&c, JOB_MAGIC);
@@ -64,6 +64,7 @@ static void read_settings(struct read_cursor *c, struct load_job *job)
 {
     struct load_options *o = &job->options;
     job->connections = (uint32_t)cursor_read_u64(c);
+    o->connections = (uint32_t)cursor_read_u64(c);
     o->pipeline = (uint32_t)cursor_read_u64(c);
     o->oneshot = cursor_read_u64(c) != 0;
     o->readonly = cursor_read_u64(c) != 0;
@@ -97,7 +98,7 @@ bool load_job_decode(const struct packet *packet, struct load_job *job)
     *job = (struct load_job){.options.protocol = PROTOCOL_RESP};
     read_settings(&c, job);
     if (magic != JOB_MAGIC || targets == 0 || cursor_left(&c) != (uint64_t)targets * TARGET_SIZE || job->connections == 0 ||
-        job->options.pipeline == 0)
+        job->options.connections < job->connections || job->options.pipeline == 0)
         return false;
     struct load_target *target = memory_new(targets, sizeof *target);
     struct load_address *address = memory_new(targets, sizeof *address);

@@ -2,10 +2,10 @@
  * little-endian.
  *
  * The job:
- *      0  magic "LJ03"   4      4  targets        4
- *      8  connections, pipeline, oneshot, readonly, resend, sessions, command, requests, first request, keyspace, size of
- *         values, request time-out, stall time-out: 8 each
- *    112  targets: each  address 16, scope 4, port 4, is it IPv6 4, zero 4, the host as it was given 256 (then zeros)
+ *      0  magic "LJ04"   4      4  targets        4
+ *      8  connections, those of all processes, pipeline, oneshot, readonly, resend, sessions, command, requests, first
+ *         request, keyspace, size of values, request time-out, stall time-out: 8 each
+ *    120  targets: each  address 16, scope 4, port 4, is it IPv6 4, zero 4, the host as it was given 256 (then zeros)
  *
  * The result:
  *      0  magic "LR02"   4      4  zero           4

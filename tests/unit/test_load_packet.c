@@ -20,6 +20,7 @@ static const struct load_address addresses[] = {
 static const struct load_job job = {
     .options = {.targets = targets,
                 .target_count = 2,
+                .connections = 500,
                 .pipeline = 16,
                 .oneshot = true,
                 .readonly = true,
@@ -43,6 +44,7 @@ static void a_job_comes_back(void **state)
     struct packet packet = load_job_encode(&job);
     assert_true(load_job_decode(&packet, &back));
     assert_int_equal(back.connections, 50);
+    assert_int_equal(back.options.connections, 500);
     assert_int_equal(back.first, job.first);
     assert_int_equal(back.options.requests, job.options.requests);
     assert_int_equal(back.options.pipeline, 16);
@@ -133,11 +135,14 @@ static void nothing_else_is_taken(void **state)
         whole[i].words.ptr[0] ^= 1;
         assert_false(i == 1 ? load_job_decode(&whole[i], &back) : load_result_decode(&whole[i], share, 0));
     }
-    struct load_job empty = job;
-    empty.connections = 0;
-    struct packet packet = load_job_encode(&empty);
-    assert_false(load_job_decode(&packet, &back));
-    free(packet.words.ptr);
+    struct load_job none = job, few = job;
+    none.connections = 0;
+    few.options.connections = 49; /* of all processes, fewer than of this one */
+    struct packet wrong[] = {load_job_encode(&none), load_job_encode(&few)};
+    for (size_t i = 0; i < 2; i++) {
+        assert_false(load_job_decode(&wrong[i], &back));
+        free(wrong[i].words.ptr);
+    }
     free(whole[0].words.ptr);
     free(whole[1].words.ptr);
     free(share);
