@@ -26,7 +26,6 @@ void kv_versions_init(struct kv_versions *v, uint64_t state_bytes_max)
     kv_table_init(&v->live, &v->pools[0]);
 }
 
-/* Drops what is there for the snapshot alone. */
 /* Nothing is in the live table any more, and none of its memory is in use. */
 static void empty(struct kv_versions *v)
 {
@@ -35,6 +34,7 @@ static void empty(struct kv_versions *v)
     kv_pool_reset(v->live.pool);
 }
 
+/* Drops what is there for the snapshot alone. */
 static void end(struct kv_versions *v)
 {
     if (v->snapshot == KV_NO_SNAPSHOT)
