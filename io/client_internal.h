@@ -578,6 +578,8 @@ static inline bool client_replies_given(const struct client_connection *c, uint3
 void client_replies_error(struct client_connection *c, const char *what);
 /* Puts a connection on the server's list of those that have got replies. */
 void client_replies_touch(struct client_connection *c);
+/* The next one on that list, from place `*at` on, which moves behind it. NULL: there are no more. */
+struct client_connection *client_replies_next(const struct client_server *s, size_t *at);
 /* Takes a connection that goes off that list. */
 void client_replies_leave(struct client_connection *c);
 /* Reply bytes that the client has not taken. */

@@ -123,6 +123,14 @@ void client_replies_touch(struct client_connection *c)
     s->dirty[s->dirty_count++] = c;
 }
 
+struct client_connection *client_replies_next(const struct client_server *s, size_t *at)
+{
+    while (*at < s->dirty_count)
+        if (s->dirty[(*at)++] != NULL)
+            return s->dirty[*at - 1];
+    return NULL;
+}
+
 void client_replies_leave(struct client_connection *c)
 {
     struct client_server *s = c->server;

@@ -16,10 +16,8 @@ enum { CHANNELS = 1024, TRACKED_KEYS = 64 * 1024, PATIENCE_MS = 1000, ARGS_MAX =
  * on. */
 static void flush_all(struct client_server *s)
 {
-    for (size_t i = 0; i < s->dirty_count; i++) {
-        struct client_connection *c = s->dirty[i];
-        if (c == NULL)
-            continue;
+    struct client_connection *c;
+    for (size_t at = 0; (c = client_replies_next(s, &at)) != NULL;) {
         c->dirty = false;
         client_output_flush(c);
         client_input_update(c);

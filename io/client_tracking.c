@@ -160,9 +160,10 @@ static bool make_room(struct client_server *s, uint64_t bytes, uint64_t keys)
 
 void client_tracking_limit(struct client_server *s)
 {
+    struct client_connection *c;
     (void)make_room(s, 0, 0);
-    for (size_t i = 0; i < s->dirty_count; i++)
-        client_output_flush(s->dirty[i]); /* who hears of it may be another one than the client that has set the limit */
+    for (size_t at = 0; (c = client_replies_next(s, &at)) != NULL;)
+        client_output_flush(c); /* who hears of it may be another one than the client that has set the limit */
 }
 
 static void remember(struct client_connection *c, const struct bytes *key, uint32_t position)

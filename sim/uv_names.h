@@ -112,6 +112,7 @@
 #define client_replies_error simuv_client_replies_error
 #define client_replies_expect simuv_client_replies_expect
 #define client_replies_leave simuv_client_replies_leave
+#define client_replies_next simuv_client_replies_next
 #define client_replies_touch simuv_client_replies_touch
 #define client_replies_unread simuv_client_replies_unread
 #define client_role simuv_client_role

@@ -221,6 +221,21 @@ static void one_that_has_waited_goes(void **state)
     node_stop(n);
 }
 
+/* The same, and before that another client sets the bound of what is tracked, which writes to those on the list. */
+static void one_that_has_waited_goes_before_a_bound_is_set(void **state)
+{
+    (void)state;
+    struct node *n = start();
+    int fd = dial(n), other = dial(n);
+    execute(n, fd, "SET x 1\r\n", 4, "+OK\r\n");
+    ask(n, fd, "WAIT 2 20\r\n", ":0\r\n");
+    close(fd);
+    await_connections(n, 1);
+    ask(n, other, "CONFIG SET tracking-table-max-keys 1\r\n", "+OK\r\n");
+    close(other);
+    node_stop(n);
+}
+
 /* The next life is asked again, and the end of the port is the end of all waiting. */
 static void the_node_is_lost(void **state)
 {
@@ -256,6 +271,7 @@ int main(void)
         cmocka_unit_test(earlier_commands_are_answered_first),
         cmocka_unit_test(it_ends_in_time),
         cmocka_unit_test(one_that_has_waited_goes),
+        cmocka_unit_test(one_that_has_waited_goes_before_a_bound_is_set),
         cmocka_unit_test(the_node_is_lost),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
