@@ -141,13 +141,20 @@ static bool unfit(const struct election *e, uint64_t now)
     return e->state != PROPOSER_LEADING && (!able(e, now) || e->standing != STANDING_READY);
 }
 
+static node_set known_proposers(const struct election *e)
+{
+    return configurations_proposers(e->configurations) | e->acting.proposers;
+}
+
+/* Whether this node is a proposer by what it knows. What it said otherwise, the others would leave out. */
+static bool speaks(const struct election *e) { return node_set_has(known_proposers(e), e->config->node) && !e->replaced; }
+
 static void send_heartbeat(struct election *e, uint64_t now, uint8_t flags)
 {
     /* `to` tells the answers to different heartbeats apart. */
     struct message m = {.kind = MESSAGE_HEARTBEAT, .flags = flags, .ballot = e->ballot, .to = now};
     const struct configurations *c = e->configurations;
-    const node_set proposers = configurations_proposers(c) | e->acting.proposers;
-    node_set to = proposers & ~node_set_of(e->config->node);
+    node_set to = known_proposers(e) & ~node_set_of(e->config->node);
     if (flags & MESSAGE_LEADING) {
         struct proposer_window w = proposer_window_now(e->proposer);
         election_fill_word(e, &w, &m);
@@ -155,7 +162,7 @@ static void send_heartbeat(struct election *e, uint64_t now, uint8_t flags)
     }
     if (flags != 0)
         to = configurations_members(c);
-    if (node_set_has(proposers, e->config->node) && !e->replaced)
+    if (speaks(e))
         effects_send(e->effects, to, &m);
     e->heartbeat_at = now;
     e->told_unfit = (flags & MESSAGE_RESIGNED) != 0;
@@ -561,12 +568,13 @@ static void watch_successor(struct election *e, uint64_t now)
     e->overtaken = (struct ballot){0};
 }
 
-/* What was said before this step's end is on its way before the answer. A successor that cannot lead says so. */
+/* What was said before this step's end is on its way before the answer. A successor that cannot lead says so, if it is a
+ * proposer by what it knows: a newcomer may be named before it has heard that it is. */
 static void tell_held(struct election *e, uint64_t now)
 {
     struct message m = {.kind = MESSAGE_HANDOVER, .flags = MESSAGE_YES, .ballot = e->ballot, .to = e->leader};
     m.flags |= e->invited && !able(e, now) ? MESSAGE_RESIGNED : 0;
-    if (e->held_untold && election_is_held(e) && e->leader != 0 && e->state < PROPOSER_PREPARING)
+    if (e->held_untold && election_is_held(e) && e->leader != 0 && e->state < PROPOSER_PREPARING && speaks(e))
         effects_send(e->effects, node_set_of(e->leader), &m);
     e->held_untold = false;
 }

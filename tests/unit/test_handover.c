@@ -278,6 +278,19 @@ static void who_is_not_named_or_not_told_by_the_leader_does_not(void **state)
     assert_int_equal(handover().flags, MESSAGE_YES | MESSAGE_RESIGNED);
 }
 
+/* A newcomer may be named before it knows that it is a proposer: others would leave out what it says as one. */
+static void who_is_no_proposer_by_what_it_knows_says_nothing(void **state)
+{
+    (void)state;
+    config.proposers &= ~node_set_of(config.node);
+    tear_down(NULL);
+    start();
+    tell(9, (struct message){.kind = MESSAGE_HEARTBEAT, .flags = MESSAGE_LEADING, .ballot = of_9});
+    nine_hands_over(3, 8);
+    assert_int_equal(state_now(), PROPOSER_FOLLOWING);
+    assert_null(sent(&r, MESSAGE_HANDOVER));
+}
+
 /* Whatever the rule: one that is no proposer any more does not take leadership back. */
 static void who_is_removed_lets_another_lead(void **state)
 {
@@ -371,6 +384,7 @@ int main(void)
         TEST_OF_8(it_forwards_again_when_the_leader_goes_on_or_is_silent),
         TEST_OF_8(the_successor_prepares_without_asking),
         TEST_OF_8(who_is_not_named_or_not_told_by_the_leader_does_not),
+        TEST_OF_8(who_is_no_proposer_by_what_it_knows_says_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
