@@ -8,49 +8,30 @@ connection alone. Loads are bounded; each cluster is removed when it is measured
 figures: read them as ratios to the first row."""
 
 import argparse
-import json
-import os
-import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "e2e"))
-
-import compositions  # noqa: E402
-from cluster import Cluster, run  # noqa: E402
-
-SETTINGS = {"suspect_timeout_ms": 2000, "dead_timeout_ms": 4000}  # no elections while the processors are busy
-
-
-def cpu_seconds(cluster):
-    ticks = 0
-    for server in cluster.servers:
-        fields = Path(f"/proc/{server.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
-        ticks += int(fields[11]) + int(fields[12])
-    return ticks / os.sysconf("SC_CLK_TCK")
+import shared
+import compositions  # of tests/e2e, which `shared` makes known
+from cluster import Cluster
 
 
 def load(cluster, requests, connections):
-    done = run("bench", "--config", cluster.config_file, "--requests", requests, "--connections", connections,
-               "--processes", 1, "--value-size", 64, "--json", "--quiet", timeout_s=300)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return json.loads(done.stdout)
+    return shared.load(cluster, requests, "--connections", connections, "--processes", 1, "--value-size", 64)
 
 
 def measure(row, requests):
     choices = {key: value for key, value in row.items() if key != "deployment"}
-    cluster = Cluster(row["deployment"], settings=SETTINGS, choices=choices, leader_rule="sticky")
+    cluster = Cluster(row["deployment"], settings=shared.SETTINGS, choices=choices, leader_rule="sticky")
     try:
         cluster.up()
         load(cluster, requests // 10, 50)  # warm
-        before = cpu_seconds(cluster)
         many = load(cluster, requests, 50)
-        cpu_us = (cpu_seconds(cluster) - before) * 1e6 / requests
         one = load(cluster, max(requests // 20, 200), 1)
         cluster.wait_settled()
         cluster.stop()
     finally:
         cluster.close()
-    return {"throughput": many["throughput"], "p99_ms": many["p99_ms"], "cpu_us": cpu_us,
+    return {"throughput": many["throughput"], "p99_ms": many["p99_ms"], "cpu_us": many["server_us"],
             "one_median_ms": one["median_ms"], "one_p99_ms": one["p99_ms"]}
 
 

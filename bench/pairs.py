@@ -19,7 +19,8 @@ from pathlib import Path
 from statistics import median
 from string import ascii_uppercase
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "e2e"))
+from shared import MANY, SETTINGS, load, set_apart
+from cluster import Cluster
 
 LOADS = {
     "SET": ["--command", "set"],
@@ -27,35 +28,26 @@ LOADS = {
     "GET": ["--command", "get"],
     "INCR in sessions": ["--command", "incr", "--sessions"],
     "INCR in sessions, pipeline 16": ["--command", "incr", "--sessions", "--pipeline", 16],
+    "SET of 16 KiB": ["--command", "set", "--value-size", 16384, "--connections", 100],
     "one client": ["--command", "set", "--connections", 1, "--processes", 1],
 }
-MANY = ["--connections", 500, "--processes", 10, "--keyspace", 1000, "--json", "--quiet"]
-SETTINGS = {"suspect_timeout_ms": 2000, "dead_timeout_ms": 4000}  # no elections while the processors are busy
-REQUESTS_OF_ONE_CLIENT = 50  # as many times fewer requests
-FIGURES = ("requests/s", "median, ms", "P99, ms", "server CPU, us a request")
+FEWER = {"SET of 16 KiB": 10, "one client": 50}  # as many times fewer requests
+FIGURES = {"throughput": "requests/s", "median_ms": "median, ms", "p99_ms": "P99, ms", "server_us": "server CPU, us a request"}
 
 
 def measure(options):
     """In a process of its own, because the environment says which program the cluster runs."""
-    from cluster import Cluster, run
-
-    def cpu_seconds():
-        fields = [Path(f"/proc/{server.process.pid}/stat").read_text().rsplit(")", 1)[1].split() for server in cluster.servers]
-        return sum(int(f[11]) + int(f[12]) for f in fields) / os.sysconf("SC_CLK_TCK")
-
     figures = {}
     native = options.kind == "native"
     choices = dict(choice.split("=") for choice in options.kind.split(",") if "=" in choice)
     cluster = Cluster(options.deployment, settings=SETTINGS, native=native, choices=choices)
     try:
         cluster.up()
+        if options.apart:
+            set_apart(cluster)
         for name in options.loads:
-            requests = options.requests // (REQUESTS_OF_ONE_CLIENT if name == "one client" else 1)
-            before = cpu_seconds()
-            done = run("bench", "--config", cluster.config_file, "--requests", requests, *MANY, *LOADS[name], timeout_s=600)
-            assert done.returncode == 0, done.stdout + done.stderr
-            said = json.loads(done.stdout)
-            figures[name] = [said["throughput"], said["median_ms"], said["p99_ms"], (cpu_seconds() - before) * 1e6 / requests]
+            said = load(cluster, options.requests // FEWER.get(name, 1), *MANY, "--keyspace", 1000, *LOADS[name])
+            figures[name] = [said[figure] for figure in FIGURES]
         cluster.stop()
     finally:
         cluster.close()
@@ -77,6 +69,7 @@ def main():
     options.add_argument("--rounds", type=int, default=5)
     options.add_argument("--deployment", default="coordinator")
     options.add_argument("--loads", nargs="+", choices=list(LOADS), default=list(LOADS))
+    options.add_argument("--apart", action="store_true", help="nodes and load on processors of their own")
     options.add_argument("--measure", action="store_true", help=argparse.SUPPRESS)
     options.add_argument("--kind", default="", help=argparse.SUPPRESS)
     options = options.parse_args()
@@ -84,18 +77,19 @@ def main():
         print(json.dumps(measure(options)))
         return
     arguments = ["--requests", str(options.requests), "--deployment", options.deployment, "--loads", *options.loads]
+    arguments += ["--apart"] * options.apart
     rounds = []
     for i in range(options.rounds):
         rounds.append([measured(side, arguments) for side in options.sides])
         print(f"round {i + 1}: {rounds[-1]}", file=sys.stderr, flush=True)
-    print("| | | " + " | ".join(FIGURES) + " |\n|---|---|" + "---|" * len(FIGURES))
-    for load in options.loads:
-        columns = [list(zip(*(sides[i][load] for sides in rounds))) for i in range(len(options.sides))]
-        for name, column in zip(ascii_uppercase, columns):
-            print(f"| {load} | {name} | " + " | ".join(f"{median(c):,.2f}" for c in column) + " |")
-        for name, column in zip(ascii_uppercase[1:], columns[1:]):
+    print("| | | " + " | ".join(FIGURES.values()) + " |\n|---|---|" + "---|" * len(FIGURES))
+    for name in options.loads:
+        columns = [list(zip(*(sides[i][name] for sides in rounds))) for i in range(len(options.sides))]
+        for side, column in zip(ascii_uppercase, columns):
+            print(f"| {name} | {side} | " + " | ".join(f"{median(c):,.2f}" for c in column) + " |")
+        for side, column in zip(ascii_uppercase[1:], columns[1:]):
             ratios = [median(b / a for a, b in zip(*both)) for both in zip(columns[0], column)]
-            print(f"| {load} | {name} / A | " + " | ".join(f"{r:.2f}" for r in ratios) + " |")
+            print(f"| {name} | {side} / A | " + " | ".join(f"{r:.2f}" for r in ratios) + " |")
 
 
 if __name__ == "__main__":

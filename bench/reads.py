@@ -2,36 +2,21 @@
 """What reads cost beside writes: SET, GET, and GET while others SET, in turn, on one cluster.
 
     make && build/tools/venv/bin/python bench/reads.py --rounds 5
+    build/tools/venv/bin/python bench/reads.py --apart    # nodes on one half of the processors, the load on the other
     build/tools/venv/bin/python bench/reads.py --deployment standalone --at learners   # reads at the learners' client ports
 
 Prints a table: medians of the rounds. GET / SET is the median of each round's own ratio. `journal` is what was
 appended to all journals meanwhile, in bytes a request.
 """
 import argparse
-import json
-import os
 import subprocess
 import sys
-from pathlib import Path
 from statistics import median
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "e2e"))
+from shared import MANY, SETTINGS, load, set_apart
+from cluster import SYNOD, Cluster, wait_until
 
-from cluster import SYNOD, Cluster, run, wait_until  # noqa: E402
-
-SETTINGS = {"suspect_timeout_ms": 2000, "dead_timeout_ms": 4000, "segment_bytes": "64 MiB"}  # no elections while the processors are busy
 WRITES_BEFORE = 20000
-MANY = ["--connections", 500, "--processes", 10, "--keyspace", 1000, "--json", "--quiet"]
-
-
-def cpu_seconds(cluster):
-    """In user mode, and in all."""
-    ticks = [0, 0]
-    for server in cluster.servers:
-        fields = Path(f"/proc/{server.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
-        ticks[0] += int(fields[11])
-        ticks[1] += int(fields[11]) + int(fields[12])
-    return [t / os.sysconf("SC_CLK_TCK") for t in ticks]
 
 
 def written(cluster):
@@ -39,12 +24,10 @@ def written(cluster):
 
 
 def measure(cluster, to, command, requests):
-    cpu, disk = cpu_seconds(cluster), written(cluster)
-    done = run("bench", *to, "--requests", requests, "--command", command, *MANY, timeout_s=600)
-    assert done.returncode == 0, done.stdout + done.stderr
-    figures = json.loads(done.stdout)
-    user, both = ((after - before) * 1e6 / requests for before, after in zip(cpu, cpu_seconds(cluster)))
-    return [figures["throughput"], figures["median_ms"], figures["p99_ms"], user, both, (written(cluster) - disk) / requests]
+    disk = written(cluster)
+    figures = load(cluster, requests, "--command", command, "--keyspace", 1000, *MANY, to=to)
+    names = ("throughput", "median_ms", "p99_ms", "server_user_us", "server_us")
+    return [*(figures[name] for name in names), (written(cluster) - disk) / requests]
 
 
 def beside_writes(cluster, to, leader, requests):
@@ -52,13 +35,10 @@ def beside_writes(cluster, to, leader, requests):
     many = ["--requests", 10**9, "--command", "set", "--connections", 200, "--pipeline", 64, "--keyspace", 1000, "--json", "--quiet"]
     writers = subprocess.Popen([SYNOD, "bench", *map(str, leader), *map(str, many)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        few = ["--connections", 50, "--keyspace", 1000, "--json", "--quiet"]
         first = commands_executed(cluster)
         wait_until(lambda: commands_executed(cluster) > first + WRITES_BEFORE, 30, "writes before the reads")
         before = commands_executed(cluster)
-        done = run("bench", *to, "--requests", requests // 4, "--command", "get", *few, timeout_s=600)
-        assert done.returncode == 0, done.stdout + done.stderr
-        figures = json.loads(done.stdout)
+        figures = load(cluster, requests // 4, "--command", "get", "--connections", 50, "--keyspace", 1000, to=to)
         sets = (commands_executed(cluster) - before) / figures["seconds"]
     finally:
         writers.terminate()
@@ -77,10 +57,13 @@ def main():
     options.add_argument("--deployment", default="coordinator")
     options.add_argument("--at", choices=["leader", "learners"], default="leader")
     options.add_argument("--native", action="store_true")
+    options.add_argument("--apart", action="store_true", help="nodes and load on processors of their own")
     options = options.parse_args()
-    cluster = Cluster(options.deployment, settings=SETTINGS, native=options.native)
+    cluster = Cluster(options.deployment, settings={**SETTINGS, "segment_bytes": "64 MiB"}, native=options.native)
     try:
         cluster.up()
+        if options.apart:
+            set_apart(cluster)
         leader = ["--config", cluster.config_file]
         learners = ",".join(f"127.0.0.1:{node.client_port}" for node in cluster.nodes.values() if node.role == "learner")
         to = leader if options.at == "leader" else ["--address", learners, "--readonly"]

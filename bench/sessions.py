@@ -6,18 +6,12 @@
 Prints a table: medians of the rounds, and ratios (with sessions / without) as the median of each round's own.
 """
 import argparse
-import json
-import os
 import sys
-from pathlib import Path
 from statistics import median
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "e2e"))
+from shared import MANY, SETTINGS, load
+from cluster import Cluster
 
-from cluster import Cluster, run  # noqa: E402
-
-SETTINGS = {"suspect_timeout_ms": 2000, "dead_timeout_ms": 4000, "segment_bytes": "64 MiB"}  # no elections while the processors are busy
-MANY = ["--connections", 500, "--processes", 10]
 LOADS = {
     "SET, a key each": [*MANY, "--keyspace", 0],
     "SET, 1,000 keys": [*MANY, "--keyspace", 1000],
@@ -28,20 +22,8 @@ LOADS = {
 FIGURES = ["throughput", "p99_ms", "median_ms", "server_us", "client_us"]
 
 
-def cpu_seconds(cluster):
-    ticks = 0
-    for server in cluster.servers:
-        fields = Path(f"/proc/{server.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
-        ticks += int(fields[11]) + int(fields[12])
-    return ticks / os.sysconf("SC_CLK_TCK")
-
-
 def measure(cluster, arguments, requests):
-    before = cpu_seconds(cluster)
-    done = run("bench", "--config", cluster.config_file, "--requests", requests, "--json", "--quiet", *arguments, timeout_s=600)
-    assert done.returncode == 0, done.stdout + done.stderr
-    figures = json.loads(done.stdout)
-    figures["server_us"] = (cpu_seconds(cluster) - before) * 1e6 / requests
+    figures = load(cluster, requests, *arguments)
     figures["client_us"] = figures["generator_cpu_seconds"] * 1e6 / requests
     return [figures[name] for name in FIGURES]
 
@@ -69,7 +51,7 @@ def main():
     options.add_argument("--rounds", type=int, default=5)
     options.add_argument("--native", action="store_true")
     options = options.parse_args()
-    cluster = Cluster("coordinator", settings=SETTINGS, native=options.native)
+    cluster = Cluster("coordinator", settings={**SETTINGS, "segment_bytes": "64 MiB"}, native=options.native)
     try:
         cluster.up()
         print("| load | requests/s | P99, ms | median, ms | server CPU, us a request | client CPU, us a request |")

@@ -1,0 +1,41 @@
+"""What the benchmarks in Python have alike: a load that is measured, and what it costs the cluster's processes. They use the
+cluster of tests/e2e, so `SYNOD` in the environment says which program it runs."""
+import json
+import os
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "e2e"))
+
+from cluster import run  # noqa: E402
+
+MANY = ["--connections", 500, "--processes", 10]
+SETTINGS = {"suspect_timeout_ms": 2000, "dead_timeout_ms": 4000}  # no elections while the processors are busy
+
+
+def cpu_us(cluster):
+    """Of all its processes: in user mode, and in all."""
+    fields = [Path(f"/proc/{server.process.pid}/stat").read_text().rsplit(")", 1)[1].split() for server in cluster.servers]
+    user, system = (sum(int(f[place]) for f in fields) * 1e6 / os.sysconf("SC_CLK_TCK") for place in (11, 12))
+    return user, user + system
+
+
+def load(cluster, requests, *arguments, to=None):
+    """The load generator's figures, and `server_us` and `server_user_us`: processor time a request of all nodes."""
+    before = cpu_us(cluster)
+    done = run("bench", *(to or ["--config", cluster.config_file]), "--requests", requests, "--json", "--quiet", *arguments, timeout_s=600)
+    assert done.returncode == 0, done.stdout + done.stderr
+    user, both = ((now - then) / requests for now, then in zip(cpu_us(cluster), before))
+    return {**json.loads(done.stdout), "server_user_us": user, "server_us": both}
+
+
+def set_apart(cluster):
+    """The cluster's processes get the first half of the processors; this process, and what it starts from now on, the rest.
+    So the load takes nothing from what it measures."""
+    processors = sorted(os.sched_getaffinity(0))
+    assert len(processors) > 1, "one processor cannot be parted"
+    half = len(processors) // 2
+    for server in cluster.servers:
+        for thread in Path(f"/proc/{server.process.pid}/task").iterdir():
+            os.sched_setaffinity(int(thread.name), processors[:half])
+    os.sched_setaffinity(0, processors[half:])
