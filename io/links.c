@@ -70,6 +70,7 @@ static void on_connection(uv_stream_t *listener, int status)
     }
     if (status == 0) {
         network_peer_text(&l->tcp, l->from, sizeof l->from);
+        uv_tcp_nodelay(&l->tcp, 1);
         uv_tcp_keepalive(&l->tcp, 1, 10);
         links->operations->accepted(l);
         return;
