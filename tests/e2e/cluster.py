@@ -3,6 +3,7 @@
 Conditions are waited for, with deadlines, never slept for. All processes are started from the main thread, ended by
 their ids, and die with the test run whatever happens to it."""
 
+import functools
 import os
 import random
 import re
@@ -25,6 +26,9 @@ POLL_S = 0.01
 START_TIMEOUT_S = 30
 STOP_TIMEOUT_S = 20
 LOG_TAIL_BYTES = 4000
+FIRST_PORT, PORTS_OF_A_RUN = 10000, 1000
+
+claim = socket.socket(socket.AF_UNIX)  # of a part of the ports
 
 # Exit codes of the command (docs/configuration.md).
 OK, TROUBLE, BAD_INPUT, BAD_DATA, SYNC_FAILED, CHECK_FAILED, DIVERGED, REMOVED = range(8)
@@ -52,13 +56,26 @@ def run(*arguments, command=SYNOD, timeout_s=60, **more):
     )
 
 
-def free_ports(count):
-    """Ports that nobody uses now, below those that the system gives to outgoing connections: a node that is killed finds its port
-    free when it comes back."""
+@functools.cache
+def own_ports():
+    """The ports that this process may use: below those that the system gives to outgoing connections, and no other run of tests
+    on this machine has them. So a node that is killed finds its port free when it comes back."""
     first_outgoing = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    count = (first_outgoing - FIRST_PORT) // PORTS_OF_A_RUN
+    for i in range(count):
+        try:
+            claim.bind(f"\0synod-tests-ports-{i}")  # a name without a file, which is free again when this process ends
+        except OSError:
+            continue
+        return range(FIRST_PORT + i * PORTS_OF_A_RUN, FIRST_PORT + (i + 1) * PORTS_OF_A_RUN)
+    raise AssertionError(f"{count} runs of tests have all ports")
+
+
+def free_ports(count):
+    """Ports that nobody uses now."""
     ports = set()
     while len(ports) < count:
-        port = random.randrange(10000, first_outgoing)
+        port = random.choice(own_ports())
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))
