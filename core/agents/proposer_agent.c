@@ -58,6 +58,7 @@ struct proposer_agent {
     uint32_t followed;    /* the leader at the last look */
     struct ballot served; /* of the leader that batches are now meant for; none: no leader was known yet */
     uint64_t changed_at;  /* when it last changed */
+    uint64_t executed_at; /* when, after that, a majority of the learners had executed all that was proposed before */
     struct outstanding outstanding;
     struct message *forwarded; /* limits.forwarded of them at most */
     size_t forwarded_count;
@@ -625,14 +626,23 @@ static void hand_over(struct proposer_agent *agent, uint64_t now)
 
 /* --- time --------------------------------------------------------------------------------------------------------- */
 
-/* Whether this node, or a majority of the learners if it has none, has executed all that was proposed before the leader
- * changed. A round of the new leader tells (P9). */
-static bool has_executed_earlier(struct proposer_agent *agent)
+/* Whether this node, or the learners if it has none, have executed all that was proposed before the leader changed, and have
+ * answered. A round of the new leader tells (P9). Any learner may be the one that answers: once a majority has executed,
+ * the others have a heartbeat's time to do so, too, unless they are down. */
+static bool has_executed_earlier(struct proposer_agent *agent, uint64_t now)
 {
     const struct progress *p = &agent->progress;
     uint64_t index;
-    return read_rounds_since(&agent->reads.rounds, agent->changed_at, &index) &&
-           (is_alone(agent) ? progress_executed(p) : p->executed[agent->config.node]) >= index;
+    if (!read_rounds_since(&agent->reads.rounds, agent->changed_at, &index))
+        return false;
+    if (!is_alone(agent))
+        return p->executed[agent->config.node] >= index;
+    if (progress_executed(p) < index)
+        return false;
+    if (agent->executed_at < agent->changed_at)
+        agent->executed_at = now;
+    return (p->learners & ~progress_knowing(p, index - 1)) == 0 ||
+           now - agent->executed_at >= agent->config.heartbeat_interval;
 }
 
 /* Clients of a new leader do not wait for what was forwarded to the last one: those batches no longer count against the
@@ -653,7 +663,7 @@ static void watch_change(struct proposer_agent *agent, uint64_t now)
     }
     if (e->leader == 0 || !outstanding_has_earlier(&agent->outstanding))
         return;
-    if (!has_executed_earlier(agent) && now - agent->changed_at < agent->config.dead_timeout / 2)
+    if (!has_executed_earlier(agent, now) && now - agent->changed_at < agent->config.dead_timeout / 2)
         return;
     while (outstanding_orphaned(&agent->outstanding, &orphan))
         answer(agent, orphan.token, OUTCOME_UNKNOWN);
