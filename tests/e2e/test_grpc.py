@@ -182,7 +182,15 @@ def test_stands_in_for_a_node(served):
     other = next(node for node in served.cluster.nodes if node != served.leader)
     origin, body = served.origin(other), b"no message of any kind".ljust(100000)
     with served.channel(served.leader) as channel:
-        delivered = served.stub(channel).Deliver(iter([served.greeting(origin)] + 100 * [served.frame(origin, body)]), timeout=TIMEOUT_S)
+
+        def deliver():
+            try:
+                return served.stub(channel).Deliver(iter([served.greeting(origin)] + 100 * [served.frame(origin, body)]), timeout=TIMEOUT_S)
+            except grpc.RpcError as error:
+                assert error.code() == grpc.StatusCode.ABORTED  # the node was back before all was delivered
+                return None
+
+        delivered = wait_until(deliver, TIMEOUT_S, "all delivered before the node is back")
         assert (delivered.frames, delivered.bytes) == (101, len(origin.governed) + 100 * len(body))
         before = served.status(served.leader).frames_in
         wait_until(lambda: served.status(served.leader).frames_in > before, TIMEOUT_S, "the node speaks again")
