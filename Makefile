@@ -52,8 +52,9 @@ test-clients: build  ## runs client libraries and applications against a cluster
 	@scripts/setup.sh clients
 	@build/tools/venv/bin/python tests/clients/all.py $(ONLY)
 
-bench: setup-test build  ## runs the demo's load against this project and its peers (minutes)
-	bench/peers.sh
+bench: setup-test build  ## runs the demo's load and others against this project and its peers (half an hour)
+	build/tools/venv/bin/python bench/pairs.py build/bin/synod build/bin/synod:granularity=node build/bin/synod:native \
+		redis:always redis:replicas etcd
 
 asan: setup-test  ## unit and component tests under address and undefined-behaviour sanitizers
 	$(call cmake,asan)

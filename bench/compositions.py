@@ -16,7 +16,8 @@ from cluster import Cluster
 
 
 def load(cluster, requests, connections):
-    return shared.load(cluster, requests, "--connections", connections, "--processes", 1, "--value-size", 64)
+    return shared.load(cluster, requests, "--connections", connections, "--processes", 1, "--value-size", 64,
+                       to=["--config", cluster.config_file])
 
 
 def measure(row, requests):

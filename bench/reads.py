@@ -13,8 +13,8 @@ import subprocess
 import sys
 from statistics import median
 
-from shared import MANY, SETTINGS, load, set_apart
-from cluster import SYNOD, Cluster, wait_until
+from shared import MANY, Synod, set_apart
+from cluster import SYNOD, wait_until
 
 WRITES_BEFORE = 20000
 
@@ -25,7 +25,7 @@ def written(cluster):
 
 def measure(cluster, to, command, requests):
     disk = written(cluster)
-    figures = load(cluster, requests, "--command", command, "--keyspace", 1000, *MANY, to=to)
+    figures = cluster.load(requests, "--command", command, "--keyspace", 1000, *MANY, to=to)
     names = ("throughput", "median_ms", "p99_ms", "server_user_us", "server_us")
     return [*(figures[name] for name in names), (written(cluster) - disk) / requests]
 
@@ -38,7 +38,7 @@ def beside_writes(cluster, to, leader, requests):
         first = commands_executed(cluster)
         wait_until(lambda: commands_executed(cluster) > first + WRITES_BEFORE, 30, "writes before the reads")
         before = commands_executed(cluster)
-        figures = load(cluster, requests // 4, "--command", "get", "--connections", 50, "--keyspace", 1000, to=to)
+        figures = cluster.load(requests // 4, "--command", "get", "--connections", 50, "--keyspace", 1000, to=to)
         sets = (commands_executed(cluster) - before) / figures["seconds"]
     finally:
         writers.terminate()
@@ -59,7 +59,7 @@ def main():
     options.add_argument("--native", action="store_true")
     options.add_argument("--apart", action="store_true", help="nodes and load on processors of their own")
     options = options.parse_args()
-    cluster = Cluster(options.deployment, settings={**SETTINGS, "segment_bytes": "64 MiB"}, native=options.native)
+    cluster = Synod("native" if options.native else "", options.deployment, {"segment_bytes": "64 MiB"})
     try:
         cluster.up()
         if options.apart:

