@@ -6,6 +6,7 @@
 int lab_overhead(int argc, char **argv);
 int lab_crossings(int argc, char **argv);
 int lab_waiting(int argc, char **argv);
+int lab_chain(int argc, char **argv);
 int lab_deployments(int argc, char **argv);
 int lab_restarts(int argc, char **argv);
 int lab_journal(int argc, char **argv);

@@ -8,6 +8,7 @@ int main(int argc, char **argv)
         {"overhead", lab_overhead, "what each composition costs a cluster"},
         {"crossings", lab_crossings, "what a call and a byte cost across each boundary of a node"},
         {"waiting", lab_waiting, "sleeping until something happens, or looking at intervals"},
+        {"chain", lab_chain, "one client's write beside one sync and two round trips"},
         {"deployments", lab_deployments, "one role a process, several, or all in each node"},
         {"journal", lab_journal, "how fast a start reads its journal"},
         {"history", lab_history, "how restarts and disks grow with history and state"},
