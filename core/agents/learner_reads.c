@@ -31,9 +31,16 @@ static void time_stale(struct learner_agent *agent, uint64_t now)
     }
 }
 
+/* An earlier round that needs as much or more is forgotten: its slots may never be executed, because a leader that was lost
+ * may have proposed in slots of which the next one knows nothing. */
 void learner_agent_note_current(struct learner_agent *agent, uint64_t at, uint64_t index)
 {
-    *(agent->next_current.index == 0 ? &agent->next_current : &agent->last_current) = (struct known_current){at, index};
+    struct known_current *next = &agent->next_current, *last = &agent->last_current;
+    *last = (struct known_current){at, index};
+    if (next->index == 0 || next->index >= index) {
+        *next = *last;
+        *last = (struct known_current){0};
+    }
 }
 
 static void look_whether_current(struct learner_agent *agent)

@@ -204,6 +204,25 @@ static void it_counts_when_all_is_executed(void **state)
     assert_int_equal(learner_agent_status(agent).slots_behind, 0);
 }
 
+/* The slots below the index of a leader that is lost may never be executed; later rounds need less. */
+static void a_round_that_needs_less_takes_the_place_of_earlier_ones(void **state)
+{
+    (void)state;
+    leads(9);
+    read_stale(7, 1000);
+    confirm(9, 1, sent(&r, MESSAGE_READ_INDEX)->message.from, 5);
+    go_on(config.retry_interval);
+    assert_int_equal(reply()->outcome, OUTCOME_BUSY);
+    leads(8);
+    now += 500000;
+    read_stale(8, 1000);
+    const uint64_t round = sent(&r, MESSAGE_READ_INDEX)->message.from;
+    now += 1;
+    confirm(8, 1, round, 1);
+    is_answered(8);
+    assert_int_equal(learner_agent_status(agent).slots_behind, 0);
+}
+
 /* A node may have stood still since its clock was read: a command that has come in this step may be much younger. */
 static void when_a_read_came_is_known_in_the_next_step(void **state)
 {
@@ -261,6 +280,7 @@ int main(void)
         TEST(what_is_not_confirmed_in_time_was_not_executed),
         TEST(a_state_that_is_young_enough_answers),
         TEST(it_counts_when_all_is_executed),
+        TEST(a_round_that_needs_less_takes_the_place_of_earlier_ones),
         TEST(when_a_read_came_is_known_in_the_next_step),
         TEST(a_node_that_is_cut_off_refuses_soon),
         TEST(a_proposer_tells_the_learner_beside_it),
