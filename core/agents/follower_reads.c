@@ -6,12 +6,12 @@ void follower_reads_ask(struct read_rounds *r, const struct node_config *config,
     const bool begins = read_rounds_may_begin(r);
     if (begins)
         read_rounds_begin(r, (struct ballot){.node = leader}, 0, now);
-    if (!begins && (!r->open || now - r->sent_at < config->retry_interval))
+    if (!begins && (!r->open || now < r->again_at))
         return;
     const struct message m = {
         .kind = MESSAGE_READ_INDEX, .from = r->round, .batch = {.origin = config->node, .incarnation = config->incarnation}};
     effects_send(effects, node_set_of(r->ballot.node), &m);
-    r->sent_at = now;
+    r->again_at = now + config->retry_interval;
 }
 
 /* An answer may come late, to an earlier life of this node whose rounds had the same numbers: its index is too old. */

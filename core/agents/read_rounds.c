@@ -87,7 +87,7 @@ void read_rounds_begin(struct read_rounds *r, struct ballot ballot, uint64_t nex
     r->index = next;
     r->asked = r->end;
     r->answered = 0;
-    r->begun_at = r->sent_at = now;
+    r->begun_at = r->again_at = now;
     r->wanted = false;
 }
 
@@ -111,6 +111,7 @@ bool read_rounds_answered(struct read_rounds *r, uint32_t acceptor, struct ballo
     r->answered |= node_set_of(acceptor);
     if (node_set_count(r->answered) < acting->phase2_quorum)
         return false;
+    r->quick = r->answered;
     confirm(r, r->asked);
     return true;
 }
@@ -164,7 +165,7 @@ struct read_batch *read_rounds_unasked(struct read_rounds *r, uint64_t now, uint
 
 uint64_t read_rounds_next(const struct read_rounds *r, uint64_t interval)
 {
-    const uint64_t again = r->open ? r->sent_at + interval : UINT64_MAX;
+    const uint64_t again = r->open ? r->again_at : UINT64_MAX;
     const bool is_asked = r->batches.base < r->confirmed; /* the base is the first one that was */
     const uint64_t ask = is_asked ? batch_at(r, r->batches.base)->asked_at + interval : UINT64_MAX;
     return again < ask ? again : ask;

@@ -28,8 +28,9 @@ struct read_rounds {
     struct ballot ballot; /* the leader's, which may be another node */
     uint64_t index;
     node_set answered;
+    node_set quick; /* acceptors that confirmed the round before */
     uint64_t begun_at;
-    uint64_t sent_at;      /* to those that have not answered */
+    uint64_t again_at;     /* then those that have not answered are asked again */
     uint64_t confirmed_at; /* when the last round that was confirmed began; 0: none was */
     uint64_t confirmed_index;
     bool wanted; /* a round, though nothing waits for it: to know how old the state is (P27) */

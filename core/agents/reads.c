@@ -2,6 +2,8 @@
 
 #include "core/agents/follower_reads.h"
 
+enum { LATE_US = 5000 }; /* an acceptor that has not answered a round */
+
 void reads_init(struct reads *r, const struct node_config *config, struct election *election, struct effects *effects)
 {
     *r = (struct reads){.config = config, .election = election, .effects = effects};
@@ -23,15 +25,25 @@ void reads_stale(struct reads *r, uint64_t age_us, uint64_t now)
 
 /* --- rounds ------------------------------------------------------------------------------------------------------- */
 
-/* To the acceptors that have not answered. */
-static void send_round(struct reads *r, uint64_t now)
+/* Those that confirmed the round before are asked first: others would answer in vain. The configuration that acts may be
+ * another one by now. */
+static node_set to_ask_first(const struct reads *r)
+{
+    const struct configuration *acting = &r->election->acting;
+    const node_set quick = r->rounds.quick & acting->acceptors;
+    return node_set_count(quick) >= acting->phase2_quorum ? quick : acting->acceptors;
+}
+
+/* To those of them that have not answered. If not all acceptors are asked, the others soon are. */
+static void send_round(struct reads *r, node_set to, uint64_t now)
 {
     const struct configuration *acting = &r->election->acting;
     const struct read_rounds *rounds = &r->rounds;
     const struct message m = {
         .kind = MESSAGE_READ_ROUND, .ballot = rounds->ballot, .from = rounds->round, .to = acting->slot};
-    effects_send(r->effects, acting->acceptors & ~rounds->answered, &m);
-    r->rounds.sent_at = now;
+    const bool soon = to != acting->acceptors && LATE_US < r->config->retry_interval;
+    effects_send(r->effects, to & ~rounds->answered, &m);
+    r->rounds.again_at = now + (soon ? LATE_US : r->config->retry_interval);
 }
 
 /* Whether a leader under the next configuration cannot have begun (P11): it begins when all slots before are chosen, and
@@ -46,9 +58,9 @@ void reads_lead(struct reads *r, const struct proposer_window *w, uint64_t now)
     invariant(r->election->state == PROPOSER_LEADING);
     if (read_rounds_may_begin(&r->rounds) && is_before_boundary(r, w)) {
         read_rounds_begin(&r->rounds, w->ballot, w->next, now);
-        send_round(r, now);
-    } else if (r->rounds.open && now - r->rounds.sent_at >= r->config->retry_interval) {
-        send_round(r, now);
+        send_round(r, to_ask_first(r), now);
+    } else if (r->rounds.open && now >= r->rounds.again_at) {
+        send_round(r, r->election->acting.acceptors, now);
     }
 }
 

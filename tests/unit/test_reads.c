@@ -102,6 +102,30 @@ static void what_arrives_during_a_round_is_in_the_next(void **state)
     assert_int_equal(count_sent(&r, MESSAGE_QUERY), 1);
 }
 
+/* Two of three are a quorum. */
+static void those_that_answer_first_are_asked_first(void **state)
+{
+    (void)state;
+    const struct ballot ballot = lead();
+    read(7);
+    confirm(4, ballot, 1);
+    confirm(6, ballot, 1);
+    confirm(5, ballot, 1); /* late */
+    read(8);
+    assert_int_equal(sent(&r, MESSAGE_READ_ROUND)->to, 0x50);
+    confirm(4, ballot, 2);
+    pass(4999, 0x1f0);
+    assert_null(sent(&r, MESSAGE_READ_ROUND));
+    pass(1, 0x1f0); /* node 6 is late */
+    assert_int_equal(sent(&r, MESSAGE_READ_ROUND)->to, 0x60);
+    assert_int_equal(sent(&r, MESSAGE_READ_ROUND)->message.from, 2);
+    pass(config.retry_interval - 1, 0x1f0);
+    assert_null(sent(&r, MESSAGE_READ_ROUND));
+    confirm(5, ballot, 2);
+    read(9);
+    assert_int_equal(sent(&r, MESSAGE_READ_ROUND)->to, 0x30);
+}
+
 /* P18. */
 static void what_is_not_answered_is_sent_again(void **state)
 {
@@ -349,6 +373,7 @@ int main(void)
         TEST(the_index_is_after_all_that_is_proposed),
         TEST(the_index_is_after_all_that_was_recovered),
         TEST(what_arrives_during_a_round_is_in_the_next),
+        TEST(those_that_answer_first_are_asked_first),
         TEST(what_is_not_answered_is_sent_again),
         TEST(a_learner_that_boasts_is_not_the_only_one_asked),
         TEST(who_leads_no_more_asks_who_leads),
