@@ -43,18 +43,6 @@ struct chain {
     struct lab_output output;
 };
 
-static int ascending(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static double median_us(double *seconds, size_t count)
-{
-    qsort(seconds, count, sizeof *seconds, ascending);
-    return seconds[count / 2] * 1e6;
-}
-
 /* ---- A sync ---- */
 
 /* The errno value of what failed; 0: `seconds` has `count` samples. */
@@ -169,10 +157,10 @@ static bool measure(void *context, struct cluster *c, double *values, struct pro
     const struct lab_load one = {o->requests, 1, 64, 0};
     if (!measure_sync(c->folder, seconds, o->samples, problem))
         return false;
-    values[SYNC] = median_us(seconds, o->samples);
+    values[SYNC] = lab_median(seconds, o->samples) * 1e6;
     if (!measure_trip(seconds, o->samples, problem))
         return false;
-    values[TRIP] = median_us(seconds, o->samples);
+    values[TRIP] = lab_median(seconds, o->samples) * 1e6;
     values[FLOOR] = values[SYNC] + (double)ROUND_TRIPS * values[TRIP];
     if (!lab_load(c, &one, &result, NULL, problem))
         return false;

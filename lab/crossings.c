@@ -14,6 +14,7 @@
 #include "core/base/memory.h"
 #include "lab/guest.h"
 #include "lab/lab.h"
+#include "lab/runs.h"
 #include "lab/table.h"
 #include "local/load_report.h"
 
@@ -151,12 +152,6 @@ static bool measure(struct crossings *x, const struct boundary *b, double *ns, s
     }
 }
 
-static int compare(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 /* The line that is nearest to the values, weighted by 1 / value^2. */
 static void fit(const double values[SIZES], double *fixed, double *a_byte)
 {
@@ -199,10 +194,8 @@ static void measure_all(struct crossings *x, struct lab_table *t)
         double values[SIZES];
         if (t->problems[row].exit_code != EXIT_OK)
             continue;
-        for (size_t size = 0; size < (boundaries[row].sized ? SIZES : 1); size++) {
-            qsort(all[row][size], x->rounds, sizeof(double), compare);
-            t->values[size][row] = values[size] = all[row][size][x->rounds / 2];
-        }
+        for (size_t size = 0; size < (boundaries[row].sized ? SIZES : 1); size++)
+            t->values[size][row] = values[size] = lab_median(all[row][size], x->rounds);
         if (boundaries[row].sized)
             fit(values, &t->values[FIXED][row], &t->values[A_BYTE][row]);
         else

@@ -135,12 +135,6 @@ static bool measure(const struct reading *r, bool twice, uint32_t *incarnation, 
     return ok;
 }
 
-static int ascending(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 static bool measure_row(struct reading *r, struct lab_table *t, size_t row, struct problem *problem)
 {
     double speeds[2][ROUNDS_MAX];
@@ -149,10 +143,8 @@ static bool measure_row(struct reading *r, struct lab_table *t, size_t row, stru
     for (uint64_t i = 0; ok && i < r->rounds; i++)
         for (size_t twice = 0; ok && twice < 2; twice++)
             ok = measure(r, twice == 1, &incarnation, &speeds[twice][i], problem);
-    for (size_t twice = 0; ok && twice < 2; twice++) {
-        qsort(speeds[twice], r->rounds, sizeof speeds[twice][0], ascending);
-        t->values[ONCE + twice][row] = speeds[twice][r->rounds / 2];
-    }
+    for (size_t twice = 0; ok && twice < 2; twice++)
+        t->values[ONCE + twice][row] = lab_median(speeds[twice], r->rounds);
     if (ok)
         t->values[RATIO][row] = t->values[ONCE][row] / t->values[TWICE][row];
     return ok;

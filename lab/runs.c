@@ -87,7 +87,7 @@ static int compare(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static double median(double *values, size_t count)
+double lab_median(double *values, size_t count)
 {
     qsort(values, count, sizeof *values, compare);
     return count % 2 == 1 ? values[count / 2] : (values[count / 2 - 1] + values[count / 2]) / 2;
@@ -130,7 +130,7 @@ void lab_run(const struct lab_run *run, struct lab_table *table)
         if (interrupted && problem->exit_code == EXIT_OK)
             problem_set(problem, EXIT_TROUBLE, "interrupted");
         for (size_t c = 0; c < table->column_count && problem->exit_code == EXIT_OK; c++)
-            table->values[c][first + i] = isnan(all[i][c][0]) ? NAN : median(all[i][c], run->rounds);
+            table->values[c][first + i] = isnan(all[i][c][0]) ? NAN : lab_median(all[i][c], run->rounds);
     }
 }
 

@@ -42,6 +42,9 @@ bool lab_load(struct cluster *c, const struct lab_load *load, struct load_result
 /* Seconds by a clock that never jumps. */
 double lab_now_s(void);
 
+/* Of one value or more, which it puts in order. */
+double lab_median(double *values, size_t count);
+
 double lab_percentile_ms(const struct load_result *r, double percent);
 
 /* Fills column `to` with the ratios of column `from` to its value in a row. */
