@@ -196,5 +196,6 @@ void reads_watch(struct reads *r, uint64_t now)
 
 uint64_t reads_wake_at(const struct reads *r)
 {
-    return r->rounds.count > 0 ? read_rounds_next(&r->rounds, r->config->retry_interval) : UINT64_MAX;
+    const bool asks = r->rounds.open && r->election->state == PROPOSER_LEADING; /* perhaps for followers alone */
+    return r->rounds.count > 0 || asks ? read_rounds_next(&r->rounds, r->config->retry_interval) : UINT64_MAX;
 }

@@ -333,6 +333,25 @@ static void a_leader_confirms_what_followers_ask(void **state)
     assert_null(sent(&r, MESSAGE_READ_ROUND));
 }
 
+/* Nothing of its own waits: the round of a follower is sent again in time all the same. */
+static void a_round_for_followers_has_a_time_of_its_own(void **state)
+{
+    (void)state;
+    const struct ballot ballot = lead();
+    ask_index(8, 5);
+    confirm(4, ballot, 1);
+    confirm(5, ballot, 1);
+    assert_true(r.wake_at > now + 5000);
+    ask_index(8, 6);
+    assert_int_equal(sent(&r, MESSAGE_READ_ROUND)->to, 0x30);
+    assert_int_equal(r.wake_at, now + 5000);
+    pass(5000, 0x1f0);
+    assert_int_equal(sent(&r, MESSAGE_READ_ROUND)->to, 0x70);
+    confirm(4, ballot, 2);
+    confirm(6, ballot, 2);
+    assert_int_equal(sent(&r, MESSAGE_READ_INDEX)->message.from, 6);
+}
+
 /* The learner beside a proposer answers reads that may be stale. It has to know when its state was current (P27). */
 static void the_learner_beside_it_hears_of_rounds(void **state)
 {
@@ -382,6 +401,7 @@ int main(void)
         TEST(no_round_begins_at_the_boundary),
         TEST_OF_8(the_leader_confirms_the_reads_of_a_follower),
         TEST(a_leader_confirms_what_followers_ask),
+        TEST(a_round_for_followers_has_a_time_of_its_own),
         TEST_OF_8(the_learner_beside_it_hears_of_rounds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
