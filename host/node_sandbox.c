@@ -183,6 +183,23 @@ static bool check_known(struct sandbox *s, const struct typed_socket *socket)
     return allowed;
 }
 
+/* The same; where it may wait, names are looked up again if that may help, and what is refused is said. */
+static bool check(struct sandbox *s, const struct typed_socket *socket, bool may_wait)
+{
+    if (!may_wait)
+        return check_known(s, socket);
+    pthread_mutex_lock(&s->waiting);
+    bool allowed = check_known(s, socket);
+    if (!allowed && is_time_to_look_up(s)) {
+        look_up_names(s);
+        allowed = check_known(s, socket);
+    }
+    pthread_mutex_unlock(&s->waiting);
+    if (!allowed)
+        say_refused(s, socket);
+    return allowed;
+}
+
 static void hold_nothing_back(void)
 {
     const int on = 1;
@@ -197,20 +214,9 @@ static void hold_nothing_back(void)
 /* A typed_socket_check. */
 static bool check_socket(void *env, const struct typed_socket *socket, bool may_wait)
 {
-    struct sandbox *s = env;
-    if (socket->wish == TYPED_TCP_CONNECT || socket->wish == TYPED_TCP_LISTEN)
+    const bool allowed = check(env, socket, may_wait);
+    if (allowed && (socket->wish == TYPED_TCP_CONNECT || socket->wish == TYPED_TCP_LISTEN))
         hold_nothing_back();
-    if (!may_wait)
-        return check_known(s, socket);
-    pthread_mutex_lock(&s->waiting);
-    bool allowed = check_known(s, socket);
-    if (!allowed && is_time_to_look_up(s)) {
-        look_up_names(s);
-        allowed = check_known(s, socket);
-    }
-    pthread_mutex_unlock(&s->waiting);
-    if (!allowed)
-        say_refused(s, socket);
     return allowed;
 }
 
