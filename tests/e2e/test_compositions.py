@@ -62,9 +62,13 @@ def connections_of(pid):
     pidfd_getfd = 438  # a system call without a function in the C library of Debian 12
     process = os.pidfd_open(pid)
     for entry in Path(f"/proc/{pid}/fd").iterdir():
-        if not os.readlink(entry).startswith("socket:"):
+        fd = ctypes.CDLL(None).syscall(pidfd_getfd, process, int(entry.name), 0)
+        if fd < 0:
+            continue  # closed since the folder was read
+        if not os.readlink(f"/proc/self/fd/{fd}").startswith("socket:"):
+            os.close(fd)
             continue
-        with socket.socket(fileno=ctypes.CDLL(None).syscall(pidfd_getfd, process, int(entry.name), 0)) as one:
+        with socket.socket(fileno=fd) as one:
             if one.family == socket.AF_INET and one.type == socket.SOCK_STREAM and is_connected(one):
                 yield one
     os.close(process)
