@@ -6,8 +6,8 @@
     build/tools/venv/bin/python bench/growth.py connections --pictures docs/pictures   # and growth-connections.svg there
 
 SET, 64 bytes, 1,000 keys, 500 clients in 10 processes, three nodes, but for the one figure that grows; with large values as many
-keys and clients as 64 MiB have room for. Each point is a system of its
-own, and the median of the rounds. Prints a table each: requests a second, and server CPU in us a request.
+keys and clients as 64 MiB have room for. Each point is a system of its own, and the median of the rounds. Prints a table each:
+requests a second, and server CPU in us a request.
 """
 import argparse
 import json

@@ -142,7 +142,7 @@ class Etcd(Peer):
         if options.get("--command") != "set" or "--pipeline" in options:
             return None
         clients = int(options["--connections"])
-        words, folder = install.go("etcd-load", shared.ROOT / "bench" / "etcd")
+        words, _ = install.go("etcd-load", shared.ROOT / "bench" / "etcd")
         few = max(requests // ETCD_SHARE, 1)
         before = shared.cpu_us(self)
         done = subprocess.run([*map(str, words), self.leader()[0], str(clients), str(ETCD_CONNECTIONS), str(few),

@@ -17,8 +17,8 @@ SETTINGS = {"suspect_timeout_ms": 2000, "dead_timeout_ms": 4000}  # no elections
 def cpu_us(system):
     """Of all its processes: in user mode, and in all."""
     fields = [Path(f"/proc/{server.process.pid}/stat").read_text().rsplit(")", 1)[1].split() for server in system.servers]
-    user, system = (sum(int(f[place]) for f in fields) * 1e6 / os.sysconf("SC_CLK_TCK") for place in (11, 12))
-    return user, user + system
+    user, kernel = (sum(int(f[place]) for f in fields) * 1e6 / os.sysconf("SC_CLK_TCK") for place in (11, 12))
+    return user, user + kernel
 
 
 def load(system, requests, *arguments, to):
