@@ -422,6 +422,14 @@ struct client_server {
     uint8_t read_buffer[CLIENT_REST_MAX + CLIENT_READ_SIZE];
 };
 
+/* On the loop's clock (uv_now), when `ms` from now are surely over. That clock may be behind, and counts only milliseconds
+ * that are whole. */
+static inline uint64_t client_end_of(struct client_server *s, uint64_t ms)
+{
+    uv_update_time(s->loop);
+    return uv_now(s->loop) + ms + 1;
+}
+
 /* ---- client_words.c ---- */
 
 static inline bool client_is_word(const struct bytes *arg, const char *word)

@@ -51,10 +51,10 @@ static void on_end(uv_timer_t *timer)
 
 void client_pause_begin(struct client_server *s, enum client_pause_kind kind, uint64_t ms)
 {
-    const uint64_t now = uv_now(s->loop), end = now + ms;
+    const uint64_t end = client_end_of(s, ms);
     s->pause_until = is_over(s) || end > s->pause_until ? end : s->pause_until;
     s->pause_kind = kind > s->pause_kind ? kind : s->pause_kind;
-    uv_timer_start(&s->pause, on_end, s->pause_until - now, 0);
+    uv_timer_start(&s->pause, on_end, s->pause_until - uv_now(s->loop), 0);
 }
 
 void client_pause_end(struct client_server *s)

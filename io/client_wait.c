@@ -177,7 +177,7 @@ void client_wait_begin(struct client_connection *c, const struct bytes *args, si
         return;
     }
     w.position = client_replies_expect(c);
-    w.until_ms = ms > 0 ? uv_now(s->loop) + (uint64_t)ms : 0;
+    w.until_ms = ms > 0 ? client_end_of(s, (uint64_t)ms) : 0;
     c->wait = w;
     uv_timer_start(&s->waits, on_time, 0, 0); /* not within a request */
 }

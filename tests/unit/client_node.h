@@ -28,7 +28,7 @@
 #include "core/state/state_machine.h"
 #include "io/client_server.h"
 
-enum { BATCHES_MAX = 4096, PATIENCE_MS = 20000 };
+enum { BATCHES_MAX = 4096, PATIENCE_MS = 20000, NS_PER_MS = 1000000 };
 
 /* ---- The port and its node ---- */
 

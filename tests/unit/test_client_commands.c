@@ -1,6 +1,8 @@
 /* What the client port answers itself: INFO, CLUSTER and the commands about the connection. */
 #include "tests/unit/client_node.h"
 
+enum { TRIES = 20 };
+
 static void test_info(void **state)
 {
     (void)state;
@@ -114,6 +116,21 @@ static void test_pause(void **state)
         "-ERR CLIENT PAUSE mode must be WRITE or ALL\r\n");
     close(other);
     close(third);
+    node_stop(n);
+}
+
+/* Wherever in a millisecond it begins. */
+static void test_pause_lasts(void **state)
+{
+    (void)state;
+    struct node *n = node_start();
+    int fd = dial(n);
+    for (int i = 0; i < TRIES; i++) {
+        const uint64_t began = uv_hrtime();
+        ask(n, fd, "CLIENT PAUSE 2 WRITE\r\nSET x 1\r\n", "+OK\r\n+OK\r\n");
+        assert_true(uv_hrtime() - began >= 2 * NS_PER_MS);
+    }
+    close(fd);
     node_stop(n);
 }
 
@@ -377,6 +394,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_pause),
+        cmocka_unit_test(test_pause_lasts),
         cmocka_unit_test(test_info),
         cmocka_unit_test(test_info_about_who_is_told),
         cmocka_unit_test(test_cluster),

@@ -1,7 +1,7 @@
 /* io/client_wait.c: WAIT at a real port. */
 #include "tests/unit/client_node.h"
 
-enum { NUMBERS_MAX = 4 };
+enum { NUMBERS_MAX = 4, TRIES = 20 };
 
 /* Waits until the port has asked how far learners are. */
 static void await_question(struct node *n)
@@ -204,6 +204,22 @@ static void it_ends_in_time(void **state)
     node_stop(n);
 }
 
+/* Wherever in a millisecond it begins. */
+static void it_ends_in_time_and_not_before(void **state)
+{
+    (void)state;
+    struct node *n = start();
+    int fd = dial(n);
+    execute(n, fd, "SET x 1\r\n", 4, "+OK\r\n");
+    for (int i = 0; i < TRIES; i++) {
+        const uint64_t began = uv_hrtime();
+        ask(n, fd, "WAIT 2 5\r\n", ":0\r\n");
+        assert_true(uv_hrtime() - began >= 5 * NS_PER_MS);
+    }
+    close(fd);
+    node_stop(n);
+}
+
 /* It was answered because its time was over, and is gone before the node answers another one. */
 static void one_that_has_waited_goes(void **state)
 {
@@ -270,6 +286,7 @@ int main(void)
         cmocka_unit_test(in_a_transaction_nothing_is_waited_for),
         cmocka_unit_test(earlier_commands_are_answered_first),
         cmocka_unit_test(it_ends_in_time),
+        cmocka_unit_test(it_ends_in_time_and_not_before),
         cmocka_unit_test(one_that_has_waited_goes),
         cmocka_unit_test(one_that_has_waited_goes_before_a_bound_is_set),
         cmocka_unit_test(the_node_is_lost),
