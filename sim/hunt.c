@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "core/base/assert.h"
+#include "core/base/checksum.h"
 #include "sim/sweep.h"
 
 enum { MUTANTS_MAX = 1000, SEEDS_APART = 100000, PATIENCE_S = 120 };
@@ -131,12 +132,17 @@ static bool tell(const struct hunt_options *o, const struct game *game, uint32_t
     return caught > 0;
 }
 
-/* The mutants to hunt. The seed decides the order when it is a sample. */
+static uint64_t rank_of(uint32_t mutant, uint64_t seed)
+{
+    const char *name = mutant_kind(mutant)->name;
+    return checksum(name, strlen(name), seed);
+}
+
+/* The mutants to hunt. If it is a sample, seed and names decide: with a mutant more or less, one of them is another. */
 static uint32_t pick(const struct hunt_options *o, uint32_t picked[MUTANTS_MAX])
 {
     uint32_t count = mutants_count();
     invariant(count <= MUTANTS_MAX);
-    struct dice dice = dice_new(o->world.plan.seed, 0);
     picked[0] = o->only;
     if (o->only != 0)
         return 1;
@@ -145,10 +151,13 @@ static uint32_t pick(const struct hunt_options *o, uint32_t picked[MUTANTS_MAX])
     if (o->sample == 0 || o->sample >= count)
         return count;
     for (uint32_t i = 0; i < o->sample; i++) {
-        uint32_t other = i + (uint32_t)dice_roll(&dice, count - i);
-        uint32_t m = picked[i];
-        picked[i] = picked[other];
-        picked[other] = m;
+        uint32_t first = i;
+        for (uint32_t j = i + 1; j < count; j++)
+            if (rank_of(picked[j], o->world.plan.seed) < rank_of(picked[first], o->world.plan.seed))
+                first = j;
+        const uint32_t m = picked[i];
+        picked[i] = picked[first];
+        picked[first] = m;
     }
     return o->sample;
 }
