@@ -393,18 +393,12 @@ static void commands_are_those_that_the_node_tells(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_pause),
-        cmocka_unit_test(test_pause_lasts),
-        cmocka_unit_test(test_info),
-        cmocka_unit_test(test_info_about_who_is_told),
-        cmocka_unit_test(test_cluster),
-        cmocka_unit_test(test_wildcard_address),
-        cmocka_unit_test(test_port_commands),
-        cmocka_unit_test(test_unwanted_replies),
-        cmocka_unit_test(test_tracking),
-        cmocka_unit_test(test_clients_are_listed_and_killed),
-        cmocka_unit_test(test_roles),
-        cmocka_unit_test(commands_are_those_that_the_node_tells),
+        cmocka_unit_test(test_pause),         cmocka_unit_test(test_pause_lasts),
+        cmocka_unit_test(test_info),          cmocka_unit_test(test_info_about_who_is_told),
+        cmocka_unit_test(test_cluster),       cmocka_unit_test(test_wildcard_address),
+        cmocka_unit_test(test_port_commands), cmocka_unit_test(test_unwanted_replies),
+        cmocka_unit_test(test_tracking),      cmocka_unit_test(test_clients_are_listed_and_killed),
+        cmocka_unit_test(test_roles),         cmocka_unit_test(commands_are_those_that_the_node_tells),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
