@@ -153,6 +153,21 @@ void client_cluster_name(const struct client_server *s, uint32_t node, char name
     snprintf(name, CLIENT_NODE_NAME_SIZE, "%016llx%016llx%08x", (unsigned long long)high, (unsigned long long)low, node);
 }
 
+/* Which node has the slots: the leader. While there is none, the last one that led, as in a Redis Cluster whose master died,
+ * and before that this node, which knows at least that there is none. Never no node: some clients keep an empty map for
+ * ever, and others the one that they have until they are refused. */
+static const struct config_node *slots_owner(const struct client_server *s)
+{
+    const struct config_node *n = roster_find(&s->members, s->led);
+    return n != NULL && has_port(n) ? n : config_find(s->options.config, s->options.node);
+}
+
+/* The other nodes that clients can reach. */
+static node_set others_than(const struct client_server *s, const struct config_node *owner)
+{
+    return client_cluster_reachable(s) & ~node_set_of(owner->id);
+}
+
 static void slots_node(const struct client_server *s, const struct config_node *n, struct resp_buffer *out)
 {
     char name[CLIENT_NODE_NAME_SIZE];
@@ -166,17 +181,14 @@ static void slots_node(const struct client_server *s, const struct config_node *
 static void slots(struct client_connection *c, struct resp_buffer *out)
 {
     const struct client_server *s = c->server;
-    const struct config_node *leader = client_cluster_leader(s);
-    if (leader == NULL) {
-        resp_array(out, 0);
-        return;
-    }
+    const struct config_node *owner = slots_owner(s);
+    const node_set others = others_than(s, owner);
     resp_array(out, 1);
-    resp_array(out, 2 + node_set_count(client_cluster_reachable(s) | node_set_of(leader->id)));
+    resp_array(out, 3 + node_set_count(others));
     resp_integer(out, 0);
     resp_integer(out, KEYSLOT_COUNT - 1);
-    slots_node(s, leader, out);
-    for (node_set all = client_cluster_reachable(s) & ~node_set_of(leader->id); all != 0; all &= all - 1)
+    slots_node(s, owner, out);
+    for (node_set all = others; all != 0; all &= all - 1)
         slots_node(s, &s->members.nodes[node_set_first(all)], out);
 }
 
@@ -195,7 +207,7 @@ static void shards_node(struct client_connection *c, const struct config_node *n
     resp_string(out, "endpoint");
     resp_string(out, client_cluster_host(n));
     resp_string(out, "role");
-    resp_string(out, n == client_cluster_leader(s) ? "master" : "replica");
+    resp_string(out, n->id == slots_owner(s)->id ? "master" : "replica");
     resp_string(out, "replication-offset");
     resp_integer(out, 0);
     resp_string(out, "health");
@@ -205,37 +217,41 @@ static void shards_node(struct client_connection *c, const struct config_node *n
 static void shards(struct client_connection *c, struct resp_buffer *out)
 {
     const struct client_server *s = c->server;
+    const struct config_node *owner = slots_owner(s);
+    const node_set others = others_than(s, owner);
     resp_array(out, 1);
     resp_map(out, c->version, 2);
     resp_string(out, "slots");
-    resp_array(out, client_cluster_leader(s) != NULL ? 2 : 0);
-    if (client_cluster_leader(s) != NULL) {
-        resp_integer(out, 0);
-        resp_integer(out, KEYSLOT_COUNT - 1);
-    }
+    resp_array(out, 2);
+    resp_integer(out, 0);
+    resp_integer(out, KEYSLOT_COUNT - 1);
     resp_string(out, "nodes");
-    resp_array(out, node_set_count(client_cluster_reachable(s)));
-    for (node_set all = client_cluster_reachable(s); all != 0; all &= all - 1)
+    resp_array(out, 1 + node_set_count(others));
+    shards_node(c, owner, out);
+    for (node_set all = others; all != 0; all &= all - 1)
         shards_node(c, &s->members.nodes[node_set_first(all)], out);
 }
 
 static void nodes_line(const struct client_server *s, const struct config_node *n, struct resp_buffer *text)
 {
-    const struct config_node *leader = client_cluster_leader(s);
+    const struct config_node *owner = slots_owner(s);
+    const bool owns = n->id == owner->id;
     char name[CLIENT_NODE_NAME_SIZE], master[CLIENT_NODE_NAME_SIZE] = "-";
     client_cluster_name(s, n->id, name);
-    if (leader != NULL && leader != n)
-        client_cluster_name(s, leader->id, master);
+    if (!owns)
+        client_cluster_name(s, owner->id, master);
     client_print(text, "%s %s:%u@%u %s%s %s 0 0 1 connected%s\n", name, client_cluster_host(n), client_cluster_port(s, n),
-                 n->address.port, n->id == s->options.node ? "myself," : "",
-                 leader == NULL || leader == n ? "master" : "slave", master, n == leader ? " 0-16383" : "");
+                 n->address.port, n->id == s->options.node ? "myself," : "", owns ? "master" : "slave", master,
+                 owns ? " 0-16383" : "");
 }
 
 static void nodes(struct client_connection *c, struct resp_buffer *out)
 {
     const struct client_server *s = c->server;
+    const struct config_node *owner = slots_owner(s);
     struct resp_buffer text = {0};
-    for (node_set all = client_cluster_reachable(s); all != 0; all &= all - 1)
+    nodes_line(s, owner, &text);
+    for (node_set all = others_than(s, owner); all != 0; all &= all - 1)
         nodes_line(s, &s->members.nodes[node_set_first(all)], &text);
     resp_text(out, c->version, text.data, text.len);
     resp_buffer_close(&text);
@@ -250,7 +266,7 @@ static void info(struct client_connection *c, struct resp_buffer *out)
                  "cluster_state:%s\r\ncluster_slots_assigned:%d\r\ncluster_slots_ok:%d\r\ncluster_slots_pfail:0\r\n"
                  "cluster_slots_fail:0\r\ncluster_known_nodes:%u\r\ncluster_size:1\r\ncluster_current_epoch:1\r\n"
                  "cluster_my_epoch:1\r\n",
-                 up ? "ok" : "fail", up ? KEYSLOT_COUNT : 0, up ? KEYSLOT_COUNT : 0, node_set_count(s->members.members));
+                 up ? "ok" : "fail", KEYSLOT_COUNT, up ? KEYSLOT_COUNT : 0, node_set_count(s->members.members));
     resp_text(out, c->version, text.data, text.len);
     resp_buffer_close(&text);
 }

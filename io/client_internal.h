@@ -377,6 +377,7 @@ struct client_server {
 
     struct roster members;
     uint32_t leader;  /* as a life of the node said last; 0: none leads */
+    uint32_t led;     /* the last one that led; 0: none yet */
     bool leader_said; /* by the life that there is now */
     bool no_room;
     bool forwards;      /* the node passes commands on while another one leads */

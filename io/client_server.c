@@ -95,6 +95,7 @@ void client_server_leader(struct client_server *s, uint64_t node, uint64_t round
 {
     (void)round;
     s->leader = node <= NODE_ID_MAX ? (uint32_t)node : 0;
+    s->led = s->leader != 0 ? s->leader : s->led;
     s->leader_said = true;
     if (s->leader == s->options.node || (s->leader != 0 && s->forwards))
         return;

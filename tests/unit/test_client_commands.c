@@ -156,11 +156,66 @@ static void test_cluster(void **state)
     ask(n, fd, "CLUSTER SLOTS\r\n", wanted);
     char rest[42];
     assert_int_equal(receive(n, fd, rest, 42), 42);
-    client_server_leader(n->server, 0, 1);
-    ask(n, fd, "CLUSTER SLOTS\r\n", "*0\r\n");
     ask(n, fd, "CLUSTER KEYSLOT 123456789\r\n", ":12739\r\n");
     ask(n, fd, "CLUSTER NOSUCH\r\n", "-ERR unknown subcommand 'NOSUCH'. Try CLUSTER HELP.\r\n");
     free(id);
+    close(fd);
+    node_stop(n);
+}
+
+/* Whatever the reply is. */
+static char *ask_any(struct node *n, int fd, const char *request)
+{
+    enum { SIZE = 4096 };
+    static const char end[] = "+PONG\r\n";
+    char *reply = memory_new(SIZE, 1);
+    say(n, fd, request);
+    say(n, fd, "PING\r\n");
+    for (size_t at = 0; strstr(reply, end) == NULL; at++) {
+        assert_true(at < SIZE - 1);
+        assert_int_equal(receive(n, fd, reply + at, 1), 1);
+    }
+    return reply;
+}
+
+static void expect_owner(struct node *n, int fd, const char *host, unsigned port)
+{
+    char slots[64], shard[64], line[64];
+    snprintf(slots, sizeof slots, "*1\r\n*4\r\n:0\r\n:16383\r\n*3\r\n$9\r\n%s\r\n:%u\r\n", host, port);
+    snprintf(shard, sizeof shard, "port\r\n:%u\r\n$2\r\nip\r\n$9\r\n%s\r\n", port, host);
+    snprintf(line, sizeof line, " %s:%u@7000 ", host, port);
+    char *as_slots = ask_any(n, fd, "CLUSTER SLOTS\r\n"), *as_shards = ask_any(n, fd, "CLUSTER SHARDS\r\n");
+    char *nodes = ask_text(n, fd, "CLUSTER NODES\r\n");
+    assert_memory_equal(as_slots, slots, strlen(slots));
+    const char *of_owner = strstr(as_shards, shard);
+    assert_non_null(of_owner);
+    assert_true(strstr(of_owner, "role\r\n$6\r\nmaster\r\n") < strstr(of_owner, "online"));
+    assert_non_null(strstr(as_shards, ":0\r\n:16383\r\n"));
+    const char *owned = strstr(strstr(nodes, line), "\n") - strlen(" 0-16383");
+    assert_memory_equal(owned, " 0-16383", strlen(" 0-16383"));
+    free(as_slots);
+    free(as_shards);
+    free(nodes);
+}
+
+/* Some clients keep an empty map for ever. */
+static void test_slots_have_an_owner(void **state)
+{
+    (void)state;
+    struct node *n = node_new();
+    node_open(n);
+    int fd = dial(n);
+    const unsigned own = client_server_port(n->server);
+    client_server_leader(n->server, 0, 1);
+    expect_owner(n, fd, "127.0.0.1", own); /* none has led yet */
+    client_server_leader(n->server, 2, 1);
+    expect_owner(n, fd, "192.0.2.2", 7002);
+    client_server_leader(n->server, 0, 1);
+    expect_owner(n, fd, "192.0.2.2", 7002);
+    client_server_leader(n->server, 1, 1);
+    expect_owner(n, fd, "127.0.0.1", own);
+    client_server_leader(n->server, 0, 1);
+    expect_owner(n, fd, "127.0.0.1", own);
     close(fd);
     node_stop(n);
 }
@@ -393,12 +448,20 @@ static void commands_are_those_that_the_node_tells(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_pause),         cmocka_unit_test(test_pause_lasts),
-        cmocka_unit_test(test_info),          cmocka_unit_test(test_info_about_who_is_told),
-        cmocka_unit_test(test_cluster),       cmocka_unit_test(test_wildcard_address),
-        cmocka_unit_test(test_port_commands), cmocka_unit_test(test_unwanted_replies),
-        cmocka_unit_test(test_tracking),      cmocka_unit_test(test_clients_are_listed_and_killed),
-        cmocka_unit_test(test_roles),         cmocka_unit_test(commands_are_those_that_the_node_tells),
+        cmocka_unit_test(test_pause),
+        cmocka_unit_test(test_pause_lasts),
+        cmocka_unit_test(test_info),
+        cmocka_unit_test(test_info_about_who_is_told),
+        cmocka_unit_test(test_cluster),
+        cmocka_unit_test(test_slots_have_an_owner),
+        cmocka_unit_test(test_slots_have_an_owner),
+        cmocka_unit_test(test_wildcard_address),
+        cmocka_unit_test(test_port_commands),
+        cmocka_unit_test(test_unwanted_replies),
+        cmocka_unit_test(test_tracking),
+        cmocka_unit_test(test_clients_are_listed_and_killed),
+        cmocka_unit_test(test_roles),
+        cmocka_unit_test(commands_are_those_that_the_node_tells),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
