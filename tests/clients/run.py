@@ -56,7 +56,7 @@ LIBRARIES = [
     Library("rueidis", install.go, "rueidis"),
     Library("valkey-go", install.go, "valkey-go"),
     Library("redigo", install.go, "redigo", ONE, remark="no cluster mode of its own"),
-    Library("radix", install.go, "radix", remark="each command with a limit of 2 s"),
+    Library("radix", install.go, "radix", remark="each command with a limit of 2 s; cluster: `SyncEvery` 250 ms instead of 5 s"),
     Library("hiredis", install.c, "hiredis", ONE, small=True, remark="no cluster mode of its own; the program dials again"),
     Library("Jedis", install.java, "Jedis"),
     Library("Lettuce", install.java, "Lettuce", remark="command timeout 2 s instead of 60 s; cluster: periodic refresh of the topology, each second"),

@@ -21,7 +21,8 @@ type client struct{ radix.MultiClient }
 
 func connect() Client {
 	if Mode == "cluster" {
-		cluster, err := (radix.ClusterConfig{}).New(ctx, Addresses)
+		// It looks at the cluster again through any node that it knows, a dead one as often as not.
+		cluster, err := (radix.ClusterConfig{SyncEvery: 250 * time.Millisecond}).New(ctx, Addresses)
 		Must(err)
 		return client{cluster}
 	}
