@@ -63,12 +63,28 @@ static int64_t posix_read(struct disk *d, int file, uint64_t offset, void *to, s
     return (int64_t)len;
 }
 
+/* Linux' O_DIRECT. Some file systems refuse it here, and others only when something is written. */
+static void posix_in_pages(struct disk *d, int file)
+{
+    (void)d;
+    int flags = fcntl(file, F_GETFL);
+    if (flags >= 0)
+        (void)!fcntl(file, F_SETFL, flags | O_DIRECT);
+}
+
+/* Whether the file was written to in pages, which it is no longer. */
+static bool stop_in_pages(int file)
+{
+    int flags = fcntl(file, F_GETFL);
+    return flags >= 0 && (flags & O_DIRECT) != 0 && fcntl(file, F_SETFL, flags & ~O_DIRECT) == 0;
+}
+
 static int posix_write(struct disk *d, int file, uint64_t offset, const void *from, size_t len)
 {
     (void)d;
     for (size_t done = 0; done < len;) {
         ssize_t n = pwrite(file, (const char *)from + done, len - done, (off_t)(offset + done));
-        if (n < 0 && errno == EINTR)
+        if (n < 0 && (errno == EINTR || (errno == EINVAL && stop_in_pages(file))))
             continue;
         if (n <= 0)
             return n < 0 ? -errno : -ENOSPC;
@@ -79,7 +95,7 @@ static int posix_write(struct disk *d, int file, uint64_t offset, const void *fr
 
 static int posix_zero(struct disk *d, int file, uint64_t offset, uint64_t len)
 {
-    static const char zeros[ZERO_BYTES];
+    static const char zeros[ZERO_BYTES] __attribute__((aligned(DISK_PAGE)));
     int error = 0;
     for (uint64_t done = 0; error == 0 && done < len; done += ZERO_BYTES)
         error = posix_write(d, file, offset + done, zeros, len - done < ZERO_BYTES ? (size_t)(len - done) : ZERO_BYTES);
@@ -242,6 +258,7 @@ struct disk *disk_posix(void)
         .write = posix_write,
         .zero = posix_zero,
         .allocate = posix_allocate,
+        .in_pages = posix_in_pages,
         .write_out = posix_write_out,
         .sync = posix_sync,
         .sync_data = posix_sync_data,

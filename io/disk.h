@@ -24,7 +24,10 @@ enum disk_open {
     DISK_MAKE,  /* an empty file to read and write, in place of one that had the name */
 };
 
-enum { DISK_BOOT_ID_SIZE = 64 };
+enum {
+    DISK_BOOT_ID_SIZE = 64,
+    DISK_PAGE = 4096, /* bytes */
+};
 
 /* The functions below; their first argument is the disk. */
 struct disk_operations {
@@ -34,6 +37,7 @@ struct disk_operations {
     int (*write)(struct disk *d, int file, uint64_t offset, const void *from, size_t len);
     int (*zero)(struct disk *d, int file, uint64_t offset, uint64_t len);
     int (*allocate)(struct disk *d, int file, uint64_t bytes);
+    void (*in_pages)(struct disk *d, int file);
     void (*write_out)(struct disk *d, int file, uint64_t offset, uint64_t len);
     int (*sync)(struct disk *d, int file);
     int (*sync_data)(struct disk *d, int file);
@@ -98,6 +102,10 @@ static inline int disk_zero(struct disk *d, int file, uint64_t offset, uint64_t 
 /* Reserves space for the first `bytes` bytes of a file, where the file system can do that. If it did anything, the file has
  * at least this length. */
 static inline int disk_allocate(struct disk *d, int file, uint64_t bytes) { return d->operations->allocate(d, file, bytes); }
+
+/* From here on, what is written to the file begins and ends at multiples of DISK_PAGE, in the file and in memory, and
+ * nothing is read through `file`. So the system need not copy it to its cache, where it can do without. */
+static inline void disk_in_pages(struct disk *d, int file) { d->operations->in_pages(d, file); }
 
 /* Waits until these bytes have been handed to the device. That does not make them durable; it only makes a later sync
  * short. */

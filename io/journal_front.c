@@ -34,7 +34,8 @@ struct journal_front {
     bool in_memory; /* `durability: memory`: groups never leave the list, but to be forgotten */
     uint64_t group_bytes, memory_bytes_max;
     struct journal_front_group *first, *last;
-    uint64_t bytes; /* of all of them */
+    struct journal_group unused; /* memory for the next group: of one that is gone */
+    uint64_t bytes;              /* of all of them */
     uint64_t last_lsn, durable;
     uint64_t quiet_since; /* when the last group with records was begun to be written */
     bool failed, spare_told;
@@ -54,6 +55,8 @@ struct journal_front {
 static struct journal_front_group *push(struct journal_front *f, bool is_mark)
 {
     struct journal_front_group *g = memory_new(1, sizeof *g);
+    g->group = f->unused;
+    f->unused = (struct journal_group){0};
     journal_group_begin(&g->group, f->last_lsn + 1);
     g->is_mark = is_mark;
     g->state = is_mark ? GROUP_SUBMITTED : GROUP_GATHERING;
@@ -72,7 +75,8 @@ static void drop(struct journal_front *f, struct journal_front_group **link)
     struct journal_front_group *g = *link;
     *link = g->next;
     f->bytes -= g->group.len;
-    journal_group_free(&g->group);
+    journal_group_free(&f->unused);
+    f->unused = (struct journal_group){.words = g->group.words, .capacity = g->group.capacity};
     free(g);
 }
 
@@ -118,6 +122,7 @@ void journal_front_close(struct journal_front *f)
     while (f->first != NULL)
         drop_first(f);
     journal_store_close(f->store);
+    journal_group_free(&f->unused);
     journal_result_free(&f->read);
     free(f->folder);
     free(f);

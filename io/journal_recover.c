@@ -153,6 +153,8 @@ static bool take_over(struct journal_store *s, struct journal_walk *w, struct pr
     if (file < 0)
         return open_problem(s->writer.path, file, problem);
     s->writer.file = file;
+    if (s->writer.sync)
+        disk_in_pages(s->disk, file);
     s->writer.segment = s->files[w->segment];
     s->writer.segment_state = SEGMENT_SYNCED;
     s->writer.oldest_lsn = s->writer.segment_oldest_lsn = w->oldest_lsn;

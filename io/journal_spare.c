@@ -51,6 +51,8 @@ static bool open_file(struct journal_spare *s, const char *path)
     s->file = disk_open(s->disk, path, DISK_MAKE);
     s->open = s->file >= 0;
     int error = s->open ? disk_allocate(s->disk, s->file, s->bytes) : s->file;
+    if (s->open && s->sync != SPARE_NOT_SYNCED)
+        disk_in_pages(s->disk, s->file);
     return error == 0 || journal_spare_problem(path, s->bytes, error, &s->problem);
 }
 

@@ -47,7 +47,7 @@ bool journal_writer_segment(struct writer *w, uint64_t first_lsn, uint64_t room,
     uint64_t previous = replaces ? w->segment_previous : w->previous;
     struct journal_segment segment = {
         .bytes = bytes, .first_lsn = first_lsn, .oldest_lsn = w->oldest_lsn, .previous = previous};
-    uint64_t *header = memory_new((size_t)header_bytes, 1);
+    uint64_t *header = memory_pages((size_t)header_bytes);
     char *path = journal_segment_path(w->folder, first_lsn);
     journal_segment_write(header, w->owner, &segment, &w->sticky);
     bool ok = segment_name(w, file, path, header, &segment, problem);

@@ -24,6 +24,7 @@ struct handle {
     bool used;
     bool dead; /* power was lost since */
     bool lock;
+    bool in_pages;
     uint32_t file;
 };
 
@@ -110,6 +111,7 @@ static int64_t sim_read(struct disk *disk, int handle, uint64_t offset, void *to
 {
     struct disk_sim *d = of(disk);
     const struct file *file = opened(d, handle);
+    invariant(!d->handles[handle].in_pages);
     if (file == NULL)
         return -EIO;
     if (strikes(d, FAULT_READ_ERROR))
@@ -118,6 +120,15 @@ static int64_t sim_read(struct disk *disk, int handle, uint64_t offset, void *to
     len = len < left ? len : (size_t)left;
     content_read(&d->files.sectors, &file->seen, offset, to, len);
     return (int64_t)len;
+}
+
+static void sim_in_pages(struct disk *disk, int handle) { of(disk)->handles[handle].in_pages = true; }
+
+/* What was promised of a file that is written to in pages. */
+static void check_pages(const struct disk_sim *d, int handle, uint64_t offset, const void *from, uint64_t len)
+{
+    if (d->handles[handle].in_pages)
+        invariant(offset % DISK_PAGE == 0 && (uintptr_t)from % DISK_PAGE == 0 && len % DISK_PAGE == 0);
 }
 
 /* The faults of anything that writes: what it is to return. */
@@ -152,6 +163,7 @@ static int sim_write(struct disk *disk, int handle, uint64_t offset, const void 
 {
     struct disk_sim *d = of(disk);
     struct file *file = opened(d, handle);
+    check_pages(d, handle, offset, from, len);
     if (file == NULL)
         return -EIO;
     int error = write_fault(d, file, offset + len);
@@ -167,6 +179,7 @@ static int sim_zero(struct disk *disk, int handle, uint64_t offset, uint64_t len
 {
     struct disk_sim *d = of(disk);
     struct file *file = opened(d, handle);
+    check_pages(d, handle, offset, NULL, len);
     int error = file != NULL ? write_fault(d, file, offset + len) : -EIO;
     if (error == 0)
         files_write(&d->files, d->handles[handle].file, offset, NULL, len);
@@ -327,6 +340,7 @@ struct disk_sim *disk_sim_new(uint64_t seed, uint32_t node, struct faults *fault
         .write = sim_write,
         .zero = sim_zero,
         .allocate = sim_allocate,
+        .in_pages = sim_in_pages,
         .write_out = sim_write_out,
         .sync = sim_sync,
         .sync_data = sim_sync,

@@ -70,6 +70,8 @@ static int recorder_allocate(struct disk *disk, int file, uint64_t bytes)
     return disk_allocate(r->under, file, bytes);
 }
 
+static void recorder_in_pages(struct disk *disk, int file) { disk_in_pages(of(disk)->under, file); }
+
 static void recorder_write_out(struct disk *disk, int file, uint64_t offset, uint64_t len)
 {
     disk_write_out(of(disk)->under, file, offset, len);
@@ -133,6 +135,7 @@ void recorder_init(struct recorder *r, struct disk *under)
         .write = recorder_write,
         .zero = recorder_zero,
         .allocate = recorder_allocate,
+        .in_pages = recorder_in_pages,
         .write_out = recorder_write_out,
         .sync = recorder_sync,
         .sync_data = recorder_sync,

@@ -243,6 +243,13 @@ static int wasi_allocate(struct disk *d, int file, uint64_t bytes)
     return 0;
 }
 
+/* WASI has no such files. */
+static void wasi_in_pages(struct disk *d, int file)
+{
+    (void)d;
+    (void)opened(file);
+}
+
 static void wasi_write_out(struct disk *d, int file, uint64_t offset, uint64_t len)
 {
     (void)d;
@@ -422,6 +429,7 @@ struct disk *disk_wasi(void)
         .write = wasi_write,
         .zero = wasi_zero,
         .allocate = wasi_allocate,
+        .in_pages = wasi_in_pages,
         .write_out = wasi_write_out,
         .sync = wasi_sync,
         .sync_data = wasi_sync_data,

@@ -31,6 +31,16 @@ static inline void *memory_reserve(void *items, size_t *capacity, size_t need, s
     return p;
 }
 
+/* At least `bytes` bytes, as a disk may write them without a copy (io/disk.h): they begin at a page. Not zeroed. */
+static inline void *memory_pages(size_t bytes)
+{
+    enum { PAGE = 4096 };
+    invariant(bytes <= SIZE_MAX - PAGE);
+    void *p = aligned_alloc(PAGE, (bytes + PAGE - 1) / PAGE * PAGE);
+    invariant(p != NULL);
+    return p;
+}
+
 /* A copy of a payload that the caller owns and releases with payload_free. */
 static inline struct payload payload_copy(const struct payload *from)
 {

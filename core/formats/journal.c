@@ -262,7 +262,16 @@ void journal_segment_sticky(const uint64_t *words, const struct journal_segment 
 
 void journal_group_reserve(struct journal_group *g, uint64_t bytes)
 {
-    g->words = memory_reserve(g->words, &g->capacity, (size_t)(journal_pages(bytes) / sizeof(uint64_t)), sizeof(uint64_t));
+    const uint64_t there = g->capacity * sizeof(uint64_t), more = there + there / 2;
+    if (bytes <= there)
+        return;
+    const uint64_t grown = journal_pages(more > bytes ? more : bytes);
+    uint64_t *words = memory_pages((size_t)grown);
+    if (there > 0)
+        memcpy(words, g->words, (size_t)there);
+    free(g->words);
+    g->words = words;
+    g->capacity = (size_t)(grown / sizeof(uint64_t));
 }
 
 void journal_group_begin(struct journal_group *g, uint64_t first_lsn)
