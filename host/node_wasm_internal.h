@@ -33,7 +33,8 @@ struct node_wasm {
     wasmtime_component_instance_t instance;
     struct typed_func *turn, *status, *run, *open_identity, *accept_peer, *close_identity; /* NULL: not exported */
     uint64_t allowed;        /* microseconds of computing, for the call that it is in */
-    uint64_t computed_since; /* the thread's computing when the call began */
+    bool ticked;             /* a tick has come in it */
+    uint64_t computed_since; /* the thread's computing at the first one */
     atomic_bool interrupted;
     int failed_with; /* the exit code that a part gave; 0: none did */
     char loop[64];   /* the export wasi:cli/run, with its version; empty: there is none */
