@@ -406,7 +406,7 @@ static struct runner *act(struct runner *r, struct input *in, uint64_t *now)
     } else
         ports.command = 1;
     if (what % 4 != 0) {
-        runner_turn(r, *now);
+        runner_turn(r, *now, NEWS_ALL);
         runner_audit(r);
         hints.status = runner_status(r);
     }

@@ -172,7 +172,6 @@ struct grpc_network {
     struct links links;
     uv_timer_t timer; /* of pings */
     struct grpc_peer peers[PEERS_MAX];
-    bool paused; /* the inbox is full: senders are not told that they may send more */
     struct grpc_batch batch;
     struct grpc_arena arena;
     uint8_t *buffer; /* GRPC_READ_SIZE bytes, for what is being read */

@@ -89,7 +89,7 @@ const struct link_operations grpc_link_operations = {sizeof(struct grpc_link), o
 
 void grpc_links_resume(struct grpc_network *n)
 {
-    n->paused = false;
+    n->base.paused = false;
     for (struct link *l = n->links.first, *next; l != NULL; l = next) {
         next = l->next;
         grpc_service_resume(&((struct grpc_link *)l)->service);

@@ -27,10 +27,9 @@ static uint16_t port(const struct network *base)
 
 static struct packet_list receive(struct network *base)
 {
-    struct grpc_network *n = (struct grpc_network *)base;
     struct packet_list frames = inbox_take(&base->inbox);
-    if (n->paused)
-        grpc_links_resume(n);
+    if (base->paused)
+        grpc_links_resume((struct grpc_network *)base);
     return frames;
 }
 

@@ -195,7 +195,7 @@ static void take_frame(struct grpc_call *c, const uint8_t *bytes, size_t len)
     if (!greets && frame.len > 0)
         inbox_add(&base->inbox, &frame.origin, frame.body, frame.len);
     if (inbox_bytes(&base->inbox) > base->options.config->peer_queue_bytes_max)
-        n->paused = true;
+        base->paused = true;
 }
 
 static void take_message(struct grpc_call *c, const uint8_t *bytes)
@@ -406,7 +406,7 @@ static int on_data(nghttp2_session *h2, uint8_t flags, int32_t stream, const uin
         c->ended = (flags & NGHTTP2_FLAG_END_STREAM) != 0;
         take_bytes(c, bytes, len);
     }
-    if (c != NULL && s->network->paused)
+    if (c != NULL && s->network->base.paused)
         c->unconsumed += len;
     else
         nghttp2_session_consume(h2, stream, len);

@@ -20,8 +20,9 @@ static bool native_start(struct node_life *life, const struct node_config *confi
 
 static bool native_turn(struct node_life *life, uint64_t now, uint64_t *deadline, struct problem *problem)
 {
+    struct node_native *native = (struct node_native *)life;
     (void)problem;
-    *deadline = runner_turn(((struct node_native *)life)->runner, now);
+    *deadline = runner_turn(native->runner, now, native->ports->operations->news(native->ports));
     return true;
 }
 

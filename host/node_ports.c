@@ -11,6 +11,23 @@ enum { EXIT_CODE_MAX = 255 };
 
 static struct node_ports *of(struct ports *ports) { return (struct node_ports *)ports; }
 
+/* A node asks whether it is to go on once in each life, at least: that tells when it has recovered (node_drivers.c). Storage
+ * in the sandbox may always have something. */
+static struct news news(struct ports *ports)
+{
+    const struct node_ports *p = of(ports);
+    const bool clients = p->clients != NULL && !p->stopping;
+    const bool command = p->crash || p->stopping || p->configure || p->asked == 0;
+    return (struct news){
+        .bits = (p->network != NULL && network_waiting(p->network) ? NEWS_FRAMES : 0u) |
+                (clients && client_server_waiting(p->clients, p->credit) ? NEWS_BATCHES : 0u) |
+                (p->journal == NULL ? NEWS_DURABLE : 0u) |
+                (p->snapshots == NULL || snapshots_waiting(p->snapshots) ? NEWS_SNAPSHOTS : 0u) |
+                (command ? NEWS_COMMAND : 0u),
+        .durable = p->journal != NULL ? journal_durable(p->journal) : 0,
+    };
+}
+
 static struct packet_list receive_frames(struct ports *ports)
 {
     struct network *network = of(ports)->network;
@@ -187,6 +204,7 @@ void node_ports_reset(struct node_ports *p)
 void node_ports_init(struct node_ports *p, uint8_t role)
 {
     static const struct ports_operations operations = {
+        .news = news,
         .network_receive = receive_frames,
         .network_send = send_frames,
         .client_receive = receive_batches,

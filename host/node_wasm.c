@@ -138,7 +138,8 @@ static bool wasm_start(struct node_life *life, const struct node_config *config,
 static bool wasm_turn(struct node_life *life, uint64_t now, uint64_t *deadline, struct problem *problem)
 {
     struct node_wasm *w = (struct node_wasm *)life;
-    struct typed_call call = {.scalars = {now}};
+    const struct news news = w->ports->operations->news(w->ports);
+    struct typed_call call = {.scalars = {now, news.bits, news.durable}};
     if (!call_guest(w, w->turn, "a turn", w->options.turn_timeout, &call, problem))
         return false;
     *deadline = call.result;
@@ -160,7 +161,7 @@ static bool find_runner(struct node_wasm *w, struct problem *problem)
     w->operations.start = wasm_start;
     w->operations.turn = wasm_turn;
     w->operations.status = wasm_status;
-    return find(w, SYNOD("runner"), "turn", (struct typed_shape){1, false, TYPED_GIVES_U64}, &w->turn, problem) &&
+    return find(w, SYNOD("runner"), "turn", (struct typed_shape){3, false, TYPED_GIVES_U64}, &w->turn, problem) &&
            find(w, SYNOD("runner"), "status", (struct typed_shape){0, false, TYPED_GIVES_PACKETS}, &w->status, problem);
 }
 

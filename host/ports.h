@@ -5,8 +5,10 @@
 
 #include "core/runners/ports.h"
 
-/* As the functions of the same names in core/runners/ports.h. */
+/* But for the first one, as the functions of the same names in core/runners/ports.h. */
 struct ports_operations {
+    /* What there is, before a turn. */
+    struct news (*news)(struct ports *p);
     struct packet_list (*network_receive)(struct ports *p);
     void (*network_send)(struct ports *p, const struct packet *frames, size_t count);
     struct packet_list (*client_receive)(struct ports *p, struct credit credit);

@@ -55,6 +55,14 @@ static void tell_notices(struct snapshots *s)
     }
 }
 
+bool snapshots_waiting(struct snapshots *s)
+{
+    uv_mutex_lock(&s->lock);
+    const bool told = snapshot_front_has_told(s->front);
+    uv_mutex_unlock(&s->lock);
+    return told;
+}
+
 static void on_async(uv_async_t *async)
 {
     struct told_handle *handle = async->data;
@@ -62,10 +70,7 @@ static void on_async(uv_async_t *async)
     if (s == NULL)
         return;
     tell_notices(s);
-    uv_mutex_lock(&s->lock);
-    bool told = snapshot_front_has_told(s->front);
-    uv_mutex_unlock(&s->lock);
-    if (told)
+    if (snapshots_waiting(s))
         s->options.on_told(s->options.context);
 }
 

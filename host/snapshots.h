@@ -25,6 +25,8 @@ bool snapshots_open(struct snapshots **out, uv_loop_t *loop, const struct snapsh
 /* As in core/runners/ports.h. What is told is valid until the next call. */
 void snapshots_ask(struct snapshots *s, const struct packet *asks, size_t count);
 struct packet_list snapshots_told(struct snapshots *s);
+/* True when there is something to tell. */
+bool snapshots_waiting(struct snapshots *s);
 
 /* The next life of the node begins. */
 void snapshots_reborn(struct snapshots *s);

@@ -1,8 +1,8 @@
 /* Typed calls between the host and components, and WASI for them: what Wasmtime's C API cannot do fast, or at all
  * (host/wasmtime-typed/src/lib.rs says why).
  *
- * One shape fits nearly all functions at the host's seams: zero to two u64, then perhaps a list of packets, and a result. A
- * packet is the record of wit/io.wit and `struct packet` of core/formats/packet.h:
+ * One shape fits nearly all functions at the host's seams: zero to three u64, then perhaps a list of packets, and a result.
+ * A packet is the record of wit/io.wit and `struct packet` of core/formats/packet.h:
  *
  *     record packet { id: u64, kind: u32, len: u32, words: list<u64> }     // `len` bytes in (len + 7) / 8 words
  *
@@ -47,14 +47,14 @@ enum typed_gives {
 
 /* {1, false, TYPED_GIVES_U64} is func(a: u64) -> u64, and {0, true, TYPED_GIVES_NOTHING} is func(p: list<packet>). */
 struct typed_shape {
-    uint8_t scalars; /* 0 to 2 */
+    uint8_t scalars; /* 0 to 3 */
     bool packets;    /* a list of packets comes after them */
     uint8_t gives;   /* enum typed_gives */
 };
 
 /* One call: arguments, then results; what the shape lacks stays zero. */
 struct typed_call {
-    uint64_t scalars[2];
+    uint64_t scalars[3];
     struct packet_list packets;
     uint64_t result;
     struct packet_list result_packets;

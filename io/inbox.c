@@ -68,6 +68,8 @@ struct packet_list inbox_take(struct inbox *in)
     return (struct packet_list){full->packets, full->count};
 }
 
+bool inbox_is_empty(const struct inbox *in) { return in->boxes[in->filling].count == 0; }
+
 size_t inbox_bytes(const struct inbox *in) { return in->boxes[in->filling].words_used * sizeof(uint64_t); }
 
 void inbox_close(struct inbox *in)

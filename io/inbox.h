@@ -34,6 +34,9 @@ void inbox_drop(struct inbox *in, uint32_t sender);
 /* Gives what was added since the last call; valid until the next one. */
 struct packet_list inbox_take(struct inbox *in);
 
+/* True when inbox_take would give nothing. */
+bool inbox_is_empty(const struct inbox *in);
+
 /* Bytes of the bodies that wait to be taken. */
 size_t inbox_bytes(const struct inbox *in);
 

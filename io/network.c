@@ -12,6 +12,8 @@ enum { REFUSED_LATELY_MS = 5000 }; /* a node that is there dials, and is dialled
 
 struct packet_list network_receive(struct network *n) { return n->operations->receive(n); }
 
+bool network_waiting(const struct network *n) { return n->paused || !inbox_is_empty(&n->inbox); }
+
 void network_send(struct network *n, const struct packet *frames, size_t count)
 {
     if (count > 0)

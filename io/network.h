@@ -46,6 +46,8 @@ network_opener udp_network_open;
 
 /* All frame bodies that have arrived: id is the sender. Valid until the next call. */
 struct packet_list network_receive(struct network *n);
+/* True when that would return something, or let connections go on that are not read meanwhile. */
+bool network_waiting(const struct network *n);
 
 /* Sends each body to the nodes of its set (packet id); checksums once, never blocks. */
 void network_send(struct network *n, const struct packet *frames, size_t count);

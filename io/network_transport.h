@@ -41,6 +41,7 @@ struct network {
     uint32_t incarnations[PEERS_MAX]; /* of each, the highest heard of */
     uint8_t instances[PEERS_MAX][16]; /* of each that was heard of, the instance */
     struct inbox inbox;
+    bool paused; /* the inbox is full: connections are not read on until it is taken */
     /* The beginning of each connection: the governed settings; once the cluster has formed, the newest configuration's
      * slot. */
     uint64_t greeting[GOVERNED_TEXT_MAX / sizeof(uint64_t)];

@@ -58,7 +58,6 @@ struct tcp_network {
     struct network base;
     struct links links;
     struct peer peers[PEERS_MAX];
-    bool paused;
     struct batch batch;
     /* Of a network that sends little over its connections, and so does not notice when one is dead: called when a connection
      * to this peer was made. NULL: it sends everything over them. */

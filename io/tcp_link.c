@@ -120,7 +120,7 @@ static void take_frames(struct tcp_link *l)
             memmove(l->buffer, (char *)l->buffer + at, l->len);
         fit_buffer(l, need);
     }
-    if (!n->paused && inbox_bytes(&n->base.inbox) > n->base.options.config->peer_queue_bytes_max)
+    if (!n->base.paused && inbox_bytes(&n->base.inbox) > n->base.options.config->peer_queue_bytes_max)
         tcp_links_pause(n, true);
     if (inbox_bytes(&n->base.inbox) > before)
         n->base.options.on_input(n->base.options.context);
@@ -158,7 +158,7 @@ static void on_read(uv_stream_t *stream, ssize_t len, const uv_buf_t *buffer)
 
 void tcp_links_pause(struct tcp_network *n, bool pause)
 {
-    n->paused = pause;
+    n->base.paused = pause;
     for (struct link *l = n->links.first; l != NULL; l = l->next) {
         if (pause)
             uv_read_stop((uv_stream_t *)&l->tcp);
@@ -176,7 +176,7 @@ static void opened(struct link *link)
 
 static void accepted(struct link *link)
 {
-    if (!((struct tcp_link *)link)->network->paused)
+    if (!((struct tcp_link *)link)->network->base.paused)
         uv_read_start((uv_stream_t *)&link->tcp, on_alloc, on_read);
 }
 

@@ -25,10 +25,9 @@ uint16_t tcp_port(const struct network *base)
 
 struct packet_list tcp_receive(struct network *base)
 {
-    struct tcp_network *n = (struct tcp_network *)base;
     struct packet_list frames = inbox_take(&base->inbox);
-    if (n->paused)
-        tcp_links_pause(n, false);
+    if (base->paused)
+        tcp_links_pause((struct tcp_network *)base, false);
     return frames;
 }
 

@@ -235,6 +235,7 @@ static void drop_log(struct ports *p, uint32_t level, const char *text, size_t l
     (void)text;
     (void)len;
 }
+static struct news idle_news(struct ports *p) { return (struct news){.durable = ((struct lab_idle *)p)->durable}; }
 /* A disk that is done at once. */
 static void append(struct ports *p, const struct packet *records, size_t count)
 {
@@ -273,6 +274,7 @@ static void ignore_failure(struct ports *p, uint64_t code)
 }
 
 static const struct ports_operations idle_ports = {
+    .news = idle_news,
     .network_receive = nothing,
     .network_send = drop,
     .client_receive = no_commands,

@@ -27,6 +27,28 @@ static uint64_t packet_checksum(const struct packet *p, uint64_t seed)
     return checksum(p->words.ptr, words_for(p->len) * sizeof(uint64_t), seed);
 }
 
+/* ---- what there is ---- */
+
+/* What the client port is to be told: all, most of the time. */
+static uint64_t wants(const struct machine *m)
+{
+    return (m->world->now / WATCH_US + m->id) % WATCH_PARTS != 0 ? WATCH_MESSAGES | WATCH_KEYS | WATCH_EVENTS : 0;
+}
+
+/* As the host's (host/node_ports.c). */
+static struct news news(struct ports *ports)
+{
+    const struct machine *m = of(ports);
+    const bool frames = m->arrival_at <= m->world->now || (m->network != NULL && node_network_waiting(m->network));
+    const bool batches = machine_clients_waiting(m) || m->asks_untold || wants(m) != m->watch_told;
+    return (struct news){
+        .bits = (frames ? NEWS_FRAMES : 0u) | (batches && !m->stopping ? NEWS_BATCHES : 0u) |
+                (snapshot_front_has_told(m->snapshots.front) ? NEWS_SNAPSHOTS : 0u) |
+                (m->stopping || machine_may_give(m) ? NEWS_COMMAND : 0u),
+        .durable = journal_front_durable(m->storage.front),
+    };
+}
+
 /* ---- network ---- */
 
 /* Alters what learners say about their states, for a node whose own state differs: to that node, the others differ. */
@@ -127,12 +149,6 @@ static void send_frames(struct ports *ports, const struct packet *frames, size_t
 }
 
 /* ---- clients ---- */
-
-/* What is to be told: all, most of the time. */
-static uint64_t wants(const struct machine *m)
-{
-    return (m->world->now / WATCH_US + m->id) % WATCH_PARTS != 0 ? WATCH_MESSAGES | WATCH_KEYS | WATCH_EVENTS : 0;
-}
 
 /* The batches, before them what the node's operator asks, and after them what is to be told. */
 static struct packet_list with_others(struct machine *m, struct packet_list batches)
@@ -424,6 +440,7 @@ static void cannot_go_on(struct ports *ports, uint64_t code)
 }
 
 const struct ports_operations machine_ports = {
+    .news = news,
     .network_receive = receive_frames,
     .network_send = send_frames,
     .client_receive = receive_batches,

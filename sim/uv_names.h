@@ -214,6 +214,7 @@
 #define network_send simuv_network_send
 #define network_statistics simuv_network_statistics
 #define network_too_long simuv_network_too_long
+#define network_waiting simuv_network_waiting
 #define parcel_release simuv_parcel_release
 #define peer_leave simuv_peer_leave
 #define peer_open simuv_peer_open

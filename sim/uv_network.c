@@ -203,7 +203,7 @@ static const char *audit_inbox(struct node_network *n)
 {
     const struct tcp_network *t = tcp_of(n);
     const uint64_t bytes = inbox_bytes(&t->base.inbox), full = n->options.config->peer_queue_bytes_max;
-    if (bytes > full && !t->paused)
+    if (bytes > full && !t->base.paused)
         return "its inbox is full, and it reads on";
     if (bytes <= full + frame_size_max(n) + RECEIVE_SIZE)
         return NULL;
@@ -234,5 +234,5 @@ bool node_network_full(const struct node_network *n)
 {
     const struct tcp_network *t = tcp_of(n);
     const bool drops = n->options.datagrams != NULL && ((const struct udp_network *)t)->drop_logged != 0;
-    return t->paused || t->base.drop_logged != 0 || drops;
+    return t->base.paused || t->base.drop_logged != 0 || drops;
 }

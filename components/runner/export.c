@@ -31,10 +31,10 @@ bool exports_synod_paxos_runner_start(exports_synod_paxos_runner_list_packet_t *
 }
 SHIM_POST(runner_start, "runner@0.1.0#start");
 
-uint64_t exports_synod_paxos_runner_turn(uint64_t now)
+uint64_t exports_synod_paxos_runner_turn(uint64_t now, uint64_t news, uint64_t durable)
 {
     invariant(runner != NULL);
-    return runner_turn(runner, now);
+    return runner_turn(runner, now, (struct news){news, durable});
 }
 
 void exports_synod_paxos_runner_status(exports_synod_paxos_runner_list_packet_t *ret)

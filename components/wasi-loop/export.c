@@ -232,7 +232,7 @@ bool exports_wasi_cli_run_run(void)
     say_started(l, incarnation);
     for (;;) {
         uint64_t now = now_us();
-        uint64_t deadline = synod_paxos_runner_turn(now);
+        uint64_t deadline = synod_paxos_runner_turn(now, NEWS_BITS, 0);
         l->until = later(now, WAIT_MAX_US);
         until(l, deadline);
         if (is_over(l, now))

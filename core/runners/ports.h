@@ -9,6 +9,23 @@
 
 struct ports;
 
+/* Which ports may have something for a turn. The others are not asked: a component pays for each question. */
+enum news_bits {
+    NEWS_FRAMES = 1 << 0,    /* ports_network_receive */
+    NEWS_BATCHES = 1 << 1,   /* ports_client_receive, with as much credit as it had last */
+    NEWS_DURABLE = 1 << 2,   /* ports_storage_durable: only by being asked does storage get on, also after an append */
+    NEWS_SNAPSHOTS = 1 << 3, /* ports_snapshots_told */
+    NEWS_COMMAND = 1 << 4,   /* ports_control_command */
+    NEWS_BITS = (1 << 5) - 1,
+};
+
+/* What a turn is called with. Who cannot know what there is says NEWS_ALL. */
+struct news {
+    uint64_t bits;    /* enum news_bits */
+    uint64_t durable; /* without NEWS_DURABLE: what storage would say. It calls for another turn when that is more */
+};
+#define NEWS_ALL ((struct news){.bits = NEWS_BITS})
+
 enum log_level { LOG_ERROR, LOG_WARNING, LOG_INFO, LOG_DEBUG };
 
 /* The id of a packet is the node that has sent the frame, its kind the number of that node's disk. */

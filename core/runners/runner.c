@@ -75,10 +75,11 @@ struct runner {
     enum { RUNNER_LOADS_SNAPSHOT, RUNNER_READS_JOURNAL, RUNNER_RUNS } state;
     node_set resigned; /* while it recovers: proposers that have resigned, and said nothing else since */
     bool stopping;
-    bool busy;        /* the node wants another step at once */
-    uint64_t lsn;     /* of the next record */
-    uint64_t durable; /* as the node was told last */
-    struct credit credit;
+    bool busy;                        /* the node wants another step at once */
+    uint64_t lsn;                     /* of the next record */
+    uint64_t durable;                 /* as the node was told last */
+    struct credit credit, asked_with; /* that the node gave last, and the client port got last */
+    struct news news;                 /* of this turn */
 
     /* Records that wait for the disk: about how many bytes they are, separately for those up to an lsn and those after it;
      * and since when nothing has become durable. */
@@ -175,6 +176,14 @@ static void cannot_go_on(struct runner *r, enum control_failure code)
 {
     ports_control_fail(r->ports, code);
     invariant(false);
+}
+
+static bool has_news(const struct runner *r, enum news_bits of) { return (r->news.bits & of) != 0; }
+
+/* What is durable by now. */
+static uint64_t ask_durable(struct runner *r)
+{
+    return has_news(r, NEWS_DURABLE) ? ports_storage_durable(r->ports) : r->news.durable;
 }
 
 /* --- in ------------------------------------------------------------------------------------------------------------ */
@@ -369,12 +378,24 @@ static void add_batch(struct runner *r, const struct packet *p)
         add_event(r, EVENT_COMMANDS)->val.commands = batch;
 }
 
-/* Asks without credit, too, so that the client port knows whether commands that arrive are worth a turn. What the port wants
- * to be told holds from this turn on, whenever the batches get theirs: it may have told its clients so. */
+/* Whether the client port has something, or must hear that there is credit now, or none: it knows by that whether commands
+ * that arrive are worth a turn. */
+static bool is_port_asked(const struct runner *r, struct credit credit)
+{
+    const struct credit before = r->asked_with;
+    return has_news(r, NEWS_BATCHES) || (credit.commands > 0) != (before.commands > 0) ||
+           (credit.reads > 0) != (before.reads > 0);
+}
+
+/* What the port wants to be told holds from this turn on, whenever the batches get theirs: it may have told its clients
+ * so. */
 static struct packet_list ask_for_batches(struct runner *r, struct credit credit)
 {
-    const struct packet_list batches = ports_client_receive(r->ports, credit);
+    struct packet_list batches = {NULL, 0};
     size_t commands = 0, reads = 0;
+    if (is_port_asked(r, credit))
+        batches = ports_client_receive(r->ports, credit);
+    r->asked_with = credit;
     for (size_t i = 0; i < batches.len; i++) {
         reads += are_reads(&batches.ptr[i]);
         commands += are_commands(&batches.ptr[i]);
@@ -416,11 +437,16 @@ static bool is_full(const struct runner *r) { return r->older_bytes + r->newer_b
  * keeps so many, and results. */
 static bool is_said_once(uint8_t kind) { return kind == MESSAGE_FORWARD || kind == MESSAGE_EXECUTED; }
 
+static struct packet_list receive_frames(struct runner *r)
+{
+    return has_news(r, NEWS_FRAMES) ? ports_network_receive(r->ports) : (struct packet_list){NULL, 0};
+}
+
 /* What arrives while the node is full is dropped, as a network might drop it, if it is said again. Otherwise a node whose
  * disk is slow or full would gather in memory all that the others go on to choose. */
 static void receive_when_full(struct runner *r)
 {
-    const struct packet_list all = ports_network_receive(r->ports), frames = of_present_disks(r, &all);
+    const struct packet_list all = receive_frames(r), frames = of_present_disks(r, &all);
     struct decoded decoded = {0};
     if (frames.len > 0)
         decoded = serializer_decode(r->serializer, frames.ptr, frames.len);
@@ -441,7 +467,7 @@ static void receive_all(struct runner *r)
         receive_when_full(r);
         return;
     }
-    const struct packet_list frames = ports_network_receive(r->ports);
+    const struct packet_list frames = receive_frames(r);
     add_messages(r, &frames);
     receive_commands(r, r->credit);
 }
@@ -525,6 +551,8 @@ static void crash(struct runner *r)
 
 static void hear_command(struct runner *r)
 {
+    if (!has_news(r, NEWS_COMMAND))
+        return;
     const uint64_t command = ports_control_command(r->ports);
     if (command == CONTROL_CRASH)
         crash(r);
@@ -560,7 +588,7 @@ static void look_at_wall_clock(struct runner *r, uint64_t now)
 /* Asks what has become durable, and whether there is room for more. */
 static void look_at_disk(struct runner *r, uint64_t now)
 {
-    uint64_t durable = ports_storage_durable(r->ports);
+    const uint64_t durable = ask_durable(r);
     bool all = durable + 1 >= r->lsn;
     if (all || durable > r->durable) {
         r->waits_since = now;
@@ -596,7 +624,8 @@ static void gather_events(struct runner *r, uint64_t now)
     look_at_wall_clock(r, now);
     if (r->config.event_driven) {
         receive_all(r);
-        hear_snapshots(r); /* after the frames: it may bring a configuration that replaces the disk of who has sent one */
+        if (has_news(r, NEWS_SNAPSHOTS))
+            hear_snapshots(r); /* after the frames: it may bring a configuration that replaces a sender's disk */
     } else {
         hear_snapshots(r);
         receive_one(r);
@@ -829,7 +858,7 @@ static bool append(struct runner *r)
     for (size_t i = 0; i < r->appends.count; i++)
         r->newer_bytes += r->appends.items[i].len;
     ports_storage_append(r->ports, r->appends.items, r->appends.count);
-    return ports_storage_durable(r->ports) > r->durable;
+    return ask_durable(r) > r->durable;
 }
 
 static void tell_status(struct runner *r, uint64_t now)
@@ -867,9 +896,10 @@ static void tell_commands(struct runner *r)
     r->commands_told = true;
 }
 
-uint64_t runner_turn(struct runner *r, uint64_t now)
+uint64_t runner_turn(struct runner *r, uint64_t now, struct news news)
 {
     r->turned_at = now;
+    r->news = r->config.event_driven ? news : NEWS_ALL;
     if (!r->commands_told)
         tell_commands(r);
     bool was_recovering = r->state != RUNNER_RUNS;

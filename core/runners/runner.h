@@ -15,9 +15,10 @@ struct runner;
 struct runner *runner_new(const struct node_config *config, struct ports *ports);
 void runner_free(struct runner *r);
 
-/* Does what there is to do at `now` (microseconds), without blocking. Returns the time at which it must be called again at
- * the latest. */
-uint64_t runner_turn(struct runner *r, uint64_t now);
+/* Does what there is to do at `now` (microseconds), without blocking. Only a node that has recovered, and handles events
+ * together, goes by `news`; otherwise all ports are asked. Returns the time at which it must be called again at the
+ * latest. */
+uint64_t runner_turn(struct runner *r, uint64_t now, struct news news);
 
 struct node_status runner_status(struct runner *r);
 

@@ -85,6 +85,12 @@ static inline void take_refusal(struct surroundings *s, const char *what)
     atomic_fetch_add(&f->refusals, 1);
 }
 
+static inline struct news no_news(struct ports *p)
+{
+    (void)p;
+    return (struct news){0};
+}
+
 static inline int fixture_setup(void **state)
 {
     static const struct surroundings_operations surroundings = {.settings = give_settings,
@@ -93,7 +99,7 @@ static inline int fixture_setup(void **state)
                                                                 .loop_fd = give_loop_fd,
                                                                 .loop_run = run_loop,
                                                                 .refused = take_refusal};
-    static const struct ports_operations ports = {.log = take_log, .control_fail = take_failure};
+    static const struct ports_operations ports = {.news = no_news, .log = take_log, .control_fail = take_failure};
     struct fixture *f = calloc(1, sizeof *f);
     struct problem problem;
     assert_non_null(f);

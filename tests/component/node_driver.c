@@ -2,6 +2,7 @@
 #include "components/packet.h"
 #include "core/base/assert.h"
 #include "core/formats/config_frame.h"
+#include "core/runners/ports.h"
 
 enum { TURN_MICROSECONDS = 1000 };
 
@@ -52,7 +53,7 @@ uint64_t exports_node_driver_world_run(uint32_t part, uint64_t turns)
         start();
     for (uint64_t i = 0; i < turns; i++) {
         now += TURN_MICROSECONDS;
-        synod_paxos_runner_turn(now);
+        synod_paxos_runner_turn(now, NEWS_BITS, 0);
     }
     shim_results_begin(&results);
     synod_paxos_runner_status((synod_paxos_runner_list_packet_t *)&list);

@@ -183,8 +183,10 @@ static uint64_t count(void)
     return all;
 }
 
-uint64_t exports_synod_paxos_runner_turn(uint64_t order)
+uint64_t exports_synod_paxos_runner_turn(uint64_t order, uint64_t news, uint64_t durable)
 {
+    (void)news;
+    (void)durable;
     uint64_t host = order >> 24, argument = order >> 8 & 0xffff;
     switch ((enum sandbox_order)(order & 0xff)) {
     case ORDER_TCP_CONNECT:

@@ -409,7 +409,7 @@ static void wrong_lookups(void **state)
         {"synod:paxos/none-such@0.1.0", "turn", {1, false, TYPED_GIVES_U64}},
         {GUEST, "turn", {2, false, TYPED_GIVES_U64}},
         {GUEST, "turn", {1, false, TYPED_GIVES_PACKETS}},
-        {GUEST, "turn", {3, false, TYPED_GIVES_U64}},
+        {GUEST, "turn", {4, false, TYPED_GIVES_U64}},
         {GUEST, "turn", {1, false, 9}},
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
@@ -429,7 +429,7 @@ static void wrong_definitions(void **state)
     struct host *h = *state;
     char *message = NULL;
     wasmtime_component_linker_instance_t *root = wasmtime_component_linker_root(h->linker);
-    assert_int_equal(typed_define(root, "f", (struct typed_shape){3, false, TYPED_GIVES_NOTHING}, take, h, &message),
+    assert_int_equal(typed_define(root, "f", (struct typed_shape){4, false, TYPED_GIVES_NOTHING}, take, h, &message),
                      TYPED_ERROR);
     typed_message_free(message);
     assert_int_equal(typed_define(root, "f", (struct typed_shape){0, false, TYPED_GIVES_STATUS}, take, h, NULL),

@@ -31,8 +31,8 @@ struct ports {
     uint64_t truncated; /* the last lsn that it was told */
     uint64_t command, wall_clock_asked;
     struct credit credit;
-    size_t receives;
-    struct outgoing sent[SENT_MAX]; /* without entries */
+    size_t receives, client_asks, durable_asked, commands_asked; /* how often */
+    struct outgoing sent[SENT_MAX];                              /* without entries */
     size_t sent_count;
     uint64_t entries_sent;
     uint64_t token, outcome; /* of the last reply */
@@ -96,6 +96,7 @@ struct packet_list ports_client_receive(struct ports *p, struct credit credit)
 {
     struct packet_list batches = p->batches;
     p->credit = credit;
+    p->client_asks++;
     if (batches.len > credit.commands)
         batches.len = credit.commands;
     p->batches = (struct packet_list){batches.len < p->batches.len ? p->batches.ptr + batches.len : NULL,
@@ -161,7 +162,11 @@ void ports_storage_append(struct ports *p, const struct packet *records, size_t 
         p->durable = p->journal_count;
 }
 
-uint64_t ports_storage_durable(struct ports *p) { return p->durable; }
+uint64_t ports_storage_durable(struct ports *p)
+{
+    p->durable_asked++;
+    return p->durable;
+}
 
 bool ports_storage_room(struct ports *p)
 {
@@ -215,7 +220,11 @@ void ports_log(struct ports *p, uint32_t level, const char *text, size_t len)
         assert_true(level <= LOG_WARNING && write(p->log_to, text, len) == (ssize_t)len);
 }
 
-uint64_t ports_control_command(struct ports *p) { return p->command; }
+uint64_t ports_control_command(struct ports *p)
+{
+    p->commands_asked++;
+    return p->command;
+}
 
 uint64_t ports_control_wall_clock(struct ports *p) { return ++p->wall_clock_asked; }
 
@@ -270,7 +279,7 @@ static inline uint64_t receive_from_disk(const struct outgoing *messages, size_t
         frames.ptr[i].kind = disk;
     }
     ports.frames = frames;
-    return runner_turn(runner, now);
+    return runner_turn(runner, now, NEWS_ALL);
 }
 
 static inline uint64_t receive(const struct outgoing *messages, size_t count, uint32_t sender)

@@ -11,7 +11,7 @@ static int set_up_acceptor(void **state)
 {
     (void)state;
     begin(nine_nodes(4));
-    runner_turn(runner, now); /* nothing to recover */
+    runner_turn(runner, now, NEWS_ALL); /* nothing to recover */
     return 0;
 }
 
@@ -19,7 +19,7 @@ static int set_up_learner(void **state)
 {
     (void)state;
     begin(nine_nodes(1));
-    runner_turn(runner, now);
+    runner_turn(runner, now, NEWS_ALL);
     return 0;
 }
 
@@ -45,14 +45,14 @@ static void nothing_happens_before_all_is_recovered(void **state)
         keep_record((struct log_record){.lsn = i, .kind = RECORD_ACCEPTED, .entry = entry_at(i, ballot_of(3, 8), "x")});
     ports.durable = 5;
     for (int turn = 0; turn < 4; turn++) {
-        assert_int_equal(runner_turn(runner, now), now); /* at once again */
+        assert_int_equal(runner_turn(runner, now, NEWS_ALL), now); /* at once again */
         assert_int_equal(ports.sent_count, 0);
     }
     assert_int_equal(runner_status(runner).promised.round, 3);
     tell(9, (struct message){.kind = MESSAGE_PREPARE, .ballot = ballot_of(4, 9), .from = 1});
     assert_int_equal(ports.journal_count, 6); /* numbered on from what was there */
     ports.durable = 6;
-    runner_turn(runner, now);
+    runner_turn(runner, now, NEWS_ALL);
     assert_int_equal(sent_of(MESSAGE_PROMISE), 1);
     assert_int_equal(ports.entries_sent, 5);
 }
@@ -70,7 +70,7 @@ static void who_leads_is_known_while_it_recovers(void **state)
     tell(9, (struct message){.kind = MESSAGE_HEARTBEAT, .flags = MESSAGE_LEADING, .ballot = ballot_of(7, 9)});
     assert_int_equal(ports.leader, 9);
     tell(9, (struct message){.kind = MESSAGE_PREPARE, .ballot = ballot_of(7, 9), .from = 1});
-    runner_turn(runner, now);
+    runner_turn(runner, now, NEWS_ALL);
     assert_int_equal(ports.journal_count, 5); /* the promise was not heard of */
     assert_int_equal(ports.sent_count, 0);
     assert_int_equal(runner_status(runner).promised.round, 3);
@@ -87,7 +87,7 @@ static void who_resigns_while_it_recovers_is_not_waited_for(void **state)
         ports.durable = 5;
         tell(9, (struct message){.kind = MESSAGE_HEARTBEAT, .flags = MESSAGE_RESIGNED});
         tell(9, (struct message){.kind = MESSAGE_HEARTBEAT, .flags = speaks ? 0 : MESSAGE_RESIGNED});
-        while (runner_turn(runner, now) <= now)
+        while (runner_turn(runner, now, NEWS_ALL) <= now)
             ;
         assert_int_equal(sent_of(MESSAGE_ASK), speaks ? 0 : 1);
         tear_down(state);
@@ -103,11 +103,11 @@ static void the_snapshot_comes_before_the_journal(void **state)
     ports.durable = 1;
     for (int turn = 0; turn < 3; turn++) {
         ports.told = (struct packet_list){&stored, 1};
-        assert_int_equal(runner_turn(runner, now), now);
+        assert_int_equal(runner_turn(runner, now, NEWS_ALL), now);
         assert_int_equal(runner_status(runner).promised.round, 0);
     }
     ports.told = (struct packet_list){&none, 1};
-    runner_turn(runner, now);
+    runner_turn(runner, now, NEWS_ALL);
     assert_int_equal(runner_status(runner).promised.round, 3);
 }
 
@@ -123,10 +123,10 @@ static void the_journal_is_cut_when_the_floor_is_durable(void **state)
     }
     assert_int_equal(ports.truncated, 0);
     ports.durable = ports.journal_count;
-    runner_turn(runner, now);
+    runner_turn(runner, now, NEWS_ALL);
     const uint64_t first = ports.truncated;
     assert_in_range(first, 2, ports.journal_count);
-    runner_turn(runner, now); /* what the node has said meanwhile */
+    runner_turn(runner, now, NEWS_ALL); /* what the node has said meanwhile */
     assert_in_range(ports.truncated, first + 1, ports.journal_count);
 }
 
@@ -138,17 +138,17 @@ static void a_message_waits_until_its_record_is_durable(void **state)
     assert_int_equal(ports.journal_count, 1);
     assert_int_equal(sent_of(MESSAGE_PROMISE), 0);
     tell(9, (struct message){.kind = MESSAGE_PREPARE, .ballot = ballot_of(3, 9), .from = 1});
-    runner_turn(runner, now);
+    runner_turn(runner, now, NEWS_ALL);
     assert_int_equal(ports.sent_count, 0);
     ports.durable = 1;
-    runner_turn(runner, now);
+    runner_turn(runner, now, NEWS_ALL);
     assert_int_equal(ports.sent_count, 1);
     assert_int_equal(ports.sent[0].to, node_set_of(8));
     ports.durable = 2;
-    runner_turn(runner, now);
+    runner_turn(runner, now, NEWS_ALL);
     assert_int_equal(ports.sent_count, 2);
     assert_int_equal(ports.sent[1].to, node_set_of(9));
-    runner_turn(runner, now);
+    runner_turn(runner, now, NEWS_ALL);
     assert_int_equal(ports.sent_count, 2); /* each once */
 }
 
@@ -160,7 +160,7 @@ static void decisions_are_logged_if_wanted(void **state)
         struct node_config acceptor = nine_nodes(4);
         acceptor.log_decisions = wanted;
         begin(acceptor);
-        runner_turn(runner, now);
+        runner_turn(runner, now, NEWS_ALL);
         tell(8, (struct message){.kind = MESSAGE_PREPARE, .ballot = ballot_of(3, 8), .from = 1});
         tell(8, (struct message){.kind = MESSAGE_HEARTBEAT, .flags = MESSAGE_LEADING, .ballot = ballot_of(3, 8)});
         tell(7, (struct message){.kind = MESSAGE_PREPARE, .ballot = ballot_of(2, 7), .from = 1});
@@ -203,7 +203,7 @@ static void messages_that_wait_are_bounded(void **state)
     for (int i = 0; i < 7; i++)
         receive(messages, 10000, 8);
     ports.durable = 1;
-    runner_turn(runner, now);
+    runner_turn(runner, now, NEWS_ALL);
     assert_int_equal(ports.sent_count, 65536);
     free(messages);
 }
@@ -215,14 +215,14 @@ static void what_finds_no_room_is_dropped(void **state)
     struct node_config with = nine_nodes(4);
     with.limits.withheld = 2;
     begin(with);
-    runner_turn(runner, now); /* nothing to recover */
+    runner_turn(runner, now, NEWS_ALL); /* nothing to recover */
     struct outgoing messages[5];
     for (size_t i = 0; i < 5; i++)
         messages[i] = (struct outgoing){.to = 1, .message = {.kind = MESSAGE_PREPARE, .ballot = ballot_of(3, 8), .from = 1}};
     receive(messages, 5, 8);
     assert_int_equal(ports.sent_count, 0);
     ports.durable = 1;
-    runner_turn(runner, now);
+    runner_turn(runner, now, NEWS_ALL);
     assert_int_equal(ports.sent_count, 2);
 }
 
@@ -243,7 +243,7 @@ static void records_that_wait_are_bounded(void **state)
     struct node_config with = nine_nodes(4);
     with.limits.unsynced = 4000;
     begin(with);
-    runner_turn(runner, now);
+    runner_turn(runner, now, NEWS_ALL);
     for (uint64_t slot = 1; slot <= 20; slot++)
         tell(8, long_accept(slot));
     assert_int_equal(ports.journal_count, 4); /* a record is 1,064 bytes */
@@ -277,7 +277,7 @@ static void what_is_forwarded_to_a_full_node_is_kept(void **state)
     with.limits.unsynced = 2000;
     begin(with);
     for (int i = 0; i < 1000 && ports.leader != 1; i++) {
-        runner_turn(runner, now += 10000);
+        runner_turn(runner, now += 10000, NEWS_ALL);
         ports.durable = ports.journal_count;
     }
     assert_int_equal(ports.leader, 1);
@@ -292,7 +292,7 @@ static void what_is_forwarded_to_a_full_node_is_kept(void **state)
     assert_int_equal(ports.credit.commands, 0); /* it is full */
     for (int i = 0; i < 100; i++) {
         ports.durable = ports.journal_count;
-        runner_turn(runner, now += 1000);
+        runner_turn(runner, now += 1000, NEWS_ALL);
     }
     assert_int_equal(runner_status(runner).commands_executed, BATCHES);
     assert_int_equal(sent_of(MESSAGE_EXECUTED), BATCHES);
@@ -305,20 +305,20 @@ static void a_lack_of_room_is_told(void **state)
     (void)state;
     assert_int_equal(ports.status_kind, STATUS_ROOM);
     ports.no_room = true;
-    runner_turn(runner, now += 1000000);
+    runner_turn(runner, now += 1000000, NEWS_ALL);
     assert_int_equal(ports.asked_room, 0); /* nothing waits */
     tell(8, (struct message){.kind = MESSAGE_PREPARE, .ballot = ballot_of(3, 8), .from = 1});
-    runner_turn(runner, now += 49999);
+    runner_turn(runner, now += 49999, NEWS_ALL);
     assert_int_equal(ports.asked_room, 0);
     const size_t told = ports.statuses;
-    runner_turn(runner, now += 1);
+    runner_turn(runner, now += 1, NEWS_ALL);
     assert_int_equal(ports.asked_room, 1);
     assert_int_equal(ports.statuses, told + 1);
     assert_int_equal(ports.status_kind, STATUS_NO_ROOM);
-    runner_turn(runner, now += 1);
+    runner_turn(runner, now += 1, NEWS_ALL);
     assert_int_equal(ports.statuses, told + 1); /* once */
     ports.durable = 1;
-    runner_turn(runner, now += 1);
+    runner_turn(runner, now += 1, NEWS_ALL);
     assert_int_equal(ports.statuses, told + 2);
     assert_int_equal(ports.status_kind, STATUS_ROOM);
 }
@@ -329,7 +329,7 @@ static void nothing_is_sent_to_itself(void **state)
     (void)state;
     ports.sent_count = 0;
     now += 10000000;
-    runner_turn(runner, now);
+    runner_turn(runner, now, NEWS_ALL);
     assert_int_equal(sent_of(MESSAGE_PROGRESS), 1);
     assert_int_equal(ports.sent[ports.sent_count - 1].to, 0x3fc);
 }
@@ -341,7 +341,7 @@ static void the_wall_clock_is_asked_for_now_and_then(void **state)
     const uint64_t asked = ports.wall_clock_asked;
     for (int i = 0; i < 25; i++) {
         now += 100000;
-        runner_turn(runner, now);
+        runner_turn(runner, now, NEWS_ALL);
     }
     assert_in_range(ports.wall_clock_asked - asked, 2, 3);
     assert_in_range(ports.status.wall_clock, ports.wall_clock_asked,
@@ -354,7 +354,7 @@ static void a_frame_that_is_no_message_is_left_out(void **state)
     uint64_t words[3] = {0};
     struct packet frames[1] = {{.id = 9, .len = 20, .words = {words, 3}}};
     ports.frames = (struct packet_list){frames, 1};
-    runner_turn(runner, now);
+    runner_turn(runner, now, NEWS_ALL);
     assert_string_equal(ports.log, "a frame from another node is valid but contains no message; it was dropped");
 }
 
@@ -374,7 +374,7 @@ static void records_are_read_back(void **state)
     assert_int_equal(tell(2, (struct message){.kind = MESSAGE_LEARN_REQUEST, .from = 4, .to = 8}), now);
     assert_int_equal(ports.read_from, 0);
     ports.entries_sent = 0;
-    runner_turn(runner, now);
+    runner_turn(runner, now, NEWS_ALL);
     assert_int_equal(ports.read_from, 1);
     assert_true(sent_of(MESSAGE_LEARN) > 0);
     assert_int_equal(ports.entries_sent, 4);
@@ -390,7 +390,7 @@ static void configurations_come_from_the_host_and_go_there(void **state)
     begin(three_nodes(1));
     ports.configurations = (struct packet_list){&given, 1};
     while (ports.status.executed == 0) /* until it has recovered */
-        runner_turn(runner, now += 20000);
+        runner_turn(runner, now += 20000, NEWS_ALL);
     const struct message progress = {.kind = MESSAGE_PROGRESS, .to = 1, .floor = 1};
     tell(5, progress);
     assert_non_null(strstr(ports.log, "may not say")); /* node 5 is no member */
@@ -404,12 +404,12 @@ static void configurations_come_from_the_host_and_go_there(void **state)
     entries[13] = (struct entry){.slot = 14, .ballot = ballot_of(1, 2), .kind = ENTRY_CONFIGURATION, .value = next};
     tell(2, (struct message){.kind = MESSAGE_LEARN, .flags = MESSAGE_IS_CHOSEN, .entries = {entries, 14}});
     for (int i = 0; i < 4; i++)
-        runner_turn(runner, now += 1000);
+        runner_turn(runner, now += 1000, NEWS_ALL);
     assert_int_equal(ports.known_slot, 0); /* the first one must be as the file says, and this has a member more */
     ports.command = CONTROL_CONFIGURE;
     given = (struct packet){.id = 9, .len = next.len, .words = next.words};
     ports.configurations = (struct packet_list){&given, 1};
-    runner_turn(runner, now);
+    runner_turn(runner, now, NEWS_ALL);
     assert_int_equal(ports.configurations.len, 0);
     payload_free(&text);
     payload_free(&next);
@@ -426,7 +426,7 @@ static void replaced_disks_are_not_heard(void **state)
     begin(three_nodes(1));
     ports.configurations = (struct packet_list){&given, 1};
     while (ports.status.executed == 0)
-        runner_turn(runner, now += 20000);
+        runner_turn(runner, now += 20000, NEWS_ALL);
     receive_from_disk(&ask, 1, 3, 0);
     assert_int_equal(sent_of(MESSAGE_LOST), 0);
     receive_from_disk(&ask, 1, 3, 1);
@@ -442,13 +442,13 @@ static void what_is_executed_is_told_to_the_host(void **state)
     struct payload text = configuration_value(0, 0xe);
     begin(three_nodes(1));
     while (ports.status.executed == 0)
-        runner_turn(runner, now += 20000);
+        runner_turn(runner, now += 20000, NEWS_ALL);
     struct entry e = {.slot = 1, .ballot = ballot_of(1, 2), .kind = ENTRY_CONFIGURATION, .value = text};
     tell(2, (struct message){.kind = MESSAGE_LEARN, .flags = MESSAGE_IS_CHOSEN, .entries = {&e, 1}});
     assert_true(ports.known_slot == 1 && ports.known_kind == CONFIGURATION_CHOSEN && ports.known_len == text.len);
     for (uint32_t node = 2; node <= 3; node++)
         tell(node, (struct message){.kind = MESSAGE_PROGRESS, .to = 9, .floor = 9, .chosen = 1});
-    runner_turn(runner, now += 1000);
+    runner_turn(runner, now += 1000, NEWS_ALL);
     assert_true(ports.known_slot == 1 && ports.known_kind == CONFIGURATION_SETTLED && ports.known_len == 0);
     payload_free(&text);
 }
@@ -460,7 +460,7 @@ static void clients_are_served(void **state)
     (void)state;
     begin(alone());
     for (int i = 0; i < 20; i++) {
-        runner_turn(runner, now += 1000);
+        runner_turn(runner, now += 1000, NEWS_ALL);
         ports.durable = ports.journal_count;
     }
     assert_int_equal(ports.leader, 1);
@@ -471,7 +471,7 @@ static void clients_are_served(void **state)
     struct packet batch = {.id = 42, .len = value.len, .words = value.words};
     ports.batches = (struct packet_list){&batch, 1};
     for (int i = 0; i < 20 && ports.replies == 0; i++) {
-        runner_turn(runner, now += 1000);
+        runner_turn(runner, now += 1000, NEWS_ALL);
         ports.durable = ports.journal_count;
     }
     assert_int_equal(ports.replies, 1);
@@ -479,9 +479,9 @@ static void clients_are_served(void **state)
     assert_int_equal(ports.outcome & 0xff, OUTCOME_EXECUTED);
     assert_int_equal(ports.outcome >> 8, 1); /* who leads */
     ports.command = 1;
-    runner_turn(runner, now += 1000);
+    runner_turn(runner, now += 1000, NEWS_ALL);
     assert_int_equal(ports.leader, 0);
-    runner_turn(runner, now += 1000);
+    runner_turn(runner, now += 1000, NEWS_ALL);
     assert_int_equal(ports.credit.commands, 0);
     assert_int_equal(ports.sent_count, 0);
     batch_builder_free(&b);
@@ -523,8 +523,8 @@ static void two_peers_differ(void)
     frames.ptr[0].id = 2;
     frames.ptr[1].id = 3;
     ports.frames = frames;
-    runner_turn(runner, now); /* its own state is told to the others */
-    runner_turn(runner, now);
+    runner_turn(runner, now, NEWS_ALL); /* its own state is told to the others */
+    runner_turn(runner, now, NEWS_ALL);
 }
 
 /* P13: the node says from which slot it differs, and stops. */
@@ -539,7 +539,7 @@ static void a_state_that_differs_is_logged_and_stops_the_node(void **state)
     assert_string_equal(said, "SENT the state before slot 64 is not that of a majority of the learners; stopping (6)");
 }
 
-static void recover_all(void) { runner_turn(runner, now); }
+static void recover_all(void) { runner_turn(runner, now, NEWS_ALL); }
 
 static void a_record_that_cannot_be_read_stops_the_node(void **state)
 {
@@ -552,7 +552,7 @@ static void a_record_that_cannot_be_read_stops_the_node(void **state)
     assert_string_equal(said, "the journal holds a record that this version cannot read (3)");
 }
 
-static void a_turn(void) { runner_turn(runner, now); }
+static void a_turn(void) { runner_turn(runner, now, NEWS_ALL); }
 
 static void the_host_can_have_it_crash(void **state)
 {
@@ -573,7 +573,7 @@ static void synchronous_storage_is_noticed_at_once(void **state)
     m.ballot.round = 4;
     assert_int_equal(tell(8, m), now);
     assert_int_equal(sent_of(MESSAGE_PROMISE), 0); /* nothing early all the same */
-    assert_true(runner_turn(runner, now) > now);
+    assert_true(runner_turn(runner, now, NEWS_ALL) > now);
     assert_int_equal(sent_of(MESSAGE_PROMISE), 2);
 }
 
@@ -584,19 +584,83 @@ static void the_client_port_hears_how_the_node_is(void **state)
     assert_int_equal(ports.tables, 1);
     assert_int_equal(ports.status.node, 1);
     assert_int_equal(ports.status.executed, 1);
-    runner_turn(runner, now += 1000000); /* tells its progress */
+    runner_turn(runner, now += 1000000, NEWS_ALL); /* tells its progress */
     assert_int_equal(ports.statuses, 2);
     choose(1, ballot_of(3, 8));
     choose(2, ballot_of(3, 8));
     assert_int_equal(ports.statuses, 2); /* not so often */
     now += 19999;
-    runner_turn(runner, now);
+    runner_turn(runner, now, NEWS_ALL);
     assert_int_equal(ports.statuses, 2);
-    runner_turn(runner, ++now);
+    runner_turn(runner, ++now, NEWS_ALL);
     assert_int_equal(ports.statuses, 3);
     assert_int_equal(ports.status.executed, 3);
-    runner_turn(runner, now + 30000);
+    runner_turn(runner, now + 30000, NEWS_ALL);
     assert_int_equal(ports.statuses, 3); /* nothing new */
+}
+
+static void ports_without_news_are_not_asked(void **state)
+{
+    (void)state;
+    const struct news none = {.durable = ports.durable};
+    const size_t receives = ports.receives, asks = ports.client_asks, snapshots = ports.asked_snapshots,
+                 commands = ports.commands_asked, durable = ports.durable_asked;
+    runner_turn(runner, now, none);
+    assert_int_equal(ports.receives, receives);
+    assert_int_equal(ports.client_asks, asks);
+    assert_int_equal(ports.asked_snapshots, snapshots);
+    assert_int_equal(ports.commands_asked, commands);
+    assert_int_equal(ports.durable_asked, durable);
+    runner_turn(runner, now, NEWS_ALL);
+    assert_int_equal(ports.receives, receives + 1);
+    assert_int_equal(ports.client_asks, asks + 1);
+    assert_int_equal(ports.asked_snapshots, snapshots + 1);
+    assert_int_equal(ports.commands_asked, commands + 1);
+    assert_int_equal(ports.durable_asked, durable + 1);
+}
+
+/* Nothing is known of what is outside until the node has recovered. */
+static void who_recovers_asks_without_news(void **state)
+{
+    (void)state;
+    const struct news none = {0};
+    runner_turn(runner, now, none); /* the snapshot */
+    assert_int_equal(ports.asked_snapshots, 1);
+    runner_turn(runner, now, none);
+    assert_true(ports.receives > 0);
+    assert_int_equal(ports.durable_asked, 1);
+}
+
+/* Storage that says by itself what is durable is not asked, not even after an append. */
+static void what_is_durable_comes_with_the_turn(void **state)
+{
+    (void)state;
+    struct message m = {.kind = MESSAGE_PREPARE, .ballot = ballot_of(3, 8), .from = 1};
+    const struct outgoing prepare = {.to = node_set_of(config.node), .message = m};
+    const size_t asked = ports.durable_asked;
+    ports.frames = serializer_encode(codec, &prepare, 1);
+    ports.frames.ptr[0].id = 8;
+    ports.frames.ptr[0].kind = 0;
+    assert_true(runner_turn(runner, now, (struct news){NEWS_FRAMES, ports.durable}) > now);
+    assert_int_equal(sent_of(MESSAGE_PROMISE), 0);
+    ports.durable = ports.journal_count;
+    runner_turn(runner, now, (struct news){0, ports.durable});
+    assert_int_equal(sent_of(MESSAGE_PROMISE), 1);
+    assert_int_equal(ports.durable_asked, asked);
+}
+
+/* Otherwise commands would not be worth a turn for it. */
+static void the_client_port_hears_of_credit_without_news(void **state)
+{
+    (void)state;
+    begin(alone());
+    for (int i = 0; i < 20; i++)
+        runner_turn(runner, now += 1000, (struct news){0, ports.journal_count});
+    assert_int_equal(ports.leader, 1);
+    assert_int_equal(ports.credit.commands, 4);
+    const size_t asks = ports.client_asks;
+    runner_turn(runner, now, (struct news){0, ports.journal_count});
+    assert_int_equal(ports.client_asks, asks);
 }
 
 #define ACCEPTOR(name) cmocka_unit_test_setup_teardown(name, set_up_acceptor, tear_down)
@@ -627,6 +691,10 @@ int main(void)
         ACCEPTOR(the_wall_clock_is_asked_for_now_and_then),
         LEARNER(records_are_read_back),
         cmocka_unit_test_teardown(clients_are_served, tear_down),
+        ACCEPTOR(ports_without_news_are_not_asked),
+        cmocka_unit_test_setup_teardown(who_recovers_asks_without_news, set_up_empty, tear_down),
+        ACCEPTOR(what_is_durable_comes_with_the_turn),
+        cmocka_unit_test_teardown(the_client_port_hears_of_credit_without_news, tear_down),
         LEARNER(the_client_port_hears_how_the_node_is),
         ACCEPTOR(synchronous_storage_is_noticed_at_once),
         ACCEPTOR(the_host_can_have_it_crash),

@@ -9,8 +9,8 @@ static int set_up_slow_acceptor(void **state)
     struct node_config slow = nine_nodes(4);
     slow.event_driven = false;
     begin(slow);
-    runner_turn(runner, now);
-    runner_turn(runner, now); /* has nothing to do */
+    runner_turn(runner, now, NEWS_ALL);
+    runner_turn(runner, now, NEWS_ALL); /* has nothing to do */
     return 0;
 }
 
@@ -18,7 +18,7 @@ static int set_up_slow_acceptor(void **state)
 static size_t turn_until_idle(void)
 {
     size_t turns = 1;
-    while (runner_turn(runner, now) <= now)
+    while (runner_turn(runner, now, NEWS_ALL) <= now)
         assert_true(turns++ < 1000);
     return turns;
 }
@@ -38,12 +38,12 @@ static void one_message_waits_for_what_came_of_the_last(void **state)
         assert_int_equal(ports.journal_count, taken);
         assert_int_equal(ports.sent_count, taken - 1);
         ports.durable = taken;
-        assert_int_equal(runner_turn(runner, now), now);
+        assert_int_equal(runner_turn(runner, now, NEWS_ALL), now);
         assert_int_equal(ports.sent_count, taken);
         assert_int_equal(ports.journal_count, taken); /* it has left, and only now comes the next one */
         if (taken == 1)
             assert_int_equal(ports.receives, receives + 1);
-        assert_true((taken == 1) == (runner_turn(runner, now) > now)); /* what came of the third needs no disk */
+        assert_true((taken == 1) == (runner_turn(runner, now, NEWS_ALL) > now)); /* what came of the third needs no disk */
     }
     assert_int_equal(ports.sent_count, 3);
     assert_int_equal(ports.receives, receives + 1); /* the frames are still those */
@@ -95,9 +95,9 @@ static void a_frame_that_is_no_message_does_not_end_the_queue(void **state)
     frames.ptr[1].len = 4;
     frames.ptr[1].words.len = 1;
     ports.frames = frames;
-    assert_int_equal(runner_turn(runner, now), now);
+    assert_int_equal(runner_turn(runner, now, NEWS_ALL), now);
     assert_int_equal(ports.sent_count, 1);
-    assert_int_equal(runner_turn(runner, now), now);
+    assert_int_equal(runner_turn(runner, now, NEWS_ALL), now);
     assert_int_equal(ports.sent_count, 2);
     assert_string_equal(ports.log, "a frame from another node is valid but contains no message; it was dropped");
     assert_int_equal(turn_until_idle(), 1);
@@ -109,7 +109,7 @@ static void turn_until_leading(void)
 {
     ports.synchronous = true;
     while (runner_status(runner).proposer_state != PROPOSER_LEADING) {
-        uint64_t deadline = runner_turn(runner, now);
+        uint64_t deadline = runner_turn(runner, now, NEWS_ALL);
         now = deadline > now ? deadline : now;
     }
     turn_until_idle();
@@ -136,7 +136,7 @@ static void one_batch_waits_for_the_answer_to_the_last(void **state)
     for (int turns = 0; ports.replies < BATCHES; turns++) {
         const size_t given = ports.batches_given;
         const bool settled = ports.durable == ports.journal_count && ports.replies == given;
-        const bool waits = runner_turn(runner, now) > now;
+        const bool waits = runner_turn(runner, now, NEWS_ALL) > now;
         assert_true(turns < 1000 && ports.credit.commands <= 1);
         assert_true(ports.batches_given <= given + settled);
         assert_true(ports.replies == 0 || ports.token == 39 + ports.replies); /* in order */
@@ -178,7 +178,7 @@ static void commands_and_messages_take_turns(void **state)
     for (size_t i = 0; i < MANY; i++)
         ports.frames.ptr[i].id = 2;
     while (ports.sent_count < MANY || ports.replies < MANY) {
-        runner_turn(runner, now);
+        runner_turn(runner, now, NEWS_ALL);
         const size_t answered = sent_of(MESSAGE_LOST);
         assert_true(answered <= ports.batches_given + 1 && ports.batches_given <= answered + 1);
     }

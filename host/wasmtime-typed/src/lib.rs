@@ -5,7 +5,7 @@
 //! or only looked at. It knows shapes, not interfaces. `host/wasmtime_typed.h` is its C side, with the contract of every
 //! function.
 //!
-//! A shape is (zero to two `u64` scalars, then perhaps a `list<packet>`) -> nothing | `u64` | `list<packet>` |
+//! A shape is (zero to three `u64` scalars, then perhaps a `list<packet>`) -> nothing | `u64` | `list<packet>` |
 //! `result<_, string>` | `result`. The same shapes serve in both directions:
 //!
 //! - *host functions*, which a guest calls (`typed_define`): its packets are views of the guest's memory, and what the
@@ -78,7 +78,7 @@ impl<T> List<T> {
 /// `struct typed_call`: one call's arguments, and then its results.
 #[repr(C)]
 pub struct Call {
-    scalars: [u64; 2],
+    scalars: [u64; 3],
     packets: List<CPacket>,
     result: u64,
     result_packets: List<CPacket>,
@@ -164,7 +164,7 @@ unsafe fn words(list: &List<u64>, len: u32) -> Result<Words> {
     Ok(words)
 }
 
-// ---- Parameters: zero to two scalars, then perhaps packets ------------------------------------------------------------
+// ---- Parameters: zero to three scalars, then perhaps packets ----------------------------------------------------------
 
 /// Parameters that a host function gets from a guest.
 trait Taken: ComponentNamedList + Lift + Sized + 'static {
@@ -204,6 +204,7 @@ macro_rules! parameters {
 parameters!([], 0);
 parameters!([0 u64], 1);
 parameters!([0 u64, 1 u64], 2);
+parameters!([0 u64, 1 u64, 2 u64], 3);
 
 /// Calls `$function::<parameters, $result>(arguments)` with the parameter types of a shape.
 macro_rules! with_parameters {
@@ -212,10 +213,12 @@ macro_rules! with_parameters {
             (0, false) => $function::<(), $result>($($argument),*),
             (1, false) => $function::<(u64,), $result>($($argument),*),
             (2, false) => $function::<(u64, u64), $result>($($argument),*),
+            (3, false) => $function::<(u64, u64, u64), $result>($($argument),*),
             (0, true) => $function::<(Vec<$packet>,), $result>($($argument),*),
             (1, true) => $function::<(u64, Vec<$packet>), $result>($($argument),*),
             (2, true) => $function::<(u64, u64, Vec<$packet>), $result>($($argument),*),
-            _ => Err(format_err!("a shape has at most two scalars")),
+            (3, true) => $function::<(u64, u64, u64, Vec<$packet>), $result>($($argument),*),
+            _ => Err(format_err!("a shape has at most three scalars")),
         }
     };
 }
