@@ -1,5 +1,7 @@
 #include "core/agents/catch_up.h"
 
+#include "core/base/kept.h"
+
 enum { BLOCK_SLOTS = 64 };
 
 static const struct ballot no_ballot;
@@ -26,7 +28,7 @@ void catch_up_configure(struct catch_up *c, node_set learners, node_set acceptor
 static void drop_found(struct catch_up *c)
 {
     for (size_t i = 0; i < c->found_capacity; i++)
-        payload_free(&c->found[i].value);
+        payload_release(&c->found[i].value);
     free(c->found);
     c->found = NULL;
     c->found_capacity = 0;
@@ -213,9 +215,9 @@ static void keep_found(struct catch_up *c, const struct log_record *r)
     struct entry *found = &c->found[r->entry.slot - c->serving.from];
     if (ballot_compare(r->entry.ballot, found->ballot) <= 0)
         return;
-    payload_free(&found->value);
+    payload_release(&found->value);
     *found = r->entry;
-    found->value = payload_copy(&r->entry.value);
+    found->value = payload_keep(&r->entry.value);
 }
 
 /* Sends what was found in messages of bounded size. The last one says so. The answer ends before the first slot without a

@@ -2,6 +2,7 @@
 
 #include "core/base/checksum.h"
 #include "core/base/cursor.h"
+#include "core/base/kept.h"
 #include "core/base/memory.h"
 #include "core/base/siphash.h"
 
@@ -33,7 +34,7 @@ void execution_loads(struct execution *x) { limit_state(x, x->state_bytes_room);
 void execution_close(struct execution *x)
 {
     for (size_t i = 0; i < x->count; i++)
-        payload_free(&x->entries[i].value);
+        payload_release(&x->entries[i].value);
     free(x->entries);
     free(x->calls);
     transaction_free(&x->transaction);
@@ -61,7 +62,7 @@ void execution_begin(struct execution *x)
     if (x->first == 0)
         return;
     for (size_t i = 0; i < x->first; i++)
-        payload_free(&x->entries[i].value);
+        payload_release(&x->entries[i].value);
     x->count -= x->first;
     memmove(x->entries, x->entries + x->first, x->count * sizeof *x->entries);
     x->first = 0;
@@ -73,7 +74,7 @@ void execution_add(struct execution *x, const struct entry *entries, size_t coun
     for (size_t i = 0; i < count; i++) {
         struct entry *added = &x->entries[x->count++];
         *added = entries[i];
-        added->value = payload_copy(&entries[i].value);
+        added->value = payload_keep(&entries[i].value);
     }
 }
 

@@ -1,5 +1,7 @@
 #include "core/agents/outstanding.h"
 
+#include "core/base/kept.h"
+
 void outstanding_init(struct outstanding *o)
 {
     *o = (struct outstanding){.end = 1, .queue = 1};
@@ -9,7 +11,7 @@ void outstanding_init(struct outstanding *o)
 void outstanding_close(struct outstanding *o)
 {
     for (uint64_t n = o->batches.base; n < o->end; n++)
-        payload_free(&((struct outstanding_batch *)slot_ring_at(&o->batches, n))->value);
+        payload_release(&((struct outstanding_batch *)slot_ring_at(&o->batches, n))->value);
     slot_ring_close(&o->batches);
 }
 
@@ -28,7 +30,7 @@ void outstanding_queue(struct outstanding *o, uint64_t number, const struct payl
     struct outstanding_batch *b = slot_ring_at(&o->batches, number);
     invariant(b != NULL && b->waiting && !b->queued && b->slot == 0);
     b->queued = true;
-    b->value = payload_copy(value);
+    b->value = payload_keep(value);
 }
 
 /* The first queued batch; NULL when there is none. */
@@ -57,7 +59,7 @@ void outstanding_proposed(struct outstanding *o, uint64_t number, uint64_t slot)
     invariant(b != NULL && b->queued && slot > 0);
     b->slot = slot;
     b->queued = false;
-    payload_free(&b->value);
+    payload_release(&b->value);
 }
 
 /* Removes a batch that has its answer. */
@@ -66,7 +68,7 @@ static void take_out(struct outstanding *o, uint64_t number)
     struct outstanding_batch *b = slot_ring_at(&o->batches, number);
     invariant(b->waiting && o->count > 0); /* a token is answered once */
     b->waiting = b->queued = false;
-    payload_free(&b->value);
+    payload_release(&b->value);
     o->count--;
     o->current -= number >= o->changed;
     while (o->batches.base < o->end && !((struct outstanding_batch *)slot_ring_at(&o->batches, o->batches.base))->waiting)

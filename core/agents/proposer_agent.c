@@ -11,6 +11,7 @@
 #include "core/agents/outstanding.h"
 #include "core/agents/progress.h"
 #include "core/agents/reads.h"
+#include "core/base/kept.h"
 #include "core/formats/batch.h"
 #include "core/formats/operator_request.h"
 #include "core/paxos/leader_detector.h"
@@ -481,14 +482,16 @@ static void propose_waiting(struct proposer_agent *agent, uint64_t now)
     struct payload *value;
     propose_change(agent, &w, now);
     while (has_room(agent, &w) && (value = outstanding_first(&agent->outstanding, &number)) != NULL) {
+        payload_alone(value);
         batch_time_stamp(value, stamp_at(agent, now));
         if (!propose(agent, &w, ENTRY_COMMANDS, value))
             return;
-        outstanding_proposed(&agent->outstanding, number, w.next - 1); /* this frees the value */
+        outstanding_proposed(&agent->outstanding, number, w.next - 1);
     }
     size_t done = 0;
     for (; done < agent->forwarded_count && has_room(agent, &w); done++) {
         struct message *m = &agent->forwarded[done];
+        payload_alone(&m->entries.ptr[0].value);
         batch_time_stamp(&m->entries.ptr[0].value, stamp_at(agent, now));
         if (!propose(agent, &w, ENTRY_COMMANDS, &m->entries.ptr[0].value))
             break;

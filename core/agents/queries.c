@@ -1,5 +1,6 @@
 #include "core/agents/queries.h"
 
+#include "core/base/kept.h"
 #include "core/base/memory.h"
 
 void queries_init(struct queries *q, const struct limits *limits, uint64_t bytes_max, uint64_t patience)
@@ -10,7 +11,7 @@ void queries_init(struct queries *q, const struct limits *limits, uint64_t bytes
 void queries_close(struct queries *q)
 {
     for (size_t i = 0; i < q->count; i++)
-        payload_free(&q->items[i].value);
+        payload_release(&q->items[i].value);
     free(q->items);
     answering_close(&q->answering);
 }
@@ -32,7 +33,7 @@ bool queries_add(struct queries *q, uint32_t proposer, const struct message *m, 
                                           .batch = m->batch,
                                           .index = m->to,
                                           .arrived_at = now,
-                                          .value = payload_copy(&m->entries.ptr[0].value)};
+                                          .value = payload_keep(&m->entries.ptr[0].value)};
     q->bytes += m->entries.ptr[0].value.len;
     return true;
 }
@@ -54,7 +55,7 @@ bool queries_expired(struct queries *q, uint64_t now, struct batch_id *batch)
     if (q->count == 0 || now - q->items[0].arrived_at < q->patience)
         return false;
     struct query given_up = take_out(q, 0);
-    payload_free(&given_up.value);
+    payload_release(&given_up.value);
     *batch = given_up.batch;
     return true;
 }
@@ -74,7 +75,7 @@ static bool begin(struct queries *q, uint64_t executed)
             break;
         }
         struct query wrong = take_out(q, i);
-        payload_free(&wrong.value);
+        payload_release(&wrong.value);
     }
     return q->begun;
 }
@@ -95,7 +96,7 @@ enum query_state queries_run(struct queries *q, struct state_machine *machine, s
     }
     *replies = replies_end(&a->replies);
     *answered = take_out(q, q->current);
-    payload_free(&answered->value);
+    payload_release(&answered->value);
     return QUERY_ANSWERED;
 }
 

@@ -17,6 +17,8 @@
  * its own, begun after that, is confirmed. */
 #include "core/agents/read_rounds.h"
 
+#include "core/base/kept.h"
+
 void read_rounds_init(struct read_rounds *r)
 {
     *r = (struct read_rounds){.confirmed = 1, .asked = 1, .end = 1};
@@ -31,7 +33,7 @@ static struct read_batch *batch_at(const struct read_rounds *r, uint64_t number)
 void read_rounds_close(struct read_rounds *r)
 {
     for (uint64_t n = r->batches.base; n < r->end; n++)
-        payload_free(&batch_at(r, n)->entry.value);
+        payload_release(&batch_at(r, n)->entry.value);
     slot_ring_close(&r->batches);
 }
 
@@ -39,7 +41,7 @@ void read_rounds_add(struct read_rounds *r, uint64_t token, const struct payload
 {
     struct read_batch *b = slot_ring_reach(&r->batches, r->end++);
     *b = (struct read_batch){.token = token, .arrived_at = now, .waiting = true};
-    b->entry = (struct entry){.kind = ENTRY_COMMANDS, .value = payload_copy(value)};
+    b->entry = (struct entry){.kind = ENTRY_COMMANDS, .value = payload_keep(value)};
     r->count++;
 }
 
@@ -139,7 +141,7 @@ static uint64_t take_out(struct read_rounds *r, uint64_t number)
     struct read_batch *b = batch_at(r, number);
     invariant(b->waiting && r->count > 0); /* a token is answered once */
     b->waiting = false;
-    payload_free(&b->entry.value);
+    payload_release(&b->entry.value);
     r->count--;
     const uint64_t token = b->token;
     while (r->batches.base < r->end && !batch_at(r, r->batches.base)->waiting)
@@ -187,7 +189,7 @@ bool read_rounds_give_up(struct read_rounds *r, uint64_t *token)
         struct read_batch *last = batch_at(r, r->end - 1); /* no learner has heard of its number */
         found = last->waiting;
         *token = last->token;
-        payload_free(&last->entry.value);
+        payload_release(&last->entry.value);
         r->count -= found;
         *last = (struct read_batch){0};
         r->end--;

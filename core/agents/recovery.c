@@ -1,5 +1,6 @@
 #include "core/agents/recovery.h"
 
+#include "core/base/kept.h"
 #include "core/base/message.h"
 
 struct found {
@@ -21,7 +22,7 @@ static void free_given(struct recovery *r)
     for (; r->given > 0; r->given--) {
         struct found *f = slot_ring_at(&r->found, r->found.base);
         if (f != NULL) {
-            payload_free(&f->value);
+            payload_release(&f->value);
             slot_ring_advance(&r->found);
         } else {
             r->found.base++;
@@ -58,8 +59,8 @@ void recovery_found(struct recovery *r, const struct entry *e)
     struct found *f = slot_ring_reach(&r->found, e->slot);
     if (f->has_value && ballot_compare(e->ballot, f->ballot) <= 0)
         return;
-    payload_free(&f->value);
-    *f = (struct found){.ballot = e->ballot, .value = payload_copy(&e->value), .kind = e->kind, .has_value = true};
+    payload_release(&f->value);
+    *f = (struct found){.ballot = e->ballot, .value = payload_keep(&e->value), .kind = e->kind, .has_value = true};
 }
 
 uint64_t recovery_lacks(const struct recovery *r, uint64_t to)

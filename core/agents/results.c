@@ -1,5 +1,7 @@
 #include "core/agents/results.h"
 
+#include "core/base/kept.h"
+
 void results_init(struct results *r, uint64_t slots_max, uint64_t bytes_max)
 {
     *r = (struct results){.slots_max = slots_max, .bytes_max = bytes_max, .end = 1};
@@ -10,7 +12,7 @@ static void drop_oldest(struct results *r)
 {
     struct result *oldest = slot_ring_at(&r->ring, r->ring.base);
     r->bytes -= oldest->replies.len;
-    payload_free(&oldest->replies);
+    payload_release(&oldest->replies);
     slot_ring_advance(&r->ring);
 }
 
@@ -52,7 +54,7 @@ void results_set(struct results *r, struct result *result, struct batch_id batch
 {
     result->skipped = false;
     result->batch = batch;
-    result->replies = payload_copy(replies);
+    result->replies = payload_keep(replies);
     r->bytes += replies->len;
 }
 

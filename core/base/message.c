@@ -1,5 +1,6 @@
 #include "core/base/message.h"
 
+#include "core/base/kept.h"
 #include "core/base/memory.h"
 
 struct message message_copy(const struct message *from)
@@ -10,7 +11,7 @@ struct message message_copy(const struct message *from)
         copy.entries.ptr = memory_new(from->entries.len, sizeof(struct entry));
         for (size_t i = 0; i < from->entries.len; i++) {
             copy.entries.ptr[i] = from->entries.ptr[i];
-            copy.entries.ptr[i].value = payload_copy(&from->entries.ptr[i].value);
+            copy.entries.ptr[i].value = payload_keep(&from->entries.ptr[i].value);
         }
     }
     return copy;
@@ -19,7 +20,7 @@ struct message message_copy(const struct message *from)
 void message_free(struct message *m)
 {
     for (size_t i = 0; i < m->entries.len; i++)
-        payload_free(&m->entries.ptr[i].value);
+        payload_release(&m->entries.ptr[i].value);
     free(m->entries.ptr);
     m->entries = (struct entry_list){0};
 }

@@ -1,5 +1,6 @@
 #include "core/paxos/acceptor.h"
 
+#include "core/base/kept.h"
 #include "core/base/memory.h"
 #include "core/base/slot_ring.h"
 
@@ -90,8 +91,8 @@ static void keep_vote(struct acceptor *a, struct ballot ballot, const struct ent
 {
     struct vote *v = slot_ring_reach(&a->votes, e->slot);
     a->bytes = a->bytes - v->value.len + e->value.len;
-    payload_free(&v->value);
-    *v = (struct vote){.ballot = ballot, .value = payload_copy(&e->value), .kind = e->kind};
+    payload_release(&v->value);
+    *v = (struct vote){.ballot = ballot, .value = payload_keep(&e->value), .kind = e->kind};
     if (e->slot >= a->top)
         a->top = e->slot + 1;
 }
@@ -136,7 +137,7 @@ uint64_t acceptor_truncate(struct acceptor *a, uint64_t floor)
     while (a->votes.base < floor && a->votes.base < a->top) {
         struct vote *v = slot_ring_at(&a->votes, a->votes.base);
         a->bytes -= v->value.len;
-        payload_free(&v->value);
+        payload_release(&v->value);
         slot_ring_advance(&a->votes);
     }
     if (a->votes.base < floor) {

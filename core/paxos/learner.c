@@ -7,6 +7,7 @@
  * proposed at a higher ballot is the same value (Paxos Made Simple, section 2.2, P2b). */
 #include "core/paxos/learner.h"
 
+#include "core/base/kept.h"
 #include "core/base/memory.h"
 #include "core/base/slot_ring.h"
 
@@ -60,7 +61,7 @@ uint64_t learner_bytes(const struct learner *l) { return l->bytes; }
 static void drop_value(struct learner *l, struct learnable *item)
 {
     l->bytes -= item->value.len;
-    payload_free(&item->value);
+    payload_release(&item->value);
     item->has_value = false;
 }
 
@@ -106,8 +107,8 @@ static void keep_value(struct learner *l, struct learnable *item, const struct e
     if (item->has_value && ballot_compare(e->ballot, item->value_ballot) <= 0)
         return;
     l->bytes = l->bytes - item->value.len + e->value.len;
-    payload_free(&item->value);
-    item->value = payload_copy(&e->value);
+    payload_release(&item->value);
+    item->value = payload_keep(&e->value);
     item->value_ballot = e->ballot;
     item->kind = e->kind;
     item->has_value = true;

@@ -9,6 +9,7 @@
  */
 #include "core/paxos/proposer.h"
 
+#include "core/base/kept.h"
 #include "core/base/memory.h"
 #include "core/base/slot_ring.h"
 
@@ -66,7 +67,7 @@ static void forget_below(struct proposer *p, uint64_t slot)
     while (p->proposals.base < slot && p->proposals.base < p->next) {
         struct proposal *item = slot_ring_at(&p->proposals, p->proposals.base);
         p->bytes -= item->value.len;
-        payload_free(&item->value);
+        payload_release(&item->value);
         slot_ring_advance(&p->proposals);
     }
     if (p->proposals.base < slot)
@@ -132,10 +133,10 @@ static void recover(struct proposer *p, const struct entry *e)
     if (ballot_compare(e->ballot, item->ballot) <= 0)
         return;
     p->bytes = p->bytes - item->value.len + e->value.len;
-    payload_free(&item->value);
+    payload_release(&item->value);
     item->ballot = e->ballot;
     item->kind = e->kind;
-    item->value = payload_copy(&e->value);
+    item->value = payload_keep(&e->value);
     if (e->slot >= p->next)
         p->next = e->slot + 1;
 }
@@ -204,7 +205,7 @@ uint64_t proposer_propose(struct proposer *p, uint8_t kind, const struct payload
         return 0;
     struct proposal *item = slot_ring_reach(&p->proposals, p->next);
     invariant(item->value.words.ptr == NULL && item->voters == 0);
-    *item = (struct proposal){.value = payload_copy(value), .kind = kind};
+    *item = (struct proposal){.value = payload_keep(value), .kind = kind};
     p->bytes += value->len;
     return p->next++;
 }

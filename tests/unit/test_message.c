@@ -1,11 +1,12 @@
-/* core/base/message.c: copies share nothing. core/formats/message_rules.c: who may say what is one table. */
+/* core/base/message.c: a copy does not change with its original. core/formats/message_rules.c: who may say what is one
+ * table. */
 #include "core/base/message.h"
 #include "core/formats/batch.h"
 #include "core/formats/message_rules.h"
 
 #include "tests/unit/protocol.h"
 
-static void a_copy_shares_nothing(void **state)
+static void a_copy_stays_as_it_was(void **state)
 {
     (void)state;
     struct entry entries[2] = {entry_at(3, ballot_of(1, 2), "three"), entry_at(4, ballot_of(1, 2), "")};
@@ -246,7 +247,7 @@ static void no_vote_is_for_what_a_later_leader_stamped(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_copy_shares_nothing),
+        cmocka_unit_test(a_copy_stays_as_it_was),
         cmocka_unit_test(a_message_without_entries_copies),
         cmocka_unit_test(no_vote_is_for_what_a_later_leader_stamped),
         cmocka_unit_test(each_kind_comes_from_its_roles_only),
