@@ -4,21 +4,22 @@
  * The code is compiled here once more, under other names, because the comparison of two states needs private fields. The
  * comparison leaves out who leads (leader_ballot, leader_heard_at, told): an acceptor tells proposers that when they ask
  * whether the leader is lost, and here they prepare without asking. It also leaves out bytes, because all have room here. */
-#define acceptor_new          explored_acceptor_new
-#define acceptor_free         explored_acceptor_free
-#define acceptor_widen        explored_acceptor_widen
-#define acceptor_bytes        explored_acceptor_bytes
-#define acceptor_prepare      explored_acceptor_prepare
-#define acceptor_votes        explored_acceptor_votes
-#define acceptor_accept       explored_acceptor_accept
-#define acceptor_truncate     explored_acceptor_truncate
-#define acceptor_restore      explored_acceptor_restore
-#define acceptor_agent_new    explored_acceptor_agent_new
-#define acceptor_agent_free   explored_acceptor_agent_free
-#define acceptor_agent_step   explored_acceptor_agent_step
-#define acceptor_agent_status explored_acceptor_agent_status
-#define acceptor_audit        explored_acceptor_audit
-#define acceptor_agent_audit  explored_acceptor_agent_audit
+#define acceptor_new           explored_acceptor_new
+#define acceptor_free          explored_acceptor_free
+#define acceptor_widen         explored_acceptor_widen
+#define acceptor_bytes         explored_acceptor_bytes
+#define acceptor_prepare       explored_acceptor_prepare
+#define acceptor_votes         explored_acceptor_votes
+#define acceptor_accept        explored_acceptor_accept
+#define acceptor_truncate      explored_acceptor_truncate
+#define acceptor_restore       explored_acceptor_restore
+#define acceptor_agent_new     explored_acceptor_agent_new
+#define acceptor_agent_free    explored_acceptor_agent_free
+#define acceptor_agent_step    explored_acceptor_agent_step
+#define acceptor_agent_status  explored_acceptor_agent_status
+#define acceptor_agent_is_near explored_acceptor_agent_is_near
+#define acceptor_audit         explored_acceptor_audit
+#define acceptor_agent_audit   explored_acceptor_agent_audit
 #include "core/agents/acceptor_agent.c" /* NOLINT(bugprone-suspicious-include) */
 #include "core/paxos/acceptor.c"        /* NOLINT(bugprone-suspicious-include) */
 

@@ -4,3 +4,5 @@
 #include "components/agent.h"
 
 AGENT_IMPORT(acceptor_agent);
+
+bool acceptor_agent_is_near(void) { return false; }

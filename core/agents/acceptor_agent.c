@@ -455,6 +455,8 @@ struct step_result acceptor_agent_step(struct acceptor_agent *agent, uint64_t no
     return effects_end(&agent->effects, UINT64_MAX, (struct credit){0});
 }
 
+bool acceptor_agent_is_near(void) { return true; }
+
 struct node_status acceptor_agent_status(struct acceptor_agent *agent)
 {
     return (struct node_status){

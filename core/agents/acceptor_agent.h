@@ -16,6 +16,9 @@ void acceptor_agent_free(struct acceptor_agent *agent);
 struct step_result acceptor_agent_step(struct acceptor_agent *agent, uint64_t now, uint64_t lsn, const struct event *events,
                                        size_t count);
 
+/* Whether it shares the memory of its caller, and so does not copy what that keeps (core/base/kept.h). */
+bool acceptor_agent_is_near(void);
+
 /* What this agent knows of the node; fields of other roles are zero. */
 struct node_status acceptor_agent_status(struct acceptor_agent *agent);
 

@@ -144,12 +144,20 @@ static void put_message(struct coordinator *c, uint8_t agents, uint32_t sender, 
     put(c, agents, &event);
 }
 
+/* Values that the acceptor remembers as votes and the learner until they are chosen are kept once for both. */
+static void distribute_message(struct coordinator *c, uint32_t sender, const struct message *m)
+{
+    if (m->kind == MESSAGE_ACCEPT && acceptor_agent_is_near())
+        m = effects_keep(&c->effects, m);
+    put_message(c, agents_for(c, m), sender, m);
+}
+
 static void distribute(struct coordinator *c, const struct event *event)
 {
     uint64_t age;
     switch (event->tag) {
     case EVENT_MESSAGE:
-        put_message(c, agents_for(c, &event->val.message.message), event->val.message.sender, &event->val.message.message);
+        distribute_message(c, event->val.message.sender, &event->val.message.message);
         break;
     case EVENT_READS: /* those that may be stale are answered by the learner */
         put(c, batch_may_be_stale(&event->val.reads.value, &age) ? TO_PROPOSER | TO_LEARNER : TO_PROPOSER, event);

@@ -1,6 +1,7 @@
 /* core/runners/coordinator.c: what a node says to itself goes the same way as what it says to others, and no faster (P2). */
 #include "core/runners/coordinator.h"
 
+#include "core/base/kept.h"
 #include "core/formats/batch.h"
 #include "tests/unit/protocol.h"
 
@@ -257,6 +258,21 @@ static void votes_reach_the_learner_only_when_configured(void **state)
     }
 }
 
+/* Its acceptor remembers it as a vote, its learner until it is chosen. */
+static void a_value_from_another_node_is_kept_once(void **state)
+{
+    (void)state;
+    struct entry e = entry_at(1, ballot_of(5, 2), "value");
+    tell(2, (struct message){
+                .kind = MESSAGE_ACCEPT, .ballot = e.ballot, .from = 1, .chosen = 1, .floor = 1, .entries = {&e, 1}});
+    const struct payload *value = &appended(&r, RECORD_ACCEPTED)->entry.value;
+    const size_t count = payloads_kept();
+    struct payload again = payload_keep(value);
+    assert_ptr_equal(again.words.ptr, value->words.ptr);
+    assert_int_equal(payloads_kept(), count);
+    payload_release(&again);
+}
+
 /* P2 again: the own learner, too, hears of a vote no sooner than others. */
 static void the_own_learner_counts_durable_votes(void **state)
 {
@@ -312,6 +328,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_full_window_tells_everybody_what_is_chosen, set_up_narrow, tear_down),
         cmocka_unit_test_setup_teardown(a_node_alone_serves, set_up_alone, tear_down),
         TEST(votes_reach_the_learner_only_when_configured),
+        TEST(a_value_from_another_node_is_kept_once),
         TEST(the_own_learner_counts_durable_votes),
         TEST(a_state_that_differs_is_told),
     };
