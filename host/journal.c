@@ -29,12 +29,16 @@ static void journal_fail(struct journal *j, const struct problem *problem)
 static void write_group(struct journal *j, struct journal_front_group *g)
 {
     struct problem problem;
+    const uint64_t submitted = j->submitted_us;
+    j->submitted_us = 0;
     uv_mutex_unlock(&j->lock);
     bool ok = journal_front_room(j->front, g, &problem);
     const uint64_t began = now_us();
     ok = ok && journal_front_write(j->front, g, &problem);
     const uint64_t now = now_us();
     uv_mutex_lock(&j->lock);
+    j->wait_us_total += submitted != 0 ? began - submitted : 0;
+    j->written_us = j->written_us != 0 ? j->written_us : now;
     if (ok && j->options.durability == DURABILITY_FSYNC) {
         j->sync_us_total += now - began;
         j->sync_us_max = now - began > j->sync_us_max ? now - began : j->sync_us_max;
@@ -123,6 +127,13 @@ static void remove_segments(struct journal *j)
         journal_spare_unwanted(&j->spare, journal_front_store(j->front), first_lsn, &j->handles->async);
 }
 
+/* Under the lock. */
+static void count_told(struct journal *j)
+{
+    j->told_us_total += j->written_us != 0 ? now_us() - j->written_us : 0;
+    j->written_us = 0;
+}
+
 static void on_async(uv_async_t *async)
 {
     struct handles *handles = async->data;
@@ -131,6 +142,7 @@ static void on_async(uv_async_t *async)
         return;
     uv_mutex_lock(&j->lock);
     bool moved = journal_front_retire(j->front) || j->options.durability == DURABILITY_MEMORY;
+    count_told(j);
     uv_mutex_unlock(&j->lock);
     remove_segments(j);
     moved = tell_notices(j) || moved;
@@ -281,6 +293,7 @@ void journal_submit(struct journal *j)
 {
     uv_mutex_lock(&j->lock);
     if (journal_front_submit(j->front)) {
+        j->submitted_us = j->submitted_us != 0 ? j->submitted_us : now_us();
         if (j->worker_started)
             uv_cond_signal(&j->wake);
         else
@@ -344,8 +357,9 @@ struct journal_statistics journal_statistics(const struct journal *j)
     struct journal *locked = (struct journal *)j;
     const struct journal_store_statistics s = journal_front_statistics(j->front);
     uv_mutex_lock(&locked->lock);
-    struct journal_statistics statistics = {s.groups,         s.records,      s.bytes,     s.syncs,
-                                            j->sync_us_total, j->sync_us_max, s.torn_tails};
+    struct journal_statistics statistics = {s.groups,         s.records,        s.bytes,
+                                            s.syncs,          j->sync_us_total, j->sync_us_max,
+                                            j->wait_us_total, j->told_us_total, s.torn_tails};
     uv_mutex_unlock(&locked->lock);
     return statistics;
 }

@@ -73,8 +73,10 @@ uint64_t journal_last(const struct journal *j);
 /* Records from lsn `from` on, about `bytes_max` bytes and one at least; empty past the end. Valid until the next call. */
 struct packet_list journal_read(struct journal *j, uint64_t from, uint64_t bytes_max);
 
+/* Times of groups: `wait` from the end of the turn until the write begins, `sync` from there until the group is durable,
+ * `told` from there until the loop hears of it. */
 struct journal_statistics {
-    uint64_t groups, records, bytes, syncs, sync_us_total, sync_us_max, torn_tails;
+    uint64_t groups, records, bytes, syncs, sync_us_total, sync_us_max, wait_us_total, told_us_total, torn_tails;
 };
 struct journal_statistics journal_statistics(const struct journal *j);
 

@@ -51,7 +51,9 @@ struct journal {
     uv_cond_t wake;
     struct journal_front *front; /* NULL: none yet */
     bool stop;
-    uint64_t sync_us_total, sync_us_max;
+    uint64_t sync_us_total, sync_us_max, wait_us_total, told_us_total;
+    uint64_t submitted_us; /* of the oldest records that the worker has not taken; 0: there are none */
+    uint64_t written_us;   /* of the oldest group that the loop has not heard of; 0: there is none */
 
     uv_thread_t worker;
     bool worker_started;

@@ -45,9 +45,9 @@ size_t info_of(void *context, char *out, size_t size)
         add(out, size, &len,
             "synod_journal_groups:%llu\r\nsynod_journal_records:%llu\r\nsynod_journal_bytes:%llu\r\n"
             "synod_journal_syncs:%llu\r\nsynod_journal_sync_us_total:%llu\r\nsynod_journal_sync_us_max:%llu\r\n"
-            "synod_journal_torn_tails:%llu\r\n",
+            "synod_journal_wait_us_total:%llu\r\nsynod_journal_told_us_total:%llu\r\nsynod_journal_torn_tails:%llu\r\n",
             (number)log.groups, (number)log.records, (number)log.bytes, (number)log.syncs, (number)log.sync_us_total,
-            (number)log.sync_us_max, (number)log.torn_tails);
+            (number)log.sync_us_max, (number)log.wait_us_total, (number)log.told_us_total, (number)log.torn_tails);
     }
     for (node_set all = h->folder != NULL ? roster_all(&h->members.own.now) : 0; all != 0; all &= all - 1)
         if (data_folder_known_life(h->folder, node_set_first(all)) != 0)

@@ -5,7 +5,11 @@
  *
  *   a sync: 4 KiB are written to a file that was filled with zeros and synced before, as segments of the journal are, in the
  *     folder of the cluster, and synced (fdatasync);
- *   a round trip: 64 bytes over loopback TCP between two threads that sleep until something comes. */
+ *   a round trip: 64 bytes over loopback TCP between two threads that sleep until something comes.
+ *
+ * The hops of the chain are what nodes count all the time and say with INFO, before and after the load: turns, and of groups
+ * of records how long they wait for the journal's thread, for the disk, and for the loop to hear of it. What is left of the
+ * median is the rest: the system's calls, sockets, and loops that wake up. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/tcp.h>
@@ -20,7 +24,10 @@
 #include "lab/lab.h"
 #include "lab/runs.h"
 
-enum { NODES = 3, PAGE = 4096, PAGES = 1024, MESSAGE = 64, SAMPLES_MAX = 100000, ROUND_TRIPS = 2 };
+enum { NODES = 3, PAGE = 4096, PAGES = 1024, MESSAGE = 64, SAMPLES_MAX = 100000, ROUND_TRIPS = 2, LOOK_TIMEOUT_MS = 1000 };
+/* Turns that a write waits for: the leader proposes, and later learns, executes and answers; a follower votes, and later
+ * lets out what waited for its disk. */
+enum { LEADER_ON_PATH = 2, FOLLOWER_ON_PATH = 2 };
 
 #define COORDINATORS .deployment = "coordinator", .nodes = NODES
 
@@ -30,12 +37,39 @@ static const struct lab_case kinds[] = {
     {"parts", {COORDINATORS}},
 };
 
-enum column { SYNC, TRIP, FLOOR, MEDIAN, P99, RATIO, COLUMNS };
+enum column {
+    SYNC,
+    TRIP,
+    FLOOR,
+    MEDIAN,
+    P99,
+    RATIO,
+    LEADER_TURNS,
+    LEADER_TURN,
+    FOLLOWER_TURNS,
+    FOLLOWER_TURN,
+    WAIT,
+    WRITE,
+    TOLD,
+    REST,
+    COLUMNS
+};
 
 static const struct lab_column columns[COLUMNS] = {
-    [SYNC] = {"sync", "us", "sync_us", 1},    [TRIP] = {"round trip", "us", "trip_us", 1},
-    [FLOOR] = {"floor", "us", "floor_us", 1}, [MEDIAN] = {"median", "us", "median_us", 1},
-    [P99] = {"P99", "us", "p99_us", 1},       [RATIO] = {"median", "x floor", "floor_ratio", 2},
+    [SYNC] = {"sync", "us", "sync_us", 1},
+    [TRIP] = {"round trip", "us", "trip_us", 1},
+    [FLOOR] = {"floor", "us", "floor_us", 1},
+    [MEDIAN] = {"median", "us", "median_us", 1},
+    [P99] = {"P99", "us", "p99_us", 1},
+    [RATIO] = {"median", "x floor", "floor_ratio", 2},
+    [LEADER_TURNS] = {"leader", "turns", "leader_turns", 2},
+    [LEADER_TURN] = {"one", "us", "leader_turn_us", 1},
+    [FOLLOWER_TURNS] = {"follower", "turns", "follower_turns", 2},
+    [FOLLOWER_TURN] = {"one", "us", "follower_turn_us", 1},
+    [WAIT] = {"to disk", "us", "wait_us", 1},
+    [WRITE] = {"synced", "us", "write_us", 1},
+    [TOLD] = {"told", "us", "told_us", 1},
+    [REST] = {"rest", "us", "rest_us", 1},
 };
 
 struct chain {
@@ -147,6 +181,48 @@ static bool measure_trip(double *seconds, size_t count, struct problem *problem)
     return ok;
 }
 
+/* ---- The hops ---- */
+
+/* What nodes have counted between two looks. */
+struct counted {
+    double turns, turn_us, syncs, sync_us, wait_us, told_us;
+};
+
+static void count(struct counted *sum, const struct node_info *before, const struct node_info *after)
+{
+    sum->turns += (double)(after->turns - before->turns);
+    sum->turn_us += (double)(after->turn_us_total - before->turn_us_total);
+    sum->syncs += (double)(after->journal_syncs - before->journal_syncs);
+    sum->sync_us += (double)(after->journal_sync_us_total - before->journal_sync_us_total);
+    sum->wait_us += (double)(after->journal_wait_us_total - before->journal_wait_us_total);
+    sum->told_us += (double)(after->journal_told_us_total - before->journal_told_us_total);
+}
+
+static double mean(double sum, double count) { return count > 0 ? sum / count : 0; }
+
+static void hops(const struct cluster *c, const struct node_info *before, uint64_t requests, double *values)
+{
+    const struct config_node *leader = cluster_leader(c);
+    struct counted leading = {0}, following = {0};
+    for (uint32_t node = 1; node <= NODES; node++)
+        count(leader != NULL && leader->id == node ? &leading : &following, &before[node], &c->info[node]);
+    values[LEADER_TURNS] = mean(leading.turns, (double)requests);
+    values[LEADER_TURN] = mean(leading.turn_us, leading.turns);
+    values[FOLLOWER_TURNS] = mean(following.turns, (double)requests * (NODES - 1));
+    values[FOLLOWER_TURN] = mean(following.turn_us, following.turns);
+    values[WAIT] = mean(following.wait_us, following.syncs);
+    values[WRITE] = mean(following.sync_us, following.syncs);
+    values[TOLD] = mean(following.told_us, following.syncs);
+    values[REST] = values[MEDIAN] - (double)LEADER_ON_PATH * values[LEADER_TURN] -
+                   (double)FOLLOWER_ON_PATH * values[FOLLOWER_TURN] - values[WAIT] - values[WRITE] - values[TOLD];
+}
+
+static bool look(struct cluster *c, struct problem *problem)
+{
+    return cluster_look(c, LOOK_TIMEOUT_MS) == NODES ||
+           problem_set(problem, EXIT_CHECK_FAILED, "a node does not say what it has counted");
+}
+
 /* ---- The experiment ---- */
 
 static bool measure(void *context, struct cluster *c, double *values, struct problem *problem)
@@ -154,6 +230,7 @@ static bool measure(void *context, struct cluster *c, double *values, struct pro
     const struct chain *o = context;
     static struct load_result result; /* has a histogram: large */
     static double seconds[SAMPLES_MAX];
+    struct node_info before[NODE_ID_MAX + 1];
     const struct lab_load one = {o->requests, 1, 64, 0};
     if (!measure_sync(c->folder, seconds, o->samples, problem))
         return false;
@@ -162,11 +239,15 @@ static bool measure(void *context, struct cluster *c, double *values, struct pro
         return false;
     values[TRIP] = lab_median(seconds, o->samples) * 1e6;
     values[FLOOR] = values[SYNC] + (double)ROUND_TRIPS * values[TRIP];
-    if (!lab_load(c, &one, &result, NULL, problem))
+    if (!look(c, problem))
+        return false;
+    memcpy(before, c->info, sizeof before);
+    if (!lab_load(c, &one, &result, NULL, problem) || !look(c, problem))
         return false;
     values[MEDIAN] = lab_percentile_ms(&result, 50) * 1000;
     values[P99] = lab_percentile_ms(&result, 99) * 1000;
     values[RATIO] = values[MEDIAN] / values[FLOOR];
+    hops(c, before, o->requests, values);
     return true;
 }
 
@@ -204,7 +285,9 @@ int lab_chain(int argc, char **argv)
         .description =
             "Measures how long a client waits that sends one SET after the other to three coordinators: as native code, as\n"
             "one component a node, and of parts. Beside it, in the same run, the floor: one sync of this disk and two round\n"
-            "trips over loopback.\n",
+            "trips over loopback. And its hops, as nodes count them: turns of the leader and of a follower for each request and\n"
+            "what one takes; how long a follower's records wait for the journal's thread, for the disk, and for the loop to\n"
+            "hear of it. The rest of the median, after the turns that a request waits for, is the system's.\n",
         .options = rows,
         .option_count = sizeof rows / sizeof rows[0],
         .exit_codes = "  0  all were measured\n  1  interrupted, or a cluster could not be run\n"

@@ -32,6 +32,12 @@ static const struct field {
     {"restarts", FIELD_U64, offsetof(struct node_info, restarts), 0},
     {"last_restart_us", FIELD_U64, offsetof(struct node_info, last_restart_us), 0},
     {"spare", FIELD_U32, offsetof(struct node_info, spare), 0},
+    {"turns", FIELD_U64, offsetof(struct node_info, turns), 0},
+    {"turn_us_total", FIELD_U64, offsetof(struct node_info, turn_us_total), 0},
+    {"journal_syncs", FIELD_U64, offsetof(struct node_info, journal_syncs), 0},
+    {"journal_sync_us_total", FIELD_U64, offsetof(struct node_info, journal_sync_us_total), 0},
+    {"journal_wait_us_total", FIELD_U64, offsetof(struct node_info, journal_wait_us_total), 0},
+    {"journal_told_us_total", FIELD_U64, offsetof(struct node_info, journal_told_us_total), 0},
 };
 
 /* Reads a decimal number of at most `max` at *text, and moves after it. */

@@ -21,6 +21,8 @@ struct node_info {
     uint64_t restarts;        /* of lives that broke, since the process began */
     uint64_t last_restart_us; /* from the fault until the next life was ready */
     uint32_t spare;           /* 1: another life is prepared, as it is soon after the last one became ready */
+    uint64_t turns, turn_us_total;
+    uint64_t journal_syncs, journal_sync_us_total, journal_wait_us_total, journal_told_us_total; /* host/journal.h */
 };
 
 /* Reads the text of an INFO reply. False: it has no synod_node line (not a node of Synod), or a number in it is not one;
