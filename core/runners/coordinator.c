@@ -1,13 +1,18 @@
 /* One step calls the proposer agent, then the acceptor agent, then the learner agent. Each is called once, and only if there
  * is an event for it or its time has come. A message of an agent to its own node reaches the agents called later in the same
  * step, and the others in the next step. Messages that wait for a record to be durable wait here, exactly as sent ones wait
- * in the runner (P2). */
+ * in the runner (P2).
+ *
+ * The proposer agent is called a second time, at the end, when the others have answered it and nothing of this step lies in
+ * its memory any more, which its next call would free: so a client that is alone has its answer in the step that executes
+ * its command. */
 #include "core/runners/coordinator.h"
 
 #include "core/agents/acceptor_agent.h"
 #include "core/agents/effects.h"
 #include "core/agents/learner_agent.h"
 #include "core/agents/proposer_agent.h"
+#include "core/base/assert.h"
 #include "core/formats/batch.h"
 
 enum role_bit { TO_PROPOSER = 1, TO_ACCEPTOR = 2, TO_LEARNER = 4, TO_ALL = 7 };
@@ -70,6 +75,9 @@ struct coordinator {
     struct truncation truncations[AGENTS]; /* what acceptor and learner said last */
     uint64_t truncated_lsn;
     struct event_buffer inbox[AGENTS];
+    uint8_t to_call;              /* agents whose turn in this step comes yet: enum role_bit */
+    bool proposer_is_free;        /* in this step: it may be called again */
+    struct event_buffer answers;  /* what it hears then */
     struct local_message *locals; /* in order; those due are heard at the next step's start */
     size_t local_count, local_capacity;
     struct configured *configured; /* copies of what the learner has said in the step before, for the others */
@@ -107,19 +115,22 @@ void coordinator_free(struct coordinator *c)
     free(c->configured);
     for (int i = 0; i < AGENTS; i++)
         free(c->inbox[i].items);
+    free(c->answers.items);
     effects_close(&c->effects);
     free(c);
 }
 
+static void add_event(struct event_buffer *b, const struct event *event)
+{
+    b->items = memory_reserve(b->items, &b->capacity, b->count + 1, sizeof *b->items);
+    b->items[b->count++] = *event;
+}
+
 static void put(struct coordinator *c, uint8_t agents, const struct event *event)
 {
-    for (int i = 0; i < AGENTS; i++) {
-        if ((agents >> i & 1) == 0)
-            continue;
-        struct event_buffer *b = &c->inbox[i];
-        b->items = memory_reserve(b->items, &b->capacity, b->count + 1, sizeof *b->items);
-        b->items[b->count++] = *event;
-    }
+    for (int i = 0; i < AGENTS; i++)
+        if ((agents >> i & 1) != 0)
+            add_event(&c->inbox[i], event);
 }
 
 static uint8_t agents_for(const struct coordinator *c, const struct message *m)
@@ -138,9 +149,14 @@ static void note_configuration(struct coordinator *c, const struct configured *s
         c->newest = said->configuration;
 }
 
+static struct event heard_from(uint32_t sender, const struct message *m)
+{
+    return (struct event){.tag = EVENT_MESSAGE, .val.message = {.sender = sender, .message = *m}};
+}
+
 static void put_message(struct coordinator *c, uint8_t agents, uint32_t sender, const struct message *m)
 {
-    struct event event = {.tag = EVENT_MESSAGE, .val.message = {.sender = sender, .message = *m}};
+    const struct event event = heard_from(sender, m);
     put(c, agents, &event);
 }
 
@@ -266,10 +282,29 @@ static void take_configured(struct coordinator *c, int from, const struct config
 {
     const struct event event = {.tag = EVENT_CONFIGURATION, .val.configuration = *said};
     note_configuration(c, said);
+    invariant(from != 0 || c->to_call != 0); /* no proposer learns of one by an answer of its own learner */
     if (from == 0)
         put(c, TO_ACCEPTOR | TO_LEARNER, &event);
     else
         keep_configured(c, said);
+}
+
+/* Those that are still called in this step hear it then, the others in the next one. */
+static void tell_own(struct coordinator *c, const struct outgoing *out)
+{
+    uint8_t left = agents_for(c, &out->message);
+    if (out->after <= c->durable) {
+        const uint8_t later = c->to_call & left;
+        put_message(c, later, c->config.node, &out->message);
+        left &= (uint8_t)~later;
+        if (c->proposer_is_free && out->message.kind == MESSAGE_EXECUTED) {
+            const struct event event = heard_from(c->config.node, &out->message);
+            add_event(&c->answers, &event);
+            left &= (uint8_t)~TO_PROPOSER;
+        }
+    }
+    if (left != 0)
+        keep_local(c, out->after, left, &out->message);
 }
 
 /* Takes over one effect of the agent number `from`; the part that concerns this node goes into inboxes. */
@@ -277,15 +312,8 @@ static void take_effect(struct coordinator *c, int from, const struct effect *ef
 {
     node_set self = node_set_of(c->config.node);
     if (effect->tag == EFFECT_SEND && (effect->val.send.to & self) != 0) {
-        const struct outgoing *out = &effect->val.send;
-        uint8_t agents = agents_for(c, &out->message);
-        uint8_t later = (uint8_t)(TO_ALL << (from + 1)) & agents; /* agents not called yet in this step */
-        if (out->after > c->durable)
-            later = 0;
-        put_message(c, later, c->config.node, &out->message);
-        if (agents != later)
-            keep_local(c, out->after, agents & (uint8_t)~later, &out->message);
-        if (out->to == self)
+        tell_own(c, &effect->val.send);
+        if (effect->val.send.to == self)
             return;
     }
     if (effect->tag == EFFECT_LEADER && from != 0)
@@ -311,14 +339,31 @@ static void take_effect(struct coordinator *c, int from, const struct effect *ef
     }
 }
 
-static struct step_result call_agent(struct coordinator *c, int agent, uint64_t now)
+static struct step_result call_agent(struct coordinator *c, int agent, const struct event_buffer *b, uint64_t now)
 {
-    const struct event_buffer *b = &c->inbox[agent];
     if (agent == 0)
         return proposer_agent_step(c->proposer, now, c->effects.lsn, b->items, b->count);
     if (agent == 1)
         return acceptor_agent_step(c->acceptor, now, c->effects.lsn, b->items, b->count);
     return learner_agent_step(c->learner, now, c->effects.lsn, b->items, b->count);
+}
+
+/* Nothing of it lies in the memory of the agent that said it. */
+static bool is_flat(const struct effect *e)
+{
+    return e->tag == EFFECT_LEADER || (e->tag == EFFECT_SEND && e->val.send.message.entries.len == 0);
+}
+
+static void step_agent(struct coordinator *c, int agent, const struct event_buffer *heard, uint64_t now)
+{
+    const struct step_result r = call_agent(c, agent, heard, now);
+    c->wake_at[agent] = r.wake_at;
+    if (agent == 0)
+        c->credit = r.credit;
+    for (size_t i = 0; i < r.effects.len; i++) {
+        c->proposer_is_free &= agent != 0 || is_flat(&r.effects.ptr[i]);
+        take_effect(c, agent, &r.effects.ptr[i]);
+    }
 }
 
 struct step_result coordinator_step(struct coordinator *c, uint64_t now, uint64_t lsn, const struct event *events,
@@ -328,22 +373,23 @@ struct step_result coordinator_step(struct coordinator *c, uint64_t now, uint64_
     forget_heard(c);
     for (int i = 0; i < AGENTS; i++)
         c->inbox[i].count = 0;
+    c->answers.count = 0;
+    c->proposer_is_free = true;
     tell_configured(c);
     for (size_t i = 0; i < count; i++)
         distribute(c, &events[i]);
     hear_locals(c);
     for (int agent = 0; agent < AGENTS; agent++) {
+        c->to_call = (uint8_t)(TO_ALL << (agent + 1)) & TO_ALL;
         if (agent == AGENTS - 1)
             forget_configured(c);
         if (c->inbox[agent].count == 0 && now < c->wake_at[agent])
             continue;
-        struct step_result r = call_agent(c, agent, now);
-        c->wake_at[agent] = r.wake_at;
-        if (agent == 0)
-            c->credit = r.credit;
-        for (size_t i = 0; i < r.effects.len; i++)
-            take_effect(c, agent, &r.effects.ptr[i]);
+        step_agent(c, agent, &c->inbox[agent], now);
     }
+    c->proposer_is_free = false; /* what it says now is heard in the next step */
+    if (c->answers.count > 0)
+        step_agent(c, 0, &c->answers, now);
     uint64_t wake = local_is_due(c) || c->configured_count > 0 ? now : UINT64_MAX;
     for (int i = 0; i < AGENTS; i++)
         wake = c->wake_at[i] < wake ? c->wake_at[i] : wake;
