@@ -30,7 +30,7 @@ EXPERIMENTS = {
     "waiting": (["--requests", 20, "--idle-ms", 200, "--rounds", 1], LOOPS, ["idle_cpu_percent", "median_ms", "p99_ms"], 3 * 6, 0),
     "chain": (["--requests", 20, "--samples", 10, "--rounds", 1], ["native", "node", "parts"],
               ["sync_us", "trip_us", "floor_us", "median_us", "p99_us", "floor_ratio", "leader_turns", "leader_turn_us",
-               "follower_turns", "follower_turn_us", "wait_us", "write_us", "told_us", "rest_us"], 3 * 3, 0),
+               "follower_turns", "follower_turn_us", "wait_us", "write_us", "told_us"], 3 * 3, 0),
     "deployments": (SMALL, ["standalone", "shared", "coordinator"],
                     ["processes", "throughput", "mean_ms", "median_ms", "p99_ms", "one_median_ms", "cpu_us", "resident_mb"], 5 * 3, 0),
     "journal": (["--rounds", 1, "--megabytes", 4], ["groups of 4 KiB", "groups of 64 KiB", "groups of 1 MiB"],
