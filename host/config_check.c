@@ -99,10 +99,13 @@ uint32_t config_replies_bytes_min(const struct config *c)
     return (uint32_t)(least + least / 3);
 }
 
+static uint64_t larger(uint64_t a, uint64_t b) { return a > b ? a : b; }
+
+/* Parts of snapshots are shorter than values may be, unless limits are set that no file can set. */
 uint64_t config_frame_bytes_min(const struct config *c)
 {
-    const uint64_t values = values_bytes(c), replies = replies_bytes(c);
-    return (values > replies ? values : replies) + FRAME_OVERHEAD;
+    const uint64_t part = limits_effective(&c->node_config.limits).part_bytes;
+    return larger(larger(values_bytes(c), replies_bytes(c)), part) + FRAME_OVERHEAD;
 }
 
 static bool check_frame(const struct config *c, struct config_conflict *conflict)

@@ -606,6 +606,24 @@ static void test_memory_of_several_parts(void **state)
     assert_true(room[0] == room[1] && room[0] == room[2]);
 }
 
+/* What the simulator may set, too: a frame has room for each message that may be long. */
+static void test_frames_have_room(void **state)
+{
+    (void)state;
+    enum { KIB = 1 << 10, OVERHEAD = 64 * KIB };
+    struct config c = {0};
+    config_settings_standard(&c);
+    struct limits *limits = &c.node_config.limits;
+    limits->accept_bytes = limits->replies_bytes = 1;
+    c.batch_size = 1;
+    c.node_config.chunk_bytes_max = c.batch_bytes = c.command_bytes_max = KIB;
+    assert_true(config_frame_bytes_min(&c) >= limits_effective(limits).part_bytes + OVERHEAD);
+    limits->replies_bytes = 1024 * KIB;
+    assert_true(config_frame_bytes_min(&c) >= 1024 * KIB + OVERHEAD);
+    limits->accept_bytes = 2048 * KIB;
+    assert_true(config_frame_bytes_min(&c) >= 2048 * KIB + OVERHEAD);
+}
+
 static void test_examples(void **state)
 {
     (void)state;
@@ -695,6 +713,7 @@ int main(void)
         cmocka_unit_test(test_table),
         cmocka_unit_test(test_small_memory),
         cmocka_unit_test(test_memory_of_several_parts),
+        cmocka_unit_test(test_frames_have_room),
         cmocka_unit_test(test_examples),
         cmocka_unit_test(test_documentation),
         cmocka_unit_test(replies_have_room_for_a_value),
