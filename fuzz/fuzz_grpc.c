@@ -242,7 +242,7 @@ static struct result hear(const struct said *s, size_t step, bool answers)
         answer(w);
         sound = !grpc_service_is_over(&w->service);
         o.hash = taken(w, o.hash);
-        w->network.paused = false;
+        w->network.base.paused = false;
         grpc_service_resume(&w->service);
     }
     if (sound)
