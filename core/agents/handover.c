@@ -176,7 +176,7 @@ void handover_watch(struct handover *h, bool drained, uint64_t next, uint64_t no
         election_hand_over(h->election, h->to, h->until);
         tell(h, h->to, next, now);
     } else if (now - h->said_at >= h->config->retry_interval / SAID_AGAIN) {
-        tell(h, h->to, h->state == HANDOVER_WAITING ? h->next : 0, now);
+        tell(h, h->to, h->state == HANDOVER_WAITING && !is_removed(h) ? h->next : 0, now);
     }
 }
 

@@ -76,7 +76,7 @@ static void all_that_is_written_is_seen(void **state)
     free(zeros);
 }
 
-/* As where a file system refuses only what is written. (Some take this, too.) What was written before is not written again. */
+/* As where a file system refuses only what is written (some take this, too). What was there is not written again. */
 static void where_it_is_refused_the_cache_is_used(void **state)
 {
     struct fixture *f = *state;

@@ -313,14 +313,9 @@ static void who_is_removed_lets_another_lead(void **state)
     assert_int_equal(handover().to, 8);
 }
 
-/* A change that is chosen meanwhile may remove the one that is to lead. */
-static void who_is_removed_meanwhile_does_not_come_to_lead(void **state)
+/* Node 8 is no proposer by a configuration that is chosen in slot 2. */
+static void eight_is_removed(void)
 {
-    (void)state;
-    const struct ballot ballot = lead();
-    submit(1);
-    ask(77, "8");
-    stops(7, ballot, 0);
     struct event e = {.tag = EVENT_CONFIGURATION};
     e.val.configuration.configuration = (struct configuration){.slot = 2,
                                                                .governs = 10,
@@ -331,11 +326,36 @@ static void who_is_removed_meanwhile_does_not_come_to_lead(void **state)
                                                                .phase2_quorum = 2,
                                                                .alpha = config.alpha};
     step(&e, 1);
+}
+
+/* A change that is chosen meanwhile may remove the one that is to lead. */
+static void who_is_removed_meanwhile_does_not_come_to_lead(void **state)
+{
+    (void)state;
+    const struct ballot ballot = lead();
+    submit(1);
+    ask(77, "8");
+    stops(7, ballot, 0);
+    eight_is_removed();
     assert_int_equal(handover().to, 9);
     assert_string_equal(told(77), "ERR node 8 is no proposer any more; nothing has changed");
     stops(8, ballot, 0);
     votes(ballot, 1, 2);
     assert_int_equal(handover().kind, nothing.kind);
+}
+
+/* It was told to take over before: that is not said again. */
+static void who_is_removed_is_not_told_again_to_lead(void **state)
+{
+    (void)state;
+    (void)hand_over();
+    eight_is_removed();
+    pass(config.retry_interval, 0x80);
+    assert_int_equal(handover().kind, MESSAGE_HANDOVER);
+    assert_int_equal(handover().from, 0);
+    pass(config.suspect_timeout, 0x80);
+    assert_int_equal(handover().to, 9);
+    assert_string_equal(told(77), "ERR node 8 is no proposer any more; nothing has changed");
 }
 
 /* It has found slots of an earlier leader, which may hold a change. */
@@ -379,6 +399,7 @@ int main(void)
         TEST(under_the_rule_highest_only_the_highest_leads),
         TEST(who_is_removed_lets_another_lead),
         TEST(who_is_removed_meanwhile_does_not_come_to_lead),
+        TEST(who_is_removed_is_not_told_again_to_lead),
         TEST(what_it_has_found_is_known_before_it_hands_over),
         TEST_OF_8(a_follower_forwards_nothing_more_and_keeps_its_leader),
         TEST_OF_8(it_forwards_again_when_the_leader_goes_on_or_is_silent),
